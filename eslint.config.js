@@ -1,0 +1,93 @@
+// @ts-check
+import { createNodeResolver, importX } from 'eslint-plugin-import-x';
+import tseslint from 'typescript-eslint';
+
+/**
+ * The import table: what each folder may import besides itself and the COMMON files. CONTRIBUTING.md says why.
+ */
+const MAY_IMPORT = {
+  'lib/files': [],
+  'lib/graph': [],
+  'lib/lowering': ['lib/graph'],
+  'lib/onnx': ['lib/graph', 'lib/lowering'],
+  'lib/rewrite': ['lib/graph', 'lib/lowering', 'lib/onnx'],
+  'lib/weights': ['lib/graph', 'lib/files'],
+  'lib/runtime': ['lib/onnx', 'lib/rewrite', 'lib/files'],
+  'lib/parity': ['lib/graph', 'lib/lowering', 'lib/onnx', 'lib/runtime', 'lib/weights', 'lib/files'],
+  'lib/cli': ['lib', 'graphs'],
+  graphs: ['lib/graph', 'lib/weights'],
+};
+const COMMON = ['errors.ts', 'tensor.ts', 'half.ts', 'nearest.ts'];
+
+/** Packages that one folder alone may know, so that their types stay behind one boundary. */
+const OWNED_PACKAGES = {
+  'lib/onnx': ['onnx-proto', 'protobufjs'],
+  'lib/runtime': ['onnxruntime-node', 'onnxruntime-web', 'onnxruntime-common'],
+  'lib/cli': ['commander', 'cli-table3', 'ora', 'picocolors'],
+};
+
+/** @param {string} folder @param {string[]} allowed */
+function importRules(folder, allowed) {
+  const withinLib = [folder, ...allowed].filter((path) => path.startsWith('lib/')).map((path) => path.slice(4));
+  const message = `${folder} may import ${[...allowed, ...COMMON].join(', ')} (the import table in eslint.config.js).`;
+  const zones = [];
+  if (!allowed.includes('lib')) {
+    zones.push({ target: `./${folder}`, from: './lib', except: [...withinLib, ...COMMON], message });
+  }
+  if (folder !== 'graphs' && !allowed.includes('graphs')) {
+    zones.push({ target: `./${folder}`, from: './graphs', message });
+  }
+  for (const from of ['./test', './scripts', './bench', './native']) {
+    zones.push({ target: `./${folder}`, from, message });
+  }
+  const packages = Object.entries(OWNED_PACKAGES)
+    .filter(([owner]) => owner !== folder)
+    .flatMap(([owner, names]) => names.map((name) => ({ name, message: `Only ${owner} knows this package.` })));
+  return {
+    files: [`${folder}/**/*.ts`],
+    rules: {
+      'import-x/no-restricted-paths': ['error', { zones }],
+      'no-restricted-imports': ['error', { paths: packages }],
+    },
+  };
+}
+
+export default tseslint.config(
+  { ignores: ['dist', 'demo/out', 'node_modules', 'test/fixtures'] },
+  ...tseslint.configs.recommendedTypeChecked,
+  {
+    languageOptions: { parserOptions: { projectService: true } },
+    plugins: { 'import-x': importX },
+    settings: {
+      'import-x/parsers': { '@typescript-eslint/parser': ['.ts'] },
+      'import-x/resolver-next': [createNodeResolver({ extensionAlias: { '.js': ['.ts', '.js'] } })],
+    },
+    rules: {
+      'import-x/no-cycle': 'error',
+      'import-x/no-unresolved': 'off',
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/restrict-template-expressions': 'off',
+      eqeqeq: 'error',
+      'no-control-regex': 'off',
+    },
+  },
+  {
+    files: ['lib/**/*.ts', 'graphs/**/*.ts'],
+    ignores: ['lib/cli/**'],
+    rules: {
+      'no-console': 'error',
+      'no-restricted-properties': [
+        'error',
+        { object: 'process', property: 'exit', message: 'Only lib/cli ends the process.' },
+      ],
+    },
+  },
+  ...Object.entries(MAY_IMPORT).map(([folder, allowed]) => importRules(folder, allowed)),
+  {
+    files: ['test/**/*.ts'],
+    // chai's assertions are property reads, and mocha's describe callbacks return what they return.
+    rules: { '@typescript-eslint/no-unused-expressions': 'off', '@typescript-eslint/no-floating-promises': 'error' },
+  },
+  { files: ['**/*.js', '**/*.cjs'], extends: [tseslint.configs.disableTypeChecked] },
+  { files: ['**/*.cjs'], rules: { '@typescript-eslint/no-require-imports': 'off' } },
+);

@@ -1,0 +1,78 @@
+/**
+ * Every error that this library throws on purpose. Each carries a stable `code` to branch on and a message
+ * that says what was wrong, where, and what is allowed; the original error, if there was one, is its `cause`.
+ */
+export abstract class OnnxGroupNormError<Code extends string = string> extends Error {
+  readonly code: Code;
+
+  constructor(code: Code, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.code = code;
+  }
+}
+
+export type GraphErrorCode =
+  | 'DTYPE_MISMATCH'
+  | 'DUPLICATE_NAME'
+  | 'FOREIGN_VALUE'
+  | 'INVALID_ATTRIBUTE'
+  | 'INVALID_DTYPE'
+  | 'INVALID_NAME'
+  | 'INVALID_SHAPE'
+  | 'LOWERING_UNAVAILABLE'
+  | 'MISSING_OUTPUT'
+  | 'MISSING_VALUE'
+  | 'NUM_GROUPS_MISMATCH'
+  | 'OPERATOR_UNAVAILABLE'
+  | 'RANK_TOO_LOW'
+  | 'SHAPE_MISMATCH'
+  | 'UNKNOWN_GRAPH'
+  | 'UNKNOWN_LOWERING'
+  | 'UNKNOWN_OPTION'
+  | 'UNSUPPORTED_OPSET';
+
+/** A graph that cannot be: wrong shapes, dtypes, attributes or names, or a lowering that does not exist. */
+export class GraphError extends OnnxGroupNormError<GraphErrorCode> {}
+
+export type ModelErrorCode =
+  'MODEL_INVALID' | 'MODEL_TOO_LARGE' | 'MODEL_UNSUPPORTED' | 'TENSOR_INVALID' | 'WEIGHTS_NOT_SET';
+
+/** An ONNX model that cannot be read, rewritten or written. */
+export class ModelError extends OnnxGroupNormError<ModelErrorCode> {}
+
+export type WeightsErrorCode =
+  | 'SAFETENSORS_INVALID'
+  | 'STATE_DICT_MISMATCH'
+  | 'TENSOR_NOT_FOUND'
+  | 'UNSUPPORTED_DTYPE';
+
+/** Weights that cannot be read, or that do not fit the graph. */
+export class WeightsError extends OnnxGroupNormError<WeightsErrorCode> {}
+
+export type SessionErrorCode =
+  | 'DISPOSED'
+  | 'INPUT_DTYPE'
+  | 'INPUT_MISSING'
+  | 'INPUT_SHAPE'
+  | 'INPUT_UNKNOWN'
+  | 'MODEL_REJECTED'
+  | 'PROVIDER_UNAVAILABLE'
+  | 'RUN_FAILED'
+  | 'UNKNOWN_PROVIDER';
+
+/** A session that cannot be created, or inputs that it cannot run. */
+export class SessionError extends OnnxGroupNormError<SessionErrorCode> {}
+
+export type ParityErrorCode = 'FIXTURE_INVALID' | 'NO_FIXTURES' | 'OUTPUT_MISSING' | 'OUTPUT_SHAPE';
+
+/** A parity check that cannot be made. A check that was made and failed is a result, not an error. */
+export class ParityError extends OnnxGroupNormError<ParityErrorCode> {}
+
+export type FileErrorCode = 'FILE_NOT_FOUND' | 'FILE_UNREADABLE' | 'FILE_UNWRITABLE' | 'NPY_INVALID';
+
+/** A file that cannot be read or written, or a `.npy` file that is not one. */
+export class FileError extends OnnxGroupNormError<FileErrorCode> {}
+
+/** Tensor data whose parts contradict each other: dtype, dims and number of elements. */
+export class TensorError extends OnnxGroupNormError<'TENSOR_INVALID'> {}

@@ -1,0 +1,239 @@
+import { GraphError } from '../errors.js';
+import { bytesPerElement, formatShape, isStatic, type DType, type Shape, type TensorData } from '../tensor.js';
+import { Value, type Attributes, type Graph, type Init, type Node } from './types.js';
+
+/** What an operator says of one of its results. */
+export interface OutputType {
+  readonly dtype: DType;
+  readonly shape: Shape;
+}
+
+/** How a parameter is declared: its dtype and fixed shape, and what fills it where no weights are given. */
+export interface ParameterType {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly init?: Init;
+}
+
+/** What all scopes of one graph share. */
+interface State {
+  readonly names: Set<string>;
+  readonly inputs: Value[];
+  readonly outputs: Value[];
+  readonly parameters: Value[];
+  readonly constants: Value[];
+  readonly nodes: Node[];
+}
+
+/**
+ * A place in a graph under a dotted prefix, as a PyTorch module is a place in a model: the parameters that
+ * are declared in `g.scope('enc1').scope('0')` are called `enc1.0.weight`, `enc1.0.bias`.
+ */
+export class Scope {
+  constructor(
+    protected readonly state: State,
+    /** Dotted path, `''` at the root. */
+    readonly path: string,
+  ) {}
+
+  /** The scope below this one. `name` may itself be dotted. */
+  scope(name: string): Scope {
+    requireName(name, 'scope');
+    return new Scope(this.state, this.qualify(name));
+  }
+
+  /**
+   * A weight, named by its state_dict key; its data comes later, from a state_dict or from its `init`.
+   * @throws GraphError `DUPLICATE_NAME`, `INVALID_NAME` or `INVALID_SHAPE`.
+   */
+  parameter(name: string, { dtype, shape, init }: ParameterType): Value {
+    requireName(name, 'parameter');
+    const fullName = this.claim(this.qualify(name), 'parameter');
+    if (!isStatic(shape)) {
+      throw new GraphError(
+        'INVALID_SHAPE',
+        `parameter '${fullName}': every dimension must be a number, not ${formatShape(shape)}`,
+      );
+    }
+    requireShape(shape, `parameter '${fullName}'`);
+    const value = new Value(this.state, 'parameter', fullName, dtype, [...shape], undefined, init);
+    this.state.parameters.push(value);
+    return value;
+  }
+
+  /** A tensor that belongs to the computation, such as a target shape; it is in no state_dict. */
+  constant(data: TensorData, hint = 'constant'): Value {
+    const value = new Value(this.state, 'constant', this.freshName(hint), data.dtype, data.dims, data);
+    this.state.constants.push(value);
+    return value;
+  }
+
+  /**
+   * Adds a node. The functions in `op` call this once they have checked their inputs and inferred the results.
+   * @throws GraphError `FOREIGN_VALUE` if an input belongs to another graph, `MISSING_VALUE` if it is no value.
+   */
+  node(
+    opType: string,
+    inputs: readonly (Value | undefined)[],
+    attributes: Attributes,
+    outputs: readonly OutputType[],
+  ): Value[] {
+    const name = this.freshName(opType);
+    inputs.forEach((input, index) => this.requireOwn(input, `${opType} '${name}': input ${index}`));
+    const results = outputs.map(
+      ({ dtype, shape }, index) =>
+        new Value(this.state, 'node', this.freshName(`${opType}_output_${index}`), dtype, shape),
+    );
+    this.state.nodes.push({ name, opType, inputs: [...inputs], outputs: results, attributes });
+    return results;
+  }
+
+  /** How messages name an operator that is being made here: `GroupNormalization 'enc1.double_conv.1'`. */
+  describe(opType: string): string {
+    return this.path ? `${opType} '${this.path}'` : opType;
+  }
+
+  protected requireOwn(value: Value | undefined, where: string): void {
+    if (value === undefined) return;
+    if (!(value instanceof Value)) {
+      throw new GraphError('MISSING_VALUE', `${where} is not a value of a graph`);
+    }
+    if (value.owner !== this.state) {
+      throw new GraphError(
+        'FOREIGN_VALUE',
+        `${where} is '${value.name}' ${formatShape(value.shape)}, which belongs to another graph`,
+      );
+    }
+  }
+
+  protected claim(name: string, what: string): string {
+    if (this.state.names.has(name)) {
+      throw new GraphError('DUPLICATE_NAME', `${what} '${name}': the graph already has a value of this name`);
+    }
+    this.state.names.add(name);
+    return name;
+  }
+
+  private qualify(name: string): string {
+    return this.path ? `${this.path}.${name}` : name;
+  }
+
+  /** `/enc1/0/Conv`, `/enc1/0/Conv_1`, …: the leading slash keeps made names apart from state_dict keys. */
+  private freshName(hint: string): string {
+    const base = `/${[...(this.path ? this.path.split('.') : []), hint].join('/')}`;
+    let name = base;
+    for (let count = 1; this.state.names.has(name); count++) name = `${base}_${count}`;
+    this.state.names.add(name);
+    return name;
+  }
+}
+
+/**
+ * Builds a canonical graph. Types and shapes are inferred when an operator is added, so a mistake is reported
+ * at the line that made it.
+ *
+ * ```ts
+ * const g = new GraphBuilder('demo');
+ * const x = g.input('x', 'float32', ['N', 32, 'H', 'W']);
+ * g.output('y', op.relu(g, x));
+ * const graph = g.build();
+ * ```
+ */
+export class GraphBuilder extends Scope {
+  /**
+   * @param name The graph's name in the model.
+   * @param reservedNames Names that made values must avoid: those of a model that the nodes are to join.
+   */
+  constructor(
+    readonly name: string,
+    reservedNames: Iterable<string> = [],
+  ) {
+    super(
+      { names: new Set(reservedNames), inputs: [], outputs: [], parameters: [], constants: [], nodes: [] },
+      '',
+    );
+  }
+
+  /**
+   * A graph input. A dimension is a size (0 allowed) or a name for one that is known only at run time.
+   * @throws GraphError `DUPLICATE_NAME`, `INVALID_NAME`, `INVALID_DTYPE` or `INVALID_SHAPE`.
+   */
+  input(name: string, dtype: DType, shape: Shape): Value {
+    requireName(name, 'input');
+    requireDType(dtype, `input '${name}'`);
+    requireShape(shape, `input '${name}'`);
+    const value = new Value(this.state, 'input', this.claim(name, 'input'), dtype, [...shape]);
+    this.state.inputs.push(value);
+    return value;
+  }
+
+  /**
+   * Declares `value` as a result of the graph. An input or parameter, or a value that is an output already,
+   * is passed through an Identity, because ONNX names a value once.
+   * @throws GraphError `MISSING_VALUE`, `FOREIGN_VALUE`, `DUPLICATE_NAME` or `INVALID_NAME`.
+   */
+  output(name: string, value: Value): Value {
+    requireName(name, 'output');
+    if (value === undefined) {
+      throw new GraphError('MISSING_VALUE', `output '${name}': there is no value to declare`);
+    }
+    this.requireOwn(value, `output '${name}'`);
+    this.claim(name, 'output');
+    const result =
+      value.kind === 'node' && !this.state.outputs.includes(value)
+        ? value
+        : this.node('Identity', [value], {}, [{ dtype: value.dtype, shape: value.shape }])[0]!;
+    this.state.names.delete(result.name);
+    result.name = name;
+    this.state.names.add(name);
+    this.state.outputs.push(result);
+    return result;
+  }
+
+  /**
+   * The graph as it stands now; the builder may go on.
+   * @throws GraphError `MISSING_OUTPUT` if no output was declared.
+   */
+  build(): Graph {
+    const { inputs, outputs, parameters, constants, nodes } = this.state;
+    if (outputs.length === 0) {
+      throw new GraphError('MISSING_OUTPUT', `graph '${this.name}' has no outputs: declare one with output()`);
+    }
+    return {
+      name: this.name,
+      inputs: [...inputs],
+      outputs: [...outputs],
+      parameters: [...parameters],
+      constants: [...constants],
+      nodes: [...nodes],
+    };
+  }
+}
+
+function requireName(name: string, what: string): void {
+  if (typeof name !== 'string' || name === '' || /[\u0000-\u001f]/.test(name)) {
+    throw new GraphError(
+      'INVALID_NAME',
+      `${what}: ${JSON.stringify(name)} is no name: it must be text, not empty, without control characters`,
+    );
+  }
+}
+
+function requireDType(dtype: DType, where: string): void {
+  try {
+    bytesPerElement(dtype);
+  } catch (cause) {
+    throw new GraphError('INVALID_DTYPE', `${where}: unknown dtype '${dtype}'`, { cause });
+  }
+}
+
+function requireShape(shape: Shape, where: string): void {
+  const valid = (dim: unknown) =>
+    typeof dim === 'string' ? dim !== '' : Number.isSafeInteger(dim) && (dim as number) >= 0;
+  if (!Array.isArray(shape) || !shape.every(valid)) {
+    throw new GraphError(
+      'INVALID_SHAPE',
+      `${where}: shape ${JSON.stringify(shape)}: a dimension is an integer of at least 0, or a name such as 'N'`,
+    );
+  }
+}

@@ -1,0 +1,155 @@
+/** Normalization operators. Sources: the ONNX operator pages of the same names. */
+import { GraphError } from '../../errors.js';
+import { formatShape } from '../../tensor.js';
+import type { Scope } from '../builder.js';
+import {
+  broadcastShapes,
+  describeValue,
+  requireChannels,
+  requireEpsilon,
+  requireFloat,
+  requirePerChannel,
+  requireRank,
+  requireSameDType,
+} from '../checks.js';
+import { float, int, type Value } from '../types.js';
+
+export interface GroupNormalizationOptions {
+  /** Groups that the channels are divided into; must divide their number. */
+  readonly numGroups: number;
+  /** Added to the variance. Default 1e-5. */
+  readonly epsilon?: number;
+}
+
+/**
+ * Group Normalization (Wu & He 2018, arXiv:1803.08494; `torch.nn.GroupNorm`): each sample's channels are
+ * divided into groups, each group is normalised to mean 0 and variance 1, and each channel is scaled and
+ * shifted: y = (x − mean) / √(variance + epsilon) · scale + bias, with the biased variance.
+ * @param x (N, C, ...) of rank 2 or more, any float; N and the rest may be names, C must be a number.
+ * @param scale (C) or nothing, which stands for ones.
+ * @param bias (C) or nothing, which stands for zeros.
+ * @throws GraphError `NUM_GROUPS_MISMATCH`, `RANK_TOO_LOW`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_*`.
+ */
+export function groupNormalization(
+  g: Scope,
+  x: Value,
+  scale: Value | undefined,
+  bias: Value | undefined,
+  { numGroups, epsilon = 1e-5 }: GroupNormalizationOptions,
+): Value {
+  const opType = 'GroupNormalization';
+  requireRank(g, opType, x, 2, '(N, C, ...)');
+  requireFloat(g, opType, x);
+  requireSameDType(g, opType, x, scale, bias);
+  requireEpsilon(g, opType, epsilon);
+  const channels = requireChannels(g, opType, x);
+  if (!Number.isSafeInteger(numGroups) || numGroups < 1 || channels === 0 || channels % numGroups !== 0) {
+    throw new GraphError(
+      'NUM_GROUPS_MISMATCH',
+      `${g.describe(opType)}: numChannels ${channels} is not divisible by numGroups ${numGroups}; ` +
+        `allowed: ${divisors(channels)}`,
+    );
+  }
+  if (scale) requirePerChannel(g, opType, x, scale, 'scale');
+  if (bias) requirePerChannel(g, opType, x, bias, 'bias');
+  return g.node(opType, [x, scale, bias], { num_groups: int(numGroups), epsilon: float(epsilon) }, [
+    { dtype: x.dtype, shape: x.shape },
+  ])[0]!;
+}
+
+/**
+ * Batch Normalization (Ioffe & Szegedy 2015; `torch.nn.BatchNorm*d`) with given statistics, as in
+ * `eval()`, or with `training` with those of the batch.
+ * @param x (N, C, ...), any float. `scale`, `bias`, `mean` and `variance` are (C), of the same dtype.
+ * @throws GraphError `RANK_TOO_LOW`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_*`.
+ */
+export function batchNormalization(
+  g: Scope,
+  x: Value,
+  scale: Value,
+  bias: Value,
+  mean: Value,
+  variance: Value,
+  { epsilon = 1e-5, training = false }: { epsilon?: number; training?: boolean } = {},
+): Value {
+  const opType = 'BatchNormalization';
+  requireRank(g, opType, x, 2, '(N, C, ...)');
+  requireFloat(g, opType, x);
+  requireSameDType(g, opType, x, scale, bias, mean, variance);
+  requireEpsilon(g, opType, epsilon);
+  for (const [role, vector] of Object.entries({ scale, bias, mean, variance })) {
+    requirePerChannel(g, opType, x, vector, role);
+  }
+  const y = { dtype: x.dtype, shape: x.shape };
+  // With training_mode the operator has three results: the others are the running statistics.
+  const running = { dtype: mean.dtype, shape: mean.shape };
+  const attributes = { epsilon: float(epsilon), ...(training && { training_mode: int(1) }) };
+  return g.node(opType, [x, scale, bias, mean, variance], attributes, training ? [y, running, running] : [y])[0]!;
+}
+
+/**
+ * Instance Normalization (Ulyanov et al. 2016; `torch.nn.InstanceNorm*d`): each channel of each sample.
+ * @param x (N, C, D1, ...) of rank 3 or more, any float. `scale` and `bias` are (C), of the same dtype.
+ * @throws GraphError `RANK_TOO_LOW`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_*`.
+ */
+export function instanceNormalization(
+  g: Scope,
+  x: Value,
+  scale: Value,
+  bias: Value,
+  { epsilon = 1e-5 }: { epsilon?: number } = {},
+): Value {
+  const opType = 'InstanceNormalization';
+  requireRank(g, opType, x, 3, '(N, C, D1, ...)');
+  requireFloat(g, opType, x);
+  requireSameDType(g, opType, x, scale, bias);
+  requireEpsilon(g, opType, epsilon);
+  requirePerChannel(g, opType, x, scale, 'scale');
+  requirePerChannel(g, opType, x, bias, 'bias');
+  return g.node(opType, [x, scale, bias], { epsilon: float(epsilon) }, [{ dtype: x.dtype, shape: x.shape }])[0]!;
+}
+
+/**
+ * Layer Normalization (Ba et al. 2016; `torch.nn.LayerNorm`) over `axis` and all later axes.
+ * @param x Any float, any rank of at least 1.
+ * @param scale Broadcastable to the normalised dimensions, of the same dtype; `bias` likewise, or nothing.
+ * @throws GraphError `INVALID_ATTRIBUTE`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_DTYPE`.
+ */
+export function layerNormalization(
+  g: Scope,
+  x: Value,
+  scale: Value,
+  bias: Value | undefined,
+  { axis = -1, epsilon = 1e-5 }: { axis?: number; epsilon?: number } = {},
+): Value {
+  const opType = 'LayerNormalization';
+  requireFloat(g, opType, x);
+  requireSameDType(g, opType, x, scale, bias);
+  requireEpsilon(g, opType, epsilon);
+  if (!Number.isSafeInteger(axis) || axis < -x.rank || axis >= x.rank) {
+    throw new GraphError(
+      'INVALID_ATTRIBUTE',
+      `${g.describe(opType)}: axis ${axis} is not an axis of ${describeValue(x)}; allowed: ${-x.rank} to ${x.rank - 1}`,
+    );
+  }
+  const normalized = x.shape.slice(axis < 0 ? axis + x.rank : axis);
+  for (const [role, vector] of Object.entries({ scale, bias })) {
+    if (!vector) continue;
+    const result = broadcastShapes(normalized, vector.shape);
+    if (result?.length !== normalized.length || vector.shape.some((dim, i) => dim !== 1 && normalized.at(i - vector.rank) === 1)) {
+      throw new GraphError(
+        'SHAPE_MISMATCH',
+        `${g.describe(opType)}: ${role} ${describeValue(vector)} does not broadcast to the normalised dimensions ` +
+          `${formatShape(normalized)} of ${describeValue(x)}`,
+      );
+    }
+  }
+  return g.node(opType, [x, scale, bias], { axis: int(axis), epsilon: float(epsilon) }, [
+    { dtype: x.dtype, shape: x.shape },
+  ])[0]!;
+}
+
+function divisors(channels: number): string {
+  const all = Array.from({ length: Math.min(channels, 4096) }, (_, i) => i + 1).filter((n) => channels % n === 0);
+  return all.join(', ') || 'none, because there are no channels';
+}

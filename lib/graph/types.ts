@@ -1,0 +1,64 @@
+/** The canonical graph: what is computed, with no word about opsets, runtimes or files. */
+import type { DType, Shape, TensorData } from '../tensor.js';
+
+/** An attribute with the type that ONNX gives it: an ONNX FLOAT and an ONNX INT are both numbers here. */
+export type Attribute =
+  | { readonly type: 'INT'; readonly value: number }
+  | { readonly type: 'FLOAT'; readonly value: number }
+  | { readonly type: 'STRING'; readonly value: string }
+  | { readonly type: 'INTS'; readonly value: readonly number[] }
+  | { readonly type: 'FLOATS'; readonly value: readonly number[] };
+
+export const int = (value: number): Attribute => ({ type: 'INT', value });
+export const float = (value: number): Attribute => ({ type: 'FLOAT', value });
+export const text = (value: string): Attribute => ({ type: 'STRING', value });
+export const ints = (value: readonly number[]): Attribute => ({ type: 'INTS', value });
+
+export type Attributes = Readonly<Record<string, Attribute>>;
+
+/** How a parameter is filled when no weights are given: PyTorch's default initialisation of its module. */
+export type Init = 'ones' | 'zeros' | { readonly uniform: number };
+
+export type ValueKind = 'input' | 'parameter' | 'constant' | 'node';
+
+/** One tensor of a graph: typed and shaped from the moment that it is made. */
+export class Value {
+  constructor(
+    /** The graph that owns it; a value cannot be used in another. */
+    readonly owner: object,
+    readonly kind: ValueKind,
+    /** Unique in the graph. Only an output's name may still change, when it is declared. */
+    public name: string,
+    readonly dtype: DType,
+    readonly shape: Shape,
+    /** A constant's data; a parameter's too, once it has been set. */
+    public data?: TensorData,
+    /** A parameter's initialisation where no weights are given. */
+    readonly init?: Init,
+  ) {}
+
+  get rank(): number {
+    return this.shape.length;
+  }
+}
+
+/** One operator of the default ONNX domain, in its newest form; an absent optional input is `undefined`. */
+export interface Node {
+  readonly name: string;
+  readonly opType: string;
+  readonly inputs: readonly (Value | undefined)[];
+  readonly outputs: readonly Value[];
+  readonly attributes: Attributes;
+}
+
+/** A finished graph, its nodes in an order in which they can run. */
+export interface Graph {
+  readonly name: string;
+  readonly inputs: readonly Value[];
+  readonly outputs: readonly Value[];
+  /** Named weights, in the order of their declaration: the state_dict. */
+  readonly parameters: readonly Value[];
+  /** Anonymous values that belong to the computation and not to the weights. */
+  readonly constants: readonly Value[];
+  readonly nodes: readonly Node[];
+}

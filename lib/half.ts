@@ -1,0 +1,97 @@
+/**
+ * float16 (IEEE 754 binary16) and bfloat16, to and from numbers. Rounding is to nearest, ties to even; NaN
+ * stays NaN, overflow is infinity, subnormals are kept.
+ */
+import { TensorError } from './errors.js';
+import { allocate, isFloatDType, tensor, type FloatDType, type TensorData } from './tensor.js';
+
+const float32 = new Float32Array(1);
+const bits32 = new Uint32Array(float32.buffer);
+
+/** The 16 bits of the bfloat16 nearest to `value`. */
+export function toBfloat16Bits(value: number): number {
+  float32[0] = roundToOdd32(value);
+  const bits = bits32[0]!;
+  if (Number.isNaN(value)) return (bits >>> 16) | 0x40;
+  return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff;
+}
+
+/** The number that 16 bits of bfloat16 stand for. */
+export function fromBfloat16Bits(bits: number): number {
+  bits32[0] = bits << 16;
+  return float32[0]!;
+}
+
+/** The 16 bits of the float16 nearest to `value`. */
+export function toFloat16Bits(value: number): number {
+  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
+  const size = Math.abs(value);
+  if (Number.isNaN(value)) return 0x7e00;
+  if (size >= 65520) return sign | 0x7c00;
+  // Below 2^-14 the spacing is 2^-24 whatever the exponent.
+  const exponent = Math.max(Math.floor(Math.log2(size || 1)), -14);
+  const steps = roundHalfToEven(size * 2 ** (10 - exponent));
+  // A carry out of the ten fraction bits moves into the exponent by itself; so does a subnormal that becomes normal.
+  return sign | (size === 0 ? 0 : ((exponent + 14) << 10) + steps);
+}
+
+/** The number that 16 bits of float16 stand for. */
+export function fromFloat16Bits(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >>> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+/** The elements of a float tensor as float64; a bool or integer tensor's too, int64 if they are below 2^53. */
+export function toFloat64Array({ dtype, data }: TensorData): Float64Array {
+  if (dtype === 'float64') return data as Float64Array;
+  if (dtype === 'float16') return Float64Array.from(data as Uint16Array, fromFloat16Bits);
+  if (dtype === 'bfloat16') return Float64Array.from(data as Uint16Array, fromBfloat16Bits);
+  return Float64Array.from(data as ArrayLike<number | bigint>, Number);
+}
+
+/**
+ * The same tensor in another float dtype, each element rounded once, to nearest even.
+ * @throws TensorError `TENSOR_INVALID` if either dtype is not a float.
+ */
+export function castTensor(source: TensorData, dtype: FloatDType): TensorData {
+  if (source.dtype === dtype) return source;
+  if (!isFloatDType(source.dtype) || !isFloatDType(dtype)) {
+    throw new TensorError('TENSOR_INVALID', `cannot cast ${source.dtype} to ${dtype}: both must be floats`);
+  }
+  const wide = source.dtype === 'float32' ? (source.data as Float32Array) : toFloat64Array(source);
+  const result = allocate(dtype, wide.length) as Float64Array;
+  const convert = CONVERT[dtype];
+  for (let i = 0; i < wide.length; i++) result[i] = convert(wide[i]!);
+  return tensor(dtype, source.dims, result);
+}
+
+const CONVERT: Record<FloatDType, (value: number) => number> = {
+  float32: (value) => value,
+  float64: (value) => value,
+  float16: toFloat16Bits,
+  bfloat16: toBfloat16Bits,
+};
+
+function roundHalfToEven(value: number): number {
+  const below = Math.floor(value);
+  const rest = value - below;
+  if (rest !== 0.5) return Math.round(value);
+  return below % 2 === 0 ? below : below + 1;
+}
+
+/** float64 to float32 so that a second rounding, to bfloat16, gives what one rounding would have given. */
+function roundToOdd32(value: number): number {
+  const nearest = Math.fround(value);
+  if (nearest === value || !Number.isFinite(nearest)) return nearest;
+  float32[0] = nearest;
+  const bits = bits32[0]!;
+  if (bits & 1) return nearest;
+  // `nearest` is even and inexact: of its two neighbours take the one on the other side of `value`.
+  const away = Math.abs(nearest) < Math.abs(value);
+  bits32[0] = away ? bits + 1 : bits - 1;
+  return float32[0]!;
+}

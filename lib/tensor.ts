@@ -1,0 +1,135 @@
+/** Dtypes, shapes and tensor data, in the terms of ONNX and NumPy. */
+import { TensorError } from './errors.js';
+
+/** Element types, by NumPy's names (`bfloat16`: by PyTorch's). */
+export const DTYPES = [
+  'float32',
+  'float64',
+  'float16',
+  'bfloat16',
+  'int8',
+  'uint8',
+  'int16',
+  'uint16',
+  'int32',
+  'uint32',
+  'int64',
+  'uint64',
+  'bool',
+] as const;
+
+export type DType = (typeof DTYPES)[number];
+
+/** The dtypes that Group Normalization is defined for. */
+export const FLOAT_DTYPES = ['float32', 'float64', 'float16', 'bfloat16'] as const;
+export type FloatDType = (typeof FLOAT_DTYPES)[number];
+
+export const isFloatDType = (dtype: DType): dtype is FloatDType =>
+  (FLOAT_DTYPES as readonly DType[]).includes(dtype);
+
+/** One dimension: a size, or the name of a size that is known only at run time (`'N'`). */
+export type Dim = number | string;
+export type Shape = readonly Dim[];
+
+/** Elements in C order. float16 and bfloat16 are held as their 16 bits; bool as one byte, 0 or 1. */
+export type ElementArray =
+  | Float32Array
+  | Float64Array
+  | Uint16Array
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array;
+
+const ARRAY_OF = {
+  float32: Float32Array,
+  float64: Float64Array,
+  float16: Uint16Array,
+  bfloat16: Uint16Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  int16: Int16Array,
+  uint16: Uint16Array,
+  int32: Int32Array,
+  uint32: Uint32Array,
+  int64: BigInt64Array,
+  uint64: BigUint64Array,
+  bool: Uint8Array,
+} as const;
+
+/** A tensor: `data.length` is the product of `dims` (1 for a scalar, whose `dims` is empty). */
+export interface TensorData {
+  readonly dtype: DType;
+  readonly dims: readonly number[];
+  readonly data: ElementArray;
+}
+
+/** Bytes of one element. */
+export const bytesPerElement = (dtype: DType): number => ARRAY_OF[dtype].BYTES_PER_ELEMENT;
+
+/** Product of the dimensions; 1 for a scalar. */
+export const elementCount = (dims: readonly number[]): number => dims.reduce((product, dim) => product * dim, 1);
+
+/** `[N, 4, 8, 8]`, as messages show a shape. */
+export const formatShape = (shape: Shape): string => `[${shape.join(', ')}]`;
+
+/** Whether every dimension is a number. */
+export const isStatic = (shape: Shape): shape is readonly number[] =>
+  shape.every((dim) => typeof dim === 'number');
+
+/**
+ * Checks and makes a tensor.
+ * @throws TensorError `TENSOR_INVALID` if the array's type or length contradicts `dtype` and `dims`.
+ */
+export function tensor(dtype: DType, dims: readonly number[], data: ElementArray): TensorData {
+  const ElementType = (ARRAY_OF as Partial<typeof ARRAY_OF>)[dtype];
+  if (!ElementType) {
+    throw new TensorError('TENSOR_INVALID', `unknown dtype '${dtype}'; allowed: ${DTYPES.join(', ')}`);
+  }
+  if (!(data instanceof ElementType)) {
+    throw new TensorError(
+      'TENSOR_INVALID',
+      `a ${dtype} tensor needs its data as ${ElementType.name}, not ${Object.prototype.toString.call(data).slice(8, -1)}`,
+    );
+  }
+  if (!dims.every((dim) => Number.isSafeInteger(dim) && dim >= 0)) {
+    throw new TensorError(
+      'TENSOR_INVALID',
+      `dimensions must be integers of at least 0, not ${formatShape(dims)}`,
+    );
+  }
+  if (data.length !== elementCount(dims)) {
+    throw new TensorError(
+      'TENSOR_INVALID',
+      `shape ${formatShape(dims)} holds ${elementCount(dims)} elements, but the data has ${data.length}`,
+    );
+  }
+  return { dtype, dims: [...dims], data };
+}
+
+/** A new array of `length` zeros for `dtype`. */
+export const allocate = (dtype: DType, length: number): ElementArray => new ARRAY_OF[dtype](length);
+
+/**
+ * The little-endian bytes of a tensor as its elements: a view where the bytes are aligned, a copy where not.
+ * @throws TensorError `TENSOR_INVALID` if the number of bytes does not fit `dtype` and `dims`.
+ */
+export function tensorFromBytes(dtype: DType, dims: readonly number[], bytes: Uint8Array): TensorData {
+  const width = bytesPerElement(dtype);
+  if (bytes.byteLength !== elementCount(dims) * width) {
+    throw new TensorError(
+      'TENSOR_INVALID',
+      `a ${dtype} tensor of shape ${formatShape(dims)} takes ${elementCount(dims) * width} bytes, not ${bytes.byteLength}`,
+    );
+  }
+  const aligned = bytes.byteOffset % width === 0 ? bytes : bytes.slice();
+  const data = new ARRAY_OF[dtype](aligned.buffer as ArrayBuffer, aligned.byteOffset, aligned.byteLength / width);
+  return tensor(dtype, dims, data);
+}
+
+/** The bytes of a tensor's elements, without a copy. */
+export const tensorBytes = ({ data }: TensorData): Uint8Array =>
+  new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
