@@ -2,13 +2,22 @@
  * Every error that this library throws on purpose. Each carries a stable `code` to branch on and a message
  * that says what was wrong, where, and what is allowed; the original error, if there was one, is its `cause`.
  */
-export abstract class OnnxGroupNormError<Code extends string = string> extends Error {
-  readonly code: Code;
+export abstract class OnnxGroupNormError extends Error {
+  readonly code: string;
 
-  constructor(code: Code, message: string, options?: ErrorOptions) {
+  constructor(code: string, message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = new.target.name;
     this.code = code;
+  }
+}
+
+/** The codes of one class. */
+abstract class CodedError<Code extends string> extends OnnxGroupNormError {
+  declare readonly code: Code;
+
+  constructor(code: Code, message: string, options?: ErrorOptions) {
+    super(code, message, options);
   }
 }
 
@@ -33,22 +42,19 @@ export type GraphErrorCode =
   | 'UNSUPPORTED_OPSET';
 
 /** A graph that cannot be: wrong shapes, dtypes, attributes or names, or a lowering that does not exist. */
-export class GraphError extends OnnxGroupNormError<GraphErrorCode> {}
+export class GraphError extends CodedError<GraphErrorCode> {}
 
 export type ModelErrorCode =
   'MODEL_INVALID' | 'MODEL_TOO_LARGE' | 'MODEL_UNSUPPORTED' | 'TENSOR_INVALID' | 'WEIGHTS_NOT_SET';
 
 /** An ONNX model that cannot be read, rewritten or written. */
-export class ModelError extends OnnxGroupNormError<ModelErrorCode> {}
+export class ModelError extends CodedError<ModelErrorCode> {}
 
 export type WeightsErrorCode =
-  | 'SAFETENSORS_INVALID'
-  | 'STATE_DICT_MISMATCH'
-  | 'TENSOR_NOT_FOUND'
-  | 'UNSUPPORTED_DTYPE';
+  'SAFETENSORS_INVALID' | 'STATE_DICT_MISMATCH' | 'TENSOR_NOT_FOUND' | 'UNSUPPORTED_DTYPE';
 
 /** Weights that cannot be read, or that do not fit the graph. */
-export class WeightsError extends OnnxGroupNormError<WeightsErrorCode> {}
+export class WeightsError extends CodedError<WeightsErrorCode> {}
 
 export type SessionErrorCode =
   | 'DISPOSED'
@@ -62,17 +68,17 @@ export type SessionErrorCode =
   | 'UNKNOWN_PROVIDER';
 
 /** A session that cannot be created, or inputs that it cannot run. */
-export class SessionError extends OnnxGroupNormError<SessionErrorCode> {}
+export class SessionError extends CodedError<SessionErrorCode> {}
 
 export type ParityErrorCode = 'FIXTURE_INVALID' | 'NO_FIXTURES' | 'OUTPUT_MISSING' | 'OUTPUT_SHAPE';
 
 /** A parity check that cannot be made. A check that was made and failed is a result, not an error. */
-export class ParityError extends OnnxGroupNormError<ParityErrorCode> {}
+export class ParityError extends CodedError<ParityErrorCode> {}
 
 export type FileErrorCode = 'FILE_NOT_FOUND' | 'FILE_UNREADABLE' | 'FILE_UNWRITABLE' | 'NPY_INVALID';
 
 /** A file that cannot be read or written, or a `.npy` file that is not one. */
-export class FileError extends OnnxGroupNormError<FileErrorCode> {}
+export class FileError extends CodedError<FileErrorCode> {}
 
 /** Tensor data whose parts contradict each other: dtype, dims and number of elements. */
-export class TensorError extends OnnxGroupNormError<'TENSOR_INVALID'> {}
+export class TensorError extends CodedError<'TENSOR_INVALID'> {}

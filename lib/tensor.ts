@@ -71,7 +71,8 @@ export interface TensorData {
 export const bytesPerElement = (dtype: DType): number => ARRAY_OF[dtype].BYTES_PER_ELEMENT;
 
 /** Product of the dimensions; 1 for a scalar. */
-export const elementCount = (dims: readonly number[]): number => dims.reduce((product, dim) => product * dim, 1);
+export const elementCount = (dims: readonly number[]): number =>
+  dims.reduce((product, dim) => product * dim, 1);
 
 /** `[N, 4, 8, 8]`, as messages show a shape. */
 export const formatShape = (shape: Shape): string => `[${shape.join(', ')}]`;
@@ -85,10 +86,10 @@ export const isStatic = (shape: Shape): shape is readonly number[] =>
  * @throws TensorError `TENSOR_INVALID` if the array's type or length contradicts `dtype` and `dims`.
  */
 export function tensor(dtype: DType, dims: readonly number[], data: ElementArray): TensorData {
-  const ElementType = (ARRAY_OF as Partial<typeof ARRAY_OF>)[dtype];
-  if (!ElementType) {
+  if (!Object.hasOwn(ARRAY_OF, dtype)) {
     throw new TensorError('TENSOR_INVALID', `unknown dtype '${dtype}'; allowed: ${DTYPES.join(', ')}`);
   }
+  const ElementType = ARRAY_OF[dtype];
   if (!(data instanceof ElementType)) {
     throw new TensorError(
       'TENSOR_INVALID',
@@ -114,7 +115,8 @@ export function tensor(dtype: DType, dims: readonly number[], data: ElementArray
 export const allocate = (dtype: DType, length: number): ElementArray => new ARRAY_OF[dtype](length);
 
 /**
- * The little-endian bytes of a tensor as its elements: a view where the bytes are aligned, a copy where not.
+ * The little-endian bytes of a tensor as its elements: a view where the bytes are aligned, a copy where not. Of
+ * the bytes of a bool tensor every one but 0 is true, and copied as 1.
  * @throws TensorError `TENSOR_INVALID` if the number of bytes does not fit `dtype` and `dims`.
  */
 export function tensorFromBytes(dtype: DType, dims: readonly number[], bytes: Uint8Array): TensorData {
@@ -125,10 +127,21 @@ export function tensorFromBytes(dtype: DType, dims: readonly number[], bytes: Ui
       `a ${dtype} tensor of shape ${formatShape(dims)} takes ${elementCount(dims) * width} bytes, not ${bytes.byteLength}`,
     );
   }
-  const aligned = bytes.byteOffset % width === 0 ? bytes : bytes.slice();
-  const data = new ARRAY_OF[dtype](aligned.buffer as ArrayBuffer, aligned.byteOffset, aligned.byteLength / width);
+  const usable = dtype === 'bool' ? zeroOrOne(bytes) : aligned(bytes, width);
+  const data = new ARRAY_OF[dtype](
+    usable.buffer as ArrayBuffer,
+    usable.byteOffset,
+    usable.byteLength / width,
+  );
   return tensor(dtype, dims, data);
 }
+
+/** Not `bytes.slice()`: that of a Node Buffer is a view, no better aligned. */
+const aligned = (bytes: Uint8Array, width: number): Uint8Array =>
+  bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes);
+
+const zeroOrOne = (bytes: Uint8Array): Uint8Array =>
+  bytes.some((byte) => byte > 1) ? Uint8Array.from(bytes, (byte) => Number(byte !== 0)) : bytes;
 
 /** The bytes of a tensor's elements, without a copy. */
 export const tensorBytes = ({ data }: TensorData): Uint8Array =>

@@ -1,5 +1,5 @@
 import { GraphError } from '../errors.js';
-import { bytesPerElement, formatShape, isStatic, type DType, type Shape, type TensorData } from '../tensor.js';
+import { DTYPES, formatShape, isStatic, type DType, type Shape, type TensorData } from '../tensor.js';
 import { Value, type Attributes, type Graph, type Init, type Node } from './types.js';
 
 /** What an operator says of one of its results. */
@@ -18,6 +18,7 @@ export interface ParameterType {
 /** What all scopes of one graph share. */
 interface State {
   readonly names: Set<string>;
+  readonly reserved: ReadonlySet<string>;
   readonly inputs: Value[];
   readonly outputs: Value[];
   readonly parameters: Value[];
@@ -44,18 +45,20 @@ export class Scope {
 
   /**
    * A weight, named by its state_dict key; its data comes later, from a state_dict or from its `init`.
-   * @throws GraphError `DUPLICATE_NAME`, `INVALID_NAME` or `INVALID_SHAPE`.
+   * @throws GraphError `DUPLICATE_NAME`, `INVALID_NAME`, `INVALID_DTYPE` or `INVALID_SHAPE`.
    */
   parameter(name: string, { dtype, shape, init }: ParameterType): Value {
     requireName(name, 'parameter');
-    const fullName = this.claim(this.qualify(name), 'parameter');
+    const fullName = this.qualify(name);
+    requireDType(dtype, `parameter '${fullName}'`);
+    requireShape(shape, `parameter '${fullName}'`);
     if (!isStatic(shape)) {
       throw new GraphError(
         'INVALID_SHAPE',
         `parameter '${fullName}': every dimension must be a number, not ${formatShape(shape)}`,
       );
     }
-    requireShape(shape, `parameter '${fullName}'`);
+    this.claim(fullName, 'parameter');
     const value = new Value(this.state, 'parameter', fullName, dtype, [...shape], undefined, init);
     this.state.parameters.push(value);
     return value;
@@ -78,8 +81,8 @@ export class Scope {
     attributes: Attributes,
     outputs: readonly OutputType[],
   ): Value[] {
+    inputs.forEach((input, index) => this.requireOwn(input, `${this.describe(opType)}: input ${index}`));
     const name = this.freshName(opType);
-    inputs.forEach((input, index) => this.requireOwn(input, `${opType} '${name}': input ${index}`));
     const results = outputs.map(
       ({ dtype, shape }, index) =>
         new Value(this.state, 'node', this.freshName(`${opType}_output_${index}`), dtype, shape),
@@ -122,7 +125,8 @@ export class Scope {
   private freshName(hint: string): string {
     const base = `/${[...(this.path ? this.path.split('.') : []), hint].join('/')}`;
     let name = base;
-    for (let count = 1; this.state.names.has(name); count++) name = `${base}_${count}`;
+    const taken = () => this.state.names.has(name) || this.state.reserved.has(name);
+    for (let count = 1; taken(); count++) name = `${base}_${count}`;
     this.state.names.add(name);
     return name;
   }
@@ -146,10 +150,11 @@ export class GraphBuilder extends Scope {
    */
   constructor(
     readonly name: string,
-    reservedNames: Iterable<string> = [],
+    reservedNames: ReadonlySet<string> = new Set(),
   ) {
+    const names = new Set<string>();
     super(
-      { names: new Set(reservedNames), inputs: [], outputs: [], parameters: [], constants: [], nodes: [] },
+      { names, reserved: reservedNames, inputs: [], outputs: [], parameters: [], constants: [], nodes: [] },
       '',
     );
   }
@@ -197,7 +202,10 @@ export class GraphBuilder extends Scope {
   build(): Graph {
     const { inputs, outputs, parameters, constants, nodes } = this.state;
     if (outputs.length === 0) {
-      throw new GraphError('MISSING_OUTPUT', `graph '${this.name}' has no outputs: declare one with output()`);
+      throw new GraphError(
+        'MISSING_OUTPUT',
+        `graph '${this.name}' has no outputs: declare one with output()`,
+      );
     }
     return {
       name: this.name,
@@ -220,11 +228,8 @@ function requireName(name: string, what: string): void {
 }
 
 function requireDType(dtype: DType, where: string): void {
-  try {
-    bytesPerElement(dtype);
-  } catch (cause) {
-    throw new GraphError('INVALID_DTYPE', `${where}: unknown dtype '${dtype}'`, { cause });
-  }
+  if (DTYPES.includes(dtype)) return;
+  throw new GraphError('INVALID_DTYPE', `${where}: unknown dtype '${dtype}'; allowed: ${DTYPES.join(', ')}`);
 }
 
 function requireShape(shape: Shape, where: string): void {

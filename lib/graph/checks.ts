@@ -2,16 +2,21 @@
 import { GraphError } from '../errors.js';
 import { FLOAT_DTYPES, formatShape, isFloatDType, type Dim, type Shape } from '../tensor.js';
 import type { Scope } from './builder.js';
-import type { Value } from './types.js';
+import { maxDim } from './dims.js';
+import { Value } from './types.js';
 
 /** `'x' [N, 4, 8, 8]`, as messages name a value. */
 export const describeValue = (value: Value): string => `'${value.name}' ${formatShape(value.shape)}`;
 
 /** Whether two dimensions can be the same size: a name can be any size. */
-export const compatible = (a: Dim, b: Dim): boolean => typeof a === 'string' || typeof b === 'string' || a === b;
+export const compatible = (a: Dim, b: Dim): boolean =>
+  typeof a === 'string' || typeof b === 'string' || a === b;
 
-/** The better known of two compatible dimensions. */
-export const merge = (a: Dim, b: Dim): Dim => (typeof a === 'string' ? b : a);
+/** The better known of two dimensions that must be equal at run time: a number, else the shorter expression. */
+export function merge(a: Dim, b: Dim): Dim {
+  if (typeof a === 'number') return a;
+  return typeof b === 'number' || b.length < a.length ? b : a;
+}
 
 /** NumPy's broadcasting; `undefined` if the shapes cannot be broadcast. A name against 1 stays a name. */
 export function broadcastShapes(a: Shape, b: Shape): Shape | undefined {
@@ -22,10 +27,25 @@ export function broadcastShapes(a: Shape, b: Shape): Shape | undefined {
     const dimB = b[axis - rank + b.length] ?? 1;
     if (dimA === 1) result.push(dimB);
     else if (dimB === 1) result.push(dimA);
-    else if (compatible(dimA, dimB)) result.push(dimA === dimB ? dimA : merge(dimA, dimB));
-    else return undefined;
+    else if (!compatible(dimA, dimB)) return undefined;
+    // Of two names either may be 1 at run time, so that neither is the result's.
+    else if (typeof dimA === 'string' && typeof dimB === 'string') result.push(maxDim(dimA, dimB));
+    else result.push(merge(dimA, dimB));
   }
   return result;
+}
+
+/** Whether NumPy's broadcasting of `from` to the shape `to` gives exactly `to`. */
+export const broadcastsTo = (from: Shape, to: Shape): boolean =>
+  from.length <= to.length &&
+  from.every((dim, axis) => dim === 1 || compatible(dim, to[axis - from.length + to.length]!));
+
+/** @throws GraphError `MISSING_VALUE` if one of the inputs, given by role, is not a value. */
+export function requireValues(g: Scope, opType: string, inputs: Readonly<Record<string, Value>>): void {
+  for (const [role, value] of Object.entries(inputs)) {
+    if (value instanceof Value) continue;
+    throw new GraphError('MISSING_VALUE', `${g.describe(opType)}: ${role} is not a value of a graph`);
+  }
 }
 
 /** @throws GraphError `INVALID_DTYPE` if `value` is not of a float dtype. */
@@ -34,6 +54,15 @@ export function requireFloat(g: Scope, opType: string, value: Value): void {
   throw new GraphError(
     'INVALID_DTYPE',
     `${g.describe(opType)}: ${describeValue(value)} is ${value.dtype}; allowed: ${FLOAT_DTYPES.join(', ')}`,
+  );
+}
+
+/** @throws GraphError `INVALID_DTYPE` if `value` is neither of a float dtype nor int32 or int64. */
+export function requireNumeric(g: Scope, opType: string, value: Value): void {
+  if (isFloatDType(value.dtype) || value.dtype === 'int32' || value.dtype === 'int64') return;
+  throw new GraphError(
+    'INVALID_DTYPE',
+    `${g.describe(opType)}: ${describeValue(value)} is ${value.dtype}; allowed: ${FLOAT_DTYPES.join(', ')}, int32, int64`,
   );
 }
 
@@ -86,11 +115,65 @@ export function requirePerChannel(g: Scope, opType: string, x: Value, vector: Va
   );
 }
 
-/** @throws GraphError `INVALID_ATTRIBUTE` if `epsilon` is not a finite number of at least 0. */
+/** @throws GraphError `INVALID_ATTRIBUTE` if `epsilon` is not a finite number; PyTorch takes a negative one too. */
 export function requireEpsilon(g: Scope, opType: string, epsilon: number): void {
-  if (Number.isFinite(epsilon) && epsilon >= 0) return;
+  if (Number.isFinite(epsilon)) return;
   throw new GraphError(
     'INVALID_ATTRIBUTE',
-    `${g.describe(opType)}: epsilon ${epsilon} must be a finite number of at least 0`,
+    `${g.describe(opType)}: epsilon ${epsilon} must be a finite number`,
   );
 }
+
+/**
+ * Requires a list of `length` integers, if `least` is given of at least that.
+ * @throws GraphError `INVALID_ATTRIBUTE`. `reason` says where the length comes from.
+ */
+export function requireIntegers(
+  g: Scope,
+  opType: string,
+  option: string,
+  values: readonly number[],
+  { length, least, reason }: { length: number; least?: number; reason: string },
+): void {
+  const valid = (value: number) => Number.isSafeInteger(value) && value >= (least ?? -Infinity);
+  if (Array.isArray(values) && values.length === length && values.every(valid)) return;
+  throw new GraphError(
+    'INVALID_ATTRIBUTE',
+    `${g.describe(opType)}: ${option} ${formatList(values)} must be ${length} integers` +
+      `${least === undefined ? '' : ` of at least ${least}`}, ${reason}`,
+  );
+}
+
+/**
+ * An axis of a value of `rank`, counted from the front.
+ * @throws GraphError `INVALID_ATTRIBUTE` if there is no such axis.
+ */
+export function resolveAxis(g: Scope, opType: string, axis: number, value: Value): number {
+  const { rank } = value;
+  if (Number.isSafeInteger(axis) && axis >= -rank && axis < rank) return axis < 0 ? axis + rank : axis;
+  throw new GraphError(
+    'INVALID_ATTRIBUTE',
+    `${g.describe(opType)}: axis ${axis} is not an axis of ${describeValue(value)}; ` +
+      (rank === 0 ? 'a scalar has none' : `allowed: ${-rank} to ${rank - 1}`),
+  );
+}
+
+/**
+ * Axes of `value`, counted from the front, in the order in which they are given.
+ * @throws GraphError `INVALID_ATTRIBUTE` if one does not exist, is given twice, or if there are none.
+ */
+export function resolveAxes(g: Scope, opType: string, axes: readonly number[], value: Value): number[] {
+  if (!Array.isArray(axes) || axes.length === 0) {
+    throw new GraphError('INVALID_ATTRIBUTE', `${g.describe(opType)}: axes must name at least one axis`);
+  }
+  const resolved = axes.map((axis: number) => resolveAxis(g, opType, axis, value));
+  if (new Set(resolved).size === resolved.length) return resolved;
+  throw new GraphError(
+    'INVALID_ATTRIBUTE',
+    `${g.describe(opType)}: axes ${formatList(axes)} name an axis of ${describeValue(value)} twice`,
+  );
+}
+
+/** A list of numbers as messages show it; anything else as JavaScript would print it. */
+export const formatList = (values: readonly number[]): string =>
+  Array.isArray(values) ? `[${values.join(', ')}]` : String(values);

@@ -12,6 +12,7 @@ export type Attribute =
 export const int = (value: number): Attribute => ({ type: 'INT', value });
 export const float = (value: number): Attribute => ({ type: 'FLOAT', value });
 export const text = (value: string): Attribute => ({ type: 'STRING', value });
+export const floats = (value: readonly number[]): Attribute => ({ type: 'FLOATS', value });
 export const ints = (value: readonly number[]): Attribute => ({ type: 'INTS', value });
 
 export type Attributes = Readonly<Record<string, Attribute>>;
@@ -31,8 +32,8 @@ export class Value {
     public name: string,
     readonly dtype: DType,
     readonly shape: Shape,
-    /** A constant's data; a parameter's too, once it has been set. */
-    public data?: TensorData,
+    /** A constant's data. */
+    readonly data?: TensorData,
     /** A parameter's initialisation where no weights are given. */
     readonly init?: Init,
   ) {}
@@ -50,6 +51,9 @@ export interface Node {
   readonly outputs: readonly Value[];
   readonly attributes: Attributes;
 }
+
+/** The data of a graph's parameters by name: a state_dict that fits. */
+export type Weights = ReadonlyMap<string, TensorData>;
 
 /** A finished graph, its nodes in an order in which they can run. */
 export interface Graph {

@@ -1,8 +1,15 @@
 /** Elementwise operators. Sources: the ONNX operator pages of the same names. */
 import { GraphError } from '../../errors.js';
-import { formatShape, isFloatDType, type DType } from '../../tensor.js';
+import type { DType } from '../../tensor.js';
 import type { Scope } from '../builder.js';
-import { broadcastShapes, requireFloat, requireSameDType } from '../checks.js';
+import {
+  broadcastShapes,
+  describeValue,
+  requireFloat,
+  requireNumeric,
+  requireSameDType,
+  requireValues,
+} from '../checks.js';
 import { ONNX_DTYPE } from '../onnx-dtype.js';
 import { int, type Value } from '../types.js';
 
@@ -31,39 +38,38 @@ export const mul = (g: Scope, a: Value, b: Value): Value => binary(g, 'Mul', a, 
 export const div = (g: Scope, a: Value, b: Value): Value => binary(g, 'Div', a, b);
 
 /** `x` itself, under another name. Any dtype. */
-export const identity = (g: Scope, x: Value): Value =>
-  g.node('Identity', [x], {}, [{ dtype: x.dtype, shape: x.shape }])[0]!;
+export function identity(g: Scope, x: Value): Value {
+  requireValues(g, 'Identity', { x });
+  return g.node('Identity', [x], {}, [{ dtype: x.dtype, shape: x.shape }])[0]!;
+}
 
 /**
  * `x` converted to `dtype`, elementwise.
  * @throws GraphError `INVALID_DTYPE` if ONNX has no such dtype.
  */
 export function cast(g: Scope, x: Value, dtype: DType): Value {
-  const to = (ONNX_DTYPE as Partial<Record<DType, number>>)[dtype];
-  if (to === undefined) {
+  requireValues(g, 'Cast', { x });
+  if (!Object.hasOwn(ONNX_DTYPE, dtype)) {
     throw new GraphError('INVALID_DTYPE', `${g.describe('Cast')}: ONNX has no dtype '${dtype}'`);
   }
-  return g.node('Cast', [x], { to: int(to) }, [{ dtype, shape: x.shape }])[0]!;
+  return g.node('Cast', [x], { to: int(ONNX_DTYPE[dtype]) }, [{ dtype, shape: x.shape }])[0]!;
 }
 
 function unary(g: Scope, opType: string, x: Value): Value {
+  requireValues(g, opType, { x });
   requireFloat(g, opType, x);
   return g.node(opType, [x], {}, [{ dtype: x.dtype, shape: x.shape }])[0]!;
 }
 
 function binary(g: Scope, opType: string, a: Value, b: Value): Value {
+  requireValues(g, opType, { a, b });
   requireSameDType(g, opType, a, b);
-  if (!isFloatDType(a.dtype) && a.dtype !== 'int64' && a.dtype !== 'int32') {
-    throw new GraphError(
-      'INVALID_DTYPE',
-      `${g.describe(opType)}: '${a.name}' is ${a.dtype}; allowed: floats, int32 and int64`,
-    );
-  }
+  requireNumeric(g, opType, a);
   const shape = broadcastShapes(a.shape, b.shape);
   if (!shape) {
     throw new GraphError(
       'SHAPE_MISMATCH',
-      `${g.describe(opType)}: '${a.name}' ${formatShape(a.shape)} and '${b.name}' ${formatShape(b.shape)} do not broadcast`,
+      `${g.describe(opType)}: ${describeValue(a)} and ${describeValue(b)} do not broadcast`,
     );
   }
   return g.node(opType, [a, b], {}, [{ dtype: a.dtype, shape }])[0]!;

@@ -3,7 +3,7 @@ import { GraphError } from '../../errors.js';
 import { formatShape } from '../../tensor.js';
 import type { Scope } from '../builder.js';
 import {
-  broadcastShapes,
+  broadcastsTo,
   describeValue,
   requireChannels,
   requireEpsilon,
@@ -11,6 +11,8 @@ import {
   requirePerChannel,
   requireRank,
   requireSameDType,
+  requireValues,
+  resolveAxis,
 } from '../checks.js';
 import { float, int, type Value } from '../types.js';
 
@@ -38,6 +40,7 @@ export function groupNormalization(
   { numGroups, epsilon = 1e-5 }: GroupNormalizationOptions,
 ): Value {
   const opType = 'GroupNormalization';
+  requireValues(g, opType, { x });
   requireRank(g, opType, x, 2, '(N, C, ...)');
   requireFloat(g, opType, x);
   requireSameDType(g, opType, x, scale, bias);
@@ -73,6 +76,7 @@ export function batchNormalization(
   { epsilon = 1e-5, training = false }: { epsilon?: number; training?: boolean } = {},
 ): Value {
   const opType = 'BatchNormalization';
+  requireValues(g, opType, { x, scale, bias, mean, variance });
   requireRank(g, opType, x, 2, '(N, C, ...)');
   requireFloat(g, opType, x);
   requireSameDType(g, opType, x, scale, bias, mean, variance);
@@ -84,7 +88,12 @@ export function batchNormalization(
   // With training_mode the operator has three results: the others are the running statistics.
   const running = { dtype: mean.dtype, shape: mean.shape };
   const attributes = { epsilon: float(epsilon), ...(training && { training_mode: int(1) }) };
-  return g.node(opType, [x, scale, bias, mean, variance], attributes, training ? [y, running, running] : [y])[0]!;
+  return g.node(
+    opType,
+    [x, scale, bias, mean, variance],
+    attributes,
+    training ? [y, running, running] : [y],
+  )[0]!;
 }
 
 /**
@@ -100,13 +109,16 @@ export function instanceNormalization(
   { epsilon = 1e-5 }: { epsilon?: number } = {},
 ): Value {
   const opType = 'InstanceNormalization';
+  requireValues(g, opType, { x, scale, bias });
   requireRank(g, opType, x, 3, '(N, C, D1, ...)');
   requireFloat(g, opType, x);
   requireSameDType(g, opType, x, scale, bias);
   requireEpsilon(g, opType, epsilon);
   requirePerChannel(g, opType, x, scale, 'scale');
   requirePerChannel(g, opType, x, bias, 'bias');
-  return g.node(opType, [x, scale, bias], { epsilon: float(epsilon) }, [{ dtype: x.dtype, shape: x.shape }])[0]!;
+  return g.node(opType, [x, scale, bias], { epsilon: float(epsilon) }, [
+    { dtype: x.dtype, shape: x.shape },
+  ])[0]!;
 }
 
 /**
@@ -123,26 +135,18 @@ export function layerNormalization(
   { axis = -1, epsilon = 1e-5 }: { axis?: number; epsilon?: number } = {},
 ): Value {
   const opType = 'LayerNormalization';
+  requireValues(g, opType, { x, scale });
   requireFloat(g, opType, x);
   requireSameDType(g, opType, x, scale, bias);
   requireEpsilon(g, opType, epsilon);
-  if (!Number.isSafeInteger(axis) || axis < -x.rank || axis >= x.rank) {
-    throw new GraphError(
-      'INVALID_ATTRIBUTE',
-      `${g.describe(opType)}: axis ${axis} is not an axis of ${describeValue(x)}; allowed: ${-x.rank} to ${x.rank - 1}`,
-    );
-  }
-  const normalized = x.shape.slice(axis < 0 ? axis + x.rank : axis);
+  const normalized = x.shape.slice(resolveAxis(g, opType, axis, x));
   for (const [role, vector] of Object.entries({ scale, bias })) {
-    if (!vector) continue;
-    const result = broadcastShapes(normalized, vector.shape);
-    if (result?.length !== normalized.length || vector.shape.some((dim, i) => dim !== 1 && normalized.at(i - vector.rank) === 1)) {
-      throw new GraphError(
-        'SHAPE_MISMATCH',
-        `${g.describe(opType)}: ${role} ${describeValue(vector)} does not broadcast to the normalised dimensions ` +
-          `${formatShape(normalized)} of ${describeValue(x)}`,
-      );
-    }
+    if (!vector || broadcastsTo(vector.shape, normalized)) continue;
+    throw new GraphError(
+      'SHAPE_MISMATCH',
+      `${g.describe(opType)}: ${role} ${describeValue(vector)} does not broadcast to the normalised dimensions ` +
+        `${formatShape(normalized)} of ${describeValue(x)}`,
+    );
   }
   return g.node(opType, [x, scale, bias], { axis: int(axis), epsilon: float(epsilon) }, [
     { dtype: x.dtype, shape: x.shape },
@@ -150,6 +154,8 @@ export function layerNormalization(
 }
 
 function divisors(channels: number): string {
-  const all = Array.from({ length: Math.min(channels, 4096) }, (_, i) => i + 1).filter((n) => channels % n === 0);
+  const all = Array.from({ length: Math.min(channels, 4096) }, (_, i) => i + 1).filter(
+    (n) => channels % n === 0,
+  );
   return all.join(', ') || 'none, because there are no channels';
 }

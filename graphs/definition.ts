@@ -1,0 +1,108 @@
+import { GraphError } from '../lib/errors.js';
+import type { Graph } from '../lib/graph/index.js';
+import { nearestName } from '../lib/nearest.js';
+import { isFloatDType, type DType, type Shape } from '../lib/tensor.js';
+
+/** One option of an architecture, under PyTorch's name in camelCase. */
+export interface OptionSpec {
+  readonly type: 'integer' | 'number' | 'boolean';
+  /** What the command line's help says of it. */
+  readonly description: string;
+  /** Absent: the option must be given. */
+  readonly default?: number | boolean;
+  /** Smallest value allowed of a number. */
+  readonly min?: number;
+}
+
+type OptionValue<Spec extends OptionSpec> = Spec['type'] extends 'boolean' ? boolean : number;
+
+/** The values of an architecture's options, all of them set. */
+export type OptionValues<Specs extends Record<string, OptionSpec>> = {
+  readonly [Name in keyof Specs]: OptionValue<Specs[Name]>;
+};
+
+/** How the graph's input is declared. */
+export interface InputType {
+  /** Dtype of the input and of all parameters. Default float32. */
+  readonly dtype?: DType | undefined;
+  /** Shape of the input `x`. Default: all dimensions but the channels symbolic. */
+  readonly shape?: Shape | undefined;
+}
+
+/** A network of the registry. */
+export interface GraphDefinition {
+  readonly name: string;
+  readonly description: string;
+  readonly options: Readonly<Record<string, OptionSpec>>;
+  /**
+   * Builds the canonical graph: input `x`, parameters under PyTorch's state_dict keys.
+   * @throws GraphError `UNKNOWN_OPTION`, `INVALID_ATTRIBUTE`, and whatever building it finds wrong.
+   */
+  build(options: Readonly<Record<string, unknown>>, input?: InputType): Graph;
+}
+
+/** Declares a network: checks and completes the options before `build` sees them. */
+export function defineGraph<const Specs extends Record<string, OptionSpec>>(definition: {
+  name: string;
+  description: string;
+  options: Specs;
+  build: (options: OptionValues<Specs>, input: InputType & { dtype: DType }) => Graph;
+}): GraphDefinition {
+  const { name, options: specs } = definition;
+  return {
+    ...definition,
+    build(options, input = {}) {
+      const { dtype = 'float32' } = input;
+      if (!isFloatDType(dtype)) {
+        throw new GraphError('INVALID_DTYPE', `graph '${name}': ${dtype} is no float dtype`);
+      }
+      return definition.build(completeOptions(name, specs, options) as OptionValues<Specs>, {
+        ...input,
+        dtype,
+      });
+    },
+  };
+}
+
+function completeOptions(
+  graph: string,
+  specs: Readonly<Record<string, OptionSpec>>,
+  options: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  for (const name of Object.keys(options)) {
+    if (Object.hasOwn(specs, name)) continue;
+    const near = nearestName(name, Object.keys(specs));
+    throw new GraphError(
+      'UNKNOWN_OPTION',
+      `graph '${graph}' has no option '${name}'${near ? `: did you mean '${near}'?` : ''}; ` +
+        `it has: ${Object.keys(specs).join(', ')}`,
+    );
+  }
+  return Object.fromEntries(
+    Object.entries(specs).map(([name, spec]) => [name, checkOption(graph, name, spec, options[name])]),
+  );
+}
+
+function checkOption(graph: string, name: string, spec: OptionSpec, given: unknown): unknown {
+  const value = given ?? spec.default;
+  const where = `graph '${graph}': option '${name}'`;
+  if (value === undefined) {
+    throw new GraphError('INVALID_ATTRIBUTE', `${where} must be given: ${spec.description}`);
+  }
+  const { min = -Infinity } = spec;
+  const valid =
+    spec.type === 'boolean'
+      ? typeof value === 'boolean'
+      : typeof value === 'number' &&
+        value >= min &&
+        Number.isFinite(value) &&
+        (spec.type === 'number' || Number.isSafeInteger(value));
+  if (valid) return value;
+  const kind =
+    spec.type === 'boolean' ? 'true or false' : `${spec.type === 'integer' ? 'an integer' : 'a number'}`;
+  const least = spec.min === undefined ? '' : ` of at least ${spec.min}`;
+  throw new GraphError(
+    'INVALID_ATTRIBUTE',
+    `${where} is ${JSON.stringify(given)} but must be ${kind}${least}`,
+  );
+}

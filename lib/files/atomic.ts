@@ -1,0 +1,150 @@
+/** Files written whole or not at all: under a temporary name beside the target, flushed, then renamed. */
+import { randomBytes } from 'node:crypto';
+import { renameSync, rmSync, type Stats } from 'node:fs';
+import { access, constants, mkdir, open, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { FileError, OnnxGroupNormError } from '../errors.js';
+import { reasonOf, systemCode } from './system-error.js';
+
+/** What a file is to hold: text (as UTF-8), bytes, or the bytes in chunks. */
+export type FileContent = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+
+/** One file of {@link writeFilesAtomic}. */
+export interface FileToWrite {
+  readonly path: string;
+  readonly content: FileContent;
+}
+
+interface StagedFile {
+  /** As the caller gave it, for messages. */
+  readonly path: string;
+  /** Where the file ends up: `path` with symbolic links followed, so that a link stays a link. */
+  readonly target: string;
+  readonly temporary: string;
+}
+
+/**
+ * Writes one file, whole or not at all; {@link writeFilesAtomic} says how.
+ * @throws FileError `FILE_UNWRITABLE`, with the system's error as `cause`.
+ */
+export const writeFileAtomic = (path: string, content: FileContent): Promise<void> =>
+  writeFilesAtomic([{ path, content }]);
+
+/**
+ * Writes files that belong together. None gets its name before all of them are on the disk, so a failure, or
+ * a SIGINT or SIGTERM, on the way there leaves every old file as it was and no temporary file behind. Missing
+ * folders are made; a file that exists already keeps its mode. What `content` itself throws is passed on.
+ * @throws FileError `FILE_UNWRITABLE` if a path cannot be written, is listed twice, or is not a regular file,
+ * or if a signal stopped the writing.
+ */
+export async function writeFilesAtomic(files: readonly FileToWrite[]): Promise<void> {
+  const staged: StagedFile[] = [];
+  try {
+    for (const { path, content } of files) {
+      try {
+        await stage(path, content, staged);
+      } catch (error) {
+        throw asUnwritable(path, error);
+      }
+    }
+    renameAll(staged);
+  } finally {
+    for (const { temporary } of staged) {
+      await rm(temporary, { force: true }).catch(() => undefined);
+      untrack(temporary);
+    }
+  }
+}
+
+async function stage(path: string, content: FileContent, staged: StagedFile[]): Promise<void> {
+  const folder = dirname(path);
+  await mkdir(folder, { recursive: true });
+  const old = await ifThere(stat(path));
+  await checkReplaceable(path, old);
+  const target = old ? await realpath(path) : join(await realpath(folder), basename(path));
+  if (staged.some((other) => other.target === target)) throw unwritable(path, 'it is to be written twice');
+  // The name owes nothing to the target's, which may be as long as the file system allows.
+  const unique = `${process.pid}.${randomBytes(6).toString('hex')}`;
+  const temporary = join(dirname(target), `.onnx-groupnorm.${unique}.tmp`);
+  track(temporary);
+  staged.push({ path, target, temporary });
+  const handle = await open(temporary, 'wx');
+  try {
+    if (old) await handle.chmod(old.mode & 0o7777);
+    await writeFile(handle, content);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** A rename replaces whatever is there, even what writing would have refused: a read-only file, a device. */
+async function checkReplaceable(path: string, old: Stats | undefined): Promise<void> {
+  if (/[\\/]$/.test(path) || old?.isDirectory()) throw unwritable(path, 'it is a folder; name a file');
+  if (!old) return;
+  if (!old.isFile()) throw unwritable(path, 'it is not a regular file; choose another path');
+  await access(path, constants.W_OK);
+}
+
+/** Synchronous, so that no signal is handled between the first rename and the last. */
+function renameAll(staged: readonly StagedFile[]): void {
+  for (const { path, temporary } of staged) {
+    if (!underWay.has(temporary)) throw unwritable(path, 'a signal stopped the writing; write it again');
+  }
+  for (const { path, target, temporary } of staged) {
+    try {
+      renameSync(temporary, target);
+    } catch (error) {
+      throw asUnwritable(path, error);
+    }
+  }
+}
+
+const ifThere = <T>(lookup: Promise<T>): Promise<T | undefined> =>
+  lookup.catch((error: unknown) => {
+    if (systemCode(error) !== 'ENOENT') throw error;
+    return undefined;
+  });
+
+const unwritable = (path: string, reason: string, options?: ErrorOptions): FileError =>
+  new FileError('FILE_UNWRITABLE', `cannot write '${path}': ${reason}`, options);
+
+/** An error of the system's as a FileError; any other came from the content and is the caller's own. */
+const asUnwritable = (path: string, error: unknown): unknown =>
+  error instanceof OnnxGroupNormError || systemCode(error) === undefined
+    ? error
+    : unwritable(path, reasonOf(error), { cause: error });
+
+/** The temporary files that exist now. While there are any, a signal or an exit removes them. */
+const underWay = new Set<string>();
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+
+function track(temporary: string): void {
+  if (underWay.size === 0) {
+    // First in line: a listener such as `signal-exit` ends the process only if no listener but its own is left.
+    for (const signal of SIGNALS) process.prependListener(signal, onSignal);
+    process.prependListener('exit', removeAll);
+  }
+  underWay.add(temporary);
+}
+
+function untrack(temporary: string): void {
+  if (underWay.delete(temporary) && underWay.size === 0) stopListening();
+}
+
+function stopListening(): void {
+  for (const signal of SIGNALS) process.removeListener(signal, onSignal);
+  process.removeListener('exit', removeAll);
+}
+
+function removeAll(): void {
+  for (const temporary of underWay) rmSync(temporary, { force: true });
+  underWay.clear();
+}
+
+function onSignal(signal: NodeJS.Signals): void {
+  removeAll();
+  stopListening();
+  // With our listener gone the signal has its default effect, unless the application listens: then it decides.
+  if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
+}

@@ -1,0 +1,166 @@
+/** Tensors as NumPy's `.npy` files, versions 1.0 to 3.0. Source: the docstring of `numpy.lib.format`. */
+import { FileError } from '../errors.js';
+import { castTensor } from '../half.js';
+import {
+  bytesPerElement,
+  elementCount,
+  formatShape,
+  tensor,
+  tensorBytes,
+  tensorFromBytes,
+  type DType,
+  type TensorData,
+} from '../tensor.js';
+import { formatNpyHeader, invalidNpy, parseNpyHeader } from './npy-header.js';
+
+const MAGIC = Uint8Array.from([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]); // \x93NUMPY
+const ALIGNMENT = 64;
+
+/** NumPy reads no longer header. It has no need of one: the arrays here have a simple dtype and 64 axes at most. */
+const MAX_HEADER = 10_000;
+const MAX_RANK = 64;
+
+const DTYPE_OF = new Map<string, DType>([
+  ['f4', 'float32'],
+  ['f8', 'float64'],
+  ['f2', 'float16'],
+  ['i1', 'int8'],
+  ['u1', 'uint8'],
+  ['i2', 'int16'],
+  ['u2', 'uint16'],
+  ['i4', 'int32'],
+  ['u4', 'uint32'],
+  ['i8', 'int64'],
+  ['u8', 'uint64'],
+  ['b1', 'bool'],
+]);
+const KIND_OF = new Map([...DTYPE_OF].map(([kind, dtype]) => [dtype, kind]));
+
+/**
+ * The tensor of a `.npy` file: any numeric or bool dtype, either byte order, C or Fortran order. Its data is a
+ * view of `bytes` where it can be, else a copy, so it takes no more memory than the file.
+ * @param where what messages call the data: the file's path.
+ * @throws FileError `NPY_INVALID` if the bytes break the format, hold another dtype, or are too few or too many.
+ */
+export function decodeNpy(bytes: Uint8Array, where = 'the data'): TensorData {
+  const { text, dataStart } = splitHeader(bytes, where);
+  const { descr, fortranOrder, shape } = parseNpyHeader(text, where);
+  if (shape.length > MAX_RANK) {
+    throw invalidNpy(where, `it has ${shape.length} dimensions; NumPy allows ${MAX_RANK}`);
+  }
+  const { dtype, bigEndian } = parseDescr(descr, where);
+  const data = bytes.subarray(dataStart);
+  const size = elementCount(shape) * bytesPerElement(dtype);
+  if (data.byteLength !== size) {
+    const difference = data.byteLength < size ? 'it is truncated' : 'bytes follow its end';
+    throw invalidNpy(
+      where,
+      `shape ${formatShape(shape)} of '${descr}' takes ${size} bytes, but ${data.byteLength} follow the header: ${difference}`,
+    );
+  }
+  const ordered = bigEndian || fortranOrder ? reorder(data, dtype, shape, bigEndian, fortranOrder) : data;
+  return tensorFromBytes(dtype, shape, ordered);
+}
+
+/**
+ * The bytes that `numpy.save` writes for this tensor: version 1.0, little-endian, C order. NumPy has no bfloat16:
+ * a bfloat16 tensor is written as float32, which holds each of its values.
+ * @throws FileError `NPY_INVALID` for a tensor of more than 64 dimensions, NumPy's limit.
+ * @throws TensorError `TENSOR_INVALID` if the tensor contradicts itself.
+ */
+export function encodeNpy(source: TensorData): Uint8Array {
+  const { dtype, dims, data } = source.dtype === 'bfloat16' ? castTensor(source, 'float32') : source;
+  if (dims.length > MAX_RANK) {
+    const what = `a tensor of ${dims.length} dimensions cannot be a .npy file`;
+    throw new FileError('NPY_INVALID', `${what}; NumPy allows ${MAX_RANK}`);
+  }
+  const order = bytesPerElement(dtype) === 1 ? '|' : '<';
+  const descr = `${order}${KIND_OF.get(dtype)}`;
+  const header = encodeHeader(formatNpyHeader({ descr, fortranOrder: false, shape: dims }));
+  const body = tensorBytes(tensor(dtype, dims, data));
+  const bytes = new Uint8Array(header.byteLength + body.byteLength);
+  bytes.set(header);
+  bytes.set(body, header.byteLength);
+  return bytes;
+}
+
+/** Magic, version 1.0, length (u16), text; padded with 1 to 64 spaces so that it ends, with `\n`, on a multiple of 64. */
+function encodeHeader(text: string): Uint8Array {
+  const fixed = MAGIC.length + 4;
+  const padding = ALIGNMENT - ((fixed + text.length + 1) % ALIGNMENT);
+  const padded = new TextEncoder().encode(`${text}${' '.repeat(padding)}\n`);
+  const bytes = new Uint8Array(fixed + padded.length);
+  bytes.set(MAGIC);
+  bytes.set([1, 0, padded.length & 0xff, padded.length >> 8], MAGIC.length);
+  bytes.set(padded, fixed);
+  return bytes;
+}
+
+function splitHeader(bytes: Uint8Array, where: string): { text: string; dataStart: number } {
+  if (bytes.byteLength < MAGIC.length + 4 || MAGIC.some((byte, i) => bytes[i] !== byte)) {
+    throw invalidNpy(where, 'it does not begin with \\x93NUMPY and a version');
+  }
+  const version = `${bytes[6]}.${bytes[7]}`;
+  if (!['1.0', '2.0', '3.0'].includes(version)) {
+    throw invalidNpy(where, `its version is ${version}; allowed: 1.0, 2.0, 3.0`);
+  }
+  const start = MAGIC.length + 2 + (version === '1.0' ? 2 : 4);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (start > bytes.byteLength) throw invalidNpy(where, 'it ends within the length of its header');
+  const length = version === '1.0' ? view.getUint16(8, true) : view.getUint32(8, true);
+  const most = Math.min(MAX_HEADER, bytes.byteLength - start);
+  if (length > most) {
+    throw invalidNpy(where, `its header claims ${length} bytes; allowed, and there: at most ${most}`);
+  }
+  // Latin-1 in 1.0 and 2.0, UTF-8 in 3.0; what the parser understands is ASCII, the same in both.
+  const text = String.fromCharCode(...bytes.subarray(start, start + length));
+  return { text, dataStart: start + length };
+}
+
+function parseDescr(descr: string, where: string): { dtype: DType; bigEndian: boolean } {
+  const dtype = DTYPE_OF.get(descr.slice(1));
+  const byteOrders = dtype && bytesPerElement(dtype) === 1 ? '|<>' : '<>';
+  if (!dtype || !byteOrders.includes(descr[0]!)) {
+    const allowed = [...KIND_OF.values()].join(', ');
+    throw invalidNpy(
+      where,
+      `dtype '${descr}' is not supported; allowed: < or > and one of ${allowed}; in NumPy, x.astype('<f4') converts`,
+    );
+  }
+  return { dtype, bigEndian: descr[0] === '>' };
+}
+
+/** The elements' bytes in C order and little-endian; bytes, not elements, are moved, so that every NaN keeps its bits. */
+function reorder(
+  bytes: Uint8Array,
+  dtype: DType,
+  dims: readonly number[],
+  bigEndian: boolean,
+  fortranOrder: boolean,
+): Uint8Array {
+  const width = bytesPerElement(dtype);
+  const result = new Uint8Array(bytes.byteLength);
+  const nextSource = fortranOrder ? fortranOffsets(dims) : undefined;
+  for (let to = 0, element = 0; to < result.byteLength; to += width, element++) {
+    const from = (nextSource?.() ?? element) * width;
+    for (let i = 0; i < width; i++) result[to + i] = bytes[from + (bigEndian ? width - 1 - i : i)]!;
+  }
+  return result;
+}
+
+/** Where the elements, asked for in C order, lie in Fortran order. */
+function fortranOffsets(dims: readonly number[]): () => number {
+  const index = dims.map(() => 0);
+  const strides = dims.map((_, axis) => elementCount(dims.slice(0, axis)));
+  let next = 0;
+  return () => {
+    const offset = next;
+    for (let axis = dims.length - 1; axis >= 0; axis--) {
+      next += strides[axis]!;
+      if (++index[axis]! < dims[axis]!) break;
+      next -= dims[axis]! * strides[axis]!;
+      index[axis] = 0;
+    }
+    return offset;
+  };
+}

@@ -1,0 +1,108 @@
+/** Files read whole or in part, of any size. */
+import { open, stat, type FileHandle } from 'node:fs/promises';
+import { FileError } from '../errors.js';
+import { reasonOf, systemCode } from './system-error.js';
+
+/** The most bytes that one read asks the system for; Node refuses 2^31 and more. */
+const CHUNK = 2 ** 30;
+
+/** A file that is open for reading parts of it. */
+export interface RangedFile {
+  readonly path: string;
+  /** In bytes, when the file was opened. */
+  readonly size: number;
+  /**
+   * The `length` bytes from byte `offset` on, in memory of their own.
+   * @throws FileError `FILE_UNREADABLE` if the file does not hold them, has shrunk, or is closed.
+   */
+  read(offset: number, length: number): Promise<Uint8Array>;
+  /** Waits for the reads under way, then closes the file. Closing twice is no error. */
+  close(): Promise<void>;
+}
+
+/**
+ * The bytes of a whole file.
+ * @throws FileError `FILE_NOT_FOUND` or `FILE_UNREADABLE`, with the system's error as `cause`.
+ */
+export async function readFileBytes(path: string): Promise<Uint8Array> {
+  const file = await openRanged(path);
+  try {
+    return await file.read(0, file.size);
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * Opens a file to read parts of it. Only regular files have a size to read within: not a folder, pipe or device.
+ * @throws FileError `FILE_NOT_FOUND` or `FILE_UNREADABLE`, with the system's error as `cause`.
+ */
+export async function openRanged(path: string): Promise<RangedFile> {
+  const handle = await openRegular(path);
+  let closing: Promise<void> | undefined;
+  const { size } = await handle.stat();
+  return {
+    path,
+    size,
+    async read(offset, length) {
+      if (closing) throw unreadable(path, 'it has been closed; open it again');
+      checkRange(path, offset, length, size);
+      return readExactly(path, handle, offset, length);
+    },
+    close: () => (closing ??= handle.close()),
+  };
+}
+
+async function openRegular(path: string): Promise<FileHandle> {
+  try {
+    // Before opening: to open a pipe is to wait for its writer.
+    const found = await stat(path);
+    if (found.isDirectory()) throw unreadable(path, 'it is a folder; name a file');
+    if (!found.isFile()) throw unreadable(path, 'it is not a regular file; copy its content into one');
+    return await open(path, 'r');
+  } catch (error) {
+    throw asFileError(path, error);
+  }
+}
+
+function checkRange(path: string, offset: number, length: number, size: number): void {
+  const valid = Number.isSafeInteger(offset) && offset >= 0 && Number.isSafeInteger(length) && length >= 0;
+  if (valid && offset + length <= size) return;
+  throw unreadable(path, `it holds ${size} bytes, not ${length} bytes from byte ${offset} on`);
+}
+
+async function readExactly(
+  path: string,
+  handle: FileHandle,
+  offset: number,
+  length: number,
+): Promise<Uint8Array> {
+  try {
+    const bytes = new Uint8Array(length);
+    let done = 0;
+    while (done < length) {
+      const wanted = Math.min(length - done, CHUNK);
+      const { bytesRead } = await handle.read(bytes, done, wanted, offset + done);
+      if (bytesRead === 0)
+        throw unreadable(path, `it ended at byte ${offset + done}; it was changed meanwhile`);
+      done += bytesRead;
+    }
+    return bytes;
+  } catch (error) {
+    // The only RangeError here is an array that memory, or the engine, has no room for.
+    if (error instanceof RangeError) {
+      throw unreadable(path, `${length} bytes do not fit in memory`, { cause: error });
+    }
+    throw asFileError(path, error);
+  }
+}
+
+const unreadable = (path: string, reason: string, options?: ErrorOptions): FileError =>
+  new FileError('FILE_UNREADABLE', `cannot read '${path}': ${reason}`, options);
+
+function asFileError(path: string, error: unknown): FileError {
+  if (error instanceof FileError) return error;
+  const missing = ['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '');
+  const code = missing ? 'FILE_NOT_FOUND' : 'FILE_UNREADABLE';
+  return new FileError(code, `cannot read '${path}': ${reasonOf(error)}`, { cause: error });
+}

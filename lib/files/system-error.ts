@@ -1,0 +1,24 @@
+/** System errors in words: what each code means for the user, and the way out. */
+
+const REASONS = new Map([
+  ['EACCES', 'permission is denied; change the permissions or choose another path'],
+  ['EDQUOT', 'the disk quota is used up; free some space or choose another disk'],
+  ['EEXIST', 'a part of its path is a file, not a folder; choose another path'],
+  ['EISDIR', 'it is a folder; name a file'],
+  ['ELOOP', 'its symbolic links lead in a circle; choose another path'],
+  ['EMFILE', 'too many files are open; close some or raise the limit (ulimit -n)'],
+  ['ENAMETOOLONG', 'the name is too long; choose a shorter one'],
+  ['ENOENT', 'it does not exist; check the path'],
+  ['ENOSPC', 'no space is left on the disk; free some or choose another disk'],
+  ['ENOTDIR', 'a part of its path is a file, not a folder; choose another path'],
+  ['EPERM', 'permission is denied; change the permissions or choose another path'],
+  ['EROFS', 'the file system is read-only; choose another path'],
+]);
+
+/** The code that Node gives an error from the system (`'ENOENT'`), or undefined for any other error. */
+export const systemCode = (error: unknown): string | undefined =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+
+/** Why a file operation failed, and what to do about it. */
+export const reasonOf = (error: unknown): string =>
+  REASONS.get(systemCode(error) ?? '') ?? (error instanceof Error ? error.message : String(error));

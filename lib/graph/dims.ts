@@ -1,0 +1,225 @@
+/**
+ * Arithmetic on dimensions. What is computed from a name is an expression, kept as text because that is what
+ * an ONNX model holds: `floor((H-1)/2)+1`. Expressions are in a normal form, so equal ones are equal strings:
+ * a sum of products with sorted terms, and no `floor` of what divides evenly or of another `floor`.
+ * Unequal sizes must never get the same text: ONNX Runtime takes equal names for equal sizes when it reuses
+ * buffers, and fails where they are not.
+ */
+import type { Dim } from '../tensor.js';
+
+/** How a window slides along one dimension. */
+export interface DimWindow {
+  readonly kernel: number;
+  readonly stride: number;
+  readonly dilation: number;
+  readonly padBegin: number;
+  readonly padEnd: number;
+}
+
+/** Integer coefficients by product: `3*H*W-2` is `H*W` → 3 and `''` → −2. */
+type Polynomial = Map<string, number>;
+
+/** From here on an index stands for the end of any dimension: ONNX's advice for Slice is INT_MAX. */
+const UNBOUNDED = 2 ** 31 - 1;
+
+/** The larger of two dimensions. */
+export const maxDim = (a: Dim, b: Dim): Dim => extreme('max', a, b);
+
+/** The sum of `dims`. */
+export function addDims(...dims: readonly Dim[]): Dim {
+  const sum: Polynomial = new Map();
+  for (const dim of dims) parse(dim).forEach((coefficient, product) => accumulate(sum, product, coefficient));
+  return format(sum);
+}
+
+/** `dim` times an integer. */
+export const scaleDim = (dim: Dim, factor: number): Dim => productDim([dim, factor]);
+
+/** The product of `dims`; 1 for none. */
+export function productDim(dims: readonly Dim[]): Dim {
+  let result: Polynomial = new Map([['', 1]]);
+  for (const dim of dims) {
+    const product: Polynomial = new Map();
+    for (const [right, b] of parse(dim)) {
+      for (const [left, a] of result) accumulate(product, multiply(left, right), a * b);
+    }
+    result = product;
+  }
+  return format(result);
+}
+
+/** floor(dim / divisor), for a positive integer `divisor`. */
+export function divideDim(dim: Dim, divisor: number): Dim {
+  const terms = parse(dim);
+  const constant = terms.get('') ?? 0;
+  terms.delete('');
+  const shared = [...terms.values()].reduce(gcd, divisor);
+  const reduced = divisor / shared;
+  const quotient: Polynomial = new Map();
+  const remainder: Polynomial = new Map();
+  for (const [product, coefficient] of terms) {
+    const whole = Math.floor(coefficient / divisor);
+    accumulate(quotient, product, whole);
+    accumulate(remainder, product, coefficient / shared - whole * reduced);
+  }
+  // The constant left over is made negative or 0, because convolutions then read floor((H-1)/2)+1.
+  const offset = Math.floor(constant / shared);
+  const wholeOffset = Math.ceil(offset / reduced);
+  accumulate(quotient, '', wholeOffset);
+  accumulate(remainder, '', offset - wholeOffset * reduced);
+  return reduced === 1 ? format(quotient) : addDims(format(quotient), floorOf(remainder, reduced));
+}
+
+/** The size that Conv leaves of `dim`: floor((dim + pads − extent) / stride) + 1. */
+export function convDim(dim: Dim, { kernel, stride, dilation, padBegin, padEnd }: DimWindow): Dim {
+  const extent = dilation * (kernel - 1) + 1;
+  return addDims(divideDim(addDims(dim, padBegin + padEnd - extent), stride), 1);
+}
+
+/**
+ * The size that MaxPool leaves of `dim` with `ceil_mode`: a last window that hangs over the end counts, but
+ * not one that would start in the padding behind the end (as in PyTorch, and spelled out in MaxPool-22).
+ */
+export function ceilPoolDim(dim: Dim, { kernel, stride, dilation, padBegin, padEnd }: DimWindow): Dim {
+  const extent = dilation * (kernel - 1) + 1;
+  const overhang = Math.min(padEnd - extent + stride, 0);
+  return divideDim(addDims(dim, padBegin + overhang + stride - 1), stride);
+}
+
+/** The size that ConvTranspose makes of `dim`: (dim − 1)·stride + extent − pads + outputPadding. */
+export function convTransposeDim(
+  dim: Dim,
+  { kernel, stride, dilation, padBegin, padEnd }: DimWindow,
+  outputPadding: number,
+): Dim {
+  const extent = dilation * (kernel - 1) + 1;
+  return addDims(scaleDim(dim, stride), extent - stride - padBegin - padEnd + outputPadding);
+}
+
+/** The size that Resize makes of `dim`: floor(dim · scale), as ONNX Runtime has it in float32. */
+export function resizeDim(dim: Dim, scale: number): Dim {
+  if (typeof dim === 'number') return Math.floor(Math.fround(Math.fround(dim) * Math.fround(scale)));
+  // Halves, quarters, … are exact, so they can be written as a division.
+  const divisor = [1, 2, 4, 8, 16, 32, 64].find((power) => Number.isInteger(scale * power));
+  if (divisor !== undefined) return divideDim(scaleDim(dim, scale * divisor), divisor);
+  return `floor(${scale}*${isAtom(dim) ? dim : `(${dim})`})`;
+}
+
+/** The size of `dim[start:end]`, counted and clamped as in Python; `end` from INT_MAX on is the very end. */
+export function sliceDim(dim: Dim, start: number, end: number): Dim {
+  const fromEnd = start < 0;
+  const upTo = (bound: number): Dim => (bound >= UNBOUNDED ? dim : extreme('min', dim, bound));
+  if (!fromEnd && end < 0) return extreme('max', addDims(dim, end - start), 0);
+  if (!fromEnd) return end <= start ? 0 : atLeastZero(upTo(end), -start);
+  if (end < 0) return end <= start ? 0 : atLeastZero(upTo(-start), end);
+  if (end >= UNBOUNDED) return upTo(-start);
+  const first = extreme('max', addDims(dim, start), 0);
+  return extreme('max', addDims(upTo(end), scaleDim(first, -1)), 0);
+}
+
+/** max(dim + offset, 0), where `dim` alone is at least 0. */
+const atLeastZero = (dim: Dim, offset: number): Dim =>
+  offset === 0 ? dim : extreme('max', addDims(dim, offset), 0);
+
+function extreme(pick: 'min' | 'max', a: Dim, b: Dim): Dim {
+  if (typeof a === 'number' && typeof b === 'number') return Math[pick](a, b);
+  if (a === b) return a;
+  const names = [a, b].filter((dim) => typeof dim === 'string').sort();
+  const numbers = [a, b].filter((dim) => typeof dim === 'number');
+  return `${pick}(${[...names, ...numbers].join(',')})`;
+}
+
+/** `floor((H-1)/2)`, with a floor inside a floor made one: ⌊(⌊a/b⌋ + c) / d⌋ = ⌊(a + b·c) / (b·d)⌋. */
+function floorOf(numerator: Polynomial, divisor: number): Dim {
+  const offset = numerator.get('') ?? 0;
+  const [first, ...others] = [...numerator].filter(
+    ([product, coefficient]) => product !== '' && coefficient !== 0,
+  );
+  const [product, coefficient] = first!;
+  const inner = /^floor\((.*)\/(\d+)\)$/.exec(product);
+  if (others.length === 0 && coefficient === 1 && inner && isBalanced(inner[1]!)) {
+    const innerDivisor = Number(inner[2]);
+    return divideDim(addDims(withoutParentheses(inner[1]!), offset * innerDivisor), divisor * innerDivisor);
+  }
+  const text = formatSum(numerator);
+  return `floor(${others.length > 0 || offset !== 0 ? `(${text})` : text}/${divisor})`;
+}
+
+/** A name that does not read back as it was is no expression of ours, and is taken as a whole. */
+function parse(dim: Dim): Polynomial {
+  if (typeof dim === 'number') return new Map([['', dim]]);
+  const polynomial = parseSum(dim);
+  return format(polynomial) === dim ? polynomial : new Map([[`(${dim})`, 1]]);
+}
+
+function parseSum(sum: string): Polynomial {
+  const polynomial: Polynomial = new Map();
+  for (const term of splitBefore(sum, '+-')) {
+    const factors = splitBefore(term.replace(/^[+-]/, ''), '*').map((factor) => factor.replace(/^\*/, ''));
+    const numbers = factors.filter((factor) => /^\d+$/.test(factor)).map(Number);
+    const names = factors.filter((factor) => !/^\d+$/.test(factor));
+    const coefficient = numbers.reduce((product, number) => product * number, term.startsWith('-') ? -1 : 1);
+    accumulate(polynomial, names.sort().join('*'), coefficient);
+  }
+  return polynomial;
+}
+
+function format(polynomial: Polynomial): Dim {
+  const isConstant = [...polynomial].every(([product, coefficient]) => product === '' || coefficient === 0);
+  return isConstant ? (polynomial.get('') ?? 0) : withoutParentheses(formatSum(polynomial));
+}
+
+function formatSum(polynomial: Polynomial): string {
+  const signed = ([product, coefficient]: [string, number]): string => {
+    const size = Math.abs(coefficient);
+    const text = product === '' ? size : size === 1 ? product : `${size}*${product}`;
+    return `${coefficient < 0 ? '-' : '+'}${text}`;
+  };
+  return [...polynomial]
+    .filter(([, coefficient]) => coefficient !== 0)
+    .sort(([a], [b]) => (b === '' || (a !== '' && a < b) ? -1 : 1))
+    .map(signed)
+    .join('')
+    .replace(/^\+/, '');
+}
+
+/** Cuts `text` before each separator that is outside parentheses. */
+function splitBefore(text: string, separators: string): string[] {
+  const cuts = [0];
+  let depth = 0;
+  for (let i = 1; i < text.length; i++) {
+    if (text[i - 1] === '(') depth++;
+    if (text[i - 1] === ')') depth--;
+    if (depth === 0 && separators.includes(text[i]!)) cuts.push(i);
+  }
+  return cuts.map((cut, index) => text.slice(cut, cuts[index + 1]));
+}
+
+function withoutParentheses(text: string): string {
+  const inside = text.slice(1, -1);
+  return text.startsWith('(') && text.endsWith(')') && isBalanced(inside) ? inside : text;
+}
+
+/** Whether `text` closes all parentheses that it opens, and no others: not so what is inside `(a)(b)`. */
+function isBalanced(text: string): boolean {
+  let depth = 0;
+  const closesOwn = [...text].every((char) => (depth += char === '(' ? 1 : char === ')' ? -1 : 0) >= 0);
+  return closesOwn && depth === 0;
+}
+
+/** Whether `text` is one factor: a name, or one pair of parentheses with what stands before it. */
+const isAtom = (text: string): boolean => splitBefore(text, '+-*').length === 1;
+
+const multiply = (a: string, b: string): string =>
+  [...(a && splitBefore(a, '*')), ...(b && splitBefore(b, '*'))]
+    .map((factor) => factor.replace(/^\*/, ''))
+    .sort()
+    .join('*');
+
+function accumulate(polynomial: Polynomial, product: string, coefficient: number): void {
+  polynomial.set(product, (polynomial.get(product) ?? 0) + coefficient);
+}
+
+function gcd(a: number, b: number): number {
+  return b === 0 ? Math.abs(a) : gcd(b, a % b);
+}

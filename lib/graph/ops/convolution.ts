@@ -1,0 +1,165 @@
+/** Convolutions. Sources: ONNX operator pages Conv and ConvTranspose; `torch.nn.Conv*d`, `ConvTranspose*d`. */
+import { GraphError } from '../../errors.js';
+import { isStatic } from '../../tensor.js';
+import type { Scope } from '../builder.js';
+import {
+  describeValue,
+  formatList,
+  requireChannels,
+  requireFloat,
+  requireIntegers,
+  requireRank,
+  requireSameDType,
+  requireValues,
+} from '../checks.js';
+import { convDim, convTransposeDim } from '../dims.js';
+import { int, ints, type Value } from '../types.js';
+import { resolveWindow, windowAttributes, windowResult, type WindowOptions } from '../window.js';
+
+export interface ConvOptions extends WindowOptions {
+  /** Groups that input and output channels are divided into, each convolved by itself. Default 1. */
+  readonly group?: number;
+}
+
+export interface ConvTransposeOptions extends ConvOptions {
+  /** Elements added at the end of each spatial dimension; each below its stride or dilation. Default 0. */
+  readonly outputPadding?: readonly number[];
+}
+
+/**
+ * Convolution (`torch.nn.Conv1d`, `Conv2d`, `Conv3d`), the kernel's shape being the weight's.
+ * @param x (N, C, D1, ...) of rank 3 or more, any float; C must be a number.
+ * @param weight (M, C / group, k1, ...), all of them numbers, of the same dtype.
+ * @param bias (M), of the same dtype, or nothing.
+ * @returns (N, M, ...), each spatial dimension ⌊(D + pads − (k − 1)·dilation − 1) / stride⌋ + 1.
+ * @throws GraphError `RANK_TOO_LOW`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `MISSING_VALUE`, `INVALID_*`.
+ */
+export function conv(
+  g: Scope,
+  x: Value,
+  weight: Value,
+  bias: Value | undefined,
+  { group = 1, ...options }: ConvOptions = {},
+): Value {
+  const opType = 'Conv';
+  const [outChannels, , ...kernel] = requireWeight(g, opType, x, weight, bias);
+  requireGroup(g, opType, group, outChannels!, `output channels of weight ${describeValue(weight)}`);
+  requireInputChannels(g, opType, x, weight, { expected: (weight.shape[1] as number) * group, group });
+  requireBias(g, opType, weight, bias, outChannels!);
+  const window = resolveWindow(g, opType, x, kernel, options);
+  const spatial = windowResult(g, opType, x, window, convDim);
+  const attributes = { ...windowAttributes(window), group: int(group) };
+  const shape = [x.shape[0]!, outChannels!, ...spatial];
+  return g.node(opType, [x, weight, bias], attributes, [{ dtype: x.dtype, shape }])[0]!;
+}
+
+/**
+ * Transposed convolution (`torch.nn.ConvTranspose1d`, `ConvTranspose2d`, `ConvTranspose3d`).
+ * @param x (N, C, D1, ...) of rank 3 or more, any float; C must be a number.
+ * @param weight (C, M / group, k1, ...), all of them numbers, of the same dtype.
+ * @param bias (M), of the same dtype, or nothing.
+ * @returns (N, M, ...), each spatial dimension (D − 1)·stride + (k − 1)·dilation + 1 − pads + outputPadding.
+ * @throws GraphError `RANK_TOO_LOW`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `MISSING_VALUE`, `INVALID_*`.
+ */
+export function convTranspose(
+  g: Scope,
+  x: Value,
+  weight: Value,
+  bias: Value | undefined,
+  { group = 1, outputPadding, ...options }: ConvTransposeOptions = {},
+): Value {
+  const opType = 'ConvTranspose';
+  const [inChannels, perGroup, ...kernel] = requireWeight(g, opType, x, weight, bias);
+  requireGroup(g, opType, group, inChannels!, `input channels of weight ${describeValue(weight)}`);
+  requireInputChannels(g, opType, x, weight, { expected: inChannels!, group });
+  const outChannels = perGroup! * group;
+  requireBias(g, opType, weight, bias, outChannels);
+  const window = resolveWindow(g, opType, x, kernel, options);
+  const extra = [...(outputPadding ?? kernel.map(() => 0))];
+  requireOutputPadding(g, opType, x, extra, window);
+  const spatial = windowResult(g, opType, x, window, (dim, along, index) =>
+    convTransposeDim(dim, along, extra[index]!),
+  );
+  const attributes = { ...windowAttributes(window), output_padding: ints(extra), group: int(group) };
+  const shape = [x.shape[0]!, outChannels, ...spatial];
+  return g.node(opType, [x, weight, bias], attributes, [{ dtype: x.dtype, shape }])[0]!;
+}
+
+/** The weight's shape, once all but its numbers of channels has been checked. */
+function requireWeight(
+  g: Scope,
+  opType: string,
+  x: Value,
+  weight: Value,
+  bias: Value | undefined,
+): readonly number[] {
+  requireValues(g, opType, { x, weight });
+  requireRank(g, opType, x, 3, '(N, C, D1, ...)');
+  requireFloat(g, opType, x);
+  requireSameDType(g, opType, x, weight, bias);
+  if (weight.rank === x.rank && isStatic(weight.shape)) return weight.shape;
+  throw new GraphError(
+    weight.rank === x.rank ? 'INVALID_SHAPE' : 'SHAPE_MISMATCH',
+    `${g.describe(opType)}: weight ${describeValue(weight)} must have ${x.rank} dimensions, all of them numbers, ` +
+      `to fit the input ${describeValue(x)}`,
+  );
+}
+
+function requireGroup(g: Scope, opType: string, group: number, channels: number, whose: string): void {
+  if (Number.isSafeInteger(group) && group >= 1 && channels >= 1 && channels % group === 0) return;
+  throw new GraphError(
+    'INVALID_ATTRIBUTE',
+    `${g.describe(opType)}: group ${group} must be an integer of at least 1 that divides the ${channels} ${whose}`,
+  );
+}
+
+function requireInputChannels(
+  g: Scope,
+  opType: string,
+  x: Value,
+  weight: Value,
+  { expected, group }: { expected: number; group: number },
+): void {
+  const channels = requireChannels(g, opType, x);
+  if (channels === expected) return;
+  throw new GraphError(
+    'SHAPE_MISMATCH',
+    `${g.describe(opType)}: weight ${describeValue(weight)} expects ${expected} input channels (group ${group}), ` +
+      `but the input ${describeValue(x)} has ${channels}`,
+  );
+}
+
+function requireBias(
+  g: Scope,
+  opType: string,
+  weight: Value,
+  bias: Value | undefined,
+  outChannels: number,
+): void {
+  if (!bias || (bias.rank === 1 && bias.shape[0] === outChannels)) return;
+  throw new GraphError(
+    'SHAPE_MISMATCH',
+    `${g.describe(opType)}: bias ${describeValue(bias)} does not fit weight ${describeValue(weight)}: ` +
+      `its shape must be [${outChannels}], one element an output channel`,
+  );
+}
+
+function requireOutputPadding(
+  g: Scope,
+  opType: string,
+  x: Value,
+  outputPadding: readonly number[],
+  { strides, dilations }: { strides: readonly number[]; dilations: readonly number[] },
+): void {
+  requireIntegers(g, opType, 'outputPadding', outputPadding, {
+    length: x.rank - 2,
+    least: 0,
+    reason: `one for each spatial dimension of ${describeValue(x)}`,
+  });
+  if (outputPadding.every((size, index) => size < Math.max(strides[index]!, dilations[index]!))) return;
+  throw new GraphError(
+    'INVALID_ATTRIBUTE',
+    `${g.describe(opType)}: outputPadding ${formatList(outputPadding)} must be below the stride or the dilation ` +
+      `in each dimension: strides ${formatList(strides)}, dilations ${formatList(dilations)}`,
+  );
+}

@@ -1,0 +1,56 @@
+/** Group Normalization in ONNX: build graphs, run them through ONNX Runtime, prove them against PyTorch. */
+export * from './errors.js';
+export {
+  castTensor,
+  fromBfloat16Bits,
+  fromFloat16Bits,
+  toBfloat16Bits,
+  toFloat16Bits,
+  toFloat64Array,
+} from './half.js';
+export {
+  DTYPES,
+  elementCount,
+  formatShape,
+  tensor,
+  type Dim,
+  type DType,
+  type ElementArray,
+  type FloatDType,
+  type Shape,
+  type TensorData,
+} from './tensor.js';
+
+export { GraphBuilder, op, Scope, Value } from './graph/index.js';
+export type { Graph, Init, Node, ParameterType, Weights } from './graph/index.js';
+export {
+  DEFAULT_OPSET,
+  defaultLowering,
+  LOWERING_NAMES,
+  loweringsAt,
+  MAX_OPSET,
+  MIN_OPSET,
+} from './lowering/index.js';
+export type { LoweringName } from './lowering/index.js';
+
+export { encodeModel, encodeModelExternal, type EncodeOptions, type ExternalModel } from './onnx/encode.js';
+export { writeModel, type WriteOptions } from './onnx/write.js';
+
+export { initializeWeights } from './weights/initialize.js';
+export { matchStateDict } from './weights/state-dict.js';
+export * from './weights/safetensors.js';
+export * from './weights/safetensors-file.js';
+export { decodeNpy, encodeNpy } from './files/npy.js';
+
+export {
+  createSession,
+  PROVIDERS,
+  type Provider,
+  type Session,
+  type SessionOptions,
+  type TensorInfo,
+} from './runtime/index.js';
+export * from './parity/index.js';
+
+export { getGraph, GRAPHS } from '../graphs/registry.js';
+export type { GraphDefinition, InputType, OptionSpec } from '../graphs/definition.js';

@@ -1,0 +1,45 @@
+import { float, int, type Scope, type Value } from '../graph/index.js';
+import type { FloatDType } from '../tensor.js';
+import { affine, channelsOf, filled, inWideDType } from './groups.js';
+import type { GroupNormSite, Lowering } from './types.js';
+
+/** The opset from which GroupNormalization takes one scale and bias a channel. */
+const PER_CHANNEL_OPSET = 21;
+
+/**
+ * The standard operator. Source: ONNX operator page `GroupNormalization`, versions 18 and 21.
+ *
+ * Version 18 has one scale and bias a *group*, so it gets ones and zeros and the affine part follows; it has
+ * no `stash_type` either, so narrow floats are widened around it. ONNX has deprecated that version: runtimes
+ * take it, but `onnx.checker` refuses it.
+ */
+export const opLowering: Lowering = {
+  name: 'op',
+  minOpset: 18,
+  lower(g, site, opset) {
+    if (opset < PER_CHANNEL_OPSET) {
+      return inWideDType(g, site, (wide) => affine(g, wide, perGroupOperator(g, wide)));
+    }
+    const { channels } = channelsOf(site);
+    return operator(g, site, channels, { scale: site.scale, bias: site.bias, stashType: true });
+  },
+};
+
+const perGroupOperator = (g: Scope, site: GroupNormSite): Value =>
+  operator(g, site, site.numGroups, { scale: undefined, bias: undefined, stashType: false });
+
+function operator(
+  g: Scope,
+  { x, numGroups, epsilon }: GroupNormSite,
+  length: number,
+  { scale, bias, stashType }: { scale: Value | undefined; bias: Value | undefined; stashType: boolean },
+): Value {
+  const dtype = x.dtype as FloatDType;
+  const attributes = {
+    num_groups: int(numGroups),
+    epsilon: float(epsilon),
+    ...(stashType && { stash_type: int(1) }),
+  };
+  const inputs = [x, scale ?? filled(g, dtype, length, 1), bias ?? filled(g, dtype, length, 0)];
+  return g.node('GroupNormalization', inputs, attributes, [{ dtype, shape: x.shape }])[0]!;
+}

@@ -1,0 +1,41 @@
+/** Suggestions for a mistyped name. */
+
+/** The largest distance that still counts as a mistyping, as a share of the longer name's length. */
+const TOLERANCE = 0.4;
+
+/**
+ * The candidate that takes the fewest single-character edits to turn into `name`, or undefined if none is
+ * close enough to be worth suggesting. Of equals, the first.
+ */
+export function nearestName(name: string, candidates: Iterable<string>): string | undefined {
+  let nearest: string | undefined;
+  let least = Infinity;
+  for (const candidate of candidates) {
+    const allowed = Math.floor(Math.max(name.length, candidate.length) * TOLERANCE);
+    const distance = editDistance(name, candidate, Math.min(allowed, least - 1));
+    if (distance < least) {
+      nearest = candidate;
+      least = distance;
+    }
+  }
+  return nearest;
+}
+
+/** Levenshtein's distance; Infinity as soon as it must be above `limit`. */
+function editDistance(from: string, to: string, limit: number): number {
+  if (Math.abs(from.length - to.length) > limit) return Infinity;
+  // row[j]: the distance from the part of `from` that has been seen to the first j characters of `to`.
+  let row = Array.from({ length: to.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= from.length; i++) {
+    const next = [i];
+    let least = i;
+    for (let j = 1; j <= to.length; j++) {
+      const replaced = row[j - 1]! + (from[i - 1] === to[j - 1] ? 0 : 1);
+      next[j] = Math.min(replaced, row[j]! + 1, next[j - 1]! + 1);
+      least = Math.min(least, next[j]!);
+    }
+    if (least > limit) return Infinity;
+    row = next;
+  }
+  return row[to.length]! <= limit ? row[to.length]! : Infinity;
+}

@@ -1,0 +1,166 @@
+import { ModelError } from '../errors.js';
+import type { Graph, Value, Weights } from '../graph/index.js';
+import { ONNX_DTYPE } from '../graph/index.js';
+import { DEFAULT_OPSET, defaultLowering, lowerGraph, requireOpset } from '../lowering/index.js';
+import { formatShape, tensorBytes, type DType, type Shape, type TensorData } from '../tensor.js';
+import { encodeNode } from './operators.js';
+import { ModelProto, type ModelMessage, type TensorMessage, type ValueInfoProto } from './proto.js';
+import { encodeExternalTensor, encodeTensor } from './tensors.js';
+
+export interface EncodeOptions {
+  /** Opset of the default ONNX domain, 13 to 25. Default 21. */
+  readonly opset?: number | undefined;
+  /** How GroupNormalization is written. Default: `op` from opset 21 on, else `reduce-mean`. */
+  readonly lowering?: string | undefined;
+}
+
+/** protobuf's own limit: lengths are signed 32-bit numbers in its implementations. */
+const MAX_MODEL_BYTES = 2 ** 31 - 1;
+
+/** Tensors below this many bytes stay in the model: shapes and scalars that shape inference has to see. */
+const MIN_EXTERNAL_BYTES = 1024;
+
+/** A page, so that a runtime can map each tensor. */
+const EXTERNAL_ALIGNMENT = 4096;
+
+/**
+ * A graph and its weights as an ONNX model.
+ * @returns The bytes of a ModelProto with the lowest IR version that the opset needs.
+ * @throws GraphError if the opset or lowering cannot be had, ModelError `WEIGHTS_NOT_SET` or `MODEL_TOO_LARGE`
+ *   (above 2 GiB: write it with `encodeModelExternal`).
+ */
+export function encodeModel(graph: Graph, weights: Weights, options: EncodeOptions = {}): Uint8Array {
+  const tensors = collectWeights(graph, weights);
+  const bytes = tensors.reduce((total, [, { data }]) => total + data.byteLength, 0);
+  if (bytes > MAX_MODEL_BYTES) throw tooLarge(graph, bytes);
+  const model = toModel(
+    graph,
+    tensors.map(([name, data]) => encodeTensor(name, data)),
+    options,
+  );
+  return ModelProto.encode(model).finish();
+}
+
+/** A model whose weights lie in a second file, `location`, in the model's folder. */
+export interface ExternalModel {
+  readonly model: Uint8Array;
+  readonly location: string;
+  /** The second file's content, in order: views of the weights and padding. */
+  readonly data: Uint8Array[];
+}
+
+/**
+ * The same with the weights as ONNX external data, which has no limit of size.
+ * @param location File name of the data, relative to the model's folder.
+ */
+export function encodeModelExternal(
+  graph: Graph,
+  weights: Weights,
+  location: string,
+  options: EncodeOptions = {},
+): ExternalModel {
+  const data: Uint8Array[] = [];
+  let offset = 0;
+  const append = (bytes: Uint8Array) => {
+    data.push(bytes);
+    offset += bytes.byteLength;
+  };
+  const initializers = collectWeights(graph, weights).map(([name, weight]) => {
+    if (weight.data.byteLength < MIN_EXTERNAL_BYTES) return encodeTensor(name, weight);
+    append(new Uint8Array((EXTERNAL_ALIGNMENT - (offset % EXTERNAL_ALIGNMENT)) % EXTERNAL_ALIGNMENT));
+    const message = encodeExternalTensor(name, weight, { location, offset });
+    append(tensorBytes(weight));
+    return message;
+  });
+  return { model: ModelProto.encode(toModel(graph, initializers, options)).finish(), location, data };
+}
+
+/** The lowest IR version for an opset. Source: ONNX's table of versions. */
+export function irVersionFor(opset: number): number {
+  const [, version] = IR_VERSIONS.findLast(([since]) => opset >= since)!;
+  return version;
+}
+
+const IR_VERSIONS: readonly (readonly [since: number, version: number])[] = [
+  [0, 7],
+  [15, 8],
+  [19, 9],
+  [21, 10],
+  [23, 11],
+  [24, 12],
+  [25, 13],
+];
+
+function toModel(graph: Graph, weights: TensorMessage[], options: EncodeOptions): ModelMessage {
+  const { opset = DEFAULT_OPSET } = options;
+  requireOpset(opset);
+  const lowered = lowerGraph(graph, options.lowering ?? defaultLowering(opset), opset);
+  const nodes = lowered.nodes.map((node) => encodeNode(node, opset));
+  const declared = new Set([...lowered.inputs, ...lowered.outputs].map((value) => value.name));
+  const intermediates = lowered.nodes
+    .flatMap((node) => node.outputs)
+    .filter(({ name }) => !declared.has(name));
+  return {
+    irVersion: irVersionFor(opset),
+    producerName: 'onnx-groupnorm',
+    opsetImport: [{ domain: '', version: opset }],
+    graph: {
+      name: graph.name,
+      node: nodes.map(({ node }) => node),
+      initializer: [
+        ...weights,
+        ...lowered.constants.map((constant) => encodeTensor(constant.name, constant.data!)),
+        ...nodes.flatMap(({ initializers }) => initializers),
+      ],
+      input: lowered.inputs.map(encodeValueInfo),
+      output: lowered.outputs.map(encodeValueInfo),
+      valueInfo: intermediates.map(encodeValueInfo),
+    },
+  };
+}
+
+/** How ONNX declares a value's dtype and shape. */
+export const encodeValueInfo = ({
+  name,
+  dtype,
+  shape,
+}: Pick<Value, 'name'> & { dtype: DType; shape: Shape }): ValueInfoProto => ({
+  name,
+  type: {
+    tensorType: {
+      elemType: ONNX_DTYPE[dtype],
+      shape: { dim: shape.map((dim) => (typeof dim === 'number' ? { dimValue: dim } : { dimParam: dim })) },
+    },
+  },
+});
+
+function collectWeights(graph: Graph, weights: Weights): [name: string, data: TensorData][] {
+  const missing = graph.parameters.filter(({ name }) => !weights.has(name));
+  if (missing.length > 0) {
+    throw new ModelError(
+      'WEIGHTS_NOT_SET',
+      `graph '${graph.name}': no data for ${missing.map(({ name }) => `'${name}'`).join(', ')}; ` +
+        'load a state_dict, or initialise the parameters',
+    );
+  }
+  return graph.parameters.map((parameter) => [
+    parameter.name,
+    requireFit(parameter, weights.get(parameter.name)!),
+  ]);
+}
+
+function requireFit(parameter: Value, data: TensorData): TensorData {
+  if (data.dtype === parameter.dtype && formatShape(data.dims) === formatShape(parameter.shape)) return data;
+  throw new ModelError(
+    'TENSOR_INVALID',
+    `parameter '${parameter.name}' is ${parameter.dtype} ${formatShape(parameter.shape)}, ` +
+      `but its data is ${data.dtype} ${formatShape(data.dims)}`,
+  );
+}
+
+const tooLarge = (graph: Graph, bytes: number): ModelError =>
+  new ModelError(
+    'MODEL_TOO_LARGE',
+    `graph '${graph.name}' has ${bytes} bytes of weights, but an ONNX file holds at most ${MAX_MODEL_BYTES}; ` +
+      'write them as external data (--external-data)',
+  );

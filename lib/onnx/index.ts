@@ -1,0 +1,8 @@
+export {
+  encodeModel,
+  encodeModelExternal,
+  irVersionFor,
+  type EncodeOptions,
+  type ExternalModel,
+} from './encode.js';
+export { Model, UNKNOWN_DIM, type ModelNode, type TensorType } from './model.js';

@@ -1,0 +1,92 @@
+/** Canonical nodes as the nodes of one opset: which operators it has, and what it takes as inputs. */
+import { GraphError } from '../errors.js';
+import type { Attribute, Attributes, Node } from '../graph/index.js';
+import { tensor } from '../tensor.js';
+import { ATTRIBUTE_TYPE, type AttributeMessage, type NodeProto, type TensorMessage } from './proto.js';
+import { encodeTensor } from './tensors.js';
+
+/** Operators that are younger than the first supported opset. Source: ONNX operator pages. */
+const SINCE_OPSET: Readonly<Record<string, number>> = { GroupNormalization: 18, LayerNormalization: 17 };
+
+/** The opset from which ReduceMean and ReduceProd take their axes as an input. */
+const AXES_INPUT_OPSET = 18;
+
+/** The opset from which BatchNormalization has `training_mode`. */
+const TRAINING_MODE_OPSET = 14;
+
+export interface EncodedNode {
+  readonly node: NodeProto;
+  /** Small tensors that are attributes in the canonical graph and inputs at this opset. */
+  readonly initializers: TensorMessage[];
+}
+
+/**
+ * Writes one canonical node for an opset.
+ * @throws GraphError `OPERATOR_UNAVAILABLE` if the opset does not have it in this form.
+ */
+export function encodeNode(node: Node, opset: number): EncodedNode {
+  requireOperator(node, opset);
+  const initializers: TensorMessage[] = [];
+  const inputs = node.inputs.map((input) => input?.name ?? '');
+  const kept: Record<string, Attribute> = { ...node.attributes };
+  for (const name of attributesThatAreInputs(node.opType, opset)) {
+    const attribute = node.attributes[name];
+    delete kept[name];
+    if (!attribute) {
+      inputs.push('');
+      continue;
+    }
+    const initializer = encodeTensor(`${node.name}_${name}`, listTensor(attribute));
+    initializers.push(initializer);
+    inputs.push(initializer.name!);
+  }
+  while (inputs.at(-1) === '') inputs.pop();
+  return { node: toProto(node, inputs, kept), initializers };
+}
+
+function toProto({ name, opType, outputs }: Node, input: string[], attributes: Attributes): NodeProto {
+  const attribute = Object.entries(attributes).map(([key, value]) => encodeAttribute(key, value));
+  return { name, opType, input, output: outputs.map((output) => output.name), attribute };
+}
+
+/** In the order of the operator's inputs; Resize's second input, `roi`, is not used here. */
+function attributesThatAreInputs(opType: string, opset: number): readonly string[] {
+  if (opType === 'Slice') return ['starts', 'ends', 'axes'];
+  if (opType === 'Resize') return ['roi', 'scales', 'sizes'];
+  const reduces = opType === 'ReduceMean' || opType === 'ReduceProd';
+  return reduces && opset >= AXES_INPUT_OPSET ? ['axes'] : [];
+}
+
+function requireOperator({ opType, name, attributes }: Node, opset: number): void {
+  const training = opType === 'BatchNormalization' && attributes.training_mode !== undefined;
+  const since = training ? TRAINING_MODE_OPSET : (SINCE_OPSET[opType] ?? 0);
+  if (opset >= since) return;
+  throw new GraphError(
+    'OPERATOR_UNAVAILABLE',
+    `${opType} '${name}'${training ? ' with training' : ''} needs opset ${since} or later, not ${opset}`,
+  );
+}
+
+function listTensor(attribute: Attribute) {
+  if (attribute.type === 'FLOATS') {
+    return tensor('float32', [attribute.value.length], Float32Array.from(attribute.value));
+  }
+  const values = attribute.value as readonly number[];
+  return tensor('int64', [values.length], BigInt64Array.from(values, BigInt));
+}
+
+function encodeAttribute(name: string, attribute: Attribute): AttributeMessage {
+  const type = ATTRIBUTE_TYPE[attribute.type];
+  switch (attribute.type) {
+    case 'INT':
+      return { name, type, i: attribute.value };
+    case 'FLOAT':
+      return { name, type, f: attribute.value };
+    case 'STRING':
+      return { name, type, s: new TextEncoder().encode(attribute.value) };
+    case 'INTS':
+      return { name, type, ints: [...attribute.value] };
+    case 'FLOATS':
+      return { name, type, floats: [...attribute.value] };
+  }
+}

@@ -1,0 +1,33 @@
+import { basename, dirname, join } from 'node:path';
+import { writeFilesAtomic } from '../files/atomic.js';
+import type { Graph, Weights } from '../graph/index.js';
+import { encodeModel, encodeModelExternal, type EncodeOptions } from './encode.js';
+
+export interface WriteOptions extends EncodeOptions {
+  /** Write the weights to `<file name>.data` beside the model. Needed above 2 GiB. */
+  readonly externalData?: boolean | undefined;
+}
+
+/**
+ * Writes a model, and its external data, so that either all of it is there or nothing has changed.
+ * @returns The number of bytes written.
+ * @throws What `encodeModel` throws, and FileError `FILE_UNWRITABLE`.
+ */
+export async function writeModel(
+  path: string,
+  graph: Graph,
+  weights: Weights,
+  { externalData = false, ...options }: WriteOptions = {},
+): Promise<number> {
+  if (!externalData) {
+    const model = encodeModel(graph, weights, options);
+    await writeFilesAtomic([{ path, content: model }]);
+    return model.byteLength;
+  }
+  const { model, location, data } = encodeModelExternal(graph, weights, `${basename(path)}.data`, options);
+  await writeFilesAtomic([
+    { path: join(dirname(path), location), content: data },
+    { path, content: model },
+  ]);
+  return data.reduce((total, chunk) => total + chunk.byteLength, model.byteLength);
+}

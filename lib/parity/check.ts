@@ -1,0 +1,117 @@
+import { OnnxGroupNormError, ParityError } from '../errors.js';
+import type { Graph } from '../graph/index.js';
+import type { LoweringName } from '../lowering/index.js';
+import { encodeModel } from '../onnx/index.js';
+import { createSession, type Provider, type TensorRecord } from '../runtime/index.js';
+import type { DType, Shape } from '../tensor.js';
+import { matchStateDict } from '../weights/state-dict.js';
+import { compareTensors, type OutputComparison } from './compare.js';
+import type { Fixture } from './fixture.js';
+import { defaultTolerance } from './tolerance.js';
+
+/** Builds a registry graph; `graphs/` provides it, which this folder does not know. */
+export type BuildGraph = (
+  name: string,
+  options: Readonly<Record<string, unknown>>,
+  input: { dtype: DType; shape: Shape },
+) => Graph;
+
+/** One way to run a fixture. */
+export interface CheckSpec {
+  readonly lowering: LoweringName;
+  readonly opset: number;
+  readonly provider: Provider;
+  /** In place of the fixture's and the dtype's tolerance. */
+  readonly rtol?: number | undefined;
+  readonly atol?: number | undefined;
+  /** Declare the input with the fixture's sizes rather than with names for all but the channels. */
+  readonly staticShapes?: boolean | undefined;
+}
+
+/** What came of one fixture run in one way. */
+export interface CaseResult {
+  readonly file: string;
+  readonly graph: string;
+  readonly lowering: LoweringName;
+  readonly opset: number;
+  readonly provider: Provider;
+  readonly passed: boolean;
+  readonly outputs: readonly OutputComparison[];
+  /** Why the case could not be run, which counts as failed. */
+  readonly error?: { readonly code: string; readonly message: string };
+  /** Building, loading, running and comparing. */
+  readonly milliseconds: number;
+}
+
+/** Runs one fixture and compares every output. An error of any kind makes a failed case: none is thrown. */
+export async function checkFixture(
+  fixture: Fixture,
+  spec: CheckSpec,
+  buildGraph: BuildGraph,
+): Promise<CaseResult> {
+  const { file, graph } = fixture;
+  const { lowering, opset, provider } = spec;
+  const start = performance.now();
+  const result = await attempt(() => runAndCompare(fixture, spec, buildGraph));
+  return { file, graph, lowering, opset, provider, ...result, milliseconds: performance.now() - start };
+}
+
+async function attempt(
+  action: () => Promise<OutputComparison[]>,
+): Promise<Pick<CaseResult, 'passed' | 'outputs' | 'error'>> {
+  try {
+    const outputs = await action();
+    return { passed: outputs.every(({ passed }) => passed), outputs };
+  } catch (error) {
+    const code = error instanceof OnnxGroupNormError ? error.code : 'INTERNAL';
+    const message = error instanceof Error ? error.message : String(error);
+    return { passed: false, outputs: [], error: { code, message } };
+  }
+}
+
+async function runAndCompare(
+  fixture: Fixture,
+  spec: CheckSpec,
+  buildGraph: BuildGraph,
+): Promise<OutputComparison[]> {
+  const graph = buildGraph(fixture.graph, fixture.options, inputType(fixture, spec));
+  const weights = matchStateDict(graph, fixture.stateDict);
+  const model = encodeModel(graph, weights, { opset: spec.opset, lowering: spec.lowering });
+  const session = await createSession(model, { providers: [spec.provider] });
+  try {
+    const actual = await session.run(Object.fromEntries(fixture.inputs));
+    return [...fixture.outputs.keys()].map((name) => compareOutput(fixture, spec, name, actual));
+  } finally {
+    await session.dispose();
+  }
+}
+
+function inputType({ file, inputs }: Fixture, { staticShapes }: CheckSpec): { dtype: DType; shape: Shape } {
+  const x = inputs.get('x');
+  if (!x) throw new ParityError('FIXTURE_INVALID', `${file}: there is no 'input.x'`);
+  const name = (axis: number) => (axis === 0 ? 'N' : `D${axis - 1}`);
+  const shape = staticShapes ? x.dims : x.dims.map((dim, axis) => (axis === 1 ? dim : name(axis)));
+  return { dtype: x.dtype, shape };
+}
+
+function compareOutput(
+  fixture: Fixture,
+  spec: CheckSpec,
+  name: string,
+  actual: TensorRecord,
+): OutputComparison {
+  const expected = fixture.outputs.get(name)!;
+  const value = Object.hasOwn(actual, name) ? actual[name] : undefined;
+  if (!value) {
+    throw new ParityError(
+      'OUTPUT_MISSING',
+      `the fixture expects an output '${name}', but the model has ${Object.keys(actual).join(', ')}`,
+    );
+  }
+  const { rtol, atol } = defaultTolerance(expected.dtype);
+  const tolerance = {
+    rtol: spec.rtol ?? fixture.rtol ?? rtol,
+    atol: spec.atol ?? fixture.atol ?? atol,
+  };
+  return compareTensors(name, value, expected, tolerance, fixture.truth.get(name));
+}

@@ -1,0 +1,116 @@
+import { ParityError } from '../errors.js';
+import { toFloat64Array } from '../half.js';
+import { formatShape, type TensorData } from '../tensor.js';
+import type { Tolerance } from './tolerance.js';
+import { ulpDistance } from './ulp.js';
+
+/** How one output compares with what was expected of it. */
+export interface OutputComparison {
+  readonly name: string;
+  readonly passed: boolean;
+  /** Largest |actual − expected|; infinite if one of them is NaN and the other is not. */
+  readonly maxAbs: number;
+  /** Largest |actual − expected| / |expected| where expected is not 0. */
+  readonly maxRel: number;
+  /** Largest distance in units in the last place of the output's dtype. */
+  readonly maxUlp: number;
+  /** Index of the element that is furthest beyond, or nearest to, its tolerance; nothing if there are no elements. */
+  readonly worstIndex: readonly number[] | null;
+  /** Elements beyond the tolerance. */
+  readonly mismatched: number;
+  readonly elements: number;
+  readonly rtol: number;
+  readonly atol: number;
+  /** Largest distance of the actual output from the same module in float64, where the fixture has it. */
+  readonly distanceToTruth?: number;
+  /** The same of the expected output: how far PyTorch itself is from float64. */
+  readonly referenceDistanceToTruth?: number;
+}
+
+/**
+ * Compares an output with the expected one: |actual − expected| ≤ atol + rtol·|expected| for every element,
+ * NaN equal to NaN, as `torch.testing.assert_close(equal_nan=True)`.
+ * @throws ParityError `OUTPUT_SHAPE` if dtype or shape differ.
+ */
+export function compareTensors(
+  name: string,
+  actual: TensorData,
+  expected: TensorData,
+  tolerance: Tolerance,
+  truth?: TensorData,
+): OutputComparison {
+  requireSameType(name, actual, expected);
+  const [a, e] = [toFloat64Array(actual), toFloat64Array(expected)];
+  const extremes = measure(a, e, tolerance);
+  return {
+    name,
+    passed: extremes.mismatched === 0,
+    maxAbs: extremes.maxAbs,
+    maxRel: extremes.maxRel,
+    maxUlp: ulpDistance(actual, expected),
+    worstIndex: extremes.worst < 0 ? null : unravel(extremes.worst, expected.dims),
+    mismatched: extremes.mismatched,
+    elements: e.length,
+    ...tolerance,
+    ...(truth && distances(name, a, e, expected, truth)),
+  };
+}
+
+function measure(actual: Float64Array, expected: Float64Array, { rtol, atol }: Tolerance) {
+  const result = { maxAbs: 0, maxRel: 0, worst: -1, mismatched: 0 };
+  let worstExcess = -Infinity;
+  for (let i = 0; i < expected.length; i++) {
+    const size = Math.abs(expected[i]!);
+    const difference = distance(actual[i]!, expected[i]!);
+    // An infinite expectation allows no deviation: rtol·∞ would allow every finite one.
+    const excess = difference - (size < Infinity ? atol + rtol * size : atol);
+    if (excess > 0) result.mismatched += 1;
+    if (excess > worstExcess || result.worst < 0) {
+      worstExcess = excess;
+      result.worst = i;
+    }
+    result.maxAbs = Math.max(result.maxAbs, difference);
+    if (size > 0 && difference > 0)
+      result.maxRel = Math.max(result.maxRel, difference / (size < Infinity ? size : 1));
+  }
+  return result;
+}
+
+/** |a − b|; 0 for two NaNs and for equal infinities, infinite if just one is NaN. */
+function distance(a: number, b: number): number {
+  if (a === b || (Number.isNaN(a) && Number.isNaN(b))) return 0;
+  const difference = Math.abs(a - b);
+  return Number.isNaN(difference) ? Infinity : difference;
+}
+
+function distances(name: string, a: Float64Array, e: Float64Array, expected: TensorData, truth: TensorData) {
+  if (formatShape(truth.dims) !== formatShape(expected.dims)) {
+    throw new ParityError(
+      'OUTPUT_SHAPE',
+      `truth.${name} has shape ${formatShape(truth.dims)}, but output.${name} ${formatShape(expected.dims)}`,
+    );
+  }
+  const t = toFloat64Array(truth);
+  return { distanceToTruth: largest(a, t), referenceDistanceToTruth: largest(e, t) };
+}
+
+function largest(values: Float64Array, truth: Float64Array): number {
+  let max = 0;
+  for (let i = 0; i < truth.length; i++) max = Math.max(max, distance(values[i]!, truth[i]!));
+  return max;
+}
+
+function requireSameType(name: string, actual: TensorData, expected: TensorData): void {
+  const [is, must] = [actual, expected].map(({ dtype, dims }) => `${dtype} ${formatShape(dims)}`);
+  if (is === must) return;
+  throw new ParityError('OUTPUT_SHAPE', `output '${name}' is ${is} but ${must} was expected`);
+}
+
+function unravel(flat: number, dims: readonly number[]): number[] {
+  const index: number[] = [];
+  for (const dim of [...dims].reverse()) {
+    index.unshift(flat % dim);
+    flat = Math.floor(flat / dim);
+  }
+  return index;
+}

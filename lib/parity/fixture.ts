@@ -1,0 +1,95 @@
+import { ParityError } from '../errors.js';
+import type { TensorData } from '../tensor.js';
+import { openSafetensors } from '../weights/safetensors-file.js';
+
+/** One case: a graph, its weights and inputs, and what PyTorch made of them. */
+export interface Fixture {
+  readonly file: string;
+  /** Name in the graph registry. */
+  readonly graph: string;
+  /** Options of that graph, in camelCase. */
+  readonly options: Readonly<Record<string, unknown>>;
+  /** What made the outputs: `torch 2.13.0`. */
+  readonly framework: string;
+  readonly description: string;
+  /** Tolerances of its own, where the dtype's defaults cannot be reached by any float implementation. */
+  readonly rtol: number | undefined;
+  readonly atol: number | undefined;
+  readonly inputs: ReadonlyMap<string, TensorData>;
+  readonly stateDict: ReadonlyMap<string, TensorData>;
+  readonly outputs: ReadonlyMap<string, TensorData>;
+  /** The outputs of the same module in float64, where the file has them. */
+  readonly truth: ReadonlyMap<string, TensorData>;
+}
+
+/**
+ * Reads a fixture: a `.safetensors` file with `input.*`, `state_dict.*`, `output.*` and optionally `truth.*`,
+ * and `graph`, `options` and `framework` in its metadata.
+ * @throws FileError or WeightsError if the file cannot be read, ParityError `FIXTURE_INVALID` if it is no fixture.
+ */
+export async function readFixture(path: string): Promise<Fixture> {
+  const file = await openSafetensors(path);
+  try {
+    const { metadata } = file;
+    const tensors = await file.readAll();
+    const fixture = {
+      file: path,
+      graph: requireText(path, metadata, 'graph'),
+      options: parseOptions(path, requireText(path, metadata, 'options')),
+      framework: requireText(path, metadata, 'framework'),
+      description: metadata.description ?? '',
+      rtol: parseTolerance(path, metadata, 'rtol'),
+      atol: parseTolerance(path, metadata, 'atol'),
+      inputs: withPrefix(tensors, 'input.'),
+      stateDict: withPrefix(tensors, 'state_dict.'),
+      outputs: withPrefix(tensors, 'output.'),
+      truth: withPrefix(tensors, 'truth.'),
+    };
+    if (fixture.inputs.size === 0) throw invalid(path, "it has no 'input.<name>' tensor");
+    if (fixture.outputs.size === 0) throw invalid(path, "it has no 'output.<name>' tensor");
+    return fixture;
+  } finally {
+    await file.close();
+  }
+}
+
+const invalid = (path: string, problem: string, cause?: unknown): ParityError =>
+  new ParityError('FIXTURE_INVALID', `${path} is no parity fixture: ${problem}`, { cause });
+
+function requireText(path: string, metadata: Readonly<Record<string, string>>, key: string): string {
+  const value = Object.hasOwn(metadata, key) ? metadata[key] : undefined;
+  if (value) return value;
+  throw invalid(path, `its __metadata__ has no '${key}'; needed: graph, options, framework`);
+}
+
+function parseOptions(path: string, json: string): Record<string, unknown> {
+  let options: unknown;
+  try {
+    options = JSON.parse(json);
+  } catch (cause) {
+    throw invalid(path, `'options' is no JSON: ${(cause as Error).message}`, cause);
+  }
+  if (typeof options === 'object' && options !== null && !Array.isArray(options)) {
+    return options as Record<string, unknown>;
+  }
+  throw invalid(path, `'options' must be a JSON object, not ${json.slice(0, 40)}`);
+}
+
+function parseTolerance(
+  path: string,
+  metadata: Readonly<Record<string, string>>,
+  key: string,
+): number | undefined {
+  const value = metadata[key];
+  if (value === undefined) return undefined;
+  const number = Number(value);
+  if (value.trim() !== '' && Number.isFinite(number) && number >= 0) return number;
+  throw invalid(path, `'${key}' is '${value}' but must be a number of at least 0`);
+}
+
+const withPrefix = (tensors: ReadonlyMap<string, TensorData>, prefix: string): Map<string, TensorData> =>
+  new Map(
+    [...tensors]
+      .filter(([key]) => key.startsWith(prefix))
+      .map(([key, value]) => [key.slice(prefix.length), value]),
+  );

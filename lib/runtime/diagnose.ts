@@ -1,0 +1,65 @@
+/** What of ONNX Runtime is installed here: data for a diagnosis, not a word about it. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+
+/** The packages of ONNX Runtime that this one depends on. */
+const PACKAGES = ['onnxruntime-node', 'onnxruntime-web', 'onnxruntime-common'] as const;
+
+export interface InstalledPackage {
+  readonly name: string;
+  /** Nothing if it is not installed. */
+  readonly version: string | undefined;
+}
+
+/** The native library that onnxruntime-node is an interface to. */
+export interface NativeBinding {
+  /** Why it cannot be loaded; nothing if it can. */
+  readonly error: string | undefined;
+  /** What it was built to use, and whether the libraries that this takes are there. */
+  readonly backends: readonly { readonly name: string; readonly installed: boolean }[];
+}
+
+/** Which packages are installed, without loading them. */
+export const installedPackages = (): InstalledPackage[] =>
+  PACKAGES.map((name) => ({ name, version: findPackage(name)?.version }));
+
+/** Loads onnxruntime-node and asks it what it can use. */
+export async function nativeBinding(): Promise<NativeBinding> {
+  try {
+    const { listSupportedBackends } = await import('onnxruntime-node');
+    const backends = listSupportedBackends().map(({ name, bundled }) => ({
+      name,
+      installed: bundled || hasLibrary(name),
+    }));
+    return { error: undefined, backends };
+  } catch (error) {
+    return { error: error instanceof Error ? error.message : String(error), backends: [] };
+  }
+}
+
+/** Whether the library of a provider that does not come with the package was added to it. */
+function hasLibrary(provider: string): boolean {
+  const { folder } = findPackage('onnxruntime-node')!;
+  const [prefix, extension] = process.platform === 'win32' ? ['', 'dll'] : ['lib', 'so'];
+  const library = `${prefix}onnxruntime_providers_${provider}.${extension}`;
+  const files = readdirSync(join(folder, 'bin'), { recursive: true, encoding: 'utf8' });
+  return files.some((file) => file.endsWith(join(process.platform, process.arch, library)));
+}
+
+/** The packages export no `package.json`, so it is looked for above what they do export. */
+function findPackage(name: string): { folder: string; version: string } | undefined {
+  let folder: string;
+  try {
+    folder = dirname(createRequire(import.meta.url).resolve(name));
+  } catch {
+    return undefined;
+  }
+  for (; folder !== dirname(folder); folder = dirname(folder)) {
+    const path = join(folder, 'package.json');
+    const found =
+      existsSync(path) && (JSON.parse(readFileSync(path, 'utf8')) as { name?: string; version: string });
+    if (found && found.name === name) return { folder, version: found.version };
+  }
+  return undefined;
+}

@@ -1,0 +1,73 @@
+import { SessionError } from '../errors.js';
+import { nearestName } from '../nearest.js';
+import { formatShape, tensor, type TensorData } from '../tensor.js';
+import type { TensorInfo, TensorRecord } from './backend.js';
+
+/**
+ * Checks a session's inputs before the runtime sees them, and says all that is wrong with them at once.
+ * @throws SessionError `INPUT_MISSING`, `INPUT_UNKNOWN`, `INPUT_DTYPE` or `INPUT_SHAPE`: the first problem's code.
+ */
+export function checkFeeds(inputs: readonly TensorInfo[], feeds: TensorRecord): void {
+  const given = feeds ?? {};
+  const problems = [...inputs.flatMap((info) => problemOf(info, given)), ...unknownNames(inputs, given)];
+  const [first] = problems;
+  if (!first) return;
+  const expected = inputs.map(describe).join('; ') || 'none';
+  throw new SessionError(
+    first.code,
+    `${problems.map(({ message }) => message).join('; ')}. The model's inputs: ${expected}`,
+  );
+}
+
+interface Problem {
+  readonly code: 'INPUT_DTYPE' | 'INPUT_MISSING' | 'INPUT_SHAPE' | 'INPUT_UNKNOWN';
+  readonly message: string;
+}
+
+function problemOf(info: TensorInfo, feeds: TensorRecord): Problem[] {
+  const value = Object.hasOwn(feeds, info.name) ? feeds[info.name] : undefined;
+  if (!value) return [{ code: 'INPUT_MISSING', message: `input '${info.name}' is missing` }];
+  if (value.dtype !== info.dtype) {
+    return [
+      { code: 'INPUT_DTYPE', message: `input '${info.name}' is ${value.dtype} but must be ${info.dtype}` },
+    ];
+  }
+  const shape = shapeProblem(info, value);
+  if (shape) return [{ code: 'INPUT_SHAPE', message: shape }];
+  return inconsistency(info, value);
+}
+
+function shapeProblem(info: TensorInfo, value: TensorData): string | undefined {
+  const is = `input '${info.name}' has shape ${formatShape(value.dims ?? [])}`;
+  if (value.dims?.length !== info.shape.length) {
+    return `${is} of rank ${value.dims?.length ?? 0} but must be of rank ${info.shape.length}: ${formatShape(info.shape)}`;
+  }
+  const wrong = value.dims.findIndex(
+    (dim, axis) => typeof info.shape[axis] === 'number' && dim !== info.shape[axis],
+  );
+  if (wrong < 0) return undefined;
+  return `${is} but must be ${formatShape(info.shape)}: dimension ${wrong} is ${value.dims[wrong]}`;
+}
+
+/** A TensorData that was put together by hand may contradict itself; ONNX Runtime would read past its end. */
+function inconsistency(info: TensorInfo, { dtype, dims, data }: TensorData): Problem[] {
+  try {
+    tensor(dtype, dims, data);
+    return [];
+  } catch (error) {
+    return [{ code: 'INPUT_SHAPE', message: `input '${info.name}': ${(error as Error).message}` }];
+  }
+}
+
+function unknownNames(inputs: readonly TensorInfo[], feeds: TensorRecord): Problem[] {
+  const names = inputs.map(({ name }) => name);
+  return Object.keys(feeds)
+    .filter((name) => !names.includes(name))
+    .map((name) => {
+      const near = nearestName(name, names);
+      const hint = near ? `: did you mean '${near}'?` : '';
+      return { code: 'INPUT_UNKNOWN', message: `'${name}' is no input of the model${hint}` };
+    });
+}
+
+const describe = ({ name, dtype, shape }: TensorInfo): string => `'${name}' ${dtype} ${formatShape(shape)}`;

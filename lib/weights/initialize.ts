@@ -1,0 +1,22 @@
+import type { Graph, Value, Weights } from '../graph/index.js';
+import { castTensor } from '../half.js';
+import { elementCount, tensor, type FloatDType, type TensorData } from '../tensor.js';
+import { Random } from './random.js';
+
+/**
+ * Fills every parameter as PyTorch's modules do when they are made: each by its own `init`.
+ * The distribution is PyTorch's, the numbers are not; the same seed gives the same numbers.
+ */
+export const initializeWeights = (graph: Graph, seed = 0): Weights =>
+  new Map(graph.parameters.map((parameter) => [parameter.name, initialize(parameter, seed)]));
+
+function initialize({ name, dtype, shape, init = 'zeros' }: Value, seed: number): TensorData {
+  const dims = shape as number[];
+  const values = new Float64Array(elementCount(dims));
+  if (init === 'ones') values.fill(1);
+  if (typeof init === 'object') {
+    const random = new Random(seed, name);
+    for (let i = 0; i < values.length; i++) values[i] = (2 * random.uniform(i) - 1) * init.uniform;
+  }
+  return castTensor(tensor('float64', dims, values), dtype as FloatDType);
+}

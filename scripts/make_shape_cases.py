@@ -1,0 +1,417 @@
+"""Writes test/fixtures/shape-inference.json: what ONNX and PyTorch say of operators' results.
+
+Every shape comes from onnx.shape_inference (strict) and from running the same operator in PyTorch; the two
+must agree. `free` dimensions are ones that a graph may leave as names: the tests put names in their place,
+and the resulting expressions must come to the same sizes. A refused case is one that PyTorch refuses.
+
+    python scripts/make_shape_cases.py
+"""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+import torch.nn.functional as F
+from onnx import TensorProto, helper
+
+TARGET = Path(__file__).parent.parent / "test" / "fixtures" / "shape-inference.json"
+OPSET = onnx.defs.onnx_opset_version()
+END = 2**31 - 1
+
+TORCH_DTYPE = {"float32": torch.float32, "float16": torch.float16, "float64": torch.float64, "int64": torch.int64}
+ONNX_DTYPE = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "float64": TensorProto.DOUBLE, "int64": TensorProto.INT64}
+
+# Attributes that are inputs in ONNX, in their order, and the element type of those inputs.
+AS_INPUTS = {
+    "slice": [("starts", np.int64), ("ends", np.int64), ("axes", np.int64)],
+    "resize": [("roi", np.float32), ("scales", np.float32), ("sizes", np.int64)],
+    "reduceMean": [("axes", np.int64)],
+    "reduceProd": [("axes", np.int64)],
+    "reshape": [("target", np.int64)],
+}
+
+# What ONNX cannot be asked: SiLU is no operator, and nothing is inferred through GroupNormalization's function.
+ONLY_TORCH = {"silu", "groupNormalization"}
+
+
+# The operators in PyTorch: tensors `x`, attributes `a` as the TypeScript options are called.
+
+
+def padded(x, a):
+    """The input padded as ONNX's `pads` say, which may differ between the two ends."""
+    pads = a.get("pads")
+    if not pads:
+        return x
+    half = len(pads) // 2
+    pairs = [(pads[i], pads[i + half]) for i in range(half)]
+    return F.pad(x, [p for pair in reversed(pairs) for p in pair])
+
+
+def conv(x, a):
+    run = {3: F.conv1d, 4: F.conv2d, 5: F.conv3d}[x[0].ndim]
+    bias = x[2] if len(x) > 2 else None
+    ones = [1] * (x[0].ndim - 2)
+    return run(padded(x[0], a), x[1], bias, a.get("strides", ones), 0, a.get("dilations", ones), a.get("group", 1))
+
+
+def conv_transpose(x, a):
+    run = {3: F.conv_transpose1d, 4: F.conv_transpose2d, 5: F.conv_transpose3d}[x[0].ndim]
+    n = x[0].ndim - 2
+    pads = a.get("pads", [0] * 2 * n)
+    assert pads[:n] == pads[n:], "PyTorch knows symmetric padding only"
+    bias = x[2] if len(x) > 2 else None
+    ones = [1] * n
+    padding = a.get("outputPadding", [0] * n)
+    return run(x[0], x[1], bias, a.get("strides", ones), pads[:n], padding, a.get("group", 1), a.get("dilations", ones))
+
+
+def max_pool(x, a):
+    run = {3: F.max_pool1d, 4: F.max_pool2d, 5: F.max_pool3d}[x[0].ndim]
+    n = x[0].ndim - 2
+    pads = a.get("pads", [0] * 2 * n)
+    ceil = a.get("ceilMode", False)
+    symmetric = pads[:n] == pads[n:]
+    assert symmetric or not ceil, "PyTorch's ceil_mode knows symmetric padding only"
+    image, padding = (x[0], pads[:n]) if symmetric else (padded(x[0], a), 0)
+    ones = [1] * n
+    return run(image, a["kernelShape"], a.get("strides", ones), padding, a.get("dilations", ones), ceil)
+
+
+def gemm(x, a):
+    left = x[0].T if a.get("transA") else x[0]
+    right = x[1].T if a.get("transB") else x[1]
+    product = left @ right
+    return product if len(x) < 3 else product + x[2].expand(product.shape)
+
+
+def slice_(x, a):
+    index = [slice(None)] * x[0].ndim
+    for start, end, axis in zip(a["starts"], a["ends"], a["axes"]):
+        index[axis] = slice(start, end)
+    return x[0][tuple(index)]
+
+
+def resize(x, a):
+    """Upsample, which leaves batch and channels alone."""
+    if "sizes" in a:
+        return F.interpolate(x[0], size=a["sizes"][2:])
+    return F.interpolate(x[0], scale_factor=a["scales"][2:])
+
+
+def reshape(x, a):
+    return x[0].reshape([x[0].shape[i] if size == 0 else size for i, size in enumerate(a["target"])])
+
+
+def flatten(x, a):
+    axis = a.get("axis", 1)
+    axis = axis + x[0].ndim if axis < 0 else axis
+    rows = int(np.prod(x[0].shape[:axis], dtype=np.int64))
+    return x[0].reshape(rows, x[0].numel() // rows)
+
+
+def reduce_prod(x, a):
+    result, keep = x[0], a.get("keepdims", True)
+    for axis in sorted((axis % x[0].ndim for axis in a["axes"]), reverse=True):
+        result = result.prod(axis, keepdim=keep)
+    return result
+
+
+TORCH = {
+    "relu": lambda x, a: torch.relu(x[0]),
+    "sigmoid": lambda x, a: torch.sigmoid(x[0]),
+    "sqrt": lambda x, a: torch.sqrt(x[0]),
+    "silu": lambda x, a: F.silu(x[0]),
+    "identity": lambda x, a: x[0],
+    "cast": lambda x, a: x[0].to(TORCH_DTYPE[a["to"]]),
+    "add": lambda x, a: x[0] + x[1],
+    "sub": lambda x, a: x[0] - x[1],
+    "mul": lambda x, a: x[0] * x[1],
+    "div": lambda x, a: x[0] / x[1],
+    "groupNormalization": lambda x, a: F.group_norm(x[0], a["numGroups"], x[1], x[2]),
+    "batchNormalization": lambda x, a: F.batch_norm(x[0], x[3], x[4], x[1], x[2]),
+    "instanceNormalization": lambda x, a: F.instance_norm(x[0], weight=x[1], bias=x[2]),
+    "layerNormalization": lambda x, a: F.layer_norm(x[0], x[0].shape[a.get("axis", -1):], x[1], x[2]),
+    "conv": conv,
+    "convTranspose": conv_transpose,
+    "maxPool": max_pool,
+    "globalAveragePool": lambda x, a: x[0].mean(list(range(2, x[0].ndim)), keepdim=True),
+    "gemm": gemm,
+    "flatten": flatten,
+    "concat": lambda x, a: torch.cat(x, a["axis"]),
+    "reshape": reshape,
+    "shape": lambda x, a: torch.tensor(x[0].shape, dtype=torch.int64),
+    "slice": slice_,
+    "resize": resize,
+    "reduceMean": lambda x, a: x[0].mean(a["axes"], a.get("keepdims", True)),
+    "reduceProd": reduce_prod,
+}
+
+
+def onnx_result(op, shapes, dtype, attributes):
+    """The (dtype, shape) that ONNX infers."""
+    op_type = op[0].upper() + op[1:]
+    names = [f"x{i}" for i in range(len(shapes))]
+    inputs = [helper.make_tensor_value_info(n, ONNX_DTYPE[dtype], s) for n, s in zip(names, shapes)]
+    initializers, rest = [], dict(attributes)
+    for name, element in AS_INPUTS.get(op, []):
+        values = rest.pop(name, None)
+        names.append(name if values is not None else "")
+        if values is not None:
+            initializers.append(onnx.numpy_helper.from_array(np.array(values, element), name))
+    if op == "cast":
+        rest["to"] = ONNX_DTYPE[rest["to"]]
+    snake = {k if k.startswith("trans") else re.sub("([A-Z])", r"_\1", k).lower(): v for k, v in rest.items()}
+    node = helper.make_node(op_type, names, ["y"], **{k: int(v) if isinstance(v, bool) else v for k, v in snake.items()})
+    graph = helper.make_graph([node], "case", inputs, [helper.make_empty_tensor_value_info("y")], initializers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
+    inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    result = inferred.graph.output[0].type.tensor_type
+    return result.elem_type, [d.dim_value if d.HasField("dim_value") else None for d in result.shape.dim]
+
+
+def case(op, *shapes, free=None, dtype="float32", **attributes):
+    """One case, with both authorities asked. `free`: names for free dimensions, by input and axis."""
+    shapes = [list(shape) for shape in shapes]
+    made = TORCH[op]([torch.ones(s, dtype=TORCH_DTYPE[dtype]) for s in shapes], attributes)
+    output, out_dtype = list(made.shape), next(k for k, v in TORCH_DTYPE.items() if v == made.dtype)
+    if op not in ONLY_TORCH:
+        elem_type, inferred = onnx_result(op, shapes, dtype, attributes)
+        assert inferred == output, f"{op} {shapes} {attributes}: ONNX says {inferred}, PyTorch {output}"
+        assert elem_type == ONNX_DTYPE[out_dtype], f"{op}: ONNX says dtype {elem_type}, PyTorch {out_dtype}"
+    found = {"op": op, "dtype": dtype, "inputs": shapes, "attributes": attributes, "output": {"dtype": out_dtype, "shape": output}}
+    if free is not None:
+        sizes = {(name, shapes[index][axis]) for (index, axis), name in free.items()}
+        assert len(sizes) == len({name for name, _ in sizes}), f"{op}: one name for two sizes: {sizes}"
+        found["symbolic"] = [
+            [free.get((index, axis), size) for axis, size in enumerate(shape)] for index, shape in enumerate(shapes)
+        ]
+    return found
+
+
+def refused(op, *shapes, dtype="float32", **attributes):
+    """One case that PyTorch refuses."""
+    shapes = [list(shape) for shape in shapes]
+    try:
+        TORCH[op]([torch.ones(s, dtype=TORCH_DTYPE[dtype]) for s in shapes], attributes)
+    except (RuntimeError, ValueError, IndexError):
+        return {"op": op, "dtype": dtype, "inputs": shapes, "attributes": attributes}
+    raise AssertionError(f"PyTorch does not refuse {op} {shapes} {attributes}")
+
+
+def image(rank):
+    """Free batch and spatial dimensions of input 0 of a rank."""
+    return {(0, 0): "N", **{(0, axis): "DHWUV"[axis - 2] for axis in range(2, rank)}}
+
+
+def elementwise_cases():
+    for op in ["relu", "sigmoid", "sqrt", "silu", "identity"]:
+        yield case(op, (2, 3, 5, 7), free=image(4))
+        yield case(op, (4,), free={(0, 0): "N"})
+    yield case("relu", (2, 0, 3))
+    yield case("cast", (2, 3), to="float16", free={(0, 0): "N"})
+    yield case("cast", (2, 3), to="int64")
+    for op in ["add", "sub", "mul", "div"]:
+        yield case(op, (2, 3, 5, 7), (2, 3, 5, 7), free={**image(4), (1, 0): "N", (1, 2): "D", (1, 3): "H"})
+        yield case(op, (2, 3, 5, 7), (3, 1, 1), free=image(4))
+    yield case("add", (5, 1), (1, 7), free={(0, 0): "A", (1, 1): "B"})
+    yield case("add", (5, 4), (1, 4), free={(0, 0): "A", (1, 0): "B"})
+    yield case("add", (1, 4), (5, 4), free={(0, 0): "A"})
+    yield case("mul", (), (2, 3))
+    yield case("mul", (2, 3), (1,), dtype="int64")
+    yield case("sub", (4, 1, 6), (2, 1, 5, 1), dtype="float64")
+    yield case("add", (0, 3), (1, 3))
+    yield case("add", (0, 3), (0, 1))
+
+
+def normalization_cases():
+    for shape, groups in [((2, 6), 3), ((2, 6, 5), 2), ((2, 6, 5, 7), 1), ((1, 6, 3, 5, 2), 6)]:
+        yield case("groupNormalization", shape, (6,), (6,), numGroups=groups, free=image(len(shape)))
+    for shape in [(2, 6), (2, 6, 5), (2, 6, 5, 7), (2, 6, 3, 5, 2)]:
+        yield case("batchNormalization", shape, (6,), (6,), (6,), (6,), free=image(len(shape)))
+    for shape in [(2, 6, 5), (2, 6, 5, 7)]:
+        yield case("instanceNormalization", shape, (6,), (6,), free=image(len(shape)))
+    yield case("layerNormalization", (2, 6, 5), (5,), (5,), free={(0, 0): "N", (0, 1): "L"})
+    yield case("layerNormalization", (2, 6, 5), (6, 5), (6, 5), axis=1, free={(0, 0): "N"})
+    yield case("layerNormalization", (2, 6, 5), (6, 5), (6, 5), axis=-2)
+
+
+def convolution_cases():
+    for kernel, options in [
+        (1, {}),
+        (3, {"pads": [1, 1, 1, 1]}),
+        (3, {"pads": [1, 1, 1, 1], "strides": [2, 2]}),
+        (7, {"pads": [3, 3, 3, 3], "strides": [2, 2]}),
+        (3, {"dilations": [2, 2], "pads": [2, 2, 2, 2]}),
+        (3, {"dilations": [3, 2], "strides": [2, 3]}),
+        (2, {"strides": [2, 2]}),
+        (4, {"pads": [1, 1, 1, 1], "strides": [2, 2]}),
+        (5, {"strides": [3, 3]}),
+        (3, {"pads": [0, 1, 2, 3]}),
+        (3, {"pads": [0, 1, 1, 0], "strides": [2, 2]}),
+        (2, {"pads": [1, 1, 1, 1], "strides": [2, 2]}),
+    ]:
+        for size in [(17, 24), (16, 31)]:
+            yield case("conv", (2, 3, *size), (8, 3, kernel, kernel), **options, free=image(4))
+    yield case("conv", (2, 6, 9, 9), (8, 3, 3, 3), (8,), group=2, free=image(4))
+    yield case("conv", (2, 6, 9, 9), (6, 1, 3, 3), (6,), group=6, strides=[1, 2])
+    yield case("conv", (2, 3, 9, 5), (4, 3, 1, 5), free=image(4))
+    yield case("conv", (2, 3, 20), (8, 3, 5), (8,), pads=[2, 2], strides=[4], free=image(3))
+    yield case("conv", (2, 3, 20), (8, 3, 3), dilations=[4], free=image(3))
+    yield case("conv", (1, 2, 7, 8, 9), (4, 2, 3, 3, 3), strides=[1, 2, 3], pads=[1, 0, 1, 1, 1, 0], free=image(5))
+    yield case("conv", (1, 2, 7, 8, 9), (4, 1, 2, 3, 1), (4,), group=2, free=image(5))
+    yield case("conv", (0, 3, 8, 8), (4, 3, 3, 3))
+    for kernel, options in [
+        (2, {"strides": [2, 2]}),
+        (3, {"strides": [2, 2], "pads": [1, 1, 1, 1], "outputPadding": [1, 1]}),
+        (4, {"strides": [2, 2], "pads": [1, 1, 1, 1]}),
+        (3, {"dilations": [2, 3], "strides": [3, 1]}),
+        (3, {"dilations": [2, 2], "outputPadding": [1, 0]}),
+        (1, {}),
+    ]:
+        yield case("convTranspose", (2, 6, 5, 8), (6, 4, kernel, kernel), **options, free=image(4))
+    yield case("convTranspose", (2, 6, 5, 8), (6, 2, 3, 3), (4,), group=2, free=image(4))
+    yield case("convTranspose", (2, 6, 5), (6, 2, 3), (2,), strides=[3], outputPadding=[2], free=image(3))
+    yield case("convTranspose", (1, 2, 3, 4, 5), (2, 3, 2, 2, 2), strides=[2, 1, 2], free=image(5))
+
+
+def pooling_cases():
+    for size in [(8, 8), (7, 9), (15, 6)]:
+        for ceil in [False, True]:
+            yield case("maxPool", (2, 3, *size), kernelShape=[2, 2], strides=[2, 2], ceilMode=ceil, free=image(4))
+            yield case("maxPool", (2, 3, *size), kernelShape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], ceilMode=ceil, free=image(4))
+            yield case("maxPool", (2, 3, *size), kernelShape=[1, 2], strides=[3, 3], ceilMode=ceil, free=image(4))
+    yield case("maxPool", (2, 3, 9, 9), kernelShape=[3, 3], free=image(4))
+    yield case("maxPool", (2, 3, 9, 9), kernelShape=[2, 3], dilations=[3, 2], free=image(4))
+    yield case("maxPool", (2, 3, 9, 9), kernelShape=[2, 3], dilations=[3, 2], strides=[4, 3], ceilMode=True, free=image(4))
+    yield case("maxPool", (2, 3, 9, 8), kernelShape=[2, 3], pads=[0, 1, 1, 2], strides=[2, 2], free=image(4))
+    yield case("maxPool", (2, 3, 10), kernelShape=[3], strides=[3], ceilMode=True, free=image(3))
+    yield case("maxPool", (2, 3, 2), kernelShape=[3], strides=[2], ceilMode=True)
+    yield case("maxPool", (1, 2, 5, 6, 7), kernelShape=[2, 2, 2], strides=[2, 2, 2], free=image(5))
+    for shape in [(2, 3, 9), (2, 3, 9, 7), (2, 3, 9, 7, 5)]:
+        yield case("globalAveragePool", shape, free=image(len(shape)))
+
+
+def linear_cases():
+    yield case("gemm", (2, 3), (3, 5), free={(0, 0): "N"})
+    yield case("gemm", (2, 3), (5, 3), (5,), transB=True, free={(0, 0): "N"})
+    yield case("gemm", (3, 2), (3, 5), (1, 5), transA=True, free={(0, 1): "N"})
+    yield case("gemm", (3, 2), (5, 3), (2, 5), transA=True, transB=True, alpha=0.5, beta=2.0)
+    yield case("gemm", (2, 3), (3, 5), (2, 1), free={(1, 1): "M"})
+    yield case("gemm", (2, 3), (3, 5), ())
+    yield case("gemm", (0, 3), (3, 5))
+    yield case("flatten", (2, 3, 4, 5), free=image(4))
+    for axis in [0, 2, 4, -1, -4]:
+        yield case("flatten", (2, 3, 4, 5), axis=axis, free=image(4))
+    yield case("flatten", (6,), axis=0)
+    yield case("flatten", (6,), free={(0, 0): "N"})
+    yield case("flatten", (), axis=0)
+
+
+def shape_cases():
+    yield case("concat", (2, 3, 5), (2, 4, 5), axis=1, free={(0, 0): "N", (1, 0): "N", (0, 2): "L", (1, 2): "L"})
+    yield case("concat", (2, 3, 5), (2, 3, 1), (2, 3, 7), axis=-1, free={(0, 2): "A", (1, 2): "B", (2, 2): "C"})
+    yield case("concat", (2, 3, 5), (2, 3, 5), (2, 3, 1), axis=2, free={(0, 2): "A", (1, 2): "A"})
+    yield case("concat", (2, 3, 5), axis=0, free={(0, 0): "N"})
+    yield case("concat", (3,), (0,), (1,), axis=0, dtype="int64")
+    yield case("concat", (5, 2), (4, 2), axis=-2, free={(0, 0): "A"})
+    for target in [[0, 8, -1], [-1, 4], [0, 0, 0, 0], [0, -1], [4, -1, 6], [0, 2, 4, 0, -1], [1, 0, 2, 30]]:
+        yield case("reshape", (2, 8, 5, 6), target=target, free=image(4) if target[0] != 1 and target[0] != 4 else None)
+    yield case("reshape", (6,), target=[0, 1, 1], free={(0, 0): "C"})
+    yield case("reshape", (), target=[1, -1])
+    yield case("reshape", (1,), target=[])
+    yield case("reshape", (0, 4), target=[0, 2, 2])
+    yield case("reshape", (3, 0), target=[3, -1])
+    yield case("reshape", (2, 12), target=[-1, 3], dtype="int64", free={(0, 0): "N"})
+    for shape in [(2, 3, 4), (7,), ()]:
+        yield case("shape", shape, free={(0, 0): "N"} if shape else None)
+    ends = [5, 9, 10, 99, END, 2**53 - 1, 0, -1, -3, -9, -10, -99]
+    for start in [0, 2, 9, 10, 99, -1, -4, -10, -99]:
+        for end in ends:
+            yield case("slice", (10,), starts=[start], ends=[end], axes=[0], free={(0, 0): "N"})
+    yield case("slice", (4, 5, 6), starts=[1, -2], ends=[END, END], axes=[0, -1], free={(0, 0): "A", (0, 2): "B"})
+    yield case("slice", (4, 5, 6), starts=[1], ends=[3], axes=[1])
+    yield case("slice", (4,), starts=[2], ends=[4], axes=[0], dtype="int64")
+    yield case("slice", (0, 3), starts=[0], ends=[2], axes=[0])
+
+
+def resize_cases():
+    for scales in [[2, 2], [4, 3], [0.5, 0.5], [1.5, 2.5], [1, 2]]:
+        for size in [(10, 7), (20, 13)]:
+            yield case("resize", (2, 3, *size), scales=[1.0, 1.0, *map(float, scales)], free=image(4))
+    yield case("resize", (2, 3, 11, 9), scales=[1.0, 1.0, 0.7, 1.1], free=image(4))
+    yield case("resize", (2, 3, 9), scales=[1.0, 1.0, 2.0], free=image(3))
+    yield case("resize", (2, 3, 2, 4, 6), scales=[1.0, 1.0, 2.0, 2.0, 0.25], free=image(5))
+    yield case("resize", (2, 3, 5, 5), sizes=[2, 3, 11, 4])
+    yield case("resize", (2, 3, 5), sizes=[2, 3, 1])
+
+
+def reduction_cases():
+    for op in ["reduceMean", "reduceProd"]:
+        for axes in [[2], [-1], [1, 2], [2, -2], [0, 1, 2]]:
+            for keep in [True, False]:
+                yield case(op, (2, 3, 5), axes=axes, keepdims=keep, free={(0, 0): "N", (0, 2): "L"})
+        yield case(op, (2, 3), axes=[1])
+    yield case("reduceProd", (4,), axes=[0], dtype="int64")
+    yield case("reduceProd", (4,), axes=[0], keepdims=False, dtype="int64")
+
+
+def refused_cases():
+    yield refused("add", (2, 3), (2, 4))
+    yield refused("mul", (2, 3), (3, 2))
+    yield refused("conv", (1, 4, 8, 8), (6, 3, 3, 3))
+    yield refused("conv", (1, 4, 8, 8), (6, 2, 3, 3), group=3)
+    yield refused("conv", (1, 4, 8, 8), (5, 2, 3, 3), group=2)
+    yield refused("conv", (1, 4, 8, 8), (6, 4, 9, 9))
+    yield refused("conv", (1, 4, 8, 8), (6, 4, 5, 5), dilations=[2, 2])
+    yield refused("conv", (1, 4, 8, 8), (6, 4, 3, 3), (5,))
+    yield refused("conv", (1, 4, 8, 8), (6, 4, 3, 3), strides=[0, 0])
+    yield refused("conv", (1, 4, 8, 8), (6, 4, 3, 3), dilations=[0, 1])
+    yield refused("conv", (1, 4, 8, 8), (6, 4, 3))
+    yield refused("convTranspose", (1, 4, 8, 8), (5, 4, 3, 3))
+    yield refused("convTranspose", (1, 4, 8, 8), (4, 4, 3, 3), outputPadding=[1, 1])
+    yield refused("convTranspose", (1, 4, 1, 1), (4, 4, 2, 2), pads=[1, 1, 1, 1])
+    yield refused("convTranspose", (1, 4, 8, 8), (4, 2, 3, 3), (3,), group=2)
+    yield refused("maxPool", (1, 4, 2, 2), kernelShape=[3, 3])
+    yield refused("maxPool", (1, 4, 8, 8), kernelShape=[2, 2], pads=[2, 2, 2, 2])
+    yield refused("maxPool", (1, 4, 8, 8), kernelShape=[2, 2], strides=[0, 0])
+    yield refused("gemm", (2, 3), (4, 5))
+    yield refused("gemm", (2, 3), (3, 5), (3,))
+    yield refused("gemm", (2, 3), (3, 5), (1, 1, 5))
+    yield refused("concat", (2, 3), (2, 4), axis=0)
+    yield refused("concat", (2, 3), (2, 3, 1), axis=0)
+    yield refused("concat", (2, 3), axis=2)
+    yield refused("reshape", (2, 3), target=[4])
+    yield refused("reshape", (2, 3), target=[-1, -1])
+    yield refused("reshape", (2, 3), target=[-1, 4])
+    yield refused("reshape", (2, 3), target=[-2, 3])
+    yield refused("reshape", (2, 3), target=[2, 3, 0])
+    yield refused("reshape", (0, 3), target=[0, -1])
+    yield refused("resize", (1, 1, 1, 1), scales=[1.0, 1.0, 0.5, 0.5])
+    yield refused("reduceMean", (2, 3), axes=[2])
+    yield refused("reduceMean", (2, 3), axes=[1, -1])
+    yield refused("groupNormalization", (2, 6, 4), (6,), (6,), numGroups=4)
+    yield refused("groupNormalization", (2, 6, 4), (3,), (6,), numGroups=3)
+    yield refused("layerNormalization", (2, 3), (2,), (2,))
+
+
+def lines(items):
+    return ",\n".join("    " + json.dumps(item) for item in items)
+
+
+def main():
+    families = [
+        elementwise_cases, normalization_cases, convolution_cases, pooling_cases,
+        linear_cases, shape_cases, resize_cases, reduction_cases,
+    ]
+    cases = [found for family in families for found in family()]
+    bad = list(refused_cases())
+    header = f'  "authorities": "onnx {onnx.__version__} shape_inference, opset {OPSET}; torch {torch.__version__}"'
+    TARGET.write_text(f'{{\n{header},\n  "cases": [\n{lines(cases)}\n  ],\n  "refused": [\n{lines(bad)}\n  ]\n}}\n')
+    print(f"{TARGET}: {len(cases)} cases, {len(bad)} refused")
+
+
+if __name__ == "__main__":
+    main()

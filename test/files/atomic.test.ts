@@ -1,0 +1,243 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { chmod, lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { FileError, WeightsError } from '../../lib/errors.js';
+import { writeFileAtomic, writeFilesAtomic } from '../../lib/files/atomic.js';
+import { rejection, temporaryFolder } from '../support/temporary.js';
+
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+const listeners = (): number[] => [...SIGNALS, 'exit'].map((event) => process.listenerCount(event));
+
+/** Chunks of text; an Error among them is thrown. */
+async function* chunks(...items: (string | Error | (() => Promise<void>))[]): AsyncGenerator<Uint8Array> {
+  for (const item of items) {
+    if (item instanceof Error) throw item;
+    else if (typeof item === 'string') yield Buffer.from(item);
+    else await item();
+  }
+}
+
+describe('writing files', () => {
+  const path = temporaryFolder();
+  const read = (name: string): Promise<string> => readFile(path(name), 'utf8');
+
+  describe('writeFileAtomic', () => {
+    it('writes text, bytes, and chunks that are there or still to come', async () => {
+      await writeFileAtomic(path('text'), 'é\n');
+      await writeFileAtomic(path('bytes'), Uint8Array.of(0x61, 0x62, 0x63, 0x64).subarray(1, 3));
+      await writeFileAtomic(path('chunks'), [Buffer.from('a'), new Uint8Array(0), Buffer.from('bc')]);
+      await writeFileAtomic(path('stream'), chunks('a', 'bc'));
+      await writeFileAtomic(path('empty'), []);
+      const contents = ['text', 'bytes', 'chunks', 'stream', 'empty'].map(read);
+      expect(await Promise.all(contents)).to.deep.equal(['é\n', 'bc', 'abc', 'abc', '']);
+    });
+
+    it('makes the folders that are missing', async () => {
+      await writeFileAtomic(path('a', 'b', 'file'), 'new');
+      expect(await read('a/b/file')).to.equal('new');
+    });
+
+    it('replaces a file, keeps its mode, and leaves nothing else behind', async () => {
+      await writeFile(path('file'), 'a longer old text');
+      await chmod(path('file'), 0o604);
+      await writeFileAtomic(path('file'), 'new');
+      expect(await read('file')).to.equal('new');
+      expect((await stat(path('file'))).mode & 0o777).to.equal(0o604);
+      expect(await readdir(path())).to.deep.equal(['file']);
+    });
+
+    it('gives a new file the mode that any new file has', async () => {
+      await writeFile(path('plain'), '');
+      await writeFileAtomic(path('atomic'), '');
+      expect((await stat(path('atomic'))).mode).to.equal((await stat(path('plain'))).mode);
+    });
+
+    it('writes the file that a symbolic link points to, and keeps the link', async () => {
+      await mkdir(path('folder'));
+      await writeFile(path('folder', 'file'), 'old');
+      await symlink(path('folder', 'file'), path('link'));
+      await writeFileAtomic(path('link'), 'new');
+      expect(await read('folder/file')).to.equal('new');
+      expect((await lstat(path('link'))).isSymbolicLink()).to.equal(true);
+    });
+
+    it('writes a name as long as the file system allows', async () => {
+      await writeFileAtomic(path('n'.repeat(255)), 'new');
+      expect(await readdir(path())).to.deep.equal(['n'.repeat(255)]);
+    });
+
+    it('lets two writes of one file both succeed, one after the other', async () => {
+      await Promise.all([writeFileAtomic(path('file'), 'one'), writeFileAtomic(path('file'), 'two')]);
+      expect(await read('file')).to.be.oneOf(['one', 'two']);
+      expect(await readdir(path())).to.deep.equal(['file']);
+    });
+
+    it('leaves the old file as it was when the content fails, and passes the error on', async () => {
+      await writeFile(path('file'), 'old');
+      const failure = new WeightsError('TENSOR_NOT_FOUND', 'no such tensor');
+      expect(await rejection(writeFileAtomic(path('file'), chunks('new', failure)))).to.equal(failure);
+      const bug = new TypeError('a bug');
+      expect(await rejection(writeFileAtomic(path('file'), chunks('new', bug)))).to.equal(bug);
+      expect(await read('file')).to.equal('old');
+      expect(await readdir(path())).to.deep.equal(['file']);
+    });
+
+    it('says which path cannot be written, why, and what to do', async () => {
+      await writeFile(path('file'), 'old');
+      await mkdir(path('folder'));
+      const cases: [string, string][] = [
+        [path('file', 'x'), 'a part of its path is a file, not a folder; choose another path'],
+        [path('file', 'x', 'y'), 'a part of its path is a file, not a folder; choose another path'],
+        [path('folder'), 'it is a folder; name a file'],
+        [`${path('folder')}/`, 'it is a folder; name a file'],
+        [`${path('missing')}/`, 'it is a folder; name a file'],
+        [path('n'.repeat(256)), 'the name is too long; choose a shorter one'],
+        [path('a\0b'), 'must be a string'],
+      ];
+      for (const [target, reason] of cases) {
+        const error = await rejection(writeFileAtomic(target, 'new'));
+        expect(error).to.be.instanceOf(FileError).with.property('code', 'FILE_UNWRITABLE');
+        expect((error as Error).message)
+          .to.include(`cannot write '${target}': `)
+          .and.include(reason);
+      }
+      expect(await readdir(path())).to.have.members(['file', 'folder']);
+    });
+
+    it("keeps the system's error as the cause", async () => {
+      await writeFile(path('file'), 'old');
+      const error = await rejection(writeFileAtomic(path('file', 'x'), 'new'));
+      expect(error).to.have.nested.property('cause.code', 'EEXIST');
+    });
+
+    it('refuses to replace what is no regular file', async function () {
+      if (process.platform === 'win32') this.skip();
+      const error = await rejection(writeFileAtomic('/dev/null', 'new'));
+      expect(error).to.be.instanceOf(FileError).with.property('message').that.includes('not a regular file');
+      expect((await stat('/dev/null')).isCharacterDevice()).to.equal(true);
+    });
+
+    it('refuses to replace a file that may not be written', async function () {
+      if (process.getuid?.() === 0) this.skip(); // Root may write every file.
+      await writeFile(path('file'), 'old', { mode: 0o444 });
+      const error = await rejection(writeFileAtomic(path('file'), 'new'));
+      expect(error).to.have.property('code', 'FILE_UNWRITABLE');
+      expect(await read('file')).to.equal('old');
+    });
+  });
+
+  describe('writeFilesAtomic', () => {
+    it('gives no file its name before all of them are written', async () => {
+      await writeFile(path('model'), 'old');
+      const check = async (): Promise<void> => {
+        expect(await read('model')).to.equal('old');
+        expect(existsSync(path('data'))).to.equal(false);
+      };
+      await writeFilesAtomic([
+        { path: path('model'), content: 'new' },
+        { path: path('data'), content: chunks('1', check, '2') },
+      ]);
+      expect(await Promise.all(['model', 'data'].map(read))).to.deep.equal(['new', '12']);
+    });
+
+    it('writes none of the files when one fails', async () => {
+      await writeFile(path('model'), 'old');
+      for (const bad of [
+        { path: path('model', 'x'), content: '' },
+        { path: path('data'), content: chunks(new Error()) },
+      ]) {
+        await rejection(writeFilesAtomic([{ path: path('model'), content: 'new' }, bad]));
+        expect(await read('model')).to.equal('old');
+        expect(await readdir(path())).to.deep.equal(['model']);
+      }
+    });
+
+    it('refuses to write one file twice, by whatever path', async () => {
+      await writeFile(path('model'), 'old');
+      await symlink(path('model'), path('link'));
+      for (const second of [path('model'), path('.', 'x', '..', 'model'), path('link')]) {
+        const files = [path('model'), second].map((target) => ({ path: target, content: 'new' }));
+        const error = await rejection(writeFilesAtomic(files));
+        expect(error).to.be.instanceOf(FileError).with.property('message').that.includes('written twice');
+      }
+      expect(await read('model')).to.equal('old');
+    });
+
+    it('writes no files at all without complaint', async () => {
+      await writeFilesAtomic([]);
+    });
+  });
+
+  describe('a signal in the middle of writing', () => {
+    it('is listened for only while a write is under way', async () => {
+      const before = listeners();
+      const checkListening = async (): Promise<void> => {
+        expect(listeners()).to.deep.equal(before.map((count) => count + 1));
+        return Promise.resolve();
+      };
+      await Promise.all([
+        writeFileAtomic(path('a'), chunks('1', checkListening)),
+        rejection(writeFileAtomic(path('c'), chunks(new Error()))),
+      ]);
+      expect(listeners()).to.deep.equal(before);
+    });
+
+    for (const signal of SIGNALS) {
+      it(`ends the process with ${signal}, the old file as it was and no other file`, async () => {
+        await writeFile(path('file'), 'old');
+        const { child } = await startWriting(path('file'));
+        expect(await readdir(path())).to.have.length(2);
+        child.kill(signal);
+        expect(await once(child, 'exit')).to.deep.equal([null, signal]);
+        expect(await readdir(path())).to.deep.equal(['file']);
+        expect(await read('file')).to.equal('old');
+      });
+    }
+
+    it('leaves the decision to an application that listens, and fails the write', async () => {
+      const { child, output } = await startWriting(
+        path('file'),
+        `process.on('SIGTERM', () => goOn(console.log('told')));`,
+      );
+      child.kill('SIGTERM');
+      expect(await once(child, 'exit')).to.deep.equal([0, null]);
+      expect(output()).to.equal('writing\ntold\nFILE_UNWRITABLE\n');
+      expect(await readdir(path())).to.deep.equal([]);
+    });
+
+    it('or process.exit, leaves no file behind', async () => {
+      const { child } = await startWriting(path('file'), `process.on('SIGTERM', () => process.exit(3));`);
+      child.kill('SIGTERM');
+      expect(await once(child, 'exit')).to.deep.equal([3, null]);
+      expect(await readdir(path())).to.deep.equal([]);
+    });
+  });
+});
+
+/** A process that is half-way through writing `target`; `setup` may call `goOn()` to let it finish. */
+async function startWriting(target: string, setup = '') {
+  const code = `
+    import { writeFileAtomic } from './lib/files/atomic.ts';
+    let goOn;
+    ${setup}
+    async function* content() {
+      yield new Uint8Array(10);
+      console.log('writing');
+      const timer = setTimeout(() => undefined, 10_000);
+      await new Promise((resolve) => (goOn = resolve));
+      clearTimeout(timer);
+    }
+    await writeFileAtomic(${JSON.stringify(target)}, content()).catch((error) => console.log(error.code));`;
+  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', code], {
+    cwd: fileURLToPath(new URL('../..', import.meta.url)),
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let text = '';
+  child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  await once(child.stdout, 'data');
+  return { child, output: () => text };
+}

@@ -1,0 +1,220 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { GraphBuilder, op, type Value } from '../../lib/graph/index.js';
+import { tensor, type DType, type Shape } from '../../lib/tensor.js';
+import { expectGraphError } from './support.js';
+
+const FLOAT3 = { dtype: 'float32', shape: [3] } as const;
+
+function setUp() {
+  const g = new GraphBuilder('test');
+  return { g, x: g.input('x', 'float32', ['N', 3]) };
+}
+
+describe('parameters', () => {
+  it("are called by their module's state_dict keys, in the order of their declaration", () => {
+    const { g, x } = setUp();
+    const block = g.scope('enc1').scope('double_conv');
+    block.scope('0').parameter('weight', FLOAT3);
+    g.scope('enc1.double_conv.1').parameter('bias', FLOAT3);
+    g.parameter('temperature', { dtype: 'float32', shape: [], init: 'ones' });
+    g.output('y', op.relu(g, x));
+    const { parameters } = g.build();
+    expect(parameters.map((value) => value.name)).to.deep.equal([
+      'enc1.double_conv.0.weight',
+      'enc1.double_conv.1.bias',
+      'temperature',
+    ]);
+    expect(parameters[2]).to.deep.include({ kind: 'parameter', dtype: 'float32', shape: [], init: 'ones' });
+  });
+
+  it('of one name are refused, however the name is put together', () => {
+    const { g } = setUp();
+    g.scope('enc1').scope('0').parameter('weight', FLOAT3);
+    expectGraphError(
+      () => g.scope('enc1.0').parameter('weight', FLOAT3),
+      'DUPLICATE_NAME',
+      "parameter 'enc1.0.weight'",
+    );
+    expectGraphError(() => g.parameter('x', FLOAT3), 'DUPLICATE_NAME', "'x'");
+  });
+
+  it('need a fixed shape of a dtype that exists', () => {
+    const { g } = setUp();
+    const declare = (dtype: string, shape: Shape) =>
+      g.scope('fc').parameter('weight', { dtype: dtype as DType, shape: shape as number[] });
+    expectGraphError(() => declare('float32', ['N', 3]), 'INVALID_SHAPE', "'fc.weight'", '[N, 3]');
+    expectGraphError(() => declare('float32', [-1]), 'INVALID_SHAPE', '[-1]');
+    expectGraphError(() => declare('float32', [1.5]), 'INVALID_SHAPE');
+    expectGraphError(() => declare('float32', undefined!), 'INVALID_SHAPE');
+    expectGraphError(() => declare('float8', [3]), 'INVALID_DTYPE', "'fc.weight'", 'float8');
+    expect(declare('float32', [3]).name, 'a refused name is free').to.equal('fc.weight');
+  });
+});
+
+describe('names', () => {
+  for (const name of ['', 'a\nb', '\u0000', undefined!, 3 as never]) {
+    it(`must be text without control characters, not ${JSON.stringify(name)}`, () => {
+      const { g, x } = setUp();
+      expectGraphError(() => g.input(name, 'float32', [1]), 'INVALID_NAME', 'input');
+      expectGraphError(() => g.parameter(name, FLOAT3), 'INVALID_NAME', 'parameter');
+      expectGraphError(() => g.scope(name), 'INVALID_NAME', 'scope');
+      expectGraphError(() => g.output(name, op.relu(g, x)), 'INVALID_NAME', 'output');
+    });
+  }
+
+  it('of nodes and their results follow the scope, and do not collide', () => {
+    const { g, x } = setUp();
+    const scope = g.scope('enc1.0');
+    g.input('/enc1/0/Relu_1', 'float32', [1]);
+    const first = op.relu(scope, x);
+    op.relu(scope, first);
+    g.output('y', op.relu(g, first));
+    const { nodes } = g.build();
+    expect(nodes.map((node) => node.name)).to.deep.equal(['/enc1/0/Relu', '/enc1/0/Relu_2', '/Relu']);
+    expect(first.name).to.equal('/enc1/0/Relu_output_0');
+    const values = nodes.flatMap((node) => node.outputs.map((value) => value.name));
+    expect(new Set(values).size).to.equal(values.length);
+  });
+
+  it('that a model has already are not made, but can be declared', () => {
+    const g = new GraphBuilder('part', new Set(['/Relu', 'x']));
+    const y = op.relu(g, g.input('x', 'float32', ['N']));
+    g.output('y', y);
+    expect(g.build().nodes[0]!.name).to.equal('/Relu_1');
+  });
+
+  it('are not used up by an operator that was refused', () => {
+    const { g } = setUp();
+    const foreign = setUp().x;
+    expectGraphError(() => op.relu(g, foreign), 'FOREIGN_VALUE');
+    expect(op.relu(g, g.input('a', 'float32', [1])).name).to.equal('/Relu_output_0');
+  });
+});
+
+describe('inputs', () => {
+  it('take names, numbers and 0 as dimensions', () => {
+    const { g } = setUp();
+    const value = g.input('a', 'int64', ['N', 0, 3]);
+    expect(value).to.deep.include({ kind: 'input', dtype: 'int64', shape: ['N', 0, 3] });
+    expect(value.rank).to.equal(3);
+  });
+
+  it('do not keep the shape that they are given', () => {
+    const { g } = setUp();
+    const shape = ['N', 3];
+    const value = g.input('a', 'float32', shape);
+    shape[0] = 'M';
+    expect(value.shape).to.deep.equal(['N', 3]);
+  });
+
+  for (const shape of [[-1], [1.5], [NaN], [''], [null], 'N', undefined]) {
+    it(`refuse the shape ${JSON.stringify(shape)}`, () => {
+      const { g } = setUp();
+      expectGraphError(() => g.input('a', 'float32', shape as Shape), 'INVALID_SHAPE', "input 'a'");
+    });
+  }
+
+  it('refuse a dtype that does not exist, and a name that is taken', () => {
+    const { g } = setUp();
+    for (const dtype of ['float8', 'toString', undefined]) {
+      expectGraphError(() => g.input('a', dtype as DType, [1]), 'INVALID_DTYPE', "input 'a'", String(dtype));
+    }
+    expectGraphError(() => g.input('x', 'float32', [1]), 'DUPLICATE_NAME', "input 'x'");
+  });
+});
+
+describe('values of another graph', () => {
+  it('are refused, with the node and the value named', () => {
+    const { g, x } = setUp();
+    const foreign = new GraphBuilder('other').input('theirs', 'float32', ['N', 3]);
+    expectGraphError(
+      () => op.add(g.scope('block'), x, foreign),
+      'FOREIGN_VALUE',
+      "Add 'block': input 1 is 'theirs' [N, 3], which belongs to another graph",
+    );
+    expectGraphError(() => g.output('y', foreign), 'FOREIGN_VALUE', "output 'y'");
+  });
+
+  it('do not include those of a scope of the same graph', () => {
+    const { g, x } = setUp();
+    expect(op.relu(g.scope('a'), op.relu(g.scope('b'), x)).shape).to.deep.equal(['N', 3]);
+  });
+});
+
+describe('outputs', () => {
+  const build = (declare: (g: GraphBuilder, x: Value) => void) => {
+    const { g, x } = setUp();
+    declare(g, x);
+    return g.build();
+  };
+
+  it('give their name to the result of a node', () => {
+    const graph = build((g, x) => g.output('y', op.relu(g, x)));
+    expect(graph.outputs.map((value) => value.name)).to.deep.equal(['y']);
+    expect(graph.nodes).to.have.length(1);
+    expect(graph.nodes[0]!.outputs[0]).to.equal(graph.outputs[0]);
+  });
+
+  it('pass inputs, parameters and constants through an Identity', () => {
+    const graph = build((g, x) => {
+      g.output('a', x);
+      g.output('b', g.parameter('weight', FLOAT3));
+      g.output('c', g.constant(tensor('int64', [1], BigInt64Array.of(7n))));
+    });
+    expect(graph.nodes.map((node) => node.opType)).to.deep.equal(['Identity', 'Identity', 'Identity']);
+    expect(graph.outputs.map(({ name, dtype, shape }) => [name, dtype, shape])).to.deep.equal([
+      ['a', 'float32', ['N', 3]],
+      ['b', 'float32', [3]],
+      ['c', 'int64', [1]],
+    ]);
+    expect(graph.inputs[0]!.name).to.equal('x');
+  });
+
+  it('may be one value under two names', () => {
+    const graph = build((g, x) => {
+      const y = op.relu(g, x);
+      expect(g.output('y', y)).to.equal(y);
+      expect(g.output('z', y)).to.not.equal(y);
+    });
+    expect(graph.outputs.map((value) => value.name)).to.deep.equal(['y', 'z']);
+    expect(graph.nodes.map((node) => node.opType)).to.deep.equal(['Relu', 'Identity']);
+    expect(graph.nodes[1]!.inputs).to.deep.equal([graph.outputs[0]]);
+  });
+
+  it('must be there', () => {
+    const { g } = setUp();
+    expectGraphError(() => g.output('y', undefined!), 'MISSING_VALUE', "output 'y'");
+    expectGraphError(() => g.output('y', {} as Value), 'MISSING_VALUE', "output 'y'");
+  });
+
+  it('must have names of their own', () => {
+    const { g, x } = setUp();
+    const y = op.relu(g, x);
+    expectGraphError(() => g.output('x', y), 'DUPLICATE_NAME', "output 'x'");
+    g.output('y', y);
+    expectGraphError(() => g.output('y', y), 'DUPLICATE_NAME', "output 'y'");
+  });
+
+  it('must be declared before a graph is built', () => {
+    const { g, x } = setUp();
+    op.relu(g, x);
+    expectGraphError(() => g.build(), 'MISSING_OUTPUT', "graph 'test'");
+  });
+});
+
+describe('a built graph', () => {
+  it('is not changed by what is added to the builder later', () => {
+    const { g, x } = setUp();
+    g.output('y', op.relu(g, x));
+    const graph = g.build();
+    g.input('late', 'float32', [1]);
+    g.parameter('late.weight', FLOAT3);
+    g.output('z', op.sigmoid(g, x));
+    expect(graph.inputs).to.have.length(1);
+    expect(graph.parameters).to.have.length(0);
+    expect(graph.nodes).to.have.length(1);
+    expect(graph.outputs).to.have.length(1);
+    expect(g.build().outputs).to.have.length(2);
+  });
+});

@@ -1,0 +1,77 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { describe, it } from 'mocha';
+import { broadcastShapes, broadcastsTo, compatible, merge } from '../../lib/graph/checks.js';
+import type { Dim, Shape } from '../../lib/tensor.js';
+
+const dim: fc.Arbitrary<Dim> = fc.oneof(fc.integer({ min: 0, max: 3 }), fc.constantFrom('N', 'M'));
+const shape: fc.Arbitrary<Shape> = fc.array(dim, { maxLength: 4 });
+
+describe('compatible', () => {
+  it('is true of equal sizes, and of a name with anything', () => {
+    expect(compatible(3, 3)).to.equal(true);
+    expect(compatible('N', 3)).to.equal(true);
+    expect(compatible(3, 'N')).to.equal(true);
+    expect(compatible('N', 'M')).to.equal(true);
+    expect(compatible(3, 4)).to.equal(false);
+    expect(compatible(0, 1)).to.equal(false);
+  });
+});
+
+describe('merge', () => {
+  it('prefers a number, then the shorter expression, then the first', () => {
+    expect(merge('N', 3)).to.equal(3);
+    expect(merge(3, 'N')).to.equal(3);
+    expect(merge('2*floor(H/2)', 'H')).to.equal('H');
+    expect(merge('H', '2*floor(H/2)')).to.equal('H');
+    expect(merge('A', 'B')).to.equal('A');
+  });
+});
+
+describe('broadcastShapes', () => {
+  it('lines shapes up at their ends', () => {
+    expect(broadcastShapes([2, 3, 5], [3, 1])).to.deep.equal([2, 3, 5]);
+    expect(broadcastShapes([], [2, 3])).to.deep.equal([2, 3]);
+    expect(broadcastShapes([2, 3], [2])).to.equal(undefined);
+  });
+
+  it('keeps a name against 1 and against itself, and takes a number for it otherwise', () => {
+    expect(broadcastShapes(['N'], [1])).to.deep.equal(['N']);
+    expect(broadcastShapes([1], ['N'])).to.deep.equal(['N']);
+    expect(broadcastShapes(['N'], ['N'])).to.deep.equal(['N']);
+    expect(broadcastShapes(['N'], [5])).to.deep.equal([5]);
+  });
+
+  // ONNX Runtime takes equal names for equal sizes, and fails to reuse a buffer where they are not.
+  it('gives neither name of two, because either may be 1', () => {
+    expect(broadcastShapes(['N', 8], ['M', 8])).to.deep.equal(['max(M,N)', 8]);
+    expect(broadcastShapes(['M'], ['N'])).to.deep.equal(['max(M,N)']);
+  });
+
+  it('does not depend on the order', () => {
+    fc.assert(
+      fc.property(shape, shape, (a, b) => {
+        expect(broadcastShapes(a, b)).to.deep.equal(broadcastShapes(b, a));
+      }),
+    );
+  });
+});
+
+describe('broadcastsTo', () => {
+  it('is true where broadcasting changes nothing of the target', () => {
+    const sizes = fc.array(fc.integer({ min: 0, max: 3 }), { maxLength: 4 });
+    fc.assert(
+      fc.property(sizes, sizes, (from, to) => {
+        const result = broadcastShapes(from, to);
+        expect(broadcastsTo(from, to)).to.equal(JSON.stringify(result) === JSON.stringify(to));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('lets a name be any size', () => {
+    expect(broadcastsTo(['D', 6], [4, 6])).to.equal(true);
+    expect(broadcastsTo([4, 6], ['N', 6])).to.equal(true);
+    expect(broadcastsTo(['D', 6], [6])).to.equal(false);
+  });
+});

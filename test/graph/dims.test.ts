@@ -1,0 +1,198 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { describe, it } from 'mocha';
+import {
+  addDims,
+  ceilPoolDim,
+  convDim,
+  convTransposeDim,
+  divideDim,
+  maxDim,
+  productDim,
+  resizeDim,
+  scaleDim,
+  sliceDim,
+  type DimWindow,
+} from '../../lib/graph/dims.js';
+import type { Dim } from '../../lib/tensor.js';
+import { evaluate } from './support.js';
+
+const window = (kernel: number, stride = 1, pad = 0, dilation = 1): DimWindow => ({
+  kernel,
+  stride,
+  dilation,
+  padBegin: pad,
+  padEnd: pad,
+});
+
+const name = fc.constantFrom('H', 'W', 'N');
+const sizes = fc.record({ H: fc.nat(60), W: fc.nat(60), N: fc.nat(60) });
+
+/** Expressions as networks make them: sums, multiples, products, quotients and bounds of one another. */
+const { dim } = fc.letrec<{ dim: Dim }>((tie) => ({
+  dim: fc.oneof(
+    { maxDepth: 3 },
+    name,
+    fc.integer({ min: -9, max: 9 }),
+    fc.tuple(tie('dim'), tie('dim')).map(([a, b]) => addDims(a, b)),
+    fc.tuple(tie('dim'), tie('dim')).map((pair) => productDim(pair)),
+    fc.tuple(tie('dim'), tie('dim')).map(([a, b]) => maxDim(a, b)),
+    fc.tuple(tie('dim'), fc.integer({ min: 1, max: 6 })).map(([a, n]) => divideDim(a, n)),
+  ),
+}));
+
+describe('dimension expressions', () => {
+  it('leave a name alone where nothing changes', () => {
+    expect(convDim('H', window(3, 1, 1))).to.equal('H');
+    expect(convDim('H', window(1))).to.equal('H');
+    expect(convDim('H', window(3, 1, 2, 2))).to.equal('H');
+    expect(scaleDim('H', 1)).to.equal('H');
+    expect(addDims('H', 0)).to.equal('H');
+    expect(divideDim('H', 1)).to.equal('H');
+    expect(resizeDim('H', 1)).to.equal('H');
+    expect(sliceDim('H', 0, 2 ** 31 - 1)).to.equal('H');
+    expect(productDim([1, 'H', 1])).to.equal('H');
+  });
+
+  it('read as a person would write them', () => {
+    expect(convDim('H', window(3))).to.equal('H-2');
+    expect(convDim('H', window(3, 2, 1))).to.equal('floor((H-1)/2)+1');
+    expect(convDim('H', window(2, 2))).to.equal('floor(H/2)');
+    expect(ceilPoolDim('H', window(2, 2))).to.equal('floor((H-1)/2)+1');
+    expect(convTransposeDim('H', window(2, 2), 0)).to.equal('2*H');
+    expect(convTransposeDim('H', window(3, 2, 1), 1)).to.equal('2*H');
+    expect(resizeDim('H', 2)).to.equal('2*H');
+    expect(resizeDim('H', 0.5)).to.equal('floor(H/2)');
+    expect(addDims('A', 'B')).to.equal('A+B');
+    expect(productDim([64, 'H', 'W'])).to.equal('64*H*W');
+    expect(sliceDim('H', 1, -1)).to.equal('max(H-2,0)');
+    expect(maxDim('N', 'M')).to.equal('max(M,N)');
+  });
+
+  it('make one floor of two', () => {
+    const stem = convDim(convDim('H', window(7, 2, 3)), window(3, 2, 1));
+    expect(stem).to.equal('floor((H-1)/4)+1');
+    expect(divideDim(divideDim('H', 2), 3)).to.equal('floor(H/6)');
+  });
+
+  it('have no floor of what divides evenly', () => {
+    expect(divideDim(scaleDim('H', 6), 3)).to.equal('2*H');
+    expect(divideDim(addDims(scaleDim('H', 4), 6), 2)).to.equal('2*H+3');
+    expect(convDim(resizeDim('H', 2), window(2, 2))).to.equal('H');
+  });
+
+  it('are numbers where every name has cancelled out', () => {
+    expect(addDims('H', 3, scaleDim('H', -1))).to.equal(3);
+    expect(productDim(['H', 0])).to.equal(0);
+    expect(sliceDim('H', 3, 3)).to.equal(0);
+  });
+
+  it('are the same string whatever the order', () => {
+    expect(addDims('A', 'B')).to.equal(addDims('B', 'A'));
+    expect(productDim(['W', 3, 'H'])).to.equal(productDim(['H', 'W', 3]));
+    expect(maxDim('A', 'B')).to.equal(maxDim('B', 'A'));
+    fc.assert(
+      fc.property(dim, dim, dim, (a, b, c) => {
+        expect(addDims(a, addDims(b, c))).to.equal(addDims(addDims(c, a), b));
+        expect(productDim([a, productDim([b, c])])).to.equal(productDim([productDim([c, a]), b]));
+        expect(productDim([a, addDims(b, c)])).to.equal(addDims(productDim([a, b]), productDim([a, c])));
+        expect(addDims(a, scaleDim(a, -1))).to.equal(0);
+      }),
+    );
+  });
+
+  it('are the same string however a division is taken', () => {
+    fc.assert(
+      fc.property(
+        dim,
+        fc.integer({ min: 1, max: 9 }),
+        fc.integer({ min: 1, max: 9 }),
+        fc.integer(),
+        (a, m, n, k) => {
+          const shift = k % 20;
+          expect(divideDim(scaleDim(a, m * n), n)).to.equal(scaleDim(a, m));
+          expect(divideDim(scaleDim(a, m), m * n)).to.equal(divideDim(a, n));
+          expect(divideDim(addDims(a, shift * n), n)).to.equal(addDims(divideDim(a, n), shift));
+        },
+      ),
+    );
+  });
+
+  it('come to what arithmetic gives', () => {
+    fc.assert(
+      fc.property(dim, dim, fc.integer({ min: 1, max: 9 }), sizes, (a, b, n, at) => {
+        const [x, y] = [evaluate(a, at), evaluate(b, at)];
+        fc.pre(Math.abs(x) < 1e6 && Math.abs(y) < 1e6);
+        expect(evaluate(addDims(a, b), at)).to.equal(x + y);
+        expect(evaluate(scaleDim(a, n), at)).to.equal(x * n);
+        expect(evaluate(productDim([a, b]), at)).to.equal(x * y + 0);
+        expect(evaluate(divideDim(a, n), at)).to.equal(Math.floor(x / n) + 0);
+        expect(evaluate(maxDim(a, b), at)).to.equal(Math.max(x, y));
+      }),
+    );
+  });
+
+  it('come to the same size with a name as with its number', () => {
+    const small = fc.integer({ min: 1, max: 5 });
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 30, max: 90 }),
+        small,
+        small,
+        small,
+        fc.nat(3),
+        fc.nat(3),
+        (H, kernel, stride, dilation, padBegin, padEnd) => {
+          const along = { kernel, stride, dilation, padBegin, padEnd };
+          expect(evaluate(convDim('H', along), { H })).to.equal(convDim(H, along));
+          expect(evaluate(ceilPoolDim('H', along), { H })).to.equal(ceilPoolDim(H, along));
+          expect(evaluate(convTransposeDim('H', along, 1), { H })).to.equal(convTransposeDim(H, along, 1));
+        },
+      ),
+    );
+  });
+});
+
+describe('sliceDim', () => {
+  const index = fc.oneof(fc.integer({ min: -12, max: 12 }), fc.constant(2 ** 31 - 1));
+
+  it('is as long as what JavaScript slices', () => {
+    fc.assert(
+      fc.property(fc.nat(8), index, index, (size, start, end) => {
+        const length = Array<number>(size).fill(0).slice(start, end).length;
+        expect(sliceDim(size, start, end)).to.equal(length);
+        expect(evaluate(sliceDim('H', start, end), { H: size })).to.equal(length);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
+
+describe('names that are no expressions of this library', () => {
+  // Models from other exporters carry such names.
+  const NAMES = [
+    'past_length + 1',
+    'N+',
+    'b-a',
+    '(a)(b)',
+    '(N + 1)',
+    '2*(H-1)',
+    'H*2',
+    '5',
+    '',
+    ' ',
+    'floor(H / 2)',
+    'H/2',
+    '日本',
+  ];
+
+  for (const odd of NAMES) {
+    it(`'${odd}' is taken as a whole`, () => {
+      expect(convDim(odd, window(3, 1, 1))).to.equal(odd);
+      const halved = divideDim(odd, 2);
+      expect(divideDim(halved, 2)).to.equal(divideDim(odd, 4));
+      expect(addDims(scaleDim(odd, 2), 1, scaleDim(odd, -1), -1)).to.equal(odd);
+      expect(divideDim(scaleDim(odd, 4), 2)).to.equal(scaleDim(odd, 2));
+    });
+  }
+});

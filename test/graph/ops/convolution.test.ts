@@ -1,0 +1,219 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { GraphBuilder, op } from '../../../lib/graph/index.js';
+import type { Shape } from '../../../lib/tensor.js';
+import { describeTable, expectGraphError, nodesOf } from '../support.js';
+
+describeTable<op.ConvOptions>('conv', (g, [x, weight, bias], options) =>
+  op.conv(g, x!, weight!, bias, options),
+);
+describeTable<op.ConvTransposeOptions>('convTranspose', (g, [x, weight, bias], options) =>
+  op.convTranspose(g, x!, weight!, bias, options),
+);
+
+function setUp(shape: Shape = ['N', 4, 'H', 'W'], kernel: readonly number[] = [6, 4, 3, 3]) {
+  const g = new GraphBuilder('test');
+  const x = g.input('x', 'float32', shape);
+  const layer = g.scope('enc1.0');
+  const weight = layer.parameter('weight', { dtype: 'float32', shape: kernel });
+  return { g, x, layer, weight };
+}
+
+describe('conv', () => {
+  it('writes every attribute, the kernel from the weight', () => {
+    const { g, x, layer, weight } = setUp();
+    const [node] = nodesOf(g, op.conv(layer, x, weight, undefined));
+    expect(node).to.deep.include({ opType: 'Conv', inputs: [x, weight, undefined] });
+    expect(node!.attributes).to.deep.equal({
+      kernel_shape: { type: 'INTS', value: [3, 3] },
+      strides: { type: 'INTS', value: [1, 1] },
+      pads: { type: 'INTS', value: [0, 0, 0, 0] },
+      dilations: { type: 'INTS', value: [1, 1] },
+      group: { type: 'INT', value: 1 },
+    });
+  });
+
+  it('keeps names for what is known only at run time', () => {
+    const { x, layer, weight } = setUp();
+    const options = { strides: [2, 1], pads: [1, 1, 1, 1] };
+    expect(op.conv(layer, x, weight, undefined, options).shape).to.deep.equal([
+      'N',
+      6,
+      'floor((H-1)/2)+1',
+      'W',
+    ]);
+  });
+
+  it('does not keep the lists that it is given', () => {
+    const { g, x, layer, weight } = setUp();
+    const strides = [2, 2];
+    const y = op.conv(layer, x, weight, undefined, { strides });
+    strides[0] = 9;
+    expect(nodesOf(g, y)[0]!.attributes.strides).to.deep.equal({ type: 'INTS', value: [2, 2] });
+  });
+
+  it('says what the weight expects of the input', () => {
+    const { x, layer, weight } = setUp(['N', 4, 'H', 'W'], [64, 3, 3, 3]);
+    expectGraphError(
+      () => op.conv(layer, x, weight, undefined),
+      'SHAPE_MISMATCH',
+      "Conv 'enc1.0': weight 'enc1.0.weight' [64, 3, 3, 3] expects 3 input channels (group 1), " +
+        "but the input 'x' [N, 4, H, W] has 4",
+    );
+  });
+
+  it('refuses a channel dimension that is a name', () => {
+    const { x, layer, weight } = setUp(['N', 'C', 8, 8]);
+    expectGraphError(() => op.conv(layer, x, weight, undefined), 'INVALID_SHAPE', "'x' [N, C, 8, 8]");
+  });
+
+  it('refuses a weight whose kernel is a name', () => {
+    const { g, x, layer } = setUp();
+    const weight = g.input('w', 'float32', [6, 4, 'K', 3]);
+    expectGraphError(() => op.conv(layer, x, weight, undefined), 'INVALID_SHAPE', "'w' [6, 4, K, 3]");
+  });
+
+  it('refuses an input without spatial dimensions', () => {
+    const { x, layer, weight } = setUp(['N', 4], [6, 4]);
+    expectGraphError(() => op.conv(layer, x, weight, undefined), 'RANK_TOO_LOW', 'rank 2', '(N, C, D1, ...)');
+  });
+
+  it('refuses a weight of another rank', () => {
+    const { x, layer, weight } = setUp(['N', 4, 8], [6, 4, 3, 3]);
+    expectGraphError(
+      () => op.conv(layer, x, weight, undefined),
+      'SHAPE_MISMATCH',
+      '[6, 4, 3, 3]',
+      '[N, 4, 8]',
+    );
+  });
+
+  it('refuses weights of another dtype, and inputs that are no floats', () => {
+    const { g, x, layer, weight } = setUp();
+    const half = layer.parameter('half', { dtype: 'float16', shape: [6, 4, 3, 3] });
+    const whole = g.input('whole', 'int64', [1, 4, 8, 8]);
+    expectGraphError(() => op.conv(layer, x, half, undefined), 'DTYPE_MISMATCH', 'float32', 'float16');
+    expectGraphError(() => op.conv(layer, whole, weight, undefined), 'INVALID_DTYPE', 'int64');
+  });
+
+  it('refuses a bias that has not one element an output channel', () => {
+    const { x, layer, weight } = setUp();
+    for (const shape of [[4], [6, 1], []]) {
+      const bias = layer.parameter(`bias${shape.length}`, { dtype: 'float32', shape });
+      expectGraphError(
+        () => op.conv(layer, x, weight, bias),
+        'SHAPE_MISMATCH',
+        `[${shape.join(', ')}]`,
+        '[6]',
+      );
+    }
+  });
+
+  it('refuses a missing weight', () => {
+    const { x, layer } = setUp();
+    expectGraphError(
+      () => op.conv(layer, x, undefined!, undefined),
+      'MISSING_VALUE',
+      "Conv 'enc1.0': weight",
+    );
+  });
+
+  it('refuses a kernel larger than the padded input, and says what would come out', () => {
+    const { x, layer, weight } = setUp([1, 4, 8, 1]);
+    expectGraphError(
+      () => op.conv(layer, x, weight, undefined, { pads: [0, 0, 0, 1] }),
+      'INVALID_SHAPE',
+      'kernel [3, 3]',
+      'pads [0, 0, 0, 1]',
+      "'x' [1, 4, 8, 1]",
+      'dimension 3 of the result would be 0',
+    );
+  });
+
+  const BAD_OPTIONS = {
+    strides: [[0, 1], [1.5, 1], [-1, 1], [1], [1, 1, 1], [NaN, 1], [2 ** 60, 1], 2],
+    dilations: [[0, 1], [1], [1, Infinity]],
+    pads: [
+      [1, 1],
+      [-1, 0, 0, 0],
+      [0.5, 0, 0, 0],
+      [0, 0, 0, 0, 0],
+    ],
+    group: [0, -1, 1.5, 4, NaN],
+  };
+  for (const [option, values] of Object.entries(BAD_OPTIONS)) {
+    for (const value of values) {
+      it(`refuses ${option} ${JSON.stringify(value)}`, () => {
+        const { x, layer, weight } = setUp();
+        const options = { [option]: value } as op.ConvOptions;
+        expectGraphError(() => op.conv(layer, x, weight, undefined, options), 'INVALID_ATTRIBUTE', option);
+      });
+    }
+  }
+});
+
+describe('convTranspose', () => {
+  it('writes every attribute, the kernel from the weight', () => {
+    const { g, x, layer, weight } = setUp(['N', 6, 'H', 'W']);
+    const y = op.convTranspose(layer, x, weight, undefined, {
+      strides: [2, 2],
+      outputPadding: [1, 0],
+      group: 2,
+    });
+    expect(y.shape).to.deep.equal(['N', 8, '2*H+2', '2*W+1']);
+    const [node] = nodesOf(g, y);
+    expect(node).to.deep.include({ opType: 'ConvTranspose', inputs: [x, weight, undefined] });
+    expect(node!.attributes).to.deep.equal({
+      kernel_shape: { type: 'INTS', value: [3, 3] },
+      strides: { type: 'INTS', value: [2, 2] },
+      pads: { type: 'INTS', value: [0, 0, 0, 0] },
+      dilations: { type: 'INTS', value: [1, 1] },
+      output_padding: { type: 'INTS', value: [1, 0] },
+      group: { type: 'INT', value: 2 },
+    });
+  });
+
+  it('undoes a pooling by half', () => {
+    const { x, layer, weight } = setUp(['N', 6, 'H', 'W'], [6, 3, 2, 2]);
+    const half = op.maxPool(layer, x, { kernelShape: [2, 2], strides: [2, 2] });
+    const full = op.convTranspose(layer, half, weight, undefined, { strides: [2, 2] });
+    expect(full.shape).to.deep.equal(['N', 3, '2*floor(H/2)', '2*floor(W/2)']);
+  });
+
+  it("takes its input channels from the weight's first dimension", () => {
+    const { x, layer, weight } = setUp(['N', 4, 8, 8], [6, 4, 3, 3]);
+    expectGraphError(
+      () => op.convTranspose(layer, x, weight, undefined),
+      'SHAPE_MISMATCH',
+      "ConvTranspose 'enc1.0'",
+      'expects 6 input channels (group 1)',
+      'has 4',
+    );
+  });
+
+  for (const outputPadding of [[1, 1], [-1, 0], [0], [0.5, 0]]) {
+    it(`refuses outputPadding ${JSON.stringify(outputPadding)} where stride and dilation are 1`, () => {
+      const { x, layer, weight } = setUp(['N', 6, 8, 8]);
+      expectGraphError(
+        () => op.convTranspose(layer, x, weight, undefined, { outputPadding }),
+        'INVALID_ATTRIBUTE',
+        'outputPadding',
+      );
+    });
+  }
+
+  it('refuses pads that leave nothing', () => {
+    const { x, layer, weight } = setUp(['N', 6, 1, 'W']);
+    expectGraphError(
+      () => op.convTranspose(layer, x, weight, undefined, { pads: [2, 0, 1, 0] }),
+      'INVALID_SHAPE',
+      'dimension 2 of the result would be 0',
+    );
+  });
+
+  it('refuses a rank below 3 and a missing input as errors of the graph', () => {
+    const { x, layer, weight } = setUp([4], [6, 4]);
+    expectGraphError(() => op.convTranspose(layer, x, weight, undefined), 'RANK_TOO_LOW');
+    expectGraphError(() => op.convTranspose(layer, undefined!, weight, undefined), 'MISSING_VALUE', 'x');
+  });
+});

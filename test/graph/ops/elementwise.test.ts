@@ -1,0 +1,114 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { GraphBuilder, op } from '../../../lib/graph/index.js';
+import { DTYPES, FLOAT_DTYPES, type DType } from '../../../lib/tensor.js';
+import { describeTable, expectGraphError, nodesOf } from '../support.js';
+
+const UNARY = { Relu: op.relu, Sigmoid: op.sigmoid, Sqrt: op.sqrt } as const;
+const BINARY = { Add: op.add, Sub: op.sub, Mul: op.mul, Div: op.div } as const;
+
+for (const [opType, unary] of Object.entries({ ...UNARY, Silu: op.silu, Identity: op.identity })) {
+  describeTable(opType.toLowerCase(), (g, [x]) => unary(g, x!));
+}
+for (const [opType, binary] of Object.entries(BINARY)) {
+  describeTable(opType.toLowerCase(), (g, [a, b]) => binary(g, a!, b!));
+}
+describeTable<{ to: DType }>('cast', (g, [x], { to }) => op.cast(g, x!, to));
+
+for (const [opType, unary] of Object.entries(UNARY)) {
+  describe(opType, () => {
+    it('keeps dtype and shape of every float', () => {
+      for (const dtype of FLOAT_DTYPES) {
+        const g = new GraphBuilder('test');
+        const x = g.input('x', dtype, ['N', 3]);
+        const y = unary(g, x);
+        expect(y).to.deep.include({ dtype, shape: ['N', 3] });
+        expect(nodesOf(g, y)[0]).to.deep.include({ opType, inputs: [x], attributes: {} });
+      }
+    });
+
+    it('refuses every other dtype, and what is no value', () => {
+      const g = new GraphBuilder('test');
+      for (const dtype of DTYPES.filter((name) => !(FLOAT_DTYPES as readonly string[]).includes(name))) {
+        expectGraphError(
+          () => unary(g, g.input(dtype, dtype, [3])),
+          'INVALID_DTYPE',
+          `'${dtype}' [3]`,
+          'float32',
+        );
+      }
+      expectGraphError(() => unary(g, undefined!), 'MISSING_VALUE', `${opType}: x`);
+      expectGraphError(() => unary(g, { dtype: 'float32', shape: [3] } as never), 'MISSING_VALUE', opType);
+    });
+  });
+}
+
+for (const [opType, binary] of Object.entries(BINARY)) {
+  describe(opType, () => {
+    it('takes its operands in order', () => {
+      const g = new GraphBuilder('test');
+      const [a, b] = [g.input('a', 'float32', [2, 3]), g.input('b', 'float32', [3])];
+      expect(nodesOf(g, binary(g, a, b))[0]).to.deep.include({ opType, inputs: [a, b], attributes: {} });
+    });
+
+    it('names both operands that do not broadcast', () => {
+      const g = new GraphBuilder('test');
+      const [a, b] = [g.input('a', 'float32', ['N', 4]), g.input('b', 'float32', ['N', 3])];
+      expectGraphError(
+        () => binary(g.scope('block'), a, b),
+        'SHAPE_MISMATCH',
+        `${opType} 'block': 'a' [N, 4] and 'b' [N, 3] do not broadcast`,
+      );
+    });
+
+    it('computes with integers but not with bool', () => {
+      const g = new GraphBuilder('test');
+      const whole = g.input('whole', 'int64', [2]);
+      const flags = g.input('flags', 'bool', [2]);
+      expect(binary(g, whole, whole).dtype).to.equal('int64');
+      expectGraphError(() => binary(g, flags, flags), 'INVALID_DTYPE', "'flags' [2] is bool");
+    });
+
+    it('refuses mixed dtypes, and what is no value', () => {
+      const g = new GraphBuilder('test');
+      const [a, b] = [g.input('a', 'float32', [2]), g.input('b', 'float64', [2])];
+      expectGraphError(
+        () => binary(g, a, b),
+        'DTYPE_MISMATCH',
+        "'a' [2] is float32",
+        "'b' [2] is float64",
+        'cast',
+      );
+      expectGraphError(() => binary(g, a, undefined!), 'MISSING_VALUE', 'b is not a value');
+    });
+  });
+}
+
+describe('silu', () => {
+  it('is x · sigmoid(x)', () => {
+    const g = new GraphBuilder('test');
+    const x = g.input('x', 'float32', ['N']);
+    const [sigmoid, mul] = nodesOf(g, op.silu(g, x));
+    expect(sigmoid).to.deep.include({ opType: 'Sigmoid', inputs: [x] });
+    expect(mul).to.deep.include({ opType: 'Mul', inputs: [x, sigmoid!.outputs[0]] });
+  });
+});
+
+describe('cast', () => {
+  it("writes ONNX's number for the dtype", () => {
+    const g = new GraphBuilder('test');
+    const y = op.cast(g, g.input('x', 'int32', ['N']), 'bfloat16');
+    expect(y).to.deep.include({ dtype: 'bfloat16', shape: ['N'] });
+    expect(nodesOf(g, y)[0]!.attributes).to.deep.equal({ to: { type: 'INT', value: 16 } });
+  });
+
+  it('refuses a dtype that does not exist, and what is no value', () => {
+    const g = new GraphBuilder('test');
+    const x = g.input('x', 'float32', [2]);
+    for (const dtype of ['float8', 'toString', '']) {
+      expectGraphError(() => op.cast(g, x, dtype as DType), 'INVALID_DTYPE', `'${dtype}'`);
+    }
+    expectGraphError(() => op.cast(g, undefined!, 'float32'), 'MISSING_VALUE', 'Cast');
+    expectGraphError(() => op.identity(g, undefined!), 'MISSING_VALUE', 'Identity');
+  });
+});

@@ -1,0 +1,274 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { GraphBuilder, op } from '../../../lib/graph/index.js';
+import { FLOAT_DTYPES, type Shape } from '../../../lib/tensor.js';
+import { describeTable, expectGraphError, nodesOf } from '../support.js';
+
+describeTable<op.GroupNormalizationOptions>('groupNormalization', (g, [x, scale, bias], options) =>
+  op.groupNormalization(g, x!, scale, bias, options),
+);
+describeTable('batchNormalization', (g, [x, scale, bias, mean, variance]) =>
+  op.batchNormalization(g, x!, scale!, bias!, mean!, variance!),
+);
+describeTable('instanceNormalization', (g, [x, scale, bias]) =>
+  op.instanceNormalization(g, x!, scale!, bias!),
+);
+describeTable<{ axis?: number }>('layerNormalization', (g, [x, scale, bias], options) =>
+  op.layerNormalization(g, x!, scale!, bias, options),
+);
+
+function setUp(shape: Shape = ['N', 6, 'H', 'W'], perChannel: Shape = [6]) {
+  const g = new GraphBuilder('test');
+  const x = g.input('x', 'float32', shape);
+  const norm = g.scope('enc1.norm');
+  const vector = (name: string) => g.input(name, 'float32', perChannel);
+  return { g, x, norm, scale: vector('scale'), bias: vector('bias'), vector };
+}
+
+describe('groupNormalization', () => {
+  it('writes num_groups and epsilon', () => {
+    const { g, x, norm, scale, bias } = setUp();
+    const y = op.groupNormalization(norm, x, scale, bias, { numGroups: 3 });
+    expect(y).to.deep.include({ dtype: 'float32', shape: ['N', 6, 'H', 'W'] });
+    expect(nodesOf(g, y)[0]).to.deep.include({
+      opType: 'GroupNormalization',
+      inputs: [x, scale, bias],
+      attributes: { num_groups: { type: 'INT', value: 3 }, epsilon: { type: 'FLOAT', value: 1e-5 } },
+    });
+  });
+
+  it('goes without scale, without bias and without both', () => {
+    const { x, norm, scale, bias } = setUp();
+    for (const [weight, shift] of [
+      [undefined, bias],
+      [scale, undefined],
+      [undefined, undefined],
+    ]) {
+      const y = op.groupNormalization(norm, x, weight, shift, { numGroups: 2 });
+      expect(y.shape).to.deep.equal(x.shape);
+    }
+  });
+
+  it('takes every float', () => {
+    for (const dtype of FLOAT_DTYPES) {
+      const g = new GraphBuilder('test');
+      const x = g.input('x', dtype, [2, 4]);
+      expect(op.groupNormalization(g, x, undefined, undefined, { numGroups: 2 }).dtype).to.equal(dtype);
+    }
+  });
+
+  it('says by what the channels can be divided', () => {
+    const { g } = setUp();
+    const x = g.input('image', 'float32', ['N', 30, 8, 8]);
+    expectGraphError(
+      () => op.groupNormalization(g.scope('enc1.double_conv.1'), x, undefined, undefined, { numGroups: 8 }),
+      'NUM_GROUPS_MISMATCH',
+      "GroupNormalization 'enc1.double_conv.1': numChannels 30 is not divisible by numGroups 8",
+      'allowed: 1, 2, 3, 5, 6, 10, 15, 30',
+    );
+  });
+
+  for (const numGroups of [0, -2, 1.5, 12, NaN, Infinity, '2' as never, undefined!]) {
+    it(`refuses numGroups ${String(numGroups)}`, () => {
+      const { x, norm } = setUp();
+      const options = { numGroups };
+      expectGraphError(
+        () => op.groupNormalization(norm, x, undefined, undefined, options),
+        'NUM_GROUPS_MISMATCH',
+      );
+    });
+  }
+
+  it('refuses no channels at all', () => {
+    const { g } = setUp();
+    const x = g.input('none', 'float32', [2, 0, 4]);
+    const options = { numGroups: 1 };
+    expectGraphError(
+      () => op.groupNormalization(g, x, undefined, undefined, options),
+      'NUM_GROUPS_MISMATCH',
+      'none',
+    );
+  });
+
+  it('refuses a rank below 2', () => {
+    const { g } = setUp();
+    for (const shape of [[6], []]) {
+      const x = g.input(`x${shape.length}`, 'float32', shape);
+      const options = { numGroups: 1 };
+      expectGraphError(
+        () => op.groupNormalization(g, x, undefined, undefined, options),
+        'RANK_TOO_LOW',
+        '(N, C, ...)',
+      );
+    }
+  });
+
+  it('refuses a channel dimension that is a name', () => {
+    const { g } = setUp();
+    const x = g.input('free', 'float32', ['N', 'C', 4]);
+    const options = { numGroups: 1 };
+    expectGraphError(
+      () => op.groupNormalization(g, x, undefined, undefined, options),
+      'INVALID_SHAPE',
+      '[N, C, 4]',
+    );
+  });
+
+  it('refuses a scale or bias that has not one element a channel', () => {
+    const { g, x, norm, scale } = setUp();
+    for (const shape of [[3], [1], [6, 1], []]) {
+      const odd = g.input(`odd${shape.join('_')}`, 'float32', shape);
+      const parts = [`[${shape.join(', ')}]`, "'x' [N, 6, H, W]", 'must be [6]'];
+      const options = { numGroups: 3 };
+      expectGraphError(
+        () => op.groupNormalization(norm, x, odd, undefined, options),
+        'SHAPE_MISMATCH',
+        'scale',
+        ...parts,
+      );
+      expectGraphError(
+        () => op.groupNormalization(norm, x, scale, odd, options),
+        'SHAPE_MISMATCH',
+        'bias',
+        ...parts,
+      );
+    }
+  });
+
+  it('refuses mixed dtypes, integers and a missing input', () => {
+    const { g, x, norm } = setUp();
+    const half = g.input('half', 'float16', [6]);
+    const whole = g.input('whole', 'int32', ['N', 6]);
+    const options = { numGroups: 3 };
+    expectGraphError(
+      () => op.groupNormalization(norm, x, half, undefined, options),
+      'DTYPE_MISMATCH',
+      'float16',
+    );
+    expectGraphError(
+      () => op.groupNormalization(norm, x, undefined, half, options),
+      'DTYPE_MISMATCH',
+      'float16',
+    );
+    expectGraphError(
+      () => op.groupNormalization(norm, whole, undefined, undefined, options),
+      'INVALID_DTYPE',
+      'int32',
+    );
+    expectGraphError(
+      () => op.groupNormalization(norm, undefined!, undefined, undefined, options),
+      'MISSING_VALUE',
+      'x',
+    );
+  });
+
+  for (const epsilon of [NaN, Infinity]) {
+    it(`refuses epsilon ${epsilon}`, () => {
+      const { x, norm } = setUp();
+      expectGraphError(
+        () => op.groupNormalization(norm, x, undefined, undefined, { numGroups: 3, epsilon }),
+        'INVALID_ATTRIBUTE',
+        `epsilon ${epsilon}`,
+      );
+    });
+  }
+});
+
+describe('batchNormalization', () => {
+  it('has one result, and three with training', () => {
+    const { g, x, norm, scale, bias, vector } = setUp();
+    const [mean, variance] = [vector('mean'), vector('variance')];
+    const inputs = [x, scale, bias, mean, variance];
+    const trained = op.batchNormalization(norm, x, scale, bias, mean, variance, { training: true });
+    const evaluated = op.batchNormalization(norm, x, scale, bias, mean, variance);
+    g.output('trained', trained);
+    const [training, evaluation] = nodesOf(g, evaluated);
+    expect(evaluation).to.deep.include({ inputs, attributes: { epsilon: { type: 'FLOAT', value: 1e-5 } } });
+    expect(evaluation!.outputs).to.have.length(1);
+    expect(training!.attributes.training_mode).to.deep.equal({ type: 'INT', value: 1 });
+    expect(training!.outputs.map((value) => value.shape)).to.deep.equal([x.shape, [6], [6]]);
+  });
+
+  it('names the vector that does not fit or is missing', () => {
+    const { g, x, norm, scale, bias, vector } = setUp();
+    const [mean, odd] = [vector('mean'), g.input('odd', 'float32', [5])];
+    expectGraphError(
+      () => op.batchNormalization(norm, x, scale, bias, mean, odd),
+      'SHAPE_MISMATCH',
+      "variance 'odd' [5]",
+    );
+    expectGraphError(
+      () => op.batchNormalization(norm, x, scale, bias, undefined!, mean),
+      'MISSING_VALUE',
+      'mean',
+    );
+  });
+});
+
+describe('instanceNormalization', () => {
+  it('writes epsilon', () => {
+    const { g, x, norm, scale, bias } = setUp();
+    const [node] = nodesOf(g, op.instanceNormalization(norm, x, scale, bias, { epsilon: 0.5 }));
+    expect(node).to.deep.include({
+      opType: 'InstanceNormalization',
+      inputs: [x, scale, bias],
+      attributes: { epsilon: { type: 'FLOAT', value: 0.5 } },
+    });
+  });
+
+  it('refuses a rank below 3 and missing parameters', () => {
+    const { x, norm, scale, bias, g } = setUp();
+    const matrix = g.input('matrix', 'float32', ['N', 6]);
+    expectGraphError(
+      () => op.instanceNormalization(norm, matrix, scale, bias),
+      'RANK_TOO_LOW',
+      "'matrix' [N, 6]",
+    );
+    expectGraphError(() => op.instanceNormalization(norm, x, scale, undefined!), 'MISSING_VALUE', 'bias');
+  });
+});
+
+describe('layerNormalization', () => {
+  it('writes axis and epsilon, and goes without bias', () => {
+    const { g, x, norm } = setUp(['N', 'L', 6]);
+    const scale = g.input('gain', 'float32', [6]);
+    const [node] = nodesOf(g, op.layerNormalization(norm, x, scale, undefined));
+    expect(node).to.deep.include({
+      opType: 'LayerNormalization',
+      inputs: [x, scale, undefined],
+      attributes: { axis: { type: 'INT', value: -1 }, epsilon: { type: 'FLOAT', value: 1e-5 } },
+    });
+  });
+
+  it('takes a scale that broadcasts to the normalised dimensions, and no other', () => {
+    const { g, x, norm } = setUp(['N', 4, 1, 6]);
+    const apply = (shape: Shape) =>
+      op.layerNormalization(norm, x, g.input(`s${shape.join('_')}`, 'float32', shape), undefined, {
+        axis: 1,
+      });
+    for (const shape of [[4, 1, 6], [1, 6], [6], [1], [], ['D', 6]]) {
+      expect(apply(shape).shape).to.deep.equal(x.shape);
+    }
+    for (const shape of [[4], [2, 6], [1, 4, 1, 6], [4, 5, 6]]) {
+      expectGraphError(
+        () => apply(shape),
+        'SHAPE_MISMATCH',
+        `[${shape.join(', ')}]`,
+        '[4, 1, 6]',
+        '[N, 4, 1, 6]',
+      );
+    }
+  });
+
+  for (const axis of [3, -4, 0.5]) {
+    it(`refuses axis ${axis} of rank 3`, () => {
+      const { x, norm, scale } = setUp(['N', 6, 6]);
+      expectGraphError(
+        () => op.layerNormalization(norm, x, scale, undefined, { axis }),
+        'INVALID_ATTRIBUTE',
+        `axis ${axis}`,
+        'allowed: -3 to 2',
+      );
+    });
+  }
+});

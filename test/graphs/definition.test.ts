@@ -1,0 +1,70 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { defineGraph } from '../../graphs/definition.js';
+import { GraphError } from '../../lib/errors.js';
+import { GraphBuilder, op } from '../../lib/graph/index.js';
+
+let received: unknown;
+const graph = defineGraph({
+  name: 'sample',
+  description: 'for tests',
+  options: {
+    width: { type: 'integer', min: 1, description: 'channels' },
+    rate: { type: 'number', min: 0, default: 0.5, description: 'a rate' },
+    bias: { type: 'boolean', default: true, description: 'whether' },
+  },
+  build(options, { dtype }) {
+    received = options;
+    const g = new GraphBuilder('sample');
+    g.output('y', op.relu(g, g.input('x', dtype, [1])));
+    return g.build();
+  },
+});
+
+function refusal(options: Record<string, unknown>): GraphError {
+  try {
+    graph.build(options);
+  } catch (error) {
+    expect(error).to.be.instanceOf(GraphError);
+    return error as GraphError;
+  }
+  throw new Error('nothing was thrown');
+}
+
+describe('an architecture’s options', () => {
+  it('are completed by their defaults', () => {
+    graph.build({ width: 3 });
+    expect(received).to.deep.equal({ width: 3, rate: 0.5, bias: true });
+    graph.build({ width: 3, rate: 0, bias: false });
+    expect(received).to.deep.equal({ width: 3, rate: 0, bias: false });
+  });
+
+  it('are refused under a name that it does not have, with the nearest one', () => {
+    expect(refusal({ widht: 3 })).to.have.property('code', 'UNKNOWN_OPTION');
+    expect(refusal({ widht: 3 }).message)
+      .to.include("did you mean 'width'?")
+      .and.include('width, rate, bias');
+    expect(refusal({ width: 3, toString: 1 }).code).to.equal('UNKNOWN_OPTION');
+  });
+
+  it('must be given where they have no default', () => {
+    expect(refusal({}).message).to.include("'width' must be given: channels");
+  });
+
+  for (const width of [0, -1, 1.5, NaN, Infinity, '3', true, null, {}]) {
+    it(`must be of their type and range: width ${JSON.stringify(width) ?? String(width)} is refused`, () => {
+      expect(refusal({ width }).code).to.equal('INVALID_ATTRIBUTE');
+    });
+  }
+
+  it('must be true or false where they are boolean', () => {
+    expect(refusal({ width: 1, bias: 1 }).message).to.include('must be true or false');
+  });
+
+  it('take a float dtype only', () => {
+    expect(() => graph.build({ width: 1 }, { dtype: 'int64' })).to.throw(
+      GraphError,
+      'int64 is no float dtype',
+    );
+  });
+});

@@ -1,0 +1,109 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { GraphBuilder, op, type Graph } from '../../lib/graph/index.js';
+import { lowerGraph } from '../../lib/lowering/index.js';
+import type { FloatDType, Shape } from '../../lib/tensor.js';
+
+interface Options {
+  readonly shape?: Shape;
+  readonly numGroups?: number;
+  readonly affine?: boolean;
+  readonly dtype?: FloatDType;
+}
+
+function oneNorm({
+  shape = ['N', 8, 4, 4],
+  numGroups = 2,
+  affine = true,
+  dtype = 'float32',
+}: Options = {}): Graph {
+  const g = new GraphBuilder('test');
+  const norm = g.scope('enc1.norm');
+  const x = g.input('x', dtype, shape);
+  const parameter = (name: string) => (affine ? norm.parameter(name, { dtype, shape: [8] }) : undefined);
+  g.output('y', op.groupNormalization(norm, x, parameter('weight'), parameter('bias'), { numGroups }));
+  return g.build();
+}
+
+const opTypes = (graph: Graph): string[] => graph.nodes.map(({ opType }) => opType);
+const count = (graph: Graph, opType: string): number =>
+  opTypes(graph).filter((type) => type === opType).length;
+
+describe('lowering a graph', () => {
+  it('op from opset 21 on is the operator alone, with statistics in float32', () => {
+    const lowered = lowerGraph(oneNorm({ dtype: 'float16' }), 'op', 21);
+    expect(opTypes(lowered)).to.deep.equal(['GroupNormalization']);
+    expect(lowered.nodes[0]!.attributes).to.deep.include({ stash_type: { type: 'INT', value: 1 } });
+  });
+
+  it('op at opset 18 to 20 gives the operator one scale a group, all ones, and multiplies and adds afterwards', () => {
+    const lowered = lowerGraph(oneNorm(), 'op', 18);
+    const [, scale, bias] = lowered.nodes[0]!.inputs;
+    expect(opTypes(lowered).filter((type) => type !== 'Reshape')).to.deep.equal([
+      'GroupNormalization',
+      'Mul',
+      'Add',
+    ]);
+    expect([...(scale!.data!.data as Float32Array)]).to.deep.equal([1, 1]);
+    expect([...(bias!.data!.data as Float32Array)]).to.deep.equal([0, 0]);
+    expect(lowered.nodes[0]!.attributes).not.to.have.property('stash_type');
+  });
+
+  it('instance-norm with a group a channel is InstanceNormalization alone, with the weights themselves', () => {
+    const lowered = lowerGraph(oneNorm({ numGroups: 8 }), 'instance-norm', 17);
+    expect(opTypes(lowered)).to.deep.equal(['InstanceNormalization']);
+    expect(lowered.nodes[0]!.inputs.map((input) => input!.name)).to.deep.equal([
+      'x',
+      'enc1.norm.weight',
+      'enc1.norm.bias',
+    ]);
+  });
+
+  for (const [lowering, muls] of [
+    ['reduce-mean', 1],
+    ['instance-norm', 0],
+    ['layer-norm', 0],
+  ] as const) {
+    it(`${lowering} without affine parameters has no multiplication by a scale and no addition of a bias`, () => {
+      const lowered = lowerGraph(oneNorm({ affine: false }), lowering, 17);
+      // reduce-mean squares with one Mul, and adds epsilon with one Add.
+      expect([count(lowered, 'Mul'), count(lowered, 'Add')]).to.deep.equal([muls, muls]);
+    });
+
+    it(`${lowering} computes float16 in float32`, () => {
+      const lowered = lowerGraph(oneNorm({ dtype: 'float16' }), lowering, 17);
+      const wide = lowered.nodes.filter(
+        ({ opType }) => opType.endsWith('Normalization') || opType === 'ReduceMean',
+      );
+      expect(new Set(wide.map(({ outputs }) => outputs[0]!.dtype))).to.deep.equal(new Set(['float32']));
+      expect(lowered.outputs[0]!.dtype).to.equal('float16');
+    });
+
+    it(`${lowering} needs no shape at run time where only the batch is symbolic`, () => {
+      expect(count(lowerGraph(oneNorm(), lowering, 17), 'Shape')).to.equal(0);
+      expect(count(lowerGraph(oneNorm({ shape: ['N', 8, 'H', 4] }), lowering, 17), 'Shape')).to.be.above(0);
+    });
+  }
+
+  it('keeps inputs, outputs and parameters, and names new values after the place of the node', () => {
+    const graph = oneNorm();
+    const lowered = lowerGraph(graph, 'layer-norm', 17);
+    expect(lowered.inputs).to.equal(graph.inputs);
+    expect(lowered.parameters.map(({ name }) => name)).to.deep.equal(['enc1.norm.weight', 'enc1.norm.bias']);
+    expect(lowered.nodes.at(-1)!.outputs[0]!.name).to.equal('y');
+    for (const { name } of lowered.nodes) expect(name).to.match(/^\/enc1\/norm\//);
+  });
+
+  it('gives every value and node of many sites its own name', () => {
+    const g = new GraphBuilder('chain');
+    let x = g.input('x', 'float32', ['N', 8, 'H', 'W']);
+    for (let i = 0; i < 5; i++) x = op.groupNormalization(g, x, undefined, undefined, { numGroups: 2 });
+    g.output('y', x);
+    const { nodes, constants } = lowerGraph(g.build(), 'reduce-mean', 17);
+    const names = [
+      ...nodes.flatMap(({ name, outputs }) => [name, ...outputs.map((v) => v.name)]),
+      ...constants.map((v) => v.name),
+    ];
+    expect(new Set(names).size).to.equal(names.length);
+  });
+});

@@ -1,0 +1,146 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { describe, it } from 'mocha';
+import { castTensor } from '../../lib/half.js';
+import { LOWERING_NAMES, loweringsAt, type LoweringName } from '../../lib/lowering/index.js';
+import { elementCount, tensor, type FloatDType } from '../../lib/tensor.js';
+import {
+  groupNormModel,
+  maxAbsDifference,
+  randomTensor,
+  referenceGroupNorm,
+  runModel,
+  type GroupNormCase,
+} from '../support/group-norm.js';
+
+const OPSETS = [13, 17, 18, 20, 21, 25];
+
+/** Relative rounding error of one operation (u), the wide dtype's for the statistics. */
+const UNIT: Record<FloatDType, number> = {
+  float64: 2 ** -53,
+  float32: 2 ** -24,
+  float16: 2 ** -11,
+  bfloat16: 2 ** -8,
+};
+
+interface Spec {
+  readonly dtype: FloatDType;
+  readonly batch: number;
+  readonly numGroups: number;
+  readonly channelsPerGroup: number;
+  readonly spatial: number[];
+  readonly eps: number;
+  readonly affine: 'both' | 'scale' | 'none';
+  readonly mean: number;
+  readonly seed: number;
+}
+
+const spec: fc.Arbitrary<Spec> = fc.record({
+  dtype: fc.constantFrom<FloatDType>('float32', 'float64', 'float16', 'bfloat16'),
+  batch: fc.integer({ min: 0, max: 3 }),
+  numGroups: fc.integer({ min: 1, max: 5 }),
+  channelsPerGroup: fc.integer({ min: 1, max: 4 }),
+  spatial: fc.array(fc.integer({ min: 1, max: 6 }), { maxLength: 4 }),
+  eps: fc.constantFrom(1e-5, 1e-3, 1e-1),
+  affine: fc.constantFrom('both', 'scale', 'none'),
+  mean: fc.constantFrom(0, 1, -10, 100),
+  seed: fc.nat(1e6),
+});
+
+function makeCase({
+  dtype,
+  batch,
+  numGroups,
+  channelsPerGroup,
+  spatial,
+  eps,
+  affine,
+  mean,
+  seed,
+}: Spec): GroupNormCase {
+  const channels = numGroups * channelsPerGroup;
+  const vector = (stream: string) => randomTensor(dtype, [channels], { seed, stream });
+  return {
+    x: randomTensor(dtype, [batch, channels, ...spatial], { seed, mean }),
+    scale: affine === 'none' ? undefined : vector('scale'),
+    bias: affine === 'both' ? vector('bias') : undefined,
+    numGroups,
+    eps,
+  };
+}
+
+/**
+ * What the rounding of the operations can add up to. The statistics have an error of some u·|mean| that the
+ * division by the deviation, at least √eps, magnifies; the result itself is rounded to the dtype once.
+ */
+function errorBound({ eps, mean, dtype }: Spec, largest: number): number {
+  const wide = dtype === 'float64' ? UNIT.float64 : UNIT.float32;
+  const statistics = 16 * wide * ((Math.abs(mean) + 6) / Math.sqrt(eps) + largest);
+  return statistics * (1 + largest) + 2 * UNIT[dtype] * (1 + largest);
+}
+
+/** ONNX's epsilon attributes are float32; reduce-mean has a constant of the dtype of the statistics. */
+const epsilonOf = (lowering: LoweringName, eps: number): number =>
+  lowering === 'reduce-mean' ? eps : Math.fround(eps);
+
+describe('every lowering computes Group Normalization', () => {
+  for (const lowering of LOWERING_NAMES) {
+    it(`${lowering}: within rounding of the float64 definition for any rank, shape, groups, eps, dtype and opset`, async () => {
+      await fc.assert(
+        fc.asyncProperty(
+          spec,
+          fc.constantFrom(...OPSETS.filter((opset) => loweringsAt(opset).includes(lowering))),
+          async (s, opset) => {
+            const groupNorm = makeCase(s);
+            const expected = referenceGroupNorm({ ...groupNorm, eps: epsilonOf(lowering, s.eps) });
+            const actual = await runModel(groupNormModel(groupNorm, { lowering, opset }), groupNorm.x);
+            expect(actual.dims).to.deep.equal(groupNorm.x.dims);
+            expect(actual.dtype).to.equal(s.dtype);
+            const largest = expected.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
+            expect(maxAbsDifference(actual, expected)).to.be.at.most(errorBound(s, largest));
+          },
+        ),
+        { numRuns: 120, seed: 1 },
+      );
+    }).timeout(60_000);
+  }
+
+  for (const lowering of LOWERING_NAMES) {
+    it(`${lowering}: a sample gives the same result alone as in any batch`, async () => {
+      await fc.assert(
+        fc.asyncProperty(spec, fc.nat(), async (s, pick) => {
+          const groupNorm = makeCase({ ...s, batch: Math.max(2, s.batch) });
+          const [batch, ...rest] = groupNorm.x.dims as [number, ...number[]];
+          const size = elementCount(rest);
+          const sample = pick % batch;
+          const alone = tensor(
+            groupNorm.x.dtype,
+            [1, ...rest],
+            groupNorm.x.data.slice(sample * size, (sample + 1) * size),
+          );
+          const model = groupNormModel(groupNorm, { lowering, opset: 21 });
+          const together = await runModel(model, groupNorm.x);
+          const single = await runModel(model, alone);
+          expect(single.data).to.deep.equal(together.data.slice(sample * size, (sample + 1) * size));
+        }),
+        { numRuns: 40, seed: 2 },
+      );
+    }).timeout(60_000);
+  }
+});
+
+describe('reduce-mean keeps its accuracy whatever the mean', () => {
+  for (const mean of [0, 300, 1000, 1e4, -1e5]) {
+    // 2e-6 is 4 units in the last place of the largest results, which are below 8.
+    it(`mean ${mean}, deviation 1.4: within 2e-6 of float64`, async () => {
+      expect(await errorAtMean('reduce-mean', mean)).to.be.below(2e-6);
+    });
+  }
+});
+
+async function errorAtMean(lowering: LoweringName, mean: number): Promise<number> {
+  const x = randomTensor('float32', [1, 32, 40, 40], { mean, deviation: 1.4 });
+  const groupNorm = { x: castTensor(x, 'float32'), numGroups: 8, eps: 1e-5 };
+  const actual = await runModel(groupNormModel(groupNorm, { lowering, opset: 21 }), x);
+  return maxAbsDifference(actual, referenceGroupNorm(groupNorm));
+}

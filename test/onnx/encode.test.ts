@@ -1,0 +1,141 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { GraphError, ModelError } from '../../lib/errors.js';
+import { GraphBuilder, op, type Graph } from '../../lib/graph/index.js';
+import { encodeModel, encodeModelExternal, irVersionFor } from '../../lib/onnx/index.js';
+import { ModelProto, toNumber, type ModelMessage } from '../../lib/onnx/proto.js';
+import { tensor, type TensorData } from '../../lib/tensor.js';
+
+const ones = (length: number): TensorData => tensor('float32', [length], new Float32Array(length).fill(1));
+
+function normGraph(channels = 4): Graph {
+  const g = new GraphBuilder('norm');
+  const weight = g.parameter('weight', { dtype: 'float32', shape: [channels] });
+  const x = g.input('x', 'float32', ['N', channels, 'H', 7]);
+  g.output('y', op.relu(g, op.groupNormalization(g, x, weight, undefined, { numGroups: 2 })));
+  return g.build();
+}
+
+const WEIGHTS = new Map([['weight', ones(4)]]);
+const decode = (bytes: Uint8Array): ModelMessage => ModelProto.decode(bytes);
+const caught = (action: () => unknown): unknown => {
+  try {
+    action();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+};
+
+describe('encoding a model', () => {
+  it('emits the lowest IR version that the opset needs', () => {
+    // ONNX's table of versions: opset 13 came with IR 7, 15 with 8, 19 with 9, 21 with 10, 23 with 11, 24 with 12, 25 with 13.
+    const table = { 13: 7, 14: 7, 15: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11, 24: 12, 25: 13 };
+    for (const [opset, version] of Object.entries(table)) {
+      expect(irVersionFor(Number(opset)), `opset ${opset}`).to.equal(version);
+      const model = decode(encodeModel(normGraph(), WEIGHTS, { opset: Number(opset) }));
+      expect([toNumber(model.irVersion), toNumber(model.opsetImport![0]!.version)]).to.deep.equal([
+        version,
+        Number(opset),
+      ]);
+    }
+  });
+
+  it('writes weights as raw_data under their state_dict keys', () => {
+    const { graph } = decode(encodeModel(normGraph(), WEIGHTS));
+    const weight = graph!.initializer!.find(({ name }) => name === 'weight')!;
+    expect(weight.rawData).to.have.lengthOf(16);
+    expect(weight.floatData).to.have.lengthOf(0);
+  });
+
+  it('declares the type of every intermediate value, names as dim_param and sizes as dim_value', () => {
+    const { graph } = decode(encodeModel(normGraph(), WEIGHTS, { lowering: 'reduce-mean' }));
+    const outputs = graph!.node!.flatMap(({ output }) => output ?? []);
+    const declared = new Set([...graph!.valueInfo!, ...graph!.output!].map(({ name }) => name));
+    expect(outputs.filter((name) => !declared.has(name))).to.deep.equal([]);
+    const dims = graph!.input![0]!.type!.tensorType!.shape!.dim!.map(
+      (dim) => dim.dimParam || toNumber(dim.dimValue),
+    );
+    expect(dims).to.deep.equal(['N', 4, 'H', 7]);
+  });
+
+  it('gives ReduceMean its axes as an attribute up to opset 17, and as an input from 18 on', () => {
+    const means = (opset: number) =>
+      decode(encodeModel(normGraph(), WEIGHTS, { opset, lowering: 'reduce-mean' })).graph!.node!.filter(
+        ({ opType }) => opType === 'ReduceMean',
+      );
+    expect(
+      means(17).map(({ input, attribute }) => [
+        input!.length,
+        attribute!.some(({ name }) => name === 'axes'),
+      ]),
+    ).to.deep.equal(Array(3).fill([1, true]));
+    expect(
+      means(18).map(({ input, attribute }) => [
+        input!.length,
+        attribute!.some(({ name }) => name === 'axes'),
+      ]),
+    ).to.deep.equal(Array(3).fill([2, false]));
+  });
+
+  it('says which operator an opset does not have', () => {
+    const g = new GraphBuilder('ln');
+    const scale = g.constant(ones(4));
+    g.output('y', op.layerNormalization(g, g.input('x', 'float32', [2, 4]), scale, undefined));
+    const error = caught(() => encodeModel(g.build(), new Map(), { opset: 16 }));
+    expect(error).to.be.instanceOf(GraphError).with.property('code', 'OPERATOR_UNAVAILABLE');
+    expect((error as Error).message)
+      .to.include('LayerNormalization')
+      .and.include('opset 17');
+  });
+
+  it('lists the parameters that have no data', () => {
+    const error = caught(() => encodeModel(normGraph(), new Map()));
+    expect(error).to.be.instanceOf(ModelError).with.property('code', 'WEIGHTS_NOT_SET');
+    expect((error as Error).message).to.include("'weight'");
+  });
+
+  it('refuses data of another shape than the parameter', () => {
+    const error = caught(() => encodeModel(normGraph(), new Map([['weight', ones(3)]])));
+    expect(error).to.be.instanceOf(ModelError).with.property('code', 'TENSOR_INVALID');
+    expect((error as Error).message)
+      .to.include('[4]')
+      .and.include('[3]');
+  });
+
+  it('refuses more than protobuf can hold, and names external data as the way out', () => {
+    // The claim is enough: nothing of this size is made.
+    const huge = {
+      dtype: 'float32',
+      dims: [600_000_000],
+      data: { byteLength: 2.4e9 },
+    } as unknown as TensorData;
+    const g = new GraphBuilder('huge');
+    g.output('y', op.relu(g, g.parameter('w', { dtype: 'float32', shape: [600_000_000] })));
+    const error = caught(() => encodeModel(g.build(), new Map([['w', huge]])));
+    expect(error).to.be.instanceOf(ModelError).with.property('code', 'MODEL_TOO_LARGE');
+    expect((error as Error).message).to.include('--external-data');
+  });
+
+  it('gives the same bytes for the same graph', () => {
+    expect(encodeModel(normGraph(), WEIGHTS)).to.deep.equal(encodeModel(normGraph(), WEIGHTS));
+  });
+});
+
+describe('encoding external data', () => {
+  it('keeps small tensors in the model, and puts each large one on a page of its own', () => {
+    const channels = 2048;
+    const { model, data } = encodeModelExternal(
+      normGraph(channels),
+      new Map([['weight', ones(channels)]]),
+      'm.data',
+    );
+    const weight = decode(model).graph!.initializer!.find(({ name }) => name === 'weight')!;
+    expect(Object.fromEntries(weight.externalData!.map(({ key, value }) => [key, value]))).to.deep.equal({
+      location: 'm.data',
+      offset: '0',
+      length: String(channels * 4),
+    });
+    expect(data.reduce((total, chunk) => total + chunk.byteLength, 0)).to.equal(channels * 4);
+  });
+});

@@ -1,0 +1,75 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { GraphBuilder, op } from '../../lib/graph/index.js';
+import { encodeModel } from '../../lib/onnx/index.js';
+import { writeModel } from '../../lib/onnx/write.js';
+import { createSession } from '../../lib/runtime/index.js';
+import { tensor } from '../../lib/tensor.js';
+
+const g = new GraphBuilder('sample');
+g.output(
+  'y',
+  op.mul(g, g.input('x', 'float32', [1000]), g.parameter('w', { dtype: 'float32', shape: [1000] })),
+);
+const GRAPH = g.build();
+const WEIGHTS = new Map([
+  [
+    'w',
+    tensor(
+      'float32',
+      [1000],
+      Float32Array.from({ length: 1000 }, (_, i) => i),
+    ),
+  ],
+]);
+
+async function inFolder(action: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'write-'));
+  try {
+    await action(folder);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+describe('writing a model', () => {
+  it('writes the bytes of encodeModel, and says how many', () =>
+    inFolder(async (folder) => {
+      const path = join(folder, 'm.onnx');
+      const written = await writeModel(path, GRAPH, WEIGHTS, { opset: 17 });
+      const bytes = await readFile(path);
+      expect(new Uint8Array(bytes)).to.deep.equal(new Uint8Array(encodeModel(GRAPH, WEIGHTS, { opset: 17 })));
+      expect(written).to.equal(bytes.byteLength);
+    }));
+
+  it('writes external data beside it, which ONNX Runtime finds', () =>
+    inFolder(async (folder) => {
+      const path = join(folder, 'm.onnx');
+      const written = await writeModel(path, GRAPH, WEIGHTS, { externalData: true });
+      expect(await readdir(folder)).to.deep.equal(['m.onnx', 'm.onnx.data']);
+      const sizes = (await Promise.all([readFile(path), readFile(`${path}.data`)])).map(
+        ({ byteLength }) => byteLength,
+      );
+      expect(written).to.equal(sizes[0]! + sizes[1]!);
+      const session = await createSession(path);
+      const { y } = await session.run({ x: tensor('float32', [1000], new Float32Array(1000).fill(2)) });
+      expect([y!.data[1], y!.data[999]]).to.deep.equal([2, 1998]);
+      await session.dispose();
+    }));
+
+  it('leaves the old file alone when it fails', () =>
+    inFolder(async (folder) => {
+      const path = join(folder, 'm.onnx');
+      await writeFile(path, 'old');
+      let failed = false;
+      await writeModel(path, GRAPH, new Map()).catch(() => (failed = true));
+      expect([failed, await readFile(path, 'utf8'), await readdir(folder)]).to.deep.equal([
+        true,
+        'old',
+        ['m.onnx'],
+      ]);
+    }));
+});

@@ -1,0 +1,145 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { getGraph } from '../../graphs/registry.js';
+import {
+  checkFixture,
+  describeFailure,
+  makeReport,
+  reportToJson,
+  type BuildGraph,
+  type Fixture,
+} from '../../lib/parity/index.js';
+import { tensor } from '../../lib/tensor.js';
+import { randomTensor, referenceGroupNorm } from '../support/group-norm.js';
+
+const SPEC = { lowering: 'reduce-mean', opset: 21, provider: 'cpu' } as const;
+const build: BuildGraph = (name, options, input) => getGraph(name).build(options, input);
+
+function makeFixture(change: Partial<Fixture> = {}): Fixture {
+  const x = randomTensor('float32', [2, 8, 3, 3]);
+  const y = referenceGroupNorm({ x, numGroups: 2, eps: 1e-5 });
+  return {
+    file: 'case.safetensors',
+    graph: 'group-norm',
+    options: { numGroups: 2, numChannels: 8, affine: false },
+    framework: 'float64',
+    description: '',
+    rtol: undefined,
+    atol: undefined,
+    inputs: new Map([['x', x]]),
+    stateDict: new Map(),
+    outputs: new Map([['y', tensor('float32', x.dims, Float32Array.from(y))]]),
+    truth: new Map([['y', tensor('float64', x.dims, y)]]),
+    ...change,
+  };
+}
+
+/** The same fixture with one element of the output moved by `amount`. */
+function moved(amount: number): Fixture {
+  const fixture = makeFixture();
+  const { dims, data } = fixture.outputs.get('y')!;
+  const values = Float32Array.from(data as Float32Array);
+  values[17]! += amount;
+  return { ...fixture, outputs: new Map([['y', tensor('float32', dims, values)]]) };
+}
+
+describe('checking a fixture', () => {
+  it('passes a right output, and gives its distance from float64', async () => {
+    const result = await checkFixture(makeFixture(), SPEC, build);
+    expect(result).to.include({
+      passed: true,
+      lowering: 'reduce-mean',
+      opset: 21,
+      provider: 'cpu',
+      file: 'case.safetensors',
+    });
+    expect(result.outputs[0]).to.include({ name: 'y', mismatched: 0, elements: 144 });
+    expect(result.outputs[0]!.distanceToTruth).to.be.below(1e-6);
+  });
+
+  it('fails when a single element is off by a little more than the tolerance', async () => {
+    const result = await checkFixture(moved(3e-5), SPEC, build);
+    expect(result).to.include({ passed: false });
+    expect(result.outputs[0]).to.deep.include({ mismatched: 1, worstIndex: [0, 1, 2, 2] });
+    expect(describeFailure(result)).to.include('1 of 144 elements differ').and.include('[0, 1, 2, 2]');
+  });
+
+  it('takes the tolerance of the caller before that of the fixture, and that before the default', async () => {
+    expect(await checkFixture({ ...moved(3e-5), atol: 1e-4 }, SPEC, build)).to.include({ passed: true });
+    expect(await checkFixture({ ...moved(3e-5), atol: 1e-4 }, { ...SPEC, atol: 1e-6 }, build)).to.include({
+      passed: false,
+    });
+  });
+
+  const failures: [what: string, fixture: () => Fixture, code: string, word: string][] = [
+    [
+      'its graph is unknown',
+      () => makeFixture({ graph: 'grup-norm' }),
+      'UNKNOWN_GRAPH',
+      "did you mean 'group-norm'?",
+    ],
+    [
+      'an option is missing',
+      () => makeFixture({ options: { numChannels: 8 } }),
+      'INVALID_ATTRIBUTE',
+      "'numGroups' must be given",
+    ],
+    [
+      'groups do not divide the channels',
+      () => makeFixture({ options: { numChannels: 8, numGroups: 3, affine: false } }),
+      'NUM_GROUPS_MISMATCH',
+      'not divisible',
+    ],
+    [
+      'a weight is missing',
+      () => makeFixture({ options: { numChannels: 8, numGroups: 2 } }),
+      'STATE_DICT_MISMATCH',
+      "missing 'weight'",
+    ],
+    [
+      'an output is not the graph’s',
+      () => makeFixture({ outputs: new Map([['z', randomTensor('float32', [1])]]) }),
+      'OUTPUT_MISSING',
+      "'z'",
+    ],
+    [
+      'an output has another shape',
+      () => makeFixture({ outputs: new Map([['y', randomTensor('float32', [2, 8, 9])]]) }),
+      'OUTPUT_SHAPE',
+      '[2, 8, 9]',
+    ],
+  ];
+  for (const [what, fixture, code, word] of failures) {
+    it(`counts as failed and not as skipped when ${what}`, async () => {
+      const result = await checkFixture(fixture(), SPEC, build);
+      expect(result.passed).to.equal(false);
+      expect(result.error?.code).to.equal(code);
+      expect(describeFailure(result)).to.include(word);
+      expect(makeReport([result])).to.include({ passed: 0, failed: 1, skipped: 0 });
+    });
+  }
+});
+
+describe('the JSON report', () => {
+  it('has the documented fields', async () => {
+    const report = makeReport([
+      await checkFixture(makeFixture(), SPEC, build),
+      await checkFixture(moved(1), SPEC, build),
+    ]);
+    const json = JSON.parse(reportToJson(report)) as { cases: Record<string, unknown>[] };
+    expect(json).to.include({ passed: 1, failed: 1, skipped: 0 });
+    expect(json.cases[0]).to.include.keys(
+      'file',
+      'graph',
+      'lowering',
+      'opset',
+      'provider',
+      'passed',
+      'outputs',
+    );
+    expect((json.cases[0]!.outputs as object[])[0]).to.include.keys(
+      ...['name', 'maxAbs', 'maxRel', 'maxUlp', 'worstIndex', 'mismatched', 'elements'],
+      ...['distanceToTruth', 'referenceDistanceToTruth'],
+    );
+  });
+});

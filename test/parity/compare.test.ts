@@ -1,0 +1,119 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { ParityError } from '../../lib/errors.js';
+import { compareTensors, defaultTolerance } from '../../lib/parity/index.js';
+import { tensor, type TensorData } from '../../lib/tensor.js';
+
+const floats = (values: number[], dims = [values.length]): TensorData =>
+  tensor('float32', dims, Float32Array.from(values));
+const doubles = (...values: number[]): TensorData =>
+  tensor('float64', [values.length], Float64Array.from(values));
+const exact = { rtol: 0, atol: 0 };
+
+describe('comparing an output', () => {
+  it('passes an element at the bound atol + rtol·|expected|, and fails the next float beyond it', () => {
+    // 8 · 2^-3 + 1 = 2, all exact.
+    const tolerance = { rtol: 0.125, atol: 1 };
+    expect(compareTensors('y', doubles(10), doubles(8), tolerance).passed).to.equal(true);
+    expect(compareTensors('y', doubles(10 + 2 ** -49), doubles(8), tolerance).passed).to.equal(false);
+  });
+
+  it('measures relative to the expected value and not to the actual one', () => {
+    expect(compareTensors('y', doubles(2), doubles(1), { rtol: 0.75, atol: 0 }).passed).to.equal(false);
+    expect(compareTensors('y', doubles(1), doubles(2), { rtol: 0.75, atol: 0 }).passed).to.equal(true);
+  });
+
+  it('takes NaN as equal to NaN and to nothing else', () => {
+    const result = compareTensors('y', floats([NaN, NaN, 1]), floats([NaN, 1, NaN]), { rtol: 1, atol: 1 });
+    expect([result.passed, result.mismatched, result.maxAbs, result.maxUlp]).to.deep.equal([
+      false,
+      2,
+      Infinity,
+      Infinity,
+    ]);
+    expect(compareTensors('y', floats([NaN]), floats([NaN]), exact)).to.include({
+      passed: true,
+      maxAbs: 0,
+      maxRel: 0,
+      maxUlp: 0,
+    });
+  });
+
+  it('takes infinities as equal only with the same sign, and no finite number as close to one', () => {
+    expect(
+      compareTensors('y', floats([Infinity, -Infinity]), floats([Infinity, -Infinity]), exact).passed,
+    ).to.equal(true);
+    for (const actual of [-Infinity, 3e38, NaN]) {
+      expect(
+        compareTensors('y', floats([actual]), floats([Infinity]), { rtol: 1, atol: 1 }).passed,
+        `${actual}`,
+      ).to.equal(false);
+    }
+  });
+
+  it('counts mismatches, and gives the index of the worst in its dimensions', () => {
+    const expected = floats([0, 0, 0, 0, 0, 0], [1, 2, 3]);
+    const actual = floats([0, 0.5, 0, 0, 0, -2], [1, 2, 3]);
+    const result = compareTensors('y', actual, expected, { rtol: 0, atol: 0.1 });
+    expect(result).to.deep.include({ mismatched: 2, elements: 6, worstIndex: [0, 1, 2], maxAbs: 2 });
+  });
+
+  it('judges the worst by how far it is beyond its tolerance: a large difference of a large number may be allowed', () => {
+    const result = compareTensors('y', doubles(1010, 1.5), doubles(1000, 1), { rtol: 0.1, atol: 0 });
+    expect(result).to.deep.include({ worstIndex: [1], mismatched: 1, maxAbs: 10 });
+  });
+
+  it('compares no elements as passed', () => {
+    const empty = tensor('float32', [0, 4], new Float32Array(0));
+    expect(compareTensors('y', empty, empty, exact)).to.deep.include({
+      passed: true,
+      elements: 0,
+      worstIndex: null,
+    });
+  });
+
+  it('says how far it and the reference are from float64', () => {
+    const result = compareTensors('y', floats([1.5]), floats([1.25]), { rtol: 1, atol: 1 }, doubles(1));
+    expect(result).to.include({ distanceToTruth: 0.5, referenceDistanceToTruth: 0.25 });
+  });
+
+  it('refuses another shape or dtype', () => {
+    for (const actual of [floats([1, 2]), doubles(1)]) {
+      expect(() => compareTensors('y', actual, floats([1]), exact))
+        .to.throw(ParityError)
+        .with.property('code', 'OUTPUT_SHAPE');
+    }
+  });
+});
+
+describe('units in the last place', () => {
+  const ulp = (a: TensorData, b: TensorData): number => compareTensors('y', a, b, exact).maxUlp;
+  const half = (dtype: 'float16' | 'bfloat16', bits: number): TensorData =>
+    tensor(dtype, [1], Uint16Array.of(bits));
+
+  it('are counted in the dtype of the output', () => {
+    expect(ulp(floats([1 + 3 * 2 ** -23]), floats([1]))).to.equal(3);
+    expect(ulp(doubles(1 + 3 * 2 ** -52), doubles(1))).to.equal(3);
+    expect(ulp(half('float16', 0x3c03), half('float16', 0x3c00))).to.equal(3);
+    expect(ulp(half('bfloat16', 0x3f83), half('bfloat16', 0x3f80))).to.equal(3);
+  });
+
+  it('are counted through zero, whose two signs are one', () => {
+    expect(ulp(floats([0]), floats([-0]))).to.equal(0);
+    expect(ulp(floats([2 ** -149]), floats([-(2 ** -149)]))).to.equal(2);
+    expect(ulp(doubles(Number.MIN_VALUE), doubles(-Number.MIN_VALUE))).to.equal(2);
+    expect(ulp(doubles(0), doubles(-Number.MIN_VALUE))).to.equal(1);
+    expect(ulp(half('float16', 0x8001), half('float16', 0x0001))).to.equal(2);
+  });
+});
+
+describe('the default tolerance', () => {
+  it("is that of torch.testing.assert_close's", () => {
+    // https://docs.pytorch.org/docs/stable/testing.html
+    expect(defaultTolerance('float16')).to.deep.equal({ rtol: 1e-3, atol: 1e-5 });
+    expect(defaultTolerance('bfloat16')).to.deep.equal({ rtol: 1.6e-2, atol: 1e-5 });
+    expect(defaultTolerance('float32')).to.deep.equal({ rtol: 1.3e-6, atol: 1e-5 });
+    expect(defaultTolerance('float64')).to.deep.equal({ rtol: 1e-7, atol: 1e-7 });
+    expect(defaultTolerance('int64')).to.deep.equal({ rtol: 0, atol: 0 });
+  });
+});

@@ -1,0 +1,33 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { basename } from 'node:path';
+import { getGraph } from '../../graphs/registry.js';
+import { loweringsAt } from '../../lib/lowering/index.js';
+import { checkFixture, describeFailure, readFixture, type CheckSpec } from '../../lib/parity/index.js';
+import { parityFixtures } from '../support/fixtures.js';
+
+const OPSETS = [13, 17, 18, 20, 21, 25];
+
+describe('group-norm gives what PyTorch gives', () => {
+  for (const file of parityFixtures('group-norm')) {
+    for (const opset of OPSETS) {
+      for (const lowering of loweringsAt(opset)) {
+        it(`${basename(file, '.safetensors')}: ${lowering} at opset ${opset} on cpu`, () =>
+          expectParity(file, { lowering, opset, provider: 'cpu' }));
+      }
+    }
+    for (const lowering of loweringsAt(21)) {
+      it(`${basename(file, '.safetensors')}: ${lowering} with fixed shapes`, () =>
+        expectParity(file, { lowering, opset: 21, provider: 'cpu', staticShapes: true }));
+    }
+  }
+});
+
+async function expectParity(file: string, spec: CheckSpec): Promise<void> {
+  const fixture = await readFixture(file);
+  const result = await checkFixture(fixture, spec, (name, options, input) =>
+    getGraph(name).build(options, input),
+  );
+  expect(result.passed, describeFailure(result)).to.equal(true);
+  expect(result.outputs.map(({ name }) => name)).to.deep.equal([...fixture.outputs.keys()]);
+}

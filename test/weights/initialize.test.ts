@@ -1,0 +1,43 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { GraphBuilder, op } from '../../lib/graph/index.js';
+import { initializeWeights } from '../../lib/weights/initialize.js';
+
+function makeGraph() {
+  const g = new GraphBuilder('net');
+  g.parameter('norm.weight', { dtype: 'float32', shape: [3], init: 'ones' });
+  g.parameter('norm.bias', { dtype: 'float32', shape: [3], init: 'zeros' });
+  g.parameter('conv.weight', { dtype: 'float32', shape: [100, 100], init: { uniform: 0.25 } });
+  g.parameter('conv2.weight', { dtype: 'float32', shape: [100, 100], init: { uniform: 0.25 } });
+  g.output('y', op.relu(g, g.input('x', 'float32', [1])));
+  return g.build();
+}
+
+const values = (name: string, seed?: number): number[] => [
+  ...(initializeWeights(makeGraph(), seed).get(name)!.data as Float32Array),
+];
+
+describe('initialising weights', () => {
+  it('fills a norm as PyTorch does: weight 1, bias 0', () => {
+    expect([values('norm.weight'), values('norm.bias')]).to.deep.equal([
+      [1, 1, 1],
+      [0, 0, 0],
+    ]);
+  });
+
+  it('draws uniformly between the bounds', () => {
+    const drawn = values('conv.weight');
+    const mean = drawn.reduce((a, b) => a + b) / drawn.length;
+    const variance = drawn.reduce((a, b) => a + (b - mean) ** 2, 0) / drawn.length;
+    expect(Math.max(...drawn.map(Math.abs))).to.be.within(0.249, 0.25);
+    // A uniform variable in ±0.25 has variance 0.25²/3; over 10,000 draws both figures are within 4 standard errors.
+    expect(mean).to.be.within(-0.006, 0.006);
+    expect(variance / (0.25 ** 2 / 3)).to.be.within(0.96, 1.04);
+  });
+
+  it('draws the same for the same seed, and something else for another seed or another name', () => {
+    expect(values('conv.weight', 7)).to.deep.equal(values('conv.weight', 7));
+    expect(values('conv.weight', 7)).to.not.deep.equal(values('conv.weight', 8));
+    expect(values('conv.weight', 7)).to.not.deep.equal(values('conv2.weight', 7));
+  });
+});
