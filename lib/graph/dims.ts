@@ -1,7 +1,9 @@
 /**
  * Arithmetic on dimensions. What is computed from a name is an expression, kept as text because that is what
- * an ONNX model holds: `floor((H-1)/2)+1`. Expressions are in a normal form, so equal ones are equal strings:
- * a sum of products with sorted terms, and no `floor` of what divides evenly or of another `floor`.
+ * an ONNX model holds: `floor((H-1)/2)+1`. Expressions are in a normal form, so that equal ones are equal
+ * strings: a sum of products with sorted terms, and no `floor` of what divides evenly or of another `floor`.
+ * Only a `floor` of two `floor`s may still have two forms.
+ *
  * Unequal sizes must never get the same text: ONNX Runtime takes equal names for equal sizes when it reuses
  * buffers, and fails where they are not.
  */
@@ -129,20 +131,21 @@ function extreme(pick: 'min' | 'max', a: Dim, b: Dim): Dim {
   return `${pick}(${[...names, ...numbers].join(',')})`;
 }
 
-/** `floor((H-1)/2)`, with a floor inside a floor made one: ⌊(⌊a/b⌋ + c) / d⌋ = ⌊(a + b·c) / (b·d)⌋. */
+/** `floor((H-1)/2)`, with a floor inside a floor made one: ⌊(p + ⌊a/b⌋) / d⌋ = ⌊(b·p + a) / (b·d)⌋. */
 function floorOf(numerator: Polynomial, divisor: number): Dim {
-  const offset = numerator.get('') ?? 0;
-  const [first, ...others] = [...numerator].filter(
-    ([product, coefficient]) => product !== '' && coefficient !== 0,
-  );
-  const [product, coefficient] = first!;
-  const inner = /^floor\((.*)\/(\d+)\)$/.exec(product);
-  if (others.length === 0 && coefficient === 1 && inner && isBalanced(inner[1]!)) {
-    const innerDivisor = Number(inner[2]);
-    return divideDim(addDims(withoutParentheses(inner[1]!), offset * innerDivisor), divisor * innerDivisor);
+  const terms = [...numerator].filter(([, coefficient]) => coefficient !== 0);
+  const floors = terms.flatMap(([product, coefficient]) => {
+    const match = coefficient === 1 ? /^floor\((.*)\/(\d+)\)$/.exec(product) : null;
+    return match && isBalanced(match[1]!) ? [match] : [];
+  });
+  if (floors.length === 1) {
+    const [floor, dividend, innerDivisor] = floors[0]!;
+    const rest = addDims(format(numerator), scaleDim(floor, -1));
+    const scaled = scaleDim(rest, Number(innerDivisor));
+    return divideDim(addDims(scaled, withoutParentheses(dividend!)), divisor * Number(innerDivisor));
   }
   const text = formatSum(numerator);
-  return `floor(${others.length > 0 || offset !== 0 ? `(${text})` : text}/${divisor})`;
+  return `floor(${terms.length > 1 ? `(${text})` : text}/${divisor})`;
 }
 
 /** A name that does not read back as it was is no expression of ours, and is taken as a whole. */
@@ -200,11 +203,10 @@ function withoutParentheses(text: string): string {
   return text.startsWith('(') && text.endsWith(')') && isBalanced(inside) ? inside : text;
 }
 
-/** Whether `text` closes all parentheses that it opens, and no others: not so what is inside `(a)(b)`. */
+/** Whether `text` closes no parenthesis that it did not open, as what is inside `(a)(b)` does. */
 function isBalanced(text: string): boolean {
   let depth = 0;
-  const closesOwn = [...text].every((char) => (depth += char === '(' ? 1 : char === ')' ? -1 : 0) >= 0);
-  return closesOwn && depth === 0;
+  return [...text].every((char) => (depth += char === '(' ? 1 : char === ')' ? -1 : 0) >= 0);
 }
 
 /** Whether `text` is one factor: a name, or one pair of parentheses with what stands before it. */

@@ -1,6 +1,7 @@
 import { op, type Scope, type Value } from '../graph/index.js';
 import type { FloatDType } from '../tensor.js';
-import { affine, channelsOf, filled, fromGroups, inWideDType, toGroups } from './groups.js';
+import { affine, channelsOf, filled, inWideDType } from './groups.js';
+import { fromRows, toRows } from './rows.js';
 import type { GroupNormSite, Lowering } from './types.js';
 
 /**
@@ -11,7 +12,7 @@ export const instanceNormLowering: Lowering = {
   name: 'instance-norm',
   minOpset: 13,
   lower: (g, site) =>
-    inWideDType(g, site, (wide) => (isInstanceNorm(wide) ? direct(g, wide) : viaGroups(g, wide))),
+    inWideDType(g, site, (wide) => (isInstanceNorm(wide) ? direct(g, wide) : viaRows(g, wide))),
 };
 
 const isInstanceNorm = (site: GroupNormSite): boolean =>
@@ -19,9 +20,9 @@ const isInstanceNorm = (site: GroupNormSite): boolean =>
 
 const direct = (g: Scope, site: GroupNormSite): Value => instanceNorm(g, site.x, site, site.scale, site.bias);
 
-function viaGroups(g: Scope, site: GroupNormSite): Value {
-  const normalized = instanceNorm(g, toGroups(g, site), site, undefined, undefined);
-  return affine(g, site, fromGroups(g, site, normalized));
+function viaRows(g: Scope, site: GroupNormSite): Value {
+  const normalized = instanceNorm(g, toRows(g, site), site, undefined, undefined);
+  return affine(g, site, fromRows(g, site, normalized));
 }
 
 function instanceNorm(

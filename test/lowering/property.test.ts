@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { describe, it } from 'mocha';
-import { castTensor } from '../../lib/half.js';
+import { castTensor, toFloat64Array } from '../../lib/half.js';
 import { LOWERING_NAMES, loweringsAt, type LoweringName } from '../../lib/lowering/index.js';
 import { elementCount, tensor, type FloatDType } from '../../lib/tensor.js';
 import {
@@ -106,7 +106,8 @@ describe('every lowering computes Group Normalization', () => {
   }
 
   for (const lowering of LOWERING_NAMES) {
-    it(`${lowering}: a sample gives the same result alone as in any batch`, async () => {
+    // Not to the bit: the order of ONNX Runtime's sums depends on where a row happens to lie in memory.
+    it(`${lowering}: a sample gives the same result, within rounding, alone as in any batch`, async () => {
       await fc.assert(
         fc.asyncProperty(spec, fc.nat(), async (s, pick) => {
           const groupNorm = makeCase({ ...s, batch: Math.max(2, s.batch) });
@@ -121,7 +122,9 @@ describe('every lowering computes Group Normalization', () => {
           const model = groupNormModel(groupNorm, { lowering, opset: 21 });
           const together = await runModel(model, groupNorm.x);
           const single = await runModel(model, alone);
-          expect(single.data).to.deep.equal(together.data.slice(sample * size, (sample + 1) * size));
+          const inBatch = toFloat64Array(together).subarray(sample * size, (sample + 1) * size);
+          const largest = inBatch.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
+          expect(maxAbsDifference(single, inBatch)).to.be.at.most(errorBound(s, largest));
         }),
         { numRuns: 40, seed: 2 },
       );

@@ -1,6 +1,7 @@
 /** Every operator, by its ONNX name in camelCase: the public namespace `op`. */
 export { conv, convTranspose, type ConvOptions, type ConvTransposeOptions } from './convolution.js';
 export { add, cast, div, identity, mul, relu, sigmoid, silu, sqrt, sub } from './elementwise.js';
+export { expand, type ExpandOptions } from './expand.js';
 export { flatten, gemm, type GemmOptions } from './linear.js';
 export {
   batchNormalization,

@@ -29,7 +29,7 @@ export function concat(g: Scope, values: readonly Value[], { axis }: { readonly 
   requireSameDType(g, opType, ...values);
   const along = resolveAxis(g, opType, axis, first!);
   const shape = others.reduce((joined, value) => joinShapes(g, along, first!, joined, value), first!.shape);
-  return g.node(opType, [...values], { axis: int(along) }, [{ dtype: first!.dtype, shape }])[0]!;
+  return g.node(opType, values, { axis: int(along) }, [{ dtype: first!.dtype, shape }])[0]!;
 }
 
 function joinShapes(g: Scope, along: number, first: Value, joined: Shape, next: Value): Shape {

@@ -1,0 +1,137 @@
+/**
+ * GroupNorm alone under each lowering, against ONNX Runtime's inlined operator.
+ *
+ * Every round runs all variants one after another, so that what else the machine does hits them alike; the
+ * ratio is the median of the rounds' own ratios. Times include the copies of a call, as a user sees them.
+ *
+ *   npm run bench -- [rounds]
+ */
+import Table from 'cli-table3';
+import { writeFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { getGraph } from '../graphs/registry.js';
+import { createSession, encodeModel, initializeWeights, LOWERING_NAMES, tensor } from '../lib/index.js';
+import type { LoweringName, Session, TensorData } from '../lib/index.js';
+import { Random } from '../lib/weights/random.js';
+
+const SHAPES = [
+  [2, 64, 8, 8],
+  [1, 320, 64, 64],
+  [8, 256, 32, 32],
+  [1, 128, 256, 256],
+];
+const NUM_GROUPS = 32;
+const OPSET = 21;
+/** Means of the inputs whose error is reported; the deviation is 1.4. */
+const MEANS = [0, 300];
+
+/** ONNX Runtime's own body of the operator, which a session runs only on request. */
+const BASELINE = 'inlined';
+type Variant = LoweringName | typeof BASELINE;
+const VARIANTS: readonly Variant[] = [BASELINE, ...LOWERING_NAMES.filter((name) => name !== 'op')];
+
+interface Row {
+  readonly shape: number[];
+  readonly variant: Variant;
+  /** Milliseconds of one call: the fastest round. */
+  readonly fastest: number;
+  /** Median over the rounds of (inlined / this). */
+  readonly speedup: number;
+  /** Largest distance from float64, one for each of MEANS. */
+  readonly errors: number[];
+}
+
+async function main(): Promise<void> {
+  const rounds = Number(process.argv[2] ?? 15);
+  const rows: Row[] = [];
+  for (const shape of SHAPES) {
+    process.stderr.write(`${shape.join('×')} …\n`);
+    rows.push(...(await measureShape(shape, rounds)));
+  }
+  print(rows);
+  const output = process.env['BENCH_JSON'];
+  if (output) await writeFile(output, `${JSON.stringify({ machine: machine(), rounds, rows }, null, 2)}\n`);
+}
+
+async function measureShape(shape: number[], rounds: number): Promise<Row[]> {
+  const sessions = new Map<Variant, Session>();
+  for (const variant of VARIANTS) sessions.set(variant, await open(shape, variant));
+  const x = normalTensor(shape, 0);
+  const times = new Map<Variant, number[]>(VARIANTS.map((variant) => [variant, []]));
+  for (let round = -2; round < rounds; round++) {
+    for (const [variant, session] of sessions) {
+      const start = performance.now();
+      await session.run({ x });
+      if (round >= 0) times.get(variant)!.push(performance.now() - start);
+    }
+  }
+  const rows: Row[] = [];
+  for (const [variant, session] of sessions) {
+    const own = times.get(variant)!;
+    const ratios = own.map((time, round) => times.get(BASELINE)![round]! / time);
+    const errors: number[] = [];
+    for (const mean of MEANS) errors.push(await errorAt(session, shape, mean));
+    rows.push({ shape, variant, fastest: Math.min(...own), speedup: median(ratios), errors });
+    await session.dispose();
+  }
+  return rows;
+}
+
+function open(shape: number[], variant: Variant): Promise<Session> {
+  const graph = getGraph('group-norm').build({ numGroups: NUM_GROUPS, numChannels: shape[1]! }, { shape });
+  const lowering = variant === BASELINE ? 'op' : variant;
+  const model = encodeModel(graph, initializeWeights(graph), { opset: OPSET, lowering });
+  return createSession(model, { groupNorm: variant === BASELINE ? 'op' : undefined });
+}
+
+async function errorAt(session: Session, shape: number[], mean: number): Promise<number> {
+  const x = normalTensor(shape, mean);
+  const y = (await session.run({ x })).y!.data as Float32Array;
+  const expected = normalize(x.data as Float32Array, x.data.length / (shape[0]! * NUM_GROUPS));
+  return y.reduce((max, value, i) => Math.max(max, Math.abs(value - expected[i]!)), 0);
+}
+
+/** Each row to mean 0 and variance 1, in float64. */
+function normalize(values: Float32Array, rowLength: number): Float64Array {
+  const result = new Float64Array(values.length);
+  for (let start = 0; start < values.length; start += rowLength) {
+    const row = Float64Array.from(values.subarray(start, start + rowLength));
+    const mean = row.reduce((sum, v) => sum + v, 0) / rowLength;
+    const variance = row.reduce((sum, v) => sum + (v - mean) ** 2, 0) / rowLength;
+    result.set(
+      row.map((v) => (v - mean) / Math.sqrt(variance + 1e-5)),
+      start,
+    );
+  }
+  return result;
+}
+
+function normalTensor(shape: number[], mean: number): TensorData {
+  const random = new Random(1, shape.join());
+  const length = shape.reduce((a, b) => a * b);
+  return tensor(
+    'float32',
+    shape,
+    Float32Array.from({ length }, (_, i) => mean + 1.4 * random.normal(i)),
+  );
+}
+
+function median(values: number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)]!;
+}
+
+const machine = (): string => `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}`;
+
+function print(rows: Row[]): void {
+  const head = ['shape', 'GroupNorm', 'ms', 'speed-up', ...MEANS.map((mean) => `error, mean ${mean}`)];
+  const table = new Table({ head, style: { head: [], border: [] } });
+  for (const { shape, variant, fastest, speedup, errors } of rows) {
+    const figures = errors.map((error) => error.toExponential(1));
+    table.push([shape.join('×'), variant, fastest.toFixed(3), `${speedup.toFixed(2)} ×`, ...figures]);
+  }
+  console.log(`${machine()}, float32, ${NUM_GROUPS} groups`);
+  console.log(table.toString());
+}
+
+await main();
