@@ -93,5 +93,5 @@ function roundToOdd32(value: number): number {
   // `nearest` is even and inexact: of its two neighbours take the one on the other side of `value`.
   const away = Math.abs(nearest) < Math.abs(value);
   bits32[0] = away ? bits + 1 : bits - 1;
-  return float32[0]!;
+  return float32[0];
 }

@@ -37,6 +37,8 @@ def write_npy(folder: Path) -> None:
     np.save(folder / "big_endian_fortran.npy", np.asfortranarray(counted.astype(">i2")))
     np.save(folder / "scalar.npy", np.array(2.5, "<f8"))
     np.save(folder / "empty.npy", np.zeros((0, 3), "<f4"))
+    # Only with the room that NumPy leaves for the first axis to grow does this header take 192 bytes.
+    np.save(folder / "axes.npy", np.zeros((1, 0, *[7] * 10, 100000), "i1"))
     np.save(folder / "strings.npy", np.array(["a", "bc"]))
     np.save(folder / "records.npy", np.zeros(2, [("x", "<f4"), ("y", "<i4")]))
     np.save(folder / "objects.npy", np.array([None], dtype=object), allow_pickle=True)

@@ -36,13 +36,11 @@ export function parseNpyHeader(text: string, where: string): NpyHeader {
   return { descr, fortranOrder, shape };
 }
 
-/** The header's text, as NumPy writes it: with room for the axis that appending to the file would lengthen. */
-export function formatNpyHeader({ descr, fortranOrder, shape }: NpyHeader): string {
+/** The text that NumPy writes for a C-order array: with room for the first axis, which appending would lengthen. */
+export function formatNpyHeader(descr: string, shape: readonly number[]): string {
   const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`;
-  const order = fortranOrder ? 'True' : 'False';
-  const growing = fortranOrder ? shape.at(-1) : shape[0];
-  const room = growing === undefined ? '' : ' '.repeat(MOST_DIGITS - String(growing).length);
-  return `{'descr': '${descr}', 'fortran_order': ${order}, 'shape': ${tuple}, }${room}`;
+  const room = shape.length === 0 ? '' : ' '.repeat(MOST_DIGITS - String(shape[0]).length);
+  return `{'descr': '${descr}', 'fortran_order': False, 'shape': ${tuple}, }${room}`;
 }
 
 /** Digits of the longest axis that NumPy leaves room for. */

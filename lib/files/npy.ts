@@ -76,7 +76,7 @@ export function encodeNpy(source: TensorData): Uint8Array {
   }
   const order = bytesPerElement(dtype) === 1 ? '|' : '<';
   const descr = `${order}${KIND_OF.get(dtype)}`;
-  const header = encodeHeader(formatNpyHeader({ descr, fortranOrder: false, shape: dims }));
+  const header = encodeHeader(formatNpyHeader(descr, dims));
   const body = tensorBytes(tensor(dtype, dims, data));
   const bytes = new Uint8Array(header.byteLength + body.byteLength);
   bytes.set(header);

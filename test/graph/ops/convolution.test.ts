@@ -46,10 +46,15 @@ describe('conv', () => {
 
   it('does not keep the lists that it is given', () => {
     const { g, x, layer, weight } = setUp();
-    const strides = [2, 2];
-    const y = op.conv(layer, x, weight, undefined, { strides });
-    strides[0] = 9;
-    expect(nodesOf(g, y)[0]!.attributes.strides).to.deep.equal({ type: 'INTS', value: [2, 2] });
+    const options = { strides: [1, 1], pads: [1, 1, 1, 1], dilations: [1, 1] };
+    const [node] = nodesOf(g, op.conv(layer, x, weight, undefined, options));
+    for (const list of Object.values(options)) list[0] = 9;
+    const { strides, pads, dilations } = node!.attributes;
+    expect([strides, pads, dilations].map((attribute) => attribute!.value)).to.deep.equal([
+      [1, 1],
+      [1, 1, 1, 1],
+      [1, 1],
+    ]);
   });
 
   it('says what the weight expects of the input', () => {
@@ -201,6 +206,18 @@ describe('convTranspose', () => {
       );
     });
   }
+
+  it('refuses groups that do not divide its input channels', () => {
+    const { x, layer, weight } = setUp(['N', 6, 8, 8]);
+    for (const group of [0, 4, 1.5]) {
+      const options = { group };
+      expectGraphError(
+        () => op.convTranspose(layer, x, weight, undefined, options),
+        'INVALID_ATTRIBUTE',
+        'divides the 6',
+      );
+    }
+  });
 
   it('refuses pads that leave nothing', () => {
     const { x, layer, weight } = setUp(['N', 6, 1, 'W']);

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { GraphBuilder, op } from '../../../lib/graph/index.js';
+import { GraphBuilder, op, type Scope, type Value } from '../../../lib/graph/index.js';
 import { FLOAT_DTYPES, type Shape } from '../../../lib/tensor.js';
 import { describeTable, expectGraphError, nodesOf } from '../support.js';
 
@@ -172,6 +172,52 @@ describe('groupNormalization', () => {
       );
     });
   }
+});
+
+describe('every normalization', () => {
+  /** Each with an input, a scale and an epsilon of the caller's choice. */
+  const APPLY: Record<string, (g: Scope, x: Value, scale: Value, epsilon: number) => Value> = {
+    GroupNormalization: (g, x, scale, epsilon) =>
+      op.groupNormalization(g, x, scale, scale, { numGroups: 1, epsilon }),
+    BatchNormalization: (g, x, scale, epsilon) =>
+      op.batchNormalization(g, x, scale, scale, scale, scale, { epsilon }),
+    InstanceNormalization: (g, x, scale, epsilon) =>
+      op.instanceNormalization(g, x, scale, scale, { epsilon }),
+    LayerNormalization: (g, x, scale, epsilon) => op.layerNormalization(g, x, scale, scale, { epsilon }),
+  };
+  for (const [opType, apply] of Object.entries(APPLY)) {
+    it(`refuses in ${opType} what has no meaning`, () => {
+      const { g, x, scale } = setUp(['N', 6, 6]);
+      const odd = g.input('odd', 'float32', [5]);
+      const half = g.input('half', 'float16', [6]);
+      const whole = g.input('whole', 'int64', ['N', 6, 6]);
+      const wholeScale = g.input('wholeScale', 'int64', [6]);
+      const at = g.scope('layer');
+      expectGraphError(
+        () => apply(at, x, scale, NaN),
+        'INVALID_ATTRIBUTE',
+        `${opType} 'layer'`,
+        'epsilon NaN',
+      );
+      expectGraphError(
+        () => apply(at, x, odd, 1),
+        'SHAPE_MISMATCH',
+        `${opType} 'layer'`,
+        "'odd' [5]",
+        "'x' [N, 6, 6]",
+      );
+      expectGraphError(() => apply(at, x, half, 1), 'DTYPE_MISMATCH', `${opType} 'layer'`, 'float16');
+      expectGraphError(() => apply(at, whole, wholeScale, 1), 'INVALID_DTYPE', `${opType} 'layer'`, 'int64');
+      expectGraphError(() => apply(at, undefined!, scale, 1), 'MISSING_VALUE', `${opType} 'layer'`, 'x');
+    });
+  }
+
+  it('refuses a missing scale where it is needed', () => {
+    const { x, norm } = setUp(['N', 6, 6]);
+    for (const opType of ['BatchNormalization', 'InstanceNormalization', 'LayerNormalization']) {
+      expectGraphError(() => APPLY[opType]!(norm, x, undefined!, 1), 'MISSING_VALUE', 'scale');
+    }
+  });
 });
 
 describe('batchNormalization', () => {

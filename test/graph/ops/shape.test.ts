@@ -170,6 +170,10 @@ describe('reshape to a list', () => {
     }
   });
 
+  it('refuses a missing input', () => {
+    expectGraphError(() => op.reshape(new GraphBuilder('test'), undefined!, [1]), 'MISSING_VALUE', 'Reshape');
+  });
+
   it('infers 0, but nothing beside a dimension of 0', () => {
     const { g, x } = setUp([0, 4]);
     expect(op.reshape(g, x, [-1, 4]).shape).to.deep.equal([0, 4]);

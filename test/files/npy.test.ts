@@ -1,0 +1,223 @@
+import { readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { describe, it } from 'mocha';
+import { FileError, TensorError } from '../../lib/errors.js';
+import { decodeNpy, encodeNpy } from '../../lib/files/npy.js';
+import { allocate, DTYPES, elementCount, tensor, type TensorData } from '../../lib/tensor.js';
+
+/** A file that NumPy wrote: scripts/make_file_samples.py. */
+const sample = (name: string): Uint8Array =>
+  new Uint8Array(readFileSync(new URL(`../fixtures/files/npy/${name}.npy`, import.meta.url)));
+
+const FLOATS = [0, -0, 1.5, -2.25, Infinity, NaN];
+const float32 = tensor('float32', [2, 3], Float32Array.from(FLOATS));
+const COUNTED = tensor(
+  'int16',
+  [2, 3, 4],
+  Int16Array.from({ length: 24 }, (_, i) => i),
+);
+
+/** What NumPy writes exactly as encodeNpy does. */
+const SAMPLES: Readonly<Record<string, TensorData>> = {
+  f2: tensor('float16', [2, 3], Uint16Array.of(0, 0x8000, 0x3e00, 0xc080, 0x7c00, 0x7e00)),
+  f4: float32,
+  f8: tensor('float64', [2, 3], Float64Array.from(FLOATS)),
+  i1: tensor('int8', [3], Int8Array.of(-128, 1, 127)),
+  i2: tensor('int16', [3], Int16Array.of(-32768, 1, 32767)),
+  i4: tensor('int32', [3], Int32Array.of(-2147483648, 1, 2147483647)),
+  i8: tensor('int64', [3], BigInt64Array.of(-(2n ** 63n), 1n, 2n ** 63n - 1n)),
+  u1: tensor('uint8', [3], Uint8Array.of(0, 1, 255)),
+  u2: tensor('uint16', [3], Uint16Array.of(0, 1, 65535)),
+  u4: tensor('uint32', [3], Uint32Array.of(0, 1, 4294967295)),
+  u8: tensor('uint64', [3], BigUint64Array.of(0n, 1n, 2n ** 64n - 1n)),
+  b1: tensor('bool', [3], Uint8Array.of(1, 0, 1)),
+  scalar: tensor('float64', [], Float64Array.of(2.5)),
+  axes: tensor('int8', [1, 0, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 100000], new Int8Array(0)),
+  empty: tensor('float32', [0, 3], new Float32Array(0)),
+};
+
+/** A file with any header. */
+function file(header: string, data: readonly number[] = [], version = [1, 0]): Uint8Array {
+  const length = version[0] === 1 ? [header.length, 0] : [header.length, 0, 0, 0];
+  return Uint8Array.from([
+    0x93,
+    ...Buffer.from('NUMPY'),
+    ...version,
+    ...length,
+    ...Buffer.from(header, 'latin1'),
+    ...data,
+  ]);
+}
+
+/** A file of int8 elements, with its header's parts as they are written. */
+const int8File = (shape: string, data: readonly number[], descr = "'|i1'", order = 'False'): Uint8Array =>
+  file(`{'descr': ${descr}, 'fortran_order': ${order}, 'shape': ${shape}, }`, data);
+
+function expectRefused(bytes: Uint8Array, reason: string): void {
+  expect(() => decodeNpy(bytes, 'x.npy'), reason)
+    .to.throw(FileError, `x.npy is not a valid .npy file: `)
+    .and.include({ code: 'NPY_INVALID' })
+    .and.property('message')
+    .that.includes(reason);
+}
+
+describe('decodeNpy', () => {
+  for (const [name, expected] of Object.entries(SAMPLES)) {
+    it(`reads what NumPy wrote to ${name}.npy`, () => {
+      expect(decodeNpy(sample(name))).to.deep.equal(expected);
+    });
+  }
+
+  for (const name of ['fortran', 'big_endian', 'big_endian_fortran']) {
+    it(`reads ${name}.npy as C order and little-endian`, () => {
+      expect(decodeNpy(sample(name))).to.deep.equal(COUNTED);
+    });
+  }
+
+  it('reads versions 2.0 and 3.0', () => {
+    expect(decodeNpy(sample('version_2'))).to.deep.equal(float32);
+    expect(decodeNpy(sample('version_3'))).to.deep.equal(float32);
+  });
+
+  it('views the bytes where they are aligned, and copies them where not', () => {
+    const bytes = sample('f4');
+    expect(decodeNpy(bytes).data.buffer).to.equal(bytes.buffer);
+    const shifted = Buffer.concat([Buffer.alloc(1), bytes]).subarray(1);
+    expect(decodeNpy(shifted)).to.deep.equal(float32);
+  });
+
+  it('keeps the bits of a NaN when it turns the bytes around', () => {
+    const { data } = decodeNpy(
+      file("{'descr': '>f4', 'fortran_order': False, 'shape': ()}", [0x7f, 0x81, 0, 2]),
+    );
+    expect(new Uint8Array(data.buffer)).to.deep.equal(Uint8Array.of(2, 0, 0x81, 0x7f));
+  });
+
+  it('reads a Fortran array of one axis, of no elements, and a scalar', () => {
+    const read = (shape: string, data: number[]): unknown => [
+      ...decodeNpy(int8File(shape, data, "'|i1'", 'True')).data,
+    ];
+    expect(read('(3,)', [1, 2, 3])).to.deep.equal([1, 2, 3]);
+    expect(read('(2, 0, 3)', [])).to.deep.equal([]);
+    expect(read('()', [7])).to.deep.equal([7]);
+    expect(read('(2, 1, 2)', [1, 2, 3, 4])).to.deep.equal([1, 3, 2, 4]);
+  });
+
+  it("understands the other ways to write NumPy's header", () => {
+    const headers = [
+      `{"shape":(2,),"fortran_order":False,"descr":"|i1"}`,
+      `{'descr': '<i1', 'fortran_order': False, 'shape': (2L,), }   \n`,
+      ` { 'descr' : '>i1' , 'fortran_order' : True , 'shape' : ( 2 , ) , } `,
+    ];
+    for (const header of headers) {
+      expect(decodeNpy(file(header, [1, 2])), header).to.deep.equal(tensor('int8', [2], Int8Array.of(1, 2)));
+    }
+  });
+
+  it('refuses arrays of strings, records and objects, and says what is allowed', () => {
+    expectRefused(sample('strings'), "dtype '<U2' is not supported; allowed: < or > and one of f4, f8,");
+    expectRefused(sample('records'), 'arrays of records (structured dtypes) are not supported');
+    expectRefused(sample('objects'), "dtype '|O' is not supported");
+  });
+
+  it('refuses a dtype that it does not know', () => {
+    const dtypes = ['<f16', '<c8', '<V2', '|S1', '=i1', 'i1', '|i2', '<M8[ns]', '', '<', 'constructor'];
+    for (const dtype of dtypes) {
+      expectRefused(int8File('(1,)', [1], `'${dtype}'`), `dtype '${dtype}' is not supported`);
+    }
+  });
+
+  it('refuses a file that does not begin as one', () => {
+    expectRefused(new Uint8Array(0), 'it does not begin with \\x93NUMPY');
+    expectRefused(Uint8Array.from(Buffer.from('PK\x03\x04 a .npz file')), 'it does not begin with');
+    expectRefused(file('{}', [], [4, 0]), 'its version is 4.0; allowed: 1.0, 2.0, 3.0');
+    expectRefused(file('{}', [], [1, 1]), 'its version is 1.1');
+    expectRefused(sample('version_2').slice(0, 11), 'it ends within the length of its header');
+  });
+
+  it('refuses a header that is longer than the file, or than NumPy allows', () => {
+    expectRefused(sample('f4').slice(0, 127), 'its header claims 118 bytes; allowed, and there: at most 117');
+    const long = file(' ', new Array(20_000).fill(0x20), [2, 0]);
+    long.set([0x11, 0x27], 8);
+    expectRefused(long, 'its header claims 10001 bytes; allowed, and there: at most 10000');
+  });
+
+  it('refuses data that the shape does not take', () => {
+    expectRefused(sample('f4').slice(0, -1), 'takes 24 bytes, but 23 follow the header: it is truncated');
+    expectRefused(Uint8Array.from([...sample('f4'), 0]), 'but 25 follow the header: bytes follow its end');
+    expectRefused(sample('f4').slice(0, 128), 'but 0 follow the header: it is truncated');
+    expectRefused(
+      int8File('(4294967296, 4294967296)', [1]),
+      'takes 18446744073709552000 bytes, but 1 follow',
+    );
+  });
+
+  it('refuses a shape that is none', () => {
+    expectRefused(int8File('(-1,)', [1]), "its shape has '-1'; allowed: integers from 0");
+    expectRefused(int8File('(9007199254740992,)', [1]), "its shape has '9007199254740992'");
+    expectRefused(int8File('(True,)', [1]), "its shape has 'True'");
+    expectRefused(int8File('(1)', [1]), 'shape must be a tuple');
+    expectRefused(int8File("'1'", [1]), 'shape must be a tuple');
+    expectRefused(int8File('(,)', [1]), "its shape has ','");
+    expectRefused(int8File('(1,,)', [1]), "its shape has ','");
+    expectRefused(int8File('(1 1)', [1]), "its header has '1' where ')' must be");
+    expectRefused(int8File(`(${'1,'.repeat(65)})`, [1]), 'it has 65 dimensions; NumPy allows 64');
+  });
+
+  it('refuses a header that is no dict of the three keys, and never evaluates it', () => {
+    expectRefused(file(''), "its header has its end where '{' must be");
+    expectRefused(file('{'), 'its header has its end where a value must be');
+    expectRefused(file('{}'), 'its header has the keys (), not (descr, fortran_order, shape)');
+    expectRefused(file("{'descr': '|i1', 'shape': ()}"), 'its header has the keys (descr, shape)');
+    expectRefused(file("{'descr': '|i1', 'descr': '|i1'}"), "its header has 'descr' twice");
+    expectRefused(file('{True: True}'), 'its header has a key that is no string');
+    expectRefused(file("{'descr' '|i1'}"), "where ':' must be");
+    expectRefused(file("{'descr': '|i1'} {}"), "its header has '{' where its end must be");
+    expectRefused(file("{'descr': process.exit()}"), "its header has an unexpected 'process.exit'");
+    expectRefused(file("{'descr': 'i\\x31'}"), 'its header has an unexpected');
+    expectRefused(file("{'descr':\xa0'|i1'}"), 'its header has an unexpected');
+    expectRefused(int8File('()', [1], '1'), "its header has '1' where a value must be");
+    expectRefused(int8File('()', [1], 'True'), 'descr must be a string');
+    expectRefused(int8File('()', [1], "'|i1'", "'False'"), 'fortran_order must be True or False');
+  });
+});
+
+describe('encodeNpy', () => {
+  for (const [name, source] of Object.entries(SAMPLES)) {
+    it(`writes what NumPy wrote to ${name}.npy, byte for byte`, () => {
+      expect(encodeNpy(source)).to.deep.equal(sample(name));
+    });
+  }
+
+  it('writes bfloat16 as float32, for NumPy has none', () => {
+    const source = tensor('bfloat16', [2, 3], Uint16Array.of(0, 0x8000, 0x3fc0, 0xc010, 0x7f80, 0x7fc0));
+    expect(encodeNpy(source)).to.deep.equal(sample('f4'));
+  });
+
+  it('aligns the data to 64 bytes, whatever the shape', () => {
+    for (let rank = 0; rank <= 64; rank++) {
+      const bytes = encodeNpy(tensor('int8', new Array<number>(rank).fill(1), Int8Array.of(5)));
+      expect(bytes.byteLength % 64, `rank ${rank}`).to.equal(1);
+      expect(bytes[bytes.byteLength - 2], `rank ${rank}`).to.equal(0x0a);
+    }
+  });
+
+  it('writes what decodeNpy reads again', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...DTYPES), fc.array(fc.nat(3), { maxLength: 5 }), (dtype, dims) => {
+        const data = allocate(dtype, elementCount(dims));
+        new Uint8Array(data.buffer).forEach((_, i, bytes) => (bytes[i] = i % 2));
+        const { data: read, ...rest } = decodeNpy(encodeNpy(tensor(dtype, dims, data)));
+        expect(rest).to.deep.equal({ dtype: dtype === 'bfloat16' ? 'float32' : dtype, dims });
+        if (dtype !== 'bfloat16') expect(read).to.deep.equal(data);
+      }),
+    );
+  });
+
+  it('refuses more dimensions than NumPy reads, and a tensor that contradicts itself', () => {
+    const deep = tensor('int8', new Array<number>(65).fill(1), Int8Array.of(1));
+    expect(() => encodeNpy(deep)).to.throw(FileError, 'a tensor of 65 dimensions cannot be a .npy file');
+    expect(() => encodeNpy({ dtype: 'int8', dims: [2], data: Int8Array.of(1) })).to.throw(TensorError);
+  });
+});

@@ -1,0 +1,304 @@
+import { readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { describe, it } from 'mocha';
+import { TensorError, WeightsError } from '../../lib/errors.js';
+import { allocate, DTYPES, elementCount, tensor, type TensorData } from '../../lib/tensor.js';
+import {
+  decodeSafetensors,
+  encodeSafetensors,
+  parseSafetensorsHeader,
+  safetensorsHeaderSize,
+  type SafetensorsContent,
+} from '../../lib/weights/safetensors.js';
+
+/** A file that safetensors wrote: scripts/make_file_samples.py. */
+const sample = (name: string): Uint8Array =>
+  new Uint8Array(readFileSync(new URL(`../fixtures/files/${name}.safetensors`, import.meta.url)));
+
+const FLOATS = [0, -0, 1.5, -2.25, Infinity, NaN];
+
+/** In the order in which the library sorts them: by width, then by name. */
+const DTYPES_SAMPLE: readonly (readonly [string, TensorData])[] = [
+  ['uint64', tensor('uint64', [3], BigUint64Array.of(0n, 1n, 2n ** 64n - 1n))],
+  ['int64', tensor('int64', [3], BigInt64Array.of(-(2n ** 63n), 1n, 2n ** 63n - 1n))],
+  ['float64', tensor('float64', [2, 3], Float64Array.from(FLOATS))],
+  ['empty', tensor('float32', [0, 3], new Float32Array(0))],
+  ['float32', tensor('float32', [2, 3], Float32Array.from(FLOATS))],
+  ['scalar', tensor('float32', [], Float32Array.of(2.5))],
+  ['uint32', tensor('uint32', [3], Uint32Array.of(0, 1, 4294967295))],
+  ['int32', tensor('int32', [3], Int32Array.of(-2147483648, 1, 2147483647))],
+  ['bfloat16', tensor('bfloat16', [2, 3], Uint16Array.of(0, 0x8000, 0x3fc0, 0xc010, 0x7f80, 0x7fc0))],
+  ['float16', tensor('float16', [2, 3], Uint16Array.of(0, 0x8000, 0x3e00, 0xc080, 0x7c00, 0x7e00))],
+  ['uint16', tensor('uint16', [3], Uint16Array.of(0, 1, 65535))],
+  ['int16', tensor('int16', [3], Int16Array.of(-32768, 1, 32767))],
+  ['int8', tensor('int8', [3], Int8Array.of(-128, 1, 127))],
+  ['uint8', tensor('uint8', [3], Uint8Array.of(0, 1, 255))],
+  ['bool', tensor('bool', [3], Uint8Array.of(1, 0, 1))],
+];
+
+const int8 = (...values: number[]): TensorData => tensor('int8', [values.length], Int8Array.from(values));
+
+const encode = (content: SafetensorsContent): Uint8Array =>
+  new Uint8Array(Buffer.concat(encodeSafetensors(content)));
+
+/** A file with any header. */
+function file(header: string | Uint8Array, data: readonly number[] = []): Uint8Array {
+  const text = typeof header === 'string' ? new TextEncoder().encode(header) : header;
+  const bytes = Uint8Array.from([...new Uint8Array(8), ...text, ...data]);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(text.length), true);
+  return bytes;
+}
+
+/** One member of the header. */
+const entry = (
+  name: string,
+  start: number,
+  end: number,
+  shape = `[${end - start}]`,
+  dtype = '"U8"',
+): string => `"${name}":{"dtype":${dtype},"shape":${shape},"data_offsets":[${start},${end}]}`;
+
+function expectRefused(bytes: Uint8Array, reason: string): void {
+  expect(() => decodeSafetensors(bytes, 'x.safetensors'), reason)
+    .to.throw(WeightsError, 'x.safetensors is not a valid safetensors file: ')
+    .and.include({ code: 'SAFETENSORS_INVALID' })
+    .and.property('message')
+    .that.includes(reason);
+}
+
+describe('decodeSafetensors', () => {
+  it('reads every dtype that the library wrote, in the order of their bytes', () => {
+    const { metadata, tensors } = decodeSafetensors(sample('dtypes'));
+    expect([...tensors]).to.deep.equal(DTYPES_SAMPLE);
+    expect({ ...metadata }).to.deep.equal({ text: 'é "quoted"\n' });
+  });
+
+  it('reads a file without tensors or metadata', () => {
+    const { metadata, tensors } = decodeSafetensors(sample('empty'));
+    expect(tensors.size).to.equal(0);
+    expect(Object.keys(metadata)).to.deep.equal([]);
+  });
+
+  it('views the bytes where they are aligned, and copies them where not', () => {
+    const header = `{${entry('a', 0, 1)},${entry('b', 1, 5, '[1]', '"F32"')}}`;
+    const bytes = file(header.padEnd(Math.ceil(header.length / 8) * 8), [7, 0, 0, 0x80, 0x3f]);
+    const { tensors } = decodeSafetensors(bytes);
+    expect(tensors.get('a')!.data.buffer).to.equal(bytes.buffer);
+    expect(tensors.get('b')!.data).to.deep.equal(Float32Array.of(1));
+  });
+
+  it('takes tensors in any order, fields that it does not know, and space after the header', () => {
+    const b = '"b":{"extra":[{}],"data_offsets":[1,3],"shape":[2],"dtype":"U8"}';
+    const { tensors } = decodeSafetensors(file(`{${b}, ${entry('a', 0, 1)}}\n  `, [1, 2, 3]));
+    expect([...tensors].map(([name, { data }]) => [name, ...data])).to.deep.equal([
+      ['a', 1],
+      ['b', 2, 3],
+    ]);
+  });
+
+  it('takes empty tensors wherever they lie between others', () => {
+    const members = [
+      entry('b', 2, 3),
+      entry('z', 2, 2),
+      entry('a', 0, 2),
+      entry('y', 0, 0),
+      entry('x', 3, 3),
+    ];
+    const { tensors } = decodeSafetensors(file(`{${members.join(',')}}`, [1, 2, 3]));
+    expect([...tensors.keys()]).to.deep.equal(['y', 'a', 'z', 'b', 'x']);
+  });
+
+  it('keeps names that mean something to JavaScript', () => {
+    const names = ['__proto__', 'constructor', '1', '0', ''];
+    const members = names.map((name, i) => entry(name, i, i + 1));
+    const bytes = file(`{${members.join(',')},"__metadata__":{"__proto__":"x"}}`, [0, 1, 2, 3, 4]);
+    const { metadata, tensors } = decodeSafetensors(bytes);
+    expect([...tensors.keys()]).to.deep.equal(names);
+    expect(Object.entries(metadata)).to.deep.equal([['__proto__', 'x']]);
+    expect(metadata['constructor']).to.equal(undefined);
+  });
+
+  it('refuses an 8-bit float, and says what is allowed', () => {
+    expect(() => decodeSafetensors(sample('float8'), 'x.safetensors'))
+      .to.throw(
+        WeightsError,
+        "x.safetensors: tensor 'quantized' has the unsupported dtype F8_E4M3; allowed: F64, F32, F16, BF16, I64,",
+      )
+      .and.include({ code: 'UNSUPPORTED_DTYPE' });
+  });
+
+  it('refuses a header length that the file, or the format, does not allow', () => {
+    expectRefused(new Uint8Array(7), 'it has 7 bytes, too few for the length of a header');
+    expectRefused(sample('dtypes').slice(0, 8), 'its header claims 968 bytes; allowed, and there: at most 0');
+    expectRefused(
+      sample('dtypes').slice(0, 500),
+      'its header claims 968 bytes; allowed, and there: at most 492',
+    );
+    const huge = file('{}');
+    new DataView(huge.buffer).setBigUint64(0, 2n ** 63n, true);
+    expectRefused(huge, 'its header claims 9223372036854775808 bytes');
+    new DataView(huge.buffer).setBigUint64(0, 100_000_001n, true);
+    expect(() => safetensorsHeaderSize(huge, 2 ** 40)).to.throw(WeightsError, 'at most 100000000');
+  });
+
+  it('refuses a header that is no JSON object in UTF-8', () => {
+    for (const header of ['', '{', '{}x', '{}\0', '\ufeff{}', '{"a":1,}', "{'a':1}"]) {
+      expectRefused(file(header), 'its header is not JSON in UTF-8');
+    }
+    expectRefused(
+      file(Uint8Array.from([...Buffer.from('{"\xff":1}', 'latin1')])),
+      'its header is not JSON in UTF-8',
+    );
+    for (const header of ['[]', '1', 'null', ' {}'])
+      expectRefused(file(header), "its header does not begin with '{'");
+  });
+
+  it('refuses a key that is there twice, in whatever spelling', () => {
+    const twice = [
+      `{${entry('a', 0, 1)},${entry('a', 0, 1)}}`,
+      `{${entry('a', 0, 1)},${entry('\\u0061', 0, 1)}}`,
+    ];
+    for (const header of twice) expectRefused(file(header, [1]), "its header has the key 'a' twice");
+    expectRefused(file('{"__metadata__":{"k":"1","k":"2"}}'), "its header has the key 'k' twice");
+    expectRefused(file('{"a":{"dtype":"U8","dtype":"U8"}}'), "its header has the key 'dtype' twice");
+  });
+
+  it('refuses bytes that belong to two tensors, or to none', () => {
+    const a = entry('a', 0, 2);
+    expectRefused(file(`{${a},${entry('b', 1, 3)}}`, [1, 2, 3]), "tensor 'b' overlaps the tensor before it");
+    expectRefused(file(`{${a},${entry('b', 0, 2)}}`, [1, 2]), "tensor 'b' overlaps the tensor before it");
+    expectRefused(file(`{${a},${entry('b', 1, 1)}}`, [1, 2]), "tensor 'b' overlaps the tensor before it");
+    expectRefused(file(`{${a},${entry('b', 3, 4)}}`, [1, 2, 3, 4]), 'it starts at byte 3 of the data, not 2');
+    expectRefused(file(`{${entry('a', 1, 2)}}`, [1, 2]), "tensor 'a' leaves bytes unused before it");
+    expectRefused(file(`{${a}}`, [1]), 'bytes: it is truncated');
+    expectRefused(file(`{${a}}`, [1, 2, 3]), 'bytes: bytes follow its end');
+    expectRefused(file('{}', [1]), 'its tensors end at byte 10, but it has 11 bytes');
+  });
+
+  it('refuses a shape that does not take its bytes', () => {
+    expectRefused(
+      file(`{${entry('a', 0, 2, '[3]')}}`, [1, 2]),
+      'shape [3] of U8 takes 3 bytes, but data_offsets [0, 2]',
+    );
+    expectRefused(file(`{${entry('a', 0, 2, '[2]', '"F32"')}}`, [1, 2]), 'takes 8 bytes');
+    expectRefused(
+      file(`{${entry('a', 0, 2, '[1]')}}`, [1, 2]),
+      'takes 1 bytes, but data_offsets [0, 2] hold 2',
+    );
+    expectRefused(file(`{${entry('a', 2, 0, '[2]')}}`, [1, 2]), 'hold -2');
+    expectRefused(
+      file(`{${entry('a', 0, 0, '[4294967296,4294967296]')}}`),
+      'takes 18446744073709552000 bytes',
+    );
+  });
+
+  it('refuses an entry that is none', () => {
+    expectRefused(file('{"a":1}'), "tensor 'a' must be an object of dtype, shape and data_offsets");
+    expectRefused(file('{"a":{}}'), "tensor 'a': dtype must be a string");
+    for (const shape of ['1', '[-1]', '[0.5]', '["1"]', '[9007199254740992]', '[null]', '{}']) {
+      expectRefused(
+        file(`{${entry('a', 0, 1, shape)}}`, [1]),
+        "tensor 'a': shape must be a list of integers",
+      );
+    }
+    for (const offsets of ['1', '[0]', '[0,1,1]', '[0,"1"]', '[-1,0]', '[0,1e300]']) {
+      const header = `{"a":{"dtype":"U8","shape":[1],"data_offsets":${offsets}}}`;
+      expectRefused(file(header, [1]), "tensor 'a': data_offsets must be two integers");
+    }
+    expectRefused(file(`{${entry('\\ud800', 0, 1)}}`, [1]), 'its name is not Unicode text');
+  });
+
+  it('refuses metadata that is not text to text', () => {
+    expectRefused(file('{"__metadata__":[]}'), '__metadata__ must be an object');
+    expectRefused(file('{"__metadata__":{"a":1}}'), "__metadata__ 'a' must be a string");
+    expectRefused(file('{"__metadata__":{"a":"\\udfff"}}'), "__metadata__ 'a' is not Unicode text");
+  });
+});
+
+describe('parseSafetensorsHeader', () => {
+  it('needs the header only, and gives offsets from the start of the file', () => {
+    const bytes = sample('dtypes');
+    const headerSize = safetensorsHeaderSize(bytes.slice(0, 8), bytes.length);
+    expect(headerSize).to.equal(976);
+    const header = parseSafetensorsHeader(bytes.slice(0, headerSize), bytes.length);
+    expect(header.headerSize).to.equal(headerSize);
+    expect(header.tensors.get('int64')).to.deep.equal({ dtype: 'int64', dims: [3], start: 1000, end: 1024 });
+  });
+});
+
+describe('encodeSafetensors', () => {
+  it('writes what the library wrote, byte for byte', () => {
+    const metadata = { text: 'é "quoted"\n' };
+    expect(encode({ metadata, tensors: DTYPES_SAMPLE })).to.deep.equal(sample('dtypes'));
+    expect(encode({ tensors: [] })).to.deep.equal(sample('empty'));
+    expect(encode({ metadata: {}, tensors: new Map() })).to.deep.equal(sample('empty'));
+  });
+
+  it("does not copy the tensors' bytes", () => {
+    const { dtype, dims, data } = int8(1, 2);
+    const [header, bytes, ...rest] = encodeSafetensors({ tensors: [['a', { dtype, dims, data }]] });
+    expect(header!.byteLength % 8).to.equal(0);
+    expect(bytes!.buffer).to.equal(data.buffer);
+    expect(rest).to.deep.equal([]);
+  });
+
+  it('keeps the order of the tensors, and sorts the metadata', () => {
+    const tensors = new Map([
+      ['b', int8(1)],
+      ['10', int8(2)],
+      ['9', int8(3)],
+    ]);
+    const bytes = encode({ metadata: { z: '1', '10': '2', a: '3' }, tensors });
+    expect([...decodeSafetensors(bytes).tensors.keys()]).to.deep.equal(['b', '10', '9']);
+    const header = new TextDecoder().decode(bytes.subarray(8));
+    expect(header).to.match(/^\{"__metadata__":\{"10":"2","a":"3","z":"1"\},"b":.*,"10":.*,"9":/);
+    expect(encode({ metadata: { a: '3', z: '1', '10': '2' }, tensors })).to.deep.equal(bytes);
+  });
+
+  it('writes what decodeSafetensors reads again', () => {
+    const member = fc.tuple(
+      fc.string({ unit: 'binary' }),
+      fc.constantFrom(...DTYPES),
+      fc.array(fc.nat(3), { maxLength: 4 }),
+    );
+    const members = fc.uniqueArray(member, { selector: ([name]) => name });
+    const metadata = fc.dictionary(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }));
+    fc.assert(
+      fc.property(members, metadata, (list, texts) => {
+        const tensors = list.map(([name, dtype, dims]): [string, TensorData] => {
+          const data = allocate(dtype, elementCount(dims));
+          new Uint8Array(data.buffer).forEach((_, i, bytes) => (bytes[i] = i % 2));
+          return [name, tensor(dtype, dims, data)];
+        });
+        const read = decodeSafetensors(encode({ metadata: texts, tensors }));
+        expect(Object.entries(read.metadata).sort()).to.deep.equal(Object.entries(texts).sort());
+        expect(read.tensors.size).to.equal(tensors.length);
+        for (const [name, expected] of tensors) expect(read.tensors.get(name)).to.deep.equal(expected);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('refuses names and metadata that the format cannot hold', () => {
+    const refuse = (content: SafetensorsContent, reason: string): void => {
+      expect(() => encodeSafetensors(content))
+        .to.throw(WeightsError, `cannot make a safetensors file: ${reason}`)
+        .and.include({ code: 'SAFETENSORS_INVALID' });
+    };
+    const twice = [
+      ['a', int8(1)],
+      ['a', int8(2)],
+    ] as const;
+    refuse({ tensors: twice }, "tensor 'a' is given twice");
+    refuse({ tensors: [['__metadata__', int8(1)]] }, "a tensor cannot be named '__metadata__'; rename it");
+    refuse({ tensors: [['\ud800', int8(1)]] }, "the name '\ud800' is not Unicode text");
+    refuse({ metadata: { a: 1 as unknown as string }, tensors: [] }, "metadata 'a' must be a string");
+    refuse({ metadata: { '\ud83d': '\ude00' }, tensors: [] }, "metadata '\ud83d' is not Unicode text");
+  });
+
+  it('refuses a tensor that contradicts itself', () => {
+    const broken: TensorData = { dtype: 'int8', dims: [2], data: Int8Array.of(1) };
+    expect(() => encodeSafetensors({ tensors: [['a', broken]] })).to.throw(TensorError, 'holds 2 elements');
+  });
+});
