@@ -31,6 +31,7 @@ AS_INPUTS = {
     "reduceMean": [("axes", np.int64)],
     "reduceProd": [("axes", np.int64)],
     "reshape": [("target", np.int64)],
+    "expand": [("target", np.int64)],
 }
 
 # What ONNX cannot be asked: SiLU is no operator, and nothing is inferred through GroupNormalization's function.
@@ -142,6 +143,7 @@ TORCH = {
     "flatten": flatten,
     "concat": lambda x, a: torch.cat(x, a["axis"]),
     "reshape": reshape,
+    "expand": lambda x, a: x[0] * torch.ones(a["target"], dtype=x[0].dtype),
     "shape": lambda x, a: torch.tensor(x[0].shape, dtype=torch.int64),
     "slice": slice_,
     "resize": resize,
@@ -325,6 +327,12 @@ def shape_cases():
     yield case("reshape", (0, 4), target=[0, 2, 2])
     yield case("reshape", (3, 0), target=[3, -1])
     yield case("reshape", (2, 12), target=[-1, 3], dtype="int64", free={(0, 0): "N"})
+    yield case("expand", (3, 1), target=[3, 4], free={(0, 0): "N"})
+    yield case("expand", (3, 1), target=[2, 1, 6], free={(0, 0): "N"})
+    yield case("expand", (3, 4), target=[1, 1], free={(0, 0): "A", (0, 1): "B"})
+    yield case("expand", (1,), target=[5], dtype="int64")
+    yield case("expand", (), target=[2, 0])
+    yield case("expand", (2, 3), target=[])
     for shape in [(2, 3, 4), (7,), ()]:
         yield case("shape", shape, free={(0, 0): "N"} if shape else None)
     ends = [5, 9, 10, 99, END, 2**53 - 1, 0, -1, -3, -9, -10, -99]
@@ -389,6 +397,8 @@ def refused_cases():
     yield refused("reshape", (2, 3), target=[-2, 3])
     yield refused("reshape", (2, 3), target=[2, 3, 0])
     yield refused("reshape", (0, 3), target=[0, -1])
+    yield refused("expand", (2, 3), target=[4, 3])
+    yield refused("expand", (2, 3), target=[2, -1])
     yield refused("resize", (1, 1, 1, 1), scales=[1.0, 1.0, 0.5, 0.5])
     yield refused("reduceMean", (2, 3), axes=[2])
     yield refused("reduceMean", (2, 3), axes=[1, -1])

@@ -1,11 +1,11 @@
 import { ModelError } from '../errors.js';
 import type { Graph, Value, Weights } from '../graph/index.js';
-import { ONNX_DTYPE } from '../graph/index.js';
 import { DEFAULT_OPSET, defaultLowering, lowerGraph, requireOpset } from '../lowering/index.js';
-import { formatShape, tensorBytes, type DType, type Shape, type TensorData } from '../tensor.js';
+import { formatShape, tensorBytes, type TensorData } from '../tensor.js';
 import { encodeNode } from './operators.js';
-import { ModelProto, type ModelMessage, type TensorMessage, type ValueInfoProto } from './proto.js';
+import { ModelProto, type ModelMessage, type TensorMessage } from './proto.js';
 import { encodeExternalTensor, encodeTensor } from './tensors.js';
+import { encodeValueInfo } from './value-info.js';
 
 export interface EncodeOptions {
   /** Opset of the default ONNX domain, 13 to 25. Default 21. */
@@ -118,21 +118,6 @@ function toModel(graph: Graph, weights: TensorMessage[], options: EncodeOptions)
     },
   };
 }
-
-/** How ONNX declares a value's dtype and shape. */
-export const encodeValueInfo = ({
-  name,
-  dtype,
-  shape,
-}: Pick<Value, 'name'> & { dtype: DType; shape: Shape }): ValueInfoProto => ({
-  name,
-  type: {
-    tensorType: {
-      elemType: ONNX_DTYPE[dtype],
-      shape: { dim: shape.map((dim) => (typeof dim === 'number' ? { dimValue: dim } : { dimParam: dim })) },
-    },
-  },
-});
 
 function collectWeights(graph: Graph, weights: Weights): [name: string, data: TensorData][] {
   const missing = graph.parameters.filter(({ name }) => !weights.has(name));

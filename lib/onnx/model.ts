@@ -2,7 +2,6 @@ import { ModelError } from '../errors.js';
 import { dtypeFromOnnx, ONNX_DTYPE } from '../graph/index.js';
 import type { Fragment } from '../lowering/index.js';
 import type { DType, Shape, TensorData } from '../tensor.js';
-import { encodeValueInfo } from './encode.js';
 import { encodeNode } from './operators.js';
 import {
   ATTRIBUTE_TYPE,
@@ -16,6 +15,7 @@ import {
   type ValueInfoProto,
 } from './proto.js';
 import { checkTensor, decodeRawTensor, encodeTensor } from './tensors.js';
+import { encodeValueInfo } from './value-info.js';
 
 /** A node of a decoded model, as passes see it. */
 export interface ModelNode {

@@ -2,7 +2,7 @@
 import { GraphError } from '../../errors.js';
 import { formatShape, tensor, type Shape } from '../../tensor.js';
 import type { Scope } from '../builder.js';
-import { broadcastShapes, describeValue, requireValues } from '../checks.js';
+import { broadcastShapes, describeValue, requireIntegers, requireValues } from '../checks.js';
 import { Value } from '../types.js';
 
 export interface ExpandOptions {
@@ -13,7 +13,7 @@ export interface ExpandOptions {
 /**
  * `x` repeated along its dimensions of size 1, by NumPy's broadcasting against `target` (`Tensor.expand`).
  * @param x Any dtype. @param target Sizes, or an int64 vector that has them at run time.
- * @throws GraphError `SHAPE_MISMATCH` if the shapes do not broadcast, `INVALID_SHAPE`, `INVALID_DTYPE`.
+ * @throws GraphError `SHAPE_MISMATCH` if the shapes do not broadcast, `MISSING_VALUE`, `INVALID_*`.
  */
 export function expand(
   g: Scope,
@@ -35,6 +35,10 @@ export function expand(
       'INVALID_SHAPE',
       `${g.describe('Expand')}: the target is known only at run time: give outputShape`,
     );
+  }
+  if (!isRuntime) {
+    const reason = 'one for each dimension of the result';
+    requireIntegers(g, 'Expand', 'target', target, { length: target.length, least: 0, reason });
   }
   const shape = broadcastShapes(x.shape, sizes);
   if (!shape) {
