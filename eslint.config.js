@@ -23,7 +23,7 @@ const COMMON = ['errors.ts', 'tensor.ts', 'half.ts', 'nearest.ts'];
 const OWNED_PACKAGES = {
   'lib/onnx': ['onnx-proto', 'protobufjs'],
   'lib/runtime': ['onnxruntime-node', 'onnxruntime-web', 'onnxruntime-common'],
-  'lib/cli': ['commander', 'cli-table3', 'ora', 'picocolors'],
+  'lib/cli': ['commander', 'cli-table3', 'junit-report-builder', 'ora', 'picocolors'],
 };
 
 /** @param {string} folder @param {string[]} allowed */

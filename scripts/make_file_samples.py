@@ -1,4 +1,4 @@
-"""Writes the .npy and .safetensors samples of test/fixtures/files with NumPy and safetensors themselves.
+"""Writes the .npy and .safetensors samples of test/samples with NumPy and safetensors themselves.
 
     python scripts/make_file_samples.py
 
@@ -13,7 +13,7 @@ import torch
 from numpy.lib import format as npy
 from safetensors.torch import save_file
 
-FILES = Path(__file__).parent.parent / "test" / "fixtures" / "files"
+FILES = Path(__file__).parent.parent / "test" / "samples"
 FLOATS = [0.0, -0.0, 1.5, -2.25, np.inf, np.nan]
 
 

@@ -25,9 +25,8 @@ export async function writeModel(
     return model.byteLength;
   }
   const { model, location, data } = encodeModelExternal(graph, weights, `${basename(path)}.data`, options);
-  await writeFilesAtomic([
-    { path: join(dirname(path), location), content: data },
-    { path, content: model },
-  ]);
+  const external = { path: join(dirname(path), location), content: data };
+  // Where every tensor is small enough to stay in the model there is nothing to put beside it.
+  await writeFilesAtomic([...(data.length > 0 ? [external] : []), { path, content: model }]);
   return data.reduce((total, chunk) => total + chunk.byteLength, model.byteLength);
 }

@@ -1,9 +1,10 @@
 import { OnnxGroupNormError, ParityError } from '../errors.js';
-import type { Graph } from '../graph/index.js';
+import type { Graph, Weights } from '../graph/index.js';
 import type { LoweringName } from '../lowering/index.js';
 import { encodeModel } from '../onnx/index.js';
 import { createSession, type Provider, type TensorRecord } from '../runtime/index.js';
 import type { DType, Shape } from '../tensor.js';
+import { counterWeights } from '../weights/counter.js';
 import { matchStateDict } from '../weights/state-dict.js';
 import { compareTensors, type OutputComparison } from './compare.js';
 import type { Fixture } from './fixture.js';
@@ -21,6 +22,8 @@ export interface CheckSpec {
   readonly lowering: LoweringName;
   readonly opset: number;
   readonly provider: Provider;
+  /** As the session's option: `op` runs ONNX Runtime's inlined body of the standard operator. */
+  readonly groupNorm?: LoweringName | undefined;
   /** In place of the fixture's and the dtype's tolerance. */
   readonly rtol?: number | undefined;
   readonly atol?: number | undefined;
@@ -75,9 +78,9 @@ async function runAndCompare(
   buildGraph: BuildGraph,
 ): Promise<OutputComparison[]> {
   const graph = buildGraph(fixture.graph, fixture.options, inputType(fixture, spec));
-  const weights = matchStateDict(graph, fixture.stateDict);
+  const weights = weightsOf(fixture, graph);
   const model = encodeModel(graph, weights, { opset: spec.opset, lowering: spec.lowering });
-  const session = await createSession(model, { providers: [spec.provider] });
+  const session = await createSession(model, { providers: [spec.provider], groupNorm: spec.groupNorm });
   try {
     const actual = await session.run(Object.fromEntries(fixture.inputs));
     return [...fixture.outputs.keys()].map((name) => compareOutput(fixture, spec, name, actual));
@@ -85,6 +88,9 @@ async function runAndCompare(
     await session.dispose();
   }
 }
+
+const weightsOf = ({ weightsSeed, stateDict }: Fixture, graph: Graph): Weights =>
+  weightsSeed === undefined ? matchStateDict(graph, stateDict) : counterWeights(graph, weightsSeed);
 
 function inputType({ file, inputs }: Fixture, { staticShapes }: CheckSpec): { dtype: DType; shape: Shape } {
   const x = inputs.get('x');

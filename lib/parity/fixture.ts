@@ -17,6 +17,8 @@ export interface Fixture {
   readonly atol: number | undefined;
   readonly inputs: ReadonlyMap<string, TensorData>;
   readonly stateDict: ReadonlyMap<string, TensorData>;
+  /** Seed of `counterWeights`, in place of a state_dict that would be too large for a file. */
+  readonly weightsSeed: number | undefined;
   readonly outputs: ReadonlyMap<string, TensorData>;
   /** The outputs of the same module in float64, where the file has them. */
   readonly truth: ReadonlyMap<string, TensorData>;
@@ -24,7 +26,8 @@ export interface Fixture {
 
 /**
  * Reads a fixture: a `.safetensors` file with `input.*`, `state_dict.*`, `output.*` and optionally `truth.*`,
- * and `graph`, `options` and `framework` in its metadata.
+ * and `graph`, `options` and `framework` in its metadata. With `weights` = `counter` and a `seed` there, the
+ * parameters are those of `counterWeights`, and it has no `state_dict.*`.
  * @throws FileError or WeightsError if the file cannot be read, ParityError `FIXTURE_INVALID` if it is no fixture.
  */
 export async function readFixture(path: string): Promise<Fixture> {
@@ -42,6 +45,7 @@ export async function readFixture(path: string): Promise<Fixture> {
       atol: parseTolerance(path, metadata, 'atol'),
       inputs: withPrefix(tensors, 'input.'),
       stateDict: withPrefix(tensors, 'state_dict.'),
+      weightsSeed: parseWeightsSeed(path, metadata),
       outputs: withPrefix(tensors, 'output.'),
       truth: withPrefix(tensors, 'truth.'),
     };
@@ -85,6 +89,16 @@ function parseTolerance(
   const number = Number(value);
   if (value.trim() !== '' && Number.isFinite(number) && number >= 0) return number;
   throw invalid(path, `'${key}' is '${value}' but must be a number of at least 0`);
+}
+
+function parseWeightsSeed(
+  path: string,
+  { weights, seed = '' }: Readonly<Record<string, string>>,
+): number | undefined {
+  if (weights === undefined) return undefined;
+  if (weights !== 'counter') throw invalid(path, `'weights' is '${weights}'; known: counter`);
+  if (/^\d{1,9}$/.test(seed)) return Number(seed);
+  throw invalid(path, `'seed' is '${seed}' but must be an integer of at least 0`);
 }
 
 const withPrefix = (tensors: ReadonlyMap<string, TensorData>, prefix: string): Map<string, TensorData> =>

@@ -8,7 +8,7 @@ import { allocate, DTYPES, elementCount, tensor, type TensorData } from '../../l
 
 /** A file that NumPy wrote: scripts/make_file_samples.py. */
 const sample = (name: string): Uint8Array =>
-  new Uint8Array(readFileSync(new URL(`../fixtures/files/npy/${name}.npy`, import.meta.url)));
+  new Uint8Array(readFileSync(new URL(`../samples/npy/${name}.npy`, import.meta.url)));
 
 const FLOATS = [0, -0, 1.5, -2.25, Infinity, NaN];
 const float32 = tensor('float32', [2, 3], Float32Array.from(FLOATS));

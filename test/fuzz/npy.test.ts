@@ -6,7 +6,7 @@ import { decodeNpy } from '../../lib/files/npy.js';
 import { tensorBytes } from '../../lib/tensor.js';
 import { corruptFiles, pickOne, seededPick, type CorruptFile, type Pick } from '../support/corrupt.js';
 
-const SAMPLES = new URL('../fixtures/files/npy/', import.meta.url);
+const SAMPLES = new URL('../samples/npy/', import.meta.url);
 const samples = readdirSync(SAMPLES).map((name) => new Uint8Array(readFileSync(new URL(name, SAMPLES))));
 
 describe('decodeNpy, given 2,000 broken files', () => {

@@ -7,8 +7,8 @@ import { decodeSafetensors, encodeSafetensors } from '../../lib/weights/safetens
 import { corruptFiles, pickOne, seededPick, type CorruptFile, type Pick } from '../support/corrupt.js';
 
 const samples = [
-  new Uint8Array(readFileSync(new URL('../fixtures/files/dtypes.safetensors', import.meta.url))),
-  new Uint8Array(readFileSync(new URL('../fixtures/files/empty.safetensors', import.meta.url))),
+  new Uint8Array(readFileSync(new URL('../samples/dtypes.safetensors', import.meta.url))),
+  new Uint8Array(readFileSync(new URL('../samples/empty.safetensors', import.meta.url))),
   new Uint8Array(
     Buffer.concat(
       encodeSafetensors({

@@ -60,22 +60,14 @@ describe('encoding a model', () => {
   });
 
   it('gives ReduceMean its axes as an attribute up to opset 17, and as an input from 18 on', () => {
-    const means = (opset: number) =>
-      decode(encodeModel(normGraph(), WEIGHTS, { opset, lowering: 'reduce-mean' })).graph!.node!.filter(
-        ({ opType }) => opType === 'ReduceMean',
-      );
-    expect(
-      means(17).map(({ input, attribute }) => [
-        input!.length,
-        attribute!.some(({ name }) => name === 'axes'),
-      ]),
-    ).to.deep.equal(Array(3).fill([1, true]));
-    expect(
-      means(18).map(({ input, attribute }) => [
-        input!.length,
-        attribute!.some(({ name }) => name === 'axes'),
-      ]),
-    ).to.deep.equal(Array(3).fill([2, false]));
+    const forms = (opset: number): string[] => {
+      const { graph } = decode(encodeModel(normGraph(), WEIGHTS, { opset, lowering: 'reduce-mean' }));
+      const means = graph!.node!.filter(({ opType }) => opType === 'ReduceMean');
+      const hasAxes = (node: (typeof means)[0]) => node.attribute!.some(({ name }) => name === 'axes');
+      return means.map((node) => `${node.input!.length} inputs, axes attribute: ${hasAxes(node)}`);
+    };
+    expect(new Set(forms(17))).to.deep.equal(new Set(['1 inputs, axes attribute: true']));
+    expect(new Set(forms(18))).to.deep.equal(new Set(['2 inputs, axes attribute: false']));
   });
 
   it('says which operator an opset does not have', () => {

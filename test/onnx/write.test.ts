@@ -60,6 +60,16 @@ describe('writing a model', () => {
       await session.dispose();
     }));
 
+  it('writes no second file where every tensor is small', () =>
+    inFolder(async (folder) => {
+      const small = new GraphBuilder('small');
+      const w = small.parameter('w', { dtype: 'float32', shape: [2] });
+      small.output('y', op.mul(small, small.input('x', 'float32', [2]), w));
+      const weights = new Map([['w', tensor('float32', [2], Float32Array.of(1, 2))]]);
+      await writeModel(join(folder, 'm.onnx'), small.build(), weights, { externalData: true });
+      expect(await readdir(folder)).to.deep.equal(['m.onnx']);
+    }));
+
   it('leaves the old file alone when it fails', () =>
     inFolder(async (folder) => {
       const path = join(folder, 'm.onnx');

@@ -28,6 +28,7 @@ function makeFixture(change: Partial<Fixture> = {}): Fixture {
     atol: undefined,
     inputs: new Map([['x', x]]),
     stateDict: new Map(),
+    weightsSeed: undefined,
     outputs: new Map([['y', tensor('float32', x.dims, Float32Array.from(y))]]),
     truth: new Map([['y', tensor('float64', x.dims, y)]]),
     ...change,

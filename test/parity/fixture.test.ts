@@ -80,6 +80,18 @@ describe('reading a fixture', () => {
     ['whose tolerance is no number', { ...METADATA, atol: 'small' }, TENSORS, "'atol' is 'small'"],
     ['whose tolerance is infinite', { ...METADATA, rtol: 'Infinity' }, TENSORS, "'rtol' is 'Infinity'"],
     ['whose tolerance is negative', { ...METADATA, rtol: '-1' }, TENSORS, "'rtol' is '-1'"],
+    [
+      'whose weights are of an unknown kind',
+      { ...METADATA, weights: 'magic' },
+      TENSORS,
+      "'weights' is 'magic'",
+    ],
+    [
+      'whose seed is no integer',
+      { ...METADATA, weights: 'counter', seed: '1.5' },
+      TENSORS,
+      "'seed' is '1.5'",
+    ],
     ['without an input', METADATA, TENSORS.slice(1), 'input.<name>'],
     ['without an output', METADATA, TENSORS.slice(0, 2), 'output.<name>'],
   ];

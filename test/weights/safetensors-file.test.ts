@@ -7,7 +7,7 @@ import { openSafetensors, writeSafetensors } from '../../lib/weights/safetensors
 import { decodeSafetensors } from '../../lib/weights/safetensors.js';
 import { rejection, temporaryFolder } from '../support/temporary.js';
 
-const SAMPLE = new URL('../fixtures/files/dtypes.safetensors', import.meta.url);
+const SAMPLE = new URL('../samples/dtypes.safetensors', import.meta.url);
 const weight = tensor('float32', [2, 2], Float32Array.of(1, 2, 3, 4));
 const bias = tensor('float16', [2], Uint16Array.of(0x3c00, 0xc000));
 const TENSORS = [

@@ -14,7 +14,7 @@ import {
 
 /** A file that safetensors wrote: scripts/make_file_samples.py. */
 const sample = (name: string): Uint8Array =>
-  new Uint8Array(readFileSync(new URL(`../fixtures/files/${name}.safetensors`, import.meta.url)));
+  new Uint8Array(readFileSync(new URL(`../samples/${name}.safetensors`, import.meta.url)));
 
 const FLOATS = [0, -0, 1.5, -2.25, Infinity, NaN];
 

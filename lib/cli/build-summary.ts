@@ -1,0 +1,58 @@
+import type { Graph, Value } from '../graph/index.js';
+import { lowerGraph } from '../lowering/index.js';
+import { irVersionFor } from '../onnx/index.js';
+import { elementCount, formatShape } from '../tensor.js';
+import type { BuildOptions } from './build-options.js';
+import { formatBytes, formatTable, indent, plural, quote } from './format.js';
+
+/** What was written, and what to do with it next. */
+export function describeBuild(
+  graph: Graph,
+  options: BuildOptions,
+  lowering: string,
+  bytes: number,
+): string[] {
+  const { output, opset, externalData } = options;
+  const rows = [
+    ['graph', graph.name],
+    ['opset', `${opset}, IR version ${irVersionFor(opset)}`],
+    ['lowering', lowering],
+    ['nodes', String(lowerGraph(graph, lowering, opset).nodes.length)],
+    ['parameters', describeParameters(graph)],
+    ['weights', describeWeights(graph, options)],
+    ...graph.inputs.map((value) => ['input', describeValue(value)]),
+    ...graph.outputs.map((value) => ['output', describeValue(value)]),
+  ];
+  const files = externalData ? `${output} and ${output}.data` : output;
+  return [
+    `Wrote ${files} (${formatBytes(bytes)})`,
+    '',
+    indent(formatTable(rows)),
+    '',
+    'Next, run it on random numbers:',
+    `  onnx-groupnorm run ${quote(output)}${graph.inputs.map(randomInput).join('')}${sizes(graph)}`,
+  ];
+}
+
+function describeParameters({ parameters }: Graph): string {
+  const elements = parameters.map(({ shape }) => elementCount(shape as number[])).reduce((a, b) => a + b, 0);
+  return `${plural(parameters.length, 'tensor')}, ${plural(elements, 'element')}`;
+}
+
+function describeWeights({ parameters }: Graph, { weights, seed }: BuildOptions): string {
+  if (parameters.length === 0) return 'none';
+  return weights ?? `PyTorch's default initialisation, seed ${seed}`;
+}
+
+const describeValue = ({ name, dtype, shape }: Value): string => `${name}  ${dtype} ${formatShape(shape)}`;
+
+const randomInput = ({ name }: Value): string => ` --input ${quote(`${name}=random`)}`;
+
+/** A size for every name: one sample, and of everything else enough to be halved a few times. */
+function sizes({ inputs }: Graph): string {
+  const names = inputs.flatMap(({ shape }) =>
+    shape.flatMap((dim, axis) => (typeof dim === 'string' ? [[dim, axis]] : [])),
+  );
+  const bound = new Map(names.map(([name, axis]) => [name, axis === 0 ? 1 : 64]));
+  return bound.size === 0 ? '' : ` --dim ${[...bound].map(([name, size]) => `${name}=${size}`).join(',')}`;
+}

@@ -1,0 +1,73 @@
+/** The command line as a function: arguments in, exit code out. */
+import { inspect } from 'node:util';
+import { Command, CommanderError } from 'commander';
+import { OnnxGroupNormError } from '../errors.js';
+import { addBuild } from './build.js';
+import { addDoctor } from './doctor.js';
+import { EXIT, type ExitCode } from './exit-codes.js';
+import { colorsOf, print, type Cli, type Io } from './io.js';
+import { packageInfo } from './package-info.js';
+import { addParity } from './parity.js';
+import { addRun } from './run.js';
+import { UsageError } from './usage-error.js';
+
+/**
+ * Carries out one command line. Never throws.
+ * @param argv The arguments, without the names of the interpreter and the script.
+ */
+export async function runCli(argv: readonly string[], io: Io): Promise<ExitCode> {
+  const cli: Cli = { io, exitCode: EXIT.ok };
+  try {
+    await createProgram(cli).parseAsync(argv, { from: 'user' });
+    return cli.exitCode;
+  } catch (error) {
+    return report(error, io, argv.includes('--debug'));
+  }
+}
+
+function createProgram(cli: Cli): Command {
+  const { stdout, stderr } = cli.io;
+  const program = new Command('onnx-groupnorm')
+    .description(DESCRIPTION)
+    .version(packageInfo().version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .option('--debug', 'with errors, print the stack trace')
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: (text) => void stdout.write(text),
+      writeErr: (text) => void stderr.write(text),
+      getOutHelpWidth: () => stdout.columns || HELP_WIDTH,
+      getErrHelpWidth: () => stderr.columns || HELP_WIDTH,
+    })
+    .addHelpText('after', EXAMPLES)
+    .exitOverride();
+  for (const add of [addBuild, addRun, addParity, addDoctor]) add(program, cli);
+  return program;
+}
+
+/** Prints what went wrong, for the user's own mistakes the message alone, and says how to exit. */
+function report(error: unknown, { stderr }: Io, debug: boolean): ExitCode {
+  // Commander has printed its errors, and help and version are none.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  const known = error instanceof OnnxGroupNormError || error instanceof UsageError;
+  const message = error instanceof Error ? error.message : String(error);
+  print(stderr, `${colorsOf(stderr).red('error:')} ${known ? '' : 'unexpected: '}${message}`);
+  if (debug) print(stderr, inspect(error));
+  else if (!known)
+    print(stderr, 'This is a bug in onnx-groupnorm; run again with --debug and report what it prints.');
+  return known ? EXIT.usage : EXIT.failed;
+}
+
+const HELP_WIDTH = 100;
+
+const DESCRIPTION = `Group Normalization in ONNX: build models, run them through ONNX Runtime, prove them against PyTorch.`;
+
+const EXAMPLES = `
+Examples:
+  $ onnx-groupnorm build group-norm --num-groups 8 --num-channels 32 -o gn.onnx
+  $ onnx-groupnorm run gn.onnx --input x=random --dim N=1,H=64,W=64
+  $ onnx-groupnorm parity test/fixtures/group-norm
+  $ onnx-groupnorm doctor
+
+'onnx-groupnorm COMMAND --help' says more about a command.
+Exit codes: 0 done; 1 a check failed; 2 bad usage or bad input.`;

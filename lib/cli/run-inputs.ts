@@ -1,0 +1,107 @@
+/** A model's inputs, from files or at random. */
+import { readFileBytes } from '../files/read.js';
+import { decodeNpy } from '../files/npy.js';
+import { castTensor } from '../half.js';
+import { nearestName } from '../nearest.js';
+import type { TensorInfo, TensorRecord } from '../runtime/index.js';
+import { elementCount, formatShape, isFloatDType, tensor, type TensorData } from '../tensor.js';
+import { Random } from '../weights/random.js';
+import { UsageError } from './usage-error.js';
+
+export interface InputRequest {
+  /** A file or `random` by the input's name. */
+  readonly input?: ReadonlyMap<string, string>;
+  /** Sizes of random inputs by the dimension's name. */
+  readonly dim?: ReadonlyMap<string, number>;
+  readonly seed: number;
+}
+
+/** What a session is fed, and what was done to it that the user should know. */
+export interface LoadedInputs {
+  readonly feeds: TensorRecord;
+  readonly notes: readonly string[];
+}
+
+/** @throws UsageError, or FileError if a file cannot be read. Shapes are the session's to check. */
+export async function loadInputs(infos: readonly TensorInfo[], request: InputRequest): Promise<LoadedInputs> {
+  const {
+    input: sources = new Map<string, string>(),
+    dim: sizes = new Map<string, number>(),
+    seed,
+  } = request;
+  requireNames(infos, sources);
+  const random = infos.filter(({ name }) => sources.get(name) === 'random');
+  requireSizes(random, sizes);
+  const notes: string[] = [];
+  const feeds: Record<string, TensorData> = {};
+  for (const info of infos) {
+    const source = sources.get(info.name)!;
+    if (source === 'random') feeds[info.name] = randomTensor(info, sizes, seed);
+    else feeds[info.name] = convert(info, source, decodeNpy(await readFileBytes(source), source), notes);
+  }
+  return { feeds, notes };
+}
+
+function requireNames(infos: readonly TensorInfo[], sources: ReadonlyMap<string, string>): void {
+  const names = infos.map(({ name }) => name);
+  const unknown = [...sources.keys()]
+    .filter((name) => !names.includes(name))
+    .map((name) => {
+      const near = nearestName(name, names);
+      return `'${name}' is no input of the model${near ? `: did you mean '${near}'?` : ''}`;
+    });
+  const missing = names
+    .filter((name) => !sources.has(name))
+    .map((name) => `input '${name}' is missing: add --input ${name}=FILE.npy or --input ${name}=random`);
+  const problems = [...unknown, ...missing];
+  if (problems.length === 0) return;
+  const all = infos.map(({ name, dtype, shape }) => `  '${name}' ${dtype} ${formatShape(shape)}`);
+  throw new UsageError([...problems, "The model's inputs:", ...all].join('\n'));
+}
+
+/** Every name bound, and no size for a name that there is not. */
+function requireSizes(random: readonly TensorInfo[], sizes: ReadonlyMap<string, number>): void {
+  const names = new Set(random.flatMap(dimNames).filter((name) => name !== undefined));
+  const unbound = [...names].filter((name) => !sizes.has(name));
+  const odd = [...sizes.keys()].find((name) => !names.has(name));
+  if (unbound.length === 0 && odd === undefined) return;
+  const shapes = random.map(({ name, shape }) => `'${name}' ${formatShape(shape)}`).join(', ');
+  if (unbound.length === 0) {
+    const allowed = names.size === 0 ? 'there are none to give' : `names: ${[...names].join(', ')}`;
+    throw new UsageError(`--dim ${odd}: no dimension of a random input has this name; ${allowed}`);
+  }
+  throw new UsageError(
+    `random input ${shapes}: no size for ${unbound.join(', ')}; add --dim ${unbound.map((name) => `${name}=SIZE`).join(',')}`,
+  );
+}
+
+/** The name that `--dim` knows each dimension by: its own, or where the model gives it none, `x.0`. */
+const dimNames = ({ name, shape }: TensorInfo): (string | undefined)[] =>
+  shape.map((dim, axis) => (typeof dim === 'number' ? undefined : dim || `${name}.${axis}`));
+
+function randomTensor(info: TensorInfo, sizes: ReadonlyMap<string, number>, seed: number): TensorData {
+  const { name, dtype, shape } = info;
+  if (!isFloatDType(dtype)) {
+    throw new UsageError(
+      `input '${name}' is ${dtype}; random numbers are floats: give it a file, --input ${name}=FILE.npy`,
+    );
+  }
+  const bound = dimNames(info);
+  const dims = shape.map((dim, axis) => (typeof dim === 'number' ? dim : sizes.get(bound[axis]!)!));
+  const random = new Random(seed, name);
+  const values = new Float64Array(elementCount(dims));
+  for (let i = 0; i < values.length; i++) values[i] = random.normal(i);
+  return castTensor(tensor('float64', dims, values), dtype);
+}
+
+/** Floats become the input's float; nothing else is converted without being asked. */
+function convert({ name, dtype }: TensorInfo, file: string, value: TensorData, notes: string[]): TensorData {
+  if (value.dtype === dtype) return value;
+  if (!isFloatDType(value.dtype) || !isFloatDType(dtype)) {
+    throw new UsageError(
+      `${file} is ${value.dtype}, but input '${name}' is ${dtype}; convert it, in NumPy: x.astype('${dtype}')`,
+    );
+  }
+  notes.push(`input ${name}: ${file} converted from ${value.dtype} to ${dtype}`);
+  return castTensor(value, dtype);
+}

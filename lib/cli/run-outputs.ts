@@ -1,0 +1,60 @@
+/** A model's outputs: in figures, and as files. */
+import { join } from 'node:path';
+import { writeFilesAtomic } from '../files/atomic.js';
+import { encodeNpy } from '../files/npy.js';
+import { toFloat64Array } from '../half.js';
+import type { TensorRecord } from '../runtime/index.js';
+import type { TensorData } from '../tensor.js';
+import { formatNumber } from './format.js';
+
+/** Smallest and largest element and the mean; NaN if one element is. */
+export function summarize(value: TensorData): [min: string, max: string, mean: string] {
+  const elements = toFloat64Array(value);
+  if (elements.length === 0) return ['–', '–', '–'];
+  let [min, max, sum] = [Infinity, -Infinity, 0];
+  for (const element of elements) {
+    min = Math.min(min, element);
+    max = Math.max(max, element);
+    sum += element;
+  }
+  return [formatNumber(min), formatNumber(max), formatNumber(sum / elements.length)];
+}
+
+/**
+ * Writes every output as a `.npy` file into `folder`, or none if there is no folder.
+ * @returns The files' paths by the outputs' names.
+ * @throws FileError `FILE_UNWRITABLE`; then nothing has changed.
+ */
+export async function writeOutputs(
+  outputs: TensorRecord,
+  folder: string | undefined,
+): Promise<Map<string, string>> {
+  if (folder === undefined) return new Map();
+  const names = fileNames(Object.keys(outputs));
+  const paths = new Map([...names].map(([output, file]) => [output, join(folder, file)]));
+  await writeFilesAtomic(
+    Object.entries(outputs).map(([name, value]) => ({ path: paths.get(name)!, content: encodeNpy(value) })),
+  );
+  return paths;
+}
+
+/**
+ * A file name for each output: no folder, nothing hidden, nothing that a file system refuses, and no two that
+ * differ in case alone.
+ */
+export function fileNames(outputs: readonly string[]): Map<string, string> {
+  const result = new Map<string, string>();
+  const taken = new Set<string>();
+  for (const output of outputs) {
+    const base =
+      output
+        .replace(/[^\w.-]/g, '_')
+        .replace(/^[.-]/, '_')
+        .slice(0, 200) || '_';
+    let name = base;
+    for (let count = 1; taken.has(name.toLowerCase()); count++) name = `${base}_${count}`;
+    taken.add(name.toLowerCase());
+    result.set(output, `${name}.npy`);
+  }
+  return result;
+}

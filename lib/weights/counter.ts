@@ -1,0 +1,30 @@
+import type { Graph, Value, Weights } from '../graph/index.js';
+import { castTensor } from '../half.js';
+import { elementCount, tensor, type FloatDType, type TensorData } from '../tensor.js';
+import { Random } from './random.js';
+
+/**
+ * Weights that another language can make too, so that a fixture of a large network need not hold them.
+ * `scripts/fixture_counter.py` has the same rule. Unlike an initialisation it leaves nothing at 0 or 1 that a
+ * wrong graph could get away with.
+ *
+ * With s uniform in [−1, 1): weights of rank 2 or more are s · √(3 / fanIn), whose variance is 1 / fanIn, fanIn
+ * being the product of all dimensions but the first; a vector that is called `weight` is 1 + s / 2, and any
+ * other vector s / 10.
+ */
+export const counterWeights = (graph: Graph, seed: number): Weights =>
+  new Map(graph.parameters.map((parameter) => [parameter.name, fill(parameter, seed)]));
+
+function fill({ name, dtype, shape }: Value, seed: number): TensorData {
+  const dims = shape as number[];
+  const { offset, factor } = ruleFor(name, dims);
+  const random = new Random(seed, name);
+  const values = new Float64Array(elementCount(dims));
+  for (let i = 0; i < values.length; i++) values[i] = offset + (2 * random.uniform(i) - 1) * factor;
+  return castTensor(tensor('float64', dims, values), dtype as FloatDType);
+}
+
+function ruleFor(name: string, dims: readonly number[]): { offset: number; factor: number } {
+  if (dims.length >= 2) return { offset: 0, factor: Math.sqrt(3 / elementCount(dims.slice(1))) };
+  return /(^|\.)weight$/.test(name) ? { offset: 1, factor: 0.5 } : { offset: 0, factor: 0.1 };
+}

@@ -1,0 +1,44 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { useTemporaryFolder, writeFixture } from './support.js';
+
+const MAIN = fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url));
+const ARGUMENTS = ['--import', 'tsx', MAIN];
+
+describe('cli/main', function () {
+  this.timeout(30_000);
+  const at = useTemporaryFolder();
+  const main = (...argv: string[]) =>
+    spawnSync(process.execPath, [...ARGUMENTS, ...argv], { encoding: 'utf8' });
+
+  it('--version ends with exit code 0', () => {
+    const { status, stdout, stderr } = main('--version');
+    expect([status, stderr]).to.deep.equal([0, '']);
+    expect(stdout).to.match(/^\d+\.\d+\.\d+\n$/);
+  });
+
+  it('bad usage ends with exit code 2 and no stack trace', () => {
+    const { status, stdout, stderr } = main('parity', 'none', '--lowering', 'none');
+    expect([status, stdout]).to.deep.equal([2, '']);
+    expect(stderr)
+      .to.match(/^error: unknown lowering 'none'/)
+      .and.not.to.match(/\n +at /);
+  });
+
+  it('a failed check ends with exit code 1', async () => {
+    await writeFixture(at('wrong.safetensors'), { error: 1 });
+    expect(main('parity', at()).status).to.equal(1);
+  });
+
+  it('a reader that closes the pipe early changes neither the exit code nor what is on stderr', async function () {
+    if (process.platform === 'win32') this.skip();
+    await writeFixture(at('wrong.safetensors'), { error: 1 });
+    const command = [process.execPath, ...ARGUMENTS, 'parity', at(), '--opset', '13,14,15,16,17,18,19,20,21'];
+    const quoted = command.map((word) => `'${word}'`).join(' ');
+    const script = `{ ${quoted}; echo "exit $?" >&2; } | true`;
+    const { stdout, stderr } = spawnSync('sh', ['-c', script], { encoding: 'utf8' });
+    expect([stdout, stderr]).to.deep.equal(['', 'exit 1\n']);
+  });
+});

@@ -1,0 +1,68 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import pico from 'picocolors';
+import { describeReport } from '../../lib/cli/parity-table.js';
+import { makeReport, type CaseResult, type OutputComparison } from '../../lib/index.js';
+
+const output = (changes: Partial<OutputComparison> = {}): OutputComparison => ({
+  name: 'y',
+  passed: true,
+  maxAbs: 1.25e-7,
+  maxRel: 3e-6,
+  maxUlp: 2,
+  worstIndex: [0, 1],
+  mismatched: 0,
+  elements: 8,
+  rtol: 1e-6,
+  atol: 1e-5,
+  ...changes,
+});
+const result = (file: string, changes: Partial<CaseResult> = {}): CaseResult => ({
+  file,
+  graph: 'group-norm',
+  lowering: 'op',
+  opset: 21,
+  provider: 'cpu',
+  passed: true,
+  outputs: [output()],
+  milliseconds: 12.34,
+  ...changes,
+});
+const describeCases = (...cases: CaseResult[]) =>
+  describeReport(makeReport(cases), pico.createColors(false)).join('\n').split('\n');
+
+describe('cli/parity-table', () => {
+  it('files are shown without the folder that they share', () => {
+    const lines = describeCases(result('fixtures/a/one.safetensors'), result('fixtures/b/two.safetensors'));
+    expect(lines[0]).to.equal('2 fixtures in fixtures on cpu: 2 cases');
+    expect(lines.slice(3, 5).map((line) => line.split(' ')[0])).to.deep.equal(['a/one', 'b/two']);
+  });
+
+  it('a folder whose name begins like another is not taken for it', () => {
+    const lines = describeCases(result('/x/ab/one.safetensors'), result('/x/abc/two.safetensors'));
+    expect(lines.slice(3, 5).map((line) => line.split(' ')[0])).to.deep.equal(['ab/one', 'abc/two']);
+  });
+
+  it('a row has the largest figures of all outputs', () => {
+    const outputs = [
+      output({ maxAbs: 1e-7, distanceToTruth: 1e-8, referenceDistanceToTruth: 5e-8 }),
+      output({ maxAbs: 3e-7, maxUlp: 9, distanceToTruth: 2e-8, referenceDistanceToTruth: 4e-8 }),
+    ];
+    const [, , , row] = describeCases(result('a.safetensors', { outputs }));
+    expect(row!.split(/ {2,}/)).to.deep.equal(['a', 'op', '21', '3.0e-7', '3.0e-6', '9', '2.0e-8 / 5.0e-8', '12.3 ms', 'passed']); // prettier-ignore
+  });
+
+  it('what could not be measured is a dash', () => {
+    const error = { code: 'RUN_FAILED', message: 'no\nluck' };
+    const lines = describeCases(result('a.safetensors', { passed: false, outputs: [], error }));
+    expect(lines[3]!.split(/ {2,}/)).to.deep.equal(['a', 'op', '21', '–', '–', '–', '–', '–', 'FAILED']);
+    expect(lines.slice(4)).to.deep.equal([
+      '',
+      'FAILED a.safetensors (op, opset 21)',
+      '  RUN_FAILED: no',
+      '  luck',
+      '',
+      '0 passed, 1 failed',
+    ]);
+  });
+});

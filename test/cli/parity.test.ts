@@ -1,0 +1,214 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Report } from '../../lib/index.js';
+import { onnx, parseXml, useTemporaryFolder, writeFixture } from './support.js';
+
+describe('cli/parity', () => {
+  const at = useTemporaryFolder();
+  const jsonReport = async (...flags: string[]): Promise<Report> => {
+    const { stdout } = await onnx('parity', at(), '--json', '-', ...flags);
+    return JSON.parse(stdout) as Report;
+  };
+
+  it('exits 0 if every case passed, with a table, a row a case, and a count', async () => {
+    await writeFixture(at('one.safetensors'));
+    mkdirSync(at('deeper'));
+    await writeFixture(at('deeper/two.safetensors'), { affine: false });
+    const { code, stdout, stderr } = await onnx('parity', at());
+    expect([code, stderr]).to.deep.equal([0, '']);
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines[0]).to.match(/^2 fixtures in .* on cpu: 2 cases$/);
+    expect(lines[2]).to.match(
+      /^case +lowering +opset +max abs +max rel +max ULP +to float64.* +time +result$/,
+    );
+    expect(lines[3]).to.match(/^deeper\/two +op +21 +\S+ +\S+ +\d+ +\S+ \/ \S+ +[\d.]+ ms +passed$/);
+    expect(lines[4]).to.match(/^one +op +21 /);
+    expect(lines.at(-1)).to.equal('2 passed, 0 failed');
+  });
+
+  it('exits 1 if a case failed, and says which, where and by how much', async () => {
+    await writeFixture(at('good.safetensors'));
+    await writeFixture(at('wrong.safetensors'), { error: 0.5 });
+    const { code, stdout } = await onnx('parity', at());
+    expect(code).to.equal(1);
+    expect(stdout)
+      .to.match(/^good .* passed$/m)
+      .and.to.match(/^wrong .* FAILED$/m);
+    expect(stdout).to.include(`FAILED ${at('wrong.safetensors')} (op, opset 21)`);
+    expect(stdout).to.include(
+      "  output 'y': 1 of 72 elements differ, at worst [0, 0, 0, 0]; largest difference 5.0e-1",
+    );
+    expect(stdout.trimEnd().split('\n').at(-1)).to.equal('1 passed, 1 failed');
+  });
+
+  it("shows that ONNX Runtime's own operator drifts from PyTorch, when --group-norm op asks for it", async () => {
+    const file = fileURLToPath(
+      new URL('../fixtures/group-norm/net-unet-mean-300.safetensors', import.meta.url),
+    );
+    expect((await onnx('parity', file)).code).to.equal(0);
+    expect((await onnx('parity', file, '--group-norm', 'op')).code).to.equal(1);
+    expect((await onnx('parity', file, '--group-norm', 'ops')).stderr).to.include("did you mean 'op'");
+  });
+
+  it('tolerances on the command line take the place of all others', async () => {
+    await writeFixture(at('wrong.safetensors'), { error: 0.5 });
+    expect((await onnx('parity', at(), '--atol', '1')).code).to.equal(0);
+    await writeFixture(at('loose.safetensors'), { error: 0.5, metadata: { atol: '1' } });
+    expect((await onnx('parity', at('loose.safetensors'))).code).to.equal(0);
+    expect((await onnx('parity', at('loose.safetensors'), '--atol', '1e-5', '--rtol', '1e-5')).code).to.equal(
+      1,
+    );
+  });
+
+  it('exits 2 for a damaged file and for one that is no fixture, and runs the others', async () => {
+    await writeFixture(at('good.safetensors'));
+    await writeFixture(at('no-graph.safetensors'), { metadata: { graph: undefined } });
+    writeFileSync(at('damaged.safetensors'), readFileSync(at('good.safetensors')).subarray(0, 400));
+    const { code, stdout } = await onnx('parity', at());
+    expect(code).to.equal(2);
+    expect(stdout)
+      .to.match(/^good .* passed$/m)
+      .and.to.match(/^damaged +op +21 +– +– +– +– +– +FAILED$/m);
+    expect(stdout).to.match(
+      /FAILED .*damaged\.safetensors .*\n +SAFETENSORS_INVALID: .* is not a valid safetensors/,
+    );
+    expect(stdout).to.match(/FAILED .*no-graph\.safetensors .*\n +FIXTURE_INVALID: .* has no 'graph'/);
+    expect(stdout).to.include('1 passed, 2 failed');
+  });
+
+  it('a file that is not there is reported among the others', async () => {
+    await writeFixture(at('good.safetensors'));
+    const { code, stdout } = await onnx('parity', at('good.safetensors'), at('none.safetensors'));
+    expect(code).to.equal(2);
+    expect(stdout).to.include('FILE_NOT_FOUND').and.to.include('1 passed, 1 failed');
+  });
+
+  it('a case that cannot run has failed and is not skipped', async () => {
+    await writeFixture(at('unknown.safetensors'), { metadata: { graph: 'grup-norm' } });
+    await writeFixture(at('more.safetensors'), { outputs: ['y', 'z'] });
+    const report = await jsonReport();
+    expect([report.passed, report.failed, report.skipped]).to.deep.equal([0, 2, 0]);
+    expect(report.cases.map(({ passed, error }) => [passed, error!.code])).to.deep.equal([
+      [false, 'OUTPUT_MISSING'],
+      [false, 'UNKNOWN_GRAPH'],
+    ]);
+    expect((await onnx('parity', at())).code).to.equal(1);
+  });
+
+  it('--lowering all runs every lowering that the opset has, for each opset', async () => {
+    await writeFixture(at('one.safetensors'));
+    const { cases } = await jsonReport('--lowering', 'all', '--opset', '13,17,21');
+    expect(cases.map(({ opset, lowering }) => `${opset} ${lowering}`)).to.deep.equal([
+      '13 reduce-mean',
+      '13 instance-norm',
+      '17 reduce-mean',
+      '17 instance-norm',
+      '17 layer-norm',
+      '21 op',
+      '21 reduce-mean',
+      '21 instance-norm',
+      '21 layer-norm',
+    ]);
+    expect(cases.every(({ passed }) => passed)).to.be.true;
+  });
+
+  it('without --lowering each opset has the one that build would choose', async () => {
+    await writeFixture(at('one.safetensors'));
+    const { cases } = await jsonReport('--opset', '18,25');
+    expect(cases.map(({ opset, lowering }) => [opset, lowering])).to.deep.equal([
+      [18, 'reduce-mean'],
+      [25, 'op'],
+    ]);
+  });
+
+  it('--json has the shape that is promised', async () => {
+    await writeFixture(at('one.safetensors'), { error: 0.5 });
+    await onnx('parity', at(), '--json', at('report.json'));
+    const report = JSON.parse(readFileSync(at('report.json'), 'utf8')) as Report;
+    expect(report).to.have.all.keys('passed', 'failed', 'skipped', 'cases');
+    const [one] = report.cases;
+    expect(one).to.include({
+      file: at('one.safetensors'),
+      graph: 'group-norm',
+      lowering: 'op',
+      opset: 21,
+      provider: 'cpu',
+      passed: false,
+    });
+    const [y] = one!.outputs;
+    expect(y).to.include({ name: 'y', mismatched: 1, elements: 72 });
+    expect(y!.worstIndex).to.deep.equal([0, 0, 0, 0]);
+    for (const key of [
+      'maxAbs',
+      'maxRel',
+      'maxUlp',
+      'distanceToTruth',
+      'referenceDistanceToTruth',
+    ] as const) {
+      expect(y![key], key).to.be.a('number');
+    }
+    expect(y!.maxAbs).to.be.closeTo(0.5, 1e-5);
+    expect(y!.referenceDistanceToTruth).to.be.closeTo(0.5, 1e-5);
+  });
+
+  it('--json - leaves stdout to the JSON and tells people on stderr', async () => {
+    await writeFixture(at('one.safetensors'));
+    const { code, stdout, stderr } = await onnx('parity', at(), '--json', '-');
+    expect(code).to.equal(0);
+    expect(JSON.parse(stdout)).to.include({ passed: 1, failed: 0, skipped: 0 });
+    expect(stderr)
+      .to.match(/^one .* passed$/m)
+      .and.to.include('1 passed, 0 failed');
+  });
+
+  it('--junit holds the failures', async () => {
+    await writeFixture(at('good.safetensors'));
+    await writeFixture(at('wrong.safetensors'), { error: 0.5 });
+    await onnx('parity', at(), '--junit', at('report.xml'));
+    const root = parseXml(readFileSync(at('report.xml'), 'utf8'));
+    expect(root.attributes).to.include({ tests: '2', failures: '1' });
+    const [good, wrong] = root.children[0]!.children;
+    expect(good!.children).to.deep.equal([]);
+    expect(wrong!.children[0]!.attributes.message).to.include("output 'y': 1 of 72 elements differ");
+  });
+
+  it('reports replace older ones, and missing folders are made', async () => {
+    await writeFixture(at('one.safetensors'));
+    writeFileSync(at('report.xml'), 'old');
+    await onnx('parity', at(), '--junit', at('report.xml'), '--json', at('new/report.json'));
+    expect(readFileSync(at('report.xml'), 'utf8')).to.match(/^<\?xml/);
+    expect(existsSync(at('new/report.json'))).to.be.true;
+  });
+
+  describe('bad usage', () => {
+    const cases: [flags: string[], message: RegExp][] = [
+      [[], /missing required argument 'fixtures'/],
+      [['--lowering', 'layernorm'], /unknown lowering 'layernorm': did you mean 'layer-norm'/],
+      [['--lowering', 'op', '--opset', '17'], /lowering 'op' needs opset/],
+      [['--opset', '12'], /opset 12 is not supported; allowed: 13 to 25/],
+      [['--opset', '17;21'], /'--opset <n>' argument '17;21' is invalid/],
+      [['--provider', 'cpuu'], /unknown execution provider 'cpuu': did you mean 'cpu'/],
+      [['--rtol', '-1'], /It must be at least 0/],
+      [['--atol', 'small'], /It must be a number/],
+      [['--lowerings', 'all'], /unknown option '--lowerings'\n\(Did you mean --lowering\?\)/],
+    ];
+    for (const [flags, message] of cases) {
+      it(`parity ${flags.join(' ')}`, async () => {
+        await writeFixture(at('one.safetensors'));
+        const { code, stdout, stderr } = await onnx('parity', ...(flags.length > 0 ? [at()] : []), ...flags);
+        expect([code, stdout]).to.deep.equal([2, '']);
+        expect(stderr).to.match(message);
+      });
+    }
+
+    it('a folder without fixtures', async () => {
+      const { code, stderr } = await onnx('parity', at());
+      expect([code, stderr]).to.deep.equal([
+        2,
+        `error: folder '${at()}' and those below it hold no .safetensors file\n`,
+      ]);
+    });
+  });
+});

@@ -1,0 +1,118 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { runCli } from '../../lib/cli/run-cli.js';
+import { encodeNpy } from '../../lib/index.js';
+import { floats, onnx, Sink, useTemporaryFolder, writeFixture } from './support.js';
+
+/** What the issue promises of each command. */
+const COMMANDS: Record<string, string[]> = {
+  '': ['build', 'run', 'parity', 'doctor', '--version', '--debug', '--help'],
+  build: ['group-norm', '--debug'],
+  'build group-norm': [
+    ...['--num-groups', '--num-channels', '--eps', '--no-affine', '-o, --output', '--weights', '--opset'],
+    ...['--lowering', '--dtype', '--shape', '--seed', '--external-data', '--debug'],
+  ],
+  run: [
+    '<model>',
+    '--input',
+    '--output',
+    '--dim',
+    '--seed',
+    '--repeat',
+    '--provider',
+    '--group-norm',
+    '--debug',
+  ],
+  parity: [
+    ...['<fixtures...>', '--lowering', '--provider', '--opset', '--rtol', '--atol', '--json', '--junit'],
+    '--debug',
+  ],
+  doctor: ['--json', '--debug'],
+};
+const words = (command: string) => command.split(' ').filter(Boolean);
+
+describe('cli/run-cli', () => {
+  const at = useTemporaryFolder();
+
+  for (const [command, mentioned] of Object.entries(COMMANDS)) {
+    it(`the help of '${command}' names everything that can be given`, async () => {
+      const { code, stdout, stderr } = await onnx(...words(command), '--help');
+      expect([code, stderr]).to.deep.equal([0, '']);
+      for (const word of mentioned) expect(stdout).to.include(word);
+      expect(stdout).to.include('Examples:').and.to.include('Exit codes: 0');
+      expect(Math.max(...stdout.split('\n').map((line) => line.length))).to.be.at.most(110);
+    });
+  }
+
+  it('every example in the help works when it is pasted', async () => {
+    mkdirSync(at('test/fixtures/group-norm'), { recursive: true });
+    await writeFixture(at('test/fixtures/group-norm/one.safetensors'));
+    writeFileSync(at('x.npy'), encodeNpy(floats([1, 32, 2, 2], new Float32Array(128))));
+    const before = process.cwd();
+    process.chdir(at());
+    try {
+      for (const command of Object.keys(COMMANDS)) {
+        const { stdout: help } = await onnx(...words(command), '--help');
+        const examples = [...help.replaceAll(/ \\\n\s*/g, ' ').matchAll(/\$ onnx-groupnorm (.*)/g)];
+        expect(examples, command).not.to.be.empty;
+        for (const [line, args] of examples) {
+          const { code, stderr } = await onnx(...words(args!.replace(/ > .*/, '')));
+          expect(code, `${line}\n${stderr}`).to.equal(0);
+        }
+      }
+    } finally {
+      process.chdir(before);
+    }
+  });
+
+  it('--version prints the version of package.json', async () => {
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+    expect(await onnx('--version')).to.deep.equal({ code: 0, stdout: `${version}\n`, stderr: '' });
+  });
+
+  it('no command is bad usage, and help says what there is', async () => {
+    const { code, stdout, stderr } = await onnx();
+    expect([code, stdout]).to.deep.equal([2, '']);
+    expect(stderr).to.include('Usage: onnx-groupnorm').and.to.include('Examples:');
+  });
+
+  it('a mistyped command gets a suggestion', async () => {
+    expect(await onnx('biuld')).to.deep.equal({
+      code: 2,
+      stdout: '',
+      stderr: "error: unknown command 'biuld'\n(Did you mean build?)\n",
+    });
+  });
+
+  it('a known error is its message alone; with --debug, before or after the command, also its stack', async () => {
+    const message = "error: cannot read 'none.onnx': it does not exist; check the path\n";
+    expect((await onnx('run', 'none.onnx')).stderr).to.equal(message);
+    for (const argv of [
+      ['--debug', 'run', 'none.onnx'],
+      ['run', 'none.onnx', '--debug'],
+    ]) {
+      const { code, stderr } = await onnx(...argv);
+      expect(code).to.equal(2);
+      expect(stderr)
+        .to.include(message)
+        .and.to.match(/\n +at .*\.ts:\d+/)
+        .and.to.include('[cause]: Error: ENOENT');
+    }
+  });
+
+  it('an unexpected error exits 1 and is called a bug, with the stack only on demand', async () => {
+    const broken = () => Object.assign(new Sink(), { write: () => { throw new TypeError('no ink'); } }); // prettier-ignore
+    const run = async (...argv: string[]) => {
+      const stderr = new Sink();
+      return { code: await runCli(argv, { stdout: broken(), stderr }), stderr: stderr.text };
+    };
+    expect(await run('doctor')).to.deep.equal({
+      code: 1,
+      stderr:
+        'error: unexpected: no ink\n' +
+        'This is a bug in onnx-groupnorm; run again with --debug and report what it prints.\n',
+    });
+    expect((await run('doctor', '--debug')).stderr).to.match(/TypeError: no ink\n +at /);
+  });
+});

@@ -1,0 +1,66 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileNames, summarize, writeOutputs } from '../../lib/cli/run-outputs.js';
+import { decodeNpy, tensor } from '../../lib/index.js';
+import { floats, useTemporaryFolder } from './support.js';
+
+describe('cli/run-outputs', () => {
+  const at = useTemporaryFolder();
+
+  it('a summary has minimum, maximum and mean', () => {
+    expect(summarize(floats([3], [-1, 0, 4]))).to.deep.equal(['-1', '4', '1']);
+    expect(summarize(tensor('int64', [2], BigInt64Array.of(1n, 2n)))).to.deep.equal(['1', '2', '1.5']);
+  });
+
+  it('a summary does not hide a NaN, and of nothing there is none', () => {
+    expect(summarize(floats([2], [1, NaN]))).to.deep.equal(['NaN', 'NaN', 'NaN']);
+    expect(summarize(floats([0], []))).to.deep.equal(['–', '–', '–']);
+  });
+
+  it('writes every output into a folder that it makes', async () => {
+    const files = await writeOutputs({ y: floats([1], [7]), '/conv/out': floats([0, 2], []) }, at('new/out'));
+    expect([...files]).to.deep.equal([
+      ['y', at('new/out/y.npy')],
+      ['/conv/out', at('new/out/_conv_out.npy')],
+    ]);
+    expect(readdirSync(at('new/out')).sort()).to.deep.equal(['_conv_out.npy', 'y.npy']);
+    expect([...decodeNpy(readFileSync(at('new/out/y.npy'))).data]).to.deep.equal([7]);
+  });
+
+  it('without a folder nothing is written', async () => {
+    expect((await writeOutputs({ y: floats([1], [7]) }, undefined)).size).to.equal(0);
+    expect(readdirSync(at())).to.deep.equal([]);
+  });
+
+  it('file names stay in the folder, are not hidden, and differ by more than case', () => {
+    const names = [
+      '../../etc/passwd',
+      '..',
+      '.hidden',
+      'a/b',
+      'a_b',
+      'A_B',
+      '',
+      'x:0',
+      'ü',
+      '-rf',
+      'é'.repeat(400),
+    ];
+    const files = [...fileNames(names).values()];
+    expect(files.slice(0, 10)).to.deep.equal([
+      '_._.._etc_passwd.npy',
+      '_..npy',
+      '_hidden.npy',
+      'a_b.npy',
+      'a_b_1.npy',
+      'A_B_2.npy',
+      '_.npy',
+      'x_0.npy',
+      '__1.npy',
+      '_rf.npy',
+    ]);
+    expect(new Set(files.map((file) => file.toLowerCase())).size).to.equal(names.length);
+    expect(Math.max(...files.map((file) => file.length))).to.be.below(255);
+  });
+});
