@@ -1,47 +1,50 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { GraphError } from '../../../lib/errors.js';
 import { GraphBuilder, op } from '../../../lib/graph/index.js';
-import { encodeModel } from '../../../lib/onnx/index.js';
-import { createSession } from '../../../lib/runtime/index.js';
-import { tensor, type Shape } from '../../../lib/tensor.js';
+import { describeTable, expectGraphError, nodesOf } from '../support.js';
 
-const expandShape = (from: Shape, target: number[]): Shape => {
-  const g = new GraphBuilder('expand');
-  return op.expand(g, g.input('x', 'float32', from), target).shape;
-};
+describeTable<{ target: number[] }>('expand', (g, [x], { target }) => op.expand(g, x!, target));
 
-describe('op.expand', () => {
-  // numpy.broadcast_shapes
-  it('broadcasts as NumPy does', () => {
-    expect(expandShape([1], [4])).to.deep.equal([4]);
-    expect(expandShape([3, 1], [2, 1, 6])).to.deep.equal([2, 3, 6]);
-    expect(expandShape(['N', 1], [1, 5])).to.deep.equal(['N', 5]);
-    expect(() => expandShape([3], [2]))
-      .to.throw(GraphError, 'does not broadcast')
-      .with.property('code', 'SHAPE_MISMATCH');
+function setUp() {
+  const g = new GraphBuilder('test');
+  return { g, x: g.input('x', 'float32', ['N', 1]), target: g.input('target', 'int64', [2]) };
+}
+
+describe('expand', () => {
+  it('gives a list as an int64 constant', () => {
+    const { g, x } = setUp();
+    const y = op.expand(g, x, [1, 4]);
+    expect(y.shape).to.deep.equal(['N', 4]);
+    const [node] = nodesOf(g, y);
+    const [constant] = g.build().constants;
+    expect(node).to.deep.include({ opType: 'Expand', inputs: [x, constant], attributes: {} });
+    expect(constant!.data!.data).to.deep.equal(BigInt64Array.of(1n, 4n));
   });
 
-  it('takes a target that is known at run time, whose shape must be declared', () => {
-    const g = new GraphBuilder('expand');
-    const x = g.input('x', 'float32', [1]);
-    const target = g.input('target', 'int64', [1]);
-    expect(() => op.expand(g, x, target))
-      .to.throw(GraphError, 'give outputShape')
-      .with.property('code', 'INVALID_SHAPE');
-    expect(() => op.expand(g, x, g.input('f', 'float32', [1]), { outputShape: ['K'] })).to.throw(
-      GraphError,
-      'int64 vector',
-    );
-    expect(op.expand(g, x, target, { outputShape: ['K'] }).shape).to.deep.equal(['K']);
+  it('takes a value as its target, with the shape that the caller gives', () => {
+    const { g, x, target } = setUp();
+    const y = op.expand(g, x, target, { outputShape: ['N', 'L'] });
+    expect(y.shape).to.deep.equal(['N', 'L']);
+    expect(nodesOf(g, y)[0]!.inputs).to.deep.equal([x, target]);
   });
 
-  it('runs', async () => {
-    const g = new GraphBuilder('expand');
-    g.output('y', op.expand(g, g.input('x', 'float32', [2, 1]), [2, 3]));
-    const session = await createSession(encodeModel(g.build(), new Map()));
-    const { y } = await session.run({ x: tensor('float32', [2, 1], Float32Array.of(1, 2)) });
-    expect([...(y!.data as Float32Array)]).to.deep.equal([1, 1, 1, 2, 2, 2]);
-    await session.dispose();
+  it('refuses a target that is known only at run time without that shape, and one that is no int64 vector', () => {
+    const { g, x, target } = setUp();
+    const outputShape = ['N', 'L'];
+    const whole = g.input('whole', 'int32', [2]);
+    const matrix = g.input('matrix', 'int64', [2, 1]);
+    expectGraphError(() => op.expand(g, x, target), 'INVALID_SHAPE', 'outputShape');
+    expectGraphError(() => op.expand(g, x, whole, { outputShape }), 'INVALID_DTYPE', "'whole' [2] is int32");
+    expectGraphError(() => op.expand(g, x, matrix, { outputShape }), 'INVALID_DTYPE', "'matrix' [2, 1]");
+  });
+
+  it('refuses sizes that are none, sizes that do not fit, and a missing input', () => {
+    const { g, x } = setUp();
+    const fixed = g.input('fixed', 'float32', [2, 3]);
+    for (const target of [[-1], [1.5], [NaN]]) {
+      expectGraphError(() => op.expand(g, x, target), 'INVALID_ATTRIBUTE', 'target');
+    }
+    expectGraphError(() => op.expand(g, fixed, [2, 4]), 'SHAPE_MISMATCH', "'fixed' [2, 3]", '[2, 4]');
+    expectGraphError(() => op.expand(g, undefined!, [2]), 'MISSING_VALUE', 'Expand');
   });
 });
