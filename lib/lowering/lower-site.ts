@@ -1,4 +1,4 @@
-import { GraphBuilder, type Node, type Value } from '../graph/index.js';
+import { GraphBuilder, op, type Node, type Value } from '../graph/index.js';
 import type { DType, Shape } from '../tensor.js';
 import { getLowering } from './choose.js';
 
@@ -47,22 +47,25 @@ export function lowerSite(site: SiteRef, lowering: string, opset: number, takenN
     return value;
   };
   const path = site.name.split(/[/.]/).filter(Boolean).slice(0, -1).join('.');
-  const y = chosen.lower(
-    path ? g.scope(path) : g,
-    {
-      x: importValue(site.x),
-      scale: site.scale && importValue(site.scale),
-      bias: site.bias && importValue(site.bias),
-      numGroups: site.numGroups,
-      epsilon: site.epsilon,
-    },
-    opset,
-  );
+  const scope = path ? g.scope(path) : g;
+  const x = importValue(site.x);
+  const values = {
+    x,
+    scale: site.scale && importValue(site.scale),
+    bias: site.bias && importValue(site.bias),
+  };
+  const { numGroups, epsilon } = site;
+  const y = isEmpty(site)
+    ? op.identity(scope, x)
+    : chosen.lower(scope, { ...values, numGroups, epsilon }, opset);
   g.output(site.output, y);
   const { nodes, constants } = g.build();
   for (const name of namesOf(nodes, constants)) takenNames.add(name);
   return { nodes, constants };
 }
+
+/** Nothing to normalise, in a shape that Reshape has no target for: there a 0 stands for another dimension. */
+const isEmpty = ({ x }: SiteRef): boolean => x.shape.slice(2).includes(0);
 
 /** The names that nodes and constants give: their own and those of their results. */
 export const namesOf = (nodes: readonly Node[], values: readonly Value[]): string[] => [

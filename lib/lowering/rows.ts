@@ -1,5 +1,5 @@
 /** The input of a decomposition as rows, one a group; their means; and the way back. */
-import { op, type Scope, type Value } from '../graph/index.js';
+import { op, productDim, type Scope, type Value } from '../graph/index.js';
 import { elementCount, isStatic, tensor, type Dim } from '../tensor.js';
 import { channelsOf } from './groups.js';
 import type { GroupNormSite } from './types.js';
@@ -19,7 +19,7 @@ export function toRows(g: Scope, site: GroupNormSite): Value {
     [0, numGroups, 0],
     [{ from: 2, to: x.rank, factors: [0, 0, channelsPerGroup] }],
   );
-  return reshapeTo(g, x, target, [numGroups, ROW]);
+  return reshapeTo(g, x, target, [numGroups, productDim([channelsPerGroup, ...spatial])]);
 }
 
 /**
@@ -50,7 +50,11 @@ export function toSplitRows(g: Scope, site: GroupNormSite): Value {
           [0, numGroups, 0, 0],
           [{ from: 2, to: last, factors: [0, 0, channelsPerGroup, 0] }, innermost],
         );
-  return reshapeTo(g, x, target, [numGroups, ROW, x.shape[last]!]);
+  return reshapeTo(g, x, target, [
+    numGroups,
+    productDim([channelsPerGroup, ...spatial.slice(0, -1)]),
+    x.shape[last]!,
+  ]);
 }
 
 /** Rows back in the site's shape. */
@@ -69,9 +73,6 @@ export function rowMean(g: Scope, rows: Value): Value {
 
 /** Each row less its mean. */
 export const centre = (g: Scope, rows: Value): Value => op.sub(g, rows, rowMean(g, rows));
-
-/** How a length that is known only at run time is called in declared shapes. */
-const ROW = 'groupSize';
 
 /** The product of the sizes of `x`'s axes `from` to `to` − 1, which enters each dimension with a factor. */
 interface Term {

@@ -5,4 +5,4 @@ export {
   type EncodeOptions,
   type ExternalModel,
 } from './encode.js';
-export { Model, UNKNOWN_DIM, type ModelNode, type TensorType } from './model.js';
+export { Model, type ModelNode, type TensorType } from './model.js';

@@ -15,7 +15,7 @@ import {
   type ValueInfoProto,
 } from './proto.js';
 import { checkTensor, decodeRawTensor, encodeTensor } from './tensors.js';
-import { encodeValueInfo } from './value-info.js';
+import { encodeValueInfo, UNKNOWN_DIM } from './value-info.js';
 
 /** A node of a decoded model, as passes see it. */
 export interface ModelNode {
@@ -32,7 +32,7 @@ export interface ModelNode {
 
 export interface TensorType {
   readonly dtype: DType;
-  /** `?` stands for a dimension of which nothing is known. */
+  /** `?` (UNKNOWN_DIM) stands for a dimension of which nothing is known. */
   readonly shape: Shape;
 }
 
@@ -235,9 +235,6 @@ function decodeType(info: ValueInfoProto | undefined): TensorType | undefined {
   });
   return { dtype, shape };
 }
-
-/** A dimension of which the model says nothing. */
-export const UNKNOWN_DIM = '?';
 
 const castNode = (input: string, output: string, to: DType): NodeProto => ({
   name: `${output}/Cast`,

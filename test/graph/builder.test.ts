@@ -28,6 +28,14 @@ describe('parameters', () => {
     expect(parameters[2]).to.deep.include({ kind: 'parameter', dtype: 'float32', shape: [], init: 'ones' });
   });
 
+  it('do not keep the shape that they are given', () => {
+    const { g } = setUp();
+    const shape = [3, 4];
+    const value = g.parameter('weight', { dtype: 'float32', shape });
+    shape[0] = 9;
+    expect(value.shape).to.deep.equal([3, 4]);
+  });
+
   it('of one name are refused, however the name is put together', () => {
     const { g } = setUp();
     g.scope('enc1').scope('0').parameter('weight', FLOAT3);

@@ -79,6 +79,8 @@ describe('dimension expressions', () => {
     expect(addDims('A', 'B')).to.equal('A+B');
     expect(productDim([64, 'H', 'W'])).to.equal('64*H*W');
     expect(sliceDim('H', 1, -1)).to.equal('max(H-2,0)');
+    expect(sliceDim('H', 0, 5)).to.equal('min(H,5)');
+    expect(sliceDim('H', -5, 2 ** 31 - 1)).to.equal('min(H,5)');
     expect(maxDim('N', 'M')).to.equal('max(M,N)');
   });
 
@@ -86,6 +88,11 @@ describe('dimension expressions', () => {
     const stem = convDim(convDim('H', window(7, 2, 3)), window(3, 2, 1));
     expect(stem).to.equal('floor((H-1)/4)+1');
     expect(divideDim(divideDim('H', 2), 3)).to.equal('floor(H/6)');
+  });
+
+  it('make no floor of one that is a factor', () => {
+    const product = productDim([divideDim('A', 2), divideDim('B', 3)]);
+    expect(divideDim(product, 5)).to.equal('floor(floor(A/2)*floor(B/3)/5)');
   });
 
   it('have no floor of what divides evenly', () => {
@@ -98,6 +105,7 @@ describe('dimension expressions', () => {
     expect(addDims('H', 3, scaleDim('H', -1))).to.equal(3);
     expect(productDim(['H', 0])).to.equal(0);
     expect(sliceDim('H', 3, 3)).to.equal(0);
+    expect(sliceDim('H', -3, -3)).to.equal(0);
   });
 
   it('are the same string whatever the order', () => {

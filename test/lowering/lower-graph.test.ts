@@ -1,8 +1,11 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { GraphBuilder, op, type Graph } from '../../lib/graph/index.js';
-import { lowerGraph } from '../../lib/lowering/index.js';
+import { GraphBuilder, op, type Graph, type Value } from '../../lib/graph/index.js';
+import { LOWERING_NAMES, lowerGraph } from '../../lib/lowering/index.js';
+import { encodeModel } from '../../lib/onnx/index.js';
+import { createSession } from '../../lib/runtime/index.js';
 import type { FloatDType, Shape } from '../../lib/tensor.js';
+import { groupNormModel, randomTensor, runModel } from '../support/group-norm.js';
 
 interface Options {
   readonly shape?: Shape;
@@ -82,6 +85,32 @@ describe('lowering a graph', () => {
     it(`${lowering} needs no shape at run time where only the batch is symbolic`, () => {
       expect(count(lowerGraph(oneNorm(), lowering, 17), 'Shape')).to.equal(0);
       expect(count(lowerGraph(oneNorm({ shape: ['N', 8, 'H', 4] }), lowering, 17), 'Shape')).to.be.above(0);
+    });
+  }
+
+  for (const lowering of LOWERING_NAMES) {
+    it(`${lowering} runs several norms of different symbolic sizes in one graph`, async () => {
+      const g = new GraphBuilder('sizes');
+      const norm = (x: Value) => op.groupNormalization(g, x, undefined, undefined, { numGroups: 2 });
+      const half = (x: Value) => op.maxPool(g, x, { kernelShape: [2, 2], strides: [2, 2] });
+      const x = norm(half(norm(g.input('x', 'float32', ['N', 4, 'H', 'W']))));
+      g.output('y', norm(op.resize(g, x, { scales: [1, 1, 2, 2] })));
+      const session = await createSession(encodeModel(g.build(), new Map(), { lowering }));
+      const { y } = await session.run({ x: randomTensor('float32', [2, 4, 16, 8]) });
+      expect(y!.dims).to.deep.equal([2, 4, 16, 8]);
+      await session.dispose();
+    });
+
+    it(`${lowering} takes a spatial size of 0, and gives an empty result`, async () => {
+      for (const dims of [
+        [2, 4, 5, 0],
+        [2, 4, 0, 5],
+        [2, 4, 0],
+      ]) {
+        const x = randomTensor('float32', dims);
+        const model = groupNormModel({ x, numGroups: 2, eps: 1e-5 }, { lowering, opset: 21, shape: dims });
+        expect((await runModel(model, x)).dims).to.deep.equal(dims);
+      }
     });
   }
 

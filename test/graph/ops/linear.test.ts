@@ -95,6 +95,10 @@ describe('flatten', () => {
     });
   });
 
+  it('refuses a missing input', () => {
+    expectGraphError(() => op.flatten(new GraphBuilder('test'), undefined!), 'MISSING_VALUE', 'Flatten: x');
+  });
+
   for (const axis of [3, -3, 0.5, NaN]) {
     it(`refuses axis ${axis} of a matrix`, () => {
       const { g, x } = setUp();

@@ -235,6 +235,16 @@ describe('batchNormalization', () => {
     expect(training!.outputs.map((value) => value.shape)).to.deep.equal([x.shape, [6], [6]]);
   });
 
+  it('refuses a rank below 2', () => {
+    const { g, scale } = setUp();
+    const flat = g.input('flat', 'float32', [6]);
+    expectGraphError(
+      () => op.batchNormalization(g, flat, scale, scale, scale, scale),
+      'RANK_TOO_LOW',
+      "'flat' [6]",
+    );
+  });
+
   it('names the vector that does not fit or is missing', () => {
     const { g, x, norm, scale, bias, vector } = setUp();
     const [mean, odd] = [vector('mean'), g.input('odd', 'float32', [5])];
@@ -260,6 +270,13 @@ describe('instanceNormalization', () => {
       inputs: [x, scale, bias],
       attributes: { epsilon: { type: 'FLOAT', value: 0.5 } },
     });
+  });
+
+  it('refuses a scale or a bias that has not one element a channel', () => {
+    const { g, x, norm, scale, bias } = setUp();
+    const odd = g.input('odd', 'float32', [1]);
+    expectGraphError(() => op.instanceNormalization(norm, x, odd, bias), 'SHAPE_MISMATCH', "scale 'odd' [1]");
+    expectGraphError(() => op.instanceNormalization(norm, x, scale, odd), 'SHAPE_MISMATCH', "bias 'odd' [1]");
   });
 
   it('refuses a rank below 3 and missing parameters', () => {

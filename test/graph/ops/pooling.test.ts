@@ -87,4 +87,11 @@ describe('globalAveragePool', () => {
     const x = g.input('x', 'float32', ['N', 4]);
     expectGraphError(() => op.globalAveragePool(g, x), 'RANK_TOO_LOW', "'x' [N, 4]");
   });
+
+  it('refuses inputs that are no floats, and a missing one', () => {
+    const g = new GraphBuilder('test');
+    const whole = g.input('whole', 'int64', [1, 4, 4]);
+    expectGraphError(() => op.globalAveragePool(g, whole), 'INVALID_DTYPE', 'int64');
+    expectGraphError(() => op.globalAveragePool(g, undefined!), 'MISSING_VALUE', 'GlobalAveragePool: x');
+  });
 });

@@ -41,6 +41,18 @@ describe('resize', () => {
     });
   });
 
+  it('does not keep the lists that it is given', () => {
+    const { g, x } = setUp();
+    const options = { sizes: [1, 4, 7, 5], scales: [1, 1, 2, 2] };
+    const bySizes = op.resize(g, x, { sizes: options.sizes });
+    g.output('scaled', op.resize(g, x, { scales: options.scales }));
+    for (const list of Object.values(options)) list[0] = 9;
+    const [sized, scaled] = nodesOf(g, bySizes);
+    expect(bySizes.shape).to.deep.equal([1, 4, 7, 5]);
+    expect(sized!.attributes.sizes!.value).to.deep.equal([1, 4, 7, 5]);
+    expect(scaled!.attributes.scales!.value).to.deep.equal([1, 1, 2, 2]);
+  });
+
   it('takes either scales or sizes', () => {
     const { g, x } = setUp();
     const both = { scales: [1, 1, 1, 1], sizes: [1, 4, 7, 5] };

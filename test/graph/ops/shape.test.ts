@@ -104,6 +104,15 @@ describe('slice', () => {
     });
   });
 
+  it('does not keep the lists that it is given', () => {
+    const { g, x } = setUp();
+    const options = { starts: [0], ends: [3], axes: [1] };
+    const [node] = nodesOf(g, op.slice(g, x, options));
+    for (const list of Object.values(options)) list[0] = 9;
+    const { starts, ends, axes } = node!.attributes;
+    expect([starts, ends, axes].map((attribute) => attribute!.value)).to.deep.equal([[0], [3], [1]]);
+  });
+
   it('refuses lists of different lengths, axes given twice, and indices that are no integers', () => {
     const { g, x } = setUp();
     const good = { starts: [0], ends: [1], axes: [0] };

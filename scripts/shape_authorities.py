@@ -1,0 +1,163 @@
+"""What ONNX's shape inference and PyTorch say of the result of one operator."""
+
+import re
+
+import numpy as np
+import onnx
+import torch
+import torch.nn.functional as F
+from onnx import TensorProto, helper
+
+OPSET = onnx.defs.onnx_opset_version()
+
+TORCH_DTYPE = {"float32": torch.float32, "float16": torch.float16, "float64": torch.float64, "int64": torch.int64}
+ONNX_DTYPE = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "float64": TensorProto.DOUBLE, "int64": TensorProto.INT64}
+
+# Attributes that are inputs in ONNX, in their order, and the element type of those inputs.
+AS_INPUTS = {
+    "slice": [("starts", np.int64), ("ends", np.int64), ("axes", np.int64)],
+    "resize": [("roi", np.float32), ("scales", np.float32), ("sizes", np.int64)],
+    "reduceMean": [("axes", np.int64)],
+    "reduceProd": [("axes", np.int64)],
+    "reshape": [("target", np.int64)],
+    "expand": [("target", np.int64)],
+}
+
+# What ONNX cannot be asked: SiLU is no operator, and nothing is inferred through GroupNormalization's function.
+ONLY_TORCH = {"silu", "groupNormalization"}
+
+
+# The operators in PyTorch: tensors `x`, attributes `a` as the TypeScript options are called.
+
+
+def padded(x, a):
+    """The input padded as ONNX's `pads` say, which may differ between the two ends."""
+    pads = a.get("pads")
+    if not pads:
+        return x
+    half = len(pads) // 2
+    pairs = [(pads[i], pads[i + half]) for i in range(half)]
+    return F.pad(x, [p for pair in reversed(pairs) for p in pair])
+
+
+def conv(x, a):
+    run = {3: F.conv1d, 4: F.conv2d, 5: F.conv3d}[x[0].ndim]
+    bias = x[2] if len(x) > 2 else None
+    ones = [1] * (x[0].ndim - 2)
+    return run(padded(x[0], a), x[1], bias, a.get("strides", ones), 0, a.get("dilations", ones), a.get("group", 1))
+
+
+def conv_transpose(x, a):
+    run = {3: F.conv_transpose1d, 4: F.conv_transpose2d, 5: F.conv_transpose3d}[x[0].ndim]
+    n = x[0].ndim - 2
+    pads = a.get("pads", [0] * 2 * n)
+    assert pads[:n] == pads[n:], "PyTorch knows symmetric padding only"
+    bias = x[2] if len(x) > 2 else None
+    ones = [1] * n
+    padding = a.get("outputPadding", [0] * n)
+    return run(x[0], x[1], bias, a.get("strides", ones), pads[:n], padding, a.get("group", 1), a.get("dilations", ones))
+
+
+def max_pool(x, a):
+    run = {3: F.max_pool1d, 4: F.max_pool2d, 5: F.max_pool3d}[x[0].ndim]
+    n = x[0].ndim - 2
+    pads = a.get("pads", [0] * 2 * n)
+    ceil = a.get("ceilMode", False)
+    symmetric = pads[:n] == pads[n:]
+    assert symmetric or not ceil, "PyTorch's ceil_mode knows symmetric padding only"
+    image, padding = (x[0], pads[:n]) if symmetric else (padded(x[0], a), 0)
+    ones = [1] * n
+    return run(image, a["kernelShape"], a.get("strides", ones), padding, a.get("dilations", ones), ceil)
+
+
+def gemm(x, a):
+    left = x[0].T if a.get("transA") else x[0]
+    right = x[1].T if a.get("transB") else x[1]
+    product = left @ right
+    return product if len(x) < 3 else product + x[2].expand(product.shape)
+
+
+def slice_(x, a):
+    index = [slice(None)] * x[0].ndim
+    for start, end, axis in zip(a["starts"], a["ends"], a["axes"]):
+        index[axis] = slice(start, end)
+    return x[0][tuple(index)]
+
+
+def resize(x, a):
+    """Upsample, which leaves batch and channels alone."""
+    if "sizes" in a:
+        return F.interpolate(x[0], size=a["sizes"][2:])
+    return F.interpolate(x[0], scale_factor=a["scales"][2:])
+
+
+def reshape(x, a):
+    return x[0].reshape([x[0].shape[i] if size == 0 else size for i, size in enumerate(a["target"])])
+
+
+def flatten(x, a):
+    axis = a.get("axis", 1)
+    axis = axis + x[0].ndim if axis < 0 else axis
+    rows = int(np.prod(x[0].shape[:axis], dtype=np.int64))
+    return x[0].reshape(rows, x[0].numel() // rows)
+
+
+def reduce_prod(x, a):
+    result, keep = x[0], a.get("keepdims", True)
+    for axis in sorted((axis % x[0].ndim for axis in a["axes"]), reverse=True):
+        result = result.prod(axis, keepdim=keep)
+    return result
+
+
+TORCH = {
+    "relu": lambda x, a: torch.relu(x[0]),
+    "sigmoid": lambda x, a: torch.sigmoid(x[0]),
+    "sqrt": lambda x, a: torch.sqrt(x[0]),
+    "silu": lambda x, a: F.silu(x[0]),
+    "identity": lambda x, a: x[0],
+    "cast": lambda x, a: x[0].to(TORCH_DTYPE[a["to"]]),
+    "add": lambda x, a: x[0] + x[1],
+    "sub": lambda x, a: x[0] - x[1],
+    "mul": lambda x, a: x[0] * x[1],
+    "div": lambda x, a: x[0] / x[1],
+    "groupNormalization": lambda x, a: F.group_norm(x[0], a["numGroups"], x[1], x[2]),
+    "batchNormalization": lambda x, a: F.batch_norm(x[0], x[3], x[4], x[1], x[2]),
+    "instanceNormalization": lambda x, a: F.instance_norm(x[0], weight=x[1], bias=x[2]),
+    "layerNormalization": lambda x, a: F.layer_norm(x[0], x[0].shape[a.get("axis", -1):], x[1], x[2]),
+    "conv": conv,
+    "convTranspose": conv_transpose,
+    "maxPool": max_pool,
+    "globalAveragePool": lambda x, a: x[0].mean(list(range(2, x[0].ndim)), keepdim=True),
+    "gemm": gemm,
+    "flatten": flatten,
+    "concat": lambda x, a: torch.cat(x, a["axis"]),
+    "reshape": reshape,
+    "expand": lambda x, a: x[0] * torch.ones(a["target"], dtype=x[0].dtype),
+    "shape": lambda x, a: torch.tensor(x[0].shape, dtype=torch.int64),
+    "slice": slice_,
+    "resize": resize,
+    "reduceMean": lambda x, a: x[0].mean(a["axes"], a.get("keepdims", True)),
+    "reduceProd": reduce_prod,
+}
+
+
+def onnx_result(op, shapes, dtype, attributes):
+    """The (dtype, shape) that ONNX infers."""
+    op_type = op[0].upper() + op[1:]
+    names = [f"x{i}" for i in range(len(shapes))]
+    inputs = [helper.make_tensor_value_info(n, ONNX_DTYPE[dtype], s) for n, s in zip(names, shapes)]
+    initializers, rest = [], dict(attributes)
+    for name, element in AS_INPUTS.get(op, []):
+        values = rest.pop(name, None)
+        names.append(name if values is not None else "")
+        if values is not None:
+            initializers.append(onnx.numpy_helper.from_array(np.array(values, element), name))
+    if op == "cast":
+        rest["to"] = ONNX_DTYPE[rest["to"]]
+    snake = {k if k.startswith("trans") else re.sub("([A-Z])", r"_\1", k).lower(): v for k, v in rest.items()}
+    node = helper.make_node(op_type, names, ["y"], **{k: int(v) if isinstance(v, bool) else v for k, v in snake.items()})
+    graph = helper.make_graph([node], "case", inputs, [helper.make_empty_tensor_value_info("y")], initializers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
+    inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    result = inferred.graph.output[0].type.tensor_type
+    return result.elem_type, [d.dim_value if d.HasField("dim_value") else None for d in result.shape.dim]
