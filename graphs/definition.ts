@@ -12,6 +12,8 @@ export interface OptionSpec {
   readonly default?: number | boolean;
   /** Smallest value allowed of a number. */
   readonly min?: number;
+  /** Largest value allowed of a number. */
+  readonly max?: number;
 }
 
 type OptionValue<Spec extends OptionSpec> = Spec['type'] extends 'boolean' ? boolean : number;
@@ -75,7 +77,7 @@ function completeOptions(
     throw new GraphError(
       'UNKNOWN_OPTION',
       `graph '${graph}' has no option '${name}'${near ? `: did you mean '${near}'?` : ''}; ` +
-        `it has: ${Object.keys(specs).join(', ')}`,
+        `it has: ${Object.keys(specs).join(', ') || 'none'}`,
     );
   }
   return Object.fromEntries(
@@ -89,20 +91,28 @@ function checkOption(graph: string, name: string, spec: OptionSpec, given: unkno
   if (value === undefined) {
     throw new GraphError('INVALID_ATTRIBUTE', `${where} must be given: ${spec.description}`);
   }
-  const { min = -Infinity } = spec;
+  const { min = -Infinity, max = Infinity } = spec;
   const valid =
     spec.type === 'boolean'
       ? typeof value === 'boolean'
       : typeof value === 'number' &&
         value >= min &&
+        value <= max &&
         Number.isFinite(value) &&
         (spec.type === 'number' || Number.isSafeInteger(value));
   if (valid) return value;
-  const kind =
-    spec.type === 'boolean' ? 'true or false' : `${spec.type === 'integer' ? 'an integer' : 'a number'}`;
-  const least = spec.min === undefined ? '' : ` of at least ${spec.min}`;
   throw new GraphError(
     'INVALID_ATTRIBUTE',
-    `${where} is ${JSON.stringify(given)} but must be ${kind}${least}`,
+    `${where} is ${JSON.stringify(given)} but must be ${allowed(spec)}`,
   );
+}
+
+function allowed({ type, min, max }: OptionSpec): string {
+  if (type === 'boolean') return 'true or false';
+  const bounds = [
+    ...(min === undefined ? [] : [`at least ${min}`]),
+    ...(max === undefined ? [] : [`at most ${max}`]),
+  ];
+  const kind = type === 'integer' ? 'an integer' : 'a number';
+  return bounds.length === 0 ? kind : `${kind} of ${bounds.join(' and ')}`;
 }

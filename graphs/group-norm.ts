@@ -1,17 +1,19 @@
 import { GraphBuilder } from '../lib/graph/index.js';
 import { defineGraph } from './definition.js';
-import { groupNorm } from './layers.js';
+import { groupNorm } from './layers/index.js';
+
+export const GROUP_NORM_OPTIONS = {
+  numGroups: { type: 'integer', min: 1, description: 'groups that the channels are divided into' },
+  numChannels: { type: 'integer', min: 1, description: 'channels of the input' },
+  eps: { type: 'number', default: 1e-5, description: 'added to the variance' },
+  affine: { type: 'boolean', default: true, description: 'learn a weight and a bias a channel' },
+} as const;
 
 /** One `torch.nn.GroupNorm`. */
 export const groupNormGraph = defineGraph({
   name: 'group-norm',
   description: 'One torch.nn.GroupNorm: input x (N, numChannels, ...), output y',
-  options: {
-    numGroups: { type: 'integer', min: 1, description: 'groups that the channels are divided into' },
-    numChannels: { type: 'integer', min: 1, description: 'channels of the input' },
-    eps: { type: 'number', default: 1e-5, description: 'added to the variance' },
-    affine: { type: 'boolean', default: true, description: 'learn a weight and a bias a channel' },
-  },
+  options: GROUP_NORM_OPTIONS,
   build(options, { dtype, shape = ['N', options.numChannels, 'H', 'W'] }) {
     const g = new GraphBuilder('group-norm');
     g.output('y', groupNorm(g, g.input('x', dtype, shape), options));

@@ -1,9 +1,21 @@
 import { GraphError } from '../lib/errors.js';
 import { nearestName } from '../lib/nearest.js';
 import type { GraphDefinition } from './definition.js';
+import { detectionBackboneGraph } from './detection-backbone.js';
+import { doubleConvGraph } from './double-conv.js';
 import { groupNormGraph } from './group-norm.js';
+import { normComparisonGraph } from './norm-comparison.js';
+import { resnetBlockGraph } from './resnet-block.js';
+import { unetGraph } from './unet.js';
 
-const DEFINITIONS: readonly GraphDefinition[] = [groupNormGraph];
+const DEFINITIONS: readonly GraphDefinition[] = [
+  groupNormGraph,
+  resnetBlockGraph,
+  doubleConvGraph,
+  unetGraph,
+  detectionBackboneGraph,
+  normComparisonGraph,
+];
 
 /** Every network that can be built by name. */
 export const GRAPHS: ReadonlyMap<string, GraphDefinition> = new Map(

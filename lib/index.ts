@@ -21,7 +21,7 @@ export {
   type TensorData,
 } from './tensor.js';
 
-export { GraphBuilder, op, Scope, Value } from './graph/index.js';
+export { GraphBuilder, keepIo, op, Scope, Value } from './graph/index.js';
 export type { Graph, Init, Node, ParameterType, Weights } from './graph/index.js';
 export {
   DEFAULT_OPSET,
@@ -36,6 +36,7 @@ export type { LoweringName } from './lowering/index.js';
 export { encodeModel, encodeModelExternal, type EncodeOptions, type ExternalModel } from './onnx/encode.js';
 export { writeModel, type WriteOptions } from './onnx/write.js';
 
+export { counterWeights } from './weights/counter.js';
 export { initializeWeights } from './weights/initialize.js';
 export { matchStateDict } from './weights/state-dict.js';
 export * from './weights/safetensors.js';
@@ -53,4 +54,10 @@ export {
 export * from './parity/index.js';
 
 export { getGraph, GRAPHS } from '../graphs/registry.js';
+export {
+  instanceNormEquivalent,
+  layerNormEquivalent,
+  type EquivalentOptions,
+} from '../graphs/equivalents.js';
+export { chooseNumGroups, RECOMMENDED_NUM_GROUPS, SMALL_NETWORK_NUM_GROUPS } from '../graphs/num-groups.js';
 export type { GraphDefinition, InputType, OptionSpec } from '../graphs/definition.js';

@@ -11,6 +11,7 @@ export interface BuildOptions {
   readonly opset: number;
   readonly lowering?: string;
   readonly dtype: FloatDType;
+  readonly keepIo?: boolean;
   readonly shape?: Shape;
   readonly seed: number;
   readonly externalData?: boolean;
@@ -32,6 +33,7 @@ export const buildFlags = (): Option[] => [
       '(default: op from opset 21 on, else reduce-mean)',
   ),
   new Option('--dtype <dtype>', 'dtype of input and weights').choices(FLOAT_DTYPES).default('float32'),
+  new Option('--keep-io', 'keep inputs and outputs float32 and cast inside, whatever --dtype says'),
   new Option(
     '--shape <dims>',
     'shape of the input x: sizes, and names for those that are known only at run time, such as N,32,H,W ' +

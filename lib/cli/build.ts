@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { GraphDefinition } from '../../graphs/definition.js';
 import { getGraph, GRAPHS } from '../../graphs/registry.js';
-import type { Graph, Weights } from '../graph/index.js';
+import { keepIo, type Graph, type Weights } from '../graph/index.js';
 import { defaultLowering, getLowering } from '../lowering/index.js';
 import { writeModel } from '../onnx/write.js';
 import { initializeWeights } from '../weights/initialize.js';
@@ -60,7 +60,8 @@ async function runBuild(
   getLowering(lowering, opset);
   const summary = await withProgress(io.stderr, async (progress) => {
     progress.step(`building ${definition.name}`);
-    const graph = definition.build(graphOptions, { dtype, shape });
+    const built = definition.build(graphOptions, { dtype, shape });
+    const graph = options.keepIo ? keepIo(built, 'float32') : built;
     progress.step('loading weights');
     const weights = await loadWeights(graph, options);
     progress.step(`writing ${output}`);

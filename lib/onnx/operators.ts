@@ -11,9 +11,6 @@ const SINCE_OPSET: Readonly<Record<string, number>> = { GroupNormalization: 18, 
 /** The opset from which ReduceMean and ReduceProd take their axes as an input. */
 const AXES_INPUT_OPSET = 18;
 
-/** The opset from which BatchNormalization has `training_mode`. */
-const TRAINING_MODE_OPSET = 14;
-
 export interface EncodedNode {
   readonly node: NodeProto;
   /** Small tensors that are attributes in the canonical graph and inputs at this opset. */
@@ -57,13 +54,12 @@ function attributesThatAreInputs(opType: string, opset: number): readonly string
   return reduces && opset >= AXES_INPUT_OPSET ? ['axes'] : [];
 }
 
-function requireOperator({ opType, name, attributes }: Node, opset: number): void {
-  const training = opType === 'BatchNormalization' && attributes.training_mode !== undefined;
-  const since = training ? TRAINING_MODE_OPSET : (SINCE_OPSET[opType] ?? 0);
+function requireOperator({ opType, name }: Node, opset: number): void {
+  const since = SINCE_OPSET[opType] ?? 0;
   if (opset >= since) return;
   throw new GraphError(
     'OPERATOR_UNAVAILABLE',
-    `${opType} '${name}'${training ? ' with training' : ''} needs opset ${since} or later, not ${opset}`,
+    `${opType} '${name}' needs opset ${since} or later, not ${opset}`,
   );
 }
 

@@ -89,7 +89,8 @@ async function runAndCompare(
   }
 }
 
-const weightsOf = ({ weightsSeed, stateDict }: Fixture, graph: Graph): Weights =>
+/** The parameters of a fixture: its state_dict, or those of `counterWeights`. */
+export const weightsOf = ({ weightsSeed, stateDict }: Fixture, graph: Graph): Weights =>
   weightsSeed === undefined ? matchStateDict(graph, stateDict) : counterWeights(graph, weightsSeed);
 
 function inputType({ file, inputs }: Fixture, { staticShapes }: CheckSpec): { dtype: DType; shape: Shape } {

@@ -10,7 +10,7 @@ const graph = defineGraph({
   description: 'for tests',
   options: {
     width: { type: 'integer', min: 1, description: 'channels' },
-    rate: { type: 'number', min: 0, default: 0.5, description: 'a rate' },
+    rate: { type: 'number', min: 0, max: 2, default: 0.5, description: 'a rate' },
     bias: { type: 'boolean', default: true, description: 'whether' },
   },
   build(options, { dtype }) {
@@ -56,6 +56,13 @@ describe('an architecture’s options', () => {
       expect(refusal({ width }).code).to.equal('INVALID_ATTRIBUTE');
     });
   }
+
+  it('must be in their range, which the message names', () => {
+    expect(refusal({ width: 1, rate: 2.5 }).message).to.include(
+      'is 2.5 but must be a number of at least 0 and at most 2',
+    );
+    expect(refusal({ width: 0 }).message).to.include('must be an integer of at least 1');
+  });
 
   it('must be true or false where they are boolean', () => {
     expect(refusal({ width: 1, bias: 1 }).message).to.include('must be true or false');

@@ -62,7 +62,8 @@ export function groupNormalization(
 
 /**
  * Batch Normalization (Ioffe & Szegedy 2015; `torch.nn.BatchNorm*d`) with given statistics, as in
- * `eval()`, or with `training` with those of the batch.
+ * `eval()`. (Not those of the batch: ONNX Runtime's `training_mode` gives wrong numbers where the running
+ * statistics are not used, microsoft/onnxruntime issue 29790. `graphs/layers` writes that out.)
  * @param x (N, C, ...), any float. `scale`, `bias`, `mean` and `variance` are (C), of the same dtype.
  * @throws GraphError `RANK_TOO_LOW`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_*`.
  */
@@ -73,7 +74,7 @@ export function batchNormalization(
   bias: Value,
   mean: Value,
   variance: Value,
-  { epsilon = 1e-5, training = false }: { epsilon?: number; training?: boolean } = {},
+  { epsilon = 1e-5 }: { epsilon?: number } = {},
 ): Value {
   const opType = 'BatchNormalization';
   requireValues(g, opType, { x, scale, bias, mean, variance });
@@ -84,16 +85,9 @@ export function batchNormalization(
   for (const [role, vector] of Object.entries({ scale, bias, mean, variance })) {
     requirePerChannel(g, opType, x, vector, role);
   }
-  const y = { dtype: x.dtype, shape: x.shape };
-  // With training_mode the operator has three results: the others are the running statistics.
-  const running = { dtype: mean.dtype, shape: mean.shape };
-  const attributes = { epsilon: float(epsilon), ...(training && { training_mode: int(1) }) };
-  return g.node(
-    opType,
-    [x, scale, bias, mean, variance],
-    attributes,
-    training ? [y, running, running] : [y],
-  )[0]!;
+  return g.node(opType, [x, scale, bias, mean, variance], { epsilon: float(epsilon) }, [
+    { dtype: x.dtype, shape: x.shape },
+  ])[0]!;
 }
 
 /**

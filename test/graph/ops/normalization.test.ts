@@ -221,20 +221,6 @@ describe('every normalization', () => {
 });
 
 describe('batchNormalization', () => {
-  it('has one result, and three with training', () => {
-    const { g, x, norm, scale, bias, vector } = setUp();
-    const [mean, variance] = [vector('mean'), vector('variance')];
-    const inputs = [x, scale, bias, mean, variance];
-    const trained = op.batchNormalization(norm, x, scale, bias, mean, variance, { training: true });
-    const evaluated = op.batchNormalization(norm, x, scale, bias, mean, variance);
-    g.output('trained', trained);
-    const [training, evaluation] = nodesOf(g, evaluated);
-    expect(evaluation).to.deep.include({ inputs, attributes: { epsilon: { type: 'FLOAT', value: 1e-5 } } });
-    expect(evaluation!.outputs).to.have.length(1);
-    expect(training!.attributes.training_mode).to.deep.equal({ type: 'INT', value: 1 });
-    expect(training!.outputs.map((value) => value.shape)).to.deep.equal([x.shape, [6], [6]]);
-  });
-
   it('refuses a rank below 2', () => {
     const { g, scale } = setUp();
     const flat = g.input('flat', 'float32', [6]);

@@ -1,0 +1,60 @@
+/** The input of a network of images or volumes. */
+import { GraphError } from '../lib/errors.js';
+import type { GraphBuilder, Value } from '../lib/graph/index.js';
+import { formatShape, type Dim, type DType, type Shape } from '../lib/tensor.js';
+
+/** Which sizes of H and W a network can take. */
+export interface SizeRule {
+  readonly fits: (size: number) => boolean;
+  /** All multiples of it fit. */
+  readonly multiple: number;
+  /** What makes the rule, as a message says it: `it is halved four times`. */
+  readonly reason: string;
+}
+
+export interface ImageInput {
+  readonly channels: number;
+  /** Spatial dimensions: 2 or 3. Default 2. */
+  readonly dims?: number;
+  readonly dtype: DType;
+  /** Default: all dimensions but the channels symbolic. */
+  readonly shape?: Shape | undefined;
+  /** Default: every size fits. */
+  readonly sizes?: SizeRule;
+}
+
+/**
+ * Declares the input `x`: (N, channels, H, W), or with three dimensions (N, channels, D, H, W).
+ * @throws GraphError `SHAPE_MISMATCH` if `shape` has another rank or other channels, `INVALID_SHAPE` if it is no
+ *   shape, or has a size that does not fit.
+ */
+export function imageInput(g: GraphBuilder, { channels, dims = 2, dtype, shape, sizes }: ImageInput): Value {
+  const layout: Shape = ['N', channels, ...(dims === 3 ? ['D'] : []), 'H', 'W'];
+  const x = g.input('x', dtype, shape ?? layout);
+  if (x.rank !== layout.length || x.shape[1] !== channels) {
+    throw new GraphError(
+      'SHAPE_MISMATCH',
+      `graph '${g.name}': the input 'x' ${formatShape(x.shape)} must be ${formatShape(layout)}: of rank ` +
+        `${layout.length}, with ${channels} channels`,
+    );
+  }
+  if (sizes) x.shape.slice(2).forEach((size, index) => requireSize(g, x, layout[index + 2]!, size, sizes));
+  return x;
+}
+
+function requireSize(
+  g: GraphBuilder,
+  x: Value,
+  name: Dim,
+  size: Dim,
+  { fits, multiple, reason }: SizeRule,
+): void {
+  if (typeof size === 'string' || fits(size)) return;
+  const above = Math.ceil(size / multiple) * multiple;
+  const nearest = above > multiple ? `${above - multiple} or ${above}` : `${multiple}`;
+  throw new GraphError(
+    'INVALID_SHAPE',
+    `graph '${g.name}': the input 'x' ${formatShape(x.shape)} has ${name} ${size}, but ${reason}; ` +
+      `give a multiple of ${multiple}, such as ${nearest}`,
+  );
+}

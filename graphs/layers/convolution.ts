@@ -1,0 +1,89 @@
+/**
+ * Convolutions as PyTorch's modules. Sources: `torch.nn.Conv*d` and `ConvTranspose*d`; for the initialisation
+ * `_ConvNd.reset_parameters` and `torch.nn.init._calculate_fan_in_and_fan_out`.
+ */
+import { op, type Scope, type Value } from '../../lib/graph/index.js';
+import { requireChannels, requireRank } from '../../lib/graph/checks.js';
+
+export interface ConvTransposeOptions {
+  readonly outChannels: number;
+  /** Size of the kernel in every spatial dimension. */
+  readonly kernelSize: number;
+  /** Default 1. */
+  readonly stride?: number;
+  /** Whether there is a bias. Default true. */
+  readonly bias?: boolean;
+}
+
+export interface ConvOptions extends ConvTransposeOptions {
+  /** Zeros added at both ends of every spatial dimension. Default 0. */
+  readonly padding?: number;
+}
+
+/**
+ * `torch.nn.Conv1d`, `Conv2d` or `Conv3d`, by `x`'s rank: parameters `weight` (outChannels, C, k, ...) and
+ * `bias` (outChannels).
+ * @param x (N, C, D1, ...) of rank 3 or more, any float.
+ * @returns (N, outChannels, ...), each spatial dimension ⌊(D + 2·padding − k) / stride⌋ + 1.
+ * @throws GraphError `RANK_TOO_LOW`, `INVALID_SHAPE`, `INVALID_ATTRIBUTE`, `DUPLICATE_NAME`.
+ */
+export const conv = (g: Scope, x: Value, options: ConvOptions): Value => sharedConv(g, [x], options)[0]!;
+
+/**
+ * One convolution module called on several values: its parameters are declared once.
+ * @param inputs As {@link conv} takes them, all of the same rank, channels and dtype.
+ * @returns The results in the order of `inputs`.
+ * @throws GraphError as {@link conv} does, and `SHAPE_MISMATCH` or `DTYPE_MISMATCH` if the inputs differ.
+ */
+export function sharedConv(
+  g: Scope,
+  inputs: readonly [Value, ...Value[]],
+  { outChannels, kernelSize, stride = 1, padding = 0, bias = true }: ConvOptions,
+): Value[] {
+  const [first] = inputs;
+  const inChannels = channelsOf(g, 'Conv', first);
+  const shape = [outChannels, inChannels, ...alongSpatial(first, kernelSize)];
+  const parameters = declareParameters(g, first, shape, bias ? outChannels : undefined);
+  const pads = alongSpatial(first, padding);
+  const window = { strides: alongSpatial(first, stride), pads: [...pads, ...pads] };
+  return inputs.map((x) => op.conv(g, x, parameters.weight, parameters.bias, window));
+}
+
+/**
+ * `torch.nn.ConvTranspose1d`, `ConvTranspose2d` or `ConvTranspose3d`, by `x`'s rank: parameters `weight`
+ * (C, outChannels, k, ...) and `bias` (outChannels).
+ * @param x (N, C, D1, ...) of rank 3 or more, any float.
+ * @returns (N, outChannels, ...), each spatial dimension (D − 1)·stride + k.
+ * @throws GraphError `RANK_TOO_LOW`, `INVALID_SHAPE`, `INVALID_ATTRIBUTE`, `DUPLICATE_NAME`.
+ */
+export function convTranspose(
+  g: Scope,
+  x: Value,
+  { outChannels, kernelSize, stride = 1, bias = true }: ConvTransposeOptions,
+): Value {
+  const shape = [channelsOf(g, 'ConvTranspose', x), outChannels, ...alongSpatial(x, kernelSize)];
+  const parameters = declareParameters(g, x, shape, bias ? outChannels : undefined);
+  return op.convTranspose(g, x, parameters.weight, parameters.bias, { strides: alongSpatial(x, stride) });
+}
+
+/**
+ * `weight`, and `bias` where it has a length. Both are initialised uniformly within ±1/√fan_in, to which
+ * PyTorch's kaiming_uniform(a=√5) comes; fan_in is always weight.size(1) times the kernel, also for ConvTranspose,
+ * whose second dimension is that of the output.
+ */
+function declareParameters(g: Scope, { dtype }: Value, shape: readonly number[], biasLength?: number) {
+  const fanIn = shape.slice(1).reduce((product, dim) => product * dim, 1);
+  const init = { uniform: 1 / Math.sqrt(fanIn) };
+  const weight = g.parameter('weight', { dtype, shape, init });
+  const bias =
+    biasLength === undefined ? undefined : g.parameter('bias', { dtype, shape: [biasLength], init });
+  return { weight, bias };
+}
+
+function channelsOf(g: Scope, opType: string, x: Value): number {
+  requireRank(g, opType, x, 3, '(N, C, D1, ...)');
+  return requireChannels(g, opType, x);
+}
+
+/** `value` for each spatial dimension of `x`. */
+const alongSpatial = (x: Value, value: number): number[] => Array<number>(x.rank - 2).fill(value);

@@ -1,0 +1,60 @@
+import { isFloatDType, type DType, type FloatDType } from '../tensor.js';
+import { ONNX_DTYPE } from './onnx-dtype.js';
+import { int, Value, type Graph, type Node } from './types.js';
+
+/**
+ * The same graph with its float inputs and outputs in `dtype`, and casts to and from the dtype that it computes
+ * in: a float16 model that callers feed and read in float32.
+ */
+export function keepIo(graph: Graph, dtype: FloatDType): Graph {
+  const freshName = nameMaker(graph);
+  const boundary = [...graph.inputs, ...graph.outputs].filter(
+    (value) => isFloatDType(value.dtype) && value.dtype !== dtype,
+  );
+  const outside = new Map(boundary.map((value) => [value, withType(value, value.name, dtype)]));
+  const inside = new Map(
+    boundary.map((value) => [
+      value,
+      withType(value, freshName(`/${value.name}/${value.dtype}`), value.dtype),
+    ]),
+  );
+  const casts = (values: readonly Value[], from: Map<Value, Value>, to: Map<Value, Value>): Node[] =>
+    values
+      .filter((value) => outside.has(value))
+      .map((value) => castNode(freshName(`/${value.name}/Cast`), from.get(value)!, to.get(value)!));
+  const nodes = graph.nodes.map((node) => ({
+    ...node,
+    inputs: node.inputs.map((input) => input && (inside.get(input) ?? input)),
+    outputs: node.outputs.map((output) => inside.get(output) ?? output),
+  }));
+  return {
+    ...graph,
+    inputs: graph.inputs.map((input) => outside.get(input) ?? input),
+    outputs: graph.outputs.map((output) => outside.get(output) ?? output),
+    nodes: [...casts(graph.inputs, outside, inside), ...nodes, ...casts(graph.outputs, inside, outside)],
+  };
+}
+
+const withType = ({ owner, kind, shape }: Value, name: string, dtype: DType): Value =>
+  new Value(owner, kind, name, dtype, shape);
+
+const castNode = (name: string, from: Value, to: Value): Node => ({
+  name,
+  opType: 'Cast',
+  inputs: [from],
+  outputs: [to],
+  attributes: { to: int(ONNX_DTYPE[to.dtype]) },
+});
+
+function nameMaker({ inputs, parameters, constants, nodes }: Graph): (base: string) => string {
+  const taken = new Set([
+    ...[...inputs, ...parameters, ...constants].map(({ name }) => name),
+    ...nodes.flatMap(({ name, outputs }) => [name, ...outputs.map((output) => output.name)]),
+  ]);
+  return (base) => {
+    let name = base;
+    for (let count = 1; taken.has(name); count++) name = `${base}_${count}`;
+    taken.add(name);
+    return name;
+  };
+}

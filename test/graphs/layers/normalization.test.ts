@@ -1,0 +1,94 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../../graphs/layers/index.js';
+import { GraphError } from '../../../lib/errors.js';
+import { GraphBuilder, type Value } from '../../../lib/graph/index.js';
+import type { DType, Shape } from '../../../lib/tensor.js';
+import { maxAbsDifference, randomTensor, referenceGroupNorm } from '../../support/group-norm.js';
+import { runGraph, shapesOf } from '../support.js';
+
+function graphOf(shape: Shape, layer: (g: GraphBuilder, x: Value) => Value, dtype: DType = 'float32') {
+  const g = new GraphBuilder('test');
+  g.output('y', layer(g, g.input('x', dtype, shape)));
+  return g.build();
+}
+
+describe('groupNorm', () => {
+  it('takes the number of channels from its input where none is given', () => {
+    const { parameters } = graphOf(['N', 6, 'L'], (g, x) => groupNorm(g.scope('gn1'), x, { numGroups: 3 }));
+    expect(shapesOf(parameters)).to.deep.equal({ 'gn1.weight': [6], 'gn1.bias': [6] });
+    expect(parameters.map(({ init }) => init)).to.deep.equal(['ones', 'zeros']);
+  });
+
+  it('refuses an input with other channels than the number that is given', () => {
+    const build = () =>
+      graphOf(['N', 6, 'L'], (g, x) => groupNorm(g.scope('gn1'), x, { numGroups: 3, numChannels: 9 }));
+    expect(build).to.throw(GraphError, "GroupNorm 'gn1': 'x' [N, 6, L] has 6 channels, but numChannels is 9");
+  });
+
+  it('refuses an input whose channels are not known', () => {
+    const build = () => graphOf(['N', 'C', 'L'], (g, x) => groupNorm(g, x, { numGroups: 3 }));
+    expect(build).to.throw(GraphError, 'the channel dimension must be a number');
+  });
+});
+
+describe('batchNorm', () => {
+  const shape = [3, 4, 5, 7];
+
+  it('normalises each channel over the batch and all places, and not over the channels', async () => {
+    const x = randomTensor('float32', shape, { mean: 2, deviation: 3 });
+    const { y } = await runGraph(graphOf(['N', 4, 'H', 'W'], batchNorm), x);
+    const channel = (index: number) =>
+      [0, 1, 2].flatMap((n) => [
+        ...(y!.data.subarray((n * 4 + index) * 35, (n * 4 + index + 1) * 35) as Float32Array),
+      ]);
+    for (const values of [0, 1, 2, 3].map(channel)) {
+      const mean = values.reduce((sum, v) => sum + v) / values.length;
+      const variance = values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / values.length;
+      expect(mean).to.be.closeTo(0, 1e-6);
+      // 1e-5 is eps against a variance of 9, and rounding.
+      expect(variance).to.be.closeTo(1, 1e-5);
+    }
+  });
+
+  it('keeps its digits where the mean is large', async () => {
+    // Means that float32 holds exactly, so that the float64 reference sees the same values.
+    const x = randomTensor('float32', [1, 4, 5, 7], { mean: 1e4 });
+    const { y } = await runGraph(graphOf(['N', 4, 'H', 'W'], batchNorm), x);
+    // One sample: each channel by itself is GroupNorm with a group a channel.
+    const expected = referenceGroupNorm({ x, numGroups: 4, eps: 1e-5 });
+    // Centred once, the rounded mean alone would cost up to 1e4 · 2⁻²⁴ = 6e-4.
+    expect(maxAbsDifference(y!, expected)).to.be.below(2e-6);
+  });
+
+  for (const dtype of ['float16', 'bfloat16', 'float64'] as const) {
+    it(`gives ${dtype} for ${dtype}`, async () => {
+      const x = randomTensor(dtype, [1, 4, 5, 7]);
+      const { y } = await runGraph(graphOf(['N', 4, 'H', 'W'], batchNorm, dtype), x);
+      expect(y!.dtype).to.equal(dtype);
+      // Values are below 4, so rounded once to float16's 11 bits or bfloat16's 8 they are off by at most half a unit.
+      const tolerance = { float16: 2 ** -10, bfloat16: 2 ** -7, float64: 1e-12 }[dtype];
+      expect(maxAbsDifference(y!, referenceGroupNorm({ x, numGroups: 4, eps: 1e-5 }))).to.be.at.most(
+        tolerance * 1.01,
+      );
+    });
+  }
+});
+
+describe('layerNorm and instanceNorm', () => {
+  for (const [name, layer, numGroups] of [
+    ['layerNorm', layerNorm, 1],
+    ['instanceNorm', instanceNorm, 4],
+  ] as const) {
+    for (const dtype of ['float32', 'float64', 'float16', 'bfloat16'] as const) {
+      it(`${name} is GroupNorm with ${numGroups} groups of 4 channels in ${dtype}`, async () => {
+        const x = randomTensor(dtype, [2, 4, 5, 7]);
+        const { y } = await runGraph(graphOf(['N', 4, 'H', 'W'], layer, dtype), x);
+        expect(y!.dtype).to.equal(dtype);
+        const tolerance = { float16: 2 ** -10, bfloat16: 2 ** -7, float32: 2e-6, float64: 1e-11 }[dtype];
+        const expected = referenceGroupNorm({ x, numGroups, eps: 1e-5 });
+        expect(maxAbsDifference(y!, expected)).to.be.at.most(tolerance * 1.01);
+      });
+    }
+  }
+});

@@ -1,0 +1,41 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { getGraph, GRAPHS } from '../../graphs/registry.js';
+import { elementCount } from '../../lib/tensor.js';
+import { FIXTURES } from '../support/fixtures.js';
+import { shapesOf } from './support.js';
+
+/** What `scripts/make_state_dict_keys.py` wrote. */
+interface Case {
+  readonly graph: string;
+  readonly options: Readonly<Record<string, number | boolean>>;
+  readonly stateDict: Readonly<Record<string, readonly number[]>>;
+}
+
+const CASES = JSON.parse(readFileSync(join(FIXTURES, 'state-dict-keys.json'), 'utf8')) as Case[];
+
+describe('a graph has the state_dict of its PyTorch module', () => {
+  for (const { graph, options, stateDict } of CASES) {
+    it(`${graph} ${JSON.stringify(options)}: the same keys, shapes and order`, () => {
+      const shapes = shapesOf(getGraph(graph).build(options).parameters);
+      expect(shapes).to.deep.equal(stateDict);
+      expect(Object.keys(shapes)).to.deep.equal(Object.keys(stateDict));
+    });
+  }
+
+  it('every graph of the registry is here that has one', () => {
+    const checked = new Set(CASES.map(({ graph }) => graph));
+    const missing = [...GRAPHS.keys()].filter((name) => !checked.has(name));
+    expect(missing).to.deep.equal(['norm-comparison']);
+    expect(getGraph('norm-comparison').build({}).parameters).to.deep.equal([]);
+  });
+
+  it('the full-size U-Net has 31 million parameters', () => {
+    const { parameters } = getGraph('unet').build({});
+    const count = parameters.reduce((sum, { shape }) => sum + elementCount(shape as number[]), 0);
+    // Counted by torch: sum(p.numel() for p in UNetGN().parameters()).
+    expect(count).to.equal(31_037_698);
+  });
+});
