@@ -2,8 +2,9 @@ import { ModelError } from '../errors.js';
 import type { Graph, Value, Weights } from '../graph/index.js';
 import { DEFAULT_OPSET, defaultLowering, lowerGraph, requireOpset } from '../lowering/index.js';
 import { formatShape, tensorBytes, type TensorData } from '../tensor.js';
+import { chunksLength, joinChunks, modelChunks } from './chunks.js';
 import { encodeNode } from './operators.js';
-import { ModelProto, type ModelMessage, type TensorMessage } from './proto.js';
+import type { ModelMessage, TensorMessage } from './proto.js';
 import { encodeExternalTensor, encodeTensor } from './tensors.js';
 import { encodeValueInfo } from './value-info.js';
 
@@ -29,16 +30,16 @@ const EXTERNAL_ALIGNMENT = 4096;
  * @throws GraphError if the opset or lowering cannot be had, ModelError `WEIGHTS_NOT_SET` or `MODEL_TOO_LARGE`
  *   (above 2 GiB: write it with `encodeModelExternal`).
  */
-export function encodeModel(graph: Graph, weights: Weights, options: EncodeOptions = {}): Uint8Array {
-  const tensors = collectWeights(graph, weights);
-  const bytes = tensors.reduce((total, [, { data }]) => total + data.byteLength, 0);
+export const encodeModel = (graph: Graph, weights: Weights, options: EncodeOptions = {}): Uint8Array =>
+  joinChunks(encodeModelChunks(graph, weights, options));
+
+/** The same in pieces, to be written one after the other: the weights are not copied. */
+export function encodeModelChunks(graph: Graph, weights: Weights, options: EncodeOptions = {}): Uint8Array[] {
+  const initializers = collectWeights(graph, weights).map(([name, data]) => encodeTensor(name, data));
+  const chunks = modelChunks(toModel(graph, initializers, options));
+  const bytes = chunksLength(chunks);
   if (bytes > MAX_MODEL_BYTES) throw tooLarge(graph, bytes);
-  const model = toModel(
-    graph,
-    tensors.map(([name, data]) => encodeTensor(name, data)),
-    options,
-  );
-  return ModelProto.encode(model).finish();
+  return chunks;
 }
 
 /** A model whose weights lie in a second file, `location`, in the model's folder. */
@@ -72,7 +73,7 @@ export function encodeModelExternal(
     append(tensorBytes(weight));
     return message;
   });
-  return { model: ModelProto.encode(toModel(graph, initializers, options)).finish(), location, data };
+  return { model: joinChunks(modelChunks(toModel(graph, initializers, options))), location, data };
 }
 
 /** The lowest IR version for an opset. Source: ONNX's table of versions. */
@@ -146,6 +147,6 @@ function requireFit(parameter: Value, data: TensorData): TensorData {
 const tooLarge = (graph: Graph, bytes: number): ModelError =>
   new ModelError(
     'MODEL_TOO_LARGE',
-    `graph '${graph.name}' has ${bytes} bytes of weights, but an ONNX file holds at most ${MAX_MODEL_BYTES}; ` +
+    `graph '${graph.name}' makes a model of ${bytes} bytes, but an ONNX file holds at most ${MAX_MODEL_BYTES}; ` +
       'write them as external data (--external-data)',
   );

@@ -2,6 +2,7 @@ import { ModelError } from '../errors.js';
 import { dtypeFromOnnx, ONNX_DTYPE } from '../graph/index.js';
 import type { Fragment } from '../lowering/index.js';
 import type { DType, Shape, TensorData } from '../tensor.js';
+import { joinChunks, modelChunks } from './chunks.js';
 import { encodeNode } from './operators.js';
 import {
   ATTRIBUTE_TYPE,
@@ -9,7 +10,7 @@ import {
   ModelProto,
   toNumber,
   type AttributeMessage,
-  type GraphProto,
+  type GraphMessage,
   type ModelMessage,
   type NodeProto,
   type ValueInfoProto,
@@ -39,10 +40,10 @@ export interface TensorType {
 /** A decoded ONNX model that passes can look into and change. */
 export class Model {
   readonly #message: ModelMessage;
-  readonly #graph: GraphProto;
+  readonly #graph: GraphMessage;
   #types: Map<string, TensorType> | undefined;
 
-  private constructor(message: ModelMessage, graph: GraphProto) {
+  private constructor(message: ModelMessage, graph: GraphMessage) {
     this.#message = message;
     this.#graph = graph;
   }
@@ -149,7 +150,7 @@ export class Model {
 
   /** The model as the bytes of a ModelProto. */
   encode(): Uint8Array {
-    return ModelProto.encode(this.#message).finish();
+    return joinChunks(modelChunks({ ...this.#message, graph: this.#graph }));
   }
 
   #adopt({ nodes, constants }: Fragment): NodeProto[] {

@@ -2,11 +2,11 @@
 import onnxProto from 'onnx-proto';
 import type { onnx } from 'onnx-proto';
 
-const { AttributeProto, ModelProto, TensorProto } = onnxProto.onnx;
-export { ModelProto, TensorProto };
+const { AttributeProto, GraphProto, ModelProto, TensorProto } = onnxProto.onnx;
+export { GraphProto, ModelProto, TensorProto };
 
 export type AttributeMessage = onnx.IAttributeProto;
-export type GraphProto = onnx.IGraphProto;
+export type GraphMessage = onnx.IGraphProto;
 export type ModelMessage = onnx.IModelProto;
 export type NodeProto = onnx.INodeProto;
 export type TensorMessage = onnx.ITensorProto;

@@ -1,7 +1,8 @@
 import { basename, dirname, join } from 'node:path';
 import { writeFilesAtomic } from '../files/atomic.js';
 import type { Graph, Weights } from '../graph/index.js';
-import { encodeModel, encodeModelExternal, type EncodeOptions } from './encode.js';
+import { chunksLength } from './chunks.js';
+import { encodeModelChunks, encodeModelExternal, type EncodeOptions } from './encode.js';
 
 export interface WriteOptions extends EncodeOptions {
   /** Write the weights to `<file name>.data` beside the model. Needed above 2 GiB. */
@@ -20,13 +21,13 @@ export async function writeModel(
   { externalData = false, ...options }: WriteOptions = {},
 ): Promise<number> {
   if (!externalData) {
-    const model = encodeModel(graph, weights, options);
-    await writeFilesAtomic([{ path, content: model }]);
-    return model.byteLength;
+    const chunks = encodeModelChunks(graph, weights, options);
+    await writeFilesAtomic([{ path, content: chunks }]);
+    return chunksLength(chunks);
   }
   const { model, location, data } = encodeModelExternal(graph, weights, `${basename(path)}.data`, options);
   const external = { path: join(dirname(path), location), content: data };
   // Where every tensor is small enough to stay in the model there is nothing to put beside it.
   await writeFilesAtomic([...(data.length > 0 ? [external] : []), { path, content: model }]);
-  return data.reduce((total, chunk) => total + chunk.byteLength, model.byteLength);
+  return model.byteLength + chunksLength(data);
 }

@@ -96,15 +96,13 @@ describe('encoding a model', () => {
   });
 
   it('refuses more than protobuf can hold, and names external data as the way out', () => {
-    // The claim is enough: nothing of this size is made.
-    const huge = {
-      dtype: 'float32',
-      dims: [600_000_000],
-      data: { byteLength: 2.4e9 },
-    } as unknown as TensorData;
+    // One array as four parameters: nothing of this size is made.
+    const quarter = tensor('float32', [140_000_000], new Float32Array(140_000_000));
     const g = new GraphBuilder('huge');
-    g.output('y', op.relu(g, g.parameter('w', { dtype: 'float32', shape: [600_000_000] })));
-    const error = caught(() => encodeModel(g.build(), new Map([['w', huge]])));
+    const names = ['a', 'b', 'c', 'd'];
+    for (const name of names) g.parameter(name, { dtype: 'float32', shape: [140_000_000] });
+    g.output('y', op.relu(g, g.input('x', 'float32', [1])));
+    const error = caught(() => encodeModel(g.build(), new Map(names.map((name) => [name, quarter]))));
     expect(error).to.be.instanceOf(ModelError).with.property('code', 'MODEL_TOO_LARGE');
     expect((error as Error).message).to.include('--external-data');
   });
