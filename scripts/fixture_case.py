@@ -1,7 +1,7 @@
 """What a fixture case is, how PyTorch runs it, and how it becomes one `.safetensors` file.
 
 Nothing here knows an architecture: a new graph is a file of cases beside
-`fixture_group_norm_cases.py` and one line in `make_fixtures.py`.
+`fixture_resnet_block.py` and one line in `make_fixtures.py`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-# PyTorch rounds differently with SSE2 and with AVX kernels. It reads this once, when it
-# is imported, so one choice here gives the same bytes on every x86-64 machine.
+# Sums come out differently with SSE2, AVX2 and AVX-512 kernels: PyTorch's own (norms), oneDNN's
+# (convolutions in float32) and MKL's (1×1 convolutions and all of float64). The libraries read
+# these once; chosen before the import, every x86-64 machine with AVX2 runs the same kernels.
+# COMPATIBLE is the one branch that MKL has for every vendor's processors.
 os.environ["ATEN_CPU_CAPABILITY"] = "avx2"
+os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"
+os.environ["MKL_CBWR"] = "COMPATIBLE"
 
 import torch  # noqa: E402
+from fixture_counter import fill_from_counter  # noqa: E402
 from safetensors import safe_open  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
@@ -41,13 +46,25 @@ SAFETENSORS_DTYPE: dict[torch.dtype, str] = {
 
 
 @dataclass(frozen=True)
+class Run:
+    """What PyTorch made of a case."""
+
+    module: nn.Module
+    inputs: Tensors
+    outputs: Tensors
+    truths: Tensors
+    """The outputs of the same module in float64."""
+
+
+@dataclass(frozen=True)
 class Case:
     """One parity case: everything needed to make `<graph>/<name>.safetensors`.
 
     `module` and `inputs` draw from one generator, in that order. `inputs` are the arguments of
     the module's forward, in its order, under the graph's names for them; the module returns one
     tensor, or a dict by output name. `own_tolerance` returns "rtol" and "atol" only where the
-    default is not attainable, and must derive them from the module and the inputs.
+    default is not attainable, and must derive them from the run. With `counter` the parameters
+    come from the counter-based generator instead, and the file holds its seed and not them.
     """
 
     graph: str
@@ -56,7 +73,8 @@ class Case:
     options: dict[str, int | float | bool]
     module: Callable[[torch.Generator], nn.Module]
     inputs: Callable[[torch.Generator], Tensors]
-    own_tolerance: Callable[[nn.Module, Tensors], dict[str, float]] = lambda module, inputs: {}
+    own_tolerance: Callable[[Run], dict[str, float]] = lambda run: {}
+    counter: bool = False
 
     @property
     def path(self) -> str:
@@ -96,11 +114,13 @@ def run_case(case: Case, seed: int) -> Outcome:
     """Run the module as it is, and again in float64 on the same (rounded) values."""
     generator = generator_for(case, seed)
     module = case.module(generator).eval()
+    if case.counter:
+        fill_from_counter(module, seed)
     inputs = case.inputs(generator)
     outputs = _named(module(*inputs.values()))
     exact = copy.deepcopy(module).double()
     truths = _named(exact(*(x.double() for x in inputs.values())))
-    own = case.own_tolerance(module, inputs)
+    own = case.own_tolerance(Run(module, inputs, outputs, truths))
     max_error, tolerance_used = _compare(outputs, truths, own)
     # The tolerance is for two implementations, each with an error of its own, so PyTorch
     # should stay near half of it. Beyond all of it, the tolerance is wrong.
@@ -109,13 +129,14 @@ def run_case(case: Case, seed: int) -> Outcome:
             f"PyTorch's own error from float64 is {max_error:.2g}, {tolerance_used:.0%} of the "
             "tolerance: the case is ill-posed or its tolerance rule is wrong"
         )
+    stored = {} if case.counter else module.state_dict()
     tensors = {
         **{f"input.{name}": x for name, x in inputs.items()},
-        **{f"state_dict.{key}": p for key, p in module.state_dict().items()},
+        **{f"state_dict.{key}": p for key, p in stored.items()},
         **{f"output.{name}": y for name, y in outputs.items()},
         **{f"truth.{name}": y for name, y in truths.items()},
     }
-    return Outcome(tensors, _metadata(case, own), max_error, tolerance_used)
+    return Outcome(tensors, _metadata(case, seed, own), max_error, tolerance_used)
 
 
 def _named(outputs: Tensor | Tensors) -> Tensors:
@@ -123,13 +144,14 @@ def _named(outputs: Tensor | Tensors) -> Tensors:
     return {"y": outputs} if isinstance(outputs, Tensor) else outputs
 
 
-def _metadata(case: Case, own: dict[str, float]) -> dict[str, str]:
+def _metadata(case: Case, seed: int, own: dict[str, float]) -> dict[str, str]:
     return {
         "graph": case.graph,
         "options": json.dumps(case.options, sort_keys=True),
         # "2.13.0+cpu" is the same release as "2.13.0".
         "framework": f"torch {torch.__version__.partition('+')[0]}",
         "description": case.description,
+        **({"weights": "counter", "seed": str(seed)} if case.counter else {}),
         **{name: repr(value) for name, value in own.items()},
     }
 

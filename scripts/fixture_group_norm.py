@@ -9,64 +9,16 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
 
 import torch
-from fixture_case import DEFAULT_TOLERANCE, Case, Tensors, stable_hash
+from fixture_case import DEFAULT_TOLERANCE, Case, Run, stable_hash
+from fixture_values import BF16, F16, F32, F64, Sampler, Shape, normal, round_up, uniform
 from torch import Tensor, nn
-
-Shape = tuple[int, ...]
-Sampler = Callable[[Shape, torch.Generator], Tensor]
-
-F16, BF16, F32, F64 = torch.float16, torch.bfloat16, torch.float32, torch.float64
-
-
-# --- Values: each sampler returns float64 -------------------------------------------------
-
-
-def normal(offset: float = 0.0, scale: float = 1.0) -> Sampler:
-    return lambda shape, gen: offset + scale * torch.randn(shape, generator=gen, dtype=F64)
-
-
-def uniform(low: float, high: float) -> Sampler:
-    return lambda shape, gen: low + (high - low) * torch.rand(shape, generator=gen, dtype=F64)
-
-
-def integers(low: int, high: int) -> Sampler:
-    """Integers from low to high − 1, as Tensor.random_(low, high) draws them."""
-    return lambda shape, gen: torch.randint(low, high, shape, generator=gen).double()
-
-
-def constant(value: float) -> Sampler:
-    return lambda shape, gen: torch.full(shape, value, dtype=F64)
-
-
-def by_group(*samplers: Sampler) -> Sampler:
-    """Group i of every sample from samplers[i], on x: (N, C, *)."""
-
-    def sample(shape: Shape, gen: torch.Generator) -> Tensor:
-        batch, channels, *spatial = shape
-        part = (batch, channels // len(samplers), *spatial)
-        return torch.cat([sampler(part, gen) for sampler in samplers], dim=1)
-
-    return sample
-
-
-def poisoned(value: float) -> Sampler:
-    """Normal values, but one element `value` within channel 0 of sample 0."""
-
-    def sample(shape: Shape, gen: torch.Generator) -> Tensor:
-        x = normal()(shape, gen)
-        x[0, 0].view(-1)[1] = value
-        return x
-
-    return sample
-
 
 # --- Tolerance ----------------------------------------------------------------------------
 
 
-def conditioned_tolerance(module: nn.Module, inputs: Tensors) -> dict[str, float]:
+def conditioned_tolerance(run: Run) -> dict[str, float]:
     """The tolerance that the condition of the problem allows, where the default is tighter.
 
     y = (x − μ)/s·γ + β with s = √(σ² + eps), computed in a format with unit roundoff u, adds
@@ -94,17 +46,19 @@ def conditioned_tolerance(module: nn.Module, inputs: Tensors) -> dict[str, float
     on, by factors up to 400 or with NaN; two passes stay below half of it in every float32
     case with a tolerance of its own.
     """
-    assert isinstance(module, nn.GroupNorm)
-    x = inputs["x"]
-    if x.numel() == 0:
-        return {}
-    size = _largest_term(module, x.double())
-    statistics = F64 if x.dtype == F64 else F32
+    assert isinstance(run.module, nn.GroupNorm)
+    x = run.inputs["x"]
+    return {} if x.numel() == 0 else tolerance_for(largest_term(run.module, x.double()), x.dtype)
+
+
+def tolerance_for(size: float, dtype: torch.dtype) -> dict[str, float]:
+    """4·ε·K, where that is more than the default."""
+    statistics = F64 if dtype == F64 else F32
     atol = 4 * torch.finfo(statistics).eps * size
-    return {"atol": _round_up(atol)} if atol > DEFAULT_TOLERANCE[x.dtype][1] else {}
+    return {"atol": round_up(atol)} if atol > DEFAULT_TOLERANCE[dtype][1] else {}
 
 
-def _largest_term(module: nn.GroupNorm, x: Tensor) -> float:
+def largest_term(module: nn.GroupNorm, x: Tensor) -> float:
     """K of conditioned_tolerance, for x: (N, C, *) in float64."""
     batch, channels = x.shape[:2]
     grouped = x.reshape(batch, module.num_groups, -1)
@@ -122,12 +76,6 @@ def _largest_term(module: nn.GroupNorm, x: Tensor) -> float:
     size = gamma * centre + torch.minimum(beta, gamma * spread)
     size = size[size.isfinite()]
     return size.max().item() if size.numel() else 0.0
-
-
-def _round_up(value: float) -> float:
-    """Two significant digits, never below the value."""
-    exponent = math.floor(math.log10(value)) - 1
-    return float(f"{math.ceil(value / 10.0**exponent)}e{exponent}")
 
 
 # --- Cases --------------------------------------------------------------------------------

@@ -7,7 +7,9 @@ from typing import Any
 
 import torch
 from fixture_case import Case
-from fixture_group_norm import (
+from fixture_group_norm import group_norm_case
+from fixture_group_norm_torch import torch_test_cases
+from fixture_values import (
     BF16,
     F16,
     F64,
@@ -15,13 +17,11 @@ from fixture_group_norm import (
     Shape,
     by_group,
     constant,
-    group_norm_case,
     integers,
     normal,
     poisoned,
     uniform,
 )
-from fixture_group_norm_torch import torch_test_cases
 
 
 def group_norm_cases() -> list[Case]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from fixture_case import Case
-from fixture_group_norm import BF16, F16, Shape, constant, group_norm_case, integers, uniform
+from fixture_group_norm import group_norm_case
+from fixture_values import BF16, F16, Shape, constant, integers, uniform
 
 
 def torch_test_cases() -> list[Case]:

@@ -9,38 +9,61 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from fixture_case import Case, Outcome, configure_torch, run_case, write_fixture
+from fixture_detection_backbone import detection_backbone_cases, random_detection_backbone_cases
+from fixture_double_conv import double_conv_cases, random_double_conv_cases
 from fixture_group_norm import random_group_norm_cases
 from fixture_group_norm_cases import group_norm_cases
+from fixture_norm_comparison import norm_comparison_cases, random_norm_comparison_cases
+from fixture_resnet_block import random_resnet_block_cases, resnet_block_cases
+from fixture_unet import random_unet_cases, unet_cases
 
 COMMITTED = Path(__file__).resolve().parent.parent / "test" / "fixtures"
+
+GRAPHS = [
+    (group_norm_cases, random_group_norm_cases),
+    (resnet_block_cases, random_resnet_block_cases),
+    (double_conv_cases, random_double_conv_cases),
+    (unet_cases, random_unet_cases),
+    (detection_backbone_cases, random_detection_backbone_cases),
+    (norm_comparison_cases, random_norm_comparison_cases),
+]
 
 EPILOG = """\
 what a file holds
   input.<name>          the inputs, e.g. input.x
-  state_dict.<key>      the parameters, under PyTorch's own names
+  state_dict.<key>      the parameters, under PyTorch's own names; none if the metadata has
+                        weights = counter: fixture_counter.py makes them from its seed
   output.<name>         PyTorch's outputs on the CPU, e.g. output.y
   truth.<name>          the outputs of the same module in float64
   __metadata__          graph, options (JSON), framework, description, and "atol" or
                         "rtol" only where torch.testing.assert_close's default for the
-                        dtype is not attainable; the formula is in fixture_group_norm.py
+                        dtype is not attainable: by a formula for one normalization
+                        (fixture_group_norm.py), by PyTorch's own error for a network
+                        (fixture_network.py)
 
 examples
   make_fixtures.py                          rewrite the committed fixtures (seed 0)
   make_fixtures.py --list --only 'mean-*'   show cases, tolerances and PyTorch's own
                                             error; write nothing
-  make_fixtures.py --out again && diff -r again/group-norm test/fixtures/group-norm
-                                            check the committed files: no difference
+  make_fixtures.py --only 'unet/*'          the cases of one graph
+  make_fixtures.py --out again && diff -r again test/fixtures
+                                            check the committed files: no .safetensors
+                                            differs
 
 held-out cases, for a check that nobody has tuned anything to
   make_fixtures.py --out held-out --seed 7
       the same cases with other values
   make_fixtures.py --out held-out --seed 7 --random 200 --only 'random-*'
-      200 cases with random rank, shape, groups, eps, affine, dtype, mean and deviation
+      200 cases of every graph, with random sizes, options, mean and deviation, and
+      where the graph has them, dtype, eps, dimensions and stride
+  make_fixtures.py --out held-out --seed 7 --random 200 --only 'resnet-block/random-*'
+      200 cases of one graph
   Point the parity check at held-out. Choose a seed that you have not used before.
-  The tolerances come from the drawn values by the same formula; nobody sets them.
+  The tolerances come from the drawn values by the same rules; nobody sets them.
 
 The same seed gives the same bytes: every case has a generator of its own, seeded by its
-name, and PyTorch runs on one thread. Exit status: 0 done, 1 a case failed, 2 bad usage.
+name, and PyTorch runs on one thread, with kernels for AVX2 whatever the processor has.
+Exit status: 0 done, 1 a case failed, 2 bad usage.
 """
 
 
@@ -50,12 +73,21 @@ def main(arguments: list[str] | None = None) -> int:
     held_out = options.seed != 0 or options.random > 0
     if held_out and not options.list and options.out.resolve() == COMMITTED:
         parser.error("--seed and --random need --out: the default folder holds the committed cases")
-    cases = [*group_norm_cases(), *random_group_norm_cases(options.random, options.seed)]
+    cases = _all_cases(options.random, options.seed)
     chosen = _matching(cases, options.only)
     if not chosen:
         parser.error(f"no case matches {options.only!r}; --list shows them all")
     configure_torch()
     return _make(chosen, options.seed, None if options.list else options.out)
+
+
+def _all_cases(random_count: int, seed: int) -> list[Case]:
+    """The committed cases of every graph, and random_count random ones of each."""
+    return [
+        case
+        for committed, random_cases in GRAPHS
+        for case in [*committed(), *random_cases(random_count, seed)]
+    ]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -79,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--seed",
-        type=int,
+        type=_seed,
         default=0,
         metavar="N",
         help="draw other values (default: 0, the committed ones)",
@@ -89,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_count,
         default=0,
         metavar="COUNT",
-        help="add COUNT random cases, which are not meant to be committed",
+        help="add COUNT random cases of every graph, which are not meant to be committed",
     )
     parser.add_argument(
         "--list", action="store_true", help="run the cases and describe them, but write nothing"
@@ -100,6 +132,13 @@ def _parser() -> argparse.ArgumentParser:
 def _count(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    """Up to nine digits: lib/parity/fixture.ts reads no more, as the counter takes 32 bits."""
+    if _count(text) >= 10**9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not below 1,000,000,000")
     return int(text)
 
 

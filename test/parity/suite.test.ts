@@ -23,6 +23,22 @@ describe('group-norm gives what PyTorch gives', () => {
   }
 });
 
+/** Networks: the lowerings differ in one operator, which `group-norm` tests at every opset. */
+const NETWORKS = ['resnet-block', 'double-conv', 'unet', 'detection-backbone', 'norm-comparison'];
+
+describe('networks give what PyTorch gives', () => {
+  for (const network of NETWORKS) {
+    for (const file of parityFixtures(network)) {
+      for (const opset of [17, 21]) {
+        for (const lowering of loweringsAt(opset)) {
+          it(`${network} ${basename(file, '.safetensors')}: ${lowering} at opset ${opset} on cpu`, () =>
+            expectParity(file, { lowering, opset, provider: 'cpu' })).timeout(60_000);
+        }
+      }
+    }
+  }
+});
+
 async function expectParity(file: string, spec: CheckSpec): Promise<void> {
   const fixture = await readFixture(file);
   const result = await checkFixture(fixture, spec, (name, options, input) =>
