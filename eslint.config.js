@@ -14,6 +14,7 @@ const MAY_IMPORT = {
   'lib/weights': ['lib/graph', 'lib/files'],
   'lib/runtime': ['lib/lowering', 'lib/onnx', 'lib/rewrite', 'lib/files'],
   'lib/parity': ['lib/graph', 'lib/lowering', 'lib/onnx', 'lib/runtime', 'lib/weights', 'lib/files'],
+  'lib/images': ['lib/runtime'],
   'lib/cli': ['lib', 'graphs'],
   graphs: ['lib/graph', 'lib/weights'],
 };
@@ -23,6 +24,7 @@ const COMMON = ['errors.ts', 'tensor.ts', 'half.ts', 'nearest.ts'];
 const OWNED_PACKAGES = {
   'lib/onnx': ['onnx-proto', 'protobufjs'],
   'lib/runtime': ['onnxruntime-node', 'onnxruntime-web', 'onnxruntime-common'],
+  'lib/images': ['pngjs'],
   'lib/cli': ['commander', 'cli-table3', 'junit-report-builder', 'ora', 'picocolors'],
 };
 

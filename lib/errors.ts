@@ -80,5 +80,10 @@ export type FileErrorCode = 'FILE_NOT_FOUND' | 'FILE_UNREADABLE' | 'FILE_UNWRITA
 /** A file that cannot be read or written, or a `.npy` file that is not one. */
 export class FileError extends CodedError<FileErrorCode> {}
 
+export type ImageErrorCode = 'IMAGE_INVALID' | 'IMAGE_TOO_LARGE' | 'MASK_UNDEFINED';
+
+/** An image that cannot be read, or a model's output that is no mask. */
+export class ImageError extends CodedError<ImageErrorCode> {}
+
 /** Tensor data whose parts contradict each other: dtype, dims and number of elements. */
 export class TensorError extends CodedError<'TENSOR_INVALID'> {}

@@ -1,200 +1,203 @@
-/** The whole way in one go: a PyTorch fixture, an ONNX model, ONNX Runtime, and whether the numbers are right. */
-import { dirname, join, relative } from 'node:path';
+/**
+ * The whole way in one go: a U-Net that PyTorch has trained, an ONNX model, ONNX Runtime, the cells in an image,
+ * and whether it is all right.
+ */
+import { join, relative } from 'node:path';
+import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { formatBytes, formatDuration, formatTable, indent, quote } from '../lib/cli/format.js';
+import { formatBytes, formatTable, indent, plural, quote } from '../lib/cli/format.js';
+import { withProgress } from '../lib/cli/progress.js';
+import { describeTimes, runRepeatedly } from '../lib/cli/run-times.js';
+import { writeFilesAtomic } from '../lib/files/atomic.js';
+import { readFileBytes } from '../lib/files/read.js';
+import type { Image } from '../lib/images/image.js';
+import { maskOf, maskToImage, type Mask } from '../lib/images/mask.js';
+import { overlay } from '../lib/images/overlay.js';
+import { decodePng, encodePng } from '../lib/images/png.js';
+import { segment, type Segmentation } from '../lib/images/segment.js';
 import {
   compareTensors,
   createSession,
   DEFAULT_OPSET,
   defaultLowering,
   defaultTolerance,
+  elementCount,
   formatShape,
   getGraph,
   matchStateDict,
   OnnxGroupNormError,
   readFixture,
-  toFloat64Array,
   writeModel,
   type Fixture,
-  type OutputComparison,
-  type TensorData,
 } from '../lib/index.js';
+import { verifyGroups } from './demo-groups.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const FIXTURE = join(ROOT, 'test/fixtures/group-norm/net-unet.safetensors');
-const RUNS = 50;
-/** Groups that the table shows besides the worst. */
-const SHOWN = 4;
+const RUNS = 20;
+/** Pixels of the overlay along each side of a pixel of the image. */
+const SCALE = 4;
 
 const say = (...lines: string[]): void => lines.forEach((line) => console.log(line));
 const step = (title: string, ...lines: string[]): void =>
   say('', title, ...lines.map((line) => indent(line)));
 const here = (path: string): string => (relative('', path).startsWith('..') ? path : relative('', path));
-const exponential = (value: unknown): string => Number(value).toExponential();
+const verdict = (passed: boolean): string => (passed ? 'passed' : 'FAILED');
+
+interface Paths {
+  readonly fixture: string;
+  readonly image: string;
+  readonly truth: string;
+  readonly model: string;
+  readonly mask: string;
+  readonly overlay: string;
+}
 
 async function main(): Promise<boolean> {
   const { values } = parseArgs({
     options: {
       out: { type: 'string', default: join(ROOT, 'demo/out') },
-      fixture: { type: 'string', default: FIXTURE },
+      fixture: { type: 'string', default: join(ROOT, 'demo/unet-cells.safetensors') },
     },
   });
-  const model = join(values.out, 'group-norm.onnx');
+  const paths: Paths = {
+    fixture: values.fixture,
+    image: join(ROOT, 'demo/cells.png'),
+    truth: join(ROOT, 'demo/cells-truth.png'),
+    model: join(values.out, 'unet-cells.onnx'),
+    mask: join(values.out, 'cells-mask.png'),
+    overlay: join(values.out, 'cells-overlay.png'),
+  };
   say('Group Normalization from PyTorch to ONNX Runtime');
-  const fixture = await load(values.fixture);
-  await build(fixture, model);
-  const y = await run(fixture, model);
-  const comparison = compare(fixture, y);
-  const normalized = verifyGroups(fixture, y);
-  const passed = comparison.passed && normalized;
+  const fixture = await load(paths);
+  await build(fixture, paths);
+  const result = await segmentImage(paths);
+  const right = await compare(fixture, result, paths);
+  const normalized = await checkGroups();
+  const passed = right && normalized;
   step(passed ? 'The demo passed.' : 'The demo FAILED: the figures above say where.');
-  if (passed) suggest(model, fixture);
+  if (passed) suggest(paths);
   return passed;
 }
 
-async function load(path: string): Promise<Fixture> {
+async function load({ fixture: path }: Paths): Promise<Fixture> {
   const fixture = await readFixture(path);
-  if (fixture.graph !== 'group-norm' || fixture.options.affine === false) {
-    throw new Error(
-      `${path}: the demo needs a fixture of graph group-norm with weights, not of ${fixture.graph}`,
-    );
-  }
-  const x = fixture.inputs.get('x')!;
-  const { numGroups, numChannels, eps = 1e-5 } = fixture.options;
+  const { graph, options, stateDict, framework } = fixture;
+  if (graph !== 'unet') throw new Error(`${path}: the demo needs a fixture of graph unet, not of ${graph}`);
+  const elements = [...stateDict.values()].reduce((sum, { dims }) => sum + elementCount(dims), 0);
   step(
-    `1. What ${fixture.framework} computed`,
-    here(path),
-    fixture.description,
-    `torch.nn.GroupNorm(${String(numGroups)}, ${String(numChannels)}, eps=${exponential(eps)})`,
-    `of x, ${x.dtype} ${formatShape(x.dims)}`,
+    `1. A U-Net that ${framework} has trained to find cells`,
+    `${here(path)}, ${plural(elements, 'parameter')}`,
+    `UNetGN(${Object.entries(options)
+      .map(([name, value]) => `${name}=${String(value)}`)
+      .join(', ')})`,
   );
   return fixture;
 }
 
-async function build(fixture: Fixture, path: string): Promise<void> {
-  const { dtype, dims } = fixture.inputs.get('x')!;
-  const shape = dims.map((dim, axis) => (axis === 1 ? dim : nameOf(axis)));
-  const graph = getGraph(fixture.graph).build(fixture.options, { dtype, shape });
-  const bytes = await writeModel(path, graph, matchStateDict(graph, fixture.stateDict));
+async function build({ graph: name, options, stateDict }: Fixture, { model }: Paths): Promise<void> {
+  const graph = getGraph(name).build(options);
+  const bytes = await progressing(`writing ${here(model)}`, () =>
+    writeModel(model, graph, matchStateDict(graph, stateDict)),
+  );
+  const norms = graph.nodes.filter(({ opType }) => opType === 'GroupNormalization').length;
   step(
     '2. The same as an ONNX model',
-    `${here(path)}, ${formatBytes(bytes)}, opset ${DEFAULT_OPSET}, written as ${defaultLowering(DEFAULT_OPSET)}`,
-    `parameters ${graph.parameters.map(({ name }) => name).join(', ')}; x ${formatShape(shape)}`,
+    `${here(model)}, ${formatBytes(bytes)}, opset ${DEFAULT_OPSET}, x ${formatShape(graph.inputs[0]!.shape)}`,
+    `${plural(norms, 'GroupNorm')}, written as ${defaultLowering(DEFAULT_OPSET)}`,
   );
 }
 
-/** Every size but the channels stays open. */
-const nameOf = (axis: number): string => ['N', 'C', 'H', 'W'][axis] ?? `D${axis}`;
-
-async function run(fixture: Fixture, path: string): Promise<TensorData> {
-  const session = await createSession(path);
+async function segmentImage(paths: Paths): Promise<Segmentation> {
+  const image = decodePng(await readFileBytes(paths.image), paths.image);
+  const session = await progressing(`loading ${here(paths.model)}`, () => createSession(paths.model));
   try {
-    const feeds = Object.fromEntries(fixture.inputs);
-    let { y } = await session.run(feeds);
-    const times: number[] = [];
-    while (times.length < RUNS) {
-      const start = performance.now();
-      ({ y } = await session.run(feeds));
-      times.push(performance.now() - start);
-    }
-    const median = times.sort((a, b) => a - b)[RUNS / 2]!;
-    step(
-      '3. Through ONNX Runtime',
-      `provider ${session.provider}, GroupNormalization rewritten as ${session.groupNorm}`,
-      `${formatDuration(median)} a run (median of ${RUNS}, fastest ${formatDuration(times[0]!)})`,
+    const { result, times } = await withProgress(process.stderr, (progress) =>
+      runRepeatedly(RUNS, progress, () => segment(session, image)),
     );
-    return y!;
+    await writePictures(image, result.mask, paths);
+    step(
+      '3. An image that it has not seen, through ONNX Runtime',
+      `${here(paths.image)}, ${image.width} × ${image.height} pixels`,
+      `provider ${session.provider}, GroupNormalization rewritten as ${session.groupNorm}`,
+      `from the pixels to the mask: ${describeTimes(times)}`,
+      `${here(paths.mask)}: the cells in white; ${here(paths.overlay)}: outlined in the image`,
+    );
+    return result;
   } finally {
     await session.dispose();
   }
 }
 
-function compare(fixture: Fixture, y: TensorData): OutputComparison {
+const writePictures = (image: Image, mask: Mask, paths: Paths): Promise<void> =>
+  writeFilesAtomic([
+    { path: paths.mask, content: encodePng(maskToImage(mask)) },
+    { path: paths.overlay, content: encodePng(overlay(image, mask, { scale: SCALE })) },
+  ]);
+
+async function compare(fixture: Fixture, { mask, logits }: Segmentation, paths: Paths): Promise<boolean> {
   const expected = fixture.outputs.get('y')!;
   const usual = defaultTolerance(expected.dtype);
   const { rtol = usual.rtol, atol = usual.atol } = fixture;
-  const result = compareTensors('y', y, expected, { rtol, atol }, fixture.truth.get('y'));
+  const result = compareTensors('y', logits, expected, { rtol, atol }, fixture.truth.get('y'));
+  const { classes } = maskOf(expected);
+  const same = classes.filter((index, pixel) => index === mask.classes[pixel]).length;
+  const truth = decodePng(await readFileBytes(paths.truth), paths.truth);
   const rows = [
-    ['largest difference from PyTorch', result.maxAbs.toExponential(1)],
-    ['elements beyond the tolerance', `${result.mismatched} of ${result.elements}`],
-    ['tolerance', `atol ${exponential(atol)}, rtol ${exponential(rtol)}`],
+    ["pixels as in PyTorch's mask", `${percent(same / classes.length)} (${same} of ${classes.length})`],
+    ["logits beyond PyTorch's tolerance", `${result.mismatched} of ${result.elements}`],
+    ['  largest difference', result.maxAbs.toExponential(1)],
+    ['  tolerance', `atol ${atol.toExponential()}, rtol ${rtol.toExponential()}`],
   ];
   if (result.distanceToTruth !== undefined) {
-    rows.push(['distance from float64, ours', result.distanceToTruth.toExponential(1)]);
-    rows.push(["distance from float64, PyTorch's", result.referenceDistanceToTruth!.toExponential(1)]);
+    rows.push(['  distance from float64, ours', result.distanceToTruth.toExponential(1)]);
+    rows.push(["  distance from float64, PyTorch's", result.referenceDistanceToTruth!.toExponential(1)]);
   }
-  step(`4. Against PyTorch: ${result.passed ? 'passed' : 'FAILED'}`, formatTable(rows));
-  return result;
+  rows.push(['IoU with the true cells', intersectionOverUnion(mask, truth).toFixed(3)]);
+  const passed = result.passed && same === classes.length;
+  step(`4. Against PyTorch: ${verdict(passed)}`, formatTable(rows));
+  return passed;
 }
 
-/** As one verifies GroupNorm in PyTorch: without γ and β, every group has mean 0 and deviation 1. */
-function verifyGroups(fixture: Fixture, y: TensorData): boolean {
-  const groups = groupMoments(fixture, y);
-  const fault = ({ mean, deviation }: Moments) => Math.max(Math.abs(mean), Math.abs(deviation - 1));
-  const worst = groups.reduce((a, b) => (fault(b) > fault(a) ? b : a));
-  const row = ({ sample, group, mean, deviation }: Moments, note = ''): string[] => [
-    String(sample),
-    String(group),
-    mean.toExponential(1),
-    deviation.toFixed(6),
-    note,
-  ];
-  const right = groups.every((moments) => fault(moments) < MOMENT_TOLERANCE);
+const percent = (share: number): string => `${Number((100 * share).toFixed(2))} %`;
+
+/** Of class 1 with the white pixels of an image. */
+function intersectionOverUnion({ classes }: Mask, { samples }: Image): number {
+  let [both, either] = [0, 0];
+  classes.forEach((index, pixel) => {
+    const [found, there] = [index === 1, samples[pixel]! > 0];
+    if (found && there) both += 1;
+    if (found || there) either += 1;
+  });
+  return both / either;
+}
+
+async function checkGroups(): Promise<boolean> {
+  const path = join(ROOT, 'test/fixtures/group-norm/net-unet.safetensors');
+  const fixture = await readFixture(path);
+  const { passed, table } = await verifyGroups(fixture);
+  const { numGroups, numChannels } = fixture.options;
   step(
-    `5. Every group without γ and β has mean 0 and deviation 1: ${right ? 'passed' : 'FAILED'}`,
-    formatTable(
-      [...groups.slice(0, SHOWN).map((moments) => row(moments)), row(worst, `the worst of ${groups.length}`)],
-      ['sample', 'group', 'mean', 'deviation', ''],
-      ['right', 'right', 'right', 'right'],
-    ),
+    `5. GroupNorm(${String(numGroups)}, ${String(numChannels)}) by itself: every group without γ and β has ` +
+      `mean 0 and deviation 1: ${verdict(passed)}`,
+    table,
   );
-  return right;
+  return passed;
 }
 
-/** eps takes up to eps/2 = 5e-6 off the deviation of inputs like these; rounding y to float32 adds about 1e-6. */
-const MOMENT_TOLERANCE = 1e-4;
-
-interface Moments {
-  readonly sample: number;
-  readonly group: number;
-  readonly mean: number;
-  readonly deviation: number;
-}
-
-/** Mean and deviation of (y − β) / γ over each group, in float64. */
-function groupMoments({ options, stateDict }: Fixture, y: TensorData): Moments[] {
-  const [samples = 0, channels = 0] = y.dims;
-  const numGroups = options.numGroups as number;
-  const [values, weight, bias] = [y, stateDict.get('weight')!, stateDict.get('bias')!].map(toFloat64Array);
-  const plane = values!.length / (samples * channels);
-  const normalized = values!.map((value, i) => {
-    const channel = Math.floor(i / plane) % channels;
-    return (value - bias![channel]!) / weight![channel]!;
+const progressing = <T>(text: string, action: () => Promise<T>): Promise<T> =>
+  withProgress(process.stderr, (progress) => {
+    progress.step(text);
+    return action();
   });
-  const size = (channels / numGroups) * plane;
-  return Array.from({ length: samples * numGroups }, (_, at) => {
-    const group = normalized.subarray(at * size, (at + 1) * size);
-    const mean = group.reduce((sum, value) => sum + value, 0) / size;
-    const variance = group.reduce((sum, value) => sum + (value - mean) ** 2, 0) / size;
-    return {
-      sample: Math.floor(at / numGroups),
-      group: at % numGroups,
-      mean,
-      deviation: Math.sqrt(variance),
-    };
-  });
-}
 
-function suggest(model: string, { file, inputs }: Fixture): void {
-  const sizes = inputs
-    .get('x')!
-    .dims.flatMap((_, axis) => (axis === 1 ? [] : `${nameOf(axis)}=${axis === 0 ? 1 : 64}`));
+function suggest({ model, overlay, mask }: Paths): void {
   step(
     'Next',
-    `npm run cli -- run ${quote(here(model))} --input x=random --dim ${sizes.join(',')}`,
-    `npm run cli -- parity ${quote(here(dirname(file)))}`,
-    'npm run cli -- build --help',
+    `look at ${here(overlay)}`,
+    `npm run cli -- run ${quote(here(model))} --image YOUR.png --mask ${quote(here(mask))}`,
+    `npm run cli -- parity ${quote(here(join(ROOT, 'demo')))}`,
+    'npm run cli -- build unet --help',
   );
 }
 

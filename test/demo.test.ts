@@ -1,46 +1,88 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { decodePng } from '../lib/images/png.js';
+import { openSafetensors, tensor, writeSafetensors, type TensorData } from '../lib/index.js';
 import { useTemporaryFolder, writeFixture } from './cli/support.js';
 
-const DEMO = fileURLToPath(new URL('../scripts/demo.ts', import.meta.url));
+const path = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url));
+const FIXTURE = path('demo/unet-cells.safetensors');
 
 describe('demo', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   const at = useTemporaryFolder();
   const demo = (...argv: string[]) =>
-    spawnSync(process.execPath, ['--import', 'tsx', DEMO, '--out', at('out'), ...argv], { encoding: 'utf8' });
+    spawnSync(process.execPath, ['--import', 'tsx', path('scripts/demo.ts'), '--out', at('out'), ...argv], {
+      encoding: 'utf8',
+    });
 
-  it('builds a model, runs it, finds it right against PyTorch and float64, and says what to try next', () => {
-    const { status, stdout, stderr } = demo();
-    expect([status, stderr]).to.deep.equal([0, '']);
-    expect(existsSync(at('out/group-norm.onnx'))).to.be.true;
-    expect(stdout).to.match(/^1\. What torch \d.* computed$/m);
+  it('builds the model, segments the image as PyTorch does, and says what to try next', () => {
+    const { status, stdout } = demo();
+    expect(status).to.equal(0);
     expect(stdout)
-      .to.match(/^4\. Against PyTorch: passed$/m)
-      .and.to.match(/elements beyond the tolerance +0 of \d+/);
-    expect(stdout).to.match(/distance from float64, ours +\d/);
-    expect(stdout).to.match(/^5\. Every group without γ and β has mean 0 and deviation 1: passed$/m);
-    expect(stdout).to.match(/^ +\d+ +\d+ +-?\d\.\de-\d+ +(0\.9999|1\.0000)\d+ +the worst of \d+$/m);
-    expect(stdout)
-      .to.match(/^Next$/m)
-      .and.to.match(/npm run cli -- run \S+group-norm\.onnx --input x=random/);
+      .to.match(/^1\. A U-Net that torch \d.* has trained to find cells$/m)
+      .and.to.match(/^4\. Against PyTorch: passed$/m)
+      .and.to.match(/pixels as in PyTorch's mask +100 % \(24576 of 24576\)/)
+      .and.to.match(/logits beyond PyTorch's tolerance +0 of 49152/)
+      .and.to.match(/^5\. .*every group without γ and β has mean 0 and deviation 1: passed$/m)
+      .and.to.match(/npm run cli -- run \S+unet-cells\.onnx --image YOUR\.png/);
+    // train_demo.py measured 0.96 over its held-out images.
+    expect(Number(/IoU with the true cells +(\S+)/.exec(stdout)?.[1])).to.be.within(0.9, 1);
+    expect(readdirSync(at('out')).sort()).to.deep.equal([
+      'cells-mask.png',
+      'cells-overlay.png',
+      'unet-cells.onnx',
+    ]);
+    const mask = decodePng(readFileSync(at('out/cells-mask.png')));
+    expect([mask.width, mask.height, mask.channels]).to.deep.equal([192, 128, 1]);
+    expect(decodePng(readFileSync(at('out/cells-overlay.png'))).channels).to.equal(3);
   });
 
-  it('exits 1 if the comparison fails', async () => {
-    await writeFixture(at('wrong.safetensors'), { error: 0.01 });
+  it('exits 1 if a logit is not what PyTorch computed', async () => {
+    await copyWithError(at('wrong.safetensors'), 0.001);
     const { status, stdout } = demo('--fixture', at('wrong.safetensors'));
     expect(status).to.equal(1);
     expect(stdout)
       .to.match(/^4\. Against PyTorch: FAILED$/m)
+      .and.to.match(/logits beyond PyTorch's tolerance +1 of 49152/)
       .and.to.include('The demo FAILED');
   });
 
-  it('exits 2 with a message if there is no fixture', () => {
-    const { status, stderr } = demo('--fixture', at('none.safetensors'));
-    expect(status).to.equal(2);
-    expect(stderr).to.match(/^error: cannot read '.*none\.safetensors': it does not exist/);
+  it('exits 2 with a message if there is no fixture, or one of another graph, and writes nothing', async () => {
+    await writeFixture(at('group-norm.safetensors'));
+    for (const [name, message] of [
+      ['none', /^error: cannot read '.*none\.safetensors': it does not exist/],
+      ['group-norm', /the demo needs a fixture of graph unet, not of group-norm/],
+    ] as const) {
+      const { status, stderr } = demo('--fixture', at(`${name}.safetensors`));
+      expect(status).to.equal(2);
+      expect(stderr).to.match(message);
+      expect(existsSync(at('out'))).to.be.false;
+    }
+  });
+
+  it('its files take less than 2 MB together, its weights less than 1 MB', async () => {
+    const sizes = ['cells.png', 'cells-truth.png', 'unet-cells.safetensors'].map(
+      (name) => readFileSync(path(`demo/${name}`)).length,
+    );
+    expect(sizes.reduce((a, b) => a + b)).to.be.below(2e6);
+    const file = await openSafetensors(FIXTURE);
+    const weights = file.keys().filter((key) => key.startsWith('state_dict.'));
+    const bytes = weights.map((key) => file.info(key)).map(({ start, end }) => end - start);
+    await file.close();
+    expect(bytes.reduce((a, b) => a + b)).to.be.within(9e5, 1e6);
   });
 });
+
+/** The fixture with the first of PyTorch's logits changed. */
+async function copyWithError(target: string, error: number): Promise<void> {
+  const file = await openSafetensors(FIXTURE);
+  const tensors = await file.readAll();
+  await file.close();
+  const { dims, data } = tensors.get('output.y') as TensorData & { data: Float32Array };
+  const changed = Float32Array.from(data, (value, i) => (i === 0 ? value + error : value));
+  tensors.set('output.y', tensor('float32', dims, changed));
+  await writeSafetensors(target, { metadata: file.metadata, tensors });
+}

@@ -1,17 +1,19 @@
-/** `run`: a model on inputs from `.npy` files or random numbers. */
+/** `run`: a model on inputs from `.npy` files or random numbers, or on an image. */
 import type { Command } from 'commander';
 import type { LoweringName } from '../lowering/index.js';
 import { createSession, PROVIDERS, type Session, type TensorRecord } from '../runtime/index.js';
 import { formatShape } from '../tensor.js';
 import { collectPair, collectSizes, parseCount, parseInteger } from './arguments.js';
-import { formatDuration, formatTable, indent } from './format.js';
+import { formatTable, indent } from './format.js';
 import { groupNormOption } from './group-norm-option.js';
 import { print, type Cli, type Io } from './io.js';
-import { withProgress, type Progress } from './progress.js';
+import { withProgress } from './progress.js';
+import { isImageRequest, runImage, type ImageRequest } from './run-image.js';
 import { loadInputs, type InputRequest } from './run-inputs.js';
 import { summarize, writeOutputs } from './run-outputs.js';
+import { describeTimes, runRepeatedly } from './run-times.js';
 
-interface RunOptions extends InputRequest {
+interface RunOptions extends InputRequest, ImageRequest {
   readonly output?: string;
   readonly repeat: number;
   readonly provider: string;
@@ -30,7 +32,7 @@ interface RunResult {
 export function addRun(program: Command, cli: Cli): void {
   program
     .command('run')
-    .summary('run an ONNX model on .npy files or random numbers')
+    .summary('run an ONNX model on .npy files, random numbers or an image')
     .description(DESCRIPTION)
     .argument('<model>', 'the .onnx file')
     .option('--input <name=file>', 'NAME=FILE.npy or NAME=random; once for each input', collectPair)
@@ -40,12 +42,16 @@ export function addRun(program: Command, cli: Cli): void {
       'sizes for the names in the shapes of random inputs, such as N=1,H=64',
       collectSizes,
     )
+    .option('--image <file>', 'segment this PNG: the model gives each pixel a class')
+    .option('--mask <file>', 'PNG for the classes of --image')
     .option('--seed <n>', 'seed of random inputs', parseInteger, 0)
     .option('--repeat <n>', 'run so many times and report the fastest and the median', parseCount, 1)
     .option('--provider <name>', `execution provider: ${PROVIDERS.join(', ')}`, 'cpu')
     .addOption(groupNormOption())
     .addHelpText('after', EXAMPLES)
-    .action((model: string, options: RunOptions) => run(model, options, cli.io));
+    .action((model: string, options: RunOptions) =>
+      isImageRequest(options) ? runImage(model, options, cli.io) : run(model, options, cli.io),
+    );
 }
 
 async function run(path: string, options: RunOptions, io: Io): Promise<void> {
@@ -57,7 +63,9 @@ async function run(path: string, options: RunOptions, io: Io): Promise<void> {
     });
     try {
       const { feeds, notes } = await loadInputs(session.inputs, options);
-      const { outputs, times } = await runRepeatedly(session, feeds, options.repeat, progress);
+      const { result: outputs, times } = await runRepeatedly(options.repeat, progress, () =>
+        session.run(feeds),
+      );
       const files = await writeOutputs(outputs, options.output);
       return { session, notes, outputs, times, files };
     } finally {
@@ -65,18 +73,6 @@ async function run(path: string, options: RunOptions, io: Io): Promise<void> {
     }
   });
   print(io.stdout, ...describe(path, options, result));
-}
-
-async function runRepeatedly(session: Session, feeds: TensorRecord, repeat: number, progress: Progress) {
-  const times: number[] = [];
-  let outputs: TensorRecord = {};
-  while (times.length < repeat) {
-    progress.step(`run ${times.length + 1} of ${repeat}`);
-    const start = performance.now();
-    outputs = await session.run(feeds);
-    times.push(performance.now() - start);
-  }
-  return { outputs, times };
 }
 
 function describe(
@@ -101,23 +97,20 @@ function describe(
   ];
 }
 
-function describeTimes(times: readonly number[]): string {
-  const sorted = [...times].sort((a, b) => a - b);
-  const [fastest = 0] = sorted;
-  if (sorted.length === 1) return formatDuration(fastest);
-  const middle = (sorted.length - 1) / 2;
-  const median = (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle)]!) / 2;
-  return `${sorted.length} runs, fastest ${formatDuration(fastest)}, median ${formatDuration(median)}`;
-}
-
 const DESCRIPTION =
   'Runs an ONNX model through ONNX Runtime and says what came out and how long it took. Inputs are .npy files, as ' +
-  'numpy.save writes them, or random numbers from a standard normal distribution.';
+  'numpy.save writes them, or random numbers from a standard normal distribution.\n\n' +
+  'With --image and --mask it segments a PNG of any kind, with a model of one input [N, 1 or 3, H, W] and one ' +
+  'output [N, classes, H, W]. Samples become 0 to 1, alpha is dropped. An image of a size that the model cannot ' +
+  'take is reflected at its right and lower edge up to a multiple of 16, or else of 32, and the mask is cut back. ' +
+  'The mask is black and white for two classes, or for one above or below 0; more have the colours of PASCAL VOC.';
 
 const EXAMPLES = `
 Examples:
   $ onnx-groupnorm run gn.onnx --input x=random --dim N=1,H=64,W=64
   $ onnx-groupnorm run gn.onnx --input x=random --dim N=1,H=64,W=64 --output out --repeat 20
   $ onnx-groupnorm run gn.onnx --input x=x.npy --output out
+  $ onnx-groupnorm build unet --num-groups 4 --width 8 --weights demo/unet-cells.safetensors -o unet.onnx
+  $ onnx-groupnorm run unet.onnx --image demo/cells.png --mask mask.png
 
 Exit codes: 0 the model ran; 2 bad usage, a file that cannot be read, or inputs that do not fit.`;

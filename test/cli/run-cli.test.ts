@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { runCli } from '../../lib/cli/run-cli.js';
 import { encodeNpy } from '../../lib/index.js';
 import { floats, onnx, Sink, useTemporaryFolder, writeFixture } from './support.js';
@@ -18,6 +18,8 @@ const COMMANDS: Record<string, string[]> = {
     '--input',
     '--output',
     '--dim',
+    '--image',
+    '--mask',
     '--seed',
     '--repeat',
     '--provider',
@@ -49,6 +51,7 @@ describe('cli/run-cli', () => {
     mkdirSync(at('test/fixtures/group-norm'), { recursive: true });
     await writeFixture(at('test/fixtures/group-norm/one.safetensors'));
     writeFileSync(at('x.npy'), encodeNpy(floats([1, 32, 2, 2], new Float32Array(128))));
+    cpSync('demo', at('demo'), { recursive: true });
     const before = process.cwd();
     process.chdir(at());
     try {

@@ -1,0 +1,21 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { Progress } from '../../lib/cli/progress.js';
+import { describeTimes, runRepeatedly } from '../../lib/cli/run-times.js';
+import { Sink } from './support.js';
+
+describe('cli/run-times', () => {
+  it('runs as often as asked, and keeps the last result and every time', async () => {
+    let count = 0;
+    const action = () => Promise.resolve(++count);
+    const { result, times } = await runRepeatedly(3, new Progress(new Sink()), action);
+    expect([result, count, times.length]).to.deep.equal([3, 3, 3]);
+    expect(Math.min(...times)).to.be.at.least(0);
+  });
+
+  it('of one run the time, of several the fastest and the median', () => {
+    expect(describeTimes([12.34])).to.equal('12.3 ms');
+    expect(describeTimes([30, 10, 20])).to.equal('3 runs, fastest 10 ms, median 20 ms');
+    expect(describeTimes([4, 1, 2, 3])).to.equal('4 runs, fastest 1 ms, median 2.5 ms');
+  });
+});

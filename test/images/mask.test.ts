@@ -1,0 +1,55 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { ImageError } from '../../lib/errors.js';
+import { classColour, maskOf, maskToImage } from '../../lib/images/mask.js';
+import { castTensor, tensor } from '../../lib/index.js';
+
+const logits = (classes: number, height: number, width: number, ...values: number[]) =>
+  tensor('float32', [1, classes, height, width], Float32Array.from(values));
+
+describe('images/mask', () => {
+  it('each pixel is of the class with the largest logit, the first of equal ones', () => {
+    const mask = maskOf(logits(3, 1, 4, 1, 0, 5, -1, 2, 0, 5, -2, 0, 1, 4, -3));
+    expect(mask).to.include({ width: 4, height: 1, numClasses: 3 });
+    expect([...mask.classes]).to.deep.equal([1, 2, 0, 0]);
+  });
+
+  it('a single logit is class 1 where it is above 0', () => {
+    const mask = maskOf(logits(1, 2, 2, 1e-30, 0, -1, Infinity));
+    expect([mask.numClasses, ...mask.classes]).to.deep.equal([2, 1, 0, 0, 1]);
+  });
+
+  it('takes float16 by its value, not by its bits', () => {
+    const half = castTensor(logits(2, 1, 2, -1, -1, -2, 0.5), 'float16');
+    expect([...maskOf(half).classes]).to.deep.equal([0, 1]);
+  });
+
+  it('refuses a NaN, and says where', () => {
+    expect(() => maskOf(logits(2, 2, 2, 0, 0, 0, 0, 0, 0, 0, NaN)))
+      .to.throw(ImageError, 'NaN at x = 1, y = 1')
+      .with.property('code', 'MASK_UNDEFINED');
+  });
+
+  it('two classes are black and white', () => {
+    const image = maskToImage({ width: 2, height: 1, numClasses: 2, classes: Uint16Array.of(0, 1) });
+    expect(image).to.deep.equal({
+      width: 2,
+      height: 1,
+      channels: 1,
+      samples: Uint8Array.of(0, 255),
+      max: 255,
+    });
+  });
+
+  it("more classes have PASCAL VOC's colours", () => {
+    const image = maskToImage({ width: 3, height: 1, numClasses: 21, classes: Uint16Array.of(0, 15, 20) });
+    expect(image.channels).to.equal(3);
+    // Background, person, TV monitor.
+    expect([...image.samples]).to.deep.equal([0, 0, 0, 192, 128, 128, 0, 64, 128]);
+  });
+
+  it('no two of a thousand classes have the same colour', () => {
+    const colours = Array.from({ length: 1000 }, (_, index) => classColour(index).join());
+    expect(new Set(colours).size).to.equal(1000);
+  });
+});

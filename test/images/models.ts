@@ -1,0 +1,61 @@
+/** Small models of pixels, whose outputs can be computed by hand. */
+import {
+  castTensor,
+  encodeModel,
+  getGraph,
+  GraphBuilder,
+  initializeWeights,
+  op,
+  tensor,
+  type FloatDType,
+  type Shape,
+} from '../../lib/index.js';
+
+export interface PixelModel {
+  /** A row of weights, one a channel, for each class. */
+  readonly weight: readonly (readonly number[])[];
+  readonly bias: readonly number[];
+  readonly dtype?: FloatDType;
+  readonly shape?: Shape;
+}
+
+/** Logits of class k: the sum of weight[k][c] · x[c], plus bias[k]. */
+export function pixelModel({ weight, bias, dtype = 'float32', shape }: PixelModel): Uint8Array {
+  const channels = weight[0]!.length;
+  const g = new GraphBuilder('pixels');
+  const w = g.parameter('w', { dtype, shape: [weight.length, channels, 1, 1] });
+  const b = g.parameter('b', { dtype, shape: [weight.length] });
+  g.output('y', op.conv(g, g.input('x', dtype, shape ?? ['N', channels, 'H', 'W']), w, b));
+  const values = (dims: number[], numbers: readonly number[]) =>
+    castTensor(tensor('float32', dims, Float32Array.from(numbers)), dtype);
+  const weights = new Map([
+    ['w', values([weight.length, channels, 1, 1], weight.flat())],
+    ['b', values([bias.length], bias)],
+  ]);
+  return encodeModel(g.build(), weights);
+}
+
+/** A U-Net with random weights, which takes multiples of 16. */
+export function unetModel(numClasses: number): Uint8Array {
+  const graph = getGraph('unet').build({ inChannels: 3, numClasses, numGroups: 1, width: 2 });
+  return encodeModel(graph, initializeWeights(graph));
+}
+
+/** A model that is none of pixels: one value for every 2 × 2 of them. */
+export function poolingModel(): Uint8Array {
+  const g = new GraphBuilder('pool');
+  g.output(
+    'y',
+    op.maxPool(g, g.input('x', 'float32', ['N', 3, 'H', 'W']), { kernelShape: [2, 2], strides: [2, 2] }),
+  );
+  return encodeModel(g.build(), new Map());
+}
+
+/** A model with more than one result. */
+export function twoOutputs(): Uint8Array {
+  const g = new GraphBuilder('two');
+  const x = g.input('x', 'float32', ['N', 3, 'H', 'W']);
+  g.output('a', op.relu(g, x));
+  g.output('b', op.sigmoid(g, x));
+  return encodeModel(g.build(), new Map());
+}

@@ -1,0 +1,55 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import type { Image } from '../../lib/images/image.js';
+import type { Mask } from '../../lib/images/mask.js';
+import { overlay } from '../../lib/images/overlay.js';
+
+const LINE = [255, 214, 10];
+const grey = (width: number, height: number): Image => ({
+  width,
+  height,
+  channels: 1,
+  samples: new Uint8Array(width * height).fill(100),
+  max: 255,
+});
+const mask = (width: number, height: number, ...classes: number[]): Mask => ({
+  width,
+  height,
+  numClasses: 2,
+  classes: Uint16Array.from(classes),
+});
+const pixels = ({ samples }: Image): number[][] =>
+  Array.from({ length: samples.length / 3 }, (_, i) => [...samples.subarray(3 * i, 3 * i + 3)]);
+
+describe('images/overlay', () => {
+  it('leaves class 0 as it is, and draws the rim of an area over it', () => {
+    const drawn = overlay(grey(5, 1), mask(5, 1, 0, 1, 1, 1, 0), { tint: 0 });
+    expect(pixels(drawn)).to.deep.equal([[100, 100, 100], LINE, [100, 100, 100], LINE, [100, 100, 100]]);
+  });
+
+  it('tints an area towards its colour; the edge of the image is no rim', () => {
+    const [first, second] = pixels(overlay(grey(2, 1), mask(2, 1, 1, 1), { tint: 0.5 }));
+    expect(first).to.deep.equal([178, 157, 55]);
+    expect(second).to.deep.equal(first);
+  });
+
+  it('is so many times as large', () => {
+    const drawn = overlay(grey(2, 1), mask(2, 1, 0, 1), { scale: 4, tint: 0 });
+    expect([drawn.width, drawn.height]).to.deep.equal([8, 4]);
+    const own = [100, 100, 100];
+    expect(pixels(drawn).slice(0, 8)).to.deep.equal([own, own, own, own, LINE, LINE, own, own]);
+  });
+
+  it('more than two classes have their own colours, and 16 bits become 8', () => {
+    const image: Image = { ...grey(2, 1), samples: Uint16Array.of(65535, 0), max: 65535 };
+    const drawn = overlay(image, { ...mask(2, 1, 1, 2), numClasses: 3 }, { tint: 0 });
+    expect(pixels(drawn)).to.deep.equal([
+      [128, 0, 0],
+      [0, 128, 0],
+    ]);
+    expect(pixels(overlay(image, mask(2, 1, 0, 0)))).to.deep.equal([
+      [255, 255, 255],
+      [0, 0, 0],
+    ]);
+  });
+});

@@ -1,0 +1,85 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { deflateSync } from 'node:zlib';
+import { ImageError } from '../../lib/errors.js';
+import { readPngLayout } from '../../lib/images/png-layout.js';
+import { chunk, concat, header, SIGNATURE } from './png-samples.js';
+
+const END = chunk('IEND', new Uint8Array(0));
+const DATA = chunk('IDAT', deflateSync(new Uint8Array(64)));
+const read = (...chunks: Uint8Array[]) => readPngLayout(concat([SIGNATURE, ...chunks]), 'a.png');
+
+describe('images/png-layout', () => {
+  it('finds the size, the compressed data in its order, and the end', () => {
+    const [first, second] = [Uint8Array.of(1, 2, 3), Uint8Array.of(4)];
+    const text = chunk('tEXt', Uint8Array.of(65, 0, 66));
+    const layout = read(header(5, 7), text, chunk('IDAT', first), chunk('IDAT', second), END, text);
+    expect(layout).to.include({ width: 5, height: 7, end: 8 + 25 + 15 + 15 + 13 + 12 });
+    expect(layout.data.map((part) => [...part])).to.deep.equal([[1, 2, 3], [4]]);
+  });
+
+  it('counts a byte a row and the bits of the pixels, rounded up to bytes, as size before compression', () => {
+    expect(read(header(9, 2, 1, 0), DATA, END).rawSize).to.equal(2 * (1 + 2));
+    expect(read(header(5, 3, 16, 6), DATA, END).rawSize).to.equal(3 * (1 + 5 * 8));
+  });
+
+  it('of an interlaced image it is the size of its passes', () => {
+    // 1 × 1 is one row of one pass. 9 × 9 has rows of 2, 1, 3, 2, 5, 4 and 9 pixels in 2, 2, 1, 3, 2, 5 and 4 rows.
+    expect(read(header(1, 1, 1, 0, 1), DATA, END).rawSize).to.equal(2);
+    const pixels = 2 * 2 + 1 * 2 + 3 * 1 + 2 * 3 + 5 * 2 + 4 * 5 + 9 * 4;
+    expect(read(header(9, 9, 8, 0, 1), DATA, END).rawSize).to.equal(pixels + 2 + 2 + 1 + 3 + 2 + 5 + 4);
+  });
+
+  const refusals: [why: string, chunks: Uint8Array[], message: RegExp][] = [
+    [
+      'claims more pixels than its bytes can hold',
+      [header(8000, 8000), DATA, END],
+      /claims 8000 × 8000 pixels, more than \d+ compressed bytes can hold/,
+    ],
+    ['has no data', [header(1, 1), END], /claims 1 × 1 pixels, more than 0 compressed bytes/],
+    ['has no pixels', [header(0, 7), DATA, END], /it has 0 × 7 pixels/],
+    ['has a colour type that there is not', [header(1, 1, 8, 5), DATA, END], /colour type 5 of 8 bits/],
+    [
+      'has a depth that its colour type does not have',
+      [header(1, 1, 4, 2), DATA, END],
+      /colour type 2 of 4 bits/,
+    ],
+    ['has an unknown interlacing', [header(1, 1, 8, 0, 2), DATA, END], /interlace method 2/],
+    ['has no header', [DATA, END], /one header of 13 bytes, before all else/],
+    [
+      'has a second header, larger than the first',
+      [header(1, 1), header(60000, 60000), DATA, END],
+      /one header/,
+    ],
+    [
+      'has a header of another length',
+      [chunk('IHDR', new Uint8Array(14)), DATA, END],
+      /one header of 13 bytes/,
+    ],
+    ['has no end', [header(1, 1), DATA], /truncated: its \d+ bytes end before its last chunk does/],
+    ['is a signature and nothing else', [], /truncated: its 8 bytes/],
+  ];
+  for (const [why, chunks, message] of refusals) {
+    it(`refuses a file that ${why}`, () => {
+      expect(() => read(...chunks))
+        .to.throw(ImageError, message)
+        .with.property('code', 'IMAGE_INVALID');
+    });
+  }
+
+  it('refuses more than 2²⁶ pixels whatever the file holds', () => {
+    expect(() => read(header(8192, 8193, 1), DATA, END))
+      .to.throw(ImageError, 'a.png has 8192 × 8193 pixels; allowed: 67108864 pixels')
+      .with.property('code', 'IMAGE_TOO_LARGE');
+    expect(() => read(header(2 ** 31 - 1, 2 ** 31 - 1), DATA, END)).to.throw(ImageError, 'allowed');
+  });
+
+  it('refuses what is no PNG with a word on what to do', () => {
+    for (const bytes of [new Uint8Array(0), Uint8Array.of(0xff, 0xd8, 0xff, 0xe0, 0, 0, 0, 0, 0)]) {
+      expect(() => readPngLayout(bytes, 'a.jpg')).to.throw(
+        ImageError,
+        'a.jpg is not a valid PNG: it does not start',
+      );
+    }
+  });
+});

@@ -1,0 +1,201 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { deflateSync, inflateSync } from 'node:zlib';
+import { ImageError } from '../../lib/errors.js';
+import { decodePng, encodePng } from '../../lib/images/png.js';
+import { readFixture } from '../../lib/index.js';
+import { chunk, concat, header, makePng, SIGNATURE, type PngSample } from './png-samples.js';
+
+const EMPTY = new Uint8Array(0);
+const demo = (name: string): string => fileURLToPath(new URL(`../../demo/${name}`, import.meta.url));
+
+/** `count` samples of `depth` bits, with the smallest and the largest. */
+const varied = (count: number, depth: number): number[] =>
+  Array.from({ length: count }, (_, i) => (i === 1 ? 2 ** depth - 1 : (i * i * 37) % 2 ** depth));
+
+const decode = (sample: PngSample) => {
+  const { width, height, channels, samples, max } = decodePng(makePng(sample));
+  expect([width, height]).to.deep.equal([sample.width, sample.height]);
+  return { channels, samples: [...samples], max };
+};
+
+describe('images/png', () => {
+  const size = { width: 3, height: 2 };
+
+  for (const depth of [1, 2, 4, 8, 16]) {
+    it(`grey of ${depth} bits keeps its samples, whose largest is ${2 ** depth - 1}`, () => {
+      const samples = varied(6, depth);
+      const image = decode({ ...size, depth, colourType: 0, samples });
+      expect(image).to.deep.equal({ channels: 1, samples, max: 2 ** depth - 1 });
+    });
+  }
+
+  for (const depth of [8, 16]) {
+    it(`RGB of ${depth} bits keeps its samples`, () => {
+      const samples = varied(18, depth);
+      const image = decode({ ...size, depth, colourType: 2, samples });
+      expect(image).to.deep.equal({ channels: 3, samples, max: 2 ** depth - 1 });
+    });
+
+    it(`of grey and RGB with alpha, of ${depth} bits, the alpha is dropped and nothing else changes`, () => {
+      const grey = varied(12, depth);
+      const colour = varied(24, depth);
+      expect(decode({ ...size, depth, colourType: 4, samples: grey })).to.deep.equal({
+        channels: 1,
+        samples: grey.filter((_, i) => i % 2 === 0),
+        max: 2 ** depth - 1,
+      });
+      expect(decode({ ...size, depth, colourType: 6, samples: colour }).samples).to.deep.equal(
+        colour.filter((_, i) => i % 4 !== 3),
+      );
+    });
+  }
+
+  for (const depth of [1, 2, 4, 8]) {
+    it(`a palette of ${depth} bits becomes RGB of 8, transparent or not`, () => {
+      const samples = [0, 1, 1, 0, 1, 0];
+      const image = { ...size, depth, colourType: 3, samples, palette: [10, 20, 30, 200, 100, 50] };
+      const rgb = samples.flatMap((index) => image.palette.slice(3 * index, 3 * index + 3));
+      expect(decode(image)).to.deep.equal({ channels: 3, samples: rgb, max: 255 });
+      expect(decode({ ...image, transparency: [0, 128] }).samples).to.deep.equal(rgb);
+    });
+  }
+
+  it('a colour that stands for transparent keeps its value', () => {
+    const grey = decode({
+      ...size,
+      depth: 8,
+      colourType: 0,
+      samples: [9, 1, 9, 2, 3, 9],
+      transparency: [0, 9],
+    });
+    expect(grey.samples).to.deep.equal([9, 1, 9, 2, 3, 9]);
+    const samples = [7, 8, 9, 7, 8, 0, 1, 2, 3, 7, 8, 9, 0, 0, 0, 255, 255, 255];
+    const colour = decode({ ...size, depth: 8, colourType: 2, samples, transparency: [0, 7, 0, 8, 0, 9] });
+    expect(colour.samples).to.deep.equal(samples);
+  });
+
+  it('interlaced images of every kind and of sizes from 1 × 1 are as the others', () => {
+    const kinds: [colourType: number, depth: number, each: number][] = [
+      ...[1, 2, 4, 8, 16].map((depth): [number, number, number] => [0, depth, 1]),
+      ...[8, 16].flatMap((depth): [number, number, number][] => [
+        [2, depth, 3],
+        [4, depth, 2],
+        [6, depth, 4],
+      ]),
+    ];
+    for (const [width, height] of [
+      [1, 1],
+      [2, 3],
+      [5, 1],
+      [9, 11],
+    ] as const) {
+      for (const [colourType, depth, each] of kinds) {
+        const samples = varied(width * height * each, depth);
+        const sample = { width, height, depth, colourType, samples };
+        expect(decode({ ...sample, interlaced: true })).to.deep.equal(decode(sample));
+      }
+    }
+  });
+
+  it('bytes behind the end are ignored', () => {
+    const png = makePng({ ...size, depth: 8, colourType: 0, samples: [1, 2, 3, 4, 5, 6] });
+    expect([...decodePng(concat([png, Uint8Array.of(1, 2, 3)])).samples]).to.deep.equal([1, 2, 3, 4, 5, 6]);
+  });
+
+  it('a file cut off anywhere is refused, with its name and the reason', () => {
+    const png = makePng({ width: 9, height: 5, depth: 8, colourType: 2, samples: varied(135, 8) });
+    for (let length = 0; length < png.length; length++) {
+      const cut = png.subarray(0, length);
+      expect(() => decodePng(cut, 'a.png'), `${length} bytes`)
+        .to.throw(ImageError, /^a\.png is not a valid PNG: it (is truncated|does not start as PNG files do)/)
+        .with.property('code', 'IMAGE_INVALID');
+    }
+  });
+
+  it('a byte that is not as the checksum says is refused', () => {
+    const png = makePng({ ...size, depth: 8, colourType: 0, samples: [1, 2, 3, 4, 5, 6] });
+    png[png.length - 20]! ^= 1;
+    expect(() => decodePng(png)).to.throw(ImageError, 'it is damaged');
+  });
+
+  it('pixels that are fewer or more than the header says are refused, interlaced or not', () => {
+    const data = makePng({ width: 2, height: 2, depth: 8, colourType: 0, samples: [1, 2, 3, 4] }).subarray(
+      33,
+    );
+    for (const [width, height] of [
+      [2, 3],
+      [3, 2],
+      [400, 2],
+      [1, 2],
+      [2, 1],
+    ] as const) {
+      for (const interlace of [0, 1]) {
+        const png = concat([SIGNATURE, header(width, height, 8, 0, interlace), data]);
+        expect(() => decodePng(png), `${width} × ${height}`).to.throw(ImageError, 'it is damaged');
+      }
+    }
+  });
+
+  it('an index beyond the palette, and a palette that is missing, are refused', () => {
+    const image = { ...size, depth: 8, colourType: 3, samples: [0, 1, 2, 0, 0, 0] };
+    expect(() => decodePng(makePng({ ...image, palette: [1, 2, 3, 4, 5, 6] }))).to.throw(
+      ImageError,
+      'not in palette',
+    );
+    expect(() => decodePng(makePng(image))).to.throw(ImageError, 'damaged');
+  });
+
+  it('no image makes the decoder inflate more than its pixels take', () => {
+    const zeros = chunk('IDAT', deflateSync(new Uint8Array(2e7)));
+    for (const interlace of [0, 1]) {
+      const png = concat([SIGNATURE, header(64, 64, 8, 0, interlace), zeros, chunk('IEND', EMPTY)]);
+      expect(() => decodePng(png))
+        .to.throw(ImageError, 'damaged')
+        .with.nested.property('cause.code', 'ERR_BUFFER_TOO_LARGE');
+    }
+  });
+
+  it('the PNGs that train_demo.py wrote decode to the values that PyTorch had', async () => {
+    const { inputs } = await readFixture(demo('unet-cells.safetensors'));
+    const { width, height, channels, samples } = decodePng(readFileSync(demo('cells.png')));
+    const x = inputs.get('x')!.data as Float32Array;
+    const plane = width * height;
+    const same = samples.every(
+      (value, i) => Math.round(255 * x[(i % channels) * plane + Math.floor(i / channels)]!) === value,
+    );
+    expect([channels, height, width, same]).to.deep.equal([3, ...inputs.get('x')!.dims.slice(2), true]);
+  });
+
+  describe('encodePng', () => {
+    const image = { width: 2, height: 3, max: 255 } as const;
+
+    it('what it writes decodes to the same image, grey and RGB', () => {
+      for (const channels of [1, 3] as const) {
+        const samples = Uint8Array.from(varied(6 * channels, 8));
+        expect(decodePng(encodePng({ ...image, channels, samples }))).to.deep.equal({
+          ...image,
+          channels,
+          samples,
+        });
+      }
+    });
+
+    it('writes 8 bits a sample, without alpha, and of one pixel just its samples', () => {
+      const png = encodePng({ width: 1, height: 1, channels: 3, samples: Uint8Array.of(1, 2, 3), max: 255 });
+      expect(png.subarray(0, 33)).to.deep.equal(concat([SIGNATURE, header(1, 1, 8, 2)]));
+      const length = new DataView(png.buffer, png.byteOffset).getUint32(33);
+      // Whatever the filter, the first pixel is predicted to be 0.
+      expect([...inflateSync(png.subarray(41, 41 + length))].slice(1)).to.deep.equal([1, 2, 3]);
+    });
+
+    it('takes samples that are a part of a larger buffer', () => {
+      const samples = Uint8Array.of(9, 9, 1, 2, 3, 4, 5, 6, 9).subarray(2, 8);
+      expect([...decodePng(encodePng({ ...image, channels: 1, samples })).samples]).to.deep.equal([
+        1, 2, 3, 4, 5, 6,
+      ]);
+    });
+  });
+});
