@@ -18,7 +18,7 @@ const MAY_IMPORT = {
   'lib/cli': ['lib', 'graphs'],
   graphs: ['lib/graph', 'lib/weights'],
 };
-const COMMON = ['errors.ts', 'tensor.ts', 'half.ts', 'nearest.ts'];
+const COMMON = ['errors.ts', 'tensor.ts', 'half.ts', 'nearest.ts', 'options.ts'];
 
 /** Packages that one folder alone may know, so that their types stay behind one boundary. */
 const OWNED_PACKAGES = {

@@ -85,5 +85,8 @@ export type ImageErrorCode = 'IMAGE_INVALID' | 'IMAGE_TOO_LARGE' | 'MASK_UNDEFIN
 /** An image that cannot be read, or a model's output that is no mask. */
 export class ImageError extends CodedError<ImageErrorCode> {}
 
+/** An option that a function does not have: misspelt where no type checker has seen it. */
+export class OptionError extends CodedError<'UNKNOWN_OPTION'> {}
+
 /** Tensor data whose parts contradict each other: dtype, dims and number of elements. */
 export class TensorError extends CodedError<'TENSOR_INVALID'> {}

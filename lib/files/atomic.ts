@@ -58,7 +58,7 @@ export async function writeFilesAtomic(files: readonly FileToWrite[]): Promise<v
 
 async function stage(path: string, content: FileContent, staged: StagedFile[]): Promise<void> {
   const folder = dirname(path);
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const old = await ifThere(stat(path));
   await checkReplaceable(path, old);
   const target = old ? await realpath(path) : join(await realpath(folder), basename(path));
@@ -76,6 +76,16 @@ async function stage(path: string, content: FileContent, staged: StagedFile[]): 
   } finally {
     await handle.close();
   }
+}
+
+/** Makes a folder and the missing ones above it. Not `recursive`: in Node that never ends below `/proc`. */
+async function makeFolder(folder: string): Promise<void> {
+  if (await ifThere(stat(folder))) return;
+  const parent = dirname(folder);
+  if (parent !== folder) await makeFolder(parent);
+  await mkdir(folder).catch((error: unknown) => {
+    if (systemCode(error) !== 'EEXIST') throw error;
+  });
 }
 
 /** A rename replaces whatever is there, even what writing would have refused: a read-only file, a device. */

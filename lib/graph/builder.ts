@@ -58,6 +58,7 @@ export class Scope {
         `parameter '${fullName}': every dimension must be a number, not ${formatShape(shape)}`,
       );
     }
+    requireInit(init, `parameter '${fullName}'`);
     this.claim(fullName, 'parameter');
     const value = new Value(this.state, 'parameter', fullName, dtype, [...shape], undefined, init);
     this.state.parameters.push(value);
@@ -241,4 +242,13 @@ function requireShape(shape: Shape, where: string): void {
       `${where}: shape ${JSON.stringify(shape)}: a dimension is an integer of at least 0, or a name such as 'N'`,
     );
   }
+}
+
+function requireInit(init: Init | undefined, where: string): void {
+  if (init === undefined || init === 'ones' || init === 'zeros') return;
+  if (typeof init === 'object' && Number.isFinite(init?.uniform)) return;
+  throw new GraphError(
+    'INVALID_ATTRIBUTE',
+    `${where}: unknown init ${JSON.stringify(init)}; known: 'ones', 'zeros', { uniform: bound }`,
+  );
 }

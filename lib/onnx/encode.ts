@@ -1,6 +1,7 @@
 import { ModelError } from '../errors.js';
 import type { Graph, Value, Weights } from '../graph/index.js';
 import { DEFAULT_OPSET, defaultLowering, lowerGraph, requireOpset } from '../lowering/index.js';
+import { requireKnownOptions } from '../options.js';
 import { formatShape, tensorBytes, type TensorData } from '../tensor.js';
 import { chunksLength, joinChunks, modelChunks } from './chunks.js';
 import { encodeNode } from './operators.js';
@@ -93,6 +94,7 @@ const IR_VERSIONS: readonly (readonly [since: number, version: number])[] = [
 ];
 
 function toModel(graph: Graph, weights: TensorMessage[], options: EncodeOptions): ModelMessage {
+  requireKnownOptions('encodeModel', options, ['opset', 'lowering'] satisfies (keyof EncodeOptions)[]);
   const { opset = DEFAULT_OPSET } = options;
   requireOpset(opset);
   const lowered = lowerGraph(graph, options.lowering ?? defaultLowering(opset), opset);

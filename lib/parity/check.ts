@@ -42,6 +42,8 @@ export interface CaseResult {
   readonly outputs: readonly OutputComparison[];
   /** Why the case could not be run, which counts as failed. */
   readonly error?: { readonly code: string; readonly message: string };
+  /** How the session rewrote GroupNormalization, where the model had the operator; nothing if it did not run. */
+  readonly groupNorm?: LoweringName;
   /** Building, loading, running and comparing. */
   readonly milliseconds: number;
 }
@@ -60,11 +62,11 @@ export async function checkFixture(
 }
 
 async function attempt(
-  action: () => Promise<OutputComparison[]>,
-): Promise<Pick<CaseResult, 'passed' | 'outputs' | 'error'>> {
+  action: () => Promise<Outcome>,
+): Promise<Pick<CaseResult, 'passed' | 'outputs' | 'groupNorm' | 'error'>> {
   try {
-    const outputs = await action();
-    return { passed: outputs.every(({ passed }) => passed), outputs };
+    const outcome = await action();
+    return { passed: outcome.outputs.every(({ passed }) => passed), ...outcome };
   } catch (error) {
     const code = error instanceof OnnxGroupNormError ? error.code : 'INTERNAL';
     const message = error instanceof Error ? error.message : String(error);
@@ -72,18 +74,17 @@ async function attempt(
   }
 }
 
-async function runAndCompare(
-  fixture: Fixture,
-  spec: CheckSpec,
-  buildGraph: BuildGraph,
-): Promise<OutputComparison[]> {
+type Outcome = Pick<CaseResult, 'outputs' | 'groupNorm'>;
+
+async function runAndCompare(fixture: Fixture, spec: CheckSpec, buildGraph: BuildGraph): Promise<Outcome> {
   const graph = buildGraph(fixture.graph, fixture.options, inputType(fixture, spec));
   const weights = weightsOf(fixture, graph);
   const model = encodeModel(graph, weights, { opset: spec.opset, lowering: spec.lowering });
   const session = await createSession(model, { providers: [spec.provider], groupNorm: spec.groupNorm });
   try {
     const actual = await session.run(Object.fromEntries(fixture.inputs));
-    return [...fixture.outputs.keys()].map((name) => compareOutput(fixture, spec, name, actual));
+    const outputs = [...fixture.outputs.keys()].map((name) => compareOutput(fixture, spec, name, actual));
+    return { outputs, ...(session.groupNorm && { groupNorm: session.groupNorm }) };
   } finally {
     await session.dispose();
   }

@@ -27,6 +27,10 @@ interface Problem {
 function problemOf(info: TensorInfo, feeds: TensorRecord): Problem[] {
   const value = Object.hasOwn(feeds, info.name) ? feeds[info.name] : undefined;
   if (!value) return [{ code: 'INPUT_MISSING', message: `input '${info.name}' is missing` }];
+  if (typeof value !== 'object' || !('dtype' in value) || !('dims' in value)) {
+    const message = `input '${info.name}' is no tensor: make one with tensor('${info.dtype}', dims, data)`;
+    return [{ code: 'INPUT_DTYPE', message }];
+  }
   if (value.dtype !== info.dtype) {
     return [
       { code: 'INPUT_DTYPE', message: `input '${info.name}' is ${value.dtype} but must be ${info.dtype}` },

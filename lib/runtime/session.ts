@@ -3,6 +3,7 @@ import { OnnxGroupNormError, SessionError } from '../errors.js';
 import { readFileBytes } from '../files/read.js';
 import { castTensor } from '../half.js';
 import type { LoweringName } from '../lowering/index.js';
+import { requireKnownOptions } from '../options.js';
 import type { TensorData } from '../tensor.js';
 import type { Backend, BackendOptions, LoadedModel, TensorInfo, TensorRecord } from './backend.js';
 import { checkFeeds } from './feeds.js';
@@ -40,18 +41,26 @@ export interface Session {
   dispose(): Promise<void>;
 }
 
+const SESSION_OPTIONS: readonly (keyof SessionOptions)[] = [
+  'providers',
+  'groupNorm',
+  'intraOpNumThreads',
+  'graphOptimizationLevel',
+];
+
 const BACKENDS: Record<Provider, Backend> = { cpu: cpuBackend };
 
 /**
  * Loads a model into ONNX Runtime.
  * @param model Path of an `.onnx` file, or its bytes.
- * @throws FileError if it cannot be read, ModelError if it is no model, SessionError `UNKNOWN_PROVIDER` or
- *   `MODEL_REJECTED`, with the runtime's own error as `cause`.
+ * @throws FileError if it cannot be read, ModelError if it is no model, OptionError, SessionError
+ *   `UNKNOWN_PROVIDER` or `MODEL_REJECTED`, with the runtime's own error as `cause`.
  */
 export async function createSession(
   model: string | Uint8Array,
   options: SessionOptions = {},
 ): Promise<Session> {
+  requireKnownOptions('createSession', options, SESSION_OPTIONS);
   const { providers = ['cpu'], groupNorm, ...backendOptions } = options;
   const [provider] = providers.map(requireProvider);
   if (!provider) throw new SessionError('UNKNOWN_PROVIDER', 'providers is empty: name at least one');

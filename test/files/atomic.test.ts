@@ -42,6 +42,12 @@ describe('writing files', () => {
       expect(await read('a/b/file')).to.equal('new');
     });
 
+    it('refuses a folder that cannot be made, and does not go on trying', async function () {
+      if (process.platform !== 'linux') this.skip();
+      const error = await rejection(writeFileAtomic('/proc/onnx-groupnorm/file', 'new'));
+      expect(error).to.be.instanceOf(FileError).with.property('code', 'FILE_UNWRITABLE');
+    });
+
     it('replaces a file, keeps its mode, and leaves nothing else behind', async () => {
       await writeFile(path('file'), 'a longer old text');
       await chmod(path('file'), 0o604);
@@ -112,7 +118,7 @@ describe('writing files', () => {
     it("keeps the system's error as the cause", async () => {
       await writeFile(path('file'), 'old');
       const error = await rejection(writeFileAtomic(path('file', 'x'), 'new'));
-      expect(error).to.have.nested.property('cause.code', 'EEXIST');
+      expect(error).to.have.nested.property('cause.code', 'ENOTDIR');
     });
 
     it('refuses to replace what is no regular file', async function () {

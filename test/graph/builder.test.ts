@@ -12,6 +12,17 @@ function setUp() {
 }
 
 describe('parameters', () => {
+  it('refuse an initialisation that is unknown', () => {
+    for (const init of ['one', {}, { uniform: NaN }, null]) {
+      const parameter = { ...FLOAT3, init: init as 'ones' };
+      expectGraphError(
+        () => setUp().g.parameter('weight', parameter),
+        'INVALID_ATTRIBUTE',
+        "parameter 'weight': unknown init",
+      );
+    }
+  });
+
   it("are called by their module's state_dict keys, in the order of their declaration", () => {
     const { g, x } = setUp();
     const block = g.scope('enc1').scope('double_conv');

@@ -59,7 +59,8 @@ export function groupNormModel(
   const weights = new Map<string, TensorData>();
   if (scale) weights.set('weight', scale);
   if (bias) weights.set('bias', bias);
-  return encodeModel(g.build(), weights, variant);
+  const { lowering, opset } = variant;
+  return encodeModel(g.build(), weights, { lowering, opset });
 }
 
 export async function runModel(

@@ -1,0 +1,18 @@
+/** Options that a caller in JavaScript may have misspelt: no type checker has seen them. */
+import { OptionError } from './errors.js';
+import { nearestName } from './nearest.js';
+
+/**
+ * @param where What takes the options, for the message: `createSession`.
+ * @throws OptionError `UNKNOWN_OPTION` naming the option and the known ones.
+ */
+export function requireKnownOptions(where: string, options: object, known: readonly string[]): void {
+  for (const name of Object.keys(options)) {
+    if (known.includes(name)) continue;
+    const near = nearestName(name, known);
+    throw new OptionError(
+      'UNKNOWN_OPTION',
+      `${where} has no option '${name}'${near ? `: did you mean '${near}'?` : ''}; it has: ${known.join(', ')}`,
+    );
+  }
+}
