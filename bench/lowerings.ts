@@ -6,7 +6,6 @@
  *
  *   npm run bench -- [rounds]
  */
-import Table from 'cli-table3';
 import { writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { getGraph } from '../graphs/registry.js';
@@ -33,16 +32,16 @@ const VARIANTS: readonly Variant[] = [BASELINE, ...LOWERING_NAMES.filter((name) 
 interface Row {
   readonly shape: number[];
   readonly variant: Variant;
-  /** Milliseconds of one call: the fastest round. */
-  readonly fastest: number;
-  /** Median over the rounds of (inlined / this). */
-  readonly speedup: number;
+  /** Milliseconds of one call: the median round. */
+  readonly median: number;
+  /** Quartiles over the rounds of (inlined / this). */
+  readonly speedup: { readonly low: number; readonly median: number; readonly high: number };
   /** Largest distance from float64, one for each of MEANS. */
   readonly errors: number[];
 }
 
 async function main(): Promise<void> {
-  const rounds = Number(process.argv[2] ?? 15);
+  const rounds = Number(process.argv[2] ?? 40);
   const rows: Row[] = [];
   for (const shape of SHAPES) {
     process.stderr.write(`${shape.join('×')} …\n`);
@@ -71,7 +70,7 @@ async function measureShape(shape: number[], rounds: number): Promise<Row[]> {
     const ratios = own.map((time, round) => times.get(BASELINE)![round]! / time);
     const errors: number[] = [];
     for (const mean of MEANS) errors.push(await errorAt(session, shape, mean));
-    rows.push({ shape, variant, fastest: Math.min(...own), speedup: median(ratios), errors });
+    rows.push({ shape, variant, median: quantile(own, 0.5), speedup: quartiles(ratios), errors });
     await session.dispose();
   }
   return rows;
@@ -116,22 +115,35 @@ function normalTensor(shape: number[], mean: number): TensorData {
   );
 }
 
-function median(values: number[]): number {
+function quantile(values: number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)]!;
+  return sorted[Math.round(share * (sorted.length - 1))]!;
 }
+
+const quartiles = (values: number[]): Row['speedup'] => ({
+  low: quantile(values, 0.25),
+  median: quantile(values, 0.5),
+  high: quantile(values, 0.75),
+});
 
 const machine = (): string => `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}`;
 
+/** As Markdown, to be pasted into README.md. */
 function print(rows: Row[]): void {
-  const head = ['shape', 'GroupNorm', 'ms', 'speed-up', ...MEANS.map((mean) => `error, mean ${mean}`)];
-  const table = new Table({ head, style: { head: [], border: [] } });
-  for (const { shape, variant, fastest, speedup, errors } of rows) {
+  const head = [
+    'shape',
+    'GroupNorm',
+    'ms',
+    'speed-up (quartiles)',
+    ...MEANS.map((mean) => `error, mean ${mean}`),
+  ];
+  console.log(`${machine()}, float32, ${NUM_GROUPS} groups\n`);
+  console.log(`| ${head.join(' | ')} |\n|${'---|'.repeat(head.length)}`);
+  for (const { shape, variant, median, speedup, errors } of rows) {
+    const ratio = `${speedup.median.toFixed(2)} × (${speedup.low.toFixed(2)} to ${speedup.high.toFixed(2)})`;
     const figures = errors.map((error) => error.toExponential(1));
-    table.push([shape.join('×'), variant, fastest.toFixed(3), `${speedup.toFixed(2)} ×`, ...figures]);
+    console.log(`| ${[shape.join('×'), variant, median.toFixed(3), ratio, ...figures].join(' | ')} |`);
   }
-  console.log(`${machine()}, float32, ${NUM_GROUPS} groups`);
-  console.log(table.toString());
 }
 
 await main();
