@@ -1,5 +1,5 @@
 import { GraphError } from '../errors.js';
-import { DTYPES, formatShape, isStatic, type DType, type Shape, type TensorData } from '../tensor.js';
+import { DTYPES, formatShape, isStatic, tensor, type DType, type Shape, type TensorData } from '../tensor.js';
 import { Value, type Attributes, type Graph, type Init, type Node } from './types.js';
 
 /** What an operator says of one of its results. */
@@ -19,6 +19,8 @@ export interface ParameterType {
 interface State {
   readonly names: Set<string>;
   readonly reserved: ReadonlySet<string>;
+  /** The next number for a made name, so that many alike are not tried one by one. */
+  readonly nextNumber: Map<string, number>;
   readonly inputs: Value[];
   readonly outputs: Value[];
   readonly parameters: Value[];
@@ -65,9 +67,13 @@ export class Scope {
     return value;
   }
 
-  /** A tensor that belongs to the computation, such as a target shape; it is in no state_dict. */
+  /**
+   * A tensor that belongs to the computation, such as a target shape; it is in no state_dict.
+   * @throws TensorError if its data contradicts its shape.
+   */
   constant(data: TensorData, hint = 'constant'): Value {
-    const value = new Value(this.state, 'constant', this.freshName(hint), data.dtype, data.dims, data);
+    const { dtype, dims } = tensor(data.dtype, data.dims, data.data);
+    const value = new Value(this.state, 'constant', this.freshName(hint), dtype, dims, data);
     this.state.constants.push(value);
     return value;
   }
@@ -125,10 +131,12 @@ export class Scope {
   /** `/enc1/0/Conv`, `/enc1/0/Conv_1`, …: the leading slash keeps made names apart from state_dict keys. */
   private freshName(hint: string): string {
     const base = `/${[...(this.path ? this.path.split('.') : []), hint].join('/')}`;
+    const { names, reserved, nextNumber } = this.state;
     let name = base;
-    const taken = () => this.state.names.has(name) || this.state.reserved.has(name);
-    for (let count = 1; taken(); count++) name = `${base}_${count}`;
-    this.state.names.add(name);
+    let number = nextNumber.get(base) ?? 1;
+    while (names.has(name) || reserved.has(name)) name = `${base}_${number++}`;
+    nextNumber.set(base, number);
+    names.add(name);
     return name;
   }
 }
@@ -155,7 +163,16 @@ export class GraphBuilder extends Scope {
   ) {
     const names = new Set<string>();
     super(
-      { names, reserved: reservedNames, inputs: [], outputs: [], parameters: [], constants: [], nodes: [] },
+      {
+        names,
+        reserved: reservedNames,
+        nextNumber: new Map(),
+        inputs: [],
+        outputs: [],
+        parameters: [],
+        constants: [],
+        nodes: [],
+      },
       '',
     );
   }

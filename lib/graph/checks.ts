@@ -117,10 +117,10 @@ export function requirePerChannel(g: Scope, opType: string, x: Value, vector: Va
 
 /** @throws GraphError `INVALID_ATTRIBUTE` if `epsilon` is not a finite number; PyTorch takes a negative one too. */
 export function requireEpsilon(g: Scope, opType: string, epsilon: number): void {
-  if (Number.isFinite(epsilon)) return;
+  if (Number.isFinite(Math.fround(epsilon))) return;
   throw new GraphError(
     'INVALID_ATTRIBUTE',
-    `${g.describe(opType)}: epsilon ${epsilon} must be a finite number`,
+    `${g.describe(opType)}: epsilon ${epsilon} must be a finite float32`,
   );
 }
 

@@ -1,7 +1,7 @@
 import { op, type Scope, type Value } from '../graph/index.js';
 import type { FloatDType } from '../tensor.js';
 import { affine, channelsOf, filled, inWideDType } from './groups.js';
-import { fromRows, toRows } from './rows.js';
+import { fromRows, toCentredRows } from './rows.js';
 import type { GroupNormSite, Lowering } from './types.js';
 
 /**
@@ -21,7 +21,7 @@ const isInstanceNorm = (site: GroupNormSite): boolean =>
 const direct = (g: Scope, site: GroupNormSite): Value => instanceNorm(g, site.x, site, site.scale, site.bias);
 
 function viaRows(g: Scope, site: GroupNormSite): Value {
-  const normalized = instanceNorm(g, toRows(g, site), site, undefined, undefined);
+  const normalized = instanceNorm(g, toCentredRows(g, site), site, undefined, undefined);
   return affine(g, site, fromRows(g, site, normalized));
 }
 

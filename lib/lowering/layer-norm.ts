@@ -1,7 +1,7 @@
 import { op, type Scope, type Value } from '../graph/index.js';
 import type { FloatDType } from '../tensor.js';
 import { affine, filled, inWideDType } from './groups.js';
-import { centre, fromRows, toRows } from './rows.js';
+import { fromRows, toCentredRows } from './rows.js';
 import type { GroupNormSite, Lowering } from './types.js';
 
 /** LayerNormalization of the rows, whose own scale is all ones. */
@@ -12,21 +12,12 @@ export const layerNormLowering: Lowering = {
 };
 
 function normalize(g: Scope, site: GroupNormSite): Value {
-  const rows = stableRows(g, site);
+  const rows = toCentredRows(g, site);
   const normalized = op.layerNormalization(g, rows, onesAlong(g, rows), undefined, {
     axis: -1,
     epsilon: site.epsilon,
   });
   return affine(g, site, fromRows(g, site, normalized));
-}
-
-/**
- * ONNX Runtime's kernel for float64 takes E[x²] − E[x]² in float64, which cancels where the mean is large:
- * those rows are centred first. (A mean of 10⁶ costs ten digits.)
- */
-function stableRows(g: Scope, site: GroupNormSite): Value {
-  const rows = toRows(g, site);
-  return site.x.dtype === 'float64' ? centre(g, rows) : rows;
 }
 
 /**

@@ -46,7 +46,9 @@ export function lowerSite(site: SiteRef, lowering: string, opset: number, takenN
     imported.set(name, value);
     return value;
   };
-  const path = site.name.split(/[/.]/).filter(Boolean).slice(0, -1).join('.');
+  // A decomposition goes under the node's own name, which no other site has; the operator keeps its place.
+  const parts = site.name.split(/[/.]/).filter(Boolean);
+  const path = (lowering === 'op' ? parts.slice(0, -1) : parts).join('.');
   const scope = path ? g.scope(path) : g;
   const x = importValue(site.x);
   const values = {

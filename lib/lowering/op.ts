@@ -1,4 +1,4 @@
-import { float, int, type Scope, type Value } from '../graph/index.js';
+import { float, int, ONNX_DTYPE, type Scope, type Value } from '../graph/index.js';
 import type { FloatDType } from '../tensor.js';
 import { affine, channelsOf, filled, inWideDType } from './groups.js';
 import type { GroupNormSite, Lowering } from './types.js';
@@ -38,7 +38,7 @@ function operator(
   const attributes = {
     num_groups: int(numGroups),
     epsilon: float(epsilon),
-    ...(stashType && { stash_type: int(1) }),
+    ...(stashType && { stash_type: int(dtype === 'float64' ? ONNX_DTYPE.float64 : ONNX_DTYPE.float32) }),
   };
   const inputs = [x, scale ?? filled(g, dtype, length, 1), bias ?? filled(g, dtype, length, 0)];
   return g.node('GroupNormalization', inputs, attributes, [{ dtype, shape: x.shape }])[0]!;

@@ -7,20 +7,26 @@ import type { GroupNormSite } from './types.js';
 /** Rows up to this length are summed in one go: a float32 sum of so few is as good as it gets. */
 const MAX_UNSPLIT = 2048;
 
-/** `x` as (N, G, K), K = C / G · spatial size. */
-export function toRows(g: Scope, site: GroupNormSite): Value {
+/** `x`, or another value of its elements, as (N, G, K), K = C / G · spatial size. */
+export function toRows(g: Scope, site: GroupNormSite, value: Value = site.x): Value {
   const { x, numGroups } = site;
   const { channelsPerGroup } = channelsOf(site);
   const spatial = x.shape.slice(2);
-  if (isStatic(spatial)) return op.reshape(g, x, [0, numGroups, channelsPerGroup * elementCount(spatial)]);
-  const target = runtimeTarget(
-    g,
-    x,
-    [0, numGroups, 0],
-    [{ from: 2, to: x.rank, factors: [0, 0, channelsPerGroup] }],
-  );
-  return reshapeTo(g, x, target, [numGroups, productDim([channelsPerGroup, ...spatial])]);
+  if (isStatic(spatial))
+    return op.reshape(g, value, [0, numGroups, channelsPerGroup * elementCount(spatial)]);
+  const term = { from: 2, to: x.rank, factors: [0, 0, channelsPerGroup] };
+  const target = runtimeTarget(g, x, [0, numGroups, 0], [term]);
+  return reshapeTo(g, value, target, [numGroups, productDim([channelsPerGroup, ...spatial])]);
 }
+
+/**
+ * Centred rows, (N, G, K), for the normalizations that sum a whole row in one float32 (ONNX Runtime's
+ * InstanceNormalization and LayerNormalization): a mean that is not 0 costs them digits, in the mean itself and
+ * in E[x²] − E[x]². Their variance is still one float32 sum, which for rows of 2.6·10⁵ elements after a ReLU was
+ * seen to cost 5e-4: `reduce-mean`, which sums in two steps, is the one for long rows.
+ */
+export const toCentredRows = (g: Scope, site: GroupNormSite): Value =>
+  toRows(g, site, centre(g, toSplitRows(g, site)));
 
 /**
  * `x` as (N, G, R, L), R · L = C / G · spatial size, so that a mean can be taken in two steps. A float32 sum

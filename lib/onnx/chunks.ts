@@ -35,9 +35,12 @@ export function joinChunks(chunks: readonly Uint8Array[]): Uint8Array {
   return bytes;
 }
 
-function tensorChunks({ rawData, ...rest }: TensorMessage): Uint8Array[] {
+function tensorChunks(tensor: TensorMessage): Uint8Array[] {
+  const { rawData, ...rest } = tensor;
   const head = TensorProto.encode(rest).finish();
-  return rawData ? [head, ...delimited(TENSOR_RAW_DATA, [rawData])] : [head];
+  // A decoded message inherits an empty `rawData` where it has none of its own; written, it would contradict the shape.
+  const isHeld = rawData && Object.hasOwn(tensor, 'rawData');
+  return isHeld ? [head, ...delimited(TENSOR_RAW_DATA, [rawData])] : [head];
 }
 
 const delimited = (tag: number, content: readonly Uint8Array[]): Uint8Array[] => [

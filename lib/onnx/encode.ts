@@ -2,7 +2,7 @@ import { ModelError } from '../errors.js';
 import type { Graph, Value, Weights } from '../graph/index.js';
 import { DEFAULT_OPSET, defaultLowering, lowerGraph, requireOpset } from '../lowering/index.js';
 import { requireKnownOptions } from '../options.js';
-import { formatShape, tensorBytes, type TensorData } from '../tensor.js';
+import { formatShape, tensor, tensorBytes, type TensorData } from '../tensor.js';
 import { chunksLength, joinChunks, modelChunks } from './chunks.js';
 import { encodeNode } from './operators.js';
 import type { ModelMessage, TensorMessage } from './proto.js';
@@ -138,7 +138,9 @@ function collectWeights(graph: Graph, weights: Weights): [name: string, data: Te
 }
 
 function requireFit(parameter: Value, data: TensorData): TensorData {
-  if (data.dtype === parameter.dtype && formatShape(data.dims) === formatShape(parameter.shape)) return data;
+  if (data.dtype === parameter.dtype && formatShape(data.dims) === formatShape(parameter.shape)) {
+    return tensor(data.dtype, data.dims, data.data);
+  }
   throw new ModelError(
     'TENSOR_INVALID',
     `parameter '${parameter.name}' is ${parameter.dtype} ${formatShape(parameter.shape)}, ` +

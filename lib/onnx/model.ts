@@ -74,9 +74,33 @@ export class Model {
     return (this.#graph.node ?? []).map(toModelNode);
   }
 
-  /** Whether a weight lies in another file. */
-  get hasExternalData(): boolean {
-    return (this.#graph.initializer ?? []).some(isExternal);
+  /** The files that weights lie in, relative to the model's folder. */
+  externalLocations(): Set<string> {
+    const external = (this.#graph.initializer ?? [])
+      .filter(isExternal)
+      .flatMap(({ externalData }) => externalData ?? []);
+    return new Set(external.filter(({ key }) => key === 'location').map(({ value }) => value ?? ''));
+  }
+
+  /** Whether it has functions of its own. onnx-proto does not know all of their fields, so they cannot be rewritten. */
+  get hasFunctions(): boolean {
+    return (this.#message.functions ?? []).length > 0;
+  }
+
+  /** The operators in local functions and in the bodies of control flow, which `nodes` does not list. */
+  nestedOpTypes(): Set<string> {
+    const found = new Set<string>();
+    const visit = (nodes: readonly NodeProto[], nested: boolean): void => {
+      for (const { opType, attribute } of nodes) {
+        if (nested) found.add(opType ?? '');
+        for (const { g, graphs } of attribute ?? []) {
+          for (const graph of [...(g ? [g] : []), ...(graphs ?? [])]) visit(graph.node ?? [], true);
+        }
+      }
+    };
+    visit(this.#graph.node ?? [], false);
+    for (const { node } of this.#message.functions ?? []) visit(node ?? [], true);
+    return found;
   }
 
   /** Inputs that are not initializers. */

@@ -8,6 +8,16 @@ import { encodeTensor } from './tensors.js';
 /** Operators that are younger than the first supported opset. Source: ONNX operator pages. */
 const SINCE_OPSET: Readonly<Record<string, number>> = { GroupNormalization: 18, LayerNormalization: 17 };
 
+/** The first opset in which an operator takes bfloat16, where it has been there for longer. Source: the same. */
+const BFLOAT16_SINCE_OPSET: Readonly<Record<string, number>> = {
+  BatchNormalization: 14,
+  Conv: 22,
+  ConvTranspose: 22,
+  GlobalAveragePool: 22,
+  InstanceNormalization: 22,
+  MaxPool: 22,
+};
+
 /** The opset from which ReduceMean and ReduceProd take their axes as an input. */
 const AXES_INPUT_OPSET = 18;
 
@@ -54,12 +64,13 @@ function attributesThatAreInputs(opType: string, opset: number): readonly string
   return reduces && opset >= AXES_INPUT_OPSET ? ['axes'] : [];
 }
 
-function requireOperator({ opType, name }: Node, opset: number): void {
-  const since = SINCE_OPSET[opType] ?? 0;
+function requireOperator({ opType, name, inputs }: Node, opset: number): void {
+  const dtype = inputs[0]?.dtype;
+  const since = (dtype === 'bfloat16' && BFLOAT16_SINCE_OPSET[opType]) || (SINCE_OPSET[opType] ?? 0);
   if (opset >= since) return;
   throw new GraphError(
     'OPERATOR_UNAVAILABLE',
-    `${opType} '${name}' needs opset ${since} or later, not ${opset}`,
+    `${opType} '${name}' of ${dtype} needs opset ${since} or later, not ${opset}`,
   );
 }
 

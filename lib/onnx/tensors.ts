@@ -67,8 +67,12 @@ export function checkTensor(message: TensorMessage): void {
 /** The data of a tensor that is held as `raw_data`; `undefined` for one that is held in another way. */
 export function decodeRawTensor(message: TensorMessage): TensorData | undefined {
   const dtype = dtypeFromOnnx(message.dataType ?? 0);
-  if (!dtype || isExternal(message) || !message.rawData) return undefined;
-  return tensorFromBytes(dtype, (message.dims ?? []).map(toNumber), message.rawData);
+  const dims = (message.dims ?? []).map(toNumber);
+  const { rawData } = message;
+  // protobuf.js gives an absent field as no bytes: then the elements are in a typed field.
+  if (!dtype || isExternal(message) || !rawData || (rawData.length === 0 && elementCount(dims) > 0))
+    return undefined;
+  return tensorFromBytes(dtype, dims, rawData);
 }
 
 const TYPED_FIELDS = [

@@ -10,7 +10,12 @@ export const cpuBackend: Backend = {
     // Loaded on first use, so that building and reading models needs no native library.
     const ort = await import('onnxruntime-node');
     const session = await ort.InferenceSession.create(model, sessionOptions(externalDataFolder, options));
-    return new NodeModel(session, ort.Tensor);
+    try {
+      return new NodeModel(session, ort.Tensor);
+    } catch (error) {
+      await session.release();
+      throw error;
+    }
   },
 };
 

@@ -2,7 +2,7 @@ import { dirname, resolve } from 'node:path';
 import { OnnxGroupNormError, SessionError } from '../errors.js';
 import { readFileBytes } from '../files/read.js';
 import { castTensor } from '../half.js';
-import type { LoweringName } from '../lowering/index.js';
+import { getLowering, MAX_OPSET, type LoweringName } from '../lowering/index.js';
 import { requireKnownOptions } from '../options.js';
 import type { TensorData } from '../tensor.js';
 import type { Backend, BackendOptions, LoadedModel, TensorInfo, TensorRecord } from './backend.js';
@@ -53,7 +53,8 @@ const BACKENDS: Record<Provider, Backend> = { cpu: cpuBackend };
 /**
  * Loads a model into ONNX Runtime.
  * @param model Path of an `.onnx` file, or its bytes.
- * @throws FileError if it cannot be read, ModelError if it is no model, OptionError, SessionError
+ * @throws FileError if it cannot be read, ModelError if it is no model, OptionError, GraphError
+ *   `UNKNOWN_LOWERING`, SessionError
  *   `UNKNOWN_PROVIDER` or `MODEL_REJECTED`, with the runtime's own error as `cause`.
  */
 export async function createSession(
@@ -62,12 +63,20 @@ export async function createSession(
 ): Promise<Session> {
   requireKnownOptions('createSession', options, SESSION_OPTIONS);
   const { providers = ['cpu'], groupNorm, ...backendOptions } = options;
+  if (!Array.isArray(providers)) {
+    throw new SessionError(
+      'UNKNOWN_PROVIDER',
+      `providers must be a list, such as ['cpu'], not ${String(providers)}`,
+    );
+  }
   const [provider] = providers.map(requireProvider);
+  if (groupNorm !== undefined) getLowering(groupNorm, MAX_OPSET);
   if (!provider) throw new SessionError('UNKNOWN_PROVIDER', 'providers is empty: name at least one');
   const isPath = typeof model === 'string';
   const where = isPath ? model : 'model';
-  const prepared = prepareModel(isPath ? await readFileBytes(model) : model, where, groupNorm);
   const folder = isPath ? dirname(resolve(model)) : undefined;
+  const bytes = isPath ? await readFileBytes(model) : model;
+  const prepared = prepareModel(bytes, where, folder, groupNorm);
   const loaded = await typed('MODEL_REJECTED', `${where}: ONNX Runtime refuses this model`, () =>
     BACKENDS[provider].load(prepared.bytes, folder, backendOptions),
   );

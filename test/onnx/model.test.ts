@@ -29,7 +29,7 @@ describe('a decoded model', () => {
     expect(model.typeOf('weight')).to.deep.equal({ dtype: 'float32', shape: [4] });
     expect(model.typeOf('nothing')).to.equal(undefined);
     expect([...model.constant('weight')!.data]).to.deep.equal([1, -1, 2, -2]);
-    expect(model.hasExternalData).to.equal(false);
+    expect([...model.externalLocations()]).to.deep.equal([]);
   });
 
   it('is encoded as it was when nothing was changed', () => {

@@ -10,3 +10,7 @@ export const parityFixtures = (folder: string): string[] =>
     .filter((name) => name.endsWith('.safetensors'))
     .sort()
     .map((name) => join(FIXTURES, folder, name));
+
+/** One committed case. */
+export const fixturePath = (folder: string, name: string): string =>
+  join(FIXTURES, folder, `${name}.safetensors`);

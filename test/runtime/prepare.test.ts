@@ -1,0 +1,100 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { SessionError } from '../../lib/errors.js';
+import { GraphBuilder, op } from '../../lib/graph/index.js';
+import { encodeModel, encodeModelExternal } from '../../lib/onnx/index.js';
+import { ModelProto, type ModelMessage } from '../../lib/onnx/proto.js';
+import { createSession } from '../../lib/runtime/index.js';
+import {
+  groupNormModel,
+  maxAbsDifference,
+  randomTensor,
+  referenceGroupNorm,
+  runModel,
+} from '../support/group-norm.js';
+
+const CASE = {
+  x: randomTensor('float32', [2, 8, 6, 5]),
+  scale: randomTensor('float32', [8], { stream: 'scale' }),
+  bias: randomTensor('float32', [8], { stream: 'bias' }),
+  numGroups: 4,
+  eps: 1e-5,
+};
+
+/** The standard operator's model, changed as another tool might have written it. */
+function changed(change: (model: ModelMessage) => void, opset = 21): Uint8Array {
+  const message = ModelProto.decode(groupNormModel(CASE, { lowering: 'op', opset }));
+  change(message);
+  return ModelProto.encode(message).finish();
+}
+
+async function rejection(model: Uint8Array): Promise<string> {
+  const error: unknown = await createSession(model).catch((caught: unknown) => caught);
+  expect(error).to.be.instanceOf(SessionError).with.property('code', 'MODEL_REJECTED');
+  return (error as Error).message;
+}
+
+describe('preparing a model of another tool', () => {
+  it('takes scale and bias in typed fields, as onnx.helper.make_tensor writes them', async () => {
+    const model = changed(({ graph }) => {
+      for (const initializer of graph!.initializer!) {
+        const { rawData } = initializer;
+        initializer.floatData = [...new Float32Array(new Uint8Array(rawData!).buffer)];
+        delete initializer.rawData;
+      }
+    });
+    expect(maxAbsDifference(await runModel(model, CASE.x), referenceGroupNorm(CASE))).to.be.below(2e-6);
+  });
+
+  it('refuses a GroupNormalization in the body of an If, which it would not rewrite', async () => {
+    const model = changed(({ graph }) => {
+      const body = { name: 'body', node: [{ opType: 'GroupNormalization', input: ['x'], output: ['z'] }] };
+      graph!.node!.push({ opType: 'If', attribute: [{ name: 'then_branch', type: 5, g: body }] });
+    });
+    expect(await rejection(model))
+      .to.include('body of an If')
+      .and.include("groupNorm: 'op'");
+  });
+
+  it('refuses to rewrite a model with local functions, whose newer fields would be lost', async () => {
+    const model = changed((message) => {
+      message.functions = [{ name: 'f', node: [{ opType: 'Relu', input: ['a'], output: ['b'] }] }];
+    });
+    expect(await rejection(model))
+      .to.include('local functions')
+      .and.include('inline');
+  });
+
+  it('refuses a per-group scale other than ones, at opset 18, and says why', async () => {
+    const model = changed(({ graph }) => {
+      const [scale] = graph!.initializer!.filter(({ dims }) => dims!.toString() === '4');
+      scale!.rawData = new Uint8Array(Float32Array.of(1, 2, 3, 4).buffer);
+    }, 18);
+    expect(await rejection(model)).to.include('[8], one element a channel');
+  });
+
+  it('says that the opset is out of range, and of which model', async () => {
+    const model = changed((message) => {
+      message.opsetImport = [{ domain: '', version: 26 }];
+    });
+    expect(await rejection(model)).to.include('model: opset 26 is not supported');
+  });
+
+  it('refuses external data of a model that was given as bytes: there is no folder to look in', async () => {
+    const g = new GraphBuilder('external');
+    const weight = g.parameter('weight', { dtype: 'float32', shape: [512] });
+    g.output('y', op.mul(g, g.input('x', 'float32', [512]), weight));
+    const weights = new Map([['weight', randomTensor('float32', [512])]]);
+    expect(await rejection(encodeModelExternal(g.build(), weights, 'w.data').model)).to.include("'w.data'");
+    expect(encodeModel(g.build(), weights)).to.have.length.above(2048);
+  });
+
+  it('refuses providers that are no list', async () => {
+    const options = { providers: 'cpu' } as object;
+    const error: unknown = await createSession(
+      changed(() => undefined),
+      options,
+    ).catch((caught: unknown) => caught);
+    expect(error).to.be.instanceOf(SessionError).with.property('code', 'UNKNOWN_PROVIDER');
+  });
+});
