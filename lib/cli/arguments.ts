@@ -61,6 +61,13 @@ export function collectPair(
   return new Map([...previous, [name, text.slice(at + 1)]]);
 }
 
+/** `N=1 H=64` as it should have been written. */
+export const withCommas = (text: string): string =>
+  text
+    .trim()
+    .split(/[\s,]+/)
+    .join(',');
+
 /** Collects `N=1,H=64`: sizes by name, from one option or several. */
 export function collectSizes(
   text: string,
@@ -68,10 +75,18 @@ export function collectSizes(
 ): Map<string, number> {
   const sizes = new Map(previous);
   for (const part of text.split(',')) {
-    const match = /^\s*(.+?)\s*=\s*(\d+)\s*$/.exec(part);
-    if (!match) throw new InvalidArgumentError(`'${part}' is no NAME=SIZE, such as N=1.`);
-    if (sizes.has(match[1]!)) throw new InvalidArgumentError(`'${match[1]}' is given twice.`);
-    sizes.set(match[1]!, Number(match[2]));
+    const [, name = '', size = ''] = /^\s*([^=]*?)\s*=\s*(.*?)\s*$/.exec(part) ?? [];
+    if (size.includes('=')) {
+      throw new InvalidArgumentError(`Write commas between sizes: --dim ${withCommas(text)}.`);
+    }
+    if (!name || !size) throw new InvalidArgumentError(`'${part}' is no NAME=SIZE, such as N=1.`);
+    if (!/^\d+$/.test(size) || !Number.isSafeInteger(Number(size))) {
+      throw new InvalidArgumentError(
+        `The size of '${name}' is '${size}' but must be an integer of at least 0.`,
+      );
+    }
+    if (sizes.has(name)) throw new InvalidArgumentError(`'${name}' is given twice.`);
+    sizes.set(name, Number(size));
   }
   return sizes;
 }

@@ -5,12 +5,19 @@ import { elementCount, formatShape } from '../tensor.js';
 import type { BuildOptions } from './build-options.js';
 import { formatBytes, formatTable, indent, plural, quote } from './format.js';
 
+/** What reached the disk. */
+export interface Written {
+  readonly bytes: number;
+  /** Whether there is a file beside the model; where every weight is small there is none, even if asked for. */
+  readonly external: boolean;
+}
+
 /** What was written, and what to do with it next. */
 export function describeBuild(
   graph: Graph,
   options: BuildOptions,
   lowering: string,
-  bytes: number,
+  { bytes, external }: Written,
 ): string[] {
   const { output, opset, externalData } = options;
   const rows = [
@@ -23,9 +30,12 @@ export function describeBuild(
     ...graph.inputs.map((value) => ['input', describeValue(value)]),
     ...graph.outputs.map((value) => ['output', describeValue(value)]),
   ];
-  const files = externalData ? `${output} and ${output}.data` : output;
+  const files = external ? `${output} and ${output}.data` : output;
   return [
     `Wrote ${files} (${formatBytes(bytes)})`,
+    ...(externalData && !external
+      ? ['No file beside it: its weights are too small for a file of their own']
+      : []),
     '',
     indent(formatTable(rows)),
     '',

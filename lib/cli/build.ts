@@ -1,4 +1,5 @@
 /** `build`: a network of the registry as an ONNX file. */
+import { stat } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { GraphDefinition } from '../../graphs/definition.js';
 import { getGraph, GRAPHS } from '../../graphs/registry.js';
@@ -66,7 +67,8 @@ async function runBuild(
     const weights = await loadWeights(graph, options);
     progress.step(`writing ${output}`);
     const bytes = await writeModel(output, graph, weights, { opset, lowering, externalData });
-    return describeBuild(graph, options, lowering, bytes);
+    const { size } = await stat(output);
+    return describeBuild(graph, options, lowering, { bytes, external: bytes > size });
   });
   print(io.stdout, ...summary);
 }

@@ -50,9 +50,12 @@ async function diagnose(): Promise<Diagnosis> {
 
 async function diagnoseProvider(name: string, { backends }: NativeBinding): Promise<ProviderDiagnosis> {
   const known = PROVIDERS.find((provider) => provider === name);
-  const reason = known
-    ? await probeProvider(known)
-    : `this version of onnx-groupnorm does not use it; it uses: ${PROVIDERS.join(', ')}`;
+  // Nothing that could be installed would change that.
+  if (!known) {
+    const reason = `this version of onnx-groupnorm does not use it; it uses: ${PROVIDERS.join(', ')}`;
+    return { name, usable: false, reason };
+  }
+  const reason = await probeProvider(known);
   if (reason === undefined) return { name, usable: true };
   const missing = backends.some((backend) => backend.name === name && !backend.installed);
   return { name, usable: false, reason, ...(missing && { remedy: HOW_TO_INSTALL }) };

@@ -1,13 +1,14 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { FileError, ParityError } from '../errors.js';
-import { reasonOf } from '../files/system-error.js';
+import { reasonOf, systemCode } from '../files/system-error.js';
 
 /**
  * The fixtures that paths stand for: files as they are, and of folders every `.safetensors` file in them and in
- * the folders below, sorted. A file that two paths lead to is there once. Whether a file can be read is found
- * out when it is read.
- * @throws ParityError `NO_FIXTURES` if a folder has none, FileError `FILE_UNREADABLE` if it cannot be listed.
+ * the folders below, sorted. A file that two paths lead to is there once. Whether it can be read is found out
+ * when it is read.
+ * @throws ParityError `NO_FIXTURES` if a folder has none, FileError `FILE_NOT_FOUND` if a path does not exist,
+ * `FILE_UNREADABLE` if it cannot be looked at or a folder not listed.
  */
 export async function findFixtures(paths: readonly string[]): Promise<string[]> {
   const files = new Map<string, string>();
@@ -19,11 +20,15 @@ export async function findFixtures(paths: readonly string[]): Promise<string[]> 
   return [...files.values()];
 }
 
-const isFolder = (path: string): Promise<boolean> =>
-  stat(path).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (cause) {
+    const missing = ['ENOENT', 'ENOTDIR'].includes(systemCode(cause) ?? '');
+    const code = missing ? 'FILE_NOT_FOUND' : 'FILE_UNREADABLE';
+    throw new FileError(code, `cannot read '${path}': ${reasonOf(cause)}`, { cause });
+  }
+}
 
 async function listFolder(folder: string): Promise<string[]> {
   let names: string[];

@@ -1,5 +1,6 @@
 import junit, { type Builder } from 'junit-report-builder';
 import { describeFailure, type Report } from '../parity/index.js';
+import { describeLowering } from './parity-table.js';
 
 // The package's types promise an ES module's default export; what it has is `module.exports`, a builder.
 const factory = junit as unknown as Builder;
@@ -13,7 +14,7 @@ export function reportToJunit({ cases }: Report): string {
       const testCase = suite
         .testCase()
         .className(xmlText(`${graph}.${one.lowering}`))
-        .name(xmlText(`${one.file} (${one.lowering}, opset ${one.opset}, ${one.provider})`))
+        .name(xmlText(`${one.file} (${describeLowering(one)}, opset ${one.opset}, ${one.provider})`))
         .time(one.milliseconds / 1000);
       if (!one.passed) testCase.failure(xmlText(describeFailure(one)), one.error?.code ?? 'MISMATCH');
     }

@@ -4,9 +4,22 @@ import { decodeNpy } from '../files/npy.js';
 import { castTensor } from '../half.js';
 import { nearestName } from '../nearest.js';
 import type { TensorInfo, TensorRecord } from '../runtime/index.js';
-import { elementCount, formatShape, isFloatDType, tensor, type TensorData } from '../tensor.js';
+import {
+  bytesPerElement,
+  elementCount,
+  formatShape,
+  isFloatDType,
+  tensor,
+  type TensorData,
+} from '../tensor.js';
 import { Random } from '../weights/random.js';
+import { formatBytes } from './format.js';
+import { isTorchSave } from '../weights/safetensors.js';
+import { describeNotFinite } from './run-outputs.js';
 import { UsageError } from './usage-error.js';
+
+/** The most elements of a random input: every element is made as a float64 first. */
+const MAX_ELEMENTS = 2 ** 31 - 1;
 
 export interface InputRequest {
   /** A file or `random` by the input's name. */
@@ -37,9 +50,24 @@ export async function loadInputs(infos: readonly TensorInfo[], request: InputReq
   for (const info of infos) {
     const source = sources.get(info.name)!;
     if (source === 'random') feeds[info.name] = randomTensor(info, sizes, seed);
-    else feeds[info.name] = convert(info, source, decodeNpy(await readFileBytes(source), source), notes);
+    else {
+      const value = await readNpy(source);
+      const notFinite = describeNotFinite(value);
+      if (notFinite) notes.push(`input ${info.name}: ${notFinite}`);
+      feeds[info.name] = convert(info, source, value, notes);
+    }
   }
   return { feeds, notes };
+}
+
+async function readNpy(file: string): Promise<TensorData> {
+  const bytes = await readFileBytes(file);
+  if (isTorchSave(bytes)) {
+    throw new UsageError(
+      `${file} is not a .npy file but a torch.save or .npz file; in Python: numpy.save('x.npy', x) for the array x`,
+    );
+  }
+  return decodeNpy(bytes, file);
 }
 
 function requireNames(infos: readonly TensorInfo[], sources: ReadonlyMap<string, string>): void {
@@ -64,12 +92,15 @@ function requireSizes(random: readonly TensorInfo[], sizes: ReadonlyMap<string, 
   const names = new Set(random.flatMap(dimNames).filter((name) => name !== undefined));
   const unbound = [...names].filter((name) => !sizes.has(name));
   const odd = [...sizes.keys()].find((name) => !names.has(name));
-  if (unbound.length === 0 && odd === undefined) return;
-  const shapes = random.map(({ name, shape }) => `'${name}' ${formatShape(shape)}`).join(', ');
-  if (unbound.length === 0) {
+  // First, for a mistyped name leaves the right one without a size.
+  if (odd !== undefined) {
+    const near = nearestName(odd, names);
+    const hint = near === undefined ? '' : `: did you mean '${near}'?`;
     const allowed = names.size === 0 ? 'there are none to give' : `names: ${[...names].join(', ')}`;
-    throw new UsageError(`--dim ${odd}: no dimension of a random input has this name; ${allowed}`);
+    throw new UsageError(`--dim ${odd}: no dimension of a random input has this name${hint}; ${allowed}`);
   }
+  if (unbound.length === 0) return;
+  const shapes = random.map(({ name, shape }) => `'${name}' ${formatShape(shape)}`).join(', ');
   throw new UsageError(
     `random input ${shapes}: no size for ${unbound.join(', ')}; add --dim ${unbound.map((name) => `${name}=SIZE`).join(',')}`,
   );
@@ -88,10 +119,20 @@ function randomTensor(info: TensorInfo, sizes: ReadonlyMap<string, number>, seed
   }
   const bound = dimNames(info);
   const dims = shape.map((dim, axis) => (typeof dim === 'number' ? dim : sizes.get(bound[axis]!)!));
+  requireRoom(info, dims);
   const random = new Random(seed, name);
   const values = new Float64Array(elementCount(dims));
   for (let i = 0; i < values.length; i++) values[i] = random.normal(i);
   return castTensor(tensor('float64', dims, values), dtype);
+}
+
+function requireRoom({ name, dtype }: TensorInfo, dims: readonly number[]): void {
+  const elements = elementCount(dims);
+  if (elements <= MAX_ELEMENTS) return;
+  const size = `${elements} elements, ${formatBytes(elements * bytesPerElement(dtype))} of ${dtype}`;
+  throw new UsageError(
+    `random input '${name}' ${formatShape(dims)} would have ${size}; allowed: at most ${MAX_ELEMENTS} elements`,
+  );
 }
 
 /** Floats become the input's float; nothing else is converted without being asked. */

@@ -4,12 +4,26 @@ import { writeFilesAtomic } from '../files/atomic.js';
 import { encodeNpy } from '../files/npy.js';
 import { toFloat64Array } from '../half.js';
 import type { TensorRecord } from '../runtime/index.js';
-import type { TensorData } from '../tensor.js';
-import { formatNumber } from './format.js';
+import { isFloatDType, type TensorData } from '../tensor.js';
+import { formatNumber, plural } from './format.js';
 
-/** Smallest and largest element and the mean; NaN if one element is. */
+/** `1 of 2240 elements is NaN`, `3 of 2240 elements are NaN or infinite`; nothing if all are finite. */
+export function describeNotFinite(value: TensorData): string | undefined {
+  if (!isFloatDType(value.dtype)) return undefined;
+  let [nan, infinite] = [0, 0];
+  for (const element of toFloat64Array(value)) {
+    if (Number.isNaN(element)) nan += 1;
+    else if (!Number.isFinite(element)) infinite += 1;
+  }
+  const count = nan + infinite;
+  if (count === 0) return undefined;
+  const what = infinite === 0 ? 'NaN' : nan === 0 ? 'infinite' : 'NaN or infinite';
+  return `${count} of ${plural(value.data.length, 'element')} ${count === 1 ? 'is' : 'are'} ${what}`;
+}
+
+/** Smallest and largest finite element and the mean of these; {@link describeNotFinite} tells of the others. */
 export function summarize(value: TensorData): [min: string, max: string, mean: string] {
-  const elements = toFloat64Array(value);
+  const elements = toFloat64Array(value).filter(Number.isFinite);
   if (elements.length === 0) return ['–', '–', '–'];
   let [min, max, sum] = [Infinity, -Infinity, 0];
   for (const element of elements) {

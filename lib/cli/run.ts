@@ -3,15 +3,16 @@ import type { Command } from 'commander';
 import type { LoweringName } from '../lowering/index.js';
 import { createSession, PROVIDERS, type Session, type TensorRecord } from '../runtime/index.js';
 import { formatShape } from '../tensor.js';
-import { collectPair, collectSizes, parseCount, parseInteger } from './arguments.js';
+import { collectPair, collectSizes, parseCount, parseInteger, withCommas } from './arguments.js';
 import { formatTable, indent } from './format.js';
 import { groupNormOption } from './group-norm-option.js';
 import { print, type Cli, type Io } from './io.js';
 import { withProgress } from './progress.js';
 import { isImageRequest, runImage, type ImageRequest } from './run-image.js';
 import { loadInputs, type InputRequest } from './run-inputs.js';
-import { summarize, writeOutputs } from './run-outputs.js';
+import { describeNotFinite, summarize, writeOutputs } from './run-outputs.js';
 import { describeTimes, runRepeatedly } from './run-times.js';
+import { UsageError } from './usage-error.js';
 
 interface RunOptions extends InputRequest, ImageRequest {
   readonly output?: string;
@@ -49,9 +50,24 @@ export function addRun(program: Command, cli: Cli): void {
     .option('--provider <name>', `execution provider: ${PROVIDERS.join(', ')}`, 'cpu')
     .addOption(groupNormOption())
     .addHelpText('after', EXAMPLES)
-    .action((model: string, options: RunOptions) =>
-      isImageRequest(options) ? runImage(model, options, cli.io) : run(model, options, cli.io),
+    .showHelpAfterError("'onnx-groupnorm run --help' explains what it takes")
+    .allowExcessArguments()
+    .action((model: string, options: RunOptions, { args }: Command) => {
+      refuseExcess(args.slice(1), options);
+      return isImageRequest(options) ? runImage(model, options, cli.io) : run(model, options, cli.io);
+    });
+}
+
+/** More than one argument: most often sizes with spaces between them. */
+function refuseExcess(excess: readonly string[], { dim }: RunOptions): void {
+  if (excess.length === 0) return;
+  if (dim && excess.every((text) => /^[^=]+=\d+,?$/.test(text))) {
+    const given = [...dim].map(([name, size]) => `${name}=${size}`);
+    throw new UsageError(
+      `write commas between sizes: --dim ${withCommas([...given, ...excess].join(' ')).replace(/,$/, '')}`,
     );
+  }
+  throw new UsageError(`run takes one model; what is '${excess[0]}'?`);
 }
 
 async function run(path: string, options: RunOptions, io: Io): Promise<void> {
@@ -91,10 +107,23 @@ function describe(
   const rewritten = session.groupNorm ? `, GroupNormalization as ${session.groupNorm}` : '';
   return [
     `${path} on ${session.provider}${rewritten}: ${describeTimes(times)}`,
-    ...notes.map((note) => `  ${note}`),
+    ...[...notes, ...outputNotes(outputs, output)].map((note) => `  ${note}`),
     '',
     indent(formatTable(rows, head)),
   ];
+}
+
+/** What the figures of the outputs, and their files, do not say. */
+function outputNotes(outputs: TensorRecord, folder: string | undefined): string[] {
+  return Object.entries(outputs).flatMap(([name, value]) => {
+    const notFinite = describeNotFinite(value);
+    return [
+      ...(notFinite ? [`output ${name}: ${notFinite}; min, max and mean are those of the others`] : []),
+      ...(folder !== undefined && value.dtype === 'bfloat16'
+        ? [`output ${name}: bfloat16, which NumPy does not have, saved as float32`]
+        : []),
+    ];
+  });
 }
 
 const DESCRIPTION =

@@ -1,4 +1,5 @@
 import { ParityError } from '../errors.js';
+import { nearestName } from '../nearest.js';
 import type { TensorData } from '../tensor.js';
 import { openSafetensors } from '../weights/safetensors-file.js';
 
@@ -24,6 +25,8 @@ export interface Fixture {
   readonly truth: ReadonlyMap<string, TensorData>;
 }
 
+const PREFIXES = ['input.', 'state_dict.', 'output.', 'truth.'] as const;
+
 /**
  * Reads a fixture: a `.safetensors` file with `input.*`, `state_dict.*`, `output.*` and optionally `truth.*`,
  * and `graph`, `options` and `framework` in its metadata. With `weights` = `counter` and a `seed` there, the
@@ -35,6 +38,7 @@ export async function readFixture(path: string): Promise<Fixture> {
   try {
     const { metadata } = file;
     const tensors = await file.readAll();
+    requirePrefixes(path, tensors);
     const fixture = {
       file: path,
       graph: requireText(path, metadata, 'graph'),
@@ -50,10 +54,32 @@ export async function readFixture(path: string): Promise<Fixture> {
       truth: withPrefix(tensors, 'truth.'),
     };
     if (fixture.inputs.size === 0) throw invalid(path, "it has no 'input.<name>' tensor");
+    if (!fixture.inputs.has('x')) {
+      const there = [...fixture.inputs.keys()].map((name) => `'input.${name}'`).join(', ');
+      throw invalid(path, `it has no 'input.x', which every graph takes, but ${there}`);
+    }
     if (fixture.outputs.size === 0) throw invalid(path, "it has no 'output.<name>' tensor");
+    requireFloat64(path, fixture.truth);
     return fixture;
   } finally {
     await file.close();
+  }
+}
+
+/** A mistyped prefix would leave its tensor unread, and what was to be compared uncompared. */
+function requirePrefixes(path: string, tensors: ReadonlyMap<string, TensorData>): void {
+  const odd = [...tensors.keys()].find((key) => !PREFIXES.some((prefix) => key.startsWith(prefix)));
+  if (odd === undefined) return;
+  const [first = '', ...rest] = odd.split('.');
+  const near = nearestName(`${first}.`, PREFIXES);
+  const hint = near === undefined ? '' : `: did you mean '${near}${rest.join('.')}'?`;
+  throw invalid(path, `tensor '${odd}' begins with none of ${PREFIXES.join(', ')}${hint}`);
+}
+
+/** Anything narrower would measure its own rounding. */
+function requireFloat64(path: string, truth: ReadonlyMap<string, TensorData>): void {
+  for (const [name, { dtype }] of truth) {
+    if (dtype !== 'float64') throw invalid(path, `'truth.${name}' is ${dtype} but must be float64`);
   }
 }
 

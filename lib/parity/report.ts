@@ -27,6 +27,18 @@ export function describeFailure({ error, outputs }: CaseResult): string {
 }
 
 const describeMismatch = (output: OutputComparison): string =>
-  `output '${output.name}': ${output.mismatched} of ${output.elements} elements differ, at worst ` +
-  `[${output.worstIndex?.join(', ')}]; largest difference ${output.maxAbs.toExponential(1)} absolute, ` +
-  `${output.maxRel.toExponential(1)} relative (allowed: atol ${output.atol}, rtol ${output.rtol})`;
+  `output '${output.name}': ${output.mismatched} of ${output.elements} elements are beyond the tolerance, ` +
+  `at worst [${output.worstIndex?.join(', ')}]; ${describeDifference(output)} ` +
+  `(allowed: atol ${formatTolerance(output.atol)}, rtol ${formatTolerance(output.rtol)})`;
+
+function describeDifference({ maxAbs, maxRel, maxUlp }: OutputComparison): string {
+  if (Number.isFinite(maxAbs)) {
+    return `largest difference ${maxAbs.toExponential(1)} absolute, ${maxRel.toExponential(1)} relative`;
+  }
+  // Every number is some units from infinity; NaN alone is not.
+  return maxUlp === Infinity ? 'NaN stands against a number' : 'infinity stands against another number';
+}
+
+/** `1e-5`, `1.3e-6`: as the documentation of PyTorch writes them. */
+const formatTolerance = (value: number): string =>
+  value !== 0 && value < 1e-3 ? value.toExponential() : String(value);

@@ -53,6 +53,14 @@ export const SAFETENSORS_PREFIX = 8;
 /** The reference implementation reads no longer header: parsing one would cost too much. */
 const MAX_HEADER = 100_000_000;
 
+/** What `torch.save` writes begins with: a zip archive, or before PyTorch 1.6 a pickle of protocol 2 or later. */
+export const isTorchSave = ([a, b, c, d]: Uint8Array): boolean =>
+  (a === 0x50 && b === 0x4b && c === 3 && d === 4) || (a === 0x80 && b! >= 2 && b! <= 5);
+
+const TORCH_SAVE =
+  'it is a torch.save file; to make one, in Python: ' +
+  "safetensors.torch.save_file(model.state_dict(), 'state_dict.safetensors')";
+
 const METADATA_KEY = '__metadata__';
 
 const DTYPE_OF = new Map<string, DType>([
@@ -84,9 +92,14 @@ export function safetensorsHeaderSize(prefix: Uint8Array, totalSize: number, whe
     throw invalid(where, `it has ${prefix.byteLength} bytes, too few for the length of a header`);
   }
   const claimed = new DataView(prefix.buffer, prefix.byteOffset).getBigUint64(0, true);
-  const most = Math.min(MAX_HEADER, totalSize - SAFETENSORS_PREFIX);
-  if (claimed > most) {
-    throw invalid(where, `its header claims ${claimed} bytes; allowed, and there: at most ${most}`);
+  const there = totalSize - SAFETENSORS_PREFIX;
+  if (claimed > there) {
+    if (isTorchSave(prefix)) throw invalid(where, TORCH_SAVE);
+    const problem = `its header claims ${claimed} bytes, but only ${there} follow`;
+    throw invalid(where, `${problem}: it is truncated, or something else`);
+  }
+  if (claimed > MAX_HEADER) {
+    throw invalid(where, `its header claims ${claimed} bytes; allowed: at most ${MAX_HEADER}`);
   }
   return SAFETENSORS_PREFIX + Number(claimed);
 }

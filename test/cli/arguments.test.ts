@@ -57,6 +57,13 @@ describe('cli/arguments', () => {
     refuses((text) => collectPair(text, collectPair('x=1')), 'x=2');
   });
 
+  it('a size that is no size is named, and so is a missing comma', () => {
+    expect(() => collectSizes('H=8,W=-1')).to.throw(
+      "The size of 'W' is '-1' but must be an integer of at least 0.",
+    );
+    expect(() => collectSizes('N=1 H=64')).to.throw('Write commas between sizes: --dim N=1,H=64.');
+  });
+
   it('sizes are collected from one option or several', () => {
     expect([...collectSizes('H=64, W=32', collectSizes('N=1'))]).to.deep.equal([
       ['N', 1],

@@ -103,6 +103,16 @@ describe('cli/build', () => {
     expect(run.code).to.equal(0);
   });
 
+  it('weights too small for a file of their own stay in the model, and no second file is announced', async () => {
+    const { code, stdout } = await build('--external-data');
+    expect(code).to.equal(0);
+    expect(stdout)
+      .to.include(`Wrote ${at('gn.onnx')} (`)
+      .and.to.include('its weights are too small for a file of their own')
+      .and.not.to.include('.data');
+    expect(readdirSync(at())).to.deep.equal(['gn.onnx']);
+  });
+
   it('a failed build leaves the old file as it was, and nothing else', async () => {
     writeFileSync(at('gn.onnx'), 'the old model');
     const failures = [

@@ -30,6 +30,12 @@ describe('cli/doctor', () => {
     }
   });
 
+  it('no advice on how to install a provider that this version does not use', async () => {
+    const { providers } = JSON.parse((await onnx('doctor', '--json')).stdout) as Diagnosis;
+    const unused = providers.filter(({ reason }) => reason?.includes('does not use it'));
+    for (const { name, remedy } of unused) expect(remedy, name).to.be.undefined;
+  });
+
   it('a Node is compared by numbers, not by text', () => {
     expect(['20.19.0', '20.20.2', '21.0.0', '100.0.0'].every((version) => isSupported('>=20.19', version))).to.be.true; // prettier-ignore
     expect(['20.18.9', '20.2.0', '18.20.0', '9.99.0'].some((version) => isSupported('>=20.19', version))).to.be.false; // prettier-ignore

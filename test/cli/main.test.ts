@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { spawnSync } from 'node:child_process';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { useTemporaryFolder, writeFixture } from './support.js';
 
@@ -30,6 +31,21 @@ describe('cli/main', function () {
   it('a failed check ends with exit code 1', async () => {
     await writeFixture(at('wrong.safetensors'), { error: 1 });
     expect(main('parity', at()).status).to.equal(1);
+  });
+
+  it('a full disk behind stdout is one line on stderr and exit code 2', function () {
+    if (!existsSync('/dev/full')) this.skip();
+    const full = openSync('/dev/full', 'w');
+    const argv = [...ARGUMENTS, 'doctor', '--json'];
+    const { status, stderr } = spawnSync(process.execPath, argv, {
+      encoding: 'utf8',
+      stdio: ['ignore', full, 'pipe'],
+    });
+    closeSync(full);
+    expect([status, stderr]).to.deep.equal([
+      2,
+      'error: cannot write to stdout: no space is left on the disk; free some or choose another disk\n',
+    ]);
   });
 
   it('a reader that closes the pipe early changes neither the exit code nor what is on stderr', async function () {

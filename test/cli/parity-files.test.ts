@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { findFixtures } from '../../lib/cli/parity-files.js';
-import { ParityError } from '../../lib/index.js';
+import { FileError, ParityError } from '../../lib/index.js';
 import { useTemporaryFolder } from './support.js';
 
 describe('cli/parity-files', () => {
@@ -20,9 +20,27 @@ describe('cli/parity-files', () => {
   it('paths keep their order, and files their names, whatever these are', async () => {
     mkdirSync(at('b'));
     touch('z.bin', 'b/y.safetensors');
-    expect(await findFixtures([at('z.bin'), at('b'), at('none')])).to.deep.equal(
-      ['z.bin', 'b/y.safetensors', 'none'].map(at),
+    expect(await findFixtures([at('z.bin'), at('b')])).to.deep.equal(['z.bin', 'b/y.safetensors'].map(at));
+  });
+
+  it('a path that does not exist is an error, even beside one that does', async () => {
+    touch('a.safetensors');
+    const error: unknown = await findFixtures([at('a.safetensors'), at('none')]).catch(
+      (caught: unknown) => caught,
     );
+    expect(error)
+      .to.be.instanceOf(FileError)
+      .and.to.include({
+        code: 'FILE_NOT_FOUND',
+        message: `cannot read '${at('none')}': it does not exist; check the path`,
+      });
+  });
+
+  it('a path that is there but cannot be followed is unreadable, not missing', async function () {
+    if (process.platform === 'win32') this.skip();
+    symlinkSync('loop', at('loop'));
+    const error: unknown = await findFixtures([at('loop')]).catch((caught: unknown) => caught);
+    expect(error).to.be.instanceOf(FileError).and.to.include({ code: 'FILE_UNREADABLE' });
   });
 
   it('a file that two paths lead to is there once', async () => {

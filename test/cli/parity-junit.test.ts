@@ -41,6 +41,11 @@ describe('cli/parity-junit', () => {
     });
   });
 
+  it('a test case says how GroupNormalization ran', () => {
+    const [testCase] = junit(result({ groupNorm: 'reduce-mean' })).children[0]!.children;
+    expect(testCase!.attributes.name).to.equal('a.safetensors (op → reduce-mean, opset 21, cpu)');
+  });
+
   it('two reports in one process do not add up', () => {
     junit(result());
     expect(junit(result()).attributes.tests).to.equal('1');

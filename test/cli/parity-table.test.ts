@@ -52,6 +52,15 @@ describe('cli/parity-table', () => {
     expect(row!.split(/ {2,}/)).to.deep.equal(['a', 'op', '21', '3.0e-7', '3.0e-6', '9', '2.0e-8 / 5.0e-8', '12.3 ms', 'passed']); // prettier-ignore
   });
 
+  it('a model that ran with another GroupNormalization than it was written with says so', () => {
+    const lines = describeCases(
+      result('a.safetensors', { groupNorm: 'reduce-mean' }),
+      result('b.safetensors', { groupNorm: 'op' }),
+    );
+    expect(lines[3]).to.match(/^a +op → reduce-mean +21 /);
+    expect(lines[4]).to.match(/^b +op +21 /);
+  });
+
   it('what could not be measured is a dash', () => {
     const error = { code: 'RUN_FAILED', message: 'no\nluck' };
     const lines = describeCases(result('a.safetensors', { passed: false, outputs: [], error }));

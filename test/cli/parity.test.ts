@@ -23,8 +23,10 @@ describe('cli/parity', () => {
     expect(lines[2]).to.match(
       /^case +lowering +opset +max abs +max rel +max ULP +to float64.* +time +result$/,
     );
-    expect(lines[3]).to.match(/^deeper\/two +op +21 +\S+ +\S+ +\d+ +\S+ \/ \S+ +[\d.]+ ms +passed$/);
-    expect(lines[4]).to.match(/^one +op +21 /);
+    expect(lines[3]).to.match(
+      /^deeper\/two +op → reduce-mean +21 +\S+ +\S+ +\d+ +\S+ \/ \S+ +[\d.]+ ms +passed$/,
+    );
+    expect(lines[4]).to.match(/^one +op → reduce-mean +21 /);
     expect(lines.at(-1)).to.equal('2 passed, 0 failed');
   });
 
@@ -36,9 +38,9 @@ describe('cli/parity', () => {
     expect(stdout)
       .to.match(/^good .* passed$/m)
       .and.to.match(/^wrong .* FAILED$/m);
-    expect(stdout).to.include(`FAILED ${at('wrong.safetensors')} (op, opset 21)`);
+    expect(stdout).to.include(`FAILED ${at('wrong.safetensors')} (op → reduce-mean, opset 21)`);
     expect(stdout).to.include(
-      "  output 'y': 1 of 72 elements differ, at worst [0, 0, 0, 0]; largest difference 5.0e-1",
+      "  output 'y': 1 of 72 elements are beyond the tolerance, at worst [0, 0, 0, 0]; largest difference 5.0e-1",
     );
     expect(stdout.trimEnd().split('\n').at(-1)).to.equal('1 passed, 1 failed');
   });
@@ -78,11 +80,40 @@ describe('cli/parity', () => {
     expect(stdout).to.include('1 passed, 2 failed');
   });
 
-  it('a file that is not there is reported among the others', async () => {
+  it('a path that does not exist is one usage error, before any work', async () => {
     await writeFixture(at('good.safetensors'));
-    const { code, stdout } = await onnx('parity', at('good.safetensors'), at('none.safetensors'));
-    expect(code).to.equal(2);
-    expect(stdout).to.include('FILE_NOT_FOUND').and.to.include('1 passed, 1 failed');
+    const { code, stdout, stderr } = await onnx('parity', at('good.safetensors'), at('none.safetensors'));
+    expect([code, stdout, stderr]).to.deep.equal([
+      2,
+      '',
+      `error: cannot read '${at('none.safetensors')}': it does not exist; check the path\n`,
+    ]);
+  });
+
+  it('a file that cannot be read has failed once, however many ways there are to run it', async () => {
+    writeFileSync(at('damaged.safetensors'), 'no tensors');
+    const { cases } = await jsonReport('--lowering', 'all', '--opset', '17,21');
+    expect(cases.map(({ error }) => error!.code)).to.deep.equal(['SAFETENSORS_INVALID']);
+  });
+
+  it('a fixture that allows more than the default is marked, unless the command line sets the tolerance', async () => {
+    await writeFixture(at('loose.safetensors'), { metadata: { atol: '1e-3' } });
+    await writeFixture(at('strict.safetensors'), { metadata: { atol: '1e-5' } });
+    const { stdout } = await onnx('parity', at());
+    expect(stdout)
+      .to.match(/^loose .*e-\d\* .* passed$/m)
+      .and.to.match(/^strict [^*]* passed$/m)
+      .and.to.include('* the fixture allows more than torch.testing.assert_close does');
+    expect((await onnx('parity', at(), '--atol', '1e-2')).stdout).not.to.include('*');
+  });
+
+  it('a report that cannot be written is refused before the run', async () => {
+    await writeFixture(at('one.safetensors'));
+    const { code, stdout, stderr } = await onnx('parity', at(), '--json', at());
+    expect([code, stdout]).to.deep.equal([2, '']);
+    expect(stderr).to.equal(`error: cannot write '${at()}': it is a folder; name a file\n`);
+    const same = await onnx('parity', at(), '--json', at('r'), '--junit', at('r'));
+    expect(same.stderr).to.include('--json and --junit both name');
   });
 
   it('a case that cannot run has failed and is not skipped', async () => {
@@ -171,7 +202,9 @@ describe('cli/parity', () => {
     expect(root.attributes).to.include({ tests: '2', failures: '1' });
     const [good, wrong] = root.children[0]!.children;
     expect(good!.children).to.deep.equal([]);
-    expect(wrong!.children[0]!.attributes.message).to.include("output 'y': 1 of 72 elements differ");
+    expect(wrong!.children[0]!.attributes.message).to.include(
+      "output 'y': 1 of 72 elements are beyond the tolerance",
+    );
   });
 
   it('reports replace older ones, and missing folders are made', async () => {

@@ -80,6 +80,16 @@ describe('cli/run-cli', () => {
     expect(stderr).to.include('Usage: onnx-groupnorm').and.to.include('Examples:');
   });
 
+  it('a command without what it needs points to its help', async () => {
+    for (const command of ['run', 'parity']) {
+      const { code, stderr } = await onnx(command);
+      expect(code).to.equal(2);
+      expect(stderr)
+        .to.include('error: missing required argument')
+        .and.to.include(`'onnx-groupnorm ${command} --help' explains what it takes\n`);
+    }
+  });
+
   it('a mistyped command gets a suggestion', async () => {
     expect(await onnx('biuld')).to.deep.equal({
       code: 2,

@@ -75,6 +75,21 @@ describe('cli/run-inputs', () => {
     expect(notes).to.deep.equal([`input x: ${at('x.npy')} converted from float32 to bfloat16`]);
   });
 
+  it('NaN in a file is noted, for every element of its group becomes NaN', async () => {
+    writeFileSync(at('x.npy'), encodeNpy(floats([3], [1, NaN, 2])));
+    const { notes } = await loadInputs([info('x', [3])], request({ x: at('x.npy') }));
+    expect(notes).to.deep.equal(['input x: 1 of 3 elements is NaN']);
+  });
+
+  it('what torch.save wrote is no input, with the way to make one of it', async () => {
+    writeFileSync(at('x.pt'), Uint8Array.of(0x50, 0x4b, 3, 4, 0, 0, 8, 8));
+    await refuses(
+      [info('x', [3])],
+      request({ x: at('x.pt') }),
+      /x\.pt is not a \.npy file but a torch\.save or \.npz file; in Python: numpy\.save\('x\.npy', x\)/,
+    );
+  });
+
   it('integers are not converted to floats, nor floats to integers', async () => {
     writeFileSync(at('i.npy'), encodeNpy(tensor('int64', [1], BigInt64Array.of(1n))));
     await refuses(
@@ -91,6 +106,20 @@ describe('cli/run-inputs', () => {
       [info('image', [1]), info('mask', [1])],
       request({ imag: 'random' }),
       /'imag' is no input of the model: did you mean 'image'\?\n.*'image' is missing.*\n.*'mask' is missing/,
+    ));
+
+  it('a random input with too many elements is refused before anything is allocated, with its shape and size', () =>
+    refuses(
+      [info('image', ['batch', 1, 'height', 'width'])],
+      request({ image: 'random' }, { batch: 1, height: 80000, width: 80000 }),
+      /'image' \[1, 1, 80000, 80000\] would have 6400000000 elements, 25\.6 GB of float32; allowed: at most 2147483647/,
+    ));
+
+  it('a mistyped size is reported before the one that it leaves out, with the nearest name', () =>
+    refuses(
+      [info('x', ['batch', 'height'])],
+      request({ x: 'random' }, { batch: 1, heigth: 8 }),
+      /^--dim heigth: .*did you mean 'height'\?; names: batch, height$/,
     ));
 
   it('a size with nothing to give it to is refused', async () => {

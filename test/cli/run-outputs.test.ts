@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { readdirSync, readFileSync } from 'node:fs';
-import { fileNames, summarize, writeOutputs } from '../../lib/cli/run-outputs.js';
+import { describeNotFinite, fileNames, summarize, writeOutputs } from '../../lib/cli/run-outputs.js';
 import { decodeNpy, tensor } from '../../lib/index.js';
 import { floats, useTemporaryFolder } from './support.js';
 
@@ -13,8 +13,20 @@ describe('cli/run-outputs', () => {
     expect(summarize(tensor('int64', [2], BigInt64Array.of(1n, 2n)))).to.deep.equal(['1', '2', '1.5']);
   });
 
-  it('a summary does not hide a NaN, and of nothing there is none', () => {
-    expect(summarize(floats([2], [1, NaN]))).to.deep.equal(['NaN', 'NaN', 'NaN']);
+  it('what is NaN or infinite is counted', () => {
+    expect(describeNotFinite(floats([3], [1, NaN, 2]))).to.equal('1 of 3 elements is NaN');
+    expect(describeNotFinite(floats([3], [1, -Infinity, Infinity]))).to.equal('2 of 3 elements are infinite');
+    expect(describeNotFinite(floats([2], [NaN, Infinity]))).to.equal('2 of 2 elements are NaN or infinite');
+    expect(describeNotFinite(tensor('float16', [1], Uint16Array.of(0x7e00)))).to.equal(
+      '1 of 1 element is NaN',
+    );
+    expect(describeNotFinite(floats([2], [1, 2]))).to.be.undefined;
+    expect(describeNotFinite(tensor('int64', [1], BigInt64Array.of(1n)))).to.be.undefined;
+  });
+
+  it('a summary is of the finite elements, and of nothing there is none', () => {
+    expect(summarize(floats([4], [1, NaN, 3, -Infinity]))).to.deep.equal(['1', '3', '2']);
+    expect(summarize(floats([1], [NaN]))).to.deep.equal(['–', '–', '–']);
     expect(summarize(floats([0], []))).to.deep.equal(['–', '–', '–']);
   });
 

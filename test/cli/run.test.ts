@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { beforeEach, describe, it } from 'mocha';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { compareTensors, decodeNpy, encodeNpy, readFixture, type TensorData } from '../../lib/index.js';
-import { onnx, useTemporaryFolder, writeFixture } from './support.js';
+import { floats, onnx, useTemporaryFolder, writeFixture } from './support.js';
 
 describe('cli/run', () => {
   const at = useTemporaryFolder();
@@ -67,6 +67,19 @@ describe('cli/run', () => {
     expect(stdout).to.include(`input x: ${at('x64.npy')} converted from float64 to float32`);
   });
 
+  it('outputs that are not finite are counted, and bfloat16 is said to be saved as float32', async () => {
+    const x = floats([1, 4, 1, 2], [NaN, 1, 2, 3, 4, 5, 6, 7]);
+    writeFileSync(at('nan.npy'), encodeNpy(x));
+    const nan = await run('--input', `x=${at('nan.npy')}`);
+    expect(nan.stdout)
+      .to.include('  input x: 1 of 8 elements is NaN\n')
+      .and.to.include('  output y: 4 of 8 elements are NaN; min, max and mean are those of the others\n');
+    const flags = ['--num-groups', '2', '--num-channels', '4', '--dtype', 'bfloat16'];
+    await onnx('build', 'group-norm', ...flags, '-o', at('gn.onnx'));
+    const half = await run('--input', 'x=random', '--dim', 'N=1,H=2,W=2', '--output', at('out'));
+    expect(half.stdout).to.include('  output y: bfloat16, which NumPy does not have, saved as float32\n');
+  });
+
   describe('bad usage and bad input', () => {
     const cases: [flags: () => string[], message: RegExp][] = [
       [
@@ -76,6 +89,8 @@ describe('cli/run', () => {
       [() => ['--input', 'x=random'], /no size for N, H, W; add --dim N=SIZE,H=SIZE,W=SIZE/],
       [() => ['--input', 'y=random'], /'y' is no input of the model/],
       [() => ['--input', 'x=random', '--dim', 'N=1,H=1,W=1,D=1'], /--dim D: .*names: N, H, W/],
+      [() => ['--input', 'x=random', '--dim', 'N=1', 'H=64', 'W=8'], /write commas.*: --dim N=1,H=64,W=8\n/],
+      [() => ['more.onnx'], /run takes one model; what is 'more\.onnx'\?/],
       [() => ['--input', 'x'], /It must be NAME=VALUE/],
       [() => ['--input', `x=${at('none.npy')}`], /cannot read '.*none\.npy': it does not exist/],
       [() => ['--input', `x=${at('gn.onnx')}`], /gn\.onnx is not a valid \.npy file/],

@@ -62,7 +62,20 @@ describe('checking a fixture', () => {
     const result = await checkFixture(moved(3e-5), SPEC, build);
     expect(result).to.include({ passed: false });
     expect(result.outputs[0]).to.deep.include({ mismatched: 1, worstIndex: [0, 1, 2, 2] });
-    expect(describeFailure(result)).to.include('1 of 144 elements differ').and.include('[0, 1, 2, 2]');
+    expect(describeFailure(result))
+      .to.include('1 of 144 elements are beyond the tolerance')
+      .and.include('[0, 1, 2, 2]');
+  });
+
+  it('says tolerances as PyTorch writes them, and NaN or infinity by name', async () => {
+    const failure = async (amount: number) => describeFailure(await checkFixture(moved(amount), SPEC, build));
+    expect(await failure(1))
+      .to.include('1.0e+0 absolute')
+      .and.include('(allowed: atol 1e-5, rtol 1.3e-6)');
+    expect(await failure(NaN))
+      .to.include('NaN stands against a number')
+      .and.not.include('Infinity');
+    expect(await failure(Infinity)).to.include('infinity stands against another number');
   });
 
   it('takes the tolerance of the caller before that of the fixture, and that before the default', async () => {

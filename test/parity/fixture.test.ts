@@ -10,6 +10,7 @@ import { writeSafetensors } from '../../lib/weights/safetensors-file.js';
 import { parityFixtures } from '../support/fixtures.js';
 
 const ONE = tensor('float32', [1, 2], Float32Array.of(1, 2));
+const DOUBLE = tensor('float64', [1, 2], Float64Array.of(1, 2));
 const METADATA = {
   graph: 'group-norm',
   options: '{"numGroups":1,"numChannels":2}',
@@ -44,7 +45,7 @@ async function refusal(metadata: Record<string, string>, tensors: [string, Tenso
 
 describe('reading a fixture', () => {
   it('sorts tensors by their prefix and keeps the names after it', async () => {
-    const fixture = await read(METADATA, [...TENSORS, ['truth.y', ONE]]);
+    const fixture = await read(METADATA, [...TENSORS, ['truth.y', DOUBLE]]);
     expect([...fixture.inputs.keys()]).to.deep.equal(['x']);
     expect([...fixture.stateDict.keys()]).to.deep.equal(['a.weight']);
     expect([...fixture.outputs.keys(), ...fixture.truth.keys()]).to.deep.equal(['y', 'y']);
@@ -93,6 +94,24 @@ describe('reading a fixture', () => {
       "'seed' is '1.5'",
     ],
     ['without an input', METADATA, TENSORS.slice(1), 'input.<name>'],
+    [
+      'whose input has a name that no graph has',
+      METADATA,
+      [['input.input', ONE], ...TENSORS.slice(1)],
+      "no 'input.x', which every graph takes, but 'input.input'",
+    ],
+    [
+      'with a tensor of no known prefix',
+      METADATA,
+      [...TENSORS, ['trut.y', DOUBLE]],
+      "tensor 'trut.y' begins with none of input., state_dict., output., truth.: did you mean 'truth.y'?",
+    ],
+    [
+      'whose truth is not float64',
+      METADATA,
+      [...TENSORS, ['truth.y', ONE]],
+      "'truth.y' is float32 but must be float64",
+    ],
     ['without an output', METADATA, TENSORS.slice(0, 2), 'output.<name>'],
   ];
   for (const [what, metadata, tensors, word] of cases) {

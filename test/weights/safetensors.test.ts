@@ -130,16 +130,31 @@ describe('decodeSafetensors', () => {
 
   it('refuses a header length that the file, or the format, does not allow', () => {
     expectRefused(new Uint8Array(7), 'it has 7 bytes, too few for the length of a header');
-    expectRefused(sample('dtypes').slice(0, 8), 'its header claims 968 bytes; allowed, and there: at most 0');
+    expectRefused(sample('dtypes').slice(0, 8), 'its header claims 968 bytes, but only 0 follow');
     expectRefused(
       sample('dtypes').slice(0, 500),
-      'its header claims 968 bytes; allowed, and there: at most 492',
+      'its header claims 968 bytes, but only 492 follow: it is truncated, or something else',
     );
     const huge = file('{}');
     new DataView(huge.buffer).setBigUint64(0, 2n ** 63n, true);
     expectRefused(huge, 'its header claims 9223372036854775808 bytes');
     new DataView(huge.buffer).setBigUint64(0, 100_000_001n, true);
     expect(() => safetensorsHeaderSize(huge, 2 ** 40)).to.throw(WeightsError, 'at most 100000000');
+  });
+
+  it('says of what torch.save wrote how to make a safetensors file of it', () => {
+    const zip = [0x50, 0x4b, 3, 4, 0, 0, 8, 8, 0, 0];
+    const pickle = [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20];
+    for (const bytes of [zip, pickle]) {
+      expectRefused(
+        Uint8Array.from(bytes),
+        'it is a torch.save file; to make one, in Python: safetensors.torch.',
+      );
+    }
+  });
+
+  it('reads a header of 128 bytes, whose length begins like a pickle', () => {
+    expect(decodeSafetensors(file('{}'.padEnd(128))).tensors.size).to.equal(0);
   });
 
   it('refuses a header that is no JSON object in UTF-8', () => {
