@@ -22,7 +22,10 @@ export const GRAPHS: ReadonlyMap<string, GraphDefinition> = new Map(
   DEFINITIONS.map((definition) => [definition.name, definition]),
 );
 
-/** @throws GraphError `UNKNOWN_GRAPH` with the list of known ones. */
+/**
+ * The network of a name.
+ * @throws GraphError `UNKNOWN_GRAPH` with the list of known ones.
+ */
 export function getGraph(name: string): GraphDefinition {
   const definition = GRAPHS.get(name);
   if (definition) return definition;

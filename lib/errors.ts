@@ -21,6 +21,7 @@ abstract class CodedError<Code extends string> extends OnnxGroupNormError {
   }
 }
 
+/** What a GraphError can be about. */
 export type GraphErrorCode =
   | 'DTYPE_MISMATCH'
   | 'DUPLICATE_NAME'
@@ -44,18 +45,21 @@ export type GraphErrorCode =
 /** A graph that cannot be: wrong shapes, dtypes, attributes or names, or a lowering that does not exist. */
 export class GraphError extends CodedError<GraphErrorCode> {}
 
+/** What a ModelError can be about. */
 export type ModelErrorCode =
   'MODEL_INVALID' | 'MODEL_TOO_LARGE' | 'MODEL_UNSUPPORTED' | 'TENSOR_INVALID' | 'WEIGHTS_NOT_SET';
 
 /** An ONNX model that cannot be read, rewritten or written. */
 export class ModelError extends CodedError<ModelErrorCode> {}
 
+/** What a WeightsError can be about. */
 export type WeightsErrorCode =
   'SAFETENSORS_INVALID' | 'STATE_DICT_MISMATCH' | 'TENSOR_NOT_FOUND' | 'UNSUPPORTED_DTYPE';
 
 /** Weights that cannot be read, or that do not fit the graph. */
 export class WeightsError extends CodedError<WeightsErrorCode> {}
 
+/** What a SessionError can be about. */
 export type SessionErrorCode =
   | 'DISPOSED'
   | 'INPUT_DTYPE'
@@ -70,16 +74,19 @@ export type SessionErrorCode =
 /** A session that cannot be created, or inputs that it cannot run. */
 export class SessionError extends CodedError<SessionErrorCode> {}
 
+/** What a ParityError can be about. */
 export type ParityErrorCode = 'FIXTURE_INVALID' | 'NO_FIXTURES' | 'OUTPUT_MISSING' | 'OUTPUT_SHAPE';
 
 /** A parity check that cannot be made. A check that was made and failed is a result, not an error. */
 export class ParityError extends CodedError<ParityErrorCode> {}
 
+/** What a FileError can be about. */
 export type FileErrorCode = 'FILE_NOT_FOUND' | 'FILE_UNREADABLE' | 'FILE_UNWRITABLE' | 'NPY_INVALID';
 
 /** A file that cannot be read or written, or a `.npy` file that is not one. */
 export class FileError extends CodedError<FileErrorCode> {}
 
+/** What a ImageError can be about. */
 export type ImageErrorCode = 'IMAGE_INVALID' | 'IMAGE_TOO_LARGE' | 'MASK_UNDEFINED';
 
 /** An image that cannot be read, or a model's output that is no mask. */

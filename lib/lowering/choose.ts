@@ -8,6 +8,7 @@ import { LOWERING_NAMES, type Lowering, type LoweringName } from './types.js';
 
 /** The opsets of the default ONNX domain that models can be written for. */
 export const MIN_OPSET = 13;
+/** The last of them. */
 export const MAX_OPSET = 25;
 
 /** The opset of a model where none is asked for: the first with the per-channel GroupNormalization. */

@@ -21,5 +21,6 @@ export interface Lowering {
   lower(g: Scope, site: GroupNormSite, opset: number): Value;
 }
 
+/** Every lowering, by name. */
 export const LOWERING_NAMES = ['op', 'reduce-mean', 'instance-norm', 'layer-norm'] as const;
 export type LoweringName = (typeof LOWERING_NAMES)[number];

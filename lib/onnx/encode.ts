@@ -9,6 +9,7 @@ import type { ModelMessage, TensorMessage } from './proto.js';
 import { encodeExternalTensor, encodeTensor } from './tensors.js';
 import { encodeValueInfo } from './value-info.js';
 
+/** How a graph is written as an ONNX model. */
 export interface EncodeOptions {
   /** Opset of the default ONNX domain, 13 to 25. Default 21. */
   readonly opset?: number | undefined;

@@ -4,6 +4,7 @@ import type { Graph, Weights } from '../graph/index.js';
 import { chunksLength } from './chunks.js';
 import { encodeModelChunks, encodeModelExternal, type EncodeOptions } from './encode.js';
 
+/** How a model is written to disk. */
 export interface WriteOptions extends EncodeOptions {
   /** Write the weights to `<file name>.data` beside the model. Needed above 2 GiB. */
   readonly externalData?: boolean | undefined;

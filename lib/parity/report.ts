@@ -9,6 +9,7 @@ export interface Report {
   readonly cases: readonly CaseResult[];
 }
 
+/** Counts the cases that passed and failed. */
 export function makeReport(cases: readonly CaseResult[]): Report {
   const passed = cases.filter((result) => result.passed).length;
   return { passed, failed: cases.length - passed, skipped: 0, cases };

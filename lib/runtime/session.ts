@@ -11,6 +11,7 @@ import { cpuBackend } from './onnxruntime-node.js';
 import { prepareModel } from './prepare.js';
 import { requireProvider, type Provider } from './providers.js';
 
+/** How a model is loaded. */
 export interface SessionOptions extends BackendOptions {
   /** Execution providers in order of preference. Default `['cpu']`. */
   readonly providers?: readonly string[] | undefined;

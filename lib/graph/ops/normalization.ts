@@ -16,6 +16,7 @@ import {
 } from '../checks.js';
 import { float, int, type Value } from '../types.js';
 
+/** Options of `groupNormalization`, by ONNX's attribute names. */
 export interface GroupNormalizationOptions {
   /** Groups that the channels are divided into; must divide their number. */
   readonly numGroups: number;
