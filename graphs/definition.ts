@@ -1,6 +1,6 @@
 import { GraphError } from '../lib/errors.js';
 import type { Graph } from '../lib/graph/index.js';
-import { nearestName } from '../lib/nearest.js';
+import { suggestion } from '../lib/nearest.js';
 import { isFloatDType, type DType, type Shape } from '../lib/tensor.js';
 
 /** One option of an architecture, under PyTorch's name in camelCase. */
@@ -73,10 +73,9 @@ function completeOptions(
 ): Record<string, unknown> {
   for (const name of Object.keys(options)) {
     if (Object.hasOwn(specs, name)) continue;
-    const near = nearestName(name, Object.keys(specs));
     throw new GraphError(
       'UNKNOWN_OPTION',
-      `graph '${graph}' has no option '${name}'${near ? `: did you mean '${near}'?` : ''}; ` +
+      `graph '${graph}' has no option '${name}'${suggestion(name, Object.keys(specs))}; ` +
         `it has: ${Object.keys(specs).join(', ') || 'none'}`,
     );
   }

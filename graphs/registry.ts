@@ -1,5 +1,5 @@
 import { GraphError } from '../lib/errors.js';
-import { nearestName } from '../lib/nearest.js';
+import { suggestion } from '../lib/nearest.js';
 import type { GraphDefinition } from './definition.js';
 import { detectionBackboneGraph } from './detection-backbone.js';
 import { doubleConvGraph } from './double-conv.js';
@@ -30,9 +30,8 @@ export function getGraph(name: string): GraphDefinition {
   const definition = GRAPHS.get(name);
   if (definition) return definition;
   const known = [...GRAPHS.keys()];
-  const near = nearestName(name, known);
   throw new GraphError(
     'UNKNOWN_GRAPH',
-    `unknown graph '${name}'${near ? `: did you mean '${near}'?` : ''}; known: ${known.join(', ')}`,
+    `unknown graph '${name}'${suggestion(name, known)}; known: ${known.join(', ')}`,
   );
 }

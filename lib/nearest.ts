@@ -21,6 +21,12 @@ export function nearestName(name: string, candidates: Iterable<string>): string 
   return nearest;
 }
 
+/** `: did you mean 'opset'?`, to follow a mistyped name in a message; nothing if no candidate is close. */
+export function suggestion(name: string, candidates: Iterable<string>): string {
+  const near = nearestName(name, candidates);
+  return near === undefined ? '' : `: did you mean '${near}'?`;
+}
+
 /** Levenshtein's distance; Infinity as soon as it must be above `limit`. */
 function editDistance(from: string, to: string, limit: number): number {
   if (Math.abs(from.length - to.length) > limit) return Infinity;

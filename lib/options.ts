@@ -1,6 +1,6 @@
 /** Options that a caller in JavaScript may have misspelt: no type checker has seen them. */
 import { OptionError } from './errors.js';
-import { nearestName } from './nearest.js';
+import { suggestion } from './nearest.js';
 
 /**
  * @param where What takes the options, for the message: `createSession`.
@@ -9,10 +9,9 @@ import { nearestName } from './nearest.js';
 export function requireKnownOptions(where: string, options: object, known: readonly string[]): void {
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
-    const near = nearestName(name, known);
     throw new OptionError(
       'UNKNOWN_OPTION',
-      `${where} has no option '${name}'${near ? `: did you mean '${near}'?` : ''}; it has: ${known.join(', ')}`,
+      `${where} has no option '${name}'${suggestion(name, known)}; it has: ${known.join(', ')}`,
     );
   }
 }

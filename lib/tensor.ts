@@ -146,3 +146,7 @@ const zeroOrOne = (bytes: Uint8Array): Uint8Array =>
 /** The bytes of a tensor's elements, without a copy. */
 export const tensorBytes = ({ data }: TensorData): Uint8Array =>
   new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+
+/** Sizes, axes or indices as the int64 vector that ONNX takes them in. */
+export const int64Vector = (values: readonly number[]): TensorData =>
+  tensor('int64', [values.length], BigInt64Array.from(values, BigInt));

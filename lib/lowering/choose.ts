@@ -1,5 +1,5 @@
 import { GraphError } from '../errors.js';
-import { nearestName } from '../nearest.js';
+import { suggestion } from '../nearest.js';
 import { instanceNormLowering } from './instance-norm.js';
 import { layerNormLowering } from './layer-norm.js';
 import { opLowering } from './op.js';
@@ -36,10 +36,9 @@ export function getLowering(name: string, opset: number): Lowering {
   requireOpset(opset);
   const lowering = Object.hasOwn(LOWERINGS, name) ? LOWERINGS[name as LoweringName] : undefined;
   if (!lowering) {
-    const near = nearestName(name, LOWERING_NAMES);
     throw new GraphError(
       'UNKNOWN_LOWERING',
-      `unknown lowering '${name}'${near ? `: did you mean '${near}'?` : ''}; known: ${LOWERING_NAMES.join(', ')}`,
+      `unknown lowering '${name}'${suggestion(name, LOWERING_NAMES)}; known: ${LOWERING_NAMES.join(', ')}`,
     );
   }
   if (opset < lowering.minOpset) {

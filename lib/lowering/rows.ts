@@ -1,6 +1,6 @@
 /** The input of a decomposition as rows, one a group; their means; and the way back. */
 import { op, productDim, type Scope, type Value } from '../graph/index.js';
-import { elementCount, isStatic, tensor, type Dim } from '../tensor.js';
+import { elementCount, int64Vector, isStatic, type Dim } from '../tensor.js';
 import { channelsOf } from './groups.js';
 import type { GroupNormSite } from './types.js';
 
@@ -114,5 +114,4 @@ function balancedDivisor(length: number): number {
   return length;
 }
 
-const int64 = (g: Scope, values: readonly number[]): Value =>
-  g.constant(tensor('int64', [values.length], BigInt64Array.from(values, BigInt)));
+const int64 = (g: Scope, values: readonly number[]): Value => g.constant(int64Vector(values));

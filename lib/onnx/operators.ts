@@ -1,7 +1,7 @@
 /** Canonical nodes as the nodes of one opset: which operators it has, and what it takes as inputs. */
 import { GraphError } from '../errors.js';
 import type { Attribute, Attributes, Node } from '../graph/index.js';
-import { tensor } from '../tensor.js';
+import { int64Vector, tensor } from '../tensor.js';
 import { ATTRIBUTE_TYPE, type AttributeMessage, type NodeProto, type TensorMessage } from './proto.js';
 import { encodeTensor } from './tensors.js';
 
@@ -79,7 +79,7 @@ function listTensor(attribute: Attribute) {
     return tensor('float32', [attribute.value.length], Float32Array.from(attribute.value));
   }
   const values = attribute.value as readonly number[];
-  return tensor('int64', [values.length], BigInt64Array.from(values, BigInt));
+  return int64Vector(values);
 }
 
 function encodeAttribute(name: string, attribute: Attribute): AttributeMessage {

@@ -1,5 +1,5 @@
 import { SessionError } from '../errors.js';
-import { nearestName } from '../nearest.js';
+import { suggestion } from '../nearest.js';
 
 /** Execution providers that a session can be asked for. */
 export const PROVIDERS = ['cpu'] as const;
@@ -10,9 +10,8 @@ export type Provider = (typeof PROVIDERS)[number];
  */
 export function requireProvider(name: string): Provider {
   if ((PROVIDERS as readonly string[]).includes(name)) return name as Provider;
-  const near = nearestName(name, PROVIDERS);
   throw new SessionError(
     'UNKNOWN_PROVIDER',
-    `unknown execution provider '${name}'${near ? `: did you mean '${near}'?` : ''}; known: ${PROVIDERS.join(', ')}`,
+    `unknown execution provider '${name}'${suggestion(name, PROVIDERS)}; known: ${PROVIDERS.join(', ')}`,
   );
 }

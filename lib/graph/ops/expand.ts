@@ -1,6 +1,6 @@
 /** Expand. Source: the ONNX operator page of the same name. */
 import { GraphError } from '../../errors.js';
-import { formatShape, tensor, type Shape } from '../../tensor.js';
+import { formatShape, int64Vector, type Shape } from '../../tensor.js';
 import type { Scope } from '../builder.js';
 import { broadcastShapes, describeValue, requireIntegers, requireValues } from '../checks.js';
 import { Value } from '../types.js';
@@ -47,8 +47,6 @@ export function expand(
       `${g.describe('Expand')}: ${describeValue(x)} does not broadcast to ${formatShape(sizes)}`,
     );
   }
-  const input = isRuntime
-    ? target
-    : g.constant(tensor('int64', [target.length], BigInt64Array.from(target, BigInt)));
+  const input = isRuntime ? target : g.constant(int64Vector(target));
   return g.node('Expand', [x, input], {}, [{ dtype: x.dtype, shape }])[0]!;
 }

@@ -1,6 +1,6 @@
 /** Operators that move elements without computing. Sources: the ONNX operator pages of the same names. */
 import { GraphError } from '../../errors.js';
-import { elementCount, formatShape, isStatic, tensor, type Dim, type Shape } from '../../tensor.js';
+import { elementCount, formatShape, int64Vector, isStatic, type Dim, type Shape } from '../../tensor.js';
 import type { Scope } from '../builder.js';
 import {
   compatible,
@@ -167,6 +167,3 @@ function runtimeShape(g: Scope, x: Value, target: Value, outputShape: Shape | un
   }
   return outputShape;
 }
-
-const int64Vector = (values: readonly number[]) =>
-  tensor('int64', [values.length], BigInt64Array.from(values, BigInt));
