@@ -1,0 +1,25 @@
+// The kernels for x86-64 with AVX2, FMA and F16C. Nothing on other machines.
+//
+// Flags: GCC, Clang: -mavx2 -mfma -mf16c -ffp-contract=off. MSVC: /arch:AVX2.
+#include "kernels.h"
+
+#if GROUP_NORM_X86
+
+#ifndef __AVX2__
+#error "compile this file, and no other, for AVX2"
+#endif
+
+#include "vec_avx2.h"
+//
+#include "kernel_impl.h"
+
+namespace group_norm {
+
+const Kernels& avx2Kernels() {
+  static constexpr Kernels kernels = tableNamed("avx2");
+  return kernels;
+}
+
+}  // namespace group_norm
+
+#endif

@@ -1,0 +1,26 @@
+// The kernels for x86-64 with AVX-512 F, BW, VL and DQ. Nothing on other machines.
+//
+// Flags: GCC, Clang: -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c -ffp-contract=off.
+// MSVC: /arch:AVX512.
+#include "kernels.h"
+
+#if GROUP_NORM_X86
+
+#ifndef __AVX512F__
+#error "compile this file, and no other, for AVX-512"
+#endif
+
+#include "vec_avx512.h"
+//
+#include "kernel_impl.h"
+
+namespace group_norm {
+
+const Kernels& avx512Kernels() {
+  static constexpr Kernels kernels = tableNamed("avx512");
+  return kernels;
+}
+
+}  // namespace group_norm
+
+#endif

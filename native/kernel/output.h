@@ -1,0 +1,184 @@
+// The output of a stretch of a row whose statistics are known. Included after one of the vec_*.h.
+//
+// (x - mean) * a + bias with a = scale * rstd, where the mean is centre + rest, the centre being what an element can
+// hold. x - centre is exact where x is near the mean, and rest * a, which is small, is taken from the bias. To take
+// all of a large mean's mean * a from it would cancel digits. Where the mean is less than a quarter of the deviation
+// nothing cancels: the centre is 0 then, which spares x - centre its rounding. a, too, is in two parts, so that nearly
+// all of the error that is left is the rounding of the bias and of the result: the loop waits for memory, not for this.
+#pragma once
+
+#include "kernels.h"
+#include "statistics.h"
+
+namespace group_norm {
+namespace {
+
+template <Activation activation, typename V>
+ALWAYS_INLINE V activate(V v) {
+  if constexpr (activation == Activation::relu) return atLeast(all<V>(0), v);
+  if constexpr (activation == Activation::silu) return silu(v);
+  return v;
+}
+
+// Consecutive elements of the three tensors.
+template <typename T>
+struct Stretch {
+  const T* x;
+  const T* residual;
+  T* y;
+  size_t count;
+
+  Stretch from(size_t begin, size_t end) const {
+    return {x + begin, residual ? residual + begin : nullptr, y + begin, end - begin};
+  }
+};
+
+template <typename T, Activation activation, bool withResidual, bool streaming>
+struct Output {
+  using V = VectorOf<T>;
+  using Scalar = typename V::Scalar;
+  static constexpr size_t lanes = V::lanes;
+
+  const Row& row;
+  Scalar centre = static_cast<Scalar>(row.centre);
+  double rest = row.mean - static_cast<double>(centre);
+
+  // How many elements come before the first aligned vector of y. Only those can be streamed, and a vector that lies
+  // across two lines of the cache takes twice the time to store; a short stretch does not earn the part before it.
+  static size_t beforeAligned(const Stretch<T>& s) {
+    if (!streaming && s.count < 64 * lanes) return 0;
+    const size_t past = reinterpret_cast<uintptr_t>(s.y) / sizeof(T) % lanes;
+    const size_t before = past == 0 ? 0 : lanes - past;
+    return before < s.count ? before : s.count;
+  }
+
+  // affine(x, index, lanes in use) is applied to all of the stretch.
+  template <typename Affine>
+  static void each(const Stretch<T>& s, Affine affine) {
+    size_t i = beforeAligned(s);
+    if (i > 0) part(s, 0, i, affine);
+    for (; i + lanes <= s.count; i += lanes) put(s, i, activate<activation>(before(s, i, affine)));
+    if (i < s.count) part(s, i, s.count - i, affine);
+  }
+
+  // What the activation is applied to.
+  template <typename Affine>
+  static V before(const Stretch<T>& s, size_t i, Affine affine) {
+    const V v = affine(load(s.x + i), i, lanes);
+    return withResidual ? v + load(s.residual + i) : v;
+  }
+
+  static void put(const Stretch<T>& s, size_t i, V v) {
+    if (streaming) {
+      stream(s.y + i, v);
+    } else {
+      store(s.y + i, v);
+    }
+  }
+
+  template <typename Affine>
+  static void part(const Stretch<T>& s, size_t i, size_t count, Affine affine) {
+    const V zero = all<V>(0);
+    V v = affine(loadPart(s.x + i, count, zero), i, count);
+    if (withResidual) v = v + loadPart(s.residual + i, count, zero);
+    storePart(s.y + i, count, activate<activation>(v));
+  }
+
+  // All within one channel.
+  void channel(const Stretch<T>& s, size_t index) const {
+    const double scale = static_cast<double>(get(static_cast<const T*>(row.scale), index)) * row.rstd;
+    const double bias = static_cast<double>(get(static_cast<const T*>(row.bias), index));
+    const V c = all<V>(centre);
+    const Scalar nearly = static_cast<Scalar>(scale);
+    const V a = all<V>(nearly);
+    const V aRest = all<V>(static_cast<Scalar>(scale - static_cast<double>(nearly)));
+    const V b = all<V>(static_cast<Scalar>(bias - rest * scale));
+    each(s, [=](V x, size_t, size_t) {
+      const V d = x - c;
+      return multiplyAdd(d, a, multiplyAdd(d, aRest, b));
+    });
+  }
+
+  // With a scale and a bias for every element, as they lie in memory.
+  void elements(const Stretch<T>& s, const T* scale, const T* bias) const {
+    const V c = all<V>(centre);
+    const Scalar rstd = static_cast<Scalar>(row.rstd);
+    const V r = all<V>(rstd);
+    const V rRest = all<V>(static_cast<Scalar>(row.rstd - static_cast<double>(rstd)));
+    const V less = all<V>(static_cast<Scalar>(-rest));
+    const V zero = all<V>(0);
+    each(s, [=](V x, size_t i, size_t count) {
+      const bool whole = count == lanes;
+      const V given = whole ? load(scale + i) : loadPart(scale + i, count, zero);
+      const V a = given * r;
+      const V aRest = multiplyAdd(given, rRest, multiplyAdd(given, r, zero - a));
+      const V b = whole ? load(bias + i) : loadPart(bias + i, count, zero);
+      const V d = x - c;
+      return multiplyAdd(d, a, multiplyAdd(d, aRest, multiplyAdd(less, a, b)));
+    });
+  }
+
+  // Channels shorter than a vector: their scale and bias are laid out element by element first.
+  void shortChannels(const Stretch<T>& s, size_t begin) const {
+    constexpr size_t batch = 512;
+    const T* rowScale = static_cast<const T*>(row.scale);
+    const T* rowBias = static_cast<const T*>(row.bias);
+    if (row.spatial == 1) return elements(s, rowScale + begin, rowBias + begin);
+    T scale[batch];
+    T bias[batch];
+    size_t index = begin / row.spatial;
+    size_t within = begin % row.spatial;
+    for (size_t i = 0; i < s.count; i += batch) {
+      const size_t end = i + batch < s.count ? i + batch : s.count;
+      for (size_t k = 0; k < end - i; ++k) {
+        std::memcpy(scale + k, rowScale + index, sizeof(T));
+        std::memcpy(bias + k, rowBias + index, sizeof(T));
+        if (++within == row.spatial) {
+          within = 0;
+          ++index;
+        }
+      }
+      elements(s.from(i, end), scale, bias);
+    }
+  }
+
+  void run(const Stretch<T>& s, size_t begin) const {
+    if (row.channels > 1 && row.spatial < lanes) return shortChannels(s, begin);
+    for (size_t i = 0; i < s.count;) {
+      const size_t index = (begin + i) / row.spatial;
+      const size_t channelEnd = (index + 1) * row.spatial - begin;
+      const size_t end = channelEnd < s.count ? channelEnd : s.count;
+      channel(s.from(i, end), index);
+      i = end;
+    }
+    if (streaming) endStreaming();
+  }
+};
+
+template <typename T, Activation activation>
+void normalizeWith(const Row& row, size_t begin, size_t end) {
+  const Stretch<T> whole = {static_cast<const T*>(row.x), static_cast<const T*>(row.residual),
+                            static_cast<T*>(row.y), 0};
+  const Stretch<T> s = whole.from(begin, end);
+  if (row.residual) {
+    if (row.streaming) return Output<T, activation, true, true>{row}.run(s, begin);
+    return Output<T, activation, true, false>{row}.run(s, begin);
+  }
+  if (row.streaming) return Output<T, activation, false, true>{row}.run(s, begin);
+  return Output<T, activation, false, false>{row}.run(s, begin);
+}
+
+template <typename T>
+void normalize(const Row& row, size_t begin, size_t end) {
+  switch (row.activation) {
+    case Activation::none:
+      return normalizeWith<T, Activation::none>(row, begin, end);
+    case Activation::relu:
+      return normalizeWith<T, Activation::relu>(row, begin, end);
+    case Activation::silu:
+      return normalizeWith<T, Activation::silu>(row, begin, end);
+  }
+}
+
+}  // namespace
+}  // namespace group_norm

@@ -1,0 +1,132 @@
+// The statistics of a stretch of elements, in one trip through memory. Included after one of the vec_*.h.
+//
+// A block's elements are centred by a shift before they are squared, so a large mean costs no digits. The shift is
+// the mean of the block before, or of the first elements. Where that is so far from the mean of all that taking it out
+// again would cancel more than a bit, the sums are taken again around the mean, while the first-level cache has the
+// block.
+#pragma once
+
+#include <float.h>
+
+#include "kernels.h"
+#include "silu.h"
+#include "wide.h"
+
+namespace group_norm {
+namespace {
+
+constexpr size_t kBlock = 4096;
+
+template <typename T>
+struct VectorFor {
+  using Type = Floats;
+};
+template <>
+struct VectorFor<double> {
+  using Type = Doubles;
+};
+template <typename T>
+using VectorOf = typename VectorFor<T>::Type;
+
+template <typename V>
+struct Sums {
+  V values = all<V>(0);
+  V squares = all<V>(0);
+
+  void add(V deviation) {
+    values = values + deviation;
+    squares = multiplyAdd(deviation, deviation, squares);
+  }
+  void add(const Sums& other) {
+    values = values + other.values;
+    squares = squares + other.squares;
+  }
+};
+
+struct Totals {
+  double values = 0;
+  double squares = 0;
+};
+
+// Of the elements less the shift. A lane sums few of them before its sum goes on in double: squares of values on a
+// coarse grid (large beside the deviation) are not rounded up as often as down, and that error grows with the sum.
+template <typename T, typename V>
+Totals totalsAround(V shift, const T* x, size_t count) {
+  constexpr size_t lanes = V::lanes;
+  constexpr size_t tile = 64 * lanes;
+  Totals totals;
+  for (size_t begin = 0; begin < count; begin += tile) {
+    const size_t end = count - begin < tile ? count : begin + tile;
+    Sums<V> a, b, c, d;  // an addition takes some cycles: four may be under way
+    size_t i = begin;
+    for (; i + 4 * lanes <= end; i += 4 * lanes) {
+      a.add(load(x + i) - shift);
+      b.add(load(x + i + lanes) - shift);
+      c.add(load(x + i + 2 * lanes) - shift);
+      d.add(load(x + i + 3 * lanes) - shift);
+    }
+    for (; i + lanes <= end; i += lanes) a.add(load(x + i) - shift);
+    if (i < end) b.add(loadPart(x + i, end - i, shift) - shift);
+    a.add(b);
+    c.add(d);
+    a.add(c);
+    totals.values += sum(a.values);
+    totals.squares += sum(a.squares);
+  }
+  return totals;
+}
+
+// float16 has no value whose square a float could not hold.
+inline bool fits(const Half*, double, double) { return true; }
+// float64 overflows as it does in PyTorch.
+inline bool fits(const double*, double, double) { return true; }
+// False for NaN and Inf as well: those come out as in double, too.
+template <typename T>
+bool fits(const T*, double squares, double leastSquares) {
+  return squares < static_cast<double>(FLT_MAX) && squares >= leastSquares;
+}
+
+// Of a stretch's first block: the mean of its first elements, and of a constant block the mean exactly.
+template <typename T>
+auto firstShift(const T* x, size_t count) {
+  using V = VectorOf<T>;
+  using Scalar = typename V::Scalar;
+  const size_t share = count / 16 > 32 ? count / 16 : 32;
+  const size_t probe = share < count ? share : count;
+  const Scalar first = get(x, 0);
+  return first + static_cast<Scalar>(totalsAround(all<V>(first), x, probe).values / static_cast<double>(probe));
+}
+
+template <typename T, typename Scalar>
+Moments blockMoments(const T* x, size_t count, Scalar shift, double leastSquares) {
+  using V = VectorOf<T>;
+  const double n = static_cast<double>(count);
+  Totals totals = totalsAround(all<V>(shift), x, count);
+  if (totals.values * totals.values > n * totals.squares / 2) {
+    shift += static_cast<Scalar>(totals.values / n);
+    totals = totalsAround(all<V>(shift), x, count);
+  }
+  if (!fits(x, totals.squares, leastSquares)) return wideMoments(x, count);
+  const double offset = totals.values / n;
+  const double excess = totals.values * offset;
+  const double squares = excess < totals.squares ? totals.squares - excess : totals.squares * 0;
+  return {n, static_cast<double>(shift) + offset, squares};
+}
+
+template <typename T>
+Moments moments(const void* elements, size_t count, double leastSquares) {
+  using Scalar = typename VectorOf<T>::Scalar;
+  const T* x = static_cast<const T*>(elements);
+  Scalar shift = firstShift(x, count < kBlock ? count : kBlock);
+  Moments total;
+  for (size_t begin = 0; begin < count; begin += kBlock) {
+    const size_t rest = count - begin;
+    const Moments block = blockMoments(x + begin, rest < kBlock ? rest : kBlock, shift, leastSquares);
+    total = merge(total, block);
+    shift = static_cast<Scalar>(block.mean);
+  }
+  return total;
+}
+
+}  // namespace
+}  // namespace group_norm

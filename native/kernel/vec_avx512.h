@@ -1,0 +1,133 @@
+// Vectors of AVX-512. See vec_portable.h for what each function must do.
+#pragma once
+
+#include <immintrin.h>
+
+#include "storage.h"
+
+#if defined(__GNUC__) && !defined(__clang__)
+// GCC before 13 takes its own intrinsics' undefined operands for mistakes of ours (GCC bug 105593).
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
+namespace group_norm {
+namespace {
+
+struct Floats {
+  using Scalar = float;
+  static constexpr size_t lanes = 16;
+  static constexpr size_t tableLanes = lanes;
+  __m512 v;
+};
+
+struct Doubles {
+  using Scalar = double;
+  static constexpr size_t lanes = 8;
+  static constexpr size_t tableLanes = 1;
+  __m512d v;
+};
+
+inline __mmask16 firstLanes(size_t count) { return static_cast<__mmask16>((1u << count) - 1u); }
+
+inline Floats floats(__m256i halves, const Half*) { return {_mm512_cvtph_ps(halves)}; }
+inline Floats floats(__m256i bits, const BFloat16*) {
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16))};
+}
+
+inline __m256i narrow(Floats a, const Half*) { return _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT); }
+inline __m256i narrow(Floats a, const BFloat16*) {
+  const __m512i bits = _mm512_castps_si512(a.v);
+  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  const __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF)));
+  const __m512i quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x400000));
+  const __mmask16 nan = _mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q);
+  return _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_mask_mov_epi32(rounded, nan, quiet), 16));
+}
+
+inline Floats load(const float* p) { return {_mm512_loadu_ps(p)}; }
+inline Doubles load(const double* p) { return {_mm512_loadu_pd(p)}; }
+template <typename T>
+Floats load(const T* p) {
+  return floats(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), p);
+}
+
+inline Floats loadPart(const float* p, size_t count, Floats fill) {
+  return {_mm512_mask_loadu_ps(fill.v, firstLanes(count), p)};
+}
+inline Doubles loadPart(const double* p, size_t count, Doubles fill) {
+  return {_mm512_mask_loadu_pd(fill.v, static_cast<__mmask8>(firstLanes(count)), p)};
+}
+template <typename T>
+Floats loadPart(const T* p, size_t count, Floats fill) {
+  const __mmask16 mask = firstLanes(count);
+  return {_mm512_mask_mov_ps(fill.v, mask, floats(_mm256_maskz_loadu_epi16(mask, p), p).v)};
+}
+
+inline void store(float* p, Floats a) { _mm512_storeu_ps(p, a.v); }
+inline void store(double* p, Doubles a) { _mm512_storeu_pd(p, a.v); }
+template <typename T>
+void store(T* p, Floats a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), narrow(a, p));
+}
+
+inline void storePart(float* p, size_t count, Floats a) { _mm512_mask_storeu_ps(p, firstLanes(count), a.v); }
+inline void storePart(double* p, size_t count, Doubles a) {
+  _mm512_mask_storeu_pd(p, static_cast<__mmask8>(firstLanes(count)), a.v);
+}
+template <typename T>
+void storePart(T* p, size_t count, Floats a) {
+  _mm256_mask_storeu_epi16(p, firstLanes(count), narrow(a, p));
+}
+
+inline void stream(float* p, Floats a) { _mm512_stream_ps(p, a.v); }
+inline void stream(double* p, Doubles a) { _mm512_stream_pd(p, a.v); }
+template <typename T>
+void stream(T* p, Floats a) {
+  _mm256_stream_si256(reinterpret_cast<__m256i*>(p), narrow(a, p));
+}
+inline void endStreaming() { _mm_sfence(); }
+
+inline void set(Floats& a, float value) { a.v = _mm512_set1_ps(value); }
+inline void set(Doubles& a, double value) { a.v = _mm512_set1_pd(value); }
+
+inline Floats operator+(Floats a, Floats b) { return {_mm512_add_ps(a.v, b.v)}; }
+inline Floats operator-(Floats a, Floats b) { return {_mm512_sub_ps(a.v, b.v)}; }
+inline Floats operator*(Floats a, Floats b) { return {_mm512_mul_ps(a.v, b.v)}; }
+inline Floats operator/(Floats a, Floats b) { return {_mm512_div_ps(a.v, b.v)}; }
+inline Doubles operator+(Doubles a, Doubles b) { return {_mm512_add_pd(a.v, b.v)}; }
+inline Doubles operator-(Doubles a, Doubles b) { return {_mm512_sub_pd(a.v, b.v)}; }
+inline Doubles operator*(Doubles a, Doubles b) { return {_mm512_mul_pd(a.v, b.v)}; }
+inline Doubles operator/(Doubles a, Doubles b) { return {_mm512_div_pd(a.v, b.v)}; }
+
+inline Floats multiplyAdd(Floats a, Floats b, Floats c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+inline Doubles multiplyAdd(Doubles a, Doubles b, Doubles c) { return {_mm512_fmadd_pd(a.v, b.v, c.v)}; }
+
+// The instructions return their second operand if either is NaN.
+inline Floats atLeast(Floats limit, Floats a) { return {_mm512_max_ps(limit.v, a.v)}; }
+inline Floats atMost(Floats limit, Floats a) { return {_mm512_min_ps(limit.v, a.v)}; }
+inline Doubles atLeast(Doubles limit, Doubles a) { return {_mm512_max_pd(limit.v, a.v)}; }
+inline Doubles atMost(Doubles limit, Doubles a) { return {_mm512_min_pd(limit.v, a.v)}; }
+
+inline Floats tablePower(Floats table, Floats steps) {
+  const __m512i fraction = _mm512_castps_si512(_mm512_permutexvar_ps(_mm512_castps_si512(steps.v), table.v));
+  const __m512i shifted = _mm512_slli_epi32(_mm512_castps_si512(steps.v), 19);
+  return {_mm512_castsi512_ps(_mm512_add_epi32(shifted, fraction))};
+}
+inline Doubles lowBitsToExponent(Doubles a) {
+  return {_mm512_castsi512_pd(_mm512_slli_epi64(_mm512_castpd_si512(a.v), 52))};
+}
+
+inline double sum(Doubles a) {
+  const __m256d four = _mm256_add_pd(_mm512_castpd512_pd256(a.v), _mm512_extractf64x4_pd(a.v, 1));
+  const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+  return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+}
+inline double sum(Floats a) {
+  const __m512d low = _mm512_cvtps_pd(_mm512_castps512_ps256(a.v));
+  const __m512d high = _mm512_cvtps_pd(_mm512_extractf32x8_ps(a.v, 1));
+  return sum(Doubles{_mm512_add_pd(low, high)});
+}
+
+}  // namespace
+}  // namespace group_norm

@@ -1,0 +1,168 @@
+// Vectors of 16 bytes, without intrinsics but for ARM's float16. vec_avx2.h and vec_avx512.h define the same
+// functions; every algorithm is written in them once.
+//
+//   load, store               a whole vector, unaligned; 16-bit elements widen to float and are rounded back
+//   loadPart, storePart       the first `count` lanes; the others are `fill`, or not written
+//   stream, endStreaming      store past the caches to an address aligned to the vector; before others may read it
+//   set                       one value in all lanes
+//   multiplyAdd(a, b, c)      a * b + c, fused where the machine does that
+//   atLeast, atMost           limited from below or above; NaN stays NaN
+//   tableLanes                numbers in a table that tablePower takes; 1 if there is lowBitsToExponent instead
+//   tablePower(table, steps)  the lane of the table that the lowest bits of `steps` name, the bits of `steps` being
+//                             added to its bits so that tableLanes of them are one of its exponent
+//   lowBitsToExponent         the lowest bits of each lane moved to where its exponent and sign are
+//   sum                       of all lanes, in double
+#pragma once
+
+#include "lanes.h"
+#include "storage.h"
+
+#if defined(__GNUC__) && defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+namespace group_norm {
+namespace {
+
+struct Floats {
+  using Scalar = float;
+  static constexpr size_t lanes = 4;
+  static constexpr size_t tableLanes = 1;
+  FloatLanes v;
+};
+
+struct Doubles {
+  using Scalar = double;
+  static constexpr size_t lanes = 2;
+  static constexpr size_t tableLanes = 1;
+  DoubleLanes v;
+};
+
+inline void narrow(float value, float* p) { *p = value; }
+inline void narrow(double value, double* p) { *p = value; }
+inline void narrow(float value, Half* p) { *p = narrowToHalf(value); }
+inline void narrow(float value, BFloat16* p) { *p = narrowToBFloat16(value); }
+
+inline Floats load(const float* p) {
+  Floats a;
+  std::memcpy(&a.v, p, sizeof a.v);
+  return a;
+}
+inline Doubles load(const double* p) {
+  Doubles a;
+  std::memcpy(&a.v, p, sizeof a.v);
+  return a;
+}
+template <typename T>
+Floats load(const T* p) {
+  Floats a;
+  for (size_t i = 0; i < Floats::lanes; ++i) a.v[i] = get(p, i);
+  return a;
+}
+
+template <typename V, typename T>
+V loadPart(const T* p, size_t count, V fill) {
+  for (size_t i = 0; i < count; ++i) fill.v[i] = get(p, i);
+  return fill;
+}
+
+inline void store(float* p, Floats a) { std::memcpy(p, &a.v, sizeof a.v); }
+inline void store(double* p, Doubles a) { std::memcpy(p, &a.v, sizeof a.v); }
+
+template <typename V, typename T>
+void storePart(T* p, size_t count, V a) {
+  for (size_t i = 0; i < count; ++i) {
+    T element;
+    narrow(a.v[i], &element);
+    put(p, i, element);
+  }
+}
+template <typename T>
+void store(T* p, Floats a) {
+  storePart(p, Floats::lanes, a);
+}
+
+#if defined(__GNUC__)
+inline Floats load(const BFloat16* p) {
+  ShortBits bits;
+  std::memcpy(&bits, p, sizeof bits);
+  const FloatBits wide = widened(bits);
+  Floats a;
+  std::memcpy(&a.v, &wide, sizeof a.v);
+  return a;
+}
+inline void store(BFloat16* p, Floats a) {
+  FloatBits wide;
+  std::memcpy(&wide, &a.v, sizeof wide);
+  const ShortBits bits = narrowed(wide);
+  std::memcpy(p, &bits, sizeof bits);
+}
+#endif
+
+#if defined(__GNUC__) && defined(__aarch64__)
+inline Floats load(const Half* p) {
+  float16x4_t halves;
+  std::memcpy(&halves, p, sizeof halves);
+  return {reinterpret_cast<FloatLanes>(vcvt_f32_f16(halves))};
+}
+inline void store(Half* p, Floats a) {
+  const float16x4_t halves = vcvt_f16_f32(reinterpret_cast<float32x4_t>(a.v));
+  std::memcpy(p, &halves, sizeof halves);
+}
+#endif
+
+template <typename V, typename T>
+void stream(T* p, V a) {
+  store(p, a);
+}
+inline void endStreaming() {}
+
+template <typename V>
+void set(V& a, typename V::Scalar value) {
+  for (size_t i = 0; i < V::lanes; ++i) a.v[i] = value;
+}
+
+inline Floats operator+(Floats a, Floats b) { return {a.v + b.v}; }
+inline Floats operator-(Floats a, Floats b) { return {a.v - b.v}; }
+inline Floats operator*(Floats a, Floats b) { return {a.v * b.v}; }
+inline Floats operator/(Floats a, Floats b) { return {a.v / b.v}; }
+inline Doubles operator+(Doubles a, Doubles b) { return {a.v + b.v}; }
+inline Doubles operator-(Doubles a, Doubles b) { return {a.v - b.v}; }
+inline Doubles operator*(Doubles a, Doubles b) { return {a.v * b.v}; }
+inline Doubles operator/(Doubles a, Doubles b) { return {a.v / b.v}; }
+
+// The compiler fuses a.v * b.v + c.v where that is one instruction and it was not told otherwise. Whether it does
+// must not depend on the place in the loop, so it is told otherwise, and ARM is asked for the instruction by name.
+#if defined(__aarch64__) && defined(__GNUC__)
+inline Floats multiplyAdd(Floats a, Floats b, Floats c) {
+  Floats result;
+  for (size_t i = 0; i < Floats::lanes; ++i) result.v[i] = __builtin_fmaf(a.v[i], b.v[i], c.v[i]);
+  return result;
+}
+inline Doubles multiplyAdd(Doubles a, Doubles b, Doubles c) {
+  Doubles result;
+  for (size_t i = 0; i < Doubles::lanes; ++i) result.v[i] = __builtin_fma(a.v[i], b.v[i], c.v[i]);
+  return result;
+}
+#else
+inline Floats multiplyAdd(Floats a, Floats b, Floats c) { return {a.v * b.v + c.v}; }
+inline Doubles multiplyAdd(Doubles a, Doubles b, Doubles c) { return {a.v * b.v + c.v}; }
+#endif
+
+inline Floats atLeast(Floats limit, Floats a) { return {larger(limit.v, a.v)}; }
+inline Floats atMost(Floats limit, Floats a) { return {smaller(limit.v, a.v)}; }
+inline Doubles atLeast(Doubles limit, Doubles a) { return {larger(limit.v, a.v)}; }
+inline Doubles atMost(Doubles limit, Doubles a) { return {smaller(limit.v, a.v)}; }
+
+inline Floats lowBitsToExponent(Floats a) { return {shiftedLeft(a.v, 23)}; }
+inline Doubles lowBitsToExponent(Doubles a) { return {shiftedLeft(a.v, 52)}; }
+
+template <typename V>
+double sum(V a) {
+  double total = 0;
+  for (size_t i = 0; i < V::lanes; ++i) total += static_cast<double>(a.v[i]);
+  return total;
+}
+
+}  // namespace
+}  // namespace group_norm

@@ -1,0 +1,77 @@
+#include "wide.h"
+
+#include <cmath>
+
+namespace group_norm {
+
+template <typename T>
+Moments wideMoments(const T* x, size_t count) {
+  const double n = static_cast<double>(count);
+  const double first = static_cast<double>(get(x, 0));
+  double offset = 0;
+  for (size_t i = 0; i < count; ++i) offset += static_cast<double>(get(x, i)) - first;
+  const double mean = first + offset / n;
+  double squares = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const double deviation = static_cast<double>(get(x, i)) - mean;
+    squares += deviation * deviation;
+  }
+  return {n, mean, squares};
+}
+
+template Moments wideMoments(const float*, size_t);
+template Moments wideMoments(const double*, size_t);
+template Moments wideMoments(const Half*, size_t);
+template Moments wideMoments(const BFloat16*, size_t);
+
+bool needsWide(DType dtype, double rstd) { return dtype != DType::float64 && (rstd > 1e30 || rstd < 1e-30); }
+
+namespace {
+
+double activate(double v, Activation activation) {
+  switch (activation) {
+    case Activation::relu:
+      return v < 0 ? 0 : v;
+    case Activation::silu:
+      return v / (1 + std::exp(-v));
+    default:
+      return v;
+  }
+}
+
+void narrow(double value, float* p) { *p = static_cast<float>(value); }
+void narrow(double value, double* p) { *p = value; }
+void narrow(double value, Half* p) { *p = narrowToHalf(static_cast<float>(value)); }
+void narrow(double value, BFloat16* p) { *p = narrowToBFloat16(static_cast<float>(value)); }
+
+template <typename T>
+void normalize(const Row& row, size_t begin, size_t end) {
+  const auto at = [](const void* elements, size_t i) {
+    return static_cast<double>(get(static_cast<const T*>(elements), i));
+  };
+  for (size_t i = begin; i < end; ++i) {
+    const size_t channel = i / row.spatial;
+    double v = (at(row.x, i) - row.mean) * row.rstd * at(row.scale, channel) + at(row.bias, channel);
+    if (row.residual) v += at(row.residual, i);
+    T element;
+    narrow(activate(v, row.activation), &element);
+    put(static_cast<T*>(row.y), i, element);
+  }
+}
+
+}  // namespace
+
+void wideNormalize(DType dtype, const Row& row, size_t begin, size_t end) {
+  switch (dtype) {
+    case DType::float32:
+      return normalize<float>(row, begin, end);
+    case DType::float64:
+      return normalize<double>(row, begin, end);
+    case DType::float16:
+      return normalize<Half>(row, begin, end);
+    case DType::bfloat16:
+      return normalize<BFloat16>(row, begin, end);
+  }
+}
+
+}  // namespace group_norm

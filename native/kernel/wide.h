@@ -1,0 +1,23 @@
+// The same in double, element by element, for values that float arithmetic would lose: whose squares overflow or
+// vanish. Rare, so it is written once, for reading, and compiled for any machine.
+#pragma once
+
+#include "kernels.h"
+#include "storage.h"
+
+namespace group_norm {
+
+template <typename T>
+Moments wideMoments(const T* x, size_t count);
+extern template Moments wideMoments(const float*, size_t);
+extern template Moments wideMoments(const double*, size_t);
+extern template Moments wideMoments(const Half*, size_t);
+extern template Moments wideMoments(const BFloat16*, size_t);
+
+// True if the row's elements, or their distance from the mean, may be beyond what float arithmetic holds.
+bool needsWide(DType dtype, double rstd);
+
+// Elements begin .. end - 1 of the row.
+void wideNormalize(DType dtype, const Row& row, size_t begin, size_t end);
+
+}  // namespace group_norm
