@@ -1,0 +1,60 @@
+// The addon's exports. TypeScript calls them through lib/runtime/native-addon.ts, which declares their types.
+#include <napi.h>
+
+#include "../kernel/group_norm.h"
+#include "../onnxruntime/library.h"
+#include "addon_data.h"
+#include "load_worker.h"
+#include "session_object.h"
+#include "values.h"
+
+namespace {
+
+// loadLibrary(path) → version
+Napi::Value loadLibrary(const Napi::CallbackInfo& info) try {
+  ort::load(info[0].As<Napi::String>().Utf8Value());
+  return Napi::String::New(info.Env(), ort::version());
+} catch (const ort::Error& error) {
+  throw Napi::Error::New(info.Env(), error.what());
+}
+
+ort::LoadOptions readOptions(const Napi::Object& object) {
+  ort::LoadOptions options;
+  options.intraOpNumThreads = object.Get("intraOpNumThreads").As<Napi::Number>().Int32Value();
+  options.optimization =
+      static_cast<ort::OptimizationLevel>(object.Get("graphOptimizationLevel").As<Napi::Number>().Int32Value());
+  options.cpuMemArena = object.Get("enableCpuMemArena").As<Napi::Boolean>().Value();
+  options.profilePrefix = object.Get("profilePrefix").As<Napi::String>().Utf8Value();
+  const auto config = object.Get("config").As<Napi::Object>();
+  for (const std::string& key : toStrings(config.GetPropertyNames())) {
+    options.config.emplace_back(key, config.Get(key).As<Napi::String>().Utf8Value());
+  }
+  return options;
+}
+
+// createSession(model: Uint8Array, options) → Promise<NativeSession>
+Napi::Value createSession(const Napi::CallbackInfo& info) {
+  auto* worker = new LoadWorker(info.Env(), PinnedBuffer::forReading(info[0].As<Napi::TypedArray>()),
+                                readOptions(info[1].As<Napi::Object>()));
+  const Napi::Promise promise = worker->promise();
+  worker->Queue();
+  return promise;
+}
+
+// instructionSet() → what the kernel uses on this machine
+Napi::Value instructionSet(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), group_norm::instructionSet());
+}
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  auto* data = new AddonData{Napi::Persistent(SessionObject::define(env))};
+  env.SetInstanceData(data);
+  exports.Set("loadLibrary", Napi::Function::New(env, loadLibrary));
+  exports.Set("createSession", Napi::Function::New(env, createSession));
+  exports.Set("instructionSet", Napi::Function::New(env, instructionSet));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(onnx_groupnorm, initialize)

@@ -1,0 +1,74 @@
+#include "run_worker.h"
+
+#include <utility>
+
+namespace {
+
+std::vector<ort::NamedValue> nameValues(const std::vector<std::string>& names,
+                                        const std::vector<BorrowedTensor>& tensors) {
+  std::vector<ort::NamedValue> named;
+  for (size_t index = 0; index < names.size(); index++) {
+    named.push_back({names[index], tensors[index].value.get()});
+  }
+  return named;
+}
+
+std::shared_ptr<ort::RunOptions> makeRunOptions() {
+  ort::RunOptions* options = nullptr;
+  ort::check(ort::api().CreateRunOptions(&options));
+  return std::shared_ptr<ort::RunOptions>(ort::OwnedRunOptions(options));
+}
+
+}  // namespace
+
+RunWorker::RunWorker(Napi::Env env, std::shared_ptr<RunContext> context, RunRequest request, uint32_t id)
+    : Napi::AsyncWorker(env, "onnx-groupnorm.run"),
+      deferred_(Napi::Promise::Deferred::New(env)),
+      context_(std::move(context)),
+      model_(context_->model),
+      request_(std::move(request)),
+      id_(id) {
+  for (const BorrowedTensor& input : request_.inputs) inputBytes_ += input.memory.size();
+}
+
+void RunWorker::start() {
+  if (context_->pace.expectsShort(inputBytes_)) return runHere();
+  options_ = makeRunOptions();
+  context_->underWay[id_] = options_;
+  Queue();
+}
+
+void RunWorker::runHere() {
+  const std::unique_ptr<RunWorker> self(this);
+  try {
+    Execute();
+  } catch (const std::exception& error) {
+    return deferred_.Reject(Napi::Error::New(Env(), error.what()).Value());
+  }
+  OnOK();
+}
+
+void RunWorker::Execute() {
+  const auto start = RunPace::Clock::now();
+  results_ = model_->run(nameValues(request_.inputNames, request_.inputs),
+                         nameValues(request_.outputNames, request_.outputs), options_.get());
+  context_->pace.record(inputBytes_, RunPace::Clock::now() - start);
+}
+
+void RunWorker::OnOK() {
+  context_->underWay.erase(id_);
+  try {
+    Napi::Array outputs = Napi::Array::New(Env(), results_.size());
+    for (uint32_t index = 0; index < results_.size(); index++) {
+      if (results_[index]) outputs.Set(index, toJavaScript(Env(), std::move(results_[index])));
+    }
+    deferred_.Resolve(outputs);
+  } catch (const ort::Error& error) {
+    deferred_.Reject(Napi::Error::New(Env(), error.what()).Value());
+  }
+}
+
+void RunWorker::OnError(const Napi::Error& error) {
+  context_->underWay.erase(id_);
+  deferred_.Reject(error.Value());
+}

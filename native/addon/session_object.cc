@@ -1,0 +1,84 @@
+#include "session_object.h"
+
+#include <utility>
+
+#include "addon_data.h"
+
+namespace {
+
+std::vector<BorrowedTensor> readInputs(const Napi::Array& tensors) {
+  std::vector<BorrowedTensor> values;
+  for (uint32_t index = 0; index < tensors.Length(); index++) {
+    values.push_back(readTensor(tensors.Get(index).As<Napi::Object>()));
+  }
+  return values;
+}
+
+std::vector<BorrowedTensor> readOutputs(const Napi::Array& tensors) {
+  std::vector<BorrowedTensor> values(tensors.Length());
+  for (uint32_t index = 0; index < tensors.Length(); index++) {
+    const Napi::Value tensor = tensors.Get(index);
+    if (tensor.IsObject()) values[index] = writableTensor(tensor.As<Napi::Object>());
+  }
+  return values;
+}
+
+RunRequest readRequest(const Napi::CallbackInfo& info) {
+  return {toStrings(info[0].As<Napi::Array>()), readInputs(info[1].As<Napi::Array>()),
+          toStrings(info[2].As<Napi::Array>()), readOutputs(info[3].As<Napi::Array>())};
+}
+
+using ModelHandle = std::shared_ptr<ort::ModelSession>;
+
+}  // namespace
+
+Napi::Function SessionObject::define(Napi::Env env) {
+  return DefineClass(env, "NativeSession",
+                     {InstanceAccessor<&SessionObject::inputs>("inputs"),
+                      InstanceAccessor<&SessionObject::outputs>("outputs"), InstanceMethod<&SessionObject::run>("run"),
+                      InstanceMethod<&SessionObject::terminate>("terminate"),
+                      InstanceMethod<&SessionObject::dispose>("dispose")});
+}
+
+SessionObject::SessionObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<SessionObject>(info) {
+  if (info.Length() != 1 || !info[0].IsExternal()) {
+    throw Napi::TypeError::New(info.Env(), "a session is made by createSession");
+  }
+  context_->model = std::move(*info[0].As<Napi::External<ModelHandle>>().Data());
+}
+
+Napi::Object wrapSession(Napi::Env env, ModelHandle model) {
+  const auto handle = Napi::External<ModelHandle>::New(env, &model);
+  return env.GetInstanceData<AddonData>()->sessionConstructor.New({handle});
+}
+
+ort::ModelSession& SessionObject::open(Napi::Env env) const {
+  if (!context_->model) throw Napi::Error::New(env, "the session is disposed of");
+  return *context_->model;
+}
+
+Napi::Value SessionObject::inputs(const Napi::CallbackInfo& info) {
+  return toJavaScript(info.Env(), open(info.Env()).inputs());
+}
+
+Napi::Value SessionObject::outputs(const Napi::CallbackInfo& info) {
+  return toJavaScript(info.Env(), open(info.Env()).outputs());
+}
+
+Napi::Value SessionObject::run(const Napi::CallbackInfo& info) try {
+  open(info.Env());
+  const uint32_t id = info[4].As<Napi::Number>().Uint32Value();
+  auto worker = std::make_unique<RunWorker>(info.Env(), context_, readRequest(info), id);
+  const Napi::Promise promise = worker->promise();
+  worker.release()->start();
+  return promise;
+} catch (const ort::Error& error) {
+  throw Napi::Error::New(info.Env(), error.what());
+}
+
+void SessionObject::terminate(const Napi::CallbackInfo& info) {
+  const auto run = context_->underWay.find(info[0].As<Napi::Number>().Uint32Value());
+  if (run != context_->underWay.end()) ort::check(ort::api().RunOptionsSetTerminate(run->second.get()));
+}
+
+void SessionObject::dispose(const Napi::CallbackInfo&) { context_->model.reset(); }

@@ -1,0 +1,67 @@
+# The addon, built by install.mjs. Each instruction set is a library of its own, because only its one file may be
+# compiled for it; the kernel picks one at run time.
+{
+  'variables': {
+    # The kernel's arithmetic must not be contracted behind its back: its results are the same everywhere.
+    'kernel_flags': ['-ffp-contract=off'],
+    'avx2_flags': ['-mavx2', '-mfma', '-mf16c'],
+    'avx512_flags': ['-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq'],
+  },
+  'targets': [
+    {
+      'target_name': 'kernel',
+      'type': 'static_library',
+      'sources': [
+        'kernel/group_norm.cc',
+        'kernel/instruction_set.cc',
+        'kernel/kernel_portable.cc',
+        'kernel/rows.cc',
+        'kernel/schedule.cc',
+        'kernel/wide.cc',
+      ],
+      'cflags_cc': ['<@(kernel_flags)'],
+      'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['<@(kernel_flags)']},
+    },
+    {
+      'target_name': 'kernel_avx2',
+      'type': 'static_library',
+      'sources': ['kernel/kernel_avx2.cc'],
+      'conditions': [['target_arch=="x64"', {
+        'cflags_cc': ['<@(kernel_flags)', '<@(avx2_flags)'],
+        'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['<@(kernel_flags)', '<@(avx2_flags)']},
+      }]],
+    },
+    {
+      'target_name': 'kernel_avx512',
+      'type': 'static_library',
+      'sources': ['kernel/kernel_avx512.cc'],
+      'conditions': [['target_arch=="x64"', {
+        'cflags_cc': ['<@(kernel_flags)', '<@(avx2_flags)', '<@(avx512_flags)'],
+        'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['<@(kernel_flags)', '<@(avx2_flags)', '<@(avx512_flags)']},
+      }]],
+    },
+    {
+      'target_name': 'onnx_groupnorm',
+      'sources': [
+        'addon/addon.cc',
+        'addon/load_worker.cc',
+        'addon/pinned_buffer.cc',
+        'addon/run_worker.cc',
+        'addon/session_object.cc',
+        'addon/values.cc',
+        'onnxruntime/group_norm_ops.cc',
+        'onnxruntime/library.cc',
+        'onnxruntime/model_session.cc',
+      ],
+      'include_dirs': ["<!(node -p \"require('node-api-headers').include_dir\")"],
+      'defines': ['NAPI_VERSION=8', 'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS'],
+      'dependencies': [
+        'kernel',
+        'kernel_avx2',
+        'kernel_avx512',
+        "<!(node -p \"require('node-addon-api').targets\"):node_addon_api_except_all",
+      ],
+      'conditions': [['OS=="linux"', {'libraries': ['-ldl']}]],
+    },
+  ],
+}

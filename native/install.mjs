@@ -1,0 +1,57 @@
+// Builds the addon when the package is installed. It says in one line what happened and never fails the install:
+// without the addon everything works through onnxruntime-node. Needs no download: the headers of Node-API come
+// with a package, and nodedir/ stands for the rest. `ONNX_GROUPNORM_ADDON=skip` leaves the addon out.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const folder = dirname(fileURLToPath(import.meta.url));
+const log = join(folder, 'build', 'install.log');
+const prebuilt = join(folder, 'prebuilt', `${process.platform}-${process.arch}`, 'onnx_groupnorm.node');
+
+const say = (message) => console.log(`onnx-groupnorm: ${message}`);
+
+/** What there is to say, and where it failed the whole output of the build. */
+function install() {
+  if (process.env.ONNX_GROUPNORM_ADDON === 'skip') return { said: 'native kernel left out, as asked' };
+  if (existsSync(prebuilt)) return { said: 'native kernel: prebuilt' };
+  if (process.platform === 'win32') return failed('it has not been tried on Windows yet');
+  const nodeGyp = process.env.npm_config_node_gyp;
+  if (!nodeGyp) return failed('there is no node-gyp: run it through npm (npm run build:addon)');
+  return build(nodeGyp);
+}
+
+function build(nodeGyp) {
+  rmSync(join(folder, 'build', 'Release', 'onnx_groupnorm.node'), { force: true });
+  const options = ['configure', 'build', '-C', folder, '--nodedir', join(folder, 'nodedir'), '--jobs', 'max'];
+  const { status, stdout, stderr, error } = spawnSync(process.execPath, [nodeGyp, ...options], {
+    encoding: 'utf8',
+    cwd: folder,
+  });
+  if (status === 0) return { said: 'native kernel: built' };
+  const output = `${stdout ?? ''}\n${stderr ?? ''}\n${error ?? ''}`;
+  return failed(reasonIn(output), output);
+}
+
+/** What is missing, in the words of whoever missed it. */
+function reasonIn(output) {
+  if (/find Python/i.test(output)) return 'node-gyp needs Python 3, which was not found';
+  if (/not found: make|make: not found|spawn make ENOENT/i.test(output)) return 'there is no make';
+  if (/(g\+\+|c\+\+|clang\+\+): (No such file|not found|command not found)/i.test(output)) {
+    return 'there is no C++ compiler';
+  }
+  return output.match(/^.*\berror\b.*$/im)?.[0].trim() ?? 'the build failed';
+}
+
+const failed = (reason, output = '') => ({ said: `native kernel not built: ${reason}`, reason, output });
+
+const { said, reason, output } = install();
+if (reason) {
+  mkdirSync(dirname(log), { recursive: true });
+  writeFileSync(log, `${reason}\n\n${output}`);
+  say(`${said}. Models run through onnxruntime-node, slower; 'onnx-groupnorm doctor' says more`);
+} else {
+  rmSync(log, { force: true });
+  say(said);
+}

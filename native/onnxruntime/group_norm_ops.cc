@@ -1,0 +1,255 @@
+#include "group_norm_ops.h"
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "../kernel/group_norm.h"
+#include "library.h"
+
+namespace ort {
+namespace {
+
+using group_norm::Activation;
+using group_norm::DType;
+
+struct GroupNormOp : CustomOp {
+  const char* name;
+  ElementType elementType;
+  DType dtype;
+  bool fused;
+};
+
+enum Input : size_t { kX, kScale, kBias, kResidual };
+
+// What a node's attributes say; one for each node of a session.
+struct Kernel {
+  DType dtype;
+  int64_t numGroups;
+  float epsilon;
+  Activation activation;
+};
+
+Status* failure(ErrorCode code, const std::string& message) { return api().CreateStatus(code, message.c_str()); }
+
+Activation parseActivation(const std::string& name) {
+  if (name == "none") return Activation::none;
+  if (name == "relu") return Activation::relu;
+  if (name == "silu") return Activation::silu;
+  throw Error("activation '" + name + "' is unknown; known: none, relu, silu");
+}
+
+Activation readActivation(const KernelInfo* info) {
+  char name[16];
+  size_t size = sizeof name;
+  check(api().KernelInfoGetAttribute_string(info, "activation", name, &size));
+  return parseActivation(name);
+}
+
+// epsilon has a default in ONNX, so a node need not carry it.
+float readEpsilon(const KernelInfo* info) {
+  float epsilon = 1e-5f;
+  Status* absent = api().KernelInfoGetAttribute_float(info, "epsilon", &epsilon);
+  if (absent) {
+    api().ReleaseStatus(absent);
+    epsilon = 1e-5f;
+  }
+  return epsilon;
+}
+
+Status* ORT_CALL createKernel(const CustomOp* op, const Api*, const KernelInfo* info, void** out) try {
+  const auto& self = *static_cast<const GroupNormOp*>(op);
+  Kernel kernel{self.dtype, 0, readEpsilon(info), Activation::none};
+  check(api().KernelInfoGetAttribute_int64(info, "num_groups", &kernel.numGroups));
+  if (kernel.numGroups < 1) throw Error("num_groups is " + std::to_string(kernel.numGroups));
+  if (self.fused) kernel.activation = readActivation(info);
+  *out = new Kernel(kernel);
+  return nullptr;
+} catch (const std::exception& error) {
+  return failure(kInvalidArgument, std::string(op->GetName(op)) + ": " + error.what());
+}
+
+void ORT_CALL destroyKernel(void* kernel) { delete static_cast<Kernel*>(kernel); }
+
+struct Tensor {
+  void* data = nullptr;
+  std::vector<int64_t> shape;
+};
+
+std::vector<int64_t> shapeOf(const Value* value) {
+  TensorTypeAndShapeInfo* info = nullptr;
+  check(api().GetTensorTypeAndShape(value, &info));
+  const OwnedTensorInfo owned(info);
+  size_t rank = 0;
+  check(api().GetDimensionsCount(info, &rank));
+  std::vector<int64_t> shape(rank);
+  check(api().GetDimensions(info, shape.data(), rank));
+  return shape;
+}
+
+Tensor readInput(const KernelContext* context, size_t index) {
+  const Value* value = nullptr;
+  check(api().KernelContext_GetInput(context, index, &value));
+  Tensor tensor;
+  if (!value) return tensor;
+  // The runtime has no accessor for data that is only read.
+  check(api().GetTensorMutableData(const_cast<Value*>(value), &tensor.data));
+  tensor.shape = shapeOf(value);
+  return tensor;
+}
+
+std::string describe(const std::vector<int64_t>& shape) {
+  std::string text = "[";
+  for (const int64_t dim : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(dim);
+  return text + "]";
+}
+
+// One element a channel, or, as opset 18 to 20 have it, one a group.
+bool isPerGroup(const std::vector<int64_t>& scale, const std::vector<int64_t>& bias, int64_t channels,
+                int64_t groups) {
+  if (scale.size() == 1 && scale == bias && scale[0] == channels) return false;
+  if (scale.size() == 1 && scale == bias && scale[0] == groups) return true;
+  throw Error("scale " + describe(scale) + " and bias " + describe(bias) + " must both have one element a channel, [" +
+              std::to_string(channels) + "], or (opset 18 to 20) one a group, [" + std::to_string(groups) + "]");
+}
+
+group_norm::Problem describeProblem(const Kernel& kernel, const Tensor& x, const Tensor& scale, const Tensor& bias,
+                                    const Tensor& residual) {
+  if (x.shape.size() < 2) throw Error("X " + describe(x.shape) + " must be (N, C, ...), of rank 2 or more");
+  const int64_t channels = x.shape[1];
+  if (channels % kernel.numGroups != 0) {
+    throw Error(std::to_string(channels) + " channels of X " + describe(x.shape) + " are not divisible by num_groups " +
+                std::to_string(kernel.numGroups));
+  }
+  if (residual.data && residual.shape != x.shape) {
+    throw Error("residual " + describe(residual.shape) + " must have the shape of X, " + describe(x.shape));
+  }
+  group_norm::Problem problem{};
+  problem.dtype = kernel.dtype;
+  problem.x = x.data;
+  problem.residual = residual.data;
+  problem.scale = scale.data;
+  problem.bias = bias.data;
+  problem.batch = x.shape[0];
+  problem.channels = channels;
+  problem.spatial = 1;
+  for (size_t axis = 2; axis < x.shape.size(); axis++) problem.spatial *= x.shape[axis];
+  problem.groups = kernel.numGroups;
+  problem.perGroupAffine = isPerGroup(scale.shape, bias.shape, channels, kernel.numGroups);
+  problem.epsilon = kernel.epsilon;
+  problem.activation = kernel.activation;
+  return problem;
+}
+
+// The session's own threads. Should they fail, nothing has run yet, and the calling thread does it all.
+void parallelFor(void* context, size_t count, void (*body)(void* user, size_t index), void* user) {
+  Status* failed = api().KernelContext_ParallelFor(static_cast<const KernelContext*>(context), body, count, 0, user);
+  if (!failed) return;
+  api().ReleaseStatus(failed);
+  for (size_t index = 0; index < count; index++) body(user, index);
+}
+
+group_norm::Threads sessionThreads(KernelContext* context) {
+  static const int processors = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  return {parallelFor, context, processors};
+}
+
+void* writeOutput(KernelContext* context, const std::vector<int64_t>& shape) {
+  Value* value = nullptr;
+  check(api().KernelContext_GetOutput(context, 0, shape.data(), shape.size(), &value));
+  void* data = nullptr;
+  check(api().GetTensorMutableData(value, &data));
+  return data;
+}
+
+Status* ORT_CALL compute(void* opaque, KernelContext* context) try {
+  const auto& kernel = *static_cast<const Kernel*>(opaque);
+  size_t inputs = 0;
+  check(api().KernelContext_GetInputCount(context, &inputs));
+  const Tensor x = readInput(context, kX);
+  const Tensor residual = inputs > kResidual ? readInput(context, kResidual) : Tensor{};
+  group_norm::Problem problem =
+      describeProblem(kernel, x, readInput(context, kScale), readInput(context, kBias), residual);
+  problem.y = writeOutput(context, x.shape);
+  if (!group_norm::run(problem, sessionThreads(context))) throw Error("out of memory");
+  return nullptr;
+} catch (const std::exception& error) {
+  return failure(kInvalidArgument, std::string("GroupNormalization: ") + error.what());
+}
+
+// The output is X's shape, known or not: without this the runtime plans and fuses nothing behind the operator.
+Status* ORT_CALL inferShape(const CustomOp*, ShapeInferContext* context) {
+  TensorTypeAndShapeInfo* info = nullptr;
+  Status* status = api().ShapeInferContext_GetInputTypeShape(context, kX, &info);
+  return status ? status : api().ShapeInferContext_SetOutputTypeShape(context, 0, info);
+}
+
+// y may take the place of X, whose last reader this often is.
+size_t ORT_CALL mayInplace(int** inputs, int** outputs) {
+  static int input = kX;
+  static int output = 0;
+  *inputs = &input;
+  *outputs = &output;
+  return 1;
+}
+void ORT_CALL releaseMayInplace(int*, int*) {}
+
+GroupNormOp makeOp(const char* name, bool fused, ElementType elementType, DType dtype) {
+  GroupNormOp op{};
+  op.version = kApiVersion;
+  op.GetName = [](const CustomOp* self) { return static_cast<const GroupNormOp*>(self)->name; };
+  op.GetExecutionProviderType = [](const CustomOp*) { return "CPUExecutionProvider"; };
+  op.GetInputType = [](const CustomOp* self, size_t) { return static_cast<const GroupNormOp*>(self)->elementType; };
+  op.GetInputTypeCount = [](const CustomOp* self) {
+    return static_cast<const GroupNormOp*>(self)->fused ? size_t{4} : size_t{3};
+  };
+  op.GetOutputType = op.GetInputType;
+  op.GetOutputTypeCount = [](const CustomOp*) { return size_t{1}; };
+  op.KernelDestroy = destroyKernel;
+  op.GetInputCharacteristic = [](const CustomOp*, size_t index) { return index < kResidual ? kRequired : kOptional; };
+  op.GetOutputCharacteristic = [](const CustomOp*, size_t) { return kRequired; };
+  op.GetInputMemoryType = [](const CustomOp*, size_t) { return kMemoryDefault; };
+  op.CreateKernelV2 = createKernel;
+  op.KernelComputeV2 = compute;
+  op.InferOutputShapeFn = inferShape;
+  op.GetStartVersion = [](const CustomOp*) { return 1; };
+  op.GetEndVersion = [](const CustomOp*) { return 0x7fffffff; };
+  op.GetMayInplace = mayInplace;
+  op.ReleaseMayInplace = releaseMayInplace;
+  op.name = name;
+  op.fused = fused;
+  op.elementType = elementType;
+  op.dtype = dtype;
+  return op;
+}
+
+using OpPerType = std::array<GroupNormOp, 4>;
+
+OpPerType makeOps(const char* name, bool fused) {
+  return {makeOp(name, fused, kFloat, DType::float32), makeOp(name, fused, kDouble, DType::float64),
+          makeOp(name, fused, kFloat16, DType::float16), makeOp(name, fused, kBfloat16, DType::bfloat16)};
+}
+
+CustomOpDomain* makeDomain(const char* name, const OpPerType& ops) {
+  CustomOpDomain* domain = nullptr;
+  check(api().CreateCustomOpDomain(name, &domain));
+  for (const GroupNormOp& op : ops) check(api().CustomOpDomain_Add(domain, &op));
+  return domain;
+}
+
+}  // namespace
+
+void addGroupNormOps(SessionOptions* options) {
+  // They must outlive every session, so they live as long as the process.
+  static const OpPerType standardOps = makeOps("GroupNormalization", false);
+  static const OpPerType fusedOps = makeOps("FusedGroupNormalization", true);
+  static CustomOpDomain* const standard = makeDomain("", standardOps);
+  static CustomOpDomain* const fused = makeDomain(kFusedDomain, fusedOps);
+  check(api().AddCustomOpDomain(options, standard));
+  check(api().AddCustomOpDomain(options, fused));
+}
+
+}  // namespace ort

@@ -1,0 +1,172 @@
+#include "model_session.h"
+
+#include "group_norm_ops.h"
+
+namespace ort {
+namespace {
+
+#ifdef _WIN32
+std::wstring toPath(const std::string& text) { return std::wstring(text.begin(), text.end()); }
+#else
+const std::string& toPath(const std::string& text) { return text; }
+#endif
+
+OwnedSessionOptions makeOptions(const LoadOptions& load) {
+  SessionOptions* raw = nullptr;
+  check(api().CreateSessionOptions(&raw));
+  OwnedSessionOptions options(raw);
+  // Errors are thrown; what the runtime would print besides is of no use to the caller.
+  check(api().SetSessionLogSeverityLevel(raw, kLogFatal));
+  check(api().SetSessionGraphOptimizationLevel(raw, load.optimization));
+  if (load.intraOpNumThreads > 0) check(api().SetIntraOpNumThreads(raw, load.intraOpNumThreads));
+  if (!load.cpuMemArena) check(api().DisableCpuMemArena(raw));
+  if (!load.profilePrefix.empty()) check(api().EnableProfiling(raw, toPath(load.profilePrefix).c_str()));
+  for (const auto& [key, value] : load.config) check(api().AddSessionConfigEntry(raw, key.c_str(), value.c_str()));
+  addGroupNormOps(raw);
+  return options;
+}
+
+OwnedSession loadModel(const void* model, size_t size, const LoadOptions& load) {
+  const OwnedSessionOptions options = makeOptions(load);
+  Session* session = nullptr;
+  check(api().CreateSessionFromArray(environment(), model, size, options.get(), &session));
+  return OwnedSession(session);
+}
+
+using CountGetter = Status*(ORT_CALL*)(const Session*, size_t*);
+using NameGetter = Status*(ORT_CALL*)(const Session*, size_t, Allocator*, char**);
+using TypeGetter = Status*(ORT_CALL*)(const Session*, size_t, TypeInfo**);
+
+// Names come from the runtime's allocator and go back to it.
+std::string takeString(Allocator* allocator, char* text) {
+  std::string copy(text);
+  check(api().AllocatorFree(allocator, text));
+  return copy;
+}
+
+Allocator* defaultAllocator() {
+  Allocator* allocator = nullptr;
+  check(api().GetAllocatorWithDefaultOptions(&allocator));
+  return allocator;
+}
+
+void describeTensor(const TensorTypeAndShapeInfo* tensor, ValueInfo& info) {
+  check(api().GetTensorElementType(tensor, &info.type));
+  size_t rank = 0;
+  check(api().GetDimensionsCount(tensor, &rank));
+  info.shape.resize(rank);
+  check(api().GetDimensions(tensor, info.shape.data(), rank));
+  std::vector<const char*> names(rank);
+  check(api().GetSymbolicDimensions(tensor, names.data(), rank));
+  info.dimNames.assign(names.begin(), names.end());
+}
+
+std::vector<ValueInfo> describeValues(const Session* session, CountGetter count, NameGetter name, TypeGetter type) {
+  size_t length = 0;
+  check(count(session, &length));
+  std::vector<ValueInfo> values(length);
+  for (size_t index = 0; index < length; index++) {
+    char* text = nullptr;
+    check(name(session, index, defaultAllocator(), &text));
+    values[index].name = takeString(defaultAllocator(), text);
+    TypeInfo* info = nullptr;
+    check(type(session, index, &info));
+    const OwnedTypeInfo owned(info);
+    const TensorTypeAndShapeInfo* tensor = nullptr;
+    check(api().CastTypeInfoToTensorInfo(info, &tensor));
+    if (tensor) describeTensor(tensor, values[index]);
+  }
+  return values;
+}
+
+size_t bytesPerElement(ElementType type) {
+  switch (type) {
+    case kUint8:
+    case kInt8:
+    case kBool:
+      return 1;
+    case kUint16:
+    case kInt16:
+    case kFloat16:
+    case kBfloat16:
+      return 2;
+    case kFloat:
+    case kInt32:
+    case kUint32:
+      return 4;
+    case kDouble:
+    case kInt64:
+    case kUint64:
+      return 8;
+    default:
+      throw Error("element type " + std::to_string(type) + " cannot be passed to JavaScript");
+  }
+}
+
+const MemoryInfo* cpuMemory() {
+  static const OwnedMemoryInfo memory = [] {
+    MemoryInfo* info = nullptr;
+    check(api().CreateCpuMemoryInfo(kDeviceAllocator, kMemoryDefault, &info));
+    return OwnedMemoryInfo(info);
+  }();
+  return memory.get();
+}
+
+}  // namespace
+
+ModelSession::ModelSession(const void* model, size_t size, const LoadOptions& load)
+    : session_(loadModel(model, size, load)),
+      inputs_(describeValues(session_.get(), api().SessionGetInputCount, api().SessionGetInputName,
+                             api().SessionGetInputTypeInfo)),
+      outputs_(describeValues(session_.get(), api().SessionGetOutputCount, api().SessionGetOutputName,
+                              api().SessionGetOutputTypeInfo)) {}
+
+std::vector<OwnedValue> ModelSession::run(const std::vector<NamedValue>& feeds, const std::vector<NamedValue>& fetches,
+                                          RunOptions* options) {
+  std::vector<const char*> inputNames, outputNames;
+  std::vector<const Value*> inputs;
+  std::vector<Value*> results;
+  for (const auto& [name, value] : feeds) {
+    inputNames.push_back(name.c_str());
+    inputs.push_back(value);
+  }
+  for (const auto& [name, value] : fetches) {
+    outputNames.push_back(name.c_str());
+    results.push_back(value);
+  }
+  check(api().Run(session_.get(), options, inputNames.data(), inputs.data(), inputs.size(), outputNames.data(),
+                  results.size(), results.data()));
+  std::vector<OwnedValue> allocated(results.size());
+  for (size_t index = 0; index < results.size(); index++) {
+    if (!fetches[index].value) allocated[index].reset(results[index]);
+  }
+  return allocated;
+}
+
+OwnedValue wrapTensor(void* data, size_t size, const std::vector<int64_t>& shape, ElementType type) {
+  // An empty array may have no address, which the runtime does not accept even for no elements.
+  static char nothing;
+  Value* value = nullptr;
+  check(api().CreateTensorWithDataAsOrtValue(cpuMemory(), data ? data : &nothing, size, shape.data(), shape.size(),
+                                             type, &value));
+  return OwnedValue(value);
+}
+
+TensorView viewTensor(Value* value) {
+  int isTensor = 0;
+  check(api().IsTensor(value, &isTensor));
+  if (!isTensor) throw Error("an output is no tensor, and cannot be passed to JavaScript");
+  TensorTypeAndShapeInfo* info = nullptr;
+  check(api().GetTensorTypeAndShape(value, &info));
+  const OwnedTensorInfo owned(info);
+  ValueInfo described;
+  describeTensor(info, described);
+  size_t elements = 0;
+  check(api().GetTensorShapeElementCount(info, &elements));
+  const size_t size = elements * bytesPerElement(described.type);
+  void* data = nullptr;
+  check(api().GetTensorMutableData(value, &data));
+  return {described.type, described.shape, data, size};
+}
+
+}  // namespace ort

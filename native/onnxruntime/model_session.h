@@ -1,0 +1,69 @@
+// A model that ONNX Runtime has loaded with the project's kernels. Knows nothing of JavaScript.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "library.h"
+
+namespace ort {
+
+struct LoadOptions {
+  // 0: one a physical core.
+  int intraOpNumThreads = 0;
+  OptimizationLevel optimization = kEnableAll;
+  bool cpuMemArena = true;
+  // The start of the profile's file name; empty for no profile.
+  std::string profilePrefix;
+  // Further entries of the session's configuration.
+  std::vector<std::pair<std::string, std::string>> config;
+};
+
+struct ValueInfo {
+  std::string name;
+  // kUndefined if the value is no tensor.
+  ElementType type = kUndefined;
+  // -1 where a dimension is known only at run time; its name, if it has one, is in dimNames.
+  std::vector<int64_t> shape;
+  std::vector<std::string> dimNames;
+};
+
+// A name with a tensor that the caller owns; for an output nullptr has the runtime allocate it.
+struct NamedValue {
+  std::string name;
+  Value* value = nullptr;
+};
+
+class ModelSession {
+ public:
+  // Throws Error with the runtime's message if it refuses the model.
+  ModelSession(const void* model, size_t size, const LoadOptions&);
+
+  const std::vector<ValueInfo>& inputs() const { return inputs_; }
+  const std::vector<ValueInfo>& outputs() const { return outputs_; }
+
+  // May be called from many threads at once. Returns the outputs that the runtime allocated, in order, nullptr
+  // for those that the caller gave. Throws Error.
+  std::vector<OwnedValue> run(const std::vector<NamedValue>& feeds, const std::vector<NamedValue>& fetches,
+                              RunOptions*);
+
+ private:
+  OwnedSession session_;
+  std::vector<ValueInfo> inputs_;
+  std::vector<ValueInfo> outputs_;
+};
+
+// A tensor over memory of the caller, which must outlive it. Throws Error if `size` bytes do not hold `shape`.
+OwnedValue wrapTensor(void* data, size_t size, const std::vector<int64_t>& shape, ElementType);
+
+struct TensorView {
+  ElementType type;
+  std::vector<int64_t> shape;
+  void* data;
+  size_t size;
+};
+// Throws Error if the value is no tensor, or holds strings.
+TensorView viewTensor(Value*);
+
+}  // namespace ort

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Runs the addon's tests from Node with the addon, the kernel included, under AddressSanitizer and UBSan.
+# By hand (`npm run test:native:sanitized`): it takes a minute, and needs GCC's or Clang's sanitizer libraries.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+build="$(mktemp -d)"
+trap 'rm -rf "$build"' EXIT
+cp -rL native package.json "$build"
+ln -s "$PWD/node_modules" "$build/node_modules"
+rm -rf "$build/native/build"
+(
+  cd "$build/native"
+  export CXXFLAGS='-fsanitize=address,undefined -fno-omit-frame-pointer -g' LDFLAGS='-fsanitize=address,undefined'
+  node "${npm_config_node_gyp:?run it through npm: npm run test:native:sanitized}" configure build \
+    -C "$PWD" --nodedir "$PWD/nodedir" --jobs max > build.log 2>&1 || { tail -20 build.log; exit 1; }
+)
+
+export ONNX_GROUPNORM_ADDON="$build/native/build/Release/onnx_groupnorm.node"
+export LD_PRELOAD="$(c++ -print-file-name=libasan.so)"
+# Node frees little of what it has when it exits; leaks are what the test of 1,000 sessions is for.
+export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+node --import tsx node_modules/mocha/bin/mocha.js "test/runtime/native/*.test.ts" --timeout 120000
