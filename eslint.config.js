@@ -12,7 +12,7 @@ const MAY_IMPORT = {
   'lib/onnx': ['lib/graph', 'lib/lowering', 'lib/files'],
   'lib/rewrite': ['lib/graph', 'lib/lowering', 'lib/onnx'],
   'lib/weights': ['lib/graph', 'lib/files'],
-  'lib/runtime': ['lib/lowering', 'lib/onnx', 'lib/rewrite', 'lib/files'],
+  'lib/runtime': ['lib/graph', 'lib/lowering', 'lib/onnx', 'lib/rewrite', 'lib/files'],
   'lib/parity': ['lib/graph', 'lib/lowering', 'lib/onnx', 'lib/runtime', 'lib/weights', 'lib/files'],
   'lib/images': ['lib/runtime'],
   'lib/cli': ['lib', 'graphs'],
@@ -97,6 +97,6 @@ export default tseslint.config(
       '@typescript-eslint/no-floating-promises': 'error',
     },
   },
-  { files: ['**/*.js', '**/*.cjs'], extends: [tseslint.configs.disableTypeChecked] },
+  { files: ['**/*.js', '**/*.cjs', '**/*.mjs'], extends: [tseslint.configs.disableTypeChecked] },
   { files: ['**/*.cjs'], rules: { '@typescript-eslint/no-require-imports': 'off' } },
 );

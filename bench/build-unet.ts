@@ -1,12 +1,22 @@
 /**
- * Building the full-size U-Net (31 M parameters, 124 MB) from a state_dict, against reading and writing the
- * same bytes: the floor. Each round does both, in child processes so that peak memory is each one's own, and
- * the ratio is the median of the rounds' own ratios.
+ * Building the full-size U-Net (31 M parameters, 124 MB) from a state_dict, against reading and writing the same
+ * bytes: the floor. Both flush what they write to the disk (fsync), as one who wants the file to survive a power
+ * cut would. Each round runs both, in alternating order, in child processes so that peak memory is each one's own;
+ * the ratio is the median of the rounds' own ratios, with their quartiles.
  *
  *   npm run bench:build -- [rounds]
  */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  fsyncSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,6 +31,9 @@ import {
 
 const SELF = fileURLToPath(import.meta.url);
 
+type Mode = 'copy' | 'build';
+type Round = Readonly<Record<Mode, Measurement>>;
+
 interface Measurement {
   readonly milliseconds: number;
   readonly peakBytes: number;
@@ -28,40 +41,67 @@ interface Measurement {
 
 async function main(): Promise<void> {
   const [mode, source = '', target = ''] = process.argv.slice(2);
-  if (mode === 'copy') return measure(() => writeFileSync(target, readFileSync(source)));
+  if (mode === 'copy') return measure(() => copy(source, target));
   if (mode === 'build') return measure(() => build(source, target));
-  await compare(Number(mode ?? 5));
+  await compare(Number(mode ?? 11));
 }
 
-async function compare(rounds: number): Promise<void> {
+async function compare(count: number): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-build-'));
   try {
     const source = join(folder, 'state_dict.safetensors');
     await writeSafetensors(source, { tensors: initializeWeights(getGraph('unet').build({})) });
     const weights = statSync(source).size;
-    const times: { copy: Measurement; build: Measurement }[] = [];
-    for (let round = -1; round < rounds; round++) {
-      const pair = { copy: child('copy', source, folder), build: child('build', source, folder) };
-      if (round >= 0) times.push(pair);
-    }
-    const ratio = median(times.map(({ copy, build }) => build.milliseconds / copy.milliseconds));
-    const peak = Math.max(...times.map(({ build }) => build.peakBytes));
-    const idle = Math.min(...times.map(({ copy }) => copy.peakBytes)) - weights;
-    const fastest = (which: 'copy' | 'build') => Math.min(...times.map((pair) => pair[which].milliseconds));
-    console.log(`weights                     ${(weights / 1e6).toFixed(0)} MB`);
-    console.log(`read and write              ${fastest('copy').toFixed(0)} ms`);
-    console.log(`build unet                  ${fastest('build').toFixed(0)} ms`);
-    console.log(`build / read and write      ${ratio.toFixed(2)} × (median of ${rounds} paired rounds)`);
-    console.log(`peak memory of build        ${(peak / 1e6).toFixed(0)} MB`);
-    console.log(`  above a process that idles ${((peak - idle) / weights).toFixed(2)} × the weights`);
+    const rounds: Round[] = [];
+    // The first is not counted: it finds neither the disk nor the compiler's cache warm.
+    for (let round = 0; round <= count; round++) rounds.push(runRound(round, source, folder));
+    report(rounds.slice(1), weights);
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
 
-function child(mode: 'copy' | 'build', source: string, folder: string): Measurement {
-  const args = ['--import', 'tsx', SELF, mode, source, join(folder, `${mode}.out`)];
-  return JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' })) as Measurement;
+function runRound(round: number, source: string, folder: string): Round {
+  const run = (mode: Mode) => child(mode, source, folder);
+  if (round % 2 === 1) return { copy: run('copy'), build: run('build') };
+  const build = run('build');
+  return { copy: run('copy'), build };
+}
+
+function report(rounds: readonly Round[], weights: number): void {
+  const times = (mode: Mode) =>
+    quartiles(
+      rounds.map((round) => round[mode].milliseconds),
+      0,
+    );
+  const ratios = rounds.map(({ copy, build }) => build.milliseconds / copy.milliseconds);
+  const peak = Math.max(...rounds.map(({ build }) => build.peakBytes));
+  const idle = Math.min(...rounds.map(({ copy }) => copy.peakBytes)) - weights;
+  console.log(`weights                      ${(weights / 1e6).toFixed(0)} MB`);
+  console.log(`read and write               ${times('copy')} ms`);
+  console.log(`build unet                   ${times('build')} ms`);
+  console.log(`build / read and write       ${quartiles(ratios, 2)} × of ${rounds.length} paired rounds`);
+  console.log(`peak memory of build         ${(peak / 1e6).toFixed(0)} MB`);
+  console.log(`  above a process that idles ${((peak - idle) / weights).toFixed(2)} × the weights`);
+}
+
+function child(mode: Mode, source: string, folder: string): Measurement {
+  const target = join(folder, `${mode}.out`);
+  const args = ['--import', 'tsx', SELF, mode, source, target];
+  try {
+    return JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' })) as Measurement;
+  } finally {
+    // A new file each time: to make room in an old one takes time of its own.
+    rmSync(target, { force: true });
+  }
+}
+
+function copy(source: string, target: string): void {
+  const bytes = readFileSync(source);
+  const file = openSync(target, 'w');
+  writeFileSync(file, bytes);
+  fsyncSync(file);
+  closeSync(file);
 }
 
 async function build(source: string, target: string): Promise<void> {
@@ -79,8 +119,11 @@ async function measure(action: () => void | Promise<void>): Promise<void> {
   console.log(JSON.stringify({ milliseconds, peakBytes: process.resourceUsage().maxRSS * 1024 }));
 }
 
-function median(values: number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
+/** `1.02 (0.95 to 1.10)`: the median, and the quartiles around it. */
+function quartiles(values: readonly number[], digits: number): string {
+  const sorted = [...values].sort((a, b) => a - b);
+  const at = (share: number) => sorted[Math.round(share * (sorted.length - 1))]!.toFixed(digits);
+  return `${at(0.5)} (${at(0.25)} to ${at(0.75)})`;
 }
 
 await main();

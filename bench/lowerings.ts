@@ -1,17 +1,23 @@
 /**
- * GroupNorm alone under each lowering, against ONNX Runtime's inlined operator.
- *
- * Every round runs all variants one after another, so that what else the machine does hits them alike; the
- * ratio is the median of the rounds' own ratios. Times include the copies of a call, as a user sees them.
+ * GroupNorm alone by the native kernel and under each lowering, against ONNX Runtime's inlined operator. Times
+ * include the copies of a call, as a user sees them.
  *
  *   npm run bench -- [rounds]
  */
 import { writeFile } from 'node:fs/promises';
-import { cpus } from 'node:os';
 import { getGraph } from '../graphs/registry.js';
-import { createSession, encodeModel, initializeWeights, LOWERING_NAMES, tensor } from '../lib/index.js';
-import type { LoweringName, Session, TensorData } from '../lib/index.js';
-import { Random } from '../lib/weights/random.js';
+import { createSession, encodeModel, initializeWeights, LOWERING_NAMES } from '../lib/index.js';
+import type { LoweringName, Session, SessionOptions } from '../lib/index.js';
+import {
+  formatRatio,
+  machine,
+  normalTensor,
+  pairedRounds,
+  quantile,
+  speedup,
+  table,
+  type Quartiles,
+} from './statistics.js';
 
 const SHAPES = [
   [2, 64, 8, 8],
@@ -26,8 +32,9 @@ const MEANS = [0, 300];
 
 /** ONNX Runtime's own body of the operator, which a session runs only on request. */
 const BASELINE = 'inlined';
-type Variant = LoweringName | typeof BASELINE;
-const VARIANTS: readonly Variant[] = [BASELINE, ...LOWERING_NAMES.filter((name) => name !== 'op')];
+const NATIVE = 'native kernel';
+type Variant = LoweringName | typeof BASELINE | typeof NATIVE;
+const VARIANTS: readonly Variant[] = [BASELINE, ...LOWERING_NAMES.filter((name) => name !== 'op'), NATIVE];
 
 interface Row {
   readonly shape: number[];
@@ -35,7 +42,7 @@ interface Row {
   /** Milliseconds of one call: the median round. */
   readonly median: number;
   /** Quartiles over the rounds of (inlined / this). */
-  readonly speedup: { readonly low: number; readonly median: number; readonly high: number };
+  readonly speedup: Quartiles;
   /** Largest distance from float64, one for each of MEANS. */
   readonly errors: number[];
 }
@@ -56,21 +63,14 @@ async function measureShape(shape: number[], rounds: number): Promise<Row[]> {
   const sessions = new Map<Variant, Session>();
   for (const variant of VARIANTS) sessions.set(variant, await open(shape, variant));
   const x = normalTensor(shape, 0);
-  const times = new Map<Variant, number[]>(VARIANTS.map((variant) => [variant, []]));
-  for (let round = -2; round < rounds; round++) {
-    for (const [variant, session] of sessions) {
-      const start = performance.now();
-      await session.run({ x });
-      if (round >= 0) times.get(variant)!.push(performance.now() - start);
-    }
-  }
+  const calls = [...sessions].map(([variant, session]) => [variant, () => session.run({ x })] as const);
+  const times = await pairedRounds(Object.fromEntries(calls), rounds);
   const rows: Row[] = [];
   for (const [variant, session] of sessions) {
-    const own = times.get(variant)!;
-    const ratios = own.map((time, round) => times.get(BASELINE)![round]! / time);
     const errors: number[] = [];
     for (const mean of MEANS) errors.push(await errorAt(session, shape, mean));
-    rows.push({ shape, variant, median: quantile(own, 0.5), speedup: quartiles(ratios), errors });
+    const median = quantile(times[variant]!, 0.5);
+    rows.push({ shape, variant, median, speedup: speedup(times, variant, BASELINE), errors });
     await session.dispose();
   }
   return rows;
@@ -78,9 +78,15 @@ async function measureShape(shape: number[], rounds: number): Promise<Row[]> {
 
 function open(shape: number[], variant: Variant): Promise<Session> {
   const graph = getGraph('group-norm').build({ numGroups: NUM_GROUPS, numChannels: shape[1]! }, { shape });
-  const lowering = variant === BASELINE ? 'op' : variant;
+  const lowering = variant === BASELINE || variant === NATIVE ? 'op' : variant;
   const model = encodeModel(graph, initializeWeights(graph), { opset: OPSET, lowering });
-  return createSession(model, { groupNorm: variant === BASELINE ? 'op' : undefined });
+  return createSession(model, optionsOf(variant));
+}
+
+/** `cpu` is onnxruntime-node where a way to run GroupNormalization is named. */
+function optionsOf(variant: Variant): SessionOptions {
+  if (variant === NATIVE) return { providers: ['native'] };
+  return { providers: ['cpu'], groupNorm: variant === BASELINE ? 'op' : variant };
 }
 
 async function errorAt(session: Session, shape: number[], mean: number): Promise<number> {
@@ -105,29 +111,6 @@ function normalize(values: Float32Array, rowLength: number): Float64Array {
   return result;
 }
 
-function normalTensor(shape: number[], mean: number): TensorData {
-  const random = new Random(1, shape.join());
-  const length = shape.reduce((a, b) => a * b);
-  return tensor(
-    'float32',
-    shape,
-    Float32Array.from({ length }, (_, i) => mean + 1.4 * random.normal(i)),
-  );
-}
-
-function quantile(values: number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.round(share * (sorted.length - 1))]!;
-}
-
-const quartiles = (values: number[]): Row['speedup'] => ({
-  low: quantile(values, 0.25),
-  median: quantile(values, 0.5),
-  high: quantile(values, 0.75),
-});
-
-const machine = (): string => `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}`;
-
 /** As Markdown, to be pasted into README.md. */
 function print(rows: Row[]): void {
   const head = [
@@ -138,12 +121,14 @@ function print(rows: Row[]): void {
     ...MEANS.map((mean) => `error, mean ${mean}`),
   ];
   console.log(`${machine()}, float32, ${NUM_GROUPS} groups\n`);
-  console.log(`| ${head.join(' | ')} |\n|${'---|'.repeat(head.length)}`);
-  for (const { shape, variant, median, speedup, errors } of rows) {
-    const ratio = `${speedup.median.toFixed(2)} × (${speedup.low.toFixed(2)} to ${speedup.high.toFixed(2)})`;
-    const figures = errors.map((error) => error.toExponential(1));
-    console.log(`| ${[shape.join('×'), variant, median.toFixed(3), ratio, ...figures].join(' | ')} |`);
-  }
+  const cells = rows.map(({ shape, variant, median, speedup, errors }) => [
+    shape.join('×'),
+    variant,
+    median.toFixed(3),
+    formatRatio(speedup),
+    ...errors.map((error) => error.toExponential(1)),
+  ]);
+  console.log(table(head, cells));
 }
 
 await main();

@@ -1,10 +1,11 @@
 import { GraphError } from '../lib/errors.js';
 import type { Graph } from '../lib/graph/index.js';
-import { suggestion } from '../lib/nearest.js';
+import { requireKnownOptions } from '../lib/options.js';
 import { isFloatDType, type DType, type Shape } from '../lib/tensor.js';
 
 /** One option of an architecture, under PyTorch's name in camelCase. */
 export interface OptionSpec {
+  /** `integer` is a number without a fraction. */
   readonly type: 'integer' | 'number' | 'boolean';
   /** What the command line's help says of it. */
   readonly description: string;
@@ -33,14 +34,17 @@ export interface InputType {
 
 /** A network of the registry. */
 export interface GraphDefinition {
+  /** As `getGraph` and the command line call it. */
   readonly name: string;
+  /** One line on what it is, with its inputs and outputs. */
   readonly description: string;
+  /** What {@link GraphDefinition.build} takes, by name. */
   readonly options: Readonly<Record<string, OptionSpec>>;
   /**
    * Builds the canonical graph: input `x`, parameters under PyTorch's state_dict keys.
-   * @throws GraphError `UNKNOWN_OPTION`, `INVALID_ATTRIBUTE`, and whatever building it finds wrong.
+   * @throws OptionError `UNKNOWN_OPTION`, GraphError `INVALID_ATTRIBUTE`, and whatever building it finds wrong.
    */
-  build(options: Readonly<Record<string, unknown>>, input?: InputType): Graph;
+  build(options?: Readonly<Record<string, unknown>>, input?: InputType): Graph;
 }
 
 /** Declares a network: checks and completes the options before `build` sees them. */
@@ -53,7 +57,8 @@ export function defineGraph<const Specs extends Record<string, OptionSpec>>(defi
   const { name, options: specs } = definition;
   return {
     ...definition,
-    build(options, input = {}) {
+    build(options = {}, input = {}) {
+      requireKnownOptions(`the input of graph '${name}'`, input, ['dtype', 'shape']);
       const { dtype = 'float32' } = input;
       if (!isFloatDType(dtype)) {
         throw new GraphError('INVALID_DTYPE', `graph '${name}': ${dtype} is no float dtype`);
@@ -71,14 +76,7 @@ function completeOptions(
   specs: Readonly<Record<string, OptionSpec>>,
   options: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
-  for (const name of Object.keys(options)) {
-    if (Object.hasOwn(specs, name)) continue;
-    throw new GraphError(
-      'UNKNOWN_OPTION',
-      `graph '${graph}' has no option '${name}'${suggestion(name, Object.keys(specs))}; ` +
-        `it has: ${Object.keys(specs).join(', ') || 'none'}`,
-    );
-  }
+  requireKnownOptions(`graph '${graph}'`, options, Object.keys(specs));
   return Object.fromEntries(
     Object.entries(specs).map(([name, spec]) => [name, checkOption(graph, name, spec, options[name])]),
   );

@@ -1,6 +1,6 @@
 import { GraphBuilder, op, type Scope, type Value } from '../lib/graph/index.js';
 import { defineGraph } from './definition.js';
-import { imageInput } from './input.js';
+import { DIMS_OPTION, imageInput } from './input.js';
 import { conv, groupNorm } from './layers/index.js';
 import { requireNumGroups } from './num-groups.js';
 
@@ -37,13 +37,7 @@ export const doubleConvGraph = defineGraph({
     inChannels: { type: 'integer', min: 1, description: 'channels of the input' },
     outChannels: { type: 'integer', min: 1, description: 'channels of the output' },
     numGroups: { type: 'integer', min: 1, default: 8, description: 'groups of each GroupNorm' },
-    dims: {
-      type: 'integer',
-      min: 2,
-      max: 3,
-      default: 2,
-      description: 'spatial dimensions: 2 for images, 3 for volumes',
-    },
+    dims: DIMS_OPTION,
   },
   build({ inChannels, dims, ...block }, { dtype, shape }) {
     const g = new GraphBuilder('double-conv');

@@ -8,7 +8,9 @@ import { defineGraph, type InputType } from './definition.js';
 import { GROUP_NORM_OPTIONS, groupNormGraph } from './group-norm.js';
 import { affineParameters, instanceNorm, layerNorm } from './layers/index.js';
 
+/** Options of {@link layerNormEquivalent} and {@link instanceNormEquivalent}. */
 export interface EquivalentOptions {
+  /** Channels of the input. */
   readonly numChannels: number;
   /** Added to the variance. Default 1e-5. */
   readonly eps?: number;

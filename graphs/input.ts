@@ -12,7 +12,18 @@ export interface SizeRule {
   readonly reason: string;
 }
 
+/** The option of a network that takes both images and volumes. */
+export const DIMS_OPTION = {
+  type: 'integer',
+  min: 2,
+  max: 3,
+  default: 2,
+  description: 'spatial dimensions: 2 for images, 3 for volumes',
+} as const;
+
+/** What {@link imageInput} declares. */
 export interface ImageInput {
+  /** Samples a pixel. */
   readonly channels: number;
   /** Spatial dimensions: 2 or 3. Default 2. */
   readonly dims?: number;

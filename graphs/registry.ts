@@ -32,6 +32,6 @@ export function getGraph(name: string): GraphDefinition {
   const known = [...GRAPHS.keys()];
   throw new GraphError(
     'UNKNOWN_GRAPH',
-    `unknown graph '${name}'${suggestion(name, known)}; known: ${known.join(', ')}`,
+    `unknown graph '${name}'${suggestion(String(name), known)}; known: ${known.join(', ')}`,
   );
 }

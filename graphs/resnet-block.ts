@@ -1,6 +1,6 @@
 import { GraphBuilder, op, type Scope, type Value } from '../lib/graph/index.js';
 import { defineGraph } from './definition.js';
-import { imageInput } from './input.js';
+import { DIMS_OPTION, imageInput } from './input.js';
 import { conv, groupNorm } from './layers/index.js';
 import { requireNumGroups } from './num-groups.js';
 
@@ -54,13 +54,7 @@ export const resnetBlockGraph = defineGraph({
     outChannels: { type: 'integer', min: 1, description: 'channels of the output' },
     stride: { type: 'integer', min: 1, default: 1, description: 'stride of the first convolution' },
     numGroups: { type: 'integer', min: 1, default: 32, description: 'groups of each GroupNorm' },
-    dims: {
-      type: 'integer',
-      min: 2,
-      max: 3,
-      default: 2,
-      description: 'spatial dimensions: 2 for images, 3 for volumes',
-    },
+    dims: DIMS_OPTION,
   },
   build({ inChannels, dims, ...block }, { dtype, shape }) {
     const g = new GraphBuilder('resnet-block');

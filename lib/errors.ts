@@ -3,6 +3,7 @@
  * that says what was wrong, where, and what is allowed; the original error, if there was one, is its `cause`.
  */
 export abstract class OnnxGroupNormError extends Error {
+  /** What went wrong, to branch on: it stays the same when the message is reworded. */
   readonly code: string;
 
   constructor(code: string, message: string, options?: ErrorOptions) {
@@ -14,6 +15,7 @@ export abstract class OnnxGroupNormError extends Error {
 
 /** The codes of one class. */
 abstract class CodedError<Code extends string> extends OnnxGroupNormError {
+  /** What went wrong, to branch on: it stays the same when the message is reworded. */
   declare readonly code: Code;
 
   constructor(code: Code, message: string, options?: ErrorOptions) {
@@ -28,6 +30,7 @@ export type GraphErrorCode =
   | 'FOREIGN_VALUE'
   | 'INVALID_ATTRIBUTE'
   | 'INVALID_DTYPE'
+  | 'INVALID_GRAPH'
   | 'INVALID_NAME'
   | 'INVALID_SHAPE'
   | 'LOWERING_UNAVAILABLE'
@@ -39,7 +42,6 @@ export type GraphErrorCode =
   | 'SHAPE_MISMATCH'
   | 'UNKNOWN_GRAPH'
   | 'UNKNOWN_LOWERING'
-  | 'UNKNOWN_OPTION'
   | 'UNSUPPORTED_OPSET';
 
 /** A graph that cannot be: wrong shapes, dtypes, attributes or names, or a lowering that does not exist. */
@@ -61,12 +63,15 @@ export class WeightsError extends CodedError<WeightsErrorCode> {}
 
 /** What a SessionError can be about. */
 export type SessionErrorCode =
+  | 'ABORTED'
   | 'DISPOSED'
   | 'INPUT_DTYPE'
   | 'INPUT_MISSING'
   | 'INPUT_SHAPE'
   | 'INPUT_UNKNOWN'
   | 'MODEL_REJECTED'
+  | 'OUTPUT_INVALID'
+  | 'OUT_OF_MEMORY'
   | 'PROVIDER_UNAVAILABLE'
   | 'RUN_FAILED'
   | 'UNKNOWN_PROVIDER';
@@ -86,14 +91,17 @@ export type FileErrorCode = 'FILE_NOT_FOUND' | 'FILE_UNREADABLE' | 'FILE_UNWRITA
 /** A file that cannot be read or written, or a `.npy` file that is not one. */
 export class FileError extends CodedError<FileErrorCode> {}
 
-/** What a ImageError can be about. */
-export type ImageErrorCode = 'IMAGE_INVALID' | 'IMAGE_TOO_LARGE' | 'MASK_UNDEFINED';
+/** What an ImageError can be about. */
+export type ImageErrorCode = 'IMAGE_INVALID' | 'IMAGE_TOO_LARGE' | 'MASK_SIZE' | 'MASK_UNDEFINED';
 
 /** An image that cannot be read, or a model's output that is no mask. */
 export class ImageError extends CodedError<ImageErrorCode> {}
 
-/** An option that a function does not have: misspelt where no type checker has seen it. */
-export class OptionError extends CodedError<'UNKNOWN_OPTION'> {}
+/** What an OptionError can be about. */
+export type OptionErrorCode = 'INVALID_OPTION' | 'NO_OPTIONS' | 'UNKNOWN_OPTION';
+
+/** An option that a function does not have, or a value that an option cannot have: no type checker has seen it. */
+export class OptionError extends CodedError<OptionErrorCode> {}
 
 /** Tensor data whose parts contradict each other: dtype, dims and number of elements. */
 export class TensorError extends CodedError<'TENSOR_INVALID'> {}

@@ -38,7 +38,14 @@ export { writeModel, type WriteOptions } from './onnx/write.js';
 
 export { counterWeights } from './weights/counter.js';
 export { initializeWeights } from './weights/initialize.js';
-export { matchStateDict } from './weights/state-dict.js';
+export { matchStateDict, type MatchOptions } from './weights/state-dict.js';
+export {
+  parseSafetensorsHeader,
+  SAFETENSORS_PREFIX,
+  safetensorsHeaderSize,
+  type SafetensorsEntry,
+  type SafetensorsHeader,
+} from './weights/safetensors-header.js';
 export * from './weights/safetensors.js';
 export * from './weights/safetensors-file.js';
 export { decodeNpy, encodeNpy } from './files/npy.js';
@@ -46,12 +53,18 @@ export { decodeNpy, encodeNpy } from './files/npy.js';
 export {
   createSession,
   PROVIDERS,
+  type BackendOptions,
+  type GroupNormExecution,
   type Provider,
+  type ProviderFallback,
+  type RunOptions,
   type Session,
   type SessionOptions,
   type TensorInfo,
+  type TensorRecord,
 } from './runtime/index.js';
 export * from './parity/index.js';
+export * as images from './images/index.js';
 
 export { getGraph, GRAPHS } from '../graphs/registry.js';
 export {

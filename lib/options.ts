@@ -4,14 +4,30 @@ import { suggestion } from './nearest.js';
 
 /**
  * @param where What takes the options, for the message: `createSession`.
- * @throws OptionError `UNKNOWN_OPTION` naming the option and the known ones.
+ * @throws OptionError `UNKNOWN_OPTION` naming the option and the known ones, `NO_OPTIONS` if it is no object.
  */
 export function requireKnownOptions(where: string, options: object, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null) {
+    const names = known.join(', ');
+    throw new OptionError(
+      'NO_OPTIONS',
+      `${where} takes an object of options, not ${String(options)}: ${names}`,
+    );
+  }
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
     throw new OptionError(
       'UNKNOWN_OPTION',
-      `${where} has no option '${name}'${suggestion(name, known)}; it has: ${known.join(', ')}`,
+      `${where} has no option '${name}'${suggestion(name, known)}; it has: ${known.join(', ') || 'none'}`,
     );
   }
+}
+
+/**
+ * @param where What takes the seed, for the message: `initializeWeights`.
+ * @throws OptionError `INVALID_OPTION` if it is no integer.
+ */
+export function requireSeed(where: string, seed: number): void {
+  if (Number.isSafeInteger(seed)) return;
+  throw new OptionError('INVALID_OPTION', `${where}: seed ${String(seed)} must be an integer`);
 }

@@ -18,10 +18,12 @@ export const DTYPES = [
   'bool',
 ] as const;
 
+/** The dtype of a tensor: one of {@link DTYPES}. */
 export type DType = (typeof DTYPES)[number];
 
 /** The dtypes that Group Normalization is defined for. */
 export const FLOAT_DTYPES = ['float32', 'float64', 'float16', 'bfloat16'] as const;
+/** A dtype that Group Normalization is defined for. */
 export type FloatDType = (typeof FLOAT_DTYPES)[number];
 
 export const isFloatDType = (dtype: DType): dtype is FloatDType =>
@@ -29,6 +31,7 @@ export const isFloatDType = (dtype: DType): dtype is FloatDType =>
 
 /** One dimension: a size, or the name of a size that is known only at run time (`'N'`). */
 export type Dim = number | string;
+/** Sizes and names of dimensions, the outermost first; `[]` is a scalar's. */
 export type Shape = readonly Dim[];
 
 /** Elements in C order. float16 and bfloat16 are held as their 16 bits; bool as one byte, 0 or 1. */
@@ -62,8 +65,11 @@ const ARRAY_OF = {
 
 /** A tensor: `data.length` is the product of `dims` (1 for a scalar, whose `dims` is empty). */
 export interface TensorData {
+  /** What its elements are. */
   readonly dtype: DType;
+  /** Sizes, the outermost first; empty for a scalar. */
   readonly dims: readonly number[];
+  /** The elements in C order. */
   readonly data: ElementArray;
 }
 
@@ -74,8 +80,17 @@ export const bytesPerElement = (dtype: DType): number => ARRAY_OF[dtype].BYTES_P
 export const elementCount = (dims: readonly number[]): number =>
   dims.reduce((product, dim) => product * dim, 1);
 
-/** `[N, 4, 8, 8]`, as messages show a shape. */
-export const formatShape = (shape: Shape): string => `[${shape.join(', ')}]`;
+/**
+ * `[N, 4, 8, 8]`, as messages show a shape; `?` for a dimension that a model gives neither size nor name.
+ * @throws TensorError `TENSOR_INVALID` if it is no list.
+ */
+export function formatShape(shape: Shape): string {
+  if (Array.isArray(shape)) return `[${shape.map((dim: Dim) => (dim === '' ? '?' : dim)).join(', ')}]`;
+  throw new TensorError(
+    'TENSOR_INVALID',
+    `a shape must be a list of sizes and names of dimensions, not ${String(shape)}`,
+  );
+}
 
 /** Whether every dimension is a number. */
 export const isStatic = (shape: Shape): shape is readonly number[] =>
@@ -96,12 +111,7 @@ export function tensor(dtype: DType, dims: readonly number[], data: ElementArray
       `a ${dtype} tensor needs its data as ${ElementType.name}, not ${Object.prototype.toString.call(data).slice(8, -1)}`,
     );
   }
-  if (!dims.every((dim) => Number.isSafeInteger(dim) && dim >= 0)) {
-    throw new TensorError(
-      'TENSOR_INVALID',
-      `dimensions must be integers of at least 0, not ${formatShape(dims)}`,
-    );
-  }
+  requireSizes(dims);
   if (data.length !== elementCount(dims)) {
     throw new TensorError(
       'TENSOR_INVALID',
@@ -109,6 +119,27 @@ export function tensor(dtype: DType, dims: readonly number[], data: ElementArray
     );
   }
   return { dtype, dims: [...dims], data };
+}
+
+function requireSizes(dims: readonly number[]): void {
+  const isList = Array.isArray(dims);
+  if (isList && dims.every((dim) => Number.isSafeInteger(dim) && dim >= 0)) return;
+  throw new TensorError(
+    'TENSOR_INVALID',
+    `dimensions must be a list of integers of at least 0, not ${isList ? formatShape(dims) : String(dims)}`,
+  );
+}
+
+/**
+ * The same tensor, checked: a TensorData that was put together by hand may be none, or contradict itself.
+ * @throws TensorError `TENSOR_INVALID`.
+ */
+export function checkedTensor(value: TensorData): TensorData {
+  if (typeof value === 'object' && value !== null) return tensor(value.dtype, value.dims, value.data);
+  throw new TensorError(
+    'TENSOR_INVALID',
+    `${String(value)} is no tensor: make one with tensor(dtype, dims, data)`,
+  );
 }
 
 /** A new array of `length` zeros for `dtype`. */

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { describe, it, before, after } from 'mocha';
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,12 +20,16 @@ const { y } = await session.run({ x: tensor('float32', [1, 32, 8, 8], data) });
 const row: number[] = [...(y!.data as Float32Array).subarray(0, 256)];
 const mean = row.reduce((sum, v) => sum + v) / 256;
 const variance = row.reduce((sum, v) => sum + (v - mean) ** 2, 0) / 256;
-console.log(JSON.stringify([y!.dims, Math.abs(mean) < 1e-5, Math.abs(variance - 1) < 1e-3]));
+const isNormal = Math.abs(mean) < 1e-5 && Math.abs(variance - 1) < 1e-3;
+console.log(JSON.stringify([y!.dims, isNormal, session.provider, session.groupNorm]));
 await session.dispose();
 `;
 const TSCONFIG = {
   compilerOptions: { module: 'NodeNext', target: 'ES2022', strict: true, types: [], lib: ['ES2023', 'DOM'] },
 };
+
+/** Where npm's install script puts the kernel, if it may run and finds a compiler. */
+const ADDON = 'node_modules/onnx-groupnorm/native/build/Release/onnx_groupnorm.node';
 
 /** What npm says when it is the network that is missing, and not the package that is wrong. */
 const OFFLINE = /ENOTFOUND|EAI_AGAIN|ENETUNREACH|ETIMEDOUT|ECONNREFUSED|ENOTCACHED/;
@@ -32,6 +37,7 @@ const OFFLINE = /ENOTFOUND|EAI_AGAIN|ENETUNREACH|ETIMEDOUT|ECONNREFUSED|ENOTCACH
 describe('the package, packed and installed in an empty ESM project', function () {
   this.timeout(300_000);
   let project: string;
+  let archive: string;
   const inProject = async (file: string, args: string[]): Promise<string> =>
     (await execute(file, args, { cwd: project })).stdout;
 
@@ -40,12 +46,13 @@ describe('the package, packed and installed in an empty ESM project', function (
     const { stdout } = await execute('npm', ['pack', '--silent', '--pack-destination', project], {
       cwd: ROOT,
     });
+    archive = stdout.trim().split('\n').at(-1)!;
     await writeFile(join(project, 'package.json'), '{ "name": "new-project", "type": "module" }');
     await writeFile(join(project, 'program.ts'), PROGRAM);
     await writeFile(join(project, 'tsconfig.json'), JSON.stringify(TSCONFIG));
     const flags = ['--prefer-offline', '--no-audit', '--no-fund', '--onnxruntime-node-install=skip'];
     try {
-      await inProject('npm', ['install', ...flags, stdout.trim().split('\n').at(-1)!]);
+      await inProject('npm', ['install', ...flags, archive]);
     } catch (error) {
       if (!OFFLINE.test(String((error as { stderr?: string }).stderr))) throw error;
       console.log('    not run: the package registry cannot be reached');
@@ -59,11 +66,18 @@ describe('the package, packed and installed in an empty ESM project', function (
     await execute(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', project], {
       cwd: project,
     });
-    expect(JSON.parse(await inProject(process.execPath, ['program.js']))).to.deep.equal([
-      [1, 32, 8, 8],
-      true,
-      true,
-    ]);
+    const hasKernel = existsSync(join(project, ADDON)) && process.env['ONNX_GROUPNORM_ADDON'] !== 'skip';
+    const ranOn = hasKernel ? ['native', 'kernel'] : ['cpu', 'reduce-mean'];
+    console.log(`    installed ${hasKernel ? 'with the native kernel' : 'without the native kernel'}`);
+    const printed = JSON.parse(await inProject(process.execPath, ['program.js'])) as unknown[];
+    expect(printed).to.deep.equal([[1, 32, 8, 8], true, ...ranOn]);
+  });
+
+  it('holds no build products', async () => {
+    const listed = await inProject('tar', ['-tzf', archive]);
+    expect(listed).to.include('package/native/binding.gyp');
+    expect(listed).to.include('package/dist/lib/index.d.ts');
+    expect(listed).not.to.match(/native\/(build|node_modules|test)\/|_test\.cc|\.(o|a|tgz)$/m);
   });
 
   it('installs its command', async () => {

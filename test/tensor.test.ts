@@ -38,6 +38,7 @@ describe('shapes', () => {
   it('are shown as ONNX users write them', () => {
     expect(formatShape(['N', 4, 8])).to.equal('[N, 4, 8]');
     expect(formatShape([])).to.equal('[]');
+    expect(formatShape(['', 4, ''])).to.equal('[?, 4, ?]');
   });
 
   it('are static when every dimension is a number', () => {

@@ -35,6 +35,11 @@ export const parseIntegers = (text: string): number[] => [
   ...new Set(text.split(',').map((part) => parseInteger(part.trim()))),
 ];
 
+/** `op,layer-norm`: names without repeats. */
+export const parseNames = (text: string): string[] => [
+  ...new Set(text.split(',').map((part) => part.trim())),
+];
+
 /** `N,32,H,W`: sizes, and names for sizes that are known only at run time. */
 export function parseShape(text: string): Shape {
   return text.split(',').map((part) => parseDim(part.trim()));

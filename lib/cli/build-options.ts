@@ -8,6 +8,7 @@ import { RequiredOption } from './required-option.js';
 export interface BuildOptions {
   readonly output: string;
   readonly weights?: string;
+  readonly prefix?: string;
   readonly opset: number;
   readonly lowering?: string;
   readonly dtype: FloatDType;
@@ -21,6 +22,11 @@ export interface BuildOptions {
 export const buildFlags = (): Option[] => [
   new RequiredOption('-o, --output <file>', 'the ONNX file to write'),
   new Option('--weights <file>', 'a state_dict, or a parity fixture, as .safetensors').conflicts('seed'),
+  new Option(
+    '--prefix <prefix>',
+    'take only the keys of --weights under this prefix, such as backbone, and take it off them ' +
+      '(module., model., _orig_mod. and state_dict. before every key are taken off by themselves)',
+  ),
   new Option('--seed <n>', "seed of PyTorch's default initialisation, where no weights are given")
     .argParser(parseInteger)
     .default(0),

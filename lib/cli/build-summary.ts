@@ -10,6 +10,8 @@ export interface Written {
   readonly bytes: number;
   /** Whether there is a file beside the model; where every weight is small there is none, even if asked for. */
   readonly external: boolean;
+  /** Whether a file of that name is there that this build has not written: an older model's. */
+  readonly stale?: boolean;
 }
 
 /** What was written, and what to do with it next. */
@@ -17,9 +19,9 @@ export function describeBuild(
   graph: Graph,
   options: BuildOptions,
   lowering: string,
-  { bytes, external }: Written,
+  written: Written,
 ): string[] {
-  const { output, opset, externalData } = options;
+  const { output, opset } = options;
   const rows = [
     ['graph', graph.name],
     ['opset', `${opset}, IR version ${irVersionFor(opset)}`],
@@ -30,17 +32,27 @@ export function describeBuild(
     ...graph.inputs.map((value) => ['input', describeValue(value)]),
     ...graph.outputs.map((value) => ['output', describeValue(value)]),
   ];
-  const files = external ? `${output} and ${output}.data` : output;
   return [
-    `Wrote ${files} (${formatBytes(bytes)})`,
-    ...(externalData && !external
-      ? ['No file beside it: its weights are too small for a file of their own']
-      : []),
+    ...describeFiles(options, written),
     '',
     indent(formatTable(rows)),
     '',
     'Next, run it on random numbers:',
     `  onnx-groupnorm run ${quote(output)}${graph.inputs.map(randomInput).join('')}${sizes(graph)}`,
+  ];
+}
+
+function describeFiles(
+  { output, externalData }: BuildOptions,
+  { bytes, external, stale }: Written,
+): string[] {
+  const beside = `${output}.data`;
+  return [
+    `Wrote ${external ? `${output} and ${beside}` : output} (${formatBytes(bytes)})`,
+    ...(externalData && !external
+      ? ['No file beside it: its weights are too small for a file of their own']
+      : []),
+    ...(stale ? [`${beside} is still there, from an older model: this one does not need it`] : []),
   ];
 }
 

@@ -3,18 +3,16 @@ import { stat } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { GraphDefinition } from '../../graphs/definition.js';
 import { getGraph, GRAPHS } from '../../graphs/registry.js';
-import { keepIo, type Graph, type Weights } from '../graph/index.js';
+import { keepIo } from '../graph/index.js';
 import { defaultLowering, getLowering } from '../lowering/index.js';
 import { writeModel } from '../onnx/write.js';
-import { initializeWeights } from '../weights/initialize.js';
-import { matchStateDict } from '../weights/state-dict.js';
 import { buildFlags, type BuildOptions } from './build-options.js';
 import { describeBuild } from './build-summary.js';
+import { loadWeights } from './build-weights.js';
 import { exampleFlags, graphFlags, graphOptionsOf } from './graph-options.js';
-import { print, type Cli, type Io } from './io.js';
-import { withProgress } from './progress.js';
+import { colorsOf, print, type Cli, type Io } from './io.js';
+import { withProgress, type Progress } from './progress.js';
 import { requireOptions } from './required-option.js';
-import { readStateDict } from './state-dict-file.js';
 import { UsageError } from './usage-error.js';
 
 export function addBuild(program: Command, cli: Cli): void {
@@ -45,6 +43,9 @@ function addGraph(build: Command, definition: GraphDefinition, cli: Cli): void {
     .addHelpText('after', `${graphExamples(definition)}\n${EXIT_CODES}`)
     .action((parsed: BuildOptions & Record<string, unknown>) => {
       requireOptions(command);
+      if (parsed.prefix !== undefined && parsed.weights === undefined) {
+        throw new UsageError('--prefix is about the keys of --weights: give both');
+      }
       return runBuild(definition, graphOptionsOf(definition, parsed), parsed, cli.io);
     });
   for (const flag of [...graphFlags(definition), ...buildFlags()]) command.addOption(flag);
@@ -64,19 +65,25 @@ async function runBuild(
     const built = definition.build(graphOptions, { dtype, shape });
     const graph = options.keepIo ? keepIo(built, 'float32') : built;
     progress.step('loading weights');
-    const weights = await loadWeights(graph, options);
+    const network = { definition, graph, graphOptions };
+    const weights = await loadWeights(network, options, (warning) => warn(progress, io, warning));
     progress.step(`writing ${output}`);
     const bytes = await writeModel(output, graph, weights, { opset, lowering, externalData });
-    const { size } = await stat(output);
-    return describeBuild(graph, options, lowering, { bytes, external: bytes > size });
+    const external = bytes > (await stat(output)).size;
+    const stale = !external && (await isThere(`${output}.data`));
+    return describeBuild(graph, options, lowering, { bytes, external, stale });
   });
   print(io.stdout, ...summary);
 }
 
-const loadWeights = async (graph: Graph, { weights, seed }: BuildOptions): Promise<Weights> =>
-  weights === undefined
-    ? initializeWeights(graph, seed)
-    : matchStateDict(graph, await readStateDict(weights));
+const isThere = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
+
+const warn = (progress: Progress, { stderr }: Io, warning: string): void =>
+  progress.say(`${colorsOf(stderr).yellow('warning:')} ${warning}`);
 
 const DESCRIPTION =
   'Writes one of the networks below as an ONNX file whose weights have the names of its PyTorch state_dict. ' +

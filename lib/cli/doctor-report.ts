@@ -1,4 +1,5 @@
 /** What `doctor` found, as data and for people. */
+import type { Problem } from '../runtime/backend.js';
 import type { InstalledPackage, NativeBinding } from '../runtime/diagnose.js';
 import { formatTable, indent } from './format.js';
 import type { colorsOf } from './io.js';
@@ -6,10 +7,18 @@ import type { colorsOf } from './io.js';
 export interface ProviderDiagnosis {
   readonly name: string;
   readonly usable: boolean;
-  /** Why not. */
-  readonly reason?: string;
-  /** What to do about it. */
-  readonly remedy?: string;
+  /** Why it is not, in the order in which to see to it, each with what to do about it. */
+  readonly problems?: readonly Problem[];
+}
+
+/** The addon with this project's kernel. */
+export interface NativeKernel {
+  /** Where its binary lies. */
+  readonly path?: string | undefined;
+  /** `avx512`, `avx2`, `neon` or `portable`. */
+  readonly instructionSet?: string | undefined;
+  /** Why there is none. */
+  readonly reason?: string | undefined;
 }
 
 export interface Diagnosis {
@@ -19,6 +28,7 @@ export interface Diagnosis {
   readonly arch: string;
   readonly packages: readonly InstalledPackage[];
   readonly nativeBinding: NativeBinding;
+  readonly nativeKernel: NativeKernel;
   readonly providers: readonly ProviderDiagnosis[];
 }
 
@@ -37,7 +47,7 @@ export const describeDiagnosis = (diagnosis: Diagnosis, colors: Colors): string[
 ];
 
 function describeInstallation(diagnosis: Diagnosis, colors: Colors): string[] {
-  const { version, node, platform, arch, packages, nativeBinding: binding } = diagnosis;
+  const { version, node, platform, arch, packages, nativeBinding: binding, nativeKernel: kernel } = diagnosis;
   const rows = [
     ['onnx-groupnorm', version, ''],
     ['Node', node.version, node.supported ? colors.green('supported') : colors.red(`needs ${node.required}`)],
@@ -46,17 +56,22 @@ function describeInstallation(diagnosis: Diagnosis, colors: Colors): string[] {
       found === undefined ? [name, '–', colors.red('not installed: npm install')] : [name, found, ''],
     ),
     ['native binding', '', binding.error === undefined ? colors.green('loads') : colors.red('does not load')],
+    ['native kernel', kernel.instructionSet ?? '', kernel.path ?? colors.yellow('is not there')],
   ];
-  return [formatTable(rows), ...(binding.error === undefined ? [] : [indent(binding.error)])];
+  const faults = [binding.error, kernel.reason].filter((text) => text !== undefined);
+  return [formatTable(rows), ...faults.map((text) => indent(text))];
 }
 
-function describeProvider({ name, usable, reason, remedy }: ProviderDiagnosis, colors: Colors): string[] {
+function describeProvider({ name, usable, problems = [] }: ProviderDiagnosis, colors: Colors): string[] {
   const title = `  ${name.padEnd(10)} `;
   if (usable)
     return [`${title}${colors.green('usable')}: it ran a GroupNormalization, and the result is right`];
-  const details = [reason, remedy].filter((text) => text !== undefined);
+  const margin = ' '.repeat(title.length);
   return [
     `${title}${colors.yellow('not usable')}`,
-    ...details.map((text) => indent(text, ' '.repeat(title.length))),
+    ...problems.flatMap(({ reason, remedy }) => [
+      indent(reason, margin),
+      ...(remedy === undefined ? [] : [indent(`→ ${remedy}`, margin)]),
+    ]),
   ];
 }

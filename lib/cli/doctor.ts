@@ -1,9 +1,16 @@
 /** `doctor`: what of this installation works. */
 import type { Command } from 'commander';
-import { installedPackages, nativeBinding, type NativeBinding } from '../runtime/diagnose.js';
-import { PROVIDERS } from '../runtime/index.js';
+import { installedPackages, nativeBinding } from '../runtime/diagnose.js';
+import { PROVIDERS, type Provider } from '../runtime/index.js';
+import { loadAddon } from '../runtime/native/addon.js';
 import { EXIT } from './exit-codes.js';
-import { describeDiagnosis, works, type Diagnosis, type ProviderDiagnosis } from './doctor-report.js';
+import {
+  describeDiagnosis,
+  works,
+  type Diagnosis,
+  type NativeKernel,
+  type ProviderDiagnosis,
+} from './doctor-report.js';
 import { colorsOf, print, type Cli } from './io.js';
 import { packageInfo } from './package-info.js';
 import { withProgress } from './progress.js';
@@ -34,9 +41,7 @@ async function diagnose(): Promise<Diagnosis> {
   const { version, engines } = packageInfo();
   const binding = await nativeBinding();
   const providers: ProviderDiagnosis[] = [];
-  for (const name of new Set([...PROVIDERS, ...binding.backends.map((backend) => backend.name)])) {
-    providers.push(await diagnoseProvider(name, binding));
-  }
+  for (const name of PROVIDERS) providers.push(await diagnoseProvider(name));
   return {
     version,
     node: { version: process.versions.node, required: engines.node, supported: isSupported(engines.node) },
@@ -44,21 +49,19 @@ async function diagnose(): Promise<Diagnosis> {
     arch: process.arch,
     packages: installedPackages(),
     nativeBinding: binding,
+    nativeKernel: diagnoseKernel(),
     providers,
   };
 }
 
-async function diagnoseProvider(name: string, { backends }: NativeBinding): Promise<ProviderDiagnosis> {
-  const known = PROVIDERS.find((provider) => provider === name);
-  // Nothing that could be installed would change that.
-  if (!known) {
-    const reason = `this version of onnx-groupnorm does not use it; it uses: ${PROVIDERS.join(', ')}`;
-    return { name, usable: false, reason };
-  }
-  const reason = await probeProvider(known);
-  if (reason === undefined) return { name, usable: true };
-  const missing = backends.some((backend) => backend.name === name && !backend.installed);
-  return { name, usable: false, reason, ...(missing && { remedy: HOW_TO_INSTALL }) };
+async function diagnoseProvider(name: Provider): Promise<ProviderDiagnosis> {
+  const problems = await probeProvider(name);
+  return problems.length === 0 ? { name, usable: true } : { name, usable: false, problems };
+}
+
+function diagnoseKernel(): NativeKernel {
+  const { addon, ...found } = loadAddon();
+  return addon ? { ...found, instructionSet: addon.instructionSet() } : found;
 }
 
 /** Whether this Node is at least the version of `>=20.19`. */
@@ -68,13 +71,10 @@ export function isSupported(range: string, version = process.versions.node): boo
   return at < 0 || (actual[at] ?? 0) > least[at]!;
 }
 
-const HOW_TO_INSTALL =
-  "its libraries are not installed: delete the line 'onnxruntime-node-install=skip' from .npmrc, if it is there, " +
-  "and run 'npm rebuild onnxruntime-node', which downloads them";
-
 const DESCRIPTION =
   'Says which Node, platform and ONNX Runtime this is, and which execution providers are really usable: each ' +
-  'runs a small GroupNormalization, and its result is compared with the right one. Start here if something ' +
+  'runs a small GroupNormalization, and its result is compared with the right one; of the others it says what is ' +
+  'missing, in order, and what to do. Start here if something ' +
   'does not work, and put what it prints into a bug report.';
 
 const EXAMPLES = `

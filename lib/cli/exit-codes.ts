@@ -5,6 +5,8 @@ export const EXIT = {
   failed: 1,
   /** Bad usage or bad input. */
   usage: 2,
+  /** Stopped by Ctrl+C: 128 and the number of the signal, as shells have it. */
+  interrupted: 130,
 } as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];

@@ -6,6 +6,6 @@ import { getLowering, LOWERING_NAMES, MAX_OPSET, type LoweringName } from '../lo
 export const groupNormOption = (): Option =>
   new Option(
     '--group-norm <name>',
-    `how GroupNormalization nodes run: ${LOWERING_NAMES.join(', ')} (default: a rewrite that is right for any ` +
-      "mean; op is ONNX Runtime's own, which is not)",
+    `how GroupNormalization nodes run: ${LOWERING_NAMES.join(', ')} (default: the native kernel where it is there, ` +
+      "else a rewrite that is right for any mean; op is ONNX Runtime's own, which is not)",
   ).argParser((name: string): LoweringName => getLowering(name, MAX_OPSET).name);

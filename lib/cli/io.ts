@@ -25,3 +25,7 @@ export function print(output: Output, ...lines: string[]): void {
 
 /** Colours for a terminal, and none for anything else or where `NO_COLOR` asks for none. */
 export const colorsOf = (output: Output) => pico.createColors(output.isTTY === true && pico.isColorSupported);
+
+/** Characters of a terminal's line; `undefined` for anything else, and for a terminal that does not say. */
+export const widthOf = (output: Output): number | undefined =>
+  output.isTTY === true && output.columns ? output.columns : undefined;

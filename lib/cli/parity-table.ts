@@ -1,76 +1,119 @@
 /** A parity report for people. */
 import { dirname, join, relative, resolve, sep } from 'node:path';
-import { describeFailure, type CaseResult, type OutputComparison, type Report } from '../parity/index.js';
-import { formatDifference, formatDuration, formatTable, formatUlp, indent, plural } from './format.js';
+import { describeFailure, type CaseResult, type Report } from '../parity/index.js';
+import { fitTable, type Column } from './fit-table.js';
+import { formatDifference, formatDuration, formatUlp, indent, plural } from './format.js';
 import type { colorsOf } from './io.js';
-
-const HEAD = [
-  'case',
-  'lowering',
-  'opset',
-  'max abs',
-  'max rel',
-  'max ULP',
-  'to float64 (ours / PyTorch)',
-  'time',
-  'result',
-];
-const ALIGNMENTS = ['left', 'left', 'right', 'right', 'right', 'right', 'right', 'right', 'left'] as const;
 
 const LOOSE = '* the fixture allows more than torch.testing.assert_close does: see CONTRIBUTING.md, Fixtures';
 
-/**
- * The table, why cases failed, and the count, as lines.
- * @param loose Files of the fixtures that allow more than the default tolerance.
- */
-export function describeReport(
-  { cases, passed, failed }: Report,
-  colors: ReturnType<typeof colorsOf>,
-  loose: ReadonlySet<string> = new Set(),
-): string[] {
+/** What a report does not hold: about its fixtures, and about where it is shown. */
+export interface Remarks {
+  /** Files of the fixtures that allow more than the default tolerance. */
+  readonly loose?: ReadonlySet<string>;
+  /** Cases that were to be run, and were not. */
+  readonly notRun?: number;
+  /** Characters of a line. Default: as many as the table takes. */
+  readonly width?: number | undefined;
+}
+
+type Colors = ReturnType<typeof colorsOf>;
+
+/** The table, why cases failed, and the count, as lines. */
+export function describeReport(report: Report, colors: Colors, remarks: Remarks = {}): string[] {
+  const { cases } = report;
+  const absent = describeAbsent(report, colors);
+  if (cases.length === 0) return [...absent, count(report, colors, remarks)];
+  const { loose = new Set() } = remarks;
   const files = [...new Set(cases.map(({ file }) => file))];
   const folder = commonFolder(files);
-  const caseName = (file: string) => relative(folder, resolve(file)).replace(/\.safetensors$/, '');
-  const result = (ok: boolean) => (ok ? colors.green('passed') : colors.red('FAILED'));
-  const rows = cases.map((one) => [
-    caseName(one.file),
-    ...figures(one, loose.has(one.file)),
-    result(one.passed),
-  ]);
   const failures = cases.filter((one) => !one.passed);
-  const count = `${passed} passed, ${failed} failed`;
   return [
-    `${plural(files.length, 'fixture')} in ${shortest(folder)} on ${cases[0]?.provider}: ${plural(cases.length, 'case')}`,
+    `${plural(files.length, 'fixture')} in ${shortest(folder)} on ${providersOf(cases).join(', ')}: ${plural(cases.length, 'case')}`,
     '',
-    formatTable(rows, HEAD, ALIGNMENTS),
+    fitTable(columns(cases, folder, colors, loose), remarks.width),
     ...(cases.some(({ file }) => loose.has(file)) ? [LOOSE] : []),
     '',
     ...failures.flatMap((one) => [
-      `${colors.red('FAILED')} ${one.file} (${describeLowering(one)}, opset ${one.opset})`,
+      `${colors.red('FAILED')} ${one.file} (${describeWay(one, cases)})`,
       indent(describeFailure(one)),
     ]),
     ...(failures.length > 0 ? [''] : []),
-    failed > 0 ? colors.red(count) : colors.green(count),
+    ...absent,
+    count(report, colors, remarks),
   ];
 }
 
-function figures(one: CaseResult, loose: boolean): string[] {
-  const { opset, outputs, milliseconds, error } = one;
-  const largest = (of: (output: OutputComparison) => number | undefined) =>
-    outputs.reduce<number | undefined>((max, output) => maxDefined(max, of(output)), undefined);
-  const ulp = largest(({ maxUlp }) => maxUlp);
-  const ours = largest(({ distanceToTruth }) => distanceToTruth);
-  const theirs = largest(({ referenceDistanceToTruth }) => referenceDistanceToTruth);
+function count({ passed, failed }: Report, colors: Colors, { notRun = 0 }: Remarks): string {
+  const text = `${passed} passed, ${failed} failed${notRun > 0 ? `, ${notRun} not run` : ''}`;
+  if (failed > 0) return colors.red(text);
+  return notRun > 0 ? text : colors.green(text);
+}
+
+/** A line for each provider that this machine lacks. */
+function describeAbsent({ notRun = [] }: Report, colors: Colors): string[] {
+  if (notRun.length === 0) return [];
+  const lines = notRun.map(({ provider, reason }) => `${colors.yellow('NOT RUN')} on ${provider}: ${reason}`);
+  return [...lines, "'onnx-groupnorm doctor' says what to do about it", ''];
+}
+
+const providersOf = (cases: readonly CaseResult[]): string[] => [
+  ...new Set(cases.map(({ provider }) => provider)),
+];
+
+/** How a case was run, with the provider where the report has several. */
+const describeWay = (one: CaseResult, cases: readonly CaseResult[]): string =>
+  `${describeLowering(one)}, opset ${one.opset}${providersOf(cases).length > 1 ? `, ${one.provider}` : ''}`;
+
+/** What says which case it is and how it ended stays longest. */
+function columns(
+  cases: readonly CaseResult[],
+  folder: string,
+  colors: Colors,
+  loose: ReadonlySet<string>,
+): Column[] {
+  const column = (head: string, cell: (one: CaseResult) => string, more: Partial<Column> = {}): Column => ({
+    head,
+    align: 'right',
+    cells: cases.map(cell),
+    ...more,
+  });
+  const isOneOpset = new Set(cases.map(({ opset }) => opset)).size === 1;
+  const star = ({ file, error }: CaseResult) => (loose.has(file) && !error ? '*' : '');
   return [
-    describeLowering(one),
-    String(opset),
-    formatDifference(largest(({ maxAbs }) => maxAbs)) + (loose && !error ? '*' : ''),
-    formatDifference(largest(({ maxRel }) => maxRel)),
-    ulp === undefined ? '–' : formatUlp(ulp),
-    ours === undefined ? '–' : `${formatDifference(ours)} / ${formatDifference(theirs)}`,
-    error ? '–' : formatDuration(milliseconds),
+    column('case', ({ file }) => caseName(folder, file), { align: 'left', cut: true }),
+    column('lowering', describeLowering, { align: 'left' }),
+    ...(providersOf(cases).length > 1
+      ? [column('provider', ({ provider }) => provider, { align: 'left' })]
+      : []),
+    column('opset', ({ opset }) => String(opset), isOneOpset ? { drop: 5 } : {}),
+    column('max abs', (one) => formatDifference(largest(one, 'maxAbs')) + star(one)),
+    column('max rel', (one) => formatDifference(largest(one, 'maxRel')), { drop: 2 }),
+    column('max ULP', (one) => formatMaxUlp(largest(one, 'maxUlp')), { drop: 4 }),
+    column('to float64 (ours / PyTorch)', formatTruth, { drop: 3 }),
+    column('time', ({ error, milliseconds }) => (error ? '–' : formatDuration(milliseconds)), { drop: 1 }),
+    column('result', ({ passed }) => (passed ? colors.green('passed') : colors.red('FAILED')), {
+      align: 'left',
+    }),
   ];
 }
+
+const caseName = (folder: string, file: string): string =>
+  relative(folder, resolve(file)).replace(/\.safetensors$/, '');
+
+const formatMaxUlp = (ulp: number | undefined): string => (ulp === undefined ? '–' : formatUlp(ulp));
+
+function formatTruth(one: CaseResult): string {
+  const ours = largest(one, 'distanceToTruth');
+  const theirs = largest(one, 'referenceDistanceToTruth');
+  return ours === undefined ? '–' : `${formatDifference(ours)} / ${formatDifference(theirs)}`;
+}
+
+type Figure = 'maxAbs' | 'maxRel' | 'maxUlp' | 'distanceToTruth' | 'referenceDistanceToTruth';
+
+/** The largest figure of all outputs, if one of them has it. */
+const largest = ({ outputs }: CaseResult, figure: Figure): number | undefined =>
+  outputs.reduce<number | undefined>((max, output) => maxDefined(max, output[figure]), undefined);
 
 /** How GroupNormalization is written, and how it ran if that was another way. */
 export const describeLowering = ({ lowering, groupNorm }: CaseResult): string =>

@@ -1,7 +1,5 @@
 /** `parity`: fixtures from PyTorch against the models that this library builds. */
 import { Option, type Command } from 'commander';
-import { getGraph } from '../../graphs/registry.js';
-import { OnnxGroupNormError } from '../errors.js';
 import { writeFileAtomic } from '../files/atomic.js';
 import {
   DEFAULT_OPSET,
@@ -12,26 +10,17 @@ import {
   requireOpset,
   type LoweringName,
 } from '../lowering/index.js';
-import {
-  checkFixture,
-  defaultTolerance,
-  makeReport,
-  readFixture,
-  reportToJson,
-  type BuildGraph,
-  type CaseResult,
-  type CheckSpec,
-  type Fixture,
-} from '../parity/index.js';
-import { PROVIDERS } from '../runtime/index.js';
-import { requireProvider } from '../runtime/providers.js';
-import { parseIntegers, parseTolerance } from './arguments.js';
+import { makeReport, reportToJson, type CheckSpec } from '../parity/index.js';
+import type { Provider } from '../runtime/index.js';
+import { parseIntegers, parseNames, parseTolerance } from './arguments.js';
 import { EXIT } from './exit-codes.js';
 import { groupNormOption } from './group-norm-option.js';
-import { colorsOf, print, type Cli } from './io.js';
+import { colorsOf, print, widthOf, type Cli } from './io.js';
+import { runCases } from './parity-cases.js';
 import { findFixtures } from './parity-files.js';
 import { reportToJunit } from './parity-junit.js';
 import { describeReport } from './parity-table.js';
+import { availableProviders, providersOption } from './providers-option.js';
 import { requireTargets } from './report-targets.js';
 import { withProgress } from './progress.js';
 
@@ -52,13 +41,16 @@ export function addParity(program: Command, cli: Cli): void {
     .summary('compare models with what PyTorch computed')
     .description(DESCRIPTION)
     .argument('<fixtures...>', '.safetensors fixtures, or folders that are searched for them')
-    .option('--lowering <name>', `${LOWERING_NAMES.join(', ')}, or all (default: what build would choose)`)
+    .option(
+      '--lowering <names>',
+      `${LOWERING_NAMES.join(', ')}, several of them (op,layer-norm), or all (default: what build would choose)`,
+    )
     .addOption(
       new Option('--opset <n>', 'opset of the models, or several: 17,21')
         .argParser(parseIntegers)
         .default([DEFAULT_OPSET], String(DEFAULT_OPSET)),
     )
-    .option('--provider <name>', `execution provider: ${PROVIDERS.join(', ')}`, 'cpu')
+    .addOption(providersOption())
     .addOption(groupNormOption())
     .option(
       '--rtol <r>',
@@ -75,84 +67,44 @@ export function addParity(program: Command, cli: Cli): void {
 
 async function parity(paths: string[], options: ParityOptions, cli: Cli): Promise<void> {
   const { json, junit } = options;
-  const specs = planSpecs(options);
+  planSpecs(options, []);
   await requireTargets({ '--json': json === '-' ? undefined : json, '--junit': junit });
+  const { available, missing, asked } = await availableProviders(options.provider);
+  const specs = planSpecs(options, available);
   const files = await findFixtures(paths);
   const human = json === '-' ? cli.io.stderr : cli.io.stdout;
-  const { results, unreadable, loose } = await checkAll(files, specs, cli);
-  const report = makeReport(results);
-  print(human, ...describeReport(report, colorsOf(human), loose));
+  const { results, unreadable, ...rest } = await withProgress(cli.io.stderr, (progress) =>
+    runCases(specs.length > 0 ? files : [], specs, progress),
+  );
+  const report = { ...makeReport(results), ...(missing.length > 0 && { notRun: missing }) };
+  print(human, ...describeReport(report, colorsOf(human), { ...rest, width: widthOf(human) }));
+  if (rest.notRun > 0) {
+    print(cli.io.stderr, `interrupted${(json ?? junit) ? ': no report is written' : ''}`);
+    cli.exitCode = EXIT.interrupted;
+    return;
+  }
   if (json === '-') cli.io.stdout.write(reportToJson(report));
   else if (json !== undefined) await writeFileAtomic(json, reportToJson(report));
   if (junit !== undefined) await writeFileAtomic(junit, reportToJunit(report));
-  cli.exitCode = unreadable > 0 ? EXIT.usage : report.failed > 0 ? EXIT.failed : EXIT.ok;
+  const failed = report.failed > 0 || asked;
+  cli.exitCode = unreadable > 0 ? EXIT.usage : failed ? EXIT.failed : EXIT.ok;
 }
 
 /** Every way in which each fixture is to be run. */
-function planSpecs({
-  lowering,
-  opset: opsets,
-  provider: name,
-  groupNorm,
-  rtol,
-  atol,
-}: ParityOptions): CheckSpec[] {
-  const provider = requireProvider(name);
+function planSpecs(
+  { lowering, opset: opsets, groupNorm, rtol, atol }: ParityOptions,
+  providers: readonly Provider[],
+): CheckSpec[] {
   return opsets.flatMap((opset) => {
     requireOpset(opset);
-    const named = () => [getLowering(lowering ?? defaultLowering(opset), opset).name];
-    const lowerings = lowering === 'all' ? loweringsAt(opset) : named();
-    return lowerings.map((one) => ({ lowering: one, opset, provider, groupNorm, rtol, atol }));
+    const names = lowering === undefined ? [defaultLowering(opset)] : parseNames(lowering);
+    const named = () => names.map((one) => getLowering(one, opset).name);
+    const lowerings = names.includes('all') ? loweringsAt(opset) : named();
+    return lowerings.flatMap((one) =>
+      providers.map((provider) => ({ lowering: one, opset, provider, groupNorm, rtol, atol })),
+    );
   });
 }
-
-/** One case after the other, because ONNX Runtime uses every core for each. */
-async function checkAll(files: readonly string[], specs: readonly CheckSpec[], { io }: Cli) {
-  const results: CaseResult[] = [];
-  const loose = new Set<string>();
-  let unreadable = 0;
-  await withProgress(io.stderr, async (progress) => {
-    for (const [at, file] of files.entries()) {
-      const fixture = await readFixture(file).catch(asUnreadable);
-      if (fixture instanceof OnnxGroupNormError) {
-        unreadable += 1;
-        // Once, however many ways there are to run it.
-        results.push(couldNotRead(file, specs[0]!, fixture));
-        continue;
-      }
-      if (specs.some((spec) => allowsMore(fixture, spec))) loose.add(file);
-      for (const spec of specs) {
-        progress.step(
-          `case ${results.length + 1}, fixture ${at + 1} of ${files.length}: ${file}, ${spec.lowering}`,
-        );
-        results.push(await checkFixture(fixture, spec, buildRegistryGraph));
-      }
-    }
-  });
-  return { results, unreadable, loose };
-}
-
-/** Whether the fixture, not the command line, sets a tolerance above the default of an output's dtype. */
-const allowsMore = ({ outputs, ...own }: Fixture, spec: CheckSpec): boolean =>
-  [...outputs.values()].some(({ dtype }) =>
-    (['rtol', 'atol'] as const).some(
-      (key) => spec[key] === undefined && (own[key] ?? 0) > defaultTolerance(dtype)[key],
-    ),
-  );
-
-function couldNotRead(file: string, spec: CheckSpec, { code, message }: OnnxGroupNormError): CaseResult {
-  const { lowering, opset, provider } = spec;
-  const base = { file, graph: 'unknown', lowering, opset, provider, passed: false, outputs: [] };
-  return { ...base, error: { code, message }, milliseconds: 0 };
-}
-
-/** Errors about the file are results; any other is a bug. */
-function asUnreadable(error: unknown): OnnxGroupNormError {
-  if (error instanceof OnnxGroupNormError) return error;
-  throw error;
-}
-
-const buildRegistryGraph: BuildGraph = (name, options, input) => getGraph(name).build(options, input);
 
 const DESCRIPTION =
   "Builds the network that each fixture names, with the fixture's weights, runs it on the fixture's inputs, and " +
@@ -164,8 +116,10 @@ const EXAMPLES = `
 Examples:
   $ onnx-groupnorm parity test/fixtures/group-norm
   $ onnx-groupnorm parity test/fixtures/group-norm --lowering all --opset 17,21
+  $ onnx-groupnorm parity test/fixtures/group-norm --provider all
   $ onnx-groupnorm parity test/fixtures/group-norm --json report.json --junit report.xml
   $ onnx-groupnorm parity test/fixtures/group-norm --json - > report.json
 
-Exit codes: 0 all cases passed; 1 a case failed, or could not run; 2 bad usage, or a file that cannot be read
-or is no fixture: the other cases are run all the same.`;
+Exit codes: 0 all cases passed; 1 a case failed or could not run, or a provider that was named cannot be used
+here; 2 bad usage, or a file that cannot be read
+or is no fixture: the other cases are run all the same; 130 stopped by Ctrl+C, after what has been found.`;

@@ -9,6 +9,7 @@ const NEXT_LINE = 4000;
 export class Progress {
   readonly #output: Output;
   #spinner: Ora | undefined;
+  #timer: NodeJS.Timeout | undefined;
   #lineDue = performance.now() + FIRST_LINE;
 
   constructor(output: Output) {
@@ -28,14 +29,27 @@ export class Progress {
       this.#spinner.render();
       return;
     }
-    const now = performance.now();
-    if (now < this.#lineDue) return;
-    this.#lineDue = now + NEXT_LINE;
+    clearTimeout(this.#timer);
+    const left = this.#lineDue - performance.now();
+    // Work that leaves the thread free says its line when it is due, and not only when the next begins.
+    if (left > 0) this.#timer = setTimeout(() => this.#line(text), left).unref();
+    else this.#line(text);
+  }
+
+  /** A line that stays, such as a warning. */
+  say(text: string): void {
+    this.#spinner?.stop();
+    print(this.#output, text);
+  }
+
+  #line(text: string): void {
+    this.#lineDue = performance.now() + NEXT_LINE;
     print(this.#output, `${text} …`);
   }
 
   /** Takes the spinner away. Call it before anything is printed, and when work fails. */
   stop(): void {
+    clearTimeout(this.#timer);
     this.#spinner?.stop();
   }
 }

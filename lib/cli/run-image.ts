@@ -7,10 +7,17 @@ import { decodePng, encodePng } from '../images/png.js';
 import { segment, type Segmentation } from '../images/segment.js';
 import type { LoweringName } from '../lowering/index.js';
 import { createSession, type Session } from '../runtime/index.js';
+import { parseNames } from './arguments.js';
 import { formatTable, indent } from './format.js';
 import { print, type Io } from './io.js';
 import { withProgress } from './progress.js';
-import { describeTimes, runRepeatedly, type TimedResult } from './run-times.js';
+import {
+  describeExecution,
+  describeFallbacks,
+  describeTimes,
+  runRepeatedly,
+  type TimedResult,
+} from './run-times.js';
 import { UsageError } from './usage-error.js';
 
 export interface ImageRequest {
@@ -44,13 +51,13 @@ export async function runImage(path: string, options: ImageOptions, io: Io): Pro
     const image = decodePng(await readFileBytes(file), file);
     progress.step(`loading ${path}`);
     const session = await createSession(path, {
-      providers: [options.provider],
+      providers: parseNames(options.provider),
       groupNorm: options.groupNorm,
     });
     try {
       const run = await runRepeatedly(options.repeat, progress, () => segment(session, image));
       await writeFileAtomic(target, encodePng(maskToImage(run.result.mask)));
-      return [describeRun(path, session, run), ...describeImage(file, image, run.result)];
+      return [...describeRun(path, session, run), ...describeImage(file, image, run.result)];
     } finally {
       await session.dispose();
     }
@@ -70,9 +77,11 @@ function requireBoth({ image, mask, input, dim, output }: ImageOptions): Require
   return { image, mask };
 }
 
-function describeRun(path: string, session: Session, { times }: TimedResult<Segmentation>): string {
-  const rewritten = session.groupNorm ? `, GroupNormalization as ${session.groupNorm}` : '';
-  return `${path} on ${session.provider}${rewritten}: ${describeTimes(times)}`;
+function describeRun(path: string, session: Session, { times }: TimedResult<Segmentation>): string[] {
+  return [
+    `${path} on ${describeExecution(session)}: ${describeTimes(times)}`,
+    ...describeFallbacks(session).map((note) => `  ${note}`),
+  ];
 }
 
 function describeImage(file: string, image: Image, { mask, paddedTo }: Segmentation): string[] {

@@ -2,24 +2,14 @@
 import { readFileBytes } from '../files/read.js';
 import { decodeNpy } from '../files/npy.js';
 import { castTensor } from '../half.js';
-import { nearestName } from '../nearest.js';
+import { suggestion } from '../nearest.js';
+import { describeInput, unknownInputs } from '../runtime/feeds.js';
 import type { TensorInfo, TensorRecord } from '../runtime/index.js';
-import {
-  bytesPerElement,
-  elementCount,
-  formatShape,
-  isFloatDType,
-  tensor,
-  type TensorData,
-} from '../tensor.js';
-import { Random } from '../weights/random.js';
-import { formatBytes } from './format.js';
-import { isTorchSave } from '../weights/safetensors.js';
+import { formatShape, isFloatDType, type TensorData } from '../tensor.js';
+import type { Progress } from './progress.js';
+import { randomTensor } from './random-input.js';
 import { describeNotFinite } from './run-outputs.js';
 import { UsageError } from './usage-error.js';
-
-/** The most elements of a random input: every element is made as a float64 first. */
-const MAX_ELEMENTS = 2 ** 31 - 1;
 
 export interface InputRequest {
   /** A file or `random` by the input's name. */
@@ -36,7 +26,11 @@ export interface LoadedInputs {
 }
 
 /** @throws UsageError, or FileError if a file cannot be read. Shapes are the session's to check. */
-export async function loadInputs(infos: readonly TensorInfo[], request: InputRequest): Promise<LoadedInputs> {
+export async function loadInputs(
+  infos: readonly TensorInfo[],
+  request: InputRequest,
+  progress?: Progress,
+): Promise<LoadedInputs> {
   const {
     input: sources = new Map<string, string>(),
     dim: sizes = new Map<string, number>(),
@@ -49,9 +43,11 @@ export async function loadInputs(infos: readonly TensorInfo[], request: InputReq
   const feeds: Record<string, TensorData> = {};
   for (const info of infos) {
     const source = sources.get(info.name)!;
-    if (source === 'random') feeds[info.name] = randomTensor(info, sizes, seed);
-    else {
-      const value = await readNpy(source);
+    if (source === 'random') {
+      feeds[info.name] = await randomTensor(info, boundShape(info, sizes), seed, progress);
+    } else {
+      progress?.step(`reading ${source}`);
+      const value = decodeNpy(await readFileBytes(source), source);
       const notFinite = describeNotFinite(value);
       if (notFinite) notes.push(`input ${info.name}: ${notFinite}`);
       feeds[info.name] = convert(info, source, value, notes);
@@ -60,30 +56,15 @@ export async function loadInputs(infos: readonly TensorInfo[], request: InputReq
   return { feeds, notes };
 }
 
-async function readNpy(file: string): Promise<TensorData> {
-  const bytes = await readFileBytes(file);
-  if (isTorchSave(bytes)) {
-    throw new UsageError(
-      `${file} is not a .npy file but a torch.save or .npz file; in Python: numpy.save('x.npy', x) for the array x`,
-    );
-  }
-  return decodeNpy(bytes, file);
-}
-
 function requireNames(infos: readonly TensorInfo[], sources: ReadonlyMap<string, string>): void {
   const names = infos.map(({ name }) => name);
-  const unknown = [...sources.keys()]
-    .filter((name) => !names.includes(name))
-    .map((name) => {
-      const near = nearestName(name, names);
-      return `'${name}' is no input of the model${near ? `: did you mean '${near}'?` : ''}`;
-    });
+  const unknown = unknownInputs(infos, sources.keys());
   const missing = names
     .filter((name) => !sources.has(name))
     .map((name) => `input '${name}' is missing: add --input ${name}=FILE.npy or --input ${name}=random`);
   const problems = [...unknown, ...missing];
   if (problems.length === 0) return;
-  const all = infos.map(({ name, dtype, shape }) => `  '${name}' ${dtype} ${formatShape(shape)}`);
+  const all = infos.map((info) => `  ${describeInput(info)}`);
   throw new UsageError([...problems, "The model's inputs:", ...all].join('\n'));
 }
 
@@ -94,10 +75,10 @@ function requireSizes(random: readonly TensorInfo[], sizes: ReadonlyMap<string, 
   const odd = [...sizes.keys()].find((name) => !names.has(name));
   // First, for a mistyped name leaves the right one without a size.
   if (odd !== undefined) {
-    const near = nearestName(odd, names);
-    const hint = near === undefined ? '' : `: did you mean '${near}'?`;
     const allowed = names.size === 0 ? 'there are none to give' : `names: ${[...names].join(', ')}`;
-    throw new UsageError(`--dim ${odd}: no dimension of a random input has this name${hint}; ${allowed}`);
+    throw new UsageError(
+      `--dim ${odd}: no dimension of a random input has this name${suggestion(odd, names)}; ${allowed}`,
+    );
   }
   if (unbound.length === 0) return;
   const shapes = random.map(({ name, shape }) => `'${name}' ${formatShape(shape)}`).join(', ');
@@ -110,29 +91,10 @@ function requireSizes(random: readonly TensorInfo[], sizes: ReadonlyMap<string, 
 const dimNames = ({ name, shape }: TensorInfo): (string | undefined)[] =>
   shape.map((dim, axis) => (typeof dim === 'number' ? undefined : dim || `${name}.${axis}`));
 
-function randomTensor(info: TensorInfo, sizes: ReadonlyMap<string, number>, seed: number): TensorData {
-  const { name, dtype, shape } = info;
-  if (!isFloatDType(dtype)) {
-    throw new UsageError(
-      `input '${name}' is ${dtype}; random numbers are floats: give it a file, --input ${name}=FILE.npy`,
-    );
-  }
-  const bound = dimNames(info);
-  const dims = shape.map((dim, axis) => (typeof dim === 'number' ? dim : sizes.get(bound[axis]!)!));
-  requireRoom(info, dims);
-  const random = new Random(seed, name);
-  const values = new Float64Array(elementCount(dims));
-  for (let i = 0; i < values.length; i++) values[i] = random.normal(i);
-  return castTensor(tensor('float64', dims, values), dtype);
-}
-
-function requireRoom({ name, dtype }: TensorInfo, dims: readonly number[]): void {
-  const elements = elementCount(dims);
-  if (elements <= MAX_ELEMENTS) return;
-  const size = `${elements} elements, ${formatBytes(elements * bytesPerElement(dtype))} of ${dtype}`;
-  throw new UsageError(
-    `random input '${name}' ${formatShape(dims)} would have ${size}; allowed: at most ${MAX_ELEMENTS} elements`,
-  );
+/** The sizes of a random input: the model's own, and for its names those of `--dim`. */
+function boundShape(info: TensorInfo, sizes: ReadonlyMap<string, number>): number[] {
+  const names = dimNames(info);
+  return info.shape.map((dim, axis) => (typeof dim === 'number' ? dim : sizes.get(names[axis]!)!));
 }
 
 /** Floats become the input's float; nothing else is converted without being asked. */

@@ -23,15 +23,15 @@ export function describeNotFinite(value: TensorData): string | undefined {
 
 /** Smallest and largest finite element and the mean of these; {@link describeNotFinite} tells of the others. */
 export function summarize(value: TensorData): [min: string, max: string, mean: string] {
-  const elements = toFloat64Array(value).filter(Number.isFinite);
-  if (elements.length === 0) return ['–', '–', '–'];
-  let [min, max, sum] = [Infinity, -Infinity, 0];
-  for (const element of elements) {
+  let [count, min, max, sum] = [0, Infinity, -Infinity, 0];
+  for (const element of toFloat64Array(value)) {
+    if (!Number.isFinite(element)) continue;
+    count += 1;
     min = Math.min(min, element);
     max = Math.max(max, element);
     sum += element;
   }
-  return [formatNumber(min), formatNumber(max), formatNumber(sum / elements.length)];
+  return count === 0 ? ['–', '–', '–'] : [formatNumber(min), formatNumber(max), formatNumber(sum / count)];
 }
 
 /**

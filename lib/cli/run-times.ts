@@ -1,4 +1,5 @@
-/** How long runs take. */
+/** How a model ran, and how long it took. */
+import type { Session } from '../runtime/index.js';
 import { formatDuration } from './format.js';
 import type { Progress } from './progress.js';
 
@@ -34,3 +35,13 @@ export function describeTimes(times: readonly number[]): string {
   const median = (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle)]!) / 2;
   return `${sorted.length} runs, fastest ${formatDuration(fastest)}, median ${formatDuration(median)}`;
 }
+
+/** `cpu, GroupNormalization as reduce-mean`: the provider, and what became of the operator if the model has it. */
+export function describeExecution({ provider, groupNorm }: Pick<Session, 'provider' | 'groupNorm'>): string {
+  if (groupNorm === undefined) return provider;
+  return `${provider}, GroupNormalization ${groupNorm === 'kernel' ? 'by the native kernel' : `as ${groupNorm}`}`;
+}
+
+/** A line for each provider that was asked for before the one that ran. */
+export const describeFallbacks = ({ fallbacks }: Pick<Session, 'fallbacks'>): string[] =>
+  fallbacks.map(({ provider, reason }) => `not on ${provider}: ${reason}`);

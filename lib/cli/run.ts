@@ -3,16 +3,20 @@ import type { Command } from 'commander';
 import type { LoweringName } from '../lowering/index.js';
 import { createSession, PROVIDERS, type Session, type TensorRecord } from '../runtime/index.js';
 import { formatShape } from '../tensor.js';
-import { collectPair, collectSizes, parseCount, parseInteger, withCommas } from './arguments.js';
-import { formatTable, indent } from './format.js';
+import { collectPair, collectSizes, parseCount, parseInteger, parseNames, withCommas } from './arguments.js';
+import { fitTable, type Column } from './fit-table.js';
+import { indent } from './format.js';
 import { groupNormOption } from './group-norm-option.js';
-import { print, type Cli, type Io } from './io.js';
+import { print, widthOf, type Cli, type Io } from './io.js';
 import { withProgress } from './progress.js';
 import { isImageRequest, runImage, type ImageRequest } from './run-image.js';
 import { loadInputs, type InputRequest } from './run-inputs.js';
 import { describeNotFinite, summarize, writeOutputs } from './run-outputs.js';
-import { describeTimes, runRepeatedly } from './run-times.js';
+import { describeExecution, describeFallbacks, describeTimes, runRepeatedly } from './run-times.js';
 import { UsageError } from './usage-error.js';
+
+/** What `indent` puts before each line. */
+const MARGIN = 2;
 
 interface RunOptions extends InputRequest, ImageRequest {
   readonly output?: string;
@@ -23,6 +27,7 @@ interface RunOptions extends InputRequest, ImageRequest {
 
 interface RunResult {
   readonly session: Session;
+  /** What was done to the inputs. */
   readonly notes: readonly string[];
   readonly outputs: TensorRecord;
   /** Milliseconds of each run. */
@@ -47,7 +52,11 @@ export function addRun(program: Command, cli: Cli): void {
     .option('--mask <file>', 'PNG for the classes of --image')
     .option('--seed <n>', 'seed of random inputs', parseInteger, 0)
     .option('--repeat <n>', 'run so many times and report the fastest and the median', parseCount, 1)
-    .option('--provider <name>', `execution provider: ${PROVIDERS.join(', ')}`, 'cpu')
+    .option(
+      '--provider <names>',
+      `execution provider: ${PROVIDERS.join(', ')}; or several in order of preference (cuda,cpu)`,
+      'cpu',
+    )
     .addOption(groupNormOption())
     .addHelpText('after', EXAMPLES)
     .showHelpAfterError("'onnx-groupnorm run --help' explains what it takes")
@@ -71,45 +80,53 @@ function refuseExcess(excess: readonly string[], { dim }: RunOptions): void {
 }
 
 async function run(path: string, options: RunOptions, io: Io): Promise<void> {
-  const result = await withProgress(io.stderr, async (progress): Promise<RunResult> => {
+  const lines = await withProgress(io.stderr, async (progress) => {
     progress.step(`loading ${path}`);
     const session = await createSession(path, {
-      providers: [options.provider],
+      providers: parseNames(options.provider),
       groupNorm: options.groupNorm,
     });
     try {
-      const { feeds, notes } = await loadInputs(session.inputs, options);
+      const { feeds, notes } = await loadInputs(session.inputs, options, progress);
       const { result: outputs, times } = await runRepeatedly(options.repeat, progress, () =>
         session.run(feeds),
       );
+      if (options.output !== undefined) progress.step(`writing ${options.output}`);
       const files = await writeOutputs(outputs, options.output);
-      return { session, notes, outputs, times, files };
+      progress.step('summing up');
+      return describe(path, options, { session, notes, outputs, times, files }, widthOf(io.stdout));
     } finally {
       await session.dispose();
     }
   });
-  print(io.stdout, ...describe(path, options, result));
+  print(io.stdout, ...lines);
 }
 
 function describe(
   path: string,
   { output }: RunOptions,
   { session, notes, outputs, times, files }: RunResult,
+  width: number | undefined,
 ): string[] {
-  const rows = Object.entries(outputs).map(([name, value]) => [
-    name,
-    value.dtype,
-    formatShape(value.dims),
-    ...summarize(value),
-    files.get(name) ?? '',
-  ]);
-  const head = ['output', 'dtype', 'shape', 'min', 'max', 'mean', output === undefined ? '' : 'file'];
-  const rewritten = session.groupNorm ? `, GroupNormalization as ${session.groupNorm}` : '';
+  const values = Object.entries(outputs);
+  const summaries = values.map(([, value]) => summarize(value));
+  const columns: Column[] = [
+    { head: 'output', cells: values.map(([name]) => name) },
+    { head: 'dtype', cells: values.map(([, { dtype }]) => dtype), drop: 1 },
+    { head: 'shape', cells: values.map(([, { dims }]) => formatShape(dims)) },
+    ...['min', 'max', 'mean'].map((head, index) => ({
+      head,
+      cells: summaries.map((three) => three[index]!),
+    })),
+    ...(output === undefined
+      ? []
+      : [{ head: 'file', cells: values.map(([name]) => files.get(name) ?? ''), cut: true }]),
+  ];
   return [
-    `${path} on ${session.provider}${rewritten}: ${describeTimes(times)}`,
-    ...[...notes, ...outputNotes(outputs, output)].map((note) => `  ${note}`),
+    `${path} on ${describeExecution(session)}: ${describeTimes(times)}`,
+    ...[...describeFallbacks(session), ...notes, ...outputNotes(outputs, output)].map((note) => `  ${note}`),
     '',
-    indent(formatTable(rows, head)),
+    indent(fitTable(columns, width && width - MARGIN)),
   ];
 }
 

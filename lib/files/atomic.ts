@@ -1,13 +1,11 @@
 /** Files written whole or not at all: under a temporary name beside the target, flushed, then renamed. */
 import { randomBytes } from 'node:crypto';
-import { renameSync, rmSync, type Stats } from 'node:fs';
-import { access, constants, mkdir, open, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import { linkSync, renameSync, rmSync, type Stats } from 'node:fs';
+import { access, constants, mkdir, open, realpath, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { FileError, OnnxGroupNormError } from '../errors.js';
 import { reasonOf, systemCode } from './system-error.js';
-
-/** What a file is to hold: text (as UTF-8), bytes, or the bytes in chunks. */
-export type FileContent = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+import { writeContent, type FileContent } from './write-content.js';
 
 /** One file of {@link writeFilesAtomic}. */
 export interface FileToWrite {
@@ -63,16 +61,13 @@ async function stage(path: string, content: FileContent, staged: StagedFile[]): 
   await checkReplaceable(path, old);
   const target = old ? await realpath(path) : join(await realpath(folder), basename(path));
   if (staged.some((other) => other.target === target)) throw unwritable(path, 'it is to be written twice');
-  // The name owes nothing to the target's, which may be as long as the file system allows.
-  const unique = `${process.pid}.${randomBytes(6).toString('hex')}`;
-  const temporary = join(dirname(target), `.onnx-groupnorm.${unique}.tmp`);
+  const temporary = temporaryName(dirname(target));
   track(temporary);
   staged.push({ path, target, temporary });
   const handle = await open(temporary, 'wx');
   try {
     if (old) await handle.chmod(old.mode & 0o7777);
-    await writeFile(handle, content);
-    await handle.sync();
+    await writeContent(handle, content);
   } finally {
     await handle.close();
   }
@@ -96,19 +91,57 @@ async function checkReplaceable(path: string, old: Stats | undefined): Promise<v
   await access(path, constants.W_OK);
 }
 
-/** Synchronous, so that no signal is handled between the first rename and the last. */
+/**
+ * Synchronous, so that no signal is handled between the first rename and the last. If one fails, those before it
+ * are taken back: files that belong together are all old or all new. (A power cut between two renames is the one
+ * thing that could still part them.)
+ */
 function renameAll(staged: readonly StagedFile[]): void {
   for (const { path, temporary } of staged) {
     if (!underWay.has(temporary)) throw unwritable(path, 'a signal stopped the writing; write it again');
   }
+  const replaced: Replaced[] = [];
   for (const { path, target, temporary } of staged) {
     try {
+      if (replaced.length < staged.length - 1) replaced.push(keepOld(target));
       renameSync(temporary, target);
     } catch (error) {
+      for (const one of replaced) putBack(one);
       throw asUnwritable(path, error);
     }
   }
+  for (const { backup } of replaced) if (backup !== undefined) rmSync(backup, { force: true });
 }
+
+/** What was at a path before a rename. */
+interface Replaced {
+  readonly target: string;
+  /** A second name for the old file, if there was one and the file system has hard links. */
+  readonly backup?: string;
+  readonly wasThere: boolean;
+}
+
+function keepOld(target: string): Replaced {
+  const backup = temporaryName(dirname(target));
+  try {
+    linkSync(target, backup);
+    return { target, backup, wasThere: true };
+  } catch (error) {
+    return { target, wasThere: systemCode(error) !== 'ENOENT' };
+  }
+}
+
+function putBack({ target, backup, wasThere }: Replaced): void {
+  if (backup !== undefined) {
+    renameSync(backup, target);
+    // Two names of one file stay two.
+    rmSync(backup, { force: true });
+  } else if (!wasThere) rmSync(target, { force: true });
+}
+
+/** A name that owes nothing to the target's, which may be as long as the file system allows. */
+const temporaryName = (folder: string): string =>
+  join(folder, `.onnx-groupnorm.${process.pid}.${randomBytes(6).toString('hex')}.tmp`);
 
 const ifThere = <T>(lookup: Promise<T>): Promise<T | undefined> =>
   lookup.catch((error: unknown) => {

@@ -3,14 +3,15 @@ import { FileError } from '../errors.js';
 import { castTensor } from '../half.js';
 import {
   bytesPerElement,
+  checkedTensor,
   elementCount,
   formatShape,
-  tensor,
   tensorBytes,
   tensorFromBytes,
   type DType,
   type TensorData,
 } from '../tensor.js';
+import { KINDS, sniff, type FileKind } from './sniff.js';
 import { formatNpyHeader, invalidNpy, parseNpyHeader } from './npy-header.js';
 
 const MAGIC = Uint8Array.from([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]); // \x93NUMPY
@@ -34,6 +35,16 @@ const DTYPE_OF = new Map<string, DType>([
   ['u8', 'uint64'],
   ['b1', 'bool'],
 ]);
+
+/** How to save as `.npy` what came as something else. */
+const INSTEAD: Partial<Record<FileKind, string>> = {
+  torch: "; in Python: numpy.save('x.npy', torch.load('x.pt').numpy())",
+  zip: "; in Python: numpy.save('x.npy', torch.load('x.pt').numpy())",
+  npz: ", of several arrays; in Python: numpy.save('x.npy', numpy.load('x.npz')['NAME'])",
+  safetensors: "; in Python: numpy.save('x.npy', safetensors.numpy.load_file('x.safetensors')['NAME'])",
+  lfs: "; 'git lfs pull' fetches the file itself",
+  png: '; onnx-groupnorm run takes images with --image',
+};
 const KIND_OF = new Map([...DTYPE_OF].map(([kind, dtype]) => [dtype, kind]));
 
 /**
@@ -55,7 +66,7 @@ export function decodeNpy(bytes: Uint8Array, where = 'the data'): TensorData {
     const difference = data.byteLength < size ? 'it is truncated' : 'bytes follow its end';
     throw invalidNpy(
       where,
-      `shape ${formatShape(shape)} of '${descr}' takes ${size} bytes, but ${data.byteLength} follow the header: ${difference}`,
+      `its header claims ${formatShape(shape)} of '${descr}', ${size} bytes, but ${data.byteLength} follow: ${difference}`,
     );
   }
   const ordered = bigEndian || fortranOrder ? reorder(data, dtype, shape, bigEndian, fortranOrder) : data;
@@ -69,7 +80,8 @@ export function decodeNpy(bytes: Uint8Array, where = 'the data'): TensorData {
  * @throws TensorError `TENSOR_INVALID` if the tensor contradicts itself.
  */
 export function encodeNpy(source: TensorData): Uint8Array {
-  const { dtype, dims, data } = source.dtype === 'bfloat16' ? castTensor(source, 'float32') : source;
+  const { dtype, dims, data } =
+    source?.dtype === 'bfloat16' ? castTensor(source, 'float32') : checkedTensor(source);
   if (dims.length > MAX_RANK) {
     const what = `a tensor of ${dims.length} dimensions cannot be a .npy file`;
     throw new FileError('NPY_INVALID', `${what}; NumPy allows ${MAX_RANK}`);
@@ -77,7 +89,7 @@ export function encodeNpy(source: TensorData): Uint8Array {
   const order = bytesPerElement(dtype) === 1 ? '|' : '<';
   const descr = `${order}${KIND_OF.get(dtype)}`;
   const header = encodeHeader(formatNpyHeader(descr, dims));
-  const body = tensorBytes(tensor(dtype, dims, data));
+  const body = tensorBytes({ dtype, dims, data });
   const bytes = new Uint8Array(header.byteLength + body.byteLength);
   bytes.set(header);
   bytes.set(body, header.byteLength);
@@ -96,10 +108,21 @@ function encodeHeader(text: string): Uint8Array {
   return bytes;
 }
 
-function splitHeader(bytes: Uint8Array, where: string): { text: string; dataStart: number } {
-  if (bytes.byteLength < MAGIC.length + 4 || MAGIC.some((byte, i) => bytes[i] !== byte)) {
-    throw invalidNpy(where, 'it does not begin with \\x93NUMPY and a version');
+function requireMagic(bytes: Uint8Array, where: string): void {
+  if (!(bytes instanceof Uint8Array)) {
+    throw invalidNpy(where, 'it must be given as its bytes, a Uint8Array, not as a path or anything else');
   }
+  if (bytes.byteLength >= MAGIC.length + 4 && MAGIC.every((byte, i) => bytes[i] === byte)) return;
+  const kind = sniff(bytes);
+  const isOther = kind !== undefined && kind !== 'npy';
+  const what = isOther
+    ? `it is ${KINDS[kind]}${INSTEAD[kind] ?? ''}`
+    : 'it does not begin with \\x93NUMPY and a version';
+  throw invalidNpy(where, what);
+}
+
+function splitHeader(bytes: Uint8Array, where: string): { text: string; dataStart: number } {
+  requireMagic(bytes, where);
   const version = `${bytes[6]}.${bytes[7]}`;
   if (!['1.0', '2.0', '3.0'].includes(version)) {
     throw invalidNpy(where, `its version is ${version}; allowed: 1.0, 2.0, 3.0`);
@@ -108,9 +131,12 @@ function splitHeader(bytes: Uint8Array, where: string): { text: string; dataStar
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (start > bytes.byteLength) throw invalidNpy(where, 'it ends within the length of its header');
   const length = version === '1.0' ? view.getUint16(8, true) : view.getUint32(8, true);
-  const most = Math.min(MAX_HEADER, bytes.byteLength - start);
-  if (length > most) {
-    throw invalidNpy(where, `its header claims ${length} bytes; allowed, and there: at most ${most}`);
+  const there = bytes.byteLength - start;
+  if (length > MAX_HEADER) {
+    throw invalidNpy(where, `its header claims ${length} bytes; allowed: at most ${MAX_HEADER}`);
+  }
+  if (length > there) {
+    throw invalidNpy(where, `its header claims ${length} bytes, but only ${there} follow: it is truncated`);
   }
   // Latin-1 in 1.0 and 2.0, UTF-8 in 3.0; what the parser understands is ASCII, the same in both.
   const text = String.fromCharCode(...bytes.subarray(start, start + length));

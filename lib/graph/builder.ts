@@ -1,5 +1,6 @@
 import { GraphError } from '../errors.js';
-import { DTYPES, formatShape, isStatic, tensor, type DType, type Shape, type TensorData } from '../tensor.js';
+import { checkedTensor, formatShape, isStatic, type DType, type Shape, type TensorData } from '../tensor.js';
+import { requireDType, requireInit, requireName, requireObject, requireShape } from './declarations.js';
 import { Value, type Attributes, type Graph, type Init, type Node } from './types.js';
 
 /** What an operator says of one of its results. */
@@ -10,8 +11,11 @@ export interface OutputType {
 
 /** How a parameter is declared: its dtype and fixed shape, and what fills it where no weights are given. */
 export interface ParameterType {
+  /** What its elements are. */
   readonly dtype: DType;
+  /** Sizes; names are not allowed. */
   readonly shape: readonly number[];
+  /** Default: zeros. */
   readonly init?: Init;
 }
 
@@ -49,9 +53,11 @@ export class Scope {
    * A weight, named by its state_dict key; its data comes later, from a state_dict or from its `init`.
    * @throws GraphError `DUPLICATE_NAME`, `INVALID_NAME`, `INVALID_DTYPE` or `INVALID_SHAPE`.
    */
-  parameter(name: string, { dtype, shape, init }: ParameterType): Value {
+  parameter(name: string, type: ParameterType): Value {
     requireName(name, 'parameter');
     const fullName = this.qualify(name);
+    requireObject(type, `parameter '${fullName}': its type`);
+    const { dtype, shape, init } = type;
     requireDType(dtype, `parameter '${fullName}'`);
     requireShape(shape, `parameter '${fullName}'`);
     if (!isStatic(shape)) {
@@ -72,7 +78,7 @@ export class Scope {
    * @throws TensorError if its data contradicts its shape.
    */
   constant(data: TensorData, hint = 'constant'): Value {
-    const { dtype, dims } = tensor(data.dtype, data.dims, data.data);
+    const { dtype, dims } = checkedTensor(data);
     const value = new Value(this.state, 'constant', this.freshName(hint), dtype, dims, data);
     this.state.constants.push(value);
     return value;
@@ -234,38 +240,4 @@ export class GraphBuilder extends Scope {
       nodes: [...nodes],
     };
   }
-}
-
-function requireName(name: string, what: string): void {
-  if (typeof name !== 'string' || name === '' || /[\u0000-\u001f]/.test(name)) {
-    throw new GraphError(
-      'INVALID_NAME',
-      `${what}: ${JSON.stringify(name)} is no name: it must be text, not empty, without control characters`,
-    );
-  }
-}
-
-function requireDType(dtype: DType, where: string): void {
-  if (DTYPES.includes(dtype)) return;
-  throw new GraphError('INVALID_DTYPE', `${where}: unknown dtype '${dtype}'; allowed: ${DTYPES.join(', ')}`);
-}
-
-function requireShape(shape: Shape, where: string): void {
-  const valid = (dim: unknown) =>
-    typeof dim === 'string' ? dim !== '' : Number.isSafeInteger(dim) && (dim as number) >= 0;
-  if (!Array.isArray(shape) || !shape.every(valid)) {
-    throw new GraphError(
-      'INVALID_SHAPE',
-      `${where}: shape ${JSON.stringify(shape)}: a dimension is an integer of at least 0, or a name such as 'N'`,
-    );
-  }
-}
-
-function requireInit(init: Init | undefined, where: string): void {
-  if (init === undefined || init === 'ones' || init === 'zeros') return;
-  if (typeof init === 'object' && Number.isFinite(init?.uniform)) return;
-  throw new GraphError(
-    'INVALID_ATTRIBUTE',
-    `${where}: unknown init ${JSON.stringify(init)}; known: 'ones', 'zeros', { uniform: bound }`,
-  );
 }

@@ -1,5 +1,6 @@
 /** Checks and shape arithmetic that several operators share. */
 import { GraphError } from '../errors.js';
+import { requireKnownOptions } from '../options.js';
 import { FLOAT_DTYPES, formatShape, isFloatDType, type Dim, type Shape } from '../tensor.js';
 import type { Scope } from './builder.js';
 import { maxDim } from './dims.js';
@@ -40,12 +41,35 @@ export const broadcastsTo = (from: Shape, to: Shape): boolean =>
   from.length <= to.length &&
   from.every((dim, axis) => dim === 1 || compatible(dim, to[axis - from.length + to.length]!));
 
-/** @throws GraphError `MISSING_VALUE` if one of the inputs, given by role, is not a value. */
-export function requireValues(g: Scope, opType: string, inputs: Readonly<Record<string, Value>>): void {
-  for (const [role, value] of Object.entries(inputs)) {
-    if (value instanceof Value) continue;
-    throw new GraphError('MISSING_VALUE', `${g.describe(opType)}: ${role} is not a value of a graph`);
+/**
+ * @param optional Inputs that may be left out.
+ * @throws GraphError `MISSING_VALUE` if one of the inputs, given by role, is not a value.
+ */
+export function requireValues(
+  g: Scope,
+  opType: string,
+  inputs: Readonly<Record<string, Value>>,
+  optional: Readonly<Record<string, Value | undefined>> = {},
+): void {
+  for (const [role, value] of Object.entries({ ...inputs, ...optional })) {
+    if (value instanceof Value || (value === undefined && Object.hasOwn(optional, role))) continue;
+    const hint = Object.hasOwn(optional, role) ? '; to leave it out, give undefined' : '';
+    throw new GraphError('MISSING_VALUE', `${g.describe(opType)}: ${role} is not a value of a graph${hint}`);
   }
+}
+
+/**
+ * The options of an operator, as they are given.
+ * @throws OptionError `UNKNOWN_OPTION` if there is one that it does not have: `eps` for `epsilon`.
+ */
+export function knownOptions<T extends object>(
+  g: Scope,
+  opType: string,
+  options: T,
+  known: readonly (keyof T & string)[],
+): T {
+  requireKnownOptions(g.describe(opType), options, known);
+  return options;
 }
 
 /** @throws GraphError `INVALID_DTYPE` if `value` is not of a float dtype. */

@@ -1,12 +1,17 @@
-import { isFloatDType, type DType, type FloatDType } from '../tensor.js';
+import { GraphError } from '../errors.js';
+import { FLOAT_DTYPES, isFloatDType, type DType, type FloatDType } from '../tensor.js';
 import { ONNX_DTYPE } from './onnx-dtype.js';
+import { requireGraph } from './require-graph.js';
 import { int, Value, type Graph, type Node } from './types.js';
 
 /**
  * The same graph with its float inputs and outputs in `dtype`, and casts to and from the dtype that it computes
  * in: a float16 model that callers feed and read in float32.
+ * @throws GraphError `INVALID_DTYPE` if `dtype` is no float, `INVALID_GRAPH`.
  */
 export function keepIo(graph: Graph, dtype: FloatDType): Graph {
+  requireGraph('keepIo', graph);
+  requireFloatDType(dtype);
   const freshName = nameMaker(graph);
   const boundary = [...graph.inputs, ...graph.outputs].filter(
     (value) => isFloatDType(value.dtype) && value.dtype !== dtype,
@@ -33,6 +38,14 @@ export function keepIo(graph: Graph, dtype: FloatDType): Graph {
     outputs: graph.outputs.map((output) => outside.get(output) ?? output),
     nodes: [...casts(graph.inputs, outside, inside), ...nodes, ...casts(graph.outputs, inside, outside)],
   };
+}
+
+function requireFloatDType(dtype: FloatDType): void {
+  if (isFloatDType(dtype)) return;
+  throw new GraphError(
+    'INVALID_DTYPE',
+    `keepIo: '${String(dtype)}' is no float; allowed: ${FLOAT_DTYPES.join(', ')}`,
+  );
 }
 
 const withType = ({ owner, kind, shape }: Value, name: string, dtype: DType): Value =>

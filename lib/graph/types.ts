@@ -20,6 +20,7 @@ export type Attributes = Readonly<Record<string, Attribute>>;
 /** How a parameter is filled when no weights are given: PyTorch's default initialisation of its module. */
 export type Init = 'ones' | 'zeros' | { readonly uniform: number };
 
+/** Where a value comes from. */
 export type ValueKind = 'input' | 'parameter' | 'constant' | 'node';
 
 /** One tensor of a graph: typed and shaped from the moment that it is made. */
@@ -27,10 +28,13 @@ export class Value {
   constructor(
     /** The graph that owns it; a value cannot be used in another. */
     readonly owner: object,
+    /** Where it comes from. */
     readonly kind: ValueKind,
     /** Unique in the graph. Only an output's name may still change, when it is declared. */
     public name: string,
+    /** What its elements are. */
     readonly dtype: DType,
+    /** Sizes, and names or expressions for those that are known only at run time. */
     readonly shape: Shape,
     /** A constant's data. */
     readonly data?: TensorData,
@@ -38,17 +42,25 @@ export class Value {
     readonly init?: Init,
   ) {}
 
+  /** The number of its dimensions; 0 for a scalar. */
   get rank(): number {
     return this.shape.length;
   }
 }
 
-/** One operator of the default ONNX domain, in its newest form; an absent optional input is `undefined`. */
+/** One operator, in its newest form; an absent optional input is `undefined`. */
 export interface Node {
+  /** Unique in the graph. */
   readonly name: string;
+  /** The operator's domain. Default: ONNX's own. */
+  readonly domain?: string;
+  /** As ONNX calls the operator: `Conv`. */
   readonly opType: string;
+  /** In the order of the operator's definition. */
   readonly inputs: readonly (Value | undefined)[];
+  /** In the order of the operator's definition. */
   readonly outputs: readonly Value[];
+  /** By ONNX's names. */
   readonly attributes: Attributes;
 }
 
@@ -57,12 +69,16 @@ export type Weights = ReadonlyMap<string, TensorData>;
 
 /** A finished graph, its nodes in an order in which they can run. */
 export interface Graph {
+  /** The graph's name in the model. */
   readonly name: string;
+  /** What a run is fed, in the order of declaration. */
   readonly inputs: readonly Value[];
+  /** What a run gives, in the order of declaration. */
   readonly outputs: readonly Value[];
   /** Named weights, in the order of their declaration: the state_dict. */
   readonly parameters: readonly Value[];
   /** Anonymous values that belong to the computation and not to the weights. */
   readonly constants: readonly Value[];
+  /** Operators, each after those whose results it takes. */
   readonly nodes: readonly Node[];
 }

@@ -78,7 +78,8 @@ export function windowResult(
   );
 }
 
-const alongDim = ({ kernel, strides, pads, dilations }: Window, index: number): DimWindow => ({
+/** The window along one spatial dimension. */
+export const alongDim = ({ kernel, strides, pads, dilations }: Window, index: number): DimWindow => ({
   kernel: kernel[index]!,
   stride: strides[index]!,
   dilation: dilations[index]!,

@@ -6,9 +6,13 @@ import { type Image } from './image.js';
 
 /** The class of every pixel, row by row. */
 export interface Mask {
+  /** Pixels in a row. */
   readonly width: number;
+  /** Rows. */
   readonly height: number;
+  /** At least 2; not all of them need be in the mask. */
   readonly numClasses: number;
+  /** One a pixel, from 0 on. */
   readonly classes: Uint16Array;
 }
 

@@ -1,11 +1,14 @@
 /** A mask drawn over its image, for people to look at. */
+import { ImageError } from '../errors.js';
+import { requireKnownOptions } from '../options.js';
 import type { Image } from './image.js';
 import { classColour, type Mask } from './mask.js';
 
 type Colour = readonly [red: number, green: number, blue: number];
 
+/** How {@link overlay} draws. */
 export interface OverlayOptions {
-  /** Pixels of the drawing along each side of a pixel of the image. Default 1. */
+  /** Pixels of the drawing along each side of a pixel of the image: an integer. Default 1. */
   readonly scale?: number;
   /** How much of the class's colour lies over its area, from 0 to 1. Default 0.1. */
   readonly tint?: number;
@@ -14,8 +17,16 @@ export interface OverlayOptions {
 /** Yellow shows on tissue of most colours. Of more than two classes each has its own. */
 const SINGLE: Colour = [255, 214, 10];
 
-/** The image with every area that is not of class 0 tinted, and a line around it. */
-export function overlay(image: Image, mask: Mask, { scale = 1, tint = 0.1 }: OverlayOptions = {}): Image {
+/**
+ * The image with every area that is not of class 0 tinted, and a line around it.
+ * @returns RGB of 8 bits, `scale` times as wide and as high.
+ * @throws ImageError `MASK_SIZE` if the mask is of another size, `IMAGE_INVALID` if `scale` is no integer of at least
+ *   1; OptionError.
+ */
+export function overlay(image: Image, mask: Mask, options: OverlayOptions = {}): Image {
+  const { scale = 1, tint = 0.1 } = options;
+  requireKnownOptions('overlay', options, ['scale', 'tint']);
+  requireDrawable(image, mask, scale);
   const { width, height } = image;
   const [columns, rows] = [width * scale, height * scale];
   const samples = new Uint8Array(3 * columns * rows);
@@ -30,6 +41,18 @@ export function overlay(image: Image, mask: Mask, { scale = 1, tint = 0.1 }: Ove
     }
   }
   return { width: columns, height: rows, channels: 3, samples, max: 255 };
+}
+
+function requireDrawable(image: Image, mask: Mask, scale: number): void {
+  if (!Number.isSafeInteger(scale) || scale < 1) {
+    throw new ImageError('IMAGE_INVALID', `overlay: scale ${scale} must be an integer of at least 1`);
+  }
+  if (image.width === mask.width && image.height === mask.height) return;
+  const [of, is] = [image, mask].map(({ width, height }) => `${width} × ${height}`);
+  throw new ImageError(
+    'MASK_SIZE',
+    `overlay: the image has ${of} pixels, but the mask ${is}; they must be the same`,
+  );
 }
 
 const colourOf = ({ numClasses }: Mask, index: number): Colour =>

@@ -1,6 +1,7 @@
 /** PNG files: the only code that knows pngjs. */
 import { inflateSync } from 'node:zlib';
 import { PNG, type PNGWithMetadata } from 'pngjs';
+import { ImageError } from '../errors.js';
 import type { Image } from './image.js';
 import { invalidPng, readPngLayout, type PngLayout } from './png-layout.js';
 
@@ -53,10 +54,24 @@ function toImage({ width, height, depth, palette, colorType, data, transColor }:
   return { width, height, channels, samples, max: palette ? 255 : 2 ** depth - 1 };
 }
 
-/** An image of 8 bits as a PNG: grey or RGB. */
-export function encodePng({ width, height, channels, samples }: Image): Uint8Array {
+/**
+ * An image as a PNG of 8 bits: grey or RGB. Samples of other depths are rounded to 8 bits.
+ * @throws ImageError `IMAGE_INVALID` if it has more or fewer samples than its size takes.
+ */
+export function encodePng({ width, height, channels, samples, max }: Image): Uint8Array {
+  const expected = width * height * channels;
+  if (samples.length !== expected) {
+    const size = `${width} × ${height} pixels of ${channels} samples each`;
+    throw new ImageError('IMAGE_INVALID', `${size} take ${expected}, but the image has ${samples.length}`);
+  }
   const colorType = channels === 1 ? 0 : 2;
-  const data = Buffer.from(samples.buffer, samples.byteOffset, samples.byteLength);
+  const data = Buffer.from(toBytes(samples, max).buffer);
   const options = { colorType, inputColorType: colorType, inputHasAlpha: false } as const;
   return new Uint8Array(PNG.sync.write({ width, height, data } as PNG, options));
+}
+
+function toBytes(samples: ArrayLike<number>, max: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(samples.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = Math.round((255 * samples[i]!) / max);
+  return bytes;
 }

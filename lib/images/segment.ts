@@ -7,7 +7,9 @@ import type { Image } from './image.js';
 import { maskOf, type Mask } from './mask.js';
 import { crop, imageToTensor, padTo } from './tensor.js';
 
+/** What {@link segment} finds. */
 export interface Segmentation {
+  /** The class of every pixel of the image. */
   readonly mask: Mask;
   /** (1, classes, H, W) of the image's own size. */
   readonly logits: TensorData;

@@ -8,5 +8,12 @@ export {
   requireOpset,
 } from './choose.js';
 export { lowerGraph } from './lower-graph.js';
-export { lowerSite, type Fragment, type SiteRef, type ValueRef } from './lower-site.js';
+export {
+  lowerRowSite,
+  lowerSite,
+  type Fragment,
+  type RowSiteRef,
+  type SiteRef,
+  type ValueRef,
+} from './lower-site.js';
 export { LOWERING_NAMES, type GroupNormSite, type Lowering, type LoweringName } from './types.js';

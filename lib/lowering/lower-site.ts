@@ -1,4 +1,4 @@
-import { GraphBuilder, op, type Node, type Value } from '../graph/index.js';
+import { GraphBuilder, op, type Node, type Scope, type Value } from '../graph/index.js';
 import type { DType, Shape } from '../tensor.js';
 import { getLowering } from './choose.js';
 
@@ -24,6 +24,14 @@ export interface SiteRef {
   readonly output: string;
 }
 
+/** One LayerNormalization over the spatial dimensions of (N, G, ...) to be replaced: rows like those of a site. */
+export interface RowSiteRef extends Omit<SiteRef, 'numGroups'> {
+  /** Of a shape that broadcasts to a row's, from the right; nothing stands for ones. */
+  readonly scale?: ValueRef | undefined;
+  /** The same; nothing stands for zeros. */
+  readonly bias?: ValueRef | undefined;
+}
+
 /** The nodes that take a site's place, in order, and the constants that they need. */
 export interface Fragment {
   readonly nodes: readonly Node[];
@@ -38,6 +46,52 @@ export interface Fragment {
  */
 export function lowerSite(site: SiteRef, lowering: string, opset: number, takenNames: Set<string>): Fragment {
   const chosen = getLowering(lowering, opset);
+  // A decomposition goes under the node's own name, which no other site has; the operator keeps its place.
+  const path = lowering === 'op' ? pathOf(site).slice(0, -1) : pathOf(site);
+  const { numGroups, epsilon } = site;
+  return makeFragment(site, path, takenNames, (g, values) =>
+    isEmpty(site) ? op.identity(g, values.x) : chosen.lower(g, { ...values, numGroups, epsilon }, opset),
+  );
+}
+
+/**
+ * Lowers a LayerNormalization: its rows are those of a GroupNormalization with as many groups as channels.
+ * float16 and bfloat16 are float32 in between, so that the result is rounded once.
+ * @throws GraphError as `lowerSite`.
+ */
+export function lowerRowSite(
+  site: RowSiteRef,
+  lowering: string,
+  opset: number,
+  takenNames: Set<string>,
+): Fragment {
+  const chosen = getLowering(lowering, opset);
+  return makeFragment(site, pathOf(site), takenNames, (g, { x, scale, bias }) => {
+    const wide = (value: Value) => (isNarrow(x) ? op.cast(g, value, 'float32') : value);
+    const rows = { x: wide(x), scale: undefined, bias: undefined, numGroups: x.shape[1] as number };
+    const normalized = chosen.lower(g, { ...rows, epsilon: site.epsilon }, opset);
+    const scaled = scale ? op.mul(g, normalized, wide(scale)) : normalized;
+    const y = bias ? op.add(g, scaled, wide(bias)) : scaled;
+    return isNarrow(x) ? op.cast(g, y, x.dtype) : y;
+  });
+}
+
+const isNarrow = ({ dtype }: Value): boolean => dtype === 'float16' || dtype === 'bfloat16';
+
+interface SiteValues {
+  readonly x: Value;
+  readonly scale: Value | undefined;
+  readonly bias: Value | undefined;
+}
+
+const pathOf = ({ name }: { readonly name: string }): string[] => name.split(/[/.]/).filter(Boolean);
+
+function makeFragment(
+  site: Omit<SiteRef, 'numGroups'>,
+  path: readonly string[],
+  takenNames: Set<string>,
+  body: (g: Scope, values: SiteValues) => Value,
+): Fragment {
   takenNames.delete(site.name);
   const g = new GraphBuilder(site.name, takenNames);
   const imported = new Map<string, Value>();
@@ -46,21 +100,12 @@ export function lowerSite(site: SiteRef, lowering: string, opset: number, takenN
     imported.set(name, value);
     return value;
   };
-  // A decomposition goes under the node's own name, which no other site has; the operator keeps its place.
-  const parts = site.name.split(/[/.]/).filter(Boolean);
-  const path = (lowering === 'op' ? parts.slice(0, -1) : parts).join('.');
-  const scope = path ? g.scope(path) : g;
-  const x = importValue(site.x);
   const values = {
-    x,
+    x: importValue(site.x),
     scale: site.scale && importValue(site.scale),
     bias: site.bias && importValue(site.bias),
   };
-  const { numGroups, epsilon } = site;
-  const y = isEmpty(site)
-    ? op.identity(scope, x)
-    : chosen.lower(scope, { ...values, numGroups, epsilon }, opset);
-  g.output(site.output, y);
+  g.output(site.output, body(path.length > 0 ? g.scope(path.join('.')) : g, values));
   const { nodes, constants } = g.build();
   for (const name of namesOf(nodes, constants)) takenNames.add(name);
   return { nodes, constants };

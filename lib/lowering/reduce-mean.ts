@@ -1,17 +1,17 @@
 import { op, type Scope, type Value } from '../graph/index.js';
 import type { FloatDType } from '../tensor.js';
-import { affine, channelsOf, filled, inWideDType, perChannel } from './groups.js';
-import { centre, fromRows, rowMean, toSplitRows } from './rows.js';
+import { channelsOf, filled, inWideDType, perChannel } from './groups.js';
+import { rowMeansOf } from './long-rows.js';
+import { centre, perSample } from './rows.js';
 import type { GroupNormSite, Lowering } from './types.js';
 
 /**
  * Reshape and ReduceMean: operators that every runtime has had since opset 13.
  *
- * The rows are centred twice, because a mean that is large against the deviation is itself rounded: the mean
- * of what the first subtraction leaves is that rounding error, and it is small and so exact. This is the
- * correction of the two-pass algorithm (Chan, Golub & LeVeque 1983) applied to the values themselves; without
- * it the error grows with mean / deviation. The scale is folded into the reciprocal deviation on a small
- * tensor, which saves one pass over the data and pays for the second centring.
+ * A mean that is large against the deviation is itself rounded, and the error grows with mean / deviation. So the
+ * rows are centred and their mean is taken again: what it is now is that rounding error, which is small and so
+ * exact. Statistics of rows so shifted do not cancel (Chan, Golub & LeVeque 1983). The second mean and the scale
+ * go into one factor and one offset for each channel of each sample, which saves passes over the data.
  */
 export const reduceMeanLowering: Lowering = {
   name: 'reduce-mean',
@@ -20,25 +20,27 @@ export const reduceMeanLowering: Lowering = {
 };
 
 function normalize(g: Scope, site: GroupNormSite): Value {
-  const centred = centre(g, centre(g, toSplitRows(g, site)));
-  const variance = rowMean(g, op.mul(g, centred, centred));
-  const epsilon = filled(g, site.x.dtype as FloatDType, 1, site.epsilon);
-  const deviation = op.sqrt(g, op.add(g, variance, epsilon));
-  if (!site.scale) return affine(g, site, fromRows(g, site, op.div(g, centred, deviation)));
-  const factor = scaleOverDeviation(g, site, site.scale, deviation);
-  const scaled = op.mul(g, fromRows(g, site, centred), factor);
-  return site.bias ? op.add(g, scaled, perChannel(g, site, site.bias)) : scaled;
+  const meansOf = rowMeansOf(g, site);
+  const centred = centre(g, site, meansOf(site.x).mean());
+  const means = meansOf(centred);
+  const mean = means.mean();
+  const variance = abs(g, op.sub(g, means.meanOfSquares(), op.mul(g, mean, mean)));
+  const factor = scaleOverDeviation(g, site, variance);
+  const scaled = op.mul(g, centred, perSample(g, site, factor));
+  const offset = perSample(g, site, op.mul(g, mean, factor));
+  return site.bias
+    ? op.add(g, scaled, op.sub(g, perChannel(g, site, site.bias), offset))
+    : op.sub(g, scaled, offset);
 }
 
-/** γ / σ as (N, C, 1, ...): one factor for each channel of each sample. */
-function scaleOverDeviation(g: Scope, site: GroupNormSite, scale: Value, deviation: Value): Value {
+/** γ / √(σ² + ε) as (N, G, C / G). */
+function scaleOverDeviation(g: Scope, site: GroupNormSite, variance: Value): Value {
+  const dtype = site.x.dtype as FloatDType;
+  const deviation = op.sqrt(g, op.add(g, variance, filled(g, dtype, 1, site.epsilon)));
   const { channels, channelsPerGroup } = channelsOf(site);
-  const trailing = (count: number) => Array<number>(count).fill(1);
-  const perGroup = op.reshape(g, scale, [
-    1,
-    site.numGroups,
-    channelsPerGroup,
-    ...trailing(deviation.rank - 3),
-  ]);
-  return op.reshape(g, op.div(g, perGroup, deviation), [0, channels, ...trailing(site.x.rank - 2)]);
+  const scale = site.scale ?? filled(g, dtype, channels, 1);
+  return op.div(g, op.reshape(g, scale, [1, site.numGroups, channelsPerGroup]), deviation);
 }
+
+/** The variance of equal numbers may come out a rounding error below 0, which must not make NaN of a root. */
+const abs = (g: Scope, x: Value): Value => g.node('Abs', [x], {}, [{ dtype: x.dtype, shape: x.shape }])[0]!;

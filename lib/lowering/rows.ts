@@ -1,66 +1,71 @@
 /** The input of a decomposition as rows, one a group; their means; and the way back. */
-import { op, productDim, type Scope, type Value } from '../graph/index.js';
-import { elementCount, int64Vector, isStatic, type Dim } from '../tensor.js';
+import { op, type Scope, type Value } from '../graph/index.js';
+import { isStatic } from '../tensor.js';
 import { channelsOf } from './groups.js';
+import { int64, max, rowLength, runtimeRowLength, runtimeSizes, runtimeVector, sizeName } from './sizes.js';
 import type { GroupNormSite } from './types.js';
 
 /** Rows up to this length are summed in one go: a float32 sum of so few is as good as it gets. */
-const MAX_UNSPLIT = 2048;
+const MAX_UNSPLIT = 1024;
 
-/** `x`, or another value of its elements, as (N, G, K), K = C / G · spatial size. */
+/** `x`, or another value of its shape, as (N, G, K), K = C / G · spatial size. */
 export function toRows(g: Scope, site: GroupNormSite, value: Value = site.x): Value {
   const { x, numGroups } = site;
-  const { channelsPerGroup } = channelsOf(site);
-  const spatial = x.shape.slice(2);
-  if (isStatic(spatial))
-    return op.reshape(g, value, [0, numGroups, channelsPerGroup * elementCount(spatial)]);
-  const term = { from: 2, to: x.rank, factors: [0, 0, channelsPerGroup] };
-  const target = runtimeTarget(g, x, [0, numGroups, 0], [term]);
-  return reshapeTo(g, value, target, [numGroups, productDim([channelsPerGroup, ...spatial])]);
+  const length = rowLength(site);
+  if (typeof length === 'number') return op.reshape(g, value, [0, numGroups, length]);
+  const target = runtimeVector(g, [0, numGroups, 0], {
+    0: runtimeSizes(g, x, 0, 1),
+    // ONNX Runtime 1.30 crashes over InstanceNormalization of nothing, so that no elements fit no row here.
+    2: max(g, runtimeRowLength(g, site), int64(g, [1])),
+  });
+  const outputShape = [x.shape[0]!, numGroups, length];
+  return op.reshape(g, withSpatialThird(g, value), target, { outputShape });
+}
+
+/** How rows are split: how long their parts are, and the target of the Reshape. */
+export interface Split {
+  readonly toRows: (value: Value) => Value;
+  /** P and L at run time, where the sizes are names. */
+  readonly sizes: readonly [parts: Value, inner: Value] | undefined;
 }
 
 /**
- * Centred rows, (N, G, K), for the normalizations that sum a whole row in one float32 (ONNX Runtime's
- * InstanceNormalization and LayerNormalization): a mean that is not 0 costs them digits, in the mean itself and
- * in E[x²] − E[x]². Their variance is still one float32 sum, which for rows of 2.6·10⁵ elements after a ReLU was
- * seen to cost 5e-4: `reduce-mean`, which sums in two steps, is the one for long rows.
+ * How `x`, or another value of its shape, becomes (N, G, P, L), P · L = K, so that a mean can be taken in two
+ * steps: two short float32 sums lose fewer bits than a long one. Rows that are short or have no divisors stay
+ * (N, G, K); where sizes are names, L is the last dimension.
  */
-export const toCentredRows = (g: Scope, site: GroupNormSite): Value =>
-  toRows(g, site, centre(g, toSplitRows(g, site)));
+export function splitRows(g: Scope, site: GroupNormSite): Split {
+  const { x, numGroups } = site;
+  const length = rowLength(site);
+  if (typeof length === 'number') {
+    const target = [0, numGroups, ...splitLength(length)];
+    return { toRows: (value) => op.reshape(g, value, target), sizes: undefined };
+  }
+  const axis = x.shape.findLastIndex((dim) => dim !== 1);
+  // At least 1, so that P alone is 0 where there is nothing, and nothing is divided by 0.
+  const inner = max(g, runtimeSizes(g, x, axis, axis + 1), int64(g, [1]));
+  const parts = op.div(g, runtimeRowLength(g, site), inner);
+  const target = runtimeVector(g, [0, numGroups, 0, 0], {
+    0: runtimeSizes(g, x, 0, 1),
+    2: parts,
+    3: inner,
+  });
+  const outputShape = [x.shape[0]!, numGroups, sizeName(site, 'parts'), sizeName(site, 'inner')];
+  return {
+    toRows: (value) => op.reshape(g, withSpatialThird(g, value), target, { outputShape }),
+    sizes: [parts, inner],
+  };
+}
 
 /**
- * `x` as (N, G, R, L), R · L = C / G · spatial size, so that a mean can be taken in two steps. A float32 sum
- * loses about as many bits as its length has; two short ones lose fewer. Rows that are short stay (N, G, K).
+ * (N, C, ...) with the product of the spatial sizes as its third: as (N, C, L), or as (N · C, 1, H · W · ...).
+ * A 0 in Reshape's target stands for the input's size in that place, and so does here for 0.
  */
-export function toSplitRows(g: Scope, site: GroupNormSite): Value {
-  const { x, numGroups } = site;
-  const { channelsPerGroup } = channelsOf(site);
-  const spatial = x.shape.slice(2);
-  if (isStatic(spatial)) {
-    const length = channelsPerGroup * elementCount(spatial);
-    const inner = length > MAX_UNSPLIT ? balancedDivisor(length) : length;
-    return op.reshape(
-      g,
-      x,
-      inner === length ? [0, numGroups, length] : [0, numGroups, length / inner, inner],
-    );
-  }
-  const last = x.rank - 1;
-  const innermost = { from: last, to: x.rank, factors: [0, 0, 0, 1] };
-  const target =
-    last === 2
-      ? runtimeTarget(g, x, [0, numGroups, channelsPerGroup, 0], [innermost])
-      : runtimeTarget(
-          g,
-          x,
-          [0, numGroups, 0, 0],
-          [{ from: 2, to: last, factors: [0, 0, channelsPerGroup, 0] }, innermost],
-        );
-  return reshapeTo(g, x, target, [
-    numGroups,
-    productDim([channelsPerGroup, ...spatial.slice(0, -1)]),
-    x.shape[last]!,
-  ]);
+function withSpatialThird(g: Scope, value: Value): Value {
+  if (value.rank === 3) return value;
+  const flat = op.flatten(g, value, { axis: 2 });
+  const shape = [flat.shape[0]!, 1, flat.shape[1]!];
+  return g.node('Unsqueeze', [flat, int64(g, [1])], {}, [{ dtype: value.dtype, shape }])[0]!;
 }
 
 /** Rows back in the site's shape. */
@@ -70,48 +75,47 @@ export function fromRows(g: Scope, { x }: GroupNormSite, rows: Value): Value {
   return op.reshape(g, rows, op.shape(g, x), { outputShape: x.shape });
 }
 
-/** The mean of each row, as (N, G, 1) or (N, G, 1, 1): innermost parts first, which lie side by side in memory. */
+/**
+ * The mean of each row of (N, G, K) or (N, G, P, L), as (N, G, 1): innermost parts first, which lie side by side
+ * in memory. What was reduced does not stay as a dimension of 1, with which ONNX Runtime is slower.
+ */
 export function rowMean(g: Scope, rows: Value): Value {
-  let mean = rows;
-  for (let axis = rows.rank - 1; axis >= 2; axis--) mean = op.reduceMean(g, mean, { axes: [axis] });
-  return mean;
+  const parts = rows.rank === 4 ? op.reduceMean(g, rows, { axes: [3], keepdims: false }) : rows;
+  return op.reduceMean(g, parts, { axes: [2] });
 }
 
-/** Each row less its mean. */
-export const centre = (g: Scope, rows: Value): Value => op.sub(g, rows, rowMean(g, rows));
+/** (N, G, C / G) as (N, C, 1, ...): one number for each channel of each sample. */
+export const perSample = (g: Scope, site: GroupNormSite, value: Value): Value =>
+  op.reshape(g, value, [0, channelsOf(site).channels, ...Array<number>(site.x.rank - 2).fill(1)]);
 
-/** The product of the sizes of `x`'s axes `from` to `to` − 1, which enters each dimension with a factor. */
-interface Term {
-  readonly from: number;
-  readonly to: number;
-  readonly factors: readonly number[];
+/** `x` less the mean of each row, (N, G, 1). */
+export function centre(g: Scope, site: GroupNormSite, mean: Value): Value {
+  const { x } = site;
+  if (isStatic(x.shape.slice(2))) {
+    const rows = splitRows(g, site).toRows(x);
+    const fitted = rows.rank === 4 ? op.reshape(g, mean, [0, 0, 1, 1]) : mean;
+    return fromRows(g, site, op.sub(g, rows, fitted));
+  }
+  // No way back from rows to sizes that may be 0, so that here `x` stays as it is.
+  const { channelsPerGroup } = channelsOf(site);
+  const outputShape = [...mean.shape.slice(0, 2), channelsPerGroup];
+  const perChannel = op.expand(g, mean, int64(g, [1, 1, channelsPerGroup]), { outputShape });
+  return op.sub(g, x, perSample(g, site, perChannel));
 }
 
 /**
- * A target shape that is computed from `x`'s, because Reshape's −1 cannot be inferred when the batch is empty.
- * Sums of products and not a Concat, which ONNX Runtime would fuse into a Reshape with −1.
+ * Centred rows, (N, G, K), for the normalizations that sum a whole row in one float32 (ONNX Runtime's
+ * InstanceNormalization and LayerNormalization): a mean that is not 0 costs them digits, in the mean itself and
+ * in E[x²] − E[x]². Their variance is still one float32 sum: the longer the row, the less of it is right.
  */
-function runtimeTarget(g: Scope, x: Value, fixed: readonly number[], terms: readonly Term[]): Value {
-  const sizes = op.shape(g, x);
-  let target = int64(g, fixed);
-  for (const { from, to, factors } of terms) {
-    const product = op.reduceProd(g, op.slice(g, sizes, { starts: [from], ends: [to], axes: [0] }), {
-      axes: [0],
-    });
-    target = op.add(g, target, op.mul(g, product, int64(g, factors)));
-  }
-  return target;
-}
+export const toCentredRows = (g: Scope, site: GroupNormSite): Value =>
+  toRows(g, site, centre(g, site, rowMean(g, splitRows(g, site).toRows(site.x))));
 
-const reshapeTo = (g: Scope, x: Value, target: Value, inner: readonly Dim[]): Value =>
-  op.reshape(g, x, target, { outputShape: [x.shape[0]!, ...inner] });
-
-/** The largest divisor of `length` that is not above its square root. */
-function balancedDivisor(length: number): number {
+/** `length` as two factors as even as its divisors allow, the larger one last; as itself if short or prime. */
+export function splitLength(length: number): number[] {
+  if (length <= MAX_UNSPLIT) return [length];
   for (let divisor = Math.floor(Math.sqrt(length)); divisor > 1; divisor--) {
-    if (length % divisor === 0) return length / divisor;
+    if (length % divisor === 0) return [divisor, length / divisor];
   }
-  return length;
+  return [length];
 }
-
-const int64 = (g: Scope, values: readonly number[]): Value => g.constant(int64Vector(values));

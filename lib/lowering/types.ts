@@ -23,4 +23,5 @@ export interface Lowering {
 
 /** Every lowering, by name. */
 export const LOWERING_NAMES = ['op', 'reduce-mean', 'instance-norm', 'layer-norm'] as const;
+/** The name of a lowering: one of {@link LOWERING_NAMES}. */
 export type LoweringName = (typeof LOWERING_NAMES)[number];

@@ -43,13 +43,19 @@ function tensorChunks(tensor: TensorMessage): Uint8Array[] {
   return isHeld ? [head, ...delimited(TENSOR_RAW_DATA, [rawData])] : [head];
 }
 
-const delimited = (tag: number, content: readonly Uint8Array[]): Uint8Array[] => [
-  Uint8Array.from([tag, ...varint(chunksLength(content))]),
-  ...content,
-];
+/** Fewer bytes are copied: a chunk takes more memory than they do. */
+const MIN_CHUNK_BYTES = 1024;
+
+/** A field of bytes: its tag and length, and its content as it is. */
+export function delimited(tag: number, content: readonly Uint8Array[]): Uint8Array[] {
+  const length = chunksLength(content);
+  const head: Uint8Array = Uint8Array.from([...varint(tag), ...varint(length)]);
+  const chunks = [head].concat(content);
+  return length < MIN_CHUNK_BYTES ? [joinChunks(chunks)] : chunks;
+}
 
 /** Seven bits a byte, the lowest first; the top bit says that more follow. Exact up to 2⁵³. */
-function varint(value: number): number[] {
+export function varint(value: number): number[] {
   const bytes: number[] = [];
   for (; value >= 0x80; value = Math.floor(value / 0x80)) bytes.push((value % 0x80) | 0x80);
   return [...bytes, value];

@@ -1,8 +1,8 @@
-import { ModelError } from '../errors.js';
-import type { Graph, Value, Weights } from '../graph/index.js';
+import { ModelError, TensorError } from '../errors.js';
+import { requireGraph, type Graph, type Value, type Weights } from '../graph/index.js';
 import { DEFAULT_OPSET, defaultLowering, lowerGraph, requireOpset } from '../lowering/index.js';
 import { requireKnownOptions } from '../options.js';
-import { formatShape, tensor, tensorBytes, type TensorData } from '../tensor.js';
+import { checkedTensor, formatShape, tensorBytes, type TensorData } from '../tensor.js';
 import { chunksLength, joinChunks, modelChunks } from './chunks.js';
 import { encodeNode } from './operators.js';
 import type { ModelMessage, TensorMessage } from './proto.js';
@@ -29,8 +29,8 @@ const EXTERNAL_ALIGNMENT = 4096;
 /**
  * A graph and its weights as an ONNX model.
  * @returns The bytes of a ModelProto with the lowest IR version that the opset needs.
- * @throws GraphError if the opset or lowering cannot be had, ModelError `WEIGHTS_NOT_SET` or `MODEL_TOO_LARGE`
- *   (above 2 GiB: write it with `encodeModelExternal`).
+ * @throws GraphError if `graph` is none, or the opset or lowering cannot be had; OptionError; ModelError
+ *   `WEIGHTS_NOT_SET`, `TENSOR_INVALID`, or `MODEL_TOO_LARGE` (above 2 GiB: write it with `encodeModelExternal`).
  */
 export const encodeModel = (graph: Graph, weights: Weights, options: EncodeOptions = {}): Uint8Array =>
   joinChunks(encodeModelChunks(graph, weights, options));
@@ -46,7 +46,9 @@ export function encodeModelChunks(graph: Graph, weights: Weights, options: Encod
 
 /** A model whose weights lie in a second file, `location`, in the model's folder. */
 export interface ExternalModel {
+  /** The bytes of a ModelProto, for the `.onnx` file. */
   readonly model: Uint8Array;
+  /** The name of the second file. */
   readonly location: string;
   /** The second file's content, in order: views of the weights and padding. */
   readonly data: Uint8Array[];
@@ -124,29 +126,43 @@ function toModel(graph: Graph, weights: TensorMessage[], options: EncodeOptions)
 }
 
 function collectWeights(graph: Graph, weights: Weights): [name: string, data: TensorData][] {
-  const missing = graph.parameters.filter(({ name }) => !weights.has(name));
-  if (missing.length > 0) {
-    throw new ModelError(
-      'WEIGHTS_NOT_SET',
-      `graph '${graph.name}': no data for ${missing.map(({ name }) => `'${name}'`).join(', ')}; ` +
-        'load a state_dict, or initialise the parameters',
-    );
-  }
+  requireGraph('encodeModel', graph);
+  requireWeights(graph, weights);
   return graph.parameters.map((parameter) => [
     parameter.name,
     requireFit(parameter, weights.get(parameter.name)!),
   ]);
 }
 
-function requireFit(parameter: Value, data: TensorData): TensorData {
-  if (data.dtype === parameter.dtype && formatShape(data.dims) === formatShape(parameter.shape)) {
-    return tensor(data.dtype, data.dims, data.data);
-  }
+function requireWeights({ name: graph, parameters }: Graph, weights: Weights): void {
+  const isMap = weights instanceof Map;
+  const missing = parameters.filter(({ name }) => !isMap || weights.get(name) === undefined);
+  if (isMap && missing.length === 0) return;
+  const names = missing.map(({ name }) => `'${name}'`).join(', ') || 'any parameter';
+  throw new ModelError(
+    'WEIGHTS_NOT_SET',
+    `graph '${graph}': ${isMap ? '' : 'the weights must be a Map of tensors by name; there is '}` +
+      `no data for ${names}; load a state_dict, or initialise the parameters`,
+  );
+}
+
+function requireFit(parameter: Value, given: TensorData): TensorData {
+  const data = checkedWeight(parameter, given);
+  if (data.dtype === parameter.dtype && formatShape(data.dims) === formatShape(parameter.shape)) return data;
   throw new ModelError(
     'TENSOR_INVALID',
     `parameter '${parameter.name}' is ${parameter.dtype} ${formatShape(parameter.shape)}, ` +
       `but its data is ${data.dtype} ${formatShape(data.dims)}`,
   );
+}
+
+function checkedWeight({ name }: Value, data: TensorData): TensorData {
+  try {
+    return checkedTensor(data);
+  } catch (cause) {
+    if (!(cause instanceof TensorError)) throw cause;
+    throw new ModelError('TENSOR_INVALID', `parameter '${name}': ${cause.message}`, { cause });
+  }
 }
 
 const tooLarge = (graph: Graph, bytes: number): ModelError =>

@@ -5,4 +5,7 @@ export {
   type EncodeOptions,
   type ExternalModel,
 } from './encode.js';
-export { Model, type ModelNode, type TensorType } from './model.js';
+export { Model } from './model.js';
+export type { ModelNode } from './node.js';
+export { UNKNOWN_DIM } from './value-info.js';
+export type { TensorType } from './value-type.js';

@@ -1,270 +1,225 @@
 import { ModelError } from '../errors.js';
-import { dtypeFromOnnx, ONNX_DTYPE } from '../graph/index.js';
 import type { Fragment } from '../lowering/index.js';
-import type { DType, Shape, TensorData } from '../tensor.js';
-import { joinChunks, modelChunks } from './chunks.js';
-import { encodeNode } from './operators.js';
-import {
-  ATTRIBUTE_TYPE,
-  isExternal,
-  ModelProto,
-  toNumber,
-  type AttributeMessage,
-  type GraphMessage,
-  type ModelMessage,
-  type NodeProto,
-  type ValueInfoProto,
-} from './proto.js';
-import { checkTensor, decodeRawTensor, encodeTensor } from './tensors.js';
-import { encodeValueInfo, UNKNOWN_DIM } from './value-info.js';
+import type { DType, TensorData } from '../tensor.js';
+import { applyCasts, type BoundaryCast } from './boundary-casts.js';
+import { delimited, joinChunks } from './chunks.js';
+import { checkModel } from './check-model.js';
+import { Declarations } from './declarations.js';
+import { encodeFragment } from './fragment.js';
+import { GraphFields } from './graph-fields.js';
+import { operatorId, readModel } from './model-fields.js';
+import { nameIn, takenNames } from './names.js';
+import { OperatorSetIdProto } from './proto.js';
+import { readNode, type ModelNode } from './node.js';
+import { GRAPH, MODEL } from './schema.js';
+import { spliceRuns } from './splice.js';
+import { readTensor } from './tensor-fields.js';
+import type { TensorType } from './value-type.js';
+import { visitFunction, visitGraph, type Visit } from './visit.js';
+import { WireReader } from './wire.js';
 
-/** A node of a decoded model, as passes see it. */
-export interface ModelNode {
-  readonly name: string;
-  readonly opType: string;
-  /** `''` for the default ONNX domain. */
-  readonly domain: string;
-  /** Value names; `''` where an optional input is absent. */
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
-  /** The attribute's number, or `undefined` if the node does not have it. */
-  number(attribute: string): number | undefined;
-}
-
-export interface TensorType {
-  readonly dtype: DType;
-  /** `?` (UNKNOWN_DIM) stands for a dimension of which nothing is known. */
-  readonly shape: Shape;
-}
-
-/** A decoded ONNX model that passes can look into and change. */
+/**
+ * An ONNX model that passes can look into and change. What they do not change stays as the bytes that were read, so
+ * fields of any version of ONNX survive, and weights are copied once: when the changed model is encoded.
+ */
 export class Model {
-  readonly #message: ModelMessage;
-  readonly #graph: GraphMessage;
-  #types: Map<string, TensorType> | undefined;
+  /** The opset of the default ONNX domain; 0 if the model does not import it. */
+  readonly opset: number;
+  readonly #bytes: Uint8Array;
+  readonly #graph: GraphFields;
+  readonly #functions: ReadonlySet<string>;
+  /** Casts that the graph does not have yet. */
+  readonly #casts = new Map<string, BoundaryCast>();
+  /** Operator sets that the model will import besides its own. */
+  readonly #imports: Uint8Array[] = [];
+  #declarations: Declarations | undefined;
+  #names: Set<string> | undefined;
 
-  private constructor(message: ModelMessage, graph: GraphMessage) {
-    this.#message = message;
+  private constructor(bytes: Uint8Array, graph: GraphFields, opset: number, functions: ReadonlySet<string>) {
+    this.#bytes = bytes;
     this.#graph = graph;
+    this.opset = opset;
+    this.#functions = functions;
   }
 
   /**
    * Reads a model and checks that its tensors hold what their shapes claim.
-   * Weights are views of `bytes`, which must not change while the model is in use.
-   * @throws ModelError `MODEL_INVALID` or `TENSOR_INVALID`.
+   * The model is a view of `bytes`, which must not change while it is in use.
+   * @throws ModelError `MODEL_INVALID` or `TENSOR_INVALID`; `MODEL_UNSUPPORTED` if it has a million nodes and values.
    */
   static decode(bytes: Uint8Array, where = 'model'): Model {
-    const message = decodeMessage(bytes, where);
-    const { graph } = message;
-    if (!graph || !message.opsetImport?.length) {
+    const { graph, opset, functions } = located(where, () => readModel(bytes));
+    if (!graph || opset === undefined) {
       const missing = graph ? 'no opset' : 'no graph';
       throw new ModelError('MODEL_INVALID', `${where}: this is no ONNX model: it has ${missing}`);
     }
-    for (const initializer of graph.initializer ?? []) checkTensor(initializer);
-    return new Model(message, graph);
-  }
-
-  /** The opset of the default ONNX domain; 0 if the model does not import it. */
-  get opset(): number {
-    const entry = this.#message.opsetImport!.find(({ domain }) => !domain || domain === 'ai.onnx');
-    return toNumber(entry?.version);
+    located(where, () => checkModel(bytes));
+    return new Model(bytes, new GraphFields(graph), opset, functions);
   }
 
   get nodes(): ModelNode[] {
-    return (this.#graph.node ?? []).map(toModelNode);
+    this.#settle();
+    return this.#graph.collect(GRAPH.node, readNode);
   }
 
   /** The files that weights lie in, relative to the model's folder. */
   externalLocations(): Set<string> {
-    const external = (this.#graph.initializer ?? [])
-      .filter(isExternal)
-      .flatMap(({ externalData }) => externalData ?? []);
-    return new Set(external.filter(({ key }) => key === 'location').map(({ value }) => value ?? ''));
-  }
-
-  /** Whether it has functions of its own. onnx-proto does not know all of their fields, so they cannot be rewritten. */
-  get hasFunctions(): boolean {
-    return (this.#message.functions ?? []).length > 0;
+    const locations = this.#graph.collect(GRAPH.initializer, (field) => readTensor(field).location ?? []);
+    return new Set(locations.flat());
   }
 
   /** The operators in local functions and in the bodies of control flow, which `nodes` does not list. */
   nestedOpTypes(): Set<string> {
     const found = new Set<string>();
-    const visit = (nodes: readonly NodeProto[], nested: boolean): void => {
-      for (const { opType, attribute } of nodes) {
-        if (nested) found.add(opType ?? '');
-        for (const { g, graphs } of attribute ?? []) {
-          for (const graph of [...(g ? [g] : []), ...(graphs ?? [])]) visit(graph.node ?? [], true);
-        }
-      }
+    const add = (node: WireReader) => found.add(readNode(node).opType);
+    const visit: Visit = (field, isNested) => {
+      if (isNested && field.tag === GRAPH.node) add(field);
     };
-    visit(this.#graph.node ?? [], false);
-    for (const { node } of this.#message.functions ?? []) visit(node ?? [], true);
+    for (const graph of this.#graph.readers()) visitGraph(graph, visit);
+    const model = WireReader.of(this.#bytes);
+    while (model.next()) {
+      if (model.tag === MODEL.functions) visitFunction(model.enter(), add, visit);
+    }
     return found;
   }
 
   /** Inputs that are not initializers. */
   get inputNames(): string[] {
-    const weights = new Set((this.#graph.initializer ?? []).map(({ name }) => name));
-    return (this.#graph.input ?? []).map(({ name }) => name ?? '').filter((name) => !weights.has(name));
+    const weights = new Set(this.#namesIn(GRAPH.initializer));
+    return this.#namesIn(GRAPH.input).filter((name) => !weights.has(name));
   }
 
   get outputNames(): string[] {
-    return (this.#graph.output ?? []).map(({ name }) => name ?? '');
+    return this.#namesIn(GRAPH.output);
   }
 
-  /** Every name in use: values and nodes. */
+  /** Every name in use, in the bodies of control flow too: values and nodes. */
   names(): Set<string> {
-    const { node = [], input = [], initializer = [], valueInfo = [] } = this.#graph;
-    const named = [...node!, ...input!, ...initializer!, ...valueInfo!].map(({ name }) => name ?? '');
-    return new Set([...named, ...node!.flatMap(({ output }) => output ?? [])]);
+    this.#settle();
+    return new Set(this.#taken());
   }
 
   /** Dtype and shape of a value, if the model declares them. */
   typeOf(name: string): TensorType | undefined {
-    this.#types ??= this.#collectTypes();
-    return this.#types.get(name);
+    return this.#declared().typeOf(name);
   }
 
   /** The data of an initializer, if the model holds it as raw bytes. */
   constant(name: string): TensorData | undefined {
-    const initializer = this.#graph.initializer?.find((candidate) => candidate.name === name);
-    return initializer && decodeRawTensor(initializer);
+    return this.#declared().constant(name);
   }
 
   /**
-   * Puts a fragment in the place of each node for which `replace` gives one.
+   * Puts a fragment in the place of each node for which `replace` gives one. Calls of the model's own functions are
+   * not put before it: a function may bear the name of an operator of ONNX.
    * @returns How many nodes were replaced.
    */
   replaceNodes(replace: (node: ModelNode) => Fragment | undefined): number {
+    this.#settle();
     let replaced = 0;
-    const result: NodeProto[] = [];
-    for (const message of this.#graph.node ?? []) {
-      const fragment = replace(toModelNode(message));
-      if (fragment) replaced += 1;
-      result.push(...(fragment ? this.#adopt(fragment) : [message]));
-    }
-    this.#graph.node = result;
+    const initializers: Uint8Array[] = [];
+    this.#graph.splice((field) => {
+      const node = field.tag === GRAPH.node ? readNode(field) : undefined;
+      if (!node || this.#functions.has(operatorId(node.domain, node.opType))) return undefined;
+      const fragment = replace(node);
+      if (!fragment) return undefined;
+      replaced += 1;
+      const encoded = encodeFragment(fragment, this.opset);
+      initializers.push(...encoded.initializers);
+      return encoded.nodes.flatMap((message) => delimited(GRAPH.node, [message]));
+    });
+    this.#graph.append(GRAPH.initializer, initializers);
+    if (replaced > 0) this.#forget();
     return replaced;
   }
 
   /** Gives a graph input another dtype, and casts it to its own inside. */
   castInput(name: string, dtype: DType): void {
-    const declared = this.#declaration(this.#graph.input, name);
-    const inside = this.#freshName(`${name}_cast`);
-    for (const node of this.#graph.node ?? []) {
-      node.input = (node.input ?? []).map((input) => (input === name ? inside : input));
-    }
-    this.#graph.node = [castNode(name, inside, declared.dtype), ...(this.#graph.node ?? [])];
-    this.#declare(this.#graph.input, name, { ...declared, dtype });
+    this.#cast(name, dtype, 'input');
   }
 
   /** Gives a graph output another dtype, by a cast at the end. */
   castOutput(name: string, dtype: DType): void {
-    const declared = this.#declaration(this.#graph.output, name);
-    const inside = this.#freshName(`${name}_cast`);
-    const rename = (value: string) => (value === name ? inside : value);
-    for (const node of this.#graph.node ?? []) {
-      node.input = (node.input ?? []).map(rename);
-      node.output = (node.output ?? []).map(rename);
-    }
-    this.#graph.node = [...(this.#graph.node ?? []), castNode(inside, name, dtype)];
-    this.#declare(this.#graph.output, name, { ...declared, dtype });
+    this.#cast(name, dtype, 'output');
+  }
+
+  /** Lets the model use the operators of a domain that it does not import yet. */
+  importDomain(domain: string, version: number): void {
+    const entry = OperatorSetIdProto.encode({ domain, version }).finish();
+    this.#imports.push(...delimited(MODEL.opsetImport, [entry]));
   }
 
   /** The model as the bytes of a ModelProto. */
   encode(): Uint8Array {
-    return joinChunks(modelChunks({ ...this.#message, graph: this.#graph }));
+    this.#settle();
+    const graph = delimited(MODEL.graph, this.#graph.chunks);
+    const replaceGraph = ({ tag }: WireReader) => (tag === MODEL.graph ? graph : undefined);
+    return joinChunks([...spliceRuns(WireReader.of(this.#bytes), replaceGraph)!.flat(), ...this.#imports]);
   }
 
-  #adopt({ nodes, constants }: Fragment): NodeProto[] {
-    const encoded = nodes.map((node) => encodeNode(node, this.opset));
-    const initializers = [
-      ...constants.map((constant) => encodeTensor(constant.name, constant.data!)),
-      ...encoded.flatMap((part) => part.initializers),
-    ];
-    (this.#graph.initializer ??= []).push(...initializers);
-    return encoded.map((part) => part.node);
+  #namesIn(list: number): string[] {
+    return this.#graph.collect(list, nameIn);
   }
 
-  #declaration(list: ValueInfoProto[] | null | undefined, name: string): TensorType {
-    const type = decodeType(list?.find((info) => info.name === name));
-    if (!type) throw new ModelError('MODEL_INVALID', `'${name}' is no tensor that the model declares`);
-    return type;
+  #declared(): Declarations {
+    return (this.#declarations ??= new Declarations(this.#graph));
   }
 
-  #declare(list: ValueInfoProto[] | null | undefined, name: string, type: TensorType): void {
-    const index = list!.findIndex((info) => info.name === name);
-    list![index] = encodeValueInfo({ name, ...type });
-    this.#types = undefined;
+  #cast(name: string, dtype: DType, at: BoundaryCast['at']): void {
+    const declared = this.#declared().typeIn(GRAPH[at], name);
+    if (!declared) throw new ModelError('MODEL_INVALID', `'${name}' is no tensor that the model declares`);
+    // An output that is an input, too, is cast with it.
+    if (declared.dtype === dtype) return;
+    if (at === 'output' && this.#declared().typeIn(GRAPH.input, name)) {
+      throw new ModelError('MODEL_UNSUPPORTED', `output '${name}' is an input as well: cast that`);
+    }
+    if (this.#casts.has(name)) this.#settle();
+    const insideName = this.#freshName(`${name}_cast`);
+    this.#casts.set(name, { at, insideName, insideDtype: declared.dtype, outsideDtype: dtype });
+    this.#declared().setDtype(name, dtype);
+  }
+
+  /** Casts are put in together, before anything else is asked for: one by one, each would go through all nodes. */
+  #settle(): void {
+    if (this.#casts.size === 0) return;
+    applyCasts(this.#graph, this.#casts);
+    this.#casts.clear();
+    this.#forget();
+  }
+
+  #forget(): void {
+    this.#declarations = undefined;
+    this.#names = undefined;
+  }
+
+  #taken(): Set<string> {
+    if (this.#names) return this.#names;
+    const names = new Set<string>();
+    const add: Visit = (field) => {
+      for (const name of takenNames(field)) names.add(name);
+    };
+    for (const graph of this.#graph.readers()) visitGraph(graph, add);
+    return (this.#names = names);
   }
 
   #freshName(base: string): string {
-    const taken = this.names();
+    const taken = this.#taken();
     let name = base;
     for (let count = 1; taken.has(name); count++) name = `${base}_${count}`;
+    taken.add(name);
     return name;
   }
-
-  #collectTypes(): Map<string, TensorType> {
-    const types = new Map<string, TensorType>();
-    for (const { name, dims, dataType } of this.#graph.initializer ?? []) {
-      const dtype = dtypeFromOnnx(dataType ?? 0);
-      if (dtype) types.set(name ?? '', { dtype, shape: (dims ?? []).map(toNumber) });
-    }
-    const { input = [], output = [], valueInfo = [] } = this.#graph;
-    for (const info of [...input!, ...output!, ...valueInfo!]) {
-      const type = decodeType(info);
-      if (type) types.set(info.name ?? '', type);
-    }
-    return types;
-  }
 }
 
-function decodeMessage(bytes: Uint8Array, where: string): ModelMessage {
+/** What the action does, with what is read named in its errors. */
+function located<T>(where: string, action: () => T): T {
   try {
-    return ModelProto.decode(bytes);
+    return action();
   } catch (cause) {
-    throw new ModelError(
-      'MODEL_INVALID',
-      `${where}: this is no ONNX model, or the file is damaged (${(cause as Error).message})`,
-      { cause },
-    );
+    if (!(cause instanceof ModelError)) throw cause;
+    const { code, message } = cause;
+    const what =
+      code === 'MODEL_INVALID' ? `this is no ONNX model, or the file is damaged (${message})` : message;
+    throw new ModelError(code, `${where}: ${what}`, { cause });
   }
 }
-
-const toModelNode = (message: NodeProto): ModelNode => ({
-  name: message.name ?? '',
-  opType: message.opType ?? '',
-  domain: message.domain === 'ai.onnx' ? '' : (message.domain ?? ''),
-  inputs: message.input ?? [],
-  outputs: message.output ?? [],
-  number: (name) => attributeNumber(message.attribute?.find((attribute) => attribute.name === name)),
-});
-
-function attributeNumber(attribute: AttributeMessage | undefined): number | undefined {
-  if (attribute?.type === ATTRIBUTE_TYPE.INT) return toNumber(attribute.i);
-  if (attribute?.type === ATTRIBUTE_TYPE.FLOAT) return attribute.f ?? 0;
-  return undefined;
-}
-
-function decodeType(info: ValueInfoProto | undefined): TensorType | undefined {
-  const tensorType = info?.type?.tensorType;
-  const dtype = dtypeFromOnnx(tensorType?.elemType ?? 0);
-  const dims = tensorType?.shape?.dim;
-  if (!dtype || !dims) return undefined;
-  // An absent dim_value and a dim_value of 0 decode alike, save that only the latter is the message's own field.
-  const shape = dims.map((dim) => {
-    if (dim.dimParam) return dim.dimParam;
-    return Object.hasOwn(dim, 'dimValue') ? toNumber(dim.dimValue) : UNKNOWN_DIM;
-  });
-  return { dtype, shape };
-}
-
-const castNode = (input: string, output: string, to: DType): NodeProto => ({
-  name: `${output}/Cast`,
-  opType: 'Cast',
-  input: [input],
-  output: [output],
-  attribute: [{ name: 'to', type: ATTRIBUTE_TYPE.INT, i: ONNX_DTYPE[to] }],
-});

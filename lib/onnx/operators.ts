@@ -2,7 +2,7 @@
 import { GraphError } from '../errors.js';
 import type { Attribute, Attributes, Node } from '../graph/index.js';
 import { int64Vector, tensor } from '../tensor.js';
-import { ATTRIBUTE_TYPE, type AttributeMessage, type NodeProto, type TensorMessage } from './proto.js';
+import { ATTRIBUTE_TYPE, type AttributeMessage, type NodeMessage, type TensorMessage } from './proto.js';
 import { encodeTensor } from './tensors.js';
 
 /** Operators that are younger than the first supported opset. Source: ONNX operator pages. */
@@ -22,7 +22,7 @@ const BFLOAT16_SINCE_OPSET: Readonly<Record<string, number>> = {
 const AXES_INPUT_OPSET = 18;
 
 export interface EncodedNode {
-  readonly node: NodeProto;
+  readonly node: NodeMessage;
   /** Small tensors that are attributes in the canonical graph and inputs at this opset. */
   readonly initializers: TensorMessage[];
 }
@@ -51,9 +51,20 @@ export function encodeNode(node: Node, opset: number): EncodedNode {
   return { node: toProto(node, inputs, kept), initializers };
 }
 
-function toProto({ name, opType, outputs }: Node, input: string[], attributes: Attributes): NodeProto {
+function toProto(
+  { name, domain, opType, outputs }: Node,
+  input: string[],
+  attributes: Attributes,
+): NodeMessage {
   const attribute = Object.entries(attributes).map(([key, value]) => encodeAttribute(key, value));
-  return { name, opType, input, output: outputs.map((output) => output.name), attribute };
+  return {
+    name,
+    ...(domain !== undefined && { domain }),
+    opType,
+    input,
+    output: outputs.map((output) => output.name),
+    attribute,
+  };
 }
 
 /** In the order of the operator's inputs; Resize's second input, `roi`, is not used here. */

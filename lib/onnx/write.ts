@@ -1,6 +1,8 @@
 import { basename, dirname, join } from 'node:path';
 import { writeFilesAtomic } from '../files/atomic.js';
+import { requireOneFolder } from '../files/links.js';
 import type { Graph, Weights } from '../graph/index.js';
+import { requireKnownOptions } from '../options.js';
 import { chunksLength } from './chunks.js';
 import { encodeModelChunks, encodeModelExternal, type EncodeOptions } from './encode.js';
 
@@ -9,6 +11,8 @@ export interface WriteOptions extends EncodeOptions {
   /** Write the weights to `<file name>.data` beside the model. Needed above 2 GiB. */
   readonly externalData?: boolean | undefined;
 }
+
+const WRITE_OPTIONS: readonly (keyof WriteOptions)[] = ['externalData', 'opset', 'lowering'];
 
 /**
  * Writes a model, and its external data, so that either all of it is there or nothing has changed.
@@ -19,14 +23,17 @@ export async function writeModel(
   path: string,
   graph: Graph,
   weights: Weights,
-  { externalData = false, ...options }: WriteOptions = {},
+  options: WriteOptions = {},
 ): Promise<number> {
+  requireKnownOptions('writeModel', options, WRITE_OPTIONS);
+  const { externalData = false, ...encoding } = options;
   if (!externalData) {
-    const chunks = encodeModelChunks(graph, weights, options);
+    const chunks = encodeModelChunks(graph, weights, encoding);
     await writeFilesAtomic([{ path, content: chunks }]);
     return chunksLength(chunks);
   }
-  const { model, location, data } = encodeModelExternal(graph, weights, `${basename(path)}.data`, options);
+  await requireOneFolder(path);
+  const { model, location, data } = encodeModelExternal(graph, weights, `${basename(path)}.data`, encoding);
   const external = { path: join(dirname(path), location), content: data };
   // Where every tensor is small enough to stay in the model there is nothing to put beside it.
   await writeFilesAtomic([...(data.length > 0 ? [external] : []), { path, content: model }]);

@@ -6,7 +6,9 @@ import { ulpDistance } from './ulp.js';
 
 /** How one output compares with what was expected of it. */
 export interface OutputComparison {
+  /** The output's name. */
   readonly name: string;
+  /** Whether every element is within the tolerance. */
   readonly passed: boolean;
   /** Largest |actual − expected|; infinite if one of them is NaN and the other is not. */
   readonly maxAbs: number;
@@ -18,8 +20,11 @@ export interface OutputComparison {
   readonly worstIndex: readonly number[] | null;
   /** Elements beyond the tolerance. */
   readonly mismatched: number;
+  /** How many there are. */
   readonly elements: number;
+  /** The relative tolerance that was applied. */
   readonly rtol: number;
+  /** The absolute tolerance that was applied. */
   readonly atol: number;
   /** Largest distance of the actual output from the same module in float64, where the fixture has it. */
   readonly distanceToTruth?: number;

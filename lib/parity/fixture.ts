@@ -5,6 +5,7 @@ import { openSafetensors } from '../weights/safetensors-file.js';
 
 /** One case: a graph, its weights and inputs, and what PyTorch made of them. */
 export interface Fixture {
+  /** Path of the `.safetensors` file. */
   readonly file: string;
   /** Name in the graph registry. */
   readonly graph: string;
@@ -12,14 +13,19 @@ export interface Fixture {
   readonly options: Readonly<Record<string, unknown>>;
   /** What made the outputs: `torch 2.13.0`. */
   readonly framework: string;
+  /** What the case is about; may be empty. */
   readonly description: string;
-  /** Tolerances of its own, where the dtype's defaults cannot be reached by any float implementation. */
+  /** A relative tolerance of its own, where the dtype's default cannot be reached by any float implementation. */
   readonly rtol: number | undefined;
+  /** The same for the absolute tolerance. */
   readonly atol: number | undefined;
+  /** By the graph's names, such as `x`. */
   readonly inputs: ReadonlyMap<string, TensorData>;
+  /** Parameters under PyTorch's own keys. */
   readonly stateDict: ReadonlyMap<string, TensorData>;
   /** Seed of `counterWeights`, in place of a state_dict that would be too large for a file. */
   readonly weightsSeed: number | undefined;
+  /** What the framework made of them, by the graph's names. */
   readonly outputs: ReadonlyMap<string, TensorData>;
   /** The outputs of the same module in float64, where the file has them. */
   readonly truth: ReadonlyMap<string, TensorData>;
@@ -53,12 +59,7 @@ export async function readFixture(path: string): Promise<Fixture> {
       outputs: withPrefix(tensors, 'output.'),
       truth: withPrefix(tensors, 'truth.'),
     };
-    if (fixture.inputs.size === 0) throw invalid(path, "it has no 'input.<name>' tensor");
-    if (!fixture.inputs.has('x')) {
-      const there = [...fixture.inputs.keys()].map((name) => `'input.${name}'`).join(', ');
-      throw invalid(path, `it has no 'input.x', which every graph takes, but ${there}`);
-    }
-    if (fixture.outputs.size === 0) throw invalid(path, "it has no 'output.<name>' tensor");
+    requireTensors(path, fixture);
     requireFloat64(path, fixture.truth);
     return fixture;
   } finally {
@@ -74,6 +75,15 @@ function requirePrefixes(path: string, tensors: ReadonlyMap<string, TensorData>)
   const near = nearestName(`${first}.`, PREFIXES);
   const hint = near === undefined ? '' : `: did you mean '${near}${rest.join('.')}'?`;
   throw invalid(path, `tensor '${odd}' begins with none of ${PREFIXES.join(', ')}${hint}`);
+}
+
+function requireTensors(path: string, { inputs, outputs }: Fixture): void {
+  if (inputs.size === 0) throw invalid(path, "it has no 'input.<name>' tensor");
+  if (!inputs.has('x')) {
+    const there = [...inputs.keys()].map((name) => `'input.${name}'`).join(', ');
+    throw invalid(path, `it has no 'input.x', which every graph takes, but ${there}`);
+  }
+  if (outputs.size === 0) throw invalid(path, "it has no 'output.<name>' tensor");
 }
 
 /** Anything narrower would measure its own rounding. */

@@ -1,12 +1,19 @@
+import type { ProviderFallback } from '../runtime/index.js';
 import type { CaseResult } from './check.js';
 import type { OutputComparison } from './compare.js';
 
 /** What a parity run came to; `skipped` is there for readers of the format: a case that cannot run has failed. */
 export interface Report {
+  /** Cases that passed. */
   readonly passed: number;
+  /** Cases that did not, or could not be run. */
   readonly failed: number;
+  /** Always 0. */
   readonly skipped: number;
+  /** In the order in which they ran. */
   readonly cases: readonly CaseResult[];
+  /** Execution providers that no case was run on because this machine lacks them, and why. */
+  readonly notRun?: readonly ProviderFallback[];
 }
 
 /** Counts the cases that passed and failed. */

@@ -2,7 +2,9 @@ import type { DType } from '../tensor.js';
 
 /** Pass means |actual − expected| ≤ atol + rtol·|expected| for every element. */
 export interface Tolerance {
+  /** Relative: times |expected|. */
   readonly rtol: number;
+  /** Absolute. */
   readonly atol: number;
 }
 

@@ -1,4 +1,5 @@
 export { widenBfloat16 } from './bfloat16-io.js';
+export { fuseGroupNorm } from './fuse-group-norm.js';
 export {
   isFloat64InstanceNorm,
   isGroupNorm,
@@ -6,3 +7,4 @@ export {
   type PassReport,
   type SiteFilter,
 } from './lower-group-norm.js';
+export { lowerLongRows, type RowOperator } from './long-rows.js';

@@ -38,13 +38,17 @@ export async function nativeBinding(): Promise<NativeBinding> {
   }
 }
 
+/** Where onnxruntime-node keeps libonnxruntime for this platform, and looks for the libraries of its providers. */
+export function runtimeFolder(): string {
+  const bin = join(findPackage('onnxruntime-node')!.folder, 'bin');
+  const napi = readdirSync(bin).find((name) => name.startsWith('napi-v'));
+  return join(bin, napi ?? '', process.platform, process.arch);
+}
+
 /** Whether the library of a provider that does not come with the package was added to it. */
 function hasLibrary(provider: string): boolean {
-  const { folder } = findPackage('onnxruntime-node')!;
   const [prefix, extension] = process.platform === 'win32' ? ['', 'dll'] : ['lib', 'so'];
-  const library = `${prefix}onnxruntime_providers_${provider}.${extension}`;
-  const files = readdirSync(join(folder, 'bin'), { recursive: true, encoding: 'utf8' });
-  return files.some((file) => file.endsWith(join(process.platform, process.arch, library)));
+  return existsSync(join(runtimeFolder(), `${prefix}onnxruntime_providers_${provider}.${extension}`));
 }
 
 /** The packages export no `package.json`, so it is looked for above what they do export. */

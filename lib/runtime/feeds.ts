@@ -1,5 +1,5 @@
 import { SessionError } from '../errors.js';
-import { nearestName } from '../nearest.js';
+import { suggestion } from '../nearest.js';
 import { formatShape, tensor, type TensorData } from '../tensor.js';
 import type { TensorInfo, TensorRecord } from './backend.js';
 
@@ -9,10 +9,14 @@ import type { TensorInfo, TensorRecord } from './backend.js';
  */
 export function checkFeeds(inputs: readonly TensorInfo[], feeds: TensorRecord): void {
   const given = feeds ?? {};
-  const problems = [...inputs.flatMap((info) => problemOf(info, given)), ...unknownNames(inputs, given)];
+  const unknown = unknownInputs(inputs, Object.keys(given)).map((message): Problem => ({
+    code: 'INPUT_UNKNOWN',
+    message,
+  }));
+  const problems = [...inputs.flatMap((info) => problemOf(info, given)), ...unknown];
   const [first] = problems;
   if (!first) return;
-  const expected = inputs.map(describe).join('; ') || 'none';
+  const expected = inputs.map(describeInput).join('; ') || 'none';
   throw new SessionError(
     first.code,
     `${problems.map(({ message }) => message).join('; ')}. The model's inputs: ${expected}`,
@@ -27,7 +31,7 @@ interface Problem {
 function problemOf(info: TensorInfo, feeds: TensorRecord): Problem[] {
   const value = Object.hasOwn(feeds, info.name) ? feeds[info.name] : undefined;
   if (!value) return [{ code: 'INPUT_MISSING', message: `input '${info.name}' is missing` }];
-  if (typeof value !== 'object' || !('dtype' in value) || !('dims' in value)) {
+  if (typeof value !== 'object' || !('dtype' in value) || !Array.isArray(value.dims)) {
     const message = `input '${info.name}' is no tensor: make one with tensor('${info.dtype}', dims, data)`;
     return [{ code: 'INPUT_DTYPE', message }];
   }
@@ -42,9 +46,9 @@ function problemOf(info: TensorInfo, feeds: TensorRecord): Problem[] {
 }
 
 function shapeProblem(info: TensorInfo, value: TensorData): string | undefined {
-  const is = `input '${info.name}' has shape ${formatShape(value.dims ?? [])}`;
-  if (value.dims?.length !== info.shape.length) {
-    return `${is} of rank ${value.dims?.length ?? 0} but must be of rank ${info.shape.length}: ${formatShape(info.shape)}`;
+  const is = `input '${info.name}' has shape ${formatShape(value.dims)}`;
+  if (value.dims.length !== info.shape.length) {
+    return `${is} of rank ${value.dims.length} but must be of rank ${info.shape.length}: ${formatShape(info.shape)}`;
   }
   const wrong = value.dims.findIndex(
     (dim, axis) => typeof info.shape[axis] === 'number' && dim !== info.shape[axis],
@@ -63,15 +67,14 @@ function inconsistency(info: TensorInfo, { dtype, dims, data }: TensorData): Pro
   }
 }
 
-function unknownNames(inputs: readonly TensorInfo[], feeds: TensorRecord): Problem[] {
-  const names = inputs.map(({ name }) => name);
-  return Object.keys(feeds)
-    .filter((name) => !names.includes(name))
-    .map((name) => {
-      const near = nearestName(name, names);
-      const hint = near ? `: did you mean '${near}'?` : '';
-      return { code: 'INPUT_UNKNOWN', message: `'${name}' is no input of the model${hint}` };
-    });
+/** Of `names` those that no input has, each with the name that may have been meant. */
+export function unknownInputs(inputs: readonly TensorInfo[], names: Iterable<string>): string[] {
+  const known = inputs.map(({ name }) => name);
+  return [...names]
+    .filter((name) => !known.includes(name))
+    .map((name) => `'${name}' is no input of the model${suggestion(name, known)}`);
 }
 
-const describe = ({ name, dtype, shape }: TensorInfo): string => `'${name}' ${dtype} ${formatShape(shape)}`;
+/** `'x' float32 [N, 4, H, W]`. */
+export const describeInput = ({ name, dtype, shape }: TensorInfo): string =>
+  `'${name}' ${dtype} ${formatShape(shape)}`;

@@ -1,88 +1,95 @@
-/** ONNX Runtime through onnxruntime-node: its CPU provider. */
+/** ONNX Runtime through onnxruntime-node. */
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
-import { ModelError } from '../errors.js';
-import { DTYPES, tensor, type DType, type ElementArray, type TensorData } from '../tensor.js';
-import type { Backend, BackendOptions, LoadedModel, TensorInfo, TensorRecord } from './backend.js';
+import type { TensorData } from '../tensor.js';
+import type {
+  Backend,
+  BackendOptions,
+  LoadedModel,
+  RunOptions,
+  TensorInfo,
+  TensorRecord,
+} from './backend.js';
+import { fromRuntime, toInfo, toRuntime, type TensorType } from './onnxruntime-values.js';
 
 export const cpuBackend: Backend = {
   provider: 'cpu',
-  async load(model, externalDataFolder, options) {
-    // Loaded on first use, so that building and reading models needs no native library.
-    const ort = await import('onnxruntime-node');
-    const session = await ort.InferenceSession.create(model, sessionOptions(externalDataFolder, options));
-    try {
-      return new NodeModel(session, ort.Tensor);
-    } catch (error) {
-      await session.release();
-      throw error;
-    }
-  },
+  hasGroupNormKernel: false,
+  takesBfloat16: false,
+  whyUnavailable: () => undefined,
+  load: (model, externalDataFolder, options) => loadOnNode('cpu', model, externalDataFolder, options),
 };
 
-function sessionOptions(
+/** @param name The execution provider, as onnxruntime-node calls it. */
+export async function loadOnNode(
+  name: string,
+  model: Uint8Array,
   externalDataFolder: string | undefined,
-  { intraOpNumThreads, graphOptimizationLevel = 'all' }: BackendOptions,
+  options: BackendOptions,
+): Promise<NodeModel> {
+  // Loaded on first use, so that building and reading models needs no native library.
+  const ort = await import('onnxruntime-node');
+  const session = await ort.InferenceSession.create(model, sessionOptions(name, externalDataFolder, options));
+  try {
+    return new NodeModel(session, ort.Tensor);
+  } catch (error) {
+    await session.release();
+    throw error;
+  }
+}
+
+function sessionOptions(
+  name: string,
+  externalDataFolder: string | undefined,
+  { intraOpNumThreads, graphOptimizationLevel = 'all', enableCpuMemArena, profileFilePrefix }: BackendOptions,
 ): InferenceSession.SessionOptions {
   return {
-    executionProviders: ['cpu'],
+    executionProviders: [name],
     graphOptimizationLevel,
     // Errors arrive as exceptions; what the runtime would print besides is of no use to the caller.
     logSeverityLevel: 4,
     ...(intraOpNumThreads !== undefined && { intraOpNumThreads }),
+    ...(enableCpuMemArena !== undefined && { enableCpuMemArena }),
+    ...(profileFilePrefix !== undefined && { enableProfiling: true, profileFilePrefix }),
     ...(externalDataFolder !== undefined && {
       extra: { session: { model_external_initializers_file_folder_path: externalDataFolder } },
     }),
   };
 }
 
-class NodeModel implements LoadedModel {
+/** A model that onnxruntime-node has loaded. */
+export class NodeModel implements LoadedModel {
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
 
   constructor(
     readonly session: InferenceSession,
-    readonly TensorType: typeof Tensor,
+    readonly TensorClass: TensorType,
   ) {
     this.inputs = session.inputMetadata.map(toInfo);
     this.outputs = session.outputMetadata.map(toInfo);
   }
 
-  async run(feeds: TensorRecord): Promise<Record<string, TensorData>> {
-    const inputs = Object.fromEntries(
-      Object.entries(feeds).map(([name, value]) => [name, this.#toRuntime(value)]),
+  /** `run` of onnxruntime-node holds the thread, so nobody can abort it: the session looks before and after. */
+  async run(feeds: TensorRecord, { outputs = {} }: RunOptions): Promise<Record<string, TensorData>> {
+    const fetches = this.outputs.map(({ name }) => {
+      const given = Object.hasOwn(outputs, name) ? outputs[name] : undefined;
+      return [name, given ? this.#toRuntime(given) : null] as const;
+    });
+    const results = await this.session.run(this.#allToRuntime(feeds), Object.fromEntries(fetches));
+    return Object.fromEntries(
+      Object.entries(results).map(([name, value]) => [name, outputs[name] ?? fromRuntime(value)]),
     );
-    const results = await this.session.run(inputs);
-    return Object.fromEntries(Object.entries(results).map(([name, value]) => [name, fromRuntime(value)]));
   }
 
   dispose(): Promise<void> {
     return this.session.release();
   }
 
-  #toRuntime({ dtype, dims, data }: TensorData): Tensor {
-    return new this.TensorType(dtype as 'float32', data as Float32Array, dims);
+  #allToRuntime(tensors: TensorRecord): Record<string, Tensor> {
+    return Object.fromEntries(Object.entries(tensors).map(([name, value]) => [name, this.#toRuntime(value)]));
   }
-}
 
-function fromRuntime({ type, dims, data }: Tensor): TensorData {
-  const dtype = requireDType(type);
-  const array = data as ElementArray;
-  // Where the engine has Float16Array, the runtime answers with it; here a float16 is its 16 bits.
-  const bits = dtype === 'float16' ? new Uint16Array(array.buffer, array.byteOffset, array.length) : array;
-  return tensor(dtype, dims, bits);
-}
-
-function toInfo(metadata: InferenceSession.ValueMetadata): TensorInfo {
-  if (!metadata.isTensor) {
-    throw new ModelError('MODEL_UNSUPPORTED', `'${metadata.name}' is no tensor; only tensors can be passed`);
+  #toRuntime(value: TensorData): Tensor {
+    return toRuntime(this.TensorClass, value);
   }
-  return { name: metadata.name, dtype: requireDType(metadata.type), shape: metadata.shape };
-}
-
-function requireDType(type: string): DType {
-  if ((DTYPES as readonly string[]).includes(type)) return type as DType;
-  throw new ModelError(
-    'MODEL_UNSUPPORTED',
-    `dtype '${type}' cannot be passed; allowed: ${DTYPES.join(', ')}`,
-  );
 }

@@ -3,23 +3,37 @@ import { join } from 'node:path';
 import { GraphError, SessionError } from '../errors.js';
 import type { LoweringName } from '../lowering/index.js';
 import { Model } from '../onnx/index.js';
-import { isFloat64InstanceNorm, isGroupNorm, lowerNormalizations, widenBfloat16 } from '../rewrite/index.js';
+import type { Backend } from './backend.js';
+import { chosenLowering } from './group-norm-choice.js';
+import {
+  fuseGroupNorm,
+  isFloat64InstanceNorm,
+  isGroupNorm,
+  lowerLongRows,
+  lowerNormalizations,
+  widenBfloat16,
+  type RowOperator,
+} from '../rewrite/index.js';
+
+/** `kernel`: the native addon's; else what the nodes were rewritten to. */
+export type GroupNormExecution = LoweringName | 'kernel';
 
 export interface PreparedModel {
   readonly bytes: Uint8Array;
   /** Inputs and outputs that are bfloat16 in the model and float32 for the runtime. */
   readonly bfloat16: ReadonlySet<string>;
-  /** How GroupNormalization nodes were rewritten; nothing if there were none, or if that was asked for. */
-  readonly groupNorm: LoweringName | undefined;
+  /** How GroupNormalization nodes run; nothing if there are none, or if ONNX Runtime's own body was asked for. */
+  readonly groupNorm: GroupNormExecution | undefined;
 }
 
-/** A rewrite that every runtime runs correctly: two-pass statistics out of plain operators. */
+/** For other normalizations, a rewrite that every runtime runs correctly: two-pass statistics out of plain operators. */
 const RUNTIME_LOWERING = 'reduce-mean';
 
 /**
  * Rewrites what ONNX Runtime has no kernel for, or none that is right.
  * @param folder Where external data is looked for; nothing for a model that was given as bytes.
- * @param groupNorm `op` leaves the standard operator to ONNX Runtime's inlined body.
+ * @param groupNorm `op` leaves the standard operator to ONNX Runtime's inlined body. What is named runs by ONNX
+ *   Runtime's own kernel: `instance-norm` and `layer-norm` leave the operator of that name as it is, `op` both.
  * @throws ModelError if the model cannot be read, SessionError `MODEL_REJECTED` if a node cannot be rewritten.
  */
 export function prepareModel(
@@ -27,31 +41,43 @@ export function prepareModel(
   where: string,
   folder: string | undefined,
   groupNorm: LoweringName | undefined,
+  backend: Pick<Backend, 'provider' | 'hasGroupNormKernel' | 'takesBfloat16'>,
 ): PreparedModel {
   const model = Model.decode(bytes, where);
-  const lowering = groupNorm ?? RUNTIME_LOWERING;
+  const lowering = groupNorm ?? chosenLowering(backend.provider);
   requireExternalData(model, where, folder);
   if (lowering !== 'op') requireReachable(model, where);
+  const hasKernel = lowering === 'op' && backend.hasGroupNormKernel;
+  const isRunByKernel = hasKernel && hasGroupNorm(model);
   const replaced = lowering === 'op' ? 0 : lower(model, lowering, isGroupNorm, where);
-  const others = lower(model, RUNTIME_LOWERING, isFloat64InstanceNorm, where);
-  const bfloat16 = widenBfloat16(model);
-  const changed = replaced + others + bfloat16.size > 0;
+  // GroupNormalization of opset 21 is what the kernel needs to take over from InstanceNormalization.
+  const best = hasKernel && model.opset >= 21 ? 'op' : RUNTIME_LOWERING;
+  const others = lower(model, best, isFloat64InstanceNorm, where);
+  const improved = attempt(where, () => lowerLongRows(model, best, notAskedFor(groupNorm)));
+  const bfloat16 = backend.takesBfloat16 ? new Set<string>() : widenBfloat16(model);
+  const fused = hasKernel ? fuseGroupNorm(model) : 0;
+  const changed = replaced + others + improved + bfloat16.size + fused > 0;
   return {
     bytes: changed ? model.encode() : bytes,
     bfloat16,
-    groupNorm: replaced > 0 ? lowering : undefined,
+    groupNorm: replaced > 0 ? lowering : isRunByKernel ? 'kernel' : undefined,
   };
 }
 
+/** The operators whose own kernels in ONNX Runtime a caller did not ask for by name. */
+function notAskedFor(groupNorm: LoweringName | undefined): RowOperator[] {
+  if (groupNorm === 'op') return [];
+  if (groupNorm === 'instance-norm') return ['LayerNormalization'];
+  return groupNorm === 'layer-norm'
+    ? ['InstanceNormalization']
+    : ['InstanceNormalization', 'LayerNormalization'];
+}
+
+const hasGroupNorm = (model: Model): boolean =>
+  model.nodes.some((node) => isGroupNorm(node, '')) || model.nestedOpTypes().has('GroupNormalization');
+
 function lower(model: Model, lowering: LoweringName, filter: typeof isGroupNorm, where: string): number {
   const { replaced, refusals } = attempt(where, () => lowerNormalizations(model, lowering, filter));
-  if (replaced > 0 && model.hasFunctions) {
-    throw new SessionError(
-      'MODEL_REJECTED',
-      `${where}: GroupNormalization cannot be rewritten in a model with local functions; inline them first ` +
-        `(onnx.inliner.inline_local_functions), or pass groupNorm: 'op'`,
-    );
-  }
   if (refusals.length === 0) return replaced;
   throw new SessionError(
     'MODEL_REJECTED',

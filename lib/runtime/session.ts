@@ -1,101 +1,113 @@
 import { dirname, resolve } from 'node:path';
-import { OnnxGroupNormError, SessionError } from '../errors.js';
+import { SessionError } from '../errors.js';
 import { readFileBytes } from '../files/read.js';
 import { castTensor } from '../half.js';
 import { getLowering, MAX_OPSET, type LoweringName } from '../lowering/index.js';
 import { requireKnownOptions } from '../options.js';
 import type { TensorData } from '../tensor.js';
-import type { Backend, BackendOptions, LoadedModel, TensorInfo, TensorRecord } from './backend.js';
+import type { BackendOptions, LoadedModel, RunOptions, TensorInfo, TensorRecord } from './backend.js';
 import { checkFeeds } from './feeds.js';
-import { cpuBackend } from './onnxruntime-node.js';
-import { prepareModel } from './prepare.js';
-import { requireProvider, type Provider } from './providers.js';
+import { openModel, type OpenedModel } from './open-model.js';
+import { checkOutputs } from './outputs.js';
+import type { GroupNormExecution } from './prepare.js';
+import { requireProviders, type Provider, type ProviderFallback } from './providers.js';
+import { typed } from './runtime-errors.js';
 
 /** How a model is loaded. */
 export interface SessionOptions extends BackendOptions {
-  /** Execution providers in order of preference. Default `['cpu']`. */
-  readonly providers?: readonly string[] | undefined;
   /**
-   * How GroupNormalization nodes run. ONNX Runtime has no kernel for the operator: by default it is rewritten
-   * before the runtime sees it. `op` asks for ONNX Runtime's inlined body, which is slow, and wrong for inputs
-   * whose mean is large against their deviation.
+   * Execution providers in order of preference. One that cannot be used here, or that has no kernel for an operator
+   * of the model, is passed over for the next. Default `['cpu']`.
+   */
+  readonly providers?: readonly string[] | undefined;
+  /** Whether to fail where the first of `providers` cannot run the model, rather than pass it over. Default false. */
+  readonly strict?: boolean | undefined;
+  /**
+   * How GroupNormalization nodes run. Default: by the native kernel; where it is not there, rewritten before ONNX
+   * Runtime, which has none of its own, sees them. `op` on `cpu` asks for ONNX Runtime's inlined body, which is
+   * slow, and wrong for inputs whose mean is large against their deviation. InstanceNormalization and
+   * LayerNormalization over rows of more than 4,096 elements, or of unknown length, are rewritten as well, because
+   * ONNX Runtime sums a row in one float32; an operator that is asked for by name runs by ONNX Runtime's own kernel:
+   * `instance-norm` and `layer-norm` leave the one of that name as it is, `op` both.
    */
   readonly groupNorm?: LoweringName | undefined;
 }
 
 /** A loaded model. */
 export interface Session {
+  /** What {@link Session.run} takes, in the model's order. */
   readonly inputs: readonly TensorInfo[];
+  /** What {@link Session.run} gives, in the model's order. */
   readonly outputs: readonly TensorInfo[];
   /** The execution provider that runs it. */
   readonly provider: Provider;
-  /** How its GroupNormalization nodes were rewritten, if it had any. */
-  readonly groupNorm: LoweringName | undefined;
+  /** The providers that were asked for before that one, in their order, and why they do not run it. */
+  readonly fallbacks: readonly ProviderFallback[];
+  /** How its GroupNormalization nodes run: by the kernel, or as what they were rewritten to. Nothing if it has none. */
+  readonly groupNorm: GroupNormExecution | undefined;
   /**
-   * Runs the model.
+   * Runs the model. With the native kernel the event loop stays free, and several runs may be under way at once;
+   * their inputs are read where they lie, so leave them unchanged until the run has ended.
    * @param feeds One tensor for each input, of its dtype, rank and fixed dimensions.
    * @returns Every output by name.
-   * @throws SessionError `INPUT_*` if the feeds do not fit, `RUN_FAILED` if the runtime fails, `DISPOSED`.
+   * @throws SessionError `INPUT_*` if the feeds do not fit, `OUTPUT_INVALID` if the given outputs do not,
+   *   `RUN_FAILED` if the runtime fails, `ABORTED`, `DISPOSED`; OptionError.
    */
-  run(feeds: TensorRecord): Promise<Record<string, TensorData>>;
+  run(feeds: TensorRecord, options?: RunOptions): Promise<Record<string, TensorData>>;
   /** Frees the model once what runs has ended. May be called again; `run` afterwards is an error. */
   dispose(): Promise<void>;
 }
 
 const SESSION_OPTIONS: readonly (keyof SessionOptions)[] = [
   'providers',
+  'strict',
   'groupNorm',
   'intraOpNumThreads',
   'graphOptimizationLevel',
+  'enableCpuMemArena',
+  'profileFilePrefix',
 ];
-
-const BACKENDS: Record<Provider, Backend> = { cpu: cpuBackend };
+const RUN_OPTIONS: readonly (keyof RunOptions)[] = ['signal', 'outputs'];
 
 /**
  * Loads a model into ONNX Runtime.
  * @param model Path of an `.onnx` file, or its bytes.
  * @throws FileError if it cannot be read, ModelError if it is no model, OptionError, GraphError
  *   `UNKNOWN_LOWERING`, SessionError
- *   `UNKNOWN_PROVIDER` or `MODEL_REJECTED`, with the runtime's own error as `cause`.
+ *   `UNKNOWN_PROVIDER`, `PROVIDER_UNAVAILABLE`, `OUT_OF_MEMORY` or `MODEL_REJECTED`, with the runtime's own error as
+ *   `cause`.
  */
 export async function createSession(
   model: string | Uint8Array,
   options: SessionOptions = {},
 ): Promise<Session> {
   requireKnownOptions('createSession', options, SESSION_OPTIONS);
-  const { providers = ['cpu'], groupNorm, ...backendOptions } = options;
-  if (!Array.isArray(providers)) {
-    throw new SessionError(
-      'UNKNOWN_PROVIDER',
-      `providers must be a list, such as ['cpu'], not ${String(providers)}`,
-    );
-  }
-  const [provider] = providers.map(requireProvider);
+  const { providers: names = ['cpu'], strict = false, groupNorm, ...backend } = options;
   if (groupNorm !== undefined) getLowering(groupNorm, MAX_OPSET);
-  if (!provider) throw new SessionError('UNKNOWN_PROVIDER', 'providers is empty: name at least one');
+  const providers = requireProviders(names);
   const isPath = typeof model === 'string';
   const where = isPath ? model : 'model';
   const folder = isPath ? dirname(resolve(model)) : undefined;
   const bytes = isPath ? await readFileBytes(model) : model;
-  const prepared = prepareModel(bytes, where, folder, groupNorm);
-  const loaded = await typed('MODEL_REJECTED', `${where}: ONNX Runtime refuses this model`, () =>
-    BACKENDS[provider].load(prepared.bytes, folder, backendOptions),
-  );
-  return new RuntimeSession(loaded, provider, prepared.bfloat16, prepared.groupNorm);
+  const opened = await openModel({ bytes, where, folder }, { providers, strict, groupNorm, backend });
+  return new RuntimeSession(opened);
 }
 
 class RuntimeSession implements Session {
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
+  readonly provider: Provider;
+  readonly fallbacks: readonly ProviderFallback[];
+  readonly groupNorm: GroupNormExecution | undefined;
+  readonly #bfloat16: ReadonlySet<string>;
   readonly #running = new Set<Promise<unknown>>();
   #loaded: LoadedModel | undefined;
 
-  constructor(
-    loaded: LoadedModel,
-    readonly provider: Provider,
-    private readonly bfloat16: ReadonlySet<string>,
-    readonly groupNorm: LoweringName | undefined,
-  ) {
+  constructor({ loaded, provider, fallbacks, prepared: { bfloat16, groupNorm } }: OpenedModel) {
+    this.provider = provider;
+    this.fallbacks = fallbacks;
+    this.#bfloat16 = bfloat16;
+    this.groupNorm = groupNorm;
     const own = (info: TensorInfo): TensorInfo =>
       bfloat16.has(info.name) ? { ...info, dtype: 'bfloat16' } : info;
     this.#loaded = loaded;
@@ -103,16 +115,17 @@ class RuntimeSession implements Session {
     this.outputs = loaded.outputs.map(own);
   }
 
-  async run(feeds: TensorRecord): Promise<Record<string, TensorData>> {
+  async run(feeds: TensorRecord, options: RunOptions = {}): Promise<Record<string, TensorData>> {
     const loaded = this.#loaded;
     if (!loaded) throw new SessionError('DISPOSED', 'this session was disposed of: create another');
+    requireKnownOptions('run', options, RUN_OPTIONS);
     checkFeeds(this.inputs, feeds);
-    const running = typed('RUN_FAILED', 'ONNX Runtime could not run the model', () =>
-      loaded.run(this.#castBfloat16(feeds, 'float32')),
-    );
+    checkOutputs(this.outputs, options.outputs ?? {}, feeds);
+    requireNotAborted(options.signal);
+    const running = this.#start(loaded, feeds, options);
     this.#running.add(running);
     try {
-      return this.#castBfloat16(await running, 'bfloat16');
+      return await running;
     } finally {
       this.#running.delete(running);
     }
@@ -125,28 +138,29 @@ class RuntimeSession implements Session {
     await loaded?.dispose();
   }
 
+  async #start(loaded: LoadedModel, feeds: TensorRecord, options: RunOptions) {
+    try {
+      const results = await typed('RUN_FAILED', 'ONNX Runtime could not run the model', () =>
+        loaded.run(this.#castBfloat16(feeds, 'float32'), options),
+      );
+      return this.#castBfloat16(results, 'bfloat16');
+    } finally {
+      // A run that was told to end fails; one that was not in time has a result that nobody wants.
+      requireNotAborted(options.signal);
+    }
+  }
+
   #castBfloat16(tensors: TensorRecord, dtype: 'float32' | 'bfloat16'): Record<string, TensorData> {
-    if (this.bfloat16.size === 0) return tensors;
+    if (this.#bfloat16.size === 0) return tensors;
     const cast = ([name, value]: [string, TensorData]): [string, TensorData] => [
       name,
-      this.bfloat16.has(name) ? castTensor(value, dtype) : value,
+      this.#bfloat16.has(name) ? castTensor(value, dtype) : value,
     ];
     return Object.fromEntries(Object.entries(tensors).map(cast));
   }
 }
 
-/** Gives the runtime's own errors their type; errors that already have one pass through. */
-async function typed<T>(
-  code: 'MODEL_REJECTED' | 'RUN_FAILED',
-  what: string,
-  action: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await action();
-  } catch (cause) {
-    if (cause instanceof OnnxGroupNormError) throw cause;
-    throw new SessionError(code, `${what}: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    });
-  }
+function requireNotAborted(signal: AbortSignal | undefined): void {
+  if (!signal?.aborted) return;
+  throw new SessionError('ABORTED', 'the run was aborted', { cause: signal.reason });
 }

@@ -1,5 +1,6 @@
-import type { Graph, Value, Weights } from '../graph/index.js';
+import { requireGraph, type Graph, type Value, type Weights } from '../graph/index.js';
 import { castTensor } from '../half.js';
+import { requireSeed } from '../options.js';
 import { elementCount, tensor, type FloatDType, type TensorData } from '../tensor.js';
 import { Random } from './random.js';
 
@@ -11,9 +12,14 @@ import { Random } from './random.js';
  * With s uniform in [−1, 1): weights of rank 2 or more are s · √(3 / fanIn), whose variance is 1 / fanIn, fanIn
  * being the product of all dimensions but the first; a vector that is called `weight` is 1 + s / 2, and any
  * other vector s / 10.
+ * @param seed An integer, of which the lowest 32 bits count.
+ * @throws GraphError `INVALID_GRAPH`, OptionError `INVALID_OPTION`.
  */
-export const counterWeights = (graph: Graph, seed: number): Weights =>
-  new Map(graph.parameters.map((parameter) => [parameter.name, fill(parameter, seed)]));
+export function counterWeights(graph: Graph, seed: number): Weights {
+  requireGraph('counterWeights', graph);
+  requireSeed('counterWeights', seed);
+  return new Map(graph.parameters.map((parameter) => [parameter.name, fill(parameter, seed)]));
+}
 
 function fill({ name, dtype, shape }: Value, seed: number): TensorData {
   const dims = shape as number[];

@@ -1,14 +1,20 @@
-import type { Graph, Value, Weights } from '../graph/index.js';
+import { requireGraph, type Graph, type Value, type Weights } from '../graph/index.js';
 import { castTensor } from '../half.js';
+import { requireSeed } from '../options.js';
 import { elementCount, tensor, type FloatDType, type TensorData } from '../tensor.js';
 import { Random } from './random.js';
 
 /**
  * Fills every parameter as PyTorch's modules do when they are made: each by its own `init`.
  * The distribution is PyTorch's, the numbers are not; the same seed gives the same numbers.
+ * @param seed An integer, of which the lowest 32 bits count.
+ * @throws GraphError `INVALID_GRAPH`, OptionError `INVALID_OPTION`.
  */
-export const initializeWeights = (graph: Graph, seed = 0): Weights =>
-  new Map(graph.parameters.map((parameter) => [parameter.name, initialize(parameter, seed)]));
+export function initializeWeights(graph: Graph, seed = 0): Weights {
+  requireGraph('initializeWeights', graph);
+  requireSeed('initializeWeights', seed);
+  return new Map(graph.parameters.map((parameter) => [parameter.name, initialize(parameter, seed)]));
+}
 
 function initialize({ name, dtype, shape, init = 'zeros' }: Value, seed: number): TensorData {
   const dims = shape as number[];

@@ -5,14 +5,15 @@ import { openRanged, type RangedFile } from '../files/read.js';
 import { nearestName } from '../nearest.js';
 import { tensorFromBytes, type TensorData } from '../tensor.js';
 import {
-  encodeSafetensors,
   parseSafetensorsHeader,
-  SAFETENSORS_PREFIX,
   safetensorsHeaderSize,
-  type SafetensorsContent,
   type SafetensorsEntry,
   type SafetensorsHeader,
-} from './safetensors.js';
+} from './safetensors-header.js';
+import { encodeSafetensors, type SafetensorsContent } from './safetensors.js';
+
+/** The header's length, and enough to tell what another file is. */
+const FIRST_BYTES = 256;
 
 /**
  * Opens a safetensors file and checks its header. Close it when done.
@@ -22,7 +23,7 @@ import {
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   const file = await openRanged(path);
   try {
-    const prefix = await file.read(0, Math.min(SAFETENSORS_PREFIX, file.size));
+    const prefix = await file.read(0, Math.min(FIRST_BYTES, file.size));
     const headerSize = safetensorsHeaderSize(prefix, file.size, path);
     const header = parseSafetensorsHeader(await file.read(0, headerSize), file.size, path);
     return new SafetensorsFile(file, header);
@@ -51,10 +52,12 @@ export class SafetensorsFile {
     this.#header = header;
   }
 
+  /** As it was opened. */
   get path(): string {
     return this.#file.path;
   }
 
+  /** Texts by name, which the format does not interpret. */
   get metadata(): Readonly<Record<string, string>> {
     return this.#header.metadata;
   }
@@ -64,6 +67,7 @@ export class SafetensorsFile {
     return [...this.#header.tensors.keys()];
   }
 
+  /** Whether it holds a tensor of this name. */
   has(name: string): boolean {
     return this.#header.tensors.has(name);
   }
@@ -92,13 +96,12 @@ export class SafetensorsFile {
   }
 
   /**
-   * Reads every tensor.
+   * Reads tensors, several at a time: every one if no names are given.
+   * @throws WeightsError `TENSOR_NOT_FOUND`
    * @throws FileError `FILE_UNREADABLE`
    */
-  async readAll(): Promise<Map<string, TensorData>> {
-    const tensors = new Map<string, TensorData>();
-    for (const name of this.keys()) tensors.set(name, await this.read(name));
-    return tensors;
+  async readAll(names: readonly string[] = this.keys()): Promise<Map<string, TensorData>> {
+    return new Map(await Promise.all(names.map(async (name) => [name, await this.read(name)] as const)));
   }
 
   /** Closing twice is no error; reading after it is. */

@@ -1,37 +1,82 @@
 import { WeightsError } from '../errors.js';
-import type { Graph, Value, Weights } from '../graph/index.js';
+import { requireGraph, type Graph, type Value, type Weights } from '../graph/index.js';
 import { castTensor } from '../half.js';
 import { nearestName } from '../nearest.js';
+import { requireKnownOptions } from '../options.js';
 import { formatShape, isFloatDType, type DType, type TensorData } from '../tensor.js';
 
-/** Wrappers that put a prefix before every key: DataParallel, trainers, fixtures. */
-const PREFIXES = ['module.', 'model.', 'state_dict.'];
+/** Wrappers that put a prefix before every key: DataParallel, trainers, torch.compile, fixtures. */
+const PREFIXES = ['module.', 'model.', '_orig_mod.', 'state_dict.'];
+
+/** How the keys of a state_dict are read. */
+export interface MatchOptions {
+  /**
+   * Take only the keys under this prefix, such as `backbone.` or `net`, and call them by what follows it. Default:
+   * all keys, without the prefixes of wrappers.
+   */
+  readonly prefix?: string | undefined;
+}
 
 /**
  * A state_dict as the weights of a graph, as PyTorch's `load_state_dict(strict=True)` takes it: every key must
  * be there, none may be left over, shapes must agree; floats are converted to the parameter's dtype. A prefix
- * that all keys have (`module.`, `model.`, `state_dict.`) is taken off if the graph has no such names.
- * @throws WeightsError `STATE_DICT_MISMATCH` listing every missing, unexpected and wrong-shaped key.
+ * that all keys have (`module.`, `model.`, `_orig_mod.`, `state_dict.`) is taken off if the graph has no such names.
+ * @throws WeightsError `STATE_DICT_MISMATCH` listing every missing, unexpected and wrong-shaped key, or if no key
+ *   has the prefix that is asked for; GraphError `INVALID_GRAPH`; OptionError.
  */
-export function matchStateDict(graph: Graph, stateDict: ReadonlyMap<string, TensorData>): Weights {
-  const found = stripPrefixes(graph, stateDict);
-  const expected = new Map(graph.parameters.map((parameter) => [parameter.name, parameter]));
-  const problems = [
-    ...[...expected.keys()]
-      .filter((name) => !found.has(name))
-      .map((name) => `missing '${name}'${hint(name, found.keys())}`),
-    ...[...found.keys()]
-      .filter((name) => !expected.has(name))
-      .map((name) => `unexpected '${name}'${hint(name, expected.keys())}`),
-    ...graph.parameters.flatMap((parameter) => misfit(parameter, found.get(parameter.name))),
-  ];
-  if (problems.length > 0) {
-    throw new WeightsError(
-      'STATE_DICT_MISMATCH',
-      `the state_dict does not fit graph '${graph.name}':\n${problems.map((problem) => `  ${problem}`).join('\n')}`,
+export function matchStateDict(
+  graph: Graph,
+  stateDict: ReadonlyMap<string, TensorData>,
+  options: MatchOptions = {},
+): Weights {
+  requireGraph('matchStateDict', graph);
+  requireKnownOptions('matchStateDict', options, ['prefix'] satisfies (keyof MatchOptions)[]);
+  if (!(stateDict instanceof Map)) {
+    throw mismatch(
+      "a state_dict must be a Map of tensors by name, such as a safetensors file's readAll() gives",
     );
   }
+  const { prefix } = options;
+  const found = prefix ? keysUnder(prefix, stateDict) : stripPrefixes(graph, stateDict);
+  const problems = problemsOf(graph, found);
+  if (problems.length > 0) {
+    const which = prefix ? `what the state_dict has under '${prefix}'` : 'the state_dict';
+    const list = problems.map((problem) => `  ${problem}`).join('\n');
+    throw mismatch(`${which} does not fit graph '${graph.name}':\n${list}`);
+  }
   return new Map(graph.parameters.map(({ name, dtype }) => [name, convert(found.get(name)!, dtype)]));
+}
+
+const mismatch = (message: string): WeightsError => new WeightsError('STATE_DICT_MISMATCH', message);
+
+function problemsOf({ parameters }: Graph, found: ReadonlyMap<string, TensorData>): string[] {
+  const expected = new Set(parameters.map(({ name }) => name));
+  const unexpected = [...found.keys()].filter((name) => !expected.has(name));
+  return [
+    // A key that another parameter has is not the misspelt name of this one.
+    ...[...expected]
+      .filter((name) => !found.has(name))
+      .map((name) => `missing '${name}'${hint(name, unexpected)}`),
+    ...unexpected.map((name) => `unexpected '${name}'${hint(name, expected)}`),
+    ...parameters.flatMap((parameter) => misfit(parameter, found.get(parameter.name))),
+  ];
+}
+
+function keysUnder(prefix: string, stateDict: ReadonlyMap<string, TensorData>): Map<string, TensorData> {
+  const dotted = prefix.endsWith('.') ? prefix : `${prefix}.`;
+  const under = [...stateDict].filter(([key]) => key.startsWith(dotted));
+  if (under.length > 0) return new Map(under.map(([key, value]) => [key.slice(dotted.length), value]));
+  const there = [...new Set([...stateDict.keys()].map((key) => key.replace(/\.?[^.]*$/, '')))].filter(
+    Boolean,
+  );
+  const some = there
+    .slice(0, 8)
+    .map((one) => `'${one}'`)
+    .join(', ');
+  const more = there.length > 8 ? ', …' : '';
+  throw mismatch(
+    `no key of the state_dict is under '${prefix}'; there are: ${some ? some + more : 'no prefixes'}`,
+  );
 }
 
 function stripPrefixes(
@@ -51,7 +96,8 @@ function stripPrefixes(
 }
 
 function misfit({ name, shape, dtype }: Value, data: TensorData | undefined): string[] {
-  if (!data) return [];
+  if (data === undefined) return [];
+  if (typeof data !== 'object' || !Array.isArray(data?.dims)) return [`'${name}' is no tensor`];
   if (formatShape(data.dims) !== formatShape(shape)) {
     return [`'${name}' has shape ${formatShape(data.dims)} but must be ${formatShape(shape)}`];
   }

@@ -1,7 +1,21 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { createSession, writeSafetensors } from '../../lib/index.js';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import {
+  counterWeights,
+  createSession,
+  getGraph,
+  writeSafetensors,
+  type TensorData,
+} from '../../lib/index.js';
 import { Model } from '../../lib/onnx/index.js';
 import { floats, onnx, useTemporaryFolder, writeFixture } from './support.js';
 
@@ -81,6 +95,56 @@ describe('cli/build', () => {
     expect([...written().constant('weight')!.data]).to.deep.equal([1.5, -0.5, 2, 1]);
   });
 
+  it('--prefix takes a part of a checkpoint', async () => {
+    const four = (value: number) => floats([4], Array<number>(4).fill(value));
+    const checkpoint: [string, TensorData][] = [
+      ['norm.weight', four(2)],
+      ['norm.bias', four(3)],
+      ['head.weight', four(4)],
+    ];
+    await writeSafetensors(at('w.safetensors'), { tensors: checkpoint });
+    for (const prefix of ['norm', 'norm.']) {
+      const { code, stderr } = await build('--weights', at('w.safetensors'), '--prefix', prefix);
+      expect([code, stderr]).to.deep.equal([0, '']);
+      expect([...written().constant('bias')!.data]).to.deep.equal([3, 3, 3, 3]);
+    }
+    const { code, stderr } = await build('--weights', at('w.safetensors'), '--prefix', 'nrm');
+    expect([code, stderr]).to.deep.equal([
+      2,
+      "error: no key of the state_dict is under 'nrm'; there are: 'norm', 'head'\n",
+    ]);
+    expect((await build('--prefix', 'norm')).stderr).to.include('--prefix is about the keys of --weights');
+  });
+
+  it('a fixture that was made for other options is used with a warning that says which', async () => {
+    await writeFixture(at('f.safetensors'));
+    const flags = ['--weights', at('f.safetensors'), '-o', at('gn.onnx')];
+    const { code, stderr } = await onnx('build', 'group-norm', '--num-groups', '4', '--num-channels', '4', '--eps', '1e-3', ...flags); // prettier-ignore
+    expect(code).to.equal(0);
+    expect(stderr).to.equal(
+      `warning: ${at('f.safetensors')} was made for another network: its numGroups is 2, not 4; its eps is 0.00001, not 0.001\n`,
+    );
+    expect((await build('--weights', at('f.safetensors'))).stderr).to.equal('');
+  });
+
+  it('a fixture of another graph is warned of before its keys are found not to fit', async () => {
+    await writeFixture(at('f.safetensors'), { metadata: { graph: 'unet', options: '{}' } });
+    const { code, stderr } = await build('--weights', at('f.safetensors'));
+    expect([code, stderr]).to.deep.equal([
+      0,
+      `warning: ${at('f.safetensors')} was made for another network: its graph is unet, not group-norm\n`,
+    ]);
+  });
+
+  it('a fixture that holds a seed in place of its weights gives those that the seed makes', async () => {
+    await writeFixture(at('f.safetensors'), { affine: false, metadata: { weights: 'counter', seed: '7' } });
+    const { code } = await build('--weights', at('f.safetensors'));
+    expect(code).to.equal(0);
+    const graph = getGraph('group-norm').build({ numGroups: 2, numChannels: 4 });
+    const expected = counterWeights(graph, 7).get('weight')!;
+    expect([...written().constant('weight')!.data]).to.deep.equal([...expected.data]);
+  });
+
   it('wrong keys are all listed, with what may have been meant', async () => {
     const four = floats([4], [1, 1, 1, 1]);
     await writeSafetensors(at('w.safetensors'), { tensors: [['wieght', four], ['bias', floats([3], [1, 1, 1])]] }); // prettier-ignore
@@ -101,6 +165,28 @@ describe('cli/build', () => {
     expect(statSync(at('gn.onnx.data')).size).to.be.at.least(2 * 512 * 4);
     const run = await onnx('run', at('gn.onnx'), '--input', 'x=random', '--dim', 'N=1,H=2,W=2');
     expect(run.code).to.equal(0);
+  });
+
+  it('does not part a model from its data by way of a link', async () => {
+    mkdirSync(at('elsewhere'));
+    writeFileSync(at('elsewhere/model.onnx'), 'old');
+    symlinkSync(at('elsewhere/model.onnx'), at('gn.onnx'));
+    const { code, stderr } = await build('--external-data');
+    expect(code).to.equal(2);
+    expect(stderr).to.match(
+      /gn\.onnx' with a file beside it: it is a symbolic link into another folder; name '/,
+    );
+    expect((await build()).code).to.equal(0);
+    expect(readdirSync(at('elsewhere'))).to.deep.equal(['model.onnx']);
+  });
+
+  it('says that the data of an older model is still there, and leaves it', async () => {
+    const flags = ['build', 'group-norm', '--num-groups', '8', '--num-channels', '512', '-o', at('gn.onnx')];
+    const note = `${at('gn.onnx')}.data is still there, from an older model: this one does not need it\n`;
+    expect((await onnx(...flags, '--external-data')).stdout).not.to.include(note);
+    const { stdout } = await onnx(...flags);
+    expect(stdout).to.include(note);
+    expect(readdirSync(at()).sort()).to.deep.equal(['gn.onnx', 'gn.onnx.data']);
   });
 
   it('weights too small for a file of their own stay in the model, and no second file is announced', async () => {

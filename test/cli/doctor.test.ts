@@ -3,6 +3,8 @@ import { describe, it } from 'mocha';
 import pico from 'picocolors';
 import { describeDiagnosis, works, type Diagnosis } from '../../lib/cli/doctor-report.js';
 import { isSupported } from '../../lib/cli/doctor.js';
+import { PROVIDERS } from '../../lib/index.js';
+import { NATIVE_REASON } from '../support/native.js';
 import { onnx } from './support.js';
 
 describe('cli/doctor', () => {
@@ -16,7 +18,11 @@ describe('cli/doctor', () => {
       expect(stdout).to.match(new RegExp(`^onnxruntime-${name} +\\d+\\.\\d+\\.\\d+$`, 'm'));
     }
     expect(stdout).to.match(/^native binding +loads$/m);
-    expect(stdout).to.match(/^ {2}cpu +usable: it ran a GroupNormalization, and the result is right$/m);
+    for (const name of ['cpu', 'wasm']) {
+      expect(stdout).to.match(
+        new RegExp(`^ {2}${name} +usable: it ran a GroupNormalization, and the result is right$`, 'm'),
+      );
+    }
   });
 
   it('--json has the same as data, and nothing else on stdout', async () => {
@@ -24,16 +30,14 @@ describe('cli/doctor', () => {
     const diagnosis = JSON.parse(stdout) as Diagnosis;
     expect(code).to.equal(0);
     expect(diagnosis.node.supported).to.be.true;
-    expect(diagnosis.providers[0]).to.deep.equal({ name: 'cpu', usable: true });
-    for (const { name, usable, reason } of diagnosis.providers) {
-      expect(usable || reason, name).to.be.ok;
+    expect(diagnosis.providers).to.deep.include({ name: 'cpu', usable: true });
+    expect(diagnosis.providers.map(({ name }) => name)).to.deep.equal(PROVIDERS);
+    for (const { name, usable, problems } of diagnosis.providers) {
+      expect(usable || problems?.[0]?.reason, name).to.be.ok;
     }
-  });
-
-  it('no advice on how to install a provider that this version does not use', async () => {
-    const { providers } = JSON.parse((await onnx('doctor', '--json')).stdout) as Diagnosis;
-    const unused = providers.filter(({ reason }) => reason?.includes('does not use it'));
-    for (const { name, remedy } of unused) expect(remedy, name).to.be.undefined;
+    const { instructionSet, path, reason } = diagnosis.nativeKernel;
+    if (reason === undefined) expect([instructionSet, path].every((text) => text!.length > 3)).to.be.true;
+    else expect(reason).to.equal(NATIVE_REASON);
   });
 
   it('a Node is compared by numbers, not by text', () => {
@@ -49,9 +53,14 @@ describe('cli/doctor', () => {
       arch: 'x64',
       packages: [{ name: 'onnxruntime-node', version: undefined }],
       nativeBinding: { error: 'libonnxruntime.so.1: cannot open', backends: [] },
+      nativeKernel: { reason: 'no compiler' },
       providers: [
-        { name: 'cpu', usable: false, reason: 'it does not load' },
-        { name: 'cuda', usable: false, reason: 'no', remedy: 'install it' },
+        { name: 'cpu', usable: false, problems: [{ reason: 'it does not load' }] },
+        {
+          name: 'cuda',
+          usable: false,
+          problems: [{ reason: 'no driver', remedy: 'install it' }, { reason: 'no library' }],
+        },
       ],
     };
 
@@ -65,9 +74,11 @@ describe('cli/doctor', () => {
       const text = describeDiagnosis(broken, pico.createColors(false)).join('\n');
       expect(text).to.match(/^Node +18\.0\.0 +needs >=20\.19$/m);
       expect(text).to.match(/^onnxruntime-node +– +not installed: npm install$/m);
-      expect(text).to.match(/^native binding +does not load\n +libonnxruntime\.so\.1: cannot open$/m);
+      expect(text).to.match(/^native binding +does not load$/m);
+      expect(text).to.match(/^ +libonnxruntime\.so\.1: cannot open$/m);
       expect(text).to.match(/^ +cpu +not usable\n +it does not load$/m);
-      expect(text).to.match(/^ +cuda +not usable\n +no\n +install it$/m);
+      expect(text).to.match(/^native kernel +is not there\n +libonnx.*\n +no compiler$/m);
+      expect(text).to.match(/^ +cuda +not usable\n +no driver\n +→ install it\n +no library$/m);
     });
   });
 });

@@ -74,4 +74,33 @@ describe('cli/parity-table', () => {
       '0 passed, 1 failed',
     ]);
   });
+
+  for (const width of [60, 80, 100]) {
+    it(`fits a terminal of ${width} columns, and still says which case it is and how it ended`, () => {
+      const outputs = [output({ distanceToTruth: 2e-8, referenceDistanceToTruth: 4e-8 })];
+      const cases = ['large-group-float16', 'mean-1e3-deviation-0.1'].map((name) =>
+        result(`fixtures/group-norm/${name}.safetensors`, { outputs, groupNorm: 'reduce-mean' }),
+      );
+      const lines = describeReport(makeReport(cases), pico.createColors(false), { width })
+        .join('\n')
+        .split('\n')
+        .slice(2, 5);
+      expect(Math.max(...lines.map(({ length }) => length))).to.be.at.most(width);
+      expect(lines[1]).to.match(/float16 .*op → reduce-mean .*1\.[23]e-7 .*passed$/);
+      expect(lines[2]).to.match(/deviation-0\.1 .*passed$/);
+    });
+  }
+
+  it('the opset stays where it tells cases apart', () => {
+    const cases = [17, 21].map((opset) => result('a/long-name-of-a-case.safetensors', { opset }));
+    const [, , head] = describeReport(makeReport(cases), pico.createColors(false), { width: 45 });
+    expect(head!.split('\n')[0]).to.match(/^case +lowering +opset +max abs +result$/);
+  });
+
+  it('says how many cases were not run, also where none was', () => {
+    const describe = (...cases: CaseResult[]) =>
+      describeReport(makeReport(cases), pico.createColors(false), { notRun: 7 });
+    expect(describe(result('a.safetensors')).at(-1)).to.equal('1 passed, 0 failed, 7 not run');
+    expect(describe()).to.deep.equal(['0 passed, 0 failed, 7 not run']);
+  });
 });

@@ -3,7 +3,7 @@ import { describe, it } from 'mocha';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Report } from '../../lib/index.js';
-import { onnx, parseXml, useTemporaryFolder, writeFixture } from './support.js';
+import { GROUP_NORM, onnx, parseXml, useTemporaryFolder, writeFixture } from './support.js';
 
 describe('cli/parity', () => {
   const at = useTemporaryFolder();
@@ -24,9 +24,9 @@ describe('cli/parity', () => {
       /^case +lowering +opset +max abs +max rel +max ULP +to float64.* +time +result$/,
     );
     expect(lines[3]).to.match(
-      /^deeper\/two +op → reduce-mean +21 +\S+ +\S+ +\d+ +\S+ \/ \S+ +[\d.]+ ms +passed$/,
+      new RegExp(`^deeper/two +op → ${GROUP_NORM} +21 +\\S+ +\\S+ +\\d+ +\\S+ / \\S+ +[\\d.]+ ms +passed$`),
     );
-    expect(lines[4]).to.match(/^one +op → reduce-mean +21 /);
+    expect(lines[4]).to.match(new RegExp(`^one +op → ${GROUP_NORM} +21 `));
     expect(lines.at(-1)).to.equal('2 passed, 0 failed');
   });
 
@@ -38,7 +38,7 @@ describe('cli/parity', () => {
     expect(stdout)
       .to.match(/^good .* passed$/m)
       .and.to.match(/^wrong .* FAILED$/m);
-    expect(stdout).to.include(`FAILED ${at('wrong.safetensors')} (op → reduce-mean, opset 21)`);
+    expect(stdout).to.include(`FAILED ${at('wrong.safetensors')} (op → ${GROUP_NORM}, opset 21)`);
     expect(stdout).to.include(
       "  output 'y': 1 of 72 elements are beyond the tolerance, at worst [0, 0, 0, 0]; largest difference 5.0e-1",
     );
@@ -52,6 +52,40 @@ describe('cli/parity', () => {
     expect((await onnx('parity', file)).code).to.equal(0);
     expect((await onnx('parity', file, '--group-norm', 'op')).code).to.equal(1);
     expect((await onnx('parity', file, '--group-norm', 'ops')).stderr).to.include("did you mean 'op'");
+  });
+
+  it('runs on several providers, and says which it ran on', async () => {
+    await writeFixture(at('one.safetensors'));
+    const { code, stdout } = await onnx('parity', at(), '--provider', 'wasm,cpu');
+    expect(code).to.equal(0);
+    expect(stdout).to.match(/ on wasm, cpu: 2 cases$/m);
+    expect(stdout).to.match(/^one +op → reduce-mean +wasm +21 .* passed$/m);
+    expect(stdout).to.match(new RegExp(`^one +op → ${GROUP_NORM} +cpu +21 .* passed$`, 'm'));
+    await writeFixture(at('one.safetensors'), { error: 0.5 });
+    expect((await onnx('parity', at(), '--provider', 'wasm,cpu')).stdout).to.include(
+      '(op → reduce-mean, opset 21, wasm)',
+    );
+  });
+
+  it('a provider that this machine lacks has a line of its own, and never passes on another', async () => {
+    const absent = process.platform === 'win32' ? 'coreml' : 'dml';
+    const line = new RegExp(`^NOT RUN on ${absent}: onnxruntime-node has no ${absent} for `, 'm');
+    await writeFixture(at('one.safetensors'));
+    const named = await onnx('parity', at(), '--provider', `${absent},cpu`);
+    expect(named.code).to.equal(1);
+    expect(named.stdout)
+      .to.match(line)
+      .and.to.match(/^1 passed, 0 failed$/m);
+    const alone = await onnx('parity', at(), '--provider', absent);
+    expect(alone.code).to.equal(1);
+    expect(alone.stdout)
+      .to.match(line)
+      .and.to.match(/^0 passed, 0 failed$/m);
+    const all = await onnx('parity', at(), '--provider', 'all');
+    expect(all.code).to.equal(0);
+    expect(all.stdout).to.match(line);
+    const { notRun } = await jsonReport('--provider', absent);
+    expect(notRun?.map(({ provider }) => provider)).to.deep.equal([absent]);
   });
 
   it('tolerances on the command line take the place of all others', async () => {
@@ -143,6 +177,15 @@ describe('cli/parity', () => {
       '21 layer-norm',
     ]);
     expect(cases.every(({ passed }) => passed)).to.be.true;
+  });
+
+  it('--lowering takes several names', async () => {
+    await writeFixture(at('a.safetensors'));
+    const { cases } = await jsonReport('--lowering', 'layer-norm, op,layer-norm');
+    expect(cases.map(({ lowering }) => lowering)).to.deep.equal(['layer-norm', 'op']);
+    const { code, stderr } = await onnx('parity', at(), '--lowering', 'op,layernorm');
+    expect(code).to.equal(2);
+    expect(stderr).to.include("unknown lowering 'layernorm': did you mean 'layer-norm'");
   });
 
   it('without --lowering each opset has the one that build would choose', async () => {

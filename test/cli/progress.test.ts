@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { afterEach, describe, it } from 'mocha';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Progress, withProgress } from '../../lib/cli/progress.js';
 import { Sink } from './support.js';
 
@@ -38,6 +39,20 @@ describe('cli/progress', () => {
     expect(sink.text).to.equal('step 10 …\nstep 50 …\nstep 90 …\n');
   });
 
+  it('one long piece of work that leaves the thread free says its line while it lasts, and none after it', async () => {
+    const sink = new Sink();
+    const progress = new Progress(sink);
+    wait(980);
+    progress.step('reading');
+    await sleep(60);
+    expect(sink.text).to.equal('reading …\n');
+    wait(3000);
+    progress.step('writing');
+    progress.stop();
+    await sleep(60);
+    expect(sink.text).to.equal('reading …\n');
+  });
+
   it('a terminal gets a spinner that is gone at the end', () => {
     const terminal = Object.assign(new Sink(), {
       isTTY: true,
@@ -52,6 +67,15 @@ describe('cli/progress', () => {
     expect(terminal.text).to.include('building').and.to.include('writing');
     progress.stop();
     expect(terminal.text.endsWith(SHOW_CURSOR)).to.be.true;
+  });
+
+  it('a line that is to stay stays, before the first second too', () => {
+    const sink = new Sink();
+    const progress = new Progress(sink);
+    progress.step('one');
+    progress.say('warning: two');
+    progress.stop();
+    expect(sink.text).to.equal('warning: two\n');
   });
 
   it('a terminal whose width is not known gets plain lines', () => {

@@ -3,7 +3,15 @@ import { describe, it } from 'mocha';
 import { writeFileSync } from 'node:fs';
 import { loadInputs, type InputRequest } from '../../lib/cli/run-inputs.js';
 import { UsageError } from '../../lib/cli/usage-error.js';
-import { elementCount, encodeNpy, tensor, type DType, type Shape, type TensorInfo } from '../../lib/index.js';
+import {
+  elementCount,
+  encodeNpy,
+  FileError,
+  tensor,
+  type DType,
+  type Shape,
+  type TensorInfo,
+} from '../../lib/index.js';
 import { floats, useTemporaryFolder } from './support.js';
 
 const info = (name: string, shape: Shape, dtype: DType = 'float32'): TensorInfo => ({ name, dtype, shape });
@@ -49,7 +57,7 @@ describe('cli/run-inputs', () => {
 
   it('a dimension that the model gives no name is bound by input and axis', async () => {
     const infos = [info('x', ['', 2])];
-    await refuses(infos, request({ x: 'random' }), /no size for x\.0; add --dim x\.0=SIZE/);
+    await refuses(infos, request({ x: 'random' }), /'x' \[\?, 2\]: no size for x\.0; add --dim x\.0=SIZE/);
     const { feeds } = await loadInputs(infos, request({ x: 'random' }, { 'x.0': 3 }));
     expect(feeds.x!.dims).to.deep.equal([3, 2]);
   });
@@ -83,10 +91,12 @@ describe('cli/run-inputs', () => {
 
   it('what torch.save wrote is no input, with the way to make one of it', async () => {
     writeFileSync(at('x.pt'), Uint8Array.of(0x50, 0x4b, 3, 4, 0, 0, 8, 8));
-    await refuses(
-      [info('x', [3])],
-      request({ x: at('x.pt') }),
-      /x\.pt is not a \.npy file but a torch\.save or \.npz file; in Python: numpy\.save\('x\.npy', x\)/,
+    const error: unknown = await loadInputs([info('x', [3])], request({ x: at('x.pt') })).catch(
+      (caught: unknown) => caught,
+    );
+    expect(error).to.be.instanceOf(FileError);
+    expect((error as FileError).message).to.match(
+      /x\.pt is not a valid \.npy file: it is a zip archive, such as torch\.save writes; in Python: numpy\.save\(/,
     );
   });
 

@@ -1,7 +1,12 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { Progress } from '../../lib/cli/progress.js';
-import { describeTimes, runRepeatedly } from '../../lib/cli/run-times.js';
+import {
+  describeExecution,
+  describeFallbacks,
+  describeTimes,
+  runRepeatedly,
+} from '../../lib/cli/run-times.js';
 import { Sink } from './support.js';
 
 describe('cli/run-times', () => {
@@ -17,5 +22,18 @@ describe('cli/run-times', () => {
     expect(describeTimes([12.34])).to.equal('12.3 ms');
     expect(describeTimes([30, 10, 20])).to.equal('3 runs, fastest 10 ms, median 20 ms');
     expect(describeTimes([4, 1, 2, 3])).to.equal('4 runs, fastest 1 ms, median 2.5 ms');
+  });
+
+  it('says what a model ran on, and what became of GroupNormalization', () => {
+    expect(describeExecution({ provider: 'cpu', groupNorm: undefined })).to.equal('cpu');
+    expect(describeExecution({ provider: 'cpu', groupNorm: 'op' })).to.equal('cpu, GroupNormalization as op');
+    expect(describeExecution({ provider: 'native', groupNorm: 'kernel' })).to.equal(
+      'native, GroupNormalization by the native kernel',
+    );
+  });
+
+  it('a provider that was passed over is named with the reason', () => {
+    const fallbacks = [{ provider: 'cuda', reason: 'no driver' }] as const;
+    expect(describeFallbacks({ fallbacks })).to.deep.equal(['not on cuda: no driver']);
   });
 });

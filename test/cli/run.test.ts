@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { beforeEach, describe, it } from 'mocha';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { compareTensors, decodeNpy, encodeNpy, readFixture, type TensorData } from '../../lib/index.js';
-import { floats, onnx, useTemporaryFolder, writeFixture } from './support.js';
+import { EXECUTION, floats, onnx, useTemporaryFolder, writeFixture } from './support.js';
 
 describe('cli/run', () => {
   const at = useTemporaryFolder();
@@ -23,7 +23,7 @@ describe('cli/run', () => {
     const y = decodeNpy(readFileSync(at('out/y.npy')));
     // float32 against float64, values up to 5: a few units of 2⁻²⁴·5 = 3e-7.
     expect(compareTensors('y', y, expected, { rtol: 0, atol: 2e-6 }).mismatched).to.equal(0);
-    expect(stdout).to.match(/gn\.onnx on cpu, GroupNormalization as reduce-mean: [\d.]+ m?s\n/);
+    expect(stdout).to.match(new RegExp(`gn\\.onnx on ${EXECUTION}: [\\d.]+ m?s\\n`));
     expect(stdout)
       .to.include(`  ${at('out/y.npy')}\n`)
       .and.to.match(/y +float32 +\[2, 4, 3, 3\] +-\d/);

@@ -10,18 +10,29 @@ describe('cli/state-dict-file', () => {
   it('every tensor of a plain file belongs to the state_dict', async () => {
     const one = floats([1], [1]);
     await writeSafetensors(at('w.safetensors'), { tensors: [['input.weight', one], ['weight', one]] }); // prettier-ignore
-    expect([...(await readStateDict(at('w.safetensors'))).keys()]).to.deep.equal(['input.weight', 'weight']);
+    const file = await readStateDict(at('w.safetensors'));
+    expect([...file.tensors.keys()]).to.deep.equal(['input.weight', 'weight']);
+    expect(file.options).to.be.undefined;
   });
 
   it('of a fixture only the state_dict is taken', async () => {
     await writeFixture(at('f.safetensors'));
-    const stateDict = await readStateDict(at('f.safetensors'));
-    expect([...stateDict.keys()]).to.deep.equal(['weight', 'bias']);
-    expect([...stateDict.get('weight')!.data]).to.deep.equal([1.5, -0.5, 2, 1]);
+    const { tensors, graph, options } = await readStateDict(at('f.safetensors'));
+    expect([...tensors.keys()]).to.deep.equal(['weight', 'bias']);
+    expect([...tensors.get('weight')!.data]).to.deep.equal([1.5, -0.5, 2, 1]);
+    expect(graph).to.equal('group-norm');
+    expect(options).to.deep.equal({ numGroups: 2, numChannels: 4, eps: 1e-5, affine: true });
   });
 
   it('the state_dict of a fixture without parameters is empty', async () => {
     await writeFixture(at('f.safetensors'), { affine: false });
-    expect((await readStateDict(at('f.safetensors'))).size).to.equal(0);
+    expect((await readStateDict(at('f.safetensors'))).tensors.size).to.equal(0);
   });
+
+  for (const options of ['{', '[1]', 'null', '3', undefined]) {
+    it(`options that are ${options} say nothing of the network`, async () => {
+      await writeFixture(at('f.safetensors'), { metadata: { options } });
+      expect((await readStateDict(at('f.safetensors'))).options).to.be.undefined;
+    });
+  }
 });

@@ -166,6 +166,34 @@ describe('writing files', () => {
       }
     });
 
+    it('takes back what has its new name when a later file cannot get its own', async () => {
+      await writeFile(path('old'), 'old data');
+      // As another program might, between the check of a path and the rename.
+      async function* obstacle() {
+        await mkdir(path('model'));
+        yield Buffer.from('new');
+      }
+      const files = [
+        { path: path('old'), content: 'new data' },
+        { path: path('new'), content: 'new data' },
+        { path: path('model'), content: obstacle() },
+      ];
+      const error = await rejection(writeFilesAtomic(files));
+      expect(error).to.be.instanceOf(FileError).with.property('code', 'FILE_UNWRITABLE');
+      expect(await read('old')).to.equal('old data');
+      expect((await readdir(path())).sort()).to.deep.equal(['model', 'old']);
+    });
+
+    it('replaces files that belong together and leaves nothing else behind', async () => {
+      for (const name of ['data', 'model']) await writeFile(path(name), 'old');
+      await writeFilesAtomic([
+        { path: path('data'), content: 'new' },
+        { path: path('model'), content: 'new' },
+      ]);
+      expect([await read('data'), await read('model')]).to.deep.equal(['new', 'new']);
+      expect((await readdir(path())).sort()).to.deep.equal(['data', 'model']);
+    });
+
     it('refuses to write one file twice, by whatever path', async () => {
       await writeFile(path('model'), 'old');
       await symlink(path('model'), path('link'));

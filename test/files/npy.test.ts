@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { describe, it } from 'mocha';
+import { encodeSafetensors } from '../../lib/weights/safetensors.js';
 import { FileError, TensorError } from '../../lib/errors.js';
 import { decodeNpy, encodeNpy } from '../../lib/files/npy.js';
 import { allocate, DTYPES, elementCount, tensor, type TensorData } from '../../lib/tensor.js';
@@ -130,27 +131,39 @@ describe('decodeNpy', () => {
 
   it('refuses a file that does not begin as one', () => {
     expectRefused(new Uint8Array(0), 'it does not begin with \\x93NUMPY');
-    expectRefused(Uint8Array.from(Buffer.from('PK\x03\x04 a .npz file')), 'it does not begin with');
+    expectRefused(sample('f4').slice(0, 8), 'it does not begin with \\x93NUMPY and a version');
     expectRefused(file('{}', [], [4, 0]), 'its version is 4.0; allowed: 1.0, 2.0, 3.0');
     expectRefused(file('{}', [], [1, 1]), 'its version is 1.1');
     expectRefused(sample('version_2').slice(0, 11), 'it ends within the length of its header');
   });
 
+  it('says of other files what they are, and how to save them as .npy', () => {
+    const torch = "it is a torch.save file; in Python: numpy.save('x.npy', torch.load('x.pt').numpy())";
+    expectRefused(Uint8Array.of(0x80, 2, 0x8a, 10, 0x6c, 0xfc), torch);
+    const npz = Buffer.concat([Buffer.from('PK\x03\x04'), Buffer.alloc(26), Buffer.from('a.npy\0')]);
+    expectRefused(npz, "it is a .npz archive, of several arrays; in Python: numpy.save('x.npy', numpy.load");
+    const safetensors = Buffer.concat(encodeSafetensors({ tensors: [] }));
+    expectRefused(safetensors, 'it is a safetensors file; in Python: numpy.save');
+  });
+
   it('refuses a header that is longer than the file, or than NumPy allows', () => {
-    expectRefused(sample('f4').slice(0, 127), 'its header claims 118 bytes; allowed, and there: at most 117');
+    expectRefused(
+      sample('f4').slice(0, 127),
+      'its header claims 118 bytes, but only 117 follow: it is truncated',
+    );
     const long = file(' ', new Array(20_000).fill(0x20), [2, 0]);
     long.set([0x11, 0x27], 8);
-    expectRefused(long, 'its header claims 10001 bytes; allowed, and there: at most 10000');
+    expectRefused(long, 'its header claims 10001 bytes; allowed: at most 10000');
   });
 
   it('refuses data that the shape does not take', () => {
-    expectRefused(sample('f4').slice(0, -1), 'takes 24 bytes, but 23 follow the header: it is truncated');
-    expectRefused(Uint8Array.from([...sample('f4'), 0]), 'but 25 follow the header: bytes follow its end');
-    expectRefused(sample('f4').slice(0, 128), 'but 0 follow the header: it is truncated');
     expectRefused(
-      int8File('(4294967296, 4294967296)', [1]),
-      'takes 18446744073709552000 bytes, but 1 follow',
+      sample('f4').slice(0, -1),
+      "its header claims [2, 3] of '<f4', 24 bytes, but 23 follow: it is truncated",
     );
+    expectRefused(Uint8Array.from([...sample('f4'), 0]), '24 bytes, but 25 follow: bytes follow its end');
+    expectRefused(sample('f4').slice(0, 128), '24 bytes, but 0 follow: it is truncated');
+    expectRefused(int8File('(4294967296, 4294967296)', [1]), '18446744073709552000 bytes, but 1 follow');
   });
 
   it('refuses a shape that is none', () => {

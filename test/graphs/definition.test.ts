@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { defineGraph } from '../../graphs/definition.js';
-import { GraphError } from '../../lib/errors.js';
+import { GraphError, OptionError, type OnnxGroupNormError } from '../../lib/errors.js';
 import { GraphBuilder, op } from '../../lib/graph/index.js';
 
 let received: unknown;
@@ -21,12 +21,12 @@ const graph = defineGraph({
   },
 });
 
-function refusal(options: Record<string, unknown>): GraphError {
+function refusal(options: Record<string, unknown>): OnnxGroupNormError {
   try {
     graph.build(options);
   } catch (error) {
-    expect(error).to.be.instanceOf(GraphError);
-    return error as GraphError;
+    expect(error).to.satisfy((it: unknown) => it instanceof GraphError || it instanceof OptionError);
+    return error as OnnxGroupNormError;
   }
   throw new Error('nothing was thrown');
 }
@@ -45,6 +45,32 @@ describe('an architecture’s options', () => {
       .to.include("did you mean 'width'?")
       .and.include('width, rate, bias');
     expect(refusal({ width: 3, toString: 1 }).code).to.equal('UNKNOWN_OPTION');
+  });
+
+  it('may be left out altogether where all have a default, and are nothing but an object', () => {
+    const free = defineGraph({
+      name: 'free',
+      description: '',
+      options: {},
+      build: () => graph.build({ width: 1 }),
+    });
+    expect(free.build().name).to.equal('sample');
+    expect(() => free.build({ width: 1 })).to.throw(
+      OptionError,
+      "graph 'free' has no option 'width'; it has: none",
+    );
+    expect(() => free.build(null as never)).to.throw(
+      OptionError,
+      "graph 'free' takes an object of options, not null",
+    );
+  });
+
+  it('of the input are checked too', () => {
+    expect(() => graph.build({ width: 3 }, { dype: 'float16' } as object)).to.throw(
+      OptionError,
+      "the input of graph 'sample' has no option 'dype': did you mean 'dtype'?",
+    );
+    expect(() => graph.build({ width: 3 }, null as never)).to.throw(OptionError, 'not null');
   });
 
   it('must be given where they have no default', () => {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { getGraph } from '../../graphs/registry.js';
-import { GraphError } from '../../lib/errors.js';
+import { GraphError, OptionError, type OnnxGroupNormError } from '../../lib/errors.js';
 import type { Graph, Value } from '../../lib/graph/index.js';
 import { DEFAULT_OPSET } from '../../lib/lowering/index.js';
 import { encodeModel } from '../../lib/onnx/index.js';
@@ -27,12 +27,12 @@ export async function runGraph(
 }
 
 /** The error that building a graph of the registry throws. */
-export function refusal(name: string, options: Record<string, unknown>, shape?: Shape): GraphError {
+export function refusal(name: string, options: Record<string, unknown>, shape?: Shape): OnnxGroupNormError {
   try {
     getGraph(name).build(options, { shape });
   } catch (error) {
-    expect(error).to.be.instanceOf(GraphError);
-    return error as GraphError;
+    expect(error).to.satisfy((it: unknown) => it instanceof GraphError || it instanceof OptionError);
+    return error as OnnxGroupNormError;
   }
   throw new Error('nothing was thrown');
 }

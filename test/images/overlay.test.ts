@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import type { Image } from '../../lib/images/image.js';
 import type { Mask } from '../../lib/images/mask.js';
+import { ImageError } from '../../lib/errors.js';
 import { overlay } from '../../lib/images/overlay.js';
 
 const LINE = [255, 214, 10];
@@ -51,5 +52,20 @@ describe('images/overlay', () => {
       [255, 255, 255],
       [0, 0, 0],
     ]);
+  });
+
+  it('refuses a mask of another size, a scale that is no whole number, and options that it does not have', () => {
+    expect(() => overlay(grey(2, 1), mask(1, 2, 0, 1)))
+      .to.throw(ImageError, 'the image has 2 × 1 pixels, but the mask 1 × 2; they must be the same')
+      .with.property('code', 'MASK_SIZE');
+    for (const scale of [0, -1, 1.5, NaN]) {
+      expect(() => overlay(grey(2, 1), mask(2, 1, 0, 1), { scale })).to.throw(
+        ImageError,
+        'an integer of at least 1',
+      );
+    }
+    expect(() => overlay(grey(2, 1), mask(2, 1, 0, 1), { tnt: 1 } as object)).to.throw(
+      "did you mean 'tint'?",
+    );
   });
 });

@@ -191,6 +191,21 @@ describe('images/png', () => {
       expect([...inflateSync(png.subarray(41, 41 + length))].slice(1)).to.deep.equal([1, 2, 3]);
     });
 
+    it('rounds samples of other depths to 8 bits, as PNG says to: of 65535 every 257 is one', () => {
+      const samples = Uint16Array.of(0, 128, 129, 257 * 7, 65535 - 129, 65535);
+      const png = encodePng({ width: 6, height: 1, channels: 1, samples, max: 65535 });
+      expect([...decodePng(png).samples]).to.deep.equal([0, 0, 1, 7, 254, 255]);
+      const two = { width: 4, height: 1, channels: 1, samples: Uint8Array.of(0, 1, 2, 3), max: 3 } as const;
+      expect([...decodePng(encodePng(two)).samples]).to.deep.equal([0, 85, 170, 255]);
+    });
+
+    it('refuses an image that has not the samples of its size', () => {
+      const image = { width: 2, height: 2, channels: 3, samples: new Uint8Array(11), max: 255 } as const;
+      expect(() => encodePng(image))
+        .to.throw(ImageError, '2 × 2 pixels of 3 samples each take 12, but the image has 11')
+        .with.property('code', 'IMAGE_INVALID');
+    });
+
     it('takes samples that are a part of a larger buffer', () => {
       const samples = Uint8Array.of(9, 9, 1, 2, 3, 4, 5, 6, 9).subarray(2, 8);
       expect([...decodePng(encodePng({ ...image, channels: 1, samples })).samples]).to.deep.equal([

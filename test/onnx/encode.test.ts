@@ -3,7 +3,7 @@ import { describe, it } from 'mocha';
 import { GraphError, ModelError } from '../../lib/errors.js';
 import { GraphBuilder, op, type Graph } from '../../lib/graph/index.js';
 import { encodeModel, encodeModelExternal, irVersionFor } from '../../lib/onnx/index.js';
-import { ModelProto, toNumber, type ModelMessage } from '../../lib/onnx/proto.js';
+import { ModelProto, type ModelMessage } from '../../lib/onnx/proto.js';
 import { tensor, type TensorData } from '../../lib/tensor.js';
 
 const ones = (length: number): TensorData => tensor('float32', [length], new Float32Array(length).fill(1));
@@ -34,7 +34,7 @@ describe('encoding a model', () => {
     for (const [opset, version] of Object.entries(table)) {
       expect(irVersionFor(Number(opset)), `opset ${opset}`).to.equal(version);
       const model = decode(encodeModel(normGraph(), WEIGHTS, { opset: Number(opset) }));
-      expect([toNumber(model.irVersion), toNumber(model.opsetImport![0]!.version)]).to.deep.equal([
+      expect([Number(model.irVersion), Number(model.opsetImport![0]!.version)]).to.deep.equal([
         version,
         Number(opset),
       ]);
@@ -54,7 +54,7 @@ describe('encoding a model', () => {
     const declared = new Set([...graph!.valueInfo!, ...graph!.output!].map(({ name }) => name));
     expect(outputs.filter((name) => !declared.has(name))).to.deep.equal([]);
     const dims = graph!.input![0]!.type!.tensorType!.shape!.dim!.map(
-      (dim) => dim.dimParam || toNumber(dim.dimValue),
+      (dim) => dim.dimParam || Number(dim.dimValue),
     );
     expect(dims).to.deep.equal(['N', 4, 'H', 7]);
   });

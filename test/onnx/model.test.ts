@@ -1,10 +1,13 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
+import { readFileSync } from 'node:fs';
 import { ModelError } from '../../lib/errors.js';
 import { GraphBuilder, op } from '../../lib/graph/index.js';
 import { encodeModel, Model } from '../../lib/onnx/index.js';
+import { isGroupNorm, lowerNormalizations } from '../../lib/rewrite/index.js';
 import { createSession } from '../../lib/runtime/index.js';
 import { tensor } from '../../lib/tensor.js';
+import { all, int, message, model as graphOf, text } from './bytes.js';
 
 function sample(): Uint8Array {
   const g = new GraphBuilder('sample');
@@ -34,6 +37,51 @@ describe('a decoded model', () => {
 
   it('is encoded as it was when nothing was changed', () => {
     expect(Model.decode(sample()).encode()).to.deep.equal(sample());
+  });
+
+  it('has fields of any version of ONNX as they were once a node is replaced', () => {
+    const bytes = readFileSync(new URL('../samples/local-function.onnx', import.meta.url));
+    const model = Model.decode(bytes);
+    expect(model.nodes.map(({ opType, domain }) => [opType, domain])).to.deep.equal([
+      ['GroupNormalization', ''],
+      ['Scale', 'test.functions'],
+    ]);
+    expect(model.nestedOpTypes()).to.deep.equal(new Set(['Constant', 'Mul']));
+    expect(lowerNormalizations(model, 'reduce-mean', isGroupNorm).replaced).to.equal(1);
+    const changed = Buffer.from(model.encode());
+    // In the sample the graph takes bytes 5 to 353, and the node that was replaced is the first thing in it, to byte 98.
+    const [restOfGraph, functionsAndMore] = [bytes.subarray(98, 353), bytes.subarray(353)];
+    expect(restOfGraph.subarray(0, 8)).to.deep.equal(Buffer.from('\x0a\x3e\x0a\x01h\x12\x01y'));
+    for (const part of ['test.functions', 'of a newer ONNX', 'two devices']) {
+      expect(functionsAndMore.includes(part)).to.equal(true);
+    }
+    expect(changed.includes(restOfGraph)).to.equal(true);
+    expect(changed.subarray(-functionsAndMore.length)).to.deep.equal(functionsAndMore);
+    expect(changed.includes('that is rewritten')).to.equal(false);
+  });
+
+  it('does not give a call of a local function for an operator of the same name', () => {
+    const opsets = [message(8, int(2, 21))];
+    const graph = message(7, message(1, text(4, 'Relu')), message(1, text(4, 'Tanh')));
+    const model = Model.decode(all(graph, ...opsets, message(25, text(1, 'Relu'))));
+    const seen: string[] = [];
+    model.replaceNodes(({ opType }) => void seen.push(opType));
+    expect(seen).to.deep.equal(['Tanh']);
+  });
+
+  it('names the values of control flow among those that are taken', () => {
+    const body = message(6, message(1, text(2, 'inside'), text(3, 'node')), message(13, text(1, 'typed')));
+    const sparse = message(15, message(1, text(8, 'sparse')));
+    const model = Model.decode(
+      graphOf(message(1, text(2, 'y'), message(5, body)), sparse, message(12, text(1, 'y'))),
+    );
+    expect(model.names()).to.deep.equal(new Set(['y', 'inside', 'node', 'typed', 'sparse']));
+  });
+
+  it('takes the last of two initializers of one name, as the runtime does', () => {
+    const weight = (value: number) => message(5, int(1, 1), int(2, 2), text(8, 'w'), message(9, [value]));
+    const model = Model.decode(graphOf(weight(1), weight(2)));
+    expect([...model.constant('w')!.data]).to.deep.equal([2]);
   });
 
   it('takes inputs and gives outputs in another dtype once they are cast', async () => {

@@ -3,22 +3,52 @@ import { describe, it } from 'mocha';
 import { basename } from 'node:path';
 import { getGraph } from '../../graphs/registry.js';
 import { loweringsAt } from '../../lib/lowering/index.js';
-import { checkFixture, describeFailure, readFixture, type CheckSpec } from '../../lib/parity/index.js';
+import {
+  checkFixture,
+  describeFailure,
+  readFixture,
+  type CheckSpec,
+  type Fixture,
+} from '../../lib/parity/index.js';
+import type { DType } from '../../lib/tensor.js';
+import { chooseBackend } from '../../lib/runtime/choose-backend.js';
 import { fixturePath, parityFixtures } from '../support/fixtures.js';
+import { describeNative } from '../support/native.js';
 
 const OPSETS = [13, 17, 18, 20, 21, 25];
 
-describe('group-norm gives what PyTorch gives', () => {
-  for (const file of parityFixtures('group-norm')) {
-    for (const opset of OPSETS) {
-      for (const lowering of loweringsAt(opset)) {
-        it(`${basename(file, '.safetensors')}: ${lowering} at opset ${opset} on cpu`, () =>
-          expectParity(file, { lowering, opset, provider: 'cpu' }));
+/** onnxruntime-node, which `cpu` is with a rewrite named, and the native kernel. */
+const ENGINES = {
+  cpu: { provider: 'cpu', groupNorm: 'reduce-mean', describe },
+  native: { provider: 'native', groupNorm: undefined, describe: describeNative },
+} as const;
+/** The same models on WebAssembly: at the one opset, because its operators are those of `cpu`. */
+const WASM = { provider: 'wasm', groupNorm: undefined, describe } as const;
+type Engine = (typeof ENGINES)[keyof typeof ENGINES] | typeof WASM;
+const on = ({ provider, groupNorm }: Engine) => ({ provider, groupNorm });
+
+for (const engine of Object.values(ENGINES)) {
+  engine.describe(`group-norm on ${engine.provider} gives what PyTorch and ONNX give`, () => {
+    for (const file of [...parityFixtures('group-norm'), ...parityFixtures('onnx')]) {
+      for (const opset of OPSETS) {
+        for (const lowering of loweringsAt(opset)) {
+          it(`${basename(file, '.safetensors')}: ${lowering} at opset ${opset}`, () =>
+            expectParity(file, { lowering, opset, ...on(engine) }));
+        }
+      }
+      for (const lowering of loweringsAt(21)) {
+        it(`${basename(file, '.safetensors')}: ${lowering} with fixed shapes`, () =>
+          expectParity(file, { lowering, opset: 21, ...on(engine), staticShapes: true }));
       }
     }
+  });
+}
+
+describe('group-norm on wasm gives what PyTorch and ONNX give', () => {
+  for (const file of [...parityFixtures('group-norm'), ...parityFixtures('onnx')]) {
     for (const lowering of loweringsAt(21)) {
-      it(`${basename(file, '.safetensors')}: ${lowering} with fixed shapes`, () =>
-        expectParity(file, { lowering, opset: 21, provider: 'cpu', staticShapes: true }));
+      it(`${basename(file, '.safetensors')}: ${lowering} at opset 21`, () =>
+        expectParity(file, { lowering, opset: 21, ...on(WASM) }));
     }
   }
 });
@@ -50,24 +80,89 @@ describe('the operator in the file means what PyTorch computes, not only what se
 /** Networks: the lowerings differ in one operator, which `group-norm` tests at every opset. */
 const NETWORKS = ['resnet-block', 'double-conv', 'unet', 'detection-backbone', 'norm-comparison'];
 
-describe('networks give what PyTorch gives', () => {
-  for (const network of NETWORKS) {
-    for (const file of parityFixtures(network)) {
-      for (const opset of [17, 21]) {
-        for (const lowering of loweringsAt(opset)) {
-          it(`${network} ${basename(file, '.safetensors')}: ${lowering} at opset ${opset} on cpu`, () =>
-            expectParity(file, { lowering, opset, provider: 'cpu' })).timeout(60_000);
+for (const engine of Object.values(ENGINES)) {
+  engine.describe(`networks on ${engine.provider} give what PyTorch gives`, () => {
+    for (const network of NETWORKS) {
+      for (const file of parityFixtures(network)) {
+        for (const opset of [17, 21]) {
+          for (const lowering of loweringsAt(opset)) {
+            it(`${network} ${basename(file, '.safetensors')}: ${lowering} at opset ${opset}`, () =>
+              expectParity(file, { lowering, opset, ...on(engine) })).timeout(60_000);
+          }
         }
       }
+    }
+  });
+}
+
+describe('networks on wasm give what PyTorch gives', () => {
+  for (const network of NETWORKS) {
+    for (const file of parityFixtures(network)) {
+      it(`${network} ${basename(file, '.safetensors')}: op at opset 21`, () =>
+        expectParity(file, { lowering: 'op', opset: 21, ...on(WASM) })).timeout(60_000);
     }
   }
 });
 
+/** Those that not every machine has: run where there is one, and else in a line of their own that says why not. */
+const DEVICES = ['cuda', 'tensorrt', 'webgpu', 'coreml', 'dml'] as const;
+
+describe('group-norm gives what PyTorch and ONNX give', () => {
+  for (const provider of DEVICES) {
+    it(`on ${provider}`, async function () {
+      const { problems } = await chooseBackend(provider, false);
+      if (problems) {
+        console.log(`    not run on ${provider}: ${problems[0]?.reason}`);
+        this.skip();
+      }
+      for (const file of parityFixtures('group-norm')) {
+        for (const lowering of loweringsAt(21)) await expectParity(file, { lowering, opset: 21, provider });
+      }
+    }).timeout(600_000);
+  }
+});
+
+/** What the last rounding alone may cost: one unit in the last place of results of this size. */
+const LAST_PLACE: Partial<Record<DType, number>> = {
+  float32: 2 ** -23,
+  float16: 2 ** -10,
+  bfloat16: 2 ** -7,
+};
+
+describeNative('the kernel is as close to float64 as PyTorch, or within a rounding of it', () => {
+  for (const file of parityFixtures('group-norm')) {
+    it(basename(file, '.safetensors'), async function () {
+      const fixture = await readFixture(file);
+      const place = LAST_PLACE[fixture.inputs.get('x')!.dtype];
+      // In float64 the truth is PyTorch's own result.
+      if (fixture.truth.size === 0 || place === undefined) this.skip();
+      const { outputs } = await check(fixture, { lowering: 'op', opset: 21, provider: 'native' });
+      for (const { name, distanceToTruth, referenceDistanceToTruth } of outputs) {
+        const largest = (fixture.truth.get(name)!.data as Float64Array).reduce(
+          (max, value) => Math.max(max, Math.abs(value) || 0),
+          0,
+        );
+        const rounding = place * 2 ** Math.floor(Math.log2(largest || 1));
+        expect(distanceToTruth, name).to.be.at.most(Math.max(referenceDistanceToTruth!, rounding));
+      }
+    });
+  }
+});
+
+/** The fixture of the last test, which most often is that of the next. */
+let last: { file: string; fixture: Fixture } | undefined;
+
+async function readOnce(file: string): Promise<Fixture> {
+  if (last?.file !== file) last = { file, fixture: await readFixture(file) };
+  return last.fixture;
+}
+
 async function expectParity(file: string, spec: CheckSpec): Promise<void> {
-  const fixture = await readFixture(file);
-  const result = await checkFixture(fixture, spec, (name, options, input) =>
-    getGraph(name).build(options, input),
-  );
+  const fixture = await readOnce(file);
+  const result = await check(fixture, spec);
   expect(result.passed, describeFailure(result)).to.equal(true);
   expect(result.outputs.map(({ name }) => name)).to.deep.equal([...fixture.outputs.keys()]);
 }
+
+const check = (fixture: Fixture, spec: CheckSpec) =>
+  checkFixture(fixture, spec, (name, options, input) => getGraph(name).build(options, input));

@@ -16,6 +16,7 @@ import {
   referenceGroupNorm,
   runModel,
 } from '../support/group-norm.js';
+import { NATIVE_REASON } from '../support/native.js';
 
 const CASE = {
   x: randomTensor('float32', [2, 8, 6, 5]),
@@ -41,7 +42,17 @@ describe('a session', () => {
     const session = await createSession(MODEL());
     expect(session.inputs).to.deep.equal([{ name: 'x', dtype: 'float32', shape: ['N', 8, 'H', 5] }]);
     expect(session.outputs).to.deep.equal([{ name: 'y', dtype: 'float32', shape: ['N', 8, 'H', 5] }]);
-    expect([session.provider, session.groupNorm]).to.deep.equal(['cpu', 'reduce-mean']);
+    await session.dispose();
+  });
+
+  it('says what it runs on and how GroupNormalization runs: as asked, else by the kernel if it is there', async () => {
+    const asked = await createSession(MODEL(), { groupNorm: 'reduce-mean' });
+    expect([asked.provider, asked.groupNorm]).to.deep.equal(['cpu', 'reduce-mean']);
+    await asked.dispose();
+    const session = await createSession(MODEL());
+    expect([session.provider, session.groupNorm]).to.deep.equal(
+      NATIVE_REASON === undefined ? ['native', 'kernel'] : ['cpu', 'reduce-mean'],
+    );
     await session.dispose();
   });
 

@@ -3,12 +3,12 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { describe, it } from 'mocha';
 import { TensorError, WeightsError } from '../../lib/errors.js';
+import { encodeNpy } from '../../lib/files/npy.js';
 import { allocate, DTYPES, elementCount, tensor, type TensorData } from '../../lib/tensor.js';
+import { safetensorsHeaderSize } from '../../lib/weights/safetensors-header.js';
 import {
   decodeSafetensors,
   encodeSafetensors,
-  parseSafetensorsHeader,
-  safetensorsHeaderSize,
   type SafetensorsContent,
 } from '../../lib/weights/safetensors.js';
 
@@ -142,15 +142,33 @@ describe('decodeSafetensors', () => {
     expect(() => safetensorsHeaderSize(huge, 2 ** 40)).to.throw(WeightsError, 'at most 100000000');
   });
 
-  it('says of what torch.save wrote how to make a safetensors file of it', () => {
-    const zip = [0x50, 0x4b, 3, 4, 0, 0, 8, 8, 0, 0];
-    const pickle = [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20];
-    for (const bytes of [zip, pickle]) {
-      expectRefused(
-        Uint8Array.from(bytes),
-        'it is a torch.save file; to make one, in Python: safetensors.torch.',
-      );
-    }
+  it('says of other files what they are, and how to make a safetensors file of them', () => {
+    const zip = (name: string) =>
+      Buffer.concat([Buffer.from('PK\x03\x04'), Buffer.alloc(26), Buffer.from(`${name}\0`)]);
+    const pickle = Uint8Array.of(0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20);
+    const save =
+      'it is a torch.save file; to make one, in Python: safetensors.torch.save_file(model.state_dict(),';
+    for (const bytes of [zip('archive/data.pkl'), pickle]) expectRefused(bytes, save);
+    expectRefused(
+      zip('w.npy'),
+      'it is a .npz archive; in Python: safetensors.numpy.save_file(dict(numpy.load(',
+    );
+    expectRefused(
+      encodeNpy(tensor('float32', [1], Float32Array.of(1))),
+      'it is a .npy file, which has no names',
+    );
+    expectRefused(
+      Buffer.from('{"metadata": {}, "weight_map": {}}'),
+      'it is JSON text; where it is an index,',
+    );
+    expectRefused(
+      Buffer.from('version https://git-lfs.github.com/spec/v1\n'),
+      "'git lfs pull' fetches the file",
+    );
+    expectRefused(
+      Uint8Array.of(8, 10, 0x12, 4, 1, 2, 3, 4, 5),
+      'it is an ONNX model; weights come from a state_dict',
+    );
   });
 
   it('reads a header of 128 bytes, whose length begins like a pickle', () => {
@@ -228,17 +246,6 @@ describe('decodeSafetensors', () => {
     expectRefused(file('{"__metadata__":[]}'), '__metadata__ must be an object');
     expectRefused(file('{"__metadata__":{"a":1}}'), "__metadata__ 'a' must be a string");
     expectRefused(file('{"__metadata__":{"a":"\\udfff"}}'), "__metadata__ 'a' is not Unicode text");
-  });
-});
-
-describe('parseSafetensorsHeader', () => {
-  it('needs the header only, and gives offsets from the start of the file', () => {
-    const bytes = sample('dtypes');
-    const headerSize = safetensorsHeaderSize(bytes.slice(0, 8), bytes.length);
-    expect(headerSize).to.equal(976);
-    const header = parseSafetensorsHeader(bytes.slice(0, headerSize), bytes.length);
-    expect(header.headerSize).to.equal(headerSize);
-    expect(header.tensors.get('int64')).to.deep.equal({ dtype: 'int64', dims: [3], start: 1000, end: 1024 });
   });
 });
 

@@ -3,7 +3,7 @@ import { describe, it } from 'mocha';
 import { WeightsError } from '../../lib/errors.js';
 import { GraphBuilder, op, type Graph } from '../../lib/graph/index.js';
 import { tensor, type FloatDType, type TensorData } from '../../lib/tensor.js';
-import { matchStateDict } from '../../lib/weights/state-dict.js';
+import { matchStateDict, type MatchOptions } from '../../lib/weights/state-dict.js';
 
 function graph(names: string[], dtype: FloatDType = 'float32'): Graph {
   const g = new GraphBuilder('net');
@@ -16,9 +16,9 @@ const two = (): TensorData => tensor('float32', [2], Float32Array.of(1, 2));
 const stateDict = (...names: string[]) => new Map(names.map((name) => [name, two()]));
 const GRAPH = graph(['enc1.weight', 'enc1.bias']);
 
-function refusal(given: Map<string, TensorData>): string {
+function refusal(given: Map<string, TensorData>, options?: MatchOptions): string {
   try {
-    matchStateDict(GRAPH, given);
+    matchStateDict(GRAPH, given, options);
   } catch (error) {
     expect(error).to.be.instanceOf(WeightsError).with.property('code', 'STATE_DICT_MISMATCH');
     return (error as Error).message;
@@ -44,7 +44,17 @@ describe('matching a state_dict', () => {
     expect(message).to.include("'enc1.bias' has shape [3] but must be [2]");
   });
 
-  for (const prefix of ['module.', 'model.', 'state_dict.', 'module.model.']) {
+  it('suggests no key that is the right one of another parameter', () => {
+    const given = stateDict('enc1.weight');
+    expect(refusal(given)).to.match(/missing 'enc1\.bias'$/);
+    const near = graph(['conv1.weight', 'conv2.weight']);
+    const swapped = stateDict('conv1.weigth', 'conv2.weight');
+    expect(() => matchStateDict(near, swapped)).to.throw(
+      "missing 'conv1.weight' (did you mean 'conv1.weigth'?)",
+    );
+  });
+
+  for (const prefix of ['module.', 'model.', '_orig_mod.', 'state_dict.', 'module._orig_mod.model.']) {
     it(`takes the prefix '${prefix}' off when every key has it`, () => {
       const weights = matchStateDict(GRAPH, stateDict(`${prefix}enc1.weight`, `${prefix}enc1.bias`));
       expect([...weights.keys()]).to.deep.equal(['enc1.weight', 'enc1.bias']);
@@ -57,6 +67,37 @@ describe('matching a state_dict', () => {
     expect(refusal(stateDict('module.enc1.weight', 'enc1.bias'))).to.include(
       "unexpected 'module.enc1.weight'",
     );
+  });
+
+  it('takes only what is under the prefix that is asked for, with or without its dot', () => {
+    const given = stateDict('net.a.enc1.weight', 'net.a.enc1.bias', 'net.ab.enc1.bias', 'loss');
+    for (const prefix of ['net.a', 'net.a.']) {
+      expect([...matchStateDict(GRAPH, given, { prefix }).keys()]).to.deep.equal([
+        'enc1.weight',
+        'enc1.bias',
+      ]);
+    }
+  });
+
+  it('says what does not fit under the prefix, and which prefixes there are if none has it', () => {
+    const given = stateDict('net.enc1.weight', 'net.enc1.wait', 'loss', 'head.bias');
+    const under = refusal(given, { prefix: 'net' });
+    expect(under)
+      .to.match(/^what the state_dict has under 'net' does not fit graph 'net':/)
+      .and.include("missing 'enc1.bias'")
+      .and.include("unexpected 'enc1.wait' (did you mean 'enc1.weight'?)")
+      .and.not.include('loss');
+    expect(refusal(given, { prefix: 'nets' })).to.equal(
+      "no key of the state_dict is under 'nets'; there are: 'net.enc1', 'head'",
+    );
+    expect(refusal(stateDict('loss'), { prefix: 'net' })).to.match(/there are: no prefixes$/);
+    expect(() => matchStateDict(GRAPH, given, { prefiks: 'net' } as object)).to.throw(
+      "did you mean 'prefix'?",
+    );
+  });
+
+  it('an empty prefix is none', () => {
+    expect(matchStateDict(GRAPH, stateDict('enc1.weight', 'enc1.bias'), { prefix: '' }).size).to.equal(2);
   });
 
   it('converts floats to the dtype of the graph, rounding to nearest even', () => {

@@ -4,6 +4,7 @@ import { isStatic } from '../../tensor.js';
 import type { Scope } from '../builder.js';
 import {
   describeValue,
+  knownOptions,
   formatList,
   requireChannels,
   requireFloat,
@@ -16,15 +17,19 @@ import { convDim, convTransposeDim } from '../dims.js';
 import { int, ints, type Value } from '../types.js';
 import { resolveWindow, windowAttributes, windowResult, type WindowOptions } from '../window.js';
 
+/** Options of {@link conv}. */
 export interface ConvOptions extends WindowOptions {
   /** Groups that input and output channels are divided into, each convolved by itself. Default 1. */
   readonly group?: number;
 }
 
+/** Options of {@link convTranspose}. */
 export interface ConvTransposeOptions extends ConvOptions {
   /** Elements added at the end of each spatial dimension; each below its stride or dilation. Default 0. */
   readonly outputPadding?: readonly number[];
 }
+
+const CONV_OPTIONS = ['group', 'strides', 'pads', 'dilations'] as const;
 
 /**
  * Convolution (`torch.nn.Conv1d`, `Conv2d`, `Conv3d`), the kernel's shape being the weight's.
@@ -32,21 +37,22 @@ export interface ConvTransposeOptions extends ConvOptions {
  * @param weight (M, C / group, k1, ...), all of them numbers, of the same dtype.
  * @param bias (M), of the same dtype, or nothing.
  * @returns (N, M, ...), each spatial dimension ⌊(D + pads − (k − 1)·dilation − 1) / stride⌋ + 1.
- * @throws GraphError `RANK_TOO_LOW`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `MISSING_VALUE`, `INVALID_*`.
+ * @throws OptionError, GraphError `RANK_TOO_LOW`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `MISSING_VALUE`, `INVALID_*`.
  */
 export function conv(
   g: Scope,
   x: Value,
   weight: Value,
   bias: Value | undefined,
-  { group = 1, ...options }: ConvOptions = {},
+  options: ConvOptions = {},
 ): Value {
   const opType = 'Conv';
+  const { group = 1, ...sliding } = knownOptions(g, opType, options, CONV_OPTIONS);
   const [outChannels, , ...kernel] = requireWeight(g, opType, x, weight, bias);
   requireGroup(g, opType, group, outChannels!, `output channels of weight ${describeValue(weight)}`);
   requireInputChannels(g, opType, x, weight, { expected: (weight.shape[1] as number) * group, group });
   requireBias(g, opType, weight, bias, outChannels!);
-  const window = resolveWindow(g, opType, x, kernel, options);
+  const window = resolveWindow(g, opType, x, kernel, sliding);
   const spatial = windowResult(g, opType, x, window, convDim);
   const attributes = { ...windowAttributes(window), group: int(group) };
   const shape = [x.shape[0]!, outChannels!, ...spatial];
@@ -59,28 +65,30 @@ export function conv(
  * @param weight (C, M / group, k1, ...), all of them numbers, of the same dtype.
  * @param bias (M), of the same dtype, or nothing.
  * @returns (N, M, ...), each spatial dimension (D − 1)·stride + (k − 1)·dilation + 1 − pads + outputPadding.
- * @throws GraphError `RANK_TOO_LOW`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `MISSING_VALUE`, `INVALID_*`.
+ * @throws OptionError, GraphError `RANK_TOO_LOW`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `MISSING_VALUE`, `INVALID_*`.
  */
 export function convTranspose(
   g: Scope,
   x: Value,
   weight: Value,
   bias: Value | undefined,
-  { group = 1, outputPadding, ...options }: ConvTransposeOptions = {},
+  options: ConvTransposeOptions = {},
 ): Value {
   const opType = 'ConvTranspose';
+  const known = [...CONV_OPTIONS, 'outputPadding'] as const;
+  const { group = 1, outputPadding, ...sliding } = knownOptions(g, opType, options, known);
   const [inChannels, perGroup, ...kernel] = requireWeight(g, opType, x, weight, bias);
   requireGroup(g, opType, group, inChannels!, `input channels of weight ${describeValue(weight)}`);
   requireInputChannels(g, opType, x, weight, { expected: inChannels!, group });
   const outChannels = perGroup! * group;
   requireBias(g, opType, weight, bias, outChannels);
-  const window = resolveWindow(g, opType, x, kernel, options);
-  const extra = [...(outputPadding ?? kernel.map(() => 0))];
+  const window = resolveWindow(g, opType, x, kernel, sliding);
+  const extra = outputPadding ?? kernel.map(() => 0);
   requireOutputPadding(g, opType, x, extra, window);
   const spatial = windowResult(g, opType, x, window, (dim, along, index) =>
     convTransposeDim(dim, along, extra[index]!),
   );
-  const attributes = { ...windowAttributes(window), output_padding: ints(extra), group: int(group) };
+  const attributes = { ...windowAttributes(window), output_padding: ints([...extra]), group: int(group) };
   const shape = [x.shape[0]!, outChannels, ...spatial];
   return g.node(opType, [x, weight, bias], attributes, [{ dtype: x.dtype, shape }])[0]!;
 }
@@ -93,7 +101,7 @@ function requireWeight(
   weight: Value,
   bias: Value | undefined,
 ): readonly number[] {
-  requireValues(g, opType, { x, weight });
+  requireValues(g, opType, { x, weight }, { bias });
   requireRank(g, opType, x, 3, '(N, C, D1, ...)');
   requireFloat(g, opType, x);
   requireSameDType(g, opType, x, weight, bias);

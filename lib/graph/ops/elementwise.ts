@@ -1,6 +1,6 @@
 /** Elementwise operators. Sources: the ONNX operator pages of the same names. */
 import { GraphError } from '../../errors.js';
-import type { DType } from '../../tensor.js';
+import { tensor, type DType } from '../../tensor.js';
 import type { Scope } from '../builder.js';
 import {
   broadcastShapes,
@@ -22,8 +22,16 @@ export const sigmoid = (g: Scope, x: Value): Value => unary(g, 'Sigmoid', x);
 /** √x: any float `x`, same shape; NaN below 0. */
 export const sqrt = (g: Scope, x: Value): Value => unary(g, 'Sqrt', x);
 
-/** x·sigmoid(x), PyTorch's `SiLU`, as Sigmoid and Mul. */
-export const silu = (g: Scope, x: Value): Value => mul(g, x, sigmoid(g, x));
+/**
+ * x·sigmoid(x), PyTorch's `SiLU`, as Sigmoid and Mul; in float64 as x / (1 + exp(−x)), as PyTorch computes it:
+ * ONNX Runtime makes QuickGelu of the former, of which it has no float64 kernel, and its Sigmoid is 0 below −37.
+ */
+export function silu(g: Scope, x: Value): Value {
+  requireValues(g, 'Sigmoid', { x });
+  if (x.dtype !== 'float64') return mul(g, x, sigmoid(g, x));
+  const one = g.constant(tensor('float64', [], Float64Array.of(1)));
+  return div(g, x, add(g, one, unary(g, 'Exp', unary(g, 'Neg', x))));
+}
 
 /** a + b with NumPy's broadcasting. @throws GraphError `DTYPE_MISMATCH` or `SHAPE_MISMATCH`. */
 export const add = (g: Scope, a: Value, b: Value): Value => binary(g, 'Add', a, b);

@@ -6,6 +6,7 @@ import {
   broadcastsTo,
   compatible,
   describeValue,
+  knownOptions,
   requireFloat,
   requireSameDType,
   requireValues,
@@ -13,6 +14,7 @@ import {
 import { productDim } from '../dims.js';
 import { float, int, type Value } from '../types.js';
 
+/** Options of {@link gemm}. */
 export interface GemmOptions {
   /** Factor of the product. Default 1. */
   readonly alpha?: number;
@@ -30,20 +32,32 @@ export interface GemmOptions {
  * @param b (K, N), of the same dtype.
  * @param c Broadcastable to (M, N), of the same dtype, or nothing.
  * @returns (M, N).
- * @throws GraphError `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `MISSING_VALUE`, `INVALID_*`.
+ * @throws OptionError, GraphError `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `MISSING_VALUE`, `INVALID_*`.
  */
-export function gemm(
-  g: Scope,
-  a: Value,
-  b: Value,
-  c: Value | undefined,
-  { alpha = 1, beta = 1, transA = false, transB = false }: GemmOptions = {},
-): Value {
+export function gemm(g: Scope, a: Value, b: Value, c: Value | undefined, options: GemmOptions = {}): Value {
   const opType = 'Gemm';
-  requireValues(g, opType, { a, b });
+  const known = ['alpha', 'beta', 'transA', 'transB'] as const;
+  const { alpha = 1, beta = 1, transA = false, transB = false } = knownOptions(g, opType, options, known);
+  requireValues(g, opType, { a, b }, { c });
   requireFloat(g, opType, a);
   requireSameDType(g, opType, a, b, c);
   requireFinite(g, opType, { alpha, beta });
+  const shape = gemmShape(g, { a, b, c }, { transA, transB });
+  const attributes = {
+    alpha: float(alpha),
+    beta: float(beta),
+    transA: int(transA ? 1 : 0),
+    transB: int(transB ? 1 : 0),
+  };
+  return g.node(opType, [a, b, c], attributes, [{ dtype: a.dtype, shape }])[0]!;
+}
+
+function gemmShape(
+  g: Scope,
+  { a, b, c }: { a: Value; b: Value; c: Value | undefined },
+  { transA, transB }: { transA: boolean; transB: boolean },
+): Dim[] {
+  const opType = 'Gemm';
   const [m, innerA] = matrix(g, opType, a, transA);
   const [innerB, n] = matrix(g, opType, b, transB);
   if (!compatible(innerA, innerB)) {
@@ -60,24 +74,24 @@ export function gemm(
       `${g.describe(opType)}: c ${describeValue(c)} does not broadcast to the product's shape [${m}, ${n}]`,
     );
   }
-  const attributes = {
-    alpha: float(alpha),
-    beta: float(beta),
-    transA: int(transA ? 1 : 0),
-    transB: int(transB ? 1 : 0),
-  };
-  return g.node(opType, [a, b, c], attributes, [{ dtype: a.dtype, shape: [m, n] }])[0]!;
+  return [m, n];
+}
+
+/** Options of {@link flatten}. */
+export interface FlattenOptions {
+  /** The first axis of the columns, from −rank to rank. Default 1. */
+  readonly axis?: number;
 }
 
 /**
  * `x` as a matrix: the dimensions before `axis` become its rows, the others its columns.
  * @param x Any dtype and rank.
- * @param options `axis` −rank to rank; default 1.
  * @returns (D0·…·D(axis−1), D(axis)·…).
- * @throws GraphError `INVALID_ATTRIBUTE` or `MISSING_VALUE`.
+ * @throws OptionError, GraphError `INVALID_ATTRIBUTE` or `MISSING_VALUE`.
  */
-export function flatten(g: Scope, x: Value, { axis = 1 }: { readonly axis?: number } = {}): Value {
+export function flatten(g: Scope, x: Value, options: FlattenOptions = {}): Value {
   const opType = 'Flatten';
+  const { axis = 1 } = knownOptions(g, opType, options, ['axis']);
   requireValues(g, opType, { x });
   if (!Number.isSafeInteger(axis) || axis < -x.rank || axis > x.rank) {
     throw new GraphError(

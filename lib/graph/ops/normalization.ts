@@ -5,6 +5,7 @@ import type { Scope } from '../builder.js';
 import {
   broadcastsTo,
   describeValue,
+  knownOptions,
   requireChannels,
   requireEpsilon,
   requireFloat,
@@ -16,12 +17,22 @@ import {
 } from '../checks.js';
 import { float, int, type Value } from '../types.js';
 
-/** Options of `groupNormalization`, by ONNX's attribute names. */
-export interface GroupNormalizationOptions {
-  /** Groups that the channels are divided into; must divide their number. */
-  readonly numGroups: number;
+/** What every normalization takes, by ONNX's attribute names. */
+export interface NormalizationOptions {
   /** Added to the variance. Default 1e-5. */
   readonly epsilon?: number;
+}
+
+/** Options of {@link groupNormalization}. */
+export interface GroupNormalizationOptions extends NormalizationOptions {
+  /** Groups that the channels are divided into; must divide their number. */
+  readonly numGroups: number;
+}
+
+/** Options of {@link layerNormalization}. */
+export interface LayerNormalizationOptions extends NormalizationOptions {
+  /** The first of the axes that are normalised; negative ones count from the end. Default −1. */
+  readonly axis?: number;
 }
 
 /**
@@ -31,17 +42,18 @@ export interface GroupNormalizationOptions {
  * @param x (N, C, ...) of rank 2 or more, any float; N and the rest may be names, C must be a number.
  * @param scale (C) or nothing, which stands for ones.
  * @param bias (C) or nothing, which stands for zeros.
- * @throws GraphError `NUM_GROUPS_MISMATCH`, `RANK_TOO_LOW`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_*`.
+ * @throws OptionError, GraphError `NUM_GROUPS_MISMATCH`, `RANK_TOO_LOW`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_*`.
  */
 export function groupNormalization(
   g: Scope,
   x: Value,
   scale: Value | undefined,
   bias: Value | undefined,
-  { numGroups, epsilon = 1e-5 }: GroupNormalizationOptions,
+  options: GroupNormalizationOptions,
 ): Value {
   const opType = 'GroupNormalization';
-  requireValues(g, opType, { x });
+  const { numGroups, epsilon = 1e-5 } = knownOptions(g, opType, options, ['numGroups', 'epsilon']);
+  requireValues(g, opType, { x }, { scale, bias });
   requireRank(g, opType, x, 2, '(N, C, ...)');
   requireFloat(g, opType, x);
   requireSameDType(g, opType, x, scale, bias);
@@ -66,7 +78,7 @@ export function groupNormalization(
  * `eval()`. (Not those of the batch: ONNX Runtime's `training_mode` gives wrong numbers where the running
  * statistics are not used, microsoft/onnxruntime issue 29790. `graphs/layers` writes that out.)
  * @param x (N, C, ...), any float. `scale`, `bias`, `mean` and `variance` are (C), of the same dtype.
- * @throws GraphError `RANK_TOO_LOW`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_*`.
+ * @throws OptionError, GraphError `RANK_TOO_LOW`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_*`.
  */
 export function batchNormalization(
   g: Scope,
@@ -75,9 +87,10 @@ export function batchNormalization(
   bias: Value,
   mean: Value,
   variance: Value,
-  { epsilon = 1e-5 }: { epsilon?: number } = {},
+  options: NormalizationOptions = {},
 ): Value {
   const opType = 'BatchNormalization';
+  const { epsilon = 1e-5 } = knownOptions(g, opType, options, ['epsilon']);
   requireValues(g, opType, { x, scale, bias, mean, variance });
   requireRank(g, opType, x, 2, '(N, C, ...)');
   requireFloat(g, opType, x);
@@ -94,16 +107,17 @@ export function batchNormalization(
 /**
  * Instance Normalization (Ulyanov et al. 2016; `torch.nn.InstanceNorm*d`): each channel of each sample.
  * @param x (N, C, D1, ...) of rank 3 or more, any float. `scale` and `bias` are (C), of the same dtype.
- * @throws GraphError `RANK_TOO_LOW`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_*`.
+ * @throws OptionError, GraphError `RANK_TOO_LOW`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_*`.
  */
 export function instanceNormalization(
   g: Scope,
   x: Value,
   scale: Value,
   bias: Value,
-  { epsilon = 1e-5 }: { epsilon?: number } = {},
+  options: NormalizationOptions = {},
 ): Value {
   const opType = 'InstanceNormalization';
+  const { epsilon = 1e-5 } = knownOptions(g, opType, options, ['epsilon']);
   requireValues(g, opType, { x, scale, bias });
   requireRank(g, opType, x, 3, '(N, C, D1, ...)');
   requireFloat(g, opType, x);
@@ -120,17 +134,18 @@ export function instanceNormalization(
  * Layer Normalization (Ba et al. 2016; `torch.nn.LayerNorm`) over `axis` and all later axes.
  * @param x Any float, any rank of at least 1.
  * @param scale Broadcastable to the normalised dimensions, of the same dtype; `bias` likewise, or nothing.
- * @throws GraphError `INVALID_ATTRIBUTE`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_DTYPE`.
+ * @throws OptionError, GraphError `INVALID_ATTRIBUTE`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_DTYPE`.
  */
 export function layerNormalization(
   g: Scope,
   x: Value,
   scale: Value,
   bias: Value | undefined,
-  { axis = -1, epsilon = 1e-5 }: { axis?: number; epsilon?: number } = {},
+  options: LayerNormalizationOptions = {},
 ): Value {
   const opType = 'LayerNormalization';
-  requireValues(g, opType, { x, scale });
+  const { axis = -1, epsilon = 1e-5 } = knownOptions(g, opType, options, ['axis', 'epsilon']);
+  requireValues(g, opType, { x, scale }, { bias });
   requireFloat(g, opType, x);
   requireSameDType(g, opType, x, scale, bias);
   requireEpsilon(g, opType, epsilon);

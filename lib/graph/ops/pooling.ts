@@ -1,11 +1,27 @@
 /** Pooling. Sources: ONNX operator pages of the same names; `torch.nn.MaxPool*d`, `AdaptiveAvgPool*d(1)`. */
 import { GraphError } from '../../errors.js';
+import type { Dim } from '../../tensor.js';
 import type { Scope } from '../builder.js';
-import { formatList, requireFloat, requireRank, requireValues } from '../checks.js';
+import {
+  describeValue,
+  formatList,
+  knownOptions,
+  requireFloat,
+  requireRank,
+  requireValues,
+} from '../checks.js';
 import { ceilPoolDim, convDim } from '../dims.js';
 import { int, type Value } from '../types.js';
-import { resolveWindow, windowAttributes, windowResult, type Window, type WindowOptions } from '../window.js';
+import {
+  alongDim,
+  resolveWindow,
+  windowAttributes,
+  windowResult,
+  type Window,
+  type WindowOptions,
+} from '../window.js';
 
+/** Options of {@link maxPool}. */
 export interface MaxPoolOptions extends WindowOptions {
   /** Size of the window in each spatial dimension. */
   readonly kernelShape: readonly number[];
@@ -13,27 +29,30 @@ export interface MaxPoolOptions extends WindowOptions {
   readonly ceilMode?: boolean;
 }
 
+const MAX_POOL_OPTIONS = ['kernelShape', 'ceilMode', 'strides', 'pads', 'dilations'] as const;
+
 /**
  * The largest element under each window (`torch.nn.MaxPool1d`, `MaxPool2d`, `MaxPool3d`). As in ONNX, strides
  * default to 1, where PyTorch's default to the kernel's size.
  * @param x (N, C, D1, ...) of rank 3 or more, any float. `pads` must be below the kernel's size.
  * @returns (N, C, ...), each spatial dimension ⌊(D + pads − (k − 1)·dilation − 1) / stride⌋ + 1; with `ceilMode`
- *   rounded up, without the window that would start behind the end.
- * @throws GraphError `RANK_TOO_LOW`, `MISSING_VALUE`, `INVALID_*`.
+ *   rounded up, without the window that would start behind the end. Where sizes are such that there is one, the
+ *   node is written without ceil_mode, because ONNX counts that window before opset 22.
+ * @throws OptionError, GraphError `RANK_TOO_LOW`, `MISSING_VALUE`, `INVALID_*`.
  */
-export function maxPool(
-  g: Scope,
-  x: Value,
-  { kernelShape, ceilMode = false, ...options }: MaxPoolOptions,
-): Value {
+export function maxPool(g: Scope, x: Value, options: MaxPoolOptions): Value {
   const opType = 'MaxPool';
+  const { kernelShape, ceilMode = false, ...sliding } = knownOptions(g, opType, options, MAX_POOL_OPTIONS);
   requireValues(g, opType, { x });
   requireRank(g, opType, x, 3, '(N, C, D1, ...)');
   requireFloat(g, opType, x);
-  const window = resolveWindow(g, opType, x, kernelShape, options);
+  const window = resolveWindow(g, opType, x, kernelShape, sliding);
   requirePadsBelowKernel(g, opType, window);
   const spatial = windowResult(g, opType, x, window, ceilMode ? ceilPoolDim : convDim);
-  const attributes = { ...windowAttributes(window), ceil_mode: int(ceilMode ? 1 : 0) };
+  const dropsWindow = ceilMode && x.shape.slice(2).some((dim, i) => isWindowDropped(dim, window, i));
+  const attributes = dropsWindow
+    ? { ...windowAttributes(paddedWindow(g, opType, x, window, spatial)), ceil_mode: int(0) }
+    : { ...windowAttributes(window), ceil_mode: int(ceilMode ? 1 : 0) };
   return g.node(opType, [x], attributes, [
     { dtype: x.dtype, shape: [...x.shape.slice(0, 2), ...spatial] },
   ])[0]!;
@@ -52,6 +71,37 @@ export function globalAveragePool(g: Scope, x: Value): Value {
   requireFloat(g, opType, x);
   const shape = x.shape.map((dim, axis) => (axis < 2 ? dim : 1));
   return g.node(opType, [x], {}, [{ dtype: x.dtype, shape }])[0]!;
+}
+
+/** Whether rounding up makes a window that starts behind the end. Of a name it is not known; nor to ONNX, then. */
+function isWindowDropped(dim: Dim, window: Window, index: number): boolean {
+  if (typeof dim === 'string') return false;
+  const { kernel, stride, dilation, padBegin, padEnd } = alongDim(window, index);
+  const beyond = dim + padBegin + padEnd - dilation * (kernel - 1) - 1;
+  return Math.ceil(beyond / stride) + 1 > (ceilPoolDim(dim, alongDim(window, index)) as number);
+}
+
+/**
+ * The window with so much padding at the ends that its last places are those of ceil_mode: padding never is the
+ * largest element.
+ * @throws GraphError `INVALID_SHAPE` where that cannot be said: beside a name, or of a dilated window.
+ */
+function paddedWindow(g: Scope, opType: string, x: Value, window: Window, result: readonly Dim[]): Window {
+  const spatial = x.shape.slice(2);
+  const ends = spatial.map((dim, index) => {
+    const { kernel, stride, dilation, padBegin, padEnd } = alongDim(window, index);
+    if (typeof dim === 'string') return stride === 1 ? padEnd : NaN;
+    const reach = ((result[index] as number) - 1) * stride + dilation * (kernel - 1) + 1;
+    return Math.max(padEnd, reach - dim - padBegin);
+  });
+  if (ends.every((end, index) => end < window.kernel[index]!)) {
+    return { ...window, pads: [...window.pads.slice(0, spatial.length), ...ends] };
+  }
+  throw new GraphError(
+    'INVALID_SHAPE',
+    `${g.describe(opType)}: ceilMode makes a window of ${describeValue(x)} that starts behind the end, and opsets ` +
+      'below 22 count it: give all spatial dimensions sizes or all names, or choose other pads or no ceilMode',
+  );
 }
 
 /** A window that lay in the padding alone would have no largest element; ONNX Runtime refuses it too. */

@@ -1,8 +1,9 @@
 /** Reductions. Sources: the ONNX operator pages of the same names; `torch.mean`, `torch.prod`. */
 import type { Scope } from '../builder.js';
-import { requireFloat, requireNumeric, requireValues, resolveAxes } from '../checks.js';
+import { knownOptions, requireFloat, requireNumeric, requireValues, resolveAxes } from '../checks.js';
 import { int, ints, type Value } from '../types.js';
 
+/** Options of {@link reduceMean} and {@link reduceProd}. */
 export interface ReduceOptions {
   /** Axes to reduce, at least one; a negative axis counts from the end. */
   readonly axes: readonly number[];
@@ -12,7 +13,7 @@ export interface ReduceOptions {
 
 /**
  * The mean over `axes`: any float `x`, same dtype.
- * @throws GraphError `INVALID_ATTRIBUTE`, `INVALID_DTYPE` or `MISSING_VALUE`.
+ * @throws OptionError, GraphError `INVALID_ATTRIBUTE`, `INVALID_DTYPE` or `MISSING_VALUE`.
  */
 export function reduceMean(g: Scope, x: Value, options: ReduceOptions): Value {
   requireValues(g, 'ReduceMean', { x });
@@ -22,7 +23,7 @@ export function reduceMean(g: Scope, x: Value, options: ReduceOptions): Value {
 
 /**
  * The product over `axes`: `x` of any float, int32 or int64, same dtype.
- * @throws GraphError `INVALID_ATTRIBUTE`, `INVALID_DTYPE` or `MISSING_VALUE`.
+ * @throws OptionError, GraphError `INVALID_ATTRIBUTE`, `INVALID_DTYPE` or `MISSING_VALUE`.
  */
 export function reduceProd(g: Scope, x: Value, options: ReduceOptions): Value {
   requireValues(g, 'ReduceProd', { x });
@@ -30,7 +31,8 @@ export function reduceProd(g: Scope, x: Value, options: ReduceOptions): Value {
   return reduce(g, 'ReduceProd', x, options);
 }
 
-function reduce(g: Scope, opType: string, x: Value, { axes, keepdims = true }: ReduceOptions): Value {
+function reduce(g: Scope, opType: string, x: Value, options: ReduceOptions): Value {
+  const { axes, keepdims = true } = knownOptions(g, opType, options, ['axes', 'keepdims']);
   const reduced = resolveAxes(g, opType, axes, x).sort((a, b) => a - b);
   const shape = x.shape.flatMap((dim, axis) => (!reduced.includes(axis) ? [dim] : keepdims ? [1] : []));
   const attributes = { axes: ints(reduced), keepdims: int(keepdims ? 1 : 0) };

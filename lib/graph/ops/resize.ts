@@ -2,13 +2,22 @@
 import { GraphError } from '../../errors.js';
 import type { Dim } from '../../tensor.js';
 import type { Scope } from '../builder.js';
-import { describeValue, formatList, requireFloat, requireIntegers, requireValues } from '../checks.js';
+import {
+  describeValue,
+  formatList,
+  knownOptions,
+  requireFloat,
+  requireIntegers,
+  requireValues,
+} from '../checks.js';
 import { resizeDim } from '../dims.js';
 import { floats, ints, text, type Value } from '../types.js';
 
 const MODES = ['nearest', 'linear'] as const;
 const COORDINATE_MODES = ['half_pixel', 'pytorch_half_pixel', 'align_corners', 'asymmetric'] as const;
 const NEAREST_MODES = ['round_prefer_floor', 'round_prefer_ceil', 'floor', 'ceil'] as const;
+
+const RESIZE_OPTIONS = ['scales', 'sizes', 'mode', 'coordinateTransformationMode', 'nearestMode'] as const;
 
 /** Either `scales` or `sizes`, with one number for each dimension, batch and channels included. */
 export interface ResizeOptions {
@@ -35,7 +44,7 @@ export interface ResizeOptions {
  * | `Upsample(mode='bilinear', align_corners=True)` | `linear`, `align_corners` |
  * @param x Any float, rank 1 or more.
  * @returns Each dimension `sizes`, or ⌊D · scale⌋ with a float32 scale; refused where rounding decides it.
- * @throws GraphError `INVALID_ATTRIBUTE`, `INVALID_DTYPE`, `INVALID_SHAPE` or `MISSING_VALUE`.
+ * @throws OptionError, GraphError `INVALID_ATTRIBUTE`, `INVALID_DTYPE`, `INVALID_SHAPE` or `MISSING_VALUE`.
  */
 export function resize(g: Scope, x: Value, options: ResizeOptions): Value {
   const opType = 'Resize';
@@ -45,7 +54,7 @@ export function resize(g: Scope, x: Value, options: ResizeOptions): Value {
     mode = 'nearest',
     coordinateTransformationMode = 'half_pixel',
     nearestMode = 'round_prefer_floor',
-  } = options;
+  } = knownOptions(g, opType, options, RESIZE_OPTIONS);
   requireOneOf(g, 'mode', mode, MODES);
   requireOneOf(g, 'coordinateTransformationMode', coordinateTransformationMode, COORDINATE_MODES);
   requireOneOf(g, 'nearestMode', nearestMode, NEAREST_MODES);

@@ -6,6 +6,7 @@ import {
   compatible,
   describeValue,
   formatList,
+  knownOptions,
   merge,
   requireIntegers,
   requireSameDType,
@@ -13,16 +14,28 @@ import {
   resolveAxes,
   resolveAxis,
 } from '../checks.js';
+import { requireShape } from '../declarations.js';
 import { addDims, divideDim, productDim, sliceDim } from '../dims.js';
 import { int, ints, Value } from '../types.js';
+
+/** Options of {@link concat}. */
+export interface ConcatOptions {
+  /** The axis along which the values are joined; a negative one counts from the end. */
+  readonly axis: number;
+}
 
 /**
  * The values one after the other along `axis` (`torch.cat`).
  * @param values At least one; any dtype, the same for all, and the same shape but for `axis`.
- * @throws GraphError `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_ATTRIBUTE` or `MISSING_VALUE`.
+ * @throws OptionError, GraphError `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_ATTRIBUTE` or `MISSING_VALUE`.
  */
-export function concat(g: Scope, values: readonly Value[], { axis }: { readonly axis: number }): Value {
+export function concat(g: Scope, values: readonly Value[], options: ConcatOptions): Value {
   const opType = 'Concat';
+  const { axis } = knownOptions(g, opType, options, ['axis']);
+  const isList: boolean = Array.isArray(values);
+  if (!isList) {
+    throw new GraphError('MISSING_VALUE', `${g.describe(opType)}: its inputs must be a list of values`);
+  }
   const [first, ...others] = values;
   const inputs = [first, ...others].map((value, index) => [`input ${index}`, value!] as const);
   requireValues(g, opType, Object.fromEntries(inputs));
@@ -52,6 +65,7 @@ export function shape(g: Scope, x: Value): Value {
   return g.node('Shape', [x], {}, [{ dtype: 'int64', shape: [x.rank] }])[0]!;
 }
 
+/** Options of {@link slice}: three lists of one length. */
 export interface SliceOptions {
   /** First index along each axis; negative ones count from the end. */
   readonly starts: readonly number[];
@@ -64,10 +78,11 @@ export interface SliceOptions {
 /**
  * The part `starts` to `ends` of `x` along `axes`, with step 1; indices outside are clamped, as in Python.
  * @param x Any dtype, rank 1 or more.
- * @throws GraphError `INVALID_ATTRIBUTE` or `MISSING_VALUE`.
+ * @throws OptionError, GraphError `INVALID_ATTRIBUTE` or `MISSING_VALUE`.
  */
-export function slice(g: Scope, x: Value, { starts, ends, axes }: SliceOptions): Value {
+export function slice(g: Scope, x: Value, options: SliceOptions): Value {
   const opType = 'Slice';
+  const { starts, ends, axes } = knownOptions(g, opType, options, ['starts', 'ends', 'axes']);
   requireValues(g, opType, { x });
   const cut = resolveAxes(g, opType, axes, x);
   const each = { length: cut.length, reason: 'one for each axis' };
@@ -79,6 +94,7 @@ export function slice(g: Scope, x: Value, { starts, ends, axes }: SliceOptions):
   return g.node(opType, [x], attributes, [{ dtype: x.dtype, shape: result }])[0]!;
 }
 
+/** Options of {@link reshape}. */
 export interface ReshapeOptions {
   /** The result's shape, where the caller knows more of it than can be inferred. */
   readonly outputShape?: Shape;
@@ -89,16 +105,18 @@ export interface ReshapeOptions {
  * @param x Any dtype and rank.
  * @param target Sizes, of which 0 copies the dimension at its index and one −1 takes what is left; or an int64
  *   [rank] value that is known only at run time, with `outputShape` to say what it comes to.
- * @throws GraphError `SHAPE_MISMATCH`, `INVALID_ATTRIBUTE`, `INVALID_DTYPE`, `INVALID_SHAPE` or `MISSING_VALUE`.
+ * @throws OptionError, GraphError `SHAPE_MISMATCH`, `INVALID_ATTRIBUTE`, `INVALID_DTYPE`, `INVALID_SHAPE` or `MISSING_VALUE`.
  */
 export function reshape(
   g: Scope,
   x: Value,
   target: readonly number[] | Value,
-  { outputShape }: ReshapeOptions = {},
+  options: ReshapeOptions = {},
 ): Value {
   const opType = 'Reshape';
+  const { outputShape } = knownOptions(g, opType, options, ['outputShape']);
   requireValues(g, opType, { x });
+  if (outputShape !== undefined) requireShape(outputShape, `${g.describe(opType)}: outputShape`);
   const isRuntime = target instanceof Value;
   const inferred = isRuntime ? runtimeShape(g, x, target, outputShape) : listedShape(g, x, target);
   const result = outputShape ?? inferred;

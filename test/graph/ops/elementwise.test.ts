@@ -1,7 +1,9 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { GraphBuilder, op } from '../../../lib/graph/index.js';
-import { DTYPES, FLOAT_DTYPES, type DType } from '../../../lib/tensor.js';
+import { encodeModel } from '../../../lib/onnx/index.js';
+import { createSession } from '../../../lib/runtime/index.js';
+import { DTYPES, FLOAT_DTYPES, tensor, type DType } from '../../../lib/tensor.js';
 import { describeTable, expectGraphError, nodesOf } from '../support.js';
 
 const UNARY = { Relu: op.relu, Sigmoid: op.sigmoid, Sqrt: op.sqrt } as const;
@@ -91,6 +93,33 @@ describe('silu', () => {
     const [sigmoid, mul] = nodesOf(g, op.silu(g, x));
     expect(sigmoid).to.deep.include({ opType: 'Sigmoid', inputs: [x] });
     expect(mul).to.deep.include({ opType: 'Mul', inputs: [x, sigmoid!.outputs[0]] });
+  });
+
+  it('is x / (1 + exp(−x)) in float64, which ONNX Runtime runs at every level of optimisation', async () => {
+    const values = [0, 1e-300, 1, -1, 20, -20, -40, -700, 700, -1e308, 1e308, Infinity, NaN];
+    const g = new GraphBuilder('test');
+    g.output('y', op.silu(g, g.input('x', 'float64', ['N'])));
+    const model = encodeModel(g.build(), new Map(), { opset: 13 });
+    for (const graphOptimizationLevel of ['disabled', 'basic', 'extended', 'all'] as const) {
+      const session = await createSession(model, { graphOptimizationLevel });
+      const { y } = await session.run({ x: tensor('float64', [values.length], Float64Array.from(values)) });
+      await session.dispose();
+      values.forEach((value, i) => {
+        const expected = value / (1 + Math.exp(-value));
+        const actual = (y!.data as Float64Array)[i]!;
+        // Three roundings and that of the exponential: 4 units in the last place.
+        const error = Object.is(actual, expected) ? 0 : Math.abs(actual - expected);
+        expect(error, `silu(${value}) = ${actual}`).to.be.at.most(
+          4 * Number.EPSILON * Math.abs(expected) || 0,
+        );
+      });
+    }
+  });
+
+  it('refuses what is no value and no float', () => {
+    const g = new GraphBuilder('test');
+    expectGraphError(() => op.silu(g, undefined!), 'MISSING_VALUE');
+    expectGraphError(() => op.silu(g, g.input('x', 'int64', ['N'])), 'INVALID_DTYPE', 'int64');
   });
 });
 

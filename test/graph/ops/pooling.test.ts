@@ -1,6 +1,9 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { GraphBuilder, op } from '../../../lib/graph/index.js';
+import { encodeModel } from '../../../lib/onnx/index.js';
+import { createSession } from '../../../lib/runtime/index.js';
+import { tensor } from '../../../lib/tensor.js';
 import { describeTable, expectGraphError, nodesOf } from '../support.js';
 
 describeTable<op.MaxPoolOptions>('maxPool', (g, [x], options) => op.maxPool(g, x!, options));
@@ -71,6 +74,73 @@ describe('maxPool', () => {
     expectGraphError(() => op.maxPool(g, matrix, { kernelShape: [] }), 'RANK_TOO_LOW', "'matrix' [4, 4]");
     expectGraphError(() => op.maxPool(g, whole, { kernelShape: [2] }), 'INVALID_DTYPE', "'whole' [1, 4, 4]");
     expectGraphError(() => op.maxPool(g, undefined!, { kernelShape: [2] }), 'MISSING_VALUE');
+  });
+});
+
+/** The largest element under each window that starts before the row's end, by the definition. */
+function pooledRow(row: readonly number[], kernel: number, stride: number, pad: number): number[] {
+  const result: number[] = [];
+  for (let start = -pad; start < row.length; start += stride) {
+    result.push(Math.max(...row.slice(Math.max(start, 0), start + kernel)));
+    if (start + kernel >= row.length + pad) break;
+  }
+  return result;
+}
+
+describe('maxPool with ceilMode, where the last window would start behind the end', () => {
+  // From torch.nn.functional.max_pool1d(..., ceil_mode=True) of PyTorch 2.13.
+  for (const [size, kernel, stride, pad, expected] of [
+    [2, 1, 2, 0, 1],
+    [6, 1, 2, 0, 3],
+    [3, 2, 2, 1, 2],
+    [4, 2, 4, 0, 1],
+    [5, 2, 3, 1, 2],
+    [5, 3, 3, 1, 2],
+  ] as const) {
+    it(`makes ${expected} of ${size} by a kernel of ${kernel}, stride ${stride} and pads ${pad}, at any opset`, async () => {
+      const row = Array.from({ length: size }, (_, i) => -1 - ((i * 5) % size));
+      const g = new GraphBuilder('test');
+      const x = g.input('x', 'float32', ['N', 1, size]);
+      const options = { kernelShape: [kernel], strides: [stride], pads: [pad, pad], ceilMode: true };
+      const y = g.output('y', op.maxPool(g, x, options));
+      expect(y.shape).to.deep.equal(['N', 1, expected]);
+      expect(pooledRow(row, kernel, stride, pad)).to.have.lengthOf(expected);
+      // ONNX's inference counts one window more below opset 22: nothing must be left for it to count.
+      const { nodes } = g.build();
+      expect(nodes[0]!.attributes).to.deep.include({ ceil_mode: { type: 'INT', value: 0 } });
+      for (const opset of [13, 22]) {
+        const session = await createSession(encodeModel(g.build(), new Map(), { opset }));
+        const { y: actual } = await session.run({
+          x: tensor('float32', [1, 1, size], Float32Array.from(row)),
+        });
+        await session.dispose();
+        expect([...(actual!.data as Float32Array)]).to.deep.equal(pooledRow(row, kernel, stride, pad));
+      }
+    });
+  }
+
+  it('pads the ends of the other dimensions, whose last windows hang over', () => {
+    const g = new GraphBuilder('test');
+    const x = g.input('x', 'float32', [1, 1, 6, 5]);
+    const y = op.maxPool(g, x, { kernelShape: [1, 2], strides: [2, 2], ceilMode: true });
+    expect(y.shape).to.deep.equal([1, 1, 3, 3]);
+    expect(nodesOf(g, y)[0]!.attributes).to.deep.include({
+      pads: { type: 'INTS', value: [0, 0, 0, 1] },
+      ceil_mode: { type: 'INT', value: 0 },
+    });
+  });
+
+  it('stays ceil_mode where sizes are names, and refuses both together', () => {
+    const g = new GraphBuilder('test');
+    const options = { kernelShape: [1, 1], strides: [2, 2], ceilMode: true };
+    const named = op.maxPool(g, g.input('named', 'float32', [1, 1, 'H', 'W']), options);
+    expect(nodesOf(g, named)[0]!.attributes).to.deep.include({ ceil_mode: { type: 'INT', value: 1 } });
+    expectGraphError(
+      () => op.maxPool(g, g.input('mixed', 'float32', [1, 1, 'H', 6]), options),
+      'INVALID_SHAPE',
+      "'mixed' [1, 1, H, 6]",
+      'all names',
+    );
   });
 });
 

@@ -1,0 +1,255 @@
+/**
+ * The native kernel against onnxruntime-node on the same models: GroupNorm alone, GroupNorm with SiLU, whole
+ * networks, a tiny model's overhead, and what a run does to the event loop.
+ *
+ *   npm run bench:native -- [rounds] [--json FILE] [--python PYTHON-WITH-TORCH]
+ */
+import { execFileSync } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { getGraph } from '../graphs/registry.js';
+import {
+  createSession,
+  encodeModel,
+  GraphBuilder,
+  initializeWeights,
+  op,
+  tensor,
+  type LoweringName,
+  type Session,
+  type TensorData,
+} from '../lib/index.js';
+import {
+  formatRatio,
+  machine,
+  normalTensor,
+  pairedRounds,
+  quantile,
+  speedup,
+  table,
+  type Contestants,
+  type Quartiles,
+} from './statistics.js';
+
+const OPSET = 21;
+const LOWERINGS: readonly LoweringName[] = ['reduce-mean', 'instance-norm', 'layer-norm'];
+
+/** One contestant in one setting. */
+interface Row {
+  readonly setting: string;
+  readonly runner: string;
+  /** Milliseconds: the median round. */
+  readonly median: number;
+  /** How many times faster than the first runner of the setting. */
+  readonly speedup: Quartiles;
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    options: { json: { type: 'string' }, python: { type: 'string' } },
+    allowPositionals: true,
+  });
+  const rounds = Number(positionals[0] ?? 30);
+  console.log(`${machine()}, float32, 32 groups`);
+  const sections: Record<string, Row[]> = {};
+  for (const [title, measure] of Object.entries(SECTIONS)) {
+    process.stderr.write(`${title} …\n`);
+    sections[title] = await measure(rounds);
+    print(title, sections[title]);
+  }
+  const pytorch = values.python === undefined ? undefined : await againstPyTorch(values.python, rounds);
+  if (!pytorch) console.log('\nPyTorch: not run (--python names a Python that has torch)');
+  const delays = await eventLoopDelays();
+  console.log(`\n### Delay of the event loop in an inference of the U-Net, 99th percentile\n`);
+  console.log(
+    table(
+      ['runner', 'ms'],
+      Object.entries(delays).map(([name, ms]) => [name, ms.toFixed(1)]),
+    ),
+  );
+  if (values.json) {
+    const report = { machine: machine(), rounds, sections, pytorch, eventLoopDelay: delays };
+    await writeFile(values.json, `${JSON.stringify(report, null, 2)}\n`);
+  }
+}
+
+/** Turn by turn, in processes of their own: threads of both at once would measure their quarrel. */
+async function againstPyTorch(python: string, rounds: number): Promise<Record<string, object>> {
+  const script = fileURLToPath(new URL('pytorch.py', import.meta.url));
+  const names = SHAPES.map((shape) => shape.join('x'));
+  const threads = String(Math.max(1, availableParallelism()));
+  const output = execFileSync(python, [script, threads, String(rounds), ...names], { encoding: 'utf8' });
+  const theirs = JSON.parse(output) as Record<string, number>;
+  const results: Record<string, { pytorch: number; native: number; ratio: number }> = {};
+  for (const shape of SHAPES) {
+    const graph = getGraph('group-norm').build({ numGroups: 32, numChannels: shape[1]! }, { shape });
+    const model = encodeModel(graph, initializeWeights(graph), { opset: OPSET, lowering: 'op' });
+    const options = { providers: ['native'], intraOpNumThreads: Number(threads) };
+    const session = await createSession(model, options);
+    const x = normalTensor(shape);
+    const y = tensor('float32', shape, new Float32Array(x.data.length));
+    const times = await pairedRounds({ native: () => session.run({ x }, { outputs: { y } }) }, rounds);
+    await session.dispose();
+    const [pytorch, native] = [theirs[shape.join('x')]!, quantile(times.native!, 0.5)];
+    results[shape.join('×')] = { pytorch, native, ratio: pytorch / native };
+  }
+  const cells = Object.entries(results).map(([shape, { pytorch, native, ratio }]) => [
+    shape,
+    pytorch.toFixed(3),
+    native.toFixed(3),
+    `${ratio.toFixed(2)} ×`,
+  ]);
+  console.log(`\n### PyTorch's GroupNorm, ${threads} threads\n`);
+  console.log(table(['shape', 'PyTorch, ms', 'native, into a given buffer, ms', 'faster'], cells));
+  return results;
+}
+
+const SECTIONS: Record<string, (rounds: number) => Promise<Row[]>> = {
+  'GroupNorm alone': groupNormAlone,
+  'GroupNorm and SiLU': withSilu,
+  'A tiny model': tinyModel,
+  Networks: networks,
+};
+
+/** From 0.3 to 34 MB. */
+const SHAPES = [
+  [2, 64, 24, 24],
+  [1, 320, 64, 64],
+  [8, 256, 32, 32],
+  [1, 128, 256, 256],
+];
+
+async function groupNormAlone(rounds: number): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const shape of SHAPES) {
+    const graph = getGraph('group-norm').build({ numGroups: 32, numChannels: shape[1]! }, { shape });
+    const weights = initializeWeights(graph);
+    const encode = (lowering: LoweringName) => encodeModel(graph, weights, { opset: OPSET, lowering });
+    const x = normalTensor(shape);
+    const sessions: Record<string, Session> = {
+      'onnxruntime-node, inlined operator': await baseline(encode('op'), 'op'),
+    };
+    for (const name of LOWERINGS) sessions[`onnxruntime-node, ${name}`] = await baseline(encode(name), name);
+    sessions.native = await createSession(encode('op'), { providers: ['native'] });
+    const y = tensor('float32', shape, new Float32Array(x.data.length));
+    const extra = { 'native, into a given buffer': () => sessions.native!.run({ x }, { outputs: { y } }) };
+    rows.push(...(await compare(`${shape.join('×')}, ${megabytes(x)}`, sessions, x, rounds, { extra })));
+  }
+  return rows;
+}
+
+async function withSilu(rounds: number): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const shape of SHAPES) {
+    const model = (hasSilu: boolean) => {
+      const g = new GraphBuilder('silu');
+      const norm = op.groupNormalization(g, g.input('x', 'float32', shape), undefined, undefined, {
+        numGroups: 32,
+      });
+      g.output('y', hasSilu ? op.silu(g, norm) : norm);
+      return encodeModel(g.build(), new Map(), { opset: OPSET, lowering: 'op' });
+    };
+    const sessions = {
+      'native, GroupNorm alone': await createSession(model(false), { providers: ['native'] }),
+      'native, GroupNorm and SiLU': await createSession(model(true), { providers: ['native'] }),
+      'onnxruntime-node, GroupNorm and SiLU': await baseline(model(true), 'reduce-mean'),
+    };
+    const x = normalTensor(shape);
+    rows.push(...(await compare(`${shape.join('×')}, ${megabytes(x)}`, sessions, x, rounds)));
+  }
+  return rows;
+}
+
+/** What a call costs besides the work. */
+async function tinyModel(rounds: number): Promise<Row[]> {
+  const g = new GraphBuilder('tiny');
+  g.output('y', op.relu(g, g.input('x', 'float32', [1, 32, 8, 8])));
+  const model = encodeModel(g.build(), new Map(), { opset: OPSET });
+  const sessions = {
+    'onnxruntime-node': await baseline(model, 'reduce-mean'),
+    native: await createSession(model, { providers: ['native'] }),
+  };
+  return compare('Relu of 1×32×8×8', sessions, normalTensor([1, 32, 8, 8]), rounds, { calls: 200 });
+}
+
+const NETWORKS = ['unet', 'detection-backbone'];
+
+async function networks(rounds: number): Promise<Row[]> {
+  const rows: Row[] = [];
+  const x = normalTensor([1, 3, 256, 256]);
+  for (const name of NETWORKS) {
+    const graph = getGraph(name).build({});
+    const weights = initializeWeights(graph);
+    const encode = (lowering: LoweringName) => encodeModel(graph, weights, { opset: OPSET, lowering });
+    const sessions: Record<string, Session> = {
+      'onnxruntime-node, inlined operator': await baseline(encode('op'), 'op'),
+    };
+    for (const lowering of LOWERINGS) {
+      sessions[`onnxruntime-node, ${lowering}`] = await baseline(encode(lowering), lowering);
+    }
+    sessions.native = await createSession(encode('op'), { providers: ['native'] });
+    rows.push(...(await compare(name, sessions, x, Math.ceil(rounds / 3), { calls: 1 })));
+  }
+  return rows;
+}
+
+/** onnxruntime-node: `cpu` with a way to run GroupNormalization named. */
+const baseline = (model: Uint8Array, groupNorm: LoweringName): Promise<Session> =>
+  createSession(model, { providers: ['cpu'], groupNorm });
+
+async function compare(
+  setting: string,
+  sessions: Readonly<Record<string, Session>>,
+  x: TensorData,
+  rounds: number,
+  { extra = {}, calls = 3 }: { extra?: Contestants; calls?: number } = {},
+): Promise<Row[]> {
+  const runs = Object.entries(sessions).map(([name, session]) => [name, () => session.run({ x })] as const);
+  const times = await pairedRounds({ ...Object.fromEntries(runs), ...extra }, rounds, calls);
+  for (const session of Object.values(sessions)) await session.dispose();
+  const [first = ''] = Object.keys(times);
+  return Object.entries(times).map(([runner, own]) => ({
+    setting,
+    runner,
+    median: quantile(own, 0.5),
+    speedup: speedup(times, runner, first),
+  }));
+}
+
+async function eventLoopDelays(): Promise<Record<string, number>> {
+  const graph = getGraph('unet').build({});
+  const model = encodeModel(graph, initializeWeights(graph), { opset: OPSET });
+  const x = normalTensor([1, 3, 256, 256]);
+  const delays: Record<string, number> = {};
+  for (const provider of ['cpu', 'native']) {
+    const groupNorm = provider === 'cpu' ? ('reduce-mean' as const) : undefined;
+    const session = await createSession(model, { providers: [provider], groupNorm });
+    await session.run({ x });
+    const histogram = monitorEventLoopDelay({ resolution: 1 });
+    histogram.enable();
+    for (let run = 0; run < 3; run++) await session.run({ x });
+    // The delay is known when the loop turns again.
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    histogram.disable();
+    delays[provider === 'cpu' ? 'onnxruntime-node' : 'native'] = histogram.percentile(99) / 1e6;
+    await session.dispose();
+  }
+  return delays;
+}
+
+const megabytes = ({ data }: TensorData): string => `${(data.byteLength / 1e6).toFixed(1)} MB`;
+
+function print(title: string, rows: readonly Row[]): void {
+  const cells = rows.map(({ setting, runner, median, speedup: ratio }) => [
+    setting,
+    runner,
+    median.toFixed(3),
+    formatRatio(ratio),
+  ]);
+  console.log(`\n### ${title}\n\n${table(['', 'runner', 'ms', 'faster (quartiles)'], cells)}`);
+}
+
+await main();

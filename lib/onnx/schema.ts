@@ -1,0 +1,76 @@
+/** The fields of ONNX's messages that are read from existing models. Source: onnx.proto of ONNX 1.23. */
+import { bytesTag, fixed32Tag, fixed64Tag, varintTag } from './wire.js';
+
+export const MODEL = { graph: bytesTag(7), opsetImport: bytesTag(8), functions: bytesTag(25) } as const;
+
+export const OPSET = { domain: bytesTag(1), version: varintTag(2) } as const;
+
+export const FUNCTION = {
+  name: bytesTag(1),
+  node: bytesTag(7),
+  domain: bytesTag(10),
+  attributeProto: bytesTag(11),
+} as const;
+
+export const GRAPH = {
+  node: bytesTag(1),
+  initializer: bytesTag(5),
+  input: bytesTag(11),
+  output: bytesTag(12),
+  valueInfo: bytesTag(13),
+  sparseInitializer: bytesTag(15),
+} as const;
+
+export const NODE = {
+  input: bytesTag(1),
+  output: bytesTag(2),
+  name: bytesTag(3),
+  opType: bytesTag(4),
+  attribute: bytesTag(5),
+  domain: bytesTag(7),
+} as const;
+
+export const ATTRIBUTE = {
+  name: bytesTag(1),
+  f: fixed32Tag(2),
+  i: varintTag(3),
+  g: bytesTag(6),
+  graphs: bytesTag(11),
+  type: varintTag(20),
+} as const;
+
+export const VALUE_INFO = { name: bytesTag(1), type: bytesTag(2) } as const;
+
+/** A TypeProto is a tensor's or one of the others'. */
+export const TYPE = { tensor: bytesTag(1), others: [4, 5, 7, 8, 9].map(bytesTag) } as const;
+
+export const TENSOR_TYPE = { elemType: varintTag(1), shape: bytesTag(2) } as const;
+
+export const SHAPE = { dim: bytesTag(1) } as const;
+
+export const DIM = { value: varintTag(1), param: bytesTag(2) } as const;
+
+export const TENSOR = {
+  dims: varintTag(1),
+  packedDims: bytesTag(1),
+  dataType: varintTag(2),
+  name: bytesTag(8),
+  rawData: bytesTag(9),
+  externalData: bytesTag(13),
+  dataLocation: varintTag(14),
+} as const;
+
+/** The fields that hold a tensor's elements one by one. `width`: bytes of an element; nothing where it varies. */
+export const TYPED_DATA = [
+  { name: 'float_data', packed: bytesTag(4), single: fixed32Tag(4), width: 4 },
+  { name: 'int32_data', packed: bytesTag(5), single: varintTag(5), width: undefined },
+  // Strings are not packed.
+  { name: 'string_data', packed: undefined, single: bytesTag(6), width: undefined },
+  { name: 'int64_data', packed: bytesTag(7), single: varintTag(7), width: undefined },
+  { name: 'double_data', packed: bytesTag(10), single: fixed64Tag(10), width: 8 },
+  { name: 'uint64_data', packed: bytesTag(11), single: varintTag(11), width: undefined },
+] as const;
+
+export const SPARSE_TENSOR = { values: bytesTag(1) } as const;
+
+export const ENTRY = { key: bytesTag(1), value: bytesTag(2) } as const;

@@ -1,0 +1,101 @@
+/** Normalizations of long rows, for which ONNX Runtime has kernels that sum a row in one float32. */
+import {
+  lowerRowSite,
+  lowerSite,
+  MAX_OPSET,
+  MIN_OPSET,
+  type Fragment,
+  type RowSiteRef,
+  type SiteRef,
+  type ValueRef,
+} from '../lowering/index.js';
+import type { Model, ModelNode } from '../onnx/index.js';
+import { elementCount, isFloatDType, isStatic } from '../tensor.js';
+import { describeSite, isFilledWith, typeOf, unless } from './sites.js';
+import { Uses } from './uses.js';
+
+/** The operators whose rows may be too long for ONNX Runtime's kernels. */
+export const ROW_OPERATORS = ['InstanceNormalization', 'LayerNormalization'] as const;
+export type RowOperator = (typeof ROW_OPERATORS)[number];
+
+/**
+ * The longest row that is left to ONNX Runtime. Largest error in units of what `assert_close` allows, 1e-5 +
+ * 1.3e-6·|y|, of both kernels (ONNX Runtime 1.30, x86-64). The more of a row is one number the worse: of 4,096
+ * elements of which a ReLU left one in six, the error was 4e-5, and of 1,024 it was within what is allowed.
+ *
+ * | row          | 1,024 | 4,096 | 8,192 | 16,384 | 65,536 | 262,144 | 2,097,152 |
+ * | normal       | 0.03  | 0.06  | 0.07  | 0.1    | 0.2    | 0.4     | 9.5       |
+ * | after a ReLU | 0.1   | 0.5   | 1.1   | 2.1    | 8.2    | 22      | 162       |
+ */
+const MAX_ROW = 1024;
+
+/**
+ * Replaces normalizations whose rows are longer than the runtime sums well, or of unknown length, by a lowering
+ * at the model's own opset. What cannot be described is left as it is: it runs, if less accurately.
+ * @returns How many were replaced.
+ */
+export function lowerLongRows(model: Model, lowering: string, operators: readonly RowOperator[]): number {
+  if (model.opset < MIN_OPSET || model.opset > MAX_OPSET) return 0;
+  const taken = model.names();
+  const uses = new Uses(model);
+  return model.replaceNodes((node): Fragment | undefined => {
+    const operator = operators.find((name) => node.domain === '' && node.opType === name);
+    const x = operator && typeOf(model, node.inputs[0]);
+    if (!x || !hasLongRows(x)) return undefined;
+    if (operator === 'InstanceNormalization') {
+      const site = instanceNormSite(model, node, x);
+      return site && lowerSite(site, lowering, model.opset, taken);
+    }
+    const site = layerNormSite(model, uses, node, x);
+    return site && lowerRowSite(site, lowering, model.opset, taken);
+  });
+}
+
+/** float64 sums are exact enough at any length. */
+function hasLongRows({ dtype, shape }: ValueRef): boolean {
+  const row = shape.slice(2);
+  return (
+    row.length > 0 &&
+    isFloatDType(dtype) &&
+    dtype !== 'float64' &&
+    (!isStatic(row) || elementCount(row) > MAX_ROW)
+  );
+}
+
+function instanceNormSite(model: Model, node: ModelNode, x: ValueRef): SiteRef | undefined {
+  const site = describeSite(model, node, x);
+  return typeof site === 'string' ? undefined : site;
+}
+
+/** Over all but the first two dimensions, and with no second result: else its rows are not those of a site. */
+function layerNormSite(model: Model, uses: Uses, node: ModelNode, x: ValueRef): RowSiteRef | undefined {
+  const { shape } = x;
+  const axis = node.number('axis') ?? -1;
+  const normalized = axis < 0 ? axis + shape.length : axis;
+  const isOfRows = normalized === 2 && typeof shape[1] === 'number' && shape[1] > 0;
+  if (!isOfRows || node.outputs.slice(1).some((name) => name !== '')) return undefined;
+  const parameter = (index: number): ValueRef | undefined => {
+    const name = node.inputs[index];
+    return name ? { name, dtype: x.dtype, shape: shape.slice(2), ...model.typeOf(name) } : undefined;
+  };
+  const [scale, bias] = [parameter(1), parameter(2)];
+  const fits = (value: ValueRef | undefined) =>
+    !value || (value.dtype === x.dtype && value.shape.length <= shape.length - 2);
+  if (!scale || !fits(scale) || !fits(bias)) return undefined;
+  return {
+    name: node.name,
+    x,
+    scale: isExpandedOnes(model, uses, scale.name) ? undefined : unless(model, scale, 1),
+    bias: bias && unless(model, bias, 0),
+    epsilon: node.number('epsilon') ?? 1e-5,
+    output: node.outputs[0]!,
+  };
+}
+
+/** What the layer-norm lowering has for a scale. */
+function isExpandedOnes(model: Model, uses: Uses, name: string): boolean {
+  const producer = uses.producer(name);
+  if (producer?.opType !== 'Expand') return false;
+  const ones = model.constant(producer.inputs[0]!);
+  return ones !== undefined && isFilledWith(ones, 1);
+}

@@ -1,0 +1,32 @@
+import type { Model, ModelNode } from '../onnx/index.js';
+
+/** Who reads each value of a model's graph. */
+export class Uses {
+  readonly #readers = new Map<string, ModelNode[]>();
+  readonly #producers = new Map<string, ModelNode>();
+  readonly #outputs: ReadonlySet<string>;
+
+  constructor(model: Model) {
+    this.#outputs = new Set(model.outputNames);
+    for (const node of model.nodes) {
+      for (const name of new Set(node.inputs)) this.#readersOf(name).push(node);
+      for (const name of node.outputs) this.#producers.set(name, node);
+    }
+  }
+
+  /** The nodes that read a value, each once; nothing if the caller of the model sees it too. */
+  onlyReaders(name: string): readonly ModelNode[] {
+    return this.#outputs.has(name) ? [] : (this.#readers.get(name) ?? []);
+  }
+
+  /** The node that a value comes from; nothing for inputs and initializers. */
+  producer(name: string): ModelNode | undefined {
+    return this.#producers.get(name);
+  }
+
+  #readersOf(name: string): ModelNode[] {
+    const readers = this.#readers.get(name) ?? [];
+    this.#readers.set(name, readers);
+    return readers;
+  }
+}

@@ -1,0 +1,47 @@
+/** How GroupNormalization runs on each provider where the caller does not say: the one table of it. */
+import type { LoweringName } from '../lowering/index.js';
+import type { Provider } from './providers.js';
+
+/** One row of the table. */
+export interface GroupNormChoice {
+  /** The kernel of this project, or what the node is rewritten to. */
+  readonly groupNorm: LoweringName | 'kernel';
+  /** The measurement behind it. */
+  readonly because: string;
+}
+
+const NOT_MEASURED =
+  'not measured yet: of the rewrites that run everywhere, the one that is right wherever it was measured';
+
+/** The table. `npm run docs:providers` writes it into docs/providers.md, beside the figures that it rests on. */
+export const GROUP_NORM_CHOICES: Readonly<Record<Provider, GroupNormChoice>> = {
+  native: {
+    groupNorm: 'kernel',
+    because:
+      'every case passes, at the median half as far from float64 as PyTorch, and it is several times as fast as any ' +
+      'rewrite in large shapes',
+  },
+  cpu: {
+    groupNorm: 'reduce-mean',
+    because:
+      'every case passes; instance-norm and layer-norm take about as long, but are off by 1e-5 in rows of 260,000 ' +
+      'elements; op is off by 0.5 at mean 300',
+  },
+  cuda: { groupNorm: 'reduce-mean', because: NOT_MEASURED },
+  tensorrt: { groupNorm: 'reduce-mean', because: NOT_MEASURED },
+  webgpu: { groupNorm: 'reduce-mean', because: NOT_MEASURED },
+  wasm: {
+    groupNorm: 'reduce-mean',
+    because:
+      'every case passes; instance-norm takes about as long and layer-norm longer, and their kernels are off by 2e-5 ' +
+      'in rows of 40,000 elements and 2e-4 in rows of 260,000; op is NaN or off by 1 and more at mean 300',
+  },
+  coreml: { groupNorm: 'reduce-mean', because: NOT_MEASURED },
+  dml: { groupNorm: 'reduce-mean', because: NOT_MEASURED },
+};
+
+/** The lowering for a provider: `op` is the standard operator, for which it then has a kernel. */
+export function chosenLowering(provider: Provider): LoweringName {
+  const { groupNorm } = GROUP_NORM_CHOICES[provider];
+  return groupNorm === 'kernel' ? 'op' : groupNorm;
+}

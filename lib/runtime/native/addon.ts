@@ -1,0 +1,134 @@
+/** Finds and loads the native addon: the one place that knows where its binary lies. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+
+/** A tensor on its way to the addon. */
+export interface AddonTensor {
+  /** ONNXTensorElementDataType of ONNX Runtime's C interface. */
+  readonly type: number;
+  readonly dims: readonly number[];
+  readonly data: ArrayBufferView;
+}
+
+/** A tensor from the addon. */
+export interface AddonResult {
+  readonly type: number;
+  readonly dims: readonly number[];
+  readonly data: ArrayBuffer;
+}
+
+/** An input or output of a loaded model; `type` 0 if it is no tensor. */
+export interface AddonValueInfo {
+  readonly name: string;
+  readonly type: number;
+  /** A dimension without a size is its name, which may be empty. */
+  readonly shape: readonly (number | string)[];
+}
+
+/** A loaded model. Arguments are as TypeScript checked them: the addon only sees to memory safety. */
+export interface AddonSession {
+  readonly inputs: readonly AddonValueInfo[];
+  readonly outputs: readonly AddonValueInfo[];
+  /**
+   * @param id A number that no other run of the session has that is under way.
+   * @returns One result for each output name; nothing for those that were given tensors.
+   */
+  run(
+    inputNames: readonly string[],
+    inputs: readonly AddonTensor[],
+    outputNames: readonly string[],
+    outputs: readonly (AddonTensor | undefined)[],
+    id: number,
+  ): Promise<readonly (AddonResult | undefined)[]>;
+  /** Ends a run as soon as the node that is running has ended; it then rejects. Nothing if it is not under way. */
+  terminate(id: number): void;
+  /** Frees the model once the runs that are under way have ended. */
+  dispose(): void;
+}
+
+export interface AddonSessionOptions {
+  /** 0: one a physical core. */
+  readonly intraOpNumThreads: number;
+  /** GraphOptimizationLevel of ONNX Runtime's C interface. */
+  readonly graphOptimizationLevel: number;
+  readonly enableCpuMemArena: boolean;
+  /** Start of the profile's file name; empty for no profile. */
+  readonly profilePrefix: string;
+  /** Further entries of ONNX Runtime's session configuration. */
+  readonly config: Readonly<Record<string, string>>;
+}
+
+export interface Addon {
+  createSession(model: Uint8Array, options: AddonSessionOptions): Promise<AddonSession>;
+  /** What the kernel computes with here: `avx512`, `avx2`, `neon` or `portable`. */
+  instructionSet(): string;
+}
+
+/** The addon, or why it cannot be had. */
+export type AddonState =
+  | { readonly addon: Addon; readonly path: string; readonly reason?: undefined }
+  | { readonly addon?: never; readonly reason: string };
+
+interface AddonModule extends Addon {
+  /** @returns The version of the ONNX Runtime at `path`. */
+  loadLibrary(path: string): string;
+}
+
+const require = createRequire(import.meta.url);
+let state: AddonState | undefined;
+
+/**
+ * Loads the addon on its first call. The variable `ONNX_GROUPNORM_ADDON` may name another binary, as for one that was
+ * built with a sanitizer, or be `skip`, which keeps any from being used.
+ */
+export function loadAddon(): AddonState {
+  state ??= tryLoad();
+  return state;
+}
+
+function tryLoad(): AddonState {
+  const asked = process.env.ONNX_GROUPNORM_ADDON;
+  if (asked === 'skip') return { reason: 'ONNX_GROUPNORM_ADDON=skip is set in the environment' };
+  const folder = join(dirname(require.resolve('onnx-groupnorm/package.json')), 'native');
+  const path = asked ?? candidates(folder).find((candidate) => existsSync(candidate));
+  if (path === undefined) return { reason: whyNotBuilt(folder) };
+  try {
+    const addon = require(path) as AddonModule;
+    addon.loadLibrary(onnxRuntimeLibrary());
+    return { addon, path };
+  } catch (error) {
+    return { reason: `${path} cannot be loaded: ${error instanceof Error ? error.message : String(error)}` };
+  }
+}
+
+/** A binary that came with the package, then one that was built on installation. */
+const candidates = (folder: string): string[] => [
+  join(folder, 'prebuilt', `${process.platform}-${process.arch}`, 'onnx_groupnorm.node'),
+  join(folder, 'build', 'Release', 'onnx_groupnorm.node'),
+];
+
+function whyNotBuilt(folder: string): string {
+  const log = join(folder, 'build', 'install.log');
+  const built = existsSync(log)
+    ? `it was not built: ${readFileSync(log, 'utf8').split('\n')[0]} (${log} has the whole story)`
+    : 'it was not built: npm did not run the install script of onnx-groupnorm';
+  return `${built}. To build it: npm rebuild onnx-groupnorm, or in a clone npm run build:addon`;
+}
+
+/** The very library that onnxruntime-node loads, so that the process has one ONNX Runtime. */
+function onnxRuntimeLibrary(): string {
+  const bin = join(dirname(require.resolve('onnxruntime-node')), '..', 'bin');
+  const napi = readdirSync(bin).find((name) => name.startsWith('napi-v'));
+  const folder = join(bin, napi ?? '', process.platform, process.arch);
+  const libraries = existsSync(folder) ? readdirSync(folder).filter((name) => LIBRARY.test(name)) : [];
+  // The shortest is the name that onnxruntime-node's own binding asks for.
+  const [library] = libraries.sort((a, b) => a.length - b.length);
+  if (library === undefined) {
+    throw new Error(`onnxruntime-node has no library for ${process.platform}-${process.arch} in ${folder}`);
+  }
+  return join(folder, library);
+}
+
+/** libonnxruntime.so.1, libonnxruntime.1.30.0.dylib, onnxruntime.dll. */
+const LIBRARY = /^(libonnxruntime(\.so\.\d+|\.[\d.]+\.dylib)|onnxruntime\.dll)$/;

@@ -1,0 +1,142 @@
+/** ONNX Runtime through the project's own addon, which gives it a kernel for GroupNormalization. */
+import { ModelError, SessionError } from '../../errors.js';
+import { dtypeFromOnnx, ONNX_DTYPE } from '../../graph/index.js';
+import { tensorFromBytes, type TensorData } from '../../tensor.js';
+import type {
+  Backend,
+  BackendOptions,
+  LoadedModel,
+  RunOptions,
+  TensorInfo,
+  TensorRecord,
+} from '../backend.js';
+import {
+  loadAddon,
+  type AddonResult,
+  type AddonSession,
+  type AddonSessionOptions,
+  type AddonTensor,
+  type AddonValueInfo,
+} from './addon.js';
+
+export const nativeBackend: Backend = {
+  provider: 'native',
+  hasGroupNormKernel: true,
+  takesBfloat16: true,
+  whyUnavailable: () => loadAddon().reason,
+  async load(model, externalDataFolder, options) {
+    const { addon, reason } = loadAddon();
+    if (!addon) throw new SessionError('PROVIDER_UNAVAILABLE', `the native kernel cannot be used: ${reason}`);
+    return new NativeModel(
+      await addon.createSession(fixedView(model), toAddonOptions(externalDataFolder, options)),
+    );
+  },
+};
+
+/** GraphOptimizationLevel of ONNX Runtime's C interface. */
+const OPTIMIZATION_LEVEL = { disabled: 0, basic: 1, extended: 2, all: 99 } as const;
+
+const toAddonOptions = (
+  externalDataFolder: string | undefined,
+  options: BackendOptions,
+): AddonSessionOptions => ({
+  intraOpNumThreads: options.intraOpNumThreads ?? 0,
+  graphOptimizationLevel: OPTIMIZATION_LEVEL[options.graphOptimizationLevel ?? 'all'],
+  enableCpuMemArena: options.enableCpuMemArena ?? true,
+  profilePrefix: options.profileFilePrefix ?? '',
+  config:
+    externalDataFolder === undefined
+      ? {}
+      : { 'session.model_external_initializers_file_folder_path': externalDataFolder },
+});
+
+class NativeModel implements LoadedModel {
+  readonly inputs: readonly TensorInfo[];
+  readonly outputs: readonly TensorInfo[];
+
+  constructor(readonly session: AddonSession) {
+    this.inputs = session.inputs.map(toInfo);
+    this.outputs = session.outputs.map(toInfo);
+  }
+
+  async run(feeds: TensorRecord, { signal, outputs = {} }: RunOptions): Promise<Record<string, TensorData>> {
+    const names = this.outputs.map(({ name }) => name);
+    const given = names.map((name) => (Object.hasOwn(outputs, name) ? outputs[name] : undefined));
+    const run: Run = { session: this.session, id: nextId() };
+    const results = await untilAborted(
+      run,
+      this.session.run(
+        Object.keys(feeds),
+        Object.values(feeds).map(toAddon),
+        names,
+        given.map((value) => value && toAddon(value)),
+        run.id,
+      ),
+      signal,
+    );
+    return Object.fromEntries(names.map((name, i) => [name, given[i] ?? fromAddon(results[i]!)]));
+  }
+
+  dispose(): Promise<void> {
+    this.session.dispose();
+    return Promise.resolve();
+  }
+}
+
+/** A run under way. */
+interface Run {
+  readonly session: AddonSession;
+  readonly id: number;
+}
+
+let lastId = 0;
+const nextId = (): number => (lastId = (lastId + 1) % 2 ** 32);
+
+/** They would keep a process that wants to exit waiting for their end. */
+const underWay = new Set<Run>();
+let endsRunsOnExit = false;
+
+const terminate = ({ session, id }: Run): void => session.terminate(id);
+
+async function untilAborted<T>(run: Run, result: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!endsRunsOnExit) process.once('exit', () => underWay.forEach(terminate));
+  endsRunsOnExit = true;
+  const abort = () => terminate(run);
+  underWay.add(run);
+  signal?.addEventListener('abort', abort, { once: true });
+  try {
+    return await result;
+  } finally {
+    signal?.removeEventListener('abort', abort);
+    underWay.delete(run);
+  }
+}
+
+const toAddon = ({ dtype, dims, data }: TensorData): AddonTensor => ({
+  type: ONNX_DTYPE[dtype],
+  dims,
+  data: fixedView(data),
+});
+
+/** A resizable buffer can lose its pages under a run, and nothing keeps it from that: its elements are copied. */
+function fixedView<T extends ArrayBufferView & { slice(): T }>(view: T): T {
+  const { resizable, growable } = view.buffer as { resizable?: boolean; growable?: boolean };
+  return resizable || growable ? view.slice() : view;
+}
+
+function fromAddon({ type, dims, data }: AddonResult): TensorData {
+  return tensorFromBytes(requireDType(type, 'an output'), dims, new Uint8Array(data));
+}
+
+const toInfo = ({ name, type, shape }: AddonValueInfo): TensorInfo => ({
+  name,
+  dtype: requireDType(type, `'${name}'`),
+  shape,
+});
+
+function requireDType(type: number, what: string): TensorInfo['dtype'] {
+  const dtype = dtypeFromOnnx(type);
+  if (dtype) return dtype;
+  const problem = type === 0 ? 'is no tensor' : `has element type ${type}, which cannot be passed`;
+  throw new ModelError('MODEL_UNSUPPORTED', `${what} ${problem}; only tensors of numbers can be passed`);
+}

@@ -1,0 +1,98 @@
+/** The native provider as a backend of onnxruntime-common, `native-cpu`. */
+import type { Backend, InferenceSession, InferenceSessionHandler, OnnxValue } from 'onnxruntime-common';
+import { SessionError } from '../../errors.js';
+import type { DType, ElementArray, TensorData } from '../../tensor.js';
+import type { BackendOptions, TensorInfo, TensorRecord } from '../backend.js';
+import { createSession, type Session } from '../session.js';
+import { loadAddon } from './addon.js';
+
+type OrtOptions = InferenceSession.SessionOptions;
+type OrtTensors = Record<string, OnnxValue>;
+
+/** Negative: it runs what asks for it by name, and is nobody's default. */
+const PRIORITY = -1;
+
+/**
+ * Registers `native-cpu`. onnxruntime-common comes as an ES module and as CommonJS, each with a registry of its
+ * own: code that imports it asks the first, onnxruntime-node the second.
+ */
+export async function registerNativeCpu(): Promise<void> {
+  for (const ort of [await import('onnxruntime-common'), await import('onnxruntime-node')]) {
+    ort.registerBackend('native-cpu', nativeCpu, PRIORITY);
+  }
+}
+
+const nativeCpu: Backend = {
+  init() {
+    const { reason } = loadAddon();
+    if (reason === undefined) return Promise.resolve();
+    return Promise.reject(new SessionError('PROVIDER_UNAVAILABLE', `native-cpu cannot be used: ${reason}`));
+  },
+  async createInferenceSessionHandler(model, options = {}) {
+    return new Handler(await createSession(model, { providers: ['native'], ...toOwnOptions(options) }));
+  },
+};
+
+/** What of ONNX Runtime's options means something here; `enableProfiling` is a prefix's absence or presence. */
+function toOwnOptions(options: OrtOptions): BackendOptions {
+  const { intraOpNumThreads, enableCpuMemArena, enableProfiling, profileFilePrefix } = options;
+  const level = options.graphOptimizationLevel;
+  return {
+    intraOpNumThreads,
+    enableCpuMemArena,
+    graphOptimizationLevel: level === 'layout' ? 'all' : level,
+    profileFilePrefix: enableProfiling ? (profileFilePrefix ?? 'onnxruntime_profile_') : undefined,
+  };
+}
+
+class Handler implements InferenceSessionHandler {
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
+  readonly inputMetadata: readonly InferenceSession.ValueMetadata[];
+  readonly outputMetadata: readonly InferenceSession.ValueMetadata[];
+
+  constructor(readonly session: Session) {
+    this.inputMetadata = session.inputs.map(toMetadata);
+    this.outputMetadata = session.outputs.map(toMetadata);
+    this.inputNames = session.inputs.map(({ name }) => name);
+    this.outputNames = session.outputs.map(({ name }) => name);
+  }
+
+  /** @param fetches The outputs that are wanted; null, or the tensor to write into. */
+  async run(feeds: OrtTensors, fetches: Record<string, OnnxValue | null>): Promise<OrtTensors> {
+    const given = Object.entries(fetches).filter((entry): entry is [string, OnnxValue] => entry[1] !== null);
+    const results = await this.session.run(toOwnTensors(feeds), {
+      outputs: toOwnTensors(Object.fromEntries(given)),
+    });
+    const wanted = Object.keys(fetches).map((name) => [name, toOrtTensor(results[name]!)]);
+    return Object.fromEntries(wanted) as OrtTensors;
+  }
+
+  dispose(): Promise<void> {
+    return this.session.dispose();
+  }
+
+  /** A profile is begun with the session, by `enableProfiling`, and written when it is released. */
+  startProfiling(): void {}
+  endProfiling(): void {}
+}
+
+const toMetadata = ({ name, dtype, shape }: TensorInfo): InferenceSession.ValueMetadata => ({
+  name,
+  isTensor: true,
+  type: dtype as 'float32',
+  shape,
+});
+
+const toOwnTensors = (tensors: OrtTensors): TensorRecord =>
+  Object.fromEntries(Object.entries(tensors).map(([name, value]) => [name, toOwnTensor(value)]));
+
+function toOwnTensor({ type, dims, data }: OnnxValue): TensorData {
+  const array = data as ElementArray;
+  // Where the engine has Float16Array, it may be one; here a float16 is its 16 bits.
+  const bits = type === 'float16' ? new Uint16Array(array.buffer, array.byteOffset, array.length) : array;
+  return { dtype: type as DType, dims, data: bits };
+}
+
+/** What onnxruntime-common makes a Tensor of its own of. */
+const toOrtTensor = ({ dtype, dims, data }: TensorData) => ({ type: dtype, data, dims });

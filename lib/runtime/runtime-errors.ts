@@ -1,0 +1,44 @@
+/** What ONNX Runtime's own errors mean: they come as text. */
+import { OnnxGroupNormError, SessionError } from '../errors.js';
+
+/** Errors of an allocator, of C++, and of sizes that WebAssembly's 32 bits cannot count. */
+const OUT_OF_MEMORY =
+  /failed to allocate|bad_alloc|out of memory|array buffer allocation failed|SafeIntOnOverflow|would require more than \d+ bytes/i;
+/** The provider, and the CPU behind it, have no kernel for an operator. */
+const NO_KERNEL = /Could not find an implementation for/;
+/** A device or one of its libraries failed. */
+const DEVICE = /\b(CUDA|CUBLAS|CUDNN|TensorRT|WebGPU|DirectML|CoreML)\b.*\b(failure|failed|error)\b/i;
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/**
+ * Whether an error of loading is about the provider, so that another may load the same model. Every other error is
+ * about the model, and all providers, which are the same ONNX Runtime, would say the same.
+ */
+export function isProvidersFault(error: unknown): boolean {
+  if (error instanceof SessionError && error.code === 'PROVIDER_UNAVAILABLE') return true;
+  const cause = error instanceof SessionError ? error.cause : undefined;
+  return (
+    cause !== undefined &&
+    [OUT_OF_MEMORY, NO_KERNEL, DEVICE].some((pattern) => pattern.test(messageOf(cause)))
+  );
+}
+
+/** Gives the runtime's own errors their type; errors that already have one pass through. */
+export async function typed<T>(
+  code: 'MODEL_REJECTED' | 'RUN_FAILED',
+  what: string,
+  action: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await action();
+  } catch (cause) {
+    if (cause instanceof OnnxGroupNormError) throw cause;
+    const message = `${what}: ${messageOf(cause)}`;
+    if (!OUT_OF_MEMORY.test(message)) throw new SessionError(code, message, { cause });
+    throw new SessionError('OUT_OF_MEMORY', `${message}. ${MORE_MEMORY}`, { cause });
+  }
+}
+
+const MORE_MEMORY =
+  "It takes more memory than there is: run smaller batches or tiles, or on provider 'cpu', which has all of the machine's";

@@ -1,0 +1,209 @@
+/**
+ * What a safetensors file begins with: a header length (u64, little-endian) and a JSON header.
+ * Source: "Format" in the README of huggingface/safetensors; where that is silent, what its reader accepts.
+ */
+import { WeightsError } from '../errors.js';
+import { KINDS, sniff, type FileKind } from '../files/sniff.js';
+import { bytesPerElement, elementCount, formatShape, type DType } from '../tensor.js';
+import { duplicateKey } from './duplicate-key.js';
+
+/** One tensor of a safetensors file. */
+export interface SafetensorsEntry {
+  /** What its elements are. */
+  readonly dtype: DType;
+  /** Sizes, the outermost first; empty for a scalar. */
+  readonly dims: readonly number[];
+  /** Its first byte, counted from the start of the file. */
+  readonly start: number;
+  /** The byte after its last, counted from the start of the file. */
+  readonly end: number;
+}
+
+/** What a safetensors file says before its tensors' bytes. */
+export interface SafetensorsHeader {
+  /** Texts by name, which the format does not interpret. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** In the order in which their bytes lie in the file. */
+  readonly tensors: ReadonlyMap<string, SafetensorsEntry>;
+  /** Bytes before the first tensor. */
+  readonly headerSize: number;
+}
+
+/** Bytes of the header's length, before the header itself. */
+export const SAFETENSORS_PREFIX = 8;
+
+/** The reference implementation reads no longer header: parsing one would cost too much. */
+export const MAX_HEADER = 100_000_000;
+
+/** What to do with a file that is something else. */
+const SAVE =
+  "; to make one, in Python: safetensors.torch.save_file(model.state_dict(), 'state_dict.safetensors')";
+const INSTEAD: Partial<Record<FileKind, string>> = {
+  torch: SAVE,
+  zip: SAVE,
+  onnx: '; weights come from a state_dict',
+  npy: ', which has no names for what it holds',
+  npz: "; in Python: safetensors.numpy.save_file(dict(numpy.load('w.npz')), 'w.safetensors')",
+  json: '; where it is an index, name one of the .safetensors files that it lists',
+  lfs: "; 'git lfs pull' fetches the file itself",
+};
+
+/** The key of the header that is no tensor. */
+export const METADATA_KEY = '__metadata__';
+
+const DTYPE_OF = new Map<string, DType>([
+  ['F64', 'float64'],
+  ['F32', 'float32'],
+  ['F16', 'float16'],
+  ['BF16', 'bfloat16'],
+  ['I64', 'int64'],
+  ['U64', 'uint64'],
+  ['I32', 'int32'],
+  ['U32', 'uint32'],
+  ['I16', 'int16'],
+  ['U16', 'uint16'],
+  ['I8', 'int8'],
+  ['U8', 'uint8'],
+  ['BOOL', 'bool'],
+]);
+
+/** The header's name of each dtype. */
+export const NAME_OF = new Map([...DTYPE_OF].map(([name, dtype]) => [dtype, name]));
+
+/**
+ * Bytes before the first tensor: how much of the file {@link parseSafetensorsHeader} needs.
+ * @param prefix the first 8 bytes of the file, or more.
+ * @param totalSize of the file, in bytes.
+ * @param where what messages call the data: the file's path.
+ * @throws WeightsError `SAFETENSORS_INVALID` if the header would be longer than the file or than 100 MB.
+ */
+export function safetensorsHeaderSize(prefix: Uint8Array, totalSize: number, where = 'the data'): number {
+  if (!(prefix instanceof Uint8Array)) {
+    throw invalid(where, 'it must be given as its bytes, a Uint8Array; openSafetensors takes a path');
+  }
+  if (prefix.byteLength < SAFETENSORS_PREFIX) {
+    throw invalid(where, `it has ${prefix.byteLength} bytes, too few for the length of a header`);
+  }
+  const claimed = new DataView(prefix.buffer, prefix.byteOffset).getBigUint64(0, true);
+  const there = totalSize - SAFETENSORS_PREFIX;
+  if (claimed > there) {
+    const kind = sniff(prefix);
+    if (kind && kind !== 'safetensors') throw invalid(where, `it is ${KINDS[kind]}${INSTEAD[kind] ?? ''}`);
+    const problem = `its header claims ${claimed} bytes, but only ${there} follow`;
+    throw invalid(where, `${problem}: it is truncated, or something else`);
+  }
+  if (claimed > MAX_HEADER) {
+    throw invalid(where, `its header claims ${claimed} bytes; allowed: at most ${MAX_HEADER}`);
+  }
+  return SAFETENSORS_PREFIX + Number(claimed);
+}
+
+/**
+ * Parses and checks everything before the tensors' bytes.
+ * @param bytes the file from its start, at least {@link safetensorsHeaderSize} of it.
+ * @param totalSize of the file, in bytes.
+ * @param where what messages call the data: the file's path.
+ * @throws WeightsError `SAFETENSORS_INVALID` if the header breaks the format: a key twice, a shape that does not
+ * fit its bytes, bytes that belong to two tensors or to none; `UNSUPPORTED_DTYPE` for an 8-bit float and the like.
+ */
+export function parseSafetensorsHeader(
+  bytes: Uint8Array,
+  totalSize: number,
+  where = 'the data',
+): SafetensorsHeader {
+  const headerSize = safetensorsHeaderSize(bytes, totalSize, where);
+  const json = parseJson(bytes.subarray(SAFETENSORS_PREFIX, headerSize), where);
+  const entries = Object.entries(json)
+    .filter(([name]) => name !== METADATA_KEY)
+    .map(([name, info]) => [name, parseEntry(name, info, headerSize, where)] as const)
+    .sort(([, a], [, b]) => a.start - b.start || a.end - b.end);
+  checkTiling(entries, headerSize, totalSize, where);
+  return { metadata: parseMetadata(json[METADATA_KEY] ?? {}, where), tensors: new Map(entries), headerSize };
+}
+
+export const invalid = (where: string, what: string, options?: ErrorOptions): WeightsError =>
+  new WeightsError('SAFETENSORS_INVALID', `${where} is not a valid safetensors file: ${what}`, options);
+
+function parseJson(bytes: Uint8Array, where: string): Record<string, unknown> {
+  let text: string;
+  let json: unknown;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    json = JSON.parse(text);
+  } catch (error) {
+    throw invalid(where, 'its header is not JSON in UTF-8', { cause: error });
+  }
+  if (!text.startsWith('{') || !isObject(json)) throw invalid(where, "its header does not begin with '{'");
+  const duplicate = duplicateKey(text);
+  if (duplicate !== undefined) throw invalid(where, `its header has the key '${duplicate}' twice`);
+  return json;
+}
+
+function parseMetadata(value: unknown, where: string): Record<string, string> {
+  if (!isObject(value)) throw invalid(where, `${METADATA_KEY} must be an object`);
+  // Without a prototype, so that a key that is absent is absent: `metadata.constructor`.
+  const metadata = Object.create(null) as Record<string, string>;
+  for (const [key, text] of Object.entries(value)) {
+    if (typeof text !== 'string') throw invalid(where, `${METADATA_KEY} '${key}' must be a string`);
+    if (![key, text].every(isWellFormed))
+      throw invalid(where, `${METADATA_KEY} '${key}' is not Unicode text`);
+    metadata[key] = text;
+  }
+  return metadata;
+}
+
+function parseEntry(name: string, info: unknown, headerSize: number, where: string): SafetensorsEntry {
+  const at = `tensor '${name}'`;
+  if (!isWellFormed(name)) throw invalid(where, `${at}: its name is not Unicode text`);
+  if (!isObject(info)) throw invalid(where, `${at} must be an object of dtype, shape and data_offsets`);
+  const { dtype: dtypeName, shape: dims, data_offsets: offsets } = info;
+  if (typeof dtypeName !== 'string') throw invalid(where, `${at}: dtype must be a string`);
+  if (!areSizes(dims)) throw invalid(where, `${at}: shape must be a list of integers from 0 to 2^53 - 1`);
+  if (!areSizes(offsets) || offsets.length !== 2) {
+    throw invalid(where, `${at}: data_offsets must be two integers from 0 to 2^53 - 1`);
+  }
+  const dtype = DTYPE_OF.get(dtypeName);
+  if (!dtype) {
+    const allowed = [...DTYPE_OF.keys()].join(', ');
+    const what = `tensor '${name}' has the unsupported dtype ${dtypeName}; allowed: ${allowed}`;
+    throw new WeightsError('UNSUPPORTED_DTYPE', `${where}: ${what}`);
+  }
+  const [start, end] = offsets as [number, number];
+  const size = elementCount(dims) * bytesPerElement(dtype);
+  if (end - start !== size) {
+    const takes = `shape ${formatShape(dims)} of ${dtypeName} takes ${size} bytes`;
+    throw invalid(where, `${at}: ${takes}, but data_offsets [${start}, ${end}] hold ${end - start}`);
+  }
+  return { dtype, dims, start: headerSize + start, end: headerSize + end };
+}
+
+/** Every byte after the header belongs to one tensor: so no file makes a reader take more memory than its size. */
+function checkTiling(
+  entries: readonly (readonly [string, SafetensorsEntry])[],
+  headerSize: number,
+  totalSize: number,
+  where: string,
+): void {
+  let end = headerSize;
+  for (const [name, entry] of entries) {
+    if (entry.start !== end) {
+      const fault = entry.start < end ? 'overlaps the tensor before it' : 'leaves bytes unused before it';
+      const offsets = `starts at byte ${entry.start - headerSize} of the data, not ${end - headerSize}`;
+      throw invalid(where, `tensor '${name}' ${fault}: it ${offsets}`);
+    }
+    end = entry.end;
+  }
+  if (end !== totalSize) {
+    const fault = end > totalSize ? 'it is truncated' : 'bytes follow its end';
+    throw invalid(where, `its tensors end at byte ${end}, but it has ${totalSize} bytes: ${fault}`);
+  }
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const areSizes = (value: unknown): value is number[] =>
+  Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && (size as number) >= 0);
+
+/** Whether text survives UTF-8: half of a surrogate pair does not. */
+export const isWellFormed = (text: string): boolean => !/\p{Surrogate}/u.test(text);

@@ -1,0 +1,27 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import * as errors from '../lib/errors.js';
+
+const { OnnxGroupNormError, ...classes } = errors;
+
+describe('errors', () => {
+  for (const [name, ErrorClass] of Object.entries(classes)) {
+    it(`${name} has its name, its code, its message and its cause`, () => {
+      const cause = new Error('the reason');
+      const error = new (ErrorClass as typeof errors.FileError)('NPY_INVALID', 'what went wrong', { cause });
+      expect(error).to.be.instanceOf(OnnxGroupNormError).and.instanceOf(Error);
+      expect({ ...error, name: error.name, message: error.message, cause: error.cause }).to.deep.equal({
+        name,
+        code: 'NPY_INVALID',
+        message: 'what went wrong',
+        cause,
+      });
+      expect(String(error)).to.equal(`${name}: what went wrong`);
+      expect(error.stack).to.match(/errors\.test/);
+    });
+  }
+
+  it('without a cause there is none', () => {
+    expect('cause' in new errors.GraphError('INVALID_NAME', 'x')).to.be.false;
+  });
+});

@@ -1,0 +1,38 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { getGraph, GRAPHS } from '../../graphs/registry.js';
+import { GraphError } from '../../lib/errors.js';
+
+describe('graphs/registry', () => {
+  it('has the networks of the README under their own names', () => {
+    expect([...GRAPHS.keys()]).to.deep.equal([
+      'group-norm',
+      'resnet-block',
+      'double-conv',
+      'unet',
+      'detection-backbone',
+      'norm-comparison',
+    ]);
+    for (const [name, definition] of GRAPHS) {
+      expect(definition.name).to.equal(name);
+      expect(getGraph(name)).to.equal(definition);
+    }
+  });
+
+  it('a network is called by its name in the model too, and says what its options are', () => {
+    for (const definition of GRAPHS.values()) {
+      const required = Object.entries(definition.options).filter(([, spec]) => spec.default === undefined);
+      const options = Object.fromEntries(required.map(([name]) => [name, 32]));
+      expect(definition.build(options).name).to.equal(definition.name);
+      expect(definition.description).to.match(/input x/);
+      for (const spec of Object.values(definition.options)) expect(spec.description).to.not.equal('');
+    }
+  });
+
+  it('suggests the nearest name', () => {
+    expect(() => getGraph('u-net'))
+      .to.throw(GraphError, "unknown graph 'u-net': did you mean 'unet'?; known: group-norm, ")
+      .with.property('code', 'UNKNOWN_GRAPH');
+    expect(() => getGraph('constructor')).to.throw(GraphError, "unknown graph 'constructor'; known");
+  });
+});

@@ -1,0 +1,210 @@
+/** What callers in JavaScript get wrong, which no type checker has seen: each is an error of this library's own. */
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import {
+  castTensor,
+  counterWeights,
+  decodeNpy,
+  decodeSafetensors,
+  encodeModel,
+  encodeModelExternal,
+  encodeNpy,
+  encodeSafetensors,
+  formatShape,
+  getGraph,
+  GraphBuilder,
+  initializeWeights,
+  keepIo,
+  matchStateDict,
+  OnnxGroupNormError,
+  op,
+  tensor,
+  writeModel,
+} from '../lib/index.js';
+
+/** No value at all, and things that are not what a typed caller would give. */
+const STRANGE: unknown[] = [null, 3, 'abcd', {}, [null], true, 3n];
+
+const refuses = (code: string, message: RegExp, action: () => unknown) => {
+  let thrown: unknown;
+  try {
+    action();
+  } catch (error) {
+    thrown = error;
+  }
+  expect(thrown).to.be.instanceOf(OnnxGroupNormError);
+  expect((thrown as OnnxGroupNormError).code).to.equal(code);
+  expect((thrown as Error).message).to.match(message);
+};
+
+const refusesLater = async (code: string, message: RegExp, action: () => Promise<unknown>) => {
+  const outcome = await action().then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  refuses(code, message, () => {
+    if (outcome !== undefined) throw outcome as Error;
+  });
+};
+
+function sample() {
+  const g = new GraphBuilder('sample');
+  const x = g.input('x', 'float32', ['N', 4, 8, 8]);
+  const vector = g.parameter('vector', { dtype: 'float32', shape: [4] });
+  const kernel = g.parameter('kernel', { dtype: 'float32', shape: [4, 4, 2, 2] });
+  return { g, x, vector, kernel };
+}
+
+describe('from JavaScript', () => {
+  const { g, x, vector, kernel } = sample();
+
+  for (const strange of STRANGE as never[]) {
+    const name = typeof strange === 'bigint' ? '3n' : JSON.stringify(strange);
+
+    it(`an optional input that is ${name} is no value`, () => {
+      const none = /is not a value of a graph; to leave it out, give undefined$/;
+      const options = { numGroups: 2 };
+      refuses('MISSING_VALUE', none, () => op.groupNormalization(g, x, strange, vector, options));
+      refuses('MISSING_VALUE', none, () => op.groupNormalization(g, x, vector, strange, options));
+      refuses('MISSING_VALUE', none, () => op.layerNormalization(g, x, vector, strange));
+      refuses('MISSING_VALUE', none, () => op.conv(g, x, kernel, strange));
+      refuses('MISSING_VALUE', none, () => op.convTranspose(g, x, kernel, strange));
+      const matrix = op.flatten(g, vector, { axis: 0 });
+      refuses('MISSING_VALUE', none, () => op.gemm(g, matrix, matrix, strange, { transB: true }));
+      refuses('MISSING_VALUE', /^Concat/, () => op.concat(g, strange, { axis: 0 }));
+    });
+
+    it(`a list or a shape that is ${name} is none`, () => {
+      const reads = /must be 2 integers of at least 0, one for each spatial dimension/;
+      if (strange !== null) {
+        const options = { outputPadding: strange };
+        refuses('INVALID_ATTRIBUTE', reads, () => op.convTranspose(g, x, kernel, undefined, options));
+      }
+      refuses('INVALID_SHAPE', /a dimension is an integer/, () => g.input('z', 'float32', strange));
+      refuses('INVALID_SHAPE', /^Reshape: outputShape/, () =>
+        op.reshape(g, x, [0, -1], { outputShape: strange }),
+      );
+      refuses('INVALID_SHAPE', /^Expand: outputShape/, () => op.expand(g, x, [1], { outputShape: strange }));
+    });
+
+    it(`a tensor or its dims that are ${name} are none`, () => {
+      const none = /is no tensor|unknown dtype|dimensions must be|cannot cast/;
+      refuses('TENSOR_INVALID', none, () => tensor('float32', strange, new Float32Array(4)));
+      refuses('TENSOR_INVALID', none, () => g.constant(strange));
+      refuses('TENSOR_INVALID', none, () => castTensor(strange, 'float32'));
+      refuses('TENSOR_INVALID', none, () => encodeNpy(strange));
+      refuses('TENSOR_INVALID', none, () => encodeSafetensors({ tensors: [['a', strange]] }));
+    });
+
+    it(`a file's content that is ${name} is none`, () => {
+      refuses('NPY_INVALID', /it must be given as its bytes/, () => decodeNpy(strange));
+      refuses('SAFETENSORS_INVALID', /it must be given as its bytes/, () => decodeSafetensors(strange));
+    });
+
+    it(`a state_dict that is ${name} is none`, () => {
+      const graph = getGraph('group-norm').build({ numGroups: 2, numChannels: 4 });
+      refuses('STATE_DICT_MISMATCH', /must be a Map/, () => matchStateDict(graph, strange));
+      const values = new Map([
+        ['weight', strange],
+        ['bias', strange],
+      ]);
+      refuses('STATE_DICT_MISMATCH', /'weight' is no tensor\n +'bias' is no tensor/, () =>
+        matchStateDict(graph, values),
+      );
+      refuses('INVALID_DTYPE', /is no float/, () => keepIo(graph, strange));
+      refuses('UNKNOWN_GRAPH', /known: group-norm/, () => getGraph(strange));
+    });
+
+    it(`a graph that is ${name} is none`, async () => {
+      const none = / is no graph; give what a GraphBuilder's build\(\) returns/;
+      refuses('INVALID_GRAPH', none, () => encodeModel(strange, new Map()));
+      refuses('INVALID_GRAPH', none, () => encodeModelExternal(strange, new Map(), 'weights.data'));
+      refuses('INVALID_GRAPH', none, () => initializeWeights(strange));
+      refuses('INVALID_GRAPH', none, () => counterWeights(strange, 0));
+      refuses('INVALID_GRAPH', none, () => matchStateDict(strange, new Map()));
+      refuses('INVALID_GRAPH', none, () => keepIo(strange, 'float32'));
+      await refusesLater('INVALID_GRAPH', none, () => writeModel('never.onnx', strange, new Map()));
+    });
+
+    it(`weights that are ${name} are none`, async () => {
+      const graph = getGraph('group-norm').build({ numGroups: 2, numChannels: 4 });
+      const none = /^graph 'group-norm': the weights must be a Map .* no data for 'weight', 'bias';/;
+      refuses('WEIGHTS_NOT_SET', none, () => encodeModel(graph, strange));
+      refuses('WEIGHTS_NOT_SET', none, () => encodeModelExternal(graph, strange, 'weights.data'));
+      await refusesLater('WEIGHTS_NOT_SET', none, () => writeModel('never.onnx', graph, strange));
+      const bias = tensor('float32', [4], new Float32Array(4));
+      const weights = new Map([
+        ['weight', strange],
+        ['bias', bias],
+      ]);
+      refuses('TENSOR_INVALID', /^parameter 'weight': /, () => encodeModel(graph, weights));
+      refuses('TENSOR_INVALID', /^parameter 'weight': .*dimensions must be a list/, () =>
+        encodeModel(graph, new Map([...weights, ['weight', { ...bias, dims: strange }]])),
+      );
+    });
+
+    it(`a seed that is ${name}`, () => {
+      const graph = getGraph('group-norm').build({ numGroups: 2, numChannels: 4 });
+      for (const make of [initializeWeights, counterWeights]) {
+        if (strange === 3) expect(make(graph, strange).size).to.equal(2);
+        else refuses('INVALID_OPTION', /Weights: seed .* must be an integer$/, () => make(graph, strange));
+      }
+    });
+  }
+
+  it("an operator's options are an object, and none but its own", () => {
+    refuses('NO_OPTIONS', /not undefined: numGroups, epsilon/, () =>
+      (op.groupNormalization as (...args: unknown[]) => void)(g, x, vector, vector),
+    );
+    for (const call of [op.conv, op.convTranspose] as ((...args: unknown[]) => void)[]) {
+      refuses('NO_OPTIONS', /not 3/, () => call(g, x, kernel, undefined, 3));
+      refuses('UNKNOWN_OPTION', /did you mean 'strides'\?/, () =>
+        call(g, x, kernel, undefined, { stride: [2, 2] }),
+      );
+    }
+    const eps = { numGroups: 2, eps: 1e-3 };
+    refuses('UNKNOWN_OPTION', /it has: numGroups, epsilon$/, () =>
+      op.groupNormalization(g, x, vector, vector, eps),
+    );
+    refuses('UNKNOWN_OPTION', /it has: axes, keepdims$/, () => op.reduceMean(g, x, { axis: 1 } as never));
+  });
+
+  it("maxPool's options are an object, and none but its own", () => {
+    const maxPool = op.maxPool as (...args: unknown[]) => void;
+    for (const none of [undefined, null, 3, 'abcd']) {
+      refuses('NO_OPTIONS', /^MaxPool.*: kernelShape, ceilMode, /, () => maxPool(g, x, none));
+    }
+    refuses('UNKNOWN_OPTION', /did you mean 'strides'\?/, () =>
+      maxPool(g, x, { kernelShape: [2, 2], stride: [2, 2] }),
+    );
+    refuses('INVALID_ATTRIBUTE', /kernel shape undefined must be 2 integers/, () => maxPool(g, x, {}));
+  });
+
+  it('weights that are not there at all, or undefined in the Map, are named', () => {
+    const graph = getGraph('group-norm').build({ numGroups: 2, numChannels: 4 });
+    refuses('WEIGHTS_NOT_SET', /must be a Map/, () => (encodeModel as (...args: unknown[]) => void)(graph));
+    const bias = tensor('float32', [4], new Float32Array(4));
+    const weights = new Map([
+      ['weight', undefined as never],
+      ['bias', bias],
+    ]);
+    refuses('WEIGHTS_NOT_SET', /^graph 'group-norm': no data for 'weight';/, () =>
+      encodeModel(graph, weights),
+    );
+    refuses('WEIGHTS_NOT_SET', /no data for any parameter/, () =>
+      encodeModel(getGraph('norm-comparison').build(), null as never),
+    );
+  });
+
+  it('a shape that is no list is not formatted', () => {
+    for (const none of [undefined, null, 3, 'abcd', {}] as never[]) {
+      refuses('TENSOR_INVALID', /^a shape must be a list/, () => formatShape(none));
+    }
+  });
+
+  it('tensors that are no Map and no list of pairs are refused', () => {
+    refuses('SAFETENSORS_INVALID', /must be a Map, or a list/, () =>
+      encodeSafetensors({ tensors: { a: tensor('float32', [1], new Float32Array(1)) } as never }),
+    );
+  });
+});

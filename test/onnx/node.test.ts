@@ -1,0 +1,70 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { readNode, type ModelNode } from '../../lib/onnx/node.js';
+import { WireReader } from '../../lib/onnx/wire.js';
+import { all, int, message, text } from './bytes.js';
+
+function node(...fields: readonly (readonly number[])[]): ModelNode {
+  const reader = WireReader.of(all(message(1, ...fields)));
+  reader.next();
+  return readNode(reader);
+}
+
+const attribute = (name: string, type: number, ...value: readonly (readonly number[])[]) =>
+  message(5, text(1, name), ...value, int(20, type));
+
+describe('a node of a model', () => {
+  it('is read in whatever order its fields are, unknown and newer ones among them', () => {
+    const read = node(
+      message(9, text(1, 'key'), text(2, 'metadata')),
+      text(2, 'y'),
+      text(4, 'Relu'),
+      text(1, 'x'),
+      text(8, 'overload'),
+      text(1, ''),
+      int(77, 5),
+      text(7, 'custom'),
+      text(3, 'n'),
+    );
+    const { name, opType, domain, inputs, outputs } = read;
+    expect({ name, opType, domain, inputs, outputs }).to.deep.equal({
+      name: 'n',
+      opType: 'Relu',
+      domain: 'custom',
+      inputs: ['x', ''],
+      outputs: ['y'],
+    });
+  });
+
+  it('has empty names where it has none, the last of several, and one name for the default domain', () => {
+    expect(node().opType).to.equal('');
+    expect(node(text(4, 'Relu'), text(4, 'Tanh')).opType).to.equal('Tanh');
+    expect(node(text(7, 'ai.onnx')).domain).to.equal('');
+  });
+
+  it('takes a field of another wire type for an unknown one', () => {
+    expect(node(int(4, 65), text(4, 'Relu')).opType).to.equal('Relu');
+  });
+
+  it('tells the attributes that are numbers', () => {
+    const half = [0x15, 0, 0, 0, 0x3f];
+    const read = node(
+      attribute('groups', 2, int(3, 32)),
+      attribute('axis', 2, int(3, -1)),
+      attribute('alpha', 1, half),
+      attribute('absent', 2),
+      attribute('text', 3, text(4, 'b')),
+      attribute('untyped', 0, int(3, 1)),
+    );
+    const names = ['groups', 'axis', 'alpha', 'absent', 'text', 'untyped', 'none'];
+    expect(names.map((name) => read.number(name))).to.deep.equal([
+      32,
+      -1,
+      0.5,
+      0,
+      undefined,
+      undefined,
+      undefined,
+    ]);
+  });
+});

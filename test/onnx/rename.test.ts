@@ -1,0 +1,70 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { joinChunks } from '../../lib/onnx/chunks.js';
+import { renameInNode, renameTensor } from '../../lib/onnx/rename.js';
+import { WireReader } from '../../lib/onnx/wire.js';
+import { all, int, message, text } from './bytes.js';
+
+type Field = readonly number[];
+
+/** The field with its `a` as `b`, or nothing if it stays. */
+function renamed(field: Field, rename: typeof renameInNode = renameInNode): number[] | undefined {
+  const reader = WireReader.of(Uint8Array.from(field));
+  reader.next();
+  const chunks = rename(reader, (name) => (name === 'a' ? 'b' : name));
+  return chunks && [...joinChunks(chunks)];
+}
+
+const node = (input: string, output: string, ...rest: Field[]) =>
+  message(1, text(1, input), text(2, output), ...rest);
+const METADATA = message(9, text(1, 'a'), text(2, 'a'));
+/** An If whose branches are such graphs: attributes `g` and, as no operator has them, `graphs`. */
+const branches = (...graphs: Field[][]) =>
+  graphs.map((fields, index) => message(5, text(1, 'a'), message(index === 0 ? 6 : 11, ...fields)));
+
+describe('renaming a value', () => {
+  it('changes what a node takes and gives, and nothing else that bears the name', () => {
+    const rest = [text(3, 'a'), text(4, 'a'), METADATA, int(77, 1)];
+    expect(renamed(node('a', 'a', ...rest))).to.deep.equal([...all(node('b', 'b', ...rest))]);
+    expect(renamed(node('c', 'd', ...rest))).to.equal(undefined);
+  });
+
+  it('reaches bodies that take the value from outside, however deep', () => {
+    const nested = (name: string) => {
+      const inner = node('c', 'd', ...branches([node(name, 'e')]));
+      return node('c', 'y', ...branches([inner], [node(name, 'f')]));
+    };
+    expect(renamed(nested('a'))).to.deep.equal([...all(nested('b'))]);
+  });
+
+  it('leaves bodies alone that have a value of that name, and what lies within them', () => {
+    const own: Field[] = [
+      node('c', 'a'),
+      message(11, text(1, 'a')),
+      message(5, text(8, 'a')),
+      message(15, message(1, text(8, 'a'))),
+    ];
+    for (const definition of own) {
+      const inner = node('c', 'd', ...branches([node('a', 'e')]));
+      const body = [inner, node('a', 'f'), definition];
+      expect(renamed(node('c', 'y', ...branches(body)))).to.equal(undefined);
+      expect(renamed(node('a', 'y', ...branches(body)))).to.deep.equal([
+        ...all(node('b', 'y', ...branches(body))),
+      ]);
+    }
+  });
+
+  it('does not take an output or a declared type within a body for a value of its own', () => {
+    const body = (name: string) => [node(name, 'e'), message(13, text(1, 'a')), message(12, text(1, 'e'))];
+    expect(renamed(node('c', 'y', ...branches(body('a'))))).to.deep.equal([
+      ...all(node('c', 'y', ...branches(body('b')))),
+    ]);
+  });
+
+  it('renames a tensor', () => {
+    const tensor = (name: string) =>
+      message(5, int(1, 3), text(8, name), message(9, [1, 2, 3]), text(12, 'a'));
+    expect(renamed(tensor('a'), renameTensor)).to.deep.equal([...all(tensor('b'))]);
+    expect(renamed(tensor('c'), renameTensor)).to.equal(undefined);
+  });
+});

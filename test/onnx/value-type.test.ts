@@ -1,0 +1,76 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { ModelError } from '../../lib/errors.js';
+import { joinChunks } from '../../lib/onnx/chunks.js';
+import { readType, withDtype } from '../../lib/onnx/value-type.js';
+import { WireReader } from '../../lib/onnx/wire.js';
+import { all, int, message, text } from './bytes.js';
+
+type Fields = readonly (readonly number[])[];
+
+function info(...fields: Fields): WireReader {
+  const reader = WireReader.of(all(message(11, ...fields)));
+  reader.next();
+  return reader;
+}
+
+const FLOAT = int(1, 1);
+const tensorOf = (...fields: Fields) => message(2, message(1, ...fields));
+const shape = (...dims: Fields) => message(2, ...dims.map((dim) => message(1, dim)));
+
+describe('the type that a model declares', () => {
+  it('has sizes, names, and ? where nothing is said', () => {
+    const dims = shape(int(1, 4), text(2, 'N'), [], int(1, 0), text(2, ''), text(3, 'DATA_BATCH'));
+    expect(readType(info(text(1, 'x'), tensorOf(FLOAT, dims)))).to.deep.equal({
+      dtype: 'float32',
+      shape: [4, 'N', '?', 0, '?', '?'],
+    });
+  });
+
+  it('is that of a scalar where the shape has no dimensions', () => {
+    expect(readType(info(tensorOf(FLOAT, shape())))).to.deep.equal({ dtype: 'float32', shape: [] });
+  });
+
+  it('takes the later of a size and a name, as protobuf does', () => {
+    const dims = shape([...int(1, 4), ...text(2, 'N')], [...text(2, 'N'), ...int(1, 4)]);
+    expect(readType(info(tensorOf(FLOAT, dims)))!.shape).to.deep.equal(['N', 4]);
+  });
+
+  it('is nothing without a type, a shape or a dtype that this library holds, or for what is no tensor', () => {
+    const sequence = message(4, message(1, message(1, FLOAT)));
+    const cases: Fields[] = [
+      [],
+      [message(2)],
+      [tensorOf(FLOAT)],
+      [tensorOf(shape())],
+      [tensorOf(int(1, 8), shape())],
+      [message(2, sequence)],
+      [message(2, message(1, FLOAT, shape()), sequence)],
+    ];
+    for (const fields of cases) expect(readType(info(...fields))).to.equal(undefined);
+  });
+
+  it('is refused where a part is there twice, which protobuf would take for two halves', () => {
+    const twice: [Fields, string][] = [
+      [[tensorOf(FLOAT), tensorOf(shape())], "'type'"],
+      [[message(2, message(1, FLOAT), message(1, shape()))], "'tensor_type'"],
+      [[tensorOf(FLOAT, shape(int(1, 1)), shape(int(1, 2)))], "'shape'"],
+    ];
+    for (const [fields, words] of twice) {
+      expect(() => readType(info(...fields)))
+        .to.throw(ModelError, words)
+        .with.property('code', 'MODEL_INVALID');
+    }
+  });
+
+  it('gets another dtype and keeps all else', () => {
+    const field = (dtype: number) => [
+      text(1, 'x'),
+      message(2, message(1, int(1, dtype), shape(text(2, 'N'))), text(6, 'TENSOR')),
+      text(3, 'documentation'),
+      message(4, text(1, 'key'), text(2, 'metadata')),
+    ];
+    const changed = joinChunks(withDtype(info(...field(16)), 'float32')!);
+    expect([...changed]).to.deep.equal([...all(message(11, ...field(1)))]);
+  });
+});

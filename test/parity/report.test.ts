@@ -1,0 +1,73 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import type { CaseResult } from '../../lib/parity/check.js';
+import type { OutputComparison } from '../../lib/parity/compare.js';
+import { describeFailure, makeReport, reportToJson } from '../../lib/parity/report.js';
+
+const output = (changes: Partial<OutputComparison> = {}): OutputComparison => ({
+  name: 'y',
+  passed: false,
+  maxAbs: 0.25,
+  maxRel: 0.5,
+  maxUlp: 100,
+  worstIndex: [1, 2],
+  mismatched: 3,
+  elements: 12,
+  rtol: 1.3e-6,
+  atol: 1e-5,
+  ...changes,
+});
+const result = (changes: Partial<CaseResult> = {}): CaseResult => ({
+  file: 'a.safetensors',
+  graph: 'group-norm',
+  lowering: 'op',
+  opset: 21,
+  provider: 'cpu',
+  passed: false,
+  outputs: [output()],
+  milliseconds: 1,
+  ...changes,
+});
+
+describe('parity/report', () => {
+  it('counts what passed and what did not; nothing is ever skipped', () => {
+    const cases = [result(), result({ passed: true }), result({ passed: true })];
+    expect(makeReport(cases)).to.deep.equal({ passed: 2, failed: 1, skipped: 0, cases });
+    expect(makeReport([])).to.deep.equal({ passed: 0, failed: 0, skipped: 0, cases: [] });
+  });
+
+  it('is JSON that reads back as it was, but for infinity, which JSON does not have', () => {
+    const report = makeReport([result({ outputs: [output({ maxAbs: Infinity, worstIndex: null })] })]);
+    const text = reportToJson(report);
+    expect(text.endsWith('}\n')).to.be.true;
+    const outputs = [output({ maxAbs: null as never, worstIndex: null })];
+    expect(JSON.parse(text)).to.deep.equal(makeReport([result({ outputs })]));
+  });
+
+  it('says how many elements fail, where at worst, by how much, and what is allowed', () => {
+    expect(describeFailure(result())).to.equal(
+      "output 'y': 3 of 12 elements are beyond the tolerance, at worst [1, 2]; largest difference 2.5e-1 absolute, " +
+        '5.0e-1 relative (allowed: atol 1e-5, rtol 1.3e-6)',
+    );
+  });
+
+  it('says of what is no number what it is', () => {
+    const nan = describeFailure(result({ outputs: [output({ maxAbs: Infinity, maxUlp: Infinity })] }));
+    expect(nan).to.include('NaN stands against a number');
+    const infinity = describeFailure(result({ outputs: [output({ maxAbs: Infinity, maxUlp: 7 })] }));
+    expect(infinity).to.include('infinity stands against another number');
+  });
+
+  it('names every output that fails, and none that passes', () => {
+    const outputs = [output({ name: 'p3' }), output({ name: 'p4', passed: true }), output({ name: 'p5' })];
+    const text = describeFailure(result({ outputs }));
+    expect(text)
+      .to.match(/^output 'p3': .*; output 'p5': /)
+      .and.not.include('p4');
+  });
+
+  it('says why a case could not be run', () => {
+    const error = { code: 'RUN_FAILED', message: 'no luck' };
+    expect(describeFailure(result({ outputs: [], error }))).to.equal('RUN_FAILED: no luck');
+  });
+});

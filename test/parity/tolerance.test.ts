@@ -1,0 +1,19 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { defaultTolerance } from '../../lib/parity/tolerance.js';
+
+describe('parity/tolerance', () => {
+  // The table in the documentation of torch.testing.assert_close.
+  it("has torch.testing.assert_close's defaults", () => {
+    expect(defaultTolerance('float16')).to.deep.equal({ rtol: 1e-3, atol: 1e-5 });
+    expect(defaultTolerance('bfloat16')).to.deep.equal({ rtol: 1.6e-2, atol: 1e-5 });
+    expect(defaultTolerance('float32')).to.deep.equal({ rtol: 1.3e-6, atol: 1e-5 });
+    expect(defaultTolerance('float64')).to.deep.equal({ rtol: 1e-7, atol: 1e-7 });
+  });
+
+  it('integers and booleans must be equal', () => {
+    for (const dtype of ['int8', 'uint64', 'bool'] as const) {
+      expect(defaultTolerance(dtype)).to.deep.equal({ rtol: 0, atol: 0 });
+    }
+  });
+});

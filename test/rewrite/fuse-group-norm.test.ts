@@ -1,0 +1,153 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { GraphBuilder, op, type Value } from '../../lib/graph/index.js';
+import { toFloat64Array } from '../../lib/half.js';
+import { encodeModel, Model } from '../../lib/onnx/index.js';
+import { fuseGroupNorm } from '../../lib/rewrite/index.js';
+import { createSession } from '../../lib/runtime/index.js';
+import type { FloatDType, Shape, TensorData } from '../../lib/tensor.js';
+import { maxAbsDifference, randomTensor, referenceGroupNorm } from '../support/group-norm.js';
+import { describeNative } from '../support/native.js';
+
+const SHAPE = ['N', 8, 'H', 5] as const;
+const CASE = {
+  x: randomTensor('float32', [2, 8, 6, 5]),
+  scale: randomTensor('float32', [8], { stream: 'scale' }),
+  bias: randomTensor('float32', [8], { stream: 'bias' }),
+  numGroups: 4,
+  eps: 2 ** -17,
+};
+
+type Tail = (g: GraphBuilder, norm: Value, residual: Value) => void;
+
+/** GroupNormalization of `x` and what `tail` makes of it. */
+function model(tail: Tail, { dtype = 'float32', shape = SHAPE }: { dtype?: FloatDType; shape?: Shape } = {}) {
+  const g = new GraphBuilder('test');
+  const x = g.input('x', dtype, SHAPE);
+  const residual = g.input('residual', dtype, shape);
+  const weight = g.parameter('weight', { dtype, shape: [8] });
+  const bias = g.parameter('bias', { dtype, shape: [8] });
+  tail(g, op.groupNormalization(g, x, weight, bias, { numGroups: 4, epsilon: 2 ** -17 }), residual);
+  const weights = new Map<string, TensorData>([
+    ['weight', dtype === 'float32' ? CASE.scale : randomTensor(dtype, [8], { stream: 'scale' })],
+    ['bias', dtype === 'float32' ? CASE.bias : randomTensor(dtype, [8], { stream: 'bias' })],
+  ]);
+  return encodeModel(g.build(), weights, { opset: 21, lowering: 'op' });
+}
+
+const keep: Tail = (g, norm, residual) => g.output('unused', op.relu(g, op.add(g, norm, residual)));
+const relu: Tail = (g, norm) => g.output('y', op.relu(g, norm));
+const silu: Tail = (g, norm) => g.output('y', op.silu(g, norm));
+const mulFirst: Tail = (g, norm) => g.output('y', op.mul(g, op.sigmoid(g, norm), norm));
+const residual: Tail = (g, norm, other) => g.output('y', op.relu(g, op.add(g, norm, other)));
+const residualFirst: Tail = (g, norm, other) => g.output('y', op.relu(g, op.add(g, other, norm)));
+
+const opTypes = (bytes: Uint8Array): string[] => {
+  const decoded = Model.decode(bytes);
+  fuseGroupNorm(decoded);
+  return Model.decode(decoded.encode()).nodes.map(({ opType }) => opType);
+};
+
+describe('fusing GroupNormalization with what follows it', () => {
+  for (const [name, tail] of Object.entries({ relu, silu, mulFirst, residual, residualFirst })) {
+    it(`makes one node of ${name}`, () => {
+      expect(opTypes(model(tail))).to.deep.equal(['FusedGroupNormalization']);
+    });
+  }
+
+  const left: Record<string, Tail> = {
+    'its result is an output too': (g, norm) => {
+      g.output('norm', norm);
+      g.output('y', op.relu(g, norm));
+    },
+    'its result is read by another node': (g, norm, other) => {
+      g.output('y', op.relu(g, norm));
+      g.output('z', op.mul(g, norm, other));
+    },
+    'the sum is read by another node': (g, norm, other) => {
+      const sum = op.add(g, norm, other);
+      g.output('y', op.relu(g, sum));
+      g.output('z', op.sigmoid(g, sum));
+    },
+    'the sigmoid is an output': (g, norm) => {
+      const sigmoid = op.sigmoid(g, norm);
+      g.output('s', sigmoid);
+      g.output('y', op.mul(g, norm, sigmoid));
+    },
+    'the sigmoid is multiplied by something else': (g, norm, other) => {
+      g.output('y', op.mul(g, op.sigmoid(g, norm), other));
+      g.output('z', op.mul(g, norm, other));
+    },
+    'it is added to itself': (g, norm) => g.output('y', op.relu(g, op.add(g, norm, norm))),
+    'no activation follows the sum': (g, norm, other) => g.output('y', op.add(g, norm, other)),
+  };
+  for (const [reason, tail] of Object.entries(left)) {
+    it(`leaves the operator alone where ${reason}`, () => {
+      expect(opTypes(model(tail)))
+        .to.include('GroupNormalization')
+        .and.not.include('FusedGroupNormalization');
+    });
+  }
+
+  for (const shape of [
+    ['N', 8, 1, 1],
+    ['M', 8, 'H', 5],
+    [8, 1, 1],
+  ] as const) {
+    it(`leaves a residual of shape [${shape.join(', ')}] to Add, which broadcasts it`, () => {
+      expect(opTypes(model(keep, { shape }))).to.include('GroupNormalization');
+    });
+  }
+
+  it('knows the shape of a residual that is another normalization', () => {
+    const shortcut: Tail = (g, norm, other) => {
+      const branch = op.groupNormalization(g, op.sigmoid(g, other), undefined, undefined, { numGroups: 2 });
+      g.output('y', op.relu(g, op.add(g, norm, branch)));
+    };
+    expect(opTypes(model(shortcut))).to.deep.equal([
+      'Sigmoid',
+      'GroupNormalization',
+      'FusedGroupNormalization',
+    ]);
+  });
+});
+
+describeNative('the fused operator, run', () => {
+  const expected = (dtype: FloatDType, x: TensorData) => {
+    const [scale, bias] = ['scale', 'bias'].map((stream) => randomTensor(dtype, [8], { stream }));
+    return referenceGroupNorm({ ...CASE, x, scale, bias });
+  };
+  const activations = {
+    relu: (v: number) => Math.max(v, 0),
+    silu: (v: number) => v / (1 + Math.exp(-v)),
+    residual: (v: number, r: number) => Math.max(v + r, 0),
+  };
+  const tails = { relu, silu, residual };
+  const tolerances = { float32: 2e-6, float64: 1e-13, float16: 8e-3, bfloat16: 6e-2 } as const;
+
+  for (const [dtype, tolerance] of Object.entries(tolerances) as [FloatDType, number][]) {
+    for (const name of ['relu', 'silu', 'residual'] as const) {
+      it(`computes ${name} in ${dtype}`, async () => {
+        const session = await createSession(model(tails[name], { dtype }), { providers: ['native'] });
+        const feeds = {
+          x: randomTensor(dtype, CASE.x.dims),
+          residual: randomTensor(dtype, CASE.x.dims, { stream: 'residual' }),
+        };
+        const others = toFloat64Array(feeds.residual);
+        const { y } = await session.run(feeds);
+        const right = expected(dtype, feeds.x).map((value, i) => activations[name](value, others[i]!));
+        expect(maxAbsDifference(y!, right)).to.be.below(tolerance);
+        expect(session.groupNorm).to.equal('kernel');
+        await session.dispose();
+      });
+    }
+  }
+
+  it('refuses a residual whose size turns out to be another', async () => {
+    const session = await createSession(model(residual), { providers: ['native'] });
+    const wrong = { x: CASE.x, residual: randomTensor('float32', [2, 8, 7, 5]) };
+    const error: unknown = await session.run(wrong).catch((caught: unknown) => caught);
+    expect(error).to.have.property('code', 'RUN_FAILED');
+    await session.dispose();
+  });
+});

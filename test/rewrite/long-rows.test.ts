@@ -1,0 +1,178 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { GraphBuilder, op, type Scope, type Value } from '../../lib/graph/index.js';
+import { castTensor, toFloat64Array } from '../../lib/half.js';
+import { encodeModel, Model } from '../../lib/onnx/index.js';
+import { lowerLongRows } from '../../lib/rewrite/index.js';
+import { elementCount, tensor, type FloatDType, type Shape, type TensorData } from '../../lib/tensor.js';
+import {
+  groupNormModel,
+  maxAbsDifference,
+  randomTensor,
+  referenceGroupNorm,
+  runModel,
+} from '../support/group-norm.js';
+
+const BOTH = ['InstanceNormalization', 'LayerNormalization'] as const;
+
+interface Case {
+  readonly shape: Shape;
+  readonly dtype?: FloatDType;
+  readonly opset?: number;
+  readonly node: (g: Scope, x: Value) => Value;
+}
+
+function makeModel({ shape, dtype = 'float32', opset = 17, node }: Case): Model {
+  const g = new GraphBuilder('test');
+  g.output('y', node(g, g.input('x', dtype, shape)));
+  return Model.decode(encodeModel(g.build(), new Map(), { opset }));
+}
+
+/** The operators that are left once long rows are replaced. */
+function operatorsAfter(model: Model, operators: readonly (typeof BOTH)[number][] = BOTH): Set<string> {
+  lowerLongRows(model, 'reduce-mean', operators);
+  return new Set(model.nodes.map(({ opType }) => opType));
+}
+
+const vector = (dtype: FloatDType, length: number, stream: string): TensorData =>
+  randomTensor(dtype, [length], { stream });
+
+const instanceNorm =
+  (channels: number, dtype: FloatDType = 'float32') =>
+  (g: Scope, x: Value): Value =>
+    op.instanceNormalization(
+      g,
+      x,
+      g.constant(vector(dtype, channels, 'scale')),
+      g.constant(vector(dtype, channels, 'bias')),
+    );
+
+const layerNorm =
+  (scale: TensorData, bias?: TensorData, axis = 2) =>
+  (g: Scope, x: Value): Value =>
+    op.layerNormalization(g, x, g.constant(scale), bias && g.constant(bias), { axis });
+
+/** Layer Normalization of (N, G, K) in float64, from its definition (Ba et al. 2016, equation 4). */
+function referenceLayerNorm(x: TensorData, scale: TensorData, bias?: TensorData): Float64Array {
+  const row = elementCount(x.dims.slice(2));
+  const plain = referenceGroupNorm({ x, numGroups: x.dims[1]!, eps: Math.fround(1e-5) });
+  const [gamma, beta] = [toFloat64Array(scale), bias && toFloat64Array(bias)];
+  return plain.map((value, i) => value * gamma[i % row]! + (beta?.[i % row] ?? 0));
+}
+
+describe('replacing normalizations of long rows', () => {
+  for (const [what, shape, replaced] of [
+    ['a known row of 1024', [1, 2, 32, 32], false],
+    ['a known row of 1056', [1, 2, 33, 32], true],
+    ['a row of unknown length', ['N', 2, 'H', 4], true],
+    ['a batch of unknown size', ['N', 2, 64], false],
+  ] as const) {
+    it(`${replaced ? 'replaces' : 'leaves'} InstanceNormalization of ${what}`, () => {
+      const left = operatorsAfter(makeModel({ shape, node: instanceNorm(2) }));
+      expect(left.has('InstanceNormalization')).to.equal(!replaced);
+    });
+  }
+
+  it('leaves what is not named, float64, and an opset that has no lowering', () => {
+    const shape = ['N', 2, 'L'];
+    const named = makeModel({ shape, node: instanceNorm(2) });
+    expect(operatorsAfter(named, ['LayerNormalization'])).to.include('InstanceNormalization');
+    const wide = makeModel({ shape, dtype: 'float64', node: instanceNorm(2, 'float64') });
+    expect(operatorsAfter(wide)).to.include('InstanceNormalization');
+    const old = Object.create(named, { opset: { value: 12 } }) as Model;
+    expect(lowerLongRows(old, 'reduce-mean', BOTH)).to.equal(0);
+  });
+
+  it("leaves a transformer's LayerNormalization, and one that is not over all but two dimensions", () => {
+    const known = layerNorm(vector('float32', 768, 'scale'));
+    const last = layerNorm(vector('float32', 8192, 'scale'), undefined, -1);
+    for (const [shape, node] of [
+      [['N', 'T', 768], known],
+      [['N', 16, 768], known],
+      [['N', 'T', 8192], last],
+      [['N', 4, 4, 8192], last],
+    ] as const) {
+      expect(operatorsAfter(makeModel({ shape, node }))).to.include('LayerNormalization');
+    }
+  });
+
+  it('leaves a node whose input is of unknown type, and says nothing', () => {
+    const model = makeModel({ shape: ['N', 2, 'L'], node: instanceNorm(2) });
+    const untyped = Object.assign(Object.create(model) as Model, {
+      typeOf: () => undefined,
+      names: () => model.names(),
+      replaceNodes: (replace: Parameters<Model['replaceNodes']>[0]) => model.replaceNodes(replace),
+    });
+    Object.defineProperties(untyped, {
+      opset: { value: 17 },
+      nodes: { value: model.nodes },
+      outputNames: { value: ['y'] },
+    });
+    expect(lowerLongRows(untyped, 'reduce-mean', BOTH)).to.equal(0);
+  });
+
+  for (const dtype of ['float32', 'float16', 'bfloat16'] as const) {
+    // Two units in the last place of results of up to 32.
+    const tolerance = { float32: 4e-6, float16: 2 ** -5, bfloat16: 2 ** -2 }[dtype];
+    const x = castTensor(randomTensor('float32', [2, 3, 5000], { mean: 20 }), dtype);
+
+    it(`computes InstanceNormalization of ${dtype} with its own scale and bias`, async () => {
+      // bfloat16 InstanceNormalization is there from opset 22 on.
+      const opset = dtype === 'bfloat16' ? 22 : 13;
+      const model = makeModel({ shape: x.dims, dtype, opset, node: instanceNorm(3, dtype) });
+      expect(operatorsAfter(model)).to.not.include('InstanceNormalization');
+      const [scale, bias] = [vector(dtype, 3, 'scale'), vector(dtype, 3, 'bias')];
+      const expected = referenceGroupNorm({ x, scale, bias, numGroups: 3, eps: Math.fround(1e-5) });
+      const y = await runModel(model.encode(), x, { groupNorm: 'op' });
+      expect(maxAbsDifference(y, expected)).to.be.below(tolerance);
+    });
+
+    it(`computes LayerNormalization of ${dtype} with a scale and bias along the row`, async () => {
+      const [scale, bias] = [vector(dtype, 5000, 'scale'), vector(dtype, 5000, 'bias')];
+      for (const offset of [bias, undefined]) {
+        const model = makeModel({ shape: ['N', 3, 'L'], dtype, node: layerNorm(scale, offset, -1) });
+        expect(operatorsAfter(model)).to.not.include('LayerNormalization');
+        const y = await runModel(model.encode(), x, { groupNorm: 'op' });
+        expect(maxAbsDifference(y, referenceLayerNorm(x, scale, offset))).to.be.below(tolerance);
+      }
+    });
+  }
+
+  it('multiplies by no scale that is all ones, as the layer-norm lowering expands it', () => {
+    const x = randomTensor('float32', [1, 4, 6, 7]);
+    const muls = (lowering: 'layer-norm' | 'reduce-mean') => {
+      const model = groupNormModel({ x, numGroups: 2, eps: 1e-5 }, { lowering, opset: 17, shape: x.dims });
+      return Model.decode(model).nodes.filter(({ opType }) => opType === 'Mul').length;
+    };
+    const long = randomTensor('float32', [1, 4, 3000]);
+    const model = Model.decode(
+      groupNormModel(
+        { x: long, numGroups: 2, eps: 1e-5 },
+        { lowering: 'layer-norm', opset: 17, shape: long.dims },
+      ),
+    );
+    expect(operatorsAfter(model)).to.not.include('LayerNormalization');
+    const left = model.nodes.filter(({ opType }) => opType === 'Mul').length;
+    expect([left, muls('layer-norm')]).to.deep.equal([muls('reduce-mean'), 0]);
+  });
+});
+
+describe('a session, given InstanceNormalization or LayerNormalization of long rows', () => {
+  const dims = [1, 2, 131_072];
+  const relu = (randomTensor('float32', dims).data as Float32Array).map((value) => Math.max(value, 0));
+  const groupNorm = { x: tensor('float32', dims, relu), numGroups: 1, eps: 1e-5 };
+
+  for (const lowering of ['instance-norm', 'layer-norm'] as const) {
+    const model = groupNormModel(groupNorm, { lowering, opset: 17 });
+
+    // 4e-6: see test/lowering/long-rows.test.ts. ONNX Runtime's own kernels are off by 5e-4 and more here.
+    it(`is within 4e-6 of float64, which the kernel of ${lowering} is not`, async () => {
+      const expected = referenceGroupNorm(groupNorm);
+      expect(maxAbsDifference(await runModel(model, groupNorm.x), expected)).to.be.below(4e-6);
+      for (const asked of [lowering, 'op'] as const) {
+        const y = await runModel(model, groupNorm.x, { groupNorm: asked });
+        expect(maxAbsDifference(y, expected), asked).to.be.above(1e-4);
+      }
+    });
+  }
+});

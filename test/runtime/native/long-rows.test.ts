@@ -1,0 +1,52 @@
+import { expect } from 'chai';
+import { it } from 'mocha';
+import { Model } from '../../../lib/onnx/index.js';
+import { prepareModel } from '../../../lib/runtime/prepare.js';
+import type { FloatDType } from '../../../lib/tensor.js';
+import {
+  groupNormModel,
+  maxAbsDifference,
+  randomTensor,
+  referenceGroupNorm,
+  runModel,
+} from '../../support/group-norm.js';
+import { describeNative } from '../../support/native.js';
+
+const KERNEL = { provider: 'native', hasGroupNormKernel: true, takesBfloat16: true } as const;
+const operators = (model: Uint8Array) => {
+  const prepared = prepareModel(model, 'model', undefined, undefined, KERNEL);
+  return { ...prepared, types: Model.decode(prepared.bytes).nodes.map(({ opType }) => opType) };
+};
+
+describeNative('normalizations of long rows, with the kernel', () => {
+  const cases: [FloatDType, number][] = [
+    ['float32', 2e-6],
+    ['float64', 1e-12],
+  ];
+  for (const lowering of ['instance-norm', 'layer-norm'] as const) {
+    for (const [dtype, tolerance] of cases) {
+      it(`runs ${lowering} in ${dtype} as GroupNormalization from opset 21 on`, async () => {
+        const x = randomTensor(dtype, [1, 4, 100, 200], { mean: 30 });
+        const options = { x, numGroups: 2, eps: 2 ** -17 };
+        const model = groupNormModel(options, { lowering, opset: 21 });
+        const y = await runModel(model, x, { providers: ['native'] });
+        expect(maxAbsDifference(y, referenceGroupNorm(options))).to.be.below(tolerance);
+        if (dtype === 'float32' || lowering === 'instance-norm') {
+          expect(operators(model).types).to.include('GroupNormalization');
+        }
+      });
+    }
+  }
+
+  it('does not say that the model had a GroupNormalization', () => {
+    const x = randomTensor('float32', [1, 4, 100, 200]);
+    const model = groupNormModel({ x, numGroups: 4, eps: 1e-5 }, { lowering: 'instance-norm', opset: 21 });
+    expect(operators(model).groupNorm).to.equal(undefined);
+  });
+
+  it('leaves opset 17, which has no GroupNormalization, to reduce-mean', () => {
+    const x = randomTensor('float32', [1, 4, 100, 200]);
+    const model = groupNormModel({ x, numGroups: 2, eps: 1e-5 }, { lowering: 'instance-norm', opset: 17 });
+    expect(operators(model).types).to.include('ReduceMean').and.not.include('GroupNormalization');
+  });
+});

@@ -1,0 +1,73 @@
+import { expect } from 'chai';
+import { before, it } from 'mocha';
+import * as common from 'onnxruntime-common';
+import * as node from 'onnxruntime-node';
+import { registerNativeCpu } from '../../../lib/runtime/native/register.js';
+import {
+  groupNormModel,
+  maxAbsDifference,
+  randomTensor,
+  referenceGroupNorm,
+} from '../../support/group-norm.js';
+import { describeNative } from '../../support/native.js';
+import { rejection } from '../../support/temporary.js';
+
+const CASE = { x: randomTensor('float32', [2, 8, 6, 5], { mean: 1000 }), numGroups: 4, eps: 2 ** -17 };
+const MODEL = groupNormModel(CASE, { lowering: 'op', opset: 21 });
+const OPTIONS = { executionProviders: ['native-cpu'] };
+
+describeNative("ONNX Runtime's own interface with native-cpu", () => {
+  before(registerNativeCpu);
+
+  for (const [name, ort] of Object.entries({ 'onnxruntime-common': common, 'onnxruntime-node': node })) {
+    it(`runs through ${name}, and is right where ONNX Runtime's own body is not`, async () => {
+      const session = await ort.InferenceSession.create(MODEL, OPTIONS);
+      expect([session.inputNames, session.outputNames]).to.deep.equal([['x'], ['y']]);
+      expect(session.inputMetadata).to.deep.equal([
+        { name: 'x', isTensor: true, type: 'float32', shape: ['D0', 8, 'D2', 'D3'] },
+      ]);
+      const x = new ort.Tensor('float32', CASE.x.data as Float32Array, CASE.x.dims);
+      const { y } = await session.run({ x });
+      expect(y).to.be.instanceOf(ort.Tensor);
+      const data = y!.data as Float32Array;
+      expect(
+        maxAbsDifference({ dtype: 'float32', dims: y!.dims, data }, referenceGroupNorm(CASE)),
+      ).to.be.below(1e-6);
+      await session.release();
+    });
+  }
+
+  it('writes into the tensor of a fetch', async () => {
+    const session = await node.InferenceSession.create(MODEL, OPTIONS);
+    const feeds = { x: new node.Tensor('float32', CASE.x.data as Float32Array, CASE.x.dims) };
+    const y = new node.Tensor('float32', new Float32Array(CASE.x.data.length), CASE.x.dims);
+    const results = await session.run(feeds, { y });
+    expect(results.y!.data).to.equal(y.data);
+    expect(
+      maxAbsDifference({ dtype: 'float32', dims: y.dims, data: y.data }, referenceGroupNorm(CASE)),
+    ).to.be.below(1e-6);
+    await session.release();
+  });
+
+  it('passes float16 on as its bits', async () => {
+    const half = { ...CASE, x: randomTensor('float16', [2, 8, 6, 5]) };
+    const session = await node.InferenceSession.create(
+      groupNormModel(half, { lowering: 'op', opset: 21 }),
+      OPTIONS,
+    );
+    const { y } = await session.run({
+      x: new node.Tensor('float16', half.x.data as Uint16Array, half.x.dims),
+    });
+    const bits = new Uint16Array((y!.data as Uint16Array).buffer);
+    expect(
+      maxAbsDifference({ dtype: 'float16', dims: y!.dims, data: bits }, referenceGroupNorm(half)),
+    ).to.be.below(4e-3);
+    await session.release();
+  });
+
+  it('refuses what is no model', async () => {
+    expect(
+      await rejection(node.InferenceSession.create(new Uint8Array(100).fill(255), OPTIONS)),
+    ).to.be.instanceOf(Error);
+  });
+});
