@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { formatBytes, formatTable, indent, plural, quote } from '../lib/cli/format.js';
 import { withProgress } from '../lib/cli/progress.js';
-import { describeTimes, runRepeatedly } from '../lib/cli/run-times.js';
+import { describeExecution, describeTimes, runRepeatedly } from '../lib/cli/run-times.js';
 import { writeFilesAtomic } from '../lib/files/atomic.js';
 import { readFileBytes } from '../lib/files/read.js';
 import type { Image } from '../lib/images/image.js';
@@ -119,7 +119,7 @@ async function segmentImage(paths: Paths): Promise<Segmentation> {
     step(
       '3. An image that it has not seen, through ONNX Runtime',
       `${here(paths.image)}, ${image.width} × ${image.height} pixels`,
-      `provider ${session.provider}, GroupNormalization rewritten as ${session.groupNorm}`,
+      `provider ${describeExecution(session)}`,
       `from the pixels to the mask: ${describeTimes(times)}`,
       `${here(paths.mask)}: the cells in white; ${here(paths.overlay)}: outlined in the image`,
     );
