@@ -142,14 +142,21 @@ struct Output {
     }
   }
 
-  void run(const Stretch<T>& s, size_t begin) const {
-    if (row.channels > 1 && row.spatial < lanes) return shortChannels(s, begin);
+  void longChannels(const Stretch<T>& s, size_t begin) const {
     for (size_t i = 0; i < s.count;) {
       const size_t index = (begin + i) / row.spatial;
       const size_t channelEnd = (index + 1) * row.spatial - begin;
       const size_t end = channelEnd < s.count ? channelEnd : s.count;
       channel(s.from(i, end), index);
       i = end;
+    }
+  }
+
+  void run(const Stretch<T>& s, size_t begin) const {
+    if (row.channels > 1 && row.spatial < lanes) {
+      shortChannels(s, begin);
+    } else {
+      longChannels(s, begin);
     }
     if (streaming) endStreaming();
   }

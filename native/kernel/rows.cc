@@ -30,6 +30,7 @@ Rows::Rows(const Problem& problem, const Kernels& kernels, bool streaming)
       length_(static_cast<size_t>(problem.channels / problem.groups * problem.spatial)),
       channels_(problem.perGroupAffine ? 1 : static_cast<size_t>(problem.channels / problem.groups)),
       spatial_(length_ / channels_),
+      largestScale_(largestMagnitude(problem.dtype, problem.scale, static_cast<size_t>(problem.groups) * channels_)),
       leastSquares_(problem.epsilon < 1e-15 ? kVanishingSquares : 0),
       streaming_(streaming) {}
 
@@ -78,7 +79,7 @@ Row Rows::at(size_t row, const Moments& moments) const {
 }
 
 void Rows::normalize(const Row& row, size_t begin, size_t end) const {
-  if (needsWide(problem_.dtype, row.rstd)) return wideNormalize(problem_.dtype, row, begin, end);
+  if (needsWide(problem_.dtype, row.rstd, largestScale_)) return wideNormalize(problem_.dtype, row, begin, end);
   kernels_.normalize(row, begin, end);
 }
 

@@ -35,6 +35,7 @@ class Rows {
   const size_t length_;
   const size_t channels_;  // of a row; 1 if they share scale and bias
   const size_t spatial_;   // elements of such a channel
+  const double largestScale_;
   const double leastSquares_;
   const bool streaming_;
 };

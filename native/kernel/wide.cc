@@ -1,5 +1,6 @@
 #include "wide.h"
 
+#include <cfloat>
 #include <cmath>
 
 namespace group_norm {
@@ -24,9 +25,24 @@ template Moments wideMoments(const double*, size_t);
 template Moments wideMoments(const Half*, size_t);
 template Moments wideMoments(const BFloat16*, size_t);
 
-bool needsWide(DType dtype, double rstd) { return dtype != DType::float64 && (rstd > 1e30 || rstd < 1e-30); }
+bool needsWide(DType dtype, double rstd, double largestScale) {
+  const double factor = largestScale * rstd;
+  if (dtype == DType::float64) return !(factor <= DBL_MAX);
+  return rstd > 1e30 || rstd < 1e-30 || !(factor <= FLT_MAX);
+}
 
 namespace {
+
+template <typename T>
+double largestOf(const T* elements, size_t count) {
+  double largest = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const double magnitude = std::fabs(static_cast<double>(get(elements, i)));
+    if (!(magnitude <= DBL_MAX)) return HUGE_VAL;
+    if (magnitude > largest) largest = magnitude;
+  }
+  return largest;
+}
 
 double activate(double v, Activation activation) {
   switch (activation) {
@@ -60,6 +76,20 @@ void normalize(const Row& row, size_t begin, size_t end) {
 }
 
 }  // namespace
+
+double largestMagnitude(DType dtype, const void* elements, size_t count) {
+  switch (dtype) {
+    case DType::float32:
+      return largestOf(static_cast<const float*>(elements), count);
+    case DType::float64:
+      return largestOf(static_cast<const double*>(elements), count);
+    case DType::float16:
+      return largestOf(static_cast<const Half*>(elements), count);
+    case DType::bfloat16:
+      return largestOf(static_cast<const BFloat16*>(elements), count);
+  }
+  return 0;
+}
 
 void wideNormalize(DType dtype, const Row& row, size_t begin, size_t end) {
   switch (dtype) {

@@ -14,8 +14,12 @@ extern template Moments wideMoments(const double*, size_t);
 extern template Moments wideMoments(const Half*, size_t);
 extern template Moments wideMoments(const BFloat16*, size_t);
 
-// True if the row's elements, or their distance from the mean, may be beyond what float arithmetic holds.
-bool needsWide(DType dtype, double rstd);
+// The largest magnitude among the elements; Inf if one of them is Inf or NaN.
+double largestMagnitude(DType dtype, const void* elements, size_t count);
+
+// True if the row's elements, their distance from the mean, or what that is multiplied by, may be beyond what the
+// type's arithmetic holds.
+bool needsWide(DType dtype, double rstd, double largestScale);
 
 // Elements begin .. end - 1 of the row.
 void wideNormalize(DType dtype, const Row& row, size_t begin, size_t end);

@@ -124,6 +124,40 @@ TEST(hugeAndTinyValues) {
   });
 }
 
+// scale / deviation is more than the type holds, and most results are not: those are right, the others Inf of their sign.
+TEST(scalesThatOverflow) {
+  ThreadPool pool(2);
+  forEachInstructionSet([&](const std::string& set) {
+    for (DType dtype : {DType::float32, DType::bfloat16}) {
+      for (const Shape& shape : {Shape{2, 4, 9, 2}, Shape{2, 8, 1, 2}, Shape{1, 4, 20000, 2}}) {
+        Options options = of(dtype);
+        options.deviation = 1e-2;
+        Case c(shape, options, 1);
+        for (size_t i = 0; i < c.scale.count(); ++i) c.scale.set(i, 2e38);
+        c.run(pool.threads());
+        c.verify(set);
+      }
+    }
+  });
+}
+
+// (x - mean) * Inf, and NaN where x is the mean itself.
+TEST(infiniteScale) {
+  forEachSetAndDType([&](const std::string& set, DType dtype) {
+    for (int64_t spatial : {3, 100}) {
+      Case c({1, 2, spatial, 1}, of(dtype), 1);
+      for (size_t i = 0; i < c.x.count(); ++i) c.x.set(i, i % 2 == 0 ? 1 : -1);
+      c.scale.set(1, kInf);
+      c.run({});
+      for (size_t i = 0; i < c.x.count(); ++i) {
+        const bool infinite = i >= static_cast<size_t>(spatial);
+        const double actual = c.y.get(i);
+        CHECK(infinite ? actual == (c.x.get(i) > 0 ? kInf : -kInf) : std::isfinite(actual), set << " " << actual);
+      }
+    }
+  });
+}
+
 TEST(emptyTensors) {
   ThreadPool pool(2);
   for (DType dtype : kDTypes) {
