@@ -53,7 +53,7 @@
         'onnxruntime/library.cc',
         'onnxruntime/model_session.cc',
       ],
-      'include_dirs': ["<!(node -p \"require('node-api-headers').include_dir\")"],
+      'include_dirs': ["<!(node -p \"path.relative('', require('node-api-headers').include_dir)\")"],
       'defines': ['NAPI_VERSION=8', 'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS'],
       'dependencies': [
         'kernel',

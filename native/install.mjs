@@ -2,7 +2,8 @@
 // without the addon everything works through onnxruntime-node. Needs no download: the headers of Node-API come
 // with a package, and nodedir/ stands for the rest. `ONNX_GROUPNORM_ADDON=skip` leaves the addon out.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -15,11 +16,21 @@ const say = (message) => console.log(`onnx-groupnorm: ${message}`);
 /** What there is to say, and where it failed the whole output of the build. */
 function install() {
   if (process.env.ONNX_GROUPNORM_ADDON === 'skip') return { said: 'native kernel left out, as asked' };
-  if (existsSync(prebuilt)) return { said: 'native kernel: prebuilt' };
+  if (loads(prebuilt)) return { said: 'native kernel: prebuilt' };
   if (process.platform === 'win32') return failed('it has not been tried on Windows yet');
   const nodeGyp = process.env.npm_config_node_gyp;
   if (!nodeGyp) return failed('there is no node-gyp: run it through npm (npm run build:addon)');
   return build(nodeGyp);
+}
+
+/** Whether there is such a binary, and it is one for this machine: for its C library, too. */
+function loads(binary) {
+  try {
+    createRequire(import.meta.url)(binary);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function build(nodeGyp) {
@@ -36,13 +47,15 @@ function build(nodeGyp) {
 
 /** What is missing, in the words of whoever missed it. */
 function reasonIn(output) {
-  if (/find Python/i.test(output)) return 'node-gyp needs Python 3, which was not found';
+  if (/Could not find any Python/i.test(output)) return 'node-gyp needs Python 3, which was not found';
   if (/not found: make|make: not found|spawn make ENOENT/i.test(output)) return 'there is no make';
-  if (/(g\+\+|c\+\+|clang\+\+): (No such file|not found|command not found)/i.test(output)) {
-    return 'there is no C++ compiler';
-  }
+  if (NO_COMPILER.test(output)) return 'there is no C++ compiler';
   return output.match(/^.*\berror\b.*$/im)?.[0].trim() ?? 'the build failed';
 }
+
+/** As a shell says it, as make does, and as node-gyp's Python does where CXX names one. */
+const NO_COMPILER =
+  /(?:g|c|clang)\+\+\S*: (?:No such file|not found|command not found)|No such file or directory: '\S*(?:g|c|clang)\+\+/i;
 
 const failed = (reason, output = '') => ({ said: `native kernel not built: ${reason}`, reason, output });
 

@@ -42,7 +42,8 @@ describe('the package, packed and installed in an empty ESM project', function (
     (await execute(file, args, { cwd: project })).stdout;
 
   before(async function () {
-    project = await mkdtemp(join(tmpdir(), 'package-'));
+    // The path has a space, as many a user's has.
+    project = await mkdtemp(join(tmpdir(), 'new project-'));
     const { stdout } = await execute('npm', ['pack', '--silent', '--pack-destination', project], {
       cwd: ROOT,
     });

@@ -32,6 +32,7 @@ export interface AddonSession {
   readonly outputs: readonly AddonValueInfo[];
   /**
    * @param id A number that no other run of the session has that is under way.
+   * @param mayRunHere Whether a run that is expected to be short may be made on the spot, and not on another thread.
    * @returns One result for each output name; nothing for those that were given tensors.
    */
   run(
@@ -40,6 +41,7 @@ export interface AddonSession {
     outputNames: readonly string[],
     outputs: readonly (AddonTensor | undefined)[],
     id: number,
+    mayRunHere: boolean,
   ): Promise<readonly (AddonResult | undefined)[]>;
   /** Ends a run as soon as the node that is running has ended; it then rejects. Nothing if it is not under way. */
   terminate(id: number): void;
@@ -91,8 +93,12 @@ function tryLoad(): AddonState {
   const asked = process.env.ONNX_GROUPNORM_ADDON;
   if (asked === 'skip') return { reason: 'ONNX_GROUPNORM_ADDON=skip is set in the environment' };
   const folder = join(dirname(require.resolve('onnx-groupnorm/package.json')), 'native');
-  const path = asked ?? candidates(folder).find((candidate) => existsSync(candidate));
-  if (path === undefined) return { reason: whyNotBuilt(folder) };
+  const paths = asked === undefined ? candidates(folder).filter((path) => existsSync(path)) : [asked];
+  const states = paths.map(tryPath);
+  return states.find(({ addon }) => addon !== undefined) ?? states[0] ?? { reason: whyNotBuilt(folder) };
+}
+
+function tryPath(path: string): AddonState {
   try {
     const addon = require(path) as AddonModule;
     addon.loadLibrary(onnxRuntimeLibrary());

@@ -1,0 +1,78 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { spawnSync } from 'node:child_process';
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { temporaryFolder } from '../support/temporary.js';
+
+const INSTALL = fileURLToPath(new URL('../../native/install.mjs', import.meta.url));
+const ABSENT = "Models run through onnxruntime-node, slower; 'onnx-groupnorm doctor' says more";
+
+/** What node-gyp, make and compilers print, with lines that they print in any case. */
+const FAILURES = {
+  'node-gyp needs Python 3, which was not found':
+    'gyp ERR! find Python You need to install the latest version of Python.\nError: Could not find any Python installation to use',
+  'there is no make':
+    'gyp info find Python using Python version 3.11.7 found at "/usr/bin/python3"\ngyp ERR! stack Error: not found: make',
+  'there is no C++ compiler':
+    'gyp info find Python using Python version 3.11.7 found at "/usr/bin/python3"\nmake: g++: No such file or directory',
+  'kernel/rows.cc:7:3: error: expected identifier':
+    'gyp info find Python using Python version 3.11.7 found at "/usr/bin/python3"\nkernel/rows.cc:7:3: error: expected identifier\nmake: *** [kernel.o] Error 1',
+};
+
+describe('the install script', () => {
+  const path = temporaryFolder();
+
+  /** Runs it in a folder of its own, with a node-gyp that prints a text and ends with a status. */
+  async function install(output: string, status: number, env: NodeJS.ProcessEnv = {}): Promise<string> {
+    await mkdir(path('native'), { recursive: true });
+    await copyFile(INSTALL, path('native/install.mjs'));
+    await writeFile(
+      path('node-gyp.cjs'),
+      `console.error(${JSON.stringify(output)}); process.exit(${status});`,
+    );
+    const { stdout, status: ended } = spawnSync(process.execPath, [path('native/install.mjs')], {
+      encoding: 'utf8',
+      env: { ...process.env, ONNX_GROUPNORM_ADDON: '', npm_config_node_gyp: path('node-gyp.cjs'), ...env },
+    });
+    expect(ended, 'an install never fails for want of the addon').to.equal(0);
+    return stdout.trim();
+  }
+
+  it('says in one line that it built the addon', async function () {
+    if (process.platform === 'win32') this.skip();
+    expect(await install('', 0)).to.equal('onnx-groupnorm: native kernel: built');
+  });
+
+  for (const [reason, output] of Object.entries(FAILURES)) {
+    it(`says: ${reason}, and keeps the whole output`, async function () {
+      if (process.platform === 'win32') this.skip();
+      expect(await install(output, 1)).to.equal(
+        `onnx-groupnorm: native kernel not built: ${reason}. ${ABSENT}`,
+      );
+      const log = await readFile(path('native/build/install.log'), 'utf8');
+      expect(log.split('\n')[0]).to.equal(reason);
+      expect(log).to.include(output);
+    });
+  }
+
+  it('knows a compiler that CXX names and that is not there', async function () {
+    if (process.platform === 'win32') this.skip();
+    const output = "FileNotFoundError: [Errno 2] No such file or directory: '/nonexistent/g++-12'";
+    expect(await install(output, 1)).to.include('there is no C++ compiler');
+  });
+
+  it('builds where a binary that came with the package cannot be loaded', async function () {
+    if (process.platform === 'win32') this.skip();
+    const prebuilt = path(`native/prebuilt/${process.platform}-${process.arch}/onnx_groupnorm.node`);
+    await mkdir(dirname(prebuilt), { recursive: true });
+    await writeFile(prebuilt, 'for another machine');
+    expect(await install('', 0)).to.equal('onnx-groupnorm: native kernel: built');
+  });
+
+  it('leaves the addon out where it is asked to', async () => {
+    const said = await install('', 1, { ONNX_GROUPNORM_ADDON: 'skip' });
+    expect(said).to.equal('onnx-groupnorm: native kernel left out, as asked');
+  });
+});
