@@ -1,5 +1,5 @@
 import { dirname, resolve } from 'node:path';
-import { SessionError } from '../errors.js';
+import { OptionError, SessionError } from '../errors.js';
 import { readFileBytes } from '../files/read.js';
 import { castTensor } from '../half.js';
 import { getLowering, MAX_OPSET, type LoweringName } from '../lowering/index.js';
@@ -26,7 +26,7 @@ export interface SessionOptions extends BackendOptions {
    * How GroupNormalization nodes run. Default: by the native kernel; where it is not there, rewritten before ONNX
    * Runtime, which has none of its own, sees them. `op` on `cpu` asks for ONNX Runtime's inlined body, which is
    * slow, and wrong for inputs whose mean is large against their deviation. InstanceNormalization and
-   * LayerNormalization over rows of more than 4,096 elements, or of unknown length, are rewritten as well, because
+   * LayerNormalization over rows of more than 1,024 elements, or of unknown length, are rewritten as well, because
    * ONNX Runtime sums a row in one float32; an operator that is asked for by name runs by ONNX Runtime's own kernel:
    * `instance-norm` and `layer-norm` leave the one of that name as it is, `op` both.
    */
@@ -119,6 +119,7 @@ class RuntimeSession implements Session {
     const loaded = this.#loaded;
     if (!loaded) throw new SessionError('DISPOSED', 'this session was disposed of: create another');
     requireKnownOptions('run', options, RUN_OPTIONS);
+    requireSignal(options.signal);
     checkFeeds(this.inputs, feeds);
     checkOutputs(this.outputs, options.outputs ?? {}, feeds);
     requireNotAborted(options.signal);
@@ -158,6 +159,11 @@ class RuntimeSession implements Session {
     ];
     return Object.fromEntries(Object.entries(tensors).map(cast));
   }
+}
+
+function requireSignal(signal: unknown): void {
+  if (signal === undefined || signal instanceof AbortSignal) return;
+  throw new OptionError('INVALID_OPTION', "run: 'signal' must be an AbortSignal");
 }
 
 function requireNotAborted(signal: AbortSignal | undefined): void {

@@ -1,4 +1,4 @@
-// The addon's exports. TypeScript calls them through lib/runtime/native-addon.ts, which declares their types.
+// The addon's exports. TypeScript calls them through lib/runtime/native/addon.ts, which declares their types.
 #include <napi.h>
 
 #include "../kernel/group_norm.h"

@@ -31,8 +31,8 @@ RunWorker::RunWorker(Napi::Env env, std::shared_ptr<RunContext> context, RunRequ
   for (const BorrowedTensor& input : request_.inputs) inputBytes_ += input.memory.size();
 }
 
-void RunWorker::start() {
-  if (context_->pace.expectsShort(inputBytes_)) return runHere();
+void RunWorker::start(bool mayRunHere) {
+  if (mayRunHere && context_->pace.expectsShort(inputBytes_)) return runHere();
   options_ = makeRunOptions();
   context_->underWay[id_] = options_;
   Queue();

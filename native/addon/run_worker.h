@@ -36,8 +36,8 @@ class RunWorker : public Napi::AsyncWorker {
 
   Napi::Promise promise() const { return deferred_.Promise(); }
 
-  // Runs, and deletes itself in the end.
-  void start();
+  // Runs, and deletes itself in the end: on the spot, where the caller allows it, if that is expected to be short.
+  void start(bool mayRunHere);
 
  protected:
   void Execute() override;

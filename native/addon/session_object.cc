@@ -24,8 +24,12 @@ std::vector<BorrowedTensor> readOutputs(const Napi::Array& tensors) {
 }
 
 RunRequest readRequest(const Napi::CallbackInfo& info) {
-  return {toStrings(info[0].As<Napi::Array>()), readInputs(info[1].As<Napi::Array>()),
-          toStrings(info[2].As<Napi::Array>()), readOutputs(info[3].As<Napi::Array>())};
+  RunRequest request{toStrings(info[0].As<Napi::Array>()), readInputs(info[1].As<Napi::Array>()),
+                     toStrings(info[2].As<Napi::Array>()), readOutputs(info[3].As<Napi::Array>())};
+  if (request.inputNames.size() == request.inputs.size() && request.outputNames.size() == request.outputs.size()) {
+    return request;
+  }
+  throw Napi::TypeError::New(info.Env(), "there must be one tensor for each name");
 }
 
 using ModelHandle = std::shared_ptr<ort::ModelSession>;
@@ -70,7 +74,7 @@ Napi::Value SessionObject::run(const Napi::CallbackInfo& info) try {
   const uint32_t id = info[4].As<Napi::Number>().Uint32Value();
   auto worker = std::make_unique<RunWorker>(info.Env(), context_, readRequest(info), id);
   const Napi::Promise promise = worker->promise();
-  worker.release()->start();
+  worker.release()->start(info[5].As<Napi::Boolean>().Value());
   return promise;
 } catch (const ort::Error& error) {
   throw Napi::Error::New(info.Env(), error.what());

@@ -1,6 +1,7 @@
 #include "values.h"
 
 #include <cstring>
+#include <memory>
 
 namespace {
 
@@ -29,16 +30,22 @@ Napi::ArrayBuffer copyOf(Napi::Env env, const ort::TensorView& view) {
   return buffer;
 }
 
-void releaseValue(napi_env, void*, void* hint) { ort::api().ReleaseValue(static_cast<ort::Value*>(hint)); }
+using Hold = std::shared_ptr<ort::Value>;
 
-// The runtime's memory as an ArrayBuffer, which takes `value` over. Engines with a memory cage refuse: a copy then.
+void letGo(napi_env, void*, void* hold) { delete static_cast<Hold*>(hold); }
+
+// The runtime's memory as an ArrayBuffer, which holds `value` from then on. Engines with a memory cage refuse, and so
+// does Node 20 above 4 GiB: a copy then.
 Napi::ArrayBuffer share(Napi::Env env, const ort::TensorView& view, ort::OwnedValue value) {
+  const Hold kept(std::move(value));
+  auto* hold = new Hold(kept);
   napi_value buffer = nullptr;
-  const napi_status status =
-      napi_create_external_arraybuffer(env, view.data, view.size, releaseValue, value.get(), &buffer);
-  if (status != napi_ok) return copyOf(env, view);
-  value.release();
-  return Napi::ArrayBuffer(env, buffer);
+  const napi_status status = napi_create_external_arraybuffer(env, view.data, view.size, letGo, hold, &buffer);
+  if (status == napi_ok) return Napi::ArrayBuffer(env, buffer);
+  // Any other refusal has called the finalizer, or will.
+  if (status == napi_no_external_buffers_allowed) delete hold;
+  if (env.IsExceptionPending()) env.GetAndClearPendingException();
+  return copyOf(env, view);
 }
 
 Napi::Array toShape(Napi::Env env, const ort::ValueInfo& value) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -116,6 +118,12 @@ bool isPerGroup(const std::vector<int64_t>& scale, const std::vector<int64_t>& b
               std::to_string(channels) + "], or (opset 18 to 20) one a group, [" + std::to_string(groups) + "]");
 }
 
+// 0 for an empty tensor, whose other dimensions may be too large for their product.
+int64_t spatialOf(const std::vector<int64_t>& shape) {
+  if (std::find(shape.begin(), shape.end(), 0) != shape.end()) return 0;
+  return std::accumulate(shape.begin() + 2, shape.end(), int64_t{1}, std::multiplies<>());
+}
+
 group_norm::Problem describeProblem(const Kernel& kernel, const Tensor& x, const Tensor& scale, const Tensor& bias,
                                     const Tensor& residual) {
   if (x.shape.size() < 2) throw Error("X " + describe(x.shape) + " must be (N, C, ...), of rank 2 or more");
@@ -135,8 +143,7 @@ group_norm::Problem describeProblem(const Kernel& kernel, const Tensor& x, const
   problem.bias = bias.data;
   problem.batch = x.shape[0];
   problem.channels = channels;
-  problem.spatial = 1;
-  for (size_t axis = 2; axis < x.shape.size(); axis++) problem.spatial *= x.shape[axis];
+  problem.spatial = spatialOf(x.shape);
   problem.groups = kernel.numGroups;
   problem.perGroupAffine = isPerGroup(scale.shape, bias.shape, channels, kernel.numGroups);
   problem.epsilon = kernel.epsilon;

@@ -18,6 +18,7 @@ import {
   type AddonTensor,
   type AddonValueInfo,
 } from './addon.js';
+import { loopHasTime, takesSteadyTime } from './short-runs.js';
 
 export const nativeBackend: Backend = {
   provider: 'native',
@@ -27,9 +28,8 @@ export const nativeBackend: Backend = {
   async load(model, externalDataFolder, options) {
     const { addon, reason } = loadAddon();
     if (!addon) throw new SessionError('PROVIDER_UNAVAILABLE', `the native kernel cannot be used: ${reason}`);
-    return new NativeModel(
-      await addon.createSession(fixedView(model), toAddonOptions(externalDataFolder, options)),
-    );
+    const session = await addon.createSession(fixedView(model), toAddonOptions(externalDataFolder, options));
+    return new NativeModel(session, model);
   },
 };
 
@@ -54,23 +54,31 @@ class NativeModel implements LoadedModel {
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
 
-  constructor(readonly session: AddonSession) {
+  readonly #takesSteadyTime: boolean;
+
+  constructor(
+    readonly session: AddonSession,
+    model: Uint8Array,
+  ) {
     this.inputs = session.inputs.map(toInfo);
     this.outputs = session.outputs.map(toInfo);
+    this.#takesSteadyTime = takesSteadyTime(model, this.inputs);
   }
 
   async run(feeds: TensorRecord, { signal, outputs = {} }: RunOptions): Promise<Record<string, TensorData>> {
+    const inputs = Object.entries(feeds);
     const names = this.outputs.map(({ name }) => name);
     const given = names.map((name) => (Object.hasOwn(outputs, name) ? outputs[name] : undefined));
     const run: Run = { session: this.session, id: nextId() };
     const results = await untilAborted(
       run,
       this.session.run(
-        Object.keys(feeds),
-        Object.values(feeds).map(toAddon),
+        inputs.map(([name]) => name),
+        inputs.map(([, value]) => toAddon(value)),
         names,
         given.map((value) => value && toAddon(value)),
         run.id,
+        signal === undefined && this.#takesSteadyTime && loopHasTime(),
       ),
       signal,
     );

@@ -108,6 +108,26 @@ describeNative('the native provider: runs', () => {
     await session.dispose();
   });
 
+  it('takes feeds that are not the same when they are asked twice', async () => {
+    const session = await createSession(MODEL(), NATIVE);
+    let asked = 0;
+    const feeds = new Proxy({ x: CASE.x }, { ownKeys: () => (asked++ % 2 === 0 ? ['x'] : []) });
+    for (let attempt = 0; attempt < 8; attempt++) {
+      const outcome = await session.run(feeds).catch((error: unknown) => error);
+      expect(outcome instanceof SessionError || (outcome as { y: TensorData }).y.dims.length === 4).to.equal(
+        true,
+      );
+    }
+    await session.dispose();
+  });
+
+  it('refuses a signal that is none, before it runs', async () => {
+    const session = await createSession(MODEL(), NATIVE);
+    const error = await rejection(session.run({ x: CASE.x }, { signal: {} as AbortSignal }));
+    expect(error).to.include({ name: 'OptionError', message: "run: 'signal' must be an AbortSignal" });
+    await session.dispose();
+  });
+
   it('ends a run that is aborted, and the session goes on', async () => {
     const session = await createSession(heavyModel(2000), NATIVE);
     const x = heavyInput();
