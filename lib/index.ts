@@ -17,6 +17,7 @@ export {
   type DType,
   type ElementArray,
   type FloatDType,
+  type HalfArray,
   type Shape,
   type TensorData,
 } from './tensor.js';

@@ -48,8 +48,9 @@ export interface Session {
   /**
    * Runs the model. With the native kernel the event loop stays free, and several runs may be under way at once;
    * their inputs are read where they lie, so leave them unchanged until the run has ended.
-   * @param feeds One tensor for each input, of its dtype, rank and fixed dimensions.
-   * @returns Every output by name.
+   * @param feeds One tensor for each input, of its dtype, rank and fixed dimensions. Data of float16 may be a
+   *   Float16Array where the engine has it.
+   * @returns Every output by name; float16 as its 16 bits.
    * @throws SessionError `INPUT_*` if the feeds do not fit, `OUTPUT_INVALID` if the given outputs do not,
    *   `RUN_FAILED` if the runtime fails, `ABORTED`, `DISPOSED`; OptionError.
    */
@@ -119,10 +120,10 @@ class RuntimeSession implements Session {
     const loaded = this.#loaded;
     if (!loaded) throw new SessionError('DISPOSED', 'this session was disposed of: create another');
     requireKnownOptions('run', options, RUN_OPTIONS);
-    checkFeeds(this.inputs, feeds);
-    checkOutputs(this.outputs, options.outputs ?? {}, feeds);
+    const tensors = checkFeeds(this.inputs, feeds);
+    const outputs = checkOutputs(this.outputs, options.outputs ?? {}, feeds);
     requireNotAborted(options.signal);
-    const running = this.#start(loaded, feeds, options);
+    const running = this.#start(loaded, tensors, { ...options, outputs });
     this.#running.add(running);
     try {
       return await running;
