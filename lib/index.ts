@@ -32,7 +32,7 @@ export {
   MAX_OPSET,
   MIN_OPSET,
 } from './lowering/index.js';
-export type { LoweringName } from './lowering/index.js';
+export type { LoweringName, SessionLoweringName } from './lowering/index.js';
 
 export { encodeModel, encodeModelExternal, type EncodeOptions, type ExternalModel } from './onnx/encode.js';
 export { writeModel, type WriteOptions } from './onnx/write.js';

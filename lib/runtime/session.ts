@@ -2,7 +2,7 @@ import { dirname, resolve } from 'node:path';
 import { SessionError } from '../errors.js';
 import { readFileBytes } from '../files/read.js';
 import { castTensor } from '../half.js';
-import { getLowering, MAX_OPSET, type LoweringName } from '../lowering/index.js';
+import { getSessionLowering, MAX_OPSET, type SessionLoweringName } from '../lowering/index.js';
 import { requireKnownOptions } from '../options.js';
 import type { TensorData } from '../tensor.js';
 import type { BackendOptions, LoadedModel, RunOptions, TensorInfo, TensorRecord } from './backend.js';
@@ -28,9 +28,11 @@ export interface SessionOptions extends BackendOptions {
    * slow, and wrong for inputs whose mean is large against their deviation. InstanceNormalization and
    * LayerNormalization over rows of more than 4,096 elements, or of unknown length, are rewritten as well, because
    * ONNX Runtime sums a row in one float32; an operator that is asked for by name runs by ONNX Runtime's own kernel:
-   * `instance-norm` and `layer-norm` leave the one of that name as it is, `op` both.
+   * `instance-norm` and `layer-norm` leave the one of that name as it is, `op` both. `contrib-group-norm` is ONNX
+   * Runtime's `com.microsoft.GroupNorm`, on `cuda` alone, for (N, C, H, W) of float32 or float16 with an even number
+   * of at most 512 channels a group.
    */
-  readonly groupNorm?: LoweringName | undefined;
+  readonly groupNorm?: SessionLoweringName | undefined;
 }
 
 /** A loaded model. */
@@ -84,7 +86,7 @@ export async function createSession(
 ): Promise<Session> {
   requireKnownOptions('createSession', options, SESSION_OPTIONS);
   const { providers: names = ['cpu'], strict = false, groupNorm, ...backend } = options;
-  if (groupNorm !== undefined) getLowering(groupNorm, MAX_OPSET);
+  if (groupNorm !== undefined) getSessionLowering(groupNorm, MAX_OPSET);
   const providers = requireProviders(names);
   const isPath = typeof model === 'string';
   const where = isPath ? model : 'model';
