@@ -54,8 +54,9 @@ export async function missingForCuda(
     if (problem) return [...problems, problem];
   }
   const report = await loaderReport(join(folder, files[1]!));
-  if (problems.length === 0) problems.push(...oldDriver(report, driverVersion(signs)));
-  return [...problems, ...describeMissing(report)];
+  if (problems.length === 0) return [...oldDriver(report, driverVersion(signs)), ...describeMissing(report)];
+  // Without the driver there is no library of it either.
+  return [...problems, ...describeMissing(report.replace(/^.*libcuda\.so\.1.*$/gm, ''))];
 }
 
 /** What the kernel module says of itself, where it does. */
