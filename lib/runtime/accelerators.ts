@@ -1,6 +1,7 @@
 /** Providers of onnxruntime-node that its build for this platform may have, and this machine the hardware for. */
 import type { Backend, Problem } from './backend.js';
-import { cudnnRemedy, missingForCuda } from './cuda-libraries.js';
+import { missingForCuda } from './cuda-libraries.js';
+import { cudnnRemedy } from './cuda-remedies.js';
 import { nativeBinding, nodeRuntime } from './diagnose.js';
 import { loadOnNode } from './onnxruntime-node.js';
 import { loadVerified } from './placement.js';

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Problem } from './backend.js';
+import { cudnnRemedy } from './cuda-remedies.js';
 import { problemOfLibrary } from './provider-library.js';
 
 /** Where a driver shows itself: NVIDIA's kernel module, or the GPU of Windows under WSL. */
@@ -11,11 +12,6 @@ const DRIVER_SIGNS = ['/proc/driver/nvidia/version', '/dev/dxg'];
 const DRIVER_REMEDY =
   "install NVIDIA's driver (Ubuntu: sudo ubuntu-drivers install), and start a container with --gpus all; " +
   'nvidia-smi then lists the GPU';
-
-/** From version 1.29 on ONNX Runtime looks for cuDNN only when a kernel needs it. */
-export const cudnnRemedy = (version: string): string =>
-  `install cuDNN ${version} for the same CUDA (NVIDIA's repository: sudo apt install cudnn${version}), or put the ` +
-  'folder of its libraries into LD_LIBRARY_PATH';
 
 const LIBRARIES_REMEDY =
   "delete the line 'onnxruntime-node-install=skip' from .npmrc, if it is there, and run " +

@@ -1,0 +1,4 @@
+/** From version 1.29 on ONNX Runtime looks for cuDNN only when a kernel needs it. */
+export const cudnnRemedy = (version: string): string =>
+  `install cuDNN ${version} for the same CUDA (NVIDIA's repository: sudo apt install cudnn${version}), or put the ` +
+  'folder of its libraries into LD_LIBRARY_PATH';
