@@ -1,7 +1,7 @@
 /** Providers of onnxruntime-node that its build for this platform may have, and this machine the hardware for. */
 import type { Backend, Problem } from './backend.js';
 import { missingForCuda } from './cuda-libraries.js';
-import { cudnnRemedy } from './cuda-remedies.js';
+import { cudnnRemedy, DOWNLOAD } from './cuda-remedies.js';
 import { nativeBinding, nodeRuntime } from './diagnose.js';
 import { loadOnNode } from './onnxruntime-node.js';
 import { loadVerified } from './placement.js';
@@ -16,7 +16,7 @@ const ACCELERATORS: Record<Accelerator, { readonly runtimeName: string; readonly
     runtimeName: 'CUDAExecutionProvider',
     remedy:
       'the driver must be as new as CUDA, and the provider library of the same version as libonnxruntime.so.1: ' +
-      'npm rebuild onnxruntime-node',
+      DOWNLOAD,
   },
   tensorrt: {
     runtimeName: 'TensorrtExecutionProvider',

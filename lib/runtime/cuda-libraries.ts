@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Problem } from './backend.js';
-import { cudnnRemedy } from './cuda-remedies.js';
+import { cudnnRemedy, DOWNLOAD } from './cuda-remedies.js';
 import { problemOfLibrary } from './provider-library.js';
 
 /** Where a driver shows itself: NVIDIA's kernel module, or the GPU of Windows under WSL. */
@@ -13,9 +13,7 @@ const DRIVER_REMEDY =
   "install NVIDIA's driver (Ubuntu: sudo ubuntu-drivers install), and start a container with --gpus all; " +
   'nvidia-smi then lists the GPU';
 
-const LIBRARIES_REMEDY =
-  "delete the line 'onnxruntime-node-install=skip' from .npmrc, if it is there, and run " +
-  "'npm rebuild onnxruntime-node', which downloads it; or lay the files of the same version of ONNX Runtime there";
+const LIBRARIES_REMEDY = `run '${DOWNLOAD}', which downloads it, or lay the files of the same version of ONNX Runtime there`;
 
 /** The first driver that runs programs of a CUDA. Source: CUDA's release notes, minor version compatibility. */
 const MIN_DRIVER: Readonly<Record<string, number>> = { 11: 450, 12: 525, 13: 580 };

@@ -6,6 +6,7 @@ import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Problem } from './backend.js';
+import { DOWNLOAD } from './cuda-remedies.js';
 
 /** A version as the libraries hold it, between two zeros. */
 const VERSION = /\0(1\.\d{1,2}\.\d{1,2})(?=\0)/g;
@@ -19,7 +20,7 @@ const OVERLAP = 16;
  */
 export async function problemOfLibrary(path: string, version: string): Promise<Problem | undefined> {
   const name = basename(path);
-  const remedy = `lay the ${name} of ONNX Runtime ${version} there: npm rebuild onnxruntime-node`;
+  const remedy = `lay the ${name} of ONNX Runtime ${version} there: ${DOWNLOAD}`;
   if (!(await isWhole(path))) return { reason: `${name} is damaged: it is no library, or cut off`, remedy };
   const versions = await versionsIn(path);
   if (versions.size === 0 || versions.has(version)) return undefined;

@@ -92,7 +92,7 @@ describe('runtime/cuda-libraries', () => {
         `libonnxruntime_providers_shared.so and libonnxruntime_providers_cuda.so not in ${folder}`,
       ]);
       expect(problems[0]!.remedy).to.include('nvidia-smi');
-      expect(problems[1]!.remedy).to.include('npm rebuild onnxruntime-node');
+      expect(problems[1]!.remedy).to.include('ONNXRUNTIME_NODE_INSTALL=true node ');
     });
 
     it('is only what is not there', async () => {

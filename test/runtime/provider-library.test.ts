@@ -27,7 +27,7 @@ describe('runtime/provider-library', () => {
     expect(found!.reason).to.equal(
       'libonnxruntime_providers_cuda.so is of ONNX Runtime 1.29.0, and onnxruntime-node of 1.30.0',
     );
-    expect(found!.remedy).to.include('of ONNX Runtime 1.30.0 there: npm rebuild onnxruntime-node');
+    expect(found!.remedy).to.include('of ONNX Runtime 1.30.0 there: ONNXRUNTIME_NODE_INSTALL=true node ');
   });
 
   it('is found at the border of two chunks', async () => {
