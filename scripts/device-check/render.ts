@@ -1,6 +1,7 @@
 /** A report as Markdown. */
 import { table, type Quartiles } from '../../bench/statistics.js';
 import type { CaseRow, DeviceReport, InputError, Timing } from './report.js';
+import { CHAIN } from './timings.js';
 
 export function renderReport(report: DeviceReport): string {
   const { provider, device, suite, candidates } = report;
@@ -17,9 +18,9 @@ export function renderReport(report: DeviceReport): string {
     'Each way by name, which nobody gets who does not ask for it: what there is to choose from.',
     candidateTable(candidates),
     '## One GroupNormalization, 32 groups',
-    'Milliseconds of a call with its copies, median and quartiles of the rounds; speed-ups are over ' +
-      `${report.defaultGroupNorm}, round by round. The error is the largest distance from float64, for inputs of ` +
-      'deviation 1.4, bold where it is more than `torch.testing.assert_close` allows.',
+    `Milliseconds of one of ${CHAIN} in a row, with its share of the copies of a call, median and quartiles of the ` +
+      `rounds; speed-ups are over ${report.defaultGroupNorm}, round by round. The error is the largest distance from ` +
+      'float64, for inputs of deviation 1.4, bold where it is more than `torch.testing.assert_close` allows.',
     timingTable(report.timings),
     ...report.refusals.map(
       (one) => `- Not run: ${one.groupNorm} for ${one.shape.join('×')} ${one.dtype}: ${one.reason}`,

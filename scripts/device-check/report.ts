@@ -46,7 +46,7 @@ export interface Timing {
   readonly shape: readonly number[];
   readonly dtype: FloatDType;
   readonly groupNorm: string;
-  /** Milliseconds of a call, over the rounds. */
+  /** Milliseconds of one norm of several in a row, over the rounds. */
   readonly ms: Quartiles;
   /** How many times as fast as the provider's default, round by round. */
   readonly speedup: Quartiles;

@@ -34,7 +34,7 @@ function chooseWinner(ways: readonly Timing[], defaultGroupNorm: string): Winner
   const gain = `${fastest.groupNorm}: ${formatRatio(fastest.speedup)} as fast as ${defaultGroupNorm}`;
   return fastest.speedup.low > 1
     ? { shape, dtype, groupNorm: fastest.groupNorm, because: gain }
-    : { shape, dtype, groupNorm: defaultGroupNorm, because: `${gain}, which may be chance` };
+    : { shape, dtype, groupNorm: defaultGroupNorm, because: `${gain}, which is no certain gain` };
 }
 
 const isAccurate = ({ errors }: Timing): boolean =>

@@ -38,7 +38,7 @@ describe('scripts/device-check/winners', () => {
     const [choice] = chooseWinners([DEFAULT, way('layer-norm', 1, { low: 0.9, median: 2 })], 'reduce-mean');
     expect(choice!.groupNorm).to.equal('reduce-mean');
     expect(choice!.because).to.equal(
-      'layer-norm: 2.00 × (0.90 to 2.00) as fast as reduce-mean, which may be chance',
+      'layer-norm: 2.00 × (0.90 to 2.00) as fast as reduce-mean, which is no certain gain',
     );
     expect(winner(DEFAULT, way('layer-norm', 3))).to.deep.equal(['reduce-mean']);
   });
