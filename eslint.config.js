@@ -59,7 +59,7 @@ function importRules(folder, allowed) {
 }
 
 export default tseslint.config(
-  { ignores: ['dist', 'demo/out', 'node_modules', 'test/fixtures'] },
+  { ignores: ['dist', 'demo/out', '.cuda-runtime', 'node_modules', 'test/fixtures'] },
   ...tseslint.configs.recommendedTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true } },

@@ -3,7 +3,15 @@
  * stays NaN, overflow is infinity, subnormals are kept.
  */
 import { TensorError } from './errors.js';
-import { allocate, checkedTensor, isFloatDType, tensor, type FloatDType, type TensorData } from './tensor.js';
+import {
+  allocate,
+  checkedTensor,
+  halfBits,
+  isFloatDType,
+  tensor,
+  type FloatDType,
+  type TensorData,
+} from './tensor.js';
 
 const float32 = new Float32Array(1);
 const bits32 = new Uint32Array(float32.buffer);
@@ -48,7 +56,7 @@ export function fromFloat16Bits(bits: number): number {
 /** The elements of a float tensor as float64; a bool or integer tensor's too, int64 if they are below 2^53. */
 export function toFloat64Array({ dtype, data }: TensorData): Float64Array {
   if (dtype === 'float64') return data as Float64Array;
-  if (dtype === 'float16') return convertEach(data as Uint16Array, fromFloat16Bits);
+  if (dtype === 'float16') return convertEach(halfBits(data) as Uint16Array, fromFloat16Bits);
   if (dtype === 'bfloat16') return convertEach(data as Uint16Array, fromBfloat16Bits);
   if (dtype === 'int64' || dtype === 'uint64') return convertEach(data as BigInt64Array, Number);
   return new Float64Array(data as Float32Array);

@@ -17,6 +17,7 @@ export {
   type DType,
   type ElementArray,
   type FloatDType,
+  type HalfArray,
   type Shape,
   type TensorData,
 } from './tensor.js';
@@ -31,7 +32,7 @@ export {
   MAX_OPSET,
   MIN_OPSET,
 } from './lowering/index.js';
-export type { LoweringName } from './lowering/index.js';
+export type { LoweringName, SessionLoweringName } from './lowering/index.js';
 
 export { encodeModel, encodeModelExternal, type EncodeOptions, type ExternalModel } from './onnx/encode.js';
 export { writeModel, type WriteOptions } from './onnx/write.js';

@@ -34,7 +34,7 @@ export type Dim = number | string;
 /** Sizes and names of dimensions, the outermost first; `[]` is a scalar's. */
 export type Shape = readonly Dim[];
 
-/** Elements in C order. float16 and bfloat16 are held as their 16 bits; bool as one byte, 0 or 1. */
+/** Elements in C order. float16 and bfloat16 are held as their 16 bits (`tensor` takes a Float16Array too); bool as one byte, 0 or 1. */
 export type ElementArray =
   | Float32Array
   | Float64Array
@@ -46,6 +46,18 @@ export type ElementArray =
   | Uint32Array
   | BigInt64Array
   | BigUint64Array;
+
+/** The engine's Float16Array, where it has one (Node 24). */
+export interface HalfArray {
+  /** Tells it from the other typed arrays. */
+  readonly [Symbol.toStringTag]: 'Float16Array';
+  /** The memory that it is a view of. */
+  readonly buffer: ArrayBufferLike;
+  /** Where in the memory it begins. */
+  readonly byteOffset: number;
+  /** How many elements it has. */
+  readonly length: number;
+}
 
 const ARRAY_OF = {
   float32: Float32Array,
@@ -98,27 +110,37 @@ export const isStatic = (shape: Shape): shape is readonly number[] =>
 
 /**
  * Checks and makes a tensor.
+ * @param data Its elements; of float16 either the bits or, where the engine has it, a Float16Array, whose memory the
+ *   tensor then shares: its own `data` is the bits in any case.
  * @throws TensorError `TENSOR_INVALID` if the array's type or length contradicts `dtype` and `dims`.
  */
-export function tensor(dtype: DType, dims: readonly number[], data: ElementArray): TensorData {
+export function tensor(dtype: DType, dims: readonly number[], data: ElementArray | HalfArray): TensorData {
   if (!Object.hasOwn(ARRAY_OF, dtype)) {
     throw new TensorError('TENSOR_INVALID', `unknown dtype '${dtype}'; allowed: ${DTYPES.join(', ')}`);
   }
+  const elements = dtype === 'float16' ? halfBits(data) : data;
   const ElementType = ARRAY_OF[dtype];
-  if (!(data instanceof ElementType)) {
+  if (!(elements instanceof ElementType)) {
     throw new TensorError(
       'TENSOR_INVALID',
       `a ${dtype} tensor needs its data as ${ElementType.name}, not ${Object.prototype.toString.call(data).slice(8, -1)}`,
     );
   }
   requireSizes(dims);
-  if (data.length !== elementCount(dims)) {
+  if (elements.length !== elementCount(dims)) {
     throw new TensorError(
       'TENSOR_INVALID',
-      `shape ${formatShape(dims)} holds ${elementCount(dims)} elements, but the data has ${data.length}`,
+      `shape ${formatShape(dims)} holds ${elementCount(dims)} elements, but the data has ${elements.length}`,
     );
   }
-  return { dtype, dims: [...dims], data };
+  return { dtype, dims: [...dims], data: elements };
+}
+
+/** A Float16Array as a view of its bits; anything else as it is. */
+export function halfBits(data: ElementArray | HalfArray): ElementArray {
+  const { Float16Array } = globalThis as { Float16Array?: new () => HalfArray };
+  if (Float16Array === undefined || !(data instanceof Float16Array)) return data as ElementArray;
+  return new Uint16Array(data.buffer as ArrayBuffer, data.byteOffset, data.length);
 }
 
 function requireSizes(dims: readonly number[]): void {

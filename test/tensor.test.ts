@@ -1,6 +1,8 @@
 import { expect } from 'chai';
-import { describe, it } from 'mocha';
+import { after, before, describe, it } from 'mocha';
 import { TensorError } from '../lib/errors.js';
+import { toFloat64Array } from '../lib/half.js';
+import { ulpDistance } from '../lib/parity/ulp.js';
 import {
   allocate,
   bytesPerElement,
@@ -13,6 +15,8 @@ import {
   tensorBytes,
   tensorFromBytes,
   type DType,
+  type HalfArray,
+  type TensorData,
 } from '../lib/tensor.js';
 
 describe('dtypes', () => {
@@ -61,6 +65,36 @@ describe('tensor', () => {
       TensorError,
       'a float16 tensor needs its data as Uint16Array, not Float32Array',
     );
+  });
+
+  describe('of float16, from a Float16Array (here a class that stands for it)', () => {
+    class Float16Array extends Int16Array {}
+    const engine = globalThis as { Float16Array?: unknown };
+    const own = engine.Float16Array;
+    before(() => (engine.Float16Array = Float16Array));
+    after(() => {
+      if (own === undefined) delete engine.Float16Array;
+      else engine.Float16Array = own;
+    });
+    const data = new Float16Array([9, 0x3c00, -0x4000]).subarray(1) as unknown as HalfArray;
+
+    it('is its bits, in the same memory', () => {
+      const made = tensor('float16', [2], data);
+      expect(made.data).to.deep.equal(Uint16Array.of(0x3c00, 0xc000));
+      expect(made.data).to.have.property('buffer', data.buffer);
+      expect(made.data.byteOffset).to.equal(2);
+    });
+
+    it('has its values, its size, and no other dtype', () => {
+      const byHand = { dtype: 'float16', dims: [2], data } as unknown as TensorData;
+      expect(toFloat64Array(byHand)).to.deep.equal(Float64Array.of(1, -2));
+      expect(ulpDistance(byHand, tensor('float16', [2], Uint16Array.of(0x3c01, 0xc000)))).to.equal(1);
+      expect(() => tensor('float16', [3], data)).to.throw(
+        TensorError,
+        'holds 3 elements, but the data has 2',
+      );
+      expect(() => tensor('bfloat16', [2], data)).to.throw(TensorError, 'needs its data as Uint16Array');
+    });
   });
 
   it('refuses data of another length', () => {

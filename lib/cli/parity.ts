@@ -8,7 +8,7 @@ import {
   LOWERING_NAMES,
   loweringsAt,
   requireOpset,
-  type LoweringName,
+  type SessionLoweringName,
 } from '../lowering/index.js';
 import { makeReport, reportToJson, type CheckSpec } from '../parity/index.js';
 import type { Provider } from '../runtime/index.js';
@@ -27,7 +27,7 @@ import { withProgress } from './progress.js';
 interface ParityOptions {
   readonly lowering?: string;
   readonly provider: string;
-  readonly groupNorm?: LoweringName;
+  readonly groupNorm?: SessionLoweringName;
   readonly opset: readonly number[];
   readonly rtol?: number;
   readonly atol?: number;

@@ -5,7 +5,7 @@ import type { Image } from '../images/image.js';
 import { maskToImage, type Mask } from '../images/mask.js';
 import { decodePng, encodePng } from '../images/png.js';
 import { segment, type Segmentation } from '../images/segment.js';
-import type { LoweringName } from '../lowering/index.js';
+import type { SessionLoweringName } from '../lowering/index.js';
 import { createSession, type Session } from '../runtime/index.js';
 import { parseNames } from './arguments.js';
 import { formatTable, indent } from './format.js';
@@ -33,7 +33,7 @@ interface ImageOptions extends ImageRequest {
   readonly output?: unknown;
   readonly repeat: number;
   readonly provider: string;
-  readonly groupNorm?: LoweringName;
+  readonly groupNorm?: SessionLoweringName;
 }
 
 /** Whether the command line is about an image. */

@@ -1,6 +1,6 @@
 /** `run`: a model on inputs from `.npy` files or random numbers, or on an image. */
 import type { Command } from 'commander';
-import type { LoweringName } from '../lowering/index.js';
+import type { SessionLoweringName } from '../lowering/index.js';
 import { createSession, PROVIDERS, type Session, type TensorRecord } from '../runtime/index.js';
 import { formatShape } from '../tensor.js';
 import { collectPair, collectSizes, parseCount, parseInteger, parseNames, withCommas } from './arguments.js';
@@ -22,7 +22,7 @@ interface RunOptions extends InputRequest, ImageRequest {
   readonly output?: string;
   readonly repeat: number;
   readonly provider: string;
-  readonly groupNorm?: LoweringName;
+  readonly groupNorm?: SessionLoweringName;
 }
 
 interface RunResult {

@@ -1,10 +1,17 @@
 import { GraphError } from '../errors.js';
 import { suggestion } from '../nearest.js';
+import { contribGroupNormLowering } from './contrib-group-norm.js';
 import { instanceNormLowering } from './instance-norm.js';
 import { layerNormLowering } from './layer-norm.js';
 import { opLowering } from './op.js';
 import { reduceMeanLowering } from './reduce-mean.js';
-import { LOWERING_NAMES, type Lowering, type LoweringName } from './types.js';
+import {
+  LOWERING_NAMES,
+  SESSION_LOWERING_NAMES,
+  type Lowering,
+  type LoweringName,
+  type SessionLoweringName,
+} from './types.js';
 
 /** The opsets of the default ONNX domain that models can be written for. */
 export const MIN_OPSET = 13;
@@ -14,11 +21,12 @@ export const MAX_OPSET = 25;
 /** The opset of a model where none is asked for: the first with the per-channel GroupNormalization. */
 export const DEFAULT_OPSET = 21;
 
-const LOWERINGS: Record<LoweringName, Lowering> = {
+const LOWERINGS: Record<SessionLoweringName, Lowering> = {
   op: opLowering,
   'reduce-mean': reduceMeanLowering,
   'instance-norm': instanceNormLowering,
   'layer-norm': layerNormLowering,
+  'contrib-group-norm': contribGroupNormLowering,
 };
 
 /** The lowering of an exported file where none is named: the standard operator as soon as it fits. */
@@ -28,17 +36,42 @@ export const defaultLowering = (opset: number): LoweringName => (opset >= 21 ? '
 export const loweringsAt = (opset: number): LoweringName[] =>
   LOWERING_NAMES.filter((name) => LOWERINGS[name].minOpset <= opset);
 
+/** A lowering that a file may have. */
+export interface FileLowering extends Lowering {
+  readonly name: LoweringName;
+}
+
 /**
- * The lowering of a name at an opset.
- * @throws GraphError `UNSUPPORTED_OPSET`, `UNKNOWN_LOWERING`, or `LOWERING_UNAVAILABLE` where the opset is too low.
+ * The lowering of a name at an opset, for a file.
+ * @throws GraphError `UNSUPPORTED_OPSET`, `UNKNOWN_LOWERING`, or `LOWERING_UNAVAILABLE` where the opset is too low or
+ *   only a session has it.
  */
-export function getLowering(name: string, opset: number): Lowering {
+export function getLowering(name: string, opset: number): FileLowering {
+  const isForSessions = (SESSION_LOWERING_NAMES as readonly string[]).includes(name);
+  if (isForSessions && !(LOWERING_NAMES as readonly string[]).includes(name)) {
+    throw new GraphError(
+      'LOWERING_UNAVAILABLE',
+      `lowering '${name}' is for sessions (groupNorm: '${name}') and not for files, which other runtimes are to run ` +
+        `as well; for files there are: ${LOWERING_NAMES.join(', ')}`,
+    );
+  }
+  return find(name, opset, LOWERING_NAMES) as FileLowering;
+}
+
+/**
+ * The lowering of a name at an opset, for a session.
+ * @throws GraphError as {@link getLowering}.
+ */
+export const getSessionLowering = (name: string, opset: number): Lowering =>
+  find(name, opset, SESSION_LOWERING_NAMES);
+
+function find(name: string, opset: number, known: readonly SessionLoweringName[]): Lowering {
   requireOpset(opset);
-  const lowering = Object.hasOwn(LOWERINGS, name) ? LOWERINGS[name as LoweringName] : undefined;
+  const lowering = Object.hasOwn(LOWERINGS, name) ? LOWERINGS[name as SessionLoweringName] : undefined;
   if (!lowering) {
     throw new GraphError(
       'UNKNOWN_LOWERING',
-      `unknown lowering '${name}'${suggestion(name, LOWERING_NAMES)}; known: ${LOWERING_NAMES.join(', ')}`,
+      `unknown lowering '${name}'${suggestion(name, known)}; known: ${known.join(', ')}`,
     );
   }
   if (opset < lowering.minOpset) {

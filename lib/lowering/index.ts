@@ -2,11 +2,13 @@ export {
   DEFAULT_OPSET,
   defaultLowering,
   getLowering,
+  getSessionLowering,
   loweringsAt,
   MAX_OPSET,
   MIN_OPSET,
   requireOpset,
 } from './choose.js';
+export { CONTRIB_DOMAIN, whyNotContrib } from './contrib-group-norm.js';
 export { lowerGraph } from './lower-graph.js';
 export {
   lowerRowSite,
@@ -16,4 +18,11 @@ export {
   type SiteRef,
   type ValueRef,
 } from './lower-site.js';
-export { LOWERING_NAMES, type GroupNormSite, type Lowering, type LoweringName } from './types.js';
+export {
+  LOWERING_NAMES,
+  SESSION_LOWERING_NAMES,
+  type GroupNormSite,
+  type Lowering,
+  type LoweringName,
+  type SessionLoweringName,
+} from './types.js';

@@ -1,6 +1,7 @@
 import { GraphBuilder, op, type Node, type Scope, type Value } from '../graph/index.js';
 import type { DType, Shape } from '../tensor.js';
-import { getLowering } from './choose.js';
+import { getSessionLowering } from './choose.js';
+import { inItsDomain } from './contrib-group-norm.js';
 
 /** A value of a graph or model, by name: a fragment's nodes refer to it without owning it. */
 export interface ValueRef {
@@ -45,7 +46,7 @@ export interface Fragment {
  * @throws GraphError `UNKNOWN_LOWERING`, `LOWERING_UNAVAILABLE`, `UNSUPPORTED_OPSET`.
  */
 export function lowerSite(site: SiteRef, lowering: string, opset: number, takenNames: Set<string>): Fragment {
-  const chosen = getLowering(lowering, opset);
+  const chosen = getSessionLowering(lowering, opset);
   // A decomposition goes under the node's own name, which no other site has; the operator keeps its place.
   const path = lowering === 'op' ? pathOf(site).slice(0, -1) : pathOf(site);
   const { numGroups, epsilon } = site;
@@ -65,7 +66,7 @@ export function lowerRowSite(
   opset: number,
   takenNames: Set<string>,
 ): Fragment {
-  const chosen = getLowering(lowering, opset);
+  const chosen = getSessionLowering(lowering, opset);
   return makeFragment(site, pathOf(site), takenNames, (g, { x, scale, bias }) => {
     const wide = (value: Value) => (isNarrow(x) ? op.cast(g, value, 'float32') : value);
     const rows = { x: wide(x), scale: undefined, bias: undefined, numGroups: x.shape[1] as number };
@@ -108,7 +109,7 @@ function makeFragment(
   g.output(site.output, body(path.length > 0 ? g.scope(path.join('.')) : g, values));
   const { nodes, constants } = g.build();
   for (const name of namesOf(nodes, constants)) takenNames.add(name);
-  return { nodes, constants };
+  return { nodes: nodes.map(inItsDomain), constants };
 }
 
 /** Nothing to normalise, in a shape that Reshape has no target for: there a 0 stands for another dimension. */

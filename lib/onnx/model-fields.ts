@@ -8,6 +8,8 @@ export interface ModelFields {
   readonly graph: Uint8Array | undefined;
   /** The opset of the default ONNX domain, 0 if it is not imported; nothing if the model imports no opset at all. */
   readonly opset: number | undefined;
+  /** Every domain that the model imports. */
+  readonly domains: ReadonlySet<string>;
   /** The local functions, as `operatorId` names them. */
   readonly functions: ReadonlySet<string>;
 }
@@ -20,25 +22,29 @@ export function readModel(bytes: Uint8Array): ModelFields {
   const model = WireReader.of(bytes);
   const functions = new Set<string>();
   let graph: Uint8Array | undefined;
+  const domains = new Set<string>();
   let opset: number | undefined;
   while (model.next()) {
     if (model.tag === MODEL.functions) functions.add(functionId(model.enter()));
-    if (model.tag === MODEL.opsetImport) opset = opset || readOpset(model.enter());
+    if (model.tag === MODEL.opsetImport) {
+      const { domain, version } = readOpset(model.enter());
+      domains.add(domain);
+      opset = opset || (domain === '' ? version : 0);
+    }
     if (model.tag !== MODEL.graph) continue;
     if (graph) throw requireOnce('the model', 'graph');
     graph = model.bytes;
   }
-  return { graph, opset, functions };
+  return { graph, opset, domains, functions };
 }
 
-/** The version of the default domain, or 0 for another domain. */
-function readOpset(entry: WireReader): number {
+function readOpset(entry: WireReader): { domain: string; version: number } {
   let [domain, version] = ['', 0];
   while (entry.next()) {
     if (entry.tag === OPSET.domain) domain = entry.text();
     else if (entry.tag === OPSET.version) version = entry.int64();
   }
-  return canonicalDomain(domain) === '' ? version : 0;
+  return { domain: canonicalDomain(domain), version };
 }
 
 function functionId(body: WireReader): string {

@@ -7,7 +7,7 @@ import { checkModel } from './check-model.js';
 import { Declarations } from './declarations.js';
 import { encodeFragment } from './fragment.js';
 import { GraphFields } from './graph-fields.js';
-import { operatorId, readModel } from './model-fields.js';
+import { operatorId, readModel, type ModelFields } from './model-fields.js';
 import { nameIn, takenNames } from './names.js';
 import { OperatorSetIdProto } from './proto.js';
 import { readNode, type ModelNode } from './node.js';
@@ -27,6 +27,7 @@ export class Model {
   readonly opset: number;
   readonly #bytes: Uint8Array;
   readonly #graph: GraphFields;
+  readonly #domains: Set<string>;
   readonly #functions: ReadonlySet<string>;
   /** Casts that the graph does not have yet. */
   readonly #casts = new Map<string, BoundaryCast>();
@@ -35,10 +36,16 @@ export class Model {
   #declarations: Declarations | undefined;
   #names: Set<string> | undefined;
 
-  private constructor(bytes: Uint8Array, graph: GraphFields, opset: number, functions: ReadonlySet<string>) {
+  private constructor(
+    bytes: Uint8Array,
+    graph: GraphFields,
+    opset: number,
+    { domains, functions }: Pick<ModelFields, 'domains' | 'functions'>,
+  ) {
     this.#bytes = bytes;
     this.#graph = graph;
     this.opset = opset;
+    this.#domains = new Set(domains);
     this.#functions = functions;
   }
 
@@ -48,13 +55,13 @@ export class Model {
    * @throws ModelError `MODEL_INVALID` or `TENSOR_INVALID`; `MODEL_UNSUPPORTED` if it has a million nodes and values.
    */
   static decode(bytes: Uint8Array, where = 'model'): Model {
-    const { graph, opset, functions } = located(where, () => readModel(bytes));
+    const { graph, opset, ...fields } = located(where, () => readModel(bytes));
     if (!graph || opset === undefined) {
       const missing = graph ? 'no opset' : 'no graph';
       throw new ModelError('MODEL_INVALID', `${where}: this is no ONNX model: it has ${missing}`);
     }
     located(where, () => checkModel(bytes));
-    return new Model(bytes, new GraphFields(graph), opset, functions);
+    return new Model(bytes, new GraphFields(graph), opset, fields);
   }
 
   get nodes(): ModelNode[] {
@@ -143,8 +150,10 @@ export class Model {
     this.#cast(name, dtype, 'output');
   }
 
-  /** Lets the model use the operators of a domain that it does not import yet. */
+  /** Lets the model use the operators of a domain, if it does not yet. */
   importDomain(domain: string, version: number): void {
+    if (this.#domains.has(domain)) return;
+    this.#domains.add(domain);
     const entry = OperatorSetIdProto.encode({ domain, version }).finish();
     this.#imports.push(...delimited(MODEL.opsetImport, [entry]));
   }

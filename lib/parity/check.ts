@@ -1,6 +1,6 @@
 import { OnnxGroupNormError, ParityError } from '../errors.js';
 import type { Graph, Weights } from '../graph/index.js';
-import type { LoweringName } from '../lowering/index.js';
+import type { LoweringName, SessionLoweringName } from '../lowering/index.js';
 import { encodeModel } from '../onnx/index.js';
 import {
   createSession,
@@ -31,7 +31,7 @@ export interface CheckSpec {
   /** The execution provider to run it on. */
   readonly provider: Provider;
   /** As the session's option: `op` runs ONNX Runtime's inlined body of the standard operator. */
-  readonly groupNorm?: LoweringName | undefined;
+  readonly groupNorm?: SessionLoweringName | undefined;
   /** In place of the fixture's and the dtype's relative tolerance. */
   readonly rtol?: number | undefined;
   /** In place of the fixture's and the dtype's absolute tolerance. */

@@ -1,12 +1,12 @@
 /** Distance in units in the last place: how many floats of the dtype lie between two. */
-import type { DType, ElementArray, TensorData } from '../tensor.js';
+import { halfBits, type DType, type ElementArray, type TensorData } from '../tensor.js';
 
 /**
  * The largest distance between two tensors of the same dtype and shape, element by element.
  * NaN against NaN is 0, against a number infinite; −0 and 0 are the same. Integers are counted as they are.
  */
 export function ulpDistance(actual: TensorData, expected: TensorData): number {
-  const distance = distanceOf(actual.dtype, actual.data, expected.data);
+  const distance = distanceOf(actual.dtype, halfBits(actual.data), halfBits(expected.data));
   let max = 0;
   for (let i = 0; i < actual.data.length; i++) max = Math.max(max, distance(i));
   return max;

@@ -1,4 +1,4 @@
-import { lowerSite } from '../lowering/index.js';
+import { lowerSite, type SiteRef } from '../lowering/index.js';
 import type { Model, ModelNode } from '../onnx/index.js';
 import { describeSite, typeOf } from './sites.js';
 
@@ -20,9 +20,14 @@ export const isFloat64InstanceNorm: SiteFilter = (node, dtype) =>
 
 /**
  * Replaces normalizations in a model by a lowering at the model's own opset.
+ * @param lowering Its name, or what names it for each site.
  * @throws GraphError `LOWERING_UNAVAILABLE` or `UNSUPPORTED_OPSET` if there is something to replace and it cannot be.
  */
-export function lowerNormalizations(model: Model, lowering: string, matches: SiteFilter): PassReport {
+export function lowerNormalizations(
+  model: Model,
+  lowering: string | ((site: SiteRef) => string),
+  matches: SiteFilter,
+): PassReport {
   const refusals: string[] = [];
   const taken = model.names();
   const replaced = model.replaceNodes((node) => {
@@ -33,7 +38,8 @@ export function lowerNormalizations(model: Model, lowering: string, matches: Sit
       refusals.push(`${node.opType} '${node.name}': ${site}`);
       return undefined;
     }
-    return lowerSite(site, lowering, model.opset, taken);
+    const name = typeof lowering === 'string' ? lowering : lowering(site);
+    return lowerSite(site, name, model.opset, taken);
   });
   return { replaced, refusals };
 }

@@ -1,7 +1,8 @@
 /** Providers of onnxruntime-node that its build for this platform may have, and this machine the hardware for. */
 import type { Backend, Problem } from './backend.js';
 import { missingForCuda } from './cuda-libraries.js';
-import { nativeBinding, runtimeFolder } from './diagnose.js';
+import { cudnnRemedy, DOWNLOAD } from './cuda-remedies.js';
+import { nativeBinding, nodeRuntime } from './diagnose.js';
 import { loadOnNode } from './onnxruntime-node.js';
 import { loadVerified } from './placement.js';
 import { tryProvider } from './trial.js';
@@ -15,7 +16,7 @@ const ACCELERATORS: Record<Accelerator, { readonly runtimeName: string; readonly
     runtimeName: 'CUDAExecutionProvider',
     remedy:
       'the driver must be as new as CUDA, and the provider library of the same version as libonnxruntime.so.1: ' +
-      'npm rebuild onnxruntime-node',
+      DOWNLOAD,
   },
   tensorrt: {
     runtimeName: 'TensorrtExecutionProvider',
@@ -62,8 +63,12 @@ async function findProblems(provider: Accelerator): Promise<Problem[]> {
     return [{ reason: `onnxruntime-node has no ${provider} for ${platform}; it has: ${has.join(', ')}` }];
   }
   const missing =
-    provider === 'cuda' || provider === 'tensorrt' ? await missingForCuda(provider, runtimeFolder()) : [];
+    provider === 'cuda' || provider === 'tensorrt' ? await missingForCuda(provider, nodeRuntime()) : [];
   if (missing.length > 0) return missing;
   const reason = await tryProvider(provider);
-  return reason === undefined ? [] : [{ reason, remedy: ACCELERATORS[provider].remedy }];
+  return reason === undefined ? [] : [{ reason, remedy: remedyFor(provider, reason) }];
 }
+
+/** What to do where a trial failed. */
+export const remedyFor = (provider: Accelerator, reason: string): string =>
+  /cudnn/i.test(reason) ? cudnnRemedy('9') : ACCELERATORS[provider].remedy;

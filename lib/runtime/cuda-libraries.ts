@@ -1,8 +1,10 @@
 /** What CUDA and TensorRT need on this machine, in the order in which to install it. */
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Problem } from './backend.js';
+import { cudnnRemedy, DOWNLOAD } from './cuda-remedies.js';
+import { problemOfLibrary } from './provider-library.js';
 
 /** Where a driver shows itself: NVIDIA's kernel module, or the GPU of Windows under WSL. */
 const DRIVER_SIGNS = ['/proc/driver/nvidia/version', '/dev/dxg'];
@@ -11,14 +13,22 @@ const DRIVER_REMEDY =
   "install NVIDIA's driver (Ubuntu: sudo ubuntu-drivers install), and start a container with --gpus all; " +
   'nvidia-smi then lists the GPU';
 
-const LIBRARIES_REMEDY =
-  "delete the line 'onnxruntime-node-install=skip' from .npmrc, if it is there, and run " +
-  "'npm rebuild onnxruntime-node', which downloads it; or lay the files of the same version of ONNX Runtime there";
+const LIBRARIES_REMEDY = `run '${DOWNLOAD}', which downloads it, or lay the files of the same version of ONNX Runtime there`;
 
-/** What is missing for `cuda` or `tensorrt`. @param folder Where onnxruntime-node has libonnxruntime.so.1. */
+/** The first driver that runs programs of a CUDA. Source: CUDA's release notes, minor version compatibility. */
+const MIN_DRIVER: Readonly<Record<string, number>> = { 11: 450, 12: 525, 13: 580 };
+
+/** onnxruntime-node's own. */
+export interface Runtime {
+  /** Where it has libonnxruntime.so.1. */
+  readonly folder: string;
+  readonly version: string;
+}
+
+/** What is missing for `cuda` or `tensorrt`. */
 export async function missingForCuda(
   provider: 'cuda' | 'tensorrt',
-  folder: string,
+  { folder, version }: Runtime,
   signs: readonly string[] = DRIVER_SIGNS,
 ): Promise<Problem[]> {
   const problems: Problem[] = [];
@@ -33,9 +43,39 @@ export async function missingForCuda(
   if (absent.length > 0) {
     return [...problems, { reason: `${absent.join(' and ')} not in ${folder}`, remedy: LIBRARIES_REMEDY }];
   }
-  const needed = describeMissing(await loaderReport(join(folder, files[1]!)));
-  return [...problems, ...needed];
+  for (const file of files) {
+    const problem = await problemOfLibrary(join(folder, file), version);
+    if (problem) return [...problems, problem];
+  }
+  const report = await loaderReport(join(folder, files[1]!));
+  if (problems.length === 0) return [...oldDriver(report, driverVersion(signs)), ...describeMissing(report)];
+  // Without the driver there is no library of it either.
+  return [...problems, ...describeMissing(report.replace(/^.*libcuda\.so\.1.*$/gm, ''))];
 }
+
+/** What the kernel module says of itself, where it does. */
+function driverVersion(signs: readonly string[]): string {
+  const file = signs.find((path) => path.endsWith('/version') && existsSync(path));
+  return file === undefined ? '' : readFileSync(file, 'utf8');
+}
+
+/**
+ * A driver that is there, and older than the CUDA that the provider was built for.
+ * @param report ldd's of the provider.
+ * @param said The content of /proc/driver/nvidia/version.
+ */
+export function oldDriver(report: string, said: string): Problem[] {
+  const cuda = cudaVersion(report);
+  const [, driver, major] = /Kernel Module.*?\s((\d+)\.[\d.]+)/.exec(said) ?? [];
+  const least = cuda === undefined ? undefined : MIN_DRIVER[cuda];
+  if (least === undefined || major === undefined || Number(major) >= least) return [];
+  const reason = `the NVIDIA driver is ${driver}, and CUDA ${cuda} takes ${least} or later`;
+  return [{ reason, remedy: DRIVER_REMEDY }];
+}
+
+/** The libraries that are named after CUDA's version; libcurand and libcufft count their own. */
+const cudaVersion = (report: string): string | undefined =>
+  /lib(?:cudart|cublas|cublasLt)\.so\.(\d+)/.exec(report)?.[1];
 
 /** What the dynamic loader says of a library; empty where there is no ldd to ask. */
 const loaderReport = (library: string): Promise<string> =>
@@ -43,10 +83,16 @@ const loaderReport = (library: string): Promise<string> =>
     execFile('ldd', [library], (_, stdout, stderr) => resolve(`${stdout}\n${stderr}`));
   });
 
-/** The libraries by what they come with. */
+const CUDA_LIBRARY = /^lib(?:cudart|cublas|cublasLt|cufft|curand|nvrtc|nvJitLink)\.so\.(\d+)/;
+
+/** The libraries by what they come with; CUDA's own by its version, which not all of them bear. */
 const FAMILIES: readonly { readonly of: RegExp; readonly describe: (version: string) => Problem }[] = [
   {
-    of: /^lib(?:cudart|cublas|cublasLt|cufft|curand|nvrtc|nvJitLink)\.so\.(\d+)/,
+    of: /^libcuda\.so\.(\d+)/,
+    describe: () => ({ reason: "the driver's library libcuda.so.1 is not found", remedy: DRIVER_REMEDY }),
+  },
+  {
+    of: CUDA_LIBRARY,
     describe: (version) => ({
       reason: `the libraries of CUDA ${version} are not found`,
       remedy: `install CUDA ${version} (Ubuntu with NVIDIA's repository: sudo apt install cuda-libraries-${version}-0), or put the folders of its libraries into LD_LIBRARY_PATH`,
@@ -56,7 +102,7 @@ const FAMILIES: readonly { readonly of: RegExp; readonly describe: (version: str
     of: /^libcudnn\w*\.so\.(\d+)/,
     describe: (version) => ({
       reason: `the libraries of cuDNN ${version} are not found`,
-      remedy: `install cuDNN ${version} for the same CUDA (NVIDIA's repository: sudo apt install cudnn${version}), or put the folder of its libraries into LD_LIBRARY_PATH`,
+      remedy: cudnnRemedy(version),
     }),
   },
   {
@@ -78,7 +124,8 @@ export function describeMissing(report: string): Problem[] {
   const known = FAMILIES.flatMap(({ of, describe }) => {
     const versions = [...missing]
       .map((name) => of.exec(name)?.[1])
-      .filter((version) => version !== undefined);
+      .filter((version) => version !== undefined)
+      .map((version) => (of === CUDA_LIBRARY ? (cudaVersion(report) ?? version) : version));
     return [...new Set(versions)].map(describe);
   });
   const others = [...missing].filter(

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import type { Runtime } from './cuda-libraries.js';
 
 /** The packages of ONNX Runtime that this one depends on. */
 const PACKAGES = ['onnxruntime-node', 'onnxruntime-web', 'onnxruntime-common'] as const;
@@ -44,6 +45,12 @@ export function runtimeFolder(): string {
   const napi = readdirSync(bin).find((name) => name.startsWith('napi-v'));
   return join(bin, napi ?? '', process.platform, process.arch);
 }
+
+/** What onnxruntime-node is here. */
+export const nodeRuntime = (): Runtime => ({
+  folder: runtimeFolder(),
+  version: findPackage('onnxruntime-node')!.version,
+});
 
 /** Whether the library of a provider that does not come with the package was added to it. */
 function hasLibrary(provider: string): boolean {

@@ -1,13 +1,14 @@
 import { SessionError } from '../errors.js';
 import { suggestion } from '../nearest.js';
-import { formatShape, tensor, type TensorData } from '../tensor.js';
+import { formatShape, halfBits, tensor, type TensorData } from '../tensor.js';
 import type { TensorInfo, TensorRecord } from './backend.js';
 
 /**
  * Checks a session's inputs before the runtime sees them, and says all that is wrong with them at once.
+ * @returns The same tensors, float16 as its bits.
  * @throws SessionError `INPUT_MISSING`, `INPUT_UNKNOWN`, `INPUT_DTYPE` or `INPUT_SHAPE`: the first problem's code.
  */
-export function checkFeeds(inputs: readonly TensorInfo[], feeds: TensorRecord): void {
+export function checkFeeds(inputs: readonly TensorInfo[], feeds: TensorRecord): TensorRecord {
   const given = feeds ?? {};
   const unknown = unknownInputs(inputs, Object.keys(given)).map((message): Problem => ({
     code: 'INPUT_UNKNOWN',
@@ -15,13 +16,22 @@ export function checkFeeds(inputs: readonly TensorInfo[], feeds: TensorRecord): 
   }));
   const problems = [...inputs.flatMap((info) => problemOf(info, given)), ...unknown];
   const [first] = problems;
-  if (!first) return;
+  if (!first) return asBits(given);
   const expected = inputs.map(describeInput).join('; ') || 'none';
   throw new SessionError(
     first.code,
     `${problems.map(({ message }) => message).join('; ')}. The model's inputs: ${expected}`,
   );
 }
+
+/** Tensors that were put together by hand may hold a Float16Array, which no runtime takes. */
+export const asBits = (tensors: TensorRecord): TensorRecord =>
+  Object.fromEntries(
+    Object.entries(tensors).map(([name, value]) => {
+      const data = halfBits(value.data);
+      return [name, data === value.data ? value : { ...value, data }];
+    }),
+  );
 
 interface Problem {
   readonly code: 'INPUT_DTYPE' | 'INPUT_MISSING' | 'INPUT_SHAPE' | 'INPUT_UNKNOWN';

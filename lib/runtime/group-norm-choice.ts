@@ -1,14 +1,27 @@
 /** How GroupNormalization runs on each provider where the caller does not say: the one table of it. */
-import type { LoweringName } from '../lowering/index.js';
+import type { SessionLoweringName, SiteRef } from '../lowering/index.js';
 import type { Provider } from './providers.js';
 
 /** One row of the table. */
 export interface GroupNormChoice {
   /** The kernel of this project, or what the node is rewritten to. */
-  readonly groupNorm: LoweringName | 'kernel';
+  readonly groupNorm: SessionLoweringName | 'kernel';
+  /** The measurement behind it. */
+  readonly because: string;
+  /** Where something else was measured to be better: the first that fits a node is taken. */
+  readonly exceptions?: readonly ShapeChoice[];
+}
+
+/** What some nodes are rewritten to, by their dtype and shape, of which sizes may be names. */
+export interface ShapeChoice {
+  readonly groupNorm: SessionLoweringName;
+  fits(site: SiteRef): boolean;
   /** The measurement behind it. */
   readonly because: string;
 }
+
+/** Whose build of ONNX Runtime has a kernel for `com.microsoft.GroupNorm`. */
+export const CONTRIB_PROVIDERS: readonly Provider[] = ['cuda'];
 
 const NOT_MEASURED =
   'not measured yet: of the rewrites that run everywhere, the one that is right wherever it was measured';
@@ -41,7 +54,9 @@ export const GROUP_NORM_CHOICES: Readonly<Record<Provider, GroupNormChoice>> = {
 };
 
 /** The lowering for a provider: `op` is the standard operator, for which it then has a kernel. */
-export function chosenLowering(provider: Provider): LoweringName {
-  const { groupNorm } = GROUP_NORM_CHOICES[provider];
-  return groupNorm === 'kernel' ? 'op' : groupNorm;
-}
+export const chosenLowering = ({ groupNorm }: GroupNormChoice): SessionLoweringName =>
+  groupNorm === 'kernel' ? 'op' : groupNorm;
+
+/** The lowering for one node. */
+export const loweringFor = (choice: GroupNormChoice, site: SiteRef): SessionLoweringName =>
+  choice.exceptions?.find((exception) => exception.fits(site))?.groupNorm ?? chosenLowering(choice);

@@ -1,6 +1,6 @@
 /** A model on the first provider that can run it. */
 import { SessionError } from '../errors.js';
-import type { LoweringName } from '../lowering/index.js';
+import type { SessionLoweringName } from '../lowering/index.js';
 import type { Backend, BackendOptions, LoadedModel } from './backend.js';
 import { chooseBackend, describeProblems } from './choose-backend.js';
 import { prepareModel, type PreparedModel } from './prepare.js';
@@ -20,7 +20,7 @@ export interface OpenOptions {
   readonly providers: readonly [Provider, ...Provider[]];
   /** Only the first of them will do. */
   readonly strict: boolean;
-  readonly groupNorm: LoweringName | undefined;
+  readonly groupNorm: SessionLoweringName | undefined;
   readonly backend: BackendOptions;
 }
 

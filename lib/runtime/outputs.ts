@@ -3,13 +3,19 @@ import { SessionError } from '../errors.js';
 import { suggestion } from '../nearest.js';
 import { formatShape, tensor, tensorBytes, type TensorData } from '../tensor.js';
 import type { TensorInfo, TensorRecord } from './backend.js';
+import { asBits } from './feeds.js';
 
 /**
  * Checks them before the runtime writes there.
+ * @returns The same tensors, float16 as its bits, in the same memory.
  * @throws SessionError `OUTPUT_INVALID` for a name, dtype or shape that the model does not have, for memory that
  *   can be resized, and for memory that another tensor of the run uses too.
  */
-export function checkOutputs(infos: readonly TensorInfo[], outputs: TensorRecord, feeds: TensorRecord): void {
+export function checkOutputs(
+  infos: readonly TensorInfo[],
+  outputs: TensorRecord,
+  feeds: TensorRecord,
+): TensorRecord {
   const names = infos.map(({ name }) => name);
   for (const [name, value] of Object.entries(outputs)) {
     const info = infos.find((candidate) => candidate.name === name);
@@ -19,6 +25,7 @@ export function checkOutputs(infos: readonly TensorInfo[], outputs: TensorRecord
     checkOutput(info, value);
   }
   checkDisjoint(outputs, feeds);
+  return asBits(outputs);
 }
 
 function checkOutput({ name, dtype, shape }: TensorInfo, value: TensorData): void {

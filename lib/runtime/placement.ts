@@ -77,7 +77,7 @@ class VerifiedModel implements LoadedModel {
     const where = [...counts].map(([name, count]) => `${name} ${count}`).join(', ') || 'nowhere';
     throw new SessionError(
       'PROVIDER_UNAVAILABLE',
-      `ONNX Runtime placed no node of this model on ${this.runtimeName}, but: ${where}`,
+      `ONNX Runtime placed no node of this model on ${this.runtimeName}, but: ${where}; ask for the provider 'cpu' instead`,
     );
   }
 }

@@ -1,10 +1,17 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { GraphError, SessionError } from '../errors.js';
-import type { LoweringName } from '../lowering/index.js';
+import { CONTRIB_DOMAIN, type SessionLoweringName, type SiteRef } from '../lowering/index.js';
 import { Model } from '../onnx/index.js';
 import type { Backend } from './backend.js';
-import { chosenLowering } from './group-norm-choice.js';
+import type { Provider } from './providers.js';
+import {
+  chosenLowering,
+  CONTRIB_PROVIDERS,
+  GROUP_NORM_CHOICES,
+  loweringFor,
+  type GroupNormChoice,
+} from './group-norm-choice.js';
 import {
   fuseGroupNorm,
   isFloat64InstanceNorm,
@@ -15,8 +22,8 @@ import {
   type RowOperator,
 } from '../rewrite/index.js';
 
-/** `kernel`: the native addon's; else what the nodes were rewritten to. */
-export type GroupNormExecution = LoweringName | 'kernel';
+/** `kernel`: the native addon's; else what the nodes were rewritten to, `mixed` if not all to the same. */
+export type GroupNormExecution = SessionLoweringName | 'kernel' | 'mixed';
 
 export interface PreparedModel {
   readonly bytes: Uint8Array;
@@ -40,16 +47,25 @@ export function prepareModel(
   bytes: Uint8Array,
   where: string,
   folder: string | undefined,
-  groupNorm: LoweringName | undefined,
+  groupNorm: SessionLoweringName | undefined,
   backend: Pick<Backend, 'provider' | 'hasGroupNormKernel' | 'takesBfloat16'>,
+  choice: GroupNormChoice = GROUP_NORM_CHOICES[backend.provider],
 ): PreparedModel {
+  requireContrib(groupNorm, backend.provider);
   const model = Model.decode(bytes, where);
-  const lowering = groupNorm ?? chosenLowering(backend.provider);
+  const lowering = groupNorm ?? chosenLowering(choice);
+  const used = new Set<SessionLoweringName>();
+  const loweringOf = (site: SiteRef) => {
+    const name = groupNorm ?? loweringFor(choice, site);
+    used.add(name);
+    return name;
+  };
   requireExternalData(model, where, folder);
   if (lowering !== 'op') requireReachable(model, where);
   const hasKernel = lowering === 'op' && backend.hasGroupNormKernel;
   const isRunByKernel = hasKernel && hasGroupNorm(model);
-  const replaced = lowering === 'op' ? 0 : lower(model, lowering, isGroupNorm, where);
+  const replaced = lowering === 'op' ? 0 : lower(model, loweringOf, isGroupNorm, where);
+  if (used.has('contrib-group-norm')) model.importDomain(CONTRIB_DOMAIN, 1);
   // GroupNormalization of opset 21 is what the kernel needs to take over from InstanceNormalization.
   const best = hasKernel && model.opset >= 21 ? 'op' : RUNTIME_LOWERING;
   const others = lower(model, best, isFloat64InstanceNorm, where);
@@ -60,12 +76,27 @@ export function prepareModel(
   return {
     bytes: changed ? model.encode() : bytes,
     bfloat16,
-    groupNorm: replaced > 0 ? lowering : isRunByKernel ? 'kernel' : undefined,
+    groupNorm: used.size > 0 ? executionOf(used) : isRunByKernel ? 'kernel' : undefined,
   };
 }
 
+function executionOf(used: ReadonlySet<SessionLoweringName>): GroupNormExecution {
+  const [first, ...others] = used;
+  return others.length > 0 ? 'mixed' : first!;
+}
+
+/** Elsewhere ONNX Runtime knows the operator and has no kernel for it, which it would say in its own words. */
+function requireContrib(groupNorm: SessionLoweringName | undefined, provider: Provider): void {
+  if (groupNorm !== 'contrib-group-norm' || CONTRIB_PROVIDERS.includes(provider)) return;
+  throw new SessionError(
+    'PROVIDER_UNAVAILABLE',
+    `groupNorm: 'contrib-group-norm' needs a kernel for com.microsoft.GroupNorm, which ONNX Runtime has on ` +
+      `${CONTRIB_PROVIDERS.join(', ')} and not on ${provider}; groupNorm: 'reduce-mean' runs on every provider`,
+  );
+}
+
 /** The operators whose own kernels in ONNX Runtime a caller did not ask for by name. */
-function notAskedFor(groupNorm: LoweringName | undefined): RowOperator[] {
+function notAskedFor(groupNorm: SessionLoweringName | undefined): RowOperator[] {
   if (groupNorm === 'op') return [];
   if (groupNorm === 'instance-norm') return ['LayerNormalization'];
   return groupNorm === 'layer-norm'
@@ -76,7 +107,12 @@ function notAskedFor(groupNorm: LoweringName | undefined): RowOperator[] {
 const hasGroupNorm = (model: Model): boolean =>
   model.nodes.some((node) => isGroupNorm(node, '')) || model.nestedOpTypes().has('GroupNormalization');
 
-function lower(model: Model, lowering: LoweringName, filter: typeof isGroupNorm, where: string): number {
+function lower(
+  model: Model,
+  lowering: SessionLoweringName | ((site: SiteRef) => SessionLoweringName),
+  filter: typeof isGroupNorm,
+  where: string,
+): number {
   const { replaced, refusals } = attempt(where, () => lowerNormalizations(model, lowering, filter));
   if (refusals.length === 0) return replaced;
   throw new SessionError(

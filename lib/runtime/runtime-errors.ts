@@ -1,11 +1,14 @@
 /** What ONNX Runtime's own errors mean: they come as text. */
 import { OnnxGroupNormError, SessionError } from '../errors.js';
+import { cudnnRemedy } from './cuda-remedies.js';
 
-/** Errors of an allocator, of C++, and of sizes that WebAssembly's 32 bits cannot count. */
+/** Errors of an allocator, of C++, of CUDA's libraries, and of sizes that WebAssembly's 32 bits cannot count. */
 const OUT_OF_MEMORY =
-  /failed to allocate|bad_alloc|out of memory|array buffer allocation failed|SafeIntOnOverflow|would require more than \d+ bytes/i;
+  /failed to allocate|bad_alloc|out of memory|ALLOC_FAILED|resource allocation failed|array buffer allocation failed|SafeIntOnOverflow|would require more than \d+ bytes/i;
 /** The provider, and the CPU behind it, have no kernel for an operator. */
 const NO_KERNEL = /Could not find an implementation for/;
+/** CUDA's provider looks for cuDNN when a kernel needs it. */
+const NO_CUDNN = /cuDNN library was not found/i;
 /** A device or one of its libraries failed. */
 const DEVICE = /\b(CUDA|CUBLAS|CUDNN|TensorRT|WebGPU|DirectML|CoreML)\b.*\b(failure|failed|error)\b/i;
 
@@ -20,7 +23,7 @@ export function isProvidersFault(error: unknown): boolean {
   const cause = error instanceof SessionError ? error.cause : undefined;
   return (
     cause !== undefined &&
-    [OUT_OF_MEMORY, NO_KERNEL, DEVICE].some((pattern) => pattern.test(messageOf(cause)))
+    [OUT_OF_MEMORY, NO_KERNEL, NO_CUDNN, DEVICE].some((pattern) => pattern.test(messageOf(cause)))
   );
 }
 
@@ -35,10 +38,20 @@ export async function typed<T>(
   } catch (cause) {
     if (cause instanceof OnnxGroupNormError) throw cause;
     const message = `${what}: ${messageOf(cause)}`;
-    if (!OUT_OF_MEMORY.test(message)) throw new SessionError(code, message, { cause });
+    if (!OUT_OF_MEMORY.test(message)) throw new SessionError(code, `${message}${wayOut(message)}`, { cause });
     throw new SessionError('OUT_OF_MEMORY', `${message}. ${MORE_MEMORY}`, { cause });
   }
 }
+
+/** What to do, where ONNX Runtime does not say it. */
+function wayOut(message: string): string {
+  if (NO_KERNEL.test(message)) return `. ${OTHER_KERNEL}`;
+  return NO_CUDNN.test(message) ? `. To do: ${cudnnRemedy('9')}` : '';
+}
+
+const OTHER_KERNEL =
+  'This provider, and the CPU behind it, have no kernel for that operator in that dtype: name another provider ' +
+  '(providers: a list), or keep that part of the model in float32';
 
 const MORE_MEMORY =
   "It takes more memory than there is: run smaller batches or tiles, or on provider 'cpu', which has all of the machine's";

@@ -2,7 +2,7 @@ import { dirname, resolve } from 'node:path';
 import { OptionError, SessionError } from '../errors.js';
 import { readFileBytes } from '../files/read.js';
 import { castTensor } from '../half.js';
-import { getLowering, MAX_OPSET, type LoweringName } from '../lowering/index.js';
+import { getSessionLowering, MAX_OPSET, type SessionLoweringName } from '../lowering/index.js';
 import { requireKnownOptions } from '../options.js';
 import type { TensorData } from '../tensor.js';
 import type { BackendOptions, LoadedModel, RunOptions, TensorInfo, TensorRecord } from './backend.js';
@@ -28,9 +28,11 @@ export interface SessionOptions extends BackendOptions {
    * slow, and wrong for inputs whose mean is large against their deviation. InstanceNormalization and
    * LayerNormalization over rows of more than 1,024 elements, or of unknown length, are rewritten as well, because
    * ONNX Runtime sums a row in one float32; an operator that is asked for by name runs by ONNX Runtime's own kernel:
-   * `instance-norm` and `layer-norm` leave the one of that name as it is, `op` both.
+   * `instance-norm` and `layer-norm` leave the one of that name as it is, `op` both. `contrib-group-norm` is ONNX
+   * Runtime's `com.microsoft.GroupNorm`, on `cuda` alone, for (N, C, H, W) of float32 or float16 with an even number
+   * of at most 512 channels a group.
    */
-  readonly groupNorm?: LoweringName | undefined;
+  readonly groupNorm?: SessionLoweringName | undefined;
 }
 
 /** A loaded model. */
@@ -48,8 +50,9 @@ export interface Session {
   /**
    * Runs the model. With the native kernel the event loop stays free, and several runs may be under way at once;
    * their inputs are read where they lie, so leave them unchanged until the run has ended.
-   * @param feeds One tensor for each input, of its dtype, rank and fixed dimensions.
-   * @returns Every output by name.
+   * @param feeds One tensor for each input, of its dtype, rank and fixed dimensions. Data of float16 may be a
+   *   Float16Array where the engine has it.
+   * @returns Every output by name; float16 as its 16 bits.
    * @throws SessionError `INPUT_*` if the feeds do not fit, `OUTPUT_INVALID` if the given outputs do not,
    *   `RUN_FAILED` if the runtime fails, `ABORTED`, `DISPOSED`; OptionError.
    */
@@ -83,7 +86,7 @@ export async function createSession(
 ): Promise<Session> {
   requireKnownOptions('createSession', options, SESSION_OPTIONS);
   const { providers: names = ['cpu'], strict = false, groupNorm, ...backend } = options;
-  if (groupNorm !== undefined) getLowering(groupNorm, MAX_OPSET);
+  if (groupNorm !== undefined) getSessionLowering(groupNorm, MAX_OPSET);
   const providers = requireProviders(names);
   const isPath = typeof model === 'string';
   const where = isPath ? model : 'model';
@@ -120,10 +123,10 @@ class RuntimeSession implements Session {
     if (!loaded) throw new SessionError('DISPOSED', 'this session was disposed of: create another');
     requireKnownOptions('run', options, RUN_OPTIONS);
     requireSignal(options.signal);
-    checkFeeds(this.inputs, feeds);
-    checkOutputs(this.outputs, options.outputs ?? {}, feeds);
+    const tensors = checkFeeds(this.inputs, feeds);
+    const outputs = checkOutputs(this.outputs, options.outputs ?? {}, feeds);
     requireNotAborted(options.signal);
-    const running = this.#start(loaded, feeds, options);
+    const running = this.#start(loaded, tensors, { ...options, outputs });
     this.#running.add(running);
     try {
       return await running;

@@ -77,6 +77,8 @@ const lastOf = (text: string): string => {
   return line ? `: ${line}` : '';
 };
 
-/** Without the place in ONNX Runtime's sources, and the condition there, that a message may begin with. */
-const withoutSource = (message: string): string =>
-  message.replace(/^\S+\.(?:cc|h):\d+ .* was false\. /, '').trim();
+/** Without the places in ONNX Runtime's sources, and the conditions there, that a message may begin or end with. */
+export const withoutSource = (message: string): string =>
+  (/\b(?:CUDA|CUDNN|CUBLAS) failure .*?(?= *; GPU=|$)/.exec(message)?.[0] ?? message)
+    .replace(/^\S+\.(?:cc|h):\d+ .* was false\. /, '')
+    .trim();

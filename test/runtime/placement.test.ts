@@ -6,7 +6,8 @@ import type { NodeModel } from '../../lib/runtime/onnxruntime-node.js';
 import { loadOnNode } from '../../lib/runtime/onnxruntime-node.js';
 import { loadVerified, placements } from '../../lib/runtime/placement.js';
 import { PROBE_INPUT, probeModel, whyWrong } from '../../lib/runtime/probe.js';
-import { tryProvider } from '../../lib/runtime/trial.js';
+import { tryProvider, withoutSource } from '../../lib/runtime/trial.js';
+import { remedyFor } from '../../lib/runtime/accelerators.js';
 
 describe('runtime/placement', () => {
   it("counts the nodes of a profile by the provider that ran them, and not the session's own events", () => {
@@ -49,7 +50,7 @@ describe('runtime/placement', () => {
       const error: unknown = await model.run({ x: PROBE_INPUT }, {}).catch((caught: unknown) => caught);
       expect(error).to.be.instanceOf(SessionError).with.property('code', 'PROVIDER_UNAVAILABLE');
       expect((error as Error).message).to.match(
-        /no node .* on CUDAExecutionProvider, but: CPUExecutionProvider \d+$/,
+        /no node .* on CUDAExecutionProvider, but: CPUExecutionProvider \d+; ask for the provider 'cpu'/,
       );
     }
     await model.dispose();
@@ -71,6 +72,21 @@ describe('runtime/trial', () => {
 
   it('says what the runtime says of a provider that it does not have', async () => {
     expect(await tryProvider('abacus')).to.include('[abacus] backend not found');
+  });
+
+  it('takes out of a failure of CUDA what failed, and not where', () => {
+    const said =
+      '/onnxruntime_src/core/providers/cuda/cuda_call.cc:154 std::conditional_t<THRW, void> onnxruntime::CudaCall() ' +
+      'CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version ; GPU=-1 ; hostname=vm ; file=x';
+    expect(withoutSource(said)).to.equal(
+      'CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version',
+    );
+    expect(withoutSource('session.cc:12 condition was false. It is not there')).to.equal('It is not there');
+  });
+
+  it('says of cuDNN that cuDNN is to be installed, and of other failures what the provider needs', () => {
+    expect(remedyFor('cuda', 'cuDNN library was not found')).to.match(/^install cuDNN 9 for the same CUDA/);
+    expect(remedyFor('cuda', 'CUDA failure 35: insufficient')).to.match(/^the driver must be as new as CUDA/);
   });
 
   it('knows a right result from a wrong one', () => {

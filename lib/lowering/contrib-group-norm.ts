@@ -1,0 +1,78 @@
+import { GraphError } from '../errors.js';
+import { float, int, ints, type Node, type Scope, type Value } from '../graph/index.js';
+import { formatShape, type DType, type FloatDType, type Shape } from '../tensor.js';
+import { channelsOf, filled, inWideDType } from './groups.js';
+import { centre, rowMean, splitRows } from './rows.js';
+import type { GroupNormSite, Lowering } from './types.js';
+
+/** The domain of ONNX Runtime's own operators. */
+export const CONTRIB_DOMAIN = 'com.microsoft';
+const OP_TYPE = 'GroupNorm';
+/** The most channels of a group that the kernel takes in one block. */
+const MAX_CHANNELS_PER_GROUP = 512;
+
+/**
+ * ONNX Runtime's `com.microsoft.GroupNorm`, for sessions whose provider has a kernel for it. Source: its schema
+ * (diffusion_defs.cc) and its CUDA kernel (contrib_ops/cuda/diffusion/group_norm*), ONNX Runtime 1.23 to 1.29: 4-D,
+ * channels last, scale and bias in float32, an even number of at most 512 channels a group. The kernel takes the
+ * variance as E[x²] − E[x]² in float32, as ONNX Runtime's inlined body does, so that it gets centred values here.
+ */
+export const contribGroupNormLowering: Lowering = {
+  name: 'contrib-group-norm',
+  minOpset: 13,
+  lower(g, site) {
+    const reason = whyNotContrib(site);
+    if (reason !== undefined) {
+      throw new GraphError(
+        'LOWERING_UNAVAILABLE',
+        `${g.describe(`${CONTRIB_DOMAIN}.${OP_TYPE}`)}: ${reason}`,
+      );
+    }
+    return inWideDType(g, site, (wide) => normalize(g, wide));
+  },
+};
+
+/** A site, or one of a model that is known by its names. */
+interface SiteLike {
+  readonly x: { readonly dtype: DType; readonly shape: Shape };
+  readonly numGroups: number;
+}
+
+/** Why the kernel cannot run a site; nothing if it can. */
+export function whyNotContrib({ x: { dtype, shape }, numGroups }: SiteLike): string | undefined {
+  if (dtype !== 'float32' && dtype !== 'float16') return `the kernel takes float32 and float16, not ${dtype}`;
+  if (shape.length !== 4) return `the kernel takes (N, C, H, W), not ${formatShape(shape)}`;
+  const channels = (shape[1] as number) / numGroups;
+  if (channels % 2 === 0 && channels <= MAX_CHANNELS_PER_GROUP) return undefined;
+  return `the kernel takes an even number of at most ${MAX_CHANNELS_PER_GROUP} channels a group, not ${channels}`;
+}
+
+function normalize(g: Scope, site: GroupNormSite): Value {
+  const { x, numGroups, epsilon } = site;
+  const { channels } = channelsOf(site);
+  const dtype = x.dtype as FloatDType;
+  const centred = centre(g, site, rowMean(g, splitRows(g, site).toRows(x)));
+  const last = transpose(g, centred, [0, 2, 3, 1]);
+  const inputs = [
+    last,
+    site.scale ?? filled(g, dtype, channels, 1),
+    site.bias ?? filled(g, dtype, channels, 0),
+  ];
+  const attributes = {
+    groups: int(numGroups),
+    epsilon: float(epsilon),
+    activation: int(0),
+    channels_last: int(1),
+  };
+  const [y] = g.node(OP_TYPE, inputs, attributes, [{ dtype, shape: last.shape }]);
+  return transpose(g, y!, [0, 3, 1, 2]);
+}
+
+function transpose(g: Scope, x: Value, perm: readonly number[]): Value {
+  const shape = perm.map((axis) => x.shape[axis]!);
+  return g.node('Transpose', [x], { perm: ints(perm) }, [{ dtype: x.dtype, shape }])[0]!;
+}
+
+/** Graphs have operators of ONNX alone, which has none of this name. */
+export const inItsDomain = (node: Node): Node =>
+  node.opType === OP_TYPE ? { ...node, domain: CONTRIB_DOMAIN } : node;

@@ -1,0 +1,175 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { basename } from 'node:path';
+import { getGraph } from '../../graphs/registry.js';
+import { GraphError, SessionError } from '../../lib/errors.js';
+import { GraphBuilder, op } from '../../lib/graph/index.js';
+import { getLowering, getSessionLowering, whyNotContrib, type Fragment } from '../../lib/lowering/index.js';
+import { encodeModel, Model, type ModelNode } from '../../lib/onnx/index.js';
+import { compareTensors, readFixture, type Fixture } from '../../lib/parity/index.js';
+import { weightsOf } from '../../lib/parity/check.js';
+import { defaultTolerance } from '../../lib/parity/tolerance.js';
+import { createSession } from '../../lib/runtime/index.js';
+import { loadOnNode } from '../../lib/runtime/onnxruntime-node.js';
+import { prepareModel } from '../../lib/runtime/prepare.js';
+import { tensor, type TensorData } from '../../lib/tensor.js';
+import { initializeWeights } from '../../lib/weights/initialize.js';
+import { parityFixtures } from '../support/fixtures.js';
+import { groupNormModel, randomTensor } from '../support/group-norm.js';
+
+const NAME = 'contrib-group-norm';
+const CUDA = { provider: 'cuda', hasGroupNormKernel: false, takesBfloat16: false } as const;
+const CASE = { x: randomTensor('float32', [2, 8, 6, 5]), numGroups: 4, eps: 1e-5 };
+
+/** The committed cases that the kernel takes. */
+const FITTING = (await Promise.all(parityFixtures('group-norm').map(readFixture)))
+  .map((fixture) => ({
+    fixture,
+    x: fixture.inputs.get('x')!,
+    numGroups: fixture.options['numGroups'] as number,
+  }))
+  .filter(
+    ({ x, numGroups }) => whyNotContrib({ x: { dtype: x.dtype, shape: x.dims }, numGroups }) === undefined,
+  );
+
+/** As a session on cuda hands it to ONNX Runtime. */
+const prepared = (model: Uint8Array): Uint8Array => prepareModel(model, 'model', undefined, NAME, CUDA).bytes;
+const isContrib = ({ domain, opType }: ModelNode): boolean =>
+  domain === 'com.microsoft' && opType === 'GroupNorm';
+
+const failure = async (action: Promise<unknown>): Promise<Error & { code: string }> => {
+  const error: unknown = await action.then(
+    () => undefined,
+    (caught: unknown) => caught,
+  );
+  expect(error).to.be.instanceOf(Error);
+  return error as Error & { code: string };
+};
+
+describe('lowering/contrib-group-norm', () => {
+  it('takes what the kernel takes, and says why not', () => {
+    const reason = (dtype: 'float32', shape: (number | string)[], numGroups = 4) =>
+      whyNotContrib({ x: { dtype, shape }, numGroups });
+    expect(reason('float32', ['N', 8, 'H', 'W'])).to.be.undefined;
+    expect(reason('float16' as 'float32', [1, 2048, 4, 4])).to.be.undefined;
+    expect(reason('float64' as 'float32', [1, 8, 4, 4])).to.include('not float64');
+    expect(reason('float32', [1, 8, 4])).to.include('not [1, 8, 4]');
+    expect(reason('float32', [1, 12, 4, 4])).to.include('not 3');
+    expect(reason('float32', [1, 4 * 514, 4, 4])).to.include('not 514');
+  });
+
+  it('is for sessions and not for files', () => {
+    expect(getSessionLowering(NAME, 13).name).to.equal(NAME);
+    expect(() => getLowering(NAME, 21)).to.throw(GraphError, 'is for sessions').with.property('code', 'LOWERING_UNAVAILABLE'); // prettier-ignore
+    const graph = getGraph('group-norm').build({ numGroups: 4, numChannels: 8 });
+    expect(() => encodeModel(graph, initializeWeights(graph), { lowering: NAME })).to.throw(
+      'is for sessions',
+    );
+  });
+
+  it('is refused by providers that have no kernel for it, with one that runs everywhere', async () => {
+    const model = groupNormModel(CASE, { lowering: 'op', opset: 21 });
+    for (const provider of ['cpu', 'wasm']) {
+      const error = await failure(createSession(model, { providers: [provider], groupNorm: NAME }));
+      expect(error).to.be.instanceOf(SessionError).with.property('code', 'PROVIDER_UNAVAILABLE');
+      expect(error.message)
+        .to.include(`on cuda and not on ${provider}`)
+        .and.include("groupNorm: 'reduce-mean'");
+    }
+  });
+
+  it('refuses a node that the kernel cannot run, and says which', () => {
+    const odd = { ...CASE, x: randomTensor('float32', [2, 9, 6, 5]), numGroups: 3 };
+    expect(() => prepared(groupNormModel(odd, { lowering: 'op', opset: 21 })))
+      .to.throw(
+        SessionError,
+        /com\.microsoft\.GroupNorm.*an even number of at most 512 channels a group, not 3/,
+      )
+      .with.property('code', 'MODEL_REJECTED');
+  });
+
+  it("passes ONNX Runtime's check of the operator, which then lacks nothing but a kernel", async () => {
+    for (const dtype of ['float32', 'float16'] as const) {
+      const model = groupNormModel(
+        { ...CASE, x: randomTensor(dtype, [2, 8, 6, 5]) },
+        { lowering: 'op', opset: 21 },
+      );
+      expect((await failure(loadOnNode('cpu', prepared(model), undefined, {}))).message).to.include(
+        'Could not find an implementation for GroupNorm(1)',
+      );
+    }
+    // The check does find what is wrong: the operator has to have its groups.
+    const broken = Model.decode(prepared(groupNormModel(CASE, { lowering: 'op', opset: 21 })));
+    broken.replaceNodes((node) => (isContrib(node) ? withoutAttributes(node) : undefined));
+    const { message } = await failure(loadOnNode('cpu', broken.encode(), undefined, {}));
+    expect(message)
+      .to.include('This is an invalid model')
+      .and.not.include('Could not find an implementation');
+  });
+
+  it('covers most of what PyTorch was asked for', () => expect(FITTING).to.have.length.above(80));
+
+  it('imports the domain once, where a model has it already too', () => {
+    const model = Model.decode(groupNormModel(CASE, { lowering: 'op', opset: 21 }));
+    model.importDomain('com.microsoft', 1);
+    const importing = model.encode();
+    const again = Model.decode(importing);
+    again.importDomain('com.microsoft', 1);
+    expect(again.encode()).to.deep.equal(importing);
+  });
+
+  describe('with the kernel as its formula in plain operators, E[x²] − E[x]² in float32, gives what PyTorch gives', () => {
+    for (const { fixture, x, numGroups } of FITTING) {
+      it(basename(fixture.file, '.safetensors'), async () => {
+        const y = await runSubstituted(fixture, x, numGroups);
+        const expected = fixture.outputs.get('y')!;
+        const tolerance = defaultTolerance(expected.dtype);
+        const { passed, maxAbs } = compareTensors('y', y, expected, {
+          rtol: fixture.rtol ?? tolerance.rtol,
+          atol: fixture.atol ?? tolerance.atol,
+        });
+        expect(passed, `off by ${maxAbs}`).to.be.true;
+      });
+    }
+  });
+});
+
+const withoutAttributes = ({ inputs, outputs }: ModelNode): Fragment => {
+  const g = new GraphBuilder('broken');
+  const [y] = g.node('GroupNorm', inputs.map((name) => g.input(name, 'float32', [1])), {}, [{ dtype: 'float32', shape: [1] }]); // prettier-ignore
+  g.output(outputs[0]!, y!);
+  return { nodes: g.build().nodes.map((node) => ({ ...node, domain: 'com.microsoft' })), constants: [] };
+};
+
+async function runSubstituted(fixture: Fixture, x: TensorData, numGroups: number): Promise<TensorData> {
+  const graph = getGraph('group-norm').build(fixture.options, { dtype: x.dtype, shape: x.dims });
+  const model = Model.decode(prepared(encodeModel(graph, weightsOf(fixture, graph), { opset: 21 })));
+  expect(model.nodes.filter(isContrib)).to.have.length(1);
+  model.replaceNodes((node) => (isContrib(node) ? formula(model, node, x.dims, numGroups) : undefined));
+  const session = await createSession(model.encode(), { providers: ['cpu'], groupNorm: 'op' });
+  try {
+    return (await session.run({ x })).y!;
+  } finally {
+    await session.dispose();
+  }
+}
+
+/** What the kernel computes, channels last. */
+function formula(model: Model, node: ModelNode, dims: readonly number[], numGroups: number): Fragment {
+  const [n, c, h, w] = dims as [number, number, number, number];
+  const g = new GraphBuilder('formula', model.names());
+  const [x, gamma, beta] = node.inputs.map((name, index) =>
+    g.input(name, 'float32', index === 0 ? [n, h, w, c] : [c]),
+  );
+  expect([node.number('groups'), node.number('channels_last'), node.number('activation')]).to.deep.equal([numGroups, 1, 0]); // prettier-ignore
+  const rows = op.reshape(g, x!, [n, h * w, numGroups, c / numGroups]);
+  const mean = op.reduceMean(g, rows, { axes: [1, 3] });
+  const squares = op.reduceMean(g, op.mul(g, rows, rows), { axes: [1, 3] });
+  const variance = op.sub(g, squares, op.mul(g, mean, mean));
+  const epsilon = g.constant(tensor('float32', [1], Float32Array.of(node.number('epsilon')!)));
+  const normalized = op.div(g, op.sub(g, rows, mean), op.sqrt(g, op.add(g, variance, epsilon)));
+  const y = op.reshape(g, normalized, [n, h, w, c]);
+  g.output(node.outputs[0]!, op.add(g, op.mul(g, y, gamma!), beta!));
+  const { nodes, constants } = g.build();
+  return { nodes, constants };
+}

@@ -1,0 +1,58 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { GraphBuilder, op } from '../../lib/graph/index.js';
+import { encodeModel, Model } from '../../lib/onnx/index.js';
+import { GROUP_NORM_CHOICES, type GroupNormChoice } from '../../lib/runtime/group-norm-choice.js';
+import { prepareModel } from '../../lib/runtime/prepare.js';
+
+const CUDA = { provider: 'cuda', hasGroupNormKernel: false, takesBfloat16: false } as const;
+/** A row as a measurement might write it. */
+const CHOICE: GroupNormChoice = {
+  groupNorm: 'reduce-mean',
+  because: 'a test',
+  exceptions: [
+    { groupNorm: 'contrib-group-norm', fits: ({ x }) => x.shape[2] === 64, because: 'large images' },
+    { groupNorm: 'layer-norm', fits: ({ numGroups }) => numGroups === 1, because: 'one group' },
+  ],
+};
+
+/** One norm for each image size, one after the other. */
+function model(...sizes: readonly number[]): Uint8Array {
+  const g = new GraphBuilder('sizes');
+  sizes.forEach((size, index) => {
+    const x = g.input(`x${index}`, 'float32', [1, 8, size, size]);
+    g.output(`y${index}`, op.groupNormalization(g, x, undefined, undefined, { numGroups: 4 }));
+  });
+  return encodeModel(g.build(), new Map(), { lowering: 'op', opset: 21 });
+}
+
+const prepare = (bytes: Uint8Array) => prepareModel(bytes, 'model', undefined, undefined, CUDA, CHOICE);
+const contribNodes = (bytes: Uint8Array): number =>
+  Model.decode(bytes).nodes.filter(({ domain }) => domain === 'com.microsoft').length;
+
+describe('the choice for a provider', () => {
+  it('is reduce-mean wherever nothing was measured, on cuda too', () => {
+    for (const [provider, { groupNorm, exceptions }] of Object.entries(GROUP_NORM_CHOICES)) {
+      expect([provider, groupNorm, exceptions]).to.deep.equal([
+        provider,
+        provider === 'native' ? 'kernel' : 'reduce-mean',
+        undefined,
+      ]);
+    }
+  });
+
+  it('may be another for a shape, and the session says what ran', () => {
+    const [small, large, both] = [model(8), model(64), model(8, 64)].map(prepare);
+    expect([small, large, both].map((one) => one!.groupNorm)).to.deep.equal([
+      'reduce-mean',
+      'contrib-group-norm',
+      'mixed',
+    ]);
+    expect([small, large, both].map((one) => contribNodes(one!.bytes))).to.deep.equal([0, 1, 1]);
+  });
+
+  it('gives way to what the caller asks for', () => {
+    const { bytes, groupNorm } = prepareModel(model(64), 'model', undefined, 'instance-norm', CUDA, CHOICE);
+    expect([groupNorm, contribNodes(bytes)]).to.deep.equal(['instance-norm', 0]);
+  });
+});

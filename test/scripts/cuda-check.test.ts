@@ -1,0 +1,85 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { DeviceReport } from '../../scripts/device-check/report.js';
+import { temporaryFolder } from '../support/temporary.js';
+
+const SCRIPT = fileURLToPath(new URL('../../scripts/cuda-check.ts', import.meta.url));
+const TINY = ['--cases', 'group-norm (rank-4|mean-minus-300)$', '--opsets', '17,21', '--shapes', '1x64x4x4', '--rounds', '3']; // prettier-ignore
+/** A provider that this platform's onnxruntime-node is not built with. */
+const ABSENT = process.platform === 'win32' ? 'coreml' : 'dml';
+
+const check = (...args: string[]) =>
+  spawnSync(process.execPath, ['--import', 'tsx', SCRIPT, ...args], { encoding: 'utf8' });
+
+describe('scripts/cuda-check', function () {
+  this.timeout(60_000);
+  const at = temporaryFolder();
+
+  for (const provider of ['cpu', 'wasm']) {
+    it(`writes the report of ${provider} as JSON and Markdown`, () => {
+      const { status, stdout, stderr } = check('--provider', provider, ...TINY, '--out', at());
+      expect(status, stderr).to.equal(0);
+      expect(stdout).to.match(/^14 of 14 cases passed on /);
+      const [json, markdown] = readdirSync(at()).sort();
+      expect(json).to.match(new RegExp(`^${provider}-[a-z0-9-]+\\.json$`));
+      const report = JSON.parse(readFileSync(at(json!), 'utf8')) as DeviceReport;
+      // Three lowerings at opset 17 and four at 21, of two cases.
+      expect(report.suite.map(({ outcome }) => outcome)).to.deep.equal(Array(14).fill('passed'));
+      const inlined = report.candidates.filter(({ asked }) => asked === 'op');
+      expect(inlined.map(({ outcome }) => outcome)).to.deep.equal(['failed', 'passed']);
+      const contrib = report.candidates.filter(({ asked }) => asked === 'contrib-group-norm');
+      expect(contrib.map(({ outcome }) => outcome)).to.deep.equal(['refused', 'refused']);
+      expect(report.refusals.map(({ groupNorm }) => groupNorm)).to.deep.equal(Array(2).fill('contrib-group-norm')); // prettier-ignore
+      expect(report.timings.map(({ groupNorm, dtype }) => `${groupNorm} ${dtype}`)).to.include.members([
+        'op float32',
+        'reduce-mean float16',
+      ]);
+      for (const { ms, errors } of report.timings) {
+        expect(ms.low).to.be.within(0, ms.median);
+        expect(errors.map(({ input }) => input)).to.deep.equal(['mean 0', 'mean 300', 'mean 1000', 'after a ReLU']); // prettier-ignore
+      }
+      const atLargeMean = (groupNorm: string) =>
+        report.timings.find((one) => one.groupNorm === groupNorm && one.dtype === 'float32')!.errors[2]!
+          .excess;
+      expect(atLargeMean('op')).to.satisfy((excess: number | null) => excess === null || excess > 1);
+      expect(atLargeMean('reduce-mean')).to.be.below(1);
+      expect(report.winners.map(({ groupNorm }) => groupNorm)).to.not.include('op');
+      const text = readFileSync(at(markdown!), 'utf8');
+      expect(text).to.include(`# ${provider} on ${report.device.name}`);
+      expect(text).to.match(/^\| instance-norm +\| 2 of 2 +\| 2 of 2 +\|$/m);
+    });
+  }
+
+  it('says why a provider cannot be used, exits 1, and leaves an old report as it is', () => {
+    writeFileSync(at(`${ABSENT}-old.json`), 'old');
+    const { status, stdout, stderr } = check('--provider', ABSENT, ...TINY, '--out', at());
+    expect([status, stdout]).to.deep.equal([1, '']);
+    expect(stderr).to.match(new RegExp(`^not run: ${ABSENT} cannot be used.*\n  onnxruntime-node has no ${ABSENT} for`)); // prettier-ignore
+    expect(readdirSync(at())).to.deep.equal([`${ABSENT}-old.json`]);
+    expect(readFileSync(at(`${ABSENT}-old.json`), 'utf8')).to.equal('old');
+  });
+
+  it('exits 1 where no case was selected: nothing that did not run passes', () => {
+    const { status, stdout } = check('--provider', 'cpu', '--cases', 'no such case', ...TINY.slice(2), '--out', at()); // prettier-ignore
+    expect([status, stdout.slice(0, 6)]).to.deep.equal([1, '0 of 0']);
+  });
+
+  it('explains itself, and refuses what it does not know with exit 2', () => {
+    const { status, stdout } = check('--help');
+    expect(status).to.equal(0);
+    expect(stdout).to.match(/--with-npm-libraries/);
+    for (const [args, message] of [
+      [['--povider', 'cpu'], /povider/],
+      [['--provider', 'cudda'], /did you mean 'cuda'/],
+      [['--provider', 'native'], /bench:native/],
+      [['--provider', 'cpu', '--rounds', 'many'], /'many' must be a whole number/],
+    ] as const) {
+      const refused = check(...args);
+      expect(refused.status, args.join(' ')).to.equal(2);
+      expect(refused.stderr).to.match(message);
+    }
+  });
+});

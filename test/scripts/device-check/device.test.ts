@@ -1,0 +1,27 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { describeDevice, parseGpu, slug } from '../../../scripts/device-check/device.js';
+
+describe('scripts/device-check/device', () => {
+  it('is what nvidia-smi says of the first GPU', () => {
+    expect(parseGpu('NVIDIA H100 80GB HBM3, 580.65.06, 81559 MiB, 9.0\nother, 1, 2, 3\n')).to.deep.equal({
+      name: 'NVIDIA H100 80GB HBM3',
+      driver: '580.65.06',
+      memory: '81559 MiB',
+      'compute capability': '9.0',
+    });
+    expect(parseGpu('NVIDIA T4').driver).to.equal('unknown');
+  });
+
+  it('has a name that a file can bear', () => {
+    expect(slug('NVIDIA H100 80GB HBM3')).to.equal('nvidia-h100-80gb-hbm3');
+    expect(slug('AMD EPYC™ (Rome)')).to.equal('amd-epyc-rome');
+  });
+
+  it('is the processor for a provider without a GPU', () => {
+    const { name, details, packages } = describeDevice('cpu');
+    expect(name).to.have.length.above(1);
+    expect(details).to.deep.equal({});
+    expect(packages['onnxruntime-node']).to.match(/^\d+\.\d+\.\d+$/);
+  });
+});
