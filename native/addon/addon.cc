@@ -5,6 +5,7 @@
 #include "../onnxruntime/library.h"
 #include "addon_data.h"
 #include "load_worker.h"
+#include "pinned_buffer.h"
 #include "session_object.h"
 #include "values.h"
 
@@ -46,7 +47,12 @@ Napi::Value instructionSet(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), group_norm::instructionSet());
 }
 
+bool isElectron(Napi::Env env) {
+  return env.Global().Get("process").As<Napi::Object>().Get("versions").As<Napi::Object>().Has("electron");
+}
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  if (isElectron(env)) PinnedBuffer::distrustSharedPointers();
   auto* data = new AddonData{Napi::Persistent(SessionObject::define(env))};
   env.SetInstanceData(data);
   exports.Set("loadLibrary", Napi::Function::New(env, loadLibrary));

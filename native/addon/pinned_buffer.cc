@@ -1,5 +1,6 @@
 #include "pinned_buffer.h"
 
+#include <atomic>
 #include <cstring>
 
 #ifndef _WIN32
@@ -26,9 +27,11 @@ GetBackingStore findGetBackingStore() {
 #endif
 }
 
+std::atomic<bool> trustsSharedPointers{true};
+
 std::shared_ptr<void> holdMemory(napi_value buffer) {
   static const GetBackingStore getBackingStore = findGetBackingStore();
-  if (!getBackingStore) return nullptr;
+  if (!getBackingStore || !trustsSharedPointers) return nullptr;
   return std::static_pointer_cast<void>(
       std::shared_ptr<void>(getBackingStore(reinterpret_cast<ArrayBufferHandle*>(buffer))));
 }
@@ -52,6 +55,8 @@ Elements elementsOf(const Napi::TypedArray& array) {
 }
 
 }  // namespace
+
+void PinnedBuffer::distrustSharedPointers() { trustsSharedPointers = false; }
 
 PinnedBuffer PinnedBuffer::forReading(Napi::TypedArray array) {
   const Elements elements = elementsOf(array);

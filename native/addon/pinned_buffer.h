@@ -18,6 +18,9 @@ class PinnedBuffer {
   // The same for writing, where a copy would not do. Throws Napi::Error if the memory cannot be held.
   static PinnedBuffer forWriting(Napi::TypedArray);
 
+  // For a host whose V8 was built with another C++ library, whose shared pointers are other ones.
+  static void distrustSharedPointers();
+
   void* data() const { return data_; }
   size_t size() const { return size_; }
 
