@@ -4,8 +4,8 @@ import { OnnxGroupNormError, SessionError } from '../errors.js';
 /** Errors of an allocator, of C++, and of sizes that WebAssembly's 32 bits cannot count. */
 const OUT_OF_MEMORY =
   /failed to allocate|bad_alloc|out of memory|array buffer allocation failed|SafeIntOnOverflow|would require more than \d+ bytes/i;
-/** The provider, and the CPU behind it, have no kernel for an operator. */
-const NO_KERNEL = /Could not find an implementation for/;
+/** The provider, and the CPU behind it, have no kernel for an operator; the second is how the web build says so. */
+const NO_KERNEL = /Could not find an implementation for|Provider type for .* is not set/;
 /** A device or one of its libraries failed. */
 const DEVICE = /\b(CUDA|CUBLAS|CUDNN|TensorRT|WebGPU|DirectML|CoreML)\b.*\b(failure|failed|error)\b/i;
 

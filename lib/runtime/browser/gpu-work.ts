@@ -6,6 +6,8 @@ import type { LoadedModel, RunOptions, TensorInfo, TensorRecord } from '../backe
 /** What of a GPUDevice is used. */
 export interface Device {
   readonly queue: { submit(commands: Iterable<unknown>): void };
+  /** What it can do besides what every device can. */
+  readonly features: { has(name: string): boolean };
 }
 
 /** How often work was given to a device since it is watched. */

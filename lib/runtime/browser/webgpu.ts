@@ -27,7 +27,13 @@ async function loadVerified(
   const ort = await import('onnxruntime-web/webgpu');
   prepareEnvironment(ort.env, options.intraOpNumThreads);
   const loaded = await loadOnWeb(ort, 'webgpu', model, options, { folder, read: fetchExternal });
-  return new VerifiedModel(loaded, watch((await ort.env.webgpu.device) as Device));
+  const device = (await ort.env.webgpu.device) as Device;
+  const dtypes = [...loaded.inputs, ...loaded.outputs].map(({ dtype }) => dtype);
+  if (dtypes.includes('float16') && !device.features.has('shader-f16')) {
+    await loaded.dispose();
+    throw new SessionError('PROVIDER_UNAVAILABLE', 'this GPU has no float16 (shader-f16): build in float32');
+  }
+  return new VerifiedModel(loaded, watch(device));
 }
 
 interface Gpu {

@@ -9,7 +9,10 @@ import { rejection } from '../../support/temporary.js';
 /** A model whose runs give a device `work` each, and what the device was given. */
 function setUp(work: number, elements = 1) {
   const given: unknown[] = [];
-  const device = { queue: { submit: (commands: Iterable<unknown>) => void given.push(commands) } };
+  const device = {
+    queue: { submit: (commands: Iterable<unknown>) => void given.push(commands) },
+    features: new Set<string>(),
+  };
   const y = tensor('float32', [elements], new Float32Array(elements));
   const model: LoadedModel = {
     inputs: [],
