@@ -29,11 +29,16 @@ export async function buildWeb(target = join(WEB, 'dist')): Promise<void> {
   await rm(target, { recursive: true, force: true });
   await mkdir(target, { recursive: true });
   await bundle(target);
-  const runtime = dirname(createRequire(import.meta.url).resolve('onnxruntime-web'));
-  for (const name of RUNTIME) await cp(join(runtime, name), join(target, 'ort', name));
+  await copyRuntime(target);
   for (const name of ['index.html', 'style.css', 'icon.svg']) await cp(join(WEB, name), join(target, name));
   for (const path of DEMO) await cp(join(ROOT, path), join(target, path));
   await copyFixtures(target);
+}
+
+/** ONNX Runtime's own files, into `ort/`. */
+export async function copyRuntime(target: string): Promise<void> {
+  const runtime = dirname(createRequire(import.meta.url).resolve('onnxruntime-web'));
+  for (const name of RUNTIME) await cp(join(runtime, name), join(target, 'ort', name));
 }
 
 async function bundle(outdir: string): Promise<void> {

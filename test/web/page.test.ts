@@ -25,16 +25,12 @@ import { Visitor } from './visitor.js';
 const DEMO = fileURLToPath(new URL('../../demo/unet-cells.safetensors', import.meta.url));
 
 /** A browser, a server and a visitor for every test of a `describe`. */
-function usePage(
-  folder: () => string,
-  gpu: boolean,
-  headers: WebServerOptions['headers'] = 'all',
-): () => Visitor {
+function usePage(folder: () => string, headers: NonNullable<WebServerOptions['headers']>): () => Visitor {
   let browser: Browser;
   let server: WebServer;
   let visitor: Visitor;
   before(async () => {
-    browser = await launch({ gpu });
+    browser = await launch({ gpu: false });
     server = await serve(folder(), { headers });
   });
   beforeEach(async () => {
@@ -74,7 +70,7 @@ describe('the page in a browser', function () {
   }
 
   describe('served with the recommended headers', () => {
-    const visitor = usePage(() => folder, false);
+    const visitor = usePage(() => folder, 'all');
 
     it('loads without a complaint, isolated, and labels every control', async () => {
       const { page, complaints } = visitor();
@@ -222,7 +218,7 @@ describe('the page in a browser', function () {
   });
 
   describe('served by a server that knows nothing of it', () => {
-    const visitor = usePage(() => folder, false, 'none');
+    const visitor = usePage(() => folder, 'none');
 
     it('runs the demo on one thread, under the policy that it has in itself', async () => {
       const { page, complaints } = visitor();
@@ -233,22 +229,6 @@ describe('the page in a browser', function () {
         `document.body.append(Object.assign(document.createElement('script'), { textContent: 'window.ran = 1' }))`,
       );
       expect(await page.evaluate('window.ran')).to.equal(undefined);
-    });
-  });
-
-  describe('with a GPU in software', () => {
-    const visitor = usePage(() => folder, true);
-
-    it("gives PyTorch's mask on WebGPU", async function () {
-      const { page } = visitor();
-      const has = 'navigator.gpu?.requestAdapter().then((adapter) => adapter !== null) ?? false';
-      if (!(await page.evaluate<boolean>(has))) {
-        console.log('    not run on webgpu in a browser: this Chromium has no WebGPU, not even in software');
-        this.skip();
-      }
-      await page.selectOption('#provider', 'webgpu');
-      await expectDemo(visitor());
-      expect(await visitor().value('#result', 'Ran on')).to.equal('webgpu');
     });
   });
 });
