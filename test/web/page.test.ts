@@ -146,6 +146,11 @@ describe('the page in a browser', function () {
       expect(await visitor().text('#problem'))
         .to.include('NUM_GROUPS_MISMATCH')
         .and.to.include('allowed: 1, 2, 4');
+      const { y, height } = (await page.locator('#problem').boundingBox())!;
+      expect(y).to.be.at.least(0);
+      expect(y + height).to.be.at.most(page.viewportSize()!.height);
+      await page.click('#problem button');
+      expect(await page.locator('#problem').isVisible()).to.equal(false);
       await page.fill('#option-numGroups', '8');
 
       await page.setInputFiles(

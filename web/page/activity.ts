@@ -41,8 +41,7 @@ export async function perform<Name extends TaskName>(
 }
 
 function begin(): void {
-  problem.replaceChildren();
-  problem.hidden = true;
+  hideProblem();
   box.hidden = false;
   box.dataset['busy'] = 'true';
   bar.hidden = false;
@@ -70,12 +69,18 @@ function showProgress({ text: what, done, total }: Extract<Event, { type: 'progr
 /** The whole message, for it says what to do. */
 export function showProblem(error: unknown): void {
   const message = error instanceof Error ? error.message : String(error);
+  const close = element('button', { type: 'button', textContent: 'Close', onclick: hideProblem });
   problem.replaceChildren(
+    close,
     element('strong', { textContent: 'That did not work. ' }),
     ...(error instanceof TaskError ? [element('code', { textContent: error.code })] : []),
     element('pre', { textContent: message }),
   );
   box.hidden = false;
   problem.hidden = false;
-  problem.scrollIntoView({ block: 'nearest' });
+}
+
+function hideProblem(): void {
+  problem.hidden = true;
+  problem.replaceChildren();
 }
