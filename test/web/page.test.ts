@@ -105,6 +105,17 @@ describe('the page in a browser', function () {
       expect(complaints).to.deep.equal([]);
     });
 
+    it('is used by keyboard: Enter starts a task, and the focus is where it was when it ends', async () => {
+      const { page } = visitor();
+      await page.focus('#build');
+      await page.keyboard.press('Enter');
+      await page.locator('#summary').waitFor();
+      expect(await visitor().ended()).to.equal('Done.');
+      expect(await page.evaluate('document.activeElement.id')).to.equal('build');
+      await page.keyboard.press('Tab');
+      expect(await page.evaluate('document.activeElement.id')).to.equal('download');
+    });
+
     it('times every lowering, in a chart and in a table', async () => {
       expect(await visitor().start('#measure')).to.equal('Done.');
       const rows = await visitor().rows('#timings');

@@ -22,6 +22,7 @@ export async function perform<Name extends TaskName>(
   show: (result: Tasks[Name]['result']) => void,
   onCase: (event: Extract<Event, { type: 'case' }>) => void = () => undefined,
 ): Promise<boolean> {
+  const focused = document.activeElement;
   begin();
   try {
     const task = startTask(name, input(), (event) =>
@@ -37,6 +38,10 @@ export async function perform<Name extends TaskName>(
     return false;
   } finally {
     end();
+    // A button that is disabled, or gone, loses the focus.
+    if (document.activeElement === document.body && focused instanceof HTMLElement) {
+      focused.focus({ preventScroll: true });
+    }
   }
 }
 
