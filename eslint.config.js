@@ -17,6 +17,7 @@ const MAY_IMPORT = {
   'lib/images': ['lib/runtime'],
   'lib/cli': ['lib', 'graphs'],
   graphs: ['lib/graph', 'lib/weights'],
+  web: ['lib', 'graphs', 'bench'],
 };
 const COMMON = ['errors.ts', 'tensor.ts', 'half.ts', 'nearest.ts', 'options.ts'];
 
@@ -26,6 +27,7 @@ const OWNED_PACKAGES = {
   'lib/runtime': ['onnxruntime-node', 'onnxruntime-web', 'onnxruntime-common'],
   'lib/images': ['pngjs'],
   'lib/cli': ['commander', 'cli-table3', 'junit-report-builder', 'ora', 'picocolors'],
+  web: ['chart.js'],
 };
 
 /** @param {string} folder @param {string[]} allowed */
@@ -41,7 +43,9 @@ function importRules(folder, allowed) {
   if (folder !== 'graphs' && !allowed.includes('graphs')) {
     zones.push({ target: `./${folder}`, from: './graphs', message });
   }
-  for (const from of ['./test', './scripts', './bench', './native']) {
+  for (const name of ['test', 'scripts', 'bench', 'native', 'web']) {
+    if (name === folder || allowed.includes(name)) continue;
+    const from = `./${name}`;
     zones.push({ target: `./${folder}`, from, message });
   }
   const packages = Object.entries(OWNED_PACKAGES)
@@ -59,7 +63,7 @@ function importRules(folder, allowed) {
 }
 
 export default tseslint.config(
-  { ignores: ['dist', 'demo/out', '.cuda-runtime', 'node_modules', 'test/fixtures'] },
+  { ignores: ['dist', 'web/dist', 'demo/out', '.cuda-runtime', 'node_modules', 'test/fixtures'] },
   ...tseslint.configs.recommendedTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true } },

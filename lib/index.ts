@@ -1,77 +1,7 @@
 /** Group Normalization in ONNX: build graphs, run them through ONNX Runtime, prove them against PyTorch. */
-export * from './errors.js';
-export {
-  castTensor,
-  fromBfloat16Bits,
-  fromFloat16Bits,
-  toBfloat16Bits,
-  toFloat16Bits,
-  toFloat64Array,
-} from './half.js';
-export {
-  DTYPES,
-  elementCount,
-  formatShape,
-  tensor,
-  type Dim,
-  type DType,
-  type ElementArray,
-  type FloatDType,
-  type HalfArray,
-  type Shape,
-  type TensorData,
-} from './tensor.js';
-
-export { GraphBuilder, keepIo, op, Scope, Value } from './graph/index.js';
-export type { Graph, Init, Node, ParameterType, Weights } from './graph/index.js';
-export {
-  DEFAULT_OPSET,
-  defaultLowering,
-  LOWERING_NAMES,
-  loweringsAt,
-  MAX_OPSET,
-  MIN_OPSET,
-} from './lowering/index.js';
-export type { LoweringName, SessionLoweringName } from './lowering/index.js';
-
-export { encodeModel, encodeModelExternal, type EncodeOptions, type ExternalModel } from './onnx/encode.js';
+export * from './common.js';
 export { writeModel, type WriteOptions } from './onnx/write.js';
-
-export { counterWeights } from './weights/counter.js';
-export { initializeWeights } from './weights/initialize.js';
-export { matchStateDict, type MatchOptions } from './weights/state-dict.js';
-export {
-  parseSafetensorsHeader,
-  SAFETENSORS_PREFIX,
-  safetensorsHeaderSize,
-  type SafetensorsEntry,
-  type SafetensorsHeader,
-} from './weights/safetensors-header.js';
-export * from './weights/safetensors.js';
 export * from './weights/safetensors-file.js';
-export { decodeNpy, encodeNpy } from './files/npy.js';
-
-export {
-  createSession,
-  PROVIDERS,
-  type BackendOptions,
-  type GroupNormExecution,
-  type Provider,
-  type ProviderFallback,
-  type RunOptions,
-  type Session,
-  type SessionOptions,
-  type TensorInfo,
-  type TensorRecord,
-} from './runtime/index.js';
+export * from './runtime/index.js';
 export * from './parity/index.js';
 export * as images from './images/index.js';
-
-export { getGraph, GRAPHS } from '../graphs/registry.js';
-export {
-  instanceNormEquivalent,
-  layerNormEquivalent,
-  type EquivalentOptions,
-} from '../graphs/equivalents.js';
-export { chooseNumGroups, RECOMMENDED_NUM_GROUPS, SMALL_NETWORK_NUM_GROUPS } from '../graphs/num-groups.js';
-export type { GraphDefinition, InputType, OptionSpec } from '../graphs/definition.js';

@@ -6,15 +6,16 @@ import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const INDEX = fileURLToPath(new URL('../lib/index.ts', import.meta.url));
+/** The package's entries: for Node, and for browsers. */
+const ENTRIES = ['lib/index.ts', 'lib/browser.ts'];
 
 /** The type checker over the public API, and its symbols by name; those of `op` are `op.add`. */
-function publicApi(): { checker: ts.TypeChecker; symbols: Map<string, ts.Symbol> } {
+function publicApi(entry: string): { checker: ts.TypeChecker; symbols: Map<string, ts.Symbol> } {
   const { config } = ts.readConfigFile(`${ROOT}tsconfig.json`, (path) => ts.sys.readFile(path)) as {
     config: unknown;
   };
   const { options } = ts.parseJsonConfigFileContent(config, ts.sys, ROOT);
-  const program = ts.createProgram([INDEX], options);
+  const program = ts.createProgram([`${ROOT}${entry}`], options);
   const checker = program.getTypeChecker();
   const symbols = new Map<string, ts.Symbol>();
   const collect = (module: ts.Symbol, prefix: string) => {
@@ -24,7 +25,7 @@ function publicApi(): { checker: ts.TypeChecker; symbols: Map<string, ts.Symbol>
       else symbols.set(`${prefix}${exported.name}`, symbol);
     }
   };
-  collect(checker.getSymbolAtLocation(program.getSourceFile(INDEX)!)!, '');
+  collect(checker.getSymbolAtLocation(program.getSourceFile(`${ROOT}${entry}`)!)!, '');
   return { checker, symbols };
 }
 
@@ -51,50 +52,52 @@ function membersOf(checker: ts.TypeChecker, symbol: ts.Symbol): ts.Symbol[] {
     .filter(({ declarations = [] }) => declarations.some((one) => isOurs(one) && !isHidden(one)));
 }
 
-describe('the public API', function () {
-  this.timeout(60_000);
-  let checker: ts.TypeChecker;
-  let symbols: Map<string, ts.Symbol>;
-  before(() => ({ checker, symbols } = publicApi()));
+for (const entry of ENTRIES) {
+  describe(`the public API of ${entry}`, function () {
+    this.timeout(60_000);
+    let checker: ts.TypeChecker;
+    let symbols: Map<string, ts.Symbol>;
+    before(() => ({ checker, symbols } = publicApi(entry)));
 
-  const isSilent = (symbol: ts.Symbol) => symbol.getDocumentationComment(checker).length === 0;
+    const isSilent = (symbol: ts.Symbol) => symbol.getDocumentationComment(checker).length === 0;
 
-  it('is what this test looks at', () => {
-    expect([...symbols.keys()]).to.include.members([
-      'createSession',
-      'Session',
-      'op.groupNormalization',
-      'GraphError',
-    ]);
-    expect(membersOf(checker, symbols.get('Session')!).map(({ name }) => name)).to.include('run');
-    expect(membersOf(checker, symbols.get('GraphBuilder')!).map(({ name }) => name))
-      .to.include.members(['input', 'parameter'])
-      .and.not.include('state');
+    it('is what this test looks at', () => {
+      expect([...symbols.keys()]).to.include.members([
+        'createSession',
+        'Session',
+        'op.groupNormalization',
+        'GraphError',
+      ]);
+      expect(membersOf(checker, symbols.get('Session')!).map(({ name }) => name)).to.include('run');
+      expect(membersOf(checker, symbols.get('GraphBuilder')!).map(({ name }) => name))
+        .to.include.members(['input', 'parameter'])
+        .and.not.include('state');
+    });
+
+    it('says of every export what it is', () => {
+      const silent = [...symbols].filter(([, symbol]) => isSilent(symbol)).map(([name]) => name);
+      expect(silent).to.deep.equal([]);
+    });
+
+    it('says of every member of its interfaces, types and classes what it is', () => {
+      const silent = [...symbols].flatMap(([name, symbol]) =>
+        membersOf(checker, symbol)
+          .filter(isSilent)
+          .map((member) => `${name}.${member.name}`),
+      );
+      expect(silent).to.deep.equal([]);
+    });
+
+    it('says of every function that it may fail how, where it throws itself', () => {
+      const silent = [...symbols]
+        .filter(([, symbol]) => symbol.flags & ts.SymbolFlags.Function)
+        .filter(([, symbol]) => symbol.declarations!.some(throws))
+        .filter(([, symbol]) => !symbol.getJsDocTags().some(({ name }) => name === 'throws'))
+        .map(([name]) => name);
+      expect(silent).to.deep.equal([]);
+    });
   });
-
-  it('says of every export what it is', () => {
-    const silent = [...symbols].filter(([, symbol]) => isSilent(symbol)).map(([name]) => name);
-    expect(silent).to.deep.equal([]);
-  });
-
-  it('says of every member of its interfaces, types and classes what it is', () => {
-    const silent = [...symbols].flatMap(([name, symbol]) =>
-      membersOf(checker, symbol)
-        .filter(isSilent)
-        .map((member) => `${name}.${member.name}`),
-    );
-    expect(silent).to.deep.equal([]);
-  });
-
-  it('says of every function that it may fail how, where it throws itself', () => {
-    const silent = [...symbols]
-      .filter(([, symbol]) => symbol.flags & ts.SymbolFlags.Function)
-      .filter(([, symbol]) => symbol.declarations!.some(throws))
-      .filter(([, symbol]) => !symbol.getJsDocTags().some(({ name }) => name === 'throws'))
-      .map(([name]) => name);
-    expect(silent).to.deep.equal([]);
-  });
-});
+}
 
 function throws(node: ts.Node): boolean {
   return ts.isThrowStatement(node) || (ts.forEachChild(node, throws) ?? false);

@@ -78,6 +78,7 @@ describe('the package, packed and installed in an empty ESM project', function (
     const listed = await inProject('tar', ['-tzf', archive]);
     expect(listed).to.include('package/native/binding.gyp');
     expect(listed).to.include('package/dist/lib/index.d.ts');
+    expect(listed).to.include('package/dist/lib/browser.js').and.not.include('package/web/');
     expect(listed).not.to.match(/native\/(build|node_modules|test)\/|_test\.cc|\.(o|a|tgz)$/m);
   });
 

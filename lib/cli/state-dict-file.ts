@@ -1,5 +1,6 @@
 import type { TensorData } from '../tensor.js';
-import { openSafetensors, type SafetensorsFile } from '../weights/safetensors-file.js';
+import { openSafetensors } from '../weights/safetensors-file.js';
+import type { SafetensorsFile } from '../weights/safetensors-ranged.js';
 
 /** The parts of a parity fixture. */
 const FIXTURE_KEY = /^(input|state_dict|output|truth)\./;

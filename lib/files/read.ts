@@ -1,24 +1,11 @@
 /** Files read whole or in part, of any size. */
 import { open, stat, type FileHandle } from 'node:fs/promises';
 import { FileError } from '../errors.js';
+import { checkRange, unreadable, type RangedFile } from './ranged.js';
 import { reasonOf, systemCode } from './system-error.js';
 
 /** The most bytes that one read asks the system for; Node refuses 2^31 and more. */
 const CHUNK = 2 ** 30;
-
-/** A file that is open for reading parts of it. */
-export interface RangedFile {
-  readonly path: string;
-  /** In bytes, when the file was opened. */
-  readonly size: number;
-  /**
-   * The `length` bytes from byte `offset` on, in memory of their own.
-   * @throws FileError `FILE_UNREADABLE` if the file does not hold them, has shrunk, or is closed.
-   */
-  read(offset: number, length: number): Promise<Uint8Array>;
-  /** Waits for the reads under way, then closes the file. Closing twice is no error. */
-  close(): Promise<void>;
-}
 
 /**
  * The bytes of a whole file.
@@ -65,12 +52,6 @@ async function openRegular(path: string): Promise<FileHandle> {
   }
 }
 
-function checkRange(path: string, offset: number, length: number, size: number): void {
-  const valid = Number.isSafeInteger(offset) && offset >= 0 && Number.isSafeInteger(length) && length >= 0;
-  if (valid && offset + length <= size) return;
-  throw unreadable(path, `it holds ${size} bytes, not ${length} bytes from byte ${offset} on`);
-}
-
 async function readExactly(
   path: string,
   handle: FileHandle,
@@ -96,9 +77,6 @@ async function readExactly(
     throw asFileError(path, error);
   }
 }
-
-const unreadable = (path: string, reason: string, options?: ErrorOptions): FileError =>
-  new FileError('FILE_UNREADABLE', `cannot read '${path}': ${reason}`, options);
 
 function asFileError(path: string, error: unknown): FileError {
   if (error instanceof FileError) return error;

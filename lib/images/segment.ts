@@ -1,7 +1,7 @@
 /** An image through a network that gives every pixel a class. */
 import { ModelError, SessionError } from '../errors.js';
 import { castTensor } from '../half.js';
-import type { Session, TensorInfo } from '../runtime/index.js';
+import type { Session, TensorInfo } from '../runtime/common.js';
 import { formatShape, isFloatDType, type FloatDType, type TensorData } from '../tensor.js';
 import type { Image } from './image.js';
 import { maskOf, type Mask } from './mask.js';

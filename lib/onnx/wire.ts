@@ -25,6 +25,8 @@ const MAX_FIELDS = 2 ** 23;
 /** Of a name. Node.js makes no string of the size that a file can have. */
 const MAX_TEXT_BYTES = 2 ** 20;
 
+const UTF8 = new TextDecoder('utf-8', { ignoreBOM: true });
+
 /** Where a message is nested, and how many fields may still be read of the outermost one. */
 interface Budget {
   readonly depth: number;
@@ -35,7 +37,7 @@ interface Budget {
 export class WireReader {
   /** 0 before the first field. */
   tag = 0;
-  readonly #source: Buffer;
+  readonly #source: Uint8Array;
   readonly #start: number;
   readonly #end: number;
   readonly #budget: Budget;
@@ -45,16 +47,17 @@ export class WireReader {
   #low = 0;
   #high = 0;
 
-  private constructor(source: Buffer, start: number, end: number, budget: Budget) {
+  private constructor(source: Uint8Array, start: number, end: number, budget: Budget) {
     this.#source = source;
     this.#start = this.#position = start;
     this.#end = end;
     this.#budget = budget;
   }
 
-  static of({ buffer, byteOffset, byteLength }: Uint8Array): WireReader {
-    const source = Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength);
-    return new WireReader(source, 0, byteLength, { depth: 0, fields: { left: MAX_FIELDS } });
+  static of(bytes: Uint8Array): WireReader {
+    // A Node Buffer's own methods are not those of a Uint8Array.
+    const source = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return new WireReader(source, 0, source.byteLength, { depth: 0, fields: { left: MAX_FIELDS } });
   }
 
   /**
@@ -112,7 +115,7 @@ export class WireReader {
   text(): string {
     const size = this.#position - this.#contentStart;
     if (size > MAX_TEXT_BYTES) throw tooLarge(`a name of ${size} bytes, more than ${MAX_TEXT_BYTES}`);
-    return this.#source.toString('utf8', this.#contentStart, this.#position);
+    return UTF8.decode(this.bytes);
   }
 
   /** A varint as int32 or an enum: protobuf takes its lower half. */
@@ -126,7 +129,8 @@ export class WireReader {
   }
 
   float(): number {
-    return this.#source.readFloatLE(this.#contentStart);
+    const { buffer, byteOffset } = this.#source;
+    return new DataView(buffer, byteOffset).getFloat32(this.#contentStart, true);
   }
 
   /** The elements of a packed int64 field, or the one of a field that is not packed. */

@@ -2,12 +2,13 @@ import { OnnxGroupNormError, ParityError } from '../errors.js';
 import type { Graph, Weights } from '../graph/index.js';
 import type { LoweringName, SessionLoweringName } from '../lowering/index.js';
 import { encodeModel } from '../onnx/index.js';
-import {
-  createSession,
-  type GroupNormExecution,
-  type Provider,
-  type TensorRecord,
-} from '../runtime/index.js';
+import type {
+  GroupNormExecution,
+  Provider,
+  Session,
+  SessionOptions,
+  TensorRecord,
+} from '../runtime/common.js';
 import type { DType, Shape } from '../tensor.js';
 import { counterWeights } from '../weights/counter.js';
 import { matchStateDict } from '../weights/state-dict.js';
@@ -64,8 +65,12 @@ export interface CaseResult {
   readonly milliseconds: number;
 }
 
-/** Runs one fixture and compares every output. An error of any kind makes a failed case: none is thrown. */
-export async function checkFixture(
+/** `createSession` of the package's entry for Node, or of the one for browsers. */
+export type OpenSession = (model: Uint8Array, options: SessionOptions) => Promise<Session>;
+
+/** {@link checkFixture} with any way to open a session. */
+export async function checkFixtureWith(
+  openSession: OpenSession,
   fixture: Fixture,
   spec: CheckSpec,
   buildGraph: BuildGraph,
@@ -73,7 +78,7 @@ export async function checkFixture(
   const { file, graph } = fixture;
   const { lowering, opset, provider } = spec;
   const start = performance.now();
-  const result = await attempt(() => runAndCompare(fixture, spec, buildGraph));
+  const result = await attempt(() => runAndCompare(openSession, fixture, spec, buildGraph));
   return { file, graph, lowering, opset, provider, ...result, milliseconds: performance.now() - start };
 }
 
@@ -92,11 +97,16 @@ async function attempt(
 
 type Outcome = Pick<CaseResult, 'outputs' | 'groupNorm'>;
 
-async function runAndCompare(fixture: Fixture, spec: CheckSpec, buildGraph: BuildGraph): Promise<Outcome> {
+async function runAndCompare(
+  openSession: OpenSession,
+  fixture: Fixture,
+  spec: CheckSpec,
+  buildGraph: BuildGraph,
+): Promise<Outcome> {
   const graph = buildGraph(fixture.graph, fixture.options, inputType(fixture, spec));
   const weights = weightsOf(fixture, graph);
   const model = encodeModel(graph, weights, { opset: spec.opset, lowering: spec.lowering });
-  const session = await createSession(model, { providers: [spec.provider], groupNorm: spec.groupNorm });
+  const session = await openSession(model, { providers: [spec.provider], groupNorm: spec.groupNorm });
   try {
     const actual = await session.run(Object.fromEntries(fixture.inputs));
     const outputs = [...fixture.outputs.keys()].map((name) => compareOutput(fixture, spec, name, actual));

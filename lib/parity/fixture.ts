@@ -1,11 +1,11 @@
 import { ParityError } from '../errors.js';
 import { nearestName } from '../nearest.js';
 import type { TensorData } from '../tensor.js';
-import { openSafetensors } from '../weights/safetensors-file.js';
+import { decodeSafetensors, type Safetensors } from '../weights/safetensors.js';
 
 /** One case: a graph, its weights and inputs, and what PyTorch made of them. */
 export interface Fixture {
-  /** Path of the `.safetensors` file. */
+  /** Path of the `.safetensors` file, or what messages call it. */
   readonly file: string;
   /** Name in the graph registry. */
   readonly graph: string;
@@ -34,37 +34,33 @@ export interface Fixture {
 const PREFIXES = ['input.', 'state_dict.', 'output.', 'truth.'] as const;
 
 /**
- * Reads a fixture: a `.safetensors` file with `input.*`, `state_dict.*`, `output.*` and optionally `truth.*`,
- * and `graph`, `options` and `framework` in its metadata. With `weights` = `counter` and a `seed` there, the
- * parameters are those of `counterWeights`, and it has no `state_dict.*`.
- * @throws FileError or WeightsError if the file cannot be read, ParityError `FIXTURE_INVALID` if it is no fixture.
+ * A fixture out of the bytes of its `.safetensors` file.
+ * @param file What messages and {@link Fixture.file} call it.
+ * @throws WeightsError if it is no safetensors file, ParityError `FIXTURE_INVALID` if it is no fixture.
  */
-export async function readFixture(path: string): Promise<Fixture> {
-  const file = await openSafetensors(path);
-  try {
-    const { metadata } = file;
-    const tensors = await file.readAll();
-    requirePrefixes(path, tensors);
-    const fixture = {
-      file: path,
-      graph: requireText(path, metadata, 'graph'),
-      options: parseOptions(path, requireText(path, metadata, 'options')),
-      framework: requireText(path, metadata, 'framework'),
-      description: metadata.description ?? '',
-      rtol: parseTolerance(path, metadata, 'rtol'),
-      atol: parseTolerance(path, metadata, 'atol'),
-      inputs: withPrefix(tensors, 'input.'),
-      stateDict: withPrefix(tensors, 'state_dict.'),
-      weightsSeed: parseWeightsSeed(path, metadata),
-      outputs: withPrefix(tensors, 'output.'),
-      truth: withPrefix(tensors, 'truth.'),
-    };
-    requireTensors(path, fixture);
-    requireFloat64(path, fixture.truth);
-    return fixture;
-  } finally {
-    await file.close();
-  }
+export const decodeFixture = (bytes: Uint8Array, file = 'the data'): Fixture =>
+  toFixture(decodeSafetensors(bytes, file), file);
+
+/** @throws ParityError `FIXTURE_INVALID`. */
+export function toFixture({ metadata, tensors }: Safetensors, path: string): Fixture {
+  requirePrefixes(path, tensors);
+  const fixture = {
+    file: path,
+    graph: requireText(path, metadata, 'graph'),
+    options: parseOptions(path, requireText(path, metadata, 'options')),
+    framework: requireText(path, metadata, 'framework'),
+    description: metadata.description ?? '',
+    rtol: parseTolerance(path, metadata, 'rtol'),
+    atol: parseTolerance(path, metadata, 'atol'),
+    inputs: withPrefix(tensors, 'input.'),
+    stateDict: withPrefix(tensors, 'state_dict.'),
+    weightsSeed: parseWeightsSeed(path, metadata),
+    outputs: withPrefix(tensors, 'output.'),
+    truth: withPrefix(tensors, 'truth.'),
+  };
+  requireTensors(path, fixture);
+  requireFloat64(path, fixture.truth);
+  return fixture;
 }
 
 /** A mistyped prefix would leave its tensor unread, and what was to be compared uncompared. */

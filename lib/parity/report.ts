@@ -1,4 +1,4 @@
-import type { ProviderFallback } from '../runtime/index.js';
+import type { ProviderFallback } from '../runtime/common.js';
 import type { CaseResult } from './check.js';
 import type { OutputComparison } from './compare.js';
 

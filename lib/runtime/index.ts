@@ -1,4 +1,2 @@
-export type { BackendOptions, RunOptions, TensorInfo, TensorRecord } from './backend.js';
-export type { GroupNormExecution } from './prepare.js';
-export { PROVIDERS, type Provider, type ProviderFallback } from './providers.js';
-export { createSession, type Session, type SessionOptions } from './session.js';
+export * from './common.js';
+export { createSession } from './create-session.js';

@@ -2,18 +2,11 @@
 import { SessionError } from '../errors.js';
 import type { SessionLoweringName } from '../lowering/index.js';
 import type { Backend, BackendOptions, LoadedModel } from './backend.js';
-import { chooseBackend, describeProblems } from './choose-backend.js';
+import { describeProblems } from './choice.js';
+import type { ModelSource, Platform } from './platform.js';
 import { prepareModel, type PreparedModel } from './prepare.js';
 import type { Provider, ProviderFallback } from './providers.js';
 import { isProvidersFault, typed } from './runtime-errors.js';
-
-/** A model's bytes, and how messages call it. */
-export interface ModelSource {
-  readonly bytes: Uint8Array;
-  readonly where: string;
-  /** Where external data is looked for; nothing for a model that was given as bytes. */
-  readonly folder: string | undefined;
-}
 
 /** What is asked of the providers. */
 export interface OpenOptions {
@@ -37,18 +30,22 @@ export interface OpenedModel {
  * a model that is itself at fault is refused at once.
  * @throws ModelError; SessionError `PROVIDER_UNAVAILABLE` if none can be used, `MODEL_REJECTED` or `OUT_OF_MEMORY`.
  */
-export async function openModel(source: ModelSource, options: OpenOptions): Promise<OpenedModel> {
+export async function openModel(
+  platform: Platform,
+  source: ModelSource,
+  options: OpenOptions,
+): Promise<OpenedModel> {
   const { providers, strict, groupNorm } = options;
   const fallbacks: ProviderFallback[] = [];
   const refusals: unknown[] = [];
   for (const provider of strict ? providers.slice(0, 1) : providers) {
-    const { backend, problems } = await chooseBackend(provider, groupNorm !== undefined);
+    const { backend, problems } = await platform.chooseBackend(provider, groupNorm !== undefined);
     if (!backend) {
       fallbacks.push({ provider, reason: describeProblems(problems) });
       continue;
     }
     try {
-      return { ...(await load(source, backend, options)), fallbacks };
+      return { ...(await load(platform, source, backend, options)), fallbacks };
     } catch (error) {
       if (!isProvidersFault(error)) throw error;
       fallbacks.push({ provider, reason: (error as Error).message });
@@ -59,11 +56,13 @@ export async function openModel(source: ModelSource, options: OpenOptions): Prom
 }
 
 async function load(
+  platform: Platform,
   { bytes, where, folder }: ModelSource,
   backend: Backend,
   { groupNorm, backend: options }: OpenOptions,
 ): Promise<Omit<OpenedModel, 'fallbacks'>> {
-  const prepared = prepareModel(bytes, where, folder, groupNorm, backend);
+  const has = folder === undefined ? undefined : (name: string) => platform.hasFile(folder, name);
+  const prepared = prepareModel(bytes, where, has, groupNorm, backend);
   const loaded = await typed('MODEL_REJECTED', `${where}: ONNX Runtime refuses this model`, () =>
     backend.load(prepared.bytes, folder, options),
   );

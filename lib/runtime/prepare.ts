@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { GraphError, SessionError } from '../errors.js';
 import { CONTRIB_DOMAIN, type SessionLoweringName, type SiteRef } from '../lowering/index.js';
 import { Model } from '../onnx/index.js';
@@ -38,7 +36,7 @@ const RUNTIME_LOWERING = 'reduce-mean';
 
 /**
  * Rewrites what ONNX Runtime has no kernel for, or none that is right.
- * @param folder Where external data is looked for; nothing for a model that was given as bytes.
+ * @param hasFile Whether external data is beside the model; nothing for a model that was given as bytes.
  * @param groupNorm `op` leaves the standard operator to ONNX Runtime's inlined body. What is named runs by ONNX
  *   Runtime's own kernel: `instance-norm` and `layer-norm` leave the operator of that name as it is, `op` both.
  * @throws ModelError if the model cannot be read, SessionError `MODEL_REJECTED` if a node cannot be rewritten.
@@ -46,7 +44,7 @@ const RUNTIME_LOWERING = 'reduce-mean';
 export function prepareModel(
   bytes: Uint8Array,
   where: string,
-  folder: string | undefined,
+  hasFile: ((name: string) => boolean) | undefined,
   groupNorm: SessionLoweringName | undefined,
   backend: Pick<Backend, 'provider' | 'hasGroupNormKernel' | 'takesBfloat16'>,
   choice: GroupNormChoice = GROUP_NORM_CHOICES[backend.provider],
@@ -60,7 +58,7 @@ export function prepareModel(
     used.add(name);
     return name;
   };
-  requireExternalData(model, where, folder);
+  requireExternalData(model, where, hasFile);
   if (lowering !== 'op') requireReachable(model, where);
   const hasKernel = lowering === 'op' && backend.hasGroupNormKernel;
   const isRunByKernel = hasKernel && hasGroupNorm(model);
@@ -122,11 +120,15 @@ function lower(
   );
 }
 
-function requireExternalData(model: Model, where: string, folder: string | undefined): void {
+function requireExternalData(
+  model: Model,
+  where: string,
+  hasFile: ((name: string) => boolean) | undefined,
+): void {
   for (const location of model.externalLocations()) {
-    if (folder !== undefined && existsSync(join(folder, location))) continue;
+    if (hasFile?.(location)) continue;
     const problem =
-      folder === undefined
+      hasFile === undefined
         ? 'to find it, give the path of the model and not its bytes'
         : 'it is not beside the model; put it there';
     throw new SessionError(

@@ -1,6 +1,4 @@
-import { dirname, resolve } from 'node:path';
 import { OptionError, SessionError } from '../errors.js';
-import { readFileBytes } from '../files/read.js';
 import { castTensor } from '../half.js';
 import { getSessionLowering, MAX_OPSET, type SessionLoweringName } from '../lowering/index.js';
 import { requireKnownOptions } from '../options.js';
@@ -9,6 +7,7 @@ import type { BackendOptions, LoadedModel, RunOptions, TensorInfo, TensorRecord 
 import { checkFeeds } from './feeds.js';
 import { openModel, type OpenedModel } from './open-model.js';
 import { checkOutputs } from './outputs.js';
+import type { Platform } from './platform.js';
 import type { GroupNormExecution } from './prepare.js';
 import { requireProviders, type Provider, type ProviderFallback } from './providers.js';
 import { typed } from './runtime-errors.js';
@@ -17,7 +16,7 @@ import { typed } from './runtime-errors.js';
 export interface SessionOptions extends BackendOptions {
   /**
    * Execution providers in order of preference. One that cannot be used here, or that has no kernel for an operator
-   * of the model, is passed over for the next. Default `['cpu']`.
+   * of the model, is passed over for the next. Default `['cpu']`, and `['wasm']` in a browser.
    */
   readonly providers?: readonly string[] | undefined;
   /** Whether to fail where the first of `providers` cannot run the model, rather than pass it over. Default false. */
@@ -72,27 +71,21 @@ const SESSION_OPTIONS: readonly (keyof SessionOptions)[] = [
 ];
 const RUN_OPTIONS: readonly (keyof RunOptions)[] = ['signal', 'outputs'];
 
-/**
- * Loads a model into ONNX Runtime.
- * @param model Path of an `.onnx` file, or its bytes.
- * @throws FileError if it cannot be read, ModelError if it is no model, OptionError, GraphError
- *   `UNKNOWN_LOWERING`, SessionError
- *   `UNKNOWN_PROVIDER`, `PROVIDER_UNAVAILABLE`, `OUT_OF_MEMORY` or `MODEL_REJECTED`, with the runtime's own error as
- *   `cause`.
- */
-export async function createSession(
+/** `createSession`, which says what it throws, on a platform. */
+export async function openSession(
+  platform: Platform,
   model: string | Uint8Array,
-  options: SessionOptions = {},
+  options: SessionOptions,
 ): Promise<Session> {
   requireKnownOptions('createSession', options, SESSION_OPTIONS);
-  const { providers: names = ['cpu'], strict = false, groupNorm, ...backend } = options;
+  const { providers: names = [platform.defaultProvider], strict = false, groupNorm, ...backend } = options;
   if (groupNorm !== undefined) getSessionLowering(groupNorm, MAX_OPSET);
   const providers = requireProviders(names);
-  const isPath = typeof model === 'string';
-  const where = isPath ? model : 'model';
-  const folder = isPath ? dirname(resolve(model)) : undefined;
-  const bytes = isPath ? await readFileBytes(model) : model;
-  const opened = await openModel({ bytes, where, folder }, { providers, strict, groupNorm, backend });
+  const source =
+    typeof model === 'string'
+      ? await platform.readModel(model)
+      : { bytes: model, where: 'model', folder: undefined };
+  const opened = await openModel(platform, source, { providers, strict, groupNorm, backend });
   return new RuntimeSession(opened);
 }
 

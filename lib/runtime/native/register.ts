@@ -3,7 +3,8 @@ import type { Backend, InferenceSession, InferenceSessionHandler, OnnxValue } fr
 import { SessionError } from '../../errors.js';
 import type { DType, ElementArray, TensorData } from '../../tensor.js';
 import type { BackendOptions, TensorInfo, TensorRecord } from '../backend.js';
-import { createSession, type Session } from '../session.js';
+import { createSession } from '../create-session.js';
+import type { Session } from '../session.js';
 import { loadAddon } from './addon.js';
 
 type OrtOptions = InferenceSession.SessionOptions;

@@ -1,0 +1,2 @@
+export * from './common.js';
+export { checkFixture } from './check-browser.js';

@@ -1,0 +1,38 @@
+/** Sessions in a browser. */
+import { firstUsable, type Choice } from '../choice.js';
+import type { Platform } from '../platform.js';
+import type { Provider } from '../providers.js';
+import { openSession, type Session, type SessionOptions } from '../session.js';
+import { fetchBytes } from './fetch-bytes.js';
+import { wasmBackend } from './wasm.js';
+import { webgpuBackend } from './webgpu.js';
+import { location } from './runtime-folder.js';
+
+const BROWSER: Platform = {
+  defaultProvider: 'wasm',
+  async readModel(url) {
+    const { href } = new URL(url, location().href);
+    return { bytes: await fetchBytes(href), where: url, folder: new URL('.', href).href };
+  },
+  // Nobody knows before it is fetched.
+  hasFile: () => true,
+  chooseBackend,
+};
+
+function chooseBackend(provider: Provider): Promise<Choice> {
+  if (provider === 'wasm') return firstUsable([wasmBackend]);
+  if (provider === 'webgpu') return firstUsable([webgpuBackend]);
+  return Promise.resolve({ problems: [{ reason: 'no browser has it; there are: wasm, webgpu' }] });
+}
+
+/**
+ * Loads a model into ONNX Runtime, which is onnxruntime-web: on WebAssembly (`wasm`), or on a GPU (`webgpu`), which is
+ * used only where a small model was seen to come out right on it. {@link setRuntimeFolder} says where its files are.
+ * @param model URL of an `.onnx` file, relative to the page or worker, which is fetched; or its bytes.
+ * @throws FileError if it cannot be fetched, ModelError if it is no model, OptionError, GraphError
+ *   `UNKNOWN_LOWERING`, SessionError
+ *   `UNKNOWN_PROVIDER`, `PROVIDER_UNAVAILABLE`, `OUT_OF_MEMORY` or `MODEL_REJECTED`, with the runtime's own error as
+ *   `cause`.
+ */
+export const createSession = (model: string | Uint8Array, options: SessionOptions = {}): Promise<Session> =>
+  openSession(BROWSER, model, options);

@@ -1,0 +1,83 @@
+/** The package's entry for browsers, bundled as an application would: it may need nothing that only Node has. */
+import { expect } from 'chai';
+import { build, type BuildResult } from 'esbuild';
+import { before, describe, it } from 'mocha';
+import { readFileSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { createContext, runInContext } from 'node:vm';
+import { encodeModel, getGraph, initializeWeights } from '../lib/index.js';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+type Bundle = BuildResult<{ metafile: true; write: false }>;
+
+const bundle = (format: 'esm' | 'iife'): Promise<Bundle> =>
+  build({
+    entryPoints: [`${ROOT}lib/browser.ts`],
+    absWorkingDir: ROOT,
+    bundle: true,
+    platform: 'browser',
+    format,
+    globalName: 'library',
+    splitting: format === 'esm',
+    outdir: 'unused',
+    write: false,
+    metafile: true,
+    conditions: ['onnxruntime-web-use-extern-wasm'],
+    logLevel: 'silent',
+  });
+
+/** What browsers have and the language has not, as far as building and reading models needs it. */
+const GLOBALS = { TextDecoder, TextEncoder };
+
+describe("the entry for browsers, bundled for 'browser' without polyfills", function () {
+  this.timeout(60_000);
+  let bundled: Bundle;
+  before(async () => {
+    bundled = await bundle('esm');
+  });
+
+  it('imports nothing of Node, and leaves no import open', () => {
+    const { inputs, outputs } = bundled.metafile;
+    expect(Object.keys(inputs)).to.include('lib/browser.ts');
+    const imports = [...Object.values(inputs), ...Object.values(outputs)].flatMap((one) => one.imports);
+    const open = imports.filter(({ path, external }) => external && path !== '<runtime>');
+    expect(open).to.deep.equal([]);
+    expect(imports.filter(({ path }) => isBuiltin(path))).to.deep.equal([]);
+    expect(Object.keys(inputs).filter((path) => /onnxruntime-node|pngjs|commander/.test(path))).to.deep.equal(
+      [],
+    );
+  });
+
+  it('holds ONNX Runtime in chunks of their own, which are loaded with the first session', () => {
+    const { outputs } = bundled.metafile;
+    const [entry] = Object.values(outputs).filter(({ entryPoint }) => entryPoint === 'lib/browser.ts');
+    expect(Object.keys(entry!.inputs).filter((path) => path.includes('onnxruntime-web'))).to.deep.equal([]);
+    expect(entry!.bytes).to.be.below(1e6);
+  });
+
+  it('builds the same bytes where there is no process, Buffer or require', async () => {
+    const { outputFiles } = await bundle('iife');
+    const context = createContext({ ...GLOBALS });
+    const program = `
+      const graph = library.getGraph('group-norm').build({ numGroups: 8, numChannels: 32 });
+      const bytes = library.encodeModel(graph, library.initializeWeights(graph, 7));
+      [typeof process, typeof Buffer, typeof require, Array.from(bytes)]`;
+    const printed = runInContext(`${outputFiles[0]!.text}\n${program}`, context) as unknown[];
+    const graph = getGraph('group-norm').build({ numGroups: 8, numChannels: 32 });
+    const expected = encodeModel(graph, initializeWeights(graph, 7));
+    expect(Array.from(printed.slice(0, 3))).to.deep.equal(['undefined', 'undefined', 'undefined']);
+    expect(Uint8Array.from(printed[3] as number[])).to.deep.equal(expected);
+  });
+
+  it("is what bundlers find under the package's name, with its types", () => {
+    const { exports } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as {
+      exports: Record<string, Record<string, unknown>>;
+    };
+    expect(Object.keys(exports['.']!)[0]).to.equal('browser');
+    expect(exports['.']!['browser']).to.deep.equal({
+      types: './dist/lib/browser.d.ts',
+      default: './dist/lib/browser.js',
+    });
+  });
+});

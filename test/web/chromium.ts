@@ -1,0 +1,51 @@
+/** The system's own Chromium: nothing is downloaded. */
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { chromium, type Browser } from 'playwright-core';
+
+const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
+
+const CHROMIUM = process.env['CHROMIUM_PATH'] ?? NAMES.flatMap(inPath).find(isExecutable);
+
+/** Why tests in a browser cannot be run; nothing if they can. */
+export const BROWSER_REASON =
+  CHROMIUM === undefined
+    ? `there is none of ${NAMES.join(', ')} in PATH, and CHROMIUM_PATH is not set (Debian: apt-get install chromium)`
+    : undefined;
+
+function inPath(name: string): string[] {
+  return (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, name));
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A GPU in software, so that WebGPU can be tried where there is none. */
+const SOFTWARE_GPU = [
+  '--enable-unsafe-webgpu',
+  '--use-webgpu-adapter=swiftshader',
+  '--enable-features=Vulkan',
+];
+
+/** A browser of its own, with a profile of its own; it sends nothing anywhere. */
+export function launch({ gpu }: { gpu: boolean }): Promise<Browser> {
+  const isRoot = process.getuid?.() === 0;
+  return chromium.launch({
+    executablePath: CHROMIUM!,
+    args: [
+      ...(isRoot ? ['--no-sandbox'] : []),
+      ...(gpu ? SOFTWARE_GPU : ['--disable-gpu']),
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+}

@@ -1,0 +1,169 @@
+/** The package's entry for browsers, in one: bundled, and used by a script as an application would. */
+import { expect } from 'chai';
+import { build } from 'esbuild';
+import { after, before, describe, it, type Context } from 'mocha';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Browser, Page } from 'playwright-core';
+import {
+  encodeModelExternal,
+  getGraph,
+  initializeWeights,
+  LOWERING_NAMES,
+  type CaseResult,
+} from '../../lib/index.js';
+import { copyRuntime } from '../../scripts/build-web.js';
+import { serve, type WebServer } from '../../scripts/web-server.js';
+import { fixturePath } from '../support/fixtures.js';
+import { BROWSER_REASON, launch } from './chromium.js';
+
+const ENTRY = fileURLToPath(new URL('../../lib/browser.ts', import.meta.url));
+
+/** A layer as it is made and as it is trained, a mean that is large against the deviation, and NaN. */
+const CASES = ['initial', 'mean-300', 'net-unet', 'nan-in-one-group'];
+
+const SCRIPT = `
+  import * as library from './browser.js';
+  library.setRuntimeFolder('ort');
+  const fetchBytes = async (url) => new Uint8Array(await (await fetch(url)).arrayBuffer());
+  const build = (name, options, input) => library.getGraph(name).build(options, input);
+  window.check = async (name, spec) =>
+    library.checkFixture(library.decodeFixture(await fetchBytes('fixtures/' + name), name), spec, build);
+  window.open = async (model, options) => {
+    const session = await library.createSession(model, options);
+    const { inputs, provider, fallbacks } = session;
+    const data = Float32Array.from({ length: 2048 }, (_, i) => 1000 + Math.sin(i));
+    const { y } = await session.run({ x: library.tensor('float32', [1, 512, 2, 2], data) });
+    await session.dispose();
+    return { inputs, provider, fallbacks, y: Array.from(y.data) };
+  };
+  window.float64 = async (providers) => {
+    const graph = library.getGraph('group-norm').build({ numGroups: 2, numChannels: 4 }, { dtype: 'float64' });
+    const session = await library.createSession(library.encodeModel(graph, library.initializeWeights(graph)), { providers });
+    return { provider: session.provider, fallbacks: session.fallbacks };
+  };
+`;
+
+describe("the package's entry in a browser", function () {
+  this.timeout(120_000);
+  if (BROWSER_REASON !== undefined) {
+    it('in Chromium', function () {
+      console.log(`    not run in a browser: ${BROWSER_REASON}`);
+      this.skip();
+    });
+    return;
+  }
+
+  let folder: string;
+  let server: WebServer;
+  let browser: Browser;
+  let page: Page;
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'library-'));
+    await Promise.all([bundle(folder), copyRuntime(folder), writePage(folder), copyCases(folder)]);
+    server = await serve(folder);
+    browser = await launch({ gpu: true });
+    page = await browser.newPage();
+    await page.goto(server.url);
+    await page.waitForFunction('window.float64');
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const call = <T>(what: string, ...values: readonly unknown[]): Promise<T> =>
+    page.evaluate<T>(`window.${what}(${values.map((value) => JSON.stringify(value)).join(', ')})`);
+
+  it('runs a model by its URL, whose external data it fetches beside it', async () => {
+    const { y, provider } = await call<{ y: number[]; provider: string }>('open', 'model.onnx');
+    expect(provider).to.equal('wasm');
+    const row = y.slice(0, 1024);
+    expect(row.reduce((sum, value) => sum + value) / 1024).to.be.closeTo(0, 1e-4);
+    expect(row.reduce((sum, value) => sum + value ** 2) / 1024).to.be.closeTo(1, 1e-3);
+  });
+
+  it('says which URL cannot be fetched', async () => {
+    const message = `window.open('none.onnx').catch((error) => [error.code, error.message])`;
+    expect(await page.evaluate(message)).to.deep.equal([
+      'FILE_NOT_FOUND',
+      `cannot fetch '${server.url}none.onnx': the server answers 404`,
+    ]);
+  });
+
+  it("passes over what is Node's, with the reason", async () => {
+    const { provider, fallbacks } = await call<{ provider: string; fallbacks: unknown[] }>(
+      'open',
+      'model.onnx',
+      {
+        providers: ['native', 'wasm'],
+      },
+    );
+    expect(provider).to.equal('wasm');
+    expect(fallbacks).to.deep.equal([
+      { provider: 'native', reason: 'no browser has it; there are: wasm, webgpu' },
+    ]);
+  });
+
+  async function requireGpu(context: Context): Promise<void> {
+    const has = 'navigator.gpu?.requestAdapter().then((adapter) => adapter !== null) ?? false';
+    if (await page.evaluate<boolean>(has)) return;
+    console.log('    not run on webgpu in a browser: this Chromium has no WebGPU, not even in software');
+    context.skip();
+  }
+
+  it('gives what PyTorch gives on WebGPU, with every lowering', async function () {
+    await requireGpu(this);
+    for (const name of CASES) {
+      for (const lowering of LOWERING_NAMES) {
+        const spec = { lowering, opset: 21, provider: 'webgpu' };
+        const { passed, provider, error } = await call<CaseResult>('check', `${name}.safetensors`, spec);
+        expect([passed, provider], `${name}, ${lowering}: ${error?.message}`).to.deep.equal([true, 'webgpu']);
+      }
+    }
+  });
+
+  it('does not run on WebGPU what that has no kernel for, and says why', async function () {
+    await requireGpu(this);
+    const { provider, fallbacks } = await call<{ provider: string; fallbacks: { reason: string }[] }>(
+      'float64',
+      ['webgpu', 'wasm'],
+    );
+    expect(provider).to.equal('wasm');
+    expect(fallbacks[0]!.reason).to.include('is not set');
+  });
+});
+
+const bundle = (outdir: string) =>
+  build({
+    entryPoints: [ENTRY],
+    outdir,
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'browser',
+    conditions: ['onnxruntime-web-use-extern-wasm'],
+    logLevel: 'warning',
+  });
+
+async function writePage(folder: string): Promise<void> {
+  await writeFile(join(folder, 'script.js'), SCRIPT);
+  const icon = '<link rel="icon" href="data:,">';
+  await writeFile(
+    join(folder, 'index.html'),
+    `<!doctype html>${icon}<script type="module" src="script.js"></script>`,
+  );
+  const graph = getGraph('group-norm').build({ numGroups: 2, numChannels: 512 });
+  const { model, location, data } = encodeModelExternal(graph, initializeWeights(graph), 'model.onnx.data');
+  await writeFile(join(folder, 'model.onnx'), model);
+  await writeFile(join(folder, location), data);
+}
+
+async function copyCases(folder: string): Promise<void> {
+  for (const name of CASES) {
+    await cp(fixturePath('group-norm', name), join(folder, 'fixtures', `${name}.safetensors`));
+  }
+}

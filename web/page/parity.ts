@@ -1,0 +1,49 @@
+/** The fixtures' cases, one row each, as they are done. */
+import { formatDifference, plural } from '../../lib/cli/quantities.js';
+import type { Manifest, ParityCase } from '../protocol.js';
+import { byId, element, table, tableRow } from './dom.js';
+
+const place = byId('parity', HTMLElement);
+const summary = byId('parity-summary', HTMLElement);
+const MARKS = { passed: 'passed', failed: 'FAILED', 'not run': 'not run' } as const;
+
+const HEAD = ['Case', 'Result', 'Largest difference', 'Tolerance'];
+
+/** An empty table, and what adds to it. */
+export function startParity({ leftOut }: Manifest): (result: ParityCase) => void {
+  const rows = table(
+    'Every case: |actual − expected| within atol + rtol · |expected| for every element',
+    HEAD,
+    [],
+  );
+  const body = rows.tBodies[0]!;
+  const counts = { passed: 0, failed: 0, 'not run': 0 };
+  const scrolled = element('div', { className: 'scroll', tabIndex: 0 }, rows);
+  scrolled.setAttribute('role', 'region');
+  scrolled.setAttribute('aria-label', 'Cases');
+  place.replaceChildren(scrolled);
+  place.hidden = false;
+  summary.className = '';
+  summary.textContent = '';
+  return (result) => {
+    counts[result.status]++;
+    body.append(rowOf(result));
+    // Failures first: they are what one looks for.
+    if (result.status === 'failed') body.prepend(body.lastElementChild!);
+    summary.className = counts.failed > 0 ? 'bad' : counts.passed > 0 ? 'good' : '';
+    summary.textContent =
+      `${counts.passed} passed, ${counts.failed} failed, ${counts['not run']} not run. ` +
+      `${plural(leftOut.count, 'fixture')} of the repository left out: ${leftOut.reason}.`;
+  };
+}
+
+function rowOf({ name, status, maxAbs, atol, rtol, problem }: ParityCase): HTMLTableRowElement {
+  const tolerance =
+    atol === undefined || rtol === undefined
+      ? '–'
+      : `${atol.toExponential()} + ${rtol.toExponential()} · |y|`;
+  const row = tableRow([name, MARKS[status], formatDifference(maxAbs), tolerance]);
+  row.className = status === 'failed' ? 'bad' : '';
+  if (problem !== undefined) row.cells[0]!.append(element('small', { textContent: problem }));
+  return row;
+}

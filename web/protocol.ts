@@ -1,0 +1,145 @@
+/** What the page and its worker say to each other. */
+import type { LoweringName, Provider, ProviderFallback } from '../lib/browser.js';
+import type { Quartiles } from '../bench/paired-rounds.js';
+import type { FloatDType } from '../lib/tensor.js';
+
+/** Where the parameters come from: a generator's seed, a file of the visitor's, or the demo's trained ones. */
+export type WeightsSource =
+  | { readonly from: 'seed'; readonly seed: number }
+  | { readonly from: 'file'; readonly file: File; readonly prefix: string }
+  | { readonly from: 'demo' };
+
+/** All that a model is made of. */
+export interface ModelSpec {
+  readonly graph: string;
+  readonly options: Readonly<Record<string, number | boolean>>;
+  readonly dtype: FloatDType;
+  readonly opset: number;
+  readonly lowering: LoweringName;
+  readonly weights: WeightsSource;
+}
+
+/** What a model is run on. */
+export type InputSource =
+  | { readonly from: 'random'; readonly batch: number; readonly size: number; readonly seed: number }
+  | { readonly from: 'image'; readonly image: Blob }
+  | { readonly from: 'demo' };
+
+export type WebProvider = Extract<Provider, 'wasm' | 'webgpu'>;
+
+/** A tensor's dtype and shape in words. */
+export interface ValueSummary {
+  readonly name: string;
+  readonly type: string;
+}
+
+export interface ModelSummary {
+  readonly graph: string;
+  readonly bytes: number;
+  readonly opset: number;
+  readonly irVersion: number;
+  readonly lowering: string;
+  /** Operators and how many nodes of each, the most frequent first. */
+  readonly operators: readonly (readonly [opType: string, count: number])[];
+  readonly parameterTensors: number;
+  readonly parameterElements: number;
+  readonly inputs: readonly ValueSummary[];
+  readonly outputs: readonly ValueSummary[];
+}
+
+export interface BuildResult {
+  readonly summary: ModelSummary;
+  /** The `.onnx` file. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+export interface Picture {
+  readonly title: string;
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8ClampedArray<ArrayBuffer>;
+}
+
+/** Figures of one output, so that it can be seen at a glance whether it makes sense. */
+export interface OutputFigures extends ValueSummary {
+  readonly min: number;
+  readonly max: number;
+  readonly mean: number;
+  readonly notFinite: number;
+}
+
+/** The demo's result against PyTorch's. */
+export interface Comparison {
+  readonly framework: string;
+  readonly passed: boolean;
+  readonly samePixels: number;
+  readonly pixels: number;
+  readonly maxAbs: number;
+  readonly rtol: number;
+  readonly atol: number;
+}
+
+export interface RunResult {
+  readonly provider: Provider;
+  readonly groupNorm: string | undefined;
+  readonly fallbacks: readonly ProviderFallback[];
+  readonly loadMilliseconds: number;
+  readonly runMilliseconds: number;
+  readonly input: string;
+  readonly outputs: readonly OutputFigures[];
+  readonly pictures: readonly Picture[];
+  readonly comparison: Comparison | undefined;
+}
+
+export interface TimingsResult {
+  readonly provider: Provider;
+  readonly input: string;
+  readonly rounds: number;
+  /** Milliseconds of a call. */
+  readonly lowerings: readonly { readonly name: string; readonly milliseconds: Quartiles }[];
+}
+
+export interface ParityCase {
+  readonly name: string;
+  readonly graph: string;
+  readonly status: 'passed' | 'failed' | 'not run';
+  readonly maxAbs: number | undefined;
+  readonly rtol: number | undefined;
+  readonly atol: number | undefined;
+  readonly problem: string | undefined;
+}
+
+/** What the worker can be asked for, and what it answers. */
+export interface Tasks {
+  build: { input: { spec: ModelSpec }; result: BuildResult };
+  run: {
+    input: { spec: ModelSpec; provider: WebProvider; source: InputSource };
+    result: RunResult;
+  };
+  timings: {
+    input: { spec: ModelSpec; provider: WebProvider; source: InputSource };
+    result: TimingsResult;
+  };
+  /** Its cases come as they are done. */
+  parity: { input: { provider: WebProvider }; result: { readonly cases: number } };
+}
+export type TaskName = keyof Tasks;
+
+/** To the worker: one task, once. */
+export type Request = { [Name in TaskName]: { readonly task: Name } & Tasks[Name]['input'] }[TaskName];
+
+/** From the worker, while it works and at its end. */
+export type Message =
+  | { readonly type: 'progress'; readonly text: string; readonly done?: number; readonly total?: number }
+  | { readonly type: 'case'; readonly parity: ParityCase }
+  | { readonly type: 'result'; readonly result: Tasks[TaskName]['result'] }
+  | { readonly type: 'error'; readonly code: string; readonly message: string };
+
+/** `fixtures.json`, which the build writes: what of the repository the page carries. */
+export interface Manifest {
+  readonly demo: { readonly graph: string; readonly options: Readonly<Record<string, number | boolean>> };
+  /** Paths within `fixtures/`. */
+  readonly fixtures: readonly string[];
+  /** How many are in the repository and not here, and why. */
+  readonly leftOut: { readonly count: number; readonly reason: string };
+}

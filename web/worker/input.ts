@@ -1,0 +1,62 @@
+/** The input of a network: random numbers, or an image. */
+import { elementCount, formatShape, SessionError, tensor, type TensorData } from '../../lib/browser.js';
+import { castTensor } from '../../lib/half.js';
+import type { Image } from '../../lib/images/image.js';
+import { imageToTensor, padTo } from '../../lib/images/tensor.js';
+import type { TensorInfo } from '../../lib/runtime/backend.js';
+import type { FloatDType, Shape } from '../../lib/tensor.js';
+import { Random } from '../../lib/weights/random.js';
+import type { InputSource } from '../protocol.js';
+import { fetchDemoImage } from './files.js';
+import { decodeImage } from './image.js';
+
+/** What a graph of Values and a session of TensorInfos both have. */
+export type InputInfo = Pick<TensorInfo, 'name' | 'dtype' | 'shape'>;
+
+/** The image of a source, if it is one. */
+export async function imageOf(source: InputSource): Promise<Image | undefined> {
+  if (source.from === 'random') return undefined;
+  return decodeImage(source.from === 'demo' ? await fetchDemoImage() : source.image);
+}
+
+/** What halves five times: every network of the registry takes it. */
+const MULTIPLE = 32;
+
+/** @throws SessionError `INPUT_SHAPE` if the network takes no images, or the input would be too large. */
+export function makeInput(info: InputInfo, source: InputSource, image: Image | undefined): TensorData {
+  if (!image) return randomInput(info, source as Extract<InputSource, { from: 'random' }>);
+  const channels = info.shape[1];
+  if (info.shape.length !== 4 || (channels !== 1 && channels !== 3)) {
+    throw new SessionError(
+      'INPUT_SHAPE',
+      `an image is [1, 1 or 3, H, W], but this network takes ${formatShape(info.shape)}: set its channels to 3, or ` +
+        'run it on random numbers',
+    );
+  }
+  const x = castTensor(imageToTensor(image, channels), info.dtype as FloatDType);
+  const [height, width] = [image.height, image.width].map((side) => Math.ceil(side / MULTIPLE) * MULTIPLE);
+  return padTo(x, height!, width!);
+}
+
+/** A tensor of more would take longer than anybody waits for. */
+const MAX_ELEMENTS = 2 ** 27;
+
+function randomInput(
+  { name, dtype, shape }: InputInfo,
+  { batch, size, seed }: { batch: number; size: number; seed: number },
+) {
+  const dims = sizes(shape, batch, size);
+  const count = elementCount(dims);
+  if (!dims.every((dim) => Number.isSafeInteger(dim) && dim > 0) || count > MAX_ELEMENTS) {
+    throw new SessionError(
+      'INPUT_SHAPE',
+      `an input of ${formatShape(dims)} cannot be made: sizes are integers of at least 1, and at most ${MAX_ELEMENTS} elements`,
+    );
+  }
+  const random = new Random(seed, name);
+  const data = Float64Array.from({ length: count }, (_, i) => random.normal(i));
+  return castTensor(tensor('float64', dims, data), dtype as FloatDType);
+}
+
+const sizes = (shape: Shape, batch: number, size: number): number[] =>
+  shape.map((dim, axis) => (typeof dim === 'number' ? dim : axis === 0 ? batch : size));

@@ -1,0 +1,63 @@
+/** Outputs as something to look at. */
+import { elementCount, images, type TensorData } from '../../lib/browser.js';
+import { toFloat64Array } from '../../lib/half.js';
+import type { Image } from '../../lib/images/image.js';
+import type { OutputFigures, Picture } from '../protocol.js';
+import { formatShape } from '../../lib/tensor.js';
+
+/** Channels of an output that are shown. */
+const CHANNELS = 4;
+
+/** Pixels of the overlay along each side of a pixel of a small image, so that lines are fine. */
+const overlayScale = ({ width, height }: Image): number => (Math.max(width, height) <= 512 ? 3 : 1);
+
+export const picture = (title: string, image: Image): Picture => ({ title, ...images.toRgba(image) });
+
+/** The image, the classes of its pixels, and both together. */
+export const segmentationPictures = (image: Image, mask: images.Mask): Picture[] => [
+  picture('Input', image),
+  picture('Mask', images.maskToImage(mask)),
+  picture('Overlay', images.overlay(image, mask, { scale: overlayScale(image) })),
+];
+
+/** The first sample's first channels in grey, black their least value and white their largest; of volumes the middle. */
+export function channelPictures(name: string, { dims, dtype, data }: TensorData): Picture[] {
+  if (dims.length < 3 || elementCount(dims) === 0) return [];
+  const [height, width] = dims.slice(-2) as [number, number];
+  const depth = elementCount(dims.slice(2, -2));
+  const values = toFloat64Array({ dtype, dims, data });
+  return Array.from({ length: Math.min(CHANNELS, dims[1]!) }, (_, channel) => {
+    const start = (channel * depth + Math.floor(depth / 2)) * height * width;
+    const plane = values.subarray(start, start + height * width);
+    return picture(`${name}, channel ${channel}`, {
+      width,
+      height,
+      channels: 1,
+      samples: toGrey(plane),
+      max: 255,
+    });
+  });
+}
+
+function toGrey(values: Float64Array): Uint8Array {
+  const { min, max } = range(values);
+  const scale = max > min ? 255 / (max - min) : 0;
+  return Uint8Array.from(values, (value) => (Number.isFinite(value) ? Math.round((value - min) * scale) : 0));
+}
+
+export function figuresOf(name: string, { dims, dtype, data }: TensorData): OutputFigures {
+  const values = toFloat64Array({ dtype, dims, data });
+  return { name, type: `${dtype} ${formatShape(dims)}`, ...range(values) };
+}
+
+function range(values: Float64Array) {
+  let [min, max, sum, finite] = [Infinity, -Infinity, 0, 0];
+  for (const value of values) {
+    if (!Number.isFinite(value)) continue;
+    min = Math.min(min, value);
+    max = Math.max(max, value);
+    sum += value;
+    finite++;
+  }
+  return { min, max, mean: sum / finite, notFinite: values.length - finite };
+}
