@@ -91,7 +91,7 @@ async function againstPyTorch(python: string, rounds: number): Promise<Record<st
     const session = await createSession(model, options);
     const x = normalTensor(shape);
     const y = tensor('float32', shape, new Float32Array(x.data.length));
-    const times = await pairedRounds({ native: () => session.run({ x }, { outputs: { y } }) }, rounds);
+    const times = await pairedRounds({ native: () => session.run({ x }, { outputs: { y } }) }, rounds, 12);
     await session.dispose();
     const [pytorch, native] = [theirs[shape.join('x')]!, quantile(times.native!, 0.5)];
     results[shape.join('×')] = { pytorch, native, ratio: pytorch / native };
@@ -205,7 +205,7 @@ async function compare(
   sessions: Readonly<Record<string, Session>>,
   x: TensorData,
   rounds: number,
-  { extra = {}, calls = 3 }: { extra?: Contestants; calls?: number } = {},
+  { extra = {}, calls = 12 }: { extra?: Contestants; calls?: number } = {},
 ): Promise<Row[]> {
   const runs = Object.entries(sessions).map(([name, session]) => [name, () => session.run({ x })] as const);
   const times = await pairedRounds({ ...Object.fromEntries(runs), ...extra }, rounds, calls);

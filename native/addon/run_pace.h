@@ -1,6 +1,7 @@
 // How long a session's runs take: one that is shorter than the way to another thread and back is made on the spot.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -9,22 +10,25 @@ class RunPace {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // To libuv's thread pool and back takes about 20 µs, and the loop is not free in that time either.
-  static constexpr std::chrono::microseconds kShort{30};
+  // To libuv's thread pool and back takes from 20 µs to as long as this, where the threads sleep and are far from
+  // each other, as in a virtual machine.
+  static constexpr std::chrono::microseconds kShort{250};
 
+  // Runs of the same inputs' size differ by what else the machine does: one slow one says little.
   void record(size_t inputBytes, Clock::duration duration) {
-    const bool isShort = duration <= kShort;
-    // A slow run unlearns what a fast one has taught.
-    shortUpTo_.store(isShort ? inputBytes : 0, std::memory_order_relaxed);
-    known_.store(isShort, std::memory_order_relaxed);
+    const bool isKnown = inputBytes == inputBytes_.load(std::memory_order_relaxed);
+    const Clock::duration before{expected_.load(std::memory_order_relaxed)};
+    inputBytes_.store(inputBytes, std::memory_order_relaxed);
+    expected_.store((isKnown ? std::min(duration, before + before / 2) : duration).count(), std::memory_order_relaxed);
   }
 
-  // Whether the last run was short, and had inputs of this size or larger.
+  // Whether the last runs were short, and had inputs of this size or larger.
   bool expectsShort(size_t inputBytes) const {
-    return known_.load(std::memory_order_relaxed) && inputBytes <= shortUpTo_.load(std::memory_order_relaxed);
+    return inputBytes <= inputBytes_.load(std::memory_order_relaxed) &&
+           expected_.load(std::memory_order_relaxed) <= Clock::duration(kShort).count();
   }
 
  private:
-  std::atomic<size_t> shortUpTo_{0};
-  std::atomic<bool> known_{false};
+  std::atomic<size_t> inputBytes_{0};
+  std::atomic<Clock::rep> expected_{Clock::duration::max().count() / 2};
 };
