@@ -1,17 +1,30 @@
 /** The system's own Chromium: nothing is downloaded. */
+import { describe, it, type Suite } from 'mocha';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { chromium, type Browser } from 'playwright-core';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
-const CHROMIUM = process.env['CHROMIUM_PATH'] ?? NAMES.flatMap(inPath).find(isExecutable);
+const CHROMIUM = process.env['CHROMIUM_PATH'] || NAMES.flatMap(inPath).find(isExecutable);
 
 /** Why tests in a browser cannot be run; nothing if they can. */
-export const BROWSER_REASON =
+const REASON =
   CHROMIUM === undefined
     ? `there is none of ${NAMES.join(', ')} in PATH, and CHROMIUM_PATH is not set (Debian: apt-get install chromium)`
     : undefined;
+
+/** Tests that take a browser: where there is none, a line says that they were not run, and why. */
+export function describeInBrowser(title: string, tests: (this: Suite) => void): void {
+  describe(title, function () {
+    this.timeout(120_000);
+    if (REASON === undefined) return tests.call(this);
+    it('in Chromium', function () {
+      console.log(`    not run in a browser: ${REASON}`);
+      this.skip();
+    });
+  });
+}
 
 function inPath(name: string): string[] {
   return (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, name));

@@ -1,7 +1,7 @@
 /** The package's entry for browsers, in one: bundled, and used by a script as an application would. */
 import { expect } from 'chai';
 import { build } from 'esbuild';
-import { after, before, describe, it, type Context } from 'mocha';
+import { after, before, it, type Context } from 'mocha';
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ import {
 import { copyRuntime } from '../../scripts/build-web.js';
 import { serve, type WebServer } from '../../scripts/web-server.js';
 import { fixturePath } from '../support/fixtures.js';
-import { BROWSER_REASON, launch } from './chromium.js';
+import { describeInBrowser, launch } from './chromium.js';
 
 const ENTRY = fileURLToPath(new URL('../../lib/browser.ts', import.meta.url));
 
@@ -46,16 +46,7 @@ const SCRIPT = `
   };
 `;
 
-describe("the package's entry in a browser", function () {
-  this.timeout(120_000);
-  if (BROWSER_REASON !== undefined) {
-    it('in Chromium', function () {
-      console.log(`    not run in a browser: ${BROWSER_REASON}`);
-      this.skip();
-    });
-    return;
-  }
-
+describeInBrowser("the package's entry in a browser", () => {
   let folder: string;
   let server: WebServer;
   let browser: Browser;

@@ -19,7 +19,7 @@ import { buildWeb } from '../../scripts/build-web.js';
 import { serve, type WebServer, type WebServerOptions } from '../../scripts/web-server.js';
 import type { Manifest } from '../../web/protocol.js';
 import { fixturePath } from '../support/fixtures.js';
-import { BROWSER_REASON, launch } from './chromium.js';
+import { describeInBrowser, launch } from './chromium.js';
 import { Visitor } from './visitor.js';
 
 const DEMO = fileURLToPath(new URL('../../demo/unet-cells.safetensors', import.meta.url));
@@ -44,16 +44,7 @@ function usePage(folder: () => string, headers: NonNullable<WebServerOptions['he
   return () => visitor;
 }
 
-describe('the page in a browser', function () {
-  this.timeout(120_000);
-  if (BROWSER_REASON !== undefined) {
-    it('in Chromium', function () {
-      console.log(`    not run in a browser: ${BROWSER_REASON}`);
-      this.skip();
-    });
-    return;
-  }
-
+describeInBrowser('the page in a browser', () => {
   let folder: string;
   let demo: Fixture;
   before(async () => {
