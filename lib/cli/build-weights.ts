@@ -25,7 +25,7 @@ export async function loadWeights(
   warn: (warning: string) => void,
 ): Promise<Weights> {
   if (path === undefined) return initializeWeights(network.graph, seed);
-  const file = await readStateDict(path);
+  const file = await readStateDict(path, prefix);
   const odd = disagreements(network, file);
   if (odd.length > 0) warn(`${path} was made for another network: ${odd.join('; ')}`);
   return file.counterSeed === undefined

@@ -9,8 +9,10 @@ import { writeModel } from '../onnx/write.js';
 import { buildFlags, type BuildOptions } from './build-options.js';
 import { describeBuild } from './build-summary.js';
 import { loadWeights } from './build-weights.js';
+import { requireFits } from './build-size.js';
 import { exampleFlags, graphFlags, graphOptionsOf } from './graph-options.js';
 import { colorsOf, print, type Cli, type Io } from './io.js';
+import { requireInputsKept } from './keep-inputs.js';
 import { withProgress, type Progress } from './progress.js';
 import { requireOptions } from './required-option.js';
 import { UsageError } from './usage-error.js';
@@ -60,10 +62,18 @@ async function runBuild(
   const { output, opset, dtype, shape, externalData } = options;
   const lowering = options.lowering ?? defaultLowering(opset);
   getLowering(lowering, opset);
+  await requireInputsKept(
+    [
+      ['-o', output],
+      ['-o', `${output}.data`],
+    ],
+    [['the file of --weights', options.weights]],
+  );
   const summary = await withProgress(io.stderr, async (progress) => {
     progress.step(`building ${definition.name}`);
     const built = definition.build(graphOptions, { dtype, shape });
     const graph = options.keepIo ? keepIo(built, 'float32') : built;
+    requireFits(graph, externalData);
     progress.step('loading weights');
     const network = { definition, graph, graphOptions };
     const weights = await loadWeights(network, options, (warning) => warn(progress, io, warning));

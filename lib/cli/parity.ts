@@ -21,8 +21,10 @@ import { findFixtures } from './parity-files.js';
 import { reportToJunit } from './parity-junit.js';
 import { describeReport } from './parity-table.js';
 import { availableProviders, providersOption } from './providers-option.js';
+import { requireInputsKept } from './keep-inputs.js';
 import { requireTargets } from './report-targets.js';
 import { withProgress } from './progress.js';
+import { UsageError } from './usage-error.js';
 
 interface ParityOptions {
   readonly lowering?: string;
@@ -68,10 +70,18 @@ export function addParity(program: Command, cli: Cli): void {
 async function parity(paths: string[], options: ParityOptions, cli: Cli): Promise<void> {
   const { json, junit } = options;
   planSpecs(options, []);
+  if (junit === '-') throw new UsageError('--junit takes a file; only --json has - for stdout');
   await requireTargets({ '--json': json === '-' ? undefined : json, '--junit': junit });
   const { available, missing, asked } = await availableProviders(options.provider);
   const specs = planSpecs(options, available);
   const files = await findFixtures(paths);
+  await requireInputsKept(
+    [
+      ['--json', json],
+      ['--junit', junit],
+    ],
+    files.map((file) => ['a fixture', file]),
+  );
   const human = json === '-' ? cli.io.stderr : cli.io.stdout;
   const { results, unreadable, ...rest } = await withProgress(cli.io.stderr, (progress) =>
     runCases(specs.length > 0 ? files : [], specs, progress),

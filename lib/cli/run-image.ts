@@ -10,6 +10,7 @@ import { createSession, type Session } from '../runtime/index.js';
 import { parseNames } from './arguments.js';
 import { formatTable, indent } from './format.js';
 import { print, type Io } from './io.js';
+import { requireInputsKept } from './keep-inputs.js';
 import { withProgress } from './progress.js';
 import {
   describeExecution,
@@ -46,6 +47,13 @@ export const isImageRequest = ({ image, mask }: ImageRequest): boolean =>
  */
 export async function runImage(path: string, options: ImageOptions, io: Io): Promise<void> {
   const { image: file, mask: target } = requireBoth(options);
+  await requireInputsKept(
+    [['--mask', target]],
+    [
+      ['the file of --image', file],
+      ['the model', path],
+    ],
+  );
   const lines = await withProgress(io.stderr, async (progress) => {
     progress.step(`reading ${file}`);
     const image = decodePng(await readFileBytes(file), file);

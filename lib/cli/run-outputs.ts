@@ -34,21 +34,26 @@ export function summarize(value: TensorData): [min: string, max: string, mean: s
   return count === 0 ? ['–', '–', '–'] : [formatNumber(min), formatNumber(max), formatNumber(sum / count)];
 }
 
+/** Where each output goes: a `.npy` file in `folder`, or nowhere if there is no folder. */
+export function outputPaths(
+  outputs: readonly { readonly name: string }[],
+  folder: string | undefined,
+): ReadonlyMap<string, string> {
+  if (folder === undefined) return new Map();
+  const names = fileNames(outputs.map(({ name }) => name));
+  return new Map([...names].map(([output, file]) => [output, join(folder, file)]));
+}
+
 /**
- * Writes every output as a `.npy` file into `folder`, or none if there is no folder.
- * @returns The files' paths by the outputs' names.
+ * Writes the outputs that have a path.
+ * @returns The paths.
  * @throws FileError `FILE_UNWRITABLE`; then nothing has changed.
  */
 export async function writeOutputs(
   outputs: TensorRecord,
-  folder: string | undefined,
-): Promise<Map<string, string>> {
-  if (folder === undefined) return new Map();
-  const names = fileNames(Object.keys(outputs));
-  const paths = new Map([...names].map(([output, file]) => [output, join(folder, file)]));
-  await writeFilesAtomic(
-    Object.entries(outputs).map(([name, value]) => ({ path: paths.get(name)!, content: encodeNpy(value) })),
-  );
+  paths: ReadonlyMap<string, string>,
+): Promise<ReadonlyMap<string, string>> {
+  await writeFilesAtomic([...paths].map(([name, path]) => ({ path, content: encodeNpy(outputs[name]!) })));
   return paths;
 }
 

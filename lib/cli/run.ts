@@ -8,10 +8,11 @@ import { fitTable, type Column } from './fit-table.js';
 import { indent } from './format.js';
 import { groupNormOption } from './group-norm-option.js';
 import { print, widthOf, type Cli, type Io } from './io.js';
+import { requireInputsKept } from './keep-inputs.js';
 import { withProgress } from './progress.js';
 import { isImageRequest, runImage, type ImageRequest } from './run-image.js';
 import { loadInputs, type InputRequest } from './run-inputs.js';
-import { describeNotFinite, summarize, writeOutputs } from './run-outputs.js';
+import { describeNotFinite, outputPaths, summarize, writeOutputs } from './run-outputs.js';
 import { describeExecution, describeFallbacks, describeTimes, runRepeatedly } from './run-times.js';
 import { UsageError } from './usage-error.js';
 
@@ -87,12 +88,17 @@ async function run(path: string, options: RunOptions, io: Io): Promise<void> {
       groupNorm: options.groupNorm,
     });
     try {
+      const targets = outputPaths(session.outputs, options.output);
+      await requireInputsKept(
+        [...targets].map(([, file]) => ['--output', file]),
+        [['the model', path], ...inputFiles(options)],
+      );
       const { feeds, notes } = await loadInputs(session.inputs, options, progress);
       const { result: outputs, times } = await runRepeatedly(options.repeat, progress, () =>
         session.run(feeds),
       );
       if (options.output !== undefined) progress.step(`writing ${options.output}`);
-      const files = await writeOutputs(outputs, options.output);
+      const files = await writeOutputs(outputs, targets);
       progress.step('summing up');
       return describe(path, options, { session, notes, outputs, times, files }, widthOf(io.stdout));
     } finally {
@@ -101,6 +107,9 @@ async function run(path: string, options: RunOptions, io: Io): Promise<void> {
   });
   print(io.stdout, ...lines);
 }
+
+const inputFiles = ({ input }: RunOptions): [string, string][] =>
+  [...(input ?? [])].map(([name, file]) => [`input '${name}'`, file]);
 
 function describe(
   path: string,

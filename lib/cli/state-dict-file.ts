@@ -18,15 +18,19 @@ export interface StateDictFile {
 
 /**
  * The state_dict of a `.safetensors` file: all of its tensors, or of a parity fixture those under `state_dict.`.
+ * @param prefix Only what is under it is read, if anything is.
  * @throws FileError or WeightsError if the file cannot be read.
  */
-export async function readStateDict(path: string): Promise<StateDictFile> {
+export async function readStateDict(path: string, prefix = ''): Promise<StateDictFile> {
   const file = await openSafetensors(path);
   try {
     const keys = file.keys();
     const isFixture =
       keys.some((key) => key.startsWith(PREFIX)) || keys.every((key) => FIXTURE_KEY.test(key));
-    if (!isFixture) return { tensors: await file.readAll() };
+    if (!isFixture) {
+      const under = keys.filter((key) => key.startsWith(prefix));
+      return { tensors: await file.readAll(under.length > 0 ? under : keys) };
+    }
     const own = await file.readAll(keys.filter((key) => key.startsWith(PREFIX)));
     const tensors = new Map([...own].map(([key, value]) => [key.slice(PREFIX.length), value]));
     return { tensors, ...describeNetwork(file) };

@@ -2,7 +2,14 @@ import { ModelError, TensorError } from '../errors.js';
 import { requireGraph, type Graph, type Value, type Weights } from '../graph/index.js';
 import { DEFAULT_OPSET, defaultLowering, lowerGraph, requireOpset } from '../lowering/index.js';
 import { requireKnownOptions } from '../options.js';
-import { checkedTensor, formatShape, tensorBytes, type TensorData } from '../tensor.js';
+import {
+  bytesPerElement,
+  checkedTensor,
+  elementCount,
+  formatShape,
+  tensorBytes,
+  type TensorData,
+} from '../tensor.js';
 import { chunksLength, joinChunks, modelChunks } from './chunks.js';
 import { encodeNode } from './operators.js';
 import type { ModelMessage, TensorMessage } from './proto.js';
@@ -169,5 +176,21 @@ const tooLarge = (graph: Graph, bytes: number): ModelError =>
   new ModelError(
     'MODEL_TOO_LARGE',
     `graph '${graph.name}' makes a model of ${bytes} bytes, but an ONNX file holds at most ${MAX_MODEL_BYTES}; ` +
-      'write them as external data (--external-data)',
+      'write its weights as external data (--external-data)',
+  );
+
+/**
+ * Whether the parameters alone are more than one file can hold, which needs no weights to know.
+ * @throws ModelError `MODEL_TOO_LARGE`
+ */
+export function requireParametersFit(graph: Graph): void {
+  const bytes = parameterBytes(graph);
+  if (bytes > MAX_MODEL_BYTES) throw tooLarge(graph, bytes);
+}
+
+/** What the parameters of a graph take, in bytes. */
+export const parameterBytes = ({ parameters }: Graph): number =>
+  parameters.reduce(
+    (sum, { dtype, shape }) => sum + elementCount(shape as number[]) * bytesPerElement(dtype),
+    0,
   );

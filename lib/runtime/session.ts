@@ -81,12 +81,22 @@ export async function openSession(
   const { providers: names = [platform.defaultProvider], strict = false, groupNorm, ...backend } = options;
   if (groupNorm !== undefined) getSessionLowering(groupNorm, MAX_OPSET);
   const providers = requireProviders(names);
+  requireModel(model);
   const source =
     typeof model === 'string'
       ? await platform.readModel(model)
       : { bytes: model, where: 'model', folder: undefined };
   const opened = await openModel(platform, source, { providers, strict, groupNorm, backend });
   return new RuntimeSession(opened);
+}
+
+function requireModel(model: unknown): void {
+  if (typeof model === 'string' || model instanceof Uint8Array) return;
+  const remedy = model instanceof ArrayBuffer ? ': new Uint8Array(buffer) makes one of it' : '';
+  throw new OptionError(
+    'INVALID_OPTION',
+    `createSession takes a path or a Uint8Array, not ${Object.prototype.toString.call(model).slice(8, -1)}${remedy}`,
+  );
 }
 
 class RuntimeSession implements Session {

@@ -1,7 +1,13 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { readdirSync, readFileSync } from 'node:fs';
-import { describeNotFinite, fileNames, summarize, writeOutputs } from '../../lib/cli/run-outputs.js';
+import {
+  describeNotFinite,
+  fileNames,
+  outputPaths,
+  summarize,
+  writeOutputs,
+} from '../../lib/cli/run-outputs.js';
 import { decodeNpy, tensor } from '../../lib/index.js';
 import { floats, useTemporaryFolder } from './support.js';
 
@@ -31,7 +37,9 @@ describe('cli/run-outputs', () => {
   });
 
   it('writes every output into a folder that it makes', async () => {
-    const files = await writeOutputs({ y: floats([1], [7]), '/conv/out': floats([0, 2], []) }, at('new/out'));
+    const outputs = { y: floats([1], [7]), '/conv/out': floats([0, 2], []) };
+    const paths = outputPaths([{ name: 'y' }, { name: '/conv/out' }], at('new/out'));
+    const files = await writeOutputs(outputs, paths);
     expect([...files]).to.deep.equal([
       ['y', at('new/out/y.npy')],
       ['/conv/out', at('new/out/_conv_out.npy')],
@@ -41,7 +49,8 @@ describe('cli/run-outputs', () => {
   });
 
   it('without a folder nothing is written', async () => {
-    expect((await writeOutputs({ y: floats([1], [7]) }, undefined)).size).to.equal(0);
+    const paths = outputPaths([{ name: 'y' }], undefined);
+    expect((await writeOutputs({ y: floats([1], [7]) }, paths)).size).to.equal(0);
     expect(readdirSync(at())).to.deep.equal([]);
   });
 

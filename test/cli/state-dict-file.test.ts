@@ -15,6 +15,16 @@ describe('cli/state-dict-file', () => {
     expect(file.options).to.be.undefined;
   });
 
+  it('of a plain file only what is under a prefix is read, or all if nothing is', async () => {
+    const one = floats([1], [1]);
+    await writeSafetensors(at('w.safetensors'), { tensors: [['norm.weight', one], ['conv.weight', one]] }); // prettier-ignore
+    const keys = async (prefix: string) => [
+      ...(await readStateDict(at('w.safetensors'), prefix)).tensors.keys(),
+    ];
+    expect(await keys('norm')).to.deep.equal(['norm.weight']);
+    expect(await keys('nothing')).to.deep.equal(['norm.weight', 'conv.weight']);
+  });
+
   it('of a fixture only the state_dict is taken', async () => {
     await writeFixture(at('f.safetensors'));
     const { tensors, graph, options } = await readStateDict(at('f.safetensors'));

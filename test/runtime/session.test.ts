@@ -3,7 +3,7 @@ import { describe, it } from 'mocha';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { FileError, ModelError, OnnxGroupNormError, SessionError } from '../../lib/errors.js';
+import { FileError, ModelError, OnnxGroupNormError, OptionError, SessionError } from '../../lib/errors.js';
 import { GraphBuilder, op } from '../../lib/graph/index.js';
 import { encodeModel } from '../../lib/onnx/index.js';
 import { writeModel } from '../../lib/onnx/write.js';
@@ -17,6 +17,7 @@ import {
   runModel,
 } from '../support/group-norm.js';
 import { NATIVE_REASON } from '../support/native.js';
+import { rejection } from '../support/temporary.js';
 
 const CASE = {
   x: randomTensor('float32', [2, 8, 6, 5]),
@@ -195,6 +196,18 @@ describe('creating a session', () => {
     expect(error).to.be.instanceOf(SessionError).with.property('code', 'RUN_FAILED');
     expect(error.cause).to.be.instanceOf(Error);
     await session.dispose();
+  });
+});
+
+describe('what is no model', () => {
+  it('is an error that says what a model is, and what makes one of an ArrayBuffer', async () => {
+    for (const model of [undefined, null, 3, {}, new ArrayBuffer(8)]) {
+      const error = (await rejection(createSession(model as unknown as Uint8Array))) as OptionError;
+      expect(error).to.be.instanceOf(OptionError);
+      expect(error.message).to.match(/^createSession takes a path or a Uint8Array, not /);
+    }
+    const error = await rejection(createSession(new ArrayBuffer(8) as unknown as Uint8Array));
+    expect((error as Error).message).to.include('not ArrayBuffer: new Uint8Array(buffer) makes one of it');
   });
 });
 
