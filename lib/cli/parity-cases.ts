@@ -1,6 +1,6 @@
 /** The cases of `parity`: every fixture in every way that was asked for. */
 import { getGraph } from '../../graphs/registry.js';
-import { OnnxGroupNormError } from '../errors.js';
+import { OnnxGroupNormError, type SessionError } from '../errors.js';
 import {
   checkFixture,
   defaultTolerance,
@@ -10,6 +10,7 @@ import {
   type CheckSpec,
   type Fixture,
 } from '../parity/index.js';
+import type { ProviderFallback } from '../runtime/index.js';
 import { withInterrupt } from './interrupt.js';
 import type { Progress } from './progress.js';
 
@@ -23,11 +24,15 @@ export interface ParityCases {
   readonly notRun: number;
 }
 
-/** One case after the other, because ONNX Runtime uses every core for each. */
+/**
+ * One case after the other, because ONNX Runtime uses every core for each.
+ * @param missing Providers that cannot be used here: a case on one of them has failed.
+ */
 export const runCases = (
   files: readonly string[],
   specs: readonly CheckSpec[],
   progress: Progress,
+  missing: readonly ProviderFallback[] = [],
 ): Promise<ParityCases> =>
   withInterrupt(async (interrupt) => {
     const results: CaseResult[] = [];
@@ -38,7 +43,7 @@ export const runCases = (
       if (fixture instanceof OnnxGroupNormError) {
         unreadable += 1;
         // Once, however many ways there are to run it.
-        results.push(couldNotRead(file, specs[0]!, fixture));
+        results.push(couldNotRun({ file, graph: 'unknown' }, specs[0]!, fixture));
         continue;
       }
       if (fixture && specs.some((spec) => allowsMore(fixture, spec))) loose.add(file);
@@ -49,7 +54,12 @@ export const runCases = (
         }
         const place = `case ${results.length + 1}, fixture ${at + 1} of ${files.length}`;
         progress.step(`${place}: ${file}, ${spec.lowering}`);
-        results.push(await checkFixture(fixture, spec, buildRegistryGraph));
+        const absent = missing.find(({ provider }) => provider === spec.provider);
+        results.push(
+          absent
+            ? couldNotRun(fixture, spec, unavailable(absent))
+            : await checkFixture(fixture, spec, buildRegistryGraph),
+        );
       }
     }
     return { results, unreadable, loose, notRun };
@@ -63,9 +73,17 @@ const allowsMore = ({ outputs, ...own }: Fixture, spec: CheckSpec): boolean =>
     ),
   );
 
-function couldNotRead(file: string, spec: CheckSpec, { code, message }: OnnxGroupNormError): CaseResult {
-  const { lowering, opset, provider } = spec;
-  const base = { file, graph: 'unknown', lowering, opset, provider, passed: false, outputs: [] };
+const unavailable = ({ provider }: ProviderFallback): Pick<SessionError, 'code' | 'message'> => ({
+  code: 'PROVIDER_UNAVAILABLE',
+  message: `${provider} cannot be used here`,
+});
+
+function couldNotRun(
+  { file, graph }: Pick<Fixture, 'file' | 'graph'>,
+  { lowering, opset, provider }: CheckSpec,
+  { code, message }: Pick<OnnxGroupNormError, 'code' | 'message'>,
+): CaseResult {
+  const base = { file, graph, lowering, opset, provider, passed: false, outputs: [] };
   return { ...base, error: { code, message }, milliseconds: 0 };
 }
 

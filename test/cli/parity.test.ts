@@ -75,17 +75,24 @@ describe('cli/parity', () => {
     expect(named.code).to.equal(1);
     expect(named.stdout)
       .to.match(line)
-      .and.to.match(/^1 passed, 0 failed$/m);
+      .and.to.match(/^1 passed, 1 failed$/m);
     const alone = await onnx('parity', at(), '--provider', absent);
     expect(alone.code).to.equal(1);
     expect(alone.stdout)
       .to.match(line)
-      .and.to.match(/^0 passed, 0 failed$/m);
+      .and.to.match(/^0 passed, 1 failed$/m);
     const all = await onnx('parity', at(), '--provider', 'all');
     expect(all.code).to.equal(0);
     expect(all.stdout).to.match(line);
-    const { notRun } = await jsonReport('--provider', absent);
+    const { notRun, failed, cases } = await jsonReport('--provider', absent);
     expect(notRun?.map(({ provider }) => provider)).to.deep.equal([absent]);
+    // Whoever reads the report alone must not take it for a pass.
+    expect(failed).to.equal(1);
+    expect(cases[0]).to.include({ graph: 'group-norm', provider: absent, passed: false });
+    expect(cases[0]!.error).to.deep.equal({
+      code: 'PROVIDER_UNAVAILABLE',
+      message: `${absent} cannot be used here`,
+    });
   });
 
   it('tolerances on the command line take the place of all others', async () => {
