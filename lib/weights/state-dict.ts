@@ -40,11 +40,30 @@ export function matchStateDict(
   const found = prefix ? keysUnder(prefix, stateDict) : stripPrefixes(graph, stateDict);
   const problems = problemsOf(graph, found);
   if (problems.length > 0) {
+    const hasSome = graph.parameters.some(({ name }) => found.has(name));
+    const under = prefix || hasSome ? undefined : prefixOfAll(graph, stateDict);
+    if (under !== undefined) {
+      throw mismatch(
+        `graph '${graph.name}' has no such keys, but the state_dict has all of the graph's under '${under}': ` +
+          `ask for those by prefix '${under}' (--prefix ${under})`,
+      );
+    }
     const which = prefix ? `what the state_dict has under '${prefix}'` : 'the state_dict';
     const list = problems.map((problem) => `  ${problem}`).join('\n');
     throw mismatch(`${which} does not fit graph '${graph.name}':\n${list}`);
   }
   return new Map(graph.parameters.map(({ name, dtype }) => [name, convert(found.get(name)!, dtype)]));
+}
+
+/** What stands before every name of the graph in a state_dict; nothing if it is not so, or the graph has no names. */
+function prefixOfAll({ parameters }: Graph, stateDict: ReadonlyMap<string, TensorData>): string | undefined {
+  const names = parameters.map(({ name }) => name);
+  const [first] = names;
+  if (first === undefined) return undefined;
+  const prefixes = [...stateDict.keys()]
+    .filter((key) => key.endsWith(`.${first}`))
+    .map((key) => key.slice(0, -first.length - 1));
+  return prefixes.find((prefix) => names.every((name) => stateDict.has(`${prefix}.${name}`)));
 }
 
 const mismatch = (message: string): WeightsError => new WeightsError('STATE_DICT_MISMATCH', message);

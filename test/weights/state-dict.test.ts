@@ -96,6 +96,19 @@ describe('matching a state_dict', () => {
     );
   });
 
+  it('says under which prefix all keys are, where they are under another', () => {
+    const nested = stateDict('net.encoder.enc1.weight', 'net.encoder.enc1.bias', 'head.weight');
+    expect(refusal(nested)).to.equal(
+      "graph 'net' has no such keys, but the state_dict has all of the graph's under 'net.encoder': " +
+        "ask for those by prefix 'net.encoder' (--prefix net.encoder)",
+    );
+    expect([...matchStateDict(GRAPH, nested, { prefix: 'net.encoder' }).keys()]).to.deep.equal([
+      'enc1.weight',
+      'enc1.bias',
+    ]);
+    expect(refusal(stateDict('a.enc1.weight', 'b.enc1.bias'))).to.include("missing 'enc1.weight'");
+  });
+
   it('an empty prefix is none', () => {
     expect(matchStateDict(GRAPH, stateDict('enc1.weight', 'enc1.bias'), { prefix: '' }).size).to.equal(2);
   });
