@@ -79,6 +79,7 @@ export async function openSession(
 ): Promise<Session> {
   requireKnownOptions('createSession', options, SESSION_OPTIONS);
   const { providers: names = [platform.defaultProvider], strict = false, groupNorm, ...backend } = options;
+  requireBackendOptions(backend);
   if (groupNorm !== undefined) getSessionLowering(groupNorm, MAX_OPSET);
   const providers = requireProviders(names);
   requireModel(model);
@@ -88,6 +89,25 @@ export async function openSession(
       : { bytes: model, where: 'model', folder: undefined };
   const opened = await openModel(platform, source, { providers, strict, groupNorm, backend });
   return new RuntimeSession(opened);
+}
+
+const OPTIMIZATION_LEVELS: readonly unknown[] = ['disabled', 'basic', 'extended', 'all', undefined];
+
+/** What a runtime would take for a fault of the model, or as something else than it says. */
+function requireBackendOptions({
+  intraOpNumThreads: threads,
+  graphOptimizationLevel: level,
+}: BackendOptions): void {
+  if (threads !== undefined && !(Number.isSafeInteger(threads) && threads >= 1)) {
+    const problem = `intraOpNumThreads must be an integer of at least 1, not ${String(threads)}`;
+    throw new OptionError('INVALID_OPTION', `createSession: ${problem}`);
+  }
+  if (OPTIMIZATION_LEVELS.includes(level)) return;
+  const known = OPTIMIZATION_LEVELS.filter((one) => one !== undefined).join(', ');
+  throw new OptionError(
+    'INVALID_OPTION',
+    `createSession: graphOptimizationLevel '${String(level)}' is unknown; known: ${known}`,
+  );
 }
 
 function requireModel(model: unknown): void {

@@ -199,6 +199,24 @@ describe('creating a session', () => {
   });
 });
 
+describe('options that a runtime would misunderstand', () => {
+  for (const intraOpNumThreads of [0, 1.5, -3, 'two' as unknown as number]) {
+    it(`intraOpNumThreads ${intraOpNumThreads}`, async () => {
+      const error = await rejection(createSession(new Uint8Array(0), { intraOpNumThreads }));
+      expect(error).to.be.instanceOf(OptionError);
+      expect((error as Error).message).to.include('must be an integer of at least 1');
+    });
+  }
+
+  it('a graphOptimizationLevel that is unknown', async () => {
+    const error = await rejection(
+      createSession(new Uint8Array(0), { graphOptimizationLevel: 'foo' as 'all' }),
+    );
+    expect(error).to.be.instanceOf(OptionError);
+    expect((error as Error).message).to.include("'foo' is unknown; known: disabled, basic, extended, all");
+  });
+});
+
 describe('what is no model', () => {
   it('is an error that says what a model is, and what makes one of an ArrayBuffer', async () => {
     for (const model of [undefined, null, 3, {}, new ArrayBuffer(8)]) {

@@ -39,7 +39,8 @@ function toOwnOptions(options: OrtOptions): BackendOptions {
   const { intraOpNumThreads, enableCpuMemArena, enableProfiling, profileFilePrefix } = options;
   const level = options.graphOptimizationLevel;
   return {
-    intraOpNumThreads,
+    // ONNX Runtime's own 0 is its default.
+    intraOpNumThreads: intraOpNumThreads || undefined,
     enableCpuMemArena,
     graphOptimizationLevel: level === 'layout' ? 'all' : level,
     profileFilePrefix: enableProfiling ? (profileFilePrefix ?? 'onnxruntime_profile_') : undefined,
