@@ -91,7 +91,7 @@ export async function openSession(
   return new RuntimeSession(opened);
 }
 
-const OPTIMIZATION_LEVELS: readonly unknown[] = ['disabled', 'basic', 'extended', 'all', undefined];
+const OPTIMIZATION_LEVELS: readonly string[] = ['disabled', 'basic', 'extended', 'all'];
 
 /** What a runtime would take for a fault of the model, or as something else than it says. */
 function requireBackendOptions({
@@ -102,11 +102,10 @@ function requireBackendOptions({
     const problem = `intraOpNumThreads must be an integer of at least 1, not ${String(threads)}`;
     throw new OptionError('INVALID_OPTION', `createSession: ${problem}`);
   }
-  if (OPTIMIZATION_LEVELS.includes(level)) return;
-  const known = OPTIMIZATION_LEVELS.filter((one) => one !== undefined).join(', ');
+  if (level === undefined || OPTIMIZATION_LEVELS.includes(level)) return;
   throw new OptionError(
     'INVALID_OPTION',
-    `createSession: graphOptimizationLevel '${String(level)}' is unknown; known: ${known}`,
+    `createSession: graphOptimizationLevel '${String(level)}' is unknown; known: ${OPTIMIZATION_LEVELS.join(', ')}`,
   );
 }
 

@@ -220,7 +220,7 @@ describe('options that a runtime would misunderstand', () => {
 describe('what is no model', () => {
   it('is an error that says what a model is, and what makes one of an ArrayBuffer', async () => {
     for (const model of [undefined, null, 3, {}, new ArrayBuffer(8)]) {
-      const error = (await rejection(createSession(model as unknown as Uint8Array))) as OptionError;
+      const error = (await rejection(createSession(model as Uint8Array))) as OptionError;
       expect(error).to.be.instanceOf(OptionError);
       expect(error.message).to.match(/^createSession takes a path or a Uint8Array, not /);
     }
