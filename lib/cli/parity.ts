@@ -131,6 +131,6 @@ Examples:
   $ onnx-groupnorm parity test/fixtures/group-norm --json report.json --junit report.xml
   $ onnx-groupnorm parity test/fixtures/group-norm --json - > report.json
 
-Exit codes: 0 all cases passed; 1 a case failed or could not run, as on a provider that was named and cannot be used
-here; 2 bad usage, or a file that cannot be read
-or is no fixture: the other cases are run all the same; 130 stopped by Ctrl+C, after what has been found.`;
+Exit codes: 0 all cases passed; 1 a case failed or could not run, as on a provider that was named and cannot
+be used here; 2 bad usage, or a file that cannot be read or is no fixture: the others are run all the same;
+130 stopped by Ctrl+C, after what has been found.`;

@@ -55,15 +55,18 @@ export function matchStateDict(
   return new Map(graph.parameters.map(({ name, dtype }) => [name, convert(found.get(name)!, dtype)]));
 }
 
-/** What stands before every name of the graph in a state_dict; nothing if it is not so, or the graph has no names. */
+/** What stands before every name of the graph in a state_dict, whose tensors there fit; nothing if nothing does. */
 function prefixOfAll({ parameters }: Graph, stateDict: ReadonlyMap<string, TensorData>): string | undefined {
-  const names = parameters.map(({ name }) => name);
-  const [first] = names;
+  const [first] = parameters;
   if (first === undefined) return undefined;
   const prefixes = [...stateDict.keys()]
-    .filter((key) => key.endsWith(`.${first}`))
-    .map((key) => key.slice(0, -first.length - 1));
-  return prefixes.find((prefix) => names.every((name) => stateDict.has(`${prefix}.${name}`)));
+    .filter((key) => key.endsWith(`.${first.name}`))
+    .map((key) => key.slice(0, -first.name.length - 1));
+  const isAt = (prefix: string) => (parameter: Value) => {
+    const data = stateDict.get(`${prefix}.${parameter.name}`);
+    return data !== undefined && misfit(parameter, data).length === 0;
+  };
+  return prefixes.find((prefix) => parameters.every(isAt(prefix)));
 }
 
 const mismatch = (message: string): WeightsError => new WeightsError('STATE_DICT_MISMATCH', message);

@@ -107,6 +107,8 @@ describe('matching a state_dict', () => {
       'enc1.bias',
     ]);
     expect(refusal(stateDict('a.enc1.weight', 'b.enc1.bias'))).to.include("missing 'enc1.weight'");
+    const other = new Map([...nested, ['net.encoder.enc1.bias', tensor('float32', [1], Float32Array.of(1))]]);
+    expect(refusal(other), 'of another shape').to.include("missing 'enc1.weight'");
   });
 
   it('an empty prefix is none', () => {
