@@ -14,12 +14,15 @@ export interface TensorInfo {
 /** Tensors by name. */
 export type TensorRecord = Readonly<Record<string, TensorData>>;
 
+/** ONNX Runtime's graph optimisations, from none to all. */
+export const GRAPH_OPTIMIZATION_LEVELS = ['disabled', 'basic', 'extended', 'all'] as const;
+
 /** ONNX Runtime's own session options, under onnxruntime-common's names. */
 export interface BackendOptions {
   /** Threads of one operator. Default: ONNX Runtime's, one a physical core. */
   readonly intraOpNumThreads?: number | undefined;
   /** ONNX Runtime's graph optimisations. Default `all`. */
-  readonly graphOptimizationLevel?: 'disabled' | 'basic' | 'extended' | 'all' | undefined;
+  readonly graphOptimizationLevel?: (typeof GRAPH_OPTIMIZATION_LEVELS)[number] | undefined;
   /** Whether the runtime keeps freed memory for later runs. Default true. */
   readonly enableCpuMemArena?: boolean | undefined;
   /**

@@ -3,7 +3,14 @@ import { castTensor } from '../half.js';
 import { getSessionLowering, MAX_OPSET, type SessionLoweringName } from '../lowering/index.js';
 import { requireKnownOptions } from '../options.js';
 import type { TensorData } from '../tensor.js';
-import type { BackendOptions, LoadedModel, RunOptions, TensorInfo, TensorRecord } from './backend.js';
+import {
+  GRAPH_OPTIMIZATION_LEVELS,
+  type BackendOptions,
+  type LoadedModel,
+  type RunOptions,
+  type TensorInfo,
+  type TensorRecord,
+} from './backend.js';
 import { checkFeeds } from './feeds.js';
 import { openModel, type OpenedModel } from './open-model.js';
 import { checkOutputs } from './outputs.js';
@@ -91,8 +98,6 @@ export async function openSession(
   return new RuntimeSession(opened);
 }
 
-const OPTIMIZATION_LEVELS: readonly string[] = ['disabled', 'basic', 'extended', 'all'];
-
 /** What a runtime would take for a fault of the model, or as something else than it says. */
 function requireBackendOptions({
   intraOpNumThreads: threads,
@@ -102,10 +107,10 @@ function requireBackendOptions({
     const problem = `intraOpNumThreads must be an integer of at least 1, not ${String(threads)}`;
     throw new OptionError('INVALID_OPTION', `createSession: ${problem}`);
   }
-  if (level === undefined || OPTIMIZATION_LEVELS.includes(level)) return;
+  if (level === undefined || GRAPH_OPTIMIZATION_LEVELS.includes(level)) return;
   throw new OptionError(
     'INVALID_OPTION',
-    `createSession: graphOptimizationLevel '${String(level)}' is unknown; known: ${OPTIMIZATION_LEVELS.join(', ')}`,
+    `createSession: graphOptimizationLevel '${String(level)}' is unknown; known: ${GRAPH_OPTIMIZATION_LEVELS.join(', ')}`,
   );
 }
 

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { runtimeFolder } from '../diagnose.js';
 
 /** A tensor on its way to the addon. */
 export interface AddonTensor {
@@ -124,9 +125,7 @@ function whyNotBuilt(folder: string): string {
 
 /** The very library that onnxruntime-node loads, so that the process has one ONNX Runtime. */
 function onnxRuntimeLibrary(): string {
-  const bin = join(dirname(require.resolve('onnxruntime-node')), '..', 'bin');
-  const napi = readdirSync(bin).find((name) => name.startsWith('napi-v'));
-  const folder = join(bin, napi ?? '', process.platform, process.arch);
+  const folder = runtimeFolder();
   const libraries = existsSync(folder) ? readdirSync(folder).filter((name) => LIBRARY.test(name)) : [];
   // The shortest is the name that onnxruntime-node's own binding asks for.
   const [library] = libraries.sort((a, b) => a.length - b.length);
