@@ -19,6 +19,7 @@ import {
   type AddonValueInfo,
 } from './addon.js';
 import { loopHasTime, takesSteadyTime } from './short-runs.js';
+import { collectYoungResults, handedOver } from './young-results.js';
 
 export const nativeBackend: Backend = {
   provider: 'native',
@@ -69,6 +70,7 @@ class NativeModel implements LoadedModel {
     const inputs = Object.entries(feeds);
     const names = this.outputs.map(({ name }) => name);
     const given = names.map((name) => (Object.hasOwn(outputs, name) ? outputs[name] : undefined));
+    collectYoungResults();
     const run: Run = { session: this.session, id: nextId() };
     const results = await untilAborted(
       run,
@@ -82,6 +84,7 @@ class NativeModel implements LoadedModel {
       ),
       signal,
     );
+    handedOver(results.reduce((bytes, result) => bytes + (result?.data.byteLength ?? 0), 0));
     return Object.fromEntries(names.map((name, i) => [name, given[i] ?? fromAddon(results[i]!)]));
   }
 
