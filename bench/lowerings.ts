@@ -6,13 +6,13 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { getGraph } from '../graphs/registry.js';
-import { createSession, encodeModel, initializeWeights, LOWERING_NAMES, tensor } from '../lib/index.js';
+import { createSession, encodeModel, initializeWeights, LOWERING_NAMES } from '../lib/index.js';
 import type { LoweringName, Session, SessionOptions } from '../lib/index.js';
+import { timeSessions, type ThreadSpec } from './session-threads.js';
 import {
   formatRatio,
   machine,
   normalTensor,
-  pairedRounds,
   quantile,
   speedup,
   table,
@@ -67,31 +67,25 @@ async function main(): Promise<void> {
 }
 
 async function measureShape(shape: number[], rounds: number): Promise<Row[]> {
-  const sessions = new Map<Variant, Session>();
-  for (const variant of VARIANTS) sessions.set(variant, await open(shape, variant));
-  const x = normalTensor(shape, 0);
-  const y = tensor('float32', shape, new Float32Array(x.data.length));
-  const calls = [...sessions].map(([variant, session]) => {
-    const options = variant === INTO ? { outputs: { y } } : {};
-    return [variant, () => session.run({ x }, options)] as const;
-  });
-  const times = await pairedRounds(Object.fromEntries(calls), rounds, 12);
+  const specs = VARIANTS.map((variant) => [variant, specOf(shape, variant)] as const);
+  const times = await timeSessions(Object.fromEntries(specs), rounds);
   const rows: Row[] = [];
-  for (const [variant, session] of sessions) {
+  for (const [variant, { model, options }] of specs) {
+    const session = await createSession(model, options);
     const errors: number[] = [];
     for (const mean of MEANS) errors.push(await errorAt(session, shape, mean));
+    await session.dispose();
     const median = quantile(times[variant]!, 0.5);
     rows.push({ shape, variant, median, speedup: speedup(times, variant, BASELINE), errors });
-    await session.dispose();
   }
   return rows;
 }
 
-function open(shape: number[], variant: Variant): Promise<Session> {
+function specOf(shape: number[], variant: Variant): ThreadSpec {
   const graph = getGraph('group-norm').build({ numGroups: NUM_GROUPS, numChannels: shape[1]! }, { shape });
   const lowering = (LOWERING_NAMES as readonly string[]).includes(variant) ? (variant as LoweringName) : 'op';
   const model = encodeModel(graph, initializeWeights(graph), { opset: OPSET, lowering });
-  return createSession(model, optionsOf(variant));
+  return { model, options: optionsOf(variant), shape, intoBuffer: variant === INTO };
 }
 
 /** `cpu` is onnxruntime-node where a way to run GroupNormalization is named. */

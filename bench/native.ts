@@ -18,10 +18,11 @@ import {
   initializeWeights,
   op,
   tensor,
+  type Graph,
   type LoweringName,
-  type Session,
-  type TensorData,
+  type SessionOptions,
 } from '../lib/index.js';
+import { timeSessions, type ThreadSpec } from './session-threads.js';
 import {
   formatRatio,
   machine,
@@ -30,7 +31,6 @@ import {
   quantile,
   speedup,
   table,
-  type Contestants,
   type Quartiles,
 } from './statistics.js';
 
@@ -126,17 +126,9 @@ async function groupNormAlone(rounds: number): Promise<Row[]> {
   const rows: Row[] = [];
   for (const shape of SHAPES) {
     const graph = getGraph('group-norm').build({ numGroups: 32, numChannels: shape[1]! }, { shape });
-    const weights = initializeWeights(graph);
-    const encode = (lowering: LoweringName) => encodeModel(graph, weights, { opset: OPSET, lowering });
-    const x = normalTensor(shape);
-    const sessions: Record<string, Session> = {
-      'onnxruntime-node, inlined operator': await baseline(encode('op'), 'op'),
-    };
-    for (const name of LOWERINGS) sessions[`onnxruntime-node, ${name}`] = await baseline(encode(name), name);
-    sessions.native = await createSession(encode('op'), { providers: ['native'] });
-    const y = tensor('float32', shape, new Float32Array(x.data.length));
-    const extra = { 'native, into a given buffer': () => sessions.native!.run({ x }, { outputs: { y } }) };
-    rows.push(...(await compare(`${shape.join('×')}, ${megabytes(x)}`, sessions, x, rounds, { extra })));
+    const all = forShape(runners(graph), shape);
+    const contestants = { ...all, 'native, into a given buffer': { ...all.native!, intoBuffer: true } };
+    rows.push(...(await compare(`${shape.join('×')}, ${megabytes(shape)}`, contestants, rounds)));
   }
   return rows;
 }
@@ -152,64 +144,73 @@ async function withSilu(rounds: number): Promise<Row[]> {
       g.output('y', hasSilu ? op.silu(g, norm) : norm);
       return encodeModel(g.build(), new Map(), { opset: OPSET, lowering: 'op' });
     };
-    const sessions = {
-      'native, GroupNorm alone': await createSession(model(false), { providers: ['native'] }),
-      'native, GroupNorm and SiLU': await createSession(model(true), { providers: ['native'] }),
-      'onnxruntime-node, GroupNorm and SiLU': await baseline(model(true), 'reduce-mean'),
+    const contestants = {
+      'native, GroupNorm alone': { model: model(false), options: NATIVE, shape },
+      'native, GroupNorm and SiLU': { model: model(true), options: NATIVE, shape },
+      'onnxruntime-node, GroupNorm and SiLU': { model: model(true), options: ortNode('reduce-mean'), shape },
     };
-    const x = normalTensor(shape);
-    rows.push(...(await compare(`${shape.join('×')}, ${megabytes(x)}`, sessions, x, rounds)));
+    rows.push(...(await compare(`${shape.join('×')}, ${megabytes(shape)}`, contestants, rounds)));
   }
   return rows;
 }
 
 /** What a call costs besides the work. */
-async function tinyModel(rounds: number): Promise<Row[]> {
+function tinyModel(rounds: number): Promise<Row[]> {
+  const shape = [1, 32, 8, 8];
   const g = new GraphBuilder('tiny');
-  g.output('y', op.relu(g, g.input('x', 'float32', [1, 32, 8, 8])));
+  g.output('y', op.relu(g, g.input('x', 'float32', shape)));
   const model = encodeModel(g.build(), new Map(), { opset: OPSET });
-  const sessions = {
-    'onnxruntime-node': await baseline(model, 'reduce-mean'),
-    native: await createSession(model, { providers: ['native'] }),
+  const contestants = {
+    'onnxruntime-node': { model, options: ortNode('reduce-mean'), shape },
+    native: { model, options: NATIVE, shape },
   };
-  return compare('Relu of 1×32×8×8', sessions, normalTensor([1, 32, 8, 8]), rounds, { calls: 200 });
+  return compare('Relu of 1×32×8×8', contestants, rounds, { calls: 200 });
 }
 
 const NETWORKS = ['unet', 'detection-backbone'];
 
 async function networks(rounds: number): Promise<Row[]> {
   const rows: Row[] = [];
-  const x = normalTensor([1, 3, 256, 256]);
   for (const name of NETWORKS) {
-    const graph = getGraph(name).build({});
-    const weights = initializeWeights(graph);
-    const encode = (lowering: LoweringName) => encodeModel(graph, weights, { opset: OPSET, lowering });
-    const sessions: Record<string, Session> = {
-      'onnxruntime-node, inlined operator': await baseline(encode('op'), 'op'),
-    };
-    for (const lowering of LOWERINGS) {
-      sessions[`onnxruntime-node, ${lowering}`] = await baseline(encode(lowering), lowering);
-    }
-    sessions.native = await createSession(encode('op'), { providers: ['native'] });
-    rows.push(...(await compare(name, sessions, x, Math.ceil(rounds / 3), { calls: 1 })));
+    const contestants = forShape(runners(getGraph(name).build({})), [1, 3, 256, 256]);
+    rows.push(...(await compare(name, contestants, Math.ceil(rounds / 3), { calls: 1, warmUp: 1 })));
   }
   return rows;
 }
 
-/** onnxruntime-node: `cpu` with a way to run GroupNormalization named. */
-const baseline = (model: Uint8Array, groupNorm: LoweringName): Promise<Session> =>
-  createSession(model, { providers: ['cpu'], groupNorm });
+type Runner = Omit<ThreadSpec, 'shape'>;
 
+const NATIVE = { providers: ['native'] };
+
+/** onnxruntime-node: `cpu` with a way to run GroupNormalization named. */
+const ortNode = (groupNorm: LoweringName): SessionOptions => ({ providers: ['cpu'], groupNorm });
+
+/** onnxruntime-node with every lowering, and the native kernel. */
+function runners(graph: Graph): Record<string, Runner> {
+  const weights = initializeWeights(graph);
+  const encode = (lowering: LoweringName) => encodeModel(graph, weights, { opset: OPSET, lowering });
+  const all: Record<string, Runner> = {
+    'onnxruntime-node, inlined operator': { model: encode('op'), options: ortNode('op') },
+  };
+  for (const name of LOWERINGS)
+    all[`onnxruntime-node, ${name}`] = { model: encode(name), options: ortNode(name) };
+  return { ...all, native: { model: encode('op'), options: NATIVE } };
+}
+
+const forShape = (
+  all: Readonly<Record<string, Runner>>,
+  shape: readonly number[],
+): Record<string, ThreadSpec> =>
+  Object.fromEntries(Object.entries(all).map(([name, runner]) => [name, { ...runner, shape }]));
+
+/** All against the first. */
 async function compare(
   setting: string,
-  sessions: Readonly<Record<string, Session>>,
-  x: TensorData,
+  contestants: Readonly<Record<string, ThreadSpec>>,
   rounds: number,
-  { extra = {}, calls = 12 }: { extra?: Contestants; calls?: number } = {},
+  turns: { readonly calls?: number; readonly warmUp?: number } = {},
 ): Promise<Row[]> {
-  const runs = Object.entries(sessions).map(([name, session]) => [name, () => session.run({ x })] as const);
-  const times = await pairedRounds({ ...Object.fromEntries(runs), ...extra }, rounds, calls);
-  for (const session of Object.values(sessions)) await session.dispose();
+  const times = await timeSessions(contestants, rounds, turns);
   const [first = ''] = Object.keys(times);
   return Object.entries(times).map(([runner, own]) => ({
     setting,
@@ -240,7 +241,8 @@ async function eventLoopDelays(): Promise<Record<string, number>> {
   return delays;
 }
 
-const megabytes = ({ data }: TensorData): string => `${(data.byteLength / 1e6).toFixed(1)} MB`;
+const megabytes = (shape: readonly number[]): string =>
+  `${((4 * shape.reduce((a, b) => a * b)) / 1e6).toFixed(1)} MB`;
 
 function print(title: string, rows: readonly Row[]): void {
   const cells = rows.map(({ setting, runner, median, speedup: ratio }) => [

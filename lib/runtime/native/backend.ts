@@ -19,7 +19,7 @@ import {
   type AddonValueInfo,
 } from './addon.js';
 import { loopHasTime, takesSteadyTime } from './short-runs.js';
-import { collectYoungResults, handedOver } from './young-results.js';
+import { collectYoungResults, handedOver, youngResultsAreDue } from './young-results.js';
 
 export const nativeBackend: Backend = {
   provider: 'native',
@@ -70,7 +70,8 @@ class NativeModel implements LoadedModel {
     const inputs = Object.entries(feeds);
     const names = this.outputs.map(({ name }) => name);
     const given = names.map((name) => (Object.hasOwn(outputs, name) ? outputs[name] : undefined));
-    collectYoungResults();
+    const isDue = youngResultsAreDue();
+    if (isDue) queueMicrotask(collectYoungResults);
     const run: Run = { session: this.session, id: nextId() };
     const results = await untilAborted(
       run,
@@ -80,7 +81,7 @@ class NativeModel implements LoadedModel {
         names,
         given.map((value) => value && toAddon(value)),
         run.id,
-        signal === undefined && this.#takesSteadyTime && loopHasTime(),
+        signal === undefined && !isDue && this.#takesSteadyTime && loopHasTime(),
       ),
       signal,
     );

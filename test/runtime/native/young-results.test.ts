@@ -47,7 +47,7 @@ describeNative('results that nobody holds', function () {
     });
     await session.dispose();
     const megabytes = (runs * x.data.byteLength) / 2 ** 20;
-    expect(young).to.be.at.least(megabytes / 16);
+    expect(young).to.be.at.least(megabytes / 8);
     // V8 by itself collects everything for 64 MB, or less.
     expect(all).to.be.below(megabytes / 64 / 4);
   });
