@@ -4,11 +4,9 @@
  *
  *   npm run bench:native -- [rounds] [--json FILE] [--python PYTHON-WITH-TORCH]
  */
-import { execFileSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { getGraph } from '../graphs/registry.js';
 import {
@@ -17,20 +15,20 @@ import {
   GraphBuilder,
   initializeWeights,
   op,
-  tensor,
   type Graph,
   type LoweringName,
   type SessionOptions,
 } from '../lib/index.js';
-import { timeSessions, type ThreadSpec } from './session-threads.js';
+import { startPyTorch } from './pytorch.js';
+import { timeSessions, type ThreadSpec, type Turns } from './session-threads.js';
 import {
   formatRatio,
   machine,
   normalTensor,
-  pairedRounds,
   quantile,
   speedup,
   table,
+  type Contestant,
   type Quartiles,
 } from './statistics.js';
 
@@ -54,14 +52,16 @@ async function main(): Promise<void> {
   });
   const rounds = Number(positionals[0] ?? 30);
   console.log(`${machine()}, float32, 32 groups`);
+  const { python } = values;
+  const all =
+    python === undefined ? SECTIONS : { ...SECTIONS, PyTorch: (n: number) => againstPyTorch(python, n) };
   const sections: Record<string, Row[]> = {};
-  for (const [title, measure] of Object.entries(SECTIONS)) {
+  for (const [title, measure] of Object.entries(all)) {
     process.stderr.write(`${title} …\n`);
     sections[title] = await measure(rounds);
     print(title, sections[title]);
   }
-  const pytorch = values.python === undefined ? undefined : await againstPyTorch(values.python, rounds);
-  if (!pytorch) console.log('\nPyTorch: not run (--python names a Python that has torch)');
+  if (values.python === undefined) console.log('\nPyTorch: not run (--python names a Python that has torch)');
   const delays = await eventLoopDelays();
   console.log(`\n### Delay of the event loop in an inference of the U-Net, 99th percentile\n`);
   console.log(
@@ -71,40 +71,26 @@ async function main(): Promise<void> {
     ),
   );
   if (values.json) {
-    const report = { machine: machine(), rounds, sections, pytorch, eventLoopDelay: delays };
+    const report = { machine: machine(), rounds, sections, eventLoopDelay: delays };
     await writeFile(values.json, `${JSON.stringify(report, null, 2)}\n`);
   }
 }
 
-/** Turn by turn, in processes of their own: threads of both at once would measure their quarrel. */
-async function againstPyTorch(python: string, rounds: number): Promise<Record<string, object>> {
-  const script = fileURLToPath(new URL('pytorch.py', import.meta.url));
-  const names = SHAPES.map((shape) => shape.join('x'));
-  const threads = String(Math.max(1, availableParallelism()));
-  const output = execFileSync(python, [script, threads, String(rounds), ...names], { encoding: 'utf8' });
-  const theirs = JSON.parse(output) as Record<string, number>;
-  const results: Record<string, { pytorch: number; native: number; ratio: number }> = {};
+/** In processes of their own, turn by turn: threads of both at once would measure their quarrel. */
+async function againstPyTorch(python: string, rounds: number): Promise<Row[]> {
+  const rows: Row[] = [];
+  const threads = availableParallelism();
   for (const shape of SHAPES) {
     const graph = getGraph('group-norm').build({ numGroups: 32, numChannels: shape[1]! }, { shape });
     const model = encodeModel(graph, initializeWeights(graph), { opset: OPSET, lowering: 'op' });
-    const options = { providers: ['native'], intraOpNumThreads: Number(threads) };
-    const session = await createSession(model, options);
-    const x = normalTensor(shape);
-    const y = tensor('float32', shape, new Float32Array(x.data.length));
-    const times = await pairedRounds({ native: () => session.run({ x }, { outputs: { y } }) }, rounds, 12);
-    await session.dispose();
-    const [pytorch, native] = [theirs[shape.join('x')]!, quantile(times.native!, 0.5)];
-    results[shape.join('×')] = { pytorch, native, ratio: pytorch / native };
+    const options = { ...NATIVE, intraOpNumThreads: threads };
+    const contestants = { 'native, into a given buffer': { model, options, shape, intoBuffer: true } };
+    const pytorch = { PyTorch: startPyTorch(python, shape, threads) };
+    rows.push(
+      ...(await compare(`${shape.join('×')}, ${megabytes(shape)}`, contestants, rounds, {}, pytorch)),
+    );
   }
-  const cells = Object.entries(results).map(([shape, { pytorch, native, ratio }]) => [
-    shape,
-    pytorch.toFixed(3),
-    native.toFixed(3),
-    `${ratio.toFixed(2)} ×`,
-  ]);
-  console.log(`\n### PyTorch's GroupNorm, ${threads} threads\n`);
-  console.log(table(['shape', 'PyTorch, ms', 'native, into a given buffer, ms', 'faster'], cells));
-  return results;
+  return rows;
 }
 
 const SECTIONS: Record<string, (rounds: number) => Promise<Row[]>> = {
@@ -208,9 +194,10 @@ async function compare(
   setting: string,
   contestants: Readonly<Record<string, ThreadSpec>>,
   rounds: number,
-  turns: { readonly calls?: number; readonly warmUp?: number } = {},
+  turns: Turns = {},
+  others: Readonly<Record<string, Contestant>> = {},
 ): Promise<Row[]> {
-  const times = await timeSessions(contestants, rounds, turns);
+  const times = await timeSessions(contestants, rounds, turns, others);
   const [first = ''] = Object.keys(times);
   return Object.entries(times).map(([runner, own]) => ({
     setting,

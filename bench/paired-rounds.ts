@@ -12,6 +12,12 @@ export type Contestants = Readonly<Record<string, () => Promise<unknown>>>;
 /** A contestant's turn: that many calls in a row, timed where they are made. Returns the milliseconds of one. */
 export type Turn = (calls: number) => Promise<number>;
 
+/** Something that is timed in a thread or process of its own. */
+export interface Contestant {
+  readonly turn: Turn;
+  end(): Promise<unknown>;
+}
+
 /** Milliseconds of each contestant in each round. */
 export type Times = Readonly<Record<string, readonly number[]>>;
 

@@ -1,29 +1,35 @@
-"""PyTorch's GroupNorm on the shapes of bench/native.ts: prints {shape: milliseconds} as JSON.
+"""PyTorch's GroupNorm as a contestant of bench/native.ts: for each number of calls on the standard input, one line
+with the milliseconds of a call.
 
 Run by `npm run bench:native -- --python PYTHON`, with as many threads as ONNX Runtime takes.
 """
 
-import json
-import statistics
 import sys
 import time
 
 import torch
 
-THREADS, ROUNDS, *SHAPES = sys.argv[1:]
+# As in session-thread.ts.
+SETTLE_SECONDS = 0.05
 
 
-def milliseconds(shape: list[int]) -> float:
+def turn(norm: torch.nn.GroupNorm, x: torch.Tensor, calls: int) -> float:
+    start = time.perf_counter()
+    while time.perf_counter() - start < SETTLE_SECONDS:
+        norm(x)
+    start = time.perf_counter()
+    for _ in range(calls):
+        norm(x)
+    return 1e3 * (time.perf_counter() - start) / calls
+
+
+def main(threads: int, shape: list[int]) -> None:
+    torch.set_num_threads(threads)
     norm = torch.nn.GroupNorm(32, shape[1])
     x = torch.randn(shape)
-    times = []
     with torch.inference_mode():
-        for _ in range(int(ROUNDS) + 3):
-            start = time.perf_counter()
-            norm(x)
-            times.append(time.perf_counter() - start)
-    return 1e3 * statistics.median(times[3:])
+        for line in sys.stdin:
+            print(turn(norm, x, int(line)), flush=True)
 
 
-torch.set_num_threads(int(THREADS))
-print(json.dumps({shape: milliseconds([int(n) for n in shape.split("x")]) for shape in SHAPES}))
+main(int(sys.argv[1]), [int(dim) for dim in sys.argv[2].split("x")])

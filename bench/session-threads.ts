@@ -5,7 +5,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { SessionOptions } from '../lib/index.js';
-import { pairedTurns, type Times, type Turn } from './paired-rounds.js';
+import { pairedTurns, type Contestant, type Times } from './paired-rounds.js';
 
 /** A model with a float32 input `x`. */
 export interface ThreadSpec {
@@ -20,19 +20,26 @@ export interface ThreadSpec {
 /** V8 has settled how it collects a heap. */
 const WARM_UP_CALLS = 100;
 
-/** Times the runs of sessions, `calls` in a row. */
+export interface Turns {
+  readonly calls?: number;
+  /** Calls of the first round, which is not counted. */
+  readonly warmUp?: number;
+}
+
+/** Times the runs of sessions, and whatever else is to be timed with them, 12 in a row by default. */
 export async function timeSessions(
   specs: Readonly<Record<string, ThreadSpec>>,
   rounds: number,
-  { calls = 12, warmUp = WARM_UP_CALLS } = {},
+  { calls = 12, warmUp = WARM_UP_CALLS }: Turns = {},
+  others: Readonly<Record<string, Contestant>> = {},
 ): Promise<Times> {
-  const threads: Record<string, Worker> = {};
+  const contestants: Record<string, Contestant> = { ...others };
   try {
-    for (const [name, spec] of Object.entries(specs)) threads[name] = await start(spec);
-    const turns = Object.entries(threads).map(([name, thread]) => [name, turnIn(thread)]);
-    return await pairedTurns(Object.fromEntries(turns) as Record<string, Turn>, rounds, calls, warmUp);
+    for (const [name, spec] of Object.entries(specs)) contestants[name] = await startSession(spec);
+    const turns = Object.entries(contestants).map(([name, { turn }]) => [name, turn] as const);
+    return await pairedTurns(Object.fromEntries(turns), rounds, calls, warmUp);
   } finally {
-    await Promise.all(Object.values(threads).map((thread) => thread.terminate()));
+    await Promise.all(Object.values(contestants).map((contestant) => contestant.end()));
   }
 }
 
@@ -43,16 +50,15 @@ const TYPESCRIPT = `
   await import(${JSON.stringify(new URL('session-thread.ts', import.meta.url))});
 `;
 
-async function start(spec: ThreadSpec): Promise<Worker> {
+async function startSession(spec: ThreadSpec): Promise<Contestant> {
   const thread = new Worker(TYPESCRIPT, { eval: true, workerData: spec, execArgv: ['--input-type=module'] });
   await once(thread, 'message');
-  return thread;
-}
-
-const turnIn =
-  (thread: Worker): Turn =>
-  async (calls) => {
-    thread.postMessage(calls);
-    const [time] = (await once(thread, 'message')) as [number];
-    return time;
+  return {
+    async turn(calls) {
+      thread.postMessage(calls);
+      const [time] = (await once(thread, 'message')) as [number];
+      return time;
+    },
+    end: () => thread.terminate(),
   };
+}
