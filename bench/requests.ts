@@ -1,0 +1,100 @@
+/**
+ * What a server's requests see of GroupNorm, the garbage collector included: each request makes objects of its own,
+ * some of which live for 200 requests, runs the model, reads of the result, and lets go of it.
+ *
+ *   npm run bench:requests -- [requests]
+ */
+import { execFileSync } from 'node:child_process';
+import { constants, PerformanceObserver } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { getGraph } from '../graphs/registry.js';
+import { createSession, encodeModel, initializeWeights, type SessionOptions } from '../lib/index.js';
+import { machine, normalTensor, quantile, table } from './statistics.js';
+
+const SHAPES = [
+  [1, 320, 64, 64],
+  [8, 256, 32, 32],
+  [1, 256, 128, 128],
+  [1, 128, 256, 256],
+];
+
+const RUNNERS: Readonly<Record<string, SessionOptions>> = {
+  'onnxruntime-node, inlined operator': { providers: ['cpu'], groupNorm: 'op' },
+  'onnxruntime-node, reduce-mean': { providers: ['cpu'], groupNorm: 'reduce-mean' },
+  native: { providers: ['native'] },
+};
+
+/** Objects that a request makes, and requests that they live for. */
+const OBJECTS = 2000;
+const LIFETIME = 200;
+/** Between two requests, in which the event loop turns. */
+const PAUSE_MS = 1;
+
+interface Figures {
+  /** Milliseconds. */
+  readonly mean: number;
+  readonly p50: number;
+  readonly p99: number;
+  /** Collections of the whole heap. */
+  readonly collections: number;
+}
+
+/** Each in a process of its own: what one leaves is not the next one's garbage. */
+function main(requests: number): void {
+  console.log(`${machine()}, ${requests} requests\n`);
+  const cells = SHAPES.flatMap((shape) =>
+    Object.keys(RUNNERS).map((runner) => {
+      const args = [fileURLToPath(import.meta.url), String(requests), runner, shape.join('x')];
+      const output = execFileSync(process.execPath, [...process.execArgv, ...args], { encoding: 'utf8' });
+      const { mean, p50, p99, collections } = JSON.parse(output) as Figures;
+      const megabytes = ((4 * shape.reduce((a, b) => a * b)) / 1e6).toFixed(1);
+      const times = [mean, p50, p99].map((ms) => ms.toFixed(2));
+      return [`${shape.join('×')}, ${megabytes} MB`, runner, ...times, String(collections)];
+    }),
+  );
+  console.log(table(['shape', 'runner', 'mean, ms', 'median', '99th percentile', 'full collections'], cells));
+}
+
+async function measure(requests: number, options: SessionOptions, shape: number[]): Promise<Figures> {
+  const graph = getGraph('group-norm').build({ numGroups: 32, numChannels: shape[1]! }, { shape });
+  const model = encodeModel(graph, initializeWeights(graph), { opset: 21, lowering: 'op' });
+  const session = await createSession(model, options);
+  const x = normalTensor(shape);
+  async function request(): Promise<number> {
+    const start = performance.now();
+    const { y } = await session.run({ x });
+    if (Number.isNaN(y!.data[0])) throw new Error('a result must be numbers');
+    return performance.now() - start;
+  }
+  for (const start = performance.now(); performance.now() - start < 500;) await request();
+  const collections = countCollections();
+  const times: number[] = [];
+  const alive: object[] = [];
+  for (let i = 0; i < requests; i++) {
+    alive[i % LIFETIME] = Array.from({ length: OBJECTS }, (_, id) => ({ id, pair: [id] }));
+    times.push(await request());
+    await sleep(PAUSE_MS);
+  }
+  const mean = times.reduce((a, b) => a + b) / requests;
+  return { mean, p50: quantile(times, 0.5), p99: quantile(times, 0.99), collections: collections() };
+}
+
+function countCollections(): () => number {
+  let count = 0;
+  const observer = new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) {
+      const { kind } = (entry as unknown as { detail: { kind: number } }).detail;
+      if (kind === constants.NODE_PERFORMANCE_GC_MAJOR) count++;
+    }
+  });
+  observer.observe({ entryTypes: ['gc'] });
+  return () => count;
+}
+
+const [requests = '1000', runner, shape] = process.argv.slice(2);
+if (runner === undefined || shape === undefined) main(Number(requests));
+else
+  console.log(
+    JSON.stringify(await measure(Number(requests), RUNNERS[runner]!, shape.split('x').map(Number))),
+  );
