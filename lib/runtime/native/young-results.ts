@@ -3,7 +3,7 @@
  * V8 makes one only where it has allocated the memory; of memory that it was handed it counts 15 to 64 MB, and collects
  * everything, which takes longer than ten runs. docs/performance.md has the measurements.
  */
-import { setFlagsFromString } from 'node:v8';
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 type Collect = (options: { readonly type: 'minor' }) => void;
@@ -16,12 +16,22 @@ const EVERY = 4 * MIB;
 /** A larger result is nearly that by itself, and each collection would be one of everything. */
 const LARGEST = 20 * MIB;
 
+/** One that takes longer has been made one of everything. */
+const SLOW_MS = 2;
+
+/** Results that are held for longer get old by being collected: after so many collections in vain … */
+const VAIN = 3;
+/** … V8 is left to itself for so many bytes of them. */
+const REST = 256 * MIB;
+
 /** How often the collector is asked for: another thread may take the flag away between two lines. */
 let attempts = 5;
 let collect: Collect | undefined;
 
+let every = EVERY;
 let since = 0;
 let largest = 0;
+let inVain = 0;
 
 /** Takes note of `bytes` that a run has handed over. */
 export function handedOver(bytes: number): void {
@@ -30,35 +40,55 @@ export function handedOver(bytes: number): void {
 }
 
 /** Whether a collection is worth its while beside the next run, which must then be made on another thread. */
-export const youngResultsAreDue = (): boolean => since >= EVERY;
+export const youngResultsAreDue = (): boolean => since >= every;
 
 /**
  * To be called once the caller of a run is off the stack, where it holds the result that it has just awaited; and
  * before the run is over, as V8 takes for old what it meets in two collections.
  */
 export function collectYoungResults(): void {
-  if (youngResultsAreDue() && largest <= LARGEST) collectYoung();
+  if (!youngResultsAreDue()) return;
+  if (!collect && attempts-- > 0) collect = findCollector();
+  if (collect && largest <= LARGEST) {
+    const start = performance.now();
+    const freed = bytesFreedBy(collect);
+    const isVain = freed < since / 2 || performance.now() - start > SLOW_MS;
+    // The first one after a rest meets what is left from it.
+    inVain = every === EVERY && isVain ? inVain + 1 : 0;
+    every = inVain === VAIN ? REST : EVERY;
+  }
   since = largest = 0;
 }
 
-function collectYoung(): void {
-  if (!collect && attempts-- > 0) collect = findCollector();
-  if (!collect) return;
+/** Who has started V8 with less concurrency is left with it. */
+const SWEEPS_CONCURRENTLY = !/array.buffer.sweeping|single.threaded|predictable/.test(
+  process.execArgv.join(),
+);
+
+function bytesFreedBy(collector: Collect): number {
+  const before = getHeapStatistics().external_memory;
   // What has died is counted until it is swept, and threads that run a model may keep it waiting.
-  setFlagsFromString('--no-concurrent-array-buffer-sweeping');
-  collect({ type: 'minor' });
-  setFlagsFromString('--concurrent-array-buffer-sweeping');
+  if (SWEEPS_CONCURRENTLY) setFlagsFromString('--no-concurrent-array-buffer-sweeping');
+  collector({ type: 'minor' });
+  if (SWEEPS_CONCURRENTLY) setFlagsFromString('--concurrent-array-buffer-sweeping');
+  return before - getHeapStatistics().external_memory;
 }
 
 /** V8 gives its collector to the contexts that are made while its flag is set; other engines have none to give. */
 function findCollector(): Collect | undefined {
-  const isExposed = 'gc' in globalThis;
+  const find = () => runInNewContext('globalThis.gc') as Collect | undefined;
   try {
-    setFlagsFromString('--expose-gc');
-    const found = runInNewContext('globalThis.gc') as Collect | undefined;
-    if (!isExposed) setFlagsFromString('--no-expose-gc');
-    return found;
+    return find() ?? withFlag('expose-gc', find);
   } catch {
     return undefined;
+  }
+}
+
+function withFlag<T>(flag: string, action: () => T): T {
+  setFlagsFromString(`--${flag}`);
+  try {
+    return action();
+  } finally {
+    setFlagsFromString(`--no-${flag}`);
   }
 }
