@@ -5,9 +5,9 @@
  *   npm run bench -- [rounds]
  */
 import { writeFile } from 'node:fs/promises';
-import { getGraph } from '../graphs/registry.js';
-import { createSession, encodeModel, initializeWeights, LOWERING_NAMES } from '../lib/index.js';
+import { createSession, LOWERING_NAMES } from '../lib/index.js';
 import type { LoweringName, Session, SessionOptions } from '../lib/index.js';
+import { groupNormModel, NATIVE as NATIVE_OPTIONS, NUM_GROUPS, ortNode } from './runners.js';
 import { timeSessions, type ThreadSpec } from './session-threads.js';
 import {
   formatRatio,
@@ -25,8 +25,6 @@ const SHAPES = [
   [8, 256, 32, 32],
   [1, 128, 256, 256],
 ];
-const NUM_GROUPS = 32;
-const OPSET = 21;
 /** Means of the inputs whose error is reported; the deviation is 1.4. */
 const MEANS = [0, 300];
 
@@ -82,16 +80,18 @@ async function measureShape(shape: number[], rounds: number): Promise<Row[]> {
 }
 
 function specOf(shape: number[], variant: Variant): ThreadSpec {
-  const graph = getGraph('group-norm').build({ numGroups: NUM_GROUPS, numChannels: shape[1]! }, { shape });
   const lowering = (LOWERING_NAMES as readonly string[]).includes(variant) ? (variant as LoweringName) : 'op';
-  const model = encodeModel(graph, initializeWeights(graph), { opset: OPSET, lowering });
-  return { model, options: optionsOf(variant), shape, intoBuffer: variant === INTO };
+  return {
+    model: groupNormModel(shape, lowering),
+    options: optionsOf(variant),
+    shape,
+    intoBuffer: variant === INTO,
+  };
 }
 
-/** `cpu` is onnxruntime-node where a way to run GroupNormalization is named. */
 function optionsOf(variant: Variant): SessionOptions {
-  if (variant === NATIVE || variant === INTO) return { providers: ['native'] };
-  return { providers: ['cpu'], groupNorm: variant === BASELINE ? 'op' : variant };
+  if (variant === NATIVE || variant === INTO) return NATIVE_OPTIONS;
+  return ortNode(variant === BASELINE ? 'op' : variant);
 }
 
 async function errorAt(session: Session, shape: number[], mean: number): Promise<number> {

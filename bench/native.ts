@@ -17,9 +17,9 @@ import {
   op,
   type Graph,
   type LoweringName,
-  type SessionOptions,
 } from '../lib/index.js';
 import { startPyTorch } from './pytorch.js';
+import { groupNormModel, megabytes, NATIVE, ortNode } from './runners.js';
 import { timeSessions, type ThreadSpec, type Turns } from './session-threads.js';
 import {
   formatRatio,
@@ -81,8 +81,7 @@ async function againstPyTorch(python: string, rounds: number): Promise<Row[]> {
   const rows: Row[] = [];
   const threads = availableParallelism();
   for (const shape of SHAPES) {
-    const graph = getGraph('group-norm').build({ numGroups: 32, numChannels: shape[1]! }, { shape });
-    const model = encodeModel(graph, initializeWeights(graph), { opset: OPSET, lowering: 'op' });
+    const model = groupNormModel(shape);
     const options = { ...NATIVE, intraOpNumThreads: threads };
     const contestants = { 'native, into a given buffer': { model, options, shape, intoBuffer: true } };
     const pytorch = { PyTorch: startPyTorch(python, shape, threads) };
@@ -166,11 +165,6 @@ async function networks(rounds: number): Promise<Row[]> {
 
 type Runner = Omit<ThreadSpec, 'shape'>;
 
-const NATIVE = { providers: ['native'] };
-
-/** onnxruntime-node: `cpu` with a way to run GroupNormalization named. */
-const ortNode = (groupNorm: LoweringName): SessionOptions => ({ providers: ['cpu'], groupNorm });
-
 /** onnxruntime-node with every lowering, and the native kernel. */
 function runners(graph: Graph): Record<string, Runner> {
   const weights = initializeWeights(graph);
@@ -227,9 +221,6 @@ async function eventLoopDelays(): Promise<Record<string, number>> {
   }
   return delays;
 }
-
-const megabytes = (shape: readonly number[]): string =>
-  `${((4 * shape.reduce((a, b) => a * b)) / 1e6).toFixed(1)} MB`;
 
 function print(title: string, rows: readonly Row[]): void {
   const cells = rows.map(({ setting, runner, median, speedup: ratio }) => [

@@ -1,15 +1,15 @@
 /**
  * What a server's requests see of GroupNorm, the garbage collector included: each request makes objects of its own,
- * some of which live for 200 requests, runs the model, reads of the result, and lets go of it.
+ * which live for 200 requests, runs the model, reads of the result, and lets go of it or holds it for a while.
  *
  *   npm run bench:requests -- [requests]
  */
 import { execFileSync } from 'node:child_process';
-import { constants, PerformanceObserver } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { getGraph } from '../graphs/registry.js';
-import { createSession, encodeModel, initializeWeights, type SessionOptions } from '../lib/index.js';
+import { createSession, type SessionOptions } from '../lib/index.js';
+import { countCollections } from './collections.js';
+import { groupNormModel, megabytes, NATIVE, ortNode } from './runners.js';
 import { machine, normalTensor, quantile, table } from './statistics.js';
 
 const SHAPES = [
@@ -25,14 +25,11 @@ interface Runner {
   readonly held: number;
 }
 
-const REDUCE_MEAN: SessionOptions = { providers: ['cpu'], groupNorm: 'reduce-mean' };
-const NATIVE: SessionOptions = { providers: ['native'] };
-
 const RUNNERS: Readonly<Record<string, Runner>> = {
-  'onnxruntime-node, inlined operator': { options: { providers: ['cpu'], groupNorm: 'op' }, held: 0 },
-  'onnxruntime-node, reduce-mean': { options: REDUCE_MEAN, held: 0 },
+  'onnxruntime-node, inlined operator': { options: ortNode('op'), held: 0 },
+  'onnxruntime-node, reduce-mean': { options: ortNode('reduce-mean'), held: 0 },
   native: { options: NATIVE, held: 0 },
-  'onnxruntime-node, reduce-mean, 8 results held': { options: REDUCE_MEAN, held: 8 },
+  'onnxruntime-node, reduce-mean, 8 results held': { options: ortNode('reduce-mean'), held: 8 },
   'native, 8 results held': { options: NATIVE, held: 8 },
 };
 
@@ -69,9 +66,8 @@ function main(requests: number): void {
       const args = [...process.execArgv, fileURLToPath(import.meta.url)];
       const output = execFileSync(process.execPath, args, { encoding: 'utf8', env });
       const { mean, p50, p99, collections } = JSON.parse(output) as Figures;
-      const megabytes = ((4 * shape.reduce((a, b) => a * b)) / 1e6).toFixed(1);
       const times = [mean, p50, p99].map((ms) => ms.toFixed(2));
-      return [`${shape.join('×')}, ${megabytes} MB`, runner, ...times, String(collections)];
+      return [`${shape.join('×')}, ${megabytes(shape)}`, runner, ...times, String(collections)];
     }),
   );
   console.log(table(['shape', 'runner', 'mean, ms', 'median', '99th percentile', 'full collections'], cells));
@@ -79,9 +75,7 @@ function main(requests: number): void {
 
 async function measure({ requests, runner, shape }: Task): Promise<Figures> {
   const { options, held } = RUNNERS[runner]!;
-  const graph = getGraph('group-norm').build({ numGroups: 32, numChannels: shape[1]! }, { shape });
-  const model = encodeModel(graph, initializeWeights(graph), { opset: 21, lowering: 'op' });
-  const session = await createSession(model, options);
+  const session = await createSession(groupNormModel(shape), options);
   const x = normalTensor(shape);
   const results: unknown[] = [];
   async function request(i: number): Promise<number> {
@@ -101,19 +95,7 @@ async function measure({ requests, runner, shape }: Task): Promise<Figures> {
     await sleep(PAUSE_MS);
   }
   const mean = times.reduce((a, b) => a + b) / requests;
-  return { mean, p50: quantile(times, 0.5), p99: quantile(times, 0.99), collections: collections() };
-}
-
-function countCollections(): () => number {
-  let count = 0;
-  const observer = new PerformanceObserver((list) => {
-    for (const entry of list.getEntries()) {
-      const { kind } = (entry as unknown as { detail: { kind: number } }).detail;
-      if (kind === constants.NODE_PERFORMANCE_GC_MAJOR) count++;
-    }
-  });
-  observer.observe({ entryTypes: ['gc'] });
-  return () => count;
+  return { mean, p50: quantile(times, 0.5), p99: quantile(times, 0.99), collections: collections.all };
 }
 
 const task = process.env[CHILD];

@@ -6,9 +6,9 @@
  *
  * HELD: how many results are held at a time.
  */
-import { constants, PerformanceObserver } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runInNewContext } from 'node:vm';
+import { countCollections, type CollectionCounts } from '../../bench/collections.js';
 import { GraphBuilder, op } from '../../lib/graph/index.js';
 import { encodeModel } from '../../lib/onnx/index.js';
 import { createSession } from '../../lib/runtime/index.js';
@@ -18,22 +18,10 @@ import { randomTensor } from './group-norm.js';
 const RUNS = 512;
 const SHAPE = [2 ** 19];
 
-export interface Collections {
-  /** Of the young generation. */
-  readonly young: number;
-  /** Of everything. */
-  readonly all: number;
+export interface Collections extends CollectionCounts {
   /** What others find V8's collector to be after that. */
   readonly typeOfCollector: unknown;
 }
-
-const counts = new Map<number, number>();
-const observer = new PerformanceObserver((list) => {
-  for (const entry of list.getEntries()) {
-    const { kind } = (entry as unknown as { detail: { kind: number } }).detail;
-    counts.set(kind, (counts.get(kind) ?? 0) + 1);
-  }
-});
 
 const held = Number(process.argv[2]);
 const g = new GraphBuilder('relu');
@@ -47,14 +35,10 @@ async function run(i: number): Promise<void> {
   if (held > 0) ring[i % held] = y;
 }
 
-observer.observe({ entryTypes: ['gc'] });
+const counts = countCollections();
 for (let i = 0; i < RUNS; i++) await run(i);
 // Entries come with a later turn of the event loop.
 await sleep(20);
 await session.dispose();
-const result: Collections = {
-  young: counts.get(constants.NODE_PERFORMANCE_GC_MINOR) ?? 0,
-  all: counts.get(constants.NODE_PERFORMANCE_GC_MAJOR) ?? 0,
-  typeOfCollector: runInNewContext('typeof gc'),
-};
+const result: Collections = { ...counts, typeOfCollector: runInNewContext('typeof gc') };
 console.log(JSON.stringify(result));

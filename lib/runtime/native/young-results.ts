@@ -13,7 +13,7 @@ const MIB = 2 ** 20;
 /** Bytes of results between two collections: V8 takes 15 MB of them for a reason to collect everything. */
 const EVERY = 4 * MIB;
 
-/** A larger result is nearly that by itself, and each collection would be one of everything. */
+/** Larger results of a run are nearly that by themselves, and each collection would be one of everything. */
 const LARGEST = 20 * MIB;
 
 /** One that takes longer has been made one of everything. */
@@ -30,13 +30,11 @@ let collect: Collect | undefined;
 
 let every = EVERY;
 let since = 0;
-let largest = 0;
 let inVain = 0;
 
 /** Takes note of `bytes` that a run has handed over. */
 export function handedOver(bytes: number): void {
-  since += bytes;
-  largest = Math.max(largest, bytes);
+  since = bytes > LARGEST ? 0 : since + bytes;
 }
 
 /** Whether a collection is worth its while beside the next run, which must then be made on another thread. */
@@ -49,7 +47,7 @@ export const youngResultsAreDue = (): boolean => since >= every;
 export function collectYoungResults(): void {
   if (!youngResultsAreDue()) return;
   if (!collect && attempts-- > 0) collect = findCollector();
-  if (collect && largest <= LARGEST) {
+  if (collect) {
     const start = performance.now();
     const freed = bytesFreedBy(collect);
     const isVain = freed < since / 2 || performance.now() - start > SLOW_MS;
@@ -57,7 +55,7 @@ export function collectYoungResults(): void {
     inVain = every === EVERY && isVain ? inVain + 1 : 0;
     every = inVain === VAIN ? REST : EVERY;
   }
-  since = largest = 0;
+  since = 0;
 }
 
 /** Who has started V8 with less concurrency is left with it. */
