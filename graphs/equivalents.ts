@@ -4,9 +4,12 @@
  * other, on any runtime.
  */
 import { GraphBuilder, type Graph } from '../lib/graph/index.js';
+import { requireKnownOptions } from '../lib/options.js';
 import { defineGraph, type InputType } from './definition.js';
 import { GROUP_NORM_OPTIONS, groupNormGraph } from './group-norm.js';
 import { affineParameters, instanceNorm, layerNorm } from './layers/index.js';
+
+const OPTIONS = ['numChannels', 'eps', 'affine'] as const;
 
 /** Options of {@link layerNormEquivalent} and {@link instanceNormEquivalent}. */
 export interface EquivalentOptions {
@@ -28,12 +31,13 @@ export interface EquivalentOptions {
  * const { groupNorm, layerNorm } = layerNormEquivalent({ numChannels: 8 });
  * ```
  * @param input Shape of `x`, default (N, C, H, W), of rank 2 or more, and its dtype.
- * @throws GraphError `INVALID_*`, `SHAPE_MISMATCH`, `RANK_TOO_LOW`.
+ * @throws GraphError `INVALID_*`, `SHAPE_MISMATCH`, `RANK_TOO_LOW`; OptionError.
  */
 export function layerNormEquivalent(
   options: EquivalentOptions,
   input?: InputType,
 ): { readonly groupNorm: Graph; readonly layerNorm: Graph } {
+  requireKnownOptions('layerNormEquivalent', options, OPTIONS);
   return {
     groupNorm: groupNormGraph.build({ ...options, numGroups: 1 }, input),
     layerNorm: layerNormGraph.build({ ...options }, input),
@@ -46,12 +50,13 @@ export function layerNormEquivalent(
  * Both graphs have the input `x`, the output `y` and the parameters `weight` and `bias`, (C) each, so that one
  * state_dict fits both.
  * @param input Shape of `x`, default (N, C, H, W), of rank 3 or more, and its dtype.
- * @throws GraphError `INVALID_*`, `SHAPE_MISMATCH`, `RANK_TOO_LOW`.
+ * @throws GraphError `INVALID_*`, `SHAPE_MISMATCH`, `RANK_TOO_LOW`; OptionError.
  */
 export function instanceNormEquivalent(
   options: EquivalentOptions,
   input?: InputType,
 ): { readonly groupNorm: Graph; readonly instanceNorm: Graph } {
+  requireKnownOptions('instanceNormEquivalent', options, OPTIONS);
   return {
     groupNorm: groupNormGraph.build({ ...options, numGroups: options.numChannels }, input),
     instanceNorm: instanceNormGraph.build({ ...options }, input),

@@ -92,7 +92,8 @@ export type FileErrorCode = 'FILE_NOT_FOUND' | 'FILE_UNREADABLE' | 'FILE_UNWRITA
 export class FileError extends CodedError<FileErrorCode> {}
 
 /** What an ImageError can be about. */
-export type ImageErrorCode = 'IMAGE_INVALID' | 'IMAGE_TOO_LARGE' | 'MASK_SIZE' | 'MASK_UNDEFINED';
+export type ImageErrorCode =
+  'IMAGE_INVALID' | 'IMAGE_TOO_LARGE' | 'MASK_INVALID' | 'MASK_SIZE' | 'MASK_UNDEFINED';
 
 /** An image that cannot be read, or a model's output that is no mask. */
 export class ImageError extends CodedError<ImageErrorCode> {}

@@ -3,15 +3,7 @@
  * stays NaN, overflow is infinity, subnormals are kept.
  */
 import { TensorError } from './errors.js';
-import {
-  allocate,
-  checkedTensor,
-  halfBits,
-  isFloatDType,
-  tensor,
-  type FloatDType,
-  type TensorData,
-} from './tensor.js';
+import { allocate, checkedTensor, isFloatDType, tensor, type FloatDType, type TensorData } from './tensor.js';
 
 const float32 = new Float32Array(1);
 const bits32 = new Uint32Array(float32.buffer);
@@ -53,10 +45,14 @@ export function fromFloat16Bits(bits: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
-/** The elements of a float tensor as float64; a bool or integer tensor's too, int64 if they are below 2^53. */
-export function toFloat64Array({ dtype, data }: TensorData): Float64Array {
+/**
+ * The elements of a float tensor as float64; a bool or integer tensor's too, int64 if they are below 2^53.
+ * @throws TensorError `TENSOR_INVALID` if it is no tensor.
+ */
+export function toFloat64Array(source: TensorData): Float64Array {
+  const { dtype, data } = checkedTensor(source);
   if (dtype === 'float64') return data as Float64Array;
-  if (dtype === 'float16') return convertEach(halfBits(data) as Uint16Array, fromFloat16Bits);
+  if (dtype === 'float16') return convertEach(data as Uint16Array, fromFloat16Bits);
   if (dtype === 'bfloat16') return convertEach(data as Uint16Array, fromBfloat16Bits);
   if (dtype === 'int64' || dtype === 'uint64') return convertEach(data as BigInt64Array, Number);
   return new Float64Array(data as Float32Array);

@@ -3,6 +3,8 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import {
   castTensor,
+  checkFixture,
+  compareTensors,
   counterWeights,
   decodeNpy,
   decodeSafetensors,
@@ -13,13 +15,16 @@ import {
   formatShape,
   getGraph,
   GraphBuilder,
+  images,
   initializeWeights,
   keepIo,
   matchStateDict,
   OnnxGroupNormError,
   op,
   tensor,
+  toFloat64Array,
   writeModel,
+  type SafetensorsContent,
 } from '../lib/index.js';
 
 /** No value at all, and things that are not what a typed caller would give. */
@@ -99,6 +104,48 @@ describe('from JavaScript', () => {
     it(`a file's content that is ${name} is none`, () => {
       refuses('NPY_INVALID', /it must be given as its bytes/, () => decodeNpy(strange));
       refuses('SAFETENSORS_INVALID', /it must be given as its bytes/, () => decodeSafetensors(strange));
+    });
+
+    it(`a builder that is ${name} is none: an operator's first argument`, () => {
+      const forgotten = /^Relu: its first argument must be the GraphBuilder/;
+      refuses('INVALID_GRAPH', forgotten, () => op.relu(strange, x));
+      refuses('INVALID_GRAPH', /^Conv: its first/, () => op.conv(strange, x, kernel, undefined));
+      refuses('INVALID_GRAPH', /^Concat: its first/, () => op.concat(strange, [x, x], { axis: 0 }));
+      const lists = /^Relu: (its inputs must be a list of|input 0 is not a) value/;
+      refuses('MISSING_VALUE', lists, () => g.node('Relu', strange, {}, strange));
+    });
+
+    it(`a fixture, or a tensor to compare, that is ${name} is none`, async () => {
+      const spec = { lowering: 'op', opset: 21, provider: 'cpu' } as const;
+      const build = () => getGraph('group-norm').build({ numGroups: 2, numChannels: 4 });
+      await refusesLater('FIXTURE_INVALID', /what readFixture or/, () => checkFixture(strange, spec, build));
+      const one = tensor('float32', [1], new Float32Array(1));
+      const exact = { rtol: 0, atol: 0 };
+      const none = /is no tensor|unknown dtype/;
+      refuses('TENSOR_INVALID', none, () => toFloat64Array(strange));
+      refuses('TENSOR_INVALID', none, () => compareTensors('y', strange, one, exact));
+      refuses('TENSOR_INVALID', none, () => compareTensors('y', one, strange, exact));
+      refuses('INVALID_OPTION', /rtol must be/, () => compareTensors('y', one, one, strange));
+    });
+
+    it(`an image, a mask or a session that is ${name} is none`, async () => {
+      const image: images.Image = { width: 1, height: 1, channels: 1, samples: new Uint8Array(1), max: 255 };
+      refuses('IMAGE_INVALID', /given as its bytes/, () => images.decodePng(strange));
+      refuses('IMAGE_INVALID', /^encodePng: this is no image/, () => images.encodePng(strange));
+      refuses('IMAGE_INVALID', /^overlay: this is no image/, () => images.overlay(strange, strange));
+      refuses('MASK_INVALID', /^overlay: this is no mask/, () => images.overlay(image, strange));
+      refuses('MASK_INVALID', /^maskToImage: this is no mask/, () => images.maskToImage(strange));
+      await refusesLater('INVALID_OPTION', /what createSession returns/, () =>
+        images.segment(strange, image),
+      );
+    });
+
+    it(`content of a safetensors file that is ${name} is none`, () => {
+      const none = /its content must be \{ tensors|tensors must be a Map/;
+      refuses('SAFETENSORS_INVALID', none, () => encodeSafetensors(strange));
+      const metadata = strange === null ? null : undefined;
+      const empty = { tensors: [], metadata } as unknown as SafetensorsContent;
+      expect(encodeSafetensors(empty)).to.have.length(1);
     });
 
     it(`a state_dict that is ${name} is none`, () => {

@@ -86,7 +86,8 @@ export class Scope {
 
   /**
    * Adds a node. The functions in `op` call this once they have checked their inputs and inferred the results.
-   * @throws GraphError `FOREIGN_VALUE` if an input belongs to another graph, `MISSING_VALUE` if it is no value.
+   * @throws GraphError `FOREIGN_VALUE` if an input belongs to another graph, `MISSING_VALUE` if it is no value, or
+   *   there is no list of them.
    */
   node(
     opType: string,
@@ -94,6 +95,12 @@ export class Scope {
     attributes: Attributes,
     outputs: readonly OutputType[],
   ): Value[] {
+    if (![inputs, outputs].every((list: unknown) => Array.isArray(list))) {
+      throw new GraphError(
+        'MISSING_VALUE',
+        `${this.describe(opType)}: its inputs must be a list of values, and its outputs one of { dtype, shape }`,
+      );
+    }
     inputs.forEach((input, index) => this.requireOwn(input, `${this.describe(opType)}: input ${index}`));
     const name = this.freshName(opType);
     const results = outputs.map(

@@ -41,9 +41,19 @@ export const broadcastsTo = (from: Shape, to: Shape): boolean =>
   from.length <= to.length &&
   from.every((dim, axis) => dim === 1 || compatible(dim, to[axis - from.length + to.length]!));
 
+/** The first argument of every operator, which is easily forgotten in JavaScript: `op.relu(x)`. */
+function requireScope(g: Scope, opType: string): void {
+  if (typeof (g as Partial<Scope> | undefined | null)?.describe === 'function') return;
+  throw new GraphError(
+    'INVALID_GRAPH',
+    `${opType}: its first argument must be the GraphBuilder, or a scope of it, that the node is added to`,
+  );
+}
+
 /**
  * @param optional Inputs that may be left out.
- * @throws GraphError `MISSING_VALUE` if one of the inputs, given by role, is not a value.
+ * @throws GraphError `MISSING_VALUE` if one of the inputs, given by role, is not a value; `INVALID_GRAPH` if `g` is no
+ *   builder.
  */
 export function requireValues(
   g: Scope,
@@ -51,6 +61,7 @@ export function requireValues(
   inputs: Readonly<Record<string, Value>>,
   optional: Readonly<Record<string, Value | undefined>> = {},
 ): void {
+  requireScope(g, opType);
   for (const [role, value] of Object.entries({ ...inputs, ...optional })) {
     if (value instanceof Value || (value === undefined && Object.hasOwn(optional, role))) continue;
     const hint = Object.hasOwn(optional, role) ? '; to leave it out, give undefined' : '';
@@ -61,6 +72,7 @@ export function requireValues(
 /**
  * The options of an operator, as they are given.
  * @throws OptionError `UNKNOWN_OPTION` if there is one that it does not have: `eps` for `epsilon`.
+ * @throws GraphError `INVALID_GRAPH` if `g` is no builder.
  */
 export function knownOptions<T extends object>(
   g: Scope,
@@ -68,6 +80,7 @@ export function knownOptions<T extends object>(
   options: T,
   known: readonly (keyof T & string)[],
 ): T {
+  requireScope(g, opType);
   requireKnownOptions(g.describe(opType), options, known);
   return options;
 }

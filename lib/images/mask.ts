@@ -49,8 +49,28 @@ function argmax(values: Float64Array, pixel: number, plane: number, count: numbe
   return best;
 }
 
-/** Two classes in black and white; more in the colours of {@link classColour}. */
-export function maskToImage({ width, height, numClasses, classes }: Mask): Image {
+/**
+ * @param where What takes the mask, for the message: `overlay`.
+ * @throws ImageError `MASK_INVALID` if it is none, has more or fewer classes than pixels, or one that it does not know.
+ */
+export function requireMask(where: string, mask: Mask): void {
+  const { width, height, numClasses, classes } = (mask ?? {}) as Partial<Mask>;
+  const sized = classes instanceof Uint16Array && classes.length === width! * height!;
+  if (sized && classes.every((index) => index < numClasses!)) return;
+  throw new ImageError(
+    'MASK_INVALID',
+    `${where}: this is no mask: it must have width and height, and classes, a Uint16Array of one a pixel, ` +
+      'each below numClasses',
+  );
+}
+
+/**
+ * Two classes in black and white; more in the colours of {@link classColour}.
+ * @throws ImageError `MASK_INVALID` if it is none.
+ */
+export function maskToImage(mask: Mask): Image {
+  requireMask('maskToImage', mask);
+  const { width, height, numClasses, classes } = mask;
   if (numClasses === 2) {
     const samples = Uint8Array.from(classes, (index) => 255 * index);
     return { width, height, channels: 1, samples, max: 255 };

@@ -1,8 +1,8 @@
 /** A mask drawn over its image, for people to look at. */
 import { ImageError } from '../errors.js';
 import { requireKnownOptions } from '../options.js';
-import type { Image } from './image.js';
-import { classColour, type Mask } from './mask.js';
+import { requireImage, type Image } from './image.js';
+import { classColour, requireMask, type Mask } from './mask.js';
 
 type Colour = readonly [red: number, green: number, blue: number];
 
@@ -21,11 +21,13 @@ const SINGLE: Colour = [255, 214, 10];
  * The image with every area that is not of class 0 tinted, and a line around it.
  * @returns RGB of 8 bits, `scale` times as wide and as high.
  * @throws ImageError `MASK_SIZE` if the mask is of another size, `IMAGE_INVALID` if `scale` is no integer of at least
- *   1; OptionError.
+ *   1 or the image is none, `MASK_INVALID`; OptionError.
  */
 export function overlay(image: Image, mask: Mask, options: OverlayOptions = {}): Image {
-  const { scale = 1, tint = 0.1 } = options;
   requireKnownOptions('overlay', options, ['scale', 'tint']);
+  const { scale = 1, tint = 0.1 } = options;
+  requireImage('overlay', image);
+  requireMask('overlay', mask);
   requireDrawable(image, mask, scale);
   const { width, height } = image;
   const [columns, rows] = [width * scale, height * scale];

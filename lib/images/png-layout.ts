@@ -55,6 +55,9 @@ export const invalidPng = (where: string, what: string, cause?: unknown): ImageE
  *   hold; `IMAGE_TOO_LARGE`.
  */
 export function readPngLayout(bytes: Uint8Array, where: string): PngLayout {
+  if (!(bytes instanceof Uint8Array)) {
+    throw invalidPng(where, 'it must be given as its bytes, a Uint8Array, not as a path or anything else');
+  }
   if (SIGNATURE.some((byte, at) => bytes[at] !== byte)) {
     throw invalidPng(where, 'it does not start as PNG files do; convert it to PNG');
   }

@@ -1,8 +1,7 @@
 /** PNG files: the only code that knows pngjs. */
 import { inflateSync } from 'node:zlib';
 import { PNG, type PNGWithMetadata } from 'pngjs';
-import { ImageError } from '../errors.js';
-import type { Image } from './image.js';
+import { requireImage, type Image } from './image.js';
 import { invalidPng, readPngLayout, type PngLayout } from './png-layout.js';
 
 /** What pngjs returns: with 16 bits its data is a Uint16Array, and colour types include 3, a palette. */
@@ -56,14 +55,11 @@ function toImage({ width, height, depth, palette, colorType, data, transColor }:
 
 /**
  * An image as a PNG of 8 bits: grey or RGB. Samples of other depths are rounded to 8 bits.
- * @throws ImageError `IMAGE_INVALID` if it has more or fewer samples than its size takes.
+ * @throws ImageError `IMAGE_INVALID` if it is none, or has more or fewer samples than its size takes.
  */
-export function encodePng({ width, height, channels, samples, max }: Image): Uint8Array {
-  const expected = width * height * channels;
-  if (samples.length !== expected) {
-    const size = `${width} × ${height} pixels of ${channels} samples each`;
-    throw new ImageError('IMAGE_INVALID', `${size} take ${expected}, but the image has ${samples.length}`);
-  }
+export function encodePng(image: Image): Uint8Array {
+  requireImage('encodePng', image);
+  const { width, height, channels, samples, max } = image;
   const colorType = channels === 1 ? 0 : 2;
   const data = Buffer.from(toBytes(samples, max).buffer);
   const options = { colorType, inputColorType: colorType, inputHasAlpha: false } as const;

@@ -1,6 +1,6 @@
 /** Pixels as a canvas has them. */
 import { ImageError } from '../errors.js';
-import type { Image } from './image.js';
+import { requireImage, type Image } from './image.js';
 
 /** Four bytes a pixel: red, green, blue and alpha. A canvas's ImageData is one. */
 export interface RgbaPixels {
@@ -29,10 +29,15 @@ export function fromRgba({ width, height, data }: RgbaPixels): Image {
   return { width, height, channels: 3, samples, max: 255 };
 }
 
-/** An image as opaque pixels of 8 bits, such as `new ImageData(data, width, height)` takes. */
-export function toRgba({ width, height, channels, samples, max }: Image): RgbaPixels & {
+/**
+ * An image as opaque pixels of 8 bits, such as `new ImageData(data, width, height)` takes.
+ * @throws ImageError `IMAGE_INVALID` if it is none.
+ */
+export function toRgba(image: Image): RgbaPixels & {
   readonly data: Uint8ClampedArray<ArrayBuffer>;
 } {
+  requireImage('toRgba', image);
+  const { width, height, channels, samples, max } = image;
   const data = new Uint8ClampedArray(4 * width * height).fill(255);
   for (let pixel = 0; pixel < width * height; pixel++) {
     for (let c = 0; c < 3; c++) {

@@ -1,9 +1,9 @@
 /** An image through a network that gives every pixel a class. */
-import { ModelError, SessionError } from '../errors.js';
+import { ModelError, OptionError, SessionError } from '../errors.js';
 import { castTensor } from '../half.js';
 import type { Session, TensorInfo } from '../runtime/common.js';
 import { formatShape, isFloatDType, type FloatDType, type TensorData } from '../tensor.js';
-import type { Image } from './image.js';
+import { requireImage, type Image } from './image.js';
 import { maskOf, type Mask } from './mask.js';
 import { crop, imageToTensor, padTo } from './tensor.js';
 
@@ -28,9 +28,14 @@ const MULTIPLES = [1, 16, 32];
  * become 0 to 1. If the network cannot take an image of this size, it gets one that is lengthened by reflection,
  * and its output is cut back.
  * @throws ModelError `MODEL_UNSUPPORTED` if the model is of another shape; SessionError if the runtime fails;
- *   ImageError `MASK_UNDEFINED`.
+ *   ImageError `MASK_UNDEFINED`, `IMAGE_INVALID` if the image is none;
+ *   OptionError `INVALID_OPTION` if the session is.
  */
 export async function segment(session: Session, image: Image): Promise<Segmentation> {
+  if (!Array.isArray((session as Session | undefined | null)?.inputs)) {
+    throw new OptionError('INVALID_OPTION', 'segment: its first argument must be what createSession returns');
+  }
+  requireImage('segment', image);
   const { name, dtype, channels } = imageInput(session, image);
   const x = castTensor(imageToTensor(image, channels), dtype);
   let problem: unknown;

@@ -10,6 +10,7 @@ import type {
   TensorRecord,
 } from '../runtime/common.js';
 import type { DType, Shape } from '../tensor.js';
+import { requireKnownOptions } from '../options.js';
 import { counterWeights } from '../weights/counter.js';
 import { matchStateDict } from '../weights/state-dict.js';
 import { compareTensors, type OutputComparison } from './compare.js';
@@ -75,11 +76,31 @@ export async function checkFixtureWith(
   spec: CheckSpec,
   buildGraph: BuildGraph,
 ): Promise<CaseResult> {
+  requireFixture(fixture);
+  requireKnownOptions('checkFixture', spec, SPEC_OPTIONS);
   const { file, graph } = fixture;
   const { lowering, opset, provider } = spec;
   const start = performance.now();
   const result = await attempt(() => runAndCompare(openSession, fixture, spec, buildGraph));
   return { file, graph, lowering, opset, provider, ...result, milliseconds: performance.now() - start };
+}
+
+const SPEC_OPTIONS = [
+  'lowering',
+  'opset',
+  'provider',
+  'groupNorm',
+  'rtol',
+  'atol',
+  'staticShapes',
+] as const satisfies (keyof CheckSpec)[];
+
+function requireFixture(fixture: Fixture): void {
+  if ((fixture as Fixture | undefined | null)?.outputs instanceof Map) return;
+  throw new ParityError(
+    'FIXTURE_INVALID',
+    'checkFixture: the first argument must be a fixture: what readFixture or decodeFixture returns',
+  );
 }
 
 async function attempt(

@@ -1,7 +1,7 @@
 import { ParityError } from '../errors.js';
 import { toFloat64Array } from '../half.js';
-import { formatShape, type TensorData } from '../tensor.js';
-import type { Tolerance } from './tolerance.js';
+import { checkedTensor, formatShape, type TensorData } from '../tensor.js';
+import { requireTolerance, type Tolerance } from './tolerance.js';
 import { ulpDistance } from './ulp.js';
 
 /** How one output compares with what was expected of it. */
@@ -36,6 +36,8 @@ export interface OutputComparison {
  * Compares an output with the expected one: |actual − expected| ≤ atol + rtol·|expected| for every element,
  * NaN equal to NaN, as `torch.testing.assert_close(equal_nan=True)`.
  * @throws ParityError `OUTPUT_SHAPE` if dtype or shape differ.
+ * @throws TensorError `TENSOR_INVALID`, OptionError `INVALID_OPTION` if the tolerance is no two finite numbers from 0:
+ *   nothing would be beyond NaN.
  */
 export function compareTensors(
   name: string,
@@ -44,7 +46,8 @@ export function compareTensors(
   tolerance: Tolerance,
   truth?: TensorData,
 ): OutputComparison {
-  requireSameType(name, actual, expected);
+  requireSameType(name, checkedTensor(actual), checkedTensor(expected));
+  requireTolerance(tolerance);
   const [a, e] = [toFloat64Array(actual), toFloat64Array(expected)];
   const extremes = measure(a, e, tolerance);
   return {
@@ -56,7 +59,8 @@ export function compareTensors(
     worstIndex: extremes.worst < 0 ? null : unravel(extremes.worst, expected.dims),
     mismatched: extremes.mismatched,
     elements: e.length,
-    ...tolerance,
+    rtol: tolerance.rtol,
+    atol: tolerance.atol,
     ...(truth && distances(name, a, e, expected, truth)),
   };
 }

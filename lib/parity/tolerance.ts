@@ -1,3 +1,4 @@
+import { OptionError } from '../errors.js';
 import type { DType } from '../tensor.js';
 
 /** Pass means |actual − expected| ≤ atol + rtol·|expected| for every element. */
@@ -14,6 +15,18 @@ const DEFAULTS: Partial<Record<DType, Tolerance>> = {
   float32: { rtol: 1.3e-6, atol: 1e-5 },
   float64: { rtol: 1e-7, atol: 1e-7 },
 };
+
+/** @throws OptionError `INVALID_OPTION` if one of the two is no finite number of at least 0. */
+export function requireTolerance(tolerance: Tolerance): void {
+  for (const name of ['rtol', 'atol'] as const) {
+    const value: unknown = (tolerance as Tolerance | undefined | null)?.[name];
+    if (typeof value === 'number' && value >= 0 && value < Infinity) continue;
+    throw new OptionError(
+      'INVALID_OPTION',
+      `the tolerance's ${name} must be a finite number of at least 0, not ${String(value)}`,
+    );
+  }
+}
 
 /** The defaults of `torch.testing.assert_close` by dtype; integers must be equal. */
 export const defaultTolerance = (dtype: DType): Tolerance => DEFAULTS[dtype] ?? { rtol: 0, atol: 0 };

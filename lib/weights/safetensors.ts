@@ -50,11 +50,15 @@ export function decodeSafetensors(bytes: Uint8Array, where = 'the data'): Safete
  * text.
  * @throws TensorError `TENSOR_INVALID` if a tensor contradicts itself.
  */
-export function encodeSafetensors({ metadata = {}, tensors }: SafetensorsContent): Uint8Array[] {
+export function encodeSafetensors(content: SafetensorsContent): Uint8Array[] {
+  if (typeof content !== 'object' || content === null) {
+    throw unencodable(`its content must be { tensors, metadata }, not ${String(content)}`);
+  }
+  const { metadata, tensors } = content;
   const chunks: Uint8Array[] = [];
   const members = new Map<string, string>();
-  const keys = Object.keys(metadata).sort();
-  if (keys.length > 0) members.set(METADATA_KEY, encodeMetadata(metadata, keys));
+  const keys = Object.keys(metadata ?? {}).sort();
+  if (keys.length > 0) members.set(METADATA_KEY, encodeMetadata(metadata!, keys));
   let offset = 0;
   if (typeof tensors?.[Symbol.iterator] !== 'function' || typeof tensors === 'string') {
     throw unencodable('tensors must be a Map, or a list of [name, tensor]');

@@ -7,7 +7,7 @@ import {
   type EquivalentOptions,
 } from '../../graphs/equivalents.js';
 import type { InputType } from '../../graphs/definition.js';
-import { GraphError } from '../../lib/errors.js';
+import { GraphError, OptionError } from '../../lib/errors.js';
 import type { Graph } from '../../lib/graph/index.js';
 import { toFloat64Array } from '../../lib/half.js';
 import { encodeModel } from '../../lib/onnx/index.js';
@@ -117,6 +117,18 @@ for (const { name, pair, opType, groups, shapes } of EQUIVALENTS) {
     });
   });
 }
+
+describe('the options of both equivalents', () => {
+  it('refuse what is no option of theirs, and no options at all', () => {
+    for (const build of [layerNormEquivalent, instanceNormEquivalent]) {
+      expect(() => build({ numChannels: 4, numGroups: 2 } as EquivalentOptions)).to.throw(
+        OptionError,
+        `${build.name} has no option 'numGroups'`,
+      );
+      expect(() => build(undefined as never)).to.throw(OptionError, `${build.name} takes an object`);
+    }
+  });
+});
 
 async function expectParity(fixture: Fixture, pair: (typeof EQUIVALENTS)[number]['pair']): Promise<void> {
   const { numChannels, eps, affine } = fixture.options as unknown as Required<EquivalentOptions>;

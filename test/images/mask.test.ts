@@ -30,6 +30,15 @@ describe('images/mask', () => {
       .with.property('code', 'MASK_UNDEFINED');
   });
 
+  it('a mask with a class that it does not know, or one too few, is refused', () => {
+    const mask = { width: 2, height: 1, numClasses: 2, classes: Uint16Array.of(0, 1) };
+    for (const wrong of [{ numClasses: 1 }, { height: 2 }, { classes: [0, 1] as never }]) {
+      expect(() => maskToImage({ ...mask, ...wrong }))
+        .to.throw(ImageError, 'maskToImage: this is no mask')
+        .with.property('code', 'MASK_INVALID');
+    }
+  });
+
   it('two classes are black and white', () => {
     const image = maskToImage({ width: 2, height: 1, numClasses: 2, classes: Uint16Array.of(0, 1) });
     expect(image).to.deep.equal({

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { defaultTolerance } from '../../lib/parity/tolerance.js';
+import { OptionError } from '../../lib/errors.js';
+import { defaultTolerance, requireTolerance } from '../../lib/parity/tolerance.js';
 
 describe('parity/tolerance', () => {
   // The table in the documentation of torch.testing.assert_close.
@@ -14,6 +15,17 @@ describe('parity/tolerance', () => {
   it('integers and booleans must be equal', () => {
     for (const dtype of ['int8', 'uint64', 'bool'] as const) {
       expect(defaultTolerance(dtype)).to.deep.equal({ rtol: 0, atol: 0 });
+    }
+  });
+
+  it('is two finite numbers from 0: nothing is beyond NaN, so that every output would pass', () => {
+    requireTolerance({ rtol: 0, atol: 1 });
+    for (const wrong of [NaN, -1, Infinity, undefined, '1']) {
+      for (const name of ['rtol', 'atol']) {
+        expect(() => requireTolerance({ rtol: 0, atol: 0, [name]: wrong }))
+          .to.throw(OptionError, `the tolerance's ${name} must be a finite number of at least 0`)
+          .with.property('code', 'INVALID_OPTION');
+      }
     }
   });
 });
