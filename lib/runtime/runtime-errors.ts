@@ -1,5 +1,6 @@
 /** What ONNX Runtime's own errors mean: they come as text. */
 import { OnnxGroupNormError, SessionError } from '../errors.js';
+import { formatShape } from '../tensor.js';
 import { cudnnRemedy } from './cuda-remedies.js';
 
 /** Errors of an allocator, of C++, of CUDA's libraries, and of sizes that WebAssembly's 32 bits cannot count. */
@@ -11,6 +12,10 @@ const NO_KERNEL = /Could not find an implementation for|Provider type for .* is 
 const NO_CUDNN = /cuDNN library was not found/i;
 /** A device or one of its libraries failed. */
 const DEVICE = /\b(CUDA|CUBLAS|CUDNN|TensorRT|WebGPU|DirectML|CoreML)\b.*\b(failure|failed|error)\b/i;
+
+/** A tensor given for an output whose sizes only the run knows. */
+const GIVEN_OUTPUT =
+  /provided for output '([^']*)'.* has shape \{([^}]*)\} but the computed output shape for this run is \{([^}]*)\}/;
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
@@ -38,9 +43,30 @@ export async function typed<T>(
   } catch (cause) {
     if (cause instanceof OnnxGroupNormError) throw cause;
     const message = `${what}: ${messageOf(cause)}`;
+    const given = GIVEN_OUTPUT.exec(message);
+    if (given) {
+      const [, name, has, needs] = given as unknown as [string, string, string, string];
+      throw wrongOutput(name, sizes(needs), sizes(has), cause);
+    }
     if (!OUT_OF_MEMORY.test(message)) throw new SessionError(code, `${message}${wayOut(message)}`, { cause });
     throw new SessionError('OUT_OF_MEMORY', `${message}. ${MORE_MEMORY}`, { cause });
   }
+}
+
+const sizes = (list: string): number[] => list.split(',').filter(Boolean).map(Number);
+
+/** A tensor given for an output that has other sizes than what the run made. */
+export function wrongOutput(
+  name: string,
+  needs: readonly number[],
+  has: readonly number[],
+  cause?: unknown,
+): SessionError {
+  return new SessionError(
+    'OUTPUT_INVALID',
+    `output '${name}' is ${formatShape(needs)} in this run, but the tensor given for it is ${formatShape(has)}`,
+    { cause },
+  );
 }
 
 /** What to do, where ONNX Runtime does not say it. */

@@ -5,6 +5,7 @@ import { Model } from '../onnx/index.js';
 import { tensorBytes, type TensorData } from '../tensor.js';
 import type { BackendOptions, LoadedModel, RunOptions, TensorInfo, TensorRecord } from './backend.js';
 import { fromRuntime, toInfo, toRuntime, type TensorType } from './onnxruntime-values.js';
+import { wrongOutput } from './runtime-errors.js';
 
 /** The providers of onnxruntime-web. */
 export type WebProvider = 'wasm' | 'webgpu';
@@ -105,7 +106,7 @@ export class WebModel implements LoadedModel {
     return Object.fromEntries(
       Object.entries(results).map(([name, value]) => {
         const given = Object.hasOwn(outputs, name) ? outputs[name] : undefined;
-        return [name, copyInto(given, fromRuntime(value))];
+        return [name, copyInto(name, given, fromRuntime(value))];
       }),
     );
   }
@@ -116,11 +117,10 @@ export class WebModel implements LoadedModel {
 }
 
 /** The module's memory is its own: outputs are copied out of it in any case. */
-function copyInto(given: TensorData | undefined, result: TensorData): TensorData {
+function copyInto(name: string, given: TensorData | undefined, result: TensorData): TensorData {
   if (!given) return result;
-  if (given.dims.some((dim, axis) => dim !== result.dims[axis])) {
-    throw new Error(`the output has shape [${result.dims.join(', ')}], not [${given.dims.join(', ')}]`);
-  }
+  if (given.dims.some((dim, axis) => dim !== result.dims[axis]))
+    throw wrongOutput(name, result.dims, given.dims);
   tensorBytes(given).set(tensorBytes(result));
   return given;
 }

@@ -75,8 +75,8 @@ describe('the wasm provider', () => {
     const error: unknown = await session
       .run({ x }, { outputs: { y: long } })
       .catch((caught: unknown) => caught);
-    expect(error).to.have.property('code', 'RUN_FAILED');
-    expect((error as Error).message).to.include('has shape [2], not [3]');
+    expect(error).to.have.property('code', 'OUTPUT_INVALID');
+    expect((error as Error).message).to.include("'y' is [2] in this run, but the tensor given for it is [3]");
     await session.dispose();
   });
 

@@ -57,6 +57,20 @@ describe('a session', () => {
     await session.dispose();
   });
 
+  it('a given output that has other sizes than what the run makes is refused, and the session goes on', async () => {
+    for (const groupNorm of [undefined, 'reduce-mean'] as const) {
+      const session = await createSession(MODEL(), { groupNorm });
+      const small = tensor('float32', [2, 8, 5, 5], new Float32Array(400));
+      const error = await failure(() => session.run({ x: CASE.x }, { outputs: { y: small } }));
+      expect(error.code).to.equal('OUTPUT_INVALID');
+      expect(error.message).to.equal(
+        "output 'y' is [2, 8, 6, 5] in this run, but the tensor given for it is [2, 8, 5, 5]",
+      );
+      expect((await session.run({ x: CASE.x })).y!.dims).to.deep.equal(CASE.x.dims);
+      await session.dispose();
+    }
+  });
+
   it('never runs the inlined operator unless it is asked for: at mean 1000 the result is right', async () => {
     const x = randomTensor('float32', [1, 8, 20, 5], { mean: 1000, deviation: 0.1 });
     const expected = referenceGroupNorm({ ...CASE, x });
