@@ -19,12 +19,18 @@ export const cpuBackend: Backend = {
   load: (model, externalDataFolder, options) => loadOnNode('cpu', model, externalDataFolder, options),
 };
 
+/** What can be asked of onnxruntime-node. */
+export interface NodeOptions extends BackendOptions {
+  /** Whether ONNX Runtime may give nodes that the provider cannot run to the CPU. Default true. */
+  readonly cpuFallback?: boolean;
+}
+
 /** @param name The execution provider, as onnxruntime-node calls it. */
 export async function loadOnNode(
   name: string,
   model: Uint8Array,
   externalDataFolder: string | undefined,
-  options: BackendOptions,
+  options: NodeOptions,
 ): Promise<NodeModel> {
   // Loaded on first use, so that building and reading models needs no native library.
   const ort = await import('onnxruntime-node');
@@ -40,8 +46,15 @@ export async function loadOnNode(
 function sessionOptions(
   name: string,
   externalDataFolder: string | undefined,
-  { intraOpNumThreads, graphOptimizationLevel = 'all', enableCpuMemArena, profileFilePrefix }: BackendOptions,
+  options: NodeOptions,
 ): InferenceSession.SessionOptions {
+  const { intraOpNumThreads, graphOptimizationLevel = 'all', enableCpuMemArena, profileFilePrefix } = options;
+  const config = {
+    ...(externalDataFolder !== undefined && {
+      model_external_initializers_file_folder_path: externalDataFolder,
+    }),
+    ...(options.cpuFallback === false && { disable_cpu_ep_fallback: '1' }),
+  };
   return {
     executionProviders: [name],
     graphOptimizationLevel,
@@ -50,9 +63,7 @@ function sessionOptions(
     ...(intraOpNumThreads !== undefined && { intraOpNumThreads }),
     ...(enableCpuMemArena !== undefined && { enableCpuMemArena }),
     ...(profileFilePrefix !== undefined && { enableProfiling: true, profileFilePrefix }),
-    ...(externalDataFolder !== undefined && {
-      extra: { session: { model_external_initializers_file_folder_path: externalDataFolder } },
-    }),
+    extra: { session: config },
   };
 }
 

@@ -1,5 +1,5 @@
 /** A model on the first provider that can run it. */
-import { SessionError } from '../errors.js';
+import { SessionError, type SessionErrorCode } from '../errors.js';
 import type { SessionLoweringName } from '../lowering/index.js';
 import type { Backend, BackendOptions, LoadedModel } from './backend.js';
 import { describeProblems } from './choice.js';
@@ -23,6 +23,17 @@ export interface OpenedModel {
   readonly provider: Provider;
   readonly prepared: PreparedModel;
   readonly fallbacks: readonly ProviderFallback[];
+  /**
+   * Where its first run shows that the provider lacks what the model needs: the model on one of those behind it. The
+   * same promise for every call. Nothing if there are none.
+   */
+  readonly next?: ((refusal: SessionError) => Promise<OpenedModel>) | undefined;
+}
+
+/** What has been tried already. */
+interface PassedOver {
+  readonly fallbacks: readonly ProviderFallback[];
+  readonly refusals: readonly unknown[];
 }
 
 /**
@@ -34,18 +45,22 @@ export async function openModel(
   platform: Platform,
   source: ModelSource,
   options: OpenOptions,
+  passedOver: PassedOver = { fallbacks: [], refusals: [] },
 ): Promise<OpenedModel> {
-  const { providers, strict, groupNorm } = options;
-  const fallbacks: ProviderFallback[] = [];
-  const refusals: unknown[] = [];
-  for (const provider of strict ? providers.slice(0, 1) : providers) {
+  const { strict, groupNorm } = options;
+  const providers = strict ? options.providers.slice(0, 1) : options.providers;
+  const fallbacks = [...passedOver.fallbacks];
+  const refusals = [...passedOver.refusals];
+  for (const provider of providers.slice(fallbacks.length)) {
     const { backend, problems } = await platform.chooseBackend(provider, groupNorm !== undefined);
     if (!backend) {
       fallbacks.push({ provider, reason: describeProblems(problems) });
       continue;
     }
     try {
-      return { ...(await load(platform, source, backend, options)), fallbacks };
+      const opened = await load(platform, source, backend, options);
+      const isLast = provider === providers.at(-1);
+      return { ...opened, fallbacks, next: isLast ? undefined : once((refusal) => goOn(provider, refusal)) };
     } catch (error) {
       if (!isProvidersFault(error)) throw error;
       fallbacks.push({ provider, reason: (error as Error).message });
@@ -53,6 +68,19 @@ export async function openModel(
     }
   }
   throw noneLeft(source, options, fallbacks, refusals);
+
+  function goOn(provider: Provider, refusal: SessionError): Promise<OpenedModel> {
+    return openModel(platform, source, options, {
+      fallbacks: [...fallbacks, { provider, reason: refusal.message }],
+      refusals: [...refusals, refusal],
+    });
+  }
+}
+
+/** Several runs may find out at once. */
+function once<Argument, Result>(action: (argument: Argument) => Result): (argument: Argument) => Result {
+  let made: { readonly result: Result } | undefined;
+  return (argument) => (made ??= { result: action(argument) }).result;
 }
 
 async function load(
@@ -60,7 +88,7 @@ async function load(
   { bytes, where, folder }: ModelSource,
   backend: Backend,
   { groupNorm, backend: options }: OpenOptions,
-): Promise<Omit<OpenedModel, 'fallbacks'>> {
+): Promise<Omit<OpenedModel, 'fallbacks' | 'next'>> {
   const has = folder === undefined ? undefined : (name: string) => platform.hasFile(folder, name);
   const prepared = prepareModel(bytes, where, has, groupNorm, backend);
   const loaded = await typed('MODEL_REJECTED', `${where}: ONNX Runtime refuses this model`, () =>
@@ -75,17 +103,24 @@ function noneLeft(
   fallbacks: readonly ProviderFallback[],
   refusals: readonly unknown[],
 ): unknown {
-  const [cause] = refusals;
-  if (fallbacks.length === 1 && cause !== undefined) return cause;
+  const [first] = refusals;
+  if (fallbacks.length === 1 && first !== undefined) return first;
   const said = fallbacks.map(({ provider, reason }) => `${provider}: ${reason}`).join('; ');
   const others = strict && providers.length > 1 ? ' (strict: the others are not tried)' : '';
+  // The last provider that could be used says best what is wrong: it is the one to fall back to.
+  const cause = refusals.filter((refusal) => codeOf(refusal) !== 'PROVIDER_UNAVAILABLE').at(-1);
   return cause === undefined
-    ? new SessionError('PROVIDER_UNAVAILABLE', `no execution provider can be used${others}. ${said}`)
+    ? new SessionError('PROVIDER_UNAVAILABLE', `no execution provider can be used${others}. ${said}`, {
+        cause: first,
+      })
     : new SessionError(
-        'MODEL_REJECTED',
+        codeOf(cause),
         `${where}: no execution provider can run this model${others}. ${said}`,
         {
           cause,
         },
       );
 }
+
+const codeOf = (refusal: unknown): SessionErrorCode =>
+  refusal instanceof SessionError ? refusal.code : 'MODEL_REJECTED';

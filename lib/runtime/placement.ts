@@ -1,11 +1,13 @@
 /** Where ONNX Runtime really ran the nodes of a model: it gives what a provider cannot run to the CPU, and says nothing. */
+import { rmSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SessionError } from '../errors.js';
+import { reasonOf } from '../files/system-error.js';
 import type { TensorData } from '../tensor.js';
 import type { BackendOptions, LoadedModel, RunOptions, TensorInfo, TensorRecord } from './backend.js';
-import type { NodeModel } from './onnxruntime-node.js';
+import type { NodeModel, NodeOptions } from './onnxruntime-node.js';
 
 /** How many nodes of a profile each execution provider ran, by ONNX Runtime's names for them. */
 export function placements(profile: string): Map<string, number> {
@@ -18,18 +20,27 @@ export function placements(profile: string): Map<string, number> {
   return counts;
 }
 
+/** How ONNX Runtime refuses a model of which it would give a node to the CPU, where it was told not to. */
+const LEFT_TO_CPU = /fallback to CPU EP has been explicitly disabled/;
+
 /**
- * Loads a model so that its first run is profiled, and refuses the result of that run if no node was placed on the
- * provider. A caller who has a profile written sees the placement there, and nothing is checked.
+ * Loads a model so that it is seen where it runs: all of it on the provider, or else its first run is profiled, and
+ * the result refused if no node was placed there. A caller who has a profile written sees the placement in it, and
+ * nothing more is checked.
  * @param runtimeName `CUDAExecutionProvider`.
  */
 export async function loadVerified(
   runtimeName: string,
   options: BackendOptions,
-  load: (options: BackendOptions) => Promise<NodeModel>,
+  load: (options: NodeOptions) => Promise<NodeModel>,
 ): Promise<LoadedModel> {
+  try {
+    return await load({ ...options, cpuFallback: false });
+  } catch (error) {
+    if (!(error instanceof Error && LEFT_TO_CPU.test(error.message))) throw error;
+  }
   if (options.profileFilePrefix !== undefined) return load(options);
-  const folder = await mkdtemp(join(tmpdir(), 'onnx-groupnorm-'));
+  const folder = await profileFolder(runtimeName);
   try {
     return new VerifiedModel(
       await load({ ...options, profileFilePrefix: join(folder, 'run') }),
@@ -37,10 +48,39 @@ export async function loadVerified(
       folder,
     );
   } catch (error) {
-    await rm(folder, { recursive: true, force: true });
+    await removeFolder(folder);
     throw error;
   }
 }
+
+/** Those of sessions that were neither run nor disposed of. */
+const folders = new Set<string>();
+process.on('exit', () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+async function profileFolder(runtimeName: string): Promise<string> {
+  try {
+    const folder = await mkdtemp(join(tmpdir(), 'onnx-groupnorm-'));
+    folders.add(folder);
+    return folder;
+  } catch (cause) {
+    throw unseen(runtimeName, cause);
+  }
+}
+
+async function removeFolder(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true });
+  folders.delete(folder);
+}
+
+const unseen = (runtimeName: string, cause: unknown): SessionError =>
+  new SessionError(
+    'PROVIDER_UNAVAILABLE',
+    `ONNX Runtime runs a part of this model on the CPU, and whether it runs any on ${runtimeName} cannot be seen: ` +
+      `there is no profile in ${tmpdir()} (${reasonOf(cause)}); let TMPDIR name a folder that can be written`,
+    { cause },
+  );
 
 class VerifiedModel implements LoadedModel {
   readonly inputs: readonly TensorInfo[];
@@ -65,19 +105,28 @@ class VerifiedModel implements LoadedModel {
 
   async dispose(): Promise<void> {
     await this.model.dispose();
-    await rm(this.folder, { recursive: true, force: true });
+    await removeFolder(this.folder);
   }
 
   async #verify(): Promise<void> {
-    this.model.session.endProfiling();
-    const [file] = await readdir(this.folder);
-    const counts = placements(await readFile(join(this.folder, file!), 'utf8'));
-    await rm(this.folder, { recursive: true, force: true });
+    const counts = await this.#placements();
     if (counts.has(this.runtimeName)) return;
     const where = [...counts].map(([name, count]) => `${name} ${count}`).join(', ') || 'nowhere';
     throw new SessionError(
       'PROVIDER_UNAVAILABLE',
       `ONNX Runtime placed no node of this model on ${this.runtimeName}, but: ${where}; ask for the provider 'cpu' instead`,
     );
+  }
+
+  async #placements(): Promise<Map<string, number>> {
+    try {
+      this.model.session.endProfiling();
+      const [file = ''] = await readdir(this.folder);
+      return placements(await readFile(join(this.folder, file), 'utf8'));
+    } catch (cause) {
+      throw unseen(this.runtimeName, cause);
+    } finally {
+      await removeFolder(this.folder);
+    }
   }
 }

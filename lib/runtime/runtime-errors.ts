@@ -8,8 +8,11 @@ const OUT_OF_MEMORY =
   /failed to allocate|bad_alloc|out of memory|ALLOC_FAILED|resource allocation failed|array buffer allocation failed|SafeIntOnOverflow|would require more than \d+ bytes/i;
 /** The provider, and the CPU behind it, have no kernel for an operator; the second is how the web build says so. */
 const NO_KERNEL = /Could not find an implementation for|Provider type for .* is not set/;
-/** CUDA's provider looks for cuDNN when a kernel needs it. */
-const NO_CUDNN = /cuDNN library was not found/i;
+/** CUDA's provider looks for cuDNN when a kernel needs it, and says what the dynamic loader said. */
+const NO_CUDNN =
+  /cuDNN (?:library was not found|is not available)|(?:dlopen|LoadLibrary) failed for \S*cudnn/i;
+/** A GPU without float16 is found out by WebGPU's first shader that has it. */
+const NO_FLOAT16 = /requires f16 but the device does not support it/;
 /** A device or one of its libraries failed. */
 const DEVICE = /\b(CUDA|CUBLAS|CUDNN|TensorRT|WebGPU|DirectML|CoreML)\b.*\b(failure|failed|error)\b/i;
 
@@ -32,6 +35,16 @@ export function isProvidersFault(error: unknown): boolean {
   );
 }
 
+/**
+ * Whether a run has shown that the provider lacks what the model needs, which no later run will change: another may
+ * take over. Memory is not of that kind, nor is a device that fails.
+ */
+export function lacksWhatItTakes(error: unknown): error is SessionError {
+  if (!(error instanceof SessionError)) return false;
+  if (error.code === 'PROVIDER_UNAVAILABLE') return true;
+  return [NO_KERNEL, NO_CUDNN].some((pattern) => pattern.test(messageOf(error.cause)));
+}
+
 /** Gives the runtime's own errors their type; errors that already have one pass through. */
 export async function typed<T>(
   code: 'MODEL_REJECTED' | 'RUN_FAILED',
@@ -42,11 +55,14 @@ export async function typed<T>(
     return await action();
   } catch (cause) {
     if (cause instanceof OnnxGroupNormError) throw cause;
-    const message = `${what}: ${messageOf(cause)}`;
+    const message = `${what}: ${messageOf(cause).replace(/\.$/, '')}`;
     const given = GIVEN_OUTPUT.exec(message);
     if (given) {
       const [, name, has, needs] = given as unknown as [string, string, string, string];
       throw wrongOutput(name, sizes(needs), sizes(has), cause);
+    }
+    if (NO_FLOAT16.test(message)) {
+      throw new SessionError('PROVIDER_UNAVAILABLE', `${message}. ${OTHER_DTYPE}`, { cause });
     }
     if (!OUT_OF_MEMORY.test(message)) throw new SessionError(code, `${message}${wayOut(message)}`, { cause });
     throw new SessionError('OUT_OF_MEMORY', `${message}. ${MORE_MEMORY}`, { cause });
@@ -78,6 +94,8 @@ function wayOut(message: string): string {
 const OTHER_KERNEL =
   'This provider, and the CPU behind it, have no kernel for that operator in that dtype: name another provider ' +
   '(providers: a list), or keep that part of the model in float32';
+
+const OTHER_DTYPE = 'This GPU has no float16: name another provider (providers: a list), or build in float32';
 
 const MORE_MEMORY =
   "It takes more memory than there is: run smaller batches or tiles, or on provider 'cpu', which has all of the machine's";

@@ -6,7 +6,6 @@ import type { TensorData } from '../tensor.js';
 import {
   GRAPH_OPTIMIZATION_LEVELS,
   type BackendOptions,
-  type LoadedModel,
   type RunOptions,
   type TensorInfo,
   type TensorRecord,
@@ -15,9 +14,9 @@ import { checkFeeds } from './feeds.js';
 import { openModel, type OpenedModel } from './open-model.js';
 import { checkOutputs } from './outputs.js';
 import type { Platform } from './platform.js';
-import type { GroupNormExecution } from './prepare.js';
+import type { GroupNormExecution, PreparedModel } from './prepare.js';
 import { requireProviders, type Provider, type ProviderFallback } from './providers.js';
-import { typed } from './runtime-errors.js';
+import { lacksWhatItTakes, typed } from './runtime-errors.js';
 
 /** How a model is loaded. */
 export interface SessionOptions extends BackendOptions {
@@ -47,7 +46,10 @@ export interface Session {
   readonly inputs: readonly TensorInfo[];
   /** What {@link Session.run} gives, in the model's order. */
   readonly outputs: readonly TensorInfo[];
-  /** The execution provider that runs it. */
+  /**
+   * The execution provider that runs it. Where it can give only a part of the model to a GPU, the first run shows
+   * whether it gives any; if not, the next of the list takes over, and is named here from then on.
+   */
   readonly provider: Provider;
   /** The providers that were asked for before that one, in their order, and why they do not run it. */
   readonly fallbacks: readonly ProviderFallback[];
@@ -86,6 +88,12 @@ export async function openSession(
 ): Promise<Session> {
   requireKnownOptions('createSession', options, SESSION_OPTIONS);
   const { providers: names = [platform.defaultProvider], strict = false, groupNorm, ...backend } = options;
+  if (typeof strict !== 'boolean') {
+    throw new OptionError(
+      'INVALID_OPTION',
+      `createSession: strict must be true or false, not ${String(strict)}`,
+    );
+  }
   requireBackendOptions(backend);
   if (groupNorm !== undefined) getSessionLowering(groupNorm, MAX_OPSET);
   const providers = requireProviders(names);
@@ -126,34 +134,43 @@ function requireModel(model: unknown): void {
 class RuntimeSession implements Session {
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
-  readonly provider: Provider;
-  readonly fallbacks: readonly ProviderFallback[];
-  readonly groupNorm: GroupNormExecution | undefined;
-  readonly #bfloat16: ReadonlySet<string>;
   readonly #running = new Set<Promise<unknown>>();
-  #loaded: LoadedModel | undefined;
+  /** The parts of those that ONNX Runtime is at. */
+  readonly #started = new Set<Promise<unknown>>();
+  #opened: OpenedModel;
+  #next: OpenedModel['next'];
+  #disposed = false;
 
-  constructor({ loaded, provider, fallbacks, prepared: { bfloat16, groupNorm } }: OpenedModel) {
-    this.provider = provider;
-    this.fallbacks = fallbacks;
-    this.#bfloat16 = bfloat16;
-    this.groupNorm = groupNorm;
+  constructor(opened: OpenedModel) {
+    const { loaded, prepared } = opened;
+    this.#opened = opened;
+    this.#next = opened.next;
     const own = (info: TensorInfo): TensorInfo =>
-      bfloat16.has(info.name) ? { ...info, dtype: 'bfloat16' } : info;
-    this.#loaded = loaded;
+      prepared.bfloat16.has(info.name) ? { ...info, dtype: 'bfloat16' } : info;
     this.inputs = loaded.inputs.map(own);
     this.outputs = loaded.outputs.map(own);
   }
 
+  get provider(): Provider {
+    return this.#opened.provider;
+  }
+
+  get fallbacks(): readonly ProviderFallback[] {
+    return this.#opened.fallbacks;
+  }
+
+  get groupNorm(): GroupNormExecution | undefined {
+    return this.#opened.prepared.groupNorm;
+  }
+
   async run(feeds: TensorRecord, options: RunOptions = {}): Promise<Record<string, TensorData>> {
-    const loaded = this.#loaded;
-    if (!loaded) throw new SessionError('DISPOSED', 'this session was disposed of: create another');
+    if (this.#disposed) throw new SessionError('DISPOSED', 'this session was disposed of: create another');
     requireKnownOptions('run', options, RUN_OPTIONS);
     requireSignal(options.signal);
     const tensors = checkFeeds(this.inputs, feeds);
     const outputs = checkOutputs(this.outputs, options.outputs ?? {}, feeds);
     requireNotAborted(options.signal);
-    const running = this.#start(loaded, tensors, { ...options, outputs });
+    const running = this.#runOn(this.#opened, tensors, { ...options, outputs });
     this.#running.add(running);
     try {
       return await running;
@@ -163,32 +180,68 @@ class RuntimeSession implements Session {
   }
 
   async dispose(): Promise<void> {
-    const loaded = this.#loaded;
-    this.#loaded = undefined;
+    const isFirst = !this.#disposed;
+    this.#disposed = true;
     await Promise.allSettled(this.#running);
-    await loaded?.dispose();
+    if (isFirst) await this.#opened.loaded.dispose();
   }
 
-  async #start(loaded: LoadedModel, feeds: TensorRecord, options: RunOptions) {
+  async #runOn(
+    opened: OpenedModel,
+    feeds: TensorRecord,
+    options: RunOptions,
+  ): Promise<Record<string, TensorData>> {
     try {
-      const results = await typed('RUN_FAILED', 'ONNX Runtime could not run the model', () =>
-        loaded.run(this.#castBfloat16(feeds, 'float32'), options),
-      );
-      return this.#castBfloat16(results, 'bfloat16');
+      const results = await this.#start(opened, feeds, options);
+      // The provider has shown that it can: the model's bytes need not be kept for another.
+      this.#next = undefined;
+      return results;
+    } catch (error) {
+      if (!lacksWhatItTakes(error)) throw error;
+      if (this.#opened === opened) await this.#moveOn(error);
+      return await this.#runOn(this.#opened, feeds, options);
+    }
+  }
+
+  /** To the next provider of the list. Several runs may find out at once: the first that is here moves. */
+  async #moveOn(refusal: SessionError): Promise<void> {
+    const from = this.#opened;
+    if (!this.#next) throw refusal;
+    const to = await this.#next(refusal);
+    if (this.#opened !== from) return;
+    this.#opened = to;
+    this.#next = to.next;
+    await Promise.allSettled(this.#started);
+    await from.loaded.dispose();
+  }
+
+  async #start({ loaded, prepared }: OpenedModel, feeds: TensorRecord, options: RunOptions) {
+    const started = typed('RUN_FAILED', 'ONNX Runtime could not run the model', () =>
+      loaded.run(castBfloat16(prepared, feeds, 'float32'), options),
+    );
+    this.#started.add(started);
+    try {
+      return castBfloat16(prepared, await started, 'bfloat16');
     } finally {
+      this.#started.delete(started);
       // A run that was told to end fails; one that was not in time has a result that nobody wants.
       requireNotAborted(options.signal);
     }
   }
+}
 
-  #castBfloat16(tensors: TensorRecord, dtype: 'float32' | 'bfloat16'): Record<string, TensorData> {
-    if (this.#bfloat16.size === 0) return tensors;
-    const cast = ([name, value]: [string, TensorData]): [string, TensorData] => [
-      name,
-      this.#bfloat16.has(name) ? castTensor(value, dtype) : value,
-    ];
-    return Object.fromEntries(Object.entries(tensors).map(cast));
-  }
+/** To and from what stands for bfloat16 in the model, where the provider does not take it. */
+function castBfloat16(
+  { bfloat16 }: PreparedModel,
+  tensors: TensorRecord,
+  dtype: 'float32' | 'bfloat16',
+): Record<string, TensorData> {
+  if (bfloat16.size === 0) return tensors;
+  const cast = ([name, value]: [string, TensorData]): [string, TensorData] => [
+    name,
+    bfloat16.has(name) ? castTensor(value, dtype) : value,
+  ];
+  return Object.fromEntries(Object.entries(tensors).map(cast));
 }
 
 function requireSignal(signal: unknown): void {

@@ -1,13 +1,13 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { SessionError } from '../../lib/errors.js';
-import type { NodeModel } from '../../lib/runtime/onnxruntime-node.js';
-import { loadOnNode } from '../../lib/runtime/onnxruntime-node.js';
+import { loadOnNode, type NodeModel, type NodeOptions } from '../../lib/runtime/onnxruntime-node.js';
 import { loadVerified, placements } from '../../lib/runtime/placement.js';
 import { PROBE_INPUT, probeModel, whyWrong } from '../../lib/runtime/probe.js';
 import { tryProvider, withoutSource } from '../../lib/runtime/trial.js';
-import { remedyFor } from '../../lib/runtime/accelerators.js';
+import { rejection } from '../support/temporary.js';
 
 describe('runtime/placement', () => {
   it("counts the nodes of a profile by the provider that ran them, and not the session's own events", () => {
@@ -24,15 +24,27 @@ describe('runtime/placement', () => {
     ]);
   });
 
-  /** ONNX Runtime on the CPU, taken for another provider. */
+  /** ONNX Runtime on the CPU, taken for another provider, which leaves everything to the CPU. */
   const load = async (runtimeName: string) => {
-    const folders: string[] = [];
+    const asked: NodeOptions[] = [];
     const model = await loadVerified(runtimeName, {}, (options): Promise<NodeModel> => {
-      folders.push(options.profileFilePrefix!.replace(/run$/, ''));
+      asked.push(options);
       return loadOnNode('cpu', probeModel('reduce-mean'), undefined, options);
     });
-    return { model, folder: folders[0]! };
+    expect(asked.map(({ cpuFallback }) => cpuFallback)).to.deep.equal([false, undefined]);
+    return { model, folder: asked[1]!.profileFilePrefix!.replace(/run$/, '') };
   };
+
+  it('a model that is on the provider as a whole is not loaded again, and not profiled', async () => {
+    const asked: NodeOptions[] = [];
+    const model = await loadVerified('CUDAExecutionProvider', {}, (options): Promise<NodeModel> => {
+      asked.push(options);
+      return loadOnNode('cpu', probeModel('reduce-mean'), undefined, { ...options, cpuFallback: true });
+    });
+    expect(asked).to.deep.equal([{ cpuFallback: false }]);
+    expect(whyWrong((await model.run({ x: PROBE_INPUT }, {})).y!.data as Float32Array)).to.be.undefined;
+    await model.dispose();
+  });
 
   it('a model whose nodes ran where they should runs, twice, and leaves no profile behind', async () => {
     const { model, folder } = await load('CPUExecutionProvider');
@@ -47,7 +59,7 @@ describe('runtime/placement', () => {
   it('a model whose nodes all ran on the CPU instead is refused, at every run', async () => {
     const { model } = await load('CUDAExecutionProvider');
     for (let run = 0; run < 2; run++) {
-      const error: unknown = await model.run({ x: PROBE_INPUT }, {}).catch((caught: unknown) => caught);
+      const error = await rejection(model.run({ x: PROBE_INPUT }, {}));
       expect(error).to.be.instanceOf(SessionError).with.property('code', 'PROVIDER_UNAVAILABLE');
       expect((error as Error).message).to.match(
         /no node .* on CUDAExecutionProvider, but: CPUExecutionProvider \d+; ask for the provider 'cpu'/,
@@ -60,6 +72,17 @@ describe('runtime/placement', () => {
     const { model, folder } = await load('CUDAExecutionProvider');
     await model.dispose();
     expect(existsSync(folder)).to.be.false;
+  });
+
+  it('a profile that is not there does not count as one that shows the provider', async () => {
+    const { model, folder } = await load('CPUExecutionProvider');
+    await rm(folder, { recursive: true });
+    const error = await rejection(model.run({ x: PROBE_INPUT }, {}));
+    expect(error).to.be.instanceOf(SessionError).with.property('code', 'PROVIDER_UNAVAILABLE');
+    expect((error as Error).message).to.match(
+      /cannot be seen: there is no profile in .*let TMPDIR name a folder/,
+    );
+    await model.dispose();
   });
 });
 
@@ -82,11 +105,6 @@ describe('runtime/trial', () => {
       'CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version',
     );
     expect(withoutSource('session.cc:12 condition was false. It is not there')).to.equal('It is not there');
-  });
-
-  it('says of cuDNN that cuDNN is to be installed, and of other failures what the provider needs', () => {
-    expect(remedyFor('cuda', 'cuDNN library was not found')).to.match(/^install cuDNN 9 for the same CUDA/);
-    expect(remedyFor('cuda', 'CUDA failure 35: insufficient')).to.match(/^the driver must be as new as CUDA/);
   });
 
   it('knows a right result from a wrong one', () => {

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { SessionError } from '../../lib/errors.js';
-import { isProvidersFault, typed } from '../../lib/runtime/runtime-errors.js';
+import { isProvidersFault, lacksWhatItTakes, typed } from '../../lib/runtime/runtime-errors.js';
 import { rejection } from '../support/temporary.js';
 
 /** As ONNX Runtime's CUDA provider says it. */
@@ -30,7 +30,26 @@ const FAILURES: Record<string, [said: string, code: string, wayOut: RegExp, othe
     /have no kernel for that operator in that dtype: name another provider/,
     true,
   ],
-  'cuDNN is missing': ['cuDNN library was not found', 'MODEL_REJECTED', /To do: install cuDNN 9/, true],
+  // The two texts are those of cudnn_loader.cc, of ONNX Runtime 1.29.
+  'cuDNN cannot be loaded': [
+    'dlopen failed for libcudnn.so: libcudnn.so: cannot open shared object file: No such file or directory',
+    'MODEL_REJECTED',
+    /To do: install cuDNN 9/,
+    true,
+  ],
+  'cuDNN is missing': [
+    'cuDNN is not available. Install cuDNN, update the system library search path, or set enable_cudnn=0 to force ' +
+      'native CUDA paths where available',
+    'MODEL_REJECTED',
+    /To do: install cuDNN 9/,
+    true,
+  ],
+  "the GPU has no float16 for WebGPU's shaders": [
+    'shader_helper.cc:416 GenerateSourceCode Program Cast requires f16 but the device does not support it.',
+    'PROVIDER_UNAVAILABLE',
+    /This GPU has no float16: name another provider/,
+    true,
+  ],
   'the device fails': [
     'CUDA failure 700: an illegal memory access was encountered ; GPU=0',
     'MODEL_REJECTED',
@@ -52,11 +71,27 @@ describe('runtime/runtime-errors', () => {
       expect(error).to.be.instanceOf(SessionError).with.property('code', code);
       expect((error as SessionError).message)
         .to.match(wayOut)
-        .and.include(said);
+        .and.include(said.replace(/\.$/, ''));
       expect(((error as SessionError).cause as Error).message).to.equal(said);
       expect(isProvidersFault(error)).to.equal(otherProviderMay);
     });
   }
+
+  it('what a provider lacks, another may have; memory and devices that fail are not of that kind', async () => {
+    const failed = (said: string) =>
+      rejection(typed('RUN_FAILED', 'run', () => Promise.reject(new Error(said))));
+    const lacking = [
+      'cuDNN cannot be loaded',
+      'cuDNN is missing',
+      "the GPU has no float16 for WebGPU's shaders",
+    ];
+    for (const [what, [said]] of Object.entries(FAILURES)) {
+      const expected = [...lacking, 'an operator has no kernel'].includes(what);
+      expect(lacksWhatItTakes(await failed(said)), what).to.equal(expected);
+    }
+    expect(lacksWhatItTakes(new SessionError('PROVIDER_UNAVAILABLE', 'no node was placed'))).to.equal(true);
+    expect(lacksWhatItTakes(new Error('cuDNN is not available'))).to.equal(false);
+  });
 
   it('errors that have their type pass as they are', async () => {
     const own = new SessionError('PROVIDER_UNAVAILABLE', 'not here');
