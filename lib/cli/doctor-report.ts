@@ -9,6 +9,8 @@ export interface ProviderDiagnosis {
   readonly usable: boolean;
   /** Why it is not, in the order in which to see to it, each with what to do about it. */
   readonly problems?: readonly Problem[];
+  /** What keeps some models from running on it, although it is usable. */
+  readonly limits?: readonly Problem[];
 }
 
 /** The addon with this project's kernel. */
@@ -62,14 +64,16 @@ function describeInstallation(diagnosis: Diagnosis, colors: Colors): string[] {
   return [formatTable(rows), ...faults.map((text) => indent(text))];
 }
 
-function describeProvider({ name, usable, problems = [] }: ProviderDiagnosis, colors: Colors): string[] {
+function describeProvider(diagnosis: ProviderDiagnosis, colors: Colors): string[] {
+  const { name, usable, problems = [], limits = [] } = diagnosis;
   const title = `  ${name.padEnd(10)} `;
-  if (usable)
-    return [`${title}${colors.green('usable')}: it ran a GroupNormalization, and the result is right`];
   const margin = ' '.repeat(title.length);
+  const verdict = usable
+    ? `${colors.green('usable')}: it ran a GroupNormalization, and the result is right`
+    : colors.yellow('not usable');
   return [
-    `${title}${colors.yellow('not usable')}`,
-    ...problems.flatMap(({ reason, remedy }) => [
+    `${title}${verdict}`,
+    ...[...problems, ...limits].flatMap(({ reason, remedy }) => [
       indent(reason, margin),
       ...(remedy === undefined ? [] : [indent(`→ ${remedy}`, margin)]),
     ]),

@@ -14,7 +14,7 @@ import {
 import { colorsOf, print, type Cli } from './io.js';
 import { packageInfo } from './package-info.js';
 import { withProgress } from './progress.js';
-import { probeProvider } from './provider-probe.js';
+import { limitsOf, probeProvider } from './provider-probe.js';
 
 export function addDoctor(program: Command, cli: Cli): void {
   program
@@ -56,7 +56,9 @@ async function diagnose(): Promise<Diagnosis> {
 
 async function diagnoseProvider(name: Provider): Promise<ProviderDiagnosis> {
   const problems = await probeProvider(name);
-  return problems.length === 0 ? { name, usable: true } : { name, usable: false, problems };
+  if (problems.length > 0) return { name, usable: false, problems };
+  const limits = await limitsOf(name);
+  return { name, usable: true, ...(limits.length > 0 && { limits }) };
 }
 
 function diagnoseKernel(): NativeKernel {

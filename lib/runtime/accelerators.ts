@@ -48,11 +48,22 @@ export const acceleratorBackend = (provider: Accelerator): Backend => ({
     found.set(provider, problems);
     return problems;
   },
-  load: (model, externalDataFolder, options) =>
-    loadVerified(ACCELERATORS[provider].runtimeName, options, (all) =>
+  load(model, externalDataFolder, options) {
+    if (provider === 'cuda' || provider === 'tensorrt') keepFloat32();
+    return loadVerified(ACCELERATORS[provider].runtimeName, options, (all) =>
       loadOnNode(provider, model, externalDataFolder, all),
-    ),
+    );
+  },
 });
+
+/**
+ * ONNX Runtime has CUDA round the inputs of float32 convolutions and products to 10 bits (TF32, its `use_tf32`), which
+ * no tolerance of float32 allows, and onnxruntime-node cannot pass that option. NVIDIA's libraries obey this variable
+ * over their callers, and read it when they are first used.
+ */
+function keepFloat32(): void {
+  process.env['NVIDIA_TF32_OVERRIDE'] ??= '0';
+}
 
 async function findProblems(provider: Accelerator): Promise<Problem[]> {
   const { error, backends } = await nativeBinding();

@@ -6,8 +6,8 @@ import type { Problem } from './backend.js';
 import { cudnnRemedy, DOWNLOAD } from './cuda-remedies.js';
 import { problemOfLibrary } from './provider-library.js';
 
-/** Where a driver shows itself: NVIDIA's kernel module, or the GPU of Windows under WSL. */
-const DRIVER_SIGNS = ['/proc/driver/nvidia/version', '/dev/dxg'];
+/** Where a driver shows itself: NVIDIA's kernel module and its device, or the GPU of Windows under WSL. */
+const DRIVER_SIGNS = ['/proc/driver/nvidia/version', '/dev/nvidiactl', '/dev/dxg'];
 
 const DRIVER_REMEDY =
   "install NVIDIA's driver (Ubuntu: sudo ubuntu-drivers install), and start a container with --gpus all; " +

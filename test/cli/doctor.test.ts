@@ -70,6 +70,13 @@ describe('cli/doctor', () => {
       expect(works({ ...broken, providers: [{ name: 'cpu', usable: true }] })).to.be.true;
     });
 
+    it('a provider that is usable but for some models says for which, and the way out', () => {
+      const limits = [{ reason: 'no cuDNN', remedy: 'install it' }];
+      const limited = { ...broken, providers: [{ name: 'cuda', usable: true, limits }] };
+      const text = describeDiagnosis(limited, pico.createColors(false)).join('\n');
+      expect(text).to.match(/^ +cuda +usable: it ran .* is right\n +no cuDNN\n +→ install it$/m);
+    });
+
     it('every fault is named with the way out', () => {
       const text = describeDiagnosis(broken, pico.createColors(false)).join('\n');
       expect(text).to.match(/^Node +18\.0\.0 +needs >=20\.19$/m);

@@ -1,11 +1,12 @@
 /** A provider of onnxruntime-node other than the CPU, on a GPU in software. */
 import { expect } from 'chai';
-import { before, describe, it } from 'mocha';
+import { afterEach, before, describe, it } from 'mocha';
 import { readdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { remedyFor } from '../../lib/runtime/accelerators.js';
+import { acceleratorBackend, remedyFor } from '../../lib/runtime/accelerators.js';
+import { probeModel } from '../../lib/runtime/probe.js';
 import type { Report } from '../../lib/parity/index.js';
 import { fixturePath } from '../support/fixtures.js';
 import type { SessionOutcome } from '../support/provider-sessions.js';
@@ -93,6 +94,31 @@ describe("onnxruntime-node's WebGPU on a GPU in software", function () {
     expect(failed.map(({ file, error }) => [file, error])).to.deep.equal([]);
     expect(report.cases.map(({ provider }) => provider)).to.deep.equal(Array(files.length).fill('webgpu'));
   });
+});
+
+describe('float32 on CUDA', () => {
+  const NAME = 'NVIDIA_TF32_OVERRIDE';
+  const given = process.env[NAME];
+  afterEach(() => {
+    if (given === undefined) delete process.env[NAME];
+    else process.env[NAME] = given;
+  });
+
+  for (const [what, before, after] of [
+    ['is not rounded to TF32', undefined, '0'],
+    ['is, where that is allowed', '1', '1'],
+  ] as const) {
+    it(what, async () => {
+      if (before === undefined) delete process.env[NAME];
+      else process.env[NAME] = before;
+      // Whether there is CUDA here or not.
+      await acceleratorBackend('cuda')
+        .load(probeModel('reduce-mean'), undefined, {})
+        .then((model) => model.dispose())
+        .catch(() => undefined);
+      expect(process.env[NAME]).to.equal(after);
+    });
+  }
 });
 
 describe('what to do where a trial failed', () => {

@@ -5,7 +5,7 @@ import { OnnxGroupNormError, SessionError } from '../../lib/errors.js';
 import { GraphBuilder, op } from '../../lib/graph/index.js';
 import { encodeModel } from '../../lib/onnx/index.js';
 import { createSession, type SessionOptions } from '../../lib/runtime/index.js';
-import type { FloatDType } from '../../lib/tensor.js';
+import { tensor, type FloatDType } from '../../lib/tensor.js';
 import { NATIVE_REASON } from '../support/native.js';
 
 /** One that onnxruntime-node has on no machine of this kind. */
@@ -68,6 +68,26 @@ describe('an ordered list of providers', () => {
     const options = { providers: ['wasm', ABSENT], profileFilePrefix: 'never-written' };
     const error = await failure(RELU, options);
     expect(error.message).to.include('wasm: onnxruntime-web writes no profile').and.include(`${ABSENT}: `);
+  });
+
+  it('an option that no provider of the list can do is no fault of the model', async () => {
+    const g = new GraphBuilder('norm');
+    const [x, one] = [
+      g.input('x', 'float32', [1, 4, 2, 2]),
+      g.parameter('one', { dtype: 'float32', shape: [4] }),
+    ];
+    g.output('y', op.groupNormalization(g, x, one, one, { numGroups: 2 }));
+    const weights = new Map([['one', tensor('float32', [4], new Float32Array(4).fill(1))]]);
+    const options = { providers: ['wasm', 'cpu'], groupNorm: 'contrib-group-norm' } as const;
+    const error = await failure(encodeModel(g.build(), weights), options);
+    expect(error).to.have.property('code', 'PROVIDER_UNAVAILABLE');
+    expect(error.message).to.match(
+      /no execution provider can be used\. wasm: groupNorm: .*; cpu: groupNorm: /,
+    );
+  });
+
+  it('strict is true or false', async () => {
+    expect(await failure(RELU, { strict: 'yes' as never })).to.have.property('code', 'INVALID_OPTION');
   });
 
   it('passes over a provider that has no kernel for an operator, and says it of each', async () => {
