@@ -123,7 +123,7 @@ export function tensor(dtype: DType, dims: readonly number[], data: ElementArray
   if (!(elements instanceof ElementType)) {
     throw new TensorError(
       'TENSOR_INVALID',
-      `a ${dtype} tensor needs its data as ${ElementType.name}, not ${Object.prototype.toString.call(data).slice(8, -1)}`,
+      `a ${dtype} tensor needs its data as ${ElementType.name}${orFloat16Array(dtype)}, not ${Object.prototype.toString.call(data).slice(8, -1)}`,
     );
   }
   requireSizes(dims);
@@ -135,6 +135,9 @@ export function tensor(dtype: DType, dims: readonly number[], data: ElementArray
   }
   return { dtype, dims: [...dims], data: elements };
 }
+
+const orFloat16Array = (dtype: DType): string =>
+  dtype === 'float16' && 'Float16Array' in globalThis ? ' (its bits) or Float16Array' : '';
 
 /** A Float16Array as a view of its bits; anything else as it is. */
 export function halfBits(data: ElementArray | HalfArray): ElementArray {

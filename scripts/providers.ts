@@ -21,6 +21,7 @@ import {
   type Provider,
   type ProviderFallback,
 } from '../lib/index.js';
+import { nodeRuntime } from '../lib/runtime/diagnose.js';
 import { GROUP_NORM_CHOICES } from '../lib/runtime/group-norm-choice.js';
 import { parityFixtures } from '../test/support/fixtures.js';
 import { measureTimings, TIMINGS_HEAD } from './provider-timings.js';
@@ -43,7 +44,7 @@ async function main(): Promise<void> {
   const norms = await runAll(NORMS, specs);
   const networks = await runAll(NETWORKS, specs);
   const sections = [
-    `Measured on ${machine()}, ${process.platform}-${process.arch}, with ONNX Runtime 1.30.`,
+    `Measured on ${machine()}, ${process.platform}-${process.arch}, with ONNX Runtime ${nodeRuntime().version}.`,
     ...describeProviders(available, missing),
     '## One GroupNormalization, 32 groups, float32',
     'Median of the rounds, with other work on the machine; the error is the largest distance from float64.',
