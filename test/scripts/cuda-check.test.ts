@@ -81,9 +81,9 @@ describe('scripts/cuda-check', function () {
   });
 
   it('ends when its minutes are over, says what is missing, and exits 1', () => {
-    const { status, stderr } = check('--provider', 'cpu', '--out', at(), '--minutes', '0.1');
+    const { status, stderr } = check('--provider', 'cpu', '--out', at(), '--minutes', '0.2');
     expect(status).to.equal(1);
-    expect(stderr).to.include('not complete: the time of --minutes 0.1 was over');
+    expect(stderr).to.include('not complete: the time of --minutes 0.2 was over');
     const { complete, suite, stages, narrowedBy } = readReport();
     expect([complete, narrowedBy]).to.deep.equal([false, []]);
     expect(suite).to.not.be.empty;
