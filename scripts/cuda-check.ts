@@ -3,69 +3,31 @@
  *
  *   npm run cuda-check -- --help
  */
-import { spawnSync } from 'node:child_process';
-import { join, resolve } from 'node:path';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import { format, resolveConfig } from 'prettier';
-import { PROVIDERS, type FloatDType, type Provider } from '../lib/index.js';
-import { writeFilesAtomic } from '../lib/files/atomic.js';
-import { SESSION_LOWERING_NAMES } from '../lib/lowering/index.js';
 import { chooseBackend } from '../lib/runtime/choose-backend.js';
-import { chosenLowering, GROUP_NORM_CHOICES } from '../lib/runtime/group-norm-choice.js';
-import { requireProvider } from '../lib/runtime/providers.js';
-import { runCases } from './device-check/cases.js';
-import { describeDevice, slug } from './device-check/device.js';
+import { HELP, readArguments, type Arguments } from './device-check/arguments.js';
+import { collect, withProcess, type Findings } from './device-check/collect.js';
+import { describeDevice } from './device-check/device.js';
+import { writeReport } from './device-check/files.js';
+import { planStages } from './device-check/jobs.js';
 import { prepareFolder } from './device-check/npm-libraries.js';
-import { renderReport } from './device-check/render.js';
 import type { DeviceReport } from './device-check/report.js';
-import { measureShapes } from './device-check/timings.js';
 import { chooseWinners } from './device-check/winners.js';
+import { STOP_SIGNALS, Workers } from './device-check/workers.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const FOLDER = join(ROOT, '.cuda-runtime');
-
-const OPTIONS = {
-  provider: { type: 'string', default: 'cuda' },
-  out: { type: 'string', default: join(ROOT, 'docs') },
-  rounds: { type: 'string', default: '30' },
-  cases: { type: 'string', default: '' },
-  opsets: { type: 'string', default: '13,17,18,20,21,25' },
-  shapes: {
-    type: 'string',
-    default: '1x64x8x8,1x320x64x64,2x640x32x32,2x1280x16x16,8x256x32x32,1x128x256x256',
-  },
-  dtypes: { type: 'string', default: 'float32,float16' },
-  'with-npm-libraries': { type: 'boolean', default: false },
-  help: { type: 'boolean', default: false },
-} as const;
-
-const HELP = `Usage: npm run cuda-check -- [options]
-
-Runs the parity suite and times GroupNormalization in every way that a provider has, and writes
-PROVIDER-DEVICE.json and .md. Where the provider cannot be used it says why and writes nothing.
-
-  --provider NAME       ${PROVIDERS.filter((name) => name !== 'native').join(', ')} (default cuda)
-  --out DIR             where the report goes (default docs)
-  --rounds N            rounds of the timings (default ${OPTIONS.rounds.default})
-  --cases REGEX         only these cases, of names such as 'group-norm float16' (default all)
-  --opsets LIST         of the suite (default ${OPTIONS.opsets.default})
-  --shapes LIST         of the timings, 32 groups (default ${OPTIONS.shapes.default})
-  --dtypes LIST         of the timings (default ${OPTIONS.dtypes.default})
-  --with-npm-libraries  use onnxruntime-node 1.29.0 and, for CUDA 13, the provider that an npm package has:
-                        downloads 290 MB into .cuda-runtime and changes nothing in node_modules
-
-Exit codes: 0 every case passed; 1 one did not, or the provider cannot be used; 2 bad usage.
-`;
+const WORKER = fileURLToPath(new URL('device-check/worker.ts', import.meta.url));
+const SAVE_MS = 30_000;
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({ options: OPTIONS });
-  if (values.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  if (values['with-npm-libraries']) return runWithNpmLibraries(values.out);
-  const provider = requireRewriting(values.provider);
+  const args = argumentsOrUsage();
+  if (typeof args === 'number') return args;
+  if (args.withNpmLibraries) return runWithNpmLibraries(args);
+  const { provider } = args.selection;
   const { problems } = await chooseBackend(provider, true);
   if (problems) {
     console.error(`not run: ${provider} cannot be used on this machine, in the order in which to see to it:`);
@@ -74,88 +36,90 @@ async function main(): Promise<number> {
     }
     return 1;
   }
-  const report = await check(provider, values);
-  const path = await write(report, resolve(values.out));
-  const failed = report.suite.filter(({ outcome }) => outcome !== 'passed').length;
-  console.log(
-    `${report.suite.length - failed} of ${report.suite.length} cases passed on ${report.device.name}: ${path}`,
-  );
-  return failed === 0 && report.suite.length > 0 ? 0 : 1;
+  return check(args);
 }
 
-/** `native` has its own kernel, which bench/native.ts measures. */
-function requireRewriting(name: string): Provider {
-  const provider = requireProvider(name);
-  if (provider === 'native')
-    throw new RangeError('native runs no rewrites: npm run bench:native measures it');
-  return provider;
+/** The exit code where there is nothing to be done. */
+function argumentsOrUsage(): Arguments | number {
+  try {
+    const args = readArguments();
+    if (args) return args;
+    process.stdout.write(HELP);
+    return 0;
+  } catch (error) {
+    console.error((error as Error).message);
+    return 2;
+  }
 }
 
-type Values = Readonly<Record<'rounds' | 'cases' | 'opsets' | 'shapes' | 'dtypes', string>>;
-
-async function check(provider: Provider, values: Values): Promise<DeviceReport> {
-  const baseline = chosenLowering(GROUP_NORM_CHOICES[provider]);
-  const rounds = positive(values.rounds);
-  const common = { provider, progress: (text: string) => process.stderr.write(`${text}\n`) };
-  const cases = await runCases({
-    ...common,
-    opsets: values.opsets.split(',').map(positive),
-    names: new RegExp(values.cases),
-    candidates: SESSION_LOWERING_NAMES,
-  });
-  const shapes = await measureShapes({
-    ...common,
-    shapes: values.shapes.split(',').map((text) => text.split('x').map(positive)),
-    dtypes: values.dtypes.split(',') as FloatDType[],
-    ways: SESSION_LOWERING_NAMES,
-    baseline,
-    rounds,
-  });
-  return {
+async function check({ selection, out, minutes, narrowedBy }: Arguments): Promise<number> {
+  const { provider, baseline, rounds, seconds } = selection;
+  const device = describeDevice(provider);
+  const reportOf = ({ process: found, stages, stopped, ...rows }: Findings): DeviceReport => ({
     provider,
     date: new Date().toISOString().slice(0, 10),
-    device: describeDevice(provider),
+    complete: stopped === null,
+    stopped,
+    stages,
+    narrowedBy,
+    device: withProcess(device, found),
     defaultGroupNorm: baseline,
     rounds,
-    ...cases,
-    ...shapes,
-    winners: chooseWinners(shapes.timings, baseline),
-  };
+    ...rows,
+    winners: chooseWinners(rows.timings, baseline),
+  });
+  const workers = new Workers(WORKER, seconds);
+  let path = '';
+  try {
+    const findings = await collect(planStages(selection), {
+      workers,
+      baseline,
+      stop: stopAfter(minutes),
+      saveEvery: SAVE_MS,
+      save: async (found) => void (path = await writeReport(reportOf(found), out)),
+      progress: (text) => process.stderr.write(`${text}\n`),
+    });
+    const { suite, stopped } = findings;
+    const failed = suite.filter(({ outcome }) => outcome !== 'passed').length;
+    if (stopped !== null) console.error(`not complete: ${stopped}`);
+    console.log(`${suite.length - failed} of ${suite.length} cases passed on ${device.name}: ${path}`);
+    return failed === 0 && stopped === null ? 0 : 1;
+  } finally {
+    workers.endAll();
+  }
 }
 
-function positive(text: string): number {
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new RangeError(`'${text}' must be a whole number of at least 1`);
+/** Ends the work at a signal, of which npm may pass on a second, and when the time since the start is over. */
+function stopAfter(minutes: number | undefined): AbortSignal {
+  const stop = new AbortController();
+  for (const signal of STOP_SIGNALS) process.on(signal, () => stop.abort(`it was ended by ${signal}`));
+  if (minutes !== undefined) {
+    const left = 60_000 * minutes - performance.now();
+    setTimeout(() => stop.abort(`the time of --minutes ${minutes} was over`), left).unref();
+  }
+  return stop.signal;
 }
 
-/** Both files or neither. */
-async function write(report: DeviceReport, folder: string): Promise<string> {
-  const base = join(folder, `${report.provider}-${slug(report.device.name)}`);
-  const options = { ...(await resolveConfig(join(ROOT, 'README.md'))), parser: 'markdown' };
-  const markdown = await format(renderReport(report), options);
-  await writeFilesAtomic([
-    { path: `${base}.json`, content: Buffer.from(`${JSON.stringify(report, null, 2)}\n`) },
-    { path: `${base}.md`, content: Buffer.from(markdown) },
-  ]);
-  return `${base}.md`;
-}
-
-/** The same again, by the copy. */
-function runWithNpmLibraries(out: string): number {
+/** The same again, by the copy, in the time that is left. */
+async function runWithNpmLibraries({ out, minutes }: Arguments): Promise<number> {
   prepareFolder(ROOT, FOLDER);
   const args = process.argv.slice(2).filter((text) => text !== '--with-npm-libraries');
-  const child = spawnSync(
+  const left =
+    minutes === undefined ? [] : ['--minutes', String(Math.max(0.1, minutes - performance.now() / 60_000))];
+  const child = spawn(
     process.execPath,
-    ['--import', 'tsx', join(FOLDER, 'scripts/cuda-check.ts'), ...args, '--out', resolve(out)],
+    ['--import', 'tsx', join(FOLDER, 'scripts/cuda-check.ts'), ...args, '--out', out, ...left],
     { cwd: FOLDER, stdio: 'inherit' },
   );
-  return child.status ?? 1;
+  // The copy writes its report and ends.
+  for (const signal of STOP_SIGNALS) process.on(signal, () => child.kill(signal));
+  const [status] = (await once(child, 'exit')) as [number | null];
+  return status ?? 1;
 }
 
 try {
   process.exitCode = await main();
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error);
-  process.exitCode = 2;
+  console.error(error);
+  process.exitCode = 1;
 }

@@ -1,8 +1,8 @@
 /** What this machine is, as far as it bears on the figures. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { Provider } from '../../lib/index.js';
 import { installedPackages } from '../../lib/runtime/diagnose.js';
 import type { Device } from './report.js';
@@ -13,31 +13,41 @@ const FIELDS = {
   memory: 'memory.total',
   'compute capability': 'compute_cap',
 };
+/** Vulkan's drivers among them, which tell a GPU from one in software. */
 const LIBRARIES =
-  /^lib(?:onnxruntime|cudart|cublas|cublasLt|cudnn|cufft|curand|nvrtc|nvinfer|cuda)[\w.]*\.so/;
+  /^lib(?:onnxruntime|cudart|cublas|cublasLt|cudnn|cufft|curand|nvrtc|nvinfer|cuda|vulkan|vk_swiftshader|GLX_nvidia)[\w.]*\.so/;
+/** ONNX Runtime's CUDA provider takes TF32 for float32 convolutions where this is not 0. */
+const VARIABLES = ['NVIDIA_TF32_OVERRIDE'];
 
-/** To be called when the provider has run, because of the libraries that are loaded by then. */
+/** What can be known before the provider has run. */
 export function describeDevice(provider: Provider): Device {
-  const gpu = provider === 'cuda' || provider === 'tensorrt' ? describeGpu() : undefined;
-  const { name = cpus()[0]?.model ?? 'unknown', ...details } = gpu ?? {};
+  const { name, ...details } = describeProcessor(provider);
   return {
-    name,
+    name: name!,
     details,
     node: process.version,
     platform: `${process.platform}-${process.arch}`,
     packages: Object.fromEntries(
       installedPackages().map((one) => [one.name, one.version ?? 'not installed']),
     ),
-    libraries: loadedLibraries(),
+    libraries: [],
+    environment: {},
   };
+}
+
+/** What computes: nobody is to take the processor's name for a GPU's. */
+function describeProcessor(provider: Provider): Record<string, string> {
+  if (provider === 'cuda' || provider === 'tensorrt') return describeGpu();
+  const processor = cpus()[0]?.model ?? 'unknown';
+  const isCpu = provider === 'cpu' || provider === 'native' || provider === 'wasm';
+  return { name: isCpu ? processor : `unknown GPU (processor ${processor})` };
 }
 
 function describeGpu(): Record<string, string> {
   try {
     const query = Object.values(FIELDS).join();
-    return parseGpu(
-      execFileSync('nvidia-smi', [`--query-gpu=${query}`, '--format=csv,noheader'], { encoding: 'utf8' }),
-    );
+    const args = [`--query-gpu=${query}`, '--format=csv,noheader'];
+    return parseGpu(execFileSync('nvidia-smi', args, { encoding: 'utf8', timeout: 30_000 }));
   } catch (error) {
     return { name: 'NVIDIA GPU', 'nvidia-smi': `did not run: ${(error as Error).message.split('\n')[0]}` };
   }
@@ -52,15 +62,38 @@ export function parseGpu(csv: string): Record<string, string> {
   return Object.fromEntries(Object.keys(FIELDS).map((key, index) => [key, values[index] || 'unknown']));
 }
 
-/** The libraries in this process by the names of their files, which on Linux carry their full versions. */
-function loadedLibraries(): string[] {
-  if (!existsSync('/proc/self/maps')) return [];
-  const paths = readFileSync('/proc/self/maps', 'utf8')
-    .split('\n')
-    .map((line) => line.slice(line.indexOf('/')).trim())
-    .filter((path) => path.startsWith('/') && LIBRARIES.test(basename(path)) && existsSync(path));
-  return [...new Set(paths.map((path) => basename(realpathSync(path))))].sort();
+/** The libraries in this process, and the names of their files, which mostly carry their full versions. */
+export function loadedLibraries(): { readonly paths: string[]; readonly names: string[] } {
+  if (!existsSync('/proc/self/maps')) return { paths: [], names: [] };
+  const lines = readFileSync('/proc/self/maps', 'utf8').split('\n');
+  const mapped = lines
+    .filter((line) => line.includes('/'))
+    .map((line) => line.slice(line.indexOf('/')).trim());
+  const paths = [...new Set(mapped)]
+    .filter((path) => LIBRARIES.test(basename(path)) && existsSync(path))
+    .map((path) => realpathSync(path));
+  return { paths, names: [...new Set(paths.map((path) => basename(path)))].sort() };
 }
+
+/** NVIDIA's packages from PyPI, whose files carry no full version, by the folders that libraries lie in. */
+export function nvidiaPackages(paths: readonly string[]): Record<string, string> {
+  const packages: Record<string, string> = {};
+  for (const folder of new Set(paths.map(sitePackages))) {
+    if (folder === undefined) continue;
+    for (const name of readdirSync(folder)) {
+      const found = /^(nvidia_\w+)-(.+)\.dist-info$/.exec(name);
+      if (found) packages[found[1]!.replaceAll('_', '-')] = found[2]!;
+    }
+  }
+  return packages;
+}
+
+/** Above `nvidia/cudnn/lib/libcudnn.so.9` */
+const sitePackages = (path: string): string | undefined =>
+  /^(.+)\/nvidia\/[^/]+\/lib$/.exec(dirname(path))?.[1];
+
+export const environment = (): Record<string, string | null> =>
+  Object.fromEntries(VARIABLES.map((name) => [name, process.env[name] ?? null]));
 
 /** `NVIDIA H100 80GB HBM3` as part of a file's name. */
 export const slug = (text: string): string =>

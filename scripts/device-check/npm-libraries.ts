@@ -69,5 +69,8 @@ function versionOf(folder: string): string | undefined {
     : undefined;
 }
 
+/** 290 MB take some minutes at worst: a download that stands still is not to hold a rented machine. */
+const NPM_MS = 600_000;
+
 const npm = (cwd: string, args: readonly string[]): string =>
-  execFileSync('npm', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+  execFileSync('npm', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], timeout: NPM_MS });

@@ -1,6 +1,6 @@
 /** A report as Markdown. */
 import { table, type Quartiles } from '../../bench/statistics.js';
-import type { CaseRow, DeviceReport, InputError, Timing } from './report.js';
+import type { CaseRow, DeviceReport, InputError, Timing, Untimed } from './report.js';
 import { CHAIN } from './timings.js';
 
 export function renderReport(report: DeviceReport): string {
@@ -8,22 +8,28 @@ export function renderReport(report: DeviceReport): string {
   const failed = suite.filter(({ outcome }) => outcome !== 'passed');
   return [
     `# ${provider} on ${device.name}`,
-    `Written by \`npm run cuda-check\` on ${report.date}.`,
+    `${runtimeOf(report)}. Written by \`npm run cuda-check\` on ${report.date}.`,
+    ...describeExtent(report),
     table(['', ''], describeMachine(report)),
     '## The parity suite, as sessions run it',
     `${suite.length - failed.length} of ${suite.length} passed.`,
-    ...failed.map((row) => `- **FAILED** ${row.name}, ${row.lowering} at opset ${row.opset}: ${row.reason}`),
+    ...failed.map(
+      (row) =>
+        `- **${row.outcome.toUpperCase()}** ${row.name}, ${row.lowering} at opset ${row.opset}: ${inCell(row.reason ?? '')}`,
+    ),
     matrix(suite),
     '## The candidates, at opset 21',
     'Each way by name, which nobody gets who does not ask for it: what there is to choose from.',
     candidateTable(candidates),
     '## One GroupNormalization, 32 groups',
     `Milliseconds of one of ${CHAIN} in a row, with its share of the copies of a call, median and quartiles of the ` +
-      `rounds; speed-ups are over ${report.defaultGroupNorm}, round by round. The error is the largest distance from ` +
-      'float64, for inputs of deviation 1.4, bold where it is more than `torch.testing.assert_close` allows.',
+      `rounds; speed-ups are over ${report.defaultGroupNorm}, round by round, in the same process. The error is the ` +
+      'largest distance from float64, for inputs of deviation 1.4, bold where it is more than ' +
+      '`torch.testing.assert_close` allows.',
     timingTable(report.timings),
-    ...report.refusals.map(
-      (one) => `- Not run: ${one.groupNorm} for ${one.shape.join('×')} ${one.dtype}: ${one.reason}`,
+    ...report.untimed.map((one) => `- Not run: ${nameOf(one)}: ${one.outcome}: ${inCell(one.reason)}`),
+    ...report.timings.flatMap((one) =>
+      one.problems.map((problem) => `- Not measured: ${nameOf(one)}: ${inCell(problem)}`),
     ),
     '## The best way for each shape',
     table(
@@ -37,18 +43,40 @@ export function renderReport(report: DeviceReport): string {
   ].join('\n\n');
 }
 
+/** The version that was measured, which need not be the one that package.json names. */
+function runtimeOf({ provider, device }: DeviceReport): string {
+  const name = provider === 'wasm' ? 'onnxruntime-web' : 'onnxruntime-node';
+  return `${name} ${device.packages[name] ?? 'of an unknown version'}`;
+}
+
+/** What of all there is to check is here. */
+function describeExtent({ complete, stopped, stages, narrowedBy }: DeviceReport): string[] {
+  const narrowed = narrowedBy.length > 0 ? [`**Narrowed** by ${narrowedBy.join(', ')}.`] : [];
+  if (complete) return narrowed;
+  const missing = stages.filter(({ done, total }) => done < total);
+  return [
+    `**NOT COMPLETE**: ${stopped}. What is missing:`,
+    ...missing.map(({ stage, done, total }) => `- ${stage}: ${total - done} of ${total}`),
+    ...narrowed,
+  ];
+}
+
 const describeMachine = ({ device, rounds }: DeviceReport): string[][] => [
   ['device', device.name],
   ...Object.entries(device.details),
   ...Object.entries(device.packages),
   ['libraries loaded', device.libraries.join(', ') || 'unknown'],
+  ...Object.entries(device.environment).map(([name, value]) => [name, value ?? 'not set']),
   ['Node', `${device.node}, ${device.platform}`],
   ['rounds', String(rounds)],
 ];
 
+const nameOf = ({ groupNorm, shape, dtype }: Timing | Untimed): string =>
+  `${groupNorm} for ${shape.join('×')} ${dtype}`;
+
 /** Passed cases by lowering and opset. */
 function matrix(rows: readonly CaseRow[]): string {
-  const opsets = unique(rows.map(({ opset }) => opset));
+  const opsets = unique(rows.map(({ opset }) => opset)).sort((a, b) => a - b);
   const lowerings = unique(rows.map(({ lowering }) => lowering));
   const cell = (lowering: string, opset: number): string => {
     const own = rows.filter((row) => row.lowering === lowering && row.opset === opset);
@@ -62,15 +90,17 @@ function matrix(rows: readonly CaseRow[]): string {
 
 function candidateTable(rows: readonly CaseRow[]): string {
   return table(
-    ['GroupNormalization', 'passed', 'failed', 'refused', 'a failure', 'a refusal'],
+    ['GroupNormalization', 'passed', 'failed', 'refused', 'lost', 'a failure or loss', 'a refusal'],
     unique(rows.map(({ asked }) => asked)).map((asked) => {
       const own = rows.filter((row) => row.asked === asked);
-      const [failed, refused] = (['failed', 'refused'] as const).map((outcome) =>
-        own.filter((row) => row.outcome === outcome),
-      );
+      const rowsOf = (...outcomes: CaseRow['outcome'][]) =>
+        own.filter(({ outcome }) => outcomes.includes(outcome));
+      const failed = rowsOf('failed');
+      const refused = rowsOf('refused');
+      const lost = rowsOf('crashed', 'timed out');
       const first = ([row]: readonly CaseRow[]) => (row ? `${row.name}: ${row.reason}` : '–');
-      const counts = [passedOf(own), failed!.length, refused!.length].map(String);
-      return [String(asked), ...counts, first(failed!), first(refused!)].map(inCell);
+      const counts = [passedOf(own), failed.length, refused.length, lost.length].map(String);
+      return [String(asked), ...counts, first([...lost, ...failed]), first(refused)].map(inCell);
     }),
   );
 }
@@ -83,6 +113,7 @@ const timingTable = (timings: readonly Timing[]): string =>
       'GroupNormalization',
       'ms',
       'speed-up',
+      'rounds',
       ...(timings[0]?.errors ?? []).map(({ input }) => `error, ${input}`),
       'nodes ran on',
     ],
@@ -92,6 +123,7 @@ const timingTable = (timings: readonly Timing[]): string =>
       one.groupNorm,
       formatQuartiles(one.ms, 3),
       formatQuartiles(one.speedup, 2),
+      String(one.rounds),
       ...one.errors.map(formatError),
       one.placement === null
         ? '–'
@@ -120,8 +152,13 @@ function worst(rows: readonly CaseRow[]): string {
   return Math.max(...rows.map(({ error }) => error ?? 0)).toExponential(1);
 }
 
-const formatQuartiles = ({ low, median, high }: Quartiles, digits: number): string =>
-  `${median.toFixed(digits)} (${low.toFixed(digits)} to ${high.toFixed(digits)})`;
+function formatQuartiles(quartiles: Quartiles | null, digits: number): string {
+  if (!quartiles) return '–';
+  const [low, median, high] = [quartiles.low, quartiles.median, quartiles.high].map((ms) =>
+    ms.toFixed(digits),
+  );
+  return `${median} (${low} to ${high})`;
+}
 
 function formatError({ maxAbs, excess }: InputError): string {
   const text = maxAbs === null ? 'NaN' : maxAbs.toExponential(1);

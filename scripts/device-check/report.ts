@@ -10,11 +10,16 @@ export interface Device {
   readonly details: Readonly<Record<string, string>>;
   readonly node: string;
   readonly platform: string;
-  /** The packages of ONNX Runtime. */
+  /** The packages of ONNX Runtime, and those of NVIDIA from PyPI that libraries were loaded from. */
   readonly packages: Readonly<Record<string, string>>;
-  /** The libraries of ONNX Runtime, CUDA and cuDNN that the process had loaded, by their files' names. */
+  /** The libraries of ONNX Runtime, CUDA and cuDNN that were loaded, by their files' names. */
   readonly libraries: readonly string[];
+  /** Variables that change results, as they are behind the first session; null where one is not set. */
+  readonly environment: Readonly<Record<string, string | null>>;
 }
+
+/** How a job ended that has no result. A process that crashed, or took too long, is not asked again. */
+export type Ending = 'failed' | 'refused' | 'crashed' | 'timed out';
 
 /** One committed case, written as one lowering at one opset, and run in one way. */
 export interface CaseRow {
@@ -25,10 +30,10 @@ export interface CaseRow {
   readonly asked: SessionLoweringName | null;
   /** What it ran as; null where it did not run, or the model has no such operator. */
   readonly ranAs: string | null;
-  readonly outcome: 'passed' | 'failed' | 'refused';
+  readonly outcome: 'passed' | Ending;
   /** Largest difference from PyTorch; null where there is none, or it is not finite. */
   readonly error: number | null;
-  /** Why it failed, or was refused. */
+  /** Why it did not pass. */
   readonly reason?: string;
 }
 
@@ -46,20 +51,25 @@ export interface Timing {
   readonly shape: readonly number[];
   readonly dtype: FloatDType;
   readonly groupNorm: string;
-  /** Milliseconds of one norm of several in a row, over the rounds. */
-  readonly ms: Quartiles;
-  /** How many times as fast as the provider's default, round by round. */
-  readonly speedup: Quartiles;
+  /** How many were timed: fewer than were asked for where they would have taken too long. */
+  readonly rounds: number;
+  /** Milliseconds of one norm of several in a row, over the rounds; null where it could not be timed. */
+  readonly ms: Quartiles | null;
+  /** How many times as fast as the provider's default, round by round; null where one of them could not be timed. */
+  readonly speedup: Quartiles | null;
   readonly errors: readonly InputError[];
   /** How many nodes ran where; null where the runtime writes no profile. */
   readonly placement: Readonly<Record<string, number>> | null;
+  /** What could not be measured, and why. */
+  readonly problems: readonly string[];
 }
 
-/** A way that a shape cannot be run in. */
-export interface Refusal {
+/** A way in which a shape did not run, or took its process along. */
+export interface Untimed {
   readonly shape: readonly number[];
   readonly dtype: FloatDType;
   readonly groupNorm: string;
+  readonly outcome: Ending;
   readonly reason: string;
 }
 
@@ -72,9 +82,23 @@ export interface Winner {
   readonly because: string;
 }
 
+/** How far a part of the check has come. */
+export interface StageCount {
+  readonly stage: string;
+  readonly done: number;
+  readonly total: number;
+}
+
 export interface DeviceReport {
   readonly provider: Provider;
   readonly date: string;
+  /** Whether everything that was selected was tried. */
+  readonly complete: boolean;
+  /** Why it is not complete. */
+  readonly stopped: string | null;
+  readonly stages: readonly StageCount[];
+  /** The options that selected less than there is. */
+  readonly narrowedBy: readonly string[];
   readonly device: Device;
   /** How the provider's sessions run GroupNormalization where nobody says how. */
   readonly defaultGroupNorm: string;
@@ -84,6 +108,6 @@ export interface DeviceReport {
   /** Each way by name: what there is to choose from. */
   readonly candidates: readonly CaseRow[];
   readonly timings: readonly Timing[];
-  readonly refusals: readonly Refusal[];
+  readonly untimed: readonly Untimed[];
   readonly winners: readonly Winner[];
 }

@@ -1,19 +1,24 @@
-/** One GroupNormalization alone on a provider, in each way that it can be run there. */
+/** One GroupNormalization alone on a provider, in one way. */
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { normalTensor, pairedRounds, quartiles, speedup, type Times } from '../../bench/statistics.js';
+import {
+  normalTensor,
+  pairedRounds,
+  quartiles,
+  speedup,
+  type Contestants,
+  type Times,
+} from '../../bench/statistics.js';
 import {
   castTensor,
   createSession,
   encodeModel,
   GraphBuilder,
   op,
-  OnnxGroupNormError,
   tensor,
   toFloat64Array,
   type FloatDType,
-  type Provider,
   type Session,
   type SessionLoweringName,
   type SessionOptions,
@@ -22,105 +27,119 @@ import {
 import { defaultTolerance } from '../../lib/parity/tolerance.js';
 import { placements } from '../../lib/runtime/placement.js';
 import { referenceGroupNorm } from '../../test/support/group-norm.js';
-import type { InputError, Refusal, Timing } from './report.js';
+import { failureOf, isRefusal } from './failures.js';
+import type { TimingJob } from './jobs.js';
+import type { InputError, Timing, Untimed } from './report.js';
 
-const NUM_GROUPS = 32;
+/** Of every norm that is timed. */
+export const NUM_GROUPS = 32;
 const EPS = 1e-5;
 /** Norms in a row where time is taken, so that the copies of a call, to a GPU and back, count for little. */
 export const CHAIN = 16;
-/** The inputs whose error is reported, out of normal numbers of deviation 1.4. */
-const INPUTS: Readonly<Record<string, (shape: readonly number[]) => TensorData>> = {
-  'mean 0': (shape) => normalTensor(shape, 0),
-  'mean 300': (shape) => normalTensor(shape, 300),
-  'mean 1000': (shape) => normalTensor(shape, 1000),
+/** The inputs whose error is reported, by what they make of normal numbers of mean 0 and deviation 1.4. */
+const INPUTS: Readonly<Record<string, (value: number) => number>> = {
+  'mean 0': (value) => value,
+  'mean 300': (value) => 300 + value,
+  'mean 1000': (value) => 1000 + value,
   // Rows of which five numbers in six are the same are where one long float32 sum is off.
-  'after a ReLU': (shape) => {
-    const { dtype, dims, data } = normalTensor(shape, -1.4);
-    return tensor(
-      dtype,
-      dims,
-      (data as Float32Array).map((value) => Math.max(value, 0)),
-    );
-  },
+  'after a ReLU': (value) => Math.max(value - 1.4, 0),
 };
 
-export interface TimingSelection {
-  readonly provider: Provider;
-  readonly shapes: readonly (readonly number[])[];
-  readonly dtypes: readonly FloatDType[];
-  readonly ways: readonly SessionLoweringName[];
-  /** What the others are compared with. */
-  readonly baseline: SessionLoweringName;
-  readonly rounds: number;
-  progress(text: string): void;
+/** Those of the last shape: for eight million they take a second. */
+let normal = normalTensor([1]);
+
+function normalOf(shape: readonly number[]): TensorData {
+  if (normal.dims.join() !== shape.join()) normal = normalTensor(shape);
+  return normal;
 }
 
-export async function measureShapes(
-  selection: TimingSelection,
-): Promise<{ readonly timings: Timing[]; readonly refusals: Refusal[] }> {
-  const timings: Timing[] = [];
-  const refusals: Refusal[] = [];
-  for (const shape of selection.shapes) {
-    for (const dtype of selection.dtypes) {
-      selection.progress(`${shape.join('×')} ${dtype}`);
-      const measured = await measureShape(selection, shape, dtype);
-      timings.push(...measured.timings);
-      refusals.push(...measured.refusals);
-    }
-  }
-  return { timings, refusals };
+/** Fewer say nothing about quartiles. */
+const MIN_ROUNDS = 3;
+
+export interface Measured {
+  readonly timing?: Timing;
+  /** In place of a timing, where the way does not run. */
+  readonly untimed?: Untimed;
+  /** Whether there was an error behind which others may fail as well. */
+  readonly spoiled: boolean;
 }
 
-async function measureShape(selection: TimingSelection, shape: readonly number[], dtype: FloatDType) {
-  const { provider, ways, baseline } = selection;
+/** Whatever can be measured of one way; what cannot is said beside it. */
+export async function measureTiming(job: TimingJob): Promise<Measured> {
+  const { provider, shape, dtype, groupNorm } = job;
   const model = normModel(shape, dtype, 1);
   const inputs = Object.keys(INPUTS).map((input) => knownInput(input, shape, dtype));
-  const errors = new Map<SessionLoweringName, InputError[]>();
-  const refusals: Refusal[] = [];
-  for (const groupNorm of ways) {
-    const session = await openOrSay(model, provider, groupNorm, inputs[0]!.x);
-    if (typeof session === 'string') {
-      refusals.push({ shape, dtype, groupNorm, reason: session });
-      continue;
+  const problems: string[] = [];
+  const attempt = async <T>(what: string, action: () => Promise<T>): Promise<T | null> => {
+    try {
+      return await action();
+    } catch (error) {
+      problems.push(`${what}: ${failureOf(error).message}`);
+      return null;
     }
-    errors.set(groupNorm, await errorsOf(session, inputs));
-    await session.dispose();
+  };
+  let session: Session;
+  try {
+    session = await openSession(model, job, groupNorm, inputs[0]!.x);
+  } catch (error) {
+    const failure = failureOf(error);
+    const outcome = isRefusal(failure) ? 'refused' : 'failed';
+    const untimed = { shape, dtype, groupNorm, outcome, reason: failure.message } as const;
+    return { untimed, spoiled: outcome === 'failed' };
   }
-  const times = await timeChains(selection, shape, dtype, [...errors.keys()]);
-  const timings: Timing[] = [];
-  for (const [groupNorm, own] of errors) {
-    timings.push({
-      shape,
-      dtype,
-      groupNorm,
-      ms: quartiles(times[groupNorm]!.map((time) => time / CHAIN)),
-      speedup: speedup(times, groupNorm, baseline),
-      errors: own,
-      placement: await placementOf(model, { providers: [provider], groupNorm }, inputs[0]!.x),
-    });
+  const errors: InputError[] = [];
+  for (const input of inputs) {
+    const error = await attempt(`error, ${input.input}`, () => errorOf(session, input));
+    errors.push(error ?? { input: input.input, maxAbs: null, excess: null });
   }
-  return { timings, refusals };
+  await attempt('dispose', () => session.dispose());
+  const times = await attempt('time', () => timeChains(job, (problem) => problems.push(problem)));
+  const own = times?.[groupNorm];
+  const options = { providers: [provider], groupNorm };
+  const timing = {
+    shape,
+    dtype,
+    groupNorm,
+    rounds: own?.length ?? 0,
+    ms: own ? quartiles(own.map((time) => time / CHAIN)) : null,
+    speedup: times?.[job.baseline] ? speedup(times, groupNorm, job.baseline) : null,
+    errors,
+    placement: await attempt('placement', () => placementOf(model, options, inputs[0]!.x)),
+    problems,
+  };
+  return { timing, spoiled: problems.length > 0 };
 }
 
-/** Milliseconds of a run of CHAIN norms, one after the other. */
-async function timeChains(
-  { provider, baseline, rounds }: TimingSelection,
-  shape: readonly number[],
-  dtype: FloatDType,
-  ways: readonly SessionLoweringName[],
-): Promise<Times> {
-  if (!ways.includes(baseline))
-    throw new Error(`${baseline}, the default on ${provider}, does not run there`);
+/** Milliseconds of a run of CHAIN norms, one after the other, in this way and in the default one. */
+async function timeChains(job: TimingJob, complain: (problem: string) => void): Promise<Times> {
+  const { shape, dtype, groupNorm, baseline } = job;
   const model = normModel(shape, dtype, CHAIN);
-  const x = castTensor(normalTensor(shape, 0), dtype);
+  const x = castTensor(normalOf(shape), dtype);
   const sessions = new Map<string, Session>();
-  for (const groupNorm of ways) {
-    sessions.set(groupNorm, await createSession(model, { providers: [provider], strict: true, groupNorm }));
+  try {
+    sessions.set(groupNorm, await openSession(model, job, groupNorm, x));
+    if (baseline !== groupNorm) {
+      try {
+        sessions.set(baseline, await openSession(model, job, baseline, x));
+      } catch (error) {
+        complain(`speed-up: ${baseline}, the default, does not run: ${failureOf(error).message}`);
+      }
+    }
+    const calls = [...sessions].map(([name, session]) => [name, () => session.run({ x })] as const);
+    const contestants = Object.fromEntries(calls);
+    return await pairedRounds(contestants, await affordableRounds(job, contestants));
+  } finally {
+    for (const session of sessions.values()) await session.dispose();
   }
-  const calls = [...sessions].map(([name, session]) => [name, () => session.run({ x })] as const);
-  const times = await pairedRounds(Object.fromEntries(calls), rounds);
-  for (const session of sessions.values()) await session.dispose();
-  return times;
+}
+
+/** As many rounds as there is time for in half of what the job may take. */
+async function affordableRounds({ rounds, seconds }: TimingJob, contestants: Contestants): Promise<number> {
+  const start = performance.now();
+  for (const run of Object.values(contestants)) await run();
+  // Four calls of each in a round, and one round that is not counted.
+  const round = 4 * (performance.now() - start);
+  return Math.min(rounds, Math.max(MIN_ROUNDS, Math.floor((seconds * 500) / round) - 1));
 }
 
 /** Scale and bias that no rewrite can leave out. */
@@ -149,21 +168,19 @@ function normModel(shape: readonly number[], dtype: FloatDType, length: number):
   return encodeModel(g.build(), new Map(), { lowering: 'op', opset: 21 });
 }
 
-/** A session that has run once, because some kernels refuse a shape only then; or why there is none. */
-async function openOrSay(
+/** A session that has run once, because some kernels refuse a shape only then. */
+async function openSession(
   model: Uint8Array,
-  provider: Provider,
+  { provider }: TimingJob,
   groupNorm: SessionLoweringName,
   x: TensorData,
-): Promise<Session | string> {
-  let session: Session | undefined;
+): Promise<Session> {
+  const session = await createSession(model, { providers: [provider], strict: true, groupNorm });
   try {
-    session = await createSession(model, { providers: [provider], strict: true, groupNorm });
     await session.run({ x });
     return session;
   } catch (error) {
-    await session?.dispose();
-    if (error instanceof OnnxGroupNormError) return error.message;
+    await session.dispose();
     throw error;
   }
 }
@@ -175,7 +192,8 @@ interface KnownInput {
 }
 
 function knownInput(input: string, shape: readonly number[], dtype: FloatDType): KnownInput {
-  const x = castTensor(INPUTS[input]!(shape), dtype);
+  const values = (normalOf(shape).data as Float32Array).map(INPUTS[input]!);
+  const x = castTensor(tensor('float32', shape, values), dtype);
   return {
     input,
     x,
@@ -183,13 +201,9 @@ function knownInput(input: string, shape: readonly number[], dtype: FloatDType):
   };
 }
 
-async function errorsOf(session: Session, inputs: readonly KnownInput[]): Promise<InputError[]> {
-  const errors: InputError[] = [];
-  for (const { input, x, expected } of inputs) {
-    const { y } = await session.run({ x });
-    errors.push({ input, ...distanceOf(toFloat64Array(y!), expected, defaultTolerance(y!.dtype)) });
-  }
-  return errors;
+async function errorOf(session: Session, { input, x, expected }: KnownInput): Promise<InputError> {
+  const { y } = await session.run({ x });
+  return { input, ...distanceOf(toFloat64Array(y!), expected, defaultTolerance(y!.dtype)) };
 }
 
 /** The largest distance, as it is and in units of what is allowed; null where it is not finite. */

@@ -1,5 +1,5 @@
 /** Which way is best for a shape: the fastest of those that are right, where it is faster beyond doubt. */
-import { formatRatio } from '../../bench/statistics.js';
+import { formatRatio, type Quartiles } from '../../bench/statistics.js';
 import type { Timing, Winner } from './report.js';
 
 /**
@@ -20,22 +20,28 @@ const keyOf = ({ shape, dtype }: Timing): string => `${shape.join('×')} ${dtype
 
 function chooseWinner(ways: readonly Timing[], defaultGroupNorm: string): Winner {
   const { shape, dtype } = ways[0]!;
-  const [fastest, ...others] = ways.filter(isAccurate).sort((a, b) => a.ms.median - b.ms.median);
+  const right = ways.filter(isTimed).filter(isAccurate);
+  const [fastest] = right.sort((a, b) => a.ms.median - b.ms.median);
   if (!fastest)
     return { shape, dtype, groupNorm: null, because: 'none is within the tolerance for every input' };
-  const hasDefault = [fastest, ...others].some(({ groupNorm }) => groupNorm === defaultGroupNorm);
-  if (!hasDefault) {
+  if (!right.some(({ groupNorm }) => groupNorm === defaultGroupNorm)) {
     const because = `the fastest that is right: ${defaultGroupNorm}, the default, is not, or did not run`;
     return { shape, dtype, groupNorm: fastest.groupNorm, because };
   }
   if (fastest.groupNorm === defaultGroupNorm) {
     return { shape, dtype, groupNorm: defaultGroupNorm, because: 'the fastest of those that are right' };
   }
+  if (!fastest.speedup) {
+    const because = `${fastest.groupNorm} could not be timed beside it`;
+    return { shape, dtype, groupNorm: defaultGroupNorm, because };
+  }
   const gain = `${fastest.groupNorm}: ${formatRatio(fastest.speedup)} as fast as ${defaultGroupNorm}`;
   return fastest.speedup.low > 1
     ? { shape, dtype, groupNorm: fastest.groupNorm, because: gain }
     : { shape, dtype, groupNorm: defaultGroupNorm, because: `${gain}, which is no certain gain` };
 }
+
+const isTimed = (timing: Timing): timing is Timing & { readonly ms: Quartiles } => timing.ms !== null;
 
 const isAccurate = ({ errors }: Timing): boolean =>
   errors.every(({ excess }) => excess !== null && excess <= 1);

@@ -1,8 +1,12 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { describeDevice, parseGpu, slug } from '../../../scripts/device-check/device.js';
+import { mkdirSync } from 'node:fs';
+import { describeDevice, nvidiaPackages, parseGpu, slug } from '../../../scripts/device-check/device.js';
+import { temporaryFolder } from '../../support/temporary.js';
 
 describe('scripts/device-check/device', () => {
+  const at = temporaryFolder();
+
   it('is what nvidia-smi says of the first GPU', () => {
     expect(parseGpu('NVIDIA H100 80GB HBM3, 580.65.06, 81559 MiB, 9.0\nother, 1, 2, 3\n')).to.deep.equal({
       name: 'NVIDIA H100 80GB HBM3',
@@ -23,5 +27,17 @@ describe('scripts/device-check/device', () => {
     expect(name).to.have.length.above(1);
     expect(details).to.deep.equal({});
     expect(packages['onnxruntime-node']).to.match(/^\d+\.\d+\.\d+$/);
+  });
+
+  it('is not the processor for a GPU that nobody knows', () => {
+    expect(slug(describeDevice('webgpu').name)).to.match(/^unknown-gpu-processor-/);
+  });
+
+  it("takes the versions of NVIDIA's libraries from their packages", () => {
+    const lib = at('site-packages/nvidia/cudnn/lib');
+    for (const folder of [lib, at('site-packages/nvidia_cudnn_cu13-9.14.0.64.dist-info'), at('site-packages/numpy-2.0.dist-info')]) mkdirSync(folder, { recursive: true }); // prettier-ignore
+    expect(nvidiaPackages([`${lib}/libcudnn.so.9`, '/usr/lib/libcuda.so.1'])).to.deep.equal({
+      'nvidia-cudnn-cu13': '9.14.0.64',
+    });
   });
 });

@@ -18,6 +18,7 @@ const way = (
   shape,
   dtype: 'float32',
   groupNorm,
+  rounds: 30,
   ms: { low: ms, median: ms, high: ms },
   speedup: { low, median, high: median },
   errors: [
@@ -25,6 +26,7 @@ const way = (
     { input: 'mean 300', maxAbs: excess, excess },
   ],
   placement: null,
+  problems: [],
 });
 const DEFAULT = way('reduce-mean', 2);
 const winner = (...ways: Timing[]) => chooseWinners(ways, 'reduce-mean').map(({ groupNorm }) => groupNorm);
@@ -53,6 +55,11 @@ describe('scripts/device-check/winners', () => {
     const wrong = { ...DEFAULT, errors: way('', 0, { excess: 2 }).errors };
     expect(winner(wrong, way('layer-norm', 5), way('instance-norm', 4))).to.deep.equal(['instance-norm']);
     expect(winner(wrong)).to.deep.equal([null]);
+  });
+
+  it('what was not timed, or not beside the default, wins nothing over it', () => {
+    expect(winner(DEFAULT, { ...way('layer-norm', 1), ms: null })).to.deep.equal(['reduce-mean']);
+    expect(winner(DEFAULT, { ...way('layer-norm', 1), speedup: null })).to.deep.equal(['reduce-mean']);
   });
 
   it('every shape has its own', () => {

@@ -1,0 +1,163 @@
+/** What the command line asks for, checked before anything is done. */
+import { accessSync, constants, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { PROVIDERS, type FloatDType, type Provider } from '../../lib/index.js';
+import { requireOpset, SESSION_LOWERING_NAMES } from '../../lib/lowering/index.js';
+import { chosenLowering, GROUP_NORM_CHOICES } from '../../lib/runtime/group-norm-choice.js';
+import { requireProvider } from '../../lib/runtime/providers.js';
+import { FLOAT_DTYPES } from '../../lib/tensor.js';
+import { allCases, type Case, type Selection } from './jobs.js';
+import { NUM_GROUPS } from './timings.js';
+
+const OPTIONS = {
+  provider: { type: 'string', default: 'cuda' },
+  out: { type: 'string', default: fileURLToPath(new URL('../../docs', import.meta.url)) },
+  minutes: { type: 'string' },
+  limit: { type: 'string', default: '120' },
+  rounds: { type: 'string', default: '30' },
+  cases: { type: 'string', default: '' },
+  opsets: { type: 'string', default: '13,17,18,20,21,25' },
+  shapes: {
+    type: 'string',
+    default: '1x64x8x8,1x320x64x64,2x640x32x32,2x1280x16x16,8x256x32x32,1x128x256x256',
+  },
+  dtypes: { type: 'string', default: 'float32,float16' },
+  'with-npm-libraries': { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+} as const;
+
+export const HELP = `Usage: npm run cuda-check -- [options]
+
+Runs the parity suite and times GroupNormalization in every way that a provider has, and writes
+PROVIDER-DEVICE.json and .md. Where the provider cannot be used it says why and writes nothing.
+
+  --provider NAME       ${PROVIDERS.filter((name) => name !== 'native').join(', ')} (default cuda)
+  --out DIR             where the report goes (default docs)
+  --minutes N           end the work after so long, and say in the report what is missing (default: no end);
+                        a few seconds more are needed to write it
+  --limit SECONDS       of one case or one timing, behind which it is recorded as timed out (default ${OPTIONS.limit.default})
+  --rounds N            rounds of the timings (default ${OPTIONS.rounds.default})
+  --cases REGEX         only these cases, of names such as 'group-norm float16' (default all)
+  --opsets LIST         of the suite (default ${OPTIONS.opsets.default})
+  --shapes LIST         of the timings, ${NUM_GROUPS} groups (default ${OPTIONS.shapes.default})
+  --dtypes LIST         of the timings (default ${OPTIONS.dtypes.default})
+  --with-npm-libraries  use onnxruntime-node 1.29.0 and, for CUDA 13, the provider that an npm package has:
+                        downloads 290 MB into .cuda-runtime and changes nothing in node_modules
+
+What is to be known first is done first: every case once, the timings of the first dtype, the candidates, the
+timings of the other dtypes, and every case at every opset. Each way to run GroupNormalization has a process of its
+own, so that a crash costs one row.
+
+The report is written every half minute on the way, and at Ctrl-C, as PROVIDER-DEVICE.partial.json and .md; so is
+one that options narrow. Only a complete report of everything takes the name without 'partial', and removes the
+other: to keep a partial report, have the next one written elsewhere (--out).
+
+Exit codes: 0 every case passed; 1 one did not, the report is not complete, or the provider cannot be used;
+2 bad usage.
+`;
+
+export interface Arguments {
+  readonly selection: Selection;
+  readonly out: string;
+  readonly minutes: number | undefined;
+  readonly withNpmLibraries: boolean;
+  /** The options that select less than there is. */
+  readonly narrowedBy: readonly string[];
+}
+
+/** @throws Error that says what is wrong. @returns Nothing where help is asked for. */
+export function readArguments(args?: string[]): Arguments | undefined {
+  const { values } = parseArgs({ options: OPTIONS, ...(args && { args }) });
+  if (values.help) return undefined;
+  const provider = requireRewriting(values.provider);
+  const all = allCases();
+  const selection: Selection = {
+    provider,
+    baseline: chosenLowering(GROUP_NORM_CHOICES[provider]),
+    cases: selectCases(all, values.cases),
+    opsets: list(values.opsets, readOpset),
+    candidates: SESSION_LOWERING_NAMES,
+    shapes: list(values.shapes, readShape),
+    dtypes: list(values.dtypes, readDType),
+    rounds: whole(values.rounds),
+    seconds: positive(values.limit),
+  };
+  const lists = (['opsets', 'shapes', 'dtypes'] as const).filter(
+    (name) => !covers(values[name], OPTIONS[name].default),
+  );
+  return {
+    selection,
+    out: requireWritable(resolve(values.out)),
+    minutes: values.minutes === undefined ? undefined : positive(values.minutes),
+    withNpmLibraries: values['with-npm-libraries'],
+    narrowedBy: [
+      ...(selection.cases.length < all.length ? ['cases'] : []),
+      ...lists,
+      ...(selection.rounds < Number(OPTIONS.rounds.default) ? ['rounds'] : []),
+    ].map((name) => `--${name} '${values[name as 'cases']}'`),
+  };
+}
+
+/** `native` has its own kernel, which bench/native.ts measures. */
+function requireRewriting(name: string): Provider {
+  const provider = requireProvider(name);
+  if (provider === 'native')
+    throw new RangeError('native runs no rewrites: npm run bench:native measures it');
+  return provider;
+}
+
+function selectCases(all: readonly Case[], pattern: string): Case[] {
+  const names = new RegExp(pattern);
+  const cases = all.filter(({ name }) => names.test(name));
+  if (cases.length > 0) return cases;
+  throw new RangeError(
+    `--cases '${pattern}' selects none of the ${all.length} cases, such as '${all[0]!.name}'`,
+  );
+}
+
+/** Each once: what is there twice would be measured twice. */
+const list = <T>(text: string, read: (part: string) => T): T[] => [...new Set(text.split(','))].map(read);
+
+function readOpset(text: string): number {
+  const opset = whole(text);
+  requireOpset(opset);
+  return opset;
+}
+
+function readShape(text: string): number[] {
+  const shape = text.split('x').map(whole);
+  if (shape.length >= 2 && shape[1]! % NUM_GROUPS === 0) return shape;
+  throw new RangeError(`shape '${text}' must have channels, second, that ${NUM_GROUPS} groups divide`);
+}
+
+function readDType(text: string): FloatDType {
+  const dtype = FLOAT_DTYPES.find((name) => name === text);
+  if (dtype) return dtype;
+  throw new RangeError(`dtype '${text}' must be one of ${FLOAT_DTYPES.join(', ')}`);
+}
+
+function whole(text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new RangeError(`'${text}' must be a whole number of at least 1`);
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (Number.isFinite(value) && value > 0) return value;
+  throw new RangeError(`'${text}' must be a number above 0`);
+}
+
+const covers = (text: string, all: string): boolean =>
+  all.split(',').every((part) => text.split(',').includes(part));
+
+/** A folder that can be written into, or made. */
+function requireWritable(folder: string): string {
+  let there = folder;
+  while (!statSync(there, { throwIfNoEntry: false })) there = dirname(there);
+  // A path below a file is refused here as well.
+  accessSync(join(there, '.'), constants.W_OK);
+  return folder;
+}
