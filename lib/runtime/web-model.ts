@@ -6,6 +6,7 @@ import { tensorBytes, type TensorData } from '../tensor.js';
 import type { BackendOptions, LoadedModel, RunOptions, TensorInfo, TensorRecord } from './backend.js';
 import { fromRuntime, toInfo, toRuntime, type TensorType } from './onnxruntime-values.js';
 import { wrongOutput } from './runtime-errors.js';
+import { explainMemory, requireRoom } from './web-memory.js';
 
 /** The providers of onnxruntime-web. */
 export type WebProvider = 'wasm' | 'webgpu';
@@ -26,7 +27,7 @@ export interface ExternalData {
 
 /** @throws SessionError `PROVIDER_UNAVAILABLE` if a profile is asked for; the runtime's own errors. */
 export async function loadOnWeb(
-  { InferenceSession, Tensor }: WebRuntime,
+  runtime: WebRuntime,
   provider: WebProvider,
   model: Uint8Array,
   options: BackendOptions,
@@ -37,9 +38,9 @@ export async function loadOnWeb(
   }
   const all = { ...sessionOptions(provider, options), ...(await externalData(model, external)) };
   return inTurn(async () => {
-    const session = await InferenceSession.create(model, all);
+    const session = await runtime.InferenceSession.create(model, all);
     try {
-      return new WebModel(session, Tensor);
+      return new WebModel(session, runtime);
     } catch (error) {
       await session.release();
       throw error;
@@ -79,7 +80,9 @@ let last: Promise<unknown> = Promise.resolve();
  * another run would overwrite them.
  */
 function inTurn<T>(action: () => Promise<T>): Promise<T> {
-  const result = last.then(action, action);
+  const result = last.then(action, action).catch((error: unknown) => {
+    throw explainMemory(error);
+  });
   last = result.catch(() => undefined);
   return result;
 }
@@ -91,7 +94,7 @@ export class WebModel implements LoadedModel {
 
   constructor(
     readonly session: InferenceSession,
-    readonly TensorClass: TensorType,
+    readonly runtime: WebRuntime,
   ) {
     this.inputs = session.inputMetadata.map(toInfo);
     this.outputs = session.outputMetadata.map(toInfo);
@@ -99,10 +102,16 @@ export class WebModel implements LoadedModel {
 
   /** A run holds the thread, so nobody can abort it: the session looks before and after. */
   async run(feeds: TensorRecord, { outputs = {} }: RunOptions): Promise<Record<string, TensorData>> {
-    const inputs = Object.entries(feeds).map(([name, value]) => [name, toRuntime(this.TensorClass, value)]);
-    const results = await inTurn(() =>
-      this.session.run(Object.fromEntries(inputs) as InferenceSession.FeedsType, { logSeverityLevel: 4 }),
-    );
+    const inputs = Object.entries(feeds).map(([name, value]) => [
+      name,
+      toRuntime(this.runtime.Tensor, value),
+    ]);
+    const results = await inTurn(async () => {
+      await requireRoom(this.runtime.InferenceSession, feeds);
+      return this.session.run(Object.fromEntries(inputs) as InferenceSession.FeedsType, {
+        logSeverityLevel: 4,
+      });
+    });
     return Object.fromEntries(
       Object.entries(results).map(([name, value]) => {
         const given = Object.hasOwn(outputs, name) ? outputs[name] : undefined;
