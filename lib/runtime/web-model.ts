@@ -2,9 +2,10 @@
 import type { InferenceSession } from 'onnxruntime-common';
 import { SessionError } from '../errors.js';
 import { Model } from '../onnx/index.js';
-import { tensorBytes, type TensorData } from '../tensor.js';
+import { formatShape, tensorBytes, type TensorData } from '../tensor.js';
 import type { BackendOptions, LoadedModel, RunOptions, TensorInfo, TensorRecord } from './backend.js';
 import { fromRuntime, toInfo, toRuntime, type TensorType } from './onnxruntime-values.js';
+import { withOpenRanks } from './rank.js';
 import { wrongOutput } from './runtime-errors.js';
 import { explainMemory, requireRoom } from './web-memory.js';
 
@@ -40,7 +41,7 @@ export async function loadOnWeb(
   return inTurn(async () => {
     const session = await runtime.InferenceSession.create(model, all);
     try {
-      return new WebModel(session, runtime);
+      return new WebModel(session, runtime, model);
     } catch (error) {
       await session.release();
       throw error;
@@ -95,9 +96,10 @@ export class WebModel implements LoadedModel {
   constructor(
     readonly session: InferenceSession,
     readonly runtime: WebRuntime,
+    model: Uint8Array,
   ) {
-    this.inputs = session.inputMetadata.map(toInfo);
-    this.outputs = session.outputMetadata.map(toInfo);
+    this.inputs = withOpenRanks(model, session.inputMetadata.map(toInfo));
+    this.outputs = withOpenRanks(model, session.outputMetadata.map(toInfo));
   }
 
   /** A run holds the thread, so nobody can abort it: the session looks before and after. */
@@ -128,8 +130,7 @@ export class WebModel implements LoadedModel {
 /** The module's memory is its own: outputs are copied out of it in any case. */
 function copyInto(name: string, given: TensorData | undefined, result: TensorData): TensorData {
   if (!given) return result;
-  if (given.dims.some((dim, axis) => dim !== result.dims[axis]))
-    throw wrongOutput(name, result.dims, given.dims);
+  if (formatShape(given.dims) !== formatShape(result.dims)) throw wrongOutput(name, result.dims, given.dims);
   tensorBytes(given).set(tensorBytes(result));
   return given;
 }

@@ -18,6 +18,7 @@ import {
   type AddonTensor,
   type AddonValueInfo,
 } from './addon.js';
+import { withOpenRanks } from '../rank.js';
 import { loopHasTime, takesSteadyTime } from './short-runs.js';
 import { collectYoungResults, handedOver, youngResultsAreDue } from './young-results.js';
 
@@ -61,8 +62,8 @@ class NativeModel implements LoadedModel {
     readonly session: AddonSession,
     model: Uint8Array,
   ) {
-    this.inputs = session.inputs.map(toInfo);
-    this.outputs = session.outputs.map(toInfo);
+    this.inputs = withOpenRanks(model, session.inputs.map(toInfo));
+    this.outputs = withOpenRanks(model, session.outputs.map(toInfo));
     this.#takesSteadyTime = takesSteadyTime(model, this.inputs);
   }
 

@@ -83,7 +83,8 @@ const toMetadata = ({ name, dtype, shape }: TensorInfo): InferenceSession.ValueM
   name,
   isTensor: true,
   type: dtype as 'float32',
-  shape,
+  // As ONNX Runtime's own backends describe a tensor of any rank.
+  shape: shape ?? [],
 });
 
 const toOwnTensors = (tensors: OrtTensors): TensorRecord =>
