@@ -5,7 +5,7 @@ import { castTensor } from '../half.js';
 import { suggestion } from '../nearest.js';
 import { describeInput, unknownInputs } from '../runtime/feeds.js';
 import type { TensorInfo, TensorRecord } from '../runtime/index.js';
-import { formatShape, isFloatDType, type TensorData } from '../tensor.js';
+import { formatShape, isFloatDType, type Shape, type TensorData } from '../tensor.js';
 import type { Progress } from './progress.js';
 import { randomTensor } from './random-input.js';
 import { describeNotFinite } from './run-outputs.js';
@@ -37,14 +37,14 @@ export async function loadInputs(
     seed,
   } = request;
   requireNames(infos, sources);
-  const random = infos.filter(({ name }) => sources.get(name) === 'random');
+  const random = infos.filter(({ name }) => sources.get(name) === 'random').map(withShape);
   requireSizes(random, sizes);
   const notes: string[] = [];
   const feeds: Record<string, TensorData> = {};
   for (const info of infos) {
     const source = sources.get(info.name)!;
     if (source === 'random') {
-      feeds[info.name] = await randomTensor(info, boundShape(info, sizes), seed, progress);
+      feeds[info.name] = await randomTensor(info, boundShape(withShape(info), sizes), seed, progress);
     } else {
       progress?.step(`reading ${source}`);
       const value = decodeNpy(await readFileBytes(source), source);
@@ -68,8 +68,21 @@ function requireNames(infos: readonly TensorInfo[], sources: ReadonlyMap<string,
   throw new UsageError([...problems, "The model's inputs:", ...all].join('\n'));
 }
 
+/** An input whose rank is known: `--dim` gives sizes for names, and there must be some. */
+interface ShapedInput extends TensorInfo {
+  readonly shape: Shape;
+}
+
+function withShape(info: TensorInfo): ShapedInput {
+  const { name, shape } = info;
+  if (shape) return { ...info, shape };
+  throw new UsageError(
+    `input '${name}' is of any rank: the model gives random numbers no shape; give it a file, --input ${name}=FILE.npy`,
+  );
+}
+
 /** Every name bound, and no size for a name that there is not. */
-function requireSizes(random: readonly TensorInfo[], sizes: ReadonlyMap<string, number>): void {
+function requireSizes(random: readonly ShapedInput[], sizes: ReadonlyMap<string, number>): void {
   const names = new Set(random.flatMap(dimNames).filter((name) => name !== undefined));
   const unbound = [...names].filter((name) => !sizes.has(name));
   const odd = [...sizes.keys()].find((name) => !names.has(name));
@@ -88,11 +101,11 @@ function requireSizes(random: readonly TensorInfo[], sizes: ReadonlyMap<string, 
 }
 
 /** The name that `--dim` knows each dimension by: its own, or where the model gives it none, `x.0`. */
-const dimNames = ({ name, shape }: TensorInfo): (string | undefined)[] =>
+const dimNames = ({ name, shape }: ShapedInput): (string | undefined)[] =>
   shape.map((dim, axis) => (typeof dim === 'number' ? undefined : dim || `${name}.${axis}`));
 
 /** The sizes of a random input: the model's own, and for its names those of `--dim`. */
-function boundShape(info: TensorInfo, sizes: ReadonlyMap<string, number>): number[] {
+function boundShape(info: ShapedInput, sizes: ReadonlyMap<string, number>): number[] {
   const names = dimNames(info);
   return info.shape.map((dim, axis) => (typeof dim === 'number' ? dim : sizes.get(names[axis]!)!));
 }

@@ -2,6 +2,7 @@
 import { ModelError, OptionError, SessionError } from '../errors.js';
 import { castTensor } from '../half.js';
 import type { Session, TensorInfo } from '../runtime/common.js';
+import { describeInput } from '../runtime/feeds.js';
 import { formatShape, isFloatDType, type FloatDType, type TensorData } from '../tensor.js';
 import { requireImage, type Image } from './image.js';
 import { maskOf, type Mask } from './mask.js';
@@ -75,18 +76,18 @@ function requireClasses({ dtype, dims }: TensorData, height: number, width: numb
 function imageInput({ inputs, outputs }: Session, image: Image) {
   const [input] = inputs;
   if (inputs.length !== 1 || outputs.length !== 1 || !takesImage(input!)) {
-    const list = (infos: readonly TensorInfo[]) =>
-      infos.map(({ name, dtype, shape }) => `'${name}' ${dtype} ${formatShape(shape)}`).join(', ');
+    const list = (infos: readonly TensorInfo[]) => infos.map(describeInput).join(', ');
     throw unsupported(`it has inputs ${list(inputs)} and outputs ${list(outputs)}`);
   }
   const { name, dtype, shape } = input!;
-  // A name in place of the number of channels allows any.
-  const channels = typeof shape[1] === 'number' ? (shape[1] as 1 | 3) : image.channels;
+  // A name in place of the number of channels allows any, as does no shape.
+  const channels = typeof shape?.[1] === 'number' ? (shape[1] as 1 | 3) : image.channels;
   return { name, dtype: dtype as FloatDType, channels };
 }
 
 const takesImage = ({ dtype, shape }: TensorInfo): boolean =>
-  isFloatDType(dtype) && shape.length === 4 && (typeof shape[1] !== 'number' || [1, 3].includes(shape[1]));
+  isFloatDType(dtype) &&
+  (!shape || (shape.length === 4 && (typeof shape[1] !== 'number' || [1, 3].includes(shape[1]))));
 
 const unsupported = (what: string): ModelError =>
   new ModelError(

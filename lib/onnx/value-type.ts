@@ -16,9 +16,18 @@ export interface TensorType {
 
 /** The type in the field of a ValueInfoProto; nothing if it is no tensor's, or without a dtype or a shape. */
 export function readType(field: WireReader): TensorType | undefined {
+  const { dtype, shape } = readParts(field);
+  return dtype && shape && { dtype, shape };
+}
+
+/** Whether the field of a ValueInfoProto has a shape. One of no dimensions is a scalar's; where there is none, any may come. */
+export const hasShape = (field: WireReader): boolean => readParts(field).shape !== undefined;
+
+/** What is there of a tensor's type. */
+function readParts(field: WireReader): Partial<TensorType> {
   const type = only(field.enter(), VALUE_INFO.type, 'type');
   const tensor = type && only(type, TYPE.tensor, 'tensor_type', TYPE.others);
-  if (!tensor) return undefined;
+  if (!tensor) return {};
   let dataType = 0;
   let shape: Shape | undefined;
   while (tensor.next()) {
@@ -28,7 +37,7 @@ export function readType(field: WireReader): TensorType | undefined {
     shape = readShape(tensor.enter());
   }
   const dtype = dtypeFromOnnx(dataType);
-  return dtype && shape && { dtype, shape };
+  return { ...(dtype && { dtype }), ...(shape && { shape }) };
 }
 
 /** The field of a ValueInfoProto of a tensor, with another dtype and all else as it is. */

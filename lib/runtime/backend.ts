@@ -7,8 +7,8 @@ export interface TensorInfo {
   readonly name: string;
   /** What its elements are. */
   readonly dtype: DType;
-  /** A dimension is a size, or the name of one that is known only at run time. */
-  readonly shape: Shape;
+  /** A dimension is a size, or the name of one that is known only at run time. Nothing if any rank will do. */
+  readonly shape: Shape | undefined;
 }
 
 /** Tensors by name. */

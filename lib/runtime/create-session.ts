@@ -6,7 +6,7 @@ import { chooseBackend } from './choose-backend.js';
 import type { Platform } from './platform.js';
 import { openSession, type Session, type SessionOptions } from './session.js';
 
-const NODE: Platform = {
+export const NODE: Platform = {
   defaultProvider: 'cpu',
   readModel: async (path) => ({
     bytes: await readFileBytes(path),

@@ -55,16 +55,15 @@ function problemOf(info: TensorInfo, feeds: TensorRecord): Problem[] {
   return inconsistency(info, value);
 }
 
-function shapeProblem(info: TensorInfo, value: TensorData): string | undefined {
-  const is = `input '${info.name}' has shape ${formatShape(value.dims)}`;
-  if (value.dims.length !== info.shape.length) {
-    return `${is} of rank ${value.dims.length} but must be of rank ${info.shape.length}: ${formatShape(info.shape)}`;
+function shapeProblem({ name, shape }: TensorInfo, value: TensorData): string | undefined {
+  if (!shape) return undefined;
+  const is = `input '${name}' has shape ${formatShape(value.dims)}`;
+  if (value.dims.length !== shape.length) {
+    return `${is} of rank ${value.dims.length} but must be of rank ${shape.length}: ${formatShape(shape)}`;
   }
-  const wrong = value.dims.findIndex(
-    (dim, axis) => typeof info.shape[axis] === 'number' && dim !== info.shape[axis],
-  );
+  const wrong = value.dims.findIndex((dim, axis) => typeof shape[axis] === 'number' && dim !== shape[axis]);
   if (wrong < 0) return undefined;
-  return `${is} but must be ${formatShape(info.shape)}: dimension ${wrong} is ${value.dims[wrong]}`;
+  return `${is} but must be ${formatShape(shape)}: dimension ${wrong} is ${value.dims[wrong]}`;
 }
 
 /** A TensorData that was put together by hand may contradict itself; ONNX Runtime would read past its end. */
@@ -86,5 +85,8 @@ export function unknownInputs(inputs: readonly TensorInfo[], names: Iterable<str
 }
 
 /** `'x' float32 [N, 4, H, W]`. */
-export const describeInput = ({ name, dtype, shape }: TensorInfo): string =>
-  `'${name}' ${dtype} ${formatShape(shape)}`;
+export const describeInput = (info: TensorInfo): string => `'${info.name}' ${describeType(info)}`;
+
+/** `float32 [N, 4, H, W]`, or `float32 of any rank`. */
+export const describeType = ({ dtype, shape }: TensorInfo): string =>
+  `${dtype} ${shape ? formatShape(shape) : 'of any rank'}`;

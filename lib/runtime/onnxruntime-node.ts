@@ -10,6 +10,7 @@ import type {
   TensorRecord,
 } from './backend.js';
 import { fromRuntime, toInfo, toRuntime, type TensorType } from './onnxruntime-values.js';
+import { withOpenRanks } from './rank.js';
 
 export const cpuBackend: Backend = {
   provider: 'cpu',
@@ -36,7 +37,7 @@ export async function loadOnNode(
   const ort = await import('onnxruntime-node');
   const session = await ort.InferenceSession.create(model, sessionOptions(name, externalDataFolder, options));
   try {
-    return new NodeModel(session, ort.Tensor);
+    return new NodeModel(session, ort.Tensor, model);
   } catch (error) {
     await session.release();
     throw error;
@@ -75,9 +76,10 @@ export class NodeModel implements LoadedModel {
   constructor(
     readonly session: InferenceSession,
     readonly TensorClass: TensorType,
+    model: Uint8Array,
   ) {
-    this.inputs = session.inputMetadata.map(toInfo);
-    this.outputs = session.outputMetadata.map(toInfo);
+    this.inputs = withOpenRanks(model, session.inputMetadata.map(toInfo));
+    this.outputs = withOpenRanks(model, session.outputMetadata.map(toInfo));
   }
 
   /** `run` of onnxruntime-node holds the thread, so nobody can abort it: the session looks before and after. */

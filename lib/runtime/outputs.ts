@@ -3,7 +3,7 @@ import { SessionError } from '../errors.js';
 import { suggestion } from '../nearest.js';
 import { formatShape, tensor, tensorBytes, type TensorData } from '../tensor.js';
 import type { TensorInfo, TensorRecord } from './backend.js';
-import { asBits } from './feeds.js';
+import { asBits, describeType } from './feeds.js';
 
 /**
  * Checks them before the runtime writes there.
@@ -28,8 +28,9 @@ export function checkOutputs(
   return asBits(outputs);
 }
 
-function checkOutput({ name, dtype, shape }: TensorInfo, value: TensorData): void {
-  const expected = `output '${name}' is ${dtype} ${formatShape(shape)}`;
+function checkOutput(info: TensorInfo, value: TensorData): void {
+  const { name, dtype, shape } = info;
+  const expected = `output '${name}' is ${describeType(info)}`;
   if (typeof value !== 'object' || value === null) fail(`${expected}: ${String(value)} is no tensor`);
   try {
     tensor(value.dtype, value.dims, value.data);
@@ -38,8 +39,9 @@ function checkOutput({ name, dtype, shape }: TensorInfo, value: TensorData): voi
   }
   const fits =
     value.dtype === dtype &&
-    value.dims.length === shape.length &&
-    shape.every((dim, axis) => typeof dim === 'string' || dim === value.dims[axis]);
+    (!shape ||
+      (value.dims.length === shape.length &&
+        shape.every((dim, axis) => typeof dim === 'string' || dim === value.dims[axis])));
   if (!fits) fail(`${expected}, but the tensor given for it is ${value.dtype} ${formatShape(value.dims)}`);
   const { resizable, growable } = value.data.buffer as { resizable?: boolean; growable?: boolean };
   if (resizable || growable)

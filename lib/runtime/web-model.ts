@@ -2,10 +2,12 @@
 import type { InferenceSession } from 'onnxruntime-common';
 import { SessionError } from '../errors.js';
 import { Model } from '../onnx/index.js';
-import { tensorBytes, type TensorData } from '../tensor.js';
+import { formatShape, tensorBytes, type TensorData } from '../tensor.js';
 import type { BackendOptions, LoadedModel, RunOptions, TensorInfo, TensorRecord } from './backend.js';
 import { fromRuntime, toInfo, toRuntime, type TensorType } from './onnxruntime-values.js';
+import { withOpenRanks } from './rank.js';
 import { wrongOutput } from './runtime-errors.js';
+import { explainMemory, requireRoom } from './web-memory.js';
 
 /** The providers of onnxruntime-web. */
 export type WebProvider = 'wasm' | 'webgpu';
@@ -26,7 +28,7 @@ export interface ExternalData {
 
 /** @throws SessionError `PROVIDER_UNAVAILABLE` if a profile is asked for; the runtime's own errors. */
 export async function loadOnWeb(
-  { InferenceSession, Tensor }: WebRuntime,
+  runtime: WebRuntime,
   provider: WebProvider,
   model: Uint8Array,
   options: BackendOptions,
@@ -37,9 +39,9 @@ export async function loadOnWeb(
   }
   const all = { ...sessionOptions(provider, options), ...(await externalData(model, external)) };
   return inTurn(async () => {
-    const session = await InferenceSession.create(model, all);
+    const session = await runtime.InferenceSession.create(model, all);
     try {
-      return new WebModel(session, Tensor);
+      return new WebModel(session, runtime, model);
     } catch (error) {
       await session.release();
       throw error;
@@ -79,7 +81,9 @@ let last: Promise<unknown> = Promise.resolve();
  * another run would overwrite them.
  */
 function inTurn<T>(action: () => Promise<T>): Promise<T> {
-  const result = last.then(action, action);
+  const result = last.then(action, action).catch((error: unknown) => {
+    throw explainMemory(error);
+  });
   last = result.catch(() => undefined);
   return result;
 }
@@ -91,18 +95,25 @@ export class WebModel implements LoadedModel {
 
   constructor(
     readonly session: InferenceSession,
-    readonly TensorClass: TensorType,
+    readonly runtime: WebRuntime,
+    model: Uint8Array,
   ) {
-    this.inputs = session.inputMetadata.map(toInfo);
-    this.outputs = session.outputMetadata.map(toInfo);
+    this.inputs = withOpenRanks(model, session.inputMetadata.map(toInfo));
+    this.outputs = withOpenRanks(model, session.outputMetadata.map(toInfo));
   }
 
   /** A run holds the thread, so nobody can abort it: the session looks before and after. */
   async run(feeds: TensorRecord, { outputs = {} }: RunOptions): Promise<Record<string, TensorData>> {
-    const inputs = Object.entries(feeds).map(([name, value]) => [name, toRuntime(this.TensorClass, value)]);
-    const results = await inTurn(() =>
-      this.session.run(Object.fromEntries(inputs) as InferenceSession.FeedsType, { logSeverityLevel: 4 }),
-    );
+    const inputs = Object.entries(feeds).map(([name, value]) => [
+      name,
+      toRuntime(this.runtime.Tensor, value),
+    ]);
+    const results = await inTurn(async () => {
+      await requireRoom(this.runtime.InferenceSession, feeds);
+      return this.session.run(Object.fromEntries(inputs) as InferenceSession.FeedsType, {
+        logSeverityLevel: 4,
+      });
+    });
     return Object.fromEntries(
       Object.entries(results).map(([name, value]) => {
         const given = Object.hasOwn(outputs, name) ? outputs[name] : undefined;
@@ -119,8 +130,7 @@ export class WebModel implements LoadedModel {
 /** The module's memory is its own: outputs are copied out of it in any case. */
 function copyInto(name: string, given: TensorData | undefined, result: TensorData): TensorData {
   if (!given) return result;
-  if (given.dims.some((dim, axis) => dim !== result.dims[axis]))
-    throw wrongOutput(name, result.dims, given.dims);
+  if (formatShape(given.dims) !== formatShape(result.dims)) throw wrongOutput(name, result.dims, given.dims);
   tensorBytes(given).set(tensorBytes(result));
   return given;
 }

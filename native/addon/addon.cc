@@ -20,12 +20,23 @@ Napi::Value loadLibrary(const Napi::CallbackInfo& info) try {
 }
 
 ort::LoadOptions readOptions(const Napi::Object& object) {
+  const auto number = [&](const char* name) { return object.Get(name).As<Napi::Number>().Int32Value(); };
+  const auto flag = [&](const char* name) { return object.Get(name).As<Napi::Boolean>().Value(); };
+  const auto text = [&](const char* name) { return object.Get(name).As<Napi::String>().Utf8Value(); };
   ort::LoadOptions options;
-  options.intraOpNumThreads = object.Get("intraOpNumThreads").As<Napi::Number>().Int32Value();
-  options.optimization =
-      static_cast<ort::OptimizationLevel>(object.Get("graphOptimizationLevel").As<Napi::Number>().Int32Value());
-  options.cpuMemArena = object.Get("enableCpuMemArena").As<Napi::Boolean>().Value();
-  options.profilePrefix = object.Get("profilePrefix").As<Napi::String>().Utf8Value();
+  options.intraOpNumThreads = number("intraOpNumThreads");
+  options.interOpNumThreads = number("interOpNumThreads");
+  options.executionMode = static_cast<ort::ExecutionMode>(number("executionMode"));
+  options.optimization = static_cast<ort::OptimizationLevel>(number("graphOptimizationLevel"));
+  options.cpuMemArena = flag("enableCpuMemArena");
+  options.memPattern = flag("enableMemPattern");
+  options.logSeverity = number("logSeverityLevel");
+  options.profilePrefix = text("profilePrefix");
+  options.optimizedModelPath = text("optimizedModelPath");
+  const auto sizes = object.Get("freeDimensions").As<Napi::Object>();
+  for (const std::string& name : toStrings(sizes.GetPropertyNames())) {
+    options.freeDimensions.emplace_back(name, sizes.Get(name).As<Napi::Number>().Int64Value());
+  }
   const auto config = object.Get("config").As<Napi::Object>();
   for (const std::string& key : toStrings(config.GetPropertyNames())) {
     options.config.emplace_back(key, config.Get(key).As<Napi::String>().Utf8Value());

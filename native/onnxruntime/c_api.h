@@ -52,6 +52,7 @@ enum ErrorCode : int32_t { kFail = 1, kInvalidArgument = 2 };
 enum LogLevel : int32_t { kLogError = 3, kLogFatal = 4 };
 enum AllocatorType : int32_t { kDeviceAllocator = 0, kArenaAllocator = 1 };
 enum MemoryType : int32_t { kMemoryDefault = 0 };
+enum ExecutionMode : int32_t { kSequential = 0, kParallel = 1 };
 enum OptimizationLevel : int32_t { kDisableAll = 0, kBasic = 1, kExtended = 2, kEnableAll = 99 };
 enum Presence : int32_t { kRequired = 0, kOptional = 1 };
 
@@ -108,15 +109,19 @@ struct Api {
   Status*(ORT_CALL* Run)(Session*, const RunOptions*, const char* const* inputNames, const Value* const* inputs,
                          size_t inputCount, const char* const* outputNames, size_t outputCount, Value** outputs);
   Status*(ORT_CALL* CreateSessionOptions)(SessionOptions**);
-  Slot unused11[3];
+  Status*(ORT_CALL* SetOptimizedModelFilePath)(SessionOptions*, const PathChar* path);
+  Slot unused12;
+  Status*(ORT_CALL* SetSessionExecutionMode)(SessionOptions*, ExecutionMode);
   Status*(ORT_CALL* EnableProfiling)(SessionOptions*, const PathChar* prefix);
-  Slot unused15[4];
+  Slot unused15[2];
+  Status*(ORT_CALL* DisableMemPattern)(SessionOptions*);
+  Slot unused18;
   Status*(ORT_CALL* DisableCpuMemArena)(SessionOptions*);
   Slot unused20[2];
   Status*(ORT_CALL* SetSessionLogSeverityLevel)(SessionOptions*, int level);
   Status*(ORT_CALL* SetSessionGraphOptimizationLevel)(SessionOptions*, OptimizationLevel);
   Status*(ORT_CALL* SetIntraOpNumThreads)(SessionOptions*, int);
-  Slot unused25;
+  Status*(ORT_CALL* SetInterOpNumThreads)(SessionOptions*, int);
   Status*(ORT_CALL* CreateCustomOpDomain)(const char* name, CustomOpDomain**);
   Status*(ORT_CALL* CustomOpDomain_Add)(CustomOpDomain*, const CustomOp*);
   Status*(ORT_CALL* AddCustomOpDomain)(SessionOptions*, CustomOpDomain*);
@@ -172,7 +177,9 @@ struct Api {
   void(ORT_CALL* ReleaseTensorTypeAndShapeInfo)(TensorTypeAndShapeInfo*);
   void(ORT_CALL* ReleaseSessionOptions)(SessionOptions*);
   void(ORT_CALL* ReleaseCustomOpDomain)(CustomOpDomain*);
-  Slot unused102[28];
+  Slot unused102[22];
+  Status*(ORT_CALL* AddFreeDimensionOverrideByName)(SessionOptions*, const char* name, int64_t size);
+  Slot unused125[5];
   Status*(ORT_CALL* AddSessionConfigEntry)(SessionOptions*, const char* key, const char* value);
   Slot unused131[137];
   Status*(ORT_CALL* ShapeInferContext_GetInputTypeShape)(const ShapeInferContext*, size_t index,

@@ -15,12 +15,20 @@ OwnedSessionOptions makeOptions(const LoadOptions& load) {
   SessionOptions* raw = nullptr;
   check(api().CreateSessionOptions(&raw));
   OwnedSessionOptions options(raw);
-  // Errors are thrown; what the runtime would print besides is of no use to the caller.
-  check(api().SetSessionLogSeverityLevel(raw, kLogFatal));
+  check(api().SetSessionLogSeverityLevel(raw, load.logSeverity));
   check(api().SetSessionGraphOptimizationLevel(raw, load.optimization));
   if (load.intraOpNumThreads > 0) check(api().SetIntraOpNumThreads(raw, load.intraOpNumThreads));
+  if (load.interOpNumThreads > 0) check(api().SetInterOpNumThreads(raw, load.interOpNumThreads));
+  check(api().SetSessionExecutionMode(raw, load.executionMode));
   if (!load.cpuMemArena) check(api().DisableCpuMemArena(raw));
+  if (!load.memPattern) check(api().DisableMemPattern(raw));
   if (!load.profilePrefix.empty()) check(api().EnableProfiling(raw, toPath(load.profilePrefix).c_str()));
+  if (!load.optimizedModelPath.empty()) {
+    check(api().SetOptimizedModelFilePath(raw, toPath(load.optimizedModelPath).c_str()));
+  }
+  for (const auto& [name, size] : load.freeDimensions) {
+    check(api().AddFreeDimensionOverrideByName(raw, name.c_str(), size));
+  }
   for (const auto& [key, value] : load.config) check(api().AddSessionConfigEntry(raw, key.c_str(), value.c_str()));
   addGroupNormOps(raw);
   return options;

@@ -12,10 +12,19 @@ namespace ort {
 struct LoadOptions {
   // 0: one a physical core.
   int intraOpNumThreads = 0;
+  // The same, for nodes side by side, of which only kParallel makes any.
+  int interOpNumThreads = 0;
+  ExecutionMode executionMode = kSequential;
   OptimizationLevel optimization = kEnableAll;
   bool cpuMemArena = true;
+  bool memPattern = true;
+  int logSeverity = kLogFatal;
   // The start of the profile's file name; empty for no profile.
   std::string profilePrefix;
+  // Where the optimized model is written; empty for nowhere.
+  std::string optimizedModelPath;
+  // Sizes of symbolic dimensions by their names.
+  std::vector<std::pair<std::string, int64_t>> freeDimensions;
   // Further entries of the session's configuration.
   std::vector<std::pair<std::string, std::string>> config;
 };

@@ -14,7 +14,11 @@ import {
 } from '../../lib/index.js';
 import { floats, useTemporaryFolder } from './support.js';
 
-const info = (name: string, shape: Shape, dtype: DType = 'float32'): TensorInfo => ({ name, dtype, shape });
+const info = (name: string, shape: Shape | undefined, dtype: DType = 'float32'): TensorInfo => ({
+  name,
+  dtype,
+  shape,
+});
 const request = (
   input: Record<string, string>,
   dim: Record<string, number> = {},
@@ -53,6 +57,17 @@ describe('cli/run-inputs', () => {
     const { feeds } = await loadInputs(infos, request({ a: 'random', b: 'random' }, { N: 5 }));
     expect([feeds.a!.dims, feeds.b!.dims]).to.deep.equal([[5], [5]]);
     expect([...feeds.a!.data]).not.to.deep.equal([...feeds.b!.data]);
+  });
+
+  it('an input of any rank takes a file, and has no shape for random numbers', async () => {
+    const infos = [info('x', undefined)];
+    await refuses(
+      infos,
+      request({ x: 'random' }),
+      /'x' is of any rank: .* give it a file, --input x=FILE\.npy/,
+    );
+    writeFileSync(at('x.npy'), encodeNpy(floats([2, 1], [1, 2])));
+    expect((await loadInputs(infos, request({ x: at('x.npy') }))).feeds.x!.dims).to.deep.equal([2, 1]);
   });
 
   it('a dimension that the model gives no name is bound by input and axis', async () => {

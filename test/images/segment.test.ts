@@ -18,6 +18,7 @@ import {
   SessionError,
 } from '../../lib/index.js';
 import { rejection } from '../support/temporary.js';
+import { withoutShapes } from '../support/without-shapes.js';
 import { pixelModel, poolingModel, twoOutputs, unetModel } from './models.js';
 
 const demo = (name: string): string => fileURLToPath(new URL(`../../demo/${name}`, import.meta.url));
@@ -63,7 +64,7 @@ describe('images/segment', () => {
     expect(paddedTo).to.deep.equal([128, 192]);
   });
 
-  it('each pixel is judged by its own samples, from 0 to 1', async () => {
+  it('each pixel is judged by its own samples, from 0 to 1, whether or not the model declares shapes', async () => {
     const image = picture(
       3,
       1,
@@ -74,9 +75,11 @@ describe('images/segment', () => {
           [255, 0, 0],
         ][x]![c]!,
     );
-    const { mask, logits } = await run(pixelModel(COLOURS), image);
+    const model = pixelModel(COLOURS);
+    const { mask, logits } = await run(model, image);
     expect([...mask.classes]).to.deep.equal([1, 0, 0]);
     expect([...logits.data]).to.deep.equal([0, 0, 0, 1, 0, 0]);
+    expect((await run(withoutShapes(model, ['x', 'y']), image)).logits).to.deep.equal(logits);
   });
 
   it('a network of one channel gets the luma, one of three channels gets grey three times', async () => {

@@ -11,7 +11,10 @@ import { fetchDemoImage } from './files.js';
 import { decodeImage } from './image.js';
 
 /** What a graph of Values and a session of TensorInfos both have. */
-export type InputInfo = Pick<TensorInfo, 'name' | 'dtype' | 'shape'>;
+export interface InputInfo extends Pick<TensorInfo, 'name' | 'dtype'> {
+  /** The page's own graphs declare one. */
+  readonly shape: Shape;
+}
 
 /** The image of a source, if it is one. */
 export async function imageOf(source: InputSource): Promise<Image | undefined> {

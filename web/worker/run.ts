@@ -76,7 +76,7 @@ async function segmentImage(session: Session, image: Image, isDemo: boolean): Pr
   const { mask, logits, paddedTo } = await images.segment(session, image);
   const milliseconds = performance.now() - start;
   return {
-    input: `image of ${image.width} × ${image.height} pixels, as ${formatShape([1, session.inputs[0]!.shape[1]!, ...paddedTo])}`,
+    input: `image of ${image.width} × ${image.height} pixels, as ${formatShape([1, session.inputs[0]!.shape![1]!, ...paddedTo])}`,
     outputs: { [session.outputs[0]!.name]: logits },
     pictures: segmentationPictures(image, mask),
     milliseconds,
@@ -96,9 +96,10 @@ async function compareDemo(logits: TensorData, { classes }: images.Mask): Promis
 }
 
 async function runTensor(session: Session, source: InputSource, image: Image | undefined): Promise<Outcome> {
-  const x = makeInput(session.inputs[0]!, source, image);
+  const { name, dtype, shape } = session.inputs[0]!;
+  const x = makeInput({ name, dtype, shape: shape! }, source, image);
   const start = performance.now();
-  const outputs = await session.run({ [session.inputs[0]!.name]: x });
+  const outputs = await session.run({ [name]: x });
   const milliseconds = performance.now() - start;
   const pictures = Object.entries(outputs).flatMap(([name, value]) => channelPictures(name, value));
   return {

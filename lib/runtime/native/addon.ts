@@ -53,11 +53,22 @@ export interface AddonSession {
 export interface AddonSessionOptions {
   /** 0: one a physical core. */
   readonly intraOpNumThreads: number;
+  /** The same, for nodes side by side. */
+  readonly interOpNumThreads: number;
+  /** ExecutionMode of ONNX Runtime's C interface: 0 one node after the other, 1 several at once. */
+  readonly executionMode: number;
   /** GraphOptimizationLevel of ONNX Runtime's C interface. */
   readonly graphOptimizationLevel: number;
   readonly enableCpuMemArena: boolean;
+  readonly enableMemPattern: boolean;
+  /** From 0, everything, to 4, nothing but what ends the process. */
+  readonly logSeverityLevel: number;
   /** Start of the profile's file name; empty for no profile. */
   readonly profilePrefix: string;
+  /** Where the optimized model is written; empty for nowhere. */
+  readonly optimizedModelPath: string;
+  /** Sizes of symbolic dimensions by their names. */
+  readonly freeDimensions: Readonly<Record<string, number>>;
   /** Further entries of ONNX Runtime's session configuration. */
   readonly config: Readonly<Record<string, string>>;
 }

@@ -18,10 +18,19 @@ import {
   type AddonTensor,
   type AddonValueInfo,
 } from './addon.js';
+import { withOpenRanks } from '../rank.js';
 import { loopHasTime, takesSteadyTime } from './short-runs.js';
 import { collectYoungResults, handedOver, youngResultsAreDue } from './young-results.js';
 
-export const nativeBackend: Backend = {
+/** What of ONNX Runtime's session options only its own interface has. */
+export type NativeOptions = Partial<
+  Omit<
+    AddonSessionOptions,
+    'intraOpNumThreads' | 'graphOptimizationLevel' | 'enableCpuMemArena' | 'profilePrefix'
+  >
+>;
+
+export const nativeBackendWith = (more: NativeOptions): Backend => ({
   provider: 'native',
   hasGroupNormKernel: true,
   takesBfloat16: true,
@@ -29,27 +38,38 @@ export const nativeBackend: Backend = {
   async load(model, externalDataFolder, options) {
     const { addon, reason } = loadAddon();
     if (!addon) throw new SessionError('PROVIDER_UNAVAILABLE', `the native kernel cannot be used: ${reason}`);
-    const session = await addon.createSession(fixedView(model), toAddonOptions(externalDataFolder, options));
+    const all = { ...DEFAULTS, ...more, ...toAddonOptions(options) };
+    const config = { ...all.config, ...folderEntry(externalDataFolder) };
+    const session = await addon.createSession(fixedView(model), { ...all, config });
     return new NativeModel(session, model);
   },
+});
+
+export const nativeBackend = nativeBackendWith({});
+
+const DEFAULTS: Required<NativeOptions> = {
+  interOpNumThreads: 0,
+  executionMode: 0,
+  enableMemPattern: true,
+  // Errors are thrown; what the runtime would print besides is of no use to the caller.
+  logSeverityLevel: 4,
+  optimizedModelPath: '',
+  freeDimensions: {},
+  config: {},
 };
 
 /** GraphOptimizationLevel of ONNX Runtime's C interface. */
 const OPTIMIZATION_LEVEL = { disabled: 0, basic: 1, extended: 2, all: 99 } as const;
 
-const toAddonOptions = (
-  externalDataFolder: string | undefined,
-  options: BackendOptions,
-): AddonSessionOptions => ({
+const toAddonOptions = (options: BackendOptions): Omit<AddonSessionOptions, keyof NativeOptions> => ({
   intraOpNumThreads: options.intraOpNumThreads ?? 0,
   graphOptimizationLevel: OPTIMIZATION_LEVEL[options.graphOptimizationLevel ?? 'all'],
   enableCpuMemArena: options.enableCpuMemArena ?? true,
   profilePrefix: options.profileFilePrefix ?? '',
-  config:
-    externalDataFolder === undefined
-      ? {}
-      : { 'session.model_external_initializers_file_folder_path': externalDataFolder },
 });
+
+const folderEntry = (folder: string | undefined): Record<string, string> =>
+  folder === undefined ? {} : { 'session.model_external_initializers_file_folder_path': folder };
 
 class NativeModel implements LoadedModel {
   readonly inputs: readonly TensorInfo[];
@@ -61,8 +81,8 @@ class NativeModel implements LoadedModel {
     readonly session: AddonSession,
     model: Uint8Array,
   ) {
-    this.inputs = session.inputs.map(toInfo);
-    this.outputs = session.outputs.map(toInfo);
+    this.inputs = withOpenRanks(model, session.inputs.map(toInfo));
+    this.outputs = withOpenRanks(model, session.outputs.map(toInfo));
     this.#takesSteadyTime = takesSteadyTime(model, this.inputs);
   }
 
@@ -146,9 +166,13 @@ const toInfo = ({ name, type, shape }: AddonValueInfo): TensorInfo => ({
   shape,
 });
 
+/** Source: ONNXTensorElementDataType of ONNX Runtime's C interface. */
+const STRING = 8;
+const elementsOf = (type: number): string => (type === STRING ? 'strings' : `elements of type ${type}`);
+
 function requireDType(type: number, what: string): TensorInfo['dtype'] {
   const dtype = dtypeFromOnnx(type);
   if (dtype) return dtype;
-  const problem = type === 0 ? 'is no tensor' : `has element type ${type}, which cannot be passed`;
+  const problem = type === 0 ? 'is no tensor' : `holds ${elementsOf(type)}, which cannot be passed`;
   throw new ModelError('MODEL_UNSUPPORTED', `${what} ${problem}; only tensors of numbers can be passed`);
 }

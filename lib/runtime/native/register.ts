@@ -1,11 +1,14 @@
 /** The native provider as a backend of onnxruntime-common, `native-cpu`. */
 import type { Backend, InferenceSession, InferenceSessionHandler, OnnxValue } from 'onnxruntime-common';
-import { SessionError } from '../../errors.js';
+import { ModelError, SessionError } from '../../errors.js';
 import type { DType, ElementArray, TensorData } from '../../tensor.js';
-import type { BackendOptions, TensorInfo, TensorRecord } from '../backend.js';
-import { createSession } from '../create-session.js';
-import type { Session } from '../session.js';
+import type { TensorInfo, TensorRecord } from '../backend.js';
+import { firstUsable } from '../choice.js';
+import { NODE } from '../create-session.js';
+import { openSession, type Session } from '../session.js';
 import { loadAddon } from './addon.js';
+import { nativeBackendWith } from './backend.js';
+import { toBackendOptions, toNativeOptions } from './ort-options.js';
 
 type OrtOptions = InferenceSession.SessionOptions;
 type OrtTensors = Record<string, OnnxValue>;
@@ -30,21 +33,21 @@ const nativeCpu: Backend = {
     return Promise.reject(new SessionError('PROVIDER_UNAVAILABLE', `native-cpu cannot be used: ${reason}`));
   },
   async createInferenceSessionHandler(model, options = {}) {
-    return new Handler(await createSession(model, { providers: ['native'], ...toOwnOptions(options) }));
+    return new Handler(await open(model, options));
   },
 };
 
-/** What of ONNX Runtime's options means something here; `enableProfiling` is a prefix's absence or presence. */
-function toOwnOptions(options: OrtOptions): BackendOptions {
-  const { intraOpNumThreads, enableCpuMemArena, enableProfiling, profileFilePrefix } = options;
-  const level = options.graphOptimizationLevel;
-  return {
-    // ONNX Runtime's own 0 is its default.
-    intraOpNumThreads: intraOpNumThreads || undefined,
-    enableCpuMemArena,
-    graphOptimizationLevel: level === 'layout' ? 'all' : level,
-    profileFilePrefix: enableProfiling ? (profileFilePrefix ?? 'onnxruntime_profile_') : undefined,
-  };
+/** Its sessions are this project's, which take tensors of numbers, of models that their rewrites can read. */
+async function open(model: string | Uint8Array, options: OrtOptions): Promise<Session> {
+  const backend = nativeBackendWith(toNativeOptions(options));
+  const platform = { ...NODE, chooseBackend: () => firstUsable([backend]) };
+  try {
+    return await openSession(platform, model, { providers: ['native'], ...toBackendOptions(options) });
+  } catch (cause) {
+    if (!(cause instanceof ModelError && cause.code === 'MODEL_UNSUPPORTED')) throw cause;
+    const remedy = "ONNX Runtime's own provider may take it: executionProviders: ['cpu']";
+    throw new ModelError(cause.code, `native-cpu: ${cause.message}. ${remedy}`, { cause });
+  }
 }
 
 class Handler implements InferenceSessionHandler {
@@ -83,7 +86,8 @@ const toMetadata = ({ name, dtype, shape }: TensorInfo): InferenceSession.ValueM
   name,
   isTensor: true,
   type: dtype as 'float32',
-  shape,
+  // As ONNX Runtime's own backends describe a tensor of any rank.
+  shape: shape ?? [],
 });
 
 const toOwnTensors = (tensors: OrtTensors): TensorRecord =>
