@@ -5,7 +5,7 @@ import { cudnnRemedy } from './cuda-remedies.js';
 
 /** Errors of an allocator, of C++, of CUDA's libraries, and of sizes that WebAssembly's 32 bits cannot count. */
 const OUT_OF_MEMORY =
-  /failed to allocate|bad_alloc|out of memory|ALLOC_FAILED|resource allocation failed|array buffer allocation failed|SafeIntOnOverflow|would require more than \d+ bytes/i;
+  /failed to allocate|bad_alloc|out of memory|ALLOC_FAILED|resource allocation failed|array buffer allocation failed|SafeIntOnOverflow|would require more than \d+ bytes|Tensor shape is too large/i;
 /** The provider, and the CPU behind it, have no kernel for an operator; the second is how the web build says so. */
 const NO_KERNEL = /Could not find an implementation for|Provider type for .* is not set/;
 /** CUDA's provider looks for cuDNN when a kernel needs it, and says what the dynamic loader said. */

@@ -18,6 +18,12 @@ const FAILURES: Record<string, [said: string, code: string, wayOut: RegExp, othe
     /smaller batches or tiles/,
     true,
   ],
+  'WebAssembly cannot count the elements': [
+    'op_kernel.cc:83 OutputMLValue : 2 : INVALID_ARGUMENT : Tensor shape is too large',
+    'OUT_OF_MEMORY',
+    /smaller batches or tiles/,
+    true,
+  ],
   "CUBLAS's memory is used up": [
     'CUBLAS failure 3: the resource allocation failed ; GPU=0',
     'OUT_OF_MEMORY',
