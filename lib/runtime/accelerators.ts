@@ -61,8 +61,8 @@ export const acceleratorBackend = (provider: Accelerator): Backend => ({
  * no tolerance of float32 allows, and onnxruntime-node cannot pass that option. NVIDIA's libraries obey this variable
  * over their callers, and read it when they are first used.
  */
-function keepFloat32(): void {
-  process.env['NVIDIA_TF32_OVERRIDE'] ??= '0';
+export function keepFloat32(env: NodeJS.ProcessEnv = process.env): void {
+  env['NVIDIA_TF32_OVERRIDE'] ??= '0';
 }
 
 async function findProblems(provider: Accelerator): Promise<Problem[]> {
