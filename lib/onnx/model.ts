@@ -90,6 +90,11 @@ export class Model {
     return found;
   }
 
+  /** Whether a node calls a function of the model's own, which may bear the name of an operator of ONNX. */
+  isFunctionCall({ domain, opType }: ModelNode): boolean {
+    return this.#functions.has(operatorId(domain, opType));
+  }
+
   /** Inputs that are not initializers. */
   get inputNames(): string[] {
     const weights = new Set(this.#namesIn(GRAPH.initializer));
@@ -118,7 +123,7 @@ export class Model {
 
   /**
    * Puts a fragment in the place of each node for which `replace` gives one. Calls of the model's own functions are
-   * not put before it: a function may bear the name of an operator of ONNX.
+   * not put before it.
    * @returns How many nodes were replaced.
    */
   replaceNodes(replace: (node: ModelNode) => Fragment | undefined): number {
@@ -127,7 +132,7 @@ export class Model {
     const initializers: Uint8Array[] = [];
     this.#graph.splice((field) => {
       const node = field.tag === GRAPH.node ? readNode(field) : undefined;
-      if (!node || this.#functions.has(operatorId(node.domain, node.opType))) return undefined;
+      if (!node || this.isFunctionCall(node)) return undefined;
       const fragment = replace(node);
       if (!fragment) return undefined;
       replaced += 1;

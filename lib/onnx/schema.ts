@@ -34,7 +34,13 @@ export const ATTRIBUTE = {
   name: bytesTag(1),
   f: fixed32Tag(2),
   i: varintTag(3),
+  s: bytesTag(4),
+  t: bytesTag(5),
   g: bytesTag(6),
+  floats: fixed32Tag(7),
+  packedFloats: bytesTag(7),
+  ints: varintTag(8),
+  packedInts: bytesTag(8),
   graphs: bytesTag(11),
   type: varintTag(20),
 } as const;

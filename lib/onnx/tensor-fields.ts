@@ -77,6 +77,16 @@ export function rawTensor({ dataType, dims, location, raw }: TensorHeader): Tens
   return dtype && !isElsewhere ? tensorFromBytes(dtype, dims, bytes) : undefined;
 }
 
+/** The same for a tensor that was not checked, and may claim what it does not hold. */
+export function heldTensor(header: TensorHeader): TensorData | undefined {
+  const dtype = dtypeFromOnnx(header.dataType);
+  const fits =
+    dtype &&
+    isShape(header.dims) &&
+    (header.raw?.length ?? 0) === elementCount(header.dims) * bytesPerElement(dtype);
+  return fits ? rawTensor(header) : undefined;
+}
+
 const isShape = (dims: readonly number[]): boolean =>
   dims.length <= MAX_RANK &&
   dims.every((dim) => Number.isSafeInteger(dim) && dim >= 0) &&

@@ -146,6 +146,13 @@ export class WireReader {
     }
   }
 
+  /** The elements of a packed float field, or the one of a field that is not packed. */
+  floats(): number[] {
+    const { bytes } = this;
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    return Array.from({ length: Math.floor(bytes.length / 4) }, (_, i) => view.getFloat32(4 * i, true));
+  }
+
   #skipContent(): void {
     switch (this.tag % 8) {
       case VARINT:

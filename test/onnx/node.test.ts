@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { readNode, type ModelNode } from '../../lib/onnx/node.js';
 import { WireReader } from '../../lib/onnx/wire.js';
+import { tensor } from '../../lib/tensor.js';
 import { all, int, message, text } from './bytes.js';
 
 function node(...fields: readonly (readonly number[])[]): ModelNode {
@@ -66,5 +67,34 @@ describe('a node of a model', () => {
       undefined,
       undefined,
     ]);
+  });
+
+  it('tells lists of numbers, packed or not, texts and tensors that are held as bytes', () => {
+    const one = [0, 0, 0x80, 0x3f];
+    const read = node(
+      attribute('perm', 7, int(8, 0), int(8, -2), message(8, [3, 1])),
+      attribute('scales', 6, message(7, one), [0x3d, ...one]),
+      attribute('empty', 7),
+      attribute('mode', 3, text(4, 'none')),
+      attribute('value', 4, message(5, int(1, 1), int(2, 1), message(9, one))),
+      attribute('typed', 4, message(5, int(1, 1), int(2, 1), message(4, one))),
+      attribute('short', 4, message(5, int(1, 2), int(2, 1), message(9, one))),
+      attribute('number', 2, int(3, 1)),
+    );
+    expect(['perm', 'scales', 'empty', 'number', 'none'].map((name) => read.numbers(name))).to.deep.equal([
+      [0, -2, 3, 1],
+      [1, 1],
+      [],
+      undefined,
+      undefined,
+    ]);
+    expect(['mode', 'perm', 'none'].map((name) => read.text(name))).to.deep.equal([
+      'none',
+      undefined,
+      undefined,
+    ]);
+    expect(read.tensor('value')).to.deep.equal(tensor('float32', [1], Float32Array.of(1)));
+    for (const name of ['typed', 'short', 'mode', 'none'])
+      expect(read.tensor(name), name).to.equal(undefined);
   });
 });
