@@ -3,7 +3,7 @@ import type { DType, TensorData } from '../tensor.js';
 import type { GraphFields } from './graph-fields.js';
 import { nameIn } from './names.js';
 import { GRAPH } from './schema.js';
-import { rawTensor, readTensor, type TensorHeader } from './tensor-fields.js';
+import { heldTensor, readTensor, type TensorHeader } from './tensor-fields.js';
 import { readType, type TensorType } from './value-type.js';
 import type { WireReader } from './wire.js';
 
@@ -31,7 +31,7 @@ export class Declarations {
 
   constant(name: string): TensorData | undefined {
     const initializer = this.#initializers.get(name);
-    return initializer && rawTensor(initializer);
+    return initializer && heldTensor(initializer);
   }
 
   setDtype(name: string, dtype: DType): void {

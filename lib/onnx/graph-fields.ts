@@ -30,7 +30,7 @@ export class GraphFields {
 
   /** Readers of all fields, each before its first one. */
   readers(): WireReader[] {
-    this.#runs = this.#runs.map((run) => (run.length > 1 ? [joinChunks(run)] : run));
+    this.#runs = this.#runs.map((run) => (run.length === 1 ? run : [joinChunks(run)]));
     return this.#runs.flat().map((run) => WireReader.of(run));
   }
 

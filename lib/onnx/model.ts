@@ -77,15 +77,18 @@ export class Model {
 
   /** The operators in local functions and in the bodies of control flow, which `nodes` does not list. */
   nestedOpTypes(): Set<string> {
+    const found = this.functionOpTypes();
+    for (const graph of this.#graph.readers()) visitGraph(graph, addNested(found));
+    return found;
+  }
+
+  /** The operators in local functions. */
+  functionOpTypes(): Set<string> {
     const found = new Set<string>();
     const add = (node: WireReader) => found.add(readNode(node).opType);
-    const visit: Visit = (field, isNested) => {
-      if (isNested && field.tag === GRAPH.node) add(field);
-    };
-    for (const graph of this.#graph.readers()) visitGraph(graph, visit);
     const model = WireReader.of(this.#bytes);
     while (model.next()) {
-      if (model.tag === MODEL.functions) visitFunction(model.enter(), add, visit);
+      if (model.tag === MODEL.functions) visitFunction(model.enter(), add, addNested(found));
     }
     return found;
   }
@@ -116,7 +119,7 @@ export class Model {
     return this.#declared().typeOf(name);
   }
 
-  /** The data of an initializer, if the model holds it as raw bytes. */
+  /** The data of an initializer, if the model holds it. */
   constant(name: string): TensorData | undefined {
     return this.#declared().constant(name);
   }
@@ -224,6 +227,12 @@ export class Model {
     return name;
   }
 }
+
+const addNested =
+  (opTypes: Set<string>): Visit =>
+  (field, isNested) => {
+    if (isNested && field.tag === GRAPH.node) opTypes.add(readNode(field).opType);
+  };
 
 /** What the action does, with what is read named in its errors. */
 function located<T>(where: string, action: () => T): T {

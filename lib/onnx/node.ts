@@ -20,7 +20,7 @@ export interface ModelNode {
   numbers(attribute: string): readonly number[] | undefined;
   /** The attribute's text, or `undefined` likewise. */
   text(attribute: string): string | undefined;
-  /** The attribute's tensor, or `undefined` likewise, and if the model does not hold it as raw bytes. */
+  /** The attribute's tensor, or `undefined` likewise, and if the model does not hold its data. */
   tensor(attribute: string): TensorData | undefined;
 }
 

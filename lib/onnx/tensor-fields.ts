@@ -1,7 +1,16 @@
 /** Tensors of existing models: what stands before their data, and whether the data fits it. The data is not read. */
 import { ModelError } from '../errors.js';
 import { dtypeFromOnnx } from '../graph/index.js';
-import { bytesPerElement, elementCount, formatShape, tensorFromBytes, type TensorData } from '../tensor.js';
+import {
+  bytesPerElement,
+  elementCount,
+  formatShape,
+  tensor,
+  tensorFromBytes,
+  type DType,
+  type ElementArray,
+  type TensorData,
+} from '../tensor.js';
 import { TensorProto } from './proto.js';
 import { ENTRY, TENSOR, TYPED_DATA } from './schema.js';
 import type { WireReader } from './wire.js';
@@ -16,7 +25,11 @@ export interface TensorHeader {
   readonly location: string | undefined;
   /** The data, as a view, if it is held as bytes. */
   readonly raw: Uint8Array | undefined;
+  /** The whole message, from its beginning. */
+  readonly content: () => WireReader;
 }
+
+const [FLOAT_DATA, INT32_DATA, , INT64_DATA] = TYPED_DATA;
 
 /** No tensor has more dimensions; what claims to is no list of numbers to be made. */
 const MAX_RANK = 1024;
@@ -32,17 +45,18 @@ export function readTensor(field: WireReader): TensorHeader {
   let location = '';
   let raw: Uint8Array | undefined;
   const dims: number[] = [];
-  const tensor = field.enter();
-  while (tensor.next()) {
-    const { tag } = tensor;
-    if (tag === TENSOR.name) name = tensor.text();
-    else if (tag === TENSOR.dims || tag === TENSOR.packedDims) readDims(tensor, dims);
-    else if (tag === TENSOR.dataType) dataType = tensor.int32();
-    else if (tag === TENSOR.rawData) raw = tensor.bytes;
-    else if (tag === TENSOR.dataLocation) isExternal = tensor.int32() === EXTERNAL;
-    else if (tag === TENSOR.externalData) location = readLocation(tensor.enter()) ?? location;
+  const message = field.enter();
+  while (message.next()) {
+    const { tag } = message;
+    if (tag === TENSOR.name) name = message.text();
+    else if (tag === TENSOR.dims || tag === TENSOR.packedDims) readDims(message, dims);
+    else if (tag === TENSOR.dataType) dataType = message.int32();
+    else if (tag === TENSOR.rawData) raw = message.bytes;
+    else if (tag === TENSOR.dataLocation) isExternal = message.int32() === EXTERNAL;
+    else if (tag === TENSOR.externalData) location = readLocation(message.enter()) ?? location;
   }
-  return { name, dims, dataType, raw, location: isExternal ? location : undefined };
+  const content = () => message.again();
+  return { name, dims, dataType, raw, location: isExternal ? location : undefined, content };
 }
 
 /**
@@ -68,23 +82,40 @@ export function checkTensor(field: WireReader): void {
   );
 }
 
-/** The data of a tensor that is held as `raw_data`; `undefined` for one that is held in another way. */
-export function rawTensor({ dataType, dims, location, raw }: TensorHeader): TensorData | undefined {
+/** The data of a tensor, if the model holds as much as its shape claims, of a dtype that passes compute with. */
+export function heldTensor(header: TensorHeader): TensorData | undefined {
+  const { dataType, dims, location, raw } = header;
   const dtype = dtypeFromOnnx(dataType);
+  if (!dtype || location !== undefined || !isShape(dims)) return undefined;
+  const length = elementCount(dims);
   const bytes = raw ?? new Uint8Array(0);
-  // Without bytes, the elements are in a typed field.
-  const isElsewhere = location !== undefined || (bytes.length === 0 && elementCount(dims) > 0);
-  return dtype && !isElsewhere ? tensorFromBytes(dtype, dims, bytes) : undefined;
+  if (bytes.length === length * bytesPerElement(dtype)) return tensorFromBytes(dtype, dims, bytes);
+  const elements = bytes.length === 0 ? typedElements(header.content(), dtype) : undefined;
+  return elements?.length === length ? tensor(dtype, dims, elements) : undefined;
 }
 
-/** The same for a tensor that was not checked, and may claim what it does not hold. */
-export function heldTensor(header: TensorHeader): TensorData | undefined {
-  const dtype = dtypeFromOnnx(header.dataType);
-  const fits =
-    dtype &&
-    isShape(header.dims) &&
-    (header.raw?.length ?? 0) === elementCount(header.dims) * bytesPerElement(dtype);
-  return fits ? rawTensor(header) : undefined;
+/** The elements that lie in a field of their type; float16 and bfloat16 are the bits of an int32. */
+function typedElements(content: WireReader, dtype: DType): ElementArray | undefined {
+  if (dtype === 'float32') return Float32Array.from(listIn(content, FLOAT_DATA, (field) => field.floats()));
+  if (dtype === 'int64')
+    return BigInt64Array.from(
+      listIn(content, INT64_DATA, (field) => field.int64s()),
+      BigInt,
+    );
+  if (dtype !== 'float16' && dtype !== 'bfloat16') return undefined;
+  return Uint16Array.from(listIn(content, INT32_DATA, (field) => field.int64s()));
+}
+
+function listIn(
+  content: WireReader,
+  { single, packed }: (typeof TYPED_DATA)[number],
+  read: (field: WireReader) => Iterable<number>,
+): number[] {
+  const list: number[] = [];
+  while (content.next()) {
+    if (content.tag === single || content.tag === packed) for (const value of read(content)) list.push(value);
+  }
+  return list;
 }
 
 const isShape = (dims: readonly number[]): boolean =>

@@ -36,6 +36,13 @@ describe('the fields of a graph', () => {
     expect(texts(graph)).to.deep.equal(['a!!!', 'b!!!']);
   });
 
+  it('can be changed once more where some were taken out', () => {
+    const graph = sample();
+    graph.splice((field) => (field.tag === TEXT && field.text() === 'a' ? [] : undefined));
+    graph.splice((field) => (field.tag === TEXT ? textField(TEXT, 'c') : undefined));
+    expect(texts(graph)).to.deep.equal(['c']);
+  });
+
   it('are the bytes they were read from, and not copies, where nothing changed', () => {
     const bytes = all(text(2, 'a'), message(5, new Array<number>(1000).fill(7)));
     const graph = new GraphFields(bytes);

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { ModelError } from '../../lib/errors.js';
-import { checkTensor, rawTensor, readTensor } from '../../lib/onnx/tensor-fields.js';
+import { checkTensor, heldTensor, readTensor } from '../../lib/onnx/tensor-fields.js';
 import { WireReader } from '../../lib/onnx/wire.js';
 import { all, int, message, text, varint } from './bytes.js';
 
@@ -25,7 +25,8 @@ describe('the header of a tensor', () => {
     const raw = message(9, [1, 2, 3, 4, 5, 6]);
     const expected = { name: 'w', dims: [2, 3], dataType: 2, location: undefined };
     for (const sizes of [dims(2, 3), message(1, [2, 3]), [...message(1, [2]), ...int(1, 3)]]) {
-      const { raw: bytes, ...header } = readTensor(tensor(raw, NAME, int(2, 2), sizes));
+      const { raw: bytes, content, ...header } = readTensor(tensor(raw, NAME, int(2, 2), sizes));
+      expect(content().next()).to.equal(true);
       expect(header).to.deep.equal(expected);
       expect([...bytes!]).to.deep.equal([1, 2, 3, 4, 5, 6]);
     }
@@ -38,13 +39,26 @@ describe('the header of a tensor', () => {
     expect(readTensor(tensor(NAME, external)).location).to.equal('');
   });
 
-  it('gives raw data as a tensor, and nothing for data in another place', () => {
-    const raw = message(9, [0, 0, 0, 0x3f]);
-    expect([...rawTensor(readTensor(tensor(FLOAT, dims(1), raw)))!.data]).to.deep.equal([0.5]);
-    expect(rawTensor(readTensor(tensor(FLOAT, dims(0))))!.dims).to.deep.equal([0]);
-    const elsewhere = [tensor(FLOAT, dims(1), message(4, [0, 0, 0, 0])), tensor(FLOAT, dims(0), external)];
-    for (const reader of elsewhere) expect(rawTensor(readTensor(reader))).to.equal(undefined);
-    expect(rawTensor(readTensor(tensor(STRING, dims(0))))).to.equal(undefined);
+  it('gives the data as a tensor, from raw or typed fields, and nothing for data in another place', () => {
+    const half = [0, 0, 0, 0x3f];
+    const held = (...fields: Fields) => heldTensor(readTensor(tensor(...fields)));
+    for (const data of [message(9, half), message(4, half), [0x25, ...half]])
+      expect([...held(FLOAT, dims(1), data)!.data]).to.deep.equal([0.5]);
+    expect([...held(INT64, dims(2), int(7, -1), message(7, [3]))!.data]).to.deep.equal([-1n, 3n]);
+    for (const type of [10, 16]) {
+      const bits = message(5, varint(0x3c00));
+      expect([...held(int(2, type), dims(1), bits)!.data]).to.deep.equal([0x3c00]);
+    }
+    expect(held(FLOAT, dims(0))!.dims).to.deep.equal([0]);
+    const none: Fields[] = [
+      [FLOAT, dims(0), external],
+      [FLOAT, dims(2), message(9, half)],
+      [FLOAT, dims(2), message(4, half)],
+      [FLOAT, dims(2)],
+      [int(2, 11), dims(1), message(10, [...half, ...half])],
+      [STRING, dims(0)],
+    ];
+    for (const fields of none) expect(held(...fields)).to.equal(undefined);
   });
 });
 
