@@ -187,11 +187,27 @@ Status* ORT_CALL compute(void* opaque, KernelContext* context) try {
   return failure(kInvalidArgument, std::string("GroupNormalization: ") + error.what());
 }
 
-// The output is X's shape, known or not: without this the runtime plans and fuses nothing behind the operator.
-Status* ORT_CALL inferShape(const CustomOp*, ShapeInferContext* context) {
+bool isKnownOrNamed(const TensorTypeAndShapeInfo* info) {
+  size_t rank = 0;
+  check(api().GetDimensionsCount(info, &rank));
+  std::vector<int64_t> shape(rank);
+  std::vector<const char*> names(rank, "");
+  check(api().GetDimensions(info, shape.data(), rank));
+  check(api().GetSymbolicDimensions(info, names.data(), rank));
+  for (size_t axis = 0; axis < rank; axis++) {
+    if (shape[axis] < 0 && !*names[axis]) return false;
+  }
+  return rank > 0;
+}
+
+// The output is X's shape: without this the runtime plans and fuses nothing behind the operator. A size that has
+// neither number nor name is -1 here, which the runtime would take for a number.
+Status* ORT_CALL inferShape(const CustomOp* op, ShapeInferContext* context) try {
   TensorTypeAndShapeInfo* info = nullptr;
-  Status* status = api().ShapeInferContext_GetInputTypeShape(context, kX, &info);
-  return status ? status : api().ShapeInferContext_SetOutputTypeShape(context, 0, info);
+  check(api().ShapeInferContext_GetInputTypeShape(context, kX, &info));
+  return isKnownOrNamed(info) ? api().ShapeInferContext_SetOutputTypeShape(context, 0, info) : nullptr;
+} catch (const std::exception& error) {
+  return failure(kInvalidArgument, std::string(op->GetName(op)) + ": " + error.what());
 }
 
 // y may take the place of X, whose last reader this often is.

@@ -2,9 +2,11 @@ import { expect } from 'chai';
 import { it } from 'mocha';
 import { readdir, readFile } from 'node:fs/promises';
 import { SessionError } from '../../../lib/errors.js';
+import { GraphBuilder, op } from '../../../lib/graph/index.js';
+import { encodeModel } from '../../../lib/onnx/index.js';
 import { ModelProto } from '../../../lib/onnx/proto.js';
 import { createSession } from '../../../lib/runtime/index.js';
-import { tensor, type TensorData } from '../../../lib/tensor.js';
+import { int64Vector, tensor, type TensorData } from '../../../lib/tensor.js';
 import {
   groupNormModel,
   maxAbsDifference,
@@ -32,6 +34,24 @@ const code = async (promise: Promise<unknown>): Promise<string> => {
 };
 
 describeNative('the native provider: GroupNormalization', () => {
+  it('lets the runtime infer shapes behind sizes that have neither number nor name', async () => {
+    const g = new GraphBuilder('unknown sizes');
+    const [x, sizes] = [g.input('x', 'float32', ['N', 4, 'H']), g.input('sizes', 'int64', [3])];
+    const shaped = op.reshape(g, x, sizes, { outputShape: ['A', 4, 'B'] });
+    const norm = op.groupNormalization(g, shaped, undefined, undefined, { numGroups: 2 });
+    const flat = op.reshape(g, norm, [-1]);
+    g.output('y', op.reshape(g, flat, op.shape(g, norm), { outputShape: ['A', 4, 'B'] }));
+    const message = ModelProto.decode(encodeModel(g.build(), new Map(), { opset: 21 }));
+    message.graph!.valueInfo = [];
+    const session = await createSession(ModelProto.encode(message).finish(), NATIVE);
+    const feeds = { x: randomTensor('float32', [2, 4, 3]), sizes: int64Vector([1, 4, 6]) };
+    const { y } = await session.run(feeds);
+    const expected = referenceGroupNorm({ x: { ...feeds.x, dims: [1, 4, 6] }, numGroups: 2, eps: 1e-5 });
+    expect(y!.dims).to.deep.equal([1, 4, 6]);
+    expect(maxAbsDifference(y!, expected)).to.be.below(2e-6);
+    await session.dispose();
+  });
+
   it('runs the standard operator with its own kernel, and says so', async () => {
     const session = await createSession(MODEL(), NATIVE);
     expect([session.provider, session.groupNorm]).to.deep.equal(['native', 'kernel']);
