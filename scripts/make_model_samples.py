@@ -7,8 +7,9 @@ The same version gives the same bytes. Last run: onnx 1.23.2.
 
 from pathlib import Path
 
+import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 FILES = Path(__file__).parent.parent / "test" / "samples"
 DOMAIN = "test.functions"
@@ -68,7 +69,136 @@ def local_function_model() -> onnx.ModelProto:
     return model
 
 
+def torchscript_group_norm_model() -> onnx.ModelProto:
+    """GroupNorm(2, 4) and ReLU, node for node as torch.onnx.export(dynamo=False, opset_version=17) writes them."""
+
+    def constant(name: str, array: np.ndarray) -> onnx.NodeProto:
+        return helper.make_node("Constant", [], [name], value=numpy_helper.from_array(array))
+
+    nodes = [
+        constant("/gn/Constant_output_0", np.array([0, 2, -1], np.int64)),
+        helper.make_node("Reshape", ["x", "/gn/Constant_output_0"], ["/gn/Reshape_output_0"], allowzero=0),
+        constant("/gn/Constant_1_output_0", np.ones(2, np.float32)),
+        constant("/gn/Constant_2_output_0", np.zeros(2, np.float32)),
+        helper.make_node(
+            "InstanceNormalization",
+            ["/gn/Reshape_output_0", "/gn/Constant_1_output_0", "/gn/Constant_2_output_0"],
+            ["/gn/InstanceNormalization_output_0"],
+            epsilon=1e-5,
+        ),
+        helper.make_node("Shape", ["x"], ["/gn/Shape_output_0"]),
+        helper.make_node(
+            "Reshape",
+            ["/gn/InstanceNormalization_output_0", "/gn/Shape_output_0"],
+            ["/gn/Reshape_1_output_0"],
+            allowzero=0,
+        ),
+        helper.make_node("Mul", ["/gn/Reshape_1_output_0", "onnx::Mul_17"], ["/gn/Mul_output_0"]),
+        helper.make_node("Add", ["/gn/Mul_output_0", "onnx::Add_18"], ["/gn/Add_output_0"]),
+        helper.make_node("Relu", ["/gn/Add_output_0"], ["y"]),
+    ]
+    shape = ["n", 4, "h", "w"]
+    graph = helper.make_graph(
+        nodes,
+        "main_graph",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 4, "Reluy_dim_2", "Reluy_dim_3"])],
+        [
+            numpy_helper.from_array(np.arange(1, 5, dtype=np.float32).reshape(4, 1, 1), "onnx::Mul_17"),
+            numpy_helper.from_array(np.full((4, 1, 1), -1, np.float32), "onnx::Add_18"),
+        ],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def value_types_model() -> onnx.ModelProto:
+    """Operators that networks have around normalizations, with the types that ONNX infers for their results."""
+    node = helper.make_node
+    numbers = {
+        "w": np.zeros((6, 2, 3, 3), np.float32),
+        "wt": np.zeros((4, 3, 2, 2), np.float32),
+        "w8": np.zeros((6, 4, 3, 3), np.int8),
+        "scale": np.array(0.5, np.float32),
+        "zero": np.array(0, np.uint8),
+        "zero8": np.array(0, np.int8),
+        "rows": np.array([0, 2, -1], np.int64),
+        "all": np.array([2, -1], np.int64),
+        "last": np.array([-1], np.int64),
+        "first": np.array(0, np.int64),
+        "space": np.array([2, 3], np.int64),
+        "dense": np.zeros((5, 12), np.float32),
+        "matrix": np.zeros((12, 7), np.float32),
+        "channels": np.zeros((4, 1, 1), np.float32),
+        "column": np.zeros((1, 8, 3), np.float32),
+        "sizes": np.array([1, 1, 2, 2], np.float32),
+        "pads": np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64),
+    }
+    nodes = [
+        node("Conv", ["x", "w"], ["conv"], strides=[2, 1], pads=[1, 0, 1, 2], dilations=[1, 2], group=2),
+        node("Conv", ["x", "w"], ["conv_same"], auto_pad="SAME_UPPER", group=2),
+        node("ConvTranspose", ["x", "wt"], ["deconv"], strides=[2, 3], output_padding=[1, 0], group=2),
+        node("MaxPool", ["x"], ["pool"], kernel_shape=[2, 3], strides=[2, 2]),
+        node("AveragePool", ["x"], ["pool_ceil"], kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1),
+        node("GlobalAveragePool", ["x"], ["global"]),
+        node("QuantizeLinear", ["x", "scale", "zero"], ["q"]),
+        node("DequantizeLinear", ["q", "scale", "zero"], ["dq"]),
+        node("QLinearConv", ["q", "scale", "zero", "w8", "scale", "zero8", "scale", "zero"], ["qconv"]),
+        node("ConvInteger", ["q", "w8"], ["iconv"]),
+        node("DynamicQuantizeLinear", ["x"], ["dynq", "dyns", "dynz"]),
+        node("Cast", ["x"], ["half"], to=TensorProto.FLOAT16),
+        node("Reshape", ["x", "rows"], ["rows_of_x"]),
+        node("Shape", ["x"], ["shape"]),
+        node("Reshape", ["rows_of_x", "shape"], ["x_again"]),
+        node("Reshape", ["x", "all"], ["flat"]),
+        node("Flatten", ["x"], ["flatten"]),
+        node("Transpose", ["x"], ["last_channels"], perm=[0, 2, 3, 1]),
+        node("Transpose", ["rows_of_x"], ["reversed"]),
+        node("Concat", ["x", "x_again", "dq"], ["concat"], axis=1),
+        node("Split", ["x"], ["left", "right"], axis=-3, num_outputs=2),
+        node("Add", ["x", "channels"], ["add"]),
+        node("Pow", ["channels", "scale"], ["pow"]),
+        node("Greater", ["x", "channels"], ["greater"]),
+        node("Where", ["greater", "scale", "x"], ["where"]),
+        node("Gather", ["shape", "first"], ["batch"], axis=0),
+        node("Gather", ["x", "all"], ["picked"], axis=2),
+        node("Unsqueeze", ["rows_of_x", "last"], ["unsqueezed"]),
+        node("ReduceMean", ["x", "space"], ["mean"], keepdims=0),
+        node("ReduceMax", ["x", "last"], ["max"]),
+        node("ReduceSum", ["x"], ["sum"]),
+        node("ReduceSum", ["x"], ["not_summed"], noop_with_empty_axes=1),
+        node("Gemm", ["dense", "matrix"], ["gemm"]),
+        node("Gemm", ["matrix", "dense"], ["gemm_transposed"], transA=1, transB=1),
+        node("MatMul", ["dense", "matrix"], ["matmul"]),
+        node("MatMul", ["x", "column"], ["matmul_batch"]),
+        node("Resize", ["x", "", "sizes"], ["resized"]),
+        node("Pad", ["x", "pads"], ["padded"]),
+        node("Relu", ["half"], ["relu"]),
+        node("LayerNormalization", ["x", "scale"], ["normed"]),
+        node("Constant", [], ["floats"], value_floats=[1.0, 2.0]),
+        node("Constant", [], ["float"], value_float=1.0),
+        node("Constant", [], ["ints"], value_ints=[1, 2, 3]),
+        node("Constant", [], ["int"], value_int=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "value types",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 4, 12, 8])],
+        [helper.make_tensor_value_info("relu", TensorProto.FLOAT16, [2, 4, 12, 8])],
+        [numpy_helper.from_array(array, name) for name, array in numbers.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+
+
+SAMPLES = {
+    "value-types.onnx": value_types_model,
+    "local-function.onnx": local_function_model,
+    "torchscript-group-norm.onnx": torchscript_group_norm_model,
+}
+
+
 if __name__ == "__main__":
-    model = local_function_model()
-    onnx.checker.check_model(model, full_check=True)
-    (FILES / "local-function.onnx").write_bytes(model.SerializeToString(deterministic=True))
+    for name, make in SAMPLES.items():
+        model = make()
+        onnx.checker.check_model(model, full_check=True)
+        (FILES / name).write_bytes(model.SerializeToString(deterministic=True))

@@ -1,5 +1,5 @@
 export { GraphBuilder, Scope, type OutputType, type ParameterType } from './builder.js';
-export { productDim } from './dims.js';
+export { convDim, convTransposeDim, productDim, type DimWindow } from './dims.js';
 export { keepIo } from './keep-io.js';
 export { dtypeFromOnnx, ONNX_DTYPE } from './onnx-dtype.js';
 export * as op from './ops/index.js';

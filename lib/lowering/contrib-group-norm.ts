@@ -1,13 +1,11 @@
 import { GraphError } from '../errors.js';
-import { float, int, ints, type Node, type Scope, type Value } from '../graph/index.js';
+import { float, int, ints, type Scope, type Value } from '../graph/index.js';
 import { formatShape, type DType, type FloatDType, type Shape } from '../tensor.js';
 import { channelsOf, filled, inWideDType } from './groups.js';
+import { CONTRIB_DOMAIN, CONTRIB_OP as OP_TYPE } from './domains.js';
 import { centre, rowMean, splitRows } from './rows.js';
 import type { GroupNormSite, Lowering } from './types.js';
 
-/** The domain of ONNX Runtime's own operators. */
-export const CONTRIB_DOMAIN = 'com.microsoft';
-const OP_TYPE = 'GroupNorm';
 /** The most channels of a group that the kernel takes in one block. */
 const MAX_CHANNELS_PER_GROUP = 512;
 
@@ -72,7 +70,3 @@ function transpose(g: Scope, x: Value, perm: readonly number[]): Value {
   const shape = perm.map((axis) => x.shape[axis]!);
   return g.node('Transpose', [x], { perm: ints(perm) }, [{ dtype: x.dtype, shape }])[0]!;
 }
-
-/** Graphs have operators of ONNX alone, which has none of this name. */
-export const inItsDomain = (node: Node): Node =>
-  node.opType === OP_TYPE ? { ...node, domain: CONTRIB_DOMAIN } : node;

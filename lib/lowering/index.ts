@@ -8,12 +8,15 @@ export {
   MIN_OPSET,
   requireOpset,
 } from './choose.js';
-export { CONTRIB_DOMAIN, whyNotContrib } from './contrib-group-norm.js';
+export { whyNotContrib } from './contrib-group-norm.js';
+export { CONTRIB_DOMAIN, FUSED_DOMAIN, FUSED_OP } from './domains.js';
+export { kernelLowering } from './kernel.js';
 export { lowerGraph } from './lower-graph.js';
 export {
   lowerRowSite,
   lowerSite,
   type Fragment,
+  type LoweringChoice,
   type RowSiteRef,
   type SiteRef,
   type ValueRef,

@@ -1,7 +1,9 @@
 import { GraphBuilder, op, type Node, type Scope, type Value } from '../graph/index.js';
 import type { DType, Shape } from '../tensor.js';
 import { getSessionLowering } from './choose.js';
-import { inItsDomain } from './contrib-group-norm.js';
+import { inItsDomain } from './domains.js';
+import { int64 } from './sizes.js';
+import type { Lowering } from './types.js';
 
 /** A value of a graph or model, by name: a fragment's nodes refer to it without owning it. */
 export interface ValueRef {
@@ -15,9 +17,9 @@ export interface SiteRef {
   /** The node's name; its path becomes the path of the new names. */
   readonly name: string;
   readonly x: ValueRef;
-  /** (C); nothing stands for ones. */
+  /** (C), or (C, 1, ...), or (G) as opset 18 to 20 have it; nothing stands for ones. */
   readonly scale?: ValueRef | undefined;
-  /** (C); nothing stands for zeros. */
+  /** The same; nothing stands for zeros. */
   readonly bias?: ValueRef | undefined;
   readonly numGroups: number;
   readonly epsilon: number;
@@ -39,20 +41,45 @@ export interface Fragment {
   readonly constants: readonly Value[];
 }
 
+/** A lowering, or the name of one that a session may be asked for. */
+export type LoweringChoice = Pick<Lowering, 'lower'> | string;
+
 /**
  * Lowers one site; the builder and the model rewriter both come through here.
  * @param takenNames Every name of the surrounding graph. New names avoid them and are added to them; the
  *   node's own name is free again.
  * @throws GraphError `UNKNOWN_LOWERING`, `LOWERING_UNAVAILABLE`, `UNSUPPORTED_OPSET`.
  */
-export function lowerSite(site: SiteRef, lowering: string, opset: number, takenNames: Set<string>): Fragment {
-  const chosen = getSessionLowering(lowering, opset);
+export function lowerSite(
+  site: SiteRef,
+  lowering: LoweringChoice,
+  opset: number,
+  takenNames: Set<string>,
+): Fragment {
+  const chosen = resolve(lowering, opset);
   // A decomposition goes under the node's own name, which no other site has; the operator keeps its place.
   const path = lowering === 'op' ? pathOf(site).slice(0, -1) : pathOf(site);
   const { numGroups, epsilon } = site;
-  return makeFragment(site, path, takenNames, (g, values) =>
-    isEmpty(site) ? op.identity(g, values.x) : chosen.lower(g, { ...values, numGroups, epsilon }, opset),
-  );
+  return makeFragment(site, path, takenNames, (g, { x, scale, bias }) => {
+    if (isEmpty(site)) return op.identity(g, x);
+    const perChannel = (value: Value | undefined) => value && toChannels(g, value, site);
+    const values = { x, scale: perChannel(scale), bias: perChannel(bias) };
+    return chosen.lower(g, { ...values, numGroups, epsilon }, opset);
+  });
+}
+
+const resolve = (lowering: LoweringChoice, opset: number): Pick<Lowering, 'lower'> =>
+  typeof lowering === 'string' ? getSessionLowering(lowering, opset) : lowering;
+
+/** A scale or bias as (C). */
+function toChannels(g: Scope, value: Value, { x, numGroups }: SiteRef): Value {
+  const channels = x.shape[1] as number;
+  const isOf = (length: number) => value.rank === 1 && value.shape[0] === length;
+  if (isOf(channels)) return value;
+  if (!isOf(numGroups)) return op.reshape(g, value, [channels]);
+  const target = [numGroups, channels / numGroups];
+  const column = op.reshape(g, value, [numGroups, 1]);
+  return op.reshape(g, op.expand(g, column, int64(g, target), { outputShape: target }), [channels]);
 }
 
 /**
@@ -62,11 +89,11 @@ export function lowerSite(site: SiteRef, lowering: string, opset: number, takenN
  */
 export function lowerRowSite(
   site: RowSiteRef,
-  lowering: string,
+  lowering: LoweringChoice,
   opset: number,
   takenNames: Set<string>,
 ): Fragment {
-  const chosen = getSessionLowering(lowering, opset);
+  const chosen = resolve(lowering, opset);
   return makeFragment(site, pathOf(site), takenNames, (g, { x, scale, bias }) => {
     const wide = (value: Value) => (isNarrow(x) ? op.cast(g, value, 'float32') : value);
     const rows = { x: wide(x), scale: undefined, bias: undefined, numGroups: x.shape[1] as number };

@@ -5,14 +5,16 @@ import {
   MAX_OPSET,
   MIN_OPSET,
   type Fragment,
+  type LoweringChoice,
   type RowSiteRef,
   type SiteRef,
   type ValueRef,
 } from '../lowering/index.js';
 import type { Model, ModelNode } from '../onnx/index.js';
 import { elementCount, isFloatDType, isStatic } from '../tensor.js';
-import { describeSite, isFilledWith, typeOf, unless } from './sites.js';
+import { describeSite, isFilledWith, unless } from './sites.js';
 import { Uses } from './uses.js';
+import { ValueTypes } from './value-types.js';
 
 /** The operators whose rows may be too long for ONNX Runtime's kernels. */
 export const ROW_OPERATORS = ['InstanceNormalization', 'LayerNormalization'] as const;
@@ -34,22 +36,34 @@ const MAX_ROW = 1024;
  * at the model's own opset. What cannot be described is left as it is: it runs, if less accurately.
  * @returns How many were replaced.
  */
-export function lowerLongRows(model: Model, lowering: string, operators: readonly RowOperator[]): number {
+export function lowerLongRows(
+  model: Model,
+  lowering: LoweringChoice,
+  operators: readonly RowOperator[],
+): number {
   if (model.opset < MIN_OPSET || model.opset > MAX_OPSET) return 0;
   const taken = model.names();
+  const types = new ValueTypes(model);
   const uses = new Uses(model);
   return model.replaceNodes((node): Fragment | undefined => {
     const operator = operators.find((name) => node.domain === '' && node.opType === name);
-    const x = operator && typeOf(model, node.inputs[0]);
-    if (!x || !hasLongRows(x)) return undefined;
+    if (!operator) return undefined;
     if (operator === 'InstanceNormalization') {
-      const site = instanceNormSite(model, node, x);
-      return site && lowerSite(site, lowering, model.opset, taken);
+      const site = describeSite(types, node);
+      if (typeof site === 'string' || !hasLongRows(site.x)) return undefined;
+      return lowerSite(site, lowering, model.opset, taken);
     }
-    const site = layerNormSite(model, uses, node, x);
-    return site && lowerRowSite(site, lowering, model.opset, taken);
+    const site = layerNormSite(types, uses, node);
+    return site && hasLongRows(site.x) ? lowerRowSite(site, lowering, model.opset, taken) : undefined;
   });
 }
+
+/** Whether the groups of a site are rows that the runtime does not sum well. */
+export const hasLongGroups = ({ x, numGroups }: SiteRef): boolean =>
+  hasLongRows({
+    ...x,
+    shape: [...x.shape.slice(0, 2), (x.shape[1] as number) / numGroups, ...x.shape.slice(2)],
+  });
 
 /** float64 sums are exact enough at any length. */
 function hasLongRows({ dtype, shape }: ValueRef): boolean {
@@ -62,40 +76,39 @@ function hasLongRows({ dtype, shape }: ValueRef): boolean {
   );
 }
 
-function instanceNormSite(model: Model, node: ModelNode, x: ValueRef): SiteRef | undefined {
-  const site = describeSite(model, node, x);
-  return typeof site === 'string' ? undefined : site;
-}
-
 /** Over all but the first two dimensions, and with no second result: else its rows are not those of a site. */
-function layerNormSite(model: Model, uses: Uses, node: ModelNode, x: ValueRef): RowSiteRef | undefined {
-  const { shape } = x;
+function layerNormSite(types: ValueTypes, uses: Uses, node: ModelNode): RowSiteRef | undefined {
+  const [input, gamma] = [types.typeOf(node.inputs[0]), types.typeOf(node.inputs[1])];
+  const [dtype, shape] = [input.dtype ?? gamma.dtype, input.shape];
+  if (!dtype || !shape) return undefined;
+  const x: ValueRef = { name: node.inputs[0]!, dtype, shape };
   const axis = node.number('axis') ?? -1;
   const normalized = axis < 0 ? axis + shape.length : axis;
   const isOfRows = normalized === 2 && typeof shape[1] === 'number' && shape[1] > 0;
   if (!isOfRows || node.outputs.slice(1).some((name) => name !== '')) return undefined;
   const parameter = (index: number): ValueRef | undefined => {
     const name = node.inputs[index];
-    return name ? { name, dtype: x.dtype, shape: shape.slice(2), ...model.typeOf(name) } : undefined;
+    const type = types.typeOf(name);
+    return name ? { name, dtype: type.dtype ?? dtype, shape: type.shape ?? shape.slice(2) } : undefined;
   };
   const [scale, bias] = [parameter(1), parameter(2)];
   const fits = (value: ValueRef | undefined) =>
-    !value || (value.dtype === x.dtype && value.shape.length <= shape.length - 2);
+    !value || (value.dtype === dtype && value.shape.length <= shape.length - 2);
   if (!scale || !fits(scale) || !fits(bias)) return undefined;
   return {
     name: node.name,
     x,
-    scale: isExpandedOnes(model, uses, scale.name) ? undefined : unless(model, scale, 1),
-    bias: bias && unless(model, bias, 0),
+    scale: isExpandedOnes(types, uses, scale.name) ? undefined : unless(types, scale, 1),
+    bias: bias && unless(types, bias, 0),
     epsilon: node.number('epsilon') ?? 1e-5,
     output: node.outputs[0]!,
   };
 }
 
 /** What the layer-norm lowering has for a scale. */
-function isExpandedOnes(model: Model, uses: Uses, name: string): boolean {
+function isExpandedOnes(types: ValueTypes, uses: Uses, name: string): boolean {
   const producer = uses.producer(name);
   if (producer?.opType !== 'Expand') return false;
-  const ones = model.constant(producer.inputs[0]!);
+  const ones = types.constant(producer.inputs[0]);
   return ones !== undefined && isFilledWith(ones, 1);
 }

@@ -1,6 +1,7 @@
-import { lowerSite, type SiteRef } from '../lowering/index.js';
+import { lowerSite, type LoweringChoice, type SiteRef } from '../lowering/index.js';
 import type { Model, ModelNode } from '../onnx/index.js';
-import { describeSite, typeOf } from './sites.js';
+import { describeSite } from './sites.js';
+import { ValueTypes } from './value-types.js';
 
 /** What a pass did, and for each node that it left alone, why. */
 export interface PassReport {
@@ -25,21 +26,25 @@ export const isFloat64InstanceNorm: SiteFilter = (node, dtype) =>
  */
 export function lowerNormalizations(
   model: Model,
-  lowering: string | ((site: SiteRef) => string),
+  lowering: LoweringChoice | ((site: SiteRef) => string),
   matches: SiteFilter,
 ): PassReport {
   const refusals: string[] = [];
   const taken = model.names();
+  const types = new ValueTypes(model);
   const replaced = model.replaceNodes((node) => {
-    const x = typeOf(model, node.inputs[0]);
-    if (!matches(node, x?.dtype ?? '')) return undefined;
-    const site = describeSite(model, node, x);
+    if (!matches(node, dtypeOf(types, node))) return undefined;
+    const site = describeSite(types, node);
     if (typeof site === 'string') {
       refusals.push(`${node.opType} '${node.name}': ${site}`);
       return undefined;
     }
-    const name = typeof lowering === 'string' ? lowering : lowering(site);
-    return lowerSite(site, name, model.opset, taken);
+    const chosen = typeof lowering === 'function' ? lowering(site) : lowering;
+    return lowerSite(site, chosen, model.opset, taken);
   });
   return { replaced, refusals };
 }
+
+/** A normalization's input and its scale are of one dtype. */
+const dtypeOf = (types: ValueTypes, { inputs }: ModelNode): string =>
+  types.typeOf(inputs[0]).dtype ?? types.typeOf(inputs[1]).dtype ?? '';

@@ -47,6 +47,8 @@ describe('a decoded model', () => {
       ['Scale', 'test.functions'],
     ]);
     expect(model.nestedOpTypes()).to.deep.equal(new Set(['Constant', 'Mul']));
+    expect(model.functionOpTypes()).to.deep.equal(new Set(['Constant', 'Mul']));
+    expect(model.nodes.map((node) => model.isFunctionCall(node))).to.deep.equal([false, true]);
     expect(lowerNormalizations(model, 'reduce-mean', isGroupNorm).replaced).to.equal(1);
     const changed = Buffer.from(model.encode());
     // In the sample the graph takes bytes 5 to 353, and the node that was replaced is the first thing in it, to byte 98.
