@@ -1,12 +1,11 @@
 /** GroupNormalization with what follows it as one operator of our own, for a runtime that has a kernel for that. */
 import { float, int, text, Value, type Node } from '../graph/index.js';
+import { FUSED_DOMAIN, FUSED_OP } from '../lowering/index.js';
 import { UNKNOWN_DIM, type Model, type ModelNode } from '../onnx/index.js';
 import type { Shape } from '../tensor.js';
 import { isGroupNorm } from './lower-group-norm.js';
-import { Uses } from './uses.js';
-
-/** The domain of FusedGroupNormalization; native/onnxruntime/group_norm_ops.h says what the operator computes. */
-export const FUSED_DOMAIN = 'onnx_groupnorm';
+import { isOp, outputOf, Uses } from './uses.js';
+import { ValueTypes } from './value-types.js';
 
 /** A GroupNormalization and the nodes behind it that become one. */
 interface Chain {
@@ -28,9 +27,10 @@ export function fuseGroupNorm(model: Model): number {
   // The body of an If or Loop may read any value of the graph, which `nodes` does not show.
   if (model.nestedOpTypes().size > 0) return 0;
   const uses = new Uses(model);
+  const types = new ValueTypes(model);
   const byLast = new Map<string, Chain>();
-  for (const norm of model.nodes.filter((node) => isGroupNorm(node, ''))) {
-    const chain = findChain(model, uses, norm);
+  for (const norm of model.nodes.filter(isRunByKernel)) {
+    const chain = findChain(types, uses, norm);
     // Where two normalizations are added, the first has it, and the other is its residual.
     if (chain && !byLast.has(outputOf(chain.last))) byLast.set(outputOf(chain.last), chain);
   }
@@ -46,13 +46,18 @@ export function fuseGroupNorm(model: Model): number {
   return chains.length;
 }
 
-function findChain(model: Model, uses: Uses, norm: ModelNode): Chain | undefined {
+/** The standard operator, or the kernel under its own name with nothing fused to it yet. */
+const isRunByKernel = (node: ModelNode): boolean =>
+  isGroupNorm(node, '') ||
+  (node.domain === FUSED_DOMAIN && node.opType === FUSED_OP && node.text('activation') === 'none');
+
+function findChain(types: ValueTypes, uses: Uses, norm: ModelNode): Chain | undefined {
   const readers = uses.onlyReaders(outputOf(norm));
   const [first, second] = readers;
   if (!first || readers.length > 2) return undefined;
   if (second) return siluChain(uses, norm, readers);
   if (isOp(first, 'Relu')) return { norm, activation: 'relu', inner: [norm], last: first };
-  return isOp(first, 'Add') ? residualChain(model, uses, norm, first) : undefined;
+  return isOp(first, 'Add') ? residualChain(types, uses, norm, first) : undefined;
 }
 
 /** norm → Sigmoid, and the product of both. */
@@ -65,26 +70,13 @@ function siluChain(uses: Uses, norm: ModelNode, readers: readonly ModelNode[]): 
 }
 
 /** norm + residual → Relu. */
-function residualChain(model: Model, uses: Uses, norm: ModelNode, add: ModelNode): Chain | undefined {
+function residualChain(types: ValueTypes, uses: Uses, norm: ModelNode, add: ModelNode): Chain | undefined {
   const residual = add.inputs.find((name) => name !== outputOf(norm));
   const [relu, ...others] = uses.onlyReaders(outputOf(add));
   if (residual === undefined || !relu || others.length > 0 || !isOp(relu, 'Relu')) return undefined;
-  if (!sameShape(shapeOf(model, uses, norm.inputs[0]!), shapeOf(model, uses, residual))) return undefined;
+  if (!sameShape(types.typeOf(norm.inputs[0]).shape, types.typeOf(residual).shape)) return undefined;
   return { norm, residual, activation: 'relu', inner: [norm, add], last: relu };
 }
-
-/** The shape of a value: declared, or that of what it was computed from element by element. */
-function shapeOf(model: Model, uses: Uses, name: string): Shape | undefined {
-  for (let value: string | undefined = name; value !== undefined;) {
-    const declared = model.typeOf(value)?.shape;
-    if (declared) return declared;
-    const producer = uses.producer(value);
-    value = producer && keepsShape(producer) ? producer.inputs[0] : undefined;
-  }
-  return undefined;
-}
-
-const keepsShape = (node: ModelNode): boolean => isGroupNorm(node, '') || isOp(node, 'Relu');
 
 /** Add would broadcast another shape; the kernel does not. */
 const sameShape = (a: Shape | undefined, b: Shape | undefined): boolean =>
@@ -95,7 +87,7 @@ function fusedNode({ norm, residual, activation, last }: Chain): Node {
   return {
     name: norm.name,
     domain: FUSED_DOMAIN,
-    opType: 'FusedGroupNormalization',
+    opType: FUSED_OP,
     inputs: inputs.map(reference),
     outputs: [reference(outputOf(last))],
     attributes: {
@@ -108,7 +100,3 @@ function fusedNode({ norm, residual, activation, last }: Chain): Node {
 
 /** A value by its name, which is all that is written of it. */
 const reference = (name: string): Value => new Value({}, 'node', name, 'float32', []);
-
-const isOp = ({ domain, opType }: ModelNode, name: string): boolean => domain === '' && opType === name;
-
-const outputOf = ({ outputs }: ModelNode): string => outputs[0]!;

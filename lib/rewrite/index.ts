@@ -1,4 +1,5 @@
 export { widenBfloat16 } from './bfloat16-io.js';
+export { mergeExportedGroupNorm } from './exported-group-norm.js';
 export { fuseGroupNorm } from './fuse-group-norm.js';
 export {
   isFloat64InstanceNorm,
@@ -7,4 +8,4 @@ export {
   type PassReport,
   type SiteFilter,
 } from './lower-group-norm.js';
-export { lowerLongRows, type RowOperator } from './long-rows.js';
+export { hasLongGroups, lowerLongRows, type RowOperator } from './long-rows.js';

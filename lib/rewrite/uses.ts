@@ -30,3 +30,10 @@ export class Uses {
     return readers;
   }
 }
+
+/** Whether a node is an operator of ONNX. */
+export const isOp = ({ domain, opType }: ModelNode, name: string): boolean =>
+  domain === '' && opType === name;
+
+/** The first result, which most nodes have alone. */
+export const outputOf = ({ outputs }: ModelNode): string => outputs[0]!;

@@ -1,5 +1,12 @@
 import { GraphError, SessionError } from '../errors.js';
-import { CONTRIB_DOMAIN, type SessionLoweringName, type SiteRef } from '../lowering/index.js';
+import {
+  CONTRIB_DOMAIN,
+  FUSED_DOMAIN,
+  kernelLowering,
+  type LoweringChoice,
+  type SessionLoweringName,
+  type SiteRef,
+} from '../lowering/index.js';
 import { Model } from '../onnx/index.js';
 import type { Backend } from './backend.js';
 import type { Provider } from './providers.js';
@@ -14,8 +21,10 @@ import {
   fuseGroupNorm,
   isFloat64InstanceNorm,
   isGroupNorm,
+  hasLongGroups,
   lowerLongRows,
   lowerNormalizations,
+  mergeExportedGroupNorm,
   widenBfloat16,
   type RowOperator,
 } from '../rewrite/index.js';
@@ -27,7 +36,10 @@ export interface PreparedModel {
   readonly bytes: Uint8Array;
   /** Inputs and outputs that are bfloat16 in the model and float32 for the runtime. */
   readonly bfloat16: ReadonlySet<string>;
-  /** How GroupNormalization nodes run; nothing if there are none, or if ONNX Runtime's own body was asked for. */
+  /**
+   * How GroupNormalization runs, PyTorch's exports of it below opset 21 included; nothing if there is none, or if ONNX
+   * Runtime's own body was asked for.
+   */
   readonly groupNorm: GroupNormExecution | undefined;
 }
 
@@ -60,17 +72,22 @@ export function prepareModel(
   };
   requireExternalData(model, where, hasFile);
   if (lowering !== 'op') requireReachable(model, where);
+  const others = notAskedFor(groupNorm);
   const hasKernel = lowering === 'op' && backend.hasGroupNormKernel;
-  const isRunByKernel = hasKernel && hasGroupNorm(model);
+  const best = hasKernel ? kernelLowering : RUNTIME_LOWERING;
+  const merged = others.includes('InstanceNormalization')
+    ? attempt(where, () => mergeExportedGroupNorm(model, best, hasKernel ? () => true : hasLongGroups))
+    : 0;
+  if (merged > 0 && !hasKernel) used.add(RUNTIME_LOWERING);
+  const isRunByKernel = hasKernel && (merged > 0 || hasGroupNorm(model));
   const replaced = lowering === 'op' ? 0 : lower(model, loweringOf, isGroupNorm, where);
   if (used.has('contrib-group-norm')) model.importDomain(CONTRIB_DOMAIN, 1);
-  // GroupNormalization of opset 21 is what the kernel needs to take over from InstanceNormalization.
-  const best = hasKernel && model.opset >= 21 ? 'op' : RUNTIME_LOWERING;
-  const others = lower(model, best, isFloat64InstanceNorm, where);
-  const improved = attempt(where, () => lowerLongRows(model, best, notAskedFor(groupNorm)));
+  const widened = lower(model, best, isFloat64InstanceNorm, where);
+  const improved = attempt(where, () => lowerLongRows(model, best, others));
   const bfloat16 = backend.takesBfloat16 ? new Set<string>() : widenBfloat16(model);
   const fused = hasKernel ? fuseGroupNorm(model) : 0;
-  const changed = replaced + others + improved + bfloat16.size + fused > 0;
+  if (hasKernel && merged + widened + improved > 0) model.importDomain(FUSED_DOMAIN, 1);
+  const changed = merged + replaced + widened + improved + bfloat16.size + fused > 0;
   return {
     bytes: changed ? model.encode() : bytes,
     bfloat16,
@@ -107,7 +124,7 @@ const hasGroupNorm = (model: Model): boolean =>
 
 function lower(
   model: Model,
-  lowering: SessionLoweringName | ((site: SiteRef) => SessionLoweringName),
+  lowering: LoweringChoice | ((site: SiteRef) => SessionLoweringName),
   filter: typeof isGroupNorm,
   where: string,
 ): number {

@@ -1,0 +1,219 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { readFileSync } from 'node:fs';
+import { GraphBuilder, op, type Scope, type Value } from '../../lib/graph/index.js';
+import { kernelLowering } from '../../lib/lowering/index.js';
+import { encodeModel, Model } from '../../lib/onnx/index.js';
+import { ModelProto } from '../../lib/onnx/proto.js';
+import { mergeExportedGroupNorm } from '../../lib/rewrite/index.js';
+import { createSession } from '../../lib/runtime/index.js';
+import { int64Vector, tensor, type FloatDType, type Shape, type TensorData } from '../../lib/tensor.js';
+import { maxAbsDifference, randomTensor, referenceGroupNorm } from '../support/group-norm.js';
+import { NATIVE_REASON } from '../support/native.js';
+
+interface Parts {
+  readonly shape: Shape;
+  readonly dtype: FloatDType;
+  /** What (N, C, ...) is reshaped to. */
+  readonly rows: readonly number[];
+  /** Of InstanceNormalization, one element a group. */
+  readonly ones: number;
+  readonly zeros: number;
+  /** The shape that the result gets. */
+  readonly target: (g: Scope, x: Value) => Value;
+  /** Dims of what is multiplied and added. */
+  readonly affine: readonly number[];
+  readonly before: (g: Scope, x: Value) => Value;
+  readonly after: (g: GraphBuilder, steps: Readonly<Record<'rows' | 'norm' | 'joined' | 'y', Value>>) => void;
+}
+
+const SHAPE = ['N', 8, 'H', 5];
+const DIMS = [2, 8, 60, 5];
+const GROUPS = 2;
+
+const PARTS: Parts = {
+  shape: SHAPE,
+  dtype: 'float32',
+  rows: [0, GROUPS, -1],
+  ones: 1,
+  zeros: 0,
+  target: (g, x) => op.shape(g, x),
+  affine: [8, 1, 1],
+  before: (_, x) => x,
+  after: (g, { y }) => g.output('y', y),
+};
+
+const filled = (g: Scope, dtype: FloatDType, length: number, value: number) =>
+  g.constant(randomTensor(dtype, [length], { mean: value, deviation: 0 }));
+
+const sizes = (g: Scope, ...values: number[]) => g.constant(int64Vector(values));
+
+/** GroupNorm as PyTorch exports it below opset 21, but for what is changed. */
+function exported(changes: Partial<Parts> = {}, opset = 17): Model {
+  const { shape, dtype, rows, ones, zeros, target, affine, before, after } = { ...PARTS, ...changes };
+  const g = new GraphBuilder('exported');
+  const x = before(g, g.input('x', dtype, shape));
+  const split = op.reshape(g, x, rows);
+  const groups = split.shape[1] as number;
+  const [scale, bias] = [filled(g, dtype, groups, ones), filled(g, dtype, groups, zeros)];
+  const norm = op.instanceNormalization(g, split, scale, bias);
+  const joined = op.reshape(g, norm, target(g, x), { outputShape: shape });
+  const scaled = op.mul(g, joined, g.constant(randomTensor(dtype, affine, { stream: 'scale' })));
+  const y = op.add(g, scaled, g.constant(randomTensor(dtype, affine, { stream: 'bias' })));
+  after(g, { rows: split, norm, joined, y });
+  return Model.decode(encodeModel(g.build(), new Map(), { opset }));
+}
+
+function operatorsAfter(model: Model): string[] {
+  mergeExportedGroupNorm(model, kernelLowering, () => true);
+  return Model.decode(model.encode()).nodes.map(({ opType }) => opType);
+}
+
+const MERGED = ['Reshape', 'Reshape', 'FusedGroupNormalization'];
+
+describe('merging GroupNorm as PyTorch exports it below opset 21', () => {
+  const same: Record<string, Partial<Parts>> = {
+    'as it is': {},
+    'of a known shape': { shape: DIMS, target: (g) => sizes(g, ...DIMS) },
+    'with a size left to Reshape': { shape: ['N', 8, 6, 5], target: (g) => sizes(g, -1, 8, 6, 5) },
+    'with the batch copied': { shape: ['N', 8, 6, 5], target: (g) => sizes(g, 0, 8, 6, 5) },
+    'with the shape of a value that has the same': {
+      target: (g, x) => op.shape(g, op.relu(g, x)),
+      before: (g, x) => op.sigmoid(g, x),
+    },
+    'with a batch of 1 before the channels': { affine: [1, 8, 1, 1] },
+    'of rank 2': { shape: ['N', 8], affine: [8], rows: [0, GROUPS, -1] },
+  };
+  for (const [name, changes] of Object.entries(same)) {
+    for (const opset of [13, 20]) {
+      it(`makes one operator of it, ${name}, at opset ${opset}`, () => {
+        const left = operatorsAfter(exported(changes, opset));
+        expect(left).to.include('FusedGroupNormalization').and.not.include('InstanceNormalization');
+        expect(left).to.not.include('Mul').and.not.include('Add');
+      });
+    }
+  }
+
+  it('leaves nothing of it behind', () => {
+    expect(operatorsAfter(exported())).to.deep.equal(MERGED);
+  });
+
+  it('leaves what somebody else reads, beside the operator', () => {
+    const both: Parts['after'] = (g, { rows, y }) => {
+      g.output('y', y);
+      g.output('rows', rows);
+    };
+    expect(operatorsAfter(exported({ after: both }))).to.deep.equal(['Reshape', ...MERGED]);
+  });
+
+  const other: Record<string, Partial<Parts>> = {
+    'the scale is not ones': { ones: 1.5 },
+    'the bias is not zeros': { zeros: 0.25 },
+    'the rows are not groups': { rows: [-1, GROUPS, 600], shape: [2, 8, 60, 5] },
+    'the result has another shape': { shape: [2, 8, 60, 5], target: (g) => sizes(g, 2, 8, 5, 60) },
+    'sizes are not known to be those of x': { target: (g) => sizes(g, 0, 8, 60, 5) },
+    'two sizes are copied': { shape: ['N', 8, 60, 5], target: (g) => sizes(g, 0, 8, 0, 5) },
+    'the shape is that of another value': {
+      target: (g) => op.shape(g, g.constant(randomTensor('float32', DIMS))),
+    },
+    'the normalization is an output': {
+      after: (g, { norm, y }) => {
+        g.output('norm', norm);
+        g.output('y', y);
+      },
+    },
+    'the normalization is read by another node': {
+      after: (g, { norm, y }) => {
+        g.output('relu', op.relu(g, norm));
+        g.output('y', y);
+      },
+    },
+  };
+  for (const [reason, changes] of Object.entries(other)) {
+    it(`leaves it alone where ${reason}`, () => {
+      expect(operatorsAfter(exported(changes))).to.include('InstanceNormalization');
+    });
+  }
+
+  const partly: Record<string, Partial<Parts>> = {
+    'goes along the last axis': { affine: [5], shape: ['N', 8, 60, 5] },
+    'goes along the last axis, which is as long as there are channels': {
+      affine: [8],
+      shape: ['N', 8, 60, 8],
+    },
+    'is of higher rank': { affine: [1, 1, 8, 1, 1] },
+    'is one number': { affine: [1] },
+    'follows a result that is an output': {
+      after: (g, { joined, y }) => {
+        g.output('joined', joined);
+        g.output('y', y);
+      },
+    },
+  };
+  for (const [reason, changes] of Object.entries(partly)) {
+    it(`leaves Mul and Add alone where what is multiplied ${reason}`, () => {
+      const left = operatorsAfter(exported(changes));
+      expect(left).to.include('FusedGroupNormalization').and.include('Mul').and.include('Add');
+    });
+  }
+
+  it('leaves channels that are not known, and a graph that bodies of control flow may read', () => {
+    const unknown = (g: Scope, x: Value) =>
+      g.node('Unknown', [x], {}, [{ dtype: 'float32', shape: x.shape }])[0]!;
+    const message = ModelProto.decode(exported({ before: unknown }).encode());
+    message.graph!.valueInfo = [];
+    const undeclared = Model.decode(ModelProto.encode(message).finish());
+    expect(operatorsAfter(undeclared)).to.include('InstanceNormalization');
+    const withBody = ModelProto.decode(exported().encode());
+    const body = { name: 'body', node: [{ opType: 'Identity', input: ['x'], output: ['z'] }] };
+    withBody.graph!.node!.push({ opType: 'If', attribute: [{ name: 'then_branch', type: 5, g: body }] });
+    const model = Model.decode(ModelProto.encode(withBody).finish());
+    expect(mergeExportedGroupNorm(model, kernelLowering, () => true)).to.equal(0);
+  });
+});
+
+describe('a session, given GroupNorm as PyTorch exports it below opset 21', () => {
+  const tolerances = { float32: 4e-6, float64: 1e-12, float16: 8e-3 } as const;
+  const sessions = [
+    ...(NATIVE_REASON === undefined ? [{ name: 'kernel', options: { providers: ['native'] } } as const] : []),
+    { name: 'reduce-mean', options: { providers: ['cpu'], groupNorm: 'reduce-mean' } } as const,
+  ];
+  const expected = (x: TensorData, dtype: FloatDType) => {
+    const [scale, bias] = ['scale', 'bias'].map((stream) => randomTensor(dtype, [8], { stream }));
+    return referenceGroupNorm({ x, scale, bias, numGroups: GROUPS, eps: Math.fround(1e-5) });
+  };
+
+  for (const { name, options } of sessions) {
+    for (const [dtype, tolerance] of Object.entries(tolerances) as [FloatDType, number][]) {
+      it(`is right in ${dtype} for a mean of 10, by ${name}`, async () => {
+        const x = randomTensor(dtype, [2, 8, 61, 5], { mean: 10 });
+        const session = await createSession(exported({ dtype }).encode(), options);
+        if (dtype !== 'float64') expect(session.groupNorm).to.equal(name);
+        const { y } = await session.run({ x });
+        expect(maxAbsDifference(y!, expected(x, dtype))).to.be.below(tolerance);
+        await session.dispose();
+      });
+    }
+
+    it(`is right for what TorchScript writes, which declares no values, by ${name}`, async () => {
+      const sample = readFileSync(new URL('../samples/torchscript-group-norm.onnx', import.meta.url));
+      const x = randomTensor('float32', [2, 4, 50, 60], { mean: 1000 });
+      const session = await createSession(sample, options);
+      expect(session.groupNorm).to.equal(name);
+      const { y } = await session.run({ x });
+      // The sample's scale is 1 to 4, its bias −1, and a ReLU follows.
+      const affine = {
+        scale: tensor('float32', [4], Float32Array.of(1, 2, 3, 4)),
+        bias: tensor('float32', [4], Float32Array.of(-1, -1, -1, -1)),
+      };
+      const norm = referenceGroupNorm({ x, ...affine, numGroups: 2, eps: Math.fround(1e-5) });
+      expect(
+        maxAbsDifference(
+          y!,
+          norm.map((value) => Math.max(value, 0)),
+        ),
+      ).to.be.below(4e-5);
+      await session.dispose();
+    });
+  }
+});
