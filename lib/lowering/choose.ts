@@ -17,6 +17,11 @@ import {
 export const MIN_OPSET = 13;
 /** The last of them. */
 export const MAX_OPSET = 25;
+/**
+ * The last of those that sessions rewrite models of: up to it, the lowerings' operators are what they are at
+ * `MAX_OPSET` but for new dtypes (ONNX 1.23).
+ */
+export const MAX_SESSION_OPSET = 28;
 
 /** The opset of a model where none is asked for: the first with the per-channel GroupNormalization. */
 export const DEFAULT_OPSET = 21;
@@ -55,7 +60,7 @@ export function getLowering(name: string, opset: number): FileLowering {
         `as well; for files there are: ${LOWERING_NAMES.join(', ')}`,
     );
   }
-  return find(name, opset, LOWERING_NAMES) as FileLowering;
+  return find(name, opset, LOWERING_NAMES, MAX_OPSET) as FileLowering;
 }
 
 /**
@@ -63,10 +68,15 @@ export function getLowering(name: string, opset: number): FileLowering {
  * @throws GraphError as {@link getLowering}.
  */
 export const getSessionLowering = (name: string, opset: number): Lowering =>
-  find(name, opset, SESSION_LOWERING_NAMES);
+  find(name, opset, SESSION_LOWERING_NAMES, MAX_SESSION_OPSET);
 
-function find(name: string, opset: number, known: readonly SessionLoweringName[]): Lowering {
-  requireOpset(opset);
+function find(
+  name: string,
+  opset: number,
+  known: readonly SessionLoweringName[],
+  maxOpset: number,
+): Lowering {
+  requireOpset(opset, maxOpset);
   const lowering = Object.hasOwn(LOWERINGS, name) ? LOWERINGS[name as SessionLoweringName] : undefined;
   if (!lowering) {
     throw new GraphError(
@@ -85,10 +95,10 @@ function find(name: string, opset: number, known: readonly SessionLoweringName[]
 }
 
 /** @throws GraphError `UNSUPPORTED_OPSET` if models cannot be written for `opset`. */
-export function requireOpset(opset: number): void {
-  if (Number.isInteger(opset) && opset >= MIN_OPSET && opset <= MAX_OPSET) return;
+export function requireOpset(opset: number, maxOpset = MAX_OPSET): void {
+  if (Number.isInteger(opset) && opset >= MIN_OPSET && opset <= maxOpset) return;
   throw new GraphError(
     'UNSUPPORTED_OPSET',
-    `opset ${opset} is not supported; allowed: ${MIN_OPSET} to ${MAX_OPSET}`,
+    `opset ${opset} is not supported; allowed: ${MIN_OPSET} to ${maxOpset}`,
   );
 }

@@ -5,6 +5,7 @@ export {
   getSessionLowering,
   loweringsAt,
   MAX_OPSET,
+  MAX_SESSION_OPSET,
   MIN_OPSET,
   requireOpset,
 } from './choose.js';

@@ -4,7 +4,7 @@
  */
 import {
   lowerSite,
-  MAX_OPSET,
+  MAX_SESSION_OPSET,
   MIN_OPSET,
   type Fragment,
   type LoweringChoice,
@@ -40,7 +40,7 @@ export function mergeExportedGroupNorm(
   fits: (site: SiteRef) => boolean,
 ): number {
   // The body of an If or Loop may read any value of the graph, which `nodes` does not show.
-  if (model.opset < MIN_OPSET || model.opset > MAX_OPSET || model.nestedOpTypes().size > 0) return 0;
+  if (model.opset < MIN_OPSET || model.opset > MAX_SESSION_OPSET || model.nestedOpTypes().size > 0) return 0;
   const context = { types: new ValueTypes(model), uses: new Uses(model) };
   const found = model.nodes
     .flatMap((node) => findExported(context, node) ?? [])

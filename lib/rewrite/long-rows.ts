@@ -2,7 +2,7 @@
 import {
   lowerRowSite,
   lowerSite,
-  MAX_OPSET,
+  MAX_SESSION_OPSET,
   MIN_OPSET,
   type Fragment,
   type LoweringChoice,
@@ -41,7 +41,7 @@ export function lowerLongRows(
   lowering: LoweringChoice,
   operators: readonly RowOperator[],
 ): number {
-  if (model.opset < MIN_OPSET || model.opset > MAX_OPSET) return 0;
+  if (model.opset < MIN_OPSET || model.opset > MAX_SESSION_OPSET) return 0;
   const taken = model.names();
   const types = new ValueTypes(model);
   const uses = new Uses(model);

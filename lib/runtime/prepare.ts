@@ -119,6 +119,8 @@ function notAskedFor(groupNorm: SessionLoweringName | undefined): RowOperator[] 
     : ['InstanceNormalization', 'LayerNormalization'];
 }
 
+const USE_INLINED = "pass groupNorm: 'op' (on the command line --group-norm op)";
+
 const hasGroupNorm = (model: Model): boolean =>
   model.nodes.some((node) => isGroupNorm(node, '')) || model.nestedOpTypes().has('GroupNormalization');
 
@@ -133,7 +135,7 @@ function lower(
   throw new SessionError(
     'MODEL_REJECTED',
     `${where}: ${refusals.join('; ')}. ONNX Runtime has no kernel for this operator, and its inlined body is ` +
-      `slow and wrong for large means; to use that all the same, pass groupNorm: 'op'`,
+      `slow and wrong for large means; to use that all the same, ${USE_INLINED}`,
   );
 }
 
@@ -157,11 +159,17 @@ function requireExternalData(
 
 /** What a rewrite cannot reach would run as ONNX Runtime's inlined body. */
 function requireReachable(model: Model, where: string): void {
-  if (!model.nestedOpTypes().has('GroupNormalization')) return;
+  const isIn = (opTypes: ReadonlySet<string>) => opTypes.has('GroupNormalization');
+  if (!isIn(model.nestedOpTypes())) return;
+  const [place, remedy] = isIn(model.functionOpTypes())
+    ? ['a local function', 'inline it first (onnx.inliner.inline_local_functions)']
+    : [
+        'the body of an If, Loop or Scan',
+        'the native kernel runs it there (onnx-groupnorm doctor says whether it can be used)',
+      ];
   throw new SessionError(
     'MODEL_REJECTED',
-    `${where}: a GroupNormalization lies in a local function or in the body of an If, Loop or Scan, where it is ` +
-      `not rewritten; inline it first (onnx.inliner.inline_local_functions), or pass groupNorm: 'op'`,
+    `${where}: a GroupNormalization lies in ${place}, where it is not rewritten; ${remedy}, or ${USE_INLINED}`,
   );
 }
 

@@ -57,7 +57,29 @@ describe('preparing a model of another tool', () => {
     });
     expect(await rejection(model))
       .to.include('body of an If')
-      .and.include("groupNorm: 'op'");
+      .and.include('native kernel')
+      .and.include("groupNorm: 'op'")
+      .and.include('--group-norm op')
+      .and.not.include('inline');
+  });
+
+  it('refuses a GroupNormalization in a local function, and says that it can be inlined', async () => {
+    const model = changed((message) => {
+      const node = [{ opType: 'GroupNormalization', input: ['x'], output: ['z'] }];
+      message.functions = [{ name: 'Norm', domain: 'mine', input: ['x'], output: ['z'], node }];
+    });
+    expect(await rejection(model))
+      .to.include('a local function')
+      .and.include('inline_local_functions')
+      .and.not.include('body of an If');
+  });
+
+  it('rewrites opsets that files are not written for, with operators that have not changed', async () => {
+    const model = changed((message) => {
+      message.opsetImport = [{ domain: '', version: 26 }];
+    });
+    const y = await runModel(model, CASE.x, { groupNorm: 'reduce-mean' });
+    expect(maxAbsDifference(y, referenceGroupNorm(CASE))).to.be.below(2e-6);
   });
 
   it('rewrites a model with local functions, which are of a newer ONNX than it knows', async () => {
@@ -102,9 +124,9 @@ describe('preparing a model of another tool', () => {
 
   it('says that the opset is out of range, and of which model', async () => {
     const model = changed((message) => {
-      message.opsetImport = [{ domain: '', version: 26 }];
+      message.opsetImport = [{ domain: '', version: 29 }];
     });
-    expect(await rejection(model)).to.include('model: opset 26 is not supported');
+    expect(await rejection(model)).to.include('model: opset 29 is not supported; allowed: 13 to 28');
   });
 
   it('refuses external data of a model that was given as bytes: there is no folder to look in', async () => {
