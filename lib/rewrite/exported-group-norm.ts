@@ -38,10 +38,11 @@ export function mergeExportedGroupNorm(
   model: Model,
   lowering: LoweringChoice,
   fits: (site: SiteRef) => boolean,
+  types = new ValueTypes(model),
 ): number {
   // The body of an If or Loop may read any value of the graph, which `nodes` does not show.
   if (model.opset < MIN_OPSET || model.opset > MAX_SESSION_OPSET || model.nestedOpTypes().size > 0) return 0;
-  const context = { types: new ValueTypes(model), uses: new Uses(model) };
+  const context = { types, uses: new Uses(model) };
   const found = model.nodes
     .flatMap((node) => findExported(context, node) ?? [])
     .filter(({ site }) => fits(site));

@@ -23,11 +23,10 @@ interface Chain {
  * where nothing else reads what lies between, and the addends are known to have one shape.
  * @returns How many were fused.
  */
-export function fuseGroupNorm(model: Model): number {
+export function fuseGroupNorm(model: Model, types = new ValueTypes(model)): number {
   // The body of an If or Loop may read any value of the graph, which `nodes` does not show.
   if (model.nestedOpTypes().size > 0) return 0;
   const uses = new Uses(model);
-  const types = new ValueTypes(model);
   const byLast = new Map<string, Chain>();
   for (const norm of model.nodes.filter(isRunByKernel)) {
     const chain = findChain(types, uses, norm);
@@ -48,7 +47,7 @@ export function fuseGroupNorm(model: Model): number {
 
 /** The standard operator, or the kernel under its own name with nothing fused to it yet. */
 const isRunByKernel = (node: ModelNode): boolean =>
-  isGroupNorm(node, '') ||
+  isGroupNorm(node) ||
   (node.domain === FUSED_DOMAIN && node.opType === FUSED_OP && node.text('activation') === 'none');
 
 function findChain(types: ValueTypes, uses: Uses, norm: ModelNode): Chain | undefined {

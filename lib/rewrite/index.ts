@@ -9,3 +9,4 @@ export {
   type SiteFilter,
 } from './lower-group-norm.js';
 export { hasLongGroups, lowerLongRows, type RowOperator } from './long-rows.js';
+export { ValueTypes } from './value-types.js';

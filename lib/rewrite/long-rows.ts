@@ -40,10 +40,10 @@ export function lowerLongRows(
   model: Model,
   lowering: LoweringChoice,
   operators: readonly RowOperator[],
+  types = new ValueTypes(model),
 ): number {
   if (model.opset < MIN_OPSET || model.opset > MAX_SESSION_OPSET) return 0;
   const taken = model.names();
-  const types = new ValueTypes(model);
   const uses = new Uses(model);
   return model.replaceNodes((node): Fragment | undefined => {
     const operator = operators.find((name) => node.domain === '' && node.opType === name);

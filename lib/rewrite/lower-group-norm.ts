@@ -10,14 +10,15 @@ export interface PassReport {
 }
 
 /** Which normalizations to replace: those for which the runtime has no kernel that is fit to use. */
-export type SiteFilter = (node: ModelNode, dtype: string) => boolean;
+export type SiteFilter = (node: ModelNode, dtype: () => string) => boolean;
 
 /** The standard operator, which ONNX Runtime inlines as a slow and inaccurate body. */
-export const isGroupNorm: SiteFilter = (node) => node.domain === '' && node.opType === 'GroupNormalization';
+export const isGroupNorm = (node: ModelNode): boolean =>
+  node.domain === '' && node.opType === 'GroupNormalization';
 
 /** float64 InstanceNormalization, for which ONNX Runtime has no CPU kernel. It is GroupNorm with a group a channel. */
 export const isFloat64InstanceNorm: SiteFilter = (node, dtype) =>
-  node.domain === '' && node.opType === 'InstanceNormalization' && dtype === 'float64';
+  node.domain === '' && node.opType === 'InstanceNormalization' && dtype() === 'float64';
 
 /**
  * Replaces normalizations in a model by a lowering at the model's own opset.
@@ -28,12 +29,12 @@ export function lowerNormalizations(
   model: Model,
   lowering: LoweringChoice | ((site: SiteRef) => string),
   matches: SiteFilter,
+  types = new ValueTypes(model),
 ): PassReport {
   const refusals: string[] = [];
   const taken = model.names();
-  const types = new ValueTypes(model);
   const replaced = model.replaceNodes((node) => {
-    if (!matches(node, dtypeOf(types, node))) return undefined;
+    if (!matches(node, () => dtypeOf(types, node))) return undefined;
     const site = describeSite(types, node);
     if (typeof site === 'string') {
       refusals.push(`${node.opType} '${node.name}': ${site}`);

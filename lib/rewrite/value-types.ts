@@ -7,34 +7,37 @@ import type { KnownValues, ValueType } from './type-rule.js';
 
 const UNKNOWN: ValueType = { dtype: undefined, shape: undefined };
 
+/** What follows from the nodes. */
+interface Inferred {
+  readonly types: Map<string, ValueType>;
+  readonly constants: Map<string, TensorData>;
+  /** Values that hold the shape of another one. */
+  readonly shapesOf: Map<string, string>;
+}
+
 /**
  * Exporters leave much out: TorchScript's declares nothing but inputs and outputs. One pass over the nodes, which are
- * in an order in which they can run, tells the rest.
+ * in an order in which they can run, tells the rest, once somebody asks. It stays true where nodes are replaced.
  */
 export class ValueTypes implements KnownValues {
-  readonly #inferred = new Map<string, ValueType>();
-  readonly #constants = new Map<string, TensorData>();
-  /** Values that hold the shape of another one. */
-  readonly #shapesOf = new Map<string, string>();
+  #inferred: Inferred | undefined;
 
-  constructor(readonly model: Model) {
-    for (const node of model.nodes) if (!model.isFunctionCall(node)) this.#read(node);
-  }
+  constructor(readonly model: Model) {}
 
   /** What the model declares has the first word. */
   typeOf(name: string | undefined): ValueType {
     if (!name) return UNKNOWN;
-    return this.model.typeOf(name) ?? this.#inferred.get(name) ?? UNKNOWN;
+    return this.model.typeOf(name) ?? this.#known().types.get(name) ?? UNKNOWN;
   }
 
   /** The data of an initializer or of what a Constant gives, if the model holds it. */
   constant(name: string | undefined): TensorData | undefined {
-    return name ? (this.#constants.get(name) ?? this.model.constant(name)) : undefined;
+    return name ? (this.#known().constants.get(name) ?? this.model.constant(name)) : undefined;
   }
 
   /** The value whose shape a value holds, as Shape gives it. */
   shapeIsOf(name: string | undefined): string | undefined {
-    return name ? this.#shapesOf.get(name) : undefined;
+    return name ? this.#known().shapesOf.get(name) : undefined;
   }
 
   sizes(name: string | undefined): Shape | undefined {
@@ -48,15 +51,23 @@ export class ValueTypes implements KnownValues {
       : undefined;
   }
 
-  #read(node: ModelNode): void {
+  #known(): Inferred {
+    if (this.#inferred) return this.#inferred;
+    this.#inferred = { types: new Map(), constants: new Map(), shapesOf: new Map() };
+    for (const node of this.model.nodes)
+      if (!this.model.isFunctionCall(node)) this.#read(node, this.#inferred);
+    return this.#inferred;
+  }
+
+  #read(node: ModelNode, { types, constants, shapesOf }: Inferred): void {
     const [output] = node.outputs;
     if (!output || (node.domain !== '' && node.domain !== FUSED_DOMAIN)) return;
     const constant = node.opType === 'Constant' ? constantOf(node) : undefined;
-    if (constant) this.#constants.set(output, constant);
-    if (isWholeShape(node)) this.#shapesOf.set(output, node.inputs[0]!);
+    if (constant) constants.set(output, constant);
+    if (isWholeShape(node)) shapesOf.set(output, node.inputs[0]!);
     const type = constant ? { dtype: constant.dtype, shape: constant.dims } : inferType(node, this);
     if (!type) return;
-    for (const name of node.opType === 'Split' ? node.outputs : [output]) this.#inferred.set(name, type);
+    for (const name of node.opType === 'Split' ? node.outputs : [output]) types.set(name, type);
   }
 }
 

@@ -26,7 +26,9 @@ import {
   lowerNormalizations,
   mergeExportedGroupNorm,
   widenBfloat16,
+  ValueTypes,
   type RowOperator,
+  type SiteFilter,
 } from '../rewrite/index.js';
 
 /** `kernel`: the native addon's; else what the nodes were rewritten to, `mixed` if not all to the same. */
@@ -63,6 +65,7 @@ export function prepareModel(
 ): PreparedModel {
   requireContrib(groupNorm, backend.provider);
   const model = Model.decode(bytes, where);
+  const types = new ValueTypes(model);
   const lowering = groupNorm ?? chosenLowering(choice);
   const used = new Set<SessionLoweringName>();
   const loweringOf = (site: SiteRef) => {
@@ -76,16 +79,16 @@ export function prepareModel(
   const hasKernel = lowering === 'op' && backend.hasGroupNormKernel;
   const best = hasKernel ? kernelLowering : RUNTIME_LOWERING;
   const merged = others.includes('InstanceNormalization')
-    ? attempt(where, () => mergeExportedGroupNorm(model, best, hasKernel ? () => true : hasLongGroups))
+    ? attempt(where, () => mergeExportedGroupNorm(model, best, hasKernel ? () => true : hasLongGroups, types))
     : 0;
   if (merged > 0 && !hasKernel) used.add(RUNTIME_LOWERING);
   const isRunByKernel = hasKernel && (merged > 0 || hasGroupNorm(model));
-  const replaced = lowering === 'op' ? 0 : lower(model, loweringOf, isGroupNorm, where);
+  const replaced = lowering === 'op' ? 0 : lower(types, loweringOf, isGroupNorm, where);
   if (used.has('contrib-group-norm')) model.importDomain(CONTRIB_DOMAIN, 1);
-  const widened = lower(model, best, isFloat64InstanceNorm, where);
-  const improved = attempt(where, () => lowerLongRows(model, best, others));
+  const widened = lower(types, best, isFloat64InstanceNorm, where);
+  const improved = attempt(where, () => lowerLongRows(model, best, others, types));
   const bfloat16 = backend.takesBfloat16 ? new Set<string>() : widenBfloat16(model);
-  const fused = hasKernel ? fuseGroupNorm(model) : 0;
+  const fused = hasKernel ? fuseGroupNorm(model, types) : 0;
   if (hasKernel && merged + widened + improved > 0) model.importDomain(FUSED_DOMAIN, 1);
   const changed = merged + replaced + widened + improved + bfloat16.size + fused > 0;
   return {
@@ -122,15 +125,17 @@ function notAskedFor(groupNorm: SessionLoweringName | undefined): RowOperator[] 
 const USE_INLINED = "pass groupNorm: 'op' (on the command line --group-norm op)";
 
 const hasGroupNorm = (model: Model): boolean =>
-  model.nodes.some((node) => isGroupNorm(node, '')) || model.nestedOpTypes().has('GroupNormalization');
+  model.nodes.some((node) => isGroupNorm(node)) || model.nestedOpTypes().has('GroupNormalization');
 
 function lower(
-  model: Model,
+  types: ValueTypes,
   lowering: LoweringChoice | ((site: SiteRef) => SessionLoweringName),
-  filter: typeof isGroupNorm,
+  filter: SiteFilter,
   where: string,
 ): number {
-  const { replaced, refusals } = attempt(where, () => lowerNormalizations(model, lowering, filter));
+  const { replaced, refusals } = attempt(where, () =>
+    lowerNormalizations(types.model, lowering, filter, types),
+  );
   if (refusals.length === 0) return replaced;
   throw new SessionError(
     'MODEL_REJECTED',
