@@ -1,5 +1,6 @@
 /** Normalizations of long rows, for which ONNX Runtime has kernels that sum a row in one float32. */
 import {
+  kernelLowering,
   lowerRowSite,
   lowerSite,
   MAX_SESSION_OPSET,
@@ -49,7 +50,7 @@ export function lowerLongRows(
     const operator = operators.find((name) => node.domain === '' && node.opType === name);
     if (!operator) return undefined;
     if (operator === 'InstanceNormalization') {
-      const site = describeSite(types, node);
+      const site = describeSite(types, node, lowering === kernelLowering);
       if (typeof site === 'string' || !hasLongRows(site.x)) return undefined;
       return lowerSite(site, lowering, model.opset, taken);
     }

@@ -1,4 +1,4 @@
-import { lowerSite, type LoweringChoice, type SiteRef } from '../lowering/index.js';
+import { kernelLowering, lowerSite, type LoweringChoice, type SiteRef } from '../lowering/index.js';
 import type { Model, ModelNode } from '../onnx/index.js';
 import { describeSite } from './sites.js';
 import { ValueTypes } from './value-types.js';
@@ -35,7 +35,7 @@ export function lowerNormalizations(
   const taken = model.names();
   const replaced = model.replaceNodes((node) => {
     if (!matches(node, () => dtypeOf(types, node))) return undefined;
-    const site = describeSite(types, node);
+    const site = describeSite(types, node, lowering === kernelLowering);
     if (typeof site === 'string') {
       refusals.push(`${node.opType} '${node.name}': ${site}`);
       return undefined;

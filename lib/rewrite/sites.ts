@@ -8,23 +8,27 @@ import type { ValueTypes } from './value-types.js';
 /** The first opset whose GroupNormalization has one scale a channel; those before have one a group. */
 const PER_CHANNEL_OPSET = 21;
 
+const ANY_SHAPE: Shape = [UNKNOWN_DIM, UNKNOWN_DIM, UNKNOWN_DIM];
+
 /**
  * The site that an InstanceNormalization or GroupNormalization is, or the reason why it cannot be lowered. What the
  * model does not say of its input, its scale and bias do: they are of one dtype, and as many as there are channels.
+ * @param takesAnyRank Whether the lowering, as the kernel, need not know it.
  */
-export function describeSite(types: ValueTypes, node: ModelNode): SiteRef | string {
-  const [x, scale, bias] = [0, 1, 2].map((index) => types.typeOf(node.inputs[index]));
-  const dtypes = [x!, scale!, bias!].flatMap(({ dtype }) => dtype ?? []);
+export function describeSite(types: ValueTypes, node: ModelNode, takesAnyRank: boolean): SiteRef | string {
+  const [input, scale, bias] = [0, 1, 2].map((index) => types.typeOf(node.inputs[index]));
+  const x = { dtype: input!.dtype, shape: input!.shape ?? (takesAnyRank ? ANY_SHAPE : undefined) };
+  const dtypes = [x, scale!, bias!].flatMap(({ dtype }) => dtype ?? []);
   const [dtype] = dtypes;
-  if (!dtype || !x!.shape) return undeclared('the types of its inputs');
+  if (!dtype || !x.shape) return undeclared('the types of its inputs');
   if (!isFloatDType(dtype) || dtypes.some((other) => other !== dtype))
     return `its inputs are ${dtypes.join(', ')}; they must be of one float dtype`;
   const isOfChannels = node.opType === 'InstanceNormalization';
   const isPerGroup = !isOfChannels && types.model.opset < PER_CHANNEL_OPSET;
   const lengths = [scale!, bias!].map(lengthOf);
-  const channels = numberIn(x!.shape[1]) ?? (isPerGroup ? undefined : (lengths[0] ?? lengths[1]));
-  if (x!.shape.length < 2 || channels === undefined)
-    return undeclared(`the channels of its input ${formatShape(x!.shape)}`);
+  const channels = numberIn(x.shape[1]) ?? (isPerGroup ? undefined : (lengths[0] ?? lengths[1]));
+  if (x.shape.length < 2 || channels === undefined)
+    return undeclared(`the channels of its input ${formatShape(x.shape)}`);
   const numGroups = isOfChannels ? channels : (node.number('num_groups') ?? 0);
   if (numGroups < 1 || channels % numGroups !== 0)
     return `${channels} channels are not divisible by ${numGroups} groups`;
@@ -36,7 +40,7 @@ export function describeSite(types: ValueTypes, node: ModelNode): SiteRef | stri
     dtype,
     shape: [lengths[index - 1] ?? expected],
   });
-  const shape = [x!.shape[0]!, channels, ...x!.shape.slice(2)];
+  const shape = [x.shape[0]!, channels, ...x.shape.slice(2)];
   return {
     name: node.name,
     x: { name: node.inputs[0]!, dtype, shape },

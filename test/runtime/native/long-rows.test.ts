@@ -1,8 +1,11 @@
 import { expect } from 'chai';
 import { it } from 'mocha';
-import { Model } from '../../../lib/onnx/index.js';
+import { GraphBuilder, op } from '../../../lib/graph/index.js';
+import { encodeModel, Model } from '../../../lib/onnx/index.js';
+import { ModelProto } from '../../../lib/onnx/proto.js';
+import { createSession } from '../../../lib/runtime/index.js';
 import { prepareModel } from '../../../lib/runtime/prepare.js';
-import type { FloatDType } from '../../../lib/tensor.js';
+import { int64Vector, type FloatDType } from '../../../lib/tensor.js';
 import {
   groupNormModel,
   maxAbsDifference,
@@ -44,5 +47,31 @@ describeNative('normalizations of long rows, with the kernel', () => {
     const x = randomTensor('float32', [1, 4, 100, 200]);
     const model = groupNormModel({ x, numGroups: 4, eps: 1e-5 }, { lowering: 'instance-norm', opset: 21 });
     expect(operators(model).groupNorm).to.equal(undefined);
+  });
+
+  it('runs InstanceNormalization of unknown rank, of which the model declares nothing', async () => {
+    const g = new GraphBuilder('unknown rank');
+    const [x, sizes] = [g.input('x', 'float32', ['N', 2, 'L']), g.input('sizes', 'int64', ['R'])];
+    const expanded = op.expand(g, x, sizes, { outputShape: ['N', 2, 'L'] });
+    const filled = (value: number) => g.constant(randomTensor('float32', [2], { mean: value, deviation: 0 }));
+    g.output('y', op.instanceNormalization(g, expanded, filled(1.5), filled(-1)));
+    const message = ModelProto.decode(encodeModel(g.build(), new Map(), { opset: 17 }));
+    message.graph!.valueInfo = [];
+    const model = ModelProto.encode(message).finish();
+    expect(operators(model).types).to.include('FusedGroupNormalization');
+    const session = await createSession(model, { providers: ['native'] });
+    const feeds = {
+      x: randomTensor('float32', [1, 2, 5000], { mean: 30 }),
+      sizes: int64Vector([1, 2, 5000]),
+    };
+    const { y } = await session.run(feeds);
+    const expected = referenceGroupNorm({ x: feeds.x, numGroups: 2, eps: Math.fround(1e-5) });
+    expect(
+      maxAbsDifference(
+        y!,
+        expected.map((value) => 1.5 * value - 1),
+      ),
+    ).to.be.below(4e-6);
+    await session.dispose();
   });
 });
