@@ -99,7 +99,7 @@ function onlyReader(uses: Uses, node: ModelNode, opType: string): ModelNode | un
 function inputOf(types: ValueTypes, split: ModelNode, norm: ModelNode): ValueRef | undefined {
   const name = split.inputs[0]!;
   const { dtype = types.typeOf(norm.inputs[1]).dtype, shape } = types.typeOf(name);
-  return dtype && shape && typeof shape[1] === 'number' ? { name, dtype, shape } : undefined;
+  return dtype && shape && typeof shape[1] === 'number' && shape[1] > 0 ? { name, dtype, shape } : undefined;
 }
 
 /** G, where the node makes (N, C, ...) to (N, G, K). */
