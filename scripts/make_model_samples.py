@@ -2,14 +2,16 @@
 
     python scripts/make_model_samples.py
 
-The same version gives the same bytes. Last run: onnx 1.23.2.
+The same version gives the same bytes. Last run: onnx 1.23.2, onnxruntime 1.32.0.
 """
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+import onnxruntime
+from onnx import TensorProto, helper, inliner, numpy_helper
 
 FILES = Path(__file__).parent.parent / "test" / "samples"
 DOMAIN = "test.functions"
@@ -190,7 +192,53 @@ def value_types_model() -> onnx.ModelProto:
     return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
 
 
+def group_norm_model() -> onnx.ModelProto:
+    """GroupNormalization: 4 channels in 2 groups, scale 1 to 4, bias -1, and ReLU."""
+    nodes = [
+        helper.make_node("GroupNormalization", ["x", "scale", "bias"], ["norm"], num_groups=2),
+        helper.make_node("Relu", ["norm"], ["y"]),
+    ]
+    shape = ["n", 4, "h", "w"]
+    graph = helper.make_graph(
+        nodes,
+        "main_graph",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
+        [
+            numpy_helper.from_array(np.arange(1, 5, dtype=np.float32), "scale"),
+            numpy_helper.from_array(np.full(4, -1, np.float32), "bias"),
+        ],
+        # The inliner takes the types of initializers from here.
+        value_info=[
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, [4]) for name in ("scale", "bias")
+        ],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+
+
+def inlined_group_norm_model() -> onnx.ModelProto:
+    """The same with ONNX's own definition in the operator's place."""
+    return inliner.inline_selected_functions(
+        group_norm_model(), [("", "GroupNormalization")], inline_schema_functions=True
+    )
+
+
+def saved_group_norm_model() -> onnx.ModelProto:
+    """The same as ONNX Runtime writes it when it is to save what it has optimized."""
+    with tempfile.TemporaryDirectory() as folder:
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+        options.optimized_model_filepath = str(Path(folder) / "saved.onnx")
+        # It warns that such a model is for this machine alone.
+        options.log_severity_level = 3
+        content = group_norm_model().SerializeToString()
+        onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        return onnx.load(options.optimized_model_filepath)
+
+
 SAMPLES = {
+    "inlined-group-norm.onnx": inlined_group_norm_model,
+    "saved-group-norm.onnx": saved_group_norm_model,
     "value-types.onnx": value_types_model,
     "local-function.onnx": local_function_model,
     "torchscript-group-norm.onnx": torchscript_group_norm_model,

@@ -1,6 +1,7 @@
 export { widenBfloat16 } from './bfloat16-io.js';
 export { mergeExportedGroupNorm } from './exported-group-norm.js';
 export { fuseGroupNorm } from './fuse-group-norm.js';
+export { lowerInlinedGroupNorm } from './inlined-group-norm.js';
 export {
   isFloat64InstanceNorm,
   isGroupNorm,

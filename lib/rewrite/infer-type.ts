@@ -160,9 +160,8 @@ const where: Rule = (node, types) => {
 };
 
 const shapeVector: Rule = (node, types) => {
-  const rank = input(node, types, 0).shape?.length;
-  const isWhole = node.number('start') === undefined && node.number('end') === undefined;
-  return { dtype: 'int64', shape: rank !== undefined && isWhole ? [rank] : [UNKNOWN_DIM] };
+  const part = input(node, types, 0).shape?.slice(node.number('start') ?? 0, node.number('end'));
+  return { dtype: 'int64', shape: [part?.length ?? UNKNOWN_DIM] };
 };
 
 /** As numpy broadcasts: from the right, a 1 to any size. */

@@ -13,6 +13,8 @@ interface Inferred {
   readonly constants: Map<string, TensorData>;
   /** Values that hold the shape of another one. */
   readonly shapesOf: Map<string, string>;
+  /** Vectors that are put together of sizes. */
+  readonly vectors: Map<string, Shape>;
 }
 
 /**
@@ -45,6 +47,8 @@ export class ValueTypes implements KnownValues {
     if (constant) return Array.from(constant.data as ArrayLike<number | bigint>, Number);
     const source = this.shapeIsOf(name);
     if (source !== undefined) return this.typeOf(source).shape;
+    const vector = name && this.#known().vectors.get(name);
+    if (vector) return vector;
     const [length, ...others] = this.typeOf(name).shape ?? [];
     return typeof length === 'number' && others.length === 0 && length <= MAX_RANK
       ? Array<string>(length).fill(UNKNOWN_DIM)
@@ -53,18 +57,20 @@ export class ValueTypes implements KnownValues {
 
   #known(): Inferred {
     if (this.#inferred) return this.#inferred;
-    this.#inferred = { types: new Map(), constants: new Map(), shapesOf: new Map() };
+    this.#inferred = { types: new Map(), constants: new Map(), shapesOf: new Map(), vectors: new Map() };
     for (const node of this.model.nodes)
       if (!this.model.isFunctionCall(node)) this.#read(node, this.#inferred);
     return this.#inferred;
   }
 
-  #read(node: ModelNode, { types, constants, shapesOf }: Inferred): void {
+  #read(node: ModelNode, { types, constants, shapesOf, vectors }: Inferred): void {
     const [output] = node.outputs;
     if (!output || (node.domain !== '' && node.domain !== FUSED_DOMAIN)) return;
     const constant = node.opType === 'Constant' ? constantOf(node) : undefined;
     if (constant) constants.set(output, constant);
     if (isWholeShape(node)) shapesOf.set(output, node.inputs[0]!);
+    const vector = vectorOf(node, this);
+    if (vector) vectors.set(output, vector);
     const type = constant ? { dtype: constant.dtype, shape: constant.dims } : inferType(node, this);
     if (!type) return;
     for (const name of node.opType === 'Split' ? node.outputs : [output]) types.set(name, type);
@@ -76,6 +82,19 @@ const MAX_RANK = 64;
 
 const isWholeShape = (node: ModelNode): boolean =>
   node.opType === 'Shape' && !node.number('start') && node.number('end') === undefined;
+
+/** Of a part of a shape, and of such parts one after the other. */
+function vectorOf(node: ModelNode, types: KnownValues): Shape | undefined {
+  if (node.opType === 'Shape') {
+    return types.typeOf(node.inputs[0]).shape?.slice(node.number('start') ?? 0, node.number('end'));
+  }
+  if (node.opType !== 'Concat') return undefined;
+  const parts = node.inputs.map((name) => (isShort(types.typeOf(name)) ? types.sizes(name) : undefined));
+  return parts.every((part) => part !== undefined) ? parts.flat() : undefined;
+}
+
+const isShort = ({ shape }: ValueType): boolean =>
+  shape?.length === 1 && typeof shape[0] === 'number' && shape[0] <= MAX_RANK;
 
 function constantOf(node: ModelNode): TensorData | undefined {
   const held = node.tensor('value');

@@ -21,6 +21,7 @@ import {
   fuseGroupNorm,
   isFloat64InstanceNorm,
   isGroupNorm,
+  lowerInlinedGroupNorm,
   hasLongGroups,
   lowerLongRows,
   lowerNormalizations,
@@ -39,8 +40,8 @@ export interface PreparedModel {
   /** Inputs and outputs that are bfloat16 in the model and float32 for the runtime. */
   readonly bfloat16: ReadonlySet<string>;
   /**
-   * How GroupNormalization runs, PyTorch's exports of it below opset 21 included; nothing if there is none, or if ONNX
-   * Runtime's own body was asked for.
+   * How GroupNormalization runs, PyTorch's exports of it below opset 21 and inlined ones included; nothing if there is
+   * none, or if ONNX Runtime's own body was asked for.
    */
   readonly groupNorm: GroupNormExecution | undefined;
 }
@@ -81,16 +82,17 @@ export function prepareModel(
   const merged = others.includes('InstanceNormalization')
     ? attempt(where, () => mergeExportedGroupNorm(model, best, hasKernel ? () => true : hasLongGroups, types))
     : 0;
-  if (merged > 0 && !hasKernel) used.add(RUNTIME_LOWERING);
-  const isRunByKernel = hasKernel && (merged > 0 || hasGroupNorm(model));
+  const inlined = groupNorm === 'op' ? 0 : attempt(where, () => lowerInlinedGroupNorm(model, best, types));
+  if (merged + inlined > 0 && !hasKernel) used.add(RUNTIME_LOWERING);
+  const isRunByKernel = hasKernel && (merged + inlined > 0 || hasGroupNorm(model));
   const replaced = lowering === 'op' ? 0 : lower(types, loweringOf, isGroupNorm, where);
   if (used.has('contrib-group-norm')) model.importDomain(CONTRIB_DOMAIN, 1);
   const widened = lower(types, best, isFloat64InstanceNorm, where);
   const improved = attempt(where, () => lowerLongRows(model, best, others, types));
   const bfloat16 = backend.takesBfloat16 ? new Set<string>() : widenBfloat16(model);
   const fused = hasKernel ? fuseGroupNorm(model, types) : 0;
-  if (hasKernel && merged + widened + improved > 0) model.importDomain(FUSED_DOMAIN, 1);
-  const changed = merged + replaced + widened + improved + bfloat16.size + fused > 0;
+  if (hasKernel && merged + inlined + widened + improved > 0) model.importDomain(FUSED_DOMAIN, 1);
+  const changed = merged + inlined + replaced + widened + improved + bfloat16.size + fused > 0;
   return {
     bytes: changed ? model.encode() : bytes,
     bfloat16,

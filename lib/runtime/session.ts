@@ -53,7 +53,10 @@ export interface Session {
   readonly provider: Provider;
   /** The providers that were asked for before that one, in their order, and why they do not run it. */
   readonly fallbacks: readonly ProviderFallback[];
-  /** How its GroupNormalization nodes run: by the kernel, or as what they were rewritten to. Nothing if it has none. */
+  /**
+   * How its GroupNormalization runs: by the kernel, or as what it was rewritten to; PyTorch's exports of it below opset
+   * 21, and those that were inlined, among it. Nothing if it has none.
+   */
   readonly groupNorm: GroupNormExecution | undefined;
   /**
    * Runs the model. With the native kernel the event loop stays free, and several runs may be under way at once;
