@@ -30,11 +30,12 @@ export type RowOperator = (typeof ROW_OPERATORS)[number];
  * | normal       | 0.03  | 0.06  | 0.07  | 0.1    | 0.2    | 0.4     | 9.5       |
  * | after a ReLU | 0.1   | 0.5   | 1.1   | 2.1    | 8.2    | 22      | 162       |
  */
-const MAX_ROW = 1024;
+export const MAX_ROW = 1024;
 
 /**
  * Replaces normalizations whose rows are longer than the runtime sums well, or of unknown length, by a lowering
  * at the model's own opset. What cannot be described is left as it is: it runs, if less accurately.
+ * @param maxRow The longest row that is left to the runtime.
  * @returns How many were replaced.
  */
 export function lowerLongRows(
@@ -42,6 +43,7 @@ export function lowerLongRows(
   lowering: LoweringChoice,
   operators: readonly RowOperator[],
   types = new ValueTypes(model),
+  maxRow = MAX_ROW,
 ): number {
   if (model.opset < MIN_OPSET || model.opset > MAX_SESSION_OPSET) return 0;
   const taken = model.names();
@@ -51,29 +53,29 @@ export function lowerLongRows(
     if (!operator) return undefined;
     if (operator === 'InstanceNormalization') {
       const site = describeSite(types, node, lowering === kernelLowering);
-      if (typeof site === 'string' || !hasLongRows(site.x)) return undefined;
+      if (typeof site === 'string' || !hasLongRows(site.x, maxRow)) return undefined;
       return lowerSite(site, lowering, model.opset, taken);
     }
     const site = layerNormSite(types, uses, node);
-    return site && hasLongRows(site.x) ? lowerRowSite(site, lowering, model.opset, taken) : undefined;
+    return site && hasLongRows(site.x, maxRow) ? lowerRowSite(site, lowering, model.opset, taken) : undefined;
   });
 }
 
 /** Whether the groups of a site are rows that the runtime does not sum well. */
-export const hasLongGroups = ({ x, numGroups }: SiteRef): boolean =>
-  hasLongRows({
-    ...x,
-    shape: [...x.shape.slice(0, 2), (x.shape[1] as number) / numGroups, ...x.shape.slice(2)],
-  });
+export const hasLongGroups = ({ x, numGroups }: SiteRef, maxRow: number): boolean =>
+  hasLongRows(
+    { ...x, shape: [...x.shape.slice(0, 2), (x.shape[1] as number) / numGroups, ...x.shape.slice(2)] },
+    maxRow,
+  );
 
 /** float64 sums are exact enough at any length. */
-function hasLongRows({ dtype, shape }: ValueRef): boolean {
+function hasLongRows({ dtype, shape }: ValueRef, maxRow: number): boolean {
   const row = shape.slice(2);
   return (
     row.length > 0 &&
     isFloatDType(dtype) &&
     dtype !== 'float64' &&
-    (!isStatic(row) || elementCount(row) > MAX_ROW)
+    (!isStatic(row) || elementCount(row) > maxRow)
   );
 }
 

@@ -24,6 +24,7 @@ import {
   lowerInlinedGroupNorm,
   hasLongGroups,
   lowerLongRows,
+  MAX_ROW,
   lowerNormalizations,
   mergeExportedGroupNorm,
   widenBfloat16,
@@ -66,38 +67,70 @@ export function prepareModel(
 ): PreparedModel {
   requireContrib(groupNorm, backend.provider);
   const model = Model.decode(bytes, where);
-  const types = new ValueTypes(model);
+  requireExternalData(model, where, hasFile);
   const lowering = groupNorm ?? chosenLowering(choice);
+  const hasKernel = lowering === 'op' && backend.hasGroupNormKernel;
+  if (lowering !== 'op') requireReachable(model, where);
+  const types = new ValueTypes(model);
+  const { replaced, execution } = rewriteNorms({ model, types, where, groupNorm, choice, hasKernel });
+  const bfloat16 = backend.takesBfloat16 ? new Set<string>() : widenBfloat16(model);
+  const fused = hasKernel ? fuseGroupNorm(model, types) : 0;
+  const changed = replaced + bfloat16.size + fused > 0;
+  return { bytes: changed ? model.encode() : bytes, bfloat16, groupNorm: execution };
+}
+
+interface Rewriting {
+  readonly model: Model;
+  readonly types: ValueTypes;
+  readonly where: string;
+  readonly groupNorm: SessionLoweringName | undefined;
+  readonly choice: GroupNormChoice;
+  readonly hasKernel: boolean;
+}
+
+/** GroupNormalization in whatever way it is written, and what ONNX Runtime's own kernels get wrong. */
+function rewriteNorms({ model, types, where, groupNorm, choice, hasKernel }: Rewriting): {
+  readonly replaced: number;
+  readonly execution: GroupNormExecution | undefined;
+} {
+  const best = hasKernel ? kernelLowering : RUNTIME_LOWERING;
+  const others = notAskedFor(groupNorm);
+  const maxRow = choice.hasRowKernels === false ? 0 : MAX_ROW;
+  const merges = (site: SiteRef) => hasKernel || hasLongGroups(site, maxRow);
+  const written = attempt(where, () => {
+    const exported = others.includes('InstanceNormalization')
+      ? mergeExportedGroupNorm(model, best, merges, types)
+      : 0;
+    return exported + (groupNorm === 'op' ? 0 : lowerInlinedGroupNorm(model, best, types));
+  });
+  const isRunByKernel = hasKernel && (written > 0 || hasGroupNorm(model));
+  const { lowered, used } = lowerOperator({ model, types, where, groupNorm, choice });
+  if (written > 0 && !hasKernel) used.add(RUNTIME_LOWERING);
+  const rows =
+    lower(types, best, isFloat64InstanceNorm, where) +
+    attempt(where, () => lowerLongRows(model, best, others, types, maxRow));
+  if (hasKernel && written + rows > 0) model.importDomain(FUSED_DOMAIN, 1);
+  return {
+    replaced: written + lowered + rows,
+    execution: used.size > 0 ? executionOf(used) : isRunByKernel ? 'kernel' : undefined,
+  };
+}
+
+/** The standard operator, where it is not to stay what it is. */
+function lowerOperator({ model, types, where, groupNorm, choice }: Omit<Rewriting, 'hasKernel'>): {
+  readonly lowered: number;
+  readonly used: Set<SessionLoweringName>;
+} {
   const used = new Set<SessionLoweringName>();
+  if ((groupNorm ?? chosenLowering(choice)) === 'op') return { lowered: 0, used };
   const loweringOf = (site: SiteRef) => {
     const name = groupNorm ?? loweringFor(choice, site);
     used.add(name);
     return name;
   };
-  requireExternalData(model, where, hasFile);
-  if (lowering !== 'op') requireReachable(model, where);
-  const others = notAskedFor(groupNorm);
-  const hasKernel = lowering === 'op' && backend.hasGroupNormKernel;
-  const best = hasKernel ? kernelLowering : RUNTIME_LOWERING;
-  const merged = others.includes('InstanceNormalization')
-    ? attempt(where, () => mergeExportedGroupNorm(model, best, hasKernel ? () => true : hasLongGroups, types))
-    : 0;
-  const inlined = groupNorm === 'op' ? 0 : attempt(where, () => lowerInlinedGroupNorm(model, best, types));
-  if (merged + inlined > 0 && !hasKernel) used.add(RUNTIME_LOWERING);
-  const isRunByKernel = hasKernel && (merged + inlined > 0 || hasGroupNorm(model));
-  const replaced = lowering === 'op' ? 0 : lower(types, loweringOf, isGroupNorm, where);
+  const lowered = lower(types, loweringOf, isGroupNorm, where);
   if (used.has('contrib-group-norm')) model.importDomain(CONTRIB_DOMAIN, 1);
-  const widened = lower(types, best, isFloat64InstanceNorm, where);
-  const improved = attempt(where, () => lowerLongRows(model, best, others, types));
-  const bfloat16 = backend.takesBfloat16 ? new Set<string>() : widenBfloat16(model);
-  const fused = hasKernel ? fuseGroupNorm(model, types) : 0;
-  if (hasKernel && merged + inlined + widened + improved > 0) model.importDomain(FUSED_DOMAIN, 1);
-  const changed = merged + inlined + replaced + widened + improved + bfloat16.size + fused > 0;
-  return {
-    bytes: changed ? model.encode() : bytes,
-    bfloat16,
-    groupNorm: used.size > 0 ? executionOf(used) : isRunByKernel ? 'kernel' : undefined,
-  };
+  return { lowered, used };
 }
 
 function executionOf(used: ReadonlySet<SessionLoweringName>): GroupNormExecution {

@@ -4,6 +4,8 @@ import { GraphBuilder, op } from '../../lib/graph/index.js';
 import { encodeModel, Model } from '../../lib/onnx/index.js';
 import { GROUP_NORM_CHOICES, type GroupNormChoice } from '../../lib/runtime/group-norm-choice.js';
 import { prepareModel } from '../../lib/runtime/prepare.js';
+import type { SessionLoweringName } from '../../lib/lowering/index.js';
+import { tensor } from '../../lib/tensor.js';
 
 const CUDA = { provider: 'cuda', hasGroupNormKernel: false, takesBfloat16: false } as const;
 /** A row as a measurement might write it. */
@@ -49,6 +51,21 @@ describe('the choice for a provider', () => {
       'mixed',
     ]);
     expect([small, large, both].map((one) => contribNodes(one!.bytes))).to.deep.equal([0, 1, 1]);
+  });
+
+  it('may leave not even short rows to kernels that are wrong, but those that the caller asks for by name', () => {
+    const g = new GraphBuilder('short');
+    const x = g.input('x', 'float32', [1, 4, 5]);
+    const one = g.constant(tensor('float32', [4], new Float32Array(4).fill(1)));
+    g.output('y', op.instanceNormalization(g, x, one, one));
+    const bytes = encodeModel(g.build(), new Map());
+    const isLeft = (groupNorm: SessionLoweringName | undefined, choice: GroupNormChoice) => {
+      const prepared = prepareModel(bytes, 'model', undefined, groupNorm, CUDA, choice);
+      return Model.decode(prepared.bytes).nodes.some(({ opType }) => opType === 'InstanceNormalization');
+    };
+    expect(isLeft(undefined, CHOICE)).to.equal(true);
+    expect(isLeft(undefined, { ...CHOICE, hasRowKernels: false })).to.equal(false);
+    expect(isLeft('instance-norm', { ...CHOICE, hasRowKernels: false })).to.equal(true);
   });
 
   it('gives way to what the caller asks for', () => {
