@@ -4,7 +4,8 @@ import { dirname, join, resolve } from 'node:path';
 import { readFileBytes } from '../files/read.js';
 import { chooseBackend } from './choose-backend.js';
 import type { Platform } from './platform.js';
-import { openSession, type Session, type SessionOptions } from './session.js';
+import { openSession } from './open-session.js';
+import type { Session, SessionOptions } from './session.js';
 
 export const NODE: Platform = {
   defaultProvider: 'cpu',

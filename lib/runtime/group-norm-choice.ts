@@ -51,7 +51,7 @@ export const GROUP_NORM_CHOICES: Readonly<Record<Provider, GroupNormChoice>> = {
     groupNorm: 'reduce-mean',
     hasRowKernels: false,
     because:
-      'every float32 case passes in Chromium on a GPU in software, as with layer-norm; instance-norm is off by 1 for ' +
+      'every float32 case passes in Chromium and in Node on a GPU in software; there instance-norm is off by 1 for ' +
       'epsilon 1e-12 and refuses an empty batch, op is off by 3e-2 at mean 300; speed on a GPU is not measured',
   },
   wasm: {

@@ -2,7 +2,8 @@
 import { firstUsable, type Choice } from '../choice.js';
 import type { Platform } from '../platform.js';
 import type { Provider } from '../providers.js';
-import { openSession, type Session, type SessionOptions } from '../session.js';
+import { openSession } from '../open-session.js';
+import type { Session, SessionOptions } from '../session.js';
 import { fetchBytes } from './fetch-bytes.js';
 import { wasmBackend } from './wasm.js';
 import { webgpuBackend } from './webgpu.js';

@@ -7,7 +7,8 @@ import { encodeModel } from '../../lib/onnx/index.js';
 import type { Backend, LoadedModel } from '../../lib/runtime/backend.js';
 import type { Platform } from '../../lib/runtime/platform.js';
 import type { Provider } from '../../lib/runtime/providers.js';
-import { openSession, type SessionOptions } from '../../lib/runtime/session.js';
+import { openSession } from '../../lib/runtime/open-session.js';
+import type { SessionOptions } from '../../lib/runtime/session.js';
 import { tensor } from '../../lib/tensor.js';
 import { rejection } from '../support/temporary.js';
 
