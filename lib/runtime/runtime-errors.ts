@@ -8,6 +8,8 @@ const OUT_OF_MEMORY =
   /failed to allocate|bad_alloc|out of memory|ALLOC_FAILED|resource allocation failed|array buffer allocation failed|SafeIntOnOverflow|would require more than \d+ bytes|Tensor shape is too large/i;
 /** The provider, and the CPU behind it, have no kernel for an operator; the second is how the web build says so. */
 const NO_KERNEL = /Could not find an implementation for|Provider type for .* is not set/;
+/** ONNX Runtime's optimizer for CUDA writes this operator, of its own domain. */
+const CONTRIB_GROUP_NORM = /implementation for GroupNorm\(/;
 /** CUDA's provider looks for cuDNN when a kernel needs it, and says what the dynamic loader said. */
 const NO_CUDNN =
   /cuDNN (?:library was not found|is not available)|(?:dlopen|LoadLibrary) failed for \S*cudnn/i;
@@ -87,6 +89,7 @@ export function wrongOutput(
 
 /** What to do, where ONNX Runtime does not say it. */
 function wayOut(message: string): string {
+  if (CONTRIB_GROUP_NORM.test(message)) return `. ${ORIGINAL_MODEL}`;
   if (NO_KERNEL.test(message)) return `. ${OTHER_KERNEL}`;
   return NO_CUDNN.test(message) ? `. To do: ${cudnnRemedy('9')}` : '';
 }
@@ -94,6 +97,10 @@ function wayOut(message: string): string {
 const OTHER_KERNEL =
   'This provider, and the CPU behind it, have no kernel for that operator in that dtype: name another provider ' +
   '(providers: a list), or keep that part of the model in float32';
+
+const ORIGINAL_MODEL =
+  "This is com.microsoft.GroupNorm, which ONNX Runtime's optimizer writes and has a kernel for on 'cuda' alone: use " +
+  'the model from before, with GroupNormalization, which runs on every provider';
 
 const OTHER_DTYPE = 'This GPU has no float16: name another provider (providers: a list), or build in float32';
 
