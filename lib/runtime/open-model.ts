@@ -18,16 +18,17 @@ export interface OpenOptions {
 }
 
 /** A model that is ready to run. */
-export interface OpenedModel {
+export interface OpenedModel extends Pick<PreparedModel, 'bfloat16' | 'groupNorm'> {
   readonly loaded: LoadedModel;
   readonly provider: Provider;
-  readonly prepared: PreparedModel;
   readonly fallbacks: readonly ProviderFallback[];
-  /**
-   * Where its first run shows that the provider lacks what the model needs: the model on one of those behind it. The
-   * same promise for every call. Nothing if there are none.
-   */
-  readonly next?: ((refusal: SessionError) => Promise<OpenedModel>) | undefined;
+}
+
+/** An opened model, and what comes after it: that holds the bytes of the model, so it is let go apart. */
+export interface Opening {
+  readonly opened: OpenedModel;
+  /** The model on one of the providers behind this one, whose first run has shown that it lacks something. */
+  readonly next: ((refusal: SessionError) => Promise<Opening>) | undefined;
 }
 
 /** What has been tried already. */
@@ -46,7 +47,7 @@ export async function openModel(
   source: ModelSource,
   options: OpenOptions,
   passedOver: PassedOver = { fallbacks: [], refusals: [] },
-): Promise<OpenedModel> {
+): Promise<Opening> {
   const { strict, groupNorm } = options;
   const providers = strict ? options.providers.slice(0, 1) : options.providers;
   const fallbacks = [...passedOver.fallbacks];
@@ -58,9 +59,9 @@ export async function openModel(
       continue;
     }
     try {
-      const opened = await load(platform, source, backend, options);
+      const opened = { ...(await load(platform, source, backend, options)), fallbacks };
       const isLast = provider === providers.at(-1);
-      return { ...opened, fallbacks, next: isLast ? undefined : once((refusal) => goOn(provider, refusal)) };
+      return { opened, next: isLast ? undefined : (refusal) => goOn(provider, refusal) };
     } catch (error) {
       if (!isProvidersFault(error)) throw error;
       fallbacks.push({ provider, reason: (error as Error).message });
@@ -69,7 +70,7 @@ export async function openModel(
   }
   throw noneLeft(source, options, fallbacks, refusals);
 
-  function goOn(provider: Provider, refusal: SessionError): Promise<OpenedModel> {
+  function goOn(provider: Provider, refusal: SessionError): Promise<Opening> {
     return openModel(platform, source, options, {
       fallbacks: [...fallbacks, { provider, reason: refusal.message }],
       refusals: [...refusals, refusal],
@@ -77,24 +78,19 @@ export async function openModel(
   }
 }
 
-/** Several runs may find out at once. */
-function once<Argument, Result>(action: (argument: Argument) => Result): (argument: Argument) => Result {
-  let made: { readonly result: Result } | undefined;
-  return (argument) => (made ??= { result: action(argument) }).result;
-}
-
 async function load(
   platform: Platform,
   { bytes, where, folder }: ModelSource,
   backend: Backend,
   { groupNorm, backend: options }: OpenOptions,
-): Promise<Omit<OpenedModel, 'fallbacks' | 'next'>> {
+): Promise<Omit<OpenedModel, 'fallbacks'>> {
   const has = folder === undefined ? undefined : (name: string) => platform.hasFile(folder, name);
   const prepared = prepareModel(bytes, where, has, groupNorm, backend);
   const loaded = await typed('MODEL_REJECTED', `${where}: ONNX Runtime refuses this model`, () =>
     backend.load(prepared.bytes, folder, options),
   );
-  return { loaded, provider: backend.provider, prepared };
+  const { bfloat16, groupNorm: execution } = prepared;
+  return { loaded, provider: backend.provider, bfloat16, groupNorm: execution };
 }
 
 function noneLeft(

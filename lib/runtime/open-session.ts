@@ -41,8 +41,7 @@ export async function openSession(
     typeof model === 'string'
       ? await platform.readModel(model)
       : { bytes: model, where: 'model', folder: undefined };
-  const opened = await openModel(platform, source, { providers, strict, groupNorm, backend });
-  return new RuntimeSession(opened);
+  return new RuntimeSession(await openModel(platform, source, { providers, strict, groupNorm, backend }));
 }
 
 /** What a runtime would take for a fault of the model, or as something else than it says. */

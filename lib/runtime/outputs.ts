@@ -4,6 +4,7 @@ import { suggestion } from '../nearest.js';
 import { formatShape, tensor, tensorBytes, type TensorData } from '../tensor.js';
 import type { TensorInfo, TensorRecord } from './backend.js';
 import { asBits, describeType } from './feeds.js';
+import { wrongOutput } from './runtime-errors.js';
 
 /**
  * Checks them before the runtime writes there.
@@ -26,6 +27,17 @@ export function checkOutputs(
   }
   checkDisjoint(outputs, feeds);
   return asBits(outputs);
+}
+
+/**
+ * Writes a result into the tensor that was given for it.
+ * @returns That tensor.
+ * @throws SessionError `OUTPUT_INVALID` if it has other sizes.
+ */
+export function copyInto(name: string, given: TensorData, result: TensorData): TensorData {
+  if (formatShape(given.dims) !== formatShape(result.dims)) throw wrongOutput(name, result.dims, given.dims);
+  tensorBytes(given).set(tensorBytes(result));
+  return given;
 }
 
 function checkOutput(info: TensorInfo, value: TensorData): void {

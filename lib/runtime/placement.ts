@@ -34,12 +34,13 @@ export async function loadVerified(
   options: BackendOptions,
   load: (options: NodeOptions) => Promise<NodeModel>,
 ): Promise<LoadedModel> {
+  // Its trace shows where the nodes are, and a model that is refused leaves an empty one behind.
+  if (options.profileFilePrefix !== undefined) return load(options);
   try {
     return await load({ ...options, cpuFallback: false });
   } catch (error) {
     if (!(error instanceof Error && LEFT_TO_CPU.test(error.message))) throw error;
   }
-  if (options.profileFilePrefix !== undefined) return load(options);
   const folder = await profileFolder(runtimeName);
   try {
     return new VerifiedModel(
@@ -104,8 +105,11 @@ class VerifiedModel implements LoadedModel {
   }
 
   async dispose(): Promise<void> {
-    await this.model.dispose();
-    await removeFolder(this.folder);
+    try {
+      await this.model.dispose();
+    } finally {
+      await removeFolder(this.folder);
+    }
   }
 
   async #verify(): Promise<void> {

@@ -5,45 +5,53 @@ import { requireKnownOptions } from '../options.js';
 import type { TensorData } from '../tensor.js';
 import type { RunOptions, TensorInfo, TensorRecord } from './backend.js';
 import { checkFeeds } from './feeds.js';
-import type { OpenedModel } from './open-model.js';
-import { checkOutputs } from './outputs.js';
-import type { GroupNormExecution, PreparedModel } from './prepare.js';
+import type { OpenedModel, Opening } from './open-model.js';
+import { checkOutputs, copyInto } from './outputs.js';
+import type { GroupNormExecution } from './prepare.js';
 import type { Provider, ProviderFallback } from './providers.js';
 import { lacksWhatItTakes, typed } from './runtime-errors.js';
 import type { Session } from './session.js';
 
 const RUN_OPTIONS: readonly (keyof RunOptions)[] = ['signal', 'outputs'];
 
+/** The model that a session runs, and the runs of it that ONNX Runtime is at. */
+interface Current {
+  readonly opened: OpenedModel;
+  readonly started: Set<Promise<unknown>>;
+}
+
+const currentOf = (opened: OpenedModel): Current => ({ opened, started: new Set() });
+
 export class RuntimeSession implements Session {
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
+  /** What has to end before the session is disposed of. */
   readonly #running = new Set<Promise<unknown>>();
-  /** The parts of those that ONNX Runtime is at. */
-  readonly #started = new Set<Promise<unknown>>();
-  #opened: OpenedModel;
-  #next: OpenedModel['next'];
+  #current: Current;
+  #next: Opening['next'];
+  #moving: Promise<void> | undefined;
   #disposed = false;
 
-  constructor(opened: OpenedModel) {
-    const { loaded, prepared } = opened;
-    this.#opened = opened;
-    this.#next = opened.next;
+  constructor({ opened, next }: Opening) {
+    const { loaded, bfloat16 } = opened;
+    this.#current = currentOf(opened);
+    this.#next = next;
     const own = (info: TensorInfo): TensorInfo =>
-      prepared.bfloat16.has(info.name) ? { ...info, dtype: 'bfloat16' } : info;
+      bfloat16.has(info.name) ? { ...info, dtype: 'bfloat16' } : info;
     this.inputs = loaded.inputs.map(own);
     this.outputs = loaded.outputs.map(own);
   }
 
   get provider(): Provider {
-    return this.#opened.provider;
+    return this.#current.opened.provider;
   }
 
   get fallbacks(): readonly ProviderFallback[] {
-    return this.#opened.fallbacks;
+    return this.#current.opened.fallbacks;
   }
 
   get groupNorm(): GroupNormExecution | undefined {
-    return this.#opened.prepared.groupNorm;
+    return this.#current.opened.groupNorm;
   }
 
   async run(feeds: TensorRecord, options: RunOptions = {}): Promise<Record<string, TensorData>> {
@@ -52,8 +60,18 @@ export class RuntimeSession implements Session {
     requireSignal(options.signal);
     const tensors = checkFeeds(this.inputs, feeds);
     const outputs = checkOutputs(this.outputs, options.outputs ?? {}, feeds);
-    requireNotAborted(options.signal);
-    const running = this.#runOn(this.#opened, tensors, { ...options, outputs });
+    return this.#track(this.#runOn(this.#current, tensors, { ...options, outputs }));
+  }
+
+  async dispose(): Promise<void> {
+    const isFirst = !this.#disposed;
+    this.#disposed = true;
+    await Promise.allSettled(this.#running);
+    this.#next = undefined;
+    if (isFirst) await this.#current.opened.loaded.dispose();
+  }
+
+  async #track<T>(running: Promise<T>): Promise<T> {
     this.#running.add(running);
     try {
       return await running;
@@ -62,70 +80,88 @@ export class RuntimeSession implements Session {
     }
   }
 
-  async dispose(): Promise<void> {
-    const isFirst = !this.#disposed;
-    this.#disposed = true;
-    await Promise.allSettled(this.#running);
-    if (isFirst) await this.#opened.loaded.dispose();
-  }
-
   async #runOn(
-    opened: OpenedModel,
+    current: Current,
     feeds: TensorRecord,
     options: RunOptions,
   ): Promise<Record<string, TensorData>> {
     try {
-      const results = await this.#start(opened, feeds, options);
+      const results = await start(current, feeds, options);
       // The provider has shown that it can: the model's bytes need not be kept for another.
-      this.#next = undefined;
+      if (this.#current === current) this.#next = undefined;
       return results;
     } catch (error) {
       if (!lacksWhatItTakes(error)) throw error;
-      if (this.#opened === opened) await this.#moveOn(error);
-      return await this.#runOn(this.#opened, feeds, options);
+      await this.#moveOn(current, error);
+      return await this.#runOn(this.#current, feeds, options);
     }
   }
 
-  /** To the next provider of the list. Several runs may find out at once: the first that is here moves. */
-  async #moveOn(refusal: SessionError): Promise<void> {
-    const from = this.#opened;
+  /** To the next provider of the list. Several runs may find out at once: the first makes it move, all wait. */
+  async #moveOn(from: Current, refusal: SessionError): Promise<void> {
+    if (this.#current !== from) return;
     if (!this.#next) throw refusal;
-    const to = await this.#next(refusal);
-    if (this.#opened !== from) return;
-    this.#opened = to;
+    this.#moving ??= this.#move(from, this.#next(refusal)).finally(() => (this.#moving = undefined));
+    await this.#moving;
+  }
+
+  async #move({ opened, started }: Current, opening: Promise<Opening>): Promise<void> {
+    const to = await opening;
+    this.#current = currentOf(to.opened);
     this.#next = to.next;
-    await Promise.allSettled(this.#started);
-    await from.loaded.dispose();
-  }
-
-  async #start({ loaded, prepared }: OpenedModel, feeds: TensorRecord, options: RunOptions) {
-    const started = typed('RUN_FAILED', 'ONNX Runtime could not run the model', () =>
-      loaded.run(castBfloat16(prepared, feeds, 'float32'), options),
-    );
-    this.#started.add(started);
-    try {
-      return castBfloat16(prepared, await started, 'bfloat16');
-    } finally {
-      this.#started.delete(started);
-      // A run that was told to end fails; one that was not in time has a result that nobody wants.
-      requireNotAborted(options.signal);
-    }
+    // Nobody's result depends on it, nor on whether the runtime can free the model.
+    const freed = Promise.allSettled(started).then(() => opened.loaded.dispose());
+    void this.#track(freed.catch(() => undefined));
   }
 }
 
-/** To and from what stands for bfloat16 in the model, where the provider does not take it. */
-function castBfloat16(
-  { bfloat16 }: PreparedModel,
+async function start(
+  { opened, started }: Current,
+  feeds: TensorRecord,
+  options: RunOptions,
+): Promise<Record<string, TensorData>> {
+  requireNotAborted(options.signal);
+  const running = typed('RUN_FAILED', 'ONNX Runtime could not run the model', () =>
+    runWithBfloat16(opened, feeds, options),
+  );
+  started.add(running);
+  try {
+    return await running;
+  } finally {
+    started.delete(running);
+    // A run that was told to end fails; one that was not in time has a result that nobody wants.
+    requireNotAborted(options.signal);
+  }
+}
+
+/** With float32 in the place of bfloat16 where the provider does not take it: feeds, results, and given outputs. */
+async function runWithBfloat16(
+  { loaded, bfloat16 }: OpenedModel,
+  feeds: TensorRecord,
+  options: RunOptions,
+): Promise<Record<string, TensorData>> {
+  if (bfloat16.size === 0) return loaded.run(feeds, options);
+  const given = Object.entries(options.outputs ?? {});
+  const outputs = Object.fromEntries(given.filter(([name]) => !bfloat16.has(name)));
+  const results = await loaded.run(cast(feeds, bfloat16, 'float32'), { ...options, outputs });
+  const narrow = cast(results, bfloat16, 'bfloat16');
+  for (const [name, value] of given) {
+    if (bfloat16.has(name)) narrow[name] = copyInto(name, value, narrow[name]!);
+  }
+  return narrow;
+}
+
+const cast = (
   tensors: TensorRecord,
+  names: ReadonlySet<string>,
   dtype: 'float32' | 'bfloat16',
-): Record<string, TensorData> {
-  if (bfloat16.size === 0) return tensors;
-  const cast = ([name, value]: [string, TensorData]): [string, TensorData] => [
-    name,
-    bfloat16.has(name) ? castTensor(value, dtype) : value,
-  ];
-  return Object.fromEntries(Object.entries(tensors).map(cast));
-}
+): Record<string, TensorData> =>
+  Object.fromEntries(
+    Object.entries(tensors).map(([name, value]) => [
+      name,
+      names.has(name) ? castTensor(value, dtype) : value,
+    ]),
+  );
 
 function requireSignal(signal: unknown): void {
   if (signal === undefined || signal instanceof AbortSignal) return;

@@ -2,11 +2,11 @@
 import type { InferenceSession } from 'onnxruntime-common';
 import { SessionError } from '../errors.js';
 import { Model } from '../onnx/index.js';
-import { formatShape, tensorBytes, type TensorData } from '../tensor.js';
+import type { TensorData } from '../tensor.js';
 import type { BackendOptions, LoadedModel, RunOptions, TensorInfo, TensorRecord } from './backend.js';
 import { fromRuntime, toInfo, toRuntime, type TensorType } from './onnxruntime-values.js';
+import { copyInto } from './outputs.js';
 import { withOpenRanks } from './rank.js';
-import { wrongOutput } from './runtime-errors.js';
 import { explainMemory, requireRoom } from './web-memory.js';
 
 /** The providers of onnxruntime-web. */
@@ -117,7 +117,8 @@ export class WebModel implements LoadedModel {
     return Object.fromEntries(
       Object.entries(results).map(([name, value]) => {
         const given = Object.hasOwn(outputs, name) ? outputs[name] : undefined;
-        return [name, copyInto(name, given, fromRuntime(value))];
+        // The module's memory is its own: outputs are copied out of it in any case.
+        return [name, given ? copyInto(name, given, fromRuntime(value)) : fromRuntime(value)];
       }),
     );
   }
@@ -125,12 +126,4 @@ export class WebModel implements LoadedModel {
   dispose(): Promise<void> {
     return inTurn(() => this.session.release());
   }
-}
-
-/** The module's memory is its own: outputs are copied out of it in any case. */
-function copyInto(name: string, given: TensorData | undefined, result: TensorData): TensorData {
-  if (!given) return result;
-  if (formatShape(given.dims) !== formatShape(result.dims)) throw wrongOutput(name, result.dims, given.dims);
-  tensorBytes(given).set(tensorBytes(result));
-  return given;
 }

@@ -1,0 +1,32 @@
+/** Prints which sessions let go of the bytes of their model: a program of its own, for it asks for collections. */
+import { GraphBuilder, op } from '../../lib/graph/index.js';
+import { encodeModel } from '../../lib/onnx/index.js';
+import { createSession } from '../../lib/runtime/index.js';
+import { tensor } from '../../lib/tensor.js';
+
+const SIZE = 1 << 20;
+
+function model(): Uint8Array {
+  const g = new GraphBuilder('large');
+  const weight = g.parameter('weight', { dtype: 'float32', shape: [SIZE] });
+  g.output('y', op.add(g, g.input('x', 'float32', [1]), weight));
+  return encodeModel(g.build(), new Map([['weight', tensor('float32', [SIZE], new Float32Array(SIZE))]]));
+}
+
+async function open(providers: string[]) {
+  const bytes = model();
+  return { session: await createSession(bytes, { providers }), bytes: new WeakRef(bytes.buffer) };
+}
+
+const found: Record<string, string> = {};
+for (const providers of [['cpu'], ['native', 'wasm'], ['wasm']]) {
+  const { session, bytes } = await open(providers);
+  await session.run({ x: tensor('float32', [1], Float32Array.of(1)) });
+  for (let i = 0; i < 5; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    globalThis.gc!();
+  }
+  found[providers.join()] = bytes.deref() === undefined ? 'freed' : 'kept';
+  await session.dispose();
+}
+console.log(JSON.stringify(found));
