@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chooseBackend } from '../lib/runtime/choose-backend.js';
-import { HELP, readArguments, type Arguments } from './device-check/arguments.js';
+import { HELP, readArguments, requireWritable, type Arguments } from './device-check/arguments.js';
 import { collect, withProcess, type Findings } from './device-check/collect.js';
 import { describeDevice } from './device-check/device.js';
 import { writeReport } from './device-check/files.js';
@@ -43,6 +43,7 @@ async function main(): Promise<number> {
 function argumentsOrUsage(): Arguments | number {
   try {
     const args = readArguments();
+    if (args) requireWritable(args.out);
     if (args) return args;
     process.stdout.write(HELP);
     return 0;

@@ -113,7 +113,7 @@ async function segmentImage(paths: Paths): Promise<Segmentation> {
   const session = await progressing(`loading ${here(paths.model)}`, () => createSession(paths.model));
   try {
     const { result, times } = await withProgress(process.stderr, (progress) =>
-      runRepeatedly(RUNS, progress, () => segment(session, image)),
+      runRepeatedly(session, RUNS, progress, () => segment(session, image)),
     );
     await writePictures(image, result.mask, paths);
     step(

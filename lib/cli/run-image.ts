@@ -63,7 +63,7 @@ export async function runImage(path: string, options: ImageOptions, io: Io): Pro
       groupNorm: options.groupNorm,
     });
     try {
-      const run = await runRepeatedly(options.repeat, progress, () => segment(session, image));
+      const run = await runRepeatedly(session, options.repeat, progress, () => segment(session, image));
       await writeFileAtomic(target, encodePng(maskToImage(run.result.mask)));
       return [...describeRun(path, session, run), ...describeImage(file, image, run.result)];
     } finally {

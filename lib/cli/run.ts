@@ -94,7 +94,7 @@ async function run(path: string, options: RunOptions, io: Io): Promise<void> {
         [['the model', path], ...inputFiles(options)],
       );
       const { feeds, notes } = await loadInputs(session.inputs, options, progress);
-      const { result: outputs, times } = await runRepeatedly(options.repeat, progress, () =>
+      const { result: outputs, times } = await runRepeatedly(session, options.repeat, progress, () =>
         session.run(feeds),
       );
       if (options.output !== undefined) progress.step(`writing ${options.output}`);

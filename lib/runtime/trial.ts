@@ -72,10 +72,14 @@ function inOtherProcess(args: readonly string[], input: Uint8Array): Promise<End
   });
 }
 
-const lastOf = (text: string): string => {
-  const line = text.trim().split('\n').at(-1);
-  return line ? `: ${line}` : '';
-};
+/** The last line that says something: behind an error Node writes its stack, and its own version. */
+export function lastOf(text: string): string {
+  const lines = text
+    .split('\n')
+    .filter((line) => line.trim() !== '' && !/^(?: {4}at |Node\.js v)/.test(line));
+  const line = lines.at(-1);
+  return line === undefined ? '' : `: ${line.trim()}`;
+}
 
 /** Without the places in ONNX Runtime's sources, and the conditions there, that a message may begin or end with. */
 export const withoutSource = (message: string): string =>

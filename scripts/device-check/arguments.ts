@@ -35,7 +35,8 @@ PROVIDER-DEVICE.json and .md. Where the provider cannot be used it says why and 
 
   --provider NAME       ${PROVIDERS.filter((name) => name !== 'native').join(', ')} (default cuda)
   --out DIR             where the report goes (default docs)
-  --minutes N           end the work after so long, and say in the report what is missing (default: no end);
+  --minutes N           end the work after so long, and say in the report what is missing (default: no end;
+                        what --with-npm-libraries downloads is not stopped);
                         a few seconds more are needed to write it
   --limit SECONDS       of one case or one timing, behind which it is recorded as timed out (default ${OPTIONS.limit.default})
   --rounds N            rounds of the timings (default ${OPTIONS.rounds.default})
@@ -82,15 +83,15 @@ export function readArguments(args?: string[]): Arguments | undefined {
     shapes: list(values.shapes, readShape),
     dtypes: list(values.dtypes, readDType),
     rounds: whole(values.rounds),
-    seconds: positive(values.limit),
+    seconds: seconds(values.limit, 1),
   };
   const lists = (['opsets', 'shapes', 'dtypes'] as const).filter(
     (name) => !covers(values[name], OPTIONS[name].default),
   );
   return {
     selection,
-    out: requireWritable(resolve(values.out)),
-    minutes: values.minutes === undefined ? undefined : positive(values.minutes),
+    out: resolve(values.out),
+    minutes: values.minutes === undefined ? undefined : seconds(values.minutes, 60) / 60,
     withNpmLibraries: values['with-npm-libraries'],
     narrowedBy: [
       ...(selection.cases.length < all.length ? ['cases'] : []),
@@ -144,20 +145,22 @@ function whole(text: string): number {
   throw new RangeError(`'${text}' must be a whole number of at least 1`);
 }
 
-function positive(text: string): number {
-  const value = Number(text);
-  if (Number.isFinite(value) && value > 0) return value;
-  throw new RangeError(`'${text}' must be a number above 0`);
+/** A day is longer than any of it takes, and well within what a timer counts. */
+const MAX_SECONDS = 86_400;
+
+function seconds(text: string, each: number): number {
+  const value = each * Number(text);
+  if (value > 0 && value <= MAX_SECONDS) return value;
+  throw new RangeError(`'${text}' must be a number above 0, and up to ${MAX_SECONDS / each}`);
 }
 
 const covers = (text: string, all: string): boolean =>
   all.split(',').every((part) => text.split(',').includes(part));
 
-/** A folder that can be written into, or made. */
-function requireWritable(folder: string): string {
+/** @throws Error unless the folder can be written into, or made. */
+export function requireWritable(folder: string): void {
   let there = folder;
   while (!statSync(there, { throwIfNoEntry: false })) there = dirname(there);
-  // A path below a file is refused here as well.
+  // As a folder, so that a path below a file is refused as well.
   accessSync(join(there, '.'), constants.W_OK);
-  return folder;
 }

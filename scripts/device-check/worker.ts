@@ -21,7 +21,9 @@ process.on('message', (job: Job) => {
 });
 
 async function answer(job: Job): Promise<Answer> {
-  const result = await (job.kind === 'case' ? runCase(job) : measureTiming(job));
+  const result = await (job.kind === 'case' ? runCase(job) : measureTiming(job)).catch((error: unknown) =>
+    failed(job, error),
+  );
   const libraries = loadedLibraries();
   return {
     ...result,
@@ -31,4 +33,16 @@ async function answer(job: Job): Promise<Answer> {
       environment: environment(),
     },
   };
+}
+
+/** What should not fail, such as reading the case, and did. */
+function failed(job: Job, error: unknown): Pick<Answer, 'row' | 'untimed' | 'spoiled'> {
+  const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  if (job.kind === 'timing') {
+    const { shape, dtype, groupNorm } = job;
+    return { untimed: { shape, dtype, groupNorm, outcome: 'failed', reason }, spoiled: true };
+  }
+  const { name, lowering, opset, asked } = job;
+  const row = { name, lowering, opset, asked, ranAs: null, outcome: 'failed', error: null, reason } as const;
+  return { row, spoiled: true };
 }

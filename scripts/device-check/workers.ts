@@ -1,5 +1,6 @@
 /** Workers, one for each way to run GroupNormalization, each started when it is first asked and again behind a crash. */
 import { fork, type ChildProcess } from 'node:child_process';
+import { lastOf } from '../../lib/runtime/trial.js';
 import type { Job } from './jobs.js';
 import type { Answer } from './worker.js';
 
@@ -97,8 +98,3 @@ const MAX_STDERR = 2000;
 
 const isStop = (signal: NodeJS.Signals | null): boolean =>
   signal !== null && (STOP_SIGNALS as readonly string[]).includes(signal);
-
-const lastOf = (text: string): string => {
-  const line = text.trim().split('\n').at(-1);
-  return line ? `: ${line}` : '';
-};

@@ -7,15 +7,27 @@ import {
   describeTimes,
   runRepeatedly,
 } from '../../lib/cli/run-times.js';
+import type { Provider } from '../../lib/runtime/index.js';
 import { Sink } from './support.js';
 
 describe('cli/run-times', () => {
   it('runs as often as asked, and keeps the last result and every time', async () => {
     let count = 0;
     const action = () => Promise.resolve(++count);
-    const { result, times } = await runRepeatedly(3, new Progress(new Sink()), action);
+    const { result, times } = await runRepeatedly({ provider: 'cpu' }, 3, new Progress(new Sink()), action);
     expect([result, count, times.length]).to.deep.equal([3, 3, 3]);
     expect(Math.min(...times)).to.be.at.least(0);
+  });
+
+  it('does not count the run in which the session moves to another provider', async () => {
+    const session: { provider: Provider } = { provider: 'cuda' };
+    let count = 0;
+    const action = () => {
+      session.provider = 'cpu';
+      return Promise.resolve(++count);
+    };
+    const { result, times } = await runRepeatedly(session, 2, new Progress(new Sink()), action);
+    expect([result, times.length]).to.deep.equal([3, 2]);
   });
 
   it('of one run the time, of several the fastest and the median', () => {

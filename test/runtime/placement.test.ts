@@ -6,7 +6,7 @@ import { SessionError } from '../../lib/errors.js';
 import { loadOnNode, type NodeModel, type NodeOptions } from '../../lib/runtime/onnxruntime-node.js';
 import { loadVerified, placements } from '../../lib/runtime/placement.js';
 import { PROBE_INPUT, probeModel, whyWrong } from '../../lib/runtime/probe.js';
-import { tryProvider, withoutSource } from '../../lib/runtime/trial.js';
+import { lastOf, tryProvider, withoutSource } from '../../lib/runtime/trial.js';
 import { rejection } from '../support/temporary.js';
 
 describe('runtime/placement', () => {
@@ -44,6 +44,18 @@ describe('runtime/placement', () => {
     expect(asked).to.deep.equal([{ cpuFallback: false }]);
     expect(whyWrong((await model.run({ x: PROBE_INPUT }, {})).y!.data as Float32Array)).to.be.undefined;
     await model.dispose();
+  });
+
+  it("a caller's own profile is the only one: the model is loaded once, as it is asked for", async () => {
+    const asked: NodeOptions[] = [];
+    const options = { profileFilePrefix: 'mine' };
+    await rejection(
+      loadVerified('CUDAExecutionProvider', options, (all) => {
+        asked.push(all);
+        return Promise.reject(new Error('enough'));
+      }),
+    );
+    expect(asked).to.deep.equal([options]);
   });
 
   it('a model whose nodes ran where they should runs, twice, and leaves no profile behind', async () => {
@@ -91,6 +103,14 @@ describe('runtime/trial', () => {
     expect(await tryProvider('cpu')).to.match(
       /assigned to the default CPU EP, but fallback to CPU EP has been/,
     );
+  });
+
+  it('takes out of what a process wrote what was wrong, and neither the stack nor the version of Node', () => {
+    const wrote =
+      'file.js:1\nthrow 1\n\nTypeError: the real reason\n    at main (file.js:1)\n\nNode.js v20.20.2\n';
+    expect(lastOf(wrote)).to.equal(': TypeError: the real reason');
+    expect(lastOf('Bus error (core dumped)')).to.equal(': Bus error (core dumped)');
+    expect(lastOf('\n')).to.equal('');
   });
 
   it('says what the runtime says of a provider that it does not have', async () => {

@@ -3,16 +3,23 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { listSupportedBackends } from 'onnxruntime-node';
 
 const FOLDERS = ['/usr/lib/chromium', '/usr/lib/chromium-browser', '/opt/google/chrome'];
 const FILES = ['vk_swiftshader_icd.json', 'libvk_swiftshader.so', 'libvulkan.so.1'];
 const FOLDER = FOLDERS.find((folder) => FILES.every((file) => existsSync(join(folder, file))));
 
 /** Why there is none here; nothing if there is. */
-export const SOFTWARE_GPU_REASON =
-  FOLDER === undefined
+export const SOFTWARE_GPU_REASON = whyNot();
+
+function whyNot(): string | undefined {
+  if (!listSupportedBackends().some(({ name }) => name === 'webgpu')) {
+    return `onnxruntime-node has no webgpu for ${process.platform}-${process.arch}`;
+  }
+  return FOLDER === undefined
     ? `there is no Chromium with SwiftShader in ${FOLDERS.join(', ')} (Debian: apt-get install chromium)`
     : undefined;
+}
 
 /**
  * Runs a TypeScript program, named relative to the repository, in a process of its own, because the Vulkan loader

@@ -28,32 +28,46 @@ const EXECUTION_MODES = ['sequential', 'parallel'] as const;
  */
 export function toNativeOptions(options: OrtOptions): NativeOptions {
   const { interOpNumThreads = 0, executionMode = 'sequential', enableMemPattern = true } = options;
-  const { logSeverityLevel = 4, optimizedModelFilePath = '', freeDimensionOverrides = {}, extra } = options;
-  const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
+  const { logSeverityLevel = 4, optimizedModelFilePath = '' } = options;
+  const { freeDimensionOverrides = {}, extra = {} } = options;
   const hasExternalData = (options.externalData?.length ?? 0) > 0;
   ensure(!hasExternalData, 'externalData is not read: give the path of the model, with its data beside it');
-  ensure(isCount(interOpNumThreads), 'interOpNumThreads must be an integer of at least 0');
+  for (const name of ['intraOpNumThreads', 'interOpNumThreads'] as const)
+    ensure(isInt32(options[name] ?? 0), `${name} must be an integer of at least 0`);
+  for (const name of ['enableCpuMemArena', 'enableMemPattern', 'enableProfiling'] as const)
+    ensure(typeof (options[name] ?? true) === 'boolean', `${name} must be true or false`);
   ensure(EXECUTION_MODES.includes(executionMode), `executionMode must be ${EXECUTION_MODES.join(' or ')}`);
   ensure([0, 1, 2, 3, 4].includes(logSeverityLevel), 'logSeverityLevel must be 0, 1, 2, 3 or 4');
-  ensure(typeof optimizedModelFilePath === 'string', 'optimizedModelFilePath must be a path');
+  const isPath = typeof optimizedModelFilePath === 'string' && !optimizedModelFilePath.includes('\0');
+  ensure(isPath, 'optimizedModelFilePath must be a path');
+  ensure(isObject(freeDimensionOverrides), 'freeDimensionOverrides must be an object of sizes by name');
   const sizes = Object.values(freeDimensionOverrides);
   ensure(sizes.every(isCount), 'freeDimensionOverrides must be sizes, integers of at least 0');
+  ensure(isObject(extra), 'extra must be an object of entries');
   return {
     interOpNumThreads,
     executionMode: EXECUTION_MODES.indexOf(executionMode),
-    enableMemPattern: Boolean(enableMemPattern),
+    enableMemPattern,
     logSeverityLevel,
     optimizedModelPath: optimizedModelFilePath,
     freeDimensions: freeDimensionOverrides,
-    config: Object.fromEntries(configEntries(extra ?? {})),
+    config: Object.fromEntries(configEntries(extra)),
   };
 }
 
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+const isInt32 = (value: unknown): boolean => isCount(value) && (value as number) < 2 ** 31;
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;
+
+/** Deeper than any entry of ONNX Runtime's; what contains itself has no depth. */
+const MAX_DEPTH = 8;
+
 /** `{ session: { disable_prepacking: '1' } }` is the entry `session.disable_prepacking`. */
-function configEntries(extra: object, prefix = ''): [key: string, value: string][] {
+function configEntries(extra: object, prefix = '', depth = 0): [key: string, value: string][] {
+  ensure(depth < MAX_DEPTH, `extra: ${prefix} is nested too deep`);
   return Object.entries(extra).flatMap(([name, value]: [string, unknown]) => {
     const key = prefix + name;
-    if (typeof value === 'object' && value !== null) return configEntries(value, `${key}.`);
+    if (typeof value === 'object' && value !== null) return configEntries(value, `${key}.`, depth + 1);
     ensure(['string', 'number', 'boolean'].includes(typeof value), `extra: ${key} must be a string`);
     return [[key, typeof value === 'boolean' ? String(Number(value)) : String(value)]];
   });

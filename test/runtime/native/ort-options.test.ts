@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
+import { OptionError } from '../../../lib/errors.js';
 import { toBackendOptions, toNativeOptions } from '../../../lib/runtime/native/ort-options.js';
 
 describe("ONNX Runtime's session options", () => {
@@ -29,4 +30,24 @@ describe("ONNX Runtime's session options", () => {
       'memory.f': '0',
     });
   });
+
+  const cyclic: Record<string, unknown> = {};
+  cyclic['self'] = cyclic;
+  const wrong: Record<string, unknown> = {
+    'freeDimensionOverrides that are none': { freeDimensionOverrides: null },
+    'extra that contains itself': { extra: cyclic },
+    'extra that is a text': { extra: 'abc' },
+    'extra that is nothing': { extra: null },
+    'more threads than a number holds': { intraOpNumThreads: 2 ** 32 + 1 },
+    'more threads between nodes than a number holds': { interOpNumThreads: 2 ** 31 },
+    'a switch that is a text': { enableCpuMemArena: 'no' },
+    'a path that ends within': { optimizedModelFilePath: '/tmp/a\0b' },
+  };
+  for (const [what, options] of Object.entries(wrong)) {
+    it(`are refused for ${what}, by name`, () => {
+      expect(() => toNativeOptions(options as never))
+        .to.throw(OptionError, `native-cpu: ${Object.keys(options as object)[0]}`)
+        .with.property('code', 'INVALID_OPTION');
+    });
+  }
 });

@@ -1,14 +1,13 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { writeFileSync } from 'node:fs';
-import { readArguments } from '../../../scripts/device-check/arguments.js';
+import { readArguments, requireWritable } from '../../../scripts/device-check/arguments.js';
 import { temporaryFolder } from '../../support/temporary.js';
 
 describe('scripts/device-check/arguments', () => {
   const at = temporaryFolder();
 
   it('refuses what cannot be done before anything is', () => {
-    writeFileSync(at('file'), '');
     for (const [args, message] of [
       [['--povider', 'cpu'], /povider/],
       [['--provider', 'cudda'], /did you mean 'cuda'/],
@@ -22,10 +21,17 @@ describe('scripts/device-check/arguments', () => {
       [['--shapes', '1x30x4x4'], /'1x30x4x4' must have channels, second, that 32 groups divide/],
       [['--shapes', '1x64,64'], /'64' must have/],
       [['--opsets', '12'], /opset 12 is not supported/],
-      [['--out', at('file', 'below')], /ENOTDIR/],
+      [['--minutes', '40000'], /'40000' must be a number above 0, and up to 1440/],
+      [['--limit', '1e9'], /up to 86400/],
     ] as const) {
       expect(() => readArguments([...args]), args.join(' ')).to.throw(message);
     }
+  });
+
+  it('tells a folder that can be made from one that cannot', () => {
+    writeFileSync(at('file'), '');
+    requireWritable(at('new', 'folder'));
+    expect(() => requireWritable(at('file', 'below'))).to.throw(/ENOTDIR/);
   });
 
   it('knows what selects less than there is', () => {
