@@ -1,13 +1,13 @@
 import type { Problem } from '../runtime/backend.js';
 import { chooseBackend } from '../runtime/choose-backend.js';
+import { isOnCuda } from '../runtime/cuda-libraries.js';
 import { missingCudnn } from '../runtime/cudnn.js';
 import { createSession, type Provider } from '../runtime/index.js';
 import { PROBE_INPUT, probeModel, whyWrong } from '../runtime/probe.js';
 
 /** What models it cannot run for want of something, although it is usable; nothing that is known, as a rule. */
 export async function limitsOf(provider: Provider): Promise<readonly Problem[]> {
-  const isNvidia = provider === 'cuda' || provider === 'tensorrt';
-  const missing = isNvidia && process.platform === 'linux' ? await missingCudnn() : undefined;
+  const missing = isOnCuda(provider) && process.platform === 'linux' ? await missingCudnn() : undefined;
   return missing === undefined ? [] : [missing];
 }
 

@@ -1,6 +1,6 @@
 /** Providers of onnxruntime-node that its build for this platform may have, and this machine the hardware for. */
 import type { Backend, Problem } from './backend.js';
-import { missingForCuda } from './cuda-libraries.js';
+import { isOnCuda, missingForCuda } from './cuda-libraries.js';
 import { cudnnRemedy, DOWNLOAD } from './cuda-remedies.js';
 import { nativeBinding, nodeRuntime } from './diagnose.js';
 import { loadOnNode } from './onnxruntime-node.js';
@@ -49,7 +49,7 @@ export const acceleratorBackend = (provider: Accelerator): Backend => ({
     return problems;
   },
   load(model, externalDataFolder, options) {
-    if (provider === 'cuda' || provider === 'tensorrt') keepFloat32();
+    if (isOnCuda(provider)) keepFloat32();
     return loadVerified(ACCELERATORS[provider].runtimeName, options, (all) =>
       loadOnNode(provider, model, externalDataFolder, all),
     );
@@ -73,8 +73,7 @@ async function findProblems(provider: Accelerator): Promise<Problem[]> {
     const platform = `${process.platform}-${process.arch}`;
     return [{ reason: `onnxruntime-node has no ${provider} for ${platform}; it has: ${has.join(', ')}` }];
   }
-  const missing =
-    provider === 'cuda' || provider === 'tensorrt' ? await missingForCuda(provider, nodeRuntime()) : [];
+  const missing = isOnCuda(provider) ? await missingForCuda(provider, nodeRuntime()) : [];
   if (missing.length > 0) return missing;
   const reason = await tryProvider(provider);
   return reason === undefined ? [] : [{ reason, remedy: remedyFor(provider, reason) }];

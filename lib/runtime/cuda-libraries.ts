@@ -25,9 +25,15 @@ export interface Runtime {
   readonly version: string;
 }
 
-/** What is missing for `cuda` or `tensorrt`. */
+/** The providers that run on CUDA. */
+export type CudaProvider = 'cuda' | 'tensorrt';
+
+export const isOnCuda = (provider: string): provider is CudaProvider =>
+  provider === 'cuda' || provider === 'tensorrt';
+
+/** What is missing for one of them. */
 export async function missingForCuda(
-  provider: 'cuda' | 'tensorrt',
+  provider: CudaProvider,
   { folder, version }: Runtime,
   signs: readonly string[] = DRIVER_SIGNS,
 ): Promise<Problem[]> {

@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { basename, dirname } from 'node:path';
 import type { Provider } from '../../lib/index.js';
+import { isOnCuda } from '../../lib/runtime/cuda-libraries.js';
 import { installedPackages } from '../../lib/runtime/diagnose.js';
 import type { Device } from './report.js';
 
@@ -37,7 +38,7 @@ export function describeDevice(provider: Provider): Device {
 
 /** What computes: nobody is to take the processor's name for a GPU's. */
 function describeProcessor(provider: Provider): Record<string, string> {
-  if (provider === 'cuda' || provider === 'tensorrt') return describeGpu();
+  if (isOnCuda(provider)) return describeGpu();
   const processor = cpus()[0]?.model ?? 'unknown';
   const isCpu = provider === 'cpu' || provider === 'native' || provider === 'wasm';
   return { name: isCpu ? processor : `unknown GPU (processor ${processor})` };
