@@ -154,6 +154,15 @@ export class Scope {
   }
 }
 
+/** Builders that join one model, one after the other, go on with each other's numbers. */
+const NUMBERS = new WeakMap<ReadonlySet<string>, Map<string, number>>();
+
+function numbersFor(reservedNames: ReadonlySet<string>): Map<string, number> {
+  const numbers = NUMBERS.get(reservedNames) ?? new Map<string, number>();
+  NUMBERS.set(reservedNames, numbers);
+  return numbers;
+}
+
 /**
  * Builds a canonical graph. Types and shapes are inferred when an operator is added, so a mistake is reported
  * at the line that made it.
@@ -179,7 +188,7 @@ export class GraphBuilder extends Scope {
       {
         names,
         reserved: reservedNames,
-        nextNumber: new Map(),
+        nextNumber: numbersFor(reservedNames),
         inputs: [],
         outputs: [],
         parameters: [],

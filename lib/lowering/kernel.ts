@@ -15,7 +15,9 @@ export const kernelLowering: Pick<Lowering, 'lower'> = {
     const { channels } = channelsOf(site);
     const scale = site.scale ?? filled(g, dtype, channels, 1);
     const bias = site.bias ?? filled(g, dtype, channels, 0);
-    const attributes = { num_groups: int(numGroups), epsilon: float(epsilon), activation: text('none') };
+    // 0 is one group a channel: where a model declares another number of them than there is, that is an error.
+    const groups = numGroups === channels ? 0 : numGroups;
+    const attributes = { num_groups: int(groups), epsilon: float(epsilon), activation: text('none') };
     return g.node(FUSED_OP, [x, scale, bias], attributes, [{ dtype, shape: x.shape }])[0]!;
   },
 };

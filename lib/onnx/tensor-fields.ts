@@ -82,7 +82,7 @@ export function checkTensor(field: WireReader): void {
   );
 }
 
-/** The data of a tensor, if the model holds as much as its shape claims, of a dtype that passes compute with. */
+/** The data of a tensor, if the model holds as much as its shape claims, in a way that is soon read. */
 export function heldTensor(header: TensorHeader): TensorData | undefined {
   const { dataType, dims, location, raw } = header;
   const dtype = dtypeFromOnnx(dataType);
@@ -90,9 +90,13 @@ export function heldTensor(header: TensorHeader): TensorData | undefined {
   const length = elementCount(dims);
   const bytes = raw ?? new Uint8Array(0);
   if (bytes.length === length * bytesPerElement(dtype)) return tensorFromBytes(dtype, dims, bytes);
-  const elements = bytes.length === 0 ? typedElements(header.content(), dtype) : undefined;
+  const isTyped = bytes.length === 0 && length <= MAX_TYPED;
+  const elements = isTyped ? typedElements(header.content(), dtype) : undefined;
   return elements?.length === length ? tensor(dtype, dims, elements) : undefined;
 }
+
+/** Passes look into scales, sizes and numbers; weights would be decoded for nothing, one by one. */
+const MAX_TYPED = 2 ** 16;
 
 /** The elements that lie in a field of their type; float16 and bfloat16 are the bits of an int32. */
 function typedElements(content: WireReader, dtype: DType): ElementArray | undefined {

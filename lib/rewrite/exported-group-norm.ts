@@ -12,7 +12,8 @@ import {
   type ValueRef,
 } from '../lowering/index.js';
 import { UNKNOWN_DIM, type Model, type ModelNode } from '../onnx/index.js';
-import type { Shape } from '../tensor.js';
+import { isFloatDType, isStatic, type Shape } from '../tensor.js';
+import { keepsShape } from './infer-type.js';
 import { isFilledWith } from './sites.js';
 import { isOp, outputOf, Uses } from './uses.js';
 import { ValueTypes } from './value-types.js';
@@ -67,7 +68,7 @@ function findExported(context: Context, norm: ModelNode): Exported | undefined {
   const numGroups = groupsOf(types, split);
   if (!x || !numGroups || (x.shape[1] as number) % numGroups !== 0) return undefined;
   if (!isConstant(types, norm.inputs[1], 1) || !isConstant(types, norm.inputs[2], 0)) return undefined;
-  if (!givesShapeOf(types, join, x)) return undefined;
+  if (!givesShapeOf(context, join, x)) return undefined;
   const mul = affineStep(context, join, 'Mul', x);
   const add = affineStep(context, mul?.node ?? join, 'Add', x);
   const chain = [norm, join, mul?.node, add?.node].filter((node) => node !== undefined);
@@ -95,11 +96,13 @@ function onlyReader(uses: Uses, node: ModelNode, opType: string): ModelNode | un
   return reader && others.length === 0 && isOp(reader, opType) ? reader : undefined;
 }
 
-/** (N, C, ...) of known rank and channels. */
+/** (N, C, ...) of known rank and channels, and of one float dtype with what normalizes it. */
 function inputOf(types: ValueTypes, split: ModelNode, norm: ModelNode): ValueRef | undefined {
   const name = split.inputs[0]!;
-  const { dtype = types.typeOf(norm.inputs[1]).dtype, shape } = types.typeOf(name);
-  return dtype && shape && typeof shape[1] === 'number' && shape[1] > 0 ? { name, dtype, shape } : undefined;
+  const { dtype: own, shape } = types.typeOf(name);
+  const { dtype = own } = types.typeOf(norm.inputs[1]);
+  if (!dtype || !isFloatDType(dtype) || (own !== undefined && own !== dtype)) return undefined;
+  return shape && typeof shape[1] === 'number' && shape[1] > 0 ? { name, dtype, shape } : undefined;
 }
 
 /** G, where the node makes (N, C, ...) to (N, G, K). */
@@ -111,9 +114,13 @@ function groupsOf(types: ValueTypes, split: ModelNode): number | undefined {
 }
 
 /** Whether a node makes (N, G, K) to x's shape: each size is that of x, and one may be left to Reshape. */
-function givesShapeOf(types: ValueTypes, join: ModelNode, x: ValueRef): boolean {
+function givesShapeOf(context: Context, join: ModelNode, x: ValueRef): boolean {
+  const { types } = context;
   const target = join.inputs[1];
-  if (types.shapeIsOf(target) === x.name) return true;
+  const source = types.shapeIsOf(target);
+  // Another value may have other sizes under the same names.
+  if (source !== undefined && !isStatic(x.shape))
+    return sourceOf(context, source) === sourceOf(context, x.name);
   const sizes = types.sizes(target);
   if (sizes?.length !== x.shape.length) return false;
   const copiesBatch = sizes[0] === 0 && join.number('allowzero') !== 1;
@@ -122,6 +129,20 @@ function givesShapeOf(types: ValueTypes, join: ModelNode, x: ValueRef): boolean 
       !(axis === 0 && copiesBatch) && (size !== x.shape[axis] || size === UNKNOWN_DIM || size === 0),
   );
   return others.length === 0 || (others.length === 1 && others[0] === -1);
+}
+
+/** Longer chains than networks have; what comes from itself has no end. */
+const MAX_CHAIN = 100;
+
+/** The value whose shape a value has, element by element computed from it. */
+function sourceOf({ types, uses }: Context, name: string): string {
+  let source = name;
+  for (let step = 0; step < MAX_CHAIN; step++) {
+    const producer = uses.producer(source);
+    if (!producer || !keepsShape(producer) || types.model.isFunctionCall(producer)) break;
+    source = producer.inputs[0]!;
+  }
+  return source;
 }
 
 /** The only node that reads the result, if it multiplies or adds one number a channel; a neutral one is left out. */

@@ -19,6 +19,18 @@ const normalization: Rule = (node, types) => {
   return { dtype: x.dtype ?? scale.dtype, shape: x.shape };
 };
 
+/** Those of some opsets and runtimes are not, and the result is then of one or the other. */
+const mixedNormalization: Rule = (node, types) => {
+  const [x, scale] = [input(node, types, 0), input(node, types, 1)];
+  return { dtype: x.dtype === scale.dtype ? x.dtype : undefined, shape: x.shape };
+};
+
+/** The exponent may be of another dtype. */
+const power: Rule = (node, types) => ({
+  dtype: input(node, types, 0).dtype,
+  shape: broadcast(node.inputs.map((name) => types.typeOf(name).shape)),
+});
+
 /** All of one dtype. */
 const elementwise: Rule = (node, types) => broadcastType(node.inputs.map((name) => types.typeOf(name)));
 
@@ -110,9 +122,13 @@ const unsqueeze = shaped((shape, node, types) => {
   return Array.from({ length: rank }, (_, axis) => (added.has(axis) ? 1 : (rest.shift() ?? UNKNOWN_DIM)));
 });
 
+/** Of names that are put together: those of a name's products grow without end. */
+const MAX_NAME = 100;
+
 const flatten = shaped((shape, node) => {
   const axis = node.number('axis') ?? 1;
-  const product = (dims: Shape) => (dims.includes(UNKNOWN_DIM) ? UNKNOWN_DIM : productDim(dims));
+  const isKnown = (dim: Dim) => dim !== UNKNOWN_DIM && String(dim).length <= MAX_NAME;
+  const product = (dims: Shape) => (dims.every(isKnown) ? productDim(dims) : UNKNOWN_DIM);
   return [product(shape.slice(0, axis)), product(shape.slice(axis))];
 });
 
@@ -185,21 +201,24 @@ function broadcastDim(dims: readonly Dim[]): Dim {
 const dtypeIn = (node: ModelNode, attribute: string): DType | undefined =>
   dtypeFromOnnx(node.number(attribute) ?? 0);
 
+/** Operators whose result has the shape of their first input, whatever it is. */
+const KEEPING =
+  'Abs Ceil Celu Clip Cos Dropout Elu Erf Exp Floor Gelu HardSigmoid HardSwish Identity LRN LeakyRelu Log ' +
+  'LogSoftmax LpNormalization Mish Neg PRelu Reciprocal Relu Round Selu Sigmoid Sign Sin Softmax Softplus ' +
+  'Softsign Sqrt Swish Tanh ThresholdedRelu';
+
+const KEEPS_SHAPE: ReadonlySet<string> = new Set(['Cast', ...KEEPING.split(' ')]);
+
+export const keepsShape = ({ domain, opType }: ModelNode): boolean =>
+  domain === '' && KEEPS_SHAPE.has(opType);
+
 const rules = (rule: Rule, names: string): [string, Rule][] => names.split(' ').map((name) => [name, rule]);
 
 const RULES: ReadonlyMap<string, Rule> = new Map([
-  ...rules(
-    likeFirst,
-    'Abs Ceil Celu Clip Cos Dropout Elu Erf Exp Floor Gelu HardSigmoid HardSwish Identity LRN LeakyRelu Log ' +
-      'LogSoftmax LpNormalization Mish Neg PRelu Reciprocal Relu Round Selu Sigmoid Sign Sin Softmax Softplus ' +
-      'Softsign Sqrt Swish Tanh ThresholdedRelu',
-  ),
-  ...rules(
-    normalization,
-    'BatchNormalization FusedGroupNormalization GroupNormalization InstanceNormalization LayerNormalization ' +
-      'RMSNormalization',
-  ),
-  ...rules(elementwise, 'Add Div Max Mean Min Mul Pow Sub Sum'),
+  ...rules(likeFirst, KEEPING),
+  ...rules(normalization, 'FusedGroupNormalization GroupNormalization InstanceNormalization'),
+  ...rules(mixedNormalization, 'BatchNormalization LayerNormalization RMSNormalization'),
+  ...rules(elementwise, 'Add Div Max Mean Min Mul Sub Sum'),
   ...rules(comparison, 'And Equal Greater GreaterOrEqual Less LessOrEqual Or'),
   ...rules(pool, 'AveragePool LpPool MaxPool'),
   ...rules(globalPool, 'GlobalAveragePool GlobalMaxPool'),
@@ -221,6 +240,7 @@ const RULES: ReadonlyMap<string, Rule> = new Map([
   ['MatMul', matMul],
   ['QLinearConv', convOf(3, (node, types) => input(node, types, 7).dtype)],
   ['QuantizeLinear', withDType((node, types) => input(node, types, 2).dtype)],
+  ['Pow', power],
   ['Reshape', reshape],
   ['Shape', shapeVector],
   ['Split', split],

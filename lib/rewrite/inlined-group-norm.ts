@@ -84,7 +84,9 @@ const producers = ({ uses }: Context, { inputs }: ModelNode): (ModelNode | undef
 function scalar({ uses, types }: Context, name: string): number | undefined {
   const source = uses.producer(name);
   const data = types.constant(source && isOp(source, 'Cast') ? source.inputs[0] : name);
-  return data?.data.length === 1 && (data.dtype === 'float32' || data.dtype === 'float64')
+  // One of more dimensions would give the result more of them.
+  const isScalar = data?.data.length === 1 && data.dims.length <= 3;
+  return isScalar && (data.dtype === 'float32' || data.dtype === 'float64')
     ? Number(data.data[0])
     : undefined;
 }

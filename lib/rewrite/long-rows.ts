@@ -14,7 +14,7 @@ import {
 import type { Model, ModelNode } from '../onnx/index.js';
 import { elementCount, isFloatDType, isStatic } from '../tensor.js';
 import { describeSite, isFilledWith, unless } from './sites.js';
-import { Uses } from './uses.js';
+import { isOp, Uses } from './uses.js';
 import { ValueTypes } from './value-types.js';
 
 /** The operators whose rows may be too long for ONNX Runtime's kernels. */
@@ -111,7 +111,7 @@ function layerNormSite(types: ValueTypes, uses: Uses, node: ModelNode): RowSiteR
 /** What the layer-norm lowering has for a scale. */
 function isExpandedOnes(types: ValueTypes, uses: Uses, name: string): boolean {
   const producer = uses.producer(name);
-  if (producer?.opType !== 'Expand') return false;
+  if (!producer || !isOp(producer, 'Expand') || types.model.isFunctionCall(producer)) return false;
   const ones = types.constant(producer.inputs[0]);
   return ones !== undefined && isFilledWith(ones, 1);
 }

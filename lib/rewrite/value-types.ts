@@ -1,7 +1,7 @@
 /** What is known of the values of a model: what it declares, and what follows from that. */
 import { FUSED_DOMAIN } from '../lowering/index.js';
 import { UNKNOWN_DIM, type Model, type ModelNode } from '../onnx/index.js';
-import { int64Vector, tensor, type Shape, type TensorData } from '../tensor.js';
+import { int64Vector, tensor, type Dim, type Shape, type TensorData } from '../tensor.js';
 import { inferType } from './infer-type.js';
 import type { KnownValues, ValueType } from './type-rule.js';
 
@@ -26,10 +26,11 @@ export class ValueTypes implements KnownValues {
 
   constructor(readonly model: Model) {}
 
-  /** What the model declares has the first word. */
+  /** What the model declares has the first word, but for sizes that contradict what they come from. */
   typeOf(name: string | undefined): ValueType {
     if (!name) return UNKNOWN;
-    return this.model.typeOf(name) ?? this.#known().types.get(name) ?? UNKNOWN;
+    const [declared, inferred] = [this.model.typeOf(name), this.#known().types.get(name)];
+    return declared ? withoutContradictions(declared, inferred?.shape) : (inferred ?? UNKNOWN);
   }
 
   /** The data of an initializer or of what a Constant gives, if the model holds it. */
@@ -75,6 +76,19 @@ export class ValueTypes implements KnownValues {
     if (!type) return;
     for (const name of node.opType === 'Split' ? node.outputs : [output]) types.set(name, type);
   }
+}
+
+/**
+ * A model whose inputs were given other sizes after it was exported still declares the old ones within: neither they
+ * nor a name, which other sizes may follow, is known then.
+ */
+function withoutContradictions(declared: ValueType, inferred: Shape | undefined): ValueType {
+  const { dtype, shape } = declared;
+  if (!shape || shape.length !== inferred?.length) return declared;
+  const isContradicted = (dim: Dim, axis: number) =>
+    typeof dim === 'number' && inferred[axis] !== UNKNOWN_DIM && inferred[axis] !== dim;
+  if (!shape.some(isContradicted)) return declared;
+  return { dtype, shape: shape.map((dim, axis) => (isContradicted(dim, axis) ? UNKNOWN_DIM : dim)) };
 }
 
 /** No tensor in use has more dimensions. */

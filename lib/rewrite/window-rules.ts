@@ -59,6 +59,8 @@ function slide(
       padBegin: pads![index] ?? 0,
       padEnd: pads![index + kernel.length] ?? 0,
     };
-    return size(dim, along, index);
+    const left = size(dim, along, index);
+    // Runtimes do not agree on a window that is larger than what it slides over.
+    return typeof left === 'number' && left < 1 ? UNKNOWN_DIM : left;
   });
 }

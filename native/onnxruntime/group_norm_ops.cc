@@ -30,6 +30,7 @@ enum Input : size_t { kX, kScale, kBias, kResidual };
 // What a node's attributes say; one for each node of a session.
 struct Kernel {
   DType dtype;
+  // 0: one a channel, of whatever X has.
   int64_t numGroups;
   float epsilon;
   Activation activation;
@@ -66,7 +67,7 @@ Status* ORT_CALL createKernel(const CustomOp* op, const Api*, const KernelInfo* 
   const auto& self = *static_cast<const GroupNormOp*>(op);
   Kernel kernel{self.dtype, 0, readEpsilon(info), Activation::none};
   check(api().KernelInfoGetAttribute_int64(info, "num_groups", &kernel.numGroups));
-  if (kernel.numGroups < 1) throw Error("num_groups is " + std::to_string(kernel.numGroups));
+  if (kernel.numGroups < (self.fused ? 0 : 1)) throw Error("num_groups is " + std::to_string(kernel.numGroups));
   if (self.fused) kernel.activation = readActivation(info);
   *out = new Kernel(kernel);
   return nullptr;
@@ -128,9 +129,10 @@ group_norm::Problem describeProblem(const Kernel& kernel, const Tensor& x, const
                                     const Tensor& residual) {
   if (x.shape.size() < 2) throw Error("X " + describe(x.shape) + " must be (N, C, ...), of rank 2 or more");
   const int64_t channels = x.shape[1];
-  if (channels % kernel.numGroups != 0) {
+  const int64_t groups = kernel.numGroups > 0 ? kernel.numGroups : std::max<int64_t>(channels, 1);
+  if (channels % groups != 0) {
     throw Error(std::to_string(channels) + " channels of X " + describe(x.shape) + " are not divisible by num_groups " +
-                std::to_string(kernel.numGroups));
+                std::to_string(groups));
   }
   if (residual.data && residual.shape != x.shape) {
     throw Error("residual " + describe(residual.shape) + " must have the shape of X, " + describe(x.shape));
@@ -144,8 +146,8 @@ group_norm::Problem describeProblem(const Kernel& kernel, const Tensor& x, const
   problem.batch = x.shape[0];
   problem.channels = channels;
   problem.spatial = spatialOf(x.shape);
-  problem.groups = kernel.numGroups;
-  problem.perGroupAffine = isPerGroup(scale.shape, bias.shape, channels, kernel.numGroups);
+  problem.groups = groups;
+  problem.perGroupAffine = isPerGroup(scale.shape, bias.shape, channels, groups);
   problem.epsilon = kernel.epsilon;
   problem.activation = kernel.activation;
   return problem;

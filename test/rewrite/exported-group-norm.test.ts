@@ -113,6 +113,9 @@ describe('merging GroupNorm as PyTorch exports it below opset 21', () => {
     'the result has another shape': { shape: [2, 8, 60, 5], target: (g) => sizes(g, 2, 8, 5, 60) },
     'sizes are not known to be those of x': { target: (g) => sizes(g, 0, 8, 60, 5) },
     'two sizes are copied': { shape: ['N', 8, 60, 5], target: (g) => sizes(g, 0, 8, 0, 5) },
+    'the shape is that of another input, which names its sizes alike': {
+      target: (g) => op.shape(g, (g as GraphBuilder).input('z', 'float32', SHAPE)),
+    },
     'the shape is that of another value': {
       target: (g) => op.shape(g, g.constant(randomTensor('float32', DIMS))),
     },

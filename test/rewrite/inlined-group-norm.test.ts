@@ -95,6 +95,10 @@ describe("ONNX's definition of GroupNormalization in the operator's place", () =
       'E[x²] + E[x]²': [0, { variance: op.add }],
       'of two factors': [0, { square: (g, x) => op.mul(g, x, op.relu(g, x)) }],
       'of another mean': [0, { mean: (g, mean) => op.relu(g, mean) }],
+      'with an ε of more dimensions, which the result then has': [
+        0,
+        { epsilon: (g) => g.constant(tensor('float32', [1, 1, 1, 1], Float32Array.of(1e-5))) },
+      ],
       'with an ε that is computed': [0, { epsilon: (g) => op.relu(g, g.input('e', 'float32', [1])) }],
     };
     for (const opset of [13, 18, 21]) {

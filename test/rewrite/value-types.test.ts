@@ -1,9 +1,11 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { readFileSync } from 'node:fs';
-import { Model, UNKNOWN_DIM } from '../../lib/onnx/index.js';
+import { GraphBuilder, int, ints, op, type Attributes, type Value } from '../../lib/graph/index.js';
+import { encodeModel, Model, UNKNOWN_DIM } from '../../lib/onnx/index.js';
 import { ModelProto } from '../../lib/onnx/proto.js';
 import { ValueTypes } from '../../lib/rewrite/value-types.js';
+import { int64Vector, tensor, type Shape } from '../../lib/tensor.js';
 
 const sample = readFileSync(new URL('../samples/value-types.onnx', import.meta.url));
 
@@ -40,6 +42,93 @@ describe('the types of values that a model does not declare', () => {
     const model = undeclared();
     model.isFunctionCall = ({ opType }) => opType === 'Conv';
     expect(new ValueTypes(model).typeOf('conv')).to.deep.equal({ dtype: undefined, shape: undefined });
+  });
+});
+
+/** A model of these nodes on `x`, of whose results the given ones are declared. */
+function inferred(
+  shape: Shape,
+  build: (g: GraphBuilder, x: Value) => Record<string, Value>,
+  stale: Record<string, readonly number[]> = {},
+): (name: string) => ReturnType<ValueTypes['typeOf']> {
+  const g = new GraphBuilder('types');
+  const results = build(g, g.input('x', 'float32', shape));
+  const names = Object.fromEntries(Object.entries(results).map(([name, value]) => [name, value.name]));
+  g.output('y', op.identity(g, Object.values(results)[0]!));
+  const message = ModelProto.decode(encodeModel(g.build(), new Map()));
+  message.graph!.valueInfo = message.graph!.valueInfo!.filter(({ name }) => {
+    const declared = Object.entries(names).find(([, one]) => one === name)?.[0] ?? '';
+    return Object.hasOwn(stale, declared);
+  });
+  for (const info of message.graph!.valueInfo) {
+    const dims = stale[Object.entries(names).find(([, one]) => one === info.name)![0]]!;
+    info.type!.tensorType!.shape!.dim = dims.map((size) => ({ dimValue: size }));
+  }
+  const types = new ValueTypes(Model.decode(ModelProto.encode(message).finish()));
+  return (name) => types.typeOf(names[name]);
+}
+
+describe('what a model does not say is unknown rather than guessed', () => {
+  const node = (g: GraphBuilder, opType: string, inputs: Value[], attributes = {}) =>
+    g.node(opType, inputs, attributes, [{ dtype: 'float32', shape: ['?'] }])[0]!;
+
+  it('a window that is larger than what it slides over: runtimes do not agree', () => {
+    const attributes = { kernel_shape: ints([2, 1]), strides: ints([2, 1]) };
+    const typeOf = inferred(['N', 8, 1, 10], (g, x) => ({ pool: node(g, 'MaxPool', [x], attributes) }));
+    expect(typeOf('pool').shape).to.deep.equal(['N', 8, UNKNOWN_DIM, 10]);
+  });
+
+  it('the dtype of a power, but by its base', () => {
+    const typeOf = inferred([2, 4], (g, x) => {
+      const base = node(g, 'Unheard', [x]);
+      return {
+        unknown: node(g, 'Pow', [base, g.constant(int64Vector([2]))]),
+        known: node(g, 'Pow', [x, base]),
+      };
+    });
+    expect([typeOf('unknown').dtype, typeOf('known').dtype]).to.deep.equal([undefined, 'float32']);
+  });
+
+  it('that of a LayerNormalization whose scale is of another', () => {
+    const typeOf = inferred([2, 4], (g, x) => {
+      const half = g.constant(tensor('float16', [4], new Uint16Array(4)));
+      return { norm: node(g, 'LayerNormalization', [x, half]) };
+    });
+    expect(typeOf('norm')).to.deep.equal({ dtype: undefined, shape: [2, 4] });
+  });
+
+  it('a declared size that what it comes from contradicts', () => {
+    const build = (g: GraphBuilder, x: Value) => ({ relu: op.relu(g, x) });
+    const declared = (shape: Shape) => inferred(shape, build, { relu: [1, 4, 64] })('relu').shape;
+    expect(declared(['B', 4, 64])).to.deep.equal([UNKNOWN_DIM, 4, 64]);
+    expect(declared([1, 8, 64])).to.deep.equal([1, UNKNOWN_DIM, 64]);
+    expect(declared([1, 4, 64])).to.deep.equal([1, 4, 64]);
+  });
+
+  it('a name that grows with each step', () => {
+    const typeOf = inferred([1, 'N'], (g, x) => {
+      let value = x;
+      for (let step = 0; step < 40; step++) {
+        const product = node(g, 'Gemm', [value, value], { transA: int(1) });
+        value = node(g, 'Flatten', [product], { axis: int(0) });
+      }
+      return { last: value };
+    });
+    expect(typeOf('last').shape).to.deep.equal([1, UNKNOWN_DIM]);
+  });
+
+  it('but sizes that are put together of parts of shapes are known', () => {
+    const typeOf = inferred(['N', 8, 'H', 6], (g, x) => {
+      const part = (attributes: Attributes) => node(g, 'Shape', [x], attributes);
+      const target = node(
+        g,
+        'Concat',
+        [part({ start: int(0), end: int(1) }), g.constant(int64Vector([2, 4])), part({ start: int(-2) })],
+        { axis: int(0) },
+      );
+      return { reshaped: node(g, 'Reshape', [x, target]) };
+    });
+    expect(typeOf('reshaped').shape).to.deep.equal(['N', 2, 4, 'H', 6]);
   });
 });
 
