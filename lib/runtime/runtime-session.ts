@@ -60,18 +60,7 @@ export class RuntimeSession implements Session {
     requireSignal(options.signal);
     const tensors = checkFeeds(this.inputs, feeds);
     const outputs = checkOutputs(this.outputs, options.outputs ?? {}, feeds);
-    return this.#track(this.#runOn(this.#current, tensors, { ...options, outputs }));
-  }
-
-  async dispose(): Promise<void> {
-    const isFirst = !this.#disposed;
-    this.#disposed = true;
-    await Promise.allSettled(this.#running);
-    this.#next = undefined;
-    if (isFirst) await this.#current.opened.loaded.dispose();
-  }
-
-  async #track<T>(running: Promise<T>): Promise<T> {
+    const running = this.#runOn(this.#current, tensors, { ...options, outputs });
     this.#running.add(running);
     try {
       return await running;
@@ -80,21 +69,42 @@ export class RuntimeSession implements Session {
     }
   }
 
+  async dispose(): Promise<void> {
+    const isFirst = !this.#disposed;
+    this.#disposed = true;
+    // A run that moves on leaves a model to be freed behind it.
+    while (this.#running.size > 0) await Promise.allSettled(this.#running);
+    this.#next = undefined;
+    if (isFirst) await this.#current.opened.loaded.dispose();
+  }
+
   async #runOn(
     current: Current,
     feeds: TensorRecord,
     options: RunOptions,
   ): Promise<Record<string, TensorData>> {
+    requireNotAborted(options.signal);
+    const { opened, started } = current;
+    const running = typed('RUN_FAILED', 'ONNX Runtime could not run the model', () =>
+      runOpened(opened, feeds, options),
+    );
+    started.add(running);
+    let refusal: SessionError;
     try {
-      const results = await start(current, feeds, options);
+      const results = await running;
       // The provider has shown that it can: the model's bytes need not be kept for another.
       if (this.#current === current) this.#next = undefined;
       return results;
     } catch (error) {
       if (!lacksWhatItTakes(error)) throw error;
-      await this.#moveOn(current, error);
-      return await this.#runOn(this.#current, feeds, options);
+      refusal = error;
+    } finally {
+      started.delete(running);
+      // A run that was told to end fails; one that was not in time has a result that nobody wants.
+      requireNotAborted(options.signal);
     }
+    await this.#moveOn(current, refusal);
+    return this.#runOn(this.#current, feeds, options);
   }
 
   /** To the next provider of the list. Several runs may find out at once: the first makes it move, all wait. */
@@ -110,37 +120,28 @@ export class RuntimeSession implements Session {
     this.#current = currentOf(to.opened);
     this.#next = to.next;
     // Nobody's result depends on it, nor on whether the runtime can free the model.
-    const freed = Promise.allSettled(started).then(() => opened.loaded.dispose());
-    void this.#track(freed.catch(() => undefined));
+    const freeing = Promise.allSettled(started)
+      .then(() => opened.loaded.dispose())
+      .catch(() => undefined)
+      .finally(() => this.#running.delete(freeing));
+    this.#running.add(freeing);
   }
 }
 
-async function start(
-  { opened, started }: Current,
+/** With float32 in the place of bfloat16 where the provider does not take that. */
+const runOpened = (
+  opened: OpenedModel,
   feeds: TensorRecord,
   options: RunOptions,
-): Promise<Record<string, TensorData>> {
-  requireNotAborted(options.signal);
-  const running = typed('RUN_FAILED', 'ONNX Runtime could not run the model', () =>
-    runWithBfloat16(opened, feeds, options),
-  );
-  started.add(running);
-  try {
-    return await running;
-  } finally {
-    started.delete(running);
-    // A run that was told to end fails; one that was not in time has a result that nobody wants.
-    requireNotAborted(options.signal);
-  }
-}
+): Promise<Record<string, TensorData>> =>
+  opened.bfloat16.size === 0 ? opened.loaded.run(feeds, options) : runWithoutBfloat16(opened, feeds, options);
 
-/** With float32 in the place of bfloat16 where the provider does not take it: feeds, results, and given outputs. */
-async function runWithBfloat16(
+/** Feeds, results and given outputs are cast. */
+async function runWithoutBfloat16(
   { loaded, bfloat16 }: OpenedModel,
   feeds: TensorRecord,
   options: RunOptions,
 ): Promise<Record<string, TensorData>> {
-  if (bfloat16.size === 0) return loaded.run(feeds, options);
   const given = Object.entries(options.outputs ?? {});
   const outputs = Object.fromEntries(given.filter(([name]) => !bfloat16.has(name)));
   const results = await loaded.run(cast(feeds, bfloat16, 'float32'), { ...options, outputs });
