@@ -1,16 +1,15 @@
 /** One GroupNormalization alone on a provider, as each lowering: what the table of choices rests on. */
-import { getGraph } from '../graphs/registry.js';
+import { groupNormModel, NUM_GROUPS } from '../bench/runners.js';
+import { timeSessions, type ThreadSpec } from '../bench/session-threads.js';
+import { normalTensor, quantile } from '../bench/statistics.js';
 import {
   createSession,
-  encodeModel,
-  initializeWeights,
   LOWERING_NAMES,
   type LoweringName,
   type Provider,
   type Session,
 } from '../lib/index.js';
 import { referenceGroupNorm, maxAbsDifference } from '../test/support/group-norm.js';
-import { normalTensor, pairedRounds, quantile } from '../bench/statistics.js';
 
 const SHAPES = [
   [1, 64, 8, 8],
@@ -18,7 +17,6 @@ const SHAPES = [
   [8, 256, 32, 32],
   [1, 128, 256, 256],
 ];
-const NUM_GROUPS = 32;
 const ROUNDS = 12;
 /** Means of the inputs whose error is reported; the deviation is 1.4. */
 const MEANS = [0, 300];
@@ -43,29 +41,21 @@ export async function measureTimings(providers: readonly Provider[]): Promise<st
 async function measure(shape: readonly number[], provider: Provider): Promise<string[][]> {
   // The kernel runs whatever the model says it as; elsewhere a session runs what it is asked for.
   const ways: readonly (LoweringName | undefined)[] = provider === 'native' ? [undefined] : LOWERING_NAMES;
-  const sessions = new Map<string, Session>();
-  for (const groupNorm of ways) sessions.set(groupNorm ?? 'kernel', await open(shape, provider, groupNorm));
-  const x = normalTensor(shape, 0);
-  const calls = [...sessions].map(([name, session]) => [name, () => session.run({ x })] as const);
-  const times = await pairedRounds(Object.fromEntries(calls), ROUNDS, 1);
+  const model = groupNormModel(shape);
+  const specs = ways.map((groupNorm): [string, ThreadSpec] => [
+    groupNorm ?? 'kernel',
+    { model, shape, options: { providers: [provider], strict: true, groupNorm } },
+  ]);
+  const times = await timeSessions(Object.fromEntries(specs), ROUNDS, { calls: 4, warmUp: 20 });
   const rows: string[][] = [];
-  for (const [name, session] of sessions) {
+  for (const [name, { options }] of specs) {
+    const session = await createSession(model, options);
     const errors: string[] = [];
     for (const mean of MEANS) errors.push((await errorOf(session, shape, mean)).toExponential(1));
     rows.push([shape.join('×'), provider, name, quantile(times[name]!, 0.5).toFixed(2), ...errors]);
     await session.dispose();
   }
   return rows;
-}
-
-function open(
-  shape: readonly number[],
-  provider: Provider,
-  groupNorm: LoweringName | undefined,
-): Promise<Session> {
-  const graph = getGraph('group-norm').build({ numGroups: NUM_GROUPS, numChannels: shape[1]! });
-  const model = encodeModel(graph, initializeWeights(graph), { lowering: 'op' });
-  return createSession(model, { providers: [provider], strict: true, groupNorm });
 }
 
 async function errorOf(session: Session, shape: readonly number[], mean: number): Promise<number> {

@@ -47,7 +47,8 @@ async function main(): Promise<void> {
     `Measured on ${machine()}, ${process.platform}-${process.arch}, with ONNX Runtime ${nodeRuntime().version}.`,
     ...describeProviders(available, missing),
     '## One GroupNormalization, 32 groups, float32',
-    'Median of the rounds, with other work on the machine; the error is the largest distance from float64.',
+    'Median of calls as a user makes them, each session in a thread of its own, with other work on the machine; the error ' +
+      'is the largest distance from float64.',
     table(TIMINGS_HEAD, await measureTimings(available)),
     '## The parity suite: cases by provider and lowering',
     SUMMARY,
