@@ -45,9 +45,12 @@ export function fuseGroupNorm(model: Model, types = new ValueTypes(model)): numb
   return chains.length;
 }
 
-/** The standard operator, or the kernel under its own name with nothing fused to it yet. */
+/**
+ * The standard operator, or the kernel under its own name with nothing fused to it yet. An operator without groups is
+ * left, to be refused: under that name 0 is one group a channel.
+ */
 const isRunByKernel = (node: ModelNode): boolean =>
-  isGroupNorm(node) ||
+  (isGroupNorm(node) && (node.number('num_groups') ?? 0) > 0) ||
   (node.domain === FUSED_DOMAIN && node.opType === FUSED_OP && node.text('activation') === 'none');
 
 function findChain(types: ValueTypes, uses: Uses, norm: ModelNode): Chain | undefined {

@@ -3,6 +3,7 @@ import { describe, it } from 'mocha';
 import { GraphBuilder, op, type Value } from '../../lib/graph/index.js';
 import { toFloat64Array } from '../../lib/half.js';
 import { encodeModel, Model } from '../../lib/onnx/index.js';
+import { ModelProto } from '../../lib/onnx/proto.js';
 import { fuseGroupNorm } from '../../lib/rewrite/index.js';
 import { createSession } from '../../lib/runtime/index.js';
 import type { FloatDType, Shape, TensorData } from '../../lib/tensor.js';
@@ -86,6 +87,20 @@ describe('fusing GroupNormalization with what follows it', () => {
       expect(opTypes(model(tail)))
         .to.include('GroupNormalization')
         .and.not.include('FusedGroupNormalization');
+    });
+  }
+
+  for (const [what, groups] of [
+    ['none', undefined],
+    ['0', 0],
+  ] as const) {
+    it(`leaves an operator whose num_groups is ${what}: it is to be refused`, () => {
+      const message = ModelProto.decode(model(relu));
+      const norm = message.graph!.node!.find(({ opType }) => opType === 'GroupNormalization')!;
+      const others = norm.attribute!.filter(({ name }) => name !== 'num_groups');
+      const zero = norm.attribute!.find(({ name }) => name === 'num_groups')!;
+      norm.attribute = groups === undefined ? others : [...others, { ...zero, i: groups }];
+      expect(opTypes(ModelProto.encode(message).finish())).to.deep.equal(['GroupNormalization', 'Relu']);
     });
   }
 
