@@ -43,8 +43,9 @@ export async function loadInputs(
   const feeds: Record<string, TensorData> = {};
   for (const info of infos) {
     const source = sources.get(info.name)!;
-    if (source === 'random') {
-      feeds[info.name] = await randomTensor(info, boundShape(withShape(info), sizes), seed, progress);
+    const shaped = random.find(({ name }) => name === info.name);
+    if (shaped) {
+      feeds[info.name] = await randomTensor(info, boundShape(shaped, sizes), seed, progress);
     } else {
       progress?.step(`reading ${source}`);
       const value = decodeNpy(await readFileBytes(source), source);

@@ -4,8 +4,6 @@
  */
 import {
   lowerSite,
-  MAX_SESSION_OPSET,
-  MIN_OPSET,
   type Fragment,
   type LoweringChoice,
   type SiteRef,
@@ -14,7 +12,7 @@ import {
 import { UNKNOWN_DIM, type Model, type ModelNode } from '../onnx/index.js';
 import { isFloatDType, isStatic, type Shape } from '../tensor.js';
 import { keepsShape } from './infer-type.js';
-import { isFilledWith } from './sites.js';
+import { hasLowerings, isFilledWith } from './sites.js';
 import { isOp, outputOf, Uses } from './uses.js';
 import { ValueTypes } from './value-types.js';
 
@@ -42,7 +40,7 @@ export function mergeExportedGroupNorm(
   types = new ValueTypes(model),
 ): number {
   // The body of an If or Loop may read any value of the graph, which `nodes` does not show.
-  if (model.opset < MIN_OPSET || model.opset > MAX_SESSION_OPSET || model.nestedOpTypes().size > 0) return 0;
+  if (!hasLowerings(model) || model.nestedOpTypes().size > 0) return 0;
   const context = { types, uses: new Uses(model) };
   const found = model.nodes
     .flatMap((node) => findExported(context, node) ?? [])

@@ -2,15 +2,10 @@
  * GroupNormalization in a model that has ONNX's definition of it in its place, as those have that ONNX Runtime saved
  * (`optimizedModelFilePath`) or `onnx.inliner` went over. It takes the variance as E[x²] − E[x]².
  */
-import {
-  lowerSite,
-  MAX_SESSION_OPSET,
-  MIN_OPSET,
-  type LoweringChoice,
-  type SiteRef,
-} from '../lowering/index.js';
+import { lowerSite, type LoweringChoice, type SiteRef } from '../lowering/index.js';
 import type { Model, ModelNode } from '../onnx/index.js';
 import { isFloatDType } from '../tensor.js';
+import { hasLowerings } from './sites.js';
 import { isOp, outputOf, Uses } from './uses.js';
 import type { ValueTypes } from './value-types.js';
 
@@ -20,7 +15,7 @@ import type { ValueTypes } from './value-types.js';
  * @returns How many there were.
  */
 export function lowerInlinedGroupNorm(model: Model, lowering: LoweringChoice, types: ValueTypes): number {
-  if (model.opset < MIN_OPSET || model.opset > MAX_SESSION_OPSET) return 0;
+  if (!hasLowerings(model)) return 0;
   const context = { uses: new Uses(model), types };
   const taken = model.names();
   return model.replaceNodes((node) => {

@@ -3,8 +3,6 @@ import {
   kernelLowering,
   lowerRowSite,
   lowerSite,
-  MAX_SESSION_OPSET,
-  MIN_OPSET,
   type Fragment,
   type LoweringChoice,
   type RowSiteRef,
@@ -13,7 +11,7 @@ import {
 } from '../lowering/index.js';
 import type { Model, ModelNode } from '../onnx/index.js';
 import { elementCount, isFloatDType, isStatic } from '../tensor.js';
-import { describeSite, isFilledWith, unless } from './sites.js';
+import { describeSite, hasLowerings, isFilledWith, unless } from './sites.js';
 import { isOp, Uses } from './uses.js';
 import { ValueTypes } from './value-types.js';
 
@@ -45,11 +43,11 @@ export function lowerLongRows(
   types = new ValueTypes(model),
   maxRow = MAX_ROW,
 ): number {
-  if (model.opset < MIN_OPSET || model.opset > MAX_SESSION_OPSET) return 0;
+  if (!hasLowerings(model)) return 0;
   const taken = model.names();
   const uses = new Uses(model);
   return model.replaceNodes((node): Fragment | undefined => {
-    const operator = operators.find((name) => node.domain === '' && node.opType === name);
+    const operator = operators.find((name) => isOp(node, name));
     if (!operator) return undefined;
     if (operator === 'InstanceNormalization') {
       const site = describeSite(types, node, lowering === kernelLowering);

@@ -1,6 +1,7 @@
 import { kernelLowering, lowerSite, type LoweringChoice, type SiteRef } from '../lowering/index.js';
 import type { Model, ModelNode } from '../onnx/index.js';
 import { describeSite } from './sites.js';
+import { isOp } from './uses.js';
 import { ValueTypes } from './value-types.js';
 
 /** What a pass did, and for each node that it left alone, why. */
@@ -13,12 +14,11 @@ export interface PassReport {
 export type SiteFilter = (node: ModelNode, dtype: () => string) => boolean;
 
 /** The standard operator, which ONNX Runtime inlines as a slow and inaccurate body. */
-export const isGroupNorm = (node: ModelNode): boolean =>
-  node.domain === '' && node.opType === 'GroupNormalization';
+export const isGroupNorm = (node: ModelNode): boolean => isOp(node, 'GroupNormalization');
 
 /** float64 InstanceNormalization, for which ONNX Runtime has no CPU kernel. It is GroupNorm with a group a channel. */
 export const isFloat64InstanceNorm: SiteFilter = (node, dtype) =>
-  node.domain === '' && node.opType === 'InstanceNormalization' && dtype() === 'float64';
+  isOp(node, 'InstanceNormalization') && dtype() === 'float64';
 
 /**
  * Replaces normalizations in a model by a lowering at the model's own opset.

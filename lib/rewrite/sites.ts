@@ -1,12 +1,15 @@
 /** Normalization nodes of a model as the sites that lowerings take. */
-import type { SiteRef, ValueRef } from '../lowering/index.js';
-import { UNKNOWN_DIM, type ModelNode } from '../onnx/index.js';
+import { MAX_SESSION_OPSET, MIN_OPSET, type SiteRef, type ValueRef } from '../lowering/index.js';
+import { UNKNOWN_DIM, type Model, type ModelNode } from '../onnx/index.js';
 import { formatShape, isFloatDType, type Shape, type TensorData } from '../tensor.js';
 import type { ValueType } from './type-rule.js';
 import type { ValueTypes } from './value-types.js';
 
 /** The first opset whose GroupNormalization has one scale a channel; those before have one a group. */
 const PER_CHANNEL_OPSET = 21;
+
+/** Whether lowerings can be written at a model's opset. */
+export const hasLowerings = ({ opset }: Model): boolean => opset >= MIN_OPSET && opset <= MAX_SESSION_OPSET;
 
 const ANY_SHAPE: Shape = [UNKNOWN_DIM, UNKNOWN_DIM, UNKNOWN_DIM];
 

@@ -1,7 +1,7 @@
 /** cuDNN, which ONNX Runtime from 1.29 on looks for when the first convolution needs it; all else runs without. */
-import { execFile } from 'node:child_process';
 import type { Problem } from './backend.js';
 import { cudnnRemedy } from './cuda-remedies.js';
+import { inOtherProcess } from './other-process.js';
 
 /** The version that ONNX Runtime asks the dynamic loader for. */
 const VERSION = '9';
@@ -18,13 +18,16 @@ export async function missingCudnn(canLoad = loadsElsewhere): Promise<Problem | 
   };
 }
 
+const PROGRAM = `
+try {
+  process.dlopen({ exports: {} }, process.argv[1]);
+} catch (error) {
+  console.log(error.message);
+}
+`;
+
 /** In a process of its own, which the library may end. Node says of one that it could load that it is no addon. */
-export function loadsElsewhere(library: string): Promise<boolean> {
-  const program = `try { process.dlopen({ exports: {} }, ${JSON.stringify(library)}) } catch (error) { console.log(error.message) }`;
-  return new Promise((resolve) => {
-    const env = { ...process.env, NODE_OPTIONS: '' };
-    execFile(process.execPath, ['-e', program], { env, timeout: 30_000 }, (error, stdout) =>
-      resolve(error === null && /did not self-register/.test(stdout)),
-    );
-  });
+export async function loadsElsewhere(library: string): Promise<boolean> {
+  const { stdout, end } = await inOtherProcess(PROGRAM, [library], { milliseconds: 30_000 });
+  return end === 'status 0' && stdout.includes('did not self-register');
 }

@@ -1,6 +1,6 @@
 /** A provider that is tried in a process of its own, because a library of the wrong version may end the process. */
-import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
+import { inOtherProcess, lastOf } from './other-process.js';
 import { PROBE_INPUT, probeModel, whyWrong } from './probe.js';
 
 /** CUDA takes some seconds to start where its kernels are still to be compiled for the GPU. */
@@ -38,7 +38,10 @@ process.stdin.on('data', (chunk) => chunks.push(chunk)).on('end', async () => {
 export async function tryProvider(name: string): Promise<string | undefined> {
   const library = createRequire(import.meta.url).resolve('onnxruntime-node');
   const input = [PROBE_INPUT.dims, [...PROBE_INPUT.data]].map((value) => JSON.stringify(value));
-  const { stdout, stderr, end } = await inOtherProcess([library, name, ...input], probeModel('reduce-mean'));
+  const { stdout, stderr, end } = await inOtherProcess(PROGRAM, [library, name, ...input], {
+    input: probeModel('reduce-mean'),
+    milliseconds: MAX_MILLISECONDS,
+  });
   const line = stdout.split('\n').find((text) => text.startsWith('{"'));
   if (line === undefined) return `a trial in a process of its own ended with ${end}${lastOf(stderr)}`;
   const { result, error } = JSON.parse(line) as { result?: number[]; error?: string };
@@ -46,39 +49,6 @@ export async function tryProvider(name: string): Promise<string | undefined> {
   // The message that ONNX Runtime throws says less than what it writes beside it.
   const detail = /Failed to load library \S+ with error: (.*)/.exec(stderr)?.[1];
   return detail ?? withoutSource(error ?? 'it failed');
-}
-
-interface Ended {
-  readonly stdout: string;
-  readonly stderr: string;
-  /** Exit status or signal. */
-  readonly end: string;
-}
-
-function inOtherProcess(args: readonly string[], input: Uint8Array): Promise<Ended> {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, ['-e', PROGRAM, '--', ...args], {
-      env: { ...process.env, NODE_OPTIONS: '' },
-      timeout: MAX_MILLISECONDS,
-      killSignal: 'SIGKILL',
-    });
-    let [stdout, stderr] = ['', ''];
-    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
-    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
-    child.on('error', (error) => resolve({ stdout, stderr, end: error.message }));
-    child.on('close', (code, signal) => resolve({ stdout, stderr, end: signal ?? `status ${code}` }));
-    // A process that ends before it has read everything is told of by its end.
-    child.stdin.on('error', () => undefined).end(input);
-  });
-}
-
-/** The last line that says something: behind an error Node writes its stack, and its own version. */
-export function lastOf(text: string): string {
-  const lines = text
-    .split('\n')
-    .filter((line) => line.trim() !== '' && !/^(?: {4}at |Node\.js v)/.test(line));
-  const line = lines.at(-1);
-  return line === undefined ? '' : `: ${line.trim()}`;
 }
 
 /** Without the places in ONNX Runtime's sources, and the conditions there, that a message may begin or end with. */

@@ -6,7 +6,7 @@ import { SessionError } from '../../lib/errors.js';
 import { loadOnNode, type NodeModel, type NodeOptions } from '../../lib/runtime/onnxruntime-node.js';
 import { loadVerified, placements } from '../../lib/runtime/placement.js';
 import { PROBE_INPUT, probeModel, whyWrong } from '../../lib/runtime/probe.js';
-import { lastOf, tryProvider, withoutSource } from '../../lib/runtime/trial.js';
+import { tryProvider, withoutSource } from '../../lib/runtime/trial.js';
 import { rejection } from '../support/temporary.js';
 
 describe('runtime/placement', () => {
@@ -103,14 +103,6 @@ describe('runtime/trial', () => {
     expect(await tryProvider('cpu')).to.match(
       /assigned to the default CPU EP, but fallback to CPU EP has been/,
     );
-  });
-
-  it('takes out of what a process wrote what was wrong, and neither the stack nor the version of Node', () => {
-    const wrote =
-      'file.js:1\nthrow 1\n\nTypeError: the real reason\n    at main (file.js:1)\n\nNode.js v20.20.2\n';
-    expect(lastOf(wrote)).to.equal(': TypeError: the real reason');
-    expect(lastOf('Bus error (core dumped)')).to.equal(': Bus error (core dumped)');
-    expect(lastOf('\n')).to.equal('');
   });
 
   it('says what the runtime says of a provider that it does not have', async () => {
