@@ -124,7 +124,8 @@ function lowerOperator({ model, types, where, groupNorm, choice }: Omit<Rewritin
   const used = new Set<SessionLoweringName>();
   if ((groupNorm ?? chosenLowering(choice)) === 'op') return { lowered: 0, used };
   const loweringOf = (site: SiteRef) => {
-    const name = groupNorm ?? loweringFor(choice, site);
+    const named = groupNorm ?? loweringFor(choice, site);
+    const name = named === 'instance-norm' && site.x.dtype === 'float64' ? RUNTIME_LOWERING : named;
     used.add(name);
     return name;
   };

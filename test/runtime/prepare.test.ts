@@ -3,6 +3,7 @@ import { describe, it } from 'mocha';
 import { readFileSync } from 'node:fs';
 import { SessionError } from '../../lib/errors.js';
 import { GraphBuilder, op } from '../../lib/graph/index.js';
+import { castTensor } from '../../lib/half.js';
 import { encodeModel, encodeModelExternal } from '../../lib/onnx/index.js';
 import { ModelProto, type ModelMessage } from '../../lib/onnx/proto.js';
 import { createSession } from '../../lib/runtime/index.js';
@@ -120,6 +121,29 @@ describe('preparing a model of another tool', () => {
       const y = await runModel(model, CASE.x, { providers: [provider], groupNorm: 'reduce-mean' });
       expect(maxAbsDifference(y, expected)).to.be.below(1e-5);
     });
+  }
+
+  for (const provider of ['cpu', 'wasm'] as const) {
+    for (const groupNorm of ['op', 'reduce-mean', 'instance-norm', 'layer-norm'] as const) {
+      // ONNX Runtime has no InstanceNormalization of float64, so another lowering stands in for it.
+      const name = groupNorm === 'instance-norm' ? 'reduce-mean' : groupNorm;
+      it(`runs float64 as ${name} where ${groupNorm} is asked for, on ${provider}`, async () => {
+        const wide = {
+          ...CASE,
+          x: castTensor(CASE.x, 'float64'),
+          scale: castTensor(CASE.scale, 'float64'),
+          bias: castTensor(CASE.bias, 'float64'),
+          // The operator's epsilon is a float32: one that is the same in both.
+          eps: 2 ** -17,
+        };
+        const model = groupNormModel(wide, { lowering: 'op', opset: 21 });
+        const session = await createSession(model, { providers: [provider], groupNorm });
+        const { y } = await session.run({ x: wide.x });
+        expect(maxAbsDifference(y!, referenceGroupNorm(wide))).to.be.below(1e-13);
+        expect(session.groupNorm).to.equal(name === 'op' ? undefined : name);
+        await session.dispose();
+      });
+    }
   }
 
   it('says that the opset is out of range, and of which model', async () => {
