@@ -1,12 +1,12 @@
 import { op, type Scope, type Value } from '../graph/index.js';
 import type { FloatDType } from '../tensor.js';
 import { affine, channelsOf, filled, inWideDType } from './groups.js';
-import { fromRows, toCentredRows } from './rows.js';
+import { centred, fromRows, toRows } from './rows.js';
 import type { GroupNormSite, Lowering } from './types.js';
 
 /**
- * InstanceNormalization of the rows: what PyTorch's exporter writes below opset 21. With as many groups as
- * channels it is InstanceNormalization itself, with the site's own scale and bias.
+ * InstanceNormalization of the centred rows: PyTorch's exporter writes it below opset 21, without the centring. With
+ * as many groups as channels there are no rows to be made, and it takes the site's own scale and bias.
  */
 export const instanceNormLowering: Lowering = {
   name: 'instance-norm',
@@ -18,10 +18,11 @@ export const instanceNormLowering: Lowering = {
 const isInstanceNorm = (site: GroupNormSite): boolean =>
   site.numGroups === channelsOf(site).channels && site.x.rank >= 3;
 
-const direct = (g: Scope, site: GroupNormSite): Value => instanceNorm(g, site.x, site, site.scale, site.bias);
+const direct = (g: Scope, site: GroupNormSite): Value =>
+  instanceNorm(g, centred(g, site), site, site.scale, site.bias);
 
 function viaRows(g: Scope, site: GroupNormSite): Value {
-  const normalized = instanceNorm(g, toCentredRows(g, site), site, undefined, undefined);
+  const normalized = instanceNorm(g, toRows(g, site, centred(g, site)), site, undefined, undefined);
   return affine(g, site, fromRows(g, site, normalized));
 }
 

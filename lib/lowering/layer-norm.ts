@@ -1,7 +1,7 @@
 import { op, type Scope, type Value } from '../graph/index.js';
 import type { FloatDType } from '../tensor.js';
 import { affine, filled, inWideDType } from './groups.js';
-import { fromRows, toCentredRows } from './rows.js';
+import { centred, fromRows, toRows } from './rows.js';
 import type { GroupNormSite, Lowering } from './types.js';
 
 /** LayerNormalization of the rows, whose own scale is all ones. */
@@ -12,7 +12,7 @@ export const layerNormLowering: Lowering = {
 };
 
 function normalize(g: Scope, site: GroupNormSite): Value {
-  const rows = toCentredRows(g, site);
+  const rows = toRows(g, site, centred(g, site));
   const normalized = op.layerNormalization(g, rows, onesAlong(g, rows), undefined, {
     axis: -1,
     epsilon: site.epsilon,

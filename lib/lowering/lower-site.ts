@@ -1,7 +1,8 @@
-import { GraphBuilder, op, type Node, type Scope, type Value } from '../graph/index.js';
-import type { DType, Shape } from '../tensor.js';
+import { GraphBuilder, int, op, type Node, type Scope, type Value } from '../graph/index.js';
+import { isStatic, type DType, type Shape } from '../tensor.js';
 import { getSessionLowering } from './choose.js';
 import { inItsDomain } from './domains.js';
+import { flatRows } from './rows.js';
 import { int64 } from './sizes.js';
 import type { Lowering } from './types.js';
 
@@ -27,8 +28,10 @@ export interface SiteRef {
   readonly output: string;
 }
 
-/** One LayerNormalization over the spatial dimensions of (N, G, ...) to be replaced: rows like those of a site. */
+/** One LayerNormalization to be replaced. */
 export interface RowSiteRef extends Omit<SiteRef, 'numGroups'> {
+  /** The first axis of a row, from 0. */
+  readonly axis: number;
   /** Of a shape that broadcasts to a row's, from the right; nothing stands for ones. */
   readonly scale?: ValueRef | undefined;
   /** The same; nothing stands for zeros. */
@@ -83,8 +86,8 @@ function toChannels(g: Scope, value: Value, { x, numGroups }: SiteRef): Value {
 }
 
 /**
- * Lowers a LayerNormalization: its rows are those of a GroupNormalization with as many groups as channels.
- * float16 and bfloat16 are float32 in between, so that the result is rounded once.
+ * Lowers a LayerNormalization: its rows are the groups of a GroupNormalization. float16 and bfloat16 are float32 in
+ * between, so that the result is rounded once.
  * @throws GraphError as `lowerSite`.
  */
 export function lowerRowSite(
@@ -96,12 +99,33 @@ export function lowerRowSite(
   const chosen = resolve(lowering, opset);
   return makeFragment(site, pathOf(site), takenNames, (g, { x, scale, bias }) => {
     const wide = (value: Value) => (isNarrow(x) ? op.cast(g, value, 'float32') : value);
-    const rows = { x: wide(x), scale: undefined, bias: undefined, numGroups: x.shape[1] as number };
-    const normalized = chosen.lower(g, { ...rows, epsilon: site.epsilon }, opset);
+    const normalized = asGroups(g, wide(x), site.axis, (groups, numGroups) =>
+      chosen.lower(
+        g,
+        { x: groups, scale: undefined, bias: undefined, numGroups, epsilon: site.epsilon },
+        opset,
+      ),
+    );
     const scaled = scale ? op.mul(g, normalized, wide(scale)) : normalized;
     const y = bias ? op.add(g, scaled, wide(bias)) : scaled;
     return isNarrow(x) ? op.cast(g, y, x.dtype) : y;
   });
+}
+
+/** Rows as groups: those of (N, G, ...) from axis 2 on are some; all others become the one group of (R, 1, K). */
+function asGroups(
+  g: Scope,
+  x: Value,
+  axis: number,
+  normalize: (groups: Value, numGroups: number) => Value,
+): Value {
+  const [, groups] = x.shape;
+  if (axis === 2 && typeof groups === 'number' && groups > 0) return normalize(x, groups);
+  const rows = normalize(flatRows(g, x, axis), 1);
+  if (isStatic(x.shape) && !x.shape.includes(0)) return op.reshape(g, rows, x.shape);
+  // A size of 0 is to be one, and not that of the rows in its place.
+  const target = op.shape(g, x);
+  return g.node('Reshape', [rows, target], { allowzero: int(1) }, [{ dtype: x.dtype, shape: x.shape }])[0]!;
 }
 
 const isNarrow = ({ dtype }: Value): boolean => dtype === 'float16' || dtype === 'bfloat16';

@@ -62,8 +62,12 @@ export function splitRows(g: Scope, site: GroupNormSite): Split {
  * A 0 in Reshape's target stands for the input's size in that place, and so does here for 0.
  */
 function withSpatialThird(g: Scope, value: Value): Value {
-  if (value.rank === 3) return value;
-  const flat = op.flatten(g, value, { axis: 2 });
+  return value.rank === 3 ? value : flatRows(g, value, 2);
+}
+
+/** What lies from `axis` on as rows of one channel each: (R, 1, K). */
+export function flatRows(g: Scope, value: Value, axis: number): Value {
+  const flat = op.flatten(g, value, { axis });
   const shape = [flat.shape[0]!, 1, flat.shape[1]!];
   return g.node('Unsqueeze', [flat, int64(g, [1])], {}, [{ dtype: value.dtype, shape }])[0]!;
 }
@@ -104,12 +108,12 @@ export function centre(g: Scope, site: GroupNormSite, mean: Value): Value {
 }
 
 /**
- * Centred rows, (N, G, K), for the normalizations that sum a whole row in one float32 (ONNX Runtime's
+ * `x` less the mean of each of its rows, for the normalizations that sum a whole row in one float32 (ONNX Runtime's
  * InstanceNormalization and LayerNormalization): a mean that is not 0 costs them digits, in the mean itself and
  * in E[x²] − E[x]². Their variance is still one float32 sum: the longer the row, the less of it is right.
  */
-export const toCentredRows = (g: Scope, site: GroupNormSite): Value =>
-  toRows(g, site, centre(g, site, rowMean(g, splitRows(g, site).toRows(site.x))));
+export const centred = (g: Scope, site: GroupNormSite): Value =>
+  centre(g, site, rowMean(g, splitRows(g, site).toRows(site.x)));
 
 /** `length` as two factors as even as its divisors allow, the larger one last; as itself if short or prime. */
 export function splitLength(length: number): number[] {

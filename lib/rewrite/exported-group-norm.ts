@@ -30,21 +30,17 @@ interface Context {
 /**
  * Puts one normalization in the place of each that is that for certain: InstanceNormalization's scale and bias are
  * constant ones and zeros, the result has x's shape whatever the sizes are, and nobody else reads what lies between.
- * @param fits Which of them; the others are left as they are.
  * @returns How many there were.
  */
 export function mergeExportedGroupNorm(
   model: Model,
   lowering: LoweringChoice,
-  fits: (site: SiteRef) => boolean,
   types = new ValueTypes(model),
 ): number {
   // The body of an If or Loop may read any value of the graph, which `nodes` does not show.
   if (!hasLowerings(model) || model.nestedOpTypes().size > 0) return 0;
   const context = { types, uses: new Uses(model) };
-  const found = model.nodes
-    .flatMap((node) => findExported(context, node) ?? [])
-    .filter(({ site }) => fits(site));
+  const found = model.nodes.flatMap((node) => findExported(context, node) ?? []);
   if (found.length === 0) return 0;
   const taken = model.names();
   const sites = new Map(found.map(({ site }) => [site.output, site]));

@@ -9,5 +9,5 @@ export {
   type PassReport,
   type SiteFilter,
 } from './lower-group-norm.js';
-export { hasLongGroups, lowerLongRows, MAX_ROW, type RowOperator } from './long-rows.js';
+export { lowerRowNorms, MAX_LAYER_NORM_ROW, type RowOperator } from './row-norms.js';
 export { ValueTypes } from './value-types.js';

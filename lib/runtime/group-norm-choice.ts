@@ -9,10 +9,9 @@ export interface GroupNormChoice {
   /** The measurement behind it. */
   readonly because: string;
   /**
-   * Whether ONNX Runtime's kernels of InstanceNormalization and LayerNormalization are right at least for short rows,
-   * and left those. Default true.
+   * Whether ONNX Runtime's kernel of LayerNormalization is right at least for short rows, and left those. Default true.
    */
-  readonly hasRowKernels?: boolean;
+  readonly hasLayerNormKernel?: boolean;
   /** Where something else was measured to be better: the first that fits a node is taken. */
   readonly exceptions?: readonly ShapeChoice[];
 }
@@ -49,7 +48,7 @@ export const GROUP_NORM_CHOICES: Readonly<Record<Provider, GroupNormChoice>> = {
   tensorrt: { groupNorm: 'reduce-mean', because: NOT_MEASURED },
   webgpu: {
     groupNorm: 'reduce-mean',
-    hasRowKernels: false,
+    hasLayerNormKernel: false,
     because:
       'every float32 case passes in Chromium and in Node on a GPU in software; there instance-norm is off by 1 for ' +
       'epsilon 1e-12 and refuses an empty batch, op is off by 3e-2 at mean 300; speed on a GPU is not measured',

@@ -22,9 +22,8 @@ import {
   isFloat64InstanceNorm,
   isGroupNorm,
   lowerInlinedGroupNorm,
-  hasLongGroups,
-  lowerLongRows,
-  MAX_ROW,
+  lowerRowNorms,
+  MAX_LAYER_NORM_ROW,
   lowerNormalizations,
   mergeExportedGroupNorm,
   widenBfloat16,
@@ -95,11 +94,10 @@ function rewriteNorms({ model, types, where, groupNorm, choice, hasKernel }: Rew
 } {
   const best = hasKernel ? kernelLowering : RUNTIME_LOWERING;
   const others = notAskedFor(groupNorm);
-  const maxRow = choice.hasRowKernels === false ? 0 : MAX_ROW;
-  const merges = (site: SiteRef) => hasKernel || hasLongGroups(site, maxRow);
+  const maxRow = choice.hasLayerNormKernel === false ? 0 : MAX_LAYER_NORM_ROW;
   const written = attempt(where, () => {
     const exported = others.includes('InstanceNormalization')
-      ? mergeExportedGroupNorm(model, best, merges, types)
+      ? mergeExportedGroupNorm(model, best, types)
       : 0;
     return exported + (groupNorm === 'op' ? 0 : lowerInlinedGroupNorm(model, best, types));
   });
@@ -108,7 +106,7 @@ function rewriteNorms({ model, types, where, groupNorm, choice, hasKernel }: Rew
   if (written > 0 && !hasKernel) used.add(RUNTIME_LOWERING);
   const rows =
     lower(types, best, isFloat64InstanceNorm, where) +
-    attempt(where, () => lowerLongRows(model, best, others, types, maxRow));
+    attempt(where, () => lowerRowNorms(model, best, others, types, maxRow));
   if (hasKernel && written + rows > 0) model.importDomain(FUSED_DOMAIN, 1);
   return {
     replaced: written + lowered + rows,

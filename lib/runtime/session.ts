@@ -17,12 +17,13 @@ export interface SessionOptions extends BackendOptions {
   /**
    * How GroupNormalization nodes run. Default: by the native kernel; where it is not there, rewritten before ONNX
    * Runtime, which has none of its own, sees them. `op` on `cpu` asks for ONNX Runtime's inlined body, which is
-   * slow, and wrong for inputs whose mean is large against their deviation. InstanceNormalization and
-   * LayerNormalization over rows of more than 1,024 elements, or of unknown length, are rewritten as well, because
-   * ONNX Runtime sums a row in one float32; an operator that is asked for by name runs by ONNX Runtime's own kernel:
-   * `instance-norm` and `layer-norm` leave the one of that name as it is, `op` both. `contrib-group-norm` is ONNX
-   * Runtime's `com.microsoft.GroupNorm`, on `cuda` alone, for (N, C, H, W) of float32 or float16 with an even number
-   * of at most 512 channels a group.
+   * slow, and wrong for inputs whose mean is large against their deviation. InstanceNormalization, and
+   * LayerNormalization over rows of more than 1,024 elements or of unknown length, are rewritten as well, because
+   * ONNX Runtime sums a row in one float32. An operator that is asked for by name runs by ONNX Runtime's own kernel:
+   * `instance-norm` and `layer-norm` leave the one of that name as it is, `op` both. (float64 InstanceNormalization,
+   * which ONNX Runtime has no kernel for, runs as `reduce-mean` even so.) `contrib-group-norm` is ONNX Runtime's
+   * `com.microsoft.GroupNorm`, on `cuda` alone, for (N, C, H, W) of float32 or float16 with an even number of at most
+   * 512 channels per group.
    */
   readonly groupNorm?: SessionLoweringName | undefined;
 }
@@ -42,7 +43,7 @@ export interface Session {
   readonly fallbacks: readonly ProviderFallback[];
   /**
    * How its GroupNormalization runs: by the kernel, or as what it was rewritten to; PyTorch's exports of it below opset
-   * 21, and those that were inlined, among it. Nothing if it has none.
+   * 21, and those that were inlined, among it. `undefined` if the model has none, or runs ONNX Runtime's own body.
    */
   readonly groupNorm: GroupNormExecution | undefined;
   /**

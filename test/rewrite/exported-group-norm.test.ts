@@ -65,7 +65,7 @@ function exported(changes: Partial<Parts> = {}, opset = 17): Model {
 }
 
 function operatorsAfter(model: Model): string[] {
-  mergeExportedGroupNorm(model, kernelLowering, () => true);
+  mergeExportedGroupNorm(model, kernelLowering);
   return Model.decode(model.encode()).nodes.map(({ opType }) => opType);
 }
 
@@ -171,7 +171,7 @@ describe('merging GroupNorm as PyTorch exports it below opset 21', () => {
     const body = { name: 'body', node: [{ opType: 'Identity', input: ['x'], output: ['z'] }] };
     withBody.graph!.node!.push({ opType: 'If', attribute: [{ name: 'then_branch', type: 5, g: body }] });
     const model = Model.decode(ModelProto.encode(withBody).finish());
-    expect(mergeExportedGroupNorm(model, kernelLowering, () => true)).to.equal(0);
+    expect(mergeExportedGroupNorm(model, kernelLowering)).to.equal(0);
   });
 });
 

@@ -53,19 +53,19 @@ describe('the choice for a provider', () => {
     expect([small, large, both].map((one) => contribNodes(one!.bytes))).to.deep.equal([0, 1, 1]);
   });
 
-  it('may leave not even short rows to kernels that are wrong, but those that the caller asks for by name', () => {
+  it('may leave not even short rows to a kernel that is wrong, but where the caller asks for it by name', () => {
     const g = new GraphBuilder('short');
     const x = g.input('x', 'float32', [1, 4, 5]);
-    const one = g.constant(tensor('float32', [4], new Float32Array(4).fill(1)));
-    g.output('y', op.instanceNormalization(g, x, one, one));
+    const ones = g.constant(tensor('float32', [5], new Float32Array(5).fill(1)));
+    g.output('y', op.layerNormalization(g, x, ones, undefined, { axis: -1 }));
     const bytes = encodeModel(g.build(), new Map());
     const isLeft = (groupNorm: SessionLoweringName | undefined, choice: GroupNormChoice) => {
       const prepared = prepareModel(bytes, 'model', undefined, groupNorm, CUDA, choice);
-      return Model.decode(prepared.bytes).nodes.some(({ opType }) => opType === 'InstanceNormalization');
+      return Model.decode(prepared.bytes).nodes.some(({ opType }) => opType === 'LayerNormalization');
     };
     expect(isLeft(undefined, CHOICE)).to.equal(true);
-    expect(isLeft(undefined, { ...CHOICE, hasRowKernels: false })).to.equal(false);
-    expect(isLeft('instance-norm', { ...CHOICE, hasRowKernels: false })).to.equal(true);
+    expect(isLeft(undefined, { ...CHOICE, hasLayerNormKernel: false })).to.equal(false);
+    expect(isLeft('layer-norm', { ...CHOICE, hasLayerNormKernel: false })).to.equal(true);
   });
 
   it('gives way to what the caller asks for', () => {
