@@ -4,8 +4,13 @@ import Table, { type HorizontalAlignment } from 'cli-table3';
 export * from './quantities.js';
 
 /** A word as a shell takes it: in quotes if it has to be. */
-export const quote = (word: string): string =>
-  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+export const quote = (word: string): string => {
+  // cmd.exe knows no single quotes; PowerShell takes either.
+  if (process.platform === 'win32') {
+    return /^[\w+=:./\\-]+$/.test(word) ? word : `"${word.replaceAll('"', '\\"')}"`;
+  }
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+};
 
 /** Each line of `text` behind `margin`. */
 export const indent = (text: string, margin = '  '): string =>

@@ -132,7 +132,8 @@ function shortest(folder: string): string {
 function commonFolder(files: readonly string[]): string {
   const folders = files.map((file) => resolve(file, '..'));
   let common = folders[0] ?? '';
-  while (folders.some((folder) => folder !== common && !folder.startsWith(join(common, sep))))
-    common = dirname(common);
+  const isCommon = () => folders.every((folder) => folder === common || folder.startsWith(join(common, sep)));
+  // Two drives of Windows share no folder: the root of one is as good as any.
+  while (!isCommon() && common !== dirname(common)) common = dirname(common);
   return common;
 }

@@ -2,7 +2,7 @@
 import { access, constants, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { FileError } from '../errors.js';
-import { reasonOf, systemCode } from '../files/system-error.js';
+import { notAFolder, reasonOf, systemCode } from '../files/system-error.js';
 import { UsageError } from './usage-error.js';
 
 /**
@@ -40,6 +40,7 @@ async function requireWritable(path: string): Promise<void> {
 async function nearestFolder(path: string): Promise<string> {
   let folder = dirname(resolve(path));
   while (!(await ifThere(folder)) && folder !== dirname(folder)) folder = dirname(folder);
+  if ((await ifThere(folder))?.isFile()) throw notAFolder(folder);
   return folder;
 }
 

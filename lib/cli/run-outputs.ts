@@ -69,6 +69,7 @@ export function fileNames(outputs: readonly string[]): Map<string, string> {
       output
         .replace(/[^\w.-]/g, '_')
         .replace(/^[.-]/, '_')
+        .replace(/^(?:con|prn|aux|nul|com\d|lpt\d)(?=\.|$)/i, '_$&')
         .slice(0, 200) || '_';
     let name = base;
     for (let count = 1; taken.has(name.toLowerCase()); count++) name = `${base}_${count}`;

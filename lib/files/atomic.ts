@@ -4,7 +4,7 @@ import { linkSync, renameSync, rmSync, type Stats } from 'node:fs';
 import { access, constants, mkdir, open, realpath, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { FileError, OnnxGroupNormError } from '../errors.js';
-import { reasonOf, systemCode } from './system-error.js';
+import { notAFolder, reasonOf, systemCode } from './system-error.js';
 import { writeContent, type FileContent } from './write-content.js';
 
 /** One file of {@link writeFilesAtomic}. */
@@ -75,7 +75,9 @@ async function stage(path: string, content: FileContent, staged: StagedFile[]): 
 
 /** Makes a folder and the missing ones above it. Not `recursive`: in Node that never ends below `/proc`. */
 async function makeFolder(folder: string): Promise<void> {
-  if (await ifThere(stat(folder))) return;
+  const found = await ifThere(stat(folder));
+  if (found?.isDirectory()) return;
+  if (found) throw notAFolder(folder);
   const parent = dirname(folder);
   if (parent !== folder) await makeFolder(parent);
   await mkdir(folder).catch((error: unknown) => {

@@ -2,6 +2,7 @@
 
 const REASONS = new Map([
   ['EACCES', 'permission is denied; change the permissions or choose another path'],
+  ['EBUSY', 'another program has it open; close that and try again'],
   ['EDQUOT', 'the disk quota is used up; free some space or choose another disk'],
   ['EEXIST', 'a part of its path is a file, not a folder; choose another path'],
   ['EISDIR', 'it is a folder; name a file'],
@@ -22,3 +23,7 @@ export const systemCode = (error: unknown): string | undefined =>
 /** Why a file operation failed, and what to do about it. */
 export const reasonOf = (error: unknown): string =>
   REASONS.get(systemCode(error) ?? '') ?? (error instanceof Error ? error.message : String(error));
+
+/** What POSIX says of a path through a file. Windows would say of what lies behind it that it does not exist. */
+export const notAFolder = (path: string): Error =>
+  Object.assign(new Error(`ENOTDIR: not a directory, '${path}'`), { code: 'ENOTDIR' });

@@ -57,7 +57,13 @@ export async function loadVerified(
 /** Those of sessions that were neither run nor disposed of. */
 const folders = new Set<string>();
 process.on('exit', () => {
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  for (const folder of folders) {
+    try {
+      rmSync(folder, { recursive: true, force: true });
+    } catch {
+      // On Windows the session has its profile open: it stays in the temporary folder.
+    }
+  }
 });
 
 async function profileFolder(runtimeName: string): Promise<string> {

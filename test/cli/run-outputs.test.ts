@@ -66,10 +66,14 @@ describe('cli/run-outputs', () => {
       'x:0',
       'ü',
       '-rf',
+      // Windows takes these for devices, whatever follows the dot.
+      'aux',
+      'Com1.x',
+      'auxiliary',
       'é'.repeat(400),
     ];
     const files = [...fileNames(names).values()];
-    expect(files.slice(0, 10)).to.deep.equal([
+    expect(files.slice(0, 13)).to.deep.equal([
       '_._.._etc_passwd.npy',
       '_..npy',
       '_hidden.npy',
@@ -80,6 +84,9 @@ describe('cli/run-outputs', () => {
       'x_0.npy',
       '__1.npy',
       '_rf.npy',
+      '_aux.npy',
+      '_Com1.x.npy',
+      'auxiliary.npy',
     ]);
     expect(new Set(files.map((file) => file.toLowerCase())).size).to.equal(names.length);
     expect(Math.max(...files.map((file) => file.length))).to.be.below(255);

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
+import { fileURLToPath } from 'node:url';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -123,7 +124,7 @@ describe('reading a fixture', () => {
   it('refuses a file that is no safetensors', async () => {
     let error: unknown;
     try {
-      await readFixture(new URL('../support/reporter.cjs', import.meta.url).pathname);
+      await readFixture(fileURLToPath(new URL('../support/reporter.cjs', import.meta.url)));
     } catch (caught) {
       error = caught;
     }

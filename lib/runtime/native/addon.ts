@@ -131,6 +131,8 @@ function whyNotBuilt(folder: string): string {
   const built = existsSync(log)
     ? `it was not built: ${readFileSync(log, 'utf8').split('\n')[0]} (${log} has the whole story)`
     : 'it was not built: npm did not run the install script of onnx-groupnorm';
+  // There the install script says that it cannot be built.
+  if (process.platform === 'win32') return built;
   return `${built}. To build it: npm rebuild onnx-groupnorm, or in a clone npm run build:addon`;
 }
 
