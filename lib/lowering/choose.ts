@@ -3,7 +3,7 @@ import { suggestion } from '../nearest.js';
 import { contribGroupNormLowering } from './contrib-group-norm.js';
 import { instanceNormLowering } from './instance-norm.js';
 import { layerNormLowering } from './layer-norm.js';
-import { opLowering } from './op.js';
+import { opLowering, PER_CHANNEL_OPSET } from './op.js';
 import { reduceMeanLowering } from './reduce-mean.js';
 import {
   LOWERING_NAMES,
@@ -35,7 +35,8 @@ const LOWERINGS: Record<SessionLoweringName, Lowering> = {
 };
 
 /** The lowering of an exported file where none is named: the standard operator as soon as it fits. */
-export const defaultLowering = (opset: number): LoweringName => (opset >= 21 ? 'op' : 'reduce-mean');
+export const defaultLowering = (opset: number): LoweringName =>
+  opset >= PER_CHANNEL_OPSET ? 'op' : 'reduce-mean';
 
 /** The lowerings that exist at an opset. */
 export const loweringsAt = (opset: number): LoweringName[] =>

@@ -13,6 +13,7 @@ export { whyNotContrib } from './contrib-group-norm.js';
 export { CONTRIB_DOMAIN, FUSED_DOMAIN, FUSED_OP } from './domains.js';
 export { kernelLowering } from './kernel.js';
 export { lowerGraph } from './lower-graph.js';
+export { PER_CHANNEL_OPSET } from './op.js';
 export {
   lowerRowSite,
   lowerSite,

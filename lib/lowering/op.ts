@@ -3,8 +3,8 @@ import type { FloatDType } from '../tensor.js';
 import { affine, channelsOf, filled, inWideDType } from './groups.js';
 import type { GroupNormSite, Lowering } from './types.js';
 
-/** The opset from which GroupNormalization takes one scale and bias a channel. */
-const PER_CHANNEL_OPSET = 21;
+/** The first opset whose GroupNormalization has one scale and bias per channel; those before have one per group. */
+export const PER_CHANNEL_OPSET = 21;
 
 /**
  * The standard operator. Source: ONNX operator page `GroupNormalization`, versions 18 and 21.

@@ -37,7 +37,7 @@ export function lowerNormalizations(
     if (!matches(node, () => dtypeOf(types, node))) return undefined;
     const site = describeSite(types, node, lowering === kernelLowering);
     if (typeof site === 'string') {
-      refusals.push(`${node.opType} '${node.name}': ${site}`);
+      refusals.push(`${node.opType} '${node.name || node.outputs[0]}': ${site}`);
       return undefined;
     }
     const chosen = typeof lowering === 'function' ? lowering(site) : lowering;

@@ -1,12 +1,15 @@
 /** Normalization nodes of a model as the sites that lowerings take. */
-import { MAX_SESSION_OPSET, MIN_OPSET, type SiteRef, type ValueRef } from '../lowering/index.js';
+import {
+  MAX_SESSION_OPSET,
+  MIN_OPSET,
+  PER_CHANNEL_OPSET,
+  type SiteRef,
+  type ValueRef,
+} from '../lowering/index.js';
 import { UNKNOWN_DIM, type Model, type ModelNode } from '../onnx/index.js';
 import { formatShape, isFloatDType, type Shape, type TensorData } from '../tensor.js';
 import type { ValueType } from './type-rule.js';
 import type { ValueTypes } from './value-types.js';
-
-/** The first opset whose GroupNormalization has one scale a channel; those before have one a group. */
-const PER_CHANNEL_OPSET = 21;
 
 /** Whether lowerings can be written at a model's opset. */
 export const hasLowerings = ({ opset }: Model): boolean => opset >= MIN_OPSET && opset <= MAX_SESSION_OPSET;
@@ -23,7 +26,8 @@ export function describeSite(types: ValueTypes, node: ModelNode, takesAnyRank: b
   const x = { dtype: input!.dtype, shape: input!.shape ?? (takesAnyRank ? ANY_SHAPE : undefined) };
   const dtypes = [x, scale!, bias!].flatMap(({ dtype }) => dtype ?? []);
   const [dtype] = dtypes;
-  if (!dtype || !x.shape) return undeclared('the types of its inputs');
+  if (!dtype) return undeclared('the dtypes of its inputs');
+  if (!x.shape) return undeclared('the rank of its input');
   if (!isFloatDType(dtype) || dtypes.some((other) => other !== dtype))
     return `its inputs are ${dtypes.join(', ')}; they must be of one float dtype`;
   const isOfChannels = node.opType === 'InstanceNormalization';

@@ -1,7 +1,7 @@
 /** Providers of onnxruntime-node that its build for this platform may have, and this machine the hardware for. */
 import type { Backend, Problem } from './backend.js';
 import { isOnCuda, missingForCuda } from './cuda-libraries.js';
-import { cudnnRemedy, DOWNLOAD } from './cuda-remedies.js';
+import { cudnnRemedy, DOWNLOAD, failureRemedy } from './cuda-remedies.js';
 import { nativeBinding, nodeRuntime } from './diagnose.js';
 import { loadOnNode } from './onnxruntime-node.js';
 import { loadVerified } from './placement.js';
@@ -81,4 +81,4 @@ async function findProblems(provider: Accelerator): Promise<Problem[]> {
 
 /** What to do where a trial failed. */
 export const remedyFor = (provider: Accelerator, reason: string): string =>
-  /cudnn/i.test(reason) ? cudnnRemedy('9') : ACCELERATORS[provider].remedy;
+  /cudnn/i.test(reason) ? cudnnRemedy('9') : (failureRemedy(reason) ?? ACCELERATORS[provider].remedy);

@@ -3,17 +3,11 @@ import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Problem } from './backend.js';
-import { cudnnRemedy, DOWNLOAD } from './cuda-remedies.js';
+import { cudnnRemedy, DRIVER_REMEDY, librariesRemedy } from './cuda-remedies.js';
 import { problemOfLibrary } from './provider-library.js';
 
 /** Where a driver shows itself: NVIDIA's kernel module and its device, or the GPU of Windows under WSL. */
 const DRIVER_SIGNS = ['/proc/driver/nvidia/version', '/dev/nvidiactl', '/dev/dxg'];
-
-const DRIVER_REMEDY =
-  "install NVIDIA's driver (Ubuntu: sudo ubuntu-drivers install), and start a container with --gpus all; " +
-  'nvidia-smi then lists the GPU';
-
-const LIBRARIES_REMEDY = `run '${DOWNLOAD}', which downloads it, or lay the files of the same version of ONNX Runtime there`;
 
 /** The first driver that runs programs of a CUDA. Source: CUDA's release notes, minor version compatibility. */
 const MIN_DRIVER: Readonly<Record<string, number>> = { 11: 450, 12: 525, 13: 580 };
@@ -47,7 +41,8 @@ export async function missingForCuda(
   const files = ['shared', provider].map((part) => `libonnxruntime_providers_${part}.so`);
   const absent = files.filter((file) => !existsSync(join(folder, file)));
   if (absent.length > 0) {
-    return [...problems, { reason: `${absent.join(' and ')} not in ${folder}`, remedy: LIBRARIES_REMEDY }];
+    const remedy = librariesRemedy(version, folder);
+    return [...problems, { reason: `${absent.join(' and ')} not in ${folder}`, remedy }];
   }
   for (const file of files) {
     const problem = await problemOfLibrary(join(folder, file), version);

@@ -85,7 +85,7 @@ const unseen = (runtimeName: string, cause: unknown): SessionError =>
   new SessionError(
     'PROVIDER_UNAVAILABLE',
     `ONNX Runtime runs a part of this model on the CPU, and whether it runs any on ${runtimeName} cannot be seen: ` +
-      `there is no profile in ${tmpdir()} (${reasonOf(cause)}); let TMPDIR name a folder that can be written`,
+      `there is no profile in ${tmpdir()} (${reasonOf(cause)}); let ${process.platform === 'win32' ? 'TEMP' : 'TMPDIR'} name a folder that can be written`,
     { cause },
   );
 

@@ -57,7 +57,7 @@ export async function typed<T>(
     return await action();
   } catch (cause) {
     if (cause instanceof OnnxGroupNormError) throw cause;
-    const message = `${what}: ${messageOf(cause).replace(/\.$/, '')}`;
+    const message = `${what}: ${messageOf(cause).replace(/\.?\s*$/, '')}`;
     const given = GIVEN_OUTPUT.exec(message);
     if (given) {
       const [, name, has, needs] = given as unknown as [string, string, string, string];

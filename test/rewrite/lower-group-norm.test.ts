@@ -60,7 +60,7 @@ describe('lowering the normalizations of a model', () => {
     expect(refusals).to.have.lengthOf(1);
     expect(refusals[0])
       .to.include('GroupNormalization')
-      .and.include('does not declare the types')
+      .and.include('does not declare the rank of its input')
       .and.include('onnx.shape_inference.infer_shapes');
   });
 });

@@ -108,6 +108,16 @@ describe('what to do where a trial failed', () => {
     expect(remedyFor('cuda', 'dlopen failed for libcudnn.so.9: no such file')).to.match(
       /^install cuDNN 9 for the same CUDA/,
     );
-    expect(remedyFor('cuda', 'CUDA failure 35: insufficient')).to.match(/^the driver must be as new as CUDA/);
+    expect(remedyFor('cuda', 'CUDA failure 999: unknown')).to.match(/^the driver must be as new as CUDA/);
+  });
+
+  it('knows the failures of CUDA that say what to do, by their number', () => {
+    for (const [reason, remedy] of [
+      ['CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version', /driver is older/],
+      ['CUDA failure 100: no CUDA-capable device is detected', /^nvidia-smi must list a GPU/],
+      ['CUDA failure 803: system has unsupported display driver / cuda driver combination', /^restart/],
+    ] as const) {
+      expect(remedyFor('cuda', reason)).to.match(remedy);
+    }
   });
 });
