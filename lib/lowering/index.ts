@@ -14,6 +14,7 @@ export { CONTRIB_DOMAIN, FUSED_DOMAIN, FUSED_OP } from './domains.js';
 export { kernelLowering } from './kernel.js';
 export { lowerGraph } from './lower-graph.js';
 export { PER_CHANNEL_OPSET } from './op.js';
+export { carefulReduceMeanLowering } from './reduce-mean.js';
 export {
   lowerRowSite,
   lowerSite,

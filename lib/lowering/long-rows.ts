@@ -22,6 +22,9 @@ import type { GroupNormSite } from './types.js';
  */
 const MAX_SUM = 1024;
 
+/** The mean of each row of (N, G, K) or (N, G, P, L), as (N, G, 1). */
+type RowMean = (rows: Value) => Value;
+
 /** Means of rows, each (N, G, 1). */
 export interface RowMeans {
   mean(): Value;
@@ -33,16 +36,21 @@ export interface RowMeans {
  * because their length has no divisors or their sizes are names, are filled up with zeros to √K sums of √K. That
  * copies them, so that of names both ways are in the graph: where the sums come out short, the second has next
  * to nothing to do. Short are those of an image: along its width, then its height, then the channels.
+ * @param ofSquares Makes what takes the mean of the squares out of what takes a mean.
  */
-export function rowMeansOf(g: Scope, site: GroupNormSite): (value: Value) => RowMeans {
+export function rowMeansOf(
+  g: Scope,
+  site: GroupNormSite,
+  ofSquares: (meanOf: RowMean) => RowMean,
+): (value: Value) => RowMeans {
   const length = rowLength(site);
   const split = splitRows(g, site);
   if (!split.sizes) {
     const longest = splitLength(length as number).at(-1)!;
     if (longest <= Math.max(MAX_SUM, 2 * Math.sqrt(length as number)))
-      return (value) => shortMeans(g, split.toRows(value));
+      return (value) => shortMeans(g, split.toRows(value), wholeMean(g), ofSquares);
     const filling = fillKnown(g, site, length as number);
-    return (value) => filledMeans(g, split.toRows(value), filling);
+    return (value) => filledMeans(g, split.toRows(value), filling, ofSquares);
   }
   const [parts, inner] = split.sizes;
   const perChannel = op.div(g, parts, int64(g, [channelsOf(site).channelsPerGroup]));
@@ -52,7 +60,8 @@ export function rowMeansOf(g: Scope, site: GroupNormSite): (value: Value) => Row
   const filling = fillNamed(g, site, isLong!);
   return (value) => {
     const rows = split.toRows(value);
-    const [long, short] = [filledMeans(g, rows, filling), shortMeans(g, rows, meanOf)];
+    const long = filledMeans(g, rows, filling, ofSquares);
+    const short = shortMeans(g, rows, meanOf, ofSquares);
     return {
       mean: () => where(g, isLong!, long.mean(), short.mean()),
       meanOfSquares: () => where(g, isLong!, long.meanOfSquares(), short.meanOfSquares()),
@@ -60,13 +69,37 @@ export function rowMeansOf(g: Scope, site: GroupNormSite): (value: Value) => Row
   };
 }
 
-const shortMeans = (g: Scope, rows: Value, meanOf = (value: Value) => rowMean(g, value)): RowMeans => ({
+const wholeMean =
+  (g: Scope): RowMean =>
+  (rows) =>
+    rowMean(g, rows);
+
+/**
+ * A mean in two steps: that of what is left once a first one is taken off, which adds up to next to nothing. A sum
+ * that grows by the same number again and again is rounded the same way each time; WebAssembly's has one float32 for
+ * a whole row (ONNX Runtime 1.30), and is off by 3e-5 of itself at 1,000 elements of which a ReLU left half.
+ */
+export const inTwoSteps =
+  (g: Scope) =>
+  (meanOf: RowMean): RowMean =>
+  (rows) => {
+    const first = meanOf(rows);
+    const fitted = rows.rank === 4 ? op.reshape(g, first, [0, 0, 1, 1]) : first;
+    return op.add(g, first, meanOf(op.sub(g, rows, fitted)));
+  };
+
+const shortMeans = (
+  g: Scope,
+  rows: Value,
+  meanOf: RowMean,
+  ofSquares: (meanOf: RowMean) => RowMean,
+): RowMeans => ({
   mean: () => meanOf(rows),
-  meanOfSquares: () => meanOf(op.mul(g, rows, rows)),
+  meanOfSquares: () => ofSquares(meanOf)(op.mul(g, rows, rows)),
 });
 
 /** The mean of rows (N, G, P, L) in three steps: of L, of the P · G / C means in a channel, of the channels. */
-function channelwiseMean(g: Scope, site: GroupNormSite, perChannel: Value): (rows: Value) => Value {
+function channelwiseMean(g: Scope, site: GroupNormSite, perChannel: Value): RowMean {
   const { channels, channelsPerGroup } = channelsOf(site);
   const batch = site.x.shape[0]!;
   const outputShape = [batch, channels, sizeName(site, 'means')];
@@ -92,14 +125,19 @@ interface Filling {
   readonly weight: Value;
 }
 
-function filledMeans(g: Scope, rows: Value, { pads, target, sizes, weight }: Filling): RowMeans {
+function filledMeans(
+  g: Scope,
+  rows: Value,
+  { pads, target, sizes, weight }: Filling,
+  ofSquares: (meanOf: RowMean) => RowMean,
+): RowMeans {
   const flat = op.flatten(g, rows, { axis: 2 });
   const shape = [flat.shape[0]!, productDim(sizes.slice(2))];
   const [whole] = g.node('Pad', [flat, pads], {}, [{ dtype: rows.dtype, shape }]);
   const parts = op.reshape(g, whole!, target, { outputShape: sizes });
   return {
     mean: () => op.mul(g, rowMean(g, parts), weight),
-    meanOfSquares: () => op.mul(g, rowMean(g, op.mul(g, parts, parts)), weight),
+    meanOfSquares: () => op.mul(g, ofSquares(wholeMean(g))(op.mul(g, parts, parts)), weight),
   };
 }
 

@@ -1,7 +1,7 @@
 import { op, type Scope, type Value } from '../graph/index.js';
 import type { FloatDType } from '../tensor.js';
 import { channelsOf, filled, inWideDType, perChannel } from './groups.js';
-import { rowMeansOf } from './long-rows.js';
+import { inTwoSteps, rowMeansOf, type RowMeans } from './long-rows.js';
 import { centre, perSample } from './rows.js';
 import type { GroupNormSite, Lowering } from './types.js';
 
@@ -16,11 +16,22 @@ import type { GroupNormSite, Lowering } from './types.js';
 export const reduceMeanLowering: Lowering = {
   name: 'reduce-mean',
   minOpset: 13,
-  lower: (g, site) => inWideDType(g, site, (wide) => normalize(g, wide)),
+  lower: (g, site) =>
+    inWideDType(g, site, (wide) =>
+      normalize(
+        g,
+        wide,
+        rowMeansOf(g, wide, (meanOf) => meanOf),
+      ),
+    ),
 };
 
-function normalize(g: Scope, site: GroupNormSite): Value {
-  const meansOf = rowMeansOf(g, site);
+/** The same for a runtime that adds up a whole row in one float32: the variance is taken in two steps as well. */
+export const carefulReduceMeanLowering: Pick<Lowering, 'lower'> = {
+  lower: (g, site) => inWideDType(g, site, (wide) => normalize(g, wide, rowMeansOf(g, wide, inTwoSteps(g)))),
+};
+
+function normalize(g: Scope, site: GroupNormSite, meansOf: (value: Value) => RowMeans): Value {
   const centred = centre(g, site, meansOf(site.x).mean());
   const means = meansOf(centred);
   const mean = means.mean();

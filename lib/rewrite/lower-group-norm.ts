@@ -27,7 +27,7 @@ export const isFloat64InstanceNorm: SiteFilter = (node, dtype) =>
  */
 export function lowerNormalizations(
   model: Model,
-  lowering: LoweringChoice | ((site: SiteRef) => string),
+  lowering: LoweringChoice | ((site: SiteRef) => LoweringChoice),
   matches: SiteFilter,
   types = new ValueTypes(model),
 ): PassReport {

@@ -12,6 +12,8 @@ export interface GroupNormChoice {
    * Whether ONNX Runtime's kernel of LayerNormalization is right at least for short rows, and left those. Default true.
    */
   readonly hasLayerNormKernel?: boolean;
+  /** Whether ONNX Runtime adds up a whole row in one float32, so that `reduce-mean` has more to do. Default false. */
+  readonly sumsInOneFloat?: boolean;
   /** Where something else was measured to be better: the first that fits a node is taken. */
   readonly exceptions?: readonly ShapeChoice[];
 }
@@ -55,6 +57,7 @@ export const GROUP_NORM_CHOICES: Readonly<Record<Provider, GroupNormChoice>> = {
   },
   wasm: {
     groupNorm: 'reduce-mean',
+    sumsInOneFloat: true,
     because:
       'every case passes; instance-norm takes about as long and layer-norm longer, and their kernels are off by 2e-5 ' +
       'in rows of 40,000 elements and 2e-4 in rows of 260,000; op is NaN or off by 1 and more at mean 300',

@@ -1,5 +1,6 @@
 import { GraphError, SessionError } from '../errors.js';
 import {
+  carefulReduceMeanLowering,
   CONTRIB_DOMAIN,
   FUSED_DOMAIN,
   kernelLowering,
@@ -92,7 +93,7 @@ function rewriteNorms({ model, types, where, groupNorm, choice, hasKernel }: Rew
   readonly replaced: number;
   readonly execution: GroupNormExecution | undefined;
 } {
-  const best = hasKernel ? kernelLowering : RUNTIME_LOWERING;
+  const best = hasKernel ? kernelLowering : asRun(RUNTIME_LOWERING, choice);
   const others = notAskedFor(groupNorm);
   const maxRow = choice.hasLayerNormKernel === false ? 0 : MAX_LAYER_NORM_ROW;
   const written = attempt(where, () => {
@@ -125,12 +126,16 @@ function lowerOperator({ model, types, where, groupNorm, choice }: Omit<Rewritin
     const named = groupNorm ?? loweringFor(choice, site);
     const name = named === 'instance-norm' && site.x.dtype === 'float64' ? RUNTIME_LOWERING : named;
     used.add(name);
-    return name;
+    return asRun(name, choice);
   };
   const lowered = lower(types, loweringOf, isGroupNorm, where);
   if (used.has('contrib-group-norm')) model.importDomain(CONTRIB_DOMAIN, 1);
   return { lowered, used };
 }
+
+/** A lowering as a provider needs it. */
+const asRun = (name: SessionLoweringName, { sumsInOneFloat = false }: GroupNormChoice): LoweringChoice =>
+  name === 'reduce-mean' && sumsInOneFloat ? carefulReduceMeanLowering : name;
 
 function executionOf(used: ReadonlySet<SessionLoweringName>): GroupNormExecution {
   const [first, ...others] = used;
@@ -163,7 +168,7 @@ const hasGroupNorm = (model: Model): boolean =>
 
 function lower(
   types: ValueTypes,
-  lowering: LoweringChoice | ((site: SiteRef) => SessionLoweringName),
+  lowering: LoweringChoice | ((site: SiteRef) => LoweringChoice),
   filter: SiteFilter,
   where: string,
 ): number {

@@ -5,7 +5,8 @@ import { encodeModel, Model } from '../../lib/onnx/index.js';
 import { GROUP_NORM_CHOICES, type GroupNormChoice } from '../../lib/runtime/group-norm-choice.js';
 import { prepareModel } from '../../lib/runtime/prepare.js';
 import type { SessionLoweringName } from '../../lib/lowering/index.js';
-import { tensor } from '../../lib/tensor.js';
+import { tensor, type TensorData } from '../../lib/tensor.js';
+import { groupNormModel, randomTensor, referenceGroupNorm, runModel } from '../support/group-norm.js';
 
 const CUDA = { provider: 'cuda', hasGroupNormKernel: false, takesBfloat16: false } as const;
 /** A row as a measurement might write it. */
@@ -73,3 +74,36 @@ describe('the choice for a provider', () => {
     expect([groupNorm, contribNodes(bytes)]).to.deep.equal(['instance-norm', 0]);
   });
 });
+
+describe('GroupNormalization on wasm, which adds up a row in one float32', () => {
+  for (const [dims, numGroups] of [
+    [[2, 32, 16, 16], 8],
+    [[1, 2, 64, 1024], 1],
+    [[1, 2, 1024, 8], 1],
+    [[1, 2, 1024], 2],
+    [[1, 2, 997], 2],
+  ] as const) {
+    for (const shape of [dims, ['N', dims[1], ...['H', 'W'].slice(0, dims.length - 2)]]) {
+      it(`is within assert_close's tolerance for ${dims.join('×')} after a ReLU, declared as ${shape.join('×')}`, async () => {
+        const groupNorm = { x: afterRelu(dims), numGroups, eps: 1e-5 };
+        const model = groupNormModel(groupNorm, { lowering: 'op', opset: 21, shape });
+        const y = await runModel(model, groupNorm.x, { providers: ['wasm'] });
+        const expected = referenceGroupNorm(groupNorm);
+        const excess = expected.map(
+          (value, i) => Math.abs(value - Number(y.data[i])) / (1e-5 + 1.3e-6 * Math.abs(value)),
+        );
+        expect(excess.reduce((worst, one) => Math.max(worst, one))).to.be.below(1);
+      });
+    }
+  }
+});
+
+/** Five in six are 0, whose squares about the mean are one number. */
+function afterRelu(dims: readonly number[]): TensorData {
+  const { data } = randomTensor('float32', dims, { mean: -1 });
+  return tensor(
+    'float32',
+    dims,
+    (data as Float32Array).map((value) => Math.max(value, 0)),
+  );
+}
