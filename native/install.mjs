@@ -63,7 +63,7 @@ const { said, reason, output } = install();
 if (reason) {
   mkdirSync(dirname(log), { recursive: true });
   writeFileSync(log, `${reason}\n\n${output}`);
-  say(`${said}. Models run through onnxruntime-node, slower; 'onnx-groupnorm doctor' says more`);
+  say(`${said}. Models run without it, slower; 'onnx-groupnorm doctor' says more`);
 } else {
   rmSync(log, { force: true });
   say(said);

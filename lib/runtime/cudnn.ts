@@ -20,7 +20,7 @@ export async function missingCudnn(canLoad = loadsElsewhere): Promise<Problem | 
 
 const PROGRAM = `
 try {
-  process.dlopen({ exports: {} }, process.argv[1]);
+  process.dlopen({ exports: {} }, process.argv.at(-1));
 } catch (error) {
   console.log(error.message);
 }

@@ -5,10 +5,12 @@ import type {
   Backend,
   BackendOptions,
   LoadedModel,
+  Problem,
   RunOptions,
   TensorInfo,
   TensorRecord,
 } from './backend.js';
+import { nativeBinding } from './diagnose.js';
 import { fromRuntime, toInfo, toRuntime, type TensorType } from './onnxruntime-values.js';
 import { withOpenRanks } from './rank.js';
 
@@ -16,9 +18,17 @@ export const cpuBackend: Backend = {
   provider: 'cpu',
   hasGroupNormKernel: false,
   takesBfloat16: false,
-  whyUnavailable: () => undefined,
+  whyUnavailable: whyNotLoaded,
   load: (model, externalDataFolder, options) => loadOnNode('cpu', model, externalDataFolder, options),
 };
+
+/** Its library is for glibc, for one, and Alpine has musl. */
+async function whyNotLoaded(): Promise<Problem[]> {
+  const { error } = await nativeBinding();
+  if (error === undefined) return [];
+  const remedy = "providers: ['wasm'] needs no native library";
+  return [{ reason: `onnxruntime-node cannot be loaded: ${error}`, remedy }];
+}
 
 /** What can be asked of onnxruntime-node. */
 export interface NodeOptions extends BackendOptions {

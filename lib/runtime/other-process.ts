@@ -9,7 +9,7 @@ export interface Ended {
   readonly end: string;
 }
 
-/** @param program JavaScript, whose arguments are `process.argv.slice(1)`. */
+/** @param program JavaScript, whose arguments are the last of `process.argv`. */
 export function inOtherProcess(
   program: string,
   args: readonly string[],

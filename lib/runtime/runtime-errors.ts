@@ -15,6 +15,8 @@ const NO_CUDNN =
   /cuDNN (?:library was not found|is not available)|(?:dlopen|LoadLibrary) failed for \S*cudnn/i;
 /** A GPU without float16 is found out by WebGPU's first shader that has it. */
 const NO_FLOAT16 = /requires f16 but the device does not support it/;
+/** How onnxruntime-web says that its WebAssembly files are not where it looks for them. */
+const NO_WASM = /no available backend found/;
 /** A device or one of its libraries failed. */
 const DEVICE = /\b(CUDA|CUBLAS|CUDNN|TensorRT|WebGPU|DirectML|CoreML)\b.*\b(failure|failed|error)\b/i;
 
@@ -63,6 +65,9 @@ export async function typed<T>(
       const [, name, has, needs] = given as unknown as [string, string, string, string];
       throw wrongOutput(name, sizes(needs), sizes(has), cause);
     }
+    if (NO_WASM.test(message)) {
+      throw new SessionError('PROVIDER_UNAVAILABLE', `${message}. ${SERVE_WASM}`, { cause });
+    }
     if (NO_FLOAT16.test(message)) {
       throw new SessionError('PROVIDER_UNAVAILABLE', `${message}. ${OTHER_DTYPE}`, { cause });
     }
@@ -101,6 +106,10 @@ const OTHER_KERNEL =
 const ORIGINAL_MODEL =
   "This is com.microsoft.GroupNorm, which ONNX Runtime's optimizer writes and has a kernel for on 'cuda' alone: use " +
   'the model from before, with GroupNormalization, which runs on every provider';
+
+const SERVE_WASM =
+  "Serve onnxruntime-web's files ort-wasm-simd-threaded.* from the page's own origin, and name their folder with " +
+  'setRuntimeFolder';
 
 const OTHER_DTYPE = 'This GPU has no float16: name another provider (providers: a list), or build in float32';
 

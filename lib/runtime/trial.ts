@@ -11,7 +11,8 @@ const MAX_MILLISECONDS = 120_000;
  * node on the CPU instead.
  */
 const PROGRAM = `
-const [path, name, dims, data] = process.argv.slice(1);
+// Deno puts a name for the program before the arguments.
+const [path, name, dims, data] = process.argv.slice(-4);
 const ort = require(path);
 const chunks = [];
 process.stdin.on('data', (chunk) => chunks.push(chunk)).on('end', async () => {

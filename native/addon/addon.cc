@@ -58,17 +58,21 @@ Napi::Value instructionSet(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), group_norm::instructionSet());
 }
 
-bool isElectron(Napi::Env env) {
-  return env.Global().Get("process").As<Napi::Object>().Get("versions").As<Napi::Object>().Has("electron");
+// Electron's V8 is built with another C++ library, and Bun, which has none, exports V8's functions to end the process
+// if they are called.
+bool hasOtherSharedPointers(Napi::Env env) {
+  const auto versions = env.Global().Get("process").As<Napi::Object>().Get("versions").As<Napi::Object>();
+  return versions.Has("electron") || versions.Has("bun");
 }
 
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
-  if (isElectron(env)) PinnedBuffer::distrustSharedPointers();
+  if (hasOtherSharedPointers(env)) PinnedBuffer::distrustSharedPointers();
   auto* data = new AddonData{Napi::Persistent(SessionObject::define(env))};
   env.SetInstanceData(data);
   exports.Set("loadLibrary", Napi::Function::New(env, loadLibrary));
   exports.Set("createSession", Napi::Function::New(env, createSession));
   exports.Set("instructionSet", Napi::Function::New(env, instructionSet));
+  exports.Set("writesToGivenMemory", Napi::Boolean::New(env, PinnedBuffer::canBeForWriting()));
   return exports;
 }
 

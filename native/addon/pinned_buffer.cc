@@ -29,9 +29,15 @@ GetBackingStore findGetBackingStore() {
 
 std::atomic<bool> trustsSharedPointers{true};
 
+// Nothing where memory cannot be held.
+GetBackingStore usableGetBackingStore() {
+  static const GetBackingStore found = findGetBackingStore();
+  return trustsSharedPointers ? found : nullptr;
+}
+
 std::shared_ptr<void> holdMemory(napi_value buffer) {
-  static const GetBackingStore getBackingStore = findGetBackingStore();
-  if (!getBackingStore || !trustsSharedPointers) return nullptr;
+  const GetBackingStore getBackingStore = usableGetBackingStore();
+  if (!getBackingStore) return nullptr;
   return std::static_pointer_cast<void>(
       std::shared_ptr<void>(getBackingStore(reinterpret_cast<ArrayBufferHandle*>(buffer))));
 }
@@ -77,5 +83,7 @@ PinnedBuffer PinnedBuffer::forReading(Napi::TypedArray array) {
 PinnedBuffer PinnedBuffer::forWriting(Napi::TypedArray array) {
   PinnedBuffer pinned = forReading(array);
   if (pinned.copy_.empty()) return pinned;
-  throw Napi::Error::New(array.Env(), "this Node.js cannot keep an output's memory from being detached");
+  throw Napi::Error::New(array.Env(), "this runtime cannot keep an output's memory from being detached");
 }
+
+bool PinnedBuffer::canBeForWriting() { return usableGetBackingStore() != nullptr; }

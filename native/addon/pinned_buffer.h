@@ -17,8 +17,10 @@ class PinnedBuffer {
   static PinnedBuffer forReading(Napi::TypedArray);
   // The same for writing, where a copy would not do. Throws Napi::Error if the memory cannot be held.
   static PinnedBuffer forWriting(Napi::TypedArray);
+  // Whether it ever can.
+  static bool canBeForWriting();
 
-  // For a host whose V8 was built with another C++ library, whose shared pointers are other ones.
+  // For a host whose V8 has other shared pointers, or none.
   static void distrustSharedPointers();
 
   void* data() const { return data_; }

@@ -70,6 +70,12 @@ const FAILURES: Record<string, [said: string, code: string, wayOut: RegExp, othe
     /This GPU has no float16: name another provider/,
     true,
   ],
+  "onnxruntime-web's files are not where it looks for them": [
+    'no available backend found. ERR: [wasm] TypeError: Failed to fetch dynamically imported module: /x.mjs',
+    'PROVIDER_UNAVAILABLE',
+    /name their folder with setRuntimeFolder/,
+    true,
+  ],
   'the device fails': [
     'CUDA failure 700: an illegal memory access was encountered ; GPU=0',
     'MODEL_REJECTED',
@@ -106,6 +112,7 @@ describe('runtime/runtime-errors', () => {
       'cuDNN is looked for in vain, by ONNX Runtime 1.30',
       'cuDNN is missing',
       "the GPU has no float16 for WebGPU's shaders",
+      "onnxruntime-web's files are not where it looks for them",
     ];
     for (const [what, [said]] of Object.entries(FAILURES)) {
       const expected = [

@@ -77,6 +77,8 @@ export interface Addon {
   createSession(model: Uint8Array, options: AddonSessionOptions): Promise<AddonSession>;
   /** What the kernel computes with here: `avx512`, `avx2`, `neon` or `portable`. */
   instructionSet(): string;
+  /** Whether runs can be given tensors to write into: only Node's own V8 lets their memory be held (not Bun, Deno). */
+  readonly writesToGivenMemory: boolean;
 }
 
 /** The addon, or why it cannot be had. */
@@ -104,10 +106,24 @@ export function loadAddon(): AddonState {
 function tryLoad(): AddonState {
   const asked = process.env.ONNX_GROUPNORM_ADDON;
   if (asked === 'skip') return { reason: 'ONNX_GROUPNORM_ADDON=skip is set in the environment' };
-  const folder = join(dirname(require.resolve('onnx-groupnorm/package.json')), 'native');
+  const folder = packageFolder();
+  if (folder === undefined) return { reason: NOT_INSTALLED };
   const paths = asked === undefined ? candidates(folder).filter((path) => existsSync(path)) : [asked];
   const states = paths.map(tryPath);
   return states.find(({ addon }) => addon !== undefined) ?? states[0] ?? { reason: whyNotBuilt(folder) };
+}
+
+const NOT_INSTALLED =
+  'the package onnx-groupnorm is not installed beside this code, as where it was bundled: leave it out of the bundle ' +
+  '(esbuild: --external:onnx-groupnorm) and install it';
+
+/** Where the addon's folder is; nothing for a bundle without the package. */
+function packageFolder(): string | undefined {
+  try {
+    return join(dirname(require.resolve('onnx-groupnorm/package.json')), 'native');
+  } catch {
+    return undefined;
+  }
 }
 
 function tryPath(path: string): AddonState {

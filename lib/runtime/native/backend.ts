@@ -18,6 +18,7 @@ import {
   type AddonTensor,
   type AddonValueInfo,
 } from './addon.js';
+import { copyInto } from '../outputs.js';
 import { withOpenRanks } from '../rank.js';
 import { loopHasTime, takesSteadyTime } from './short-runs.js';
 import { collectYoungResults, handedOver, youngResultsAreDue } from './young-results.js';
@@ -41,7 +42,7 @@ export const nativeBackendWith = (more: NativeOptions): Backend => ({
     const all = { ...DEFAULTS, ...more, ...toAddonOptions(options) };
     const config = { ...all.config, ...folderEntry(externalDataFolder) };
     const session = await addon.createSession(fixedView(model), { ...all, config });
-    return new NativeModel(session, model);
+    return new NativeModel(session, model, addon.writesToGivenMemory);
   },
 });
 
@@ -80,6 +81,7 @@ class NativeModel implements LoadedModel {
   constructor(
     readonly session: AddonSession,
     model: Uint8Array,
+    readonly writesToGivenMemory: boolean,
   ) {
     this.inputs = withOpenRanks(model, session.inputs.map(toInfo));
     this.outputs = withOpenRanks(model, session.outputs.map(toInfo));
@@ -99,14 +101,14 @@ class NativeModel implements LoadedModel {
         inputs.map(([name]) => name),
         inputs.map(([, value]) => toAddon(value)),
         names,
-        given.map((value) => value && toAddon(value)),
+        given.map((value) => (value && this.writesToGivenMemory ? toAddon(value) : undefined)),
         run.id,
         signal === undefined && !isDue && this.#takesSteadyTime && loopHasTime(),
       ),
       signal,
     );
     handedOver(results.reduce((bytes, result) => bytes + (result?.data.byteLength ?? 0), 0));
-    return Object.fromEntries(names.map((name, i) => [name, given[i] ?? fromAddon(results[i]!)]));
+    return Object.fromEntries(names.map((name, i) => [name, resultOf(name, given[i], results[i])]));
   }
 
   dispose(): Promise<void> {
@@ -158,6 +160,12 @@ function fixedView<T extends ArrayBufferView & { slice(): T }>(view: T): T {
 
 function fromAddon({ type, dims, data }: AddonResult): TensorData {
   return tensorFromBytes(requireDType(type, 'an output'), dims, new Uint8Array(data));
+}
+
+/** @param result Nothing where it was written into the given tensor. */
+function resultOf(name: string, given: TensorData | undefined, result: AddonResult | undefined): TensorData {
+  if (!result) return given!;
+  return given ? copyInto(name, given, fromAddon(result)) : fromAddon(result);
 }
 
 const toInfo = ({ name, type, shape }: AddonValueInfo): TensorInfo => ({
