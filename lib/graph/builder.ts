@@ -15,7 +15,7 @@ export interface ParameterType {
   readonly dtype: DType;
   /** Sizes; names are not allowed. */
   readonly shape: readonly number[];
-  /** Default: zeros. */
+  /** Default: zeros. Integers and bool may be zeros or ones only. */
   readonly init?: Init;
 }
 
@@ -51,7 +51,7 @@ export class Scope {
 
   /**
    * A weight, named by its state_dict key; its data comes later, from a state_dict or from its `init`.
-   * @throws GraphError `DUPLICATE_NAME`, `INVALID_NAME`, `INVALID_DTYPE` or `INVALID_SHAPE`.
+   * @throws GraphError `DUPLICATE_NAME`, `INVALID_NAME`, `INVALID_DTYPE`, `INVALID_SHAPE` or `INVALID_ATTRIBUTE`.
    */
   parameter(name: string, type: ParameterType): Value {
     requireName(name, 'parameter');
@@ -66,7 +66,7 @@ export class Scope {
         `parameter '${fullName}': every dimension must be a number, not ${formatShape(shape)}`,
       );
     }
-    requireInit(init, `parameter '${fullName}'`);
+    requireInit(init, dtype, `parameter '${fullName}'`);
     this.claim(fullName, 'parameter');
     const value = new Value(this.state, 'parameter', fullName, dtype, [...shape], undefined, init);
     this.state.parameters.push(value);

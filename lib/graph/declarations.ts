@@ -1,6 +1,6 @@
 /** Checks of what a caller declares: names, dtypes, shapes, initialisations. `where` begins the message. */
 import { GraphError } from '../errors.js';
-import { DTYPES, type DType, type Shape } from '../tensor.js';
+import { DTYPES, isFloatDType, type DType, type Shape } from '../tensor.js';
 import type { Init } from './types.js';
 
 /** @throws GraphError `INVALID_NAME` */
@@ -31,10 +31,20 @@ export function requireShape(shape: Shape, where: string): void {
   }
 }
 
-/** @throws GraphError `INVALID_ATTRIBUTE` */
-export function requireInit(init: Init | undefined, where: string): void {
+/**
+ * Requires an initialisation that can fill a `dtype`: integers and bool are not drawn at random, because nothing that
+ * they stand for (an index, a mask) would be right at random.
+ * @throws GraphError `INVALID_ATTRIBUTE`
+ */
+export function requireInit(init: Init | undefined, dtype: DType, where: string): void {
   if (init === undefined || init === 'ones' || init === 'zeros') return;
-  if (typeof init === 'object' && Number.isFinite(init?.uniform)) return;
+  if (typeof init === 'object' && Number.isFinite(init?.uniform)) {
+    if (isFloatDType(dtype)) return;
+    throw new GraphError(
+      'INVALID_ATTRIBUTE',
+      `${where}: init ${show(init)} draws floats, but its dtype is ${dtype}; allowed: 'ones', 'zeros'`,
+    );
+  }
   throw new GraphError(
     'INVALID_ATTRIBUTE',
     `${where}: unknown init ${show(init)}; known: 'ones', 'zeros', { uniform: bound }`,

@@ -12,6 +12,13 @@ function setUp() {
 }
 
 describe('parameters', () => {
+  it('of integers are not drawn at random', () => {
+    const { g } = setUp();
+    const drawn = { dtype: 'int64', shape: [3], init: { uniform: 1 } } as const;
+    expectGraphError(() => g.parameter('idx', drawn), 'INVALID_ATTRIBUTE', "parameter 'idx'", 'int64');
+    expect(g.parameter('idx', { ...drawn, init: 'ones' })).to.deep.include({ dtype: 'int64', init: 'ones' });
+  });
+
   it('refuse an initialisation that is unknown', () => {
     for (const init of ['one', {}, { uniform: NaN }, null]) {
       const parameter = { ...FLOAT3, init: init as 'ones' };
