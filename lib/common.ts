@@ -22,8 +22,17 @@ export {
   type TensorData,
 } from './tensor.js';
 
-export { GraphBuilder, keepIo, op, Scope, Value } from './graph/index.js';
-export type { Graph, Init, Node, ParameterType, Weights } from './graph/index.js';
+export { attr, GraphBuilder, keepIo, op, Scope, Value } from './graph/index.js';
+export type {
+  Attribute,
+  Attributes,
+  Graph,
+  Init,
+  Node,
+  OutputType,
+  ParameterType,
+  Weights,
+} from './graph/index.js';
 export {
   DEFAULT_OPSET,
   defaultLowering,

@@ -58,6 +58,6 @@ export function requireObject(value: object, where: string): void {
 }
 
 /** Anything as JavaScript would write it; JSON has no bigint. */
-const show = (value: unknown): string =>
+export const show = (value: unknown): string =>
   JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? `${part}n` : part)) ??
   String(value);

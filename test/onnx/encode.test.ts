@@ -81,6 +81,37 @@ describe('encoding a model', () => {
       .and.include('opset 17');
   });
 
+  for (const [opType, since] of [
+    ['Gelu', 20],
+    ['Attention', 23],
+    ['HardSwish', 14],
+  ] as const) {
+    it(`says that ${opType}, added by hand, needs opset ${since}`, () => {
+      const g = new GraphBuilder('young');
+      const x = g.input('x', 'float32', [2]);
+      g.output('y', g.node(opType, [x], {}, [{ dtype: 'float32', shape: [2] }])[0]!);
+      const error = caught(() => encodeModel(g.build(), new Map(), { opset: since - 1 }));
+      expect(error).to.be.instanceOf(GraphError).with.property('code', 'OPERATOR_UNAVAILABLE');
+      expect((error as Error).message).to.equal(
+        `${opType} '/${opType}' of float32 needs opset ${since} or later, not ${since - 1}`,
+      );
+      expect(encodeModel(g.build(), new Map(), { opset: since })).to.not.be.empty;
+    });
+  }
+
+  it('says so of an operator without inputs, and nothing of one that is called as JavaScript calls its own', () => {
+    for (const [opType, message] of [
+      ['HannWindow', /^HannWindow '\/HannWindow' needs opset 17/],
+      ['constructor', undefined],
+    ] as const) {
+      const g = new GraphBuilder('young');
+      g.output('y', g.node(opType, [], {}, [{ dtype: 'float32', shape: [2] }])[0]!);
+      const error = caught(() => encodeModel(g.build(), new Map(), { opset: 16 }));
+      if (message) expect((error as Error).message).to.match(message);
+      else expect(error).to.equal(undefined);
+    }
+  });
+
   it('lists the parameters that have no data', () => {
     const error = caught(() => encodeModel(normGraph(), new Map()));
     expect(error).to.be.instanceOf(ModelError).with.property('code', 'WEIGHTS_NOT_SET');
