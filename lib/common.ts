@@ -59,11 +59,11 @@ export * from './weights/safetensors.js';
 export { SafetensorsFile } from './weights/safetensors-ranged.js';
 export { decodeNpy, encodeNpy } from './files/npy.js';
 
-export { getGraph, GRAPHS } from '../graphs/registry.js';
+export { getGraph, GRAPHS, type GraphName } from '../graphs/registry.js';
 export {
   instanceNormEquivalent,
   layerNormEquivalent,
   type EquivalentOptions,
 } from '../graphs/equivalents.js';
 export { chooseNumGroups, RECOMMENDED_NUM_GROUPS, SMALL_NETWORK_NUM_GROUPS } from '../graphs/num-groups.js';
-export type { GraphDefinition, InputType, OptionSpec } from '../graphs/definition.js';
+export type { GivenOptions, GraphDefinition, InputType, OptionSpec } from '../graphs/definition.js';
