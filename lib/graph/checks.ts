@@ -164,6 +164,17 @@ export function requireEpsilon(g: Place, opType: string, epsilon: number): void 
   );
 }
 
+/** @throws GraphError `INVALID_ATTRIBUTE` if one of the numbers, given by option, is not finite. */
+export function requireFinite(g: Place, opType: string, numbers: Readonly<Record<string, number>>): void {
+  for (const [option, value] of Object.entries(numbers)) {
+    if (Number.isFinite(value)) continue;
+    throw new GraphError(
+      'INVALID_ATTRIBUTE',
+      `${g.describe(opType)}: ${option} ${value} must be a finite number`,
+    );
+  }
+}
+
 /**
  * Requires a list of `length` integers, if `least` is given of at least that.
  * @throws GraphError `INVALID_ATTRIBUTE`. `reason` says where the length comes from.

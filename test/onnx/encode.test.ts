@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { GraphError, ModelError } from '../../lib/errors.js';
-import { GraphBuilder, op, type Graph } from '../../lib/graph/index.js';
+import { GraphBuilder, op, type Graph, type Value } from '../../lib/graph/index.js';
 import { encodeModel, encodeModelExternal, irVersionFor } from '../../lib/onnx/index.js';
 import { ModelProto, type ModelMessage } from '../../lib/onnx/proto.js';
 import { tensor, type TensorData } from '../../lib/tensor.js';
@@ -110,6 +110,25 @@ describe('encoding a model', () => {
       if (message) expect((error as Error).message).to.match(message);
       else expect(error).to.equal(undefined);
     }
+  });
+
+  it('says from which opset on an operator takes bfloat16, whichever input that is', () => {
+    const refused = (opset: number, make: (g: GraphBuilder) => Value) => () => {
+      const g = new GraphBuilder('narrow');
+      g.output('y', make(g));
+      return encodeModel(g.build(), new Map(), { opset });
+    };
+    const where = (g: GraphBuilder) => {
+      const x = g.input('x', 'bfloat16', [2]);
+      return op.where(g, g.input('mask', 'bool', [2]), x, x);
+    };
+    const leaky = (g: GraphBuilder) => op.leakyRelu(g, g.input('x', 'bfloat16', [2]));
+    expect(refused(15, where)).to.throw(
+      GraphError,
+      "Where '/Where' of bfloat16 needs opset 16 or later, not 15",
+    );
+    expect(refused(15, leaky)).to.throw(GraphError, "LeakyRelu '/LeakyRelu' of bfloat16 needs opset 16");
+    for (const make of [where, leaky]) expect(refused(16, make)).to.not.throw();
   });
 
   it('lists the parameters that have no data', () => {
