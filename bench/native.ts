@@ -206,7 +206,7 @@ async function eventLoopDelays(): Promise<Record<string, number>> {
   const model = encodeModel(graph, initializeWeights(graph), { opset: OPSET });
   const x = normalTensor([1, 3, 256, 256]);
   const delays: Record<string, number> = {};
-  for (const provider of ['cpu', 'native']) {
+  for (const provider of ['cpu', 'native'] as const) {
     const groupNorm = provider === 'cpu' ? ('reduce-mean' as const) : undefined;
     const session = await createSession(model, { providers: [provider], groupNorm });
     await session.run({ x });

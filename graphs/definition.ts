@@ -24,6 +24,32 @@ export type OptionValues<Specs extends Record<string, OptionSpec>> = {
   readonly [Name in keyof Specs]: OptionValue<Specs[Name]>;
 };
 
+type WithDefault<Specs extends Record<string, OptionSpec>> = {
+  [Name in keyof Specs]: Specs[Name] extends { readonly default: number | boolean } ? Name : never;
+}[keyof Specs];
+
+/** The options that a caller must give; of a network that is not known by name, nobody can say. */
+type RequiredNames<Specs extends Record<string, OptionSpec>> = string extends keyof Specs
+  ? never
+  : Exclude<keyof Specs, WithDefault<Specs>>;
+
+/**
+ * What a caller gives of an architecture's options: those without a default, and of the others what it likes. Of a
+ * network that is not known by name it is anything, and checked at run time alone.
+ */
+export type GivenOptions<Specs extends Record<string, OptionSpec>> = string extends keyof Specs
+  ? Readonly<Record<string, unknown>>
+  : keyof Specs extends never
+    ? Readonly<Record<string, never>>
+    : { readonly [Name in RequiredNames<Specs>]: OptionValue<Specs[Name]> } & {
+        readonly [Name in WithDefault<Specs>]?: OptionValue<Specs[Name]> | undefined;
+      };
+
+/** The arguments of `build`: the options may be left out where none must be given. */
+type BuildArguments<Specs extends Record<string, OptionSpec>> = [RequiredNames<Specs>] extends [never]
+  ? [options?: GivenOptions<Specs>, input?: InputType]
+  : [options: GivenOptions<Specs>, input?: InputType];
+
 /** How the graph's input is declared. */
 export interface InputType {
   /** Dtype of the input and of all parameters. Default float32. */
@@ -32,19 +58,19 @@ export interface InputType {
   readonly shape?: Shape | undefined;
 }
 
-/** A network of the registry. */
-export interface GraphDefinition {
+/** A network of the registry. Of one whose name is known only at run time, the options are checked only then. */
+export interface GraphDefinition<Specs extends Record<string, OptionSpec> = Record<string, OptionSpec>> {
   /** As `getGraph` and the command line call it. */
   readonly name: string;
   /** One line on what it is, with its inputs and outputs. */
   readonly description: string;
   /** What {@link GraphDefinition.build} takes, by name. */
-  readonly options: Readonly<Record<string, OptionSpec>>;
+  readonly options: Readonly<Specs>;
   /**
    * Builds the canonical graph: input `x`, parameters under PyTorch's state_dict keys.
    * @throws OptionError `UNKNOWN_OPTION`, GraphError `INVALID_ATTRIBUTE`, and whatever building it finds wrong.
    */
-  build(options?: Readonly<Record<string, unknown>>, input?: InputType): Graph;
+  build(...given: BuildArguments<Specs>): Graph;
 }
 
 /** Declares a network: checks and completes the options before `build` sees them. */
@@ -53,20 +79,18 @@ export function defineGraph<const Specs extends Record<string, OptionSpec>>(defi
   description: string;
   options: Specs;
   build: (options: OptionValues<Specs>, input: InputType & { dtype: DType }) => Graph;
-}): GraphDefinition {
+}): GraphDefinition<Specs> {
   const { name, options: specs } = definition;
   return {
     ...definition,
-    build(options = {}, input = {}) {
+    build(options: object = {}, input: InputType = {}) {
       requireKnownOptions(`the input of graph '${name}'`, input, ['dtype', 'shape']);
       const { dtype = 'float32' } = input;
       if (!isFloatDType(dtype)) {
         throw new GraphError('INVALID_DTYPE', `graph '${name}': ${dtype} is no float dtype`);
       }
-      return definition.build(completeOptions(name, specs, options) as OptionValues<Specs>, {
-        ...input,
-        dtype,
-      });
+      const complete = completeOptions(name, specs, options as Readonly<Record<string, unknown>>);
+      return definition.build(complete as OptionValues<Specs>, { ...input, dtype });
     },
   };
 }

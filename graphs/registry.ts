@@ -8,24 +8,30 @@ import { normComparisonGraph } from './norm-comparison.js';
 import { resnetBlockGraph } from './resnet-block.js';
 import { unetGraph } from './unet.js';
 
-const DEFINITIONS: readonly GraphDefinition[] = [
-  groupNormGraph,
-  resnetBlockGraph,
-  doubleConvGraph,
-  unetGraph,
-  detectionBackboneGraph,
-  normComparisonGraph,
-];
+const DEFINITIONS = {
+  'group-norm': groupNormGraph,
+  'resnet-block': resnetBlockGraph,
+  'double-conv': doubleConvGraph,
+  unet: unetGraph,
+  'detection-backbone': detectionBackboneGraph,
+  'norm-comparison': normComparisonGraph,
+} as const;
+
+/** The name of a network of the registry. */
+export type GraphName = keyof typeof DEFINITIONS;
 
 /** Every network that can be built by name. */
 export const GRAPHS: ReadonlyMap<string, GraphDefinition> = new Map(
-  DEFINITIONS.map((definition) => [definition.name, definition]),
+  Object.values<GraphDefinition>(DEFINITIONS).map((definition) => [definition.name, definition]),
 );
 
 /**
- * The network of a name.
+ * The network of a name. Where the type checker knows the name it knows the options of `build` too; with a name that
+ * comes from elsewhere, as a string, they are checked at run time alone.
  * @throws GraphError `UNKNOWN_GRAPH` with the list of known ones.
  */
+export function getGraph<Name extends GraphName>(name: Name): (typeof DEFINITIONS)[Name];
+export function getGraph(name: string): GraphDefinition;
 export function getGraph(name: string): GraphDefinition {
   const definition = GRAPHS.get(name);
   if (definition) return definition;

@@ -22,8 +22,17 @@ export {
   type TensorData,
 } from './tensor.js';
 
-export { GraphBuilder, keepIo, op, Scope, Value } from './graph/index.js';
-export type { Graph, Init, Node, ParameterType, Weights } from './graph/index.js';
+export { attr, GraphBuilder, keepIo, op, Scope, Value } from './graph/index.js';
+export type {
+  Attribute,
+  Attributes,
+  Graph,
+  Init,
+  Node,
+  OutputType,
+  ParameterType,
+  Weights,
+} from './graph/index.js';
 export {
   DEFAULT_OPSET,
   defaultLowering,
@@ -50,11 +59,11 @@ export * from './weights/safetensors.js';
 export { SafetensorsFile } from './weights/safetensors-ranged.js';
 export { decodeNpy, encodeNpy } from './files/npy.js';
 
-export { getGraph, GRAPHS } from '../graphs/registry.js';
+export { getGraph, GRAPHS, type GraphName } from '../graphs/registry.js';
 export {
   instanceNormEquivalent,
   layerNormEquivalent,
   type EquivalentOptions,
 } from '../graphs/equivalents.js';
 export { chooseNumGroups, RECOMMENDED_NUM_GROUPS, SMALL_NETWORK_NUM_GROUPS } from '../graphs/num-groups.js';
-export type { GraphDefinition, InputType, OptionSpec } from '../graphs/definition.js';
+export type { GivenOptions, GraphDefinition, InputType, OptionSpec } from '../graphs/definition.js';

@@ -3,7 +3,16 @@
  * stays NaN, overflow is infinity, subnormals are kept.
  */
 import { TensorError } from './errors.js';
-import { allocate, checkedTensor, isFloatDType, tensor, type FloatDType, type TensorData } from './tensor.js';
+import {
+  allocate,
+  checkedTensor,
+  elementCount,
+  isFloatDType,
+  tensor,
+  type DType,
+  type FloatDType,
+  type TensorData,
+} from './tensor.js';
 
 const float32 = new Float32Array(1);
 const bits32 = new Uint32Array(float32.buffer);
@@ -80,6 +89,21 @@ export function castTensor(source: TensorData, dtype: FloatDType): TensorData {
   const convert = CONVERT[dtype];
   for (let i = 0; i < wide.length; i++) result[i] = convert(wide[i]!);
   return tensor(dtype, source.dims, result);
+}
+
+/**
+ * A tensor whose elements are all `value`, rounded to `dtype` as {@link castTensor} does; for an integer dtype it must
+ * be an integer, for bool 0 or 1.
+ */
+export function filledTensor(dtype: DType, dims: readonly number[], value: number): TensorData {
+  const length = elementCount(dims);
+  if (isFloatDType(dtype)) {
+    return castTensor(tensor('float64', dims, new Float64Array(length).fill(value)), dtype);
+  }
+  const data = allocate(dtype, length);
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array) data.fill(BigInt(value));
+  else data.fill(value);
+  return tensor(dtype, dims, data);
 }
 
 const CONVERT: Record<FloatDType, (value: number) => number> = {

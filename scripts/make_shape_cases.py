@@ -55,10 +55,21 @@ def image(rank):
 
 
 def elementwise_cases():
-    for op in ["relu", "sigmoid", "sqrt", "silu", "identity"]:
+    for op in ["relu", "sigmoid", "sqrt", "silu", "identity", "tanh", "leakyRelu", "gelu", "softmax"]:
         yield case(op, (2, 3, 5, 7), free=image(4))
         yield case(op, (4,), free={(0, 0): "N"})
     yield case("relu", (2, 0, 3))
+    yield case("leakyRelu", (2, 3), alpha=0.2, dtype="float64")
+    yield case("gelu", (2, 3), approximate="tanh", dtype="float16", free={(0, 0): "N"})
+    for axis in [0, 1, 2, -3]:
+        yield case("softmax", (2, 3, 5), axis=axis, free={(0, 0): "N", (0, 1): "L"})
+    yield case("clip", (2, 3), min=-1.0, free={(0, 0): "N"})
+    yield case("clip", (2, 3), max=1.5)
+    yield case("clip", (), min=0.0, max=6.0)
+    yield case("where", (2, 3), (2, 3), (2, 3), free={(0, 0): "N", (1, 0): "N", (2, 0): "N"})
+    yield case("where", (5, 1), (1, 7), (), free={(0, 0): "A", (1, 1): "B"})
+    yield case("where", (), (4, 1, 3), (2, 1), dtype="int64")
+    yield case("where", (2, 1, 1), (3,), (5, 1), free={(0, 0): "A", (2, 0): "B"})
     yield case("cast", (2, 3), to="float16", free={(0, 0): "N"})
     yield case("cast", (2, 3), to="int64")
     for op in ["add", "sub", "mul", "div"]:
@@ -143,11 +154,28 @@ def pooling_cases():
         yield case("maxPool", (2, 3, size), kernelShape=[3], strides=[3], dilations=[3], pads=[1, 1], ceilMode=True, free=image(3))
     yield case("maxPool", (2, 3, 2), kernelShape=[3], strides=[2], ceilMode=True)
     yield case("maxPool", (1, 2, 5, 6, 7), kernelShape=[2, 2, 2], strides=[2, 2, 2], free=image(5))
+    for size in [(8, 8), (7, 9)]:
+        for count in [False, True]:
+            yield case("averagePool", (2, 3, *size), kernelShape=[2, 2], strides=[2, 2], countIncludePad=count, free=image(4))
+            yield case("averagePool", (2, 3, *size), kernelShape=[3, 2], pads=[1, 0, 1, 0], countIncludePad=count, free=image(4))
+    yield case("averagePool", (2, 3, 10), kernelShape=[3], strides=[2], pads=[0, 2], free=image(3))
+    yield case("averagePool", (1, 2, 5, 6, 7), kernelShape=[2, 3, 1], strides=[2, 1, 3], free=image(5))
     for shape in [(2, 3, 9), (2, 3, 9, 7), (2, 3, 9, 7, 5)]:
         yield case("globalAveragePool", shape, free=image(len(shape)))
 
 
 def linear_cases():
+    yield case("matMul", (2, 3), (3, 5), free={(0, 0): "M", (1, 1): "N"})
+    yield case("matMul", (2, 4, 3), (3, 5), free={(0, 0): "B", (0, 1): "M"})
+    yield case("matMul", (2, 4, 3), (2, 3, 4), free={(0, 0): "B", (0, 1): "L", (1, 0): "B", (1, 2): "L"})
+    yield case("matMul", (3, 4), (6, 1, 4, 2), free={(1, 0): "B"})
+    yield case("matMul", (7, 1, 2, 3), (5, 3, 4), free={(0, 0): "A", (1, 0): "B"})
+    yield case("matMul", (3,), (3, 5), free={(1, 1): "N"})
+    yield case("matMul", (2, 4, 3), (3,), free={(0, 0): "B"})
+    yield case("matMul", (3,), (2, 3, 5), free={(1, 0): "B"})
+    yield case("matMul", (3,), (3,))
+    yield case("matMul", (2, 3), (3, 5), dtype="int64")
+    yield case("matMul", (0, 2, 3), (3, 5), dtype="float64")
     yield case("gemm", (2, 3), (3, 5), free={(0, 0): "N"})
     yield case("gemm", (2, 3), (5, 3), (5,), transB=True, free={(0, 0): "N"})
     yield case("gemm", (3, 2), (3, 5), (1, 5), transA=True, free={(0, 1): "N"})
@@ -184,6 +212,30 @@ def shape_cases():
     yield case("expand", (1,), target=[5], dtype="int64")
     yield case("expand", (), target=[2, 0])
     yield case("expand", (2, 3), target=[])
+    yield case("transpose", (2, 3, 5), perm=[0, 2, 1], free={(0, 0): "N", (0, 2): "L"})
+    yield case("transpose", (2, 3, 5, 7), perm=[0, 2, 3, 1], free=image(4))
+    yield case("transpose", (2, 3, 5, 7), free=image(4))
+    yield case("transpose", (4,), dtype="int64")
+    yield case("transpose", ())
+    for pads in [[0, 0, 1, 2, 0, 0, 3, 4], [0] * 8, [1, 2, 0, 0, 0, 1, 0, 0]]:
+        yield case("pad", (2, 3, 5, 7), pads=pads, free=image(4))
+    for mode in ["reflect", "edge"]:
+        yield case("pad", (2, 3, 5, 7), pads=[0, 0, 1, 2, 0, 0, 3, 4], mode=mode, free=image(4))
+        yield case("pad", (2, 3, 5), pads=[0, 0, 4, 0, 0, 2], mode=mode, free=image(3))
+    yield case("pad", (4,), pads=[1, 0], value=-1.5, free={(0, 0): "N"})
+    yield case("pad", (0, 3), pads=[1, 0, 1, 0])
+    for part in [0, 1, 2]:
+        yield case("split", (2, 9, 5), axis=1, sizes=[2, 3, 4], part=part, free={(0, 0): "N", (0, 2): "L"})
+    yield case("split", (6, 2), axis=-2, sizes=[3, 3], part=1, free={(0, 0): "N"})
+    yield case("split", (6,), axis=0, sizes=[6], part=0, dtype="int64")
+    yield case("split", (4, 2), axis=0, sizes=[0, 4], part=0)
+    yield case("squeeze", (2, 1, 5, 1), axes=[1], free={(0, 0): "N", (0, 2): "L"})
+    yield case("squeeze", (2, 1, 5, 1), axes=[-1, 1], free={(0, 0): "N", (0, 1): "A"})
+    yield case("squeeze", (1,), axes=[0], dtype="int64")
+    yield case("unsqueeze", (2, 5), axes=[0], free={(0, 0): "N", (0, 1): "L"})
+    yield case("unsqueeze", (2, 5), axes=[-1, 1], free={(0, 0): "N", (0, 1): "L"})
+    yield case("unsqueeze", (2, 5), axes=[3, 0, 2], free={(0, 0): "N"})
+    yield case("unsqueeze", (), axes=[0], dtype="int64")
     for shape in [(2, 3, 4), (7,), ()]:
         yield case("shape", shape, free={(0, 0): "N"} if shape else None)
     ends = [5, 9, 10, 99, END, 2**53 - 1, 0, -1, -3, -9, -10, -99]
@@ -256,6 +308,26 @@ def refused_cases():
     yield refused("groupNormalization", (2, 6, 4), (6,), (6,), numGroups=4)
     yield refused("groupNormalization", (2, 6, 4), (3,), (6,), numGroups=3)
     yield refused("layerNormalization", (2, 3), (2,), (2,))
+    yield refused("matMul", (2, 3), (4, 5))
+    yield refused("matMul", (2, 4, 3), (5, 3, 4))
+    yield refused("matMul", (3,), (2, 3))
+    yield refused("matMul", (), (2, 3))
+    yield refused("transpose", (2, 3), perm=[0, 0])
+    yield refused("transpose", (2, 3), perm=[0])
+    yield refused("transpose", (2, 3), perm=[0, 2])
+    yield refused("softmax", (2, 3), axis=2)
+    yield refused("where", (2, 3), (4,), ())
+    yield refused("where", (2,), (3,), (2,))
+    yield refused("averagePool", (1, 4, 2, 2), kernelShape=[3, 3])
+    yield refused("averagePool", (1, 4, 8, 8), kernelShape=[2, 2], pads=[2, 2, 2, 2])
+    yield refused("pad", (1, 3, 4, 4), pads=[0, 0, 4, 0, 0, 0, 0, 0], mode="reflect")
+    yield refused("pad", (1, 3, 4), pads=[0, 0, 0, 0, 0, 5], mode="reflect")
+    yield refused("split", (5, 2), axis=0, sizes=[2, 2], part=0)
+    yield refused("split", (5, 2), axis=2, sizes=[2, 3], part=0)
+    yield refused("split", (5, 2), axis=0, sizes=[6, -1], part=0)
+    yield refused("squeeze", (2, 3), axes=[0])
+    yield refused("unsqueeze", (2, 3), axes=[1, 1])
+    yield refused("gelu", (2, 3), approximate="erf")
 
 
 def lines(items):

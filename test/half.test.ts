@@ -4,13 +4,14 @@ import { describe, it } from 'mocha';
 import { TensorError } from '../lib/errors.js';
 import {
   castTensor,
+  filledTensor,
   fromBfloat16Bits,
   fromFloat16Bits,
   toBfloat16Bits,
   toFloat16Bits,
   toFloat64Array,
 } from '../lib/half.js';
-import { tensor, type FloatDType } from '../lib/tensor.js';
+import { DTYPES, tensor, type FloatDType } from '../lib/tensor.js';
 
 const PATTERNS = Array.from({ length: 65536 }, (_, bits) => bits);
 
@@ -35,6 +36,18 @@ const FORMATS = [
     encoded: '4c5135638b2571c3fb0caf61cd7d7ab595bafd33029385a1b58da4e8bdd1ee43',
   },
 ];
+
+describe('a filled tensor', () => {
+  it('holds one number, in any dtype and shape', () => {
+    for (const dtype of DTYPES) {
+      const ones = filledTensor(dtype, [2, 3], 1);
+      expect(ones).to.deep.include({ dtype, dims: [2, 3] });
+      expect([...toFloat64Array(ones)]).to.deep.equal(Array(6).fill(1));
+    }
+    expect(filledTensor('int64', [], -3).data).to.deep.equal(BigInt64Array.of(-3n));
+    expect(filledTensor('bfloat16', [0], 1).data).to.have.length(0);
+  });
+});
 
 for (const { name, from, to, infinity, decoded, encoded } of FORMATS) {
   describe(`${name} bits`, () => {

@@ -111,6 +111,10 @@ describe('from JavaScript', () => {
       refuses('INVALID_GRAPH', forgotten, () => op.relu(strange, x));
       refuses('INVALID_GRAPH', /^Conv: its first/, () => op.conv(strange, x, kernel, undefined));
       refuses('INVALID_GRAPH', /^Concat: its first/, () => op.concat(strange, [x, x], { axis: 0 }));
+      const calls = Object.entries(op) as unknown as [string, (...args: unknown[]) => unknown][];
+      for (const [, call] of calls) {
+        refuses('INVALID_GRAPH', /: its first argument must be the/, () => call(strange, x, x, x, x, x, x));
+      }
       const lists = /^Relu: (its inputs must be a list of|input 0 is not a) value/;
       refuses('MISSING_VALUE', lists, () => g.node('Relu', strange, {}, strange));
     });

@@ -6,8 +6,8 @@
 import { GraphError } from '../../lib/errors.js';
 import { op, type Scope, type Value } from '../../lib/graph/index.js';
 import { requireChannels, requireRank } from '../../lib/graph/checks.js';
-import { castTensor } from '../../lib/half.js';
-import { formatShape, tensor, type FloatDType } from '../../lib/tensor.js';
+import { filledTensor } from '../../lib/half.js';
+import { formatShape } from '../../lib/tensor.js';
 
 export interface GroupNormOptions {
   /** Groups that the channels are divided into; must divide their number. */
@@ -127,10 +127,8 @@ function inWideDType(g: Scope, x: Value, body: (wide: Value) => Value): Value {
 const toDTypeOf = (g: Scope, { dtype }: Value, value: Value): Value =>
   value.dtype === dtype ? value : op.cast(g, value, dtype);
 
-function filled(g: Scope, { dtype }: Value, shape: readonly number[], value: number): Value {
-  const data = new Float64Array(shape.reduce((product, dim) => product * dim, 1)).fill(value);
-  return g.constant(castTensor(tensor('float64', shape, data), dtype as FloatDType));
-}
+const filled = (g: Scope, { dtype }: Value, shape: readonly number[], value: number): Value =>
+  g.constant(filledTensor(dtype, shape, value));
 
 function requireChannelCount(g: Scope, x: Value, numChannels: number): void {
   if (x.shape[1] === numChannels) return;

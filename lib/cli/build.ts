@@ -60,8 +60,7 @@ async function runBuild(
   io: Io,
 ): Promise<void> {
   const { output, opset, dtype, shape, externalData } = options;
-  const lowering = options.lowering ?? defaultLowering(opset);
-  getLowering(lowering, opset);
+  const { name: lowering } = getLowering(options.lowering ?? defaultLowering(opset), opset);
   await requireInputsKept(
     [
       ['-o', output],

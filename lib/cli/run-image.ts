@@ -7,6 +7,7 @@ import { decodePng, encodePng } from '../images/png.js';
 import { segment, type Segmentation } from '../images/segment.js';
 import type { SessionLoweringName } from '../lowering/index.js';
 import { createSession, type Session } from '../runtime/index.js';
+import { requireProviders } from '../runtime/providers.js';
 import { parseNames } from './arguments.js';
 import { formatTable, indent } from './format.js';
 import { print, type Io } from './io.js';
@@ -59,7 +60,7 @@ export async function runImage(path: string, options: ImageOptions, io: Io): Pro
     const image = decodePng(await readFileBytes(file), file);
     progress.step(`loading ${path}`);
     const session = await createSession(path, {
-      providers: parseNames(options.provider),
+      providers: requireProviders(parseNames(options.provider)),
       groupNorm: options.groupNorm,
     });
     try {

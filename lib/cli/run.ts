@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { SessionLoweringName } from '../lowering/index.js';
 import { createSession, PROVIDERS, type Session, type TensorRecord } from '../runtime/index.js';
+import { requireProviders } from '../runtime/providers.js';
 import { formatShape } from '../tensor.js';
 import { collectPair, collectSizes, parseCount, parseInteger, parseNames, withCommas } from './arguments.js';
 import { fitTable, type Column } from './fit-table.js';
@@ -84,7 +85,7 @@ async function run(path: string, options: RunOptions, io: Io): Promise<void> {
   const lines = await withProgress(io.stderr, async (progress) => {
     progress.step(`loading ${path}`);
     const session = await createSession(path, {
-      providers: parseNames(options.provider),
+      providers: requireProviders(parseNames(options.provider)),
       groupNorm: options.groupNorm,
     });
     try {

@@ -1,11 +1,14 @@
 import { GraphError } from '../errors.js';
 import { checkedTensor, formatShape, isStatic, type DType, type Shape, type TensorData } from '../tensor.js';
+import { requireAttributes } from './attributes.js';
 import { requireDType, requireInit, requireName, requireObject, requireShape } from './declarations.js';
 import { Value, type Attributes, type Graph, type Init, type Node } from './types.js';
 
 /** What an operator says of one of its results. */
 export interface OutputType {
+  /** What its elements are. */
   readonly dtype: DType;
+  /** Sizes, and names or expressions for those that are known only at run time. */
   readonly shape: Shape;
 }
 
@@ -15,7 +18,7 @@ export interface ParameterType {
   readonly dtype: DType;
   /** Sizes; names are not allowed. */
   readonly shape: readonly number[];
-  /** Default: zeros. */
+  /** Default: zeros. Integers and bool may be zeros or ones only. */
   readonly init?: Init;
 }
 
@@ -51,7 +54,7 @@ export class Scope {
 
   /**
    * A weight, named by its state_dict key; its data comes later, from a state_dict or from its `init`.
-   * @throws GraphError `DUPLICATE_NAME`, `INVALID_NAME`, `INVALID_DTYPE` or `INVALID_SHAPE`.
+   * @throws GraphError `DUPLICATE_NAME`, `INVALID_NAME`, `INVALID_DTYPE`, `INVALID_SHAPE` or `INVALID_ATTRIBUTE`.
    */
   parameter(name: string, type: ParameterType): Value {
     requireName(name, 'parameter');
@@ -66,7 +69,7 @@ export class Scope {
         `parameter '${fullName}': every dimension must be a number, not ${formatShape(shape)}`,
       );
     }
-    requireInit(init, `parameter '${fullName}'`);
+    requireInit(init, dtype, `parameter '${fullName}'`);
     this.claim(fullName, 'parameter');
     const value = new Value(this.state, 'parameter', fullName, dtype, [...shape], undefined, init);
     this.state.parameters.push(value);
@@ -85,9 +88,14 @@ export class Scope {
   }
 
   /**
-   * Adds a node. The functions in `op` call this once they have checked their inputs and inferred the results.
+   * Adds a node of any operator of ONNX's own domain, in its newest form. The functions in `op` call this once they have
+   * checked their inputs and inferred the results; for an operator that `op` does not have, the caller says what they
+   * are: `g.node('Elu', [x], { alpha: attr.float(0.5) }, [{ dtype: x.dtype, shape: x.shape }])`.
+   * @param inputs In the order of the operator's definition; `undefined` for an optional one that is left out.
+   * @param attributes By ONNX's names; the makers in `attr` make them.
+   * @param outputs Dtype and shape of each result.
    * @throws GraphError `FOREIGN_VALUE` if an input belongs to another graph, `MISSING_VALUE` if it is no value, or
-   *   there is no list of them.
+   *   there is no list of them; `INVALID_ATTRIBUTE`, `INVALID_NAME`, `INVALID_DTYPE` or `INVALID_SHAPE` for the rest.
    */
   node(
     opType: string,
@@ -95,13 +103,17 @@ export class Scope {
     attributes: Attributes,
     outputs: readonly OutputType[],
   ): Value[] {
+    requireName(opType, 'operator');
+    const where = this.describe(opType);
     if (![inputs, outputs].every((list: unknown) => Array.isArray(list))) {
       throw new GraphError(
         'MISSING_VALUE',
-        `${this.describe(opType)}: its inputs must be a list of values, and its outputs one of { dtype, shape }`,
+        `${where}: its inputs must be a list of values, and its outputs one of { dtype, shape }`,
       );
     }
-    inputs.forEach((input, index) => this.requireOwn(input, `${this.describe(opType)}: input ${index}`));
+    inputs.forEach((input, index) => this.requireOwn(input, `${where}: input ${index}`));
+    requireAttributes(attributes, where);
+    outputs.forEach((output, index) => requireOutputType(output, `${where}: output ${index}`));
     const name = this.freshName(opType);
     const results = outputs.map(
       ({ dtype, shape }, index) =>
@@ -152,6 +164,12 @@ export class Scope {
     names.add(name);
     return name;
   }
+}
+
+function requireOutputType(output: OutputType, where: string): void {
+  requireObject(output, where);
+  requireDType(output.dtype, where);
+  requireShape(output.shape, where);
 }
 
 /** Builders that join one model, one after the other, go on with each other's numbers. */

@@ -6,6 +6,9 @@ import type { Scope } from './builder.js';
 import { maxDim } from './dims.js';
 import { Value } from './types.js';
 
+/** Where an operator is being made, as messages name it: all that checks need of a scope. */
+export type Place = Pick<Scope, 'describe'>;
+
 /** `'x' [N, 4, 8, 8]`, as messages name a value. */
 export const describeValue = (value: Value): string => `'${value.name}' ${formatShape(value.shape)}`;
 
@@ -42,7 +45,7 @@ export const broadcastsTo = (from: Shape, to: Shape): boolean =>
   from.every((dim, axis) => dim === 1 || compatible(dim, to[axis - from.length + to.length]!));
 
 /** The first argument of every operator, which is easily forgotten in JavaScript: `op.relu(x)`. */
-function requireScope(g: Scope, opType: string): void {
+function requireScope(g: Place, opType: string): void {
   if (typeof (g as Partial<Scope> | undefined | null)?.describe === 'function') return;
   throw new GraphError(
     'INVALID_GRAPH',
@@ -56,7 +59,7 @@ function requireScope(g: Scope, opType: string): void {
  *   builder.
  */
 export function requireValues(
-  g: Scope,
+  g: Place,
   opType: string,
   inputs: Readonly<Record<string, Value>>,
   optional: Readonly<Record<string, Value | undefined>> = {},
@@ -75,7 +78,7 @@ export function requireValues(
  * @throws GraphError `INVALID_GRAPH` if `g` is no builder.
  */
 export function knownOptions<T extends object>(
-  g: Scope,
+  g: Place,
   opType: string,
   options: T,
   known: readonly (keyof T & string)[],
@@ -86,7 +89,7 @@ export function knownOptions<T extends object>(
 }
 
 /** @throws GraphError `INVALID_DTYPE` if `value` is not of a float dtype. */
-export function requireFloat(g: Scope, opType: string, value: Value): void {
+export function requireFloat(g: Place, opType: string, value: Value): void {
   if (isFloatDType(value.dtype)) return;
   throw new GraphError(
     'INVALID_DTYPE',
@@ -95,7 +98,7 @@ export function requireFloat(g: Scope, opType: string, value: Value): void {
 }
 
 /** @throws GraphError `INVALID_DTYPE` if `value` is neither of a float dtype nor int32 or int64. */
-export function requireNumeric(g: Scope, opType: string, value: Value): void {
+export function requireNumeric(g: Place, opType: string, value: Value): void {
   if (isFloatDType(value.dtype) || value.dtype === 'int32' || value.dtype === 'int64') return;
   throw new GraphError(
     'INVALID_DTYPE',
@@ -104,7 +107,7 @@ export function requireNumeric(g: Scope, opType: string, value: Value): void {
 }
 
 /** @throws GraphError `DTYPE_MISMATCH` if the values that are there are not all of the first one's dtype. */
-export function requireSameDType(g: Scope, opType: string, ...values: (Value | undefined)[]): void {
+export function requireSameDType(g: Place, opType: string, ...values: (Value | undefined)[]): void {
   const [first, ...others] = values.filter((value) => value !== undefined);
   const odd = others.find((value) => value.dtype !== first!.dtype);
   if (!odd) return;
@@ -116,7 +119,7 @@ export function requireSameDType(g: Scope, opType: string, ...values: (Value | u
 }
 
 /** @throws GraphError `RANK_TOO_LOW`. `layout` says what the dimensions are: `(N, C, ...)`. */
-export function requireRank(g: Scope, opType: string, value: Value, least: number, layout: string): void {
+export function requireRank(g: Place, opType: string, value: Value, least: number, layout: string): void {
   if (value.rank >= least) return;
   throw new GraphError(
     'RANK_TOO_LOW',
@@ -129,7 +132,7 @@ export function requireRank(g: Scope, opType: string, value: Value, least: numbe
  * The number of channels of an (N, C, ...) value.
  * @throws GraphError `INVALID_SHAPE` if it is a name: weights need a fixed number.
  */
-export function requireChannels(g: Scope, opType: string, x: Value): number {
+export function requireChannels(g: Place, opType: string, x: Value): number {
   const channels = x.shape[1];
   if (typeof channels === 'number') return channels;
   throw new GraphError(
@@ -142,7 +145,7 @@ export function requireChannels(g: Scope, opType: string, x: Value): number {
  * Requires a vector with one element for each of `x`'s channels.
  * @throws GraphError `SHAPE_MISMATCH` naming both shapes.
  */
-export function requirePerChannel(g: Scope, opType: string, x: Value, vector: Value, role: string): void {
+export function requirePerChannel(g: Place, opType: string, x: Value, vector: Value, role: string): void {
   const channels = requireChannels(g, opType, x);
   if (vector.rank === 1 && compatible(vector.shape[0]!, channels)) return;
   throw new GraphError(
@@ -153,7 +156,7 @@ export function requirePerChannel(g: Scope, opType: string, x: Value, vector: Va
 }
 
 /** @throws GraphError `INVALID_ATTRIBUTE` if `epsilon` is not a finite number; PyTorch takes a negative one too. */
-export function requireEpsilon(g: Scope, opType: string, epsilon: number): void {
+export function requireEpsilon(g: Place, opType: string, epsilon: number): void {
   if (Number.isFinite(Math.fround(epsilon))) return;
   throw new GraphError(
     'INVALID_ATTRIBUTE',
@@ -161,12 +164,23 @@ export function requireEpsilon(g: Scope, opType: string, epsilon: number): void 
   );
 }
 
+/** @throws GraphError `INVALID_ATTRIBUTE` if one of the numbers, given by option, is not finite. */
+export function requireFinite(g: Place, opType: string, numbers: Readonly<Record<string, number>>): void {
+  for (const [option, value] of Object.entries(numbers)) {
+    if (Number.isFinite(value)) continue;
+    throw new GraphError(
+      'INVALID_ATTRIBUTE',
+      `${g.describe(opType)}: ${option} ${value} must be a finite number`,
+    );
+  }
+}
+
 /**
  * Requires a list of `length` integers, if `least` is given of at least that.
  * @throws GraphError `INVALID_ATTRIBUTE`. `reason` says where the length comes from.
  */
 export function requireIntegers(
-  g: Scope,
+  g: Place,
   opType: string,
   option: string,
   values: readonly number[],
@@ -185,7 +199,7 @@ export function requireIntegers(
  * An axis of a value of `rank`, counted from the front.
  * @throws GraphError `INVALID_ATTRIBUTE` if there is no such axis.
  */
-export function resolveAxis(g: Scope, opType: string, axis: number, value: Value): number {
+export function resolveAxis(g: Place, opType: string, axis: number, value: Value): number {
   const { rank } = value;
   if (Number.isSafeInteger(axis) && axis >= -rank && axis < rank) return axis < 0 ? axis + rank : axis;
   throw new GraphError(
@@ -199,7 +213,7 @@ export function resolveAxis(g: Scope, opType: string, axis: number, value: Value
  * Axes of `value`, counted from the front, in the order in which they are given.
  * @throws GraphError `INVALID_ATTRIBUTE` if one does not exist, is given twice, or if there are none.
  */
-export function resolveAxes(g: Scope, opType: string, axes: readonly number[], value: Value): number[] {
+export function resolveAxes(g: Place, opType: string, axes: readonly number[], value: Value): number[] {
   if (!Array.isArray(axes) || axes.length === 0) {
     throw new GraphError('INVALID_ATTRIBUTE', `${g.describe(opType)}: axes must name at least one axis`);
   }

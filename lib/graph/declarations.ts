@@ -1,6 +1,6 @@
 /** Checks of what a caller declares: names, dtypes, shapes, initialisations. `where` begins the message. */
 import { GraphError } from '../errors.js';
-import { DTYPES, type DType, type Shape } from '../tensor.js';
+import { DTYPES, isFloatDType, type DType, type Shape } from '../tensor.js';
 import type { Init } from './types.js';
 
 /** @throws GraphError `INVALID_NAME` */
@@ -31,10 +31,20 @@ export function requireShape(shape: Shape, where: string): void {
   }
 }
 
-/** @throws GraphError `INVALID_ATTRIBUTE` */
-export function requireInit(init: Init | undefined, where: string): void {
+/**
+ * Requires an initialisation that can fill a `dtype`: integers and bool are not drawn at random, because nothing that
+ * they stand for (an index, a mask) would be right at random.
+ * @throws GraphError `INVALID_ATTRIBUTE`
+ */
+export function requireInit(init: Init | undefined, dtype: DType, where: string): void {
   if (init === undefined || init === 'ones' || init === 'zeros') return;
-  if (typeof init === 'object' && Number.isFinite(init?.uniform)) return;
+  if (typeof init === 'object' && Number.isFinite(init?.uniform)) {
+    if (isFloatDType(dtype)) return;
+    throw new GraphError(
+      'INVALID_ATTRIBUTE',
+      `${where}: init ${show(init)} draws floats, but its dtype is ${dtype}; allowed: 'ones', 'zeros'`,
+    );
+  }
   throw new GraphError(
     'INVALID_ATTRIBUTE',
     `${where}: unknown init ${show(init)}; known: 'ones', 'zeros', { uniform: bound }`,
@@ -48,6 +58,6 @@ export function requireObject(value: object, where: string): void {
 }
 
 /** Anything as JavaScript would write it; JSON has no bigint. */
-const show = (value: unknown): string =>
+export const show = (value: unknown): string =>
   JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? `${part}n` : part)) ??
   String(value);

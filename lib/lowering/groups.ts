@@ -1,7 +1,7 @@
 /** What the lowerings share besides rows: dtypes, channels and the affine part. */
 import { op, type Scope, type Value } from '../graph/index.js';
-import { castTensor } from '../half.js';
-import { tensor, type FloatDType } from '../tensor.js';
+import { filledTensor } from '../half.js';
+import type { FloatDType } from '../tensor.js';
 import type { GroupNormSite } from './types.js';
 
 /** C and C / G. `groupNormalization` has seen to it that both are whole numbers. */
@@ -35,5 +35,5 @@ export function affine(g: Scope, site: GroupNormSite, y: Value): Value {
 
 /** A constant vector of one number. */
 export function filled(g: Scope, dtype: FloatDType, length: number, value: number): Value {
-  return g.constant(castTensor(tensor('float64', [length], new Float64Array(length).fill(value)), dtype));
+  return g.constant(filledTensor(dtype, [length], value));
 }

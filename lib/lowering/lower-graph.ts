@@ -1,11 +1,20 @@
-import type { Graph, Node } from '../graph/index.js';
+import { GraphError } from '../errors.js';
+import {
+  requireGroupNormalization,
+  type Attributes,
+  type Graph,
+  type Node,
+  type Place,
+  type Value,
+} from '../graph/index.js';
 import { getLowering } from './choose.js';
 import { lowerSite, namesOf, type Fragment, type SiteRef } from './lower-site.js';
 
 /**
  * The same graph with every GroupNormalization written in one way, ready to be encoded at `opset`.
  * Inputs, outputs and parameters stay as they are.
- * @throws GraphError `UNKNOWN_LOWERING`, `LOWERING_UNAVAILABLE`, `UNSUPPORTED_OPSET`.
+ * @throws GraphError `UNKNOWN_LOWERING`, `LOWERING_UNAVAILABLE`, `UNSUPPORTED_OPSET`; where a GroupNormalization was put
+ *   together by hand and is none, what `op.groupNormalization` throws.
  */
 export function lowerGraph(graph: Graph, lowering: string, opset: number): Graph {
   getLowering(lowering, opset);
@@ -23,15 +32,40 @@ export function lowerGraph(graph: Graph, lowering: string, opset: number): Graph
   };
 }
 
+/** ONNX's own default. Source: ONNX operator page GroupNormalization. */
+const DEFAULT_EPSILON = 1e-5;
+
+/** A node that `Scope.node` was given by hand has been checked by nobody yet. */
 function siteOf({ name, inputs, outputs, attributes }: Node): SiteRef {
+  const place = { describe: (opType: string) => `${opType} '${name}'` };
   const [x, scale, bias] = inputs;
-  return {
-    name,
-    x: x!,
-    scale,
-    bias,
-    numGroups: attributes.num_groups!.value as number,
-    epsilon: attributes.epsilon!.value as number,
-    output: outputs[0]!.name,
-  };
+  const numGroups = numberOf(place, attributes, 'num_groups', 'INT');
+  const epsilon = numberOf(place, attributes, 'epsilon', 'FLOAT', DEFAULT_EPSILON);
+  requireGroupNormalization(place, { x: x!, scale, bias, numGroups, epsilon });
+  requireOneOutput(place, outputs);
+  return { name, x: x!, scale, bias, numGroups, epsilon, output: outputs[0]!.name };
+}
+
+function numberOf(
+  place: Place,
+  attributes: Attributes,
+  name: string,
+  type: 'INT' | 'FLOAT',
+  absent?: number,
+): number {
+  const attribute = attributes[name];
+  if (attribute?.type === type) return attribute.value;
+  if (attribute === undefined && absent !== undefined) return absent;
+  throw new GraphError(
+    'INVALID_ATTRIBUTE',
+    `${place.describe('GroupNormalization')}: ${name} must be given, as attr.${type.toLowerCase()}`,
+  );
+}
+
+function requireOneOutput(place: Place, outputs: readonly Value[]): void {
+  if (outputs.length === 1) return;
+  throw new GraphError(
+    'MISSING_VALUE',
+    `${place.describe('GroupNormalization')}: it has one output, not ${outputs.length}`,
+  );
 }

@@ -1,6 +1,12 @@
 import { ModelError, TensorError } from '../errors.js';
 import { requireGraph, type Graph, type Value, type Weights } from '../graph/index.js';
-import { DEFAULT_OPSET, defaultLowering, lowerGraph, requireOpset } from '../lowering/index.js';
+import {
+  DEFAULT_OPSET,
+  defaultLowering,
+  lowerGraph,
+  requireOpset,
+  type LoweringName,
+} from '../lowering/index.js';
 import { requireKnownOptions } from '../options.js';
 import {
   bytesPerElement,
@@ -21,7 +27,7 @@ export interface EncodeOptions {
   /** Opset of the default ONNX domain, 13 to 25. Default 21. */
   readonly opset?: number | undefined;
   /** How GroupNormalization is written. Default: `op` from opset 21 on, else `reduce-mean`. */
-  readonly lowering?: string | undefined;
+  readonly lowering?: LoweringName | undefined;
 }
 
 /** protobuf's own limit: lengths are signed 32-bit numbers in its implementations. */

@@ -5,17 +5,68 @@ import { int64Vector, tensor } from '../tensor.js';
 import { ATTRIBUTE_TYPE, type AttributeMessage, type NodeMessage, type TensorMessage } from './proto.js';
 import { encodeTensor } from './tensors.js';
 
-/** Operators that are younger than the first supported opset. Source: ONNX operator pages. */
-const SINCE_OPSET: Readonly<Record<string, number>> = { GroupNormalization: 18, LayerNormalization: 17 };
+/**
+ * Every operator of ONNX's own domain that is younger than the first supported opset, with its first opset: `op` has a
+ * few of them, and `Scope.node` takes any. Source: `onnx.defs.get_all_schemas_with_history()` of ONNX 1.23.
+ */
+const SINCE_OPSET: Readonly<Record<string, number>> = {
+  AffineGrid: 20,
+  Attention: 23,
+  Bernoulli: 15,
+  BitCast: 26,
+  BitwiseAnd: 18,
+  BitwiseNot: 18,
+  BitwiseOr: 18,
+  BitwiseXor: 18,
+  BlackmanWindow: 17,
+  CastLike: 15,
+  CausalConvWithState: 27,
+  CenterCropPad: 18,
+  Col2Im: 18,
+  CumProd: 26,
+  DFT: 17,
+  DeformConv: 19,
+  Gelu: 20,
+  GridSample: 16,
+  GroupNormalization: 18,
+  HammingWindow: 17,
+  HannWindow: 17,
+  HardSwish: 14,
+  ImageDecoder: 20,
+  LayerNormalization: 17,
+  LinearAttention: 27,
+  MelWeightMatrix: 17,
+  Mish: 18,
+  Optional: 15,
+  OptionalGetElement: 15,
+  OptionalHasElement: 15,
+  RMSNormalization: 23,
+  RegexFullMatch: 20,
+  RotaryEmbedding: 23,
+  STFT: 17,
+  SequenceMap: 17,
+  StringConcat: 20,
+  StringSplit: 20,
+  SwiGLU: 28,
+  Swish: 24,
+  TensorScatter: 24,
+  Trilu: 14,
+};
 
-/** The first opset in which an operator takes bfloat16, where it has been there for longer. Source: the same. */
+/**
+ * The first opset in which an operator of `op` takes bfloat16, where it has been there for longer. Source: ONNX operator
+ * pages.
+ */
 const BFLOAT16_SINCE_OPSET: Readonly<Record<string, number>> = {
+  AveragePool: 22,
   BatchNormalization: 14,
   Conv: 22,
   ConvTranspose: 22,
   GlobalAveragePool: 22,
   InstanceNormalization: 22,
+  LeakyRelu: 16,
   MaxPool: 22,
+  Where: 16,
 };
 
 /** The opset from which ReduceMean and ReduceProd take their axes as an input. */
@@ -76,14 +127,22 @@ function attributesThatAreInputs(opType: string, opset: number): readonly string
 }
 
 function requireOperator({ opType, name, inputs }: Node, opset: number): void {
-  const dtype = inputs[0]?.dtype;
-  const since = (dtype === 'bfloat16' && BFLOAT16_SINCE_OPSET[opType]) || (SINCE_OPSET[opType] ?? 0);
+  const isBfloat16 = inputs.some((input) => input?.dtype === 'bfloat16');
+  const dtype = isBfloat16 ? 'bfloat16' : inputs[0]?.dtype;
+  const since = Math.max(
+    sinceIn(SINCE_OPSET, opType),
+    isBfloat16 ? sinceIn(BFLOAT16_SINCE_OPSET, opType) : 0,
+  );
   if (opset >= since) return;
   throw new GraphError(
     'OPERATOR_UNAVAILABLE',
-    `${opType} '${name}' of ${dtype} needs opset ${since} or later, not ${opset}`,
+    `${opType} '${name}'${dtype ? ` of ${dtype}` : ''} needs opset ${since} or later, not ${opset}`,
   );
 }
+
+/** An own property only: an operator may be called `constructor`. */
+const sinceIn = (table: Readonly<Record<string, number>>, opType: string): number =>
+  Object.hasOwn(table, opType) ? table[opType]! : 0;
 
 function listTensor(attribute: Attribute) {
   if (attribute.type === 'FLOATS') {

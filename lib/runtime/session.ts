@@ -11,7 +11,7 @@ export interface SessionOptions extends BackendOptions {
    * Execution providers in order of preference. One that cannot be used here, or that has no kernel for an operator
    * of the model, is passed over for the next. Default `['cpu']`, and `['wasm']` in a browser.
    */
-  readonly providers?: readonly string[] | undefined;
+  readonly providers?: readonly Provider[] | undefined;
   /** Whether to fail where the first of `providers` cannot run the model, rather than pass it over. Default false. */
   readonly strict?: boolean | undefined;
   /**

@@ -1,7 +1,8 @@
+import { GraphError } from '../errors.js';
 import { requireGraph, type Graph, type Value, type Weights } from '../graph/index.js';
 import { castTensor } from '../half.js';
 import { requireSeed } from '../options.js';
-import { elementCount, tensor, type FloatDType, type TensorData } from '../tensor.js';
+import { elementCount, FLOAT_DTYPES, isFloatDType, tensor, type TensorData } from '../tensor.js';
 import { Random } from './random.js';
 
 /**
@@ -13,7 +14,7 @@ import { Random } from './random.js';
  * being the product of all dimensions but the first; a vector that is called `weight` is 1 + s / 2, and any
  * other vector s / 10.
  * @param seed An integer, of which the lowest 32 bits count.
- * @throws GraphError `INVALID_GRAPH`, OptionError `INVALID_OPTION`.
+ * @throws GraphError `INVALID_GRAPH`, `INVALID_DTYPE` if a parameter is no float; OptionError `INVALID_OPTION`.
  */
 export function counterWeights(graph: Graph, seed: number): Weights {
   requireGraph('counterWeights', graph);
@@ -22,12 +23,18 @@ export function counterWeights(graph: Graph, seed: number): Weights {
 }
 
 function fill({ name, dtype, shape }: Value, seed: number): TensorData {
+  if (!isFloatDType(dtype)) {
+    throw new GraphError(
+      'INVALID_DTYPE',
+      `counterWeights: parameter '${name}' is ${dtype}, but the rule is for floats: ${FLOAT_DTYPES.join(', ')}`,
+    );
+  }
   const dims = shape as number[];
   const { offset, factor } = ruleFor(name, dims);
   const random = new Random(seed, name);
   const values = new Float64Array(elementCount(dims));
   for (let i = 0; i < values.length; i++) values[i] = offset + (2 * random.uniform(i) - 1) * factor;
-  return castTensor(tensor('float64', dims, values), dtype as FloatDType);
+  return castTensor(tensor('float64', dims, values), dtype);
 }
 
 function ruleFor(name: string, dims: readonly number[]): { offset: number; factor: number } {

@@ -19,9 +19,9 @@ export interface MatchOptions {
 
 /**
  * A state_dict as the weights of a graph, as PyTorch's `load_state_dict(strict=True)` takes it: every key must
- * be there, none may be left over, shapes must agree; floats are converted to the parameter's dtype. A prefix
- * that all keys have (`module.`, `model.`, `_orig_mod.`, `state_dict.`) is taken off if the graph has no such names.
- * @throws WeightsError `STATE_DICT_MISMATCH` listing every missing, unexpected and wrong-shaped key, or if no key
+ * be there, none may be left over, shapes must agree; floats are converted to the parameter's dtype, and integers and
+ * bool must be of it. A prefix that all keys have (`module.`, `model.`, `_orig_mod.`, `state_dict.`) is taken off if the graph has no such names.
+ * @throws WeightsError `STATE_DICT_MISMATCH` listing every missing and unexpected key, and every tensor of a wrong shape or dtype, or if no key
  *   has the prefix that is asked for; GraphError `INVALID_GRAPH`; OptionError.
  */
 export function matchStateDict(
@@ -123,9 +123,9 @@ function misfit({ name, shape, dtype }: Value, data: TensorData | undefined): st
   if (formatShape(data.dims) !== formatShape(shape)) {
     return [`'${name}' has shape ${formatShape(data.dims)} but must be ${formatShape(shape)}`];
   }
-  return isFloatDType(data.dtype)
-    ? []
-    : [`'${name}' is ${data.dtype} but must be a float, for example ${dtype}`];
+  if (isFloatDType(dtype) ? isFloatDType(data.dtype) : data.dtype === dtype) return [];
+  const allowed = isFloatDType(dtype) ? `a float, for example ${dtype}` : dtype;
+  return [`'${name}' is ${data.dtype} but must be ${allowed}`];
 }
 
 function hint(name: string, candidates: Iterable<string>): string {

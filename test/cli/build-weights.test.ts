@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { loadWeights } from '../../lib/cli/build-weights.js';
-import { getGraph, initializeWeights, writeSafetensors } from '../../lib/index.js';
+import { getGraph, initializeWeights, writeSafetensors, type GraphDefinition } from '../../lib/index.js';
 import { useTemporaryFolder, writeFixture } from './support.js';
 
-const definition = getGraph('group-norm');
+const definition: GraphDefinition = getGraph('group-norm');
 const network = (graphOptions: Record<string, unknown>) => ({
   definition,
   graphOptions,

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { GraphBuilder, op, type Value } from '../../lib/graph/index.js';
+import { attr, GraphBuilder, op, type Attributes, type Value } from '../../lib/graph/index.js';
 import { tensor, type DType, type Shape } from '../../lib/tensor.js';
 import { expectGraphError } from './support.js';
 
@@ -12,6 +12,13 @@ function setUp() {
 }
 
 describe('parameters', () => {
+  it('of integers are not drawn at random', () => {
+    const { g } = setUp();
+    const drawn = { dtype: 'int64', shape: [3], init: { uniform: 1 } } as const;
+    expectGraphError(() => g.parameter('idx', drawn), 'INVALID_ATTRIBUTE', "parameter 'idx'", 'int64');
+    expect(g.parameter('idx', { ...drawn, init: 'ones' })).to.deep.include({ dtype: 'int64', init: 'ones' });
+  });
+
   it('refuse an initialisation that is unknown', () => {
     for (const init of ['one', {}, { uniform: NaN }, null]) {
       const parameter = { ...FLOAT3, init: init as 'ones' };
@@ -140,6 +147,63 @@ describe('inputs', () => {
       expectGraphError(() => g.input('a', dtype as DType, [1]), 'INVALID_DTYPE', "input 'a'", String(dtype));
     }
     expectGraphError(() => g.input('x', 'float32', [1]), 'DUPLICATE_NAME', "input 'x'");
+  });
+});
+
+describe('a node that is added by hand', () => {
+  const TYPE = { dtype: 'float32', shape: ['N', 3] } as const;
+
+  it('takes what attr makes', () => {
+    const { g, x } = setUp();
+    const attributes = { alpha: attr.float(0.5), mode: attr.string('a'), axes: attr.ints([1, -1]) };
+    const [y] = g.scope('block').node('Elu', [x, undefined], attributes, [TYPE]);
+    expect(y).to.deep.include({ kind: 'node', dtype: 'float32', shape: ['N', 3] });
+    g.output('y', y!);
+    expect(g.build().nodes[0]).to.deep.include({ opType: 'Elu', inputs: [x, undefined], attributes });
+  });
+
+  it('is refused with an attribute that is none, or whose value is not of its type', () => {
+    const { g, x } = setUp();
+    const add = (attributes: unknown) => () =>
+      g.scope('block').node('Elu', [x], attributes as Attributes, [TYPE]);
+    for (const none of [0.5, null, undefined, {}, [], 'a', { value: 1 }]) {
+      expectGraphError(
+        add({ alpha: none }),
+        'INVALID_ATTRIBUTE',
+        "Elu 'block': attribute 'alpha' must be one that attr makes",
+      );
+    }
+    expectGraphError(add({ alpha: { type: 'TENSOR', value: 1 } }), 'INVALID_ATTRIBUTE', "its type 'TENSOR'");
+    expectGraphError(add({ alpha: { type: 'toString', value: 1 } }), 'INVALID_ATTRIBUTE', 'INT, FLOAT');
+    for (const [type, value, words] of [
+      ['INT', 0.5, 'an integer, not 0.5'],
+      ['INT', 2 ** 53, 'an integer'],
+      ['FLOAT', '1', 'a number, not "1"'],
+      ['STRING', 1, 'text'],
+      ['INTS', 1, 'a list of integers'],
+      ['INTS', [1, 0.5], 'a list of integers, not [1,0.5]'],
+      ['FLOATS', [1, 3n], 'a list of numbers'],
+      ['FLOATS', undefined, 'a list of numbers'],
+    ] as const) {
+      expectGraphError(
+        add({ alpha: { type, value } }),
+        'INVALID_ATTRIBUTE',
+        `is of type ${type}, so its value must be ${words}`,
+      );
+    }
+    for (const none of [undefined, null, 3, [attr.int(1)]]) {
+      expectGraphError(add(none), 'INVALID_ATTRIBUTE', "Elu 'block': its attributes must be an object");
+    }
+  });
+
+  it('is refused with results that have no dtype or no shape, and without a name', () => {
+    const { g, x } = setUp();
+    const add = (output: unknown) => () => g.node('Elu', [x], {}, [output as typeof TYPE]);
+    expectGraphError(add(null), 'INVALID_ATTRIBUTE', 'Elu: output 0 must be an object');
+    expectGraphError(add({ shape: [1] }), 'INVALID_DTYPE', 'Elu: output 0');
+    expectGraphError(add({ dtype: 'float32' }), 'INVALID_SHAPE', 'Elu: output 0');
+    expectGraphError(() => g.node('', [x], {}, [TYPE]), 'INVALID_NAME', 'operator');
+    expectGraphError(() => g.node(undefined!, [x], {}, [TYPE]), 'INVALID_NAME', 'operator');
   });
 });
 

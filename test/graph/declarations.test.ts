@@ -8,7 +8,7 @@ import {
   requireObject,
   requireShape,
 } from '../../lib/graph/declarations.js';
-import { DTYPES } from '../../lib/tensor.js';
+import { DTYPES, FLOAT_DTYPES } from '../../lib/tensor.js';
 
 const refuses = (code: string, message: string, action: () => void) =>
   expect(action).to.throw(GraphError, message).with.property('code', code);
@@ -58,10 +58,22 @@ describe('graph/declarations', () => {
   });
 
   it('an initialisation is ones, zeros, uniform within a bound, or none', () => {
-    for (const init of [undefined, 'ones', 'zeros', { uniform: 0.5 }] as const) requireInit(init, 'x');
+    for (const init of [undefined, 'ones', 'zeros', { uniform: 0.5 }] as const)
+      requireInit(init, 'float16', 'x');
     for (const init of ['one', 1, null, {}, { uniform: '1' }, { uniform: Infinity }] as never[]) {
       refuses('INVALID_ATTRIBUTE', "known: 'ones', 'zeros', { uniform: bound }", () =>
-        requireInit(init, 'x'),
+        requireInit(init, 'float32', 'x'),
+      );
+    }
+  });
+
+  it('an initialisation of integers and bool is not drawn at random', () => {
+    for (const dtype of DTYPES.filter((name) => !(FLOAT_DTYPES as readonly string[]).includes(name))) {
+      for (const init of [undefined, 'ones', 'zeros'] as const) requireInit(init, dtype, 'x');
+      refuses(
+        'INVALID_ATTRIBUTE',
+        `x: init {"uniform":0.5} draws floats, but its dtype is ${dtype}; allowed: 'ones', 'zeros'`,
+        () => requireInit({ uniform: 0.5 }, dtype, 'x'),
       );
     }
   });

@@ -1,12 +1,13 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
+import type { GraphDefinition } from '../../graphs/definition.js';
 import { getGraph } from '../../graphs/registry.js';
 import { resnetBlock } from '../../graphs/resnet-block.js';
 import { GraphBuilder } from '../../lib/graph/index.js';
 import type { Shape } from '../../lib/tensor.js';
 import { refusal, shapesOf } from './support.js';
 
-const block = getGraph('resnet-block');
+const block: GraphDefinition = getGraph('resnet-block');
 const SAME = { inChannels: 8, outChannels: 8, numGroups: 4 };
 
 const outputShape = (options: Record<string, unknown>, shape?: Shape): Shape =>

@@ -62,14 +62,14 @@ describe('lowering/contrib-group-norm', () => {
     expect(getSessionLowering(NAME, 13).name).to.equal(NAME);
     expect(() => getLowering(NAME, 21)).to.throw(GraphError, 'is for sessions').with.property('code', 'LOWERING_UNAVAILABLE'); // prettier-ignore
     const graph = getGraph('group-norm').build({ numGroups: 4, numChannels: 8 });
-    expect(() => encodeModel(graph, initializeWeights(graph), { lowering: NAME })).to.throw(
+    expect(() => encodeModel(graph, initializeWeights(graph), { lowering: NAME as never })).to.throw(
       'is for sessions',
     );
   });
 
   it('is refused by providers that have no kernel for it, with one that runs everywhere', async () => {
     const model = groupNormModel(CASE, { lowering: 'op', opset: 21 });
-    for (const provider of ['cpu', 'wasm']) {
+    for (const provider of ['cpu', 'wasm'] as const) {
       const error = await failure(createSession(model, { providers: [provider], groupNorm: NAME }));
       expect(error).to.be.instanceOf(SessionError).with.property('code', 'PROVIDER_UNAVAILABLE');
       expect(error.message)
@@ -142,7 +142,7 @@ const withoutAttributes = ({ inputs, outputs }: ModelNode): Fragment => {
 };
 
 async function runSubstituted(fixture: Fixture, x: TensorData, numGroups: number): Promise<TensorData> {
-  const graph = getGraph('group-norm').build(fixture.options, { dtype: x.dtype, shape: x.dims });
+  const graph = getGraph(fixture.graph).build(fixture.options, { dtype: x.dtype, shape: x.dims });
   const model = Model.decode(prepared(encodeModel(graph, weightsOf(fixture, graph), { opset: 21 })));
   expect(model.nodes.filter(isContrib)).to.have.length(1);
   model.replaceNodes((node) => (isContrib(node) ? formula(model, node, x.dims, numGroups) : undefined));

@@ -1,11 +1,18 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { GraphBuilder, op, type Graph, type Value } from '../../lib/graph/index.js';
+import { attr, GraphBuilder, op, type Attributes, type Graph, type Value } from '../../lib/graph/index.js';
 import { LOWERING_NAMES, lowerGraph } from '../../lib/lowering/index.js';
 import { encodeModel } from '../../lib/onnx/index.js';
 import { createSession } from '../../lib/runtime/index.js';
 import type { FloatDType, Shape } from '../../lib/tensor.js';
-import { groupNormModel, randomTensor, runModel } from '../support/group-norm.js';
+import { expectGraphError } from '../graph/support.js';
+import {
+  groupNormModel,
+  maxAbsDifference,
+  randomTensor,
+  referenceGroupNorm,
+  runModel,
+} from '../support/group-norm.js';
 
 interface Options {
   readonly shape?: Shape;
@@ -31,6 +38,64 @@ function oneNorm({
 const opTypes = (graph: Graph): string[] => graph.nodes.map(({ opType }) => opType);
 const count = (graph: Graph, opType: string): number =>
   opTypes(graph).filter((type) => type === opType).length;
+
+/** A GroupNormalization that was put together by hand, as `Scope.node` takes it. */
+function byHand(
+  attributes: Attributes,
+  inputs?: (g: GraphBuilder, x: Value) => (Value | undefined)[],
+): Graph {
+  const g = new GraphBuilder('test');
+  const x = g.input('x', 'float32', ['N', 8, 4, 4]);
+  const type = { dtype: x.dtype, shape: x.shape };
+  const [y] = g.scope('norm').node('GroupNormalization', inputs?.(g, x) ?? [x], attributes, [type]);
+  g.output('y', y!);
+  return g.build();
+}
+
+describe('a GroupNormalization that was put together by hand', () => {
+  it("has ONNX's epsilon of 1e-5 where none is given", async () => {
+    const x = randomTensor('float32', [1, 8, 4, 4]);
+    const given = byHand({ num_groups: attr.int(2), epsilon: attr.float(1e-5) });
+    for (const lowering of LOWERING_NAMES) {
+      const [absent, same] = [byHand({ num_groups: attr.int(2) }), given].map((graph) =>
+        encodeModel(graph, new Map(), { opset: 21, lowering }),
+      );
+      expect(absent).to.deep.equal(same);
+    }
+    const y = await runModel(encodeModel(byHand({ num_groups: attr.int(2) }), new Map()), x);
+    expect(maxAbsDifference(y, referenceGroupNorm({ x, numGroups: 2, eps: 1e-5 }))).to.be.below(1e-5);
+  });
+
+  it('is refused where it is none', () => {
+    const lower = (graph: Graph) => () => lowerGraph(graph, 'op', 21);
+    const two = { num_groups: attr.int(2) };
+    const norm = "GroupNormalization '/norm/GroupNormalization'";
+    expectGraphError(
+      lower(byHand({})),
+      'INVALID_ATTRIBUTE',
+      `${norm}: num_groups must be given, as attr.int`,
+    );
+    expectGraphError(
+      lower(byHand({ ...two, epsilon: attr.int(1) })),
+      'INVALID_ATTRIBUTE',
+      `${norm}: epsilon must be given, as attr.float`,
+    );
+    expectGraphError(lower(byHand({ num_groups: attr.int(3) })), 'NUM_GROUPS_MISMATCH', norm, '1, 2, 4, 8');
+    expectGraphError(lower(byHand(two, () => [])), 'MISSING_VALUE', `${norm}: x is not a value`);
+    const short = (g: GraphBuilder, x: Value) => [x, g.parameter('scale', { dtype: 'float32', shape: [5] })];
+    expectGraphError(lower(byHand(two, short)), 'SHAPE_MISMATCH', norm, "'scale' [5]");
+    const flat = (g: GraphBuilder) => [g.input('flat', 'float32', [4])];
+    expectGraphError(lower(byHand(two, flat)), 'RANK_TOO_LOW', norm);
+  });
+
+  it('has one output', () => {
+    const g = new GraphBuilder('test');
+    const x = g.input('x', 'float32', [1, 2]);
+    g.node('GroupNormalization', [x], { num_groups: attr.int(1) }, []);
+    g.output('y', x);
+    expectGraphError(() => lowerGraph(g.build(), 'op', 21), 'MISSING_VALUE', 'it has one output, not 0');
+  });
+});
 
 describe('lowering a graph', () => {
   it('op from opset 21 on is the operator alone, with statistics in float32', () => {

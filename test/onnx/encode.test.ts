@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { GraphError, ModelError } from '../../lib/errors.js';
-import { GraphBuilder, op, type Graph } from '../../lib/graph/index.js';
+import { GraphBuilder, op, type Graph, type Value } from '../../lib/graph/index.js';
 import { encodeModel, encodeModelExternal, irVersionFor } from '../../lib/onnx/index.js';
 import { ModelProto, type ModelMessage } from '../../lib/onnx/proto.js';
 import { tensor, type TensorData } from '../../lib/tensor.js';
@@ -79,6 +79,56 @@ describe('encoding a model', () => {
     expect((error as Error).message)
       .to.include('LayerNormalization')
       .and.include('opset 17');
+  });
+
+  for (const [opType, since] of [
+    ['Gelu', 20],
+    ['Attention', 23],
+    ['HardSwish', 14],
+  ] as const) {
+    it(`says that ${opType}, added by hand, needs opset ${since}`, () => {
+      const g = new GraphBuilder('young');
+      const x = g.input('x', 'float32', [2]);
+      g.output('y', g.node(opType, [x], {}, [{ dtype: 'float32', shape: [2] }])[0]!);
+      const error = caught(() => encodeModel(g.build(), new Map(), { opset: since - 1 }));
+      expect(error).to.be.instanceOf(GraphError).with.property('code', 'OPERATOR_UNAVAILABLE');
+      expect((error as Error).message).to.equal(
+        `${opType} '/${opType}' of float32 needs opset ${since} or later, not ${since - 1}`,
+      );
+      expect(encodeModel(g.build(), new Map(), { opset: since })).to.not.be.empty;
+    });
+  }
+
+  it('says so of an operator without inputs, and nothing of one that is called as JavaScript calls its own', () => {
+    for (const [opType, message] of [
+      ['HannWindow', /^HannWindow '\/HannWindow' needs opset 17/],
+      ['constructor', undefined],
+    ] as const) {
+      const g = new GraphBuilder('young');
+      g.output('y', g.node(opType, [], {}, [{ dtype: 'float32', shape: [2] }])[0]!);
+      const error = caught(() => encodeModel(g.build(), new Map(), { opset: 16 }));
+      if (message) expect((error as Error).message).to.match(message);
+      else expect(error).to.equal(undefined);
+    }
+  });
+
+  it('says from which opset on an operator takes bfloat16, whichever input that is', () => {
+    const refused = (opset: number, make: (g: GraphBuilder) => Value) => () => {
+      const g = new GraphBuilder('narrow');
+      g.output('y', make(g));
+      return encodeModel(g.build(), new Map(), { opset });
+    };
+    const where = (g: GraphBuilder) => {
+      const x = g.input('x', 'bfloat16', [2]);
+      return op.where(g, g.input('mask', 'bool', [2]), x, x);
+    };
+    const leaky = (g: GraphBuilder) => op.leakyRelu(g, g.input('x', 'bfloat16', [2]));
+    expect(refused(15, where)).to.throw(
+      GraphError,
+      "Where '/Where' of bfloat16 needs opset 16 or later, not 15",
+    );
+    expect(refused(15, leaky)).to.throw(GraphError, "LeakyRelu '/LeakyRelu' of bfloat16 needs opset 16");
+    for (const make of [where, leaky]) expect(refused(16, make)).to.not.throw();
   });
 
   it('lists the parameters that have no data', () => {

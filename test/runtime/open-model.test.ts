@@ -61,11 +61,13 @@ describe('an ordered list of providers', () => {
   });
 
   it('is refused for an unknown name anywhere in it, before anything is tried', async () => {
-    expect((await failure(RELU, { providers: ['cpu', 'cudaa'] })).message).to.include("did you mean 'cuda'");
+    expect((await failure(RELU, { providers: ['cpu', 'cudaa' as never] })).message).to.include(
+      "did you mean 'cuda'",
+    );
   });
 
   it('passes over a provider that cannot do what an option asks for', async () => {
-    const options = { providers: ['wasm', ABSENT], profileFilePrefix: 'never-written' };
+    const options: SessionOptions = { providers: ['wasm', ABSENT], profileFilePrefix: 'never-written' };
     const error = await failure(RELU, options);
     expect(error.message).to.include('wasm: onnxruntime-web writes no profile').and.include(`${ABSENT}: `);
   });

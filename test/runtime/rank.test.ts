@@ -21,9 +21,9 @@ describe('inputs and outputs of any rank', () => {
   // The first is the native kernel where it was built; who asks for a way to run GroupNormalization gets the second.
   for (const options of [
     { providers: ['cpu'] },
-    { providers: ['cpu'], groupNorm: 'op' as const },
+    { providers: ['cpu'], groupNorm: 'op' },
     { providers: ['wasm'] },
-  ]) {
+  ] as const) {
     it(`are told from scalars, and take any, with ${JSON.stringify(options)}`, async () => {
       const session = await createSession(anyRank(), options);
       expect([session.inputs, session.outputs]).to.deep.equal([

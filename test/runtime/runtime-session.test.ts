@@ -189,7 +189,7 @@ describe('a session whose provider lacks what the model needs', () => {
   });
 
   it('fails where there is no next one, or strict, and stays what it is', async () => {
-    for (const options of [{ providers: ['cuda'] }, { providers: ['cuda', 'cpu'], strict: true }]) {
+    for (const options of [{ providers: ['cuda'] }, { providers: ['cuda', 'cpu'], strict: true }] as const) {
       const { events, open } = place({ cuda: lacks, cpu: works });
       const session = await open(options);
       for (let run = 0; run < 2; run++) {

@@ -175,7 +175,7 @@ describe('a session checks its inputs before the runtime sees them', () => {
 
 describe('creating a session', () => {
   it('names the known providers when it does not know one', async () => {
-    const error = await failure(() => createSession(MODEL(), { providers: ['cpuu'] }));
+    const error = await failure(() => createSession(MODEL(), { providers: ['cpuu' as never] }));
     expect(error.code).to.equal('UNKNOWN_PROVIDER');
     expect(error.message).to.include("did you mean 'cpu'");
     expect((await failure(() => createSession(MODEL(), { providers: [] }))).code).to.equal(

@@ -1,7 +1,7 @@
 /** Prints which sessions let go of the bytes of their model: a program of its own, for it asks for collections. */
 import { GraphBuilder, op } from '../../lib/graph/index.js';
 import { encodeModel } from '../../lib/onnx/index.js';
-import { createSession } from '../../lib/runtime/index.js';
+import { createSession, type Provider } from '../../lib/runtime/index.js';
 import { tensor } from '../../lib/tensor.js';
 
 const SIZE = 1 << 20;
@@ -13,13 +13,13 @@ function model(): Uint8Array {
   return encodeModel(g.build(), new Map([['weight', tensor('float32', [SIZE], new Float32Array(SIZE))]]));
 }
 
-async function open(providers: string[]) {
+async function open(providers: readonly Provider[]) {
   const bytes = model();
   return { session: await createSession(bytes, { providers }), bytes: new WeakRef(bytes.buffer) };
 }
 
 const found: Record<string, string> = {};
-for (const providers of [['cpu'], ['native', 'wasm'], ['wasm']]) {
+for (const providers of [['cpu'], ['native', 'wasm'], ['wasm']] as const) {
   const { session, bytes } = await open(providers);
   await session.run({ x: tensor('float32', [1], Float32Array.of(1)) });
   for (let i = 0; i < 5; i++) {

@@ -2,7 +2,7 @@
 import { GraphBuilder, op } from '../../lib/graph/index.js';
 import { castTensor } from '../../lib/half.js';
 import { encodeModel } from '../../lib/onnx/index.js';
-import { createSession, type ProviderFallback } from '../../lib/runtime/index.js';
+import { createSession, type Provider, type ProviderFallback } from '../../lib/runtime/index.js';
 import { tensor, type FloatDType } from '../../lib/tensor.js';
 
 /** What came of one. */
@@ -25,7 +25,7 @@ const codeOf = (error: unknown): string => (error as { code?: string }).code ?? 
 
 async function outcome(
   dtype: FloatDType,
-  providers: readonly string[],
+  providers: readonly Provider[],
 ): Promise<Omit<SessionOutcome, 'dtype' | 'providers'>> {
   const g = new GraphBuilder('relu');
   g.output('y', op.relu(g, g.input('x', dtype, ['N', 3])));
@@ -43,7 +43,7 @@ async function outcome(
 
 const outcomes: SessionOutcome[] = [];
 for (const dtype of ['float32', 'float64', 'float16'] as const) {
-  for (const providers of [['webgpu'], ['webgpu', 'wasm'], ['webgpu', 'cpu']]) {
+  for (const providers of [['webgpu'], ['webgpu', 'wasm'], ['webgpu', 'cpu']] as const) {
     const found = await outcome(dtype, providers).catch((error: unknown) => ({
       refused: codeOf(error),
       message: (error as Error).message,

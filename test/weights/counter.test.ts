@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
+import { GraphError } from '../../lib/errors.js';
 import { GraphBuilder, op } from '../../lib/graph/index.js';
 import { castTensor } from '../../lib/half.js';
 import { tensor, type FloatDType } from '../../lib/tensor.js';
@@ -28,6 +29,15 @@ const FROM_PYTHON = new Map([
 ]);
 
 describe('weights/counter', () => {
+  it('refuses parameters that are no floats', () => {
+    const g = new GraphBuilder('sample');
+    g.parameter('idx', { dtype: 'int64', shape: [2] });
+    g.output('y', op.relu(g, g.input('x', 'float32', [1])));
+    expect(() => counterWeights(g.build(), 7))
+      .to.throw(GraphError, "counterWeights: parameter 'idx' is int64")
+      .with.property('code', 'INVALID_DTYPE');
+  });
+
   for (const dtype of ['float64', 'float32', 'float16', 'bfloat16'] as const) {
     it(`gives the numbers that Python makes, rounded once to ${dtype}`, () => {
       const weights = counterWeights(graph(dtype), 7);

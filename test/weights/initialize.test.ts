@@ -1,6 +1,10 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { GraphBuilder, op } from '../../lib/graph/index.js';
+import { toFloat64Array } from '../../lib/half.js';
+import { encodeModel } from '../../lib/onnx/index.js';
+import { createSession } from '../../lib/runtime/index.js';
+import { DTYPES, tensor } from '../../lib/tensor.js';
 import { initializeWeights } from '../../lib/weights/initialize.js';
 
 function makeGraph() {
@@ -23,6 +27,32 @@ describe('initialising weights', () => {
       [1, 1, 1],
       [0, 0, 0],
     ]);
+  });
+
+  it('fills every dtype with zeros or ones', () => {
+    for (const dtype of DTYPES) {
+      const g = new GraphBuilder('net');
+      for (const init of ['ones', 'zeros'] as const) g.parameter(init, { dtype, shape: [2], init });
+      g.output('y', op.relu(g, g.input('x', 'float32', [1])));
+      const filled = initializeWeights(g.build());
+      for (const [name, value] of [
+        ['ones', 1],
+        ['zeros', 0],
+      ] as const) {
+        expect(filled.get(name)).to.include({ dtype });
+        expect([...toFloat64Array(filled.get(name)!)]).to.deep.equal([value, value]);
+      }
+    }
+  });
+
+  it('of integers go into a model, and through a run', async () => {
+    const g = new GraphBuilder('net');
+    const offset = g.parameter('offset', { dtype: 'int64', shape: [2], init: 'ones' });
+    g.output('y', op.add(g, g.input('x', 'int64', [2]), offset));
+    const session = await createSession(encodeModel(g.build(), initializeWeights(g.build())));
+    const { y } = await session.run({ x: tensor('int64', [2], BigInt64Array.of(2n ** 60n, -1n)) });
+    await session.dispose();
+    expect([...(y!.data as BigInt64Array)]).to.deep.equal([2n ** 60n + 1n, 0n]);
   });
 
   it('draws uniformly between the bounds', () => {

@@ -122,7 +122,28 @@ describe('matching a state_dict', () => {
     expect([...matchStateDict(half, given).get('w')!.data]).to.deep.equal([0x3c00, 0x3c02]);
   });
 
-  it('refuses integers', () => {
+  it('gives a parameter of integers or bool its tensor of the same dtype as it is', () => {
+    const g = new GraphBuilder('net');
+    g.parameter('idx', { dtype: 'int64', shape: [2] });
+    g.parameter('mask', { dtype: 'bool', shape: [2] });
+    g.output('y', op.relu(g, g.input('x', 'float32', [2])));
+    const idx = tensor('int64', [2], BigInt64Array.of(2n ** 60n, -1n));
+    const mask = tensor('bool', [2], Uint8Array.of(1, 0));
+    const weights = matchStateDict(g.build(), new Map([...Object.entries({ idx, mask })]));
+    expect([...weights]).to.deep.equal([
+      ['idx', idx],
+      ['mask', mask],
+    ]);
+    const wrong = new Map([
+      ...Object.entries({ idx: two(), mask: tensor('uint8', [2], Uint8Array.of(1, 0)) }),
+    ]);
+    expect(() => matchStateDict(g.build(), wrong)).to.throw(
+      WeightsError,
+      /'idx' is float32 but must be int64\n +'mask' is uint8 but must be bool$/,
+    );
+  });
+
+  it('refuses integers for floats', () => {
     const given = new Map([
       ...stateDict('enc1.bias'),
       ['enc1.weight', tensor('int64', [2], BigInt64Array.of(1n, 2n))],

@@ -5,6 +5,7 @@ import {
   formatShape,
   getGraph,
   type Graph,
+  type LoweringName,
   type Value,
 } from '../../lib/browser.js';
 import { lowerGraph } from '../../lib/lowering/index.js';
@@ -16,7 +17,7 @@ import { loadWeights } from './weights.js';
 export interface Network {
   readonly graph: Graph;
   /** The model with its GroupNorms written in one way. */
-  readonly encode: (lowering: string) => Uint8Array;
+  readonly encode: (lowering: LoweringName) => Uint8Array;
 }
 
 /** @throws what the library throws: its messages are for people. */

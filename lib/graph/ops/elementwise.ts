@@ -1,23 +1,29 @@
 /** Elementwise operators. Sources: the ONNX operator pages of the same names. */
 import { GraphError } from '../../errors.js';
-import { tensor, type DType } from '../../tensor.js';
+import type { DType } from '../../tensor.js';
 import type { Scope } from '../builder.js';
 import {
   broadcastShapes,
   describeValue,
+  knownOptions,
+  requireFinite,
   requireFloat,
   requireNumeric,
   requireSameDType,
   requireValues,
 } from '../checks.js';
 import { ONNX_DTYPE } from '../onnx-dtype.js';
-import { int, type Value } from '../types.js';
+import { scalar, scalarOption } from '../scalar.js';
+import { float, int, type Attributes, type Value } from '../types.js';
 
 /** max(x, 0): any float `x`, same shape. */
 export const relu = (g: Scope, x: Value): Value => unary(g, 'Relu', x);
 
 /** 1 / (1 + exp(−x)): any float `x`, same shape. */
 export const sigmoid = (g: Scope, x: Value): Value => unary(g, 'Sigmoid', x);
+
+/** tanh(x): any float `x`, same shape. */
+export const tanh = (g: Scope, x: Value): Value => unary(g, 'Tanh', x);
 
 /** √x: any float `x`, same shape; NaN below 0. */
 export const sqrt = (g: Scope, x: Value): Value => unary(g, 'Sqrt', x);
@@ -29,8 +35,60 @@ export const sqrt = (g: Scope, x: Value): Value => unary(g, 'Sqrt', x);
 export function silu(g: Scope, x: Value): Value {
   requireValues(g, 'Sigmoid', { x });
   if (x.dtype !== 'float64') return mul(g, x, sigmoid(g, x));
-  const one = g.constant(tensor('float64', [], Float64Array.of(1)));
-  return div(g, x, add(g, one, unary(g, 'Exp', unary(g, 'Neg', x))));
+  return div(g, x, add(g, scalar(g, 'float64', 1), unary(g, 'Exp', unary(g, 'Neg', x))));
+}
+
+/** Options of {@link leakyRelu}. */
+export interface LeakyReluOptions {
+  /** Slope below 0. Default 0.01. */
+  readonly alpha?: number;
+}
+
+/**
+ * x where it is above 0, alpha · x elsewhere (`torch.nn.LeakyReLU`, whose option is `negative_slope`). In float64 as
+ * max(x, 0) − alpha · max(−x, 0), because ONNX Runtime has no float64 kernel for LeakyRelu.
+ * @param x Any float.
+ * @returns The same dtype and shape.
+ * @throws OptionError, GraphError `INVALID_ATTRIBUTE`, `INVALID_DTYPE` or `MISSING_VALUE`.
+ */
+export function leakyRelu(g: Scope, x: Value, options: LeakyReluOptions = {}): Value {
+  const opType = 'LeakyRelu';
+  const { alpha = 0.01 } = knownOptions(g, opType, options, ['alpha']);
+  requireFinite(g, opType, { alpha });
+  if (x?.dtype !== 'float64') return unary(g, opType, x, { alpha: float(alpha) });
+  return sub(g, relu(g, x), mul(g, scalar(g, 'float64', alpha), relu(g, unary(g, 'Neg', x))));
+}
+
+/** Options of {@link clip}: at least one of them. */
+export interface ClipOptions {
+  /** What is smaller becomes this. Default: nothing is too small. */
+  readonly min?: number;
+  /** What is larger becomes this; not below `min`. Default: nothing is too large. */
+  readonly max?: number;
+}
+
+/**
+ * `x` with every element within `min` and `max` (`torch.clamp`).
+ * @param x Any float, int32 or int64.
+ * @returns The same dtype and shape.
+ * @throws OptionError, GraphError `INVALID_ATTRIBUTE`, `INVALID_DTYPE` or `MISSING_VALUE`.
+ */
+export function clip(g: Scope, x: Value, options: ClipOptions): Value {
+  const opType = 'Clip';
+  const { min, max } = knownOptions(g, opType, options, ['min', 'max']);
+  requireValues(g, opType, { x });
+  requireNumeric(g, opType, x);
+  const bound = (option: string, value: number | undefined) =>
+    value === undefined ? undefined : scalarOption(g, opType, option, value, x.dtype);
+  const bounds = [bound('min', min), bound('max', max)];
+  if ((min === undefined && max === undefined) || min! > max!) {
+    throw new GraphError(
+      'INVALID_ATTRIBUTE',
+      `${g.describe(opType)}: min ${min} and max ${max} leave nothing to do, or nothing between them: give at least ` +
+        'one, and no min above max',
+    );
+  }
+  return g.node(opType, [x, ...bounds], {}, [{ dtype: x.dtype, shape: x.shape }])[0]!;
 }
 
 /** a + b with NumPy's broadcasting. @throws GraphError `DTYPE_MISMATCH` or `SHAPE_MISMATCH`. */
@@ -63,10 +121,11 @@ export function cast(g: Scope, x: Value, dtype: DType): Value {
   return g.node('Cast', [x], { to: int(ONNX_DTYPE[dtype]) }, [{ dtype, shape: x.shape }])[0]!;
 }
 
-function unary(g: Scope, opType: string, x: Value): Value {
+/** An operator of one float `x`, which keeps dtype and shape. */
+export function unary(g: Scope, opType: string, x: Value, attributes: Attributes = {}): Value {
   requireValues(g, opType, { x });
   requireFloat(g, opType, x);
-  return g.node(opType, [x], {}, [{ dtype: x.dtype, shape: x.shape }])[0]!;
+  return g.node(opType, [x], attributes, [{ dtype: x.dtype, shape: x.shape }])[0]!;
 }
 
 function binary(g: Scope, opType: string, a: Value, b: Value): Value {

@@ -1,8 +1,26 @@
 /** Every operator, by its ONNX name in camelCase: the public namespace `op`. */
 export { conv, convTranspose, type ConvOptions, type ConvTransposeOptions } from './convolution.js';
-export { add, cast, div, identity, mul, relu, sigmoid, silu, sqrt, sub } from './elementwise.js';
+export {
+  add,
+  cast,
+  clip,
+  div,
+  identity,
+  leakyRelu,
+  mul,
+  relu,
+  sigmoid,
+  silu,
+  sqrt,
+  sub,
+  tanh,
+  type ClipOptions,
+  type LeakyReluOptions,
+} from './elementwise.js';
 export { expand, type ExpandOptions } from './expand.js';
+export { gelu, type GeluOptions } from './gelu.js';
 export { flatten, gemm, type FlattenOptions, type GemmOptions } from './linear.js';
+export { matMul } from './matmul.js';
 export {
   batchNormalization,
   groupNormalization,
@@ -12,7 +30,14 @@ export {
   type LayerNormalizationOptions,
   type NormalizationOptions,
 } from './normalization.js';
-export { globalAveragePool, maxPool, type MaxPoolOptions } from './pooling.js';
+export { pad, type PadOptions } from './pad.js';
+export {
+  averagePool,
+  globalAveragePool,
+  maxPool,
+  type AveragePoolOptions,
+  type MaxPoolOptions,
+} from './pooling.js';
 export { reduceMean, reduceProd, type ReduceOptions } from './reduction.js';
 export { resize, type ResizeOptions } from './resize.js';
 export {
@@ -24,3 +49,8 @@ export {
   type ReshapeOptions,
   type SliceOptions,
 } from './shape.js';
+export { softmax, type SoftmaxOptions } from './softmax.js';
+export { split, type SplitOptions } from './split.js';
+export { squeeze, unsqueeze, type SqueezeOptions, type UnsqueezeOptions } from './squeeze.js';
+export { transpose, type TransposeOptions } from './transpose.js';
+export { where } from './where.js';

@@ -7,6 +7,7 @@ import {
   compatible,
   describeValue,
   knownOptions,
+  requireFinite,
   requireFloat,
   requireSameDType,
   requireValues,
@@ -116,14 +117,4 @@ function matrix(
     'SHAPE_MISMATCH',
     `${g.describe(opType)}: ${describeValue(value)} must be a matrix, of rank 2; flatten makes one of any value`,
   );
-}
-
-function requireFinite(g: Scope, opType: string, numbers: Readonly<Record<string, number>>): void {
-  for (const [option, value] of Object.entries(numbers)) {
-    if (Number.isFinite(value)) continue;
-    throw new GraphError(
-      'INVALID_ATTRIBUTE',
-      `${g.describe(opType)}: ${option} ${value} must be a finite number`,
-    );
-  }
 }

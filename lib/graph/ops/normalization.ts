@@ -14,6 +14,7 @@ import {
   requireSameDType,
   requireValues,
   resolveAxis,
+  type Place,
 } from '../checks.js';
 import { float, int, type Value } from '../types.js';
 
@@ -53,6 +54,28 @@ export function groupNormalization(
 ): Value {
   const opType = 'GroupNormalization';
   const { numGroups, epsilon = 1e-5 } = knownOptions(g, opType, options, ['numGroups', 'epsilon']);
+  requireGroupNormalization(g, { x, scale, bias, numGroups, epsilon });
+  return g.node(opType, [x, scale, bias], { num_groups: int(numGroups), epsilon: float(epsilon) }, [
+    { dtype: x.dtype, shape: x.shape },
+  ])[0]!;
+}
+
+/** All of a {@link groupNormalization}. */
+export interface GroupNormalizationParts extends Required<GroupNormalizationOptions> {
+  readonly x: Value;
+  readonly scale: Value | undefined;
+  readonly bias: Value | undefined;
+}
+
+/**
+ * The checks of {@link groupNormalization}, for one that was made by hand, too.
+ * @throws GraphError as it does.
+ */
+export function requireGroupNormalization(
+  g: Place,
+  { x, scale, bias, numGroups, epsilon }: GroupNormalizationParts,
+): void {
+  const opType = 'GroupNormalization';
   requireValues(g, opType, { x }, { scale, bias });
   requireRank(g, opType, x, 2, '(N, C, ...)');
   requireFloat(g, opType, x);
@@ -68,9 +91,6 @@ export function groupNormalization(
   }
   if (scale) requirePerChannel(g, opType, x, scale, 'scale');
   if (bias) requirePerChannel(g, opType, x, bias, 'bias');
-  return g.node(opType, [x, scale, bias], { num_groups: int(numGroups), epsilon: float(epsilon) }, [
-    { dtype: x.dtype, shape: x.shape },
-  ])[0]!;
 }
 
 /**

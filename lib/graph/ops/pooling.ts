@@ -1,4 +1,4 @@
-/** Pooling. Sources: ONNX operator pages of the same names; `torch.nn.MaxPool*d`, `AdaptiveAvgPool*d(1)`. */
+/** Pooling. Sources: ONNX operator pages of the same names; `torch.nn.MaxPool*d`, `AvgPool*d`, `AdaptiveAvgPool*d(1)`. */
 import { GraphError } from '../../errors.js';
 import type { Dim } from '../../tensor.js';
 import type { Scope } from '../builder.js';
@@ -11,7 +11,7 @@ import {
   requireValues,
 } from '../checks.js';
 import { ceilPoolDim, convDim } from '../dims.js';
-import { int, type Value } from '../types.js';
+import { int, ints, type Value } from '../types.js';
 import {
   alongDim,
   resolveWindow,
@@ -53,6 +53,46 @@ export function maxPool(g: Scope, x: Value, options: MaxPoolOptions): Value {
   const attributes = dropsWindow
     ? { ...windowAttributes(paddedWindow(g, opType, x, window, spatial)), ceil_mode: int(0) }
     : { ...windowAttributes(window), ceil_mode: int(ceilMode ? 1 : 0) };
+  return g.node(opType, [x], attributes, [
+    { dtype: x.dtype, shape: [...x.shape.slice(0, 2), ...spatial] },
+  ])[0]!;
+}
+
+/** Options of {@link averagePool}. */
+export interface AveragePoolOptions extends Omit<WindowOptions, 'dilations'> {
+  /** Size of the window in each spatial dimension. */
+  readonly kernelShape: readonly number[];
+  /** Whether padding counts as zeros, as in PyTorch by default, or not at all, as in ONNX. Default false. */
+  readonly countIncludePad?: boolean;
+}
+
+const AVERAGE_POOL_OPTIONS = ['kernelShape', 'countIncludePad', 'strides', 'pads'] as const;
+
+/**
+ * The mean under each window (`torch.nn.AvgPool1d`, `AvgPool2d`, `AvgPool3d`). As in ONNX, strides default to 1 and
+ * padding is not counted, where PyTorch's default to the kernel's size and to counting it. ONNX Runtime has no float64
+ * kernel of it on the CPU, and refuses such a model.
+ * @param x (N, C, D1, ...) of rank 3 or more, any float. `pads` must be below the kernel's size.
+ * @returns (N, C, ...), each spatial dimension ⌊(D + pads − k) / stride⌋ + 1.
+ * @throws OptionError, GraphError `RANK_TOO_LOW`, `MISSING_VALUE`, `INVALID_*`.
+ */
+export function averagePool(g: Scope, x: Value, options: AveragePoolOptions): Value {
+  const opType = 'AveragePool';
+  const known = knownOptions(g, opType, options, AVERAGE_POOL_OPTIONS);
+  const { kernelShape, countIncludePad = false, ...sliding } = known;
+  requireValues(g, opType, { x });
+  requireRank(g, opType, x, 3, '(N, C, D1, ...)');
+  requireFloat(g, opType, x);
+  const window = resolveWindow(g, opType, x, kernelShape, sliding);
+  requirePadsBelowKernel(g, opType, window);
+  const spatial = windowResult(g, opType, x, window, convDim);
+  // Before opset 19 there are no dilations.
+  const attributes = {
+    kernel_shape: ints(window.kernel),
+    strides: ints(window.strides),
+    pads: ints(window.pads),
+    count_include_pad: int(countIncludePad ? 1 : 0),
+  };
   return g.node(opType, [x], attributes, [
     { dtype: x.dtype, shape: [...x.shape.slice(0, 2), ...spatial] },
   ])[0]!;

@@ -4,9 +4,10 @@ import { GraphBuilder, op } from '../../../lib/graph/index.js';
 import { encodeModel } from '../../../lib/onnx/index.js';
 import { createSession } from '../../../lib/runtime/index.js';
 import { DTYPES, FLOAT_DTYPES, tensor, type DType } from '../../../lib/tensor.js';
+import { itComputes, listed, numbers, OPSETS, runGraph } from '../runs.js';
 import { describeTable, expectGraphError, nodesOf } from '../support.js';
 
-const UNARY = { Relu: op.relu, Sigmoid: op.sigmoid, Sqrt: op.sqrt } as const;
+const UNARY = { Relu: op.relu, Sigmoid: op.sigmoid, Sqrt: op.sqrt, Tanh: op.tanh } as const;
 const BINARY = { Add: op.add, Sub: op.sub, Mul: op.mul, Div: op.div } as const;
 
 for (const [opType, unary] of Object.entries({ ...UNARY, Silu: op.silu, Identity: op.identity })) {
@@ -15,6 +16,8 @@ for (const [opType, unary] of Object.entries({ ...UNARY, Silu: op.silu, Identity
 for (const [opType, binary] of Object.entries(BINARY)) {
   describeTable(opType.toLowerCase(), (g, [a, b]) => binary(g, a!, b!));
 }
+describeTable<op.LeakyReluOptions>('leakyRelu', (g, [x], options) => op.leakyRelu(g, x!, options));
+describeTable<op.ClipOptions>('clip', (g, [x], options) => op.clip(g, x!, options));
 describeTable<{ to: DType }>('cast', (g, [x], { to }) => op.cast(g, x!, to));
 
 for (const [opType, unary] of Object.entries(UNARY)) {
@@ -120,6 +123,88 @@ describe('silu', () => {
     const g = new GraphBuilder('test');
     expectGraphError(() => op.silu(g, undefined!), 'MISSING_VALUE');
     expectGraphError(() => op.silu(g, g.input('x', 'int64', ['N'])), 'INVALID_DTYPE', 'int64');
+  });
+});
+
+describe('tanh', () => {
+  itComputes('is tanh', {
+    inputs: [numbers([2, 50], 'x', 3)],
+    call: (g, [x]) => op.tanh(g, x!),
+    expected: (x) => [[[2, 50], x.map(Math.tanh)]],
+    declared: [['N', 'L']],
+  });
+});
+
+describe('leakyRelu', () => {
+  const X = [-Infinity, -3, -0.5, 0, 2 ** -10, 1, 30, Infinity, NaN];
+  for (const alpha of [0.01, 0.25, -0.5, 0, 2]) {
+    itComputes(`is x above 0 and ${alpha} · x below`, {
+      inputs: [listed([X.length], alpha === 0 ? X.slice(1).concat(-1) : X)],
+      call: (g, [x]) => op.leakyRelu(g, x!, { alpha }),
+      expected: (x) => [[[X.length], x.map((value) => (value < 0 ? alpha * value : value))]],
+      declared: [['N']],
+    });
+  }
+
+  it("has PyTorch's slope where none is given", () => {
+    const g = new GraphBuilder('test');
+    const [node] = nodesOf(g, op.leakyRelu(g, g.input('x', 'float32', ['N'])));
+    expect(node).to.deep.include({
+      opType: 'LeakyRelu',
+      attributes: { alpha: { type: 'FLOAT', value: 0.01 } },
+    });
+  });
+
+  it('refuses slopes that are not finite, integers and what is no value', () => {
+    const g = new GraphBuilder('test');
+    const x = g.input('x', 'float64', ['N']);
+    for (const alpha of [NaN, Infinity, '1'] as never[]) {
+      expectGraphError(() => op.leakyRelu(g, x, { alpha }), 'INVALID_ATTRIBUTE', 'LeakyRelu: alpha');
+    }
+    expectGraphError(() => op.leakyRelu(g, g.input('i', 'int32', ['N'])), 'INVALID_DTYPE', 'int32');
+    expectGraphError(() => op.leakyRelu(g, undefined!), 'MISSING_VALUE', 'LeakyRelu: x');
+  });
+});
+
+describe('clip', () => {
+  const X = numbers([40], 'x', 2);
+  for (const { min, max } of [{ min: -1 }, { max: 1.5 }, { min: 0, max: 6 }, { min: 1, max: 1 }] as {
+    min?: number;
+    max?: number;
+  }[]) {
+    itComputes(`keeps within ${min} and ${max}`, {
+      inputs: [X],
+      call: (g, [x]) =>
+        op.clip(g, x!, { ...(min !== undefined && { min }), ...(max !== undefined && { max }) }),
+      expected: (x) => [
+        [[40], x.map((value) => Math.min(Math.max(value, min ?? -Infinity), max ?? Infinity))],
+      ],
+      declared: [['N']],
+    });
+  }
+
+  it('clips integers', async () => {
+    const g = new GraphBuilder('test');
+    g.output('y', op.clip(g, g.input('x0', 'int64', [3]), { min: -1, max: 2 }));
+    for (const opset of OPSETS) {
+      const [y] = await runGraph(g.build(), [tensor('int64', [3], BigInt64Array.of(-5n, 0n, 5n))], opset);
+      expect([...(y!.data as BigInt64Array)]).to.deep.equal([-1n, 0n, 2n]);
+    }
+  });
+
+  it('refuses bounds that are none, or leave nothing between them', () => {
+    const g = new GraphBuilder('test');
+    const x = g.input('x', 'float32', ['N']);
+    for (const options of [{}, { min: 2, max: 1 }, { min: NaN }, { max: '1' }, { min: 1e39 }] as never[]) {
+      expectGraphError(() => op.clip(g, x, options), 'INVALID_ATTRIBUTE', 'Clip: m');
+    }
+    expectGraphError(
+      () => op.clip(g, g.input('i', 'int32', ['N']), { min: 0.5 }),
+      'INVALID_ATTRIBUTE',
+      'min 0.5 must be a number that int32 can hold',
+    );
+    expectGraphError(() => op.clip(g, g.input('f', 'bool', ['N']), { min: 0 }), 'INVALID_DTYPE', 'bool');
+    expectGraphError(() => op.clip(g, undefined!, { min: 0 }), 'MISSING_VALUE', 'Clip: x');
   });
 });
 

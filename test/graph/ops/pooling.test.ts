@@ -4,9 +4,11 @@ import { GraphBuilder, op } from '../../../lib/graph/index.js';
 import { encodeModel } from '../../../lib/onnx/index.js';
 import { createSession } from '../../../lib/runtime/index.js';
 import { tensor } from '../../../lib/tensor.js';
+import { elementAt, filledBy, itComputes, numbers } from '../runs.js';
 import { describeTable, expectGraphError, nodesOf } from '../support.js';
 
 describeTable<op.MaxPoolOptions>('maxPool', (g, [x], options) => op.maxPool(g, x!, options));
+describeTable<op.AveragePoolOptions>('averagePool', (g, [x], options) => op.averagePool(g, x!, options));
 describeTable('globalAveragePool', (g, [x]) => op.globalAveragePool(g, x!));
 
 function setUp() {
@@ -141,6 +143,58 @@ describe('maxPool with ceilMode, where the last window would start behind the en
       "'mixed' [1, 1, H, 6]",
       'all names',
     );
+  });
+});
+
+describe('averagePool', () => {
+  const DIMS = [2, 3, 5, 6];
+  /** The mean under each window of 3×2, stride 2×1, with a row of padding above and one below. */
+  const reference = (x: Float64Array, countsPads: boolean) =>
+    filledBy([2, 3, 3, 5], (n, c, i, j) => {
+      const rows = [0, 1, 2].map((row) => 2 * i + row - 1);
+      const inside = rows.filter((row) => row >= 0 && row < 5);
+      const values = inside.flatMap((row) =>
+        [0, 1].map((column) => elementAt(x, DIMS, n, c, row, j + column)),
+      );
+      return values.reduce((sum, value) => sum + value, 0) / (countsPads ? 6 : values.length);
+    });
+
+  for (const countIncludePad of [false, true]) {
+    itComputes(`${countIncludePad ? 'counts padding as zeros' : 'leaves padding out'}`, {
+      inputs: [numbers(DIMS)],
+      call: (g, [x]) =>
+        op.averagePool(g, x!, { kernelShape: [3, 2], strides: [2, 1], pads: [1, 0, 1, 0], countIncludePad }),
+      expected: (x) => [reference(x, countIncludePad)],
+      // ONNX Runtime has no float64 kernel.
+      dtypes: ['float32', 'float16'],
+      declared: [['N', 3, 'H', 'W']],
+    });
+  }
+
+  it('writes every attribute that all opsets have', () => {
+    const { g, x } = setUp();
+    const [node] = nodesOf(g, op.averagePool(g, x, { kernelShape: [2, 3], pads: [0, 1, 1, 1] }));
+    expect(node).to.deep.include({ opType: 'AveragePool', inputs: [x] });
+    expect(node!.attributes).to.deep.equal({
+      kernel_shape: { type: 'INTS', value: [2, 3] },
+      strides: { type: 'INTS', value: [1, 1] },
+      pads: { type: 'INTS', value: [0, 1, 1, 1] },
+      count_include_pad: { type: 'INT', value: 0 },
+    });
+  });
+
+  it('refuses pads that hold a whole window, a rank below 3 and integers', () => {
+    const { g, x } = setUp();
+    expectGraphError(
+      () => op.averagePool(g, x, { kernelShape: [3, 2], pads: [2, 1, 2, 2] }),
+      'INVALID_ATTRIBUTE',
+      'AveragePool: pads [2, 1, 2, 2] must be below the kernel [3, 2]',
+    );
+    const matrix = g.input('matrix', 'float32', [4, 4]);
+    const whole = g.input('whole', 'int64', [1, 4, 4]);
+    expectGraphError(() => op.averagePool(g, matrix, { kernelShape: [] }), 'RANK_TOO_LOW', "'matrix' [4, 4]");
+    expectGraphError(() => op.averagePool(g, whole, { kernelShape: [2] }), 'INVALID_DTYPE', 'int64');
+    expectGraphError(() => op.averagePool(g, undefined!, { kernelShape: [2] }), 'MISSING_VALUE');
   });
 });
 

@@ -5,7 +5,7 @@ import { SessionError } from '../../../lib/errors.js';
 import { GraphBuilder, op } from '../../../lib/graph/index.js';
 import { encodeModel } from '../../../lib/onnx/index.js';
 import { ModelProto } from '../../../lib/onnx/proto.js';
-import { createSession } from '../../../lib/runtime/index.js';
+import { createSession, type SessionOptions } from '../../../lib/runtime/index.js';
 import { int64Vector, tensor, type TensorData } from '../../../lib/tensor.js';
 import {
   groupNormModel,
@@ -18,7 +18,7 @@ import { heavyInput, heavyModel } from '../../support/heavy-model.js';
 import { describeNative } from '../../support/native.js';
 import { rejection, temporaryFolder } from '../../support/temporary.js';
 
-const NATIVE = { providers: ['native'] };
+const NATIVE: SessionOptions = { providers: ['native'] };
 const CASE = {
   x: randomTensor('float32', [2, 8, 6, 5]),
   scale: randomTensor('float32', [8], { stream: 'scale' }),
