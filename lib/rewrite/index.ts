@@ -9,5 +9,15 @@ export {
   type PassReport,
   type SiteFilter,
 } from './lower-group-norm.js';
-export { hasLongGroups, lowerLongRows, MAX_ROW, type RowOperator } from './long-rows.js';
+export { hasLongGroups, lowerLongRows, MAX_ROW, notAskedFor, type RowOperator } from './long-rows.js';
+export {
+  replaceNorms,
+  runnable,
+  SAFE_LOWERING,
+  unreachableGroupNorm,
+  type NormPlan,
+  type NormReport,
+  type OutOfReach,
+} from './replace-norms.js';
+export type { SiteLowering } from './sites.js';
 export { ValueTypes } from './value-types.js';

@@ -6,6 +6,7 @@ import {
   type Fragment,
   type LoweringChoice,
   type RowSiteRef,
+  type SessionLoweringName,
   type SiteRef,
   type ValueRef,
 } from '../lowering/index.js';
@@ -18,6 +19,13 @@ import { ValueTypes } from './value-types.js';
 /** The operators whose rows may be too long for ONNX Runtime's kernels. */
 export const ROW_OPERATORS = ['InstanceNormalization', 'LayerNormalization'] as const;
 export type RowOperator = (typeof ROW_OPERATORS)[number];
+
+/** Those whose own kernels in ONNX Runtime a lowering does not ask for by its name: `op` asks for both. */
+export function notAskedFor(lowering: SessionLoweringName | undefined): RowOperator[] {
+  if (lowering === 'op') return [];
+  if (lowering === 'instance-norm') return ['LayerNormalization'];
+  return lowering === 'layer-norm' ? ['InstanceNormalization'] : [...ROW_OPERATORS];
+}
 
 /**
  * The longest row that is left to ONNX Runtime. Largest error in units of what `assert_close` allows, 1e-5 +

@@ -1,5 +1,13 @@
 /** Normalization nodes of a model as the sites that lowerings take. */
-import { MAX_SESSION_OPSET, MIN_OPSET, type SiteRef, type ValueRef } from '../lowering/index.js';
+import {
+  lowerSite,
+  MAX_SESSION_OPSET,
+  MIN_OPSET,
+  type Fragment,
+  type LoweringChoice,
+  type SiteRef,
+  type ValueRef,
+} from '../lowering/index.js';
 import { UNKNOWN_DIM, type Model, type ModelNode } from '../onnx/index.js';
 import { formatShape, isFloatDType, type Shape, type TensorData } from '../tensor.js';
 import type { ValueType } from './type-rule.js';
@@ -10,6 +18,17 @@ const PER_CHANNEL_OPSET = 21;
 
 /** Whether lowerings can be written at a model's opset. */
 export const hasLowerings = ({ opset }: Model): boolean => opset >= MIN_OPSET && opset <= MAX_SESSION_OPSET;
+
+/** A lowering for every site, or what names one for each. */
+export type SiteLowering = LoweringChoice | ((site: SiteRef) => string);
+
+/** @throws GraphError as `lowerSite`. */
+export const lowerBy = (
+  lowering: SiteLowering,
+  site: SiteRef,
+  { opset }: Model,
+  takenNames: Set<string>,
+): Fragment => lowerSite(site, typeof lowering === 'function' ? lowering(site) : lowering, opset, takenNames);
 
 const ANY_SHAPE: Shape = [UNKNOWN_DIM, UNKNOWN_DIM, UNKNOWN_DIM];
 
