@@ -11,6 +11,7 @@ export {
 } from './choose.js';
 export { whyNotContrib } from './contrib-group-norm.js';
 export { CONTRIB_DOMAIN, FUSED_DOMAIN, FUSED_OP } from './domains.js';
+export { centredInstanceNorm } from './instance-norm.js';
 export { kernelLowering } from './kernel.js';
 export { lowerGraph } from './lower-graph.js';
 export {

@@ -15,6 +15,14 @@ export const instanceNormLowering: Lowering = {
     inWideDType(g, site, (wide) => (isInstanceNorm(wide) ? direct(g, wide) : viaRows(g, wide))),
 };
 
+/**
+ * The same of what is rows already, (N, G, K), as an inlined body has them: they are centred all the same, though
+ * there are as many groups as channels, for a mean that is large costs InstanceNormalization digits.
+ */
+export const centredInstanceNorm: Pick<Lowering, 'lower'> = {
+  lower: (g, site) => inWideDType(g, site, (wide) => viaRows(g, wide)),
+};
+
 const isInstanceNorm = (site: GroupNormSite): boolean =>
   site.numGroups === channelsOf(site).channels && site.x.rank >= 3;
 

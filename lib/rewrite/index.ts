@@ -1,4 +1,5 @@
 export { widenBfloat16 } from './bfloat16-io.js';
+export { convertModel, type ConvertedModel, type ConvertOptions, type ReplacedNorms } from './convert.js';
 export { mergeExportedGroupNorm } from './exported-group-norm.js';
 export { fuseGroupNorm } from './fuse-group-norm.js';
 export { lowerInlinedGroupNorm } from './inlined-group-norm.js';

@@ -14,13 +14,13 @@ import type { ValueType } from './type-rule.js';
 import type { ValueTypes } from './value-types.js';
 
 /** The first opset whose GroupNormalization has one scale a channel; those before have one a group. */
-const PER_CHANNEL_OPSET = 21;
+export const PER_CHANNEL_OPSET = 21;
 
 /** Whether lowerings can be written at a model's opset. */
 export const hasLowerings = ({ opset }: Model): boolean => opset >= MIN_OPSET && opset <= MAX_SESSION_OPSET;
 
-/** A lowering for every site, or what names one for each. */
-export type SiteLowering = LoweringChoice | ((site: SiteRef) => string);
+/** A lowering for every site, or what chooses one for each. */
+export type SiteLowering = LoweringChoice | ((site: SiteRef) => LoweringChoice);
 
 /** @throws GraphError as `lowerSite`. */
 export const lowerBy = (
