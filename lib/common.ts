@@ -44,6 +44,12 @@ export {
 export type { LoweringName, SessionLoweringName } from './lowering/index.js';
 
 export { encodeModel, encodeModelExternal, type EncodeOptions, type ExternalModel } from './onnx/encode.js';
+export {
+  convertModel,
+  type ConvertedModel,
+  type ConvertOptions,
+  type ReplacedNorms,
+} from './rewrite/convert.js';
 
 export { counterWeights } from './weights/counter.js';
 export { initializeWeights } from './weights/initialize.js';

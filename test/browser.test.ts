@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { createContext, runInContext } from 'node:vm';
-import { encodeModel, getGraph, initializeWeights } from '../lib/index.js';
+import { convertModel, encodeModel, getGraph, initializeWeights } from '../lib/index.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 type Bundle = BuildResult<{ metafile: true; write: false }>;
@@ -56,18 +56,20 @@ describe("the entry for browsers, bundled for 'browser' without polyfills", func
     expect(entry!.bytes).to.be.below(1e6);
   });
 
-  it('builds the same bytes where there is no process, Buffer or require', async () => {
+  it('builds and converts to the same bytes where there is no process, Buffer or require', async () => {
     const { outputFiles } = await bundle('iife');
     const context = createContext({ ...GLOBALS });
     const program = `
       const graph = library.getGraph('group-norm').build({ numGroups: 8, numChannels: 32 });
       const bytes = library.encodeModel(graph, library.initializeWeights(graph, 7));
-      [typeof process, typeof Buffer, typeof require, Array.from(bytes)]`;
+      const converted = library.convertModel(bytes);
+      [typeof process, typeof Buffer, typeof require, Array.from(bytes), Array.from(converted.bytes)]`;
     const printed = runInContext(`${outputFiles[0]!.text}\n${program}`, context) as unknown[];
     const graph = getGraph('group-norm').build({ numGroups: 8, numChannels: 32 });
     const expected = encodeModel(graph, initializeWeights(graph, 7));
     expect(Array.from(printed.slice(0, 3))).to.deep.equal(['undefined', 'undefined', 'undefined']);
     expect(Uint8Array.from(printed[3] as number[])).to.deep.equal(expected);
+    expect(Uint8Array.from(printed[4] as number[])).to.deep.equal(convertModel(expected).bytes);
   });
 
   it("is what bundlers find under the package's name, with its types", () => {

@@ -3,6 +3,7 @@ import { inspect } from 'node:util';
 import { Command, CommanderError } from 'commander';
 import { OnnxGroupNormError } from '../errors.js';
 import { addBuild } from './build.js';
+import { addConvert } from './convert.js';
 import { addDoctor } from './doctor.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 import { colorsOf, print, type Cli, type Io } from './io.js';
@@ -41,7 +42,7 @@ function createProgram(cli: Cli): Command {
     })
     .addHelpText('after', EXAMPLES)
     .exitOverride();
-  for (const add of [addBuild, addRun, addParity, addDoctor]) add(program, cli);
+  for (const add of [addBuild, addConvert, addRun, addParity, addDoctor]) add(program, cli);
   return program;
 }
 
@@ -60,11 +61,12 @@ function report(error: unknown, { stderr }: Io, debug: boolean): ExitCode {
 
 const HELP_WIDTH = 100;
 
-const DESCRIPTION = `Group Normalization in ONNX: build models, run them through ONNX Runtime, prove them against PyTorch.`;
+const DESCRIPTION = `Group Normalization in ONNX: build and convert models, run them through ONNX Runtime, prove them against PyTorch.`;
 
 const EXAMPLES = `
 Examples:
   $ onnx-groupnorm build group-norm --num-groups 8 --num-channels 32 -o gn.onnx
+  $ onnx-groupnorm convert gn.onnx -o gn-portable.onnx
   $ onnx-groupnorm run gn.onnx --input x=random --dim N=1,H=64,W=64
   $ onnx-groupnorm parity test/fixtures/group-norm
   $ onnx-groupnorm doctor

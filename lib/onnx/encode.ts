@@ -33,6 +33,19 @@ export interface EncodeOptions {
 /** protobuf's own limit: lengths are signed 32-bit numbers in its implementations. */
 const MAX_MODEL_BYTES = 2 ** 31 - 1;
 
+/**
+ * For models that others have written.
+ * @throws ModelError `MODEL_TOO_LARGE` for more bytes than an ONNX file holds.
+ */
+export function requireModelSize(bytes: number, where: string): void {
+  if (bytes <= MAX_MODEL_BYTES) return;
+  throw new ModelError(
+    'MODEL_TOO_LARGE',
+    `${where}: ${bytes} bytes, but an ONNX file holds at most ${MAX_MODEL_BYTES}; ` +
+      'move its weights to a file of their own first (onnx.save with save_as_external_data=True)',
+  );
+}
+
 /** Tensors below this many bytes stay in the model: shapes and scalars that shape inference has to see. */
 const MIN_EXTERNAL_BYTES = 1024;
 

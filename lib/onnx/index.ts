@@ -2,6 +2,7 @@ export {
   encodeModel,
   encodeModelExternal,
   irVersionFor,
+  requireModelSize,
   type EncodeOptions,
   type ExternalModel,
 } from './encode.js';

@@ -5,15 +5,16 @@ import { applyCasts, type BoundaryCast } from './boundary-casts.js';
 import { delimited, joinChunks } from './chunks.js';
 import { checkModel } from './check-model.js';
 import { Declarations } from './declarations.js';
+import { locationsIn, locationsInNode } from './external.js';
 import { encodeFragment } from './fragment.js';
 import { GraphFields } from './graph-fields.js';
 import { operatorId, readModel, type ModelFields } from './model-fields.js';
 import { nameIn, takenNames } from './names.js';
 import { OperatorSetIdProto } from './proto.js';
 import { readNode, type ModelNode } from './node.js';
+import { renameInNode, renameTensor, renameValueInfo, type Rename } from './rename.js';
 import { GRAPH, MODEL } from './schema.js';
 import { spliceRuns } from './splice.js';
-import { readTensor } from './tensor-fields.js';
 import type { TensorType } from './value-type.js';
 import { visitFunction, visitGraph, type Visit } from './visit.js';
 import { WireReader } from './wire.js';
@@ -69,10 +70,17 @@ export class Model {
     return this.#graph.collect(GRAPH.node, readNode);
   }
 
-  /** The files that weights lie in, relative to the model's folder. */
+  /** The files that tensors lie in, those of bodies and functions too, relative to the model's folder. */
   externalLocations(): Set<string> {
-    const locations = this.#graph.collect(GRAPH.initializer, (field) => readTensor(field).location ?? []);
-    return new Set(locations.flat());
+    const found = new Set<string>();
+    const addFrom =
+      (read: (field: WireReader) => Iterable<string>): Visit =>
+      (field) => {
+        for (const location of read(field)) found.add(location);
+      };
+    for (const graph of this.#graph.readers()) visitGraph(graph, addFrom(locationsIn));
+    this.#eachFunction((body) => visitFunction(body, addFrom(locationsInNode), addFrom(locationsIn)));
+    return found;
   }
 
   /** The operators in local functions and in the bodies of control flow, which `nodes` does not list. */
@@ -86,10 +94,7 @@ export class Model {
   functionOpTypes(): Set<string> {
     const found = new Set<string>();
     const add = (node: WireReader) => found.add(readNode(node).opType);
-    const model = WireReader.of(this.#bytes);
-    while (model.next()) {
-      if (model.tag === MODEL.functions) visitFunction(model.enter(), add, addNested(found));
-    }
+    this.#eachFunction((body) => visitFunction(body, add, addNested(found)));
     return found;
   }
 
@@ -148,6 +153,31 @@ export class Model {
     return replaced;
   }
 
+  /** Gives values of the graph other names; inputs and outputs keep theirs, and the new names must be free. */
+  renameValues(names: ReadonlyMap<string, string>): void {
+    this.#settle();
+    const kept = new Set([...this.#namesIn(GRAPH.input), ...this.outputNames]);
+    const rename: Rename = (name) => (kept.has(name) ? name : (names.get(name) ?? name));
+    this.#graph.splice((field) => {
+      if (field.tag === GRAPH.node) return renameInNode(field, rename);
+      if (field.tag === GRAPH.initializer) return renameTensor(field, rename);
+      return field.tag === GRAPH.valueInfo ? renameValueInfo(field, rename) : undefined;
+    });
+    this.#forget();
+  }
+
+  /** Leaves out the weights and the declared types of intermediate values of some names; inputs stay. */
+  removeDeclared(isUnneeded: (name: string) => boolean): void {
+    this.#settle();
+    const inputs = new Set(this.#namesIn(GRAPH.input));
+    this.#graph.splice((field) => {
+      if (field.tag !== GRAPH.initializer && field.tag !== GRAPH.valueInfo) return undefined;
+      const name = nameIn(field);
+      return isUnneeded(name) && !inputs.has(name) ? [] : undefined;
+    });
+    this.#forget();
+  }
+
   /** Gives a graph input another dtype, and casts it to its own inside. */
   castInput(name: string, dtype: DType): void {
     this.#cast(name, dtype, 'input');
@@ -172,6 +202,11 @@ export class Model {
     const graph = delimited(MODEL.graph, this.#graph.chunks);
     const replaceGraph = ({ tag }: WireReader) => (tag === MODEL.graph ? graph : undefined);
     return joinChunks([...spliceRuns(WireReader.of(this.#bytes), replaceGraph)!.flat(), ...this.#imports]);
+  }
+
+  #eachFunction(visit: (body: WireReader) => void): void {
+    const model = WireReader.of(this.#bytes);
+    while (model.next()) if (model.tag === MODEL.functions) visit(model.enter());
   }
 
   #namesIn(list: number): string[] {

@@ -1,6 +1,6 @@
 /** New names for values, in nodes and in the bodies that refer to values outside of them. */
 import { definedNames } from './names.js';
-import { ATTRIBUTE, GRAPH, NODE, TENSOR } from './schema.js';
+import { ATTRIBUTE, GRAPH, NODE, TENSOR, VALUE_INFO } from './schema.js';
 import { spliceWithin, textField } from './splice.js';
 import type { WireReader } from './wire.js';
 
@@ -17,6 +17,10 @@ export const renameInNode = (field: WireReader, rename: Rename): Uint8Array[] | 
 /** Renames the tensor in a field, without a copy of its data. */
 export const renameTensor = (field: WireReader, rename: Rename): Uint8Array[] | undefined =>
   spliceWithin(field, (part) => (part.tag === TENSOR.name ? renamedField(part, rename) : undefined));
+
+/** Renames the value whose type the field declares. */
+export const renameValueInfo = (field: WireReader, rename: Rename): Uint8Array[] | undefined =>
+  spliceWithin(field, (part) => (part.tag === VALUE_INFO.name ? renamedField(part, rename) : undefined));
 
 const renameInAttribute = (field: WireReader, rename: Rename): Uint8Array[] | undefined =>
   spliceWithin(field, (part) => {

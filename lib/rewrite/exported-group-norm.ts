@@ -2,17 +2,11 @@
  * GroupNorm as PyTorch exports it below opset 21: (N, C, ...) is made (N, G, K), put through InstanceNormalization
  * without scale and bias, and given its own shape again; then Mul and Add with (C, 1, ...).
  */
-import {
-  lowerSite,
-  type Fragment,
-  type LoweringChoice,
-  type SiteRef,
-  type ValueRef,
-} from '../lowering/index.js';
+import type { Fragment, SiteRef, ValueRef } from '../lowering/index.js';
 import { UNKNOWN_DIM, type Model, type ModelNode } from '../onnx/index.js';
 import { isFloatDType, isStatic, type Shape } from '../tensor.js';
 import { keepsShape } from './infer-type.js';
-import { hasLowerings, isFilledWith } from './sites.js';
+import { hasLowerings, isFilledWith, lowerBy, type SiteLowering } from './sites.js';
 import { isOp, outputOf, Uses } from './uses.js';
 import { ValueTypes } from './value-types.js';
 
@@ -34,7 +28,7 @@ interface Context {
  */
 export function mergeExportedGroupNorm(
   model: Model,
-  lowering: LoweringChoice,
+  lowering: SiteLowering,
   types = new ValueTypes(model),
 ): number {
   // The body of an If or Loop may read any value of the graph, which `nodes` does not show.
@@ -47,7 +41,7 @@ export function mergeExportedGroupNorm(
   const inner = new Set(found.flatMap((one) => one.inner.map(outputOf)));
   model.replaceNodes((node): Fragment | undefined => {
     const site = sites.get(outputOf(node));
-    if (site) return lowerSite(site, lowering, model.opset, taken);
+    if (site) return lowerBy(lowering, site, model, taken);
     return inner.has(outputOf(node)) ? { nodes: [], constants: [] } : undefined;
   });
   return found.length;

@@ -2,10 +2,10 @@
  * GroupNormalization in a model that has ONNX's definition of it in its place, as those have that ONNX Runtime saved
  * (`optimizedModelFilePath`) or `onnx.inliner` went over. It takes the variance as E[x²] − E[x]².
  */
-import { lowerSite, type LoweringChoice, type SiteRef } from '../lowering/index.js';
+import type { SiteRef } from '../lowering/index.js';
 import type { Model, ModelNode } from '../onnx/index.js';
 import { isFloatDType } from '../tensor.js';
-import { hasLowerings } from './sites.js';
+import { hasLowerings, lowerBy, type SiteLowering } from './sites.js';
 import { isOp, outputOf, Uses } from './uses.js';
 import type { ValueTypes } from './value-types.js';
 
@@ -14,13 +14,13 @@ import type { ValueTypes } from './value-types.js';
  * behind it, the reshaping and the affine part, stays.
  * @returns How many there were.
  */
-export function lowerInlinedGroupNorm(model: Model, lowering: LoweringChoice, types: ValueTypes): number {
+export function lowerInlinedGroupNorm(model: Model, lowering: SiteLowering, types: ValueTypes): number {
   if (!hasLowerings(model)) return 0;
   const context = { uses: new Uses(model), types };
   const taken = model.names();
   return model.replaceNodes((node) => {
     const site = isOp(node, 'Div') ? siteOf(context, node) : undefined;
-    return site && lowerSite(site, lowering, model.opset, taken);
+    return site && lowerBy(lowering, site, model, taken);
   });
 }
 

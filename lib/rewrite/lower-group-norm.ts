@@ -1,6 +1,6 @@
-import { kernelLowering, lowerSite, type LoweringChoice, type SiteRef } from '../lowering/index.js';
+import { kernelLowering } from '../lowering/index.js';
 import type { Model, ModelNode } from '../onnx/index.js';
-import { describeSite } from './sites.js';
+import { describeSite, lowerBy, type SiteLowering } from './sites.js';
 import { isOp } from './uses.js';
 import { ValueTypes } from './value-types.js';
 
@@ -27,7 +27,7 @@ export const isFloat64InstanceNorm: SiteFilter = (node, dtype) =>
  */
 export function lowerNormalizations(
   model: Model,
-  lowering: LoweringChoice | ((site: SiteRef) => LoweringChoice),
+  lowering: SiteLowering,
   matches: SiteFilter,
   types = new ValueTypes(model),
 ): PassReport {
@@ -40,8 +40,7 @@ export function lowerNormalizations(
       refusals.push(`${node.opType} '${node.name || node.outputs[0]}': ${site}`);
       return undefined;
     }
-    const chosen = typeof lowering === 'function' ? lowering(site) : lowering;
-    return lowerSite(site, chosen, model.opset, taken);
+    return lowerBy(lowering, site, model, taken);
   });
   return { replaced, refusals };
 }

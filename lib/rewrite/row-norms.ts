@@ -6,6 +6,7 @@ import {
   type Fragment,
   type LoweringChoice,
   type RowSiteRef,
+  type SessionLoweringName,
   type ValueRef,
 } from '../lowering/index.js';
 import type { Model, ModelNode } from '../onnx/index.js';
@@ -17,6 +18,13 @@ import { ValueTypes } from './value-types.js';
 /** The operators that normalise rows, and that ONNX Runtime has kernels for. */
 export const ROW_OPERATORS = ['InstanceNormalization', 'LayerNormalization'] as const;
 export type RowOperator = (typeof ROW_OPERATORS)[number];
+
+/** Those whose own kernels in ONNX Runtime a lowering does not ask for by its name: `op` asks for both. */
+export function notAskedFor(lowering: SessionLoweringName | undefined): RowOperator[] {
+  if (lowering === 'op') return [];
+  if (lowering === 'instance-norm') return ['LayerNormalization'];
+  return lowering === 'layer-norm' ? ['InstanceNormalization'] : [...ROW_OPERATORS];
+}
 
 /**
  * The longest row of a LayerNormalization that is left to ONNX Runtime. Largest error in units of what `assert_close`

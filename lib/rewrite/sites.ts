@@ -1,8 +1,11 @@
 /** Normalization nodes of a model as the sites that lowerings take. */
 import {
+  lowerSite,
   MAX_SESSION_OPSET,
   MIN_OPSET,
   PER_CHANNEL_OPSET,
+  type Fragment,
+  type LoweringChoice,
   type SiteRef,
   type ValueRef,
 } from '../lowering/index.js';
@@ -13,6 +16,17 @@ import type { ValueTypes } from './value-types.js';
 
 /** Whether lowerings can be written at a model's opset. */
 export const hasLowerings = ({ opset }: Model): boolean => opset >= MIN_OPSET && opset <= MAX_SESSION_OPSET;
+
+/** A lowering for every site, or what chooses one for each. */
+export type SiteLowering = LoweringChoice | ((site: SiteRef) => LoweringChoice);
+
+/** @throws GraphError as `lowerSite`. */
+export const lowerBy = (
+  lowering: SiteLowering,
+  site: SiteRef,
+  { opset }: Model,
+  takenNames: Set<string>,
+): Fragment => lowerSite(site, typeof lowering === 'function' ? lowering(site) : lowering, opset, takenNames);
 
 const ANY_SHAPE: Shape = [UNKNOWN_DIM, UNKNOWN_DIM, UNKNOWN_DIM];
 

@@ -20,17 +20,17 @@ import {
 } from './group-norm-choice.js';
 import {
   fuseGroupNorm,
-  isFloat64InstanceNorm,
   isGroupNorm,
-  lowerInlinedGroupNorm,
-  lowerRowNorms,
   MAX_LAYER_NORM_ROW,
-  lowerNormalizations,
-  mergeExportedGroupNorm,
-  widenBfloat16,
+  notAskedFor,
+  replaceNorms,
+  runnable,
+  SAFE_LOWERING,
+  unreachableGroupNorm,
   ValueTypes,
-  type RowOperator,
-  type SiteFilter,
+  widenBfloat16,
+  type NormPlan,
+  type OutOfReach,
 } from '../rewrite/index.js';
 
 /** `kernel`: the native addon's; else what the nodes were rewritten to, `mixed` if not all to the same. */
@@ -46,9 +46,6 @@ export interface PreparedModel {
    */
   readonly groupNorm: GroupNormExecution | undefined;
 }
-
-/** For other normalizations, a rewrite that every runtime runs correctly: two-pass statistics out of plain operators. */
-const RUNTIME_LOWERING = 'reduce-mean';
 
 /**
  * Rewrites what ONNX Runtime has no kernel for, or none that is right.
@@ -93,44 +90,40 @@ function rewriteNorms({ model, types, where, groupNorm, choice, hasKernel }: Rew
   readonly replaced: number;
   readonly execution: GroupNormExecution | undefined;
 } {
-  const best = hasKernel ? kernelLowering : asRun(RUNTIME_LOWERING, choice);
-  const others = notAskedFor(groupNorm);
-  const maxRow = choice.hasLayerNormKernel === false ? 0 : MAX_LAYER_NORM_ROW;
-  const written = attempt(where, () => {
-    const exported = others.includes('InstanceNormalization')
-      ? mergeExportedGroupNorm(model, best, types)
-      : 0;
-    return exported + (groupNorm === 'op' ? 0 : lowerInlinedGroupNorm(model, best, types));
-  });
+  const used = new Set<SessionLoweringName>();
+  const plan = planFor({ groupNorm, choice, hasKernel }, used);
+  const { exported, inlined, operator, rows, refusals } = attempt(where, () => replaceNorms(types, plan));
+  requireNoRefusals(refusals, where);
+  const written = exported + inlined;
   const isRunByKernel = hasKernel && (written > 0 || hasGroupNorm(model));
-  const { lowered, used } = lowerOperator({ model, types, where, groupNorm, choice });
-  if (written > 0 && !hasKernel) used.add(RUNTIME_LOWERING);
-  const rows =
-    lower(types, best, isFloat64InstanceNorm, where) +
-    attempt(where, () => lowerRowNorms(model, best, others, types, maxRow));
+  if (written > 0 && !hasKernel) used.add(SAFE_LOWERING);
+  if (used.has('contrib-group-norm')) model.importDomain(CONTRIB_DOMAIN, 1);
   if (hasKernel && written + rows > 0) model.importDomain(FUSED_DOMAIN, 1);
   return {
-    replaced: written + lowered + rows,
+    replaced: written + operator + rows,
     execution: used.size > 0 ? executionOf(used) : isRunByKernel ? 'kernel' : undefined,
   };
 }
 
-/** The standard operator, where it is not to stay what it is. */
-function lowerOperator({ model, types, where, groupNorm, choice }: Omit<Rewriting, 'hasKernel'>): {
-  readonly lowered: number;
-  readonly used: Set<SessionLoweringName>;
-} {
-  const used = new Set<SessionLoweringName>();
-  if ((groupNorm ?? chosenLowering(choice)) === 'op') return { lowered: 0, used };
+/** @param used Is given what the standard operator is written as, where it is not to stay what it is. */
+function planFor(
+  { groupNorm, choice, hasKernel }: Pick<Rewriting, 'groupNorm' | 'choice' | 'hasKernel'>,
+  used: Set<SessionLoweringName>,
+): NormPlan {
+  const best = hasKernel ? kernelLowering : asRun(SAFE_LOWERING, choice);
+  const operators = notAskedFor(groupNorm);
+  const maxRow = choice.hasLayerNormKernel === false ? 0 : MAX_LAYER_NORM_ROW;
   const loweringOf = (site: SiteRef) => {
-    const named = groupNorm ?? loweringFor(choice, site);
-    const name = named === 'instance-norm' && site.x.dtype === 'float64' ? RUNTIME_LOWERING : named;
+    const name = runnable(groupNorm ?? loweringFor(choice, site), site);
     used.add(name);
     return asRun(name, choice);
   };
-  const lowered = lower(types, loweringOf, isGroupNorm, where);
-  if (used.has('contrib-group-norm')) model.importDomain(CONTRIB_DOMAIN, 1);
-  return { lowered, used };
+  return {
+    exported: operators.includes('InstanceNormalization') ? best : undefined,
+    inlined: groupNorm === 'op' ? undefined : best,
+    operator: (groupNorm ?? chosenLowering(choice)) === 'op' ? undefined : loweringOf,
+    rows: { lowering: best, operators, maxRow },
+  };
 }
 
 /** A lowering as a provider needs it. */
@@ -152,30 +145,13 @@ function requireContrib(groupNorm: SessionLoweringName | undefined, provider: Pr
   );
 }
 
-/** The operators whose own kernels in ONNX Runtime a caller did not ask for by name. */
-function notAskedFor(groupNorm: SessionLoweringName | undefined): RowOperator[] {
-  if (groupNorm === 'op') return [];
-  if (groupNorm === 'instance-norm') return ['LayerNormalization'];
-  return groupNorm === 'layer-norm'
-    ? ['InstanceNormalization']
-    : ['InstanceNormalization', 'LayerNormalization'];
-}
-
 const USE_INLINED = "pass groupNorm: 'op' (on the command line --group-norm op)";
 
 const hasGroupNorm = (model: Model): boolean =>
   model.nodes.some((node) => isGroupNorm(node)) || model.nestedOpTypes().has('GroupNormalization');
 
-function lower(
-  types: ValueTypes,
-  lowering: LoweringChoice | ((site: SiteRef) => LoweringChoice),
-  filter: SiteFilter,
-  where: string,
-): number {
-  const { replaced, refusals } = attempt(where, () =>
-    lowerNormalizations(types.model, lowering, filter, types),
-  );
-  if (refusals.length === 0) return replaced;
+function requireNoRefusals(refusals: readonly string[], where: string): void {
+  if (refusals.length === 0) return;
   throw new SessionError(
     'MODEL_REJECTED',
     `${where}: ${refusals.join('; ')}. ONNX Runtime has no kernel for this operator, and its inlined body is ` +
@@ -203,19 +179,19 @@ function requireExternalData(
 
 /** What a rewrite cannot reach would run as ONNX Runtime's inlined body. */
 function requireReachable(model: Model, where: string): void {
-  const isIn = (opTypes: ReadonlySet<string>) => opTypes.has('GroupNormalization');
-  if (!isIn(model.nestedOpTypes())) return;
-  const [place, remedy] = isIn(model.functionOpTypes())
-    ? ['a local function', 'inline it first (onnx.inliner.inline_local_functions)']
-    : [
-        'the body of an If, Loop or Scan',
-        'the native kernel runs it there (onnx-groupnorm doctor says whether it can be used)',
-      ];
+  const place = unreachableGroupNorm(model);
+  if (place === undefined) return;
   throw new SessionError(
     'MODEL_REJECTED',
-    `${where}: a GroupNormalization lies in ${place}, where it is not rewritten; ${remedy}, or ${USE_INLINED}`,
+    `${where}: a GroupNormalization lies in ${place}, where it is not rewritten; ${REMEDIES[place]}, or ${USE_INLINED}`,
   );
 }
+
+const REMEDIES: Readonly<Record<OutOfReach, string>> = {
+  'a local function': 'inline it first (onnx.inliner.inline_local_functions)',
+  'the body of an If, Loop or Scan':
+    'the native kernel runs it there (onnx-groupnorm doctor says whether it can be used)',
+};
 
 /** A model that is out of what lowerings can do is the model's fault: its opset, a name, a shape. */
 function attempt<T>(where: string, action: () => T): T {

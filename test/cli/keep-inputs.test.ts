@@ -54,6 +54,11 @@ describe('no command writes over what it reads', () => {
     expect(readFileSync(at(file)).equals(before)).to.equal(true);
   }
 
+  it('convert: its model', async () => {
+    await onnx('build', 'group-norm', '--num-groups', '2', '--num-channels', '4', '-o', at('gn.onnx'));
+    await expectKept('gn.onnx', 'convert', at('gn.onnx'), '-o', at('gn.onnx'));
+  });
+
   it('build: its weights', async () => {
     await writeFixture(at('w'));
     const flags = ['--num-groups', '2', '--num-channels', '4', '--weights', at('w')];

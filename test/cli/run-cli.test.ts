@@ -7,12 +7,13 @@ import { floats, onnx, Sink, useTemporaryFolder, writeFixture } from './support.
 
 /** What the issue promises of each command. */
 const COMMANDS: Record<string, string[]> = {
-  '': ['build', 'run', 'parity', 'doctor', '--version', '--debug', '--help'],
+  '': ['build', 'convert', 'run', 'parity', 'doctor', '--version', '--debug', '--help'],
   build: ['group-norm', '--debug'],
   'build group-norm': [
     ...['--num-groups', '--num-channels', '--eps', '--no-affine', '-o, --output', '--weights', '--opset'],
     ...['--lowering', '--dtype', '--shape', '--seed', '--external-data', '--debug'],
   ],
+  convert: ['model', '-o, --output', '--lowering', 'reduce-mean', 'opset 21', '--debug'],
   run: [
     '<model>',
     '--input',
@@ -81,7 +82,7 @@ describe('cli/run-cli', () => {
   });
 
   it('a command without what it needs points to its help', async () => {
-    for (const command of ['run', 'parity']) {
+    for (const command of ['convert', 'run', 'parity']) {
       const { code, stderr } = await onnx(command);
       expect(code).to.equal(2);
       expect(stderr)

@@ -3,6 +3,7 @@ import { describe, it } from 'mocha';
 import { OnnxGroupNormError } from '../../lib/errors.js';
 import { LOWERING_NAMES } from '../../lib/lowering/index.js';
 import { Model } from '../../lib/onnx/index.js';
+import { convertModel } from '../../lib/rewrite/index.js';
 import { createSession } from '../../lib/runtime/index.js';
 import { groupNormModel, randomTensor } from '../support/group-norm.js';
 import { corruptFiles } from '../support/corrupt.js';
@@ -52,4 +53,19 @@ describe('a session, given 2,000 broken models', () => {
       .with.property('code', 'TENSOR_INVALID');
     expect(process.memoryUsage().arrayBuffers - before).to.be.below(1e6);
   });
+});
+
+describe('convertModel, given 2,000 broken models', () => {
+  it('converts each damaged model to one that can be read, or refuses it with a typed error', () => {
+    let refused = 0;
+    for (const { how, bytes } of corruptFiles(MODELS, 2000, 6)) {
+      try {
+        Model.decode(convertModel(bytes).bytes);
+      } catch (error) {
+        expect(error, `${how}: ${(error as Error).stack}`).to.be.instanceOf(OnnxGroupNormError);
+        refused += 1;
+      }
+    }
+    expect(refused).to.be.within(200, 1999);
+  }).timeout(60_000);
 });

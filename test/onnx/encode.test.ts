@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { GraphError, ModelError } from '../../lib/errors.js';
 import { GraphBuilder, op, type Graph, type Value } from '../../lib/graph/index.js';
-import { encodeModel, encodeModelExternal, irVersionFor } from '../../lib/onnx/index.js';
+import { encodeModel, encodeModelExternal, irVersionFor, requireModelSize } from '../../lib/onnx/index.js';
 import { ModelProto, type ModelMessage } from '../../lib/onnx/proto.js';
 import { tensor, type TensorData } from '../../lib/tensor.js';
 
@@ -177,5 +177,16 @@ describe('encoding external data', () => {
       length: String(channels * 4),
     });
     expect(data.reduce((total, chunk) => total + chunk.byteLength, 0)).to.equal(channels * 4);
+  });
+});
+
+describe('the size of a model that others have written', () => {
+  it('is what an ONNX file holds at most, and more is refused with a way out', () => {
+    requireModelSize(2 ** 31 - 1, 'a.onnx');
+    const error = caught(() => requireModelSize(2 ** 31, 'a.onnx'));
+    expect(error).to.be.instanceOf(ModelError).with.property('code', 'MODEL_TOO_LARGE');
+    expect((error as Error).message)
+      .to.include('a.onnx: 2147483648 bytes')
+      .and.include('save_as_external_data');
   });
 });

@@ -104,6 +104,30 @@ describe('a decoded model', () => {
     await session.dispose();
   });
 
+  it('leaves out weights and declared types, but for those of inputs', () => {
+    const weight = (name: string) =>
+      message(5, int(1, 1), int(2, 1), text(8, name), message(9, [0, 0, 0, 0]));
+    const kept = [weight('a'), message(11, text(1, 'c')), weight('c'), message(12, text(1, 'b'))];
+    const model = Model.decode(graphOf(weight('b'), ...kept, message(13, text(1, 'b'))));
+    model.removeDeclared((name) => name !== 'a');
+    expect(model.encode()).to.deep.equal(graphOf(...kept));
+  });
+
+  it('has values under other names, but for its inputs and outputs', () => {
+    const graph = (h: string, w: string, z: string) =>
+      graphOf(
+        message(1, text(1, 'x'), text(1, w), text(2, h)),
+        message(1, text(1, h), text(2, 'y'), message(5, message(6, message(1, text(1, h), text(2, z))))),
+        message(5, int(1, 1), int(2, 1), text(8, w), message(9, [0, 0, 0, 0])),
+        message(11, text(1, 'x')),
+        message(12, text(1, 'y')),
+        message(13, text(1, h)),
+      );
+    const model = Model.decode(graph('h', 'w', 'z'));
+    model.renameValues(new Map(['h', 'w', 'x', 'y'].map((name) => [name, `new_${name}`])));
+    expect(model.encode()).to.deep.equal(graph('new_h', 'new_w', 'z'));
+  });
+
   it('knows a dimension of size 0 from one of which nothing is known', () => {
     const g = new GraphBuilder('empty');
     g.output('y', op.relu(g, g.input('x', 'float32', [0, 3])));

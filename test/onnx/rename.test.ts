@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { joinChunks } from '../../lib/onnx/chunks.js';
-import { renameInNode, renameTensor } from '../../lib/onnx/rename.js';
+import { renameInNode, renameTensor, renameValueInfo } from '../../lib/onnx/rename.js';
 import { WireReader } from '../../lib/onnx/wire.js';
 import { all, int, message, text } from './bytes.js';
 
@@ -27,6 +27,12 @@ describe('renaming a value', () => {
     const rest = [text(3, 'a'), text(4, 'a'), METADATA, int(77, 1)];
     expect(renamed(node('a', 'a', ...rest))).to.deep.equal([...all(node('b', 'b', ...rest))]);
     expect(renamed(node('c', 'd', ...rest))).to.equal(undefined);
+  });
+
+  it('changes of a declaration the name alone', () => {
+    const declared = (name: string) => message(13, text(1, name), message(2, text(6, 'a')), METADATA);
+    expect(renamed(declared('a'), renameValueInfo)).to.deep.equal([...declared('b')]);
+    expect(renamed(declared('c'), renameValueInfo)).to.equal(undefined);
   });
 
   it('reaches bodies that take the value from outside, however deep', () => {
