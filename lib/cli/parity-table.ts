@@ -11,6 +11,8 @@ const LOOSE = '* the fixture allows more than torch.testing.assert_close does: s
 export interface Remarks {
   /** Files of the fixtures that allow more than the default tolerance. */
   readonly loose?: ReadonlySet<string>;
+  /** What was asked for and does not apply to some cases, a line each. */
+  readonly notes?: readonly string[];
   /** Cases that were to be run, and were not. */
   readonly notRun?: number;
   /** Characters of a line. Default: as many as the table takes. */
@@ -24,15 +26,15 @@ export function describeReport(report: Report, colors: Colors, remarks: Remarks 
   const { cases } = report;
   const absent = describeAbsent(report, colors);
   if (cases.length === 0) return [...absent, count(report, colors, remarks)];
-  const { loose = new Set() } = remarks;
-  const files = [...new Set(cases.map(({ file }) => file))];
-  const folder = commonFolder(files);
+  const { loose = new Set(), notes = [] } = remarks;
+  const folder = commonFolder(cases);
   const failures = cases.filter((one) => !one.passed);
   return [
-    `${plural(files.length, 'fixture')} in ${shortest(folder)} on ${providersOf(cases).join(', ')}: ${plural(cases.length, 'case')}`,
+    `${countSources(cases)} in ${shortest(folder)} on ${providersOf(cases).join(', ')}: ${plural(cases.length, 'case')}`,
     '',
     fitTable(columns(cases, folder, colors, loose), remarks.width),
     ...(cases.some(({ file }) => loose.has(file)) ? [LOOSE] : []),
+    ...notes,
     '',
     ...failures.flatMap((one) => [
       `${colors.red('FAILED')} ${one.file} (${describeWay(one, cases)})`,
@@ -43,6 +45,18 @@ export function describeReport(report: Report, colors: Colors, remarks: Remarks 
     count(report, colors, remarks),
   ];
 }
+
+/** `2 fixtures and 1 data set`. */
+function countSources(cases: readonly CaseResult[]): string {
+  const [dataSets, fixtures] = [true, false].map(
+    (wanted) => new Set(cases.filter((one) => isDataSet(one) === wanted).map(({ file }) => file)).size,
+  ) as [number, number];
+  const counts = [fixtures > 0 && plural(fixtures, 'fixture'), dataSets > 0 && plural(dataSets, 'data set')];
+  return counts.filter((text) => text !== false).join(' and ');
+}
+
+/** Whether the case is of an existing model; a fixture's is built. */
+const isDataSet = ({ model }: CaseResult): boolean => model !== undefined;
 
 function count({ passed, failed }: Report, colors: Colors, { notRun = 0 }: Remarks): string {
   const text = `${passed} passed, ${failed} failed${notRun > 0 ? `, ${notRun} not run` : ''}`;
@@ -63,7 +77,7 @@ const providersOf = (cases: readonly CaseResult[]): string[] => [
 
 /** How a case was run, with the provider where the report has several. */
 const describeWay = (one: CaseResult, cases: readonly CaseResult[]): string =>
-  `${describeLowering(one)}, opset ${one.opset}${providersOf(cases).length > 1 ? `, ${one.provider}` : ''}`;
+  `${describeLowering(one)}, ${describeOpset(one)}${providersOf(cases).length > 1 ? `, ${one.provider}` : ''}`;
 
 /** What says which case it is and how it ended stays longest. */
 function columns(
@@ -86,7 +100,7 @@ function columns(
     ...(providersOf(cases).length > 1
       ? [column('provider', ({ provider }) => provider, { align: 'left' })]
       : []),
-    column('opset', ({ opset }) => String(opset), isOneOpset ? { drop: 5 } : {}),
+    column('opset', ({ opset }) => (opset > 0 ? String(opset) : '–'), isOneOpset ? { drop: 5 } : {}),
     column('max abs', (one) => formatDifference(largest(one, 'maxAbs')) + star(one)),
     column('max rel', (one) => formatDifference(largest(one, 'maxRel')), { drop: 2 }),
     column('max ULP', (one) => formatMaxUlp(largest(one, 'maxUlp')), { drop: 4 }),
@@ -115,7 +129,10 @@ type Figure = 'maxAbs' | 'maxRel' | 'maxUlp' | 'distanceToTruth' | 'referenceDis
 const largest = ({ outputs }: CaseResult, figure: Figure): number | undefined =>
   outputs.reduce<number | undefined>((max, output) => maxDefined(max, output[figure]), undefined);
 
-/** How GroupNormalization is written, and how it ran if that was another way. */
+/** The opset, which of a model that could not be read is not known. */
+export const describeOpset = ({ opset }: CaseResult): string => `opset ${opset > 0 ? opset : 'unknown'}`;
+
+/** How GroupNormalization is written, or was asked to run, and how it ran if that was another way. */
 export const describeLowering = ({ lowering, groupNorm }: CaseResult): string =>
   groupNorm === undefined || groupNorm === lowering ? lowering : `${lowering} → ${groupNorm}`;
 
@@ -128,9 +145,9 @@ function shortest(folder: string): string {
   return fromHere.startsWith('..') ? folder : fromHere;
 }
 
-/** The folder that holds all files, in it or below. */
-function commonFolder(files: readonly string[]): string {
-  const folders = files.map((file) => resolve(file, '..'));
+/** The folder that holds all files, in it or below, and the folders of models. */
+function commonFolder(cases: readonly CaseResult[]): string {
+  const folders = cases.map((one) => resolve(one.file, isDataSet(one) ? '../..' : '..'));
   let common = folders[0] ?? '';
   const isCommon = () => folders.every((folder) => folder === common || folder.startsWith(join(common, sep)));
   // Two drives of Windows share no folder: the root of one is as good as any.

@@ -15,7 +15,7 @@ import { readNode, type ModelNode } from './node.js';
 import { renameInNode, renameTensor, renameValueInfo, type Rename } from './rename.js';
 import { GRAPH, MODEL } from './schema.js';
 import { spliceRuns } from './splice.js';
-import type { TensorType } from './value-type.js';
+import { otherType, type TensorType } from './value-type.js';
 import { visitFunction, visitGraph, type Visit } from './visit.js';
 import { WireReader } from './wire.js';
 
@@ -111,6 +111,17 @@ export class Model {
 
   get outputNames(): string[] {
     return this.#namesIn(GRAPH.output);
+  }
+
+  /** The inputs and outputs that are no tensors, and what they are: `a sequence`. */
+  notTensors(): Map<string, string> {
+    const found = new Map<string, string>();
+    this.#graph.each((field) => {
+      if (field.tag !== GRAPH.input && field.tag !== GRAPH.output) return;
+      const other = otherType(field);
+      if (other !== undefined) found.set(nameIn(field), other);
+    });
+    return found;
   }
 
   /** Every name in use, in the bodies of control flow too: values and nodes. */

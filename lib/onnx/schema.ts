@@ -47,8 +47,17 @@ export const ATTRIBUTE = {
 
 export const VALUE_INFO = { name: bytesTag(1), type: bytesTag(2) } as const;
 
+/** What a TypeProto may be of besides a tensor, as messages call it. */
+export const OTHER_TYPES: ReadonlyMap<number, string> = new Map([
+  [bytesTag(4), 'a sequence'],
+  [bytesTag(5), 'a map'],
+  [bytesTag(7), 'opaque'],
+  [bytesTag(8), 'a sparse tensor'],
+  [bytesTag(9), 'optional'],
+]);
+
 /** A TypeProto is a tensor's or one of the others'. */
-export const TYPE = { tensor: bytesTag(1), others: [4, 5, 7, 8, 9].map(bytesTag) } as const;
+export const TYPE = { tensor: bytesTag(1), others: [...OTHER_TYPES.keys()] } as const;
 
 export const TENSOR_TYPE = { elemType: varintTag(1), shape: bytesTag(2) } as const;
 
@@ -76,6 +85,9 @@ export const TYPED_DATA = [
   { name: 'double_data', packed: bytesTag(10), single: fixed64Tag(10), width: 8 },
   { name: 'uint64_data', packed: bytesTag(11), single: varintTag(11), width: undefined },
 ] as const;
+
+/** One of them. */
+export type TypedField = (typeof TYPED_DATA)[number];
 
 export const SPARSE_TENSOR = { values: bytesTag(1) } as const;
 

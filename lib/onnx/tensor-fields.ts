@@ -1,4 +1,4 @@
-/** Tensors of existing models: what stands before their data, and whether the data fits it. The data is not read. */
+/** Tensors of existing models: what stands before their data, whether the data fits it, and the data of small ones. */
 import { ModelError } from '../errors.js';
 import { dtypeFromOnnx } from '../graph/index.js';
 import {
@@ -7,12 +7,11 @@ import {
   formatShape,
   tensor,
   tensorFromBytes,
-  type DType,
-  type ElementArray,
   type TensorData,
 } from '../tensor.js';
 import { TensorProto } from './proto.js';
-import { ENTRY, TENSOR, TYPED_DATA } from './schema.js';
+import { ENTRY, TENSOR, TYPED_DATA, type TypedField } from './schema.js';
+import { typedElements } from './typed-data.js';
 import type { WireReader } from './wire.js';
 
 /** A tensor without its data. */
@@ -29,8 +28,6 @@ export interface TensorHeader {
   readonly content: () => WireReader;
 }
 
-const [FLOAT_DATA, INT32_DATA, , INT64_DATA] = TYPED_DATA;
-
 /** No tensor has more dimensions; what claims to is no list of numbers to be made. */
 const MAX_RANK = 1024;
 
@@ -38,14 +35,16 @@ const MAX_RANK = 1024;
 const EXTERNAL: number = TensorProto.DataLocation.EXTERNAL;
 
 /** The tensor in a field. */
-export function readTensor(field: WireReader): TensorHeader {
+export const readTensor = (field: WireReader): TensorHeader => readTensorMessage(field.enter());
+
+/** The tensor that a message is, read from its beginning. */
+export function readTensorMessage(message: WireReader): TensorHeader {
   let name = '';
   let dataType = 0;
   let isExternal = false;
   let location = '';
   let raw: Uint8Array | undefined;
   const dims: number[] = [];
-  const message = field.enter();
   while (message.next()) {
     const { tag } = message;
     if (tag === TENSOR.name) name = message.text();
@@ -65,10 +64,20 @@ export function readTensor(field: WireReader): TensorHeader {
  * @throws ModelError `TENSOR_INVALID`.
  */
 export function checkTensor(field: WireReader): void {
-  const { name, dims, dataType, location, raw } = readTensor(field);
-  const where = `initializer '${name}'`;
+  const header = readTensor(field);
+  requireData(header, `initializer '${header.name}'`, 'the model');
+}
+
+/**
+ * @param where What has the tensor, for messages.
+ * @param holder What holds the data, for messages: `the model`.
+ * @throws ModelError `TENSOR_INVALID` if there is not as much data as dtype and shape say. What {@link checkTensor}
+ *   leaves to a runtime passes.
+ */
+export function requireData(header: TensorHeader, where: string, holder: string): void {
+  const { dims, dataType, location, raw } = header;
   if (!isShape(dims)) throw new ModelError('TENSOR_INVALID', `${where}: ${formatShape(dims)} is no shape`);
-  const typed = countElements(field.enter(), where);
+  const typed = countElements(header.content(), where);
   const dtype = dtypeFromOnnx(dataType);
   if (!dtype || location !== undefined) return;
   const expected = elementCount(dims);
@@ -78,49 +87,28 @@ export function checkTensor(field: WireReader): void {
   throw new ModelError(
     'TENSOR_INVALID',
     `${where}: shape ${formatShape(dims)} of ${dtype} takes ${expected * bytesPerElement(dtype)} bytes, ` +
-      `but the model holds ${isRaw ? `${bytes} bytes` : `${typed} elements`}`,
+      `but ${holder} holds ${isRaw ? `${bytes} bytes` : `${typed} elements`}`,
   );
 }
 
-/** The data of a tensor, if the model holds as much as its shape claims, in a way that is soon read. */
-export function heldTensor(header: TensorHeader): TensorData | undefined {
+/**
+ * The data of a tensor, if the message holds as much as its shape claims.
+ * @param maxTyped How many elements are read one by one.
+ */
+export function heldTensor(header: TensorHeader, maxTyped = MAX_TYPED): TensorData | undefined {
   const { dataType, dims, location, raw } = header;
   const dtype = dtypeFromOnnx(dataType);
   if (!dtype || location !== undefined || !isShape(dims)) return undefined;
   const length = elementCount(dims);
   const bytes = raw ?? new Uint8Array(0);
   if (bytes.length === length * bytesPerElement(dtype)) return tensorFromBytes(dtype, dims, bytes);
-  const isTyped = bytes.length === 0 && length <= MAX_TYPED;
-  const elements = isTyped ? typedElements(header.content(), dtype) : undefined;
-  return elements?.length === length ? tensor(dtype, dims, elements) : undefined;
+  if (bytes.length > 0 || length > maxTyped) return undefined;
+  const elements = typedElements(header.content(), dtype, length);
+  return elements && tensor(dtype, dims, elements);
 }
 
 /** Passes look into scales, sizes and numbers; weights would be decoded for nothing, one by one. */
 const MAX_TYPED = 2 ** 16;
-
-/** The elements that lie in a field of their type; float16 and bfloat16 are the bits of an int32. */
-function typedElements(content: WireReader, dtype: DType): ElementArray | undefined {
-  if (dtype === 'float32') return Float32Array.from(listIn(content, FLOAT_DATA, (field) => field.floats()));
-  if (dtype === 'int64')
-    return BigInt64Array.from(
-      listIn(content, INT64_DATA, (field) => field.int64s()),
-      BigInt,
-    );
-  if (dtype !== 'float16' && dtype !== 'bfloat16') return undefined;
-  return Uint16Array.from(listIn(content, INT32_DATA, (field) => field.int64s()));
-}
-
-function listIn(
-  content: WireReader,
-  { single, packed }: (typeof TYPED_DATA)[number],
-  read: (field: WireReader) => Iterable<number>,
-): number[] {
-  const list: number[] = [];
-  while (content.next()) {
-    if (content.tag === single || content.tag === packed) for (const value of read(content)) list.push(value);
-  }
-  return list;
-}
 
 const isShape = (dims: readonly number[]): boolean =>
   dims.length <= MAX_RANK &&
@@ -152,13 +140,14 @@ function countElements(tensor: WireReader, where: string): number {
       ({ packed, single }) => tensor.tag === single || tensor.tag === packed,
     );
     const field = TYPED_DATA[index];
-    if (!field) continue;
-    counts[index]! += tensor.tag === field.single ? 1 : countPacked(tensor.bytes, field, where);
+    if (field) counts[index]! += countIn(tensor, field, where);
   }
   return Math.max(...counts);
 }
 
-function countPacked(bytes: Uint8Array, { name, width }: (typeof TYPED_DATA)[number], where: string): number {
+function countIn(tensor: WireReader, { name, packed, width }: TypedField, where: string): number {
+  if (tensor.tag !== packed) return 1;
+  const { bytes } = tensor;
   const isWhole = width ? bytes.length % width === 0 : bytes.length === 0 || bytes.at(-1)! < 0x80;
   if (!isWhole) throw new ModelError('TENSOR_INVALID', `${where}: the last number in ${name} is cut short`);
   return width ? bytes.length / width : countVarints(bytes);

@@ -2,7 +2,7 @@
 import { dtypeFromOnnx, ONNX_DTYPE } from '../graph/index.js';
 import type { Dim, DType, Shape } from '../tensor.js';
 import { varint } from './chunks.js';
-import { DIM, SHAPE, TENSOR_TYPE, TYPE, VALUE_INFO } from './schema.js';
+import { DIM, OTHER_TYPES, SHAPE, TENSOR_TYPE, TYPE, VALUE_INFO } from './schema.js';
 import { spliceWithin } from './splice.js';
 import { UNKNOWN_DIM } from './value-info.js';
 import { requireOnce } from './visit.js';
@@ -22,6 +22,14 @@ export function readType(field: WireReader): TensorType | undefined {
 
 /** Whether the field of a ValueInfoProto has a shape. One of no dimensions is a scalar's; where there is none, any may come. */
 export const hasShape = (field: WireReader): boolean => readParts(field).shape !== undefined;
+
+/** What the value in the field of a ValueInfoProto is if it is declared to be no tensor: `a sequence`. */
+export function otherType(field: WireReader): string | undefined {
+  const type = only(field.enter(), VALUE_INFO.type, 'type');
+  let other: string | undefined;
+  while (type?.next()) other = OTHER_TYPES.get(type.tag) ?? other;
+  return other;
+}
 
 /** What is there of a tensor's type. */
 function readParts(field: WireReader): Partial<TensorType> {

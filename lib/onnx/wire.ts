@@ -133,24 +133,46 @@ export class WireReader {
     return new DataView(buffer, byteOffset).getFloat32(this.#contentStart, true);
   }
 
+  /** A varint as its 64 bits, exact, of which the uppermost is no sign. */
+  uint64(): bigint {
+    return (BigInt(this.#high) << 32n) | BigInt(this.#low);
+  }
+
   /** The elements of a packed int64 field, or the one of a field that is not packed. */
   *int64s(): Generator<number, void> {
+    for (const varint of this.#varints()) yield varint.int64();
+  }
+
+  /** The same as {@link uint64} has them. */
+  *uint64s(): Generator<bigint, void> {
+    for (const varint of this.#varints()) yield varint.uint64();
+  }
+
+  /** The elements of a packed float field, or the one of a field that is not packed. */
+  *floats(): Generator<number, void> {
+    const { bytes } = this;
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    for (let at = 0; at + 4 <= bytes.length; at += 4) yield view.getFloat32(at, true);
+  }
+
+  /** The elements of a packed double field, or the one of a field that is not packed. */
+  *doubles(): Generator<number, void> {
+    const { bytes } = this;
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    for (let at = 0; at + 8 <= bytes.length; at += 8) yield view.getFloat64(at, true);
+  }
+
+  /** A reader that has just read one varint after the other of a packed field, or the one that is not packed. */
+  *#varints(): Generator<WireReader, void> {
     if (this.tag % 8 === VARINT) {
-      yield this.int64();
+      yield this;
       return;
     }
     const packed = this.enter();
     while (packed.#position < packed.#end) {
       packed.#readVarint();
-      yield packed.int64();
+      yield packed;
     }
-  }
-
-  /** The elements of a packed float field, or the one of a field that is not packed. */
-  floats(): number[] {
-    const { bytes } = this;
-    const view = new DataView(bytes.buffer, bytes.byteOffset);
-    return Array.from({ length: Math.floor(bytes.length / 4) }, (_, i) => view.getFloat32(4 * i, true));
   }
 
   #skipContent(): void {

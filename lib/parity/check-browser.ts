@@ -1,6 +1,7 @@
 /** Fixtures run in a browser. */
 import { createSession } from '../runtime/browser.js';
-import { checkFixtureWith, type BuildGraph, type CaseResult, type CheckSpec } from './check.js';
+import type { CaseResult } from './case.js';
+import { checkFixtureWith, type BuildGraph, type CheckSpec } from './check.js';
 import type { Fixture } from './fixture.js';
 
 /** Runs one fixture and compares every output. An error of any kind makes a failed case: none is thrown. */

@@ -1,6 +1,7 @@
 /** Fixtures run in Node. */
 import { createSession } from '../runtime/index.js';
-import { checkFixtureWith, type BuildGraph, type CaseResult, type CheckSpec } from './check.js';
+import type { CaseResult } from './case.js';
+import { checkFixtureWith, type BuildGraph, type CheckSpec } from './check.js';
 import type { Fixture } from './fixture.js';
 
 /**

@@ -2,7 +2,7 @@ import { ParityError } from '../errors.js';
 import { toFloat64Array } from '../half.js';
 import { checkedTensor, formatShape, type TensorData } from '../tensor.js';
 import { requireTolerance, type Tolerance } from './tolerance.js';
-import { ulpDistance } from './ulp.js';
+import { integerDistance, ulpDistance } from './ulp.js';
 
 /** How one output compares with what was expected of it. */
 export interface OutputComparison {
@@ -49,7 +49,7 @@ export function compareTensors(
   requireSameType(name, checkedTensor(actual), checkedTensor(expected));
   requireTolerance(tolerance);
   const [a, e] = [toFloat64Array(actual), toFloat64Array(expected)];
-  const extremes = measure(a, e, tolerance);
+  const extremes = measure(differenceOf(actual, expected, a, e), e, tolerance);
   return {
     name,
     passed: extremes.mismatched === 0,
@@ -65,12 +65,24 @@ export function compareTensors(
   };
 }
 
-function measure(actual: Float64Array, expected: Float64Array, { rtol, atol }: Tolerance) {
+/** How |actual − expected| is found at one place. Large 64-bit integers may differ where their float64 do not. */
+function differenceOf(
+  { dtype, data: actual }: TensorData,
+  { data: expected }: TensorData,
+  a: Float64Array,
+  e: Float64Array,
+): (index: number) => number {
+  return dtype === 'int64' || dtype === 'uint64'
+    ? (i) => integerDistance(actual[i]!, expected[i]!)
+    : (i) => distance(a[i]!, e[i]!);
+}
+
+function measure(differenceAt: (index: number) => number, expected: Float64Array, { rtol, atol }: Tolerance) {
   const result = { maxAbs: 0, maxRel: 0, worst: -1, mismatched: 0 };
   let worstExcess = -Infinity;
   for (let i = 0; i < expected.length; i++) {
     const size = Math.abs(expected[i]!);
-    const difference = distance(actual[i]!, expected[i]!);
+    const difference = differenceAt(i);
     // An infinite expectation allows no deviation: rtol·∞ would allow every finite one.
     const excess = difference - (size < Infinity ? atol + rtol * size : atol);
     if (excess > 0) result.mismatched += 1;

@@ -1,5 +1,5 @@
 import { OptionError } from '../errors.js';
-import type { DType } from '../tensor.js';
+import { isFloatDType, type DType } from '../tensor.js';
 
 /** Pass means |actual − expected| ≤ atol + rtol·|expected| for every element. */
 export interface Tolerance {
@@ -30,3 +30,12 @@ export function requireTolerance(tolerance: Tolerance): void {
 
 /** The defaults of `torch.testing.assert_close` by dtype; integers must be equal. */
 export const defaultTolerance = (dtype: DType): Tolerance => DEFAULTS[dtype] ?? { rtol: 0, atol: 0 };
+
+/** What holds for a tensor where others than the defaults are asked for: integers and bools must be equal all the same. */
+export function toleranceFor(
+  dtype: DType,
+  { rtol, atol }: { readonly rtol?: number | undefined; readonly atol?: number | undefined },
+): Tolerance {
+  const standard = defaultTolerance(dtype);
+  return isFloatDType(dtype) ? { rtol: rtol ?? standard.rtol, atol: atol ?? standard.atol } : standard;
+}

@@ -26,9 +26,13 @@ function distanceOf(dtype: DType, a: ElementArray, b: ElementArray): (index: num
     case 'bfloat16':
       return (i) => distanceOfBits(a[i] as number, b[i] as number, BFLOAT16);
     default:
-      return (i) => Math.abs(Number(a[i]) - Number(b[i]));
+      return (i) => integerDistance(a[i]!, b[i]!);
   }
 }
+
+/** |a − b|, of 64-bit integers before they are rounded to numbers. */
+export const integerDistance = (a: number | bigint, b: number | bigint): number =>
+  Math.abs(typeof a === 'bigint' && typeof b === 'bigint' ? Number(a - b) : Number(a) - Number(b));
 
 /** The sign bit and the bits of infinity. */
 interface Format {

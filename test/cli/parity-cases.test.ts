@@ -3,7 +3,8 @@ import { describe, it } from 'mocha';
 import { writeFileSync } from 'node:fs';
 import { runCases } from '../../lib/cli/parity-cases.js';
 import { Progress } from '../../lib/cli/progress.js';
-import type { CheckSpec } from '../../lib/index.js';
+import { describeFailure, type CheckSpec } from '../../lib/index.js';
+import { copyModel, TORCH_MODEL } from '../support/test-data.js';
 import { Sink, useTemporaryFolder, writeFixture } from './support.js';
 
 const SPECS: CheckSpec[] = [
@@ -14,7 +15,11 @@ const SPECS: CheckSpec[] = [
 describe('cli/parity-cases', () => {
   const at = useTemporaryFolder();
   const run = (specs: CheckSpec[], ...names: string[]) =>
-    runCases(names.map(at), specs, new Progress(new Sink()));
+    runCases(
+      names.map((name) => ({ path: at(name), isDataSet: !name.endsWith('.safetensors') })),
+      { fixtures: specs, dataSets: () => [{ provider: 'cpu' }, { provider: 'wasm', groupNorm: 'op' }] },
+      new Progress(new Sink()),
+    );
 
   it('runs every fixture in every way, and listens to Ctrl+C only meanwhile', async () => {
     const listeners = process.listenerCount('SIGINT');
@@ -60,5 +65,27 @@ describe('cli/parity-cases', () => {
     expect([...(await run(SPECS, ...files)).loose]).to.deep.equal([at('loose.safetensors')]);
     const strict = SPECS.map((spec) => ({ ...spec, atol: 1e-5 }));
     expect([...(await run(strict, ...files)).loose]).to.deep.equal([]);
+  });
+
+  it('runs a data set in its own ways, at the opset of its model, beside fixtures', async () => {
+    await writeFixture(at('a.safetensors'));
+    copyModel(TORCH_MODEL, at('torch'));
+    const { results } = await run(SPECS.slice(1), 'a.safetensors', 'torch/test_data_set_0');
+    expect(
+      results.map(({ graph, lowering, opset, provider }) => [graph, lowering, opset, provider]),
+    ).to.deep.equal([
+      ['group-norm', 'layer-norm', 17, 'cpu'],
+      ['torch', 'default', 21, 'cpu'],
+      ['torch', 'op', 21, 'wasm'],
+    ]);
+    expect(results.map(describeFailure)).to.deep.equal(['', '', '']);
+  });
+
+  it('a data set that cannot be read is one failed case, of its model', async () => {
+    const { results, unreadable } = await run(SPECS, 'net/test_data_set_0');
+    const model = at('net/model.onnx');
+    expect(results).to.have.length(1);
+    expect(results[0]).to.include({ graph: 'net', model, lowering: 'default', opset: 0, passed: false });
+    expect([results[0]!.error?.code, unreadable]).to.deep.equal(['FILE_NOT_FOUND', 1]);
   });
 });

@@ -46,6 +46,21 @@ describe('cli/parity-junit', () => {
     expect(testCase!.attributes.name).to.equal('a.safetensors (op → reduce-mean, opset 21, cpu)');
   });
 
+  it('a data set is a test case in the suite of its model', () => {
+    const changes = {
+      file: 'net/test_data_set_0',
+      graph: 'net',
+      model: 'net/model.onnx',
+      lowering: 'default',
+    };
+    const [suite] = junit(result({ ...changes, groupNorm: 'kernel' } as Partial<CaseResult>)).children;
+    expect(suite!.attributes.name).to.equal('net');
+    expect(suite!.children[0]!.attributes).to.include({
+      classname: 'net.default',
+      name: 'net/test_data_set_0 (default → kernel, opset 21, cpu)',
+    });
+  });
+
   it('two reports in one process do not add up', () => {
     junit(result());
     expect(junit(result()).attributes.tests).to.equal('1');

@@ -43,6 +43,25 @@ describe('cli/parity-table', () => {
     expect(lines.slice(3, 5).map((line) => line.split(' ')[0])).to.deep.equal(['ab/one', 'abc/two']);
   });
 
+  it('data sets are shown with the folder of their model, which counts as none of the folders that are shared', () => {
+    const dataSet = (file: string, changes: Partial<CaseResult> = {}) =>
+      result(file, { model: 'model.onnx', lowering: 'default', ...changes });
+    const alone = describeCases(dataSet('net/test_data_set_0', { groupNorm: 'kernel' }));
+    expect(alone[0]).to.equal('1 data set in . on cpu: 1 case');
+    expect(alone[3]).to.match(/^net\/test_data_set_0 +default → kernel +21 /);
+    const unreadable = dataSet('x/net/test_data_set_1', { opset: 0, passed: false, outputs: [] });
+    const lines = describeCases(result('x/a.safetensors'), unreadable);
+    expect(lines[0]).to.equal('1 fixture and 1 data set in x on cpu: 2 cases');
+    expect(lines[4]).to.match(/^net\/test_data_set_1 +default +– /);
+    expect(lines).to.include('FAILED x/net/test_data_set_1 (default, opset unknown)');
+  });
+
+  it('says what does not apply to some cases', () => {
+    const colors = pico.createColors(false);
+    const lines = describeReport(makeReport([result('a.safetensors')]), colors, { notes: ['not for all'] });
+    expect(lines.slice(3)).to.deep.equal(['not for all', '', '1 passed, 0 failed']);
+  });
+
   it('a row has the largest figures of all outputs', () => {
     const outputs = [
       output({ maxAbs: 1e-7, distanceToTruth: 1e-8, referenceDistanceToTruth: 5e-8 }),

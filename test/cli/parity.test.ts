@@ -1,8 +1,17 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Report } from '../../lib/index.js';
+import {
+  copyModel,
+  DIFFERENCE,
+  floatFile,
+  ONNX_MODEL,
+  TORCH_MODEL,
+  writeDifference,
+} from '../support/test-data.js';
 import { GROUP_NORM, onnx, parseXml, useTemporaryFolder, writeFixture } from './support.js';
 
 describe('cli/parity', () => {
@@ -265,6 +274,103 @@ describe('cli/parity', () => {
     expect(existsSync(at('new/report.json'))).to.be.true;
   });
 
+  describe('existing models', () => {
+    it('are checked beside fixtures, each data set in a row of its own', async () => {
+      await writeFixture(at('one.safetensors'));
+      copyModel(TORCH_MODEL, at('torch'));
+      const { code, stdout } = await onnx('parity', at());
+      expect(code).to.equal(0);
+      expect(stdout)
+        .to.match(/^1 fixture and 2 data sets in .* on cpu: 3 cases$/m)
+        .and.to.match(
+          new RegExp(`^torch/test_data_set_1 +default → ${GROUP_NORM} +21 .* – +[\\d.]+ ms +passed$`, 'm'),
+        )
+        .and.not.to.include('--opset');
+      expect(stdout.trimEnd().split('\n').at(-1)).to.equal('3 passed, 0 failed');
+    });
+
+    it('exit 1 if an element is another, and 2 if a file is damaged or missing', async () => {
+      const folder = writeDifference(at('net'), { ...DIFFERENCE, 'output_1.pb': floatFile('', [1, 2.5]) });
+      const wrong = await onnx('parity', at());
+      expect(wrong.code).to.equal(1);
+      expect(wrong.stdout).to.include("output 'z': 1 of 2 elements are beyond the tolerance, at worst [1]");
+      expect((await onnx('parity', at(), '--atol', '0.5')).code).to.equal(0);
+      writeFileSync(join(folder, 'output_1.pb'), floatFile('', [1, 2]).subarray(0, 9));
+      const damaged = await onnx('parity', at(), '--lowering', 'all');
+      expect(damaged.code).to.equal(2);
+      expect(damaged.stdout)
+        .to.match(/^net\/test_data_set_0 +default +– +– .* FAILED$/m)
+        .and.to.match(/TENSOR_INVALID: .*output_1\.pb: this is no TensorProto/)
+        .and.to.match(/^0 passed, 1 failed$/m);
+      rmSync(at('net/model.onnx'));
+      const missing = await onnx('parity', at());
+      expect(missing.code).to.equal(2);
+      expect(missing.stdout).to.include('its model must lie beside it');
+    });
+
+    it('run with what --lowering asks their sessions for, at their own opset, which --opset does not change', async () => {
+      copyModel(ONNX_MODEL, at('net'));
+      const { code, stdout, stderr } = await onnx('parity', at(), '--lowering', 'all', '--opset', '17,21', '--json', '-'); // prettier-ignore
+      expect(code).to.equal(0);
+      const { cases } = JSON.parse(stdout) as Report;
+      expect(cases.map(({ lowering, opset, groupNorm }) => [lowering, opset, groupNorm])).to.deep.equal([
+        ['default', 21, GROUP_NORM],
+        ['op', 21, undefined],
+        ['reduce-mean', 21, 'reduce-mean'],
+        ['instance-norm', 21, 'instance-norm'],
+        ['layer-norm', 21, 'layer-norm'],
+      ]);
+      expect(stderr).to.include('--opset is for models that are built: a model.onnx is run at its own opset');
+      expect(cases[0]).to.include({
+        file: at('net/test_data_set_0'),
+        graph: 'net',
+        model: at('net/model.onnx'),
+      });
+      expect(cases[0]!.outputs[0]).not.to.have.property('distanceToTruth');
+    });
+
+    it('run on each provider, and with the one GroupNormalization that --group-norm asks for', async () => {
+      copyModel(TORCH_MODEL, at('net'));
+      const { cases } = await jsonReport(
+        '--provider',
+        'cpu,wasm',
+        '--group-norm',
+        'layer-norm',
+        '--lowering',
+        'all',
+      );
+      expect(cases.map(({ lowering, provider, passed }) => [lowering, provider, passed])).to.deep.equal([
+        ['layer-norm', 'cpu', true],
+        ['layer-norm', 'wasm', true],
+        ['layer-norm', 'cpu', true],
+        ['layer-norm', 'wasm', true],
+      ]);
+    });
+
+    it('have a suite of their own in JUnit', async () => {
+      copyModel(TORCH_MODEL, at('net'));
+      await onnx('parity', at(), '--junit', at('report.xml'));
+      const root = parseXml(readFileSync(at('report.xml'), 'utf8'));
+      expect(root.attributes).to.include({ tests: '2', failures: '0' });
+      expect(root.children.map(({ attributes }) => attributes.name)).to.deep.equal(['net']);
+    });
+
+    it('are never written over', async () => {
+      copyModel(TORCH_MODEL, at('net'));
+      for (const file of ['net/model.onnx', 'net/test_data_set_0/input_0.pb']) {
+        const { code, stderr } = await onnx('parity', at(), '--json', at(file));
+        expect(code).to.equal(2);
+        expect(stderr).to.include(`--json would write over '${at(file)}', which is part of a data set`);
+      }
+    });
+
+    it('are named by their folder', async () => {
+      const { code, stderr } = await onnx('parity', join(TORCH_MODEL, 'model.onnx'));
+      expect(code).to.equal(2);
+      expect(stderr).to.include('name the folder that holds model.onnx and its test_data_set_0');
+    });
+  });
+
   describe('bad usage', () => {
     const cases: [flags: string[], message: RegExp][] = [
       [[], /missing required argument 'fixtures'/],
@@ -290,7 +396,7 @@ describe('cli/parity', () => {
       const { code, stderr } = await onnx('parity', at());
       expect([code, stderr]).to.deep.equal([
         2,
-        `error: folder '${at()}' and those below it hold no .safetensors file\n`,
+        `error: folder '${at()}' and those below it hold neither a .safetensors file nor a test_data_set_0 beside a model.onnx\n`,
       ]);
     });
   });

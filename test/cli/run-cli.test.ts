@@ -3,6 +3,7 @@ import { describe, it } from 'mocha';
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { runCli } from '../../lib/cli/run-cli.js';
 import { encodeNpy } from '../../lib/index.js';
+import { copyModel, TORCH_MODEL } from '../support/test-data.js';
 import { floats, onnx, Sink, useTemporaryFolder, writeFixture } from './support.js';
 
 /** What the issue promises of each command. */
@@ -29,7 +30,7 @@ const COMMANDS: Record<string, string[]> = {
   ],
   parity: [
     ...['<fixtures...>', '--lowering', '--provider', '--opset', '--rtol', '--atol', '--json', '--junit'],
-    '--debug',
+    ...['--debug', 'model.onnx', 'test_data_set_0'],
   ],
   doctor: ['--json', '--debug'],
 };
@@ -53,6 +54,7 @@ describe('cli/run-cli', () => {
     await writeFixture(at('test/fixtures/group-norm/one.safetensors'));
     writeFileSync(at('x.npy'), encodeNpy(floats([1, 32, 2, 2], new Float32Array(128))));
     cpSync('demo', at('demo'), { recursive: true });
+    copyModel(TORCH_MODEL, at('test/samples/test-data/torch'));
     const before = process.cwd();
     process.chdir(at());
     try {

@@ -35,6 +35,16 @@ describe('a decoded model', () => {
     expect([...model.externalLocations()]).to.deep.equal([]);
   });
 
+  it('tells which inputs and outputs are no tensors', () => {
+    const value = (field: number, name: string, type: number) =>
+      message(field, text(1, name), message(2, message(type)));
+    const bytes = graphOf(value(11, 'x', 1), value(11, 'list', 4), value(12, 'maybe', 9), value(13, 'h', 4));
+    expect([...Model.decode(bytes).notTensors()]).to.deep.equal([
+      ['list', 'a sequence'],
+      ['maybe', 'optional'],
+    ]);
+  });
+
   it('is encoded as it was when nothing was changed', () => {
     expect(Model.decode(sample()).encode()).to.deep.equal(sample());
   });

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { ModelError } from '../../lib/errors.js';
 import { joinChunks } from '../../lib/onnx/chunks.js';
-import { readType, withDtype } from '../../lib/onnx/value-type.js';
+import { otherType, readType, withDtype } from '../../lib/onnx/value-type.js';
 import { WireReader } from '../../lib/onnx/wire.js';
 import { all, int, message, text } from './bytes.js';
 
@@ -48,6 +48,19 @@ describe('the type that a model declares', () => {
       [message(2, message(1, FLOAT, shape()), sequence)],
     ];
     for (const fields of cases) expect(readType(info(...fields))).to.equal(undefined);
+  });
+
+  it('is named where it is no tensor', () => {
+    const typeOf = (field: number) => otherType(info(text(1, 'x'), message(2, message(field))));
+    expect([4, 5, 7, 8, 9].map(typeOf)).to.deep.equal([
+      'a sequence',
+      'a map',
+      'opaque',
+      'a sparse tensor',
+      'optional',
+    ]);
+    expect(otherType(info(text(1, 'x'), tensorOf(FLOAT, shape())))).to.equal(undefined);
+    expect(otherType(info(text(1, 'x')))).to.equal(undefined);
   });
 
   it('is refused where a part is there twice, which protobuf would take for two halves', () => {

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { ModelError } from '../../lib/errors.js';
 import { bytesTag, fixed32Tag, fixed64Tag, varintTag, WireReader } from '../../lib/onnx/wire.js';
-import { all, int, message, text } from './bytes.js';
+import { all, int, message, text, varint } from './bytes.js';
 
 /** A reader on the first field. */
 function first(...bytes: number[]): WireReader {
@@ -49,6 +49,22 @@ describe('the reader of the wire format', () => {
     expect([...first(0x0a, 3, 0x01, 0x80, 0x01).int64s()]).to.deep.equal([1, 128]);
     expect([...first(0x08, 0x05).int64s()]).to.deep.equal([5]);
     expect([...first(0x0a, 0).int64s()]).to.deep.equal([]);
+  });
+
+  it('reads 64 bits exactly, packed and single', () => {
+    const numbers = [0n, 2n ** 53n + 1n, 2n ** 63n, 2n ** 64n - 1n];
+    const packed = first(...message(1, ...numbers.map((value) => varint(value))));
+    expect([...packed.uint64s()]).to.deep.equal(numbers);
+    expect([...first(...int(1, -1)).uint64s()]).to.deep.equal([2n ** 64n - 1n]);
+  });
+
+  it('reads floats and doubles, packed and single', () => {
+    const bytesOf = (array: Float32Array | Float64Array) => [...new Uint8Array(array.buffer)];
+    const [floats, doubles] = [Float32Array.of(0.5, -2), Float64Array.of(0.1, -Infinity)];
+    expect([...first(...message(1, bytesOf(floats))).floats()]).to.deep.equal([0.5, -2]);
+    expect([...first(0x0d, ...bytesOf(floats.slice(1))).floats()]).to.deep.equal([-2]);
+    expect([...first(...message(1, bytesOf(doubles))).doubles()]).to.deep.equal([0.1, -Infinity]);
+    expect([...first(0x09, ...bytesOf(doubles.slice(0, 1))).doubles()]).to.deep.equal([0.1]);
   });
 
   it('reads text as it is: a byte order mark too, and bytes that are no UTF-8 as replacement characters', () => {

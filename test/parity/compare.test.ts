@@ -51,6 +51,19 @@ describe('comparing an output', () => {
     }
   });
 
+  it('tells 64-bit integers apart that are the same in float64', () => {
+    const large = 2n ** 62n;
+    for (const [dtype, make] of [
+      ['int64', (value: bigint) => BigInt64Array.of(0n, value)],
+      ['uint64', (value: bigint) => BigUint64Array.of(0n, value)],
+    ] as const) {
+      const [actual, expected] = [large + 1n, large].map((value) => tensor(dtype, [2], make(value)));
+      const result = compareTensors('y', actual!, expected!, exact);
+      expect(result).to.deep.include({ passed: false, mismatched: 1, maxAbs: 1, maxUlp: 1, worstIndex: [1] });
+      expect(compareTensors('y', expected!, expected!, exact).passed).to.equal(true);
+    }
+  });
+
   it('counts mismatches, and gives the index of the worst in its dimensions', () => {
     const expected = floats([0, 0, 0, 0, 0, 0], [1, 2, 3]);
     const actual = floats([0, 0.5, 0, 0, 0, -2], [1, 2, 3]);

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { OptionError } from '../../lib/errors.js';
-import { defaultTolerance, requireTolerance } from '../../lib/parity/tolerance.js';
+import { defaultTolerance, requireTolerance, toleranceFor } from '../../lib/parity/tolerance.js';
 
 describe('parity/tolerance', () => {
   // The table in the documentation of torch.testing.assert_close.
@@ -15,6 +15,14 @@ describe('parity/tolerance', () => {
   it('integers and booleans must be equal', () => {
     for (const dtype of ['int8', 'uint64', 'bool'] as const) {
       expect(defaultTolerance(dtype)).to.deep.equal({ rtol: 0, atol: 0 });
+    }
+  });
+
+  it('is what is asked for, for floats, and the default for what is not', () => {
+    expect(toleranceFor('float32', { rtol: 0.5 })).to.deep.equal({ rtol: 0.5, atol: 1e-5 });
+    expect(toleranceFor('float16', { rtol: undefined, atol: 0 })).to.deep.equal({ rtol: 1e-3, atol: 0 });
+    for (const dtype of ['int64', 'uint8', 'bool'] as const) {
+      expect(toleranceFor(dtype, { rtol: 1, atol: 1 })).to.deep.equal({ rtol: 0, atol: 0 });
     }
   });
 

@@ -1,0 +1,62 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { ParityError } from '../../lib/errors.js';
+import { attempt, runAndCompare } from '../../lib/parity/case.js';
+import type { Session } from '../../lib/runtime/common.js';
+import { tensor, type TensorData } from '../../lib/tensor.js';
+
+const float = (value: number): TensorData => tensor('float32', [1], Float32Array.of(value));
+const integer = (value: bigint): TensorData => tensor('int64', [1], BigInt64Array.of(value));
+const session = (outputs: Record<string, TensorData>, groupNorm?: Session['groupNorm']): Session => ({
+  inputs: [],
+  outputs: [],
+  provider: 'cpu',
+  fallbacks: [],
+  groupNorm,
+  run: () => Promise.resolve(outputs),
+  dispose: () => Promise.resolve(),
+});
+const expecting = (outputs: Record<string, TensorData>) => ({
+  inputs: new Map(),
+  outputs: new Map(Object.entries(outputs)),
+});
+
+describe('a case', () => {
+  it('takes the tolerance that is asked for floats alone: integers must be equal', async () => {
+    const actual = session({ y: float(1.5), n: integer(2n) });
+    const { outputs } = await runAndCompare(actual, expecting({ y: float(1), n: integer(1n) }), { atol: 1 });
+    expect(outputs.map(({ name, passed, atol }) => [name, passed, atol])).to.deep.equal([
+      ['y', true, 1],
+      ['n', false, 0],
+    ]);
+  });
+
+  it('has distances from float64 where there is truth, and only there', async () => {
+    const truth = new Map([['y', tensor('float64', [1], Float64Array.of(1.25))]]);
+    const run = (known?: typeof truth) =>
+      runAndCompare(session({ y: float(1) }), expecting({ y: float(1) }), {}, known);
+    expect((await run(truth)).outputs[0]!.distanceToTruth).to.equal(0.25);
+    expect((await run()).outputs[0]).not.to.have.property('distanceToTruth');
+  });
+
+  it('says how GroupNormalization ran, if the session does', async () => {
+    expect((await runAndCompare(session({}, 'kernel'), expecting({}), {})).groupNorm).to.equal('kernel');
+    expect(await runAndCompare(session({}), expecting({}), {})).not.to.have.property('groupNorm');
+  });
+
+  it('fails without an output that is expected', async () => {
+    const result = await attempt(() =>
+      runAndCompare(session({ z: float(1) }), expecting({ y: float(1) }), {}),
+    );
+    expect(result).to.deep.include({ passed: false, outputs: [] });
+    expect(result.error).to.deep.include({ code: 'OUTPUT_MISSING' });
+  });
+
+  it('has failed, with the reason, whatever was thrown', async () => {
+    const thrown = { OUTPUT_SHAPE: new ParityError('OUTPUT_SHAPE', 'no'), INTERNAL: new Error('no') };
+    for (const [code, error] of Object.entries(thrown)) {
+      const result = await attempt(() => Promise.reject(error));
+      expect(result).to.deep.equal({ passed: false, outputs: [], error: { code, message: 'no' } });
+    }
+  });
+});

@@ -1,0 +1,124 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { basename, dirname, join } from 'node:path';
+import { OptionError, ParityError } from '../../lib/errors.js';
+import {
+  checkTestDataSet,
+  describeFailure,
+  readTestDataSet,
+  type CaseResult,
+  type TestDataSet,
+  type TestDataSpec,
+} from '../../lib/parity/index.js';
+import { tensor } from '../../lib/tensor.js';
+import { NATIVE_REASON } from '../support/native.js';
+import { rejection, temporaryFolder } from '../support/temporary.js';
+import { DIFFERENCE, floatFile, ONNX_MODEL, TORCH_MODEL, writeDifference } from '../support/test-data.js';
+
+const check = async (path: string, spec: Partial<TestDataSpec> = {}): Promise<CaseResult> =>
+  checkTestDataSet(await readTestDataSet(path), { provider: 'cpu', ...spec });
+
+describe('checking an existing model', () => {
+  const at = temporaryFolder();
+
+  for (const [framework, path] of [
+    ['PyTorch', join(TORCH_MODEL, 'test_data_set_0')],
+    ['PyTorch', join(TORCH_MODEL, 'test_data_set_1')],
+    ['ONNX', join(ONNX_MODEL, 'test_data_set_0')],
+  ] as const) {
+    it(`passes what ${framework} made of ${basename(dirname(path))}, ${basename(path)}, in every way`, async () => {
+      for (const groupNorm of [undefined, 'op', 'reduce-mean', 'instance-norm', 'layer-norm'] as const) {
+        const result = await check(path, { groupNorm });
+        expect(describeFailure(result), groupNorm).to.equal('');
+        expect(result).to.include({
+          passed: true,
+          lowering: groupNorm ?? 'default',
+          opset: 21,
+          provider: 'cpu',
+        });
+      }
+    });
+  }
+
+  it('says which model it was, how it ran, and nothing of float64', async () => {
+    const result = await check(join(TORCH_MODEL, 'test_data_set_0'));
+    expect(result).to.include({
+      file: join(TORCH_MODEL, 'test_data_set_0'),
+      graph: 'torch-segmentation',
+      model: join(TORCH_MODEL, 'model.onnx'),
+      groupNorm: NATIVE_REASON === undefined ? 'kernel' : 'reduce-mean',
+    });
+    expect(result.outputs.map(({ name, rtol, atol }) => [name, rtol, atol])).to.deep.equal([
+      ['relu', 1.3e-6, 1e-5],
+      ['argmax', 0, 0],
+      ['gt', 0, 0],
+    ]);
+    for (const output of result.outputs) expect(output).not.to.have.property('distanceToTruth');
+  });
+
+  it('fails for one float beyond the tolerance, which the caller may set', async () => {
+    const folder = writeDifference(at(), { ...DIFFERENCE, 'output_1.pb': floatFile('', [1, 2.5]) });
+    const result = await check(folder);
+    expect(result.passed).to.equal(false);
+    expect(describeFailure(result)).to.include(
+      "output 'z': 1 of 2 elements are beyond the tolerance, at worst [1]",
+    );
+    expect(await check(folder, { atol: 0.5 })).to.include({ passed: true });
+  });
+
+  it('fails for one integer or bool that is another, whatever the tolerance', async () => {
+    const dataSet = await readTestDataSet(join(TORCH_MODEL, 'test_data_set_0'));
+    for (const name of ['argmax', 'gt']) {
+      const result = await checkTestDataSet(withFirstChanged(dataSet, name), {
+        provider: 'cpu',
+        rtol: 9,
+        atol: 9,
+      });
+      const failed = result.outputs.filter(({ passed }) => !passed);
+      expect(failed.map((output) => [output.name, output.mismatched])).to.deep.equal([[name, 1]]);
+    }
+  });
+
+  it('takes tensors for the inputs whose names they bear', async () => {
+    const swapped = { 'input_0.pb': floatFile('b', [1, 2]), 'input_1.pb': floatFile('a', [5, 7]) };
+    expect(await check(writeDifference(at(), { ...DIFFERENCE, ...swapped }))).to.include({ passed: true });
+  });
+
+  it('has failed, with the reason, if the model does not take the inputs', async () => {
+    const result = await check(
+      writeDifference(at(), { ...DIFFERENCE, 'input_0.pb': floatFile('', [5, 7, 9]) }),
+    );
+    expect(result).to.deep.include({ passed: false, outputs: [] });
+    expect(result.error?.code).to.equal('INPUT_SHAPE');
+  });
+
+  it('has failed if an output is of another shape', async () => {
+    const result = await check(writeDifference(at(), { ...DIFFERENCE, 'output_0.pb': floatFile('', [4]) }));
+    expect(result.error).to.deep.equal({
+      code: 'OUTPUT_SHAPE',
+      message: "output 'y' is float32 [2] but float32 [1] was expected",
+    });
+  });
+
+  it('throws only for what is no data set, or options that it does not have', async () => {
+    for (const none of [undefined, null, {}, { outputs: new Map() }]) {
+      const error = await rejection(checkTestDataSet(none as unknown as TestDataSet, { provider: 'cpu' }));
+      expect(error).to.be.instanceOf(ParityError).with.property('code', 'FIXTURE_INVALID');
+    }
+    const spec = { provider: 'cpu', lowering: 'op' } as TestDataSpec;
+    expect(await rejection(check(join(ONNX_MODEL, 'test_data_set_0'), spec)))
+      .to.be.instanceOf(OptionError)
+      .with.property('message')
+      .that.includes("checkTestDataSet has no option 'lowering'");
+  });
+});
+
+/** The same with another first element expected. */
+function withFirstChanged(dataSet: TestDataSet, name: string): TestDataSet {
+  const { dtype, dims, data } = dataSet.outputs.get(name)!;
+  const changed =
+    data instanceof BigInt64Array
+      ? data.map((value, i) => (i === 0 ? value + 1n : value))
+      : (data as Uint8Array).map((value, i) => (i === 0 ? 1 - value : value));
+  return { ...dataSet, outputs: new Map([...dataSet.outputs, [name, tensor(dtype, dims, changed)]]) };
+}
