@@ -116,7 +116,7 @@ function normalize(values: Float32Array, rowLength: number): Float64Array {
   return result;
 }
 
-/** As Markdown, to be pasted into README.md. */
+/** As Markdown, to be pasted into docs/performance.md. */
 function print(rows: Row[]): void {
   const head = [
     'shape',

@@ -8,9 +8,9 @@ import { describeNative } from '../../support/native.js';
 
 const PROGRAM = fileURLToPath(new URL('../../support/count-collections.ts', import.meta.url));
 
-async function countCollections(held: number): Promise<Collections> {
+async function countCollections(held: number, env: NodeJS.ProcessEnv = {}): Promise<Collections> {
   const args = ['--import', 'tsx', PROGRAM, String(held)];
-  const { stdout } = await promisify(execFile)(process.execPath, args);
+  const { stdout } = await promisify(execFile)(process.execPath, args, { env: { ...process.env, ...env } });
   return JSON.parse(stdout) as Collections;
 }
 
@@ -30,6 +30,11 @@ describeNative('results', function () {
 
   it('that are held are left to V8, which would take them for old if it were asked', () => {
     expect(held.young).to.be.below(dropped.young / 2);
+  });
+
+  it('are left to V8 where ONNX_GROUPNORM_GC=off asks for it', async () => {
+    const { young } = await countCollections(0, { ONNX_GROUPNORM_GC: 'off' });
+    expect(young).to.be.below(dropped.young / 2);
   });
 
   it('leave V8’s collector out of the reach of others', () => {
