@@ -87,7 +87,7 @@ export function defineGraph<const Specs extends Record<string, OptionSpec>>(defi
       requireKnownOptions(`the input of graph '${name}'`, input, ['dtype', 'shape']);
       const { dtype = 'float32' } = input;
       if (!isFloatDType(dtype)) {
-        throw new GraphError('INVALID_DTYPE', `graph '${name}': ${dtype} is no float dtype`);
+        throw new GraphError('INVALID_DTYPE', `graph '${name}': ${dtype} is not a float dtype`);
       }
       const complete = completeOptions(name, specs, options as Readonly<Record<string, unknown>>);
       return definition.build(complete as OptionValues<Specs>, { ...input, dtype });

@@ -17,7 +17,7 @@ export interface EquivalentOptions {
   readonly numChannels: number;
   /** Added to the variance. Default 1e-5. */
   readonly eps?: number;
-  /** Whether there are a weight and a bias, one a channel. Default true. */
+  /** Whether there are a weight and a bias, one per channel. Default true. */
   readonly affine?: boolean;
 }
 
@@ -71,7 +71,7 @@ function affineNorm(name: string, normalize: typeof layerNorm) {
   const { numChannels, eps, affine } = GROUP_NORM_OPTIONS;
   return defineGraph({
     name,
-    description: `${name} with a weight and a bias a channel: input x (N, numChannels, ...), output y`,
+    description: `${name} with a weight and a bias per channel: input x (N, numChannels, ...), output y`,
     options: { numChannels, eps, affine },
     build(options, { dtype, shape = ['N', options.numChannels, 'H', 'W'] }) {
       const g = new GraphBuilder(name);

@@ -6,7 +6,7 @@ export const GROUP_NORM_OPTIONS = {
   numGroups: { type: 'integer', min: 1, description: 'groups that the channels are divided into' },
   numChannels: { type: 'integer', min: 1, description: 'channels of the input' },
   eps: { type: 'number', default: 1e-5, description: 'added to the variance' },
-  affine: { type: 'boolean', default: true, description: 'learn a weight and a bias a channel' },
+  affine: { type: 'boolean', default: true, description: 'learn a weight and a bias per channel' },
 } as const;
 
 /** One `torch.nn.GroupNorm`. */

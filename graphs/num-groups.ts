@@ -3,7 +3,7 @@
  *
  * Source: Wu & He 2018, "Group Normalization", arXiv:1803.08494v3. G is 32 by default (section 3.1) and in the
  * ImageNet models that those for COCO and Kinetics start from. With other numbers (section 4.1, Table 3) every fixed
- * G above 1 does better than G = 1, layer normalization; 2 channels a group do worse than 32 groups, 25.6 % against
+ * G above 1 does better than G = 1, layer normalization; 2 channels per group do worse than 32 groups, 25.6 % against
  * 24.1 % error.
  */
 import { GraphError } from '../lib/errors.js';

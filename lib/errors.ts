@@ -95,7 +95,7 @@ export class FileError extends CodedError<FileErrorCode> {}
 export type ImageErrorCode =
   'IMAGE_INVALID' | 'IMAGE_TOO_LARGE' | 'MASK_INVALID' | 'MASK_SIZE' | 'MASK_UNDEFINED';
 
-/** An image that cannot be read, or a model's output that is no mask. */
+/** An image that cannot be read, or a model's output that is not a mask. */
 export class ImageError extends CodedError<ImageErrorCode> {}
 
 /** What an OptionError can be about. */

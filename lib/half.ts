@@ -56,7 +56,7 @@ export function fromFloat16Bits(bits: number): number {
 
 /**
  * The elements of a float tensor as float64; a bool or integer tensor's too, int64 if they are below 2^53.
- * @throws TensorError `TENSOR_INVALID` if it is no tensor.
+ * @throws TensorError `TENSOR_INVALID` if it is not a tensor.
  */
 export function toFloat64Array(source: TensorData): Float64Array {
   const { dtype, data } = checkedTensor(source);

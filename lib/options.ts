@@ -4,7 +4,7 @@ import { suggestion } from './nearest.js';
 
 /**
  * @param where What takes the options, for the message: `createSession`.
- * @throws OptionError `UNKNOWN_OPTION` naming the option and the known ones, `NO_OPTIONS` if it is no object.
+ * @throws OptionError `UNKNOWN_OPTION` naming the option and the known ones, `NO_OPTIONS` if it is not an object.
  */
 export function requireKnownOptions(where: string, options: object, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null) {
@@ -25,7 +25,7 @@ export function requireKnownOptions(where: string, options: object, known: reado
 
 /**
  * @param where What takes the seed, for the message: `initializeWeights`.
- * @throws OptionError `INVALID_OPTION` if it is no integer.
+ * @throws OptionError `INVALID_OPTION` if it is not an integer.
  */
 export function requireSeed(where: string, seed: number): void {
   if (Number.isSafeInteger(seed)) return;

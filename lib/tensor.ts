@@ -94,7 +94,7 @@ export const elementCount = (dims: readonly number[]): number =>
 
 /**
  * `[N, 4, 8, 8]`, as messages show a shape; `?` for a dimension that a model gives neither size nor name.
- * @throws TensorError `TENSOR_INVALID` if it is no list.
+ * @throws TensorError `TENSOR_INVALID` if it is not a list.
  */
 export function formatShape(shape: Shape): string {
   if (Array.isArray(shape)) return `[${shape.map((dim: Dim) => (dim === '' ? '?' : dim)).join(', ')}]`;
@@ -163,7 +163,7 @@ export function checkedTensor(value: TensorData): TensorData {
   if (typeof value === 'object' && value !== null) return tensor(value.dtype, value.dims, value.data);
   throw new TensorError(
     'TENSOR_INVALID',
-    `${String(value)} is no tensor: make one with tensor(dtype, dims, data)`,
+    `${String(value)} is not a tensor: make one with tensor(dtype, dims, data)`,
   );
 }
 

@@ -70,7 +70,7 @@ function describeProviders(available: readonly Provider[], missing: readonly Pro
   return [
     '## Providers',
     table(['provider', 'here'], rows),
-    '## How GroupNormalization runs where nobody says how',
+    '## How GroupNormalization runs by default',
     table(['provider', 'runs as', 'because'], PROVIDERS.map(describeChoice)),
   ];
 }

@@ -143,7 +143,7 @@ describe('castTensor', () => {
     expect(castTensor(source, 'float32')).to.equal(source);
   });
 
-  it('refuses a dtype that is no float', () => {
+  it('refuses a dtype that is not a float', () => {
     const source = tensor('int32', [1], Int32Array.of(1));
     expect(() => castTensor(source, 'float32')).to.throw(TensorError, 'cannot cast int32 to float32');
     const float = tensor('float32', [1], Float32Array.of(1));

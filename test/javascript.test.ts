@@ -66,7 +66,7 @@ describe('from JavaScript', () => {
   for (const strange of STRANGE as never[]) {
     const name = typeof strange === 'bigint' ? '3n' : JSON.stringify(strange);
 
-    it(`an optional input that is ${name} is no value`, () => {
+    it(`an optional input that is ${name} is not a value`, () => {
       const none = /is not a value of a graph; to leave it out, give undefined$/;
       const options = { numGroups: 2 };
       refuses('MISSING_VALUE', none, () => op.groupNormalization(g, x, strange, vector, options));
@@ -93,7 +93,7 @@ describe('from JavaScript', () => {
     });
 
     it(`a tensor or its dims that are ${name} are none`, () => {
-      const none = /is no tensor|unknown dtype|dimensions must be|cannot cast/;
+      const none = /is not a tensor|unknown dtype|dimensions must be|cannot cast/;
       refuses('TENSOR_INVALID', none, () => tensor('float32', strange, new Float32Array(4)));
       refuses('TENSOR_INVALID', none, () => g.constant(strange));
       refuses('TENSOR_INVALID', none, () => castTensor(strange, 'float32'));
@@ -125,7 +125,7 @@ describe('from JavaScript', () => {
       await refusesLater('FIXTURE_INVALID', /what readFixture or/, () => checkFixture(strange, spec, build));
       const one = tensor('float32', [1], new Float32Array(1));
       const exact = { rtol: 0, atol: 0 };
-      const none = /is no tensor|unknown dtype/;
+      const none = /is not a tensor|unknown dtype/;
       refuses('TENSOR_INVALID', none, () => toFloat64Array(strange));
       refuses('TENSOR_INVALID', none, () => compareTensors('y', strange, one, exact));
       refuses('TENSOR_INVALID', none, () => compareTensors('y', one, strange, exact));
@@ -135,10 +135,10 @@ describe('from JavaScript', () => {
     it(`an image, a mask or a session that is ${name} is none`, async () => {
       const image: images.Image = { width: 1, height: 1, channels: 1, samples: new Uint8Array(1), max: 255 };
       refuses('IMAGE_INVALID', /given as its bytes/, () => images.decodePng(strange));
-      refuses('IMAGE_INVALID', /^encodePng: this is no image/, () => images.encodePng(strange));
-      refuses('IMAGE_INVALID', /^overlay: this is no image/, () => images.overlay(strange, strange));
-      refuses('MASK_INVALID', /^overlay: this is no mask/, () => images.overlay(image, strange));
-      refuses('MASK_INVALID', /^maskToImage: this is no mask/, () => images.maskToImage(strange));
+      refuses('IMAGE_INVALID', /^encodePng: this is not an image/, () => images.encodePng(strange));
+      refuses('IMAGE_INVALID', /^overlay: this is not an image/, () => images.overlay(strange, strange));
+      refuses('MASK_INVALID', /^overlay: this is not a mask/, () => images.overlay(image, strange));
+      refuses('MASK_INVALID', /^maskToImage: this is not a mask/, () => images.maskToImage(strange));
       await refusesLater('INVALID_OPTION', /what createSession returns/, () =>
         images.segment(strange, image),
       );
@@ -159,15 +159,15 @@ describe('from JavaScript', () => {
         ['weight', strange],
         ['bias', strange],
       ]);
-      refuses('STATE_DICT_MISMATCH', /'weight' is no tensor\n +'bias' is no tensor/, () =>
+      refuses('STATE_DICT_MISMATCH', /'weight' is not a tensor\n +'bias' is not a tensor/, () =>
         matchStateDict(graph, values),
       );
-      refuses('INVALID_DTYPE', /is no float/, () => keepIo(graph, strange));
+      refuses('INVALID_DTYPE', /is not a float/, () => keepIo(graph, strange));
       refuses('UNKNOWN_GRAPH', /known: group-norm/, () => getGraph(strange));
     });
 
     it(`a graph that is ${name} is none`, async () => {
-      const none = / is no graph; give what a GraphBuilder's build\(\) returns/;
+      const none = / is not a graph; give what a GraphBuilder's build\(\) returns/;
       refuses('INVALID_GRAPH', none, () => encodeModel(strange, new Map()));
       refuses('INVALID_GRAPH', none, () => encodeModelExternal(strange, new Map(), 'weights.data'));
       refuses('INVALID_GRAPH', none, () => initializeWeights(strange));
@@ -247,7 +247,7 @@ describe('from JavaScript', () => {
     );
   });
 
-  it('a shape that is no list is not formatted', () => {
+  it('a shape that is not a list is not formatted', () => {
     for (const none of [undefined, null, 3, 'abcd', {}] as never[]) {
       refuses('TENSOR_INVALID', /^a shape must be a list/, () => formatShape(none));
     }

@@ -64,7 +64,7 @@ export function affineParameters(g: Scope, x: Value): Affine {
 
 /**
  * `torch.nn.functional.layer_norm` over all dimensions but the first: each sample by its own mean and variance.
- * Its factor and offset are one a channel, where `torch.nn.LayerNorm` has one for each element.
+ * Its factor and offset are one per channel, where `torch.nn.LayerNorm` has one for each element.
  * @param x (N, C, ...), any float.
  * @throws GraphError `RANK_TOO_LOW`, `INVALID_*`.
  */

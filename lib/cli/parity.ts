@@ -131,5 +131,5 @@ Examples:
   $ onnx-groupnorm parity test/samples/test-data --lowering all --rtol 1e-3
 
 Exit codes: 0 all cases passed; 1 a case failed or could not run, as on a provider that was named and cannot
-be used here; 2 bad usage, or a file that cannot be read, is no fixture or not part of a data set: the
+be used here; 2 bad usage, or a file that cannot be read, is not a fixture or not part of a data set: the
 others are run all the same; 130 stopped by Ctrl+C, after what has been found.`;

@@ -32,7 +32,7 @@ function createProgram(cli: Cli): Command {
     .description(DESCRIPTION)
     .version(packageInfo().version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
-    .option('--debug', 'with errors, print the stack trace')
+    .option('--debug', 'print the stack trace of an error')
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({
       writeOut: (text) => void stdout.write(text),

@@ -159,7 +159,7 @@ const DESCRIPTION =
   'With --image and --mask it segments a PNG of any kind, with a model of one input [N, 1 or 3, H, W] and one ' +
   'output [N, classes, H, W]. Samples become 0 to 1, alpha is dropped. An image of a size that the model cannot ' +
   'take is reflected at its right and lower edge up to a multiple of 16, or else of 32, and the mask is cut back. ' +
-  'The mask is black and white for two classes, or for one above or below 0; more have the colours of PASCAL VOC.';
+  'Two classes, or one logit above or below 0, give a black and white mask; more have the colours of PASCAL VOC.';
 
 const EXAMPLES = `
 Examples:

@@ -21,7 +21,7 @@ const VALUES: Readonly<
 
 /**
  * @param where What has the attributes, for the message: `Elu 'block'`.
- * @throws GraphError `INVALID_ATTRIBUTE` if it is no object of attributes by name, or one of them is none or has a value
+ * @throws GraphError `INVALID_ATTRIBUTE` if it is not an object of attributes by name, or one of them is none or has a value
  *   that its type cannot have.
  */
 export function requireAttributes(attributes: Attributes, where: string): void {

@@ -94,7 +94,7 @@ export class Scope {
    * @param inputs In the order of the operator's definition; `undefined` for an optional one that is left out.
    * @param attributes By ONNX's names; the makers in `attr` make them.
    * @param outputs Dtype and shape of each result.
-   * @throws GraphError `FOREIGN_VALUE` if an input belongs to another graph, `MISSING_VALUE` if it is no value, or
+   * @throws GraphError `FOREIGN_VALUE` if an input belongs to another graph, `MISSING_VALUE` if it is not a value, or
    *   there is no list of them; `INVALID_ATTRIBUTE`, `INVALID_NAME`, `INVALID_DTYPE` or `INVALID_SHAPE` for the rest.
    */
   node(

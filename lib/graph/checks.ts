@@ -75,7 +75,7 @@ export function requireValues(
 /**
  * The options of an operator, as they are given.
  * @throws OptionError `UNKNOWN_OPTION` if there is one that it does not have: `eps` for `epsilon`.
- * @throws GraphError `INVALID_GRAPH` if `g` is no builder.
+ * @throws GraphError `INVALID_GRAPH` if `g` is not a builder.
  */
 export function knownOptions<T extends object>(
   g: Place,
@@ -151,7 +151,7 @@ export function requirePerChannel(g: Place, opType: string, x: Value, vector: Va
   throw new GraphError(
     'SHAPE_MISMATCH',
     `${g.describe(opType)}: ${role} ${describeValue(vector)} does not fit input ${describeValue(x)}: ` +
-      `its shape must be [${channels}], one element a channel`,
+      `its shape must be [${channels}], one element per channel`,
   );
 }
 

@@ -8,7 +8,7 @@ export function requireName(name: string, what: string): void {
   if (typeof name !== 'string' || name === '' || /[\u0000-\u001f]/.test(name)) {
     throw new GraphError(
       'INVALID_NAME',
-      `${what}: ${show(name)} is no name: it must be text, not empty, without control characters`,
+      `${what}: ${show(name)} is not a name: it must be text, not empty, without control characters`,
     );
   }
 }

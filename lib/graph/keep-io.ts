@@ -7,7 +7,7 @@ import { int, Value, type Graph, type Node } from './types.js';
 /**
  * The same graph with its float inputs and outputs in `dtype`, and casts to and from the dtype that it computes
  * in: a float16 model that callers feed and read in float32.
- * @throws GraphError `INVALID_DTYPE` if `dtype` is no float, `INVALID_GRAPH`.
+ * @throws GraphError `INVALID_DTYPE` if `dtype` is not a float, `INVALID_GRAPH`.
  */
 export function keepIo(graph: Graph, dtype: FloatDType): Graph {
   requireGraph('keepIo', graph);
@@ -44,7 +44,7 @@ function requireFloatDType(dtype: FloatDType): void {
   if (isFloatDType(dtype)) return;
   throw new GraphError(
     'INVALID_DTYPE',
-    `keepIo: '${String(dtype)}' is no float; allowed: ${FLOAT_DTYPES.join(', ')}`,
+    `keepIo: '${String(dtype)}' is not a float; allowed: ${FLOAT_DTYPES.join(', ')}`,
   );
 }
 

@@ -24,7 +24,7 @@ export function requireImage(where: string, image: Image): void {
   if (!sized || (channels !== 1 && channels !== 3) || samples?.length === undefined) {
     throw new ImageError(
       'IMAGE_INVALID',
-      `${where}: this is no image: width, height and max must be integers above 0, channels 1 or 3`,
+      `${where}: this is not an image: width, height and max must be integers above 0, channels 1 or 3`,
     );
   }
   if (samples.length === width! * height! * channels) return;

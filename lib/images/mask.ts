@@ -59,7 +59,7 @@ export function requireMask(where: string, mask: Mask): void {
   if (sized && classes.every((index) => index < numClasses!)) return;
   throw new ImageError(
     'MASK_INVALID',
-    `${where}: this is no mask: it must have width and height, and classes, a Uint16Array of one a pixel, ` +
+    `${where}: this is not a mask: it must have width and height, and classes, a Uint16Array of one per pixel, ` +
       'each below numClasses',
   );
 }

@@ -20,7 +20,7 @@ const SINGLE: Colour = [255, 214, 10];
 /**
  * The image with every area that is not of class 0 tinted, and a line around it.
  * @returns RGB of 8 bits, `scale` times as wide and as high.
- * @throws ImageError `MASK_SIZE` if the mask is of another size, `IMAGE_INVALID` if `scale` is no integer of at least
+ * @throws ImageError `MASK_SIZE` if the mask is of another size, `IMAGE_INVALID` if `scale` is not an integer of at least
  *   1 or the image is none, `MASK_INVALID`; OptionError.
  */
 export function overlay(image: Image, mask: Mask, options: OverlayOptions = {}): Image {

@@ -51,7 +51,7 @@ export const invalidPng = (where: string, what: string, cause?: unknown): ImageE
 
 /**
  * Reads the header and finds the chunks, without decompressing anything.
- * @throws ImageError `IMAGE_INVALID` if the file is no PNG, truncated, or claims more pixels than its bytes can
+ * @throws ImageError `IMAGE_INVALID` if the file is not a PNG, truncated, or claims more pixels than its bytes can
  *   hold; `IMAGE_TOO_LARGE`.
  */
 export function readPngLayout(bytes: Uint8Array, where: string): PngLayout {

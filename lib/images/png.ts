@@ -16,7 +16,7 @@ type Decoded = Omit<PNGWithMetadata, 'data' | 'colorType'> & {
  * Decodes a PNG of any colour type, depth and interlacing. Grey stays grey; a palette becomes RGB. Alpha is
  * dropped, and gamma and colour profiles are not applied, as with Pillow's `convert('RGB')`.
  * @param where what messages call the data: the file's path.
- * @throws ImageError `IMAGE_INVALID` if the bytes are no PNG, or a truncated or damaged one; `IMAGE_TOO_LARGE`.
+ * @throws ImageError `IMAGE_INVALID` if the bytes are not a PNG, or a truncated or damaged one; `IMAGE_TOO_LARGE`.
  */
 export function decodePng(bytes: Uint8Array, where = 'the data'): Image {
   const layout = readPngLayout(bytes, where);

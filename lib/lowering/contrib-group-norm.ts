@@ -12,7 +12,7 @@ const MAX_CHANNELS_PER_GROUP = 512;
 /**
  * ONNX Runtime's `com.microsoft.GroupNorm`, for sessions whose provider has a kernel for it. Source: its schema
  * (diffusion_defs.cc) and its CUDA kernel (contrib_ops/cuda/diffusion/group_norm*), ONNX Runtime 1.23 to 1.29: 4-D,
- * channels last, scale and bias in float32, an even number of at most 512 channels a group. The kernel takes the
+ * channels last, scale and bias in float32, an even number of at most 512 channels per group. The kernel takes the
  * variance as E[x²] − E[x]² in float32, as ONNX Runtime's inlined body does, so that it gets centred values here.
  */
 export const contribGroupNormLowering: Lowering = {
@@ -42,7 +42,7 @@ export function whyNotContrib({ x: { dtype, shape }, numGroups }: SiteLike): str
   if (shape.length !== 4) return `the kernel takes (N, C, H, W), not ${formatShape(shape)}`;
   const channels = (shape[1] as number) / numGroups;
   if (channels % 2 === 0 && channels <= MAX_CHANNELS_PER_GROUP) return undefined;
-  return `the kernel takes an even number of at most ${MAX_CHANNELS_PER_GROUP} channels a group, not ${channels}`;
+  return `the kernel takes an even number of at most ${MAX_CHANNELS_PER_GROUP} channels per group, not ${channels}`;
 }
 
 function normalize(g: Scope, site: GroupNormSite): Value {

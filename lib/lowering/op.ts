@@ -9,7 +9,7 @@ export const PER_CHANNEL_OPSET = 21;
 /**
  * The standard operator. Source: ONNX operator page `GroupNormalization`, versions 18 and 21.
  *
- * Version 18 has one scale and bias a *group*, so it gets ones and zeros and the affine part follows; it has
+ * Version 18 has one scale and bias per *group*, so it gets ones and zeros and the affine part follows; it has
  * no `stash_type` either, so narrow floats are widened around it. ONNX has deprecated that version: runtimes
  * take it, but `onnx.checker` refuses it.
  */

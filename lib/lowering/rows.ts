@@ -1,4 +1,4 @@
-/** The input of a decomposition as rows, one a group; their means; and the way back. */
+/** The input of a decomposition as rows, one per group; their means; and the way back. */
 import { op, type Scope, type Value } from '../graph/index.js';
 import { isStatic } from '../tensor.js';
 import { channelsOf } from './groups.js';

@@ -59,7 +59,7 @@ export class Model {
     const { graph, opset, ...fields } = located(where, () => readModel(bytes));
     if (!graph || opset === undefined) {
       const missing = graph ? 'no opset' : 'no graph';
-      throw new ModelError('MODEL_INVALID', `${where}: this is no ONNX model: it has ${missing}`);
+      throw new ModelError('MODEL_INVALID', `${where}: this is not an ONNX model: it has ${missing}`);
     }
     located(where, () => checkModel(bytes));
     return new Model(bytes, new GraphFields(graph), opset, fields);
@@ -230,7 +230,7 @@ export class Model {
 
   #cast(name: string, dtype: DType, at: BoundaryCast['at']): void {
     const declared = this.#declared().typeIn(GRAPH[at], name);
-    if (!declared) throw new ModelError('MODEL_INVALID', `'${name}' is no tensor that the model declares`);
+    if (!declared) throw new ModelError('MODEL_INVALID', `'${name}' is not a tensor that the model declares`);
     // An output that is an input, too, is cast with it.
     if (declared.dtype === dtype) return;
     if (at === 'output' && this.#declared().typeIn(GRAPH.input, name)) {
@@ -288,7 +288,7 @@ function located<T>(where: string, action: () => T): T {
     if (!(cause instanceof ModelError)) throw cause;
     const { code, message } = cause;
     const what =
-      code === 'MODEL_INVALID' ? `this is no ONNX model, or the file is damaged (${message})` : message;
+      code === 'MODEL_INVALID' ? `this is not an ONNX model, or the file is damaged (${message})` : message;
     throw new ModelError(code, `${where}: ${what}`, { cause });
   }
 }

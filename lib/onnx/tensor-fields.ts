@@ -28,7 +28,7 @@ export interface TensorHeader {
   readonly content: () => WireReader;
 }
 
-/** No tensor has more dimensions; what claims to is no list of numbers to be made. */
+/** No tensor has more dimensions; what claims to is not a list of numbers to be made. */
 const MAX_RANK = 1024;
 
 /** Of TensorProto's `data_location`: the data lies in another file. */

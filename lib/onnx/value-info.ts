@@ -2,7 +2,7 @@ import { ONNX_DTYPE } from '../graph/index.js';
 import type { Dim, DType, Shape } from '../tensor.js';
 import type { ValueInfoProto } from './proto.js';
 
-/** A dimension of which a model says nothing. Two of them need not be the same size, so it is no name. */
+/** A dimension of which a model says nothing. Two of them need not be the same size, so it is not a name. */
 export const UNKNOWN_DIM = '?';
 
 /** How ONNX declares a value's dtype and shape. */

@@ -14,7 +14,7 @@ export interface TensorType {
   readonly shape: Shape;
 }
 
-/** The type in the field of a ValueInfoProto; nothing if it is no tensor's, or without a dtype or a shape. */
+/** The type in the field of a ValueInfoProto; nothing if it is not a tensor's, or without a dtype or a shape. */
 export function readType(field: WireReader): TensorType | undefined {
   const { dtype, shape } = readParts(field);
   return dtype && shape && { dtype, shape };

@@ -36,7 +36,7 @@ const PREFIXES = ['input.', 'state_dict.', 'output.', 'truth.'] as const;
 /**
  * A fixture out of the bytes of its `.safetensors` file.
  * @param file What messages and {@link Fixture.file} call it.
- * @throws WeightsError if it is no safetensors file, ParityError `FIXTURE_INVALID` if it is no fixture.
+ * @throws WeightsError if it is not a safetensors file, ParityError `FIXTURE_INVALID` if it is not a fixture.
  */
 export const decodeFixture = (bytes: Uint8Array, file = 'the data'): Fixture =>
   toFixture(decodeSafetensors(bytes, file), file);

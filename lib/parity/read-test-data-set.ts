@@ -18,7 +18,7 @@ export const modelPathOf = (folder: string): string => join(folder, '..', 'model
  * the name of one is that one.
  * @param folder Path of the data set, such as `resnet/test_data_set_0`.
  * @throws FileError if something cannot be read, ModelError if the model or a tensor is none, ParityError
- *   `FIXTURE_INVALID` if files are missing or there are others, or if the model takes or gives what is no tensor.
+ *   `FIXTURE_INVALID` if files are missing or there are others, or if the model takes or gives what is not a tensor.
  */
 export async function readTestDataSet(folder: string): Promise<TestDataSet> {
   const files = sortFiles(folder, await listFiles(folder));

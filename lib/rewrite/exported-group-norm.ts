@@ -149,7 +149,7 @@ function affineStep(
   return isPerChannel ? { node: step, parameter: { name, dtype: x.dtype, shape } } : undefined;
 }
 
-/** (C, 1, ...), with 1 for the batch or without it, or with 1 for C: broadcast to x's shape it is one a channel. */
+/** (C, 1, ...), with 1 for the batch or without it, or with 1 for C: broadcast to x's shape it is one per channel. */
 const isChannelwise = (shape: Shape, x: Shape): boolean =>
   shape.length <= x.length &&
   shape.every((dim, index) => {

@@ -47,7 +47,7 @@ export function fuseGroupNorm(model: Model, types = new ValueTypes(model)): numb
 
 /**
  * The standard operator, or the kernel under its own name with nothing fused to it yet. An operator without groups is
- * left, to be refused: under that name 0 is one group a channel.
+ * left, to be refused: under that name 0 is one group per channel.
  */
 const isRunByKernel = (node: ModelNode): boolean =>
   (isGroupNorm(node) && (node.number('num_groups') ?? 0) > 0) ||

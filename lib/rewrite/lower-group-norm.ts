@@ -16,7 +16,7 @@ export type SiteFilter = (node: ModelNode, dtype: () => string) => boolean;
 /** The standard operator, which ONNX Runtime inlines as a slow and inaccurate body. */
 export const isGroupNorm = (node: ModelNode): boolean => isOp(node, 'GroupNormalization');
 
-/** float64 InstanceNormalization, for which ONNX Runtime has no CPU kernel. It is GroupNorm with a group a channel. */
+/** float64 InstanceNormalization, for which ONNX Runtime has no CPU kernel. It is GroupNorm with a group per channel. */
 export const isFloat64InstanceNorm: SiteFilter = (node, dtype) =>
   isOp(node, 'InstanceNormalization') && dtype() === 'float64';
 

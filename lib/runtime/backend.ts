@@ -19,7 +19,7 @@ export const GRAPH_OPTIMIZATION_LEVELS = ['disabled', 'basic', 'extended', 'all'
 
 /** ONNX Runtime's own session options, under onnxruntime-common's names. */
 export interface BackendOptions {
-  /** Threads of one operator. Default: ONNX Runtime's, one a physical core. */
+  /** Threads of one operator. Default: ONNX Runtime's, one per physical core. */
   readonly intraOpNumThreads?: number | undefined;
   /** ONNX Runtime's graph optimisations. Default `all`. */
   readonly graphOptimizationLevel?: (typeof GRAPH_OPTIMIZATION_LEVELS)[number] | undefined;

@@ -21,7 +21,7 @@ export const NODE: Platform = {
 /**
  * Loads a model into ONNX Runtime.
  * @param model Path of an `.onnx` file, or its bytes.
- * @throws FileError if it cannot be read, ModelError if it is no model, OptionError, GraphError
+ * @throws FileError if it cannot be read, ModelError if it is not a model, OptionError, GraphError
  *   `UNKNOWN_LOWERING`, SessionError
  *   `UNKNOWN_PROVIDER`, `PROVIDER_UNAVAILABLE`, `OUT_OF_MEMORY` or `MODEL_REJECTED`, with the runtime's own error as
  *   `cause`.

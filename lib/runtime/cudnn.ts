@@ -26,7 +26,7 @@ try {
 }
 `;
 
-/** In a process of its own, which the library may end. Node says of one that it could load that it is no addon. */
+/** In a process of its own, which the library may end. Node says of one that it could load that it is not an addon. */
 export async function loadsElsewhere(library: string): Promise<boolean> {
   const { stdout, end } = await inOtherProcess(PROGRAM, [library], { milliseconds: 30_000 });
   return end === 'status 0' && stdout.includes('did not self-register');

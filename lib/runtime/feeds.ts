@@ -42,7 +42,7 @@ function problemOf(info: TensorInfo, feeds: TensorRecord): Problem[] {
   const value = Object.hasOwn(feeds, info.name) ? feeds[info.name] : undefined;
   if (!value) return [{ code: 'INPUT_MISSING', message: `input '${info.name}' is missing` }];
   if (typeof value !== 'object' || !('dtype' in value) || !Array.isArray(value.dims)) {
-    const message = `input '${info.name}' is no tensor: make one with tensor('${info.dtype}', dims, data)`;
+    const message = `input '${info.name}' is not a tensor: make one with tensor('${info.dtype}', dims, data)`;
     return [{ code: 'INPUT_DTYPE', message }];
   }
   if (value.dtype !== info.dtype) {
@@ -81,7 +81,7 @@ export function unknownInputs(inputs: readonly TensorInfo[], names: Iterable<str
   const known = inputs.map(({ name }) => name);
   return [...names]
     .filter((name) => !known.includes(name))
-    .map((name) => `'${name}' is no input of the model${suggestion(name, known)}`);
+    .map((name) => `'${name}' is not an input of the model${suggestion(name, known)}`);
 }
 
 /** `'x' float32 [N, 4, H, W]`. */

@@ -26,10 +26,13 @@ export function fromRuntime({ type, dims, data }: Tensor): TensorData {
   return tensor(dtype, dims, bits);
 }
 
-/** @throws ModelError `MODEL_UNSUPPORTED` for what is no tensor, or of a dtype that cannot be passed. */
+/** @throws ModelError `MODEL_UNSUPPORTED` for what is not a tensor, or of a dtype that cannot be passed. */
 export function toInfo(metadata: InferenceSession.ValueMetadata): TensorInfo {
   if (!metadata.isTensor) {
-    throw new ModelError('MODEL_UNSUPPORTED', `'${metadata.name}' is no tensor; only tensors can be passed`);
+    throw new ModelError(
+      'MODEL_UNSUPPORTED',
+      `'${metadata.name}' is not a tensor; only tensors can be passed`,
+    );
   }
   return { name: metadata.name, dtype: requireDType(metadata.type), shape: metadata.shape };
 }

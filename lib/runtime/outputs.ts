@@ -21,7 +21,7 @@ export function checkOutputs(
   for (const [name, value] of Object.entries(outputs)) {
     const info = infos.find((candidate) => candidate.name === name);
     if (!info) {
-      fail(`'${name}' is no output of the model${suggestion(name, names)}; it has: ${names.join(', ')}`);
+      fail(`'${name}' is not an output of the model${suggestion(name, names)}; it has: ${names.join(', ')}`);
     }
     checkOutput(info, value);
   }
@@ -43,7 +43,7 @@ export function copyInto(name: string, given: TensorData, result: TensorData): T
 function checkOutput(info: TensorInfo, value: TensorData): void {
   const { name, dtype, shape } = info;
   const expected = `output '${name}' is ${describeType(info)}`;
-  if (typeof value !== 'object' || value === null) fail(`${expected}: ${String(value)} is no tensor`);
+  if (typeof value !== 'object' || value === null) fail(`${expected}: ${String(value)} is not a tensor`);
   try {
     tensor(value.dtype, value.dims, value.data);
   } catch (cause) {

@@ -21,7 +21,8 @@ const OVERLAP = 16;
 export async function problemOfLibrary(path: string, version: string): Promise<Problem | undefined> {
   const name = basename(path);
   const remedy = `lay the ${name} of ONNX Runtime ${version} there: ${DOWNLOAD}`;
-  if (!(await isWhole(path))) return { reason: `${name} is damaged: it is no library, or cut off`, remedy };
+  if (!(await isWhole(path)))
+    return { reason: `${name} is damaged: it is not a library, or cut off`, remedy };
   const versions = await versionsIn(path);
   if (versions.size === 0 || versions.has(version)) return undefined;
   const others = [...versions].join(' or ');

@@ -31,7 +31,7 @@ export function requireProvider(name: string): Provider {
 
 /**
  * An ordered list of names, each once.
- * @throws SessionError `UNKNOWN_PROVIDER` if it is no list, is empty, or has a name that is not known.
+ * @throws SessionError `UNKNOWN_PROVIDER` if it is not a list, is empty, or has a name that is not known.
  */
 export function requireProviders(names: readonly string[]): readonly [Provider, ...Provider[]] {
   if (!Array.isArray(names)) {

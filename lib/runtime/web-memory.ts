@@ -15,7 +15,7 @@ const SPARE_BYTES = 2 ** 20;
 /**
  * onnxruntime-web copies an input to where malloc says, and where malloc has failed that is address 0: the module is
  * overwritten, and hangs or computes something else. Only for the bytes of a model does it look, so it is asked to
- * load as many, and given the first of them, which are no model. That takes 15 µs.
+ * load as many, and given the first of them, which are not a model. That takes 15 µs.
  */
 export async function requireRoom(loader: Loader, feeds: TensorRecord): Promise<void> {
   const size = Object.values(feeds).reduce((bytes, { data }) => bytes + data.byteLength, 0);

@@ -14,7 +14,7 @@ import { Random } from './random.js';
  * being the product of all dimensions but the first; a vector that is called `weight` is 1 + s / 2, and any
  * other vector s / 10.
  * @param seed An integer, of which the lowest 32 bits count.
- * @throws GraphError `INVALID_GRAPH`, `INVALID_DTYPE` if a parameter is no float; OptionError `INVALID_OPTION`.
+ * @throws GraphError `INVALID_GRAPH`, `INVALID_DTYPE` if a parameter is not a float; OptionError `INVALID_OPTION`.
  */
 export function counterWeights(graph: Graph, seed: number): Weights {
   requireGraph('counterWeights', graph);

@@ -48,7 +48,7 @@ const INSTEAD: Partial<Record<FileKind, string>> = {
   lfs: "; 'git lfs pull' fetches the file itself",
 };
 
-/** The key of the header that is no tensor. */
+/** The key of the header that is not a tensor. */
 export const METADATA_KEY = '__metadata__';
 
 const DTYPE_OF = new Map<string, DType>([

@@ -119,7 +119,7 @@ function stripPrefixes(
 
 function misfit({ name, shape, dtype }: Value, data: TensorData | undefined): string[] {
   if (data === undefined) return [];
-  if (typeof data !== 'object' || !Array.isArray(data?.dims)) return [`'${name}' is no tensor`];
+  if (typeof data !== 'object' || !Array.isArray(data?.dims)) return [`'${name}' is not a tensor`];
   if (formatShape(data.dims) !== formatShape(shape)) {
     return [`'${name}' has shape ${formatShape(data.dims)} but must be ${formatShape(shape)}`];
   }

@@ -19,7 +19,7 @@ struct Problem {
   DType dtype = DType::float32;    // of x, residual, scale, bias and y
   const void* x = nullptr;         // (batch, channels, spatial), contiguous; no alignment is asked of any pointer
   const void* residual = nullptr;  // like x, or null; added after the affine part, before the activation
-  const void* scale = nullptr;     // one element a channel, or a group
+  const void* scale = nullptr;     // one element per channel, or a group
   const void* bias = nullptr;      // like scale
   int64_t batch = 0;
   int64_t channels = 0;

@@ -30,7 +30,7 @@ enum Input : size_t { kX, kScale, kBias, kResidual };
 // What a node's attributes say; one for each node of a session.
 struct Kernel {
   DType dtype;
-  // 0: one a channel, of whatever X has.
+  // 0: one per channel, of whatever X has.
   int64_t numGroups;
   float epsilon;
   Activation activation;
@@ -110,13 +110,13 @@ std::string describe(const std::vector<int64_t>& shape) {
   return text + "]";
 }
 
-// One element a channel, or, as opset 18 to 20 have it, one a group.
+// One element per channel, or, as opset 18 to 20 have it, one per group.
 bool isPerGroup(const std::vector<int64_t>& scale, const std::vector<int64_t>& bias, int64_t channels,
                 int64_t groups) {
   if (scale.size() == 1 && scale == bias && scale[0] == channels) return false;
   if (scale.size() == 1 && scale == bias && scale[0] == groups) return true;
-  throw Error("scale " + describe(scale) + " and bias " + describe(bias) + " must both have one element a channel, [" +
-              std::to_string(channels) + "], or (opset 18 to 20) one a group, [" + std::to_string(groups) + "]");
+  throw Error("scale " + describe(scale) + " and bias " + describe(bias) + " must both have one element per channel, [" +
+              std::to_string(channels) + "], or (opset 18 to 20) one per group, [" + std::to_string(groups) + "]");
 }
 
 // 0 for an empty tensor, whose other dimensions may be too large for their product.

@@ -163,7 +163,7 @@ OwnedValue wrapTensor(void* data, size_t size, const std::vector<int64_t>& shape
 TensorView viewTensor(Value* value) {
   int isTensor = 0;
   check(api().IsTensor(value, &isTensor));
-  if (!isTensor) throw Error("an output is no tensor, and cannot be passed to JavaScript");
+  if (!isTensor) throw Error("an output is not a tensor, and cannot be passed to JavaScript");
   TensorTypeAndShapeInfo* info = nullptr;
   check(api().GetTensorTypeAndShape(value, &info));
   const OwnedTensorInfo owned(info);

@@ -10,7 +10,7 @@
 namespace ort {
 
 struct LoadOptions {
-  // 0: one a physical core.
+  // 0: one per physical core.
   int intraOpNumThreads = 0;
   // The same, for nodes side by side, of which only kParallel makes any.
   int interOpNumThreads = 0;
@@ -31,7 +31,7 @@ struct LoadOptions {
 
 struct ValueInfo {
   std::string name;
-  // kUndefined if the value is no tensor.
+  // kUndefined if the value is not a tensor.
   ElementType type = kUndefined;
   // -1 where a dimension is known only at run time; its name, if it has one, is in dimNames.
   std::vector<int64_t> shape;
@@ -72,7 +72,7 @@ struct TensorView {
   void* data;
   size_t size;
 };
-// Throws Error if the value is no tensor, or holds strings.
+// Throws Error if the value is not a tensor, or holds strings.
 TensorView viewTensor(Value*);
 
 }  // namespace ort

@@ -100,7 +100,7 @@ export interface DeviceReport {
   /** The options that selected less than there is. */
   readonly narrowedBy: readonly string[];
   readonly device: Device;
-  /** How the provider's sessions run GroupNormalization where nobody says how. */
+  /** How the provider's sessions run GroupNormalization by default. */
   readonly defaultGroupNorm: string;
   readonly rounds: number;
   /** As sessions run it by themselves: every case has to pass. */

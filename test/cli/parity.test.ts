@@ -114,7 +114,7 @@ describe('cli/parity', () => {
     );
   });
 
-  it('exits 2 for a damaged file and for one that is no fixture, and runs the others', async () => {
+  it('exits 2 for a damaged file and for one that is not a fixture, and runs the others', async () => {
     await writeFixture(at('good.safetensors'));
     await writeFixture(at('no-graph.safetensors'), { metadata: { graph: undefined } });
     writeFileSync(at('damaged.safetensors'), readFileSync(at('good.safetensors')).subarray(0, 400));

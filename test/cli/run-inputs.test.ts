@@ -104,7 +104,7 @@ describe('cli/run-inputs', () => {
     expect(notes).to.deep.equal(['input x: 1 of 3 elements is NaN']);
   });
 
-  it('what torch.save wrote is no input, with the way to make one of it', async () => {
+  it('what torch.save wrote is not an input, with the way to make one of it', async () => {
     writeFileSync(at('x.pt'), Uint8Array.of(0x50, 0x4b, 3, 4, 0, 0, 8, 8));
     const error: unknown = await loadInputs([info('x', [3])], request({ x: at('x.pt') })).catch(
       (caught: unknown) => caught,
@@ -130,7 +130,7 @@ describe('cli/run-inputs', () => {
     refuses(
       [info('image', [1]), info('mask', [1])],
       request({ imag: 'random' }),
-      /'imag' is no input of the model: did you mean 'image'\?\n.*'image' is missing.*\n.*'mask' is missing/,
+      /'imag' is not an input of the model: did you mean 'image'\?\n.*'image' is missing.*\n.*'mask' is missing/,
     ));
 
   it('a random input with too many elements is refused before anything is allocated, with its shape and size', () =>

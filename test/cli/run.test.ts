@@ -87,7 +87,7 @@ describe('cli/run', () => {
         /input 'x' is missing: add --input x=FILE\.npy or --input x=random\n.*\n {2}'x' float32 \[N, 4, H, W\]/,
       ],
       [() => ['--input', 'x=random'], /no size for N, H, W; add --dim N=SIZE,H=SIZE,W=SIZE/],
-      [() => ['--input', 'y=random'], /'y' is no input of the model/],
+      [() => ['--input', 'y=random'], /'y' is not an input of the model/],
       [() => ['--input', 'x=random', '--dim', 'N=1,H=1,W=1,D=1'], /--dim D: .*names: N, H, W/],
       [() => ['--input', 'x=random', '--dim', 'N=1', 'H=64', 'W=8'], /write commas.*: --dim N=1,H=64,W=8\n/],
       [() => ['more.onnx'], /run takes one model; what is 'more\.onnx'\?/],
@@ -111,10 +111,10 @@ describe('cli/run', () => {
       });
     }
 
-    it('a file that is no model', async () => {
+    it('a file that is not a model', async () => {
       const { code, stderr } = await onnx('run', at('f.safetensors'));
       expect(code).to.equal(2);
-      expect(stderr).to.match(/^error: .*f\.safetensors: this is no ONNX model/);
+      expect(stderr).to.match(/^error: .*f\.safetensors: this is not an ONNX model/);
     });
   });
 });

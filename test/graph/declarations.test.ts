@@ -20,9 +20,9 @@ describe('graph/declarations', () => {
     for (const name of ['', 'a\nb', '\0', 3, null, undefined, {}, 3n] as string[]) {
       refuses('INVALID_NAME', 'input: ', () => requireName(name, 'input'));
     }
-    refuses('INVALID_NAME', 'scope: "" is no name: it must be text', () => requireName('', 'scope'));
-    refuses('INVALID_NAME', 'scope: "3n" is no name', () => requireName(3n as never, 'scope'));
-    refuses('INVALID_NAME', 'scope: undefined is no name', () => requireName(undefined as never, 'scope'));
+    refuses('INVALID_NAME', 'scope: "" is not a name: it must be text', () => requireName('', 'scope'));
+    refuses('INVALID_NAME', 'scope: "3n" is not a name', () => requireName(3n as never, 'scope'));
+    refuses('INVALID_NAME', 'scope: undefined is not a name', () => requireName(undefined as never, 'scope'));
   });
 
   it('a dtype is one of the list', () => {

@@ -97,7 +97,7 @@ describe('an architecture’s options', () => {
   it('take a float dtype only', () => {
     expect(() => graph.build({ width: 1 }, { dtype: 'int64' })).to.throw(
       GraphError,
-      'int64 is no float dtype',
+      'int64 is not a float dtype',
     );
   });
 });

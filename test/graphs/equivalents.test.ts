@@ -32,7 +32,7 @@ async function run(
   }
 }
 
-/** PyTorch's GroupNorm, of which those with one group, or a group a channel, are cases here too. */
+/** PyTorch's GroupNorm, of which those with one group, or a group per channel, are cases here too. */
 const FIXTURES = await Promise.all(parityFixtures('group-norm').map(readFixture));
 
 const EQUIVALENTS = [
@@ -119,7 +119,7 @@ for (const { name, pair, opType, groups, shapes } of EQUIVALENTS) {
 }
 
 describe('the options of both equivalents', () => {
-  it('refuse what is no option of theirs, and no options at all', () => {
+  it('refuse what is not an option of theirs, and no options at all', () => {
     for (const build of [layerNormEquivalent, instanceNormEquivalent]) {
       expect(() => build({ numChannels: 4, numGroups: 2 } as EquivalentOptions)).to.throw(
         OptionError,

@@ -19,7 +19,7 @@ describe('chooseNumGroups', () => {
     [34, 2],
     [33, 1],
     [127, 1],
-    // Below: the first of 16, 8, 4, 2 and 1 that divides and leaves 4 channels a group.
+    // Below: the first of 16, 8, 4, 2 and 1 that divides and leaves 4 channels per group.
     [31, 1],
     [24, 4],
     [16, 4],

@@ -34,7 +34,7 @@ describe('images/mask', () => {
     const mask = { width: 2, height: 1, numClasses: 2, classes: Uint16Array.of(0, 1) };
     for (const wrong of [{ numClasses: 1 }, { height: 2 }, { classes: [0, 1] as never }]) {
       expect(() => maskToImage({ ...mask, ...wrong }))
-        .to.throw(ImageError, 'maskToImage: this is no mask')
+        .to.throw(ImageError, 'maskToImage: this is not a mask')
         .with.property('code', 'MASK_INVALID');
     }
   });

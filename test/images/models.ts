@@ -12,7 +12,7 @@ import {
 } from '../../lib/index.js';
 
 export interface PixelModel {
-  /** A row of weights, one a channel, for each class. */
+  /** A row of weights, one per channel, for each class. */
   readonly weight: readonly (readonly number[])[];
   readonly bias: readonly number[];
   readonly dtype?: FloatDType;

@@ -74,7 +74,7 @@ describe('images/png-layout', () => {
     expect(() => read(header(2 ** 31 - 1, 2 ** 31 - 1), DATA, END)).to.throw(ImageError, 'allowed');
   });
 
-  it('refuses what is no PNG with a word on what to do', () => {
+  it('refuses what is not a PNG with a word on what to do', () => {
     for (const bytes of [new Uint8Array(0), Uint8Array.of(0xff, 0xd8, 0xff, 0xe0, 0, 0, 0, 0, 0)]) {
       expect(() => readPngLayout(bytes, 'a.jpg')).to.throw(
         ImageError,

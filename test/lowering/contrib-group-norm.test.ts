@@ -83,7 +83,7 @@ describe('lowering/contrib-group-norm', () => {
     expect(() => prepared(groupNormModel(odd, { lowering: 'op', opset: 21 })))
       .to.throw(
         SessionError,
-        /com\.microsoft\.GroupNorm.*an even number of at most 512 channels a group, not 3/,
+        /com\.microsoft\.GroupNorm.*an even number of at most 512 channels per group, not 3/,
       )
       .with.property('code', 'MODEL_REJECTED');
   });

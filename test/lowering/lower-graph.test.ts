@@ -104,7 +104,7 @@ describe('lowering a graph', () => {
     expect(lowered.nodes[0]!.attributes).to.deep.include({ stash_type: { type: 'INT', value: 1 } });
   });
 
-  it('op at opset 18 to 20 gives the operator one scale a group, all ones, and multiplies and adds afterwards', () => {
+  it('op at opset 18 to 20 gives the operator one scale per group, all ones, and multiplies and adds afterwards', () => {
     const lowered = lowerGraph(oneNorm(), 'op', 18);
     const [, scale, bias] = lowered.nodes[0]!.inputs;
     expect(opTypes(lowered).filter((type) => type !== 'Reshape')).to.deep.equal([

@@ -134,10 +134,10 @@ describe('casts at the boundary of a model', () => {
     ]);
   });
 
-  it('refuse a name that is no input or output', () => {
+  it('refuse a name that is not an input or output', () => {
     const changed = Model.decode(CONTROL_FLOW);
     for (const cast of [() => changed.castInput('h', 'float64'), () => changed.castOutput('x', 'float64')]) {
-      expect(cast).to.throw(ModelError, 'is no tensor that the model declares');
+      expect(cast).to.throw(ModelError, 'is not a tensor that the model declares');
     }
   });
 

@@ -144,13 +144,13 @@ describe('a decoded model', () => {
     expect(Model.decode(encodeModel(g.build(), new Map())).typeOf('x')!.shape).to.deep.equal([0, 3]);
   });
 
-  it('is refused when the bytes are no model, or a model without a graph or an opset', () => {
+  it('is refused when the bytes are not a model, or a model without a graph or an opset', () => {
     const cases: [Uint8Array, string][] = [
       [new Uint8Array(0), 'no graph'],
       [Uint8Array.of(0x08, 0x0a), 'no graph'],
       [Uint8Array.of(0x08, 0x0a, 0x3a, 0x00), 'no opset'],
       [Uint8Array.of(0x3a, 0x7f, 0x00), 'damaged'],
-      [new TextEncoder().encode('{"json": true}'), 'no ONNX model'],
+      [new TextEncoder().encode('{"json": true}'), 'not an ONNX model'],
       [sample().subarray(0, 60), 'damaged'],
     ];
     for (const [bytes, word] of cases) {

@@ -36,7 +36,7 @@ describe('the type that a model declares', () => {
     expect(readType(info(tensorOf(FLOAT, dims)))!.shape).to.deep.equal(['N', 4]);
   });
 
-  it('is nothing without a type, a shape or a dtype that this library holds, or for what is no tensor', () => {
+  it('is nothing without a type, a shape or a dtype that this library holds, or for what is not a tensor', () => {
     const sequence = message(4, message(1, message(1, FLOAT)));
     const cases: Fields[] = [
       [],
@@ -50,7 +50,7 @@ describe('the type that a model declares', () => {
     for (const fields of cases) expect(readType(info(...fields))).to.equal(undefined);
   });
 
-  it('is named where it is no tensor', () => {
+  it('is named where it is not a tensor', () => {
     const typeOf = (field: number) => otherType(info(text(1, 'x'), message(2, message(field))));
     expect([4, 5, 7, 8, 9].map(typeOf)).to.deep.equal([
       'a sequence',

@@ -79,7 +79,7 @@ describe('reading a fixture', () => {
     ['without options', { graph: 'group-norm', framework: 'torch' }, TENSORS, "no 'options'"],
     ['whose options are no JSON', { ...METADATA, options: '{numGroups: 1}' }, TENSORS, 'no JSON'],
     ['whose options are a list', { ...METADATA, options: '[1]' }, TENSORS, 'must be a JSON object'],
-    ['whose tolerance is no number', { ...METADATA, atol: 'small' }, TENSORS, "'atol' is 'small'"],
+    ['whose tolerance is not a number', { ...METADATA, atol: 'small' }, TENSORS, "'atol' is 'small'"],
     ['whose tolerance is infinite', { ...METADATA, rtol: 'Infinity' }, TENSORS, "'rtol' is 'Infinity'"],
     ['whose tolerance is negative', { ...METADATA, rtol: '-1' }, TENSORS, "'rtol' is '-1'"],
     [
@@ -89,7 +89,7 @@ describe('reading a fixture', () => {
       "'weights' is 'magic'",
     ],
     [
-      'whose seed is no integer',
+      'whose seed is not an integer',
       { ...METADATA, weights: 'counter', seed: '1.5' },
       TENSORS,
       "'seed' is '1.5'",
@@ -121,7 +121,7 @@ describe('reading a fixture', () => {
     });
   }
 
-  it('refuses a file that is no safetensors', async () => {
+  it('refuses a file that is not a safetensors', async () => {
     let error: unknown;
     try {
       await readFixture(fileURLToPath(new URL('../support/reporter.cjs', import.meta.url)));

@@ -91,7 +91,7 @@ describe('reading a data set', () => {
     'the model is damaged': [
       replaceModel(Uint8Array.of(0x0a, 9)),
       'MODEL_INVALID',
-      'model.onnx: this is no ONNX model',
+      'model.onnx: this is not an ONNX model',
     ],
     'an output is missing': [
       remove('output_1.pb'),

@@ -51,7 +51,7 @@ describe('parity/report', () => {
     );
   });
 
-  it('says of what is no number what it is', () => {
+  it('says of what is not a number what it is', () => {
     const nan = describeFailure(result({ outputs: [output({ maxAbs: Infinity, maxUlp: Infinity })] }));
     expect(nan).to.include('NaN stands against a number');
     const infinity = describeFailure(result({ outputs: [output({ maxAbs: Infinity, maxUlp: 7 })] }));

@@ -295,7 +295,7 @@ describe('converting a model', () => {
       expect(message(undeclared, 'MODEL_UNSUPPORTED')).to.include('onnx.shape_inference.infer_shapes');
     });
 
-    it('what is no model', () => {
+    it('what is not a model', () => {
       message(new Uint8Array(3), 'MODEL_INVALID');
     });
 
@@ -317,7 +317,7 @@ describe('converting a model', () => {
       }
     });
 
-    it('options that it does not have, and a model that is no array of bytes', () => {
+    it('options that it does not have, and a model that is not an array of bytes', () => {
       const model = exportedModel(CASE, 17);
       expect(() => convertModel(model, { groupNorm: 'op' } as object)).to.throw(OptionError, 'groupNorm');
       for (const no of ['model.onnx', undefined, new ArrayBuffer(8)]) {

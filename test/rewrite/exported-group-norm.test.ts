@@ -16,7 +16,7 @@ interface Parts {
   readonly dtype: FloatDType;
   /** What (N, C, ...) is reshaped to. */
   readonly rows: readonly number[];
-  /** Of InstanceNormalization, one element a group. */
+  /** Of InstanceNormalization, one element per group. */
   readonly ones: number;
   readonly zeros: number;
   /** The shape that the result gets. */

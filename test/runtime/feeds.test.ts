@@ -38,7 +38,7 @@ describe('runtime/feeds', () => {
     refuses(
       { y: mask, mask: x(1) },
       'INPUT_MISSING',
-      /^input 'x' is missing; input 'mask' is float32 but must be bool; 'y' is no input of the model\. The model's inputs: 'x' float32 \[N, 2, \?\]; 'mask' bool \[1\]$/,
+      /^input 'x' is missing; input 'mask' is float32 but must be bool; 'y' is not an input of the model\. The model's inputs: 'x' float32 \[N, 2, \?\]; 'mask' bool \[1\]$/,
     ));
 
   it('refuses another rank, and another size where there is one', () => {
@@ -50,12 +50,12 @@ describe('runtime/feeds', () => {
     refuses({ x: x(1, 3, 1), mask }, 'INPUT_SHAPE', /\[1, 3, 1\] but must be \[N, 2, \?\]: dimension 1 is 3/);
   });
 
-  it('refuses what is no tensor', () => {
+  it('refuses what is not a tensor', () => {
     for (const strange of [3, 'abc', true, [1], {}, { dtype: 'float32', dims: 'abc' }, { dims: [1, 2, 3] }]) {
       refuses(
         { x: strange, mask },
         'INPUT_DTYPE',
-        /input 'x' is no tensor: make one with tensor\('float32', dims, data\)/,
+        /input 'x' is not a tensor: make one with tensor\('float32', dims, data\)/,
       );
     }
     for (const none of [null, undefined, 0]) refuses({ x: none, mask }, 'INPUT_MISSING', /'x' is missing/);
@@ -77,8 +77,8 @@ describe('runtime/feeds', () => {
 
   it('suggests the nearest name for an unknown one', () => {
     expect(unknownInputs([X, MASK], ['x', 'mas', 'other'])).to.deep.equal([
-      "'mas' is no input of the model: did you mean 'mask'?",
-      "'other' is no input of the model",
+      "'mas' is not an input of the model: did you mean 'mask'?",
+      "'other' is not an input of the model",
     ]);
     expect(describeInput(MASK)).to.equal("'mask' bool [1]");
   });

@@ -106,7 +106,7 @@ describe('an ordered list of providers', () => {
 
 describe('a model that is itself at fault is refused by the first provider, and shown to no other', () => {
   const models: Record<string, [Uint8Array, code: string, message: string]> = {
-    'that is no model': [Uint8Array.of(1, 2, 3), 'MODEL_INVALID', ''],
+    'that is not a model': [Uint8Array.of(1, 2, 3), 'MODEL_INVALID', ''],
     'with an operator that ONNX does not have': [
       unaryModel('Rleu'),
       'MODEL_REJECTED',

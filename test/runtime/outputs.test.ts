@@ -19,12 +19,12 @@ describe('the tensors that outputs are written into', () => {
     maxByteLength: 24,
   });
   const wrong: Record<string, [Record<string, TensorData>, string]> = {
-    'another name': [{ z: vector(6) }, "'z' is no output of the model"],
+    'another name': [{ z: vector(6) }, "'z' is not an output of the model"],
     'another dtype': [{ y: tensor('float64', [3, 2], new Float64Array(6)) }, 'is float64 [3, 2]'],
     'another rank': [{ y: tensor('float32', [6], new Float32Array(6)) }, 'is float32 [N, 2]'],
     'another size': [{ y: tensor('float32', [2, 3], new Float32Array(6)) }, 'is float32 [N, 2]'],
     'data that its dims contradict': [{ y: { ...vector(6), dims: [9, 2] } }, 'holds 18 elements'],
-    'no tensor': [{ y: null as unknown as TensorData }, 'null is no tensor'],
+    'no tensor': [{ y: null as unknown as TensorData }, 'null is not a tensor'],
     'a resizable buffer': [{ y: vector(6, resizable) }, 'resizable'],
     'the memory of an input': [{ y: vector(6, buffer) }, "shares its memory with 'x'"],
   };

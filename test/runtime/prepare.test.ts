@@ -97,7 +97,7 @@ describe('preparing a model of another tool', () => {
   });
 
   for (const provider of ['cpu', 'wasm'] as const) {
-    it(`takes a scale and bias of one element a group, at opset 18, on ${provider}`, async () => {
+    it(`takes a scale and bias of one element per group, at opset 18, on ${provider}`, async () => {
       const [scale, bias] = [Float32Array.of(1, -2, 3, 4), Float32Array.of(0, 5, 0, -1)];
       const model = changed(({ graph }) => {
         const { input } = graph!.node!.find(({ opType }) => opType === 'GroupNormalization')!;
@@ -162,7 +162,7 @@ describe('preparing a model of another tool', () => {
     expect(encodeModel(g.build(), weights)).to.have.length.above(2048);
   });
 
-  it('refuses providers that are no list', async () => {
+  it('refuses providers that are not a list', async () => {
     const options = { providers: 'cpu' } as object;
     const error: unknown = await createSession(
       changed(() => undefined),

@@ -46,7 +46,7 @@ describe('runtime/provider-library', () => {
       Buffer.alloc(0),
     ]) {
       expect((await problem(content))!.reason).to.equal(
-        'libonnxruntime_providers_cuda.so is damaged: it is no library, or cut off',
+        'libonnxruntime_providers_cuda.so is damaged: it is not a library, or cut off',
       );
     }
   });

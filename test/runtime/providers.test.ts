@@ -22,7 +22,7 @@ describe('runtime/providers', () => {
     refuses([null], "unknown execution provider 'null'; known:");
   });
 
-  it('refuses what is no list, and an empty one', () => {
+  it('refuses what is not a list, and an empty one', () => {
     refuses('cpu', "providers must be a list, such as ['cpu'], not cpu");
     refuses([], 'providers is empty');
   });

@@ -122,7 +122,7 @@ describe('a session', () => {
 describe('a session checks its inputs before the runtime sees them', () => {
   const cases: [what: string, feeds: () => Record<string, TensorData>, code: string, words: string[]][] = [
     ['a missing input', () => ({}), 'INPUT_MISSING', ["'x' is missing", "'x' float32 [N, 8, H, 5]"]],
-    ['an unknown name', () => ({ x: CASE.x, X1: CASE.x }), 'INPUT_UNKNOWN', ["'X1' is no input"]],
+    ['an unknown name', () => ({ x: CASE.x, X1: CASE.x }), 'INPUT_UNKNOWN', ["'X1' is not an input"]],
     [
       'another dtype',
       () => ({ x: randomTensor('float64', [2, 8, 6, 5]) }),
@@ -166,7 +166,7 @@ describe('a session checks its inputs before the runtime sees them', () => {
     const error = await failure(() =>
       session.run({ a: tensor('float32', [3], new Float32Array(3)), c: CASE.x }),
     );
-    for (const word of ["input 'a' has shape [3]", "input 'b' is missing", "'c' is no input"]) {
+    for (const word of ["input 'a' has shape [3]", "input 'b' is missing", "'c' is not an input"]) {
       expect(error.message).to.include(word);
     }
     await session.dispose();
@@ -183,7 +183,7 @@ describe('creating a session', () => {
     );
   });
 
-  it('says that a file is not there, or is no model', async () => {
+  it('says that a file is not there, or is not a model', async () => {
     expect(await failure(() => createSession('/nowhere/model.onnx'))).to.be.instanceOf(FileError);
     const error = await failure(() => createSession(new TextEncoder().encode('not a model, but some text')));
     expect(error).to.be.instanceOf(ModelError).with.property('code', 'MODEL_INVALID');
@@ -231,7 +231,7 @@ describe('options that a runtime would misunderstand', () => {
   });
 });
 
-describe('what is no model', () => {
+describe('what is not a model', () => {
   it('is an error that says what a model is, and what makes one of an ArrayBuffer', async () => {
     for (const model of [undefined, null, 3, {}, new ArrayBuffer(8)]) {
       const error = (await rejection(createSession(model as Uint8Array))) as OptionError;

@@ -40,7 +40,7 @@ function optionField(name: string, spec: OptionSpec, value: number | boolean): H
   );
 }
 
-/** As the library takes them. What is no number is left out, which the library then says. */
+/** As the library takes them. What is not a number is left out, which the library then says. */
 export function readOptions(fields: HTMLElement): Record<string, number | boolean> {
   const options: Record<string, number | boolean> = {};
   for (const input of fields.querySelectorAll('input')) {

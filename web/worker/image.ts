@@ -28,7 +28,7 @@ async function decode(blob: Blob): Promise<ImageBitmap> {
     const name = blob instanceof File ? `'${blob.name}'` : 'the file';
     throw new ImageError(
       'IMAGE_INVALID',
-      `${name} is no image that this browser can read: try a PNG or a JPEG`,
+      `${name} is not an image that this browser can read: try a PNG or a JPEG`,
       {
         cause,
       },

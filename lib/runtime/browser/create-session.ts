@@ -30,7 +30,7 @@ function chooseBackend(provider: Provider): Promise<Choice> {
  * Loads a model into ONNX Runtime, which is onnxruntime-web: on WebAssembly (`wasm`), or on a GPU (`webgpu`), which is
  * used only where a small model was seen to come out right on it. {@link setRuntimeFolder} says where its files are.
  * @param model URL of an `.onnx` file, relative to the page or worker, which is fetched; or its bytes.
- * @throws FileError if it cannot be fetched, ModelError if it is no model, OptionError, GraphError
+ * @throws FileError if it cannot be fetched, ModelError if it is not a model, OptionError, GraphError
  *   `UNKNOWN_LOWERING`, SessionError
  *   `UNKNOWN_PROVIDER`, `PROVIDER_UNAVAILABLE`, `OUT_OF_MEMORY` or `MODEL_REJECTED`, with the runtime's own error as
  *   `cause`.

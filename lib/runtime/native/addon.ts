@@ -19,7 +19,7 @@ export interface AddonResult {
   readonly data: ArrayBuffer;
 }
 
-/** An input or output of a loaded model; `type` 0 if it is no tensor. */
+/** An input or output of a loaded model; `type` 0 if it is not a tensor. */
 export interface AddonValueInfo {
   readonly name: string;
   readonly type: number;
@@ -51,7 +51,7 @@ export interface AddonSession {
 }
 
 export interface AddonSessionOptions {
-  /** 0: one a physical core. */
+  /** 0: one per physical core. */
   readonly intraOpNumThreads: number;
   /** The same, for nodes side by side. */
   readonly interOpNumThreads: number;

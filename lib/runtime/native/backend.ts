@@ -181,6 +181,6 @@ const elementsOf = (type: number): string => (type === STRING ? 'strings' : `ele
 function requireDType(type: number, what: string): TensorInfo['dtype'] {
   const dtype = dtypeFromOnnx(type);
   if (dtype) return dtype;
-  const problem = type === 0 ? 'is no tensor' : `holds ${elementsOf(type)}, which cannot be passed`;
+  const problem = type === 0 ? 'is not a tensor' : `holds ${elementsOf(type)}, which cannot be passed`;
   throw new ModelError('MODEL_UNSUPPORTED', `${what} ${problem}; only tensors of numbers can be passed`);
 }

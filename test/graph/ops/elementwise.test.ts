@@ -32,7 +32,7 @@ for (const [opType, unary] of Object.entries(UNARY)) {
       }
     });
 
-    it('refuses every other dtype, and what is no value', () => {
+    it('refuses every other dtype, and what is not a value', () => {
       const g = new GraphBuilder('test');
       for (const dtype of DTYPES.filter((name) => !(FLOAT_DTYPES as readonly string[]).includes(name))) {
         expectGraphError(
@@ -74,7 +74,7 @@ for (const [opType, binary] of Object.entries(BINARY)) {
       expectGraphError(() => binary(g, flags, flags), 'INVALID_DTYPE', "'flags' [2] is bool");
     });
 
-    it('refuses mixed dtypes, and what is no value', () => {
+    it('refuses mixed dtypes, and what is not a value', () => {
       const g = new GraphBuilder('test');
       const [a, b] = [g.input('a', 'float32', [2]), g.input('b', 'float64', [2])];
       expectGraphError(
@@ -119,7 +119,7 @@ describe('silu', () => {
     }
   });
 
-  it('refuses what is no value and no float', () => {
+  it('refuses what is not a value and no float', () => {
     const g = new GraphBuilder('test');
     expectGraphError(() => op.silu(g, undefined!), 'MISSING_VALUE');
     expectGraphError(() => op.silu(g, g.input('x', 'int64', ['N'])), 'INVALID_DTYPE', 'int64');
@@ -155,7 +155,7 @@ describe('leakyRelu', () => {
     });
   });
 
-  it('refuses slopes that are not finite, integers and what is no value', () => {
+  it('refuses slopes that are not finite, integers and what is not a value', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'float64', ['N']);
     for (const alpha of [NaN, Infinity, '1'] as never[]) {
@@ -216,7 +216,7 @@ describe('cast', () => {
     expect(nodesOf(g, y)[0]!.attributes).to.deep.equal({ to: { type: 'INT', value: 16 } });
   });
 
-  it('refuses a dtype that does not exist, and what is no value', () => {
+  it('refuses a dtype that does not exist, and what is not a value', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'float32', [2]);
     for (const dtype of ['float8', 'toString', '']) {

@@ -77,7 +77,7 @@ describe('gelu', () => {
       .and.not.include('Erf');
   });
 
-  it('refuses what is no float and no value, and an unknown approximation', () => {
+  it('refuses what is not a float and no value, and an unknown approximation', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'float32', ['N']);
     expectGraphError(() => op.gelu(g, g.input('i', 'int64', ['N'])), 'INVALID_DTYPE', 'Gelu', 'int64');

@@ -63,7 +63,7 @@ describe('matMul', () => {
     );
   });
 
-  it('refuses scalars, mixed dtypes, bool and what is no value', () => {
+  it('refuses scalars, mixed dtypes, bool and what is not a value', () => {
     const g = new GraphBuilder('test');
     const a = g.input('a', 'float32', [2, 2]);
     const flags = g.input('flags', 'bool', [2, 2]);

@@ -114,7 +114,7 @@ describe('groupNormalization', () => {
     );
   });
 
-  it('refuses a scale or bias that has not one element a channel', () => {
+  it('refuses a scale or bias that has not one element per channel', () => {
     const { g, x, norm, scale } = setUp();
     for (const shape of [[3], [1], [6, 1], []]) {
       const odd = g.input(`odd${shape.join('_')}`, 'float32', shape);
@@ -258,7 +258,7 @@ describe('instanceNormalization', () => {
     });
   });
 
-  it('refuses a scale or a bias that has not one element a channel', () => {
+  it('refuses a scale or a bias that has not one element per channel', () => {
     const { g, x, norm, scale, bias } = setUp();
     const odd = g.input('odd', 'float32', [1]);
     expectGraphError(() => op.instanceNormalization(norm, x, odd, bias), 'SHAPE_MISMATCH', "scale 'odd' [1]");

@@ -47,7 +47,7 @@ describe('softmax', () => {
     });
   });
 
-  it('refuses integers, scalars and what is no value', () => {
+  it('refuses integers, scalars and what is not a value', () => {
     const g = new GraphBuilder('test');
     expectGraphError(() => op.softmax(g, g.input('i', 'int64', ['N'])), 'INVALID_DTYPE', 'Softmax', 'int64');
     expectGraphError(

@@ -55,7 +55,7 @@ describe('batchNorm', () => {
     // Means that float32 holds exactly, so that the float64 reference sees the same values.
     const x = randomTensor('float32', [1, 4, 5, 7], { mean: 1e4 });
     const { y } = await runGraph(graphOf(['N', 4, 'H', 'W'], batchNorm), x);
-    // One sample: each channel by itself is GroupNorm with a group a channel.
+    // One sample: each channel by itself is GroupNorm with a group per channel.
     const expected = referenceGroupNorm({ x, numGroups: 4, eps: 1e-5 });
     // Centred once, the rounded mean alone would cost up to 1e4 · 2⁻²⁴ = 6e-4.
     expect(maxAbsDifference(y!, expected)).to.be.below(2e-6);

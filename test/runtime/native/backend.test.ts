@@ -90,7 +90,7 @@ describeNative('the native provider: GroupNormalization', () => {
     expect((await runModel(MODEL(), x, NATIVE)).dims).to.deep.equal([0, 8, 6, 5]);
   });
 
-  it('refuses what is no model, and lives on', async () => {
+  it('refuses what is not a model, and lives on', async () => {
     for (const bytes of [new Uint8Array(0), new Uint8Array(1000).fill(255)]) {
       expect(await rejection(createSession(bytes, NATIVE))).to.be.instanceOf(Error);
     }

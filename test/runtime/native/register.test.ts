@@ -104,9 +104,9 @@ describeNative("ONNX Runtime's own interface with native-cpu", () => {
       'externalData is not read: give the path of the model',
     ],
     'an unknown mode': [{ executionMode: 'both' }, 'executionMode must be sequential or parallel'],
-    'threads that are no number': [{ interOpNumThreads: '2' }, 'interOpNumThreads must be an integer'],
+    'threads that are not a number': [{ interOpNumThreads: '2' }, 'interOpNumThreads must be an integer'],
     'a negative size': [{ freeDimensionOverrides: { D0: -1 } }, 'freeDimensionOverrides must be sizes'],
-    'an entry that is no text': [
+    'an entry that is not a text': [
       { extra: { session: { a: [null] } } },
       'extra: session.a.0 must be a string',
     ],
@@ -137,7 +137,7 @@ describeNative("ONNX Runtime's own interface with native-cpu", () => {
       .that.matches(/'x' holds strings, which cannot be passed; .* executionProviders: \['cpu'\]/);
   });
 
-  it('refuses what is no model', async () => {
+  it('refuses what is not a model', async () => {
     expect(
       await rejection(node.InferenceSession.create(new Uint8Array(100).fill(255), OPTIONS)),
     ).to.be.instanceOf(Error);
