@@ -25,7 +25,13 @@ export interface NativeKernel {
 
 export interface Diagnosis {
   readonly version: string;
-  readonly node: { readonly version: string; readonly required: string; readonly supported: boolean };
+  readonly node: {
+    readonly version: string;
+    readonly required: string;
+    readonly supported: boolean;
+    /** What gives itself out as Node: `Bun 1.4.5`. */
+    readonly runtime?: string;
+  };
   readonly platform: string;
   readonly arch: string;
   readonly packages: readonly InstalledPackage[];
@@ -52,6 +58,7 @@ function describeInstallation(diagnosis: Diagnosis, colors: Colors): string[] {
   const { version, node, platform, arch, packages, nativeBinding: binding, nativeKernel: kernel } = diagnosis;
   const rows = [
     ['onnx-groupnorm', version, ''],
+    ...(node.runtime === undefined ? [] : [['runtime', node.runtime, '']]),
     ['Node', node.version, node.supported ? colors.green('supported') : colors.red(`needs ${node.required}`)],
     ['platform', `${platform} ${arch}`, ''],
     ...packages.map(({ name, version: found }) =>

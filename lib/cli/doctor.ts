@@ -44,7 +44,12 @@ async function diagnose(): Promise<Diagnosis> {
   for (const name of PROVIDERS) providers.push(await diagnoseProvider(name));
   return {
     version,
-    node: { version: process.versions.node, required: engines.node, supported: isSupported(engines.node) },
+    node: {
+      version: process.versions.node,
+      required: engines.node,
+      supported: isSupported(engines.node),
+      ...otherRuntime(),
+    },
     platform: process.platform,
     arch: process.arch,
     packages: installedPackages(),
@@ -52,6 +57,13 @@ async function diagnose(): Promise<Diagnosis> {
     nativeKernel: diagnoseKernel(),
     providers,
   };
+}
+
+/** Bun and Deno give a version of Node, too. */
+function otherRuntime(): Pick<Diagnosis['node'], 'runtime'> {
+  const { bun, deno } = process.versions;
+  const runtime = bun !== undefined ? `Bun ${bun}` : deno !== undefined ? `Deno ${deno}` : undefined;
+  return runtime === undefined ? {} : { runtime };
 }
 
 async function diagnoseProvider(name: Provider): Promise<ProviderDiagnosis> {

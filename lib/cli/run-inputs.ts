@@ -38,7 +38,7 @@ export async function loadInputs(
   } = request;
   requireNames(infos, sources);
   const random = infos.filter(({ name }) => sources.get(name) === 'random').map(withShape);
-  requireSizes(random, sizes);
+  requireSizes(random, sizes, sources);
   const notes: string[] = [];
   const feeds: Record<string, TensorData> = {};
   for (const info of infos) {
@@ -83,13 +83,17 @@ function withShape(info: TensorInfo): ShapedInput {
 }
 
 /** Every name bound, and no size for a name that there is not. */
-function requireSizes(random: readonly ShapedInput[], sizes: ReadonlyMap<string, number>): void {
+function requireSizes(
+  random: readonly ShapedInput[],
+  sizes: ReadonlyMap<string, number>,
+  sources: ReadonlyMap<string, string>,
+): void {
   const names = new Set(random.flatMap(dimNames).filter((name) => name !== undefined));
   const unbound = [...names].filter((name) => !sizes.has(name));
   const odd = [...sizes.keys()].find((name) => !names.has(name));
   // First, for a mistyped name leaves the right one without a size.
   if (odd !== undefined) {
-    const allowed = names.size === 0 ? 'there are none to give' : `names: ${[...names].join(', ')}`;
+    const allowed = names.size === 0 ? describeNone(random, sources) : `names: ${[...names].join(', ')}`;
     throw new UsageError(
       `--dim ${odd}: no dimension of a random input has this name${suggestion(odd, names)}; ${allowed}`,
     );
@@ -99,6 +103,13 @@ function requireSizes(random: readonly ShapedInput[], sizes: ReadonlyMap<string,
   throw new UsageError(
     `random input ${shapes}: no size for ${unbound.join(', ')}; add --dim ${unbound.map((name) => `${name}=SIZE`).join(',')}`,
   );
+}
+
+/** Why there is no size to give: perhaps 'random' is mistyped. */
+function describeNone(random: readonly ShapedInput[], sources: ReadonlyMap<string, string>): string {
+  if (random.length > 0) return 'there are none to give';
+  const given = [...sources].map(([name, source]) => `${name}=${source}`);
+  return `no input is random, but: ${given.join(', ')}`;
 }
 
 /** The name that `--dim` knows each dimension by: its own, or where the model gives it none, `x.0`. */

@@ -48,7 +48,7 @@ describe('cli/doctor', () => {
   describe('of a broken installation', () => {
     const broken: Diagnosis = {
       version: '0.1.0',
-      node: { version: '18.0.0', required: '>=20.19', supported: false },
+      node: { version: '18.0.0', required: '>=20.19', supported: false, runtime: 'Bun 1.0.0' },
       platform: 'linux',
       arch: 'x64',
       packages: [{ name: 'onnxruntime-node', version: undefined }],
@@ -79,6 +79,7 @@ describe('cli/doctor', () => {
 
     it('every fault is named with the way out', () => {
       const text = describeDiagnosis(broken, pico.createColors(false)).join('\n');
+      expect(text).to.match(/^runtime +Bun 1\.0\.0$/m);
       expect(text).to.match(/^Node +18\.0\.0 +needs >=20\.19$/m);
       expect(text).to.match(/^onnxruntime-node +– +not installed: npm install$/m);
       expect(text).to.match(/^native binding +does not load$/m);

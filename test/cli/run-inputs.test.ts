@@ -152,7 +152,11 @@ describe('cli/run-inputs', () => {
     await refuses(
       [info('x', ['N'])],
       request({ x: at('x.npy') }, { N: 2 }),
-      /--dim N: .*there are none to give/,
+      /--dim N: .*no input is random, but: x=.*x\.npy$/,
     );
+    await refuses([info('x', [3])], request({ x: 'random' }, { N: 2 }), /--dim N: .*there are none to give/);
   });
+
+  it("a mistyped 'random' is shown where sizes are given for it", () =>
+    refuses([info('x', ['N'])], request({ x: 'randm' }, { N: 2 }), /no input is random, but: x=randm$/));
 });
