@@ -16,8 +16,8 @@ export interface ParitySource {
  * What paths stand for: files as they are, and of folders every `.safetensors` file and every `test_data_set_*`
  * folder in them and in the folders below, sorted; a folder of that name stands for itself, too. What two paths lead
  * to is there once. Whether it can be read is found out when it is read.
- * @throws ParityError `NO_FIXTURES` if a folder has none, or a path is that of a part of a data set; FileError `FILE_NOT_FOUND` if a path
- * does not exist, `FILE_UNREADABLE` if it cannot be looked at or a folder not listed.
+ * @throws ParityError `NO_FIXTURES` if a folder has none, or a path is that of a part of a data set; FileError
+ *   `FILE_NOT_FOUND` if a path does not exist, `FILE_UNREADABLE` if it cannot be looked at or a folder not listed.
  */
 export async function findSources(paths: readonly string[]): Promise<ParitySource[]> {
   const sources = new Map<string, ParitySource>();

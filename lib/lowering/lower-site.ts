@@ -99,7 +99,7 @@ export function lowerRowSite(
   const chosen = resolve(lowering, opset);
   return makeFragment(site, pathOf(site), takenNames, (g, { x, scale, bias }) => {
     const wide = (value: Value) => (isNarrow(x) ? op.cast(g, value, 'float32') : value);
-    const normalized = asGroups(g, wide(x), site.axis, (groups, numGroups) =>
+    const normalized = asGroups(g, wide(x), site.axis, opset, (groups, numGroups) =>
       chosen.lower(
         g,
         { x: groups, scale: undefined, bias: undefined, numGroups, epsilon: site.epsilon },
@@ -117,15 +117,16 @@ function asGroups(
   g: Scope,
   x: Value,
   axis: number,
+  opset: number,
   normalize: (groups: Value, numGroups: number) => Value,
 ): Value {
   const [, groups] = x.shape;
   if (axis === 2 && typeof groups === 'number' && groups > 0) return normalize(x, groups);
   const rows = normalize(flatRows(g, x, axis), 1);
   if (isStatic(x.shape) && !x.shape.includes(0)) return op.reshape(g, rows, x.shape);
-  // A size of 0 is to be one, and not that of the rows in its place.
-  const target = op.shape(g, x);
-  return g.node('Reshape', [rows, target], { allowzero: int(1) }, [{ dtype: x.dtype, shape: x.shape }])[0]!;
+  // A size of 0 is to be one, and not that of the rows in its place; before opset 14 that cannot be said.
+  const attributes = opset < 14 ? {} : { allowzero: int(1) };
+  return g.node('Reshape', [rows, op.shape(g, x)], attributes, [{ dtype: x.dtype, shape: x.shape }])[0]!;
 }
 
 const isNarrow = ({ dtype }: Value): boolean => dtype === 'float16' || dtype === 'bfloat16';

@@ -8,7 +8,7 @@ import type { GroupNormSite } from './types.js';
 /**
  * Rows up to this length are summed in one go. WebAssembly adds them up in one float32: of 256 to 1,024 elements of
  * which a ReLU left half, results were off by up to 5 times what `assert_close` allows (ONNX Runtime 1.30), and by a
- * fifth of it with this. Longer sums than this take no less time.
+ * fifth of it with this. Rows of 65 to 1,024 elements take 4 to 20 % longer for it.
  */
 const MAX_UNSPLIT = 64;
 

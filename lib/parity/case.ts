@@ -88,6 +88,6 @@ function outputOf(actual: TensorRecord, name: string): TensorData {
   if (value) return value;
   throw new ParityError(
     'OUTPUT_MISSING',
-    `the fixture expects an output '${name}', but the model has ${Object.keys(actual).join(', ')}`,
+    `an output '${name}' is expected, but the model has ${Object.keys(actual).join(', ')}`,
   );
 }

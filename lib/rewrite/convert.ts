@@ -48,8 +48,9 @@ export interface ReplacedNorms {
   /** ONNX's definition of GroupNormalization in the operator's place, as ONNX Runtime saves it. */
   readonly inlined: number;
   /**
-   * InstanceNormalization, and LayerNormalization of long rows, that are no GroupNorm, written as `reduce-mean`: ONNX
-   * Runtime sums a row in one float32, and has no InstanceNormalization of float64.
+   * InstanceNormalization, and LayerNormalization over more than 1,024 elements or an unknown number of them, that are
+   * no GroupNorm, written as `reduce-mean`: ONNX Runtime sums a row in one float32, and has no InstanceNormalization of
+   * float64.
    */
   readonly rows: number;
 }

@@ -5,9 +5,12 @@ export class Uses {
   readonly #readers = new Map<string, ModelNode[]>();
   readonly #producers = new Map<string, ModelNode>();
   readonly #outputs: ReadonlySet<string>;
+  /** Bodies of control flow, whose nodes are not among the model's, may read any value. */
+  readonly #hasBodies: boolean;
 
   constructor(model: Model) {
     this.#outputs = new Set(model.outputNames);
+    this.#hasBodies = model.nestedOpTypes().size > 0;
     for (const node of model.nodes) {
       for (const name of new Set(node.inputs)) this.#readersOf(name).push(node);
       for (const name of node.outputs) this.#producers.set(name, node);
@@ -17,6 +20,11 @@ export class Uses {
   /** The nodes that read a value, each once; nothing if the caller of the model sees it too. */
   onlyReaders(name: string): readonly ModelNode[] {
     return this.#outputs.has(name) ? [] : (this.#readers.get(name) ?? []);
+  }
+
+  /** Whether anybody reads a value, or may, the caller of the model among them. */
+  isRead(name: string): boolean {
+    return this.#hasBodies || this.#outputs.has(name) || this.#readers.has(name);
   }
 
   /** The node that a value comes from; nothing for inputs and initializers. */

@@ -26,6 +26,9 @@ export function fromRuntime({ type, dims, data }: Tensor): TensorData {
   return tensor(dtype, dims, bits);
 }
 
+/** What onnxruntime-web makes of −1, ONNX Runtime's size of a dimension that has neither size nor name. */
+const NAMELESS = 2 ** 32 - 1;
+
 /** @throws ModelError `MODEL_UNSUPPORTED` for what is not a tensor, or of a dtype that cannot be passed. */
 export function toInfo(metadata: InferenceSession.ValueMetadata): TensorInfo {
   if (!metadata.isTensor) {
@@ -34,7 +37,8 @@ export function toInfo(metadata: InferenceSession.ValueMetadata): TensorInfo {
       `'${metadata.name}' is not a tensor; only tensors can be passed`,
     );
   }
-  return { name: metadata.name, dtype: requireDType(metadata.type), shape: metadata.shape };
+  const shape = metadata.shape.map((dim) => (dim === NAMELESS ? '' : dim));
+  return { name: metadata.name, dtype: requireDType(metadata.type), shape };
 }
 
 function requireDType(type: string): DType {

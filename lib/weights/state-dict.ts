@@ -20,9 +20,10 @@ export interface MatchOptions {
 /**
  * A state_dict as the weights of a graph, as PyTorch's `load_state_dict(strict=True)` takes it: every key must
  * be there, none may be left over, shapes must agree; floats are converted to the parameter's dtype, and integers and
- * bool must be of it. A prefix that all keys have (`module.`, `model.`, `_orig_mod.`, `state_dict.`) is taken off if the graph has no such names.
- * @throws WeightsError `STATE_DICT_MISMATCH` listing every missing and unexpected key, and every tensor of a wrong shape or dtype, or if no key
- *   has the prefix that is asked for; GraphError `INVALID_GRAPH`; OptionError.
+ * bool must be of it. A prefix that all keys have (`module.`, `model.`, `_orig_mod.`, `state_dict.`) is taken off if the
+ * graph has no such names.
+ * @throws WeightsError `STATE_DICT_MISMATCH` listing every missing and unexpected key, and every tensor of a wrong shape
+ *   or dtype, or if no key has the prefix that is asked for; GraphError `INVALID_GRAPH`; OptionError.
  */
 export function matchStateDict(
   graph: Graph,

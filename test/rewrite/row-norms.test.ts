@@ -1,10 +1,11 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { GraphBuilder, op, type Scope, type Value } from '../../lib/graph/index.js';
+import { attr, GraphBuilder, op, type Scope, type Value } from '../../lib/graph/index.js';
 import { castTensor, toFloat64Array } from '../../lib/half.js';
 import { encodeModel, Model } from '../../lib/onnx/index.js';
 import { ModelProto } from '../../lib/onnx/proto.js';
 import { lowerRowNorms } from '../../lib/rewrite/index.js';
+import type { SessionOptions } from '../../lib/runtime/index.js';
 import { elementCount, tensor, type FloatDType, type Shape, type TensorData } from '../../lib/tensor.js';
 import {
   groupNormModel,
@@ -35,7 +36,7 @@ function withoutDeclarations(model: Model): Model {
   return Model.decode(ModelProto.encode(message).finish());
 }
 
-/** The operators that are left once long rows are replaced. */
+/** The operators that are left once the pass has run. */
 function operatorsAfter(model: Model, operators: readonly (typeof BOTH)[number][] = BOTH): Set<string> {
   lowerRowNorms(model, 'reduce-mean', operators);
   return new Set(model.nodes.map(({ opType }) => opType));
@@ -186,6 +187,61 @@ describe('replacing normalizations of rows', () => {
     });
   }
 
+  for (const opset of [13, 14]) {
+    it(`computes LayerNormalization in a model of opset ${opset}, as ONNX Runtime saves one`, async () => {
+      const x = randomTensor('float32', [2, 3, 1280]);
+      const scale = vector('float32', 1280, 'scale');
+      const node = (g: Scope, value: Value) =>
+        g.node('LayerNormalization', [value, g.constant(scale)], { axis: attr.int(-1) }, [
+          { dtype: 'float32', shape: value.shape },
+        ])[0]!;
+      const message = ModelProto.decode(makeModel({ shape: ['N', 'T', 1280], node }).encode());
+      message.opsetImport = [{ domain: '', version: opset }];
+      const bytes = ModelProto.encode(message).finish();
+      for (const providers of [['cpu'], ['wasm']] as const) {
+        const y = await runModel(bytes, x, { providers });
+        expect(maxAbsDifference(y, referenceLayerNorm(x, scale))).to.be.below(4e-6);
+      }
+      const model = Model.decode(bytes);
+      expect(operatorsAfter(model)).to.not.include('LayerNormalization');
+    });
+  }
+
+  it('takes a second result that nobody reads for none, and leaves a node of which one is read', () => {
+    for (const isRead of [false, true]) {
+      const node = (g: Scope, x: Value) => {
+        const [y, mean] = g.node(
+          'LayerNormalization',
+          [x, g.constant(vector('float32', 2000, 'scale'))],
+          { axis: attr.int(-1) },
+          [
+            { dtype: 'float32', shape: x.shape },
+            { dtype: 'float32', shape: [...x.shape.slice(0, -1), 1] },
+          ],
+        );
+        return isRead ? op.add(g, y!, mean!) : y!;
+      };
+      const left = operatorsAfter(makeModel({ shape: ['N', 3, 2000], node }));
+      expect(left.has('LayerNormalization')).to.equal(isRead);
+    }
+  });
+
+  it('replaces one whose bias is an empty name, over which ONNX Runtime ends the process', async () => {
+    for (const dtype of ['float32', 'float64'] as const) {
+      const scale = vector(dtype, 6, 'scale');
+      const message = ModelProto.decode(
+        makeModel({ shape: ['N', 3, 6], dtype, node: layerNorm(scale) }).encode(),
+      );
+      message.graph!.node!.find(({ opType }) => opType === 'LayerNormalization')!.input!.push('');
+      const bytes = ModelProto.encode(message).finish();
+      const x = castTensor(randomTensor('float32', [2, 3, 6]), dtype);
+      for (const options of [{}, { groupNorm: 'layer-norm' }, { groupNorm: 'op' }] as const) {
+        const y = await runModel(bytes, x, options);
+        expect(maxAbsDifference(y, referenceLayerNorm(x, scale))).to.be.below(4e-6);
+      }
+    }
+  });
+
   it('keeps sizes of 0 that only the run knows', async () => {
     for (const [axis, dims] of [
       [1, [0, 3, 4]],
@@ -262,5 +318,18 @@ describe('a session, given InstanceNormalization of short rows', () => {
   it('has it from ONNX Runtime where it is asked for by name', async () => {
     const y = await runModel(model, x, { groupNorm: 'instance-norm' });
     expect(maxAbsDifference(y, expected)).to.be.above(1e-4);
+  });
+});
+
+describe('a session on wasm, given LayerNormalization of short rows', () => {
+  it('is within 2e-6 of float64 at mean 300, which its kernel is not', async () => {
+    const x = randomTensor('float32', [1, 16, 768], { mean: 300 });
+    const scale = tensor('float32', [768], new Float32Array(768).fill(1));
+    const model = makeModel({ shape: x.dims, node: layerNorm(scale) }).encode();
+    const expected = referenceLayerNorm(x, scale);
+    const errorOf = async (options: SessionOptions) =>
+      maxAbsDifference(await runModel(model, x, { ...options, providers: ['wasm'] }), expected);
+    expect(await errorOf({})).to.be.below(2e-6);
+    expect(await errorOf({ groupNorm: 'layer-norm' })).to.be.above(1e-4);
   });
 });

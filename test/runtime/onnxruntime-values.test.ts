@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { Tensor } from 'onnxruntime-node';
-import { fromRuntime, toRuntime, type TensorType } from '../../lib/runtime/onnxruntime-values.js';
+import { fromRuntime, toInfo, toRuntime, type TensorType } from '../../lib/runtime/onnxruntime-values.js';
 import { tensor } from '../../lib/tensor.js';
 
 /** onnxruntime-common's Tensor as it is where the engine has Float16Array: it makes one of the bits. */
@@ -24,6 +24,11 @@ class NewerTensor {
 }
 
 describe('runtime/onnxruntime-values', () => {
+  it("takes onnxruntime-web's largest size for a dimension without a name", () => {
+    const metadata = { isTensor: true, name: 'x', type: 'float32', shape: [2 ** 32 - 1, 3, 'H'] } as const;
+    expect(toInfo(metadata).shape).to.deep.equal(['', 3, 'H']);
+  });
+
   const half = tensor('float16', [2], Uint16Array.of(9, 0x3c00, 0xc000).subarray(1));
 
   it('hands float16 over as its bits, whether the engine has Float16Array or not', () => {

@@ -1,4 +1,7 @@
-/** Dimensions of size 1, taken away and added. Sources: ONNX operator pages Squeeze and Unsqueeze; `torch.squeeze`, `unsqueeze`. */
+/**
+ * Dimensions of size 1, taken away and added. Sources: ONNX operator pages Squeeze and Unsqueeze; `torch.squeeze`,
+ * `unsqueeze`.
+ */
 import { GraphError } from '../../errors.js';
 import { int64Vector, type Dim } from '../../tensor.js';
 import type { Scope } from '../builder.js';
