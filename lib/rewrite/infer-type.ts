@@ -5,6 +5,7 @@
 import { dtypeFromOnnx, productDim } from '../graph/index.js';
 import { UNKNOWN_DIM, type ModelNode } from '../onnx/index.js';
 import { elementCount, isStatic, type Dim, type DType, type Shape } from '../tensor.js';
+import { depthToSpace, pad, resize, slice, spaceToDepth, split, tile } from './cutting-rules.js';
 import { input, shaped, type KnownValues, type Rule, type ValueType } from './type-rule.js';
 import { convOf, convTranspose, globalPool, pool } from './window-rules.js';
 
@@ -47,9 +48,6 @@ const broadcastType = (inputs: readonly ValueType[]): ValueType => ({
 const withDType =
   (dtypeOf: (node: ModelNode, types: KnownValues) => DType | undefined): Rule =>
   (node, types) => ({ dtype: dtypeOf(node, types), shape: input(node, types, 0).shape });
-
-/** As many dimensions as the input, and nothing of their sizes. */
-const sameRank = shaped((shape) => shape.map(() => UNKNOWN_DIM));
 
 const reshape: Rule = (node, types) => {
   const { dtype, shape } = input(node, types, 0);
@@ -108,10 +106,10 @@ const concat: Rule = (node, types) => {
   return { dtype: broadcastType(inputs).dtype, shape };
 };
 
-const split = shaped((shape, node) => {
-  const axis = node.number('axis') ?? 0;
-  return shape.map((dim, index) => (index === (axis < 0 ? axis + shape.length : axis) ? UNKNOWN_DIM : dim));
-});
+const expand: Rule = (node, types) => {
+  const { dtype, shape } = input(node, types, 0);
+  return { dtype, shape: broadcast([shape, types.sizes(node.inputs[1])]) };
+};
 
 const unsqueeze = shaped((shape, node, types) => {
   const axes = types.sizes(node.inputs[1]);
@@ -223,7 +221,6 @@ const RULES: ReadonlyMap<string, Rule> = new Map([
   ...rules(pool, 'AveragePool LpPool MaxPool'),
   ...rules(globalPool, 'GlobalAveragePool GlobalMaxPool'),
   ...rules(reduce, 'ReduceL2 ReduceMax ReduceMean ReduceMin ReduceSum'),
-  ...rules(sameRank, 'DepthToSpace Pad Resize Slice SpaceToDepth Upsample'),
   ['Cast', withDType((node) => dtypeIn(node, 'to'))],
   ['Concat', concat],
   ['Conv', convOf(1, (node, types) => input(node, types, 0).dtype ?? input(node, types, 1).dtype)],
@@ -233,17 +230,24 @@ const RULES: ReadonlyMap<string, Rule> = new Map([
     'DequantizeLinear',
     withDType((node, types) => dtypeIn(node, 'output_dtype') ?? input(node, types, 1).dtype),
   ],
+  ['DepthToSpace', depthToSpace],
   ['DynamicQuantizeLinear', withDType(() => 'uint8')],
+  ['Expand', expand],
   ['Flatten', flatten],
   ['Gather', gather],
   ['Gemm', gemm],
   ['MatMul', matMul],
   ['QLinearConv', convOf(3, (node, types) => input(node, types, 7).dtype)],
   ['QuantizeLinear', withDType((node, types) => input(node, types, 2).dtype)],
+  ['Pad', pad],
   ['Pow', power],
   ['Reshape', reshape],
+  ['Resize', resize],
   ['Shape', shapeVector],
+  ['Slice', slice],
+  ['SpaceToDepth', spaceToDepth],
   ['Split', split],
+  ['Tile', tile],
   ['Transpose', transpose],
   ['Unsqueeze', unsqueeze],
   ['Where', where],

@@ -102,9 +102,19 @@ function vectorOf(node: ModelNode, types: KnownValues): Shape | undefined {
   if (node.opType === 'Shape') {
     return types.typeOf(node.inputs[0]).shape?.slice(node.number('start') ?? 0, node.number('end'));
   }
+  if (node.opType === 'Slice') return partOf(node, types);
   if (node.opType !== 'Concat') return undefined;
   const parts = node.inputs.map((name) => (isShort(types.typeOf(name)) ? types.sizes(name) : undefined));
   return parts.every((part) => part !== undefined) ? parts.flat() : undefined;
+}
+
+/** Of a vector, from one known index to another. */
+function partOf(node: ModelNode, types: KnownValues): Shape | undefined {
+  if (!isShort(types.typeOf(node.inputs[0]))) return undefined;
+  const [whole, start, end, , step = [1]] = node.inputs.map((name) => types.sizes(name));
+  const [from, to] = [start?.[0], end?.[0]];
+  if (typeof from !== 'number' || typeof to !== 'number' || step[0] !== 1) return undefined;
+  return whole?.slice(from, to);
 }
 
 const isShort = ({ shape }: ValueType): boolean =>

@@ -10,7 +10,7 @@ import { int64Vector, tensor, type Shape } from '../../lib/tensor.js';
 const sample = readFileSync(new URL('../samples/value-types.onnx', import.meta.url));
 
 /** Of which no size is said to be known, though ONNX knows it. */
-const SIZES_UNKNOWN = ['conv_same', 'pool_ceil', 'left', 'right', 'resized', 'padded'];
+const SIZES_UNKNOWN = ['conv_same', 'pool_ceil'];
 
 /** The same model, which declares nothing but its inputs and outputs. */
 function undeclared(): Model {
