@@ -80,7 +80,7 @@ describe('from JavaScript', () => {
     });
 
     it(`a list or a shape that is ${name} is none`, () => {
-      const reads = /must be 2 integers of at least 0, one for each spatial dimension/;
+      const reads = /must be a list of 2 integers of at least 0, one for each spatial dimension/;
       if (strange !== null) {
         const options = { outputPadding: strange };
         refuses('INVALID_ATTRIBUTE', reads, () => op.convTranspose(g, x, kernel, undefined, options));
@@ -228,7 +228,9 @@ describe('from JavaScript', () => {
     refuses('UNKNOWN_OPTION', /did you mean 'strides'\?/, () =>
       maxPool(g, x, { kernelShape: [2, 2], stride: [2, 2] }),
     );
-    refuses('INVALID_ATTRIBUTE', /kernel shape undefined must be 2 integers/, () => maxPool(g, x, {}));
+    refuses('INVALID_ATTRIBUTE', /kernel shape undefined must be a list of 2 integers/, () =>
+      maxPool(g, x, {}),
+    );
   });
 
   it('weights that are not there at all, or undefined in the Map, are named', () => {

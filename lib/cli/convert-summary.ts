@@ -13,9 +13,12 @@ export interface Conversion {
 /** What was written and replaced, and what the file still needs. */
 export function describeConversion({ path, output, converted, data }: Conversion): string[] {
   const { bytes, replaced } = converted;
+  const written = `Wrote ${output} (${formatBytes(bytes.byteLength)})`;
   return [
-    `Wrote ${output} (${formatBytes(bytes.byteLength)})`,
-    ...describeReplaced(path, converted),
+    ...(isCopy(replaced)
+      ? [`${written}, a copy of ${path}: nothing in it needs to be rewritten`]
+      : [written]),
+    ...describeReplaced(converted),
     ...(replaced.rows > 0
       ? [
           `${plural(replaced.rows, 'other normalization')} that ONNX Runtime gets wrong, written as reduce-mean`,
@@ -33,14 +36,16 @@ const KINDS: readonly (readonly [kind: keyof ReplacedNorms, words: string])[] = 
   ['inlined', 'inlined'],
 ];
 
-function describeReplaced(path: string, { replaced, lowerings }: ConvertedModel): string[] {
+const isCopy = (replaced: ReplacedNorms): boolean => Object.values(replaced).every((count) => count === 0);
+
+function describeReplaced({ replaced, lowerings }: ConvertedModel): string[] {
   const kinds = KINDS.filter(([kind]) => replaced[kind] > 0);
   const total = kinds.reduce((sum, [kind]) => sum + replaced[kind], 0);
   if (total > 0) {
     const each = kinds.map(([kind, words]) => `${replaced[kind]} ${words}`).join(', ');
     return [`${total} GroupNorm written as ${lowerings.join(' and ')}: ${each}`];
   }
-  return [replaced.rows > 0 ? 'No GroupNorm to rewrite' : `Nothing to rewrite: a copy of ${path}`];
+  return replaced.rows > 0 ? ['No GroupNorm to rewrite'] : [];
 }
 
 function describeData({ locations, copies }: ModelData): string[] {

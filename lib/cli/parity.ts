@@ -81,7 +81,11 @@ async function parity(
     runCases(providers.length > 0 ? sources : [], planCases(options, providers), progress, missing),
   );
   const report = { ...makeReport(results), ...(missing.length > 0 && { notRun: missing }) };
-  const notes = isOpsetGiven && sources.some(({ isDataSet }) => isDataSet) ? [OWN_OPSET] : [];
+  const hasModels = sources.some(({ isDataSet }) => isDataSet);
+  const notes = [
+    ...(hasModels && isOpsetGiven ? [OWN_OPSET] : []),
+    ...(hasModels && options.groupNorm !== undefined && options.lowering !== undefined ? [ONE_WAY] : []),
+  ];
   print(human, ...describeReport(report, colorsOf(human), { ...rest, notes, width: widthOf(human) }));
   if (rest.notRun > 0) {
     print(cli.io.stderr, `interrupted${(json ?? junit) ? ': no report is written' : ''}`);
@@ -112,6 +116,8 @@ async function requireSourcesKept(
   );
 }
 
+const ONE_WAY =
+  '--lowering is for models that are built where --group-norm is given: a model.onnx is run in that way alone';
 const OWN_OPSET = '--opset is for models that are built: a model.onnx is run at its own opset';
 
 const DESCRIPTION =

@@ -67,10 +67,15 @@ export function requireValues(
   requireScope(g, opType);
   for (const [role, value] of Object.entries({ ...inputs, ...optional })) {
     if (value instanceof Value || (value === undefined && Object.hasOwn(optional, role))) continue;
-    const hint = Object.hasOwn(optional, role) ? '; to leave it out, give undefined' : '';
+    const hint = Object.hasOwn(optional, role) ? '; to leave it out, give undefined' : constantHint(value);
     throw new GraphError('MISSING_VALUE', `${g.describe(opType)}: ${role} is not a value of a graph${hint}`);
   }
 }
+
+const constantHint = (value: unknown): string =>
+  typeof value === 'number'
+    ? `, but the number ${value}: make one of it, g.constant(tensor('float32', [], Float32Array.of(${value})))`
+    : '';
 
 /**
  * The options of an operator, as they are given.
@@ -190,7 +195,7 @@ export function requireIntegers(
   if (Array.isArray(values) && values.length === length && values.every(valid)) return;
   throw new GraphError(
     'INVALID_ATTRIBUTE',
-    `${g.describe(opType)}: ${option} ${formatList(values)} must be ${length} integers` +
+    `${g.describe(opType)}: ${option} ${formatList(values)} must be a list of ${length} integer${length === 1 ? '' : 's'}` +
       `${least === undefined ? '' : ` of at least ${least}`}, ${reason}`,
   );
 }

@@ -73,7 +73,7 @@ function requireCount(
   const needed = names.map((name, index) => `${fileName(direction, index)} ('${name}')`);
   throw invalid(
     folder,
-    `it has ${countOf(direction, files)}, but its model ${countOf(direction, needed)}; there must be a file for each`,
+    `it has ${countOf(direction, files)}, and its model has ${countOf(direction, needed)}; there must be a file for each`,
   );
 }
 

@@ -158,8 +158,8 @@ function requirePerChannel(opset: number): void {
   if (opset >= PER_CHANNEL_OPSET) return;
   throw new GraphError(
     'LOWERING_UNAVAILABLE',
-    `lowering 'op' needs a model of opset ${PER_CHANNEL_OPSET} or later, and this one is of ${opset}, where ONNX has ` +
-      `deprecated GroupNormalization or not got it: choose ${SAFE_LOWERING}`,
+    `lowering 'op' needs a model of opset ${PER_CHANNEL_OPSET} or later, and this one is of ${opset}, where ` +
+      `GroupNormalization is deprecated (18 to 20) or does not exist: choose another lowering, such as ${SAFE_LOWERING}`,
   );
 }
 

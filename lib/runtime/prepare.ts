@@ -96,7 +96,6 @@ function rewriteNorms({ model, types, where, groupNorm, choice, hasKernel }: Rew
   requireNoRefusals(refusals, where);
   const written = exported + inlined;
   const isRunByKernel = hasKernel && (written > 0 || hasGroupNorm(model));
-  if (written > 0 && !hasKernel) used.add(SAFE_LOWERING);
   if (used.has('contrib-group-norm')) model.importDomain(CONTRIB_DOMAIN, 1);
   if (hasKernel && written + rows > 0) model.importDomain(FUSED_DOMAIN, 1);
   return {
@@ -118,11 +117,14 @@ function planFor(
     used.add(name);
     return asRun(name, choice);
   };
+  const rows = { lowering: best, operators, maxRow };
+  if (groupNorm === 'op') return { rows };
+  const written = hasKernel ? kernelLowering : loweringOf;
   return {
-    exported: operators.includes('InstanceNormalization') ? best : undefined,
-    inlined: groupNorm === 'op' ? undefined : best,
+    exported: written,
+    inlined: written,
     operator: (groupNorm ?? chosenLowering(choice)) === 'op' ? undefined : loweringOf,
-    rows: { lowering: best, operators, maxRow },
+    rows,
   };
 }
 

@@ -51,12 +51,12 @@ describe('graph/window', () => {
 
   it('refuses lists of another length or below their least', () => {
     const bad: [kernel: number[], options: object, message: string][] = [
-      [[3], {}, 'kernel shape [3] must be 2 integers of at least 1'],
+      [[3], {}, 'kernel shape [3] must be a list of 2 integers of at least 1'],
       [[3, 0], {}, 'kernel shape [3, 0]'],
-      [[3, 3], { strides: [1] }, 'strides [1] must be 2 integers of at least 1'],
+      [[3, 3], { strides: [1] }, 'strides [1] must be a list of 2 integers of at least 1'],
       [[3, 3], { strides: [0, 1] }, 'strides [0, 1]'],
       [[3, 3], { dilations: [1, 1, 1] }, 'dilations [1, 1, 1]'],
-      [[3, 3], { pads: [1, 1] }, 'pads [1, 1] must be 4 integers of at least 0'],
+      [[3, 3], { pads: [1, 1] }, 'pads [1, 1] must be a list of 4 integers of at least 0'],
       [[3, 3], { pads: [0, 0, 0, -1] }, 'pads [0, 0, 0, -1]'],
       [[3, 3], { pads: 1 }, 'pads 1 must be'],
     ];

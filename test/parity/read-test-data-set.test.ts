@@ -96,7 +96,7 @@ describe('reading a data set', () => {
     'an output is missing': [
       remove('output_1.pb'),
       INVALID,
-      "it has 1 output (output_0.pb), but its model 2 outputs (output_0.pb ('y'), output_1.pb ('z'))",
+      "it has 1 output (output_0.pb), and its model has 2 outputs (output_0.pb ('y'), output_1.pb ('z'))",
     ],
     'the first output is missing': [
       remove('output_0.pb'),
@@ -106,7 +106,7 @@ describe('reading a data set', () => {
     'there is an input too many': [
       write('input_2.pb', floatFile('', [1])),
       INVALID,
-      'it has 3 inputs (input_0.pb, input_1.pb, input_2.pb), but its model 2 inputs',
+      'it has 3 inputs (input_0.pb, input_1.pb, input_2.pb), and its model has 2 inputs',
     ],
     'there is a file of another kind': [
       write('notes.txt', ''),
@@ -133,7 +133,7 @@ describe('reading a data set', () => {
     'the folder is empty': [
       (folder) => Object.keys(DIFFERENCE).forEach((name) => remove(name)(folder)),
       INVALID,
-      'it has no input, but its model 2 inputs',
+      'it has no input, and its model has 2 inputs',
     ],
   };
   for (const [what, [change, code, words]] of Object.entries(cases)) {

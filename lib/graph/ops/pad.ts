@@ -61,7 +61,7 @@ function requireMode(g: Scope, mode: (typeof MODES)[number], value: number | und
   if (!MODES.includes(mode)) {
     throw new GraphError(
       'INVALID_ATTRIBUTE',
-      `${g.describe('Pad')}: mode '${String(mode)}' is not one of ${MODES.join(', ')}`,
+      `${g.describe('Pad')}: mode '${String(mode)}' is not one of ${MODES.join(', ')} (PyTorch's replicate is edge)`,
     );
   }
   if (mode === 'constant' || value === undefined) return;
