@@ -12,7 +12,8 @@ export async function firstUsable(backends: readonly Backend[]): Promise<Choice>
   for (const backend of backends) {
     const found = await problemsOf(backend);
     if (found.length === 0) return { backend };
-    problems.push(...found);
+    // Two of them may lack the same thing, and the second say a word more before it.
+    problems.push(...found.filter(({ reason }) => !problems.some((one) => reason.endsWith(one.reason))));
   }
   return { problems };
 }

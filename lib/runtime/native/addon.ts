@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { whyNotToStart } from '../command-line.js';
 import { runtimeFolder } from '../diagnose.js';
 
 /** A tensor on its way to the addon. */
@@ -106,6 +107,8 @@ export function loadAddon(): AddonState {
 function tryLoad(): AddonState {
   const asked = process.env.ONNX_GROUPNORM_ADDON;
   if (asked === 'skip') return { reason: 'ONNX_GROUPNORM_ADDON=skip is set in the environment' };
+  const danger = whyNotToStart();
+  if (danger !== undefined) return { reason: danger };
   const folder = packageFolder();
   if (folder === undefined) return { reason: NOT_INSTALLED };
   const paths = asked === undefined ? candidates(folder).filter((path) => existsSync(path)) : [asked];
