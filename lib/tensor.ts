@@ -104,6 +104,9 @@ export function formatShape(shape: Shape): string {
   );
 }
 
+/** An axis as it is counted from the start; a negative one counts from the end. */
+export const fromStart = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);
+
 /** Whether every dimension is a number. */
 export const isStatic = (shape: Shape): shape is readonly number[] =>
   shape.every((dim) => typeof dim === 'number');

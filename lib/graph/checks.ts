@@ -1,7 +1,7 @@
 /** Checks and shape arithmetic that several operators share. */
 import { GraphError } from '../errors.js';
 import { requireKnownOptions } from '../options.js';
-import { FLOAT_DTYPES, formatShape, isFloatDType, type Dim, type Shape } from '../tensor.js';
+import { fromStart, FLOAT_DTYPES, formatShape, isFloatDType, type Dim, type Shape } from '../tensor.js';
 import type { Scope } from './builder.js';
 import { maxDim } from './dims.js';
 import { Value } from './types.js';
@@ -206,7 +206,7 @@ export function requireIntegers(
  */
 export function resolveAxis(g: Place, opType: string, axis: number, value: Value): number {
   const { rank } = value;
-  if (Number.isSafeInteger(axis) && axis >= -rank && axis < rank) return axis < 0 ? axis + rank : axis;
+  if (Number.isSafeInteger(axis) && axis >= -rank && axis < rank) return fromStart(axis, rank);
   throw new GraphError(
     'INVALID_ATTRIBUTE',
     `${g.describe(opType)}: axis ${axis} is not an axis of ${describeValue(value)}; ` +

@@ -23,7 +23,7 @@ import type { GroupNormSite } from './types.js';
 const MAX_SUM = 1024;
 
 /** The mean of each row of (N, G, K) or (N, G, P, L), as (N, G, 1). */
-type RowMean = (rows: Value) => Value;
+export type RowMean = (rows: Value) => Value;
 
 /** Means of rows, each (N, G, 1). */
 export interface RowMeans {

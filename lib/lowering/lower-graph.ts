@@ -1,5 +1,6 @@
 import { GraphError } from '../errors.js';
 import {
+  DEFAULT_EPSILON,
   requireGroupNormalization,
   type Attributes,
   type Graph,
@@ -31,9 +32,6 @@ export function lowerGraph(graph: Graph, lowering: string, opset: number): Graph
     constants: [...constants, ...fragments.flatMap((fragment) => fragment.constants)],
   };
 }
-
-/** ONNX's own default. Source: ONNX operator page GroupNormalization. */
-const DEFAULT_EPSILON = 1e-5;
 
 /** A node that `Scope.node` was given by hand has been checked by nobody yet. */
 function siteOf({ name, inputs, outputs, attributes }: Node): SiteRef {

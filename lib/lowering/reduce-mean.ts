@@ -1,7 +1,7 @@
 import { op, type Scope, type Value } from '../graph/index.js';
 import type { FloatDType } from '../tensor.js';
 import { channelsOf, filled, inWideDType, perChannel } from './groups.js';
-import { inTwoSteps, rowMeansOf, type RowMeans } from './long-rows.js';
+import { inTwoSteps, rowMeansOf, type RowMean, type RowMeans } from './long-rows.js';
 import { centre, perSample } from './rows.js';
 import type { GroupNormSite, Lowering } from './types.js';
 
@@ -16,20 +16,18 @@ import type { GroupNormSite, Lowering } from './types.js';
 export const reduceMeanLowering: Lowering = {
   name: 'reduce-mean',
   minOpset: 13,
-  lower: (g, site) =>
-    inWideDType(g, site, (wide) =>
-      normalize(
-        g,
-        wide,
-        rowMeansOf(g, wide, (meanOf) => meanOf),
-      ),
-    ),
+  lower: byRowMeans(() => (meanOf) => meanOf),
 };
 
 /** The same for a runtime that adds up a whole row in one float32: the variance is taken in two steps as well. */
 export const carefulReduceMeanLowering: Pick<Lowering, 'lower'> = {
-  lower: (g, site) => inWideDType(g, site, (wide) => normalize(g, wide, rowMeansOf(g, wide, inTwoSteps(g)))),
+  lower: byRowMeans(inTwoSteps),
 };
+
+/** @param ofSquares How the mean of squares is taken, out of what takes a mean. */
+function byRowMeans(ofSquares: (g: Scope) => (meanOf: RowMean) => RowMean): Lowering['lower'] {
+  return (g, site) => inWideDType(g, site, (wide) => normalize(g, wide, rowMeansOf(g, wide, ofSquares(g))));
+}
 
 function normalize(g: Scope, site: GroupNormSite, meansOf: (value: Value) => RowMeans): Value {
   const centred = centre(g, site, meansOf(site.x).mean());

@@ -3,7 +3,7 @@
  * otherwise of the axes that they leave alone. Sources: ONNX operator pages of the same names.
  */
 import { UNKNOWN_DIM } from '../onnx/index.js';
-import type { Dim, Shape } from '../tensor.js';
+import { fromStart, type Dim, type Shape } from '../tensor.js';
 import { shaped, type Rule } from './type-rule.js';
 
 const isNumber = (dim: Dim | undefined): dim is number => typeof dim === 'number';
@@ -13,7 +13,7 @@ const unknown = (shape: Shape): Shape => shape.map(() => UNKNOWN_DIM);
 /** Axes as they are counted from the start; nothing if one is not known. */
 function axesIn(axes: Shape | undefined, rank: number): number[] | undefined {
   if (!axes?.every(isNumber)) return undefined;
-  return axes.map((axis) => (axis < 0 ? axis + rank : axis));
+  return axes.map((axis) => fromStart(axis, rank));
 }
 
 /** `shape` with other sizes along some axes. */
@@ -47,9 +47,9 @@ export const slice: Rule = shaped((shape, node, types) => {
 
 /** All results are of one type here: the sizes are known if they are equal. */
 export const split: Rule = shaped((shape, node, types) => {
-  const [axis] = axesIn([node.number('axis') ?? 0], shape.length)!;
+  const along = fromStart(node.number('axis') ?? 0, shape.length);
   const sizes = node.inputs[1] ? types.sizes(node.inputs[1]) : undefined;
-  return withSizes(shape, [axis!], (dim) => {
+  return withSizes(shape, [along], (dim) => {
     if (node.inputs[1])
       return sizes?.every((size) => size === sizes[0]) ? (sizes[0] ?? UNKNOWN_DIM) : UNKNOWN_DIM;
     const count = node.outputs.length;

@@ -2,6 +2,7 @@
  * GroupNorm as PyTorch exports it below opset 21: (N, C, ...) is made (N, G, K), put through InstanceNormalization
  * without scale and bias, and given its own shape again; then Mul and Add with (C, 1, ...).
  */
+import { DEFAULT_EPSILON } from '../graph/index.js';
 import type { Fragment, SiteRef, ValueRef } from '../lowering/index.js';
 import { UNKNOWN_DIM, type Model, type ModelNode } from '../onnx/index.js';
 import { isFloatDType, isStatic, type Shape } from '../tensor.js';
@@ -69,7 +70,7 @@ function findExported(context: Context, norm: ModelNode): Exported | undefined {
       scale: mul?.parameter,
       bias: add?.parameter,
       numGroups,
-      epsilon: norm.number('epsilon') ?? 1e-5,
+      epsilon: norm.number('epsilon') ?? DEFAULT_EPSILON,
       output: outputOf(chain.at(-1)!),
     },
     inner: [

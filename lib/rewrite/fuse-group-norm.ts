@@ -1,5 +1,5 @@
 /** GroupNormalization with what follows it as one operator of our own, for a runtime that has a kernel for that. */
-import { float, int, text, Value, type Node } from '../graph/index.js';
+import { DEFAULT_EPSILON, float, int, text, Value, type Node } from '../graph/index.js';
 import { FUSED_DOMAIN, FUSED_OP } from '../lowering/index.js';
 import { UNKNOWN_DIM, type Model, type ModelNode } from '../onnx/index.js';
 import type { Shape } from '../tensor.js';
@@ -94,7 +94,7 @@ function fusedNode({ norm, residual, activation, last }: Chain): Node {
     outputs: [reference(outputOf(last))],
     attributes: {
       num_groups: int(norm.number('num_groups') ?? 0),
-      epsilon: float(norm.number('epsilon') ?? 1e-5),
+      epsilon: float(norm.number('epsilon') ?? DEFAULT_EPSILON),
       activation: text(activation),
     },
   };

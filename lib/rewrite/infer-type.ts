@@ -4,7 +4,7 @@
  */
 import { dtypeFromOnnx, productDim } from '../graph/index.js';
 import { UNKNOWN_DIM, type ModelNode } from '../onnx/index.js';
-import { elementCount, isStatic, type Dim, type DType, type Shape } from '../tensor.js';
+import { elementCount, fromStart, isStatic, type Dim, type DType, type Shape } from '../tensor.js';
 import { depthToSpace, pad, resize, slice, spaceToDepth, split, tile } from './cutting-rules.js';
 import { input, shaped, type KnownValues, type Rule, type ValueType } from './type-rule.js';
 import { convOf, convTranspose, globalPool, pool } from './window-rules.js';
@@ -95,7 +95,7 @@ const concat: Rule = (node, types) => {
   const shapes = inputs.flatMap(({ shape }) => (shape ? [shape] : []));
   const [first] = shapes;
   const axis = node.number('axis') ?? 0;
-  const along = axis < 0 ? axis + (first?.length ?? 0) : axis;
+  const along = fromStart(axis, first?.length ?? 0);
   const shape = first?.map((dim, index) => {
     const dims = shapes.map((other) => other[index] ?? UNKNOWN_DIM);
     if (index !== along) return dims.find((one) => typeof one === 'number') ?? dim;
@@ -115,7 +115,7 @@ const unsqueeze = shaped((shape, node, types) => {
   const axes = types.sizes(node.inputs[1]);
   if (!axes || !isStatic(axes)) return undefined;
   const rank = shape.length + axes.length;
-  const added = new Set(axes.map((axis) => (axis < 0 ? axis + rank : axis)));
+  const added = new Set(axes.map((axis) => fromStart(axis, rank)));
   const rest = [...shape];
   return Array.from({ length: rank }, (_, axis) => (added.has(axis) ? 1 : (rest.shift() ?? UNKNOWN_DIM)));
 });
@@ -150,9 +150,7 @@ const reduce = shaped((shape, node, types) => {
   const isOfAll = axes ? axes.length === 0 : !node.inputs[1];
   if (isOfAll && node.number('noop_with_empty_axes')) return shape;
   if (!isOfAll && !axes?.every((axis) => typeof axis === 'number')) return undefined;
-  const reduced = new Set(
-    ((axes ?? []) as readonly number[]).map((axis) => (axis < 0 ? axis + shape.length : axis)),
-  );
+  const reduced = new Set(((axes ?? []) as readonly number[]).map((axis) => fromStart(axis, shape.length)));
   const isReduced = (axis: number) => isOfAll || reduced.has(axis);
   return node.number('keepdims') === 0
     ? shape.filter((_, axis) => !isReduced(axis))
@@ -163,7 +161,7 @@ const gather: Rule = (node, types) => {
   const [{ dtype, shape }, indices] = [input(node, types, 0), input(node, types, 1)];
   if (!shape || !indices.shape) return { dtype, shape: undefined };
   const axis = node.number('axis') ?? 0;
-  const along = axis < 0 ? axis + shape.length : axis;
+  const along = fromStart(axis, shape.length);
   return { dtype, shape: [...shape.slice(0, along), ...indices.shape, ...shape.slice(along + 1)] };
 };
 

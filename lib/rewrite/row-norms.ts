@@ -1,4 +1,5 @@
 /** Normalizations for which ONNX Runtime has kernels, which sum a row in one float32. */
+import { DEFAULT_EPSILON } from '../graph/index.js';
 import {
   kernelLowering,
   lowerRowSite,
@@ -10,7 +11,7 @@ import {
   type ValueRef,
 } from '../lowering/index.js';
 import type { Model, ModelNode } from '../onnx/index.js';
-import { elementCount, isFloatDType, isStatic } from '../tensor.js';
+import { elementCount, fromStart, isFloatDType, isStatic } from '../tensor.js';
 import { describeSite, hasLowerings, isFilledWith, unless } from './sites.js';
 import { isOp, Uses } from './uses.js';
 import { ValueTypes } from './value-types.js';
@@ -63,11 +64,11 @@ export function lowerRowNorms(
       if (typeof site === 'string' || !isSummedInFloat32(site.x)) return undefined;
       return lowerSite(site, lowering, model.opset, taken);
     }
-    if (!isOp(node, 'LayerNormalization')) return undefined;
-    const site = layerNormSite(types, uses, node);
+    const isCandidate = operators.includes('LayerNormalization') || endsTheProcess(node);
+    const site =
+      isCandidate && isOp(node, 'LayerNormalization') ? layerNormSite(types, uses, node) : undefined;
     if (!site) return undefined;
-    const isWrong =
-      operators.includes('LayerNormalization') && isSummedInFloat32(site.x) && isLong(site, maxRow);
+    const isWrong = isSummedInFloat32(site.x) && isLong(site, maxRow);
     return isWrong || endsTheProcess(node) ? lowerRowSite(site, lowering, model.opset, taken) : undefined;
   });
 }
@@ -88,8 +89,7 @@ function layerNormSite(types: ValueTypes, uses: Uses, node: ModelNode): RowSiteR
   const [dtype, shape] = [input.dtype ?? gamma.dtype, input.shape];
   if (!dtype || !shape) return undefined;
   const x: ValueRef = { name: node.inputs[0]!, dtype, shape };
-  const axis = node.number('axis') ?? -1;
-  const normalized = axis < 0 ? axis + shape.length : axis;
+  const normalized = fromStart(node.number('axis') ?? -1, shape.length);
   const isInRange = normalized >= 0 && normalized < shape.length;
   if (!isInRange || node.outputs.slice(1).some((name) => name !== '' && uses.isRead(name))) return undefined;
   const parameter = (index: number): ValueRef | undefined => {
@@ -109,7 +109,7 @@ function layerNormSite(types: ValueTypes, uses: Uses, node: ModelNode): RowSiteR
     axis: normalized,
     scale: isExpandedOnes(types, uses, scale.name) ? undefined : unless(types, scale, 1),
     bias: bias && unless(types, bias, 0),
-    epsilon: node.number('epsilon') ?? 1e-5,
+    epsilon: node.number('epsilon') ?? DEFAULT_EPSILON,
     output: node.outputs[0]!,
   };
 }

@@ -1,4 +1,5 @@
 /** Normalization nodes of a model as the sites that lowerings take. */
+import { DEFAULT_EPSILON } from '../graph/index.js';
 import {
   lowerSite,
   MAX_SESSION_OPSET,
@@ -68,7 +69,7 @@ export function describeSite(types: ValueTypes, node: ModelNode, takesAnyRank: b
     scale: unless(types, parameter(1), 1),
     bias: unless(types, parameter(2), 0),
     numGroups,
-    epsilon: node.number('epsilon') ?? 1e-5,
+    epsilon: node.number('epsilon') ?? DEFAULT_EPSILON,
     output: node.outputs[0]!,
   };
 }

@@ -5,12 +5,9 @@ export class Uses {
   readonly #readers = new Map<string, ModelNode[]>();
   readonly #producers = new Map<string, ModelNode>();
   readonly #outputs: ReadonlySet<string>;
-  /** Bodies of control flow, whose nodes are not among the model's, may read any value. */
-  readonly #hasBodies: boolean;
 
-  constructor(model: Model) {
+  constructor(readonly model: Model) {
     this.#outputs = new Set(model.outputNames);
-    this.#hasBodies = model.nestedOpTypes().size > 0;
     for (const node of model.nodes) {
       for (const name of new Set(node.inputs)) this.#readersOf(name).push(node);
       for (const name of node.outputs) this.#producers.set(name, node);
@@ -24,7 +21,9 @@ export class Uses {
 
   /** Whether anybody reads a value, or may, the caller of the model among them. */
   isRead(name: string): boolean {
-    return this.#hasBodies || this.#outputs.has(name) || this.#readers.has(name);
+    if (this.#outputs.has(name) || this.#readers.has(name)) return true;
+    // Bodies of control flow, whose nodes are not among the model's, may read any value.
+    return this.model.nestedOpTypes().size > 0;
   }
 
   /** The node that a value comes from; nothing for inputs and initializers. */

@@ -12,8 +12,7 @@ export async function firstUsable(backends: readonly Backend[]): Promise<Choice>
   for (const backend of backends) {
     const found = await problemsOf(backend);
     if (found.length === 0) return { backend };
-    // Two of them may lack the same thing, and the second say a word more before it.
-    problems.push(...found.filter(({ reason }) => !problems.some((one) => reason.endsWith(one.reason))));
+    problems.push(...found);
   }
   return { problems };
 }

@@ -2,8 +2,9 @@
 import { acceleratorBackend } from './accelerators.js';
 import type { Backend } from './backend.js';
 import { firstUsable, type Choice } from './choice.js';
+import { whyNotToStart } from './command-line.js';
 import { nativeBackend } from './native/backend.js';
-import { cpuBackend } from './onnxruntime-node.js';
+import { cpuBackend, WITHOUT_LIBRARY } from './onnxruntime-node.js';
 import { wasmBackend } from './onnxruntime-web.js';
 import type { Provider } from './providers.js';
 
@@ -24,5 +25,8 @@ const BACKENDS: Record<Provider, readonly [Backend, ...Backend[]]> = {
  * @param asked Whether the caller asked for a way to run GroupNormalization. Then `cpu` is ONNX Runtime without
  *   the kernel, because only there does each of them mean what it says.
  */
-export const chooseBackend = (provider: Provider, asked: boolean): Promise<Choice> =>
-  firstUsable(provider === 'cpu' && asked ? [cpuBackend] : BACKENDS[provider]);
+export async function chooseBackend(provider: Provider, asked: boolean): Promise<Choice> {
+  const danger = provider === 'wasm' ? undefined : whyNotToStart();
+  if (danger !== undefined) return { problems: [{ reason: danger, remedy: WITHOUT_LIBRARY }] };
+  return firstUsable(provider === 'cpu' && asked ? [cpuBackend] : BACKENDS[provider]);
+}

@@ -9,13 +9,16 @@ import { isMainThread } from 'node:worker_threads';
 const LONGEST = isMainThread ? 20_000 : 8_000;
 
 /** @returns Why ONNX Runtime's native library must not be started in this process; nothing if it may. */
-export function whyNotToStart(length = commandLineLength(), longest = LONGEST): string | undefined {
+export function whyNotToStart(length = ownLength(), longest = LONGEST): string | undefined {
   if (length <= longest) return undefined;
   return (
     `the command line of this process is ${length} bytes long, and ONNX Runtime ends a process over one of more than ` +
     `about ${longest}: give fewer arguments, such as a folder in the place of its files`
   );
 }
+
+let known: number | undefined;
+const ownLength = (): number => (known ??= commandLineLength());
 
 /** On Linux, where ONNX Runtime reads it. */
 function commandLineLength(): number {

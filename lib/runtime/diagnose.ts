@@ -2,7 +2,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { whyNotToStart } from './command-line.js';
 import type { Runtime } from './cuda-libraries.js';
 
 /** The packages of ONNX Runtime that this one depends on. */
@@ -28,8 +27,6 @@ export const installedPackages = (): InstalledPackage[] =>
 
 /** Loads onnxruntime-node and asks it what it can use. */
 export async function nativeBinding(): Promise<NativeBinding> {
-  const danger = whyNotToStart();
-  if (danger !== undefined) return { error: danger, backends: [] };
   try {
     const { listSupportedBackends } = await import('onnxruntime-node');
     const backends = listSupportedBackends().map(({ name, bundled }) => ({

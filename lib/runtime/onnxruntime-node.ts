@@ -18,16 +18,21 @@ export const cpuBackend: Backend = {
   provider: 'cpu',
   hasGroupNormKernel: false,
   takesBfloat16: false,
-  whyUnavailable: whyNotLoaded,
+  whyUnavailable: () => (problems ??= findProblems()),
   load: (model, externalDataFolder, options) => loadOnNode('cpu', model, externalDataFolder, options),
 };
 
+/** What to do where ONNX Runtime's native library cannot be used. */
+export const WITHOUT_LIBRARY = "providers: ['wasm'] needs no native library";
+
+/** Found out once in a process. */
+let problems: Promise<Problem[]> | undefined;
+
 /** Its library is for glibc, for one, and Alpine has musl. */
-async function whyNotLoaded(): Promise<Problem[]> {
+async function findProblems(): Promise<Problem[]> {
   const { error } = await nativeBinding();
   if (error === undefined) return [];
-  const remedy = "providers: ['wasm'] needs no native library";
-  return [{ reason: `onnxruntime-node cannot be loaded: ${error}`, remedy }];
+  return [{ reason: `onnxruntime-node cannot be loaded: ${error}`, remedy: WITHOUT_LIBRARY }];
 }
 
 /** What can be asked of onnxruntime-node. */

@@ -5,6 +5,7 @@ import { GraphBuilder, op, type Graph, type Value } from '../../lib/graph/index.
 import { encodeModel, encodeModelExternal, irVersionFor, requireModelSize } from '../../lib/onnx/index.js';
 import { ModelProto, type ModelMessage } from '../../lib/onnx/proto.js';
 import { tensor, type TensorData } from '../../lib/tensor.js';
+import { caught } from '../support/temporary.js';
 
 const ones = (length: number): TensorData => tensor('float32', [length], new Float32Array(length).fill(1));
 
@@ -18,15 +19,6 @@ function normGraph(channels = 4): Graph {
 
 const WEIGHTS = new Map([['weight', ones(4)]]);
 const decode = (bytes: Uint8Array): ModelMessage => ModelProto.decode(bytes);
-const caught = (action: () => unknown): unknown => {
-  try {
-    action();
-  } catch (error) {
-    return error;
-  }
-  return undefined;
-};
-
 describe('encoding a model', () => {
   it('emits the lowest IR version that the opset needs', () => {
     // ONNX's table of versions: opset 13 came with IR 7, 15 with 8, 19 with 9, 21 with 10, 23 with 11, 24 with 12, 25 with 13.

@@ -19,6 +19,7 @@ import {
   type GroupNormCase,
 } from '../support/group-norm.js';
 import { runPlain } from '../support/plain-runtime.js';
+import { caught } from '../support/temporary.js';
 
 const DIMS = [2, 8, 24, 25];
 const CASE: GroupNormCase = {
@@ -40,15 +41,6 @@ const sample = (name: string): Uint8Array =>
   new Uint8Array(readFileSync(new URL(`../samples/${name}.onnx`, import.meta.url)));
 
 const operatorsOf = (bytes: Uint8Array): string[] => Model.decode(bytes).nodes.map(({ opType }) => opType);
-
-const caught = (action: () => unknown): unknown => {
-  try {
-    action();
-  } catch (error) {
-    return error;
-  }
-  return undefined;
-};
 
 /** Operators of ONNX alone, none of them unread; and a second time there is nothing left to do. */
 function expectClean(bytes: Uint8Array, lowering: LoweringName): void {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { moduleUrl, outputOf } from '../support/program.js';
+import { outputOf, SMALL_MODEL } from '../support/program.js';
 
 /** Node's own name for it, and what the loader says on a system without glibc. */
 const HOOKS = `
@@ -18,12 +18,7 @@ describe('onnxruntime-node whose library cannot be loaded, as on Alpine', functi
       import { register } from 'node:module';
       register('data:text/javascript,' + encodeURIComponent(${JSON.stringify(HOOKS)}));
       process.env.ONNX_GROUPNORM_ADDON = 'skip';
-      const { createSession } = await import(${moduleUrl('../../lib/index.ts')});
-      const { groupNormModel, randomTensor } = await import(${moduleUrl('group-norm.ts')});
-      const model = groupNormModel(
-        { x: randomTensor('float32', [2, 8, 6, 5]), numGroups: 4, eps: 1e-5 },
-        { lowering: 'op', opset: 21 },
-      );
+      ${SMALL_MODEL}
       const refusal = await createSession(model).catch((error) => error);
       const { provider, fallbacks } = await createSession(model, { providers: ['cpu', 'wasm'] });
       console.log(JSON.stringify([refusal.code, refusal.message, provider, fallbacks[0].reason]));

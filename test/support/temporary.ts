@@ -23,3 +23,13 @@ export async function rejection(promise: Promise<unknown>): Promise<unknown> {
   }
   throw new Error(`expected a rejection, got ${String(value)}`);
 }
+
+/** The error that a call throws, if it does. */
+export function caught(action: () => unknown): unknown {
+  try {
+    action();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}

@@ -1,6 +1,6 @@
 /** Matrix products, and the way to them. Sources: ONNX operator pages Gemm and Flatten; `torch.nn.Linear`. */
 import { GraphError } from '../../errors.js';
-import type { Dim } from '../../tensor.js';
+import { fromStart, type Dim } from '../../tensor.js';
 import type { Scope } from '../builder.js';
 import {
   broadcastsTo,
@@ -100,7 +100,7 @@ export function flatten(g: Scope, x: Value, options: FlattenOptions = {}): Value
       `${g.describe(opType)}: axis ${axis} does not divide ${describeValue(x)}; allowed: ${-x.rank} to ${x.rank}`,
     );
   }
-  const first = axis < 0 ? axis + x.rank : axis;
+  const first = fromStart(axis, x.rank);
   const shape = [productDim(x.shape.slice(0, first)), productDim(x.shape.slice(first))];
   return g.node(opType, [x], { axis: int(first) }, [{ dtype: x.dtype, shape }])[0]!;
 }

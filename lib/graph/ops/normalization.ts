@@ -24,6 +24,9 @@ export interface NormalizationOptions {
   readonly epsilon?: number;
 }
 
+/** ONNX's default of GroupNormalization, InstanceNormalization, LayerNormalization and BatchNormalization. */
+export const DEFAULT_EPSILON = 1e-5;
+
 /** Options of {@link groupNormalization}. */
 export interface GroupNormalizationOptions extends NormalizationOptions {
   /** Groups that the channels are divided into; must divide their number. */
@@ -53,7 +56,7 @@ export function groupNormalization(
   options: GroupNormalizationOptions,
 ): Value {
   const opType = 'GroupNormalization';
-  const { numGroups, epsilon = 1e-5 } = knownOptions(g, opType, options, ['numGroups', 'epsilon']);
+  const { numGroups, epsilon = DEFAULT_EPSILON } = knownOptions(g, opType, options, ['numGroups', 'epsilon']);
   requireGroupNormalization(g, { x, scale, bias, numGroups, epsilon });
   return g.node(opType, [x, scale, bias], { num_groups: int(numGroups), epsilon: float(epsilon) }, [
     { dtype: x.dtype, shape: x.shape },
@@ -110,7 +113,7 @@ export function batchNormalization(
   options: NormalizationOptions = {},
 ): Value {
   const opType = 'BatchNormalization';
-  const { epsilon = 1e-5 } = knownOptions(g, opType, options, ['epsilon']);
+  const { epsilon = DEFAULT_EPSILON } = knownOptions(g, opType, options, ['epsilon']);
   requireValues(g, opType, { x, scale, bias, mean, variance });
   requireRank(g, opType, x, 2, '(N, C, ...)');
   requireFloat(g, opType, x);
@@ -137,7 +140,7 @@ export function instanceNormalization(
   options: NormalizationOptions = {},
 ): Value {
   const opType = 'InstanceNormalization';
-  const { epsilon = 1e-5 } = knownOptions(g, opType, options, ['epsilon']);
+  const { epsilon = DEFAULT_EPSILON } = knownOptions(g, opType, options, ['epsilon']);
   requireValues(g, opType, { x, scale, bias });
   requireRank(g, opType, x, 3, '(N, C, D1, ...)');
   requireFloat(g, opType, x);
@@ -164,7 +167,7 @@ export function layerNormalization(
   options: LayerNormalizationOptions = {},
 ): Value {
   const opType = 'LayerNormalization';
-  const { axis = -1, epsilon = 1e-5 } = knownOptions(g, opType, options, ['axis', 'epsilon']);
+  const { axis = -1, epsilon = DEFAULT_EPSILON } = knownOptions(g, opType, options, ['axis', 'epsilon']);
   requireValues(g, opType, { x, scale }, { bias });
   requireFloat(g, opType, x);
   requireSameDType(g, opType, x, scale, bias);

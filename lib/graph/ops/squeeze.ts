@@ -3,7 +3,7 @@
  * `unsqueeze`.
  */
 import { GraphError } from '../../errors.js';
-import { int64Vector, type Dim } from '../../tensor.js';
+import { fromStart, int64Vector, type Dim } from '../../tensor.js';
 import type { Scope } from '../builder.js';
 import {
   compatible,
@@ -68,7 +68,7 @@ function requireNewAxes(g: Scope, x: Value, axes: readonly number[]): number[] {
   const rank = x.rank + (Array.isArray(axes) ? axes.length : 0);
   const isAxis = (axis: number) => Number.isSafeInteger(axis) && axis >= -rank && axis < rank;
   if (rank > x.rank && axes.every(isAxis)) {
-    const added = axes.map((axis) => (axis < 0 ? axis + rank : axis));
+    const added = axes.map((axis) => fromStart(axis, rank));
     if (new Set(added).size === added.length) return added;
   }
   throw new GraphError(
