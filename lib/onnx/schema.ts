@@ -1,7 +1,23 @@
-/** The fields of ONNX's messages that are read from existing models. Source: onnx.proto of ONNX 1.23. */
+/**
+ * ONNX's messages: the tags of the fields that are read from existing models (source: onnx.proto of ONNX 1.23), and
+ * onnx-proto's classes, which write new ones. onnx-proto has ONNX 1.10's schema; it only sees later opsets and IR
+ * versions as numbers.
+ */
 import onnxProto from 'onnx-proto';
 import type { onnx } from 'onnx-proto';
 import { bytesTag, fixed32Tag, fixed64Tag, varintTag } from './wire.js';
+
+const { AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto } = onnxProto.onnx;
+export { GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto };
+
+export type AttributeMessage = onnx.IAttributeProto;
+export type ModelMessage = onnx.IModelProto;
+export type NodeMessage = onnx.INodeProto;
+export type TensorMessage = onnx.ITensorProto;
+export type ValueInfoProto = onnx.IValueInfoProto;
+
+/** The types of attributes, by name. */
+export const ATTRIBUTE_TYPE = AttributeProto.AttributeType;
 
 export const MODEL = { graph: bytesTag(7), opsetImport: bytesTag(8), functions: bytesTag(25) } as const;
 
@@ -49,7 +65,7 @@ export const ATTRIBUTE = {
 
 export const VALUE_INFO = { name: bytesTag(1), type: bytesTag(2) } as const;
 
-/** What a TypeProto may be of besides a tensor, as messages call it. */
+/** The types of a TypeProto besides a tensor's, in the words of messages. */
 export const OTHER_TYPES: ReadonlyMap<number, string> = new Map([
   [bytesTag(4), 'a sequence'],
   [bytesTag(5), 'a map'],
@@ -58,8 +74,7 @@ export const OTHER_TYPES: ReadonlyMap<number, string> = new Map([
   [bytesTag(9), 'optional'],
 ]);
 
-/** A TypeProto is a tensor's or one of the others'. */
-export const TYPE = { tensor: bytesTag(1), others: [...OTHER_TYPES.keys()] } as const;
+export const TYPE = { tensor: bytesTag(1) } as const;
 
 export const TENSOR_TYPE = { elemType: varintTag(1), shape: bytesTag(2) } as const;
 
@@ -77,7 +92,7 @@ export const TENSOR = {
   dataLocation: varintTag(14),
 } as const;
 
-/** The fields that hold a tensor's elements one by one. `width`: bytes of an element; nothing where it varies. */
+/** The fields that hold a tensor's elements one by one. `width`: bytes of an element, `undefined` if it varies. */
 export const TYPED_DATA = [
   { name: 'float_data', packed: bytesTag(4), single: fixed32Tag(4), width: 4 },
   { name: 'int32_data', packed: bytesTag(5), single: varintTag(5), width: undefined },
@@ -88,23 +103,8 @@ export const TYPED_DATA = [
   { name: 'uint64_data', packed: bytesTag(11), single: varintTag(11), width: undefined },
 ] as const;
 
-/** One of them. */
 export type TypedField = (typeof TYPED_DATA)[number];
 
 export const SPARSE_TENSOR = { values: bytesTag(1) } as const;
 
 export const ENTRY = { key: bytesTag(1), value: bytesTag(2) } as const;
-
-// SECTION: The one door to protobuf. onnx-proto carries ONNX 1.10's schema; later opsets and IR versions are only numbers to it.
-
-const { AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto } = onnxProto.onnx;
-export { GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto };
-
-export type AttributeMessage = onnx.IAttributeProto;
-export type ModelMessage = onnx.IModelProto;
-export type NodeMessage = onnx.INodeProto;
-export type TensorMessage = onnx.ITensorProto;
-export type ValueInfoProto = onnx.IValueInfoProto;
-
-/** Source: onnx.proto. */
-export const ATTRIBUTE_TYPE = AttributeProto.AttributeType;

@@ -53,8 +53,8 @@ const values = (result: TensorData | undefined) => [result!.dtype, ...(result!.d
 describe('casts at the boundary of a model', () => {
   it('reach the bodies of control flow, which refer to what they cast', async () => {
     const changed = Model.decode(CONTROL_FLOW);
-    changed.castInput('x', 'float64');
-    changed.castOutput('h', 'float64');
+    changed.castInputs(['x'], 'float64');
+    changed.castOutputs(['h'], 'float64');
     const bytes = changed.encode();
     const x = tensor('float64', [2], Float64Array.of(-1, 2));
     for (const [condition, expected] of [
@@ -69,7 +69,7 @@ describe('casts at the boundary of a model', () => {
 
   it('take no name that a body has', () => {
     const changed = Model.decode(CONTROL_FLOW);
-    changed.castInput('x', 'float64');
+    changed.castInputs(['x'], 'float64');
     expect([...changed.names()]).to.include.members(['x', 'x_cast', 'x_cast_1', 'e']);
     expect(changed.nodes[0]!.outputs).to.deep.equal(['x_cast_1']);
   });
@@ -92,7 +92,7 @@ describe('casts at the boundary of a model', () => {
         valueInfo(12, 'y', FLOAT, 2),
       ),
     );
-    changed.castOutput('w', 'float64');
+    changed.castOutputs(['w'], 'float64');
     const { w, y } = await run(changed.encode(), { x: tensor('float32', [2], Float32Array.of(1, 1)) });
     expect([values(w), values(y)]).to.deep.equal([
       ['float64', 1, 2],
@@ -109,11 +109,11 @@ describe('casts at the boundary of a model', () => {
       valueInfo(12, 'y', FLOAT, 2),
     );
     const changed = Model.decode(passing);
-    expect(() => changed.castOutput('x', 'float64'))
+    expect(() => changed.castOutputs(['x'], 'float64'))
       .to.throw(ModelError, "'x' is an input as well")
       .with.property('code', 'MODEL_UNSUPPORTED');
-    changed.castInput('x', 'float64');
-    changed.castOutput('x', 'float64');
+    changed.castInputs(['x'], 'float64');
+    changed.castOutputs(['x'], 'float64');
     const { x, y } = await run(changed.encode(), { x: tensor('float64', [2], Float64Array.of(-1, 2)) });
     expect([values(x), values(y)]).to.deep.equal([
       ['float64', -1, 2],
@@ -123,10 +123,10 @@ describe('casts at the boundary of a model', () => {
 
   it('can be put in twice at one place, and nothing is done for the dtype that is there', () => {
     const changed = Model.decode(CONTROL_FLOW);
-    changed.castInput('x', 'float32');
+    changed.castInputs(['x'], 'float32');
     expect(changed.encode()).to.deep.equal(CONTROL_FLOW);
-    changed.castInput('x', 'float16');
-    changed.castInput('x', 'float64');
+    changed.castInputs(['x'], 'float16');
+    changed.castInputs(['x'], 'float64');
     expect(changed.typeOf('x')!.dtype).to.equal('float64');
     expect(changed.nodes.slice(0, 2).map(({ inputs, outputs }) => [inputs, outputs])).to.deep.equal([
       [['x'], ['x_cast_2']],
@@ -136,7 +136,10 @@ describe('casts at the boundary of a model', () => {
 
   it('refuse a name that is not an input or output', () => {
     const changed = Model.decode(CONTROL_FLOW);
-    for (const cast of [() => changed.castInput('h', 'float64'), () => changed.castOutput('x', 'float64')]) {
+    for (const cast of [
+      () => changed.castInputs(['h'], 'float64'),
+      () => changed.castOutputs(['x'], 'float64'),
+    ]) {
       expect(cast).to.throw(ModelError, 'is not a tensor that the model declares');
     }
   });
@@ -146,7 +149,7 @@ describe('casts at the boundary of a model', () => {
     const changed = Model.decode(
       model(...names.flatMap((name) => [valueInfo(11, name, FLOAT, 1), op('Relu', [name], `${name}y`)])),
     );
-    for (const name of names) changed.castInput(name, 'float64');
+    changed.castInputs(names, 'float64');
     expect(changed.nodes).to.have.lengthOf(10_000);
   }).timeout(5000);
 });

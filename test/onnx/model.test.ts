@@ -100,8 +100,8 @@ describe('a decoded model', () => {
 
   it('takes inputs and gives outputs in another dtype once they are cast', async () => {
     const model = Model.decode(sample());
-    model.castInput('x', 'float64');
-    model.castOutput('h', 'float16');
+    model.castInputs(['x'], 'float64');
+    model.castOutputs(['h'], 'float16');
     const session = await createSession(model.encode());
     expect(session.inputs[0]).to.deep.equal({ name: 'x', dtype: 'float64', shape: ['N', 4] });
     const { y, h } = await session.run({ x: tensor('float64', [1, 4], Float64Array.of(1, 1, 1, 1)) });

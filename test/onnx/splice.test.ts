@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { joinChunks, spliceRuns, spliceWithin, textField } from '../../lib/onnx/splice.js';
+import { joinChunks, spliceRuns, spliceWithin, textField } from '../../lib/onnx/chunks.js';
 import { WireReader } from '../../lib/onnx/wire.js';
 import { all, int, message, text } from './bytes.js';
 

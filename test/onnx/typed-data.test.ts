@@ -1,12 +1,12 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { typedElements } from '../../lib/onnx/tensors.js';
+import { readTypedElements } from '../../lib/onnx/tensors.js';
 import { WireReader } from '../../lib/onnx/wire.js';
 import type { DType } from '../../lib/tensor.js';
 import { all, int, message, varint } from './bytes.js';
 
 const elements = (dtype: DType, length: number, ...fields: readonly (readonly number[])[]) =>
-  typedElements(WireReader.of(all(...fields)), dtype, length);
+  readTypedElements(WireReader.of(all(...fields)), dtype, length);
 
 describe('elements in a field of their type', () => {
   it('lie where onnx.proto has those of their dtype, and are read nowhere else', () => {

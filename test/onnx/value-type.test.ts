@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { ModelError } from '../../lib/errors.js';
-import { joinChunks } from '../../lib/onnx/splice.js';
-import { otherType, readType, withDtype } from '../../lib/onnx/value-info.js';
+import { joinChunks } from '../../lib/onnx/chunks.js';
+import { readValueInfo, withDtype } from '../../lib/onnx/value-info.js';
 import { WireReader } from '../../lib/onnx/wire.js';
 import { all, int, message, text } from './bytes.js';
 
@@ -13,6 +13,9 @@ function info(...fields: Fields): WireReader {
   reader.next();
   return reader;
 }
+
+const readType = (field: WireReader) => readValueInfo(field).type;
+const otherType = (field: WireReader) => readValueInfo(field).otherType;
 
 const FLOAT = int(1, 1);
 const tensorOf = (...fields: Fields) => message(2, message(1, ...fields));

@@ -16,7 +16,7 @@ describe('the reader of the wire format', () => {
     const bytes = [0x08, 0x96, 0x01, 0x11, 1, 2, 3, 4, 5, 6, 7, 8, 0x1a, 2, 9, 9, 0x25, 0, 0, 0x80, 0x3f];
     const reader = WireReader.of(Uint8Array.from(bytes));
     const seen: number[][] = [];
-    while (reader.next()) seen.push([reader.tag, reader.recordStart, reader.position]);
+    while (reader.next()) seen.push([reader.tag, reader.fieldStart, reader.position]);
     expect(seen).to.deep.equal([
       [varintTag(1), 0, 3],
       [fixed64Tag(2), 3, 12],
@@ -76,7 +76,7 @@ describe('the reader of the wire format', () => {
   it('reads a message within a message, once more if asked to', () => {
     const inner = first(...message(1, int(2, 3), int(2, 4))).enter();
     while (inner.next());
-    const again = inner.again();
+    const again = inner.rewound();
     expect([again.next(), again.tag, again.int64()]).to.deep.equal([true, varintTag(2), 3]);
   });
 

@@ -232,7 +232,7 @@ describe('converting a model', () => {
     const model = encodeModel(g.build(), new Map());
     const { bytes, ...rest } = convertModel(model);
     expect(bytes).to.equal(model);
-    expect(rest).to.deep.equal({ replaced: NONE, lowerings: [], foreign: [] });
+    expect(rest).to.deep.equal({ replaced: NONE, lowerings: [], foreign: [], externalData: [] });
   });
 
   it('leaves what nobody read before, and names what is not of ONNX', () => {

@@ -7,7 +7,7 @@ import { ModelProto } from '../../lib/onnx/schema.js';
 import {
   type NormPlan,
   replaceNorms,
-  runnable,
+  supportedLowering,
   unreachableGroupNorm,
 } from '../../lib/rewrite/replace-norms.js';
 import { MAX_LAYER_NORM_ROW } from '../../lib/rewrite/row-norms.js';
@@ -26,8 +26,8 @@ const report = (bytes: Uint8Array, plan: NormPlan) => replaceNorms(new ValueType
 const sample = (name: string) => readFileSync(new URL(`../samples/${name}.onnx`, import.meta.url));
 const NONE = { exported: 0, inlined: 0, operator: 0, rows: 0, refusals: [] };
 
-describe('the passes over normalizations', () => {
-  it('do what the plan has a part for, and nothing else', () => {
+describe('replaceNorms', () => {
+  it('replaces the normalizations that the plan has a part for, and no others', () => {
     const standard = groupNormModel(CASE, { lowering: 'op', opset: 21 });
     const all: NormPlan = {
       exported: 'reduce-mean',
@@ -47,11 +47,11 @@ describe('the passes over normalizations', () => {
     }
   });
 
-  it('take what PyTorch exports as the rows that it is, where the plan has no part for it', () => {
+  it('replaces a PyTorch export as rows, if the plan has no part for exports', () => {
     expect(report(exportedModel(CASE, 17), { rows: ROWS })).to.deep.equal({ ...NONE, rows: 1 });
   });
 
-  it('say why they left what they should have replaced', () => {
+  it('gives the reason why a node stays that it should replace', () => {
     const message = ModelProto.decode(groupNormModel(CASE, { lowering: 'op', opset: 21 }));
     message.graph!.input = [];
     const { operator, refusals } = report(ModelProto.encode(message).finish(), { operator: 'reduce-mean' });
@@ -59,15 +59,15 @@ describe('the passes over normalizations', () => {
     expect(refusals[0]).to.include('does not declare');
   });
 
-  it('write reduce-mean where instance-norm is asked for and x is float64', () => {
+  it('writes reduce-mean for instance-norm if x is float64', () => {
     const site = (dtype: 'float32' | 'float64') =>
       ({ x: { name: 'x', dtype, shape: [] } }) as unknown as SiteRef;
-    expect(runnable('instance-norm', site('float64'))).to.equal('reduce-mean');
-    expect(runnable('instance-norm', site('float32'))).to.equal('instance-norm');
-    expect(runnable('layer-norm', site('float64'))).to.equal('layer-norm');
+    expect(supportedLowering('instance-norm', site('float64'))).to.equal('reduce-mean');
+    expect(supportedLowering('instance-norm', site('float32'))).to.equal('instance-norm');
+    expect(supportedLowering('layer-norm', site('float64'))).to.equal('layer-norm');
   });
 
-  it('do not reach a body or a local function, which can be told', () => {
+  it('does not reach bodies and local functions, and unreachableGroupNorm names them', () => {
     const node = [{ opType: 'GroupNormalization', input: ['x'], output: ['z'] }];
     const message = ModelProto.decode(groupNormModel(CASE, { lowering: 'reduce-mean', opset: 21 }));
     const decoded = () => Model.decode(ModelProto.encode(message).finish());

@@ -9,7 +9,6 @@ import { openRanged, readFileBytes } from '../../files/read.js';
 import { systemCode } from '../../files/system-error.js';
 import { getLowering, MAX_OPSET } from '../../lowering/choose.js';
 import { LOWERING_NAMES } from '../../lowering/types.js';
-import { Model } from '../../onnx/model.js';
 import { type ConvertedModel, convertModel, type ReplacedNorms } from '../../rewrite/convert.js';
 import { RequiredOption, requireOptions } from '../shared/options.js';
 import { requireInputsKept } from '../shared/overwrite-guard.js';
@@ -234,7 +233,7 @@ async function convert(path: string, { output, lowering }: ConvertFlags, io: Io)
     progress.step(`converting ${path}`);
     const name = lowering === undefined ? undefined : getLowering(lowering, MAX_OPSET).name;
     const converted = convertModel(bytes, { lowering: name, where: path });
-    const data = await planModelData(path, output, Model.decode(bytes, path).externalLocations());
+    const data = await planModelData(path, output, converted.externalData);
     progress.step(`writing ${output}`);
     await writeFilesAtomic([...data.copies, { path: output, content: converted.bytes }]);
     return describeConversion({ path, output, converted, data });

@@ -106,6 +106,15 @@ export interface Problem {
   readonly remedy?: string;
 }
 
+/** A model for a runtime, and what its bytes say that a runtime does not, so that no backend decodes it again. */
+export interface ModelToLoad {
+  readonly bytes: Uint8Array;
+  /** Inputs and outputs without a declared shape. ONNX Runtime describes them as it describes scalars. */
+  readonly unranked: ReadonlySet<string>;
+  /** Files that weights lie in, relative to the model's folder. */
+  readonly externalLocations: readonly string[];
+}
+
 /** A runtime that can run models. One file each. */
 export interface Backend {
   readonly provider: Provider;
@@ -120,7 +129,7 @@ export interface Backend {
    * @throws SessionError `PROVIDER_UNAVAILABLE` for what is not the model's fault: another provider may run it.
    */
   load(
-    model: Uint8Array,
+    model: ModelToLoad,
     externalDataFolder: string | undefined,
     options: BackendOptions,
   ): Promise<LoadedModel>;

@@ -1,33 +1,20 @@
-/** How GroupNormalization runs on each provider where the caller does not say: the one table of it. */
-import type { SiteRef } from '../../lowering/lower-site.js';
+/** How GroupNormalization runs on each provider, if the caller does not choose: the only table of it. */
 import type { SessionLoweringName } from '../../lowering/types.js';
 import type { Provider } from './contract.js';
 
 /** One row of the table. */
 export interface GroupNormChoice {
-  /** The kernel of this project, or what the node is rewritten to. */
+  /** The kernel of this project, or the lowering that the node is rewritten to. */
   readonly groupNorm: SessionLoweringName | 'kernel';
   /** The measurement behind it. */
   readonly because: string;
-  /**
-   * Whether ONNX Runtime's kernel of LayerNormalization is right at least for short rows, and left those. Default true.
-   */
+  /** Whether ONNX Runtime's kernel of LayerNormalization is right for short rows, which are left to it. Default true. */
   readonly hasLayerNormKernel?: boolean;
-  /** Whether ONNX Runtime adds up a whole row in one float32, so that `reduce-mean` has more to do. Default false. */
+  /** Whether ONNX Runtime sums a whole row in one float32, so that `reduce-mean` needs more nodes. Default false. */
   readonly sumsInOneFloat?: boolean;
-  /** Where something else was measured to be better: the first that fits a node is taken. */
-  readonly exceptions?: readonly ShapeChoice[];
 }
 
-/** What some nodes are rewritten to, by their dtype and shape, of which sizes may be names. */
-export interface ShapeChoice {
-  readonly groupNorm: SessionLoweringName;
-  fits(site: SiteRef): boolean;
-  /** The measurement behind it. */
-  readonly because: string;
-}
-
-/** Whose build of ONNX Runtime has a kernel for `com.microsoft.GroupNorm`. */
+/** The providers that have a kernel for `com.microsoft.GroupNorm`. */
 export const CONTRIB_PROVIDERS: readonly Provider[] = ['cuda'];
 
 const NOT_MEASURED =
@@ -69,10 +56,6 @@ export const GROUP_NORM_CHOICES: Readonly<Record<Provider, GroupNormChoice>> = {
   dml: { groupNorm: 'reduce-mean', because: NOT_MEASURED },
 };
 
-/** The lowering for a provider: `op` is the standard operator, for which it then has a kernel. */
+/** Returns the lowering for a provider: `op`, the standard operator, if the provider has the kernel. */
 export const chosenLowering = ({ groupNorm }: GroupNormChoice): SessionLoweringName =>
   groupNorm === 'kernel' ? 'op' : groupNorm;
-
-/** The lowering for one node. */
-export const loweringFor = (choice: GroupNormChoice, site: SiteRef): SessionLoweringName =>
-  choice.exceptions?.find((exception) => exception.fits(site))?.groupNorm ?? chosenLowering(choice);

@@ -1,6 +1,5 @@
 import { SessionError } from '../../errors.js';
 import { suggestion } from '../../nearest.js';
-import { unrankedNames } from '../../onnx/decode.js';
 import { formatShape, halfBits, tensor, tensorBytes, type TensorData } from '../../tensor.js';
 import type { TensorInfo, TensorRecord } from './contract.js';
 import { wrongOutput } from './errors.js';
@@ -173,12 +172,11 @@ function fail(message: string, cause?: unknown): never {
   throw new SessionError('OUTPUT_INVALID', message, { cause });
 }
 
-/** ONNX Runtime describes a tensor of any rank as it does a scalar: the model's bytes say which it is. */
-export function withOpenRanks(model: Uint8Array, infos: readonly TensorInfo[]): readonly TensorInfo[] {
-  const isScalar = ({ shape }: TensorInfo) => shape?.length === 0;
-  if (!infos.some(isScalar)) return infos;
-  const unranked = unrankedNames(model);
-  return infos.map((info) =>
-    isScalar(info) && unranked.has(info.name) ? { ...info, shape: undefined } : info,
+/** Removes the shape of tensors without a declared one: ONNX Runtime describes them as it describes scalars. */
+export const withOpenRanks = (
+  infos: readonly TensorInfo[],
+  unranked: ReadonlySet<string>,
+): readonly TensorInfo[] =>
+  infos.map((info) =>
+    info.shape?.length === 0 && unranked.has(info.name) ? { ...info, shape: undefined } : info,
   );
-}

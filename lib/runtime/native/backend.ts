@@ -6,6 +6,7 @@ import type {
   Backend,
   BackendOptions,
   LoadedModel,
+  ModelToLoad,
   RunOptions,
   TensorInfo,
   TensorRecord,
@@ -40,7 +41,7 @@ export const nativeBackendWith = (more: NativeOptions): Backend => ({
     if (!addon) throw new SessionError('PROVIDER_UNAVAILABLE', `the native kernel cannot be used: ${reason}`);
     const all = { ...DEFAULTS, ...more, ...toAddonOptions(options) };
     const config = { ...all.config, ...folderEntry(externalDataFolder) };
-    const session = await addon.createSession(fixedView(model), { ...all, config });
+    const session = await addon.createSession(fixedView(model.bytes), { ...all, config });
     return new NativeModel(session, model, addon.writesToGivenMemory);
   },
 });
@@ -79,12 +80,12 @@ class NativeModel implements LoadedModel {
 
   constructor(
     readonly session: AddonSession,
-    model: Uint8Array,
+    model: ModelToLoad,
     readonly writesToGivenMemory: boolean,
   ) {
-    this.inputs = withOpenRanks(model, session.inputs.map(toInfo));
-    this.outputs = withOpenRanks(model, session.outputs.map(toInfo));
-    this.#takesSteadyTime = takesSteadyTime(model, this.inputs);
+    this.inputs = withOpenRanks(session.inputs.map(toInfo), model.unranked);
+    this.outputs = withOpenRanks(session.outputs.map(toInfo), model.unranked);
+    this.#takesSteadyTime = takesSteadyTime(model.bytes, this.inputs);
   }
 
   async run(feeds: TensorRecord, { signal, outputs = {} }: RunOptions): Promise<Record<string, TensorData>> {

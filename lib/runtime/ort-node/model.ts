@@ -5,6 +5,7 @@ import type {
   Backend,
   BackendOptions,
   LoadedModel,
+  ModelToLoad,
   Problem,
   RunOptions,
   TensorInfo,
@@ -44,15 +45,18 @@ export interface NodeOptions extends BackendOptions {
 /** @param name The execution provider, as onnxruntime-node calls it. */
 export async function loadOnNode(
   name: string,
-  model: Uint8Array,
+  model: ModelToLoad,
   externalDataFolder: string | undefined,
   options: NodeOptions,
 ): Promise<NodeModel> {
   // Loaded on first use, so that building and reading models needs no native library.
   const ort = await import('onnxruntime-node');
-  const session = await ort.InferenceSession.create(model, sessionOptions(name, externalDataFolder, options));
+  const session = await ort.InferenceSession.create(
+    model.bytes,
+    sessionOptions(name, externalDataFolder, options),
+  );
   try {
-    return new NodeModel(session, ort.Tensor, model);
+    return new NodeModel(session, ort.Tensor, model.unranked);
   } catch (error) {
     await session.release();
     throw error;
@@ -91,10 +95,10 @@ export class NodeModel implements LoadedModel {
   constructor(
     readonly session: InferenceSession,
     readonly TensorClass: TensorType,
-    model: Uint8Array,
+    unranked: ReadonlySet<string>,
   ) {
-    this.inputs = withOpenRanks(model, session.inputMetadata.map(toInfo));
-    this.outputs = withOpenRanks(model, session.outputMetadata.map(toInfo));
+    this.inputs = withOpenRanks(session.inputMetadata.map(toInfo), unranked);
+    this.outputs = withOpenRanks(session.outputMetadata.map(toInfo), unranked);
   }
 
   /** `run` of onnxruntime-node holds the thread, so nobody can abort it: the session looks before and after. */

@@ -1,9 +1,15 @@
 /** Models in onnxruntime-web, in Node and in browsers. */
 import type { InferenceSession } from 'onnxruntime-common';
 import { SessionError } from '../../errors.js';
-import { Model } from '../../onnx/model.js';
 import type { TensorData } from '../../tensor.js';
-import type { BackendOptions, LoadedModel, RunOptions, TensorInfo, TensorRecord } from '../core/contract.js';
+import type {
+  BackendOptions,
+  LoadedModel,
+  ModelToLoad,
+  RunOptions,
+  TensorInfo,
+  TensorRecord,
+} from '../core/contract.js';
 import { fromRuntime, type TensorType, toInfo, toRuntime } from '../core/ort-values.js';
 import { copyInto, withOpenRanks } from '../core/tensors.js';
 import { explainMemory, requireRoom } from './workarounds.js';
@@ -29,18 +35,21 @@ export interface ExternalData {
 export async function loadOnWeb(
   runtime: WebRuntime,
   provider: WebProvider,
-  model: Uint8Array,
+  model: ModelToLoad,
   options: BackendOptions,
   external: ExternalData,
 ): Promise<WebModel> {
   if (options.profileFilePrefix !== undefined) {
     throw new SessionError('PROVIDER_UNAVAILABLE', 'onnxruntime-web writes no profile: profileFilePrefix');
   }
-  const all = { ...sessionOptions(provider, options), ...(await externalData(model, external)) };
+  const all = {
+    ...sessionOptions(provider, options),
+    ...(await externalData(model.externalLocations, external)),
+  };
   return inTurn(async () => {
-    const session = await runtime.InferenceSession.create(model, all);
+    const session = await runtime.InferenceSession.create(model.bytes, all);
     try {
-      return new WebModel(session, runtime, model);
+      return new WebModel(session, runtime, model.unranked);
     } catch (error) {
       await session.release();
       throw error;
@@ -60,12 +69,10 @@ const sessionOptions = (
 
 /** The module sees no files: it is given what the model refers to. */
 async function externalData(
-  model: Uint8Array,
+  locations: readonly string[],
   { folder, read }: ExternalData,
 ): Promise<Pick<InferenceSession.SessionOptions, 'externalData'>> {
-  if (folder === undefined) return {};
-  const locations = [...Model.decode(model).externalLocations()];
-  if (locations.length === 0) return {};
+  if (folder === undefined || locations.length === 0) return {};
   return {
     externalData: await Promise.all(
       locations.map(async (path) => ({ path, data: await read(folder, path) })),
@@ -95,10 +102,10 @@ export class WebModel implements LoadedModel {
   constructor(
     readonly session: InferenceSession,
     readonly runtime: WebRuntime,
-    model: Uint8Array,
+    unranked: ReadonlySet<string>,
   ) {
-    this.inputs = withOpenRanks(model, session.inputMetadata.map(toInfo));
-    this.outputs = withOpenRanks(model, session.outputMetadata.map(toInfo));
+    this.inputs = withOpenRanks(session.inputMetadata.map(toInfo), unranked);
+    this.outputs = withOpenRanks(session.outputMetadata.map(toInfo), unranked);
   }
 
   /** A run holds the thread, so nobody can abort it: the session looks before and after. */

@@ -5,6 +5,7 @@ import type {
   Backend,
   BackendOptions,
   LoadedModel,
+  ModelToLoad,
   Problem,
   RunOptions,
   TensorInfo,
@@ -90,7 +91,7 @@ export const webgpuBackend: Backend = {
 };
 
 async function loadVerified(
-  model: Uint8Array,
+  model: ModelToLoad,
   folder: string | undefined,
   options: BackendOptions,
 ): Promise<LoadedModel> {
@@ -125,7 +126,8 @@ async function findProblems(): Promise<readonly Problem[]> {
 }
 
 async function probe(): Promise<string | undefined> {
-  const model = await loadVerified(probeModel('reduce-mean'), undefined, {});
+  const probe = { bytes: probeModel('reduce-mean'), unranked: new Set<string>(), externalLocations: [] };
+  const model = await loadVerified(probe, undefined, {});
   try {
     const { y } = await model.run({ x: PROBE_INPUT }, {});
     if (!y) throw new SessionError('RUN_FAILED', 'it gave no output');

@@ -8,6 +8,7 @@ import { tryProvider, withoutSource } from '../../../lib/runtime/ort-node/accele
 import { loadOnNode, type NodeModel, type NodeOptions } from '../../../lib/runtime/ort-node/model.js';
 import { loadVerified, placements } from '../../../lib/runtime/ort-node/placement.js';
 import { rejection } from '../../support/temporary.js';
+import { modelToLoad } from '../../support/model-to-load.js';
 
 describe('runtime/placement', () => {
   it("counts the nodes of a profile by the provider that ran them, and not the session's own events", () => {
@@ -29,7 +30,7 @@ describe('runtime/placement', () => {
     const asked: NodeOptions[] = [];
     const model = await loadVerified(runtimeName, {}, (options): Promise<NodeModel> => {
       asked.push(options);
-      return loadOnNode('cpu', probeModel('reduce-mean'), undefined, options);
+      return loadOnNode('cpu', modelToLoad(probeModel('reduce-mean')), undefined, options);
     });
     expect(asked.map(({ cpuFallback }) => cpuFallback)).to.deep.equal([false, undefined]);
     return { model, folder: asked[1]!.profileFilePrefix!.replace(/run$/, '') };
@@ -39,7 +40,10 @@ describe('runtime/placement', () => {
     const asked: NodeOptions[] = [];
     const model = await loadVerified('CUDAExecutionProvider', {}, (options): Promise<NodeModel> => {
       asked.push(options);
-      return loadOnNode('cpu', probeModel('reduce-mean'), undefined, { ...options, cpuFallback: true });
+      return loadOnNode('cpu', modelToLoad(probeModel('reduce-mean')), undefined, {
+        ...options,
+        cpuFallback: true,
+      });
     });
     expect(asked).to.deep.equal([{ cpuFallback: false }]);
     expect(whyWrong((await model.run({ x: PROBE_INPUT }, {})).y!.data as Float32Array)).to.be.undefined;
