@@ -116,7 +116,7 @@ export class GraphDecoder {
     this.#count();
     const node = readNode(field, (attribute) => void this.#readAttribute(attribute, facts));
     facts.opTypes.add(node.opType);
-    for (const name of namesOfNode(node)) facts.names.add(name);
+    for (const name of namesOfNode(node)) if (name) facts.names.add(name);
   }
 
   #count(): void {
@@ -143,12 +143,17 @@ function addLocation({ location }: TensorHeader, { locations }: InnerFacts): voi
   if (location !== undefined) locations.add(location);
 }
 
-const namesOfNode = ({ name, outputs }: ModelNode): string[] => [name, ...outputs].filter(Boolean);
+const namesOfNode = ({ name, outputs }: ModelNode): string[] => [name, ...outputs];
 
-/** Returns the names of values and nodes that a field takes, also in its bodies: new names must differ from them. */
-export function takenNames({ node, tensor, value, inner }: GraphField): string[] {
-  const own = node ? namesOfNode(node) : [(tensor ?? value)?.name ?? ''].filter(Boolean);
-  return inner ? [...own, ...inner.names] : own;
+/** Returns the names of values and nodes that fields take, also in bodies: new names must differ from them. */
+export function takenNames(fields: Iterable<GraphField>): Set<string> {
+  const names = new Set<string>();
+  for (const { node, tensor, value, inner } of fields) {
+    const own = node ? namesOfNode(node) : [(tensor ?? value)?.name];
+    for (const name of own) if (name) names.add(name);
+    for (const name of inner?.names ?? []) names.add(name);
+  }
+  return names;
 }
 
 /** Returns the files that the tensors in a field lie in. */
@@ -183,10 +188,13 @@ export class GraphFields implements Iterable<GraphField> {
 
   /** Replaces fields: `replace` returns the whole fields that take one's place, or `undefined` to keep it. */
   splice(replace: (field: GraphField) => Uint8Array[] | undefined): void {
-    this.#fields = this.#fields.flatMap((field) => {
+    const fields: GraphField[] = [];
+    for (const field of this.#fields) {
       const replacement = replace(field);
-      return replacement ? fieldsIn(replacement) : [field];
-    });
+      if (replacement) fields.push(...fieldsIn(replacement));
+      else fields.push(field);
+    }
+    this.#fields = fields;
   }
 
   /** Puts messages before all fields, in this order. */
@@ -204,4 +212,4 @@ const fieldsIn = (chunks: readonly Uint8Array[]): GraphField[] =>
   new GraphDecoder().readFields(WireReader.of(joinChunks(chunks)));
 
 const fieldsOf = (tag: number, messages: readonly Uint8Array[]): GraphField[] =>
-  messages.flatMap((message) => fieldsIn(delimited(tag, [message])));
+  fieldsIn(messages.flatMap((message) => delimited(tag, [message])));

@@ -109,7 +109,7 @@ export class Model {
 
   /** Returns every name in use, of values and nodes, in the bodies of control flow too. */
   names(): Set<string> {
-    return new Set([...this.#graph].flatMap(takenNames));
+    return takenNames(this.#graph);
   }
 
   /** Returns the declared dtype and shape of a value, or `undefined`. */
