@@ -2,7 +2,7 @@
 import type { Backend, InferenceSession, InferenceSessionHandler, OnnxValue } from 'onnxruntime-common';
 import { ModelError, SessionError } from '../errors.js';
 import type { DType, ElementArray, TensorData } from '../tensor.js';
-import { firstUsable, type Session, type TensorInfo, type TensorRecord } from './core/contract.js';
+import type { Session, TensorInfo, TensorRecord } from './core/contract.js';
 import { openSession } from './core/open.js';
 import { loadAddon } from './native/addon.js';
 import { nativeBackendWith } from './native/backend.js';
@@ -39,7 +39,7 @@ const nativeCpu: Backend = {
 /** Its sessions are this project's, which take tensors of numbers, of models that their rewrites can read. */
 async function open(model: string | Uint8Array, options: OrtOptions): Promise<Session> {
   const backend = nativeBackendWith(toNativeOptions(options));
-  const platform = { ...NODE, chooseBackend: () => firstUsable([backend]) };
+  const platform = { ...NODE, backends: { native: [backend] } };
   try {
     return await openSession(platform, model, { providers: ['native'], ...toBackendOptions(options) });
   } catch (cause) {

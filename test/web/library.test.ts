@@ -95,7 +95,7 @@ describeInBrowser("the package's entry in a browser", () => {
     );
     expect(provider).to.equal('wasm');
     expect(fallbacks).to.deep.equal([
-      { provider: 'native', reason: 'no browser has it; there are: wasm, webgpu' },
+      { provider: 'native', reason: "there is no provider 'native' here; there are: wasm, webgpu" },
     ]);
   });
 

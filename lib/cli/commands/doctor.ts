@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type Problem, type Provider, PROVIDERS } from '../../runtime/core/contract.js';
+import { type ProviderProblem, type Provider, PROVIDERS } from '../../runtime/core/contract.js';
 import { PROBE_INPUT, probeModel, whyWrong } from '../../runtime/core/self-test.js';
 import { loadAddon } from '../../runtime/native/addon.js';
 import { chooseBackend, createSession } from '../../runtime/node.js';
@@ -16,7 +16,7 @@ import { formatTable, indent } from '../shared/table.js';
 import { type Cli, colorsOf, EXIT, print } from '../shared/terminal.js';
 
 /** What models it cannot run for want of something, although it is usable; nothing that is known, as a rule. */
-export async function limitsOf(provider: Provider): Promise<readonly Problem[]> {
+export async function limitsOf(provider: Provider): Promise<readonly ProviderProblem[]> {
   const missing = isOnCuda(provider) && process.platform === 'linux' ? await missingCudnn() : undefined;
   return missing === undefined ? [] : [missing];
 }
@@ -25,7 +25,7 @@ export async function limitsOf(provider: Provider): Promise<readonly Problem[]> 
  * Whether a provider can run a model with a GroupNormalization in it, and gets it right.
  * @returns Why not, in the order in which to see to it; nothing if it can.
  */
-export async function probeProvider(provider: Provider): Promise<readonly Problem[]> {
+export async function probeProvider(provider: Provider): Promise<readonly ProviderProblem[]> {
   const { problems } = await chooseBackend(provider, false);
   if (problems) return problems;
   const reason = await whyNot(provider);
@@ -51,9 +51,9 @@ export interface ProviderDiagnosis {
   readonly name: string;
   readonly usable: boolean;
   /** Why it is not, in the order in which to see to it, each with what to do about it. */
-  readonly problems?: readonly Problem[];
+  readonly problems?: readonly ProviderProblem[];
   /** What keeps some models from running on it, although it is usable. */
-  readonly limits?: readonly Problem[];
+  readonly limits?: readonly ProviderProblem[];
 }
 
 /** The addon with this project's kernel. */

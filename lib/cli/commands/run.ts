@@ -1,7 +1,8 @@
 /** `run`: a model on inputs from `.npy` files or random numbers, or on an image. */
 import type { Command } from 'commander';
 import type { SessionLoweringName } from '../../lowering/types.js';
-import { PROVIDERS, requireProviders, type Session, type TensorRecord } from '../../runtime/core/contract.js';
+import { PROVIDERS, type Session, type TensorRecord } from '../../runtime/core/contract.js';
+import { requireProviders } from '../../runtime/core/providers.js';
 import { createSession } from '../../runtime/node.js';
 import { formatShape } from '../../tensor.js';
 import {

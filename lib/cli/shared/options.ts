@@ -3,12 +3,8 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { GraphDefinition, OptionSpec } from '../../../graphs/definition.js';
 import { getSessionLowering, MAX_OPSET } from '../../lowering/choose.js';
 import { SESSION_LOWERING_NAMES, type SessionLoweringName } from '../../lowering/types.js';
-import {
-  type Provider,
-  type ProviderFallback,
-  PROVIDERS,
-  requireProviders,
-} from '../../runtime/core/contract.js';
+import { type Provider, type ProviderFallback, PROVIDERS } from '../../runtime/core/contract.js';
+import { requireProviders } from '../../runtime/core/providers.js';
 import { chooseBackend } from '../../runtime/node.js';
 import type { Dim, Shape } from '../../tensor.js';
 import { UsageError } from './terminal.js';

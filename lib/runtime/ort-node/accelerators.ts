@@ -1,6 +1,6 @@
 /** A provider that is tried in a process of its own, because a library of the wrong version may end the process. */
 import { createRequire } from 'node:module';
-import type { Backend, Problem } from '../core/contract.js';
+import type { Backend, ProviderProblem } from '../core/contract.js';
 import { cudnnRemedy } from '../core/errors.js';
 import { PROBE_INPUT, probeModel, whyWrong } from '../core/self-test.js';
 import { inOtherProcess, lastOf } from './child-process.js';
@@ -95,7 +95,7 @@ const ACCELERATORS: Record<Accelerator, { readonly runtimeName: string; readonly
   },
 };
 
-const found = new Map<Accelerator, Promise<readonly Problem[]>>();
+const found = new Map<Accelerator, Promise<readonly ProviderProblem[]>>();
 
 /** A provider of onnxruntime-node. Whether it can be used is found out once in a process. */
 export const acceleratorBackend = (provider: Accelerator): Backend => ({
@@ -124,7 +124,7 @@ export function keepFloat32(env: NodeJS.ProcessEnv = process.env): void {
   env['NVIDIA_TF32_OVERRIDE'] ??= '0';
 }
 
-async function findProblems(provider: Accelerator): Promise<Problem[]> {
+async function findProblems(provider: Accelerator): Promise<ProviderProblem[]> {
   const { error, backends } = await nativeBinding();
   if (error !== undefined) return [{ reason: `onnxruntime-node cannot be loaded: ${error}` }];
   const has = backends.map(({ name }) => name);

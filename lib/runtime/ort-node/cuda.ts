@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { createReadStream, existsSync, readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { Problem } from '../core/contract.js';
+import type { ProviderProblem } from '../core/contract.js';
 import { cudnnRemedy } from '../core/errors.js';
 import { inOtherProcess } from './child-process.js';
 
@@ -44,7 +44,7 @@ const CUDNN_VERSION = '9';
  * @param canLoad Whether the dynamic loader finds a library.
  * @returns What is missing; nothing if it is there.
  */
-export async function missingCudnn(canLoad = loadsElsewhere): Promise<Problem | undefined> {
+export async function missingCudnn(canLoad = loadsElsewhere): Promise<ProviderProblem | undefined> {
   if (await canLoad(`libcudnn.so.${CUDNN_VERSION}`)) return undefined;
   return {
     reason: `cuDNN ${CUDNN_VERSION} is not found, and convolutions need it: a model that has some does not run on CUDA`,
@@ -80,7 +80,7 @@ const OVERLAP = 16;
  * What keeps a library of ONNX Runtime from being loaded.
  * @param version That of onnxruntime-node.
  */
-export async function problemOfLibrary(path: string, version: string): Promise<Problem | undefined> {
+export async function problemOfLibrary(path: string, version: string): Promise<ProviderProblem | undefined> {
   const name = basename(path);
   const remedy = `lay the ${name} of ONNX Runtime ${version} there: ${DOWNLOAD}`;
   if (!(await isWhole(path)))
@@ -142,8 +142,8 @@ export async function missingForCuda(
   provider: CudaProvider,
   { folder, version }: Runtime,
   signs: readonly string[] = DRIVER_SIGNS,
-): Promise<Problem[]> {
-  const problems: Problem[] = [];
+): Promise<ProviderProblem[]> {
+  const problems: ProviderProblem[] = [];
   if (!signs.some((path) => existsSync(path))) {
     problems.push({
       reason: `there is no NVIDIA driver: no ${signs.join(' and no ')}`,
@@ -177,7 +177,7 @@ function driverVersion(signs: readonly string[]): string {
  * @param report ldd's of the provider.
  * @param said The content of /proc/driver/nvidia/version.
  */
-export function oldDriver(report: string, said: string): Problem[] {
+export function oldDriver(report: string, said: string): ProviderProblem[] {
   const cuda = cudaVersion(report);
   const [, driver, major] = /Kernel Module.*?\s((\d+)\.[\d.]+)/.exec(said) ?? [];
   const least = cuda === undefined ? undefined : MIN_DRIVER[cuda];
@@ -199,39 +199,40 @@ const loaderReport = (library: string): Promise<string> =>
 const CUDA_LIBRARY = /^lib(?:cudart|cublas|cublasLt|cufft|curand|nvrtc|nvJitLink)\.so\.(\d+)/;
 
 /** The libraries by what they come with; CUDA's own by its version, which not all of them bear. */
-const FAMILIES: readonly { readonly of: RegExp; readonly describe: (version: string) => Problem }[] = [
-  {
-    of: /^libcuda\.so\.(\d+)/,
-    describe: () => ({ reason: "the driver's library libcuda.so.1 is not found", remedy: DRIVER_REMEDY }),
-  },
-  {
-    of: CUDA_LIBRARY,
-    describe: (version) => ({
-      reason: `the libraries of CUDA ${version} are not found`,
-      remedy: `install CUDA ${version} (Ubuntu with NVIDIA's repository: sudo apt install cuda-libraries-${version}-0), or put the folders of its libraries into LD_LIBRARY_PATH`,
-    }),
-  },
-  {
-    of: /^libcudnn\w*\.so\.(\d+)/,
-    describe: (version) => ({
-      reason: `the libraries of cuDNN ${version} are not found`,
-      remedy: cudnnRemedy(version),
-    }),
-  },
-  {
-    of: /^libnv(?:infer|onnxparser)\w*\.so\.(\d+)/,
-    describe: (version) => ({
-      reason: `the libraries of TensorRT ${version} are not found`,
-      remedy: `install TensorRT ${version} (NVIDIA's repository: sudo apt install libnvinfer${version} libnvonnxparsers${version})`,
-    }),
-  },
-];
+const FAMILIES: readonly { readonly of: RegExp; readonly describe: (version: string) => ProviderProblem }[] =
+  [
+    {
+      of: /^libcuda\.so\.(\d+)/,
+      describe: () => ({ reason: "the driver's library libcuda.so.1 is not found", remedy: DRIVER_REMEDY }),
+    },
+    {
+      of: CUDA_LIBRARY,
+      describe: (version) => ({
+        reason: `the libraries of CUDA ${version} are not found`,
+        remedy: `install CUDA ${version} (Ubuntu with NVIDIA's repository: sudo apt install cuda-libraries-${version}-0), or put the folders of its libraries into LD_LIBRARY_PATH`,
+      }),
+    },
+    {
+      of: /^libcudnn\w*\.so\.(\d+)/,
+      describe: (version) => ({
+        reason: `the libraries of cuDNN ${version} are not found`,
+        remedy: cudnnRemedy(version),
+      }),
+    },
+    {
+      of: /^libnv(?:infer|onnxparser)\w*\.so\.(\d+)/,
+      describe: (version) => ({
+        reason: `the libraries of TensorRT ${version} are not found`,
+        remedy: `install TensorRT ${version} (NVIDIA's repository: sudo apt install libnvinfer${version} libnvonnxparsers${version})`,
+      }),
+    },
+  ];
 
 /**
  * What ldd reports as not found, each kind of library once, and last what is of no kind that is known here.
  * @param report ldd's output: `libcudnn.so.9 => not found` (glibc) or `Error loading shared library libcudnn.so.9` (musl).
  */
-export function describeMissing(report: string): Problem[] {
+export function describeMissing(report: string): ProviderProblem[] {
   const names = [...report.matchAll(/^\s*(\S+) => not found|Error loading shared library (\S+?):/gm)];
   const missing = new Set(names.map(([, glibc, musl]) => glibc ?? musl!));
   const known = FAMILIES.flatMap(({ of, describe }) => {

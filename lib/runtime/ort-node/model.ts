@@ -5,7 +5,7 @@ import type {
   Backend,
   BackendOptions,
   LoadedModel,
-  Problem,
+  ProviderProblem,
   RunOptions,
   TensorInfo,
   TensorRecord,
@@ -26,10 +26,10 @@ export const cpuBackend: Backend = {
 export const WITHOUT_LIBRARY = "providers: ['wasm'] needs no native library";
 
 /** Found out once in a process. */
-let problems: Promise<Problem[]> | undefined;
+let problems: Promise<ProviderProblem[]> | undefined;
 
 /** Its library is for glibc, for one, and Alpine has musl. */
-async function findProblems(): Promise<Problem[]> {
+async function findProblems(): Promise<ProviderProblem[]> {
   const { error } = await nativeBinding();
   if (error === undefined) return [];
   return [{ reason: `onnxruntime-node cannot be loaded: ${error}`, remedy: WITHOUT_LIBRARY }];

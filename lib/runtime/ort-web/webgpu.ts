@@ -5,7 +5,7 @@ import type {
   Backend,
   BackendOptions,
   LoadedModel,
-  Problem,
+  ProviderProblem,
   RunOptions,
   TensorInfo,
   TensorRecord,
@@ -78,7 +78,7 @@ const isEmpty = (results: TensorRecord): boolean =>
 
 // SECTION: ONNX Runtime on a GPU in a browser, where it was seen to compute right.
 
-let found: Promise<readonly Problem[]> | undefined;
+let found: Promise<readonly ProviderProblem[]> | undefined;
 
 /** Whether it can be used is found out once in a page or worker. */
 export const webgpuBackend: Backend = {
@@ -110,7 +110,7 @@ interface Gpu {
   requestAdapter(): Promise<unknown>;
 }
 
-async function findProblems(): Promise<readonly Problem[]> {
+async function findProblems(): Promise<readonly ProviderProblem[]> {
   const { gpu } = (globalThis as { navigator?: { gpu?: Gpu } }).navigator ?? {};
   if (!gpu) return [{ reason: 'this browser has no WebGPU, or this page is not from https or localhost' }];
   try {

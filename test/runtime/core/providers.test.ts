@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { SessionError } from '../../../lib/errors.js';
-import { PROVIDERS, requireProvider, requireProviders } from '../../../lib/runtime/core/contract.js';
+import { PROVIDERS } from '../../../lib/runtime/core/contract.js';
+import { requireProvider, requireProviders } from '../../../lib/runtime/core/providers.js';
 
 const refuses = (names: unknown, message: string) =>
   expect(() => requireProviders(names as string[]))

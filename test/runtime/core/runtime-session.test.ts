@@ -8,12 +8,13 @@ import { SessionError } from '../../../lib/errors.js';
 import { GraphBuilder } from '../../../lib/graph/builder.js';
 import * as op from '../../../lib/graph/ops/index.js';
 import { encodeModel } from '../../../lib/onnx/encode.js';
-import type {
-  Backend,
-  LoadedModel,
-  Platform,
-  Provider,
-  SessionOptions,
+import {
+  type Backend,
+  type LoadedModel,
+  type Platform,
+  type Provider,
+  PROVIDERS,
+  type SessionOptions,
 } from '../../../lib/runtime/core/contract.js';
 import { openSession } from '../../../lib/runtime/core/open.js';
 import { createSession } from '../../../lib/runtime/node.js';
@@ -74,7 +75,7 @@ function place(
     defaultProvider: 'cpu',
     readModel: () => Promise.reject(new Error('never read')),
     hasFile: () => false,
-    chooseBackend: (provider) => Promise.resolve({ backend: backend(provider) }),
+    backends: Object.fromEntries(PROVIDERS.map((provider) => [provider, [backend(provider)]])),
   };
   const open = (options: SessionOptions) => openSession(platform, MODEL, options);
   return { events, open };
