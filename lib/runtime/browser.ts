@@ -1,12 +1,12 @@
 /** Sessions in a browser. */
 import type { Platform, Session, SessionOptions } from './core/contract.js';
 import { openSession } from './core/open.js';
-import { fetchBytes, location, wasmBackend } from './ort-web/browser.js';
+import { fetchBytes, location, browserWasmBackend } from './ort-web/browser.js';
 import { webgpuBackend } from './ort-web/webgpu.js';
 
 const BROWSER: Platform = {
   defaultProvider: 'wasm',
-  backends: { wasm: [wasmBackend], webgpu: [webgpuBackend] },
+  backends: { wasm: [browserWasmBackend], webgpu: [webgpuBackend] },
   async readModel(url) {
     const { href } = new URL(url, location().href);
     return { bytes: await fetchBytes(href), where: url, folder: new URL('.', href).href };

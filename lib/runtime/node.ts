@@ -8,7 +8,7 @@ import { type BackendChoice, chooseBackend as chooseBackendOn } from './core/pro
 import { nativeBackend } from './native/backend.js';
 import { acceleratorBackend } from './ort-node/accelerators.js';
 import { cpuBackend } from './ort-node/model.js';
-import { wasmBackend } from './ort-web/node.js';
+import { nodeWasmBackend } from './ort-web/node.js';
 
 export const NODE: Platform = {
   defaultProvider: 'cpu',
@@ -18,7 +18,7 @@ export const NODE: Platform = {
     cuda: [acceleratorBackend('cuda')],
     tensorrt: [acceleratorBackend('tensorrt')],
     webgpu: [acceleratorBackend('webgpu')],
-    wasm: [wasmBackend],
+    wasm: [nodeWasmBackend],
     coreml: [acceleratorBackend('coreml')],
     dml: [acceleratorBackend('dml')],
   },

@@ -1,6 +1,6 @@
 /** Workers, one for each way to run GroupNormalization, each started when it is first asked and again behind a crash. */
 import { type ChildProcess, fork } from 'node:child_process';
-import { lastOf } from '../../lib/runtime/ort-node/child-process.js';
+import { lastMessage } from '../../lib/runtime/ort-node/child-process.js';
 import type { Job } from './jobs.js';
 import type { Answer } from './worker.js';
 
@@ -75,7 +75,7 @@ function askOne(worker: Running, job: Job, seconds: number, stop: AbortSignal): 
       settle(
         isStop(signal)
           ? { end: 'stopped', reason: `a worker was ended by ${signal}` }
-          : { end: 'crashed', reason: `its process ended with ${end}${lastOf(worker.stderr)}` },
+          : { end: 'crashed', reason: `its process ended with ${end}${lastMessage(worker.stderr)}` },
       );
     };
     const onStop = () => settle({ end: 'stopped', reason: String(stop.reason) });

@@ -19,6 +19,8 @@ const NO_WASM = /no available backend found/;
 /** A device or one of its libraries failed. */
 const DEVICE = /\b(CUDA|CUBLAS|CUDNN|TensorRT|WebGPU|DirectML|CoreML)\b.*\b(failure|failed|error)\b/i;
 
+/** ONNX Runtime would run a node on the CPU, and `disable_cpu_ep_fallback` forbids it. */
+const LEFT_TO_CPU = /fallback to CPU EP has been explicitly disabled/;
 /** A tensor given for an output whose sizes only the run knows. */
 const GIVEN_OUTPUT =
   /provided for output '([^']*)'.* has shape \{([^}]*)\} but the computed output shape for this run is \{([^}]*)\}/;
@@ -79,6 +81,9 @@ export function canFallBackAfterRun(error: unknown): error is SessionError {
   if (error.code === 'PROVIDER_UNAVAILABLE') return true;
   return [NO_KERNEL, NO_CUDNN].some((pattern) => pattern.test(messageOf(error.cause)));
 }
+
+/** Whether ONNX Runtime refuses a model because it would run a node on the CPU, which the options forbid. */
+export const isLeftToCpu = (error: unknown): boolean => LEFT_TO_CPU.test(messageOf(error));
 
 const sizes = (list: string): number[] => list.split(',').filter(Boolean).map(Number);
 

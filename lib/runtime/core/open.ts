@@ -55,6 +55,19 @@ export async function openSession(
   return new RuntimeSession(await openModel(platform, source, { providers, strict, groupNorm, backend }));
 }
 
+/** Runs `action` with a session or a loaded model, and disposes of it afterwards. */
+export async function withSession<S extends Pick<Session, 'dispose'>, Result>(
+  opening: Promise<S>,
+  action: (session: S) => Promise<Result>,
+): Promise<Result> {
+  const session = await opening;
+  try {
+    return await action(session);
+  } finally {
+    await session.dispose();
+  }
+}
+
 /** Refuses values that a runtime would misread or blame on the model. */
 function requireBackendOptions({
   intraOpNumThreads: threads,
