@@ -1,13 +1,14 @@
 /** Loads ONNX Runtime's native library: the only module that does, and that checks whether the library may start. */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type * as OnnxRuntimeNode from 'onnxruntime-node';
 import type { ProviderProblem } from '../core/contract.js';
 import { runtimeFolder } from './installation.js';
 import { commandLineProblem } from './workarounds.js';
 
 /** onnxruntime-node, or the problem that keeps it from being used. */
 export type OnnxRuntime =
-  | { readonly ort: typeof import('onnxruntime-node'); readonly problem?: undefined }
+  | { readonly ort: typeof OnnxRuntimeNode; readonly problem?: undefined }
   | { readonly ort?: undefined; readonly problem: ProviderProblem };
 
 const WITHOUT_LIBRARY = "providers: ['wasm'] needs no native library";
