@@ -17,7 +17,12 @@ const MAY_IMPORT = {
   'lib/runtime/ort-node': ['lib/runtime/core', 'lib/files'],
   'lib/runtime/ort-web': ['lib/runtime/core', 'lib/onnx'],
   'lib/runtime/native': ['lib/runtime/core', 'lib/runtime/ort-node', 'lib/graph', 'lib/onnx'],
-  'lib/runtime/node.ts': ['lib/runtime', '!lib/runtime/browser.ts', '!lib/runtime/native-cpu.ts', 'lib/files'],
+  'lib/runtime/node.ts': [
+    'lib/runtime',
+    '!lib/runtime/browser.ts',
+    '!lib/runtime/native-cpu.ts',
+    'lib/files',
+  ],
   'lib/runtime/native-cpu.ts': ['lib/runtime', '!lib/runtime/browser.ts'],
   'lib/runtime/browser.ts': ['lib/runtime/core', 'lib/runtime/ort-web'],
   'lib/parity': ['lib/graph', 'lib/lowering', 'lib/onnx', 'lib/runtime', 'lib/weights', 'lib/files'],
@@ -28,11 +33,7 @@ const MAY_IMPORT = {
   web: ['lib', 'graphs', 'bench'],
 };
 /** The modules of lib/runtime that browsers load: they import nothing of Node. */
-const IN_BROWSERS = [
-  'lib/runtime/browser.ts',
-  'lib/runtime/core/*.ts',
-  'lib/runtime/ort-web/!(node).ts',
-];
+const IN_BROWSERS = ['lib/runtime/browser.ts', 'lib/runtime/core/*.ts', 'lib/runtime/ort-web/!(node).ts'];
 const COMMON = ['errors.ts', 'tensor.ts', 'half.ts', 'nearest.ts', 'options.ts', 'quantities.ts'];
 
 /** Packages that one folder alone may know, so that their types stay behind one boundary. */
