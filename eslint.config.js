@@ -17,8 +17,16 @@ const MAY_IMPORT = {
   'lib/images': ['lib/runtime'],
   'lib/cli': ['lib', 'graphs'],
   graphs: ['lib/graph', 'lib/weights'],
-  web: ['lib', 'graphs', 'bench'],
+  web: ['lib', 'graphs'],
+  bench: ['lib', 'graphs'],
+  'scripts/checks': ['lib'],
+  'scripts/cuda': ['lib', 'graphs', 'bench', 'test/support'],
+  'scripts/demo': ['lib'],
+  'scripts/docs': ['lib', 'graphs', 'bench', 'test/support'],
+  'scripts/web': ['lib', 'web'],
 };
+/** The top folders. A folder may import neither the other top folders nor its neighbours unless the table says so. */
+const TOP_FOLDERS = ['lib', 'graphs', 'web', 'bench', 'scripts', 'test', 'native'];
 const COMMON = ['errors.ts', 'tensor.ts', 'half.ts', 'nearest.ts', 'options.ts'];
 
 /** Packages that one folder alone may know, so that their types stay behind one boundary. */
@@ -32,22 +40,13 @@ const OWNED_PACKAGES = {
 
 /** @param {string} folder @param {string[]} allowed */
 function importRules(folder, allowed) {
-  const withinLib = [folder, ...allowed]
-    .filter((path) => path.startsWith('lib/'))
-    .map((path) => path.slice(4));
   const message = `${folder} may import ${[...allowed, ...COMMON].join(', ')} (the import table in eslint.config.js).`;
-  const zones = [];
-  if (!allowed.includes('lib')) {
-    zones.push({ target: `./${folder}`, from: './lib', except: [...withinLib, ...COMMON], message });
-  }
-  if (folder !== 'graphs' && !allowed.includes('graphs')) {
-    zones.push({ target: `./${folder}`, from: './graphs', message });
-  }
-  for (const name of ['test', 'scripts', 'bench', 'native', 'web']) {
-    if (name === folder || allowed.includes(name)) continue;
-    const from = `./${name}`;
-    zones.push({ target: `./${folder}`, from, message });
-  }
+  const zones = TOP_FOLDERS.flatMap((top) => {
+    const open = [folder, ...allowed].filter((path) => path === top || path.startsWith(`${top}/`));
+    if (open.includes(top)) return [];
+    const except = open.map((path) => path.slice(top.length + 1)).concat(top === 'lib' ? COMMON : []);
+    return { target: `./${folder}`, from: `./${top}`, except, message };
+  });
   const packages = Object.entries(OWNED_PACKAGES)
     .filter(([owner]) => owner !== folder)
     .flatMap(([owner, names]) =>

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { Contestant } from './paired-rounds.js';
+import type { Contestant } from './statistics.js';
 
 /** @param python One that has torch. */
 export function startPyTorch(python: string, shape: readonly number[], threads: number): Contestant {

@@ -5,7 +5,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { SessionOptions } from '../lib/index.js';
-import { pairedTurns, type Contestant, type Times } from './paired-rounds.js';
+import { pairedTurns, type Contestant, type Times } from './statistics.js';
 
 /** A model with a float32 input `x`. */
 export interface ThreadSpec {

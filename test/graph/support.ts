@@ -7,7 +7,7 @@ import { GraphError, type GraphErrorCode } from '../../lib/errors.js';
 import { GraphBuilder, type Scope, type Value } from '../../lib/graph/index.js';
 import type { Dim, DType, Shape } from '../../lib/tensor.js';
 
-/** One line of test/fixtures/shape-inference.json, which scripts/make_shape_cases.py writes. */
+/** One line of test/fixtures/shape-inference.json, which scripts/samples/make_shape_cases.py writes. */
 interface ShapeCase {
   readonly op: string;
   readonly dtype: DType;
