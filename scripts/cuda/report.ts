@@ -77,7 +77,7 @@ export interface Untimed {
 export interface Winner {
   readonly shape: readonly number[];
   readonly dtype: FloatDType;
-  /** null where none is accurate. */
+  /** null where no way is accurate. */
   readonly groupNorm: string | null;
   readonly because: string;
 }

@@ -1,5 +1,5 @@
 /**
- * Builds the page, and serves it on this machine unless it is only to be built.
+ * Builds the page into web/dist. With `serve` it also serves the page on this machine.
  *
  *   npm run build:web
  *   npm run web            on a free port
