@@ -1,7 +1,7 @@
 /** What the benchmarks share: paired rounds, their statistics, the inputs, and the format of the figures. */
 import { cpus } from 'node:os';
-import { Random } from '../lib/weights/random.js';
 import { tensor, type TensorData } from '../lib/index.js';
+import { Random } from '../lib/weights/initialize.js';
 
 export interface Quartiles {
   readonly low: number;

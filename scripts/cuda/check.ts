@@ -4,7 +4,7 @@
  *   npm run cuda-check -- --help
  */
 import { fileURLToPath } from 'node:url';
-import { chooseBackend } from '../../lib/runtime/choose-backend.js';
+import { chooseBackend } from '../../lib/runtime/node.js';
 import { HELP, readArguments, requireWritable, type Arguments } from './arguments.js';
 import { collect, STOP_SIGNALS, withProcess, Workers, type Findings } from './collect.js';
 import { describeDevice } from './device.js';

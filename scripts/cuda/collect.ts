@@ -1,7 +1,7 @@
 /** Workers for the jobs of a plan, and the collection of their results, which survives crashes, time limits and signals. */
 import { fork, type ChildProcess } from 'node:child_process';
 import type { SessionLoweringName } from '../../lib/index.js';
-import { lastOf } from '../../lib/runtime/other-process.js';
+import { lastOf } from '../../lib/runtime/ort-node/child-process.js';
 import { describeJob, wayOf, type Job, type Stage } from './jobs.js';
 import type { CaseRow, Device, StageCount, Timing, Untimed } from './report.js';
 import type { Answer } from './worker.js';

@@ -3,36 +3,36 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  type Contestants,
   normalTensor,
   pairedRounds,
   quartiles,
   speedup,
-  type Contestants,
   type Times,
 } from '../../bench/statistics.js';
 import { getGraph } from '../../graphs/registry.js';
 import {
+  type CaseResult,
   castTensor,
   checkFixture,
   createSession,
   describeFailure,
   encodeModel,
+  type Fixture,
+  type FloatDType,
   GraphBuilder,
   OnnxGroupNormError,
   op,
   readFixture,
-  tensor,
-  toFloat64Array,
-  type CaseResult,
-  type Fixture,
-  type FloatDType,
   type Session,
   type SessionLoweringName,
   type SessionOptions,
+  tensor,
   type TensorData,
+  toFloat64Array,
 } from '../../lib/index.js';
 import { defaultTolerance } from '../../lib/parity/tolerance.js';
-import { placements } from '../../lib/runtime/placement.js';
+import { placements } from '../../lib/runtime/ort-node/placement.js';
 import { referenceGroupNorm } from '../../test/support/group-norm.js';
 import type { CaseJob, TimingJob } from './jobs.js';
 import type { CaseRow, InputError, Timing, Untimed } from './report.js';

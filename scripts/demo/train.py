@@ -131,7 +131,7 @@ def draw_batch(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def as_input(image: Tensor) -> Tensor:
-    """Scale 8 bits a channel to 0…1, as lib/images/tensor.ts does."""
+    """Scale 8 bits a channel to 0…1, as lib/images/image.ts does."""
     return image.float() / 255
 
 

@@ -11,23 +11,23 @@ import { groupNormModel, NUM_GROUPS } from '../../bench/runners.js';
 import { timeSessions, type ThreadSpec } from '../../bench/session-threads.js';
 import { machine, normalTensor, quantile, table } from '../../bench/statistics.js';
 import { getGraph } from '../../graphs/registry.js';
-import { availableProviders } from '../../lib/cli/providers-option.js';
+import { availableProviders } from '../../lib/cli/shared/options.js';
 import {
+  type CaseResult,
   checkFixture,
+  type CheckSpec,
   createSession,
   describeFailure,
   LOWERING_NAMES,
-  PROVIDERS,
-  readFixture,
-  type CaseResult,
-  type CheckSpec,
   type LoweringName,
   type Provider,
   type ProviderFallback,
+  PROVIDERS,
+  readFixture,
   type Session,
 } from '../../lib/index.js';
-import { nodeRuntime } from '../../lib/runtime/diagnose.js';
-import { GROUP_NORM_CHOICES } from '../../lib/runtime/group-norm-choice.js';
+import { GROUP_NORM_CHOICES } from '../../lib/runtime/core/group-norm-policy.js';
+import { nodeRuntime } from '../../lib/runtime/ort-node/installation.js';
 import { parityFixtures } from '../../test/support/fixtures.js';
 import { maxAbsDifference, referenceGroupNorm } from '../../test/support/group-norm.js';
 
