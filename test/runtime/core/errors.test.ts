@@ -94,9 +94,9 @@ const FAILURES: Record<string, [said: string, code: string, wayOut: RegExp, othe
   ],
 };
 
-describe('runtime/runtime-errors', () => {
+describe('runtime/core/errors', () => {
   for (const [what, [said, code, wayOut, otherProviderMay]] of Object.entries(FAILURES)) {
-    it(`${what}: ${code}`, async () => {
+    it(`an error is ${code} if ${what}`, async () => {
       const error = await rejection(
         withTypedErrors('MODEL_REJECTED', 'model', () => Promise.reject(new Error(said))),
       );
@@ -110,7 +110,7 @@ describe('runtime/runtime-errors', () => {
     });
   }
 
-  it('what a provider lacks, another may have; memory and devices that fail are not of that kind', async () => {
+  it('canFallBackAfterRun is true if the provider lacks something, and false if memory or a device fails', async () => {
     const failed = (said: string) =>
       rejection(withTypedErrors('RUN_FAILED', 'run', () => Promise.reject(new Error(said))));
     const lacking = [
@@ -134,7 +134,7 @@ describe('runtime/runtime-errors', () => {
     expect(canFallBackAfterRun(new Error('cuDNN is not available'))).to.equal(false);
   });
 
-  it('errors that have their type pass as they are', async () => {
+  it('withTypedErrors passes errors of this library through', async () => {
     const own = new SessionError('PROVIDER_UNAVAILABLE', 'not here');
     expect(await rejection(withTypedErrors('RUN_FAILED', 'run', () => Promise.reject(own)))).to.equal(own);
   });
