@@ -1,4 +1,3 @@
-/** The command `doctor`: reports what of this installation works. */
 import type { Command } from 'commander';
 import { type ProviderProblem, type Provider, PROVIDERS } from '../../runtime/core/contract.js';
 import { runSelfTest } from '../../runtime/core/self-test.js';
@@ -13,22 +12,42 @@ import { withProgress } from '../shared/progress.js';
 import { formatTable, indent } from '../shared/table.js';
 import { type Cli, colorsOf, EXIT, print } from '../shared/terminal.js';
 
+/** What models it cannot run for want of something, although it is usable; nothing that is known, as a rule. */
+export async function limitsOf(provider: Provider): Promise<readonly ProviderProblem[]> {
+  if (!isOnCuda(provider)) return [];
+  const cudnn = process.platform === 'linux' ? await missingCudnn() : undefined;
+  return [cudnn, tf32Problem()].filter((problem) => problem !== undefined);
+}
+
+/**
+ * Whether a provider can run a model with a GroupNormalization in it, and gets it right.
+ * @returns Why not, in the order in which to see to it; nothing if it can.
+ */
+export async function probeProvider(provider: Provider): Promise<readonly ProviderProblem[]> {
+  const { problems } = await chooseBackend(provider, false);
+  if (problems) return problems;
+  const reason = await runSelfTest((model) => createSession(model, { providers: [provider] }), 'op');
+  return reason === undefined ? [] : [{ reason }];
+}
+
+// SECTION: What `doctor` found, as data and for people.
+
 export interface ProviderDiagnosis {
   readonly name: string;
   readonly usable: boolean;
-  /** Why the provider is not usable, in the order in which to solve it. */
+  /** Why it is not, in the order in which to see to it, each with what to do about it. */
   readonly problems?: readonly ProviderProblem[];
-  /** What a usable provider lacks for some models, or computes differently. */
+  /** What keeps some models from running on it, although it is usable. */
   readonly limits?: readonly ProviderProblem[];
 }
 
 /** The addon with this project's kernel. */
 export interface NativeKernel {
-  /** The path of the binary. */
+  /** Where its binary lies. */
   readonly path?: string | undefined;
   /** `avx512`, `avx2`, `neon` or `portable`. */
   readonly instructionSet?: string | undefined;
-  /** Why the addon cannot be used. */
+  /** Why there is none. */
   readonly reason?: string | undefined;
 }
 
@@ -38,7 +57,7 @@ export interface Diagnosis {
     readonly version: string;
     readonly required: string;
     readonly supported: boolean;
-    /** Another runtime that reports a version of Node: `Bun 1.4.5`. */
+    /** What gives itself out as Node: `Bun 1.4.5`. */
     readonly runtime?: string;
   };
   readonly platform: string;
@@ -48,6 +67,55 @@ export interface Diagnosis {
   readonly nativeKernel: NativeKernel;
   readonly providers: readonly ProviderDiagnosis[];
 }
+
+/** Whether models can be run at all. */
+export const works = ({ providers }: Diagnosis): boolean =>
+  providers.some(({ name, usable }) => name === 'cpu' && usable);
+
+type Colors = ReturnType<typeof colorsOf>;
+
+/** The findings for people, as lines. */
+export const describeDiagnosis = (diagnosis: Diagnosis, colors: Colors): string[] => [
+  ...describeInstallation(diagnosis, colors),
+  '',
+  'Execution providers',
+  ...diagnosis.providers.flatMap((provider) => describeProvider(provider, colors)),
+];
+
+function describeInstallation(diagnosis: Diagnosis, colors: Colors): string[] {
+  const { version, node, platform, arch, packages, nativeBinding: binding, nativeKernel: kernel } = diagnosis;
+  const rows = [
+    ['onnx-groupnorm', version, ''],
+    ...(node.runtime === undefined ? [] : [['runtime', node.runtime, '']]),
+    ['Node', node.version, node.supported ? colors.green('supported') : colors.red(`needs ${node.required}`)],
+    ['platform', `${platform} ${arch}`, ''],
+    ...packages.map(({ name, version: found }) =>
+      found === undefined ? [name, '–', colors.red('not installed: npm install')] : [name, found, ''],
+    ),
+    ['native binding', '', binding.error === undefined ? colors.green('loads') : colors.red('does not load')],
+    ['native kernel', kernel.instructionSet ?? '', kernel.path ?? colors.yellow('is not there')],
+  ];
+  const faults = [binding.error, kernel.reason].filter((text) => text !== undefined);
+  return [formatTable(rows), ...faults.map((text) => indent(text))];
+}
+
+function describeProvider(diagnosis: ProviderDiagnosis, colors: Colors): string[] {
+  const { name, usable, problems = [], limits = [] } = diagnosis;
+  const title = `  ${name.padEnd(10)} `;
+  const margin = ' '.repeat(title.length);
+  const verdict = usable
+    ? `${colors.green('usable')}: it ran a GroupNormalization, and the result is right`
+    : colors.yellow('not usable');
+  return [
+    `${title}${verdict}`,
+    ...[...problems, ...limits].flatMap(({ reason, remedy }) => [
+      indent(reason, margin),
+      ...(remedy === undefined ? [] : [indent(`→ ${remedy}`, margin)]),
+    ]),
+  ];
+}
+
+// SECTION: `doctor`: what of this installation works.
 
 export function addDoctor(program: Command, cli: Cli): void {
   program
@@ -92,7 +160,7 @@ async function diagnose(): Promise<Diagnosis> {
   };
 }
 
-/** Bun and Deno report a version of Node too. */
+/** Bun and Deno give a version of Node, too. */
 function otherRuntime(): Pick<Diagnosis['node'], 'runtime'> {
   const { bun, deno } = process.versions;
   const runtime = bun !== undefined ? `Bun ${bun}` : deno !== undefined ? `Deno ${deno}` : undefined;
@@ -106,88 +174,23 @@ async function diagnoseProvider(name: Provider): Promise<ProviderDiagnosis> {
   return { name, usable: true, ...(limits.length > 0 && { limits }) };
 }
 
-/**
- * Runs the self-test on a provider.
- * @returns What keeps it from running a GroupNormalization correctly, in the order in which to solve it.
- */
-export async function probeProvider(provider: Provider): Promise<readonly ProviderProblem[]> {
-  const { problems } = await chooseBackend(provider, false);
-  if (problems) return problems;
-  const reason = await runSelfTest((model) => createSession(model, { providers: [provider] }), 'op');
-  return reason === undefined ? [] : [{ reason }];
-}
-
-/** Returns what a usable provider still lacks for some models, or computes differently. */
-export async function limitsOf(provider: Provider): Promise<readonly ProviderProblem[]> {
-  if (!isOnCuda(provider)) return [];
-  const cudnn = process.platform === 'linux' ? await missingCudnn() : undefined;
-  return [cudnn, tf32Problem()].filter((problem) => problem !== undefined);
-}
-
 function diagnoseKernel(): NativeKernel {
   const { addon, ...found } = loadAddon();
   return addon ? { ...found, instructionSet: addon.instructionSet() } : found;
 }
 
-/** Whether a version of Node is in a range such as `>=20.19`. */
+/** Whether this Node is at least the version of `>=20.19`. */
 export function isSupported(range: string, version = process.versions.node): boolean {
   const [least = [], actual = []] = [range, version].map((text) => text.match(/\d+/g)?.map(Number));
   const at = least.findIndex((part, index) => part !== (actual[index] ?? 0));
   return at < 0 || (actual[at] ?? 0) > least[at]!;
 }
 
-/** Whether models can be run at all. */
-export const works = ({ providers }: Diagnosis): boolean =>
-  providers.some(({ name, usable }) => name === 'cpu' && usable);
-
-type Colors = ReturnType<typeof colorsOf>;
-
-/** Returns the findings as lines of text. */
-export const describeDiagnosis = (diagnosis: Diagnosis, colors: Colors): string[] => [
-  ...describeInstallation(diagnosis, colors),
-  '',
-  'Execution providers',
-  ...diagnosis.providers.flatMap((provider) => describeProvider(provider, colors)),
-];
-
-function describeInstallation(diagnosis: Diagnosis, colors: Colors): string[] {
-  const { version, node, platform, arch, packages, nativeBinding: binding, nativeKernel: kernel } = diagnosis;
-  const rows = [
-    ['onnx-groupnorm', version, ''],
-    ...(node.runtime === undefined ? [] : [['runtime', node.runtime, '']]),
-    ['Node', node.version, node.supported ? colors.green('supported') : colors.red(`needs ${node.required}`)],
-    ['platform', `${platform} ${arch}`, ''],
-    ...packages.map(({ name, version: found }) =>
-      found === undefined ? [name, '–', colors.red('not installed: npm install')] : [name, found, ''],
-    ),
-    ['native binding', '', binding.error === undefined ? colors.green('loads') : colors.red('does not load')],
-    ['native kernel', kernel.instructionSet ?? '', kernel.path ?? colors.yellow('is not there')],
-  ];
-  const faults = [binding.error, kernel.reason].filter((text) => text !== undefined);
-  return [formatTable(rows), ...faults.map((text) => indent(text))];
-}
-
-function describeProvider(diagnosis: ProviderDiagnosis, colors: Colors): string[] {
-  const { name, usable, problems = [], limits = [] } = diagnosis;
-  const title = `  ${name.padEnd(10)} `;
-  const margin = ' '.repeat(title.length);
-  const verdict = usable
-    ? `${colors.green('usable')}: it ran a GroupNormalization, and the result is right`
-    : colors.yellow('not usable');
-  return [
-    `${title}${verdict}`,
-    ...[...problems, ...limits].flatMap(({ reason, remedy }) => [
-      indent(reason, margin),
-      ...(remedy === undefined ? [] : [indent(`→ ${remedy}`, margin)]),
-    ]),
-  ];
-}
-
 const DESCRIPTION =
-  'Prints the versions of Node, of the platform and of ONNX Runtime, and says which execution providers are usable: ' +
-  'each runs a small GroupNormalization, and the result is compared with the right one. For the other providers it ' +
-  'says what is missing, in order, and what to do. Start here if something does not work, and put the output into a ' +
-  'bug report.';
+  'Says which Node, platform and ONNX Runtime this is, and which execution providers are really usable: each ' +
+  'runs a small GroupNormalization, and its result is compared with the right one; of the others it says what is ' +
+  'missing, in order, and what to do. Start here if something ' +
+  'does not work, and put what it prints into a bug report.';
 
 const EXAMPLES = `
 Examples:
