@@ -63,7 +63,7 @@ describe('the package, packed and installed in an empty ESM project', function (
 
   after(() => rm(project, { recursive: true, force: true }));
 
-  it('type-checks in strict mode, its declarations included, and runs', async () => {
+  it('the packed package type-checks in strict mode, its declarations included, and runs', async () => {
     await execute(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', project], {
       cwd: project,
     });
@@ -74,7 +74,7 @@ describe('the package, packed and installed in an empty ESM project', function (
     expect(printed).to.deep.equal([[1, 32, 8, 8], true, ...ranOn]);
   });
 
-  it('holds no build products', async () => {
+  it('the packed package holds no build products', async () => {
     const listed = await inProject('tar', ['-tzf', archive]);
     expect(listed).to.include('package/native/binding.gyp');
     expect(listed).to.include('package/dist/lib/index.d.ts');
@@ -82,7 +82,7 @@ describe('the package, packed and installed in an empty ESM project', function (
     expect(listed).not.to.match(/native\/(build|node_modules|test)\/|_test\.cc|\.(o|a|tgz)$/m);
   });
 
-  it('installs its command', async () => {
+  it('the packed package installs its command', async () => {
     const bin = join(project, 'node_modules/.bin/onnx-groupnorm');
     await inProject(bin, [
       'build',
