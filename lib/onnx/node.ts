@@ -2,7 +2,7 @@
 import type { TensorData } from '../tensor.js';
 import { ATTRIBUTE_TYPE } from './proto.js';
 import { ATTRIBUTE, NODE } from './schema.js';
-import { heldTensor, readTensor } from './tensor-fields.js';
+import { heldTensor, readTensor } from './tensors.js';
 import type { WireReader } from './wire.js';
 
 /** A node of a decoded model, as passes see it. */

@@ -1,6 +1,7 @@
 /** Data sets of existing models: the files of a folder as a model's inputs and outputs. */
 import { ParityError } from '../errors.js';
-import type { Model, NamedTensor } from '../onnx/index.js';
+import type { Model } from '../onnx/model.js';
+import type { NamedTensor } from '../onnx/tensors.js';
 import type { TensorData } from '../tensor.js';
 
 /** What the files of a data set are for. */

@@ -1,13 +1,13 @@
 import { GraphError } from '../errors.js';
-import { requireGraph, type Graph, type Value, type Weights } from '../graph/index.js';
+import { type Graph, requireGraph, type Value, type Weights } from '../graph/types.js';
 import { castTensor } from '../half.js';
 import { requireSeed } from '../options.js';
 import { elementCount, FLOAT_DTYPES, isFloatDType, tensor, type TensorData } from '../tensor.js';
-import { Random } from './random.js';
+import { Random } from './initialize.js';
 
 /**
  * Weights that another language can make too, so that a fixture of a large network need not hold them.
- * `scripts/fixture_counter.py` has the same rule. Unlike an initialisation it leaves nothing at 0 or 1 that a
+ * `scripts/fixtures/values.py` has the same rule. Unlike an initialisation it leaves nothing at 0 or 1 that a
  * wrong graph could get away with.
  *
  * With s uniform in [−1, 1): weights of rank 2 or more are s · √(3 / fanIn), whose variance is 1 / fanIn, fanIn

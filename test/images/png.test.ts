@@ -158,7 +158,7 @@ describe('images/png', () => {
     }
   });
 
-  it("decodePng decodes the demo's PNGs to the values that PyTorch had", async () => {
+  it('decodePng decodes the PNGs that scripts/demo/train.py wrote to the values that PyTorch had', async () => {
     const { inputs } = await readFixture(demo('unet-cells.safetensors'));
     const { width, height, channels, samples } = decodePng(readFileSync(demo('cells.png')));
     const x = inputs.get('x')!.data as Float32Array;

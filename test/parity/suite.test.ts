@@ -1,8 +1,10 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { loweringsAt } from '../../lib/lowering/index.js';
-import { describeFailure, readFixture, type CheckSpec } from '../../lib/parity/index.js';
-import { chooseBackend } from '../../lib/runtime/choose-backend.js';
+import { loweringsAt } from '../../lib/lowering/choose.js';
+import type { CheckSpec } from '../../lib/parity/check.js';
+import { readFixture } from '../../lib/parity/node.js';
+import { describeFailure } from '../../lib/parity/report.js';
+import { chooseBackend } from '../../lib/runtime/node.js';
 import type { DType } from '../../lib/tensor.js';
 import { fixturePath, parityFixtures } from '../support/fixtures.js';
 import { describeNative } from '../support/native.js';

@@ -1,11 +1,14 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { GraphBuilder, op, type Value } from '../../lib/graph/index.js';
+import { GraphBuilder } from '../../lib/graph/builder.js';
+import * as op from '../../lib/graph/ops/index.js';
+import type { Value } from '../../lib/graph/types.js';
 import { toFloat64Array } from '../../lib/half.js';
-import { encodeModel, Model } from '../../lib/onnx/index.js';
+import { encodeModel } from '../../lib/onnx/encode.js';
+import { Model } from '../../lib/onnx/model.js';
 import { ModelProto } from '../../lib/onnx/proto.js';
-import { fuseGroupNorm } from '../../lib/rewrite/index.js';
-import { createSession } from '../../lib/runtime/index.js';
+import { fuseGroupNorm } from '../../lib/rewrite/fuse-group-norm.js';
+import { createSession } from '../../lib/runtime/node.js';
 import type { FloatDType, Shape, TensorData } from '../../lib/tensor.js';
 import { maxAbsDifference, randomTensor, referenceGroupNorm } from '../support/group-norm.js';
 import { describeNative } from '../support/native.js';

@@ -1,14 +1,14 @@
-/** The report of scripts/cuda-check.ts on a provider that every machine has. */
+/** The report of scripts/cuda/check.ts on a provider that every machine has. */
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { DeviceReport } from '../../scripts/device-check/report.js';
+import type { DeviceReport } from '../../scripts/cuda/report.js';
 import { temporaryFolder } from './temporary.js';
 
-export const SCRIPT = fileURLToPath(new URL('../../scripts/cuda-check.ts', import.meta.url));
+export const SCRIPT = fileURLToPath(new URL('../../scripts/cuda/check.ts', import.meta.url));
 export const TINY = ['--cases', 'group-norm (rank-4|mean-minus-300)$', '--opsets', '17,21', '--shapes', '1x64x4x4', '--rounds', '3']; // prettier-ignore
 
 export const check = (...args: string[]) =>

@@ -6,15 +6,12 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { basename, dirname } from 'node:path';
 import { getGraph } from '../../graphs/registry.js';
-import { loweringsAt, type LoweringName } from '../../lib/lowering/index.js';
-import {
-  checkFixture,
-  describeFailure,
-  readFixture,
-  type CaseResult,
-  type CheckSpec,
-  type Fixture,
-} from '../../lib/parity/index.js';
+import { loweringsAt } from '../../lib/lowering/choose.js';
+import type { LoweringName } from '../../lib/lowering/types.js';
+import type { CaseResult, CheckSpec } from '../../lib/parity/check.js';
+import type { Fixture } from '../../lib/parity/fixture.js';
+import { checkFixture, readFixture } from '../../lib/parity/node.js';
+import { describeFailure } from '../../lib/parity/report.js';
 import { parityFixtures } from './fixtures.js';
 import { describeNative } from './native.js';
 

@@ -1,9 +1,10 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { GraphError } from '../../lib/errors.js';
-import { GraphBuilder, op } from '../../lib/graph/index.js';
+import { GraphBuilder } from '../../lib/graph/builder.js';
+import * as op from '../../lib/graph/ops/index.js';
 import { castTensor } from '../../lib/half.js';
-import { tensor, type FloatDType } from '../../lib/tensor.js';
+import { type FloatDType, tensor } from '../../lib/tensor.js';
 import { counterWeights } from '../../lib/weights/counter.js';
 
 function graph(dtype: FloatDType) {
@@ -15,7 +16,7 @@ function graph(dtype: FloatDType) {
   return g.build();
 }
 
-/** What scripts/fixture_counter.py gives for seed 7: `counter_values(name, shape, 7)`, in float64. */
+/** What scripts/fixtures/values.py gives for seed 7: `counter_values(name, shape, 7)`, in float64. */
 const FROM_PYTHON = new Map([
   [
     'conv.weight',

@@ -1,3 +1,0 @@
-import { testReport } from '../support/cuda-report.js';
-
-testReport('wasm');
