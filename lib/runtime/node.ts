@@ -41,7 +41,7 @@ export const createSession = (model: string | Uint8Array, options: SessionOption
   openSession(NODE, model, options);
 
 /**
- * Chooses the backend that runs a provider in this Node, or says why there is none.
+ * Chooses the backend that runs a provider in this Node, or says what is missing.
  * @param groupNormAsked Whether the caller names a way to run GroupNormalization.
  */
 export const chooseBackend = (provider: Provider, groupNormAsked: boolean): Promise<BackendChoice> =>

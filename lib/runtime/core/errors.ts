@@ -60,8 +60,8 @@ function toSessionError(code: 'MODEL_REJECTED' | 'RUN_FAILED', what: string, cau
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /**
- * Whether the next provider may load a model after this error of loading: the error is about the provider. Any other
- * error is about the model, and every provider, which is the same ONNX Runtime, would say the same.
+ * Whether the next provider may load a model after this error of loading: the provider is at fault. For any other
+ * error the model is at fault, and every provider, which is the same ONNX Runtime, would refuse it.
  */
 export function canFallBackAfterLoad(error: unknown): boolean {
   if (error instanceof SessionError && error.code === 'PROVIDER_UNAVAILABLE') return true;

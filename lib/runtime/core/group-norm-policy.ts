@@ -18,7 +18,7 @@ export interface GroupNormChoice {
 export const CONTRIB_PROVIDERS: readonly Provider[] = ['cuda'];
 
 const NOT_MEASURED =
-  'not measured yet: of the rewrites that run everywhere, the one that is right wherever it was measured';
+  'not measured yet: of the rewrites that run on every provider, this was right in every measurement';
 
 /** The table, which `npm run docs:providers` writes into docs/providers.md beside the measurements. */
 export const GROUP_NORM_CHOICES: Readonly<Record<Provider, GroupNormChoice>> = {

@@ -189,7 +189,7 @@ function noProviderLeft(
   if (fallbacks.length === 1 && first !== undefined) return first;
   const said = fallbacks.map(({ provider, reason }) => `${provider}: ${reason}`).join('; ');
   const others = strict && providers.length > 1 ? ' (strict: the others are not tried)' : '';
-  // The last provider that could be used explains best: it is the one that should have worked.
+  // The last provider that could be used explains best: the caller listed it as the last resort.
   const cause = refusals.filter((refusal) => codeOf(refusal) !== 'PROVIDER_UNAVAILABLE').at(-1);
   return cause === undefined
     ? new SessionError('PROVIDER_UNAVAILABLE', `no execution provider can be used${others}. ${said}`, {

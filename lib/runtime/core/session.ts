@@ -104,7 +104,7 @@ export class RuntimeSession implements Session {
       refusal = error;
     } finally {
       started.delete(running);
-      // An aborted run fails, or ends before it could be stopped, with a result that nobody wants.
+      // An aborted run fails, or ends before it could be stopped, with a result that the caller does not want.
       requireNotAborted(options.signal);
     }
     await this.#moveToNextProvider(current, refusal);

@@ -52,7 +52,7 @@ const DRIVER_SIGNS = ['/proc/driver/nvidia/version', '/dev/nvidiactl', '/dev/dxg
 /** The oldest driver for each version of CUDA. Source: CUDA's release notes, minor version compatibility. */
 const MIN_DRIVER: Readonly<Record<string, number>> = { 11: 450, 12: 525, 13: 580 };
 
-/** Returns the kernel module's description of itself; empty if there is none. */
+/** Returns the kernel module's description of itself; empty without a driver. */
 function driverVersion(signs: readonly string[]): string {
   const file = signs.find((path) => path.endsWith('/version') && existsSync(path));
   return file === undefined ? '' : readFileSync(file, 'utf8');

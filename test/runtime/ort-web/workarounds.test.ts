@@ -10,8 +10,8 @@ import { explainMemory, withNamelessDims } from '../../../lib/runtime/ort-web/wo
 const url = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
 
 /**
- * Two inputs of which the module has room for one. Both are the same zeros, of which nobody touches a page unless the
- * second one is copied to address 0. A process of its own, because that may never end.
+ * Runs two inputs, and the module has room for one of them. Both are the same zeros, whose pages stay untouched unless
+ * the second input is copied to address 0. It is a program of its own because it may then never end.
  */
 const PROGRAM = `(async () => {
   const { createSession, encodeModel, GraphBuilder, op } = await import(${url('../../../lib/index.ts')});
