@@ -9,7 +9,7 @@ import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { machine, quantile, table } from '../bench/statistics.js';
 import { getGraph } from '../graphs/registry.js';
-import { availableProviders } from '../lib/cli/shared/options.js';
+import { availableProviders } from '../lib/cli/shared/providers.js';
 import {
   type CaseResult,
   checkFixture,

@@ -8,11 +8,20 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { expect } from 'chai';
+import { Command } from 'commander';
 import { describe, it } from 'mocha';
+import type { GraphDefinition, OptionSpec } from '../../../graphs/definition.js';
+import { getGraph } from '../../../graphs/registry.js';
+import { describeBuild, requireFits, type Written } from '../../../lib/cli/commands/build.js';
+import { exampleFlags, graphFlags, graphOptionsOf } from '../../../lib/cli/shared/options.js';
+import { UsageError } from '../../../lib/cli/shared/errors.js';
+import { ModelError } from '../../../lib/errors.js';
 import {
   counterWeights,
   createSession,
   getGraph,
+  GRAPHS,
+  type InputType,
   type TensorData,
   writeSafetensors,
 } from '../../../lib/index.js';
@@ -248,4 +257,134 @@ describe('cli/build', () => {
       });
     }
   });
+});
+
+const TIB = 2 ** 40;
+const unet = (width: number) => getGraph('unet').build({ width });
+
+describe('requireFits', () => {
+  it('lets pass what fits a file, and more where it is external data', () => {
+    requireFits(unet(64), false, TIB);
+    requireFits(unet(272), true, TIB);
+  });
+
+  it('refuses more than a file holds before there are weights, with the way out', () => {
+    expect(() => requireFits(unet(272), false, TIB)).to.throw(
+      ModelError,
+      /an ONNX file holds at most .* write its weights as external data \(--external-data\)/,
+    );
+  });
+
+  it('refuses more than the machine has memory for, however absurd', () => {
+    for (const width of [3000, 10_000_000]) {
+      expect(() => requireFits(unet(width), true, 24 * 2 ** 30)).to.throw(
+        UsageError,
+        /choose smaller options/,
+      );
+    }
+    const huge = getGraph('group-norm').build({ numGroups: 1, numChannels: Number.MAX_SAFE_INTEGER });
+    expect(() => requireFits(huge, true, TIB)).to.throw(UsageError);
+  });
+});
+
+const OPTIONS = { output: 'gn.onnx', opset: 17, dtype: 'float32', seed: 3 } as const;
+
+function summary(input: InputType = {}, written: Partial<Written> = {}, options: object = {}): string {
+  const graph = getGraph('group-norm').build({ numGroups: 2, numChannels: 4 }, input);
+  const all: Written = { bytes: 1234, external: false, ...written };
+  return describeBuild(graph, { ...OPTIONS, ...options }, 'layer-norm', all).join('\n');
+}
+
+describe('cli/build-summary', () => {
+  it('says what was written, and of what', () => {
+    expect(summary())
+      .to.match(/^Wrote gn\.onnx \(1\.23 kB\)\n\n/)
+      .and.include('opset       17, IR version 8\n')
+      .and.include('parameters  2 tensors, 8 elements\n')
+      .and.include("weights     PyTorch's default initialisation, seed 3\n")
+      .and.include('input       x  float32 [N, 4, H, W]\n');
+    expect(summary({}, {}, { weights: 'w.safetensors' })).to.include('weights     w.safetensors\n');
+  });
+
+  it('names a size for every dimension that has none: one sample, 64 of the others', () => {
+    expect(summary()).to.match(/onnx-groupnorm run gn\.onnx --input x=random --dim N=1,H=64,W=64$/);
+    expect(summary({ shape: ['L', 4, 'L'] })).to.match(/ --dim L=64$/);
+    expect(summary({ shape: [1, 4, 8] })).to.match(/ --input x=random$/);
+  });
+
+  it('quotes a path that a shell would take apart', () => {
+    expect(summary({}, {}, { output: "my model's.onnx" })).to.include("run 'my model'\\''s.onnx' --input");
+  });
+
+  it('says what lies beside the model, or why nothing does', () => {
+    expect(summary({}, { external: true })).to.match(/^Wrote gn\.onnx and gn\.onnx\.data \(/);
+    expect(summary({}, {}, { externalData: true })).to.include(
+      'No file beside it: its weights are too small',
+    );
+    expect(summary({}, { stale: true })).to.include('gn.onnx.data is still there, from an older model');
+    expect(summary()).to.not.include('.data');
+  });
+});
+
+describe('cli/graph-options', () => {
+  const specs: Record<string, OptionSpec> = {
+    inChannels: { type: 'integer', description: 'channels' },
+    eps: { type: 'number', default: 1e-5, description: 'added' },
+    affine: { type: 'boolean', default: true, description: 'learn a weight' },
+    deepSupervision: { type: 'boolean', default: false, description: 'more outputs' },
+  };
+  const definition: GraphDefinition = {
+    name: 'test',
+    description: 'a test',
+    options: specs,
+    build: () => {
+      throw new Error('not to be built');
+    },
+  };
+  const parse = (...argv: string[]) => {
+    const command = new Command();
+    for (const flag of graphFlags(definition)) command.addOption(flag);
+    return graphOptionsOf(definition, command.parse(argv, { from: 'user' }).opts());
+  };
+
+  it('options get their values under their own names, defaults included', () => {
+    expect(parse('--in-channels', '3')).to.deep.equal({
+      inChannels: 3,
+      eps: 1e-5,
+      affine: true,
+    });
+  });
+
+  it('a boolean is switched away from its default', () => {
+    expect(parse('--no-affine', '--deep-supervision', '--eps', '1e-3')).to.deep.equal({
+      eps: 1e-3,
+      affine: false,
+      deepSupervision: true,
+    });
+  });
+
+  it('an option that was not given and has no default is left for the graph to miss', () => {
+    expect(parse()).not.to.have.property('inChannels');
+  });
+
+  it('the help says what must be given, and the default of the rest', () => {
+    const help = graphFlags(definition).map((flag) => `${flag.flags}: ${flag.description}`);
+    expect(help).to.deep.equal([
+      '--in-channels <integer>: channels (required)',
+      '--eps <number>: added',
+      '--no-affine: do not learn a weight',
+      '--deep-supervision: more outputs',
+    ]);
+    expect(graphFlags(definition)[1]!.defaultValueDescription).to.equal('1e-5');
+  });
+
+  for (const graph of GRAPHS.values()) {
+    it(`the example values of ${graph.name} make a graph`, () => {
+      const flags = exampleFlags(graph).flatMap((flag) => flag.split(' '));
+      const command = new Command();
+      for (const flag of graphFlags(graph)) command.addOption(flag);
+      const options = graphOptionsOf(graph, command.parse(flags, { from: 'user' }).opts());
+      expect(graph.build(options).outputs).not.to.be.empty;
+    });
+  }
 });

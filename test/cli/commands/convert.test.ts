@@ -1,8 +1,13 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { link, mkdir, writeFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
+import { describeConversion, planModelData } from '../../../lib/cli/commands/convert.js';
+import { UsageError } from '../../../lib/cli/shared/errors.js';
+import { FileError, ModelError } from '../../../lib/errors.js';
 import { GraphBuilder } from '../../../lib/graph/builder.js';
 import * as op from '../../../lib/graph/ops/index.js';
+import type { ConvertedModel } from '../../../lib/index.js';
 import { encodeModel } from '../../../lib/onnx/encode.js';
 import { Model } from '../../../lib/onnx/model.js';
 import { exportedModel } from '../../support/exported-model.js';
@@ -14,6 +19,7 @@ import {
   referenceGroupNorm,
 } from '../../support/group-norm.js';
 import { runPlain } from '../../support/plain-runtime.js';
+import { rejection, temporaryFolder } from '../../support/temporary.js';
 import { onnx, useTemporaryFolder } from '../support.js';
 
 const CASE: GroupNormCase = {
@@ -189,6 +195,119 @@ describe('cli/convert', () => {
         expect([code, stdout]).to.deep.equal([2, '']);
         expect(stderr).to.match(message);
       });
+    }
+  });
+});
+
+const NONE = { groupNormalization: 0, exported: 0, inlined: 0, rows: 0 };
+
+const lines = (
+  changes: Partial<ConvertedModel>,
+  data = { locations: [] as string[], copies: [] as object[] },
+) =>
+  describeConversion({
+    path: 'in.onnx',
+    output: 'out.onnx',
+    converted: { bytes: new Uint8Array(12), replaced: NONE, lowerings: [], foreign: [], ...changes },
+    data: data as Parameters<typeof describeConversion>[0]['data'],
+  }).slice(1);
+
+describe('what convert says', () => {
+  it('is what was written', () => {
+    const replaced = { ...NONE, exported: 1 };
+    const converted = { bytes: new Uint8Array(12), replaced, lowerings: [], foreign: [] };
+    const data = { locations: [], copies: [] };
+    expect(describeConversion({ path: 'in.onnx', output: 'out.onnx', converted, data })[0]).to.equal(
+      'Wrote out.onnx (12 bytes)',
+    );
+  });
+
+  it('counts GroupNorm by the way in which it was written', () => {
+    const replaced = { groupNormalization: 60, exported: 1, inlined: 2, rows: 0 };
+    expect(lines({ replaced, lowerings: ['reduce-mean'] })).to.deep.equal([
+      '63 GroupNorm written as reduce-mean: 60 GroupNormalization, 1 as PyTorch exports it below opset 21, 2 inlined',
+    ]);
+    expect(
+      lines({ replaced: { ...NONE, inlined: 2 }, lowerings: ['instance-norm', 'reduce-mean'] }),
+    ).to.deep.equal(['2 GroupNorm written as instance-norm and reduce-mean: 2 inlined']);
+  });
+
+  it('tells other normalizations from GroupNorm, and nothing from something', () => {
+    expect(lines({ replaced: { ...NONE, rows: 2 } })).to.deep.equal([
+      'No GroupNorm to rewrite',
+      '2 other normalizations that ONNX Runtime gets wrong, written as reduce-mean',
+    ]);
+    expect(lines({})).to.deep.equal([]);
+  });
+
+  it('names the files of weights, and operators that not every runtime has', () => {
+    expect(lines({}, { locations: ['a', 'b'], copies: [{}] })[0]).to.equal(
+      'Its weights lie beside it: a, b (copied)',
+    );
+    expect(lines({ foreign: ['com.microsoft.FusedConv'] })[0]).to.include('com.microsoft.FusedConv');
+  });
+});
+
+describe('planModelData', () => {
+  const path = temporaryFolder();
+  const plan = (output: string, ...locations: string[]) =>
+    planModelData(path('from/in.onnx'), path(output), locations);
+  const write = async (name: string, content: string) => {
+    await mkdir(path('from/weights'), { recursive: true });
+    await writeFile(path('from', name), content);
+  };
+
+  it('has nothing to do for a model that holds its weights', async () => {
+    expect(await plan('to/out.onnx')).to.deep.equal({ locations: [], copies: [] });
+  });
+
+  it('copies each file once, into folders like those that it lies in', async () => {
+    await write('w', 'abc');
+    await write('weights/w', 'defg');
+    const { locations, copies } = await plan('to/out.onnx', 'w', './w', 'weights/w');
+    expect(locations).to.have.lengthOf(2);
+    expect(copies.map((copy) => copy.path)).to.deep.equal([path('to', 'w'), path('to', 'weights', 'w')]);
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of copies[0]!.content as AsyncIterable<Uint8Array>) chunks.push(chunk);
+    expect(Buffer.concat(chunks).toString()).to.equal('abc');
+  });
+
+  it('leaves what is the same already, by its content or as another name of the file', async () => {
+    await write('w', 'abc');
+    await write('v', 'abcd');
+    await mkdir(path('to'));
+    await writeFile(path('to/w'), 'abc');
+    await link(path('from/v'), path('to/v'));
+    expect((await plan('to/out.onnx', 'w', 'v')).copies).to.deep.equal([]);
+  });
+
+  it('refuses another file, of the same length or not, and a folder, where the copy is to be', async () => {
+    await write('w', 'abc');
+    await mkdir(path('to'));
+    for (const content of ['abd', 'abcd']) {
+      await writeFile(path('to/w'), content);
+      expect(await rejection(plan('to/out.onnx', 'w'))).to.be.instanceOf(UsageError);
+    }
+    await mkdir(path('other/w'), { recursive: true });
+    expect(await rejection(plan('other/out.onnx', 'w'))).to.be.instanceOf(UsageError);
+  });
+
+  it('refuses to copy what lies outside of the folder, and takes it where nothing is copied', async () => {
+    await write('w', 'abc');
+    await writeFile(path('outside'), 'abc');
+    for (const location of ['../outside', path('outside'), 'weights/../../outside']) {
+      const error = await rejection(plan('to/out.onnx', 'w', location));
+      expect(error).to.be.instanceOf(ModelError).with.property('code', 'MODEL_UNSUPPORTED');
+    }
+    expect((await plan('from/out.onnx', '../outside')).copies).to.deep.equal([]);
+  });
+
+  it('says that a file is missing, before anything is written', async () => {
+    await write('w', 'abc');
+    for (const output of ['from/out.onnx', 'to/out.onnx']) {
+      const error = await rejection(plan(output, 'w', 'missing'));
+      expect(error).to.be.instanceOf(FileError).with.property('code', 'FILE_NOT_FOUND');
+      expect((error as Error).message).to.include('missing');
     }
   });
 });

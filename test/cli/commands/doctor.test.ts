@@ -1,7 +1,13 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import pico from 'picocolors';
-import { describeDiagnosis, type Diagnosis, isSupported, works } from '../../../lib/cli/commands/doctor.js';
+import {
+  describeDiagnosis,
+  type Diagnosis,
+  isSupported,
+  probeProvider,
+  works,
+} from '../../../lib/cli/commands/doctor.js';
 import { PROVIDERS } from '../../../lib/index.js';
 import { NATIVE_REASON } from '../../support/native.js';
 import { onnx } from '../support.js';
@@ -87,5 +93,18 @@ describe('cli/doctor', () => {
       expect(text).to.match(/^native kernel +is not there\n +libonnx.*\n +no compiler$/m);
       expect(text).to.match(/^ +cuda +not usable\n +no driver\n +→ install it\n +no library$/m);
     });
+  });
+});
+
+describe('cli/provider-probe', () => {
+  it('the providers that every machine has pass', async () => {
+    expect(await probeProvider('cpu')).to.deep.equal([]);
+    expect(await probeProvider('wasm')).to.deep.equal([]);
+  });
+
+  it('a provider that cannot be had gives its reason and does not throw', async () => {
+    const absent = process.platform === 'win32' ? 'coreml' : 'dml';
+    const [problem] = await probeProvider(absent);
+    expect(problem!.reason).to.match(new RegExp(`^onnxruntime-node has no ${absent} for `));
   });
 });

@@ -5,7 +5,7 @@ import {
   describeFallbacks,
   describeTimes,
   runRepeatedly,
-} from '../../../lib/cli/commands/run-report.js';
+} from '../../../lib/cli/commands/run-session.js';
 import { Progress } from '../../../lib/cli/shared/progress.js';
 import type { Provider } from '../../../lib/runtime/core/contract.js';
 import { Sink } from '../support.js';
