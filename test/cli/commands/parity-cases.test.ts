@@ -13,7 +13,7 @@ import { type CheckSpec, describeFailure, FileError, GraphError, ParityError } f
 import { copyModel, TORCH_MODEL } from '../../support/test-data.js';
 import { Sink, useTemporaryFolder, writeFixture } from '../support.js';
 
-describe('cli/parity-files', () => {
+describe('findSources', () => {
   const at = useTemporaryFolder();
   const touch = (...names: string[]) => names.forEach((name) => writeFileSync(at(name), ''));
 
@@ -22,7 +22,7 @@ describe('cli/parity-files', () => {
   const refusal = async (...paths: string[]): Promise<unknown> =>
     findSources(paths).catch((caught: unknown) => caught);
 
-  it('folders are searched to the bottom, and what is found is sorted', async () => {
+  it('parity finds the fixtures of a folder and of all folders below, sorted', async () => {
     mkdirSync(at('b/c'), { recursive: true });
     touch('z.safetensors', 'b/y.safetensors', 'b/c/x.safetensors', 'a.safetensors', 'b/report.json');
     expect(await findPaths([at()])).to.deep.equal(
@@ -30,13 +30,13 @@ describe('cli/parity-files', () => {
     );
   });
 
-  it('paths keep their order, and files their names, whatever these are', async () => {
+  it('parity keeps the order of its arguments, and takes a file of any name', async () => {
     mkdirSync(at('b'));
     touch('z.bin', 'b/y.safetensors');
     expect(await findPaths([at('z.bin'), at('b')])).to.deep.equal(['z.bin', 'b/y.safetensors'].map(at));
   });
 
-  it('a path that does not exist is an error, even beside one that does', async () => {
+  it('parity refuses a path that does not exist, even beside one that does', async () => {
     touch('a.safetensors');
     const error: unknown = await refusal(at('a.safetensors'), at('none'));
     expect(error)
@@ -47,26 +47,26 @@ describe('cli/parity-files', () => {
       });
   });
 
-  it('a path that is there but cannot be followed is unreadable, not missing', async function () {
+  it('parity calls a path that exists but cannot be followed unreadable, not missing', async function () {
     if (process.platform === 'win32') this.skip();
     symlinkSync('loop', at('loop'));
     const error: unknown = await refusal(at('loop'));
     expect(error).to.be.instanceOf(FileError).and.to.include({ code: 'FILE_UNREADABLE' });
   });
 
-  it('a file that two paths lead to is there once', async () => {
+  it('parity runs a file once if two paths lead to it', async () => {
     touch('a.safetensors');
     expect(await findPaths([at('a.safetensors'), at(), at('./x/../a.safetensors')])).to.deep.equal([at('a.safetensors')]); // prettier-ignore
   });
 
-  it('a folder without fixtures is an error, even beside one that has some', async () => {
+  it('parity refuses a folder without fixtures, even beside a fixture', async () => {
     touch('a.safetensors');
     mkdirSync(at('empty'));
     const error: unknown = await refusal(at('a.safetensors'), at('empty'));
     expect(error).to.be.instanceOf(ParityError).and.to.include({ code: 'NO_FIXTURES' });
   });
 
-  it("finds data sets in a model's folder and below, beside fixtures, and none among files", async () => {
+  it("parity finds data sets in a model's folder and below, and does not take files for data sets", async () => {
     folders('b/test_data_set_1', 'b/test_data_set_0', 'test_data_sets', 'c');
     touch('a.safetensors', 'b/model.onnx', 'c/test_data_set_0');
     expect(await findSources([at()])).to.deep.equal([
@@ -76,26 +76,26 @@ describe('cli/parity-files', () => {
     ]);
   });
 
-  it('takes the folder of a data set for that one', async () => {
+  it('parity takes the folder of a data set for this data set alone', async () => {
     folders('b/test_data_set_0', 'b/test_data_set_1');
     const source = { path: at('b/test_data_set_1'), isDataSet: true };
     expect(await findSources([at('b/test_data_set_1'), at('b/./test_data_set_1')])).to.deep.equal([source]);
   });
 
   for (const name of ['model.onnx', 'output_0.pb']) {
-    it(`says what to name instead of ${name}`, async () => {
+    it(`parity refuses the path of ${name}, and says what to name instead`, async () => {
       touch(name);
       const error = await refusal(at(name));
       expect(error)
         .to.be.instanceOf(ParityError)
         .and.to.include({
           code: 'NO_FIXTURES',
-          message: `'${at(name)}' alone is no case: name the folder that holds model.onnx and its test_data_set_0`,
+          message: `'${at(name)}' is only a part of a test; name the folder that has model.onnx and test_data_set_0`,
         });
     });
   }
 
-  it('knows which files a source is read from', async () => {
+  it('filesOf returns the files that a source is read from', async () => {
     folders('b/test_data_set_0');
     touch('b/test_data_set_0/input_0.pb');
     expect(await filesOf({ path: at('a.safetensors'), isDataSet: false })).to.deep.equal([
@@ -113,8 +113,8 @@ const asked = (options: Partial<PlanOptions>, opset = 21) =>
     .dataSets(opset)
     .map(({ groupNorm }) => groupNorm);
 
-describe('cli/parity-plan', () => {
-  it('fixtures run at every opset, with every lowering, on every provider', () => {
+describe('planCases', () => {
+  it('parity runs a fixture at every opset, with every lowering, on every provider', () => {
     const { fixtures } = plan({ opset: [17, 21], atol: 1 });
     expect(
       fixtures.map(({ opset, lowering, provider, atol }) => [opset, lowering, provider, atol]),
@@ -126,11 +126,11 @@ describe('cli/parity-plan', () => {
     ]);
   });
 
-  it('a lowering that an opset does not have is refused', () => {
+  it('parity refuses a lowering that the opset does not have', () => {
     expect(() => plan({ opset: [17], lowering: 'op' })).to.throw(GraphError, "lowering 'op' needs opset");
   });
 
-  it('data sets run once on every provider, whatever the opsets of fixtures', () => {
+  it('parity runs a data set once on every provider, whatever --opset says', () => {
     expect(plan({ opset: [17, 21], rtol: 1 }).dataSets(15)).to.deep.equal(
       (['native', 'cpu'] as const).map((provider) => ({
         provider,
@@ -141,14 +141,14 @@ describe('cli/parity-plan', () => {
     );
   });
 
-  it('sessions are asked for what is named, and for all as by default and as what the opset has', () => {
+  it('parity asks sessions of a model.onnx for the lowerings of --lowering', () => {
     expect(asked({ lowering: 'layer-norm,op' })).to.deep.equal(['layer-norm', 'op']);
     expect(asked({ lowering: 'all' }, 26)).to.deep.equal([undefined, 'op', 'reduce-mean', 'instance-norm', 'layer-norm']); // prettier-ignore
     expect(asked({ lowering: 'all' }, 17)).to.deep.equal([undefined, 'reduce-mean', 'instance-norm', 'layer-norm']); // prettier-ignore
     expect(asked({ lowering: 'all' }, 9)).to.deep.equal([undefined]);
   });
 
-  it('--group-norm leaves one way', () => {
+  it('parity --group-norm takes the place of --lowering for a model.onnx', () => {
     expect(asked({ lowering: 'all', groupNorm: 'op' })).to.deep.equal(['op']);
     expect(asked({ groupNorm: 'contrib-group-norm' })).to.deep.equal(['contrib-group-norm']);
   });
@@ -159,7 +159,7 @@ const SPECS: CheckSpec[] = [
   { lowering: 'layer-norm', opset: 17, provider: 'cpu' },
 ];
 
-describe('cli/parity-cases', () => {
+describe('runCases', () => {
   const at = useTemporaryFolder();
   const run = (specs: CheckSpec[], ...names: string[]) =>
     runCases(
@@ -168,8 +168,9 @@ describe('cli/parity-cases', () => {
       new Progress(new Sink()),
     );
 
-  it('runs every fixture in every way, and listens to Ctrl+C only meanwhile', async () => {
-    const listeners = process.listenerCount('SIGINT');
+  it('parity runs every fixture in every combination, and listens to signals only meanwhile', async () => {
+    const listeners = () => [process.listenerCount('SIGINT'), process.listenerCount('SIGTERM')];
+    const before = listeners();
     await writeFixture(at('a.safetensors'));
     await writeFixture(at('b.safetensors'), { error: 1 });
     const { results, unreadable, notRun } = await run(SPECS, 'a.safetensors', 'b.safetensors');
@@ -182,10 +183,10 @@ describe('cli/parity-cases', () => {
       ],
     );
     expect([unreadable, notRun]).to.deep.equal([0, 0]);
-    expect(process.listenerCount('SIGINT')).to.equal(listeners);
+    expect(listeners()).to.deep.equal(before);
   });
 
-  it('a file that is none is one failed case, with the reason', async () => {
+  it('parity counts a file that is not a fixture as one failed case, with the reason', async () => {
     writeFileSync(at('none.safetensors'), 'no fixture');
     await writeFixture(at('a.safetensors'));
     const { results, unreadable } = await run(
@@ -204,7 +205,7 @@ describe('cli/parity-cases', () => {
     expect(unreadable).to.equal(2);
   });
 
-  it("marks the fixtures that allow more than the dtype's default, unless the command line sets the tolerance", async () => {
+  it("parity marks a fixture that allows more than the dtype's default, unless an option sets the tolerance", async () => {
     // float32: rtol 1.3e-6, atol 1e-5.
     await writeFixture(at('loose.safetensors'), { metadata: { atol: '1e-4' } });
     await writeFixture(at('tight.safetensors'), { metadata: { atol: '1e-6', rtol: '1.3e-6' } });
@@ -214,7 +215,7 @@ describe('cli/parity-cases', () => {
     expect([...(await run(strict, ...files)).loose]).to.deep.equal([]);
   });
 
-  it('runs a data set in its own ways, at the opset of its model, beside fixtures', async () => {
+  it('parity runs a data set in its own combinations, at the opset of its model, beside fixtures', async () => {
     await writeFixture(at('a.safetensors'));
     copyModel(TORCH_MODEL, at('torch'));
     const { results } = await run(SPECS.slice(1), 'a.safetensors', 'torch/test_data_set_0');
@@ -228,7 +229,7 @@ describe('cli/parity-cases', () => {
     expect(results.map(describeFailure)).to.deep.equal(['', '', '']);
   });
 
-  it('a data set that cannot be read is one failed case, of its model', async () => {
+  it('parity counts a data set that cannot be read as one failed case of its model', async () => {
     const { results, unreadable } = await run(SPECS, 'net/test_data_set_0');
     const model = at('net/model.onnx');
     expect(results).to.have.length(1);

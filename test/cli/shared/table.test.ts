@@ -1,71 +1,10 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import pico from 'picocolors';
-import {
-  type Column,
-  fitTable,
-  formatBytes,
-  formatDifference,
-  formatDuration,
-  formatNumber,
-  formatTable,
-  formatUlp,
-  indent,
-  plural,
-  quote,
-} from '../../../lib/cli/shared/table.js';
+import { type Column, fitTable, formatTable, indent, quote } from '../../../lib/cli/shared/table.js';
 
-describe('cli/format', () => {
-  it('bytes get a unit that fits', () => {
-    expect([0, 999, 1000, 123_456, 3_600_000, 2.5e9].map(formatBytes)).to.deep.equal([
-      '0 bytes',
-      '999 bytes',
-      '1 kB',
-      '123 kB',
-      '3.6 MB',
-      '2.5 GB',
-    ]);
-  });
-
-  it('times are in milliseconds below a second', () => {
-    expect([0.04321, 12.34, 999, 1250, 75_000].map(formatDuration)).to.deep.equal([
-      '0.0432 ms',
-      '12.3 ms',
-      '999 ms',
-      '1.25 s',
-      '75 s',
-    ]);
-  });
-
-  it('differences have two digits, and none is a dash', () => {
-    expect([0, 1.234e-7, Infinity, NaN, undefined].map(formatDifference)).to.deep.equal([
-      '0',
-      '1.2e-7',
-      'Infinity',
-      'NaN',
-      '–',
-    ]);
-  });
-
-  it('ULPs are whole numbers while these are short', () => {
-    expect([0, 12, 999_999, 1e6, Infinity].map(formatUlp)).to.deep.equal([
-      '0',
-      '12',
-      '999999',
-      '1.0e+6',
-      'Infinity',
-    ]);
-  });
-
-  it('numbers have up to six digits', () => {
-    expect([1 / 3, -2, 1e-12, NaN].map(formatNumber)).to.deep.equal(['0.333333', '-2', '1e-12', 'NaN']);
-  });
-
-  it('only one is singular', () => {
-    expect([0, 1, 2].map((n) => plural(n, 'node'))).to.deep.equal(['0 nodes', '1 node', '2 nodes']);
-  });
-
-  it('a shell reads a quoted word as it was', () => {
+describe('text for a terminal', () => {
+  it('quote returns a word that a shell reads as it was', () => {
     expect(['out/gn.onnx', 'x=random', 'my model.onnx', "it's", '$HOME', ''].map(quote)).to.deep.equal([
       'out/gn.onnx',
       'x=random',
@@ -76,11 +15,11 @@ describe('cli/format', () => {
     ]);
   });
 
-  it('empty lines are not indented', () => {
+  it('indent leaves empty lines as they are', () => {
     expect(indent('a\n\nb')).to.equal('  a\n\n  b');
   });
 
-  it('a table has aligned columns, no borders, no colours and no blanks at the ends of lines', () => {
+  it('formatTable aligns columns, without borders, colours or blanks at the ends of lines', () => {
     const table = formatTable(
       [
         ['a', '1', ''],
@@ -101,8 +40,8 @@ const columns: Column[] = [
 ];
 const lines = (width?: number): string[] => fitTable(columns, width).split('\n');
 
-describe('cli/fit-table', () => {
-  it('without a width, and in one that suffices, everything is there', () => {
+describe('fitTable', () => {
+  it('fitTable keeps all columns without a width, and in a width that is enough', () => {
     const whole = [
       'file                size  time  end',
       'a/long/path/to/one     1  3 ms  yes',
@@ -112,7 +51,7 @@ describe('cli/fit-table', () => {
     expect(lines(35)).to.deep.equal(whole);
   });
 
-  it('leaves out columns one after the other, and gives their room back', () => {
+  it('fitTable leaves out columns one after the other, and gives their room to the others', () => {
     expect(lines(34)).to.deep.equal([
       'file                size  end',
       'a/long/path/to/one     1  yes',
@@ -125,12 +64,12 @@ describe('cli/fit-table', () => {
     ]);
   });
 
-  it('cuts the beginning of what may be cut, but not to nothing', () => {
+  it('fitTable cuts the beginning of names, down to eight characters', () => {
     expect(lines(20)).to.deep.equal(['file             end', '…ng/path/to/one  yes', 'two              no']);
     expect(lines(5)).to.deep.equal(['file      end', '…/to/one  yes', 'two       no']);
   });
 
-  it('cuts a very long name to a comfortable length before it leaves columns out', () => {
+  it('fitTable cuts a very long name to 24 characters before it leaves columns out', () => {
     const long = [{ ...columns[0]!, cells: ['x'.repeat(50), 'two'] }, ...columns.slice(1)];
     expect(fitTable(long, 41).split('\n')).to.deep.equal([
       'file                      size  time  end',
@@ -140,7 +79,7 @@ describe('cli/fit-table', () => {
     expect(fitTable(long, 60).split('\n')[1]).to.equal(`…${'x'.repeat(42)}     1  3 ms  yes`);
   });
 
-  it('colours take no room', () => {
+  it('fitTable does not count colours as characters', () => {
     const { green } = pico.createColors(true);
     const coloured = [...columns.slice(0, 3), { head: 'end', cells: [green('yes'), green('no')] }];
     expect(fitTable(coloured, 35)).to.include('time');
