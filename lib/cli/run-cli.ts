@@ -31,6 +31,7 @@ function createProgram(cli: Cli): Command {
     .description(DESCRIPTION)
     .version(packageInfo().version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
     .option('--debug', 'print the stack trace of an error')
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({
@@ -40,6 +41,7 @@ function createProgram(cli: Cli): Command {
       getErrHelpWidth: () => stderr.columns || HELP_WIDTH,
     })
     .addHelpText('after', EXAMPLES)
+    .showHelpAfterError("'onnx-groupnorm --help' lists the commands")
     .exitOverride();
   for (const add of [addBuild, addConvert, addRun, addParity, addDoctor]) add(program, cli);
   return program;

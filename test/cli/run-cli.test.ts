@@ -89,7 +89,7 @@ describe('the command line', () => {
       expect(code).to.equal(2);
       expect(stderr)
         .to.include('error: missing required argument')
-        .and.to.include(`'onnx-groupnorm ${command} --help' explains the arguments\n`);
+        .and.to.include(`'onnx-groupnorm ${command} --help' explains the command\n`);
     }
   });
 
@@ -97,7 +97,8 @@ describe('the command line', () => {
     expect(await onnx('biuld')).to.deep.equal({
       code: 2,
       stdout: '',
-      stderr: "error: unknown command 'biuld'\n(Did you mean build?)\n",
+      stderr:
+        "error: unknown command 'biuld'\n(Did you mean build?)\n'onnx-groupnorm --help' lists the commands\n",
     });
   });
 

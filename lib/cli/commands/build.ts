@@ -14,7 +14,14 @@ import { writeModel } from '../../onnx/write.js';
 import { formatBytes, plural } from '../../quantities.js';
 import { elementCount, FLOAT_DTYPES, type FloatDType, formatShape, type Shape } from '../../tensor.js';
 import { UsageError } from '../shared/errors.js';
-import { parseInteger, parseNumber, parseShape, RequiredOption, requireOptions } from '../shared/options.js';
+import {
+  parseInteger,
+  parseNumber,
+  parseShape,
+  pointToHelp,
+  RequiredOption,
+  requireOptions,
+} from '../shared/options.js';
 import { refuseOverwritingInputs } from '../shared/output-files.js';
 import { type Progress, withProgress } from '../shared/progress.js';
 import { formatTable, indent, quote } from '../shared/table.js';
@@ -68,6 +75,7 @@ function addGraph(build: Command, definition: GraphDefinition, cli: Cli): void {
       return runBuild(definition, graphOptionsOf(definition, parsed), parsed, cli.io);
     });
   for (const flag of [...graphFlags(definition), ...buildFlags()]) command.addOption(flag);
+  pointToHelp(command);
 }
 
 /** Returns the options that all networks share, new objects for each command. */

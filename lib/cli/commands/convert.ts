@@ -12,7 +12,7 @@ import { Model } from '../../onnx/model.js';
 import { formatBytes, plural } from '../../quantities.js';
 import { type ConvertedModel, convertModel, type ReplacedNorms } from '../../rewrite/convert.js';
 import { UsageError } from '../shared/errors.js';
-import { RequiredOption, requireOptions } from '../shared/options.js';
+import { pointToHelp, RequiredOption, requireOptions } from '../shared/options.js';
 import { refuseOverwritingInputs } from '../shared/output-files.js';
 import { withProgress } from '../shared/progress.js';
 import { type Cli, type Io, print } from '../shared/terminal.js';
@@ -38,11 +38,11 @@ export function addConvert(program: Command, cli: Cli): void {
       ),
     )
     .addHelpText('after', EXAMPLES)
-    .showHelpAfterError("'onnx-groupnorm convert --help' explains the arguments")
     .action((model: string, options: ConvertOptions) => {
       requireOptions(command);
       return convert(model, options, cli.io);
     });
+  pointToHelp(command);
 }
 
 async function convert(path: string, { output, lowering }: ConvertOptions, io: Io): Promise<void> {

@@ -12,19 +12,21 @@ import {
   nativeBinding,
 } from '../../runtime/ort-node/installation.js';
 import { EXIT } from '../shared/errors.js';
+import { pointToHelp } from '../shared/options.js';
 import { packageInfo } from '../shared/package-info.js';
 import { withProgress } from '../shared/progress.js';
 import { formatTable, indent } from '../shared/table.js';
 import { type Cli, type Colors, colorsOf, print } from '../shared/terminal.js';
 
 export function addDoctor(program: Command, cli: Cli): void {
-  program
+  const command = program
     .command('doctor')
     .summary('show what works on this machine, and why the rest does not')
     .description(DESCRIPTION)
     .option('--json', 'print the findings as JSON')
     .addHelpText('after', EXAMPLES)
     .action((options: { json?: boolean }) => doctor(options, cli));
+  pointToHelp(command);
 }
 
 async function doctor({ json = false }: { json?: boolean }, cli: Cli): Promise<void> {

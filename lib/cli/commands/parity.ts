@@ -6,7 +6,7 @@ import { LOWERING_NAMES } from '../../lowering/types.js';
 import { makeReport, type Report, reportToJson } from '../../parity/report.js';
 import { type Provider, PROVIDERS } from '../../runtime/core/contract.js';
 import { EXIT, UsageError } from '../shared/errors.js';
-import { groupNormOption, parseIntegers, parseTolerance } from '../shared/options.js';
+import { groupNormOption, parseIntegers, parseTolerance, pointToHelp } from '../shared/options.js';
 import { refuseOverwritingInputs, requireWritableOutputs } from '../shared/output-files.js';
 import { withProgress } from '../shared/progress.js';
 import { availableProviders } from '../shared/providers.js';
@@ -28,7 +28,7 @@ interface ParityOptions extends PlanOptions {
 }
 
 export function addParity(program: Command, cli: Cli): void {
-  program
+  const command = program
     .command('parity')
     .summary('compare models with what PyTorch computed')
     .description(DESCRIPTION)
@@ -61,10 +61,10 @@ export function addParity(program: Command, cli: Cli): void {
     .option('--json <file>', 'write the report as JSON; - writes it to stdout, and the table to stderr')
     .option('--junit <file>', 'write the report as JUnit XML')
     .addHelpText('after', EXAMPLES)
-    .showHelpAfterError("'onnx-groupnorm parity --help' explains the arguments")
-    .action((paths: string[], options: ParityOptions, command: Command) =>
+    .action((paths: string[], options: ParityOptions) =>
       parity(paths, options, command.getOptionValueSource('opset') === 'cli', cli),
     );
+  pointToHelp(command);
 }
 
 async function parity(

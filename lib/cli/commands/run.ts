@@ -9,6 +9,7 @@ import {
   missingCommas,
   parseCount,
   parseInteger,
+  pointToHelp,
 } from '../shared/options.js';
 import { refuseOverwritingInputs } from '../shared/output-files.js';
 import { withProgress } from '../shared/progress.js';
@@ -27,7 +28,7 @@ interface RunOptions extends SessionRequest, InputRequest, ImageRequest {
 const MARGIN = '  ';
 
 export function addRun(program: Command, cli: Cli): void {
-  program
+  const command = program
     .command('run')
     .summary('run an ONNX model on .npy files, random numbers or an image')
     .description(DESCRIPTION)
@@ -53,12 +54,12 @@ export function addRun(program: Command, cli: Cli): void {
     )
     .addOption(groupNormOption())
     .addHelpText('after', EXAMPLES)
-    .showHelpAfterError("'onnx-groupnorm run --help' explains the arguments")
     .allowExcessArguments()
     .action((model: string, options: RunOptions, { args }: Command) => {
       refuseExcess(args.slice(1), options);
       return isImageRequest(options) ? runImage(model, options, cli.io) : run(model, options, cli.io);
     });
+  pointToHelp(command);
 }
 
 /** Refuses a second argument. It is most often a size after a blank: `--dim N=1 H=64`. */
@@ -84,7 +85,7 @@ async function run(path: string, options: RunOptions, io: Io): Promise<void> {
       );
       if (options.output !== undefined) progress.step(`writing ${options.output}`);
       await writeOutputs(outputs, paths);
-      progress.step('summing up');
+      progress.step('summarising the outputs');
       const width = widthOf(io.stdout);
       return [
         ...describeRun(path, session, times),

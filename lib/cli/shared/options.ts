@@ -124,9 +124,14 @@ export function requireOptions(command: Command): void {
       option instanceof RequiredOption && command.getOptionValue(option.attributeName()) === undefined,
   );
   if (missing.length === 0) return;
-  const flags = missing.map(({ flags }) => flags).join(', ');
-  throw new UsageError(`missing ${flags}; '${commandPath(command)} --help' explains the options`);
+  const flags = missing.map(({ flags }) => flags.replace(/^-\w, /, '')).join(', ');
+  throw new UsageError(`missing ${flags}; ${helpHint(command)}`);
 }
+
+/** Makes the errors of a command end with a line that points to its help. */
+export const pointToHelp = (command: Command): Command => command.showHelpAfterError(helpHint(command));
+
+const helpHint = (command: Command): string => `'${commandPath(command)} --help' explains the command`;
 
 const commandPath = (command: Command): string =>
   command.parent ? `${commandPath(command.parent)} ${command.name()}` : command.name();

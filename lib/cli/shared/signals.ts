@@ -24,9 +24,14 @@ export interface StopRequest {
 export async function withStopRequest<T>(action: (stop: StopRequest) => Promise<T>): Promise<T> {
   const stop: { exitCode: ExitCode | undefined } = { exitCode: undefined };
   const stopListening = () => SIGNALS.forEach((signal) => process.removeListener(signal, onSignal));
+  // Keeps listening after the first signal: the spinner listens too, and ends the process if no one else does.
   const onSignal = (signal: StopSignal) => {
-    stop.exitCode = EXIT_CODES[signal];
-    stopListening();
+    if (stop.exitCode === undefined) {
+      stop.exitCode = EXIT_CODES[signal];
+    } else {
+      stopListening();
+      process.kill(process.pid, signal);
+    }
   };
   for (const signal of SIGNALS) process.on(signal, onSignal);
   try {

@@ -244,7 +244,7 @@ describe('build', () => {
       [['grup-norm', '-o', 'x.onnx'], /unknown graph 'grup-norm': did you mean 'group-norm'\?/],
       [
         ['group-norm'],
-        /missing --num-groups <integer>, --num-channels <integer>, -o, --output <file>; 'onnx-groupnorm build group-norm --help' explains/,
+        /missing --num-groups <integer>, --num-channels <integer>, --output <file>; 'onnx-groupnorm build group-norm --help' explains/,
       ],
       [['group-norm', '--num-group', '2'], /unknown option '--num-group'\n\(Did you mean --num-groups\?\)/],
       [['group-norm', '--num-groups', 'two'], /'--num-groups <integer>' argument 'two' is invalid/],

@@ -184,8 +184,8 @@ describe('convert', () => {
 
   describe('convert with bad usage', () => {
     const cases: [flags: string[], message: RegExp][] = [
-      [[], /missing required argument 'model'\n'onnx-groupnorm convert --help' explains the arguments/],
-      [['in.onnx'], /missing -o, --output <file>; 'onnx-groupnorm convert --help' explains/],
+      [[], /missing required argument 'model'\n'onnx-groupnorm convert --help' explains the command/],
+      [['in.onnx'], /missing --output <file>; 'onnx-groupnorm convert --help' explains/],
       [['in.onnx', 'out.onnx', '-o', 'x.onnx'], /too many arguments/],
       [['in.onnx', '-o', 'x.onnx', '--lower', 'op'], /unknown option '--lower'/],
     ];

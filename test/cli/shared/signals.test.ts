@@ -4,6 +4,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
+import { withStopRequest } from '../../../lib/cli/shared/signals.js';
 import { useTemporaryFolder, writeFixture } from '../support.js';
 
 const MAIN = fileURLToPath(new URL('../../../lib/cli/main.ts', import.meta.url));
@@ -49,4 +50,19 @@ describe('signals in parity', function () {
       expect(readdirSync(at()).filter((name) => name.endsWith('.tmp'))).to.deep.equal([]);
     });
   }
+});
+
+describe('withStopRequest', () => {
+  it('withStopRequest keeps listening after the first signal, because the listener of the spinner ends the process if it is alone', async () => {
+    const before = process.listeners('SIGINT');
+    const stop = await withStopRequest((request) => {
+      const [listener] = process.listeners('SIGINT').filter((one) => !before.includes(one));
+      expect(request.exitCode).to.be.undefined;
+      listener!('SIGINT');
+      expect(process.listeners('SIGINT')).to.include(listener);
+      return Promise.resolve(request);
+    });
+    expect(stop.exitCode).to.equal(130);
+    expect(process.listeners('SIGINT')).to.deep.equal(before);
+  });
 });
