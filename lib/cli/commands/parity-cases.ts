@@ -109,7 +109,7 @@ export interface PlanOptions {
 }
 
 /** The combinations of lowering, opset and provider to run. */
-export interface ParityPlan {
+interface ParityPlan {
   /** The combinations for each fixture. */
   readonly fixtures: readonly CheckSpec[];
   /** Returns the combinations for each data set whose model has this opset. */
@@ -151,7 +151,7 @@ function sessionLowerings(
   return names.includes('all') ? [undefined, ...loweringsAt(opset)] : (names as SessionLoweringName[]);
 }
 
-export interface ParityCases {
+interface ParityCases {
   readonly results: readonly CaseResult[];
   /** Number of sources that cannot be read, or are not fixtures or data sets. */
   readonly unreadable: number;

@@ -9,7 +9,7 @@ import { type Column, fitTable, indent } from '../shared/table.js';
 import type { Colors } from '../shared/terminal.js';
 
 /** What the table shows besides the report. */
-export interface Remarks {
+interface Remarks {
   /** Files of the fixtures that allow more than the default tolerance. */
   readonly loose?: ReadonlySet<string>;
   /** Lines about options that do not apply to some cases. */

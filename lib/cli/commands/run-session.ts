@@ -34,7 +34,7 @@ export async function withSession<T>(
   }
 }
 
-export interface TimedResult<T> {
+interface TimedResult<T> {
   /** The result of the last run. */
   readonly result: T;
   /** Milliseconds of each run. */

@@ -9,7 +9,7 @@ import { notAFolder, reasonOf, systemCode } from '../../files/system-error.js';
 import { UsageError } from './errors.js';
 
 /** Paths with the words for them in messages. An `undefined` path, of an option that was not given, is skipped. */
-export type NamedPaths = Iterable<readonly [name: string, path: string | undefined]>;
+type NamedPaths = Iterable<readonly [name: string, path: string | undefined]>;
 
 /**
  * Refuses an output that is also an input, whatever path or link names it.

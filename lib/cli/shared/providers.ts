@@ -8,7 +8,7 @@ import {
 import { chooseBackend } from '../../runtime/node.js';
 import { parseNames } from './options.js';
 
-export interface AvailableProviders {
+interface AvailableProviders {
   readonly available: readonly Provider[];
   /** Providers that do not work here, with the reason. `doctor` says what to do. */
   readonly missing: readonly ProviderFallback[];

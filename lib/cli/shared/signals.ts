@@ -12,7 +12,7 @@ type StopSignal = keyof typeof EXIT_CODES;
 const SIGNALS = Object.keys(EXIT_CODES) as StopSignal[];
 
 /** Whether a signal has asked the command to stop. */
-export interface StopRequest {
+interface StopRequest {
   /** The exit code that belongs to the signal; `undefined` before a signal arrives. */
   readonly exitCode: ExitCode | undefined;
 }
