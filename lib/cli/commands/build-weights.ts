@@ -59,7 +59,7 @@ const STATE_DICT = 'state_dict.';
 
 /**
  * Reads the state_dict of a `.safetensors` file: all tensors, or in a parity fixture those under `state_dict.`.
- * @param prefix Reads only the tensors under it, or all tensors if there are none, for the message that follows.
+ * @param prefix Reads only the tensors under it, or all tensors if no key has the prefix, for the error message.
  * @throws FileError or WeightsError if the file cannot be read.
  */
 export async function readStateDict(path: string, prefix = ''): Promise<StateDictFile> {

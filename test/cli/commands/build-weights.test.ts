@@ -61,7 +61,7 @@ describe('readStateDict', () => {
     expect(file.options).to.be.undefined;
   });
 
-  it('readStateDict reads only the tensors under a prefix, or all if there are none', async () => {
+  it('readStateDict reads only the tensors under a prefix, or all if no key has the prefix', async () => {
     const one = floats([1], [1]);
     await writeSafetensors(at('w.safetensors'), { tensors: [['norm.weight', one], ['conv.weight', one]] }); // prettier-ignore
     const keys = async (prefix: string) => [

@@ -324,7 +324,7 @@ describe('describeBuild', () => {
     expect(summary({}, {}, { output: "my model's.onnx" })).to.include("run 'my model'\\''s.onnx' --input");
   });
 
-  it('describeBuild names the data file, or says why there is none', () => {
+  it('describeBuild names the data file, or says why it is missing', () => {
     expect(summary({}, { external: true })).to.match(/^Wrote gn\.onnx and gn\.onnx\.data \(/);
     expect(summary({}, {}, { externalData: true })).to.include(
       'No data file: the weights are small and stay in the model',

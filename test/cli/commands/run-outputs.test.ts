@@ -30,7 +30,7 @@ describe('the outputs of run', () => {
     expect(describeNotFinite(tensor('int64', [1], BigInt64Array.of(1n)))).to.be.undefined;
   });
 
-  it('run summarises the finite elements only, and prints dashes if there are none', () => {
+  it('run summarises the finite elements only, and prints dashes for an output without finite elements', () => {
     expect(summarize(floats([4], [1, NaN, 3, -Infinity]))).to.deep.equal(['1', '3', '2']);
     expect(summarize(floats([1], [NaN]))).to.deep.equal(['–', '–', '–']);
     expect(summarize(floats([0], []))).to.deep.equal(['–', '–', '–']);

@@ -18,7 +18,7 @@ describe('Progress', () => {
     performance.now = now;
   });
 
-  it('Progress prints nothing for work of less than a second', () => {
+  it('Progress does not print during work of less than a second', () => {
     const sink = new Sink();
     const progress = new Progress(sink);
     progress.step('one');
