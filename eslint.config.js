@@ -3,8 +3,8 @@ import { createNodeResolver, importX } from 'eslint-plugin-import-x';
 import tseslint from 'typescript-eslint';
 
 /**
- * The import table: what each folder may import besides itself and the COMMON files. An entry of a sub-folder governs
- * that sub-folder alone. CONTRIBUTING.md says why.
+ * The import table: what each folder or file may import besides itself and the COMMON files. An entry of a sub-folder
+ * governs that sub-folder alone. CONTRIBUTING.md says why.
  */
 const MAY_IMPORT = {
   'lib/files': [],
@@ -17,13 +17,31 @@ const MAY_IMPORT = {
   'lib/runtime/ort-node': ['lib/runtime/core', 'lib/files'],
   'lib/runtime/ort-web': ['lib/runtime/core', 'lib/onnx'],
   'lib/runtime/native': ['lib/runtime/core', 'lib/runtime/ort-node', 'lib/graph', 'lib/onnx'],
+  'lib/runtime/node.ts': [
+    'lib/runtime',
+    '!lib/runtime/browser.ts',
+    '!lib/runtime/native-cpu.ts',
+    'lib/files',
+  ],
+  'lib/runtime/native-cpu.ts': ['lib/runtime', '!lib/runtime/browser.ts'],
+  'lib/runtime/browser.ts': ['lib/runtime/core', 'lib/runtime/ort-web'],
   'lib/parity': ['lib/graph', 'lib/lowering', 'lib/onnx', 'lib/runtime', 'lib/weights', 'lib/files'],
   'lib/images': ['lib/runtime/core'],
   'lib/cli/shared': ['lib', 'graphs', '!lib/cli/commands'],
   'lib/cli/commands': ['lib', 'graphs'],
   graphs: ['lib/graph', 'lib/weights'],
-  web: ['lib', 'graphs', 'bench'],
+  web: ['lib', 'graphs'],
+  bench: ['lib', 'graphs'],
+  'scripts/checks': ['lib'],
+  'scripts/cuda': ['lib', 'graphs', 'bench', 'test/support'],
+  'scripts/demo': ['lib'],
+  'scripts/docs': ['lib', 'graphs', 'bench', 'test/support'],
+  'scripts/web': ['lib', 'web'],
 };
+/** The modules of lib/runtime that browsers load: they import nothing of Node. */
+const IN_BROWSERS = ['lib/runtime/browser.ts', 'lib/runtime/core/*.ts', 'lib/runtime/ort-web/!(node).ts'];
+/** The top folders. A folder may import neither the other top folders nor its neighbours unless the table says so. */
+const TOP_FOLDERS = ['lib', 'graphs', 'web', 'bench', 'scripts', 'test', 'native'];
 const COMMON = ['errors.ts', 'tensor.ts', 'half.ts', 'nearest.ts', 'options.ts', 'quantities.ts'];
 
 /** Packages that one folder alone may know, so that their types stay behind one boundary. */
@@ -31,7 +49,7 @@ const OWNED_PACKAGES = {
   'lib/onnx': ['onnx-proto', 'protobufjs'],
   'lib/runtime': ['onnxruntime-node', 'onnxruntime-web', 'onnxruntime-common'],
   'lib/images': ['pngjs'],
-  'lib/cli': ['commander', 'cli-table3', 'junit-report-builder', 'ora', 'picocolors'],
+  'lib/cli': ['commander', 'junit-report-builder', 'ora', 'picocolors'],
   web: ['chart.js'],
 };
 
@@ -42,21 +60,13 @@ const isWithin = (path, folder) => path === folder || path.startsWith(`${folder}
 function importRules(folder, entries) {
   const allowed = entries.filter((entry) => !entry.startsWith('!'));
   const forbidden = entries.filter((entry) => entry.startsWith('!')).map((entry) => entry.slice(1));
-  const withinLib = [folder, ...allowed]
-    .filter((path) => path.startsWith('lib/'))
-    .map((path) => path.slice(4));
   const message = `${folder} may import ${[...allowed, ...COMMON].join(', ')} (the import table in eslint.config.js).`;
   const zones = forbidden.map((from) => ({ target: `./${folder}`, from: `./${from}`, message }));
-  if (!allowed.includes('lib')) {
-    zones.push({ target: `./${folder}`, from: './lib', except: [...withinLib, ...COMMON], message });
-  }
-  if (folder !== 'graphs' && !allowed.includes('graphs')) {
-    zones.push({ target: `./${folder}`, from: './graphs', message });
-  }
-  for (const name of ['test', 'scripts', 'bench', 'native', 'web']) {
-    if (name === folder || allowed.includes(name)) continue;
-    const from = `./${name}`;
-    zones.push({ target: `./${folder}`, from, message });
+  for (const top of TOP_FOLDERS) {
+    const open = [folder, ...allowed].filter((path) => isWithin(path, top));
+    if (open.includes(top)) continue;
+    const except = open.map((path) => path.slice(top.length + 1)).concat(top === 'lib' ? COMMON : []);
+    zones.push({ target: `./${folder}`, from: `./${top}`, except, message });
   }
   const packages = Object.entries(OWNED_PACKAGES)
     .filter(([owner]) => !isWithin(folder, owner))
@@ -64,7 +74,7 @@ function importRules(folder, entries) {
       names.map((name) => ({ name, message: `Only ${owner} knows this package.` })),
     );
   return {
-    files: [`${folder}/**/*.ts`],
+    files: [folder.endsWith('.ts') ? folder : `${folder}/**/*.ts`],
     rules: {
       'import-x/no-restricted-paths': ['error', { zones }],
       'no-restricted-imports': ['error', { paths: packages }],
@@ -103,6 +113,15 @@ export default tseslint.config(
     },
   },
   ...Object.entries(MAY_IMPORT).map(([folder, allowed]) => importRules(folder, allowed)),
+  {
+    files: IN_BROWSERS,
+    rules: {
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        { patterns: [{ group: ['node:*', '**/node.js'], message: 'Browsers load this module.' }] },
+      ],
+    },
+  },
   {
     files: ['test/**/*.ts'],
     // chai's assertions are property reads, and mocha's describe callbacks return what they return.

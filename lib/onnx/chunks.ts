@@ -3,16 +3,8 @@
  * are written here, and what a rewrite does not change stays a view of the bytes that were read.
  * Source: protobuf's encoding, field numbers of onnx.proto.
  */
-import {
-  GRAPH,
-  GraphProto,
-  MODEL,
-  type ModelMessage,
-  ModelProto,
-  TENSOR,
-  type TensorMessage,
-  TensorProto,
-} from './schema.js';
+import { GraphProto, type ModelMessage, ModelProto, type TensorMessage, TensorProto } from './proto.js';
+import { GRAPH, MODEL, TENSOR } from './schema.js';
 import type { WireReader } from './wire.js';
 
 /** Returns the bytes of a model, in order. Weights that are held as `raw_data` are not copied. */

@@ -3,16 +3,8 @@ import { ONNX_DTYPE } from '../graph/types.js';
 import type { DType } from '../tensor.js';
 import { spliceWithin, textField } from './chunks.js';
 import { type GraphFields, readerOf } from './graph.js';
-import {
-  ATTRIBUTE,
-  ATTRIBUTE_TYPE,
-  GRAPH,
-  NODE,
-  NodeProto,
-  SPARSE_TENSOR,
-  TENSOR,
-  VALUE_INFO,
-} from './schema.js';
+import { ATTRIBUTE_TYPE, NodeProto } from './proto.js';
+import { ATTRIBUTE, GRAPH, NODE, SPARSE_TENSOR, TENSOR, VALUE_INFO } from './schema.js';
 import { withDtype } from './value-info.js';
 import type { WireReader } from './wire.js';
 

@@ -16,7 +16,8 @@ import {
 import { GraphIndex } from './graph-index.js';
 import type { ModelNode } from './node.js';
 import { encodeFragment } from './operators.js';
-import { GRAPH, MODEL, OperatorSetIdProto } from './schema.js';
+import { OperatorSetIdProto } from './proto.js';
+import { GRAPH, MODEL } from './schema.js';
 import type { TensorType } from './value-info.js';
 import { WireReader } from './wire.js';
 

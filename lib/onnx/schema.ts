@@ -1,23 +1,5 @@
-/**
- * ONNX's messages: the tags of the fields that are read from existing models (source: onnx.proto of ONNX 1.23), and
- * onnx-proto's classes, which write new ones. onnx-proto has ONNX 1.10's schema; it only sees later opsets and IR
- * versions as numbers.
- */
-import onnxProto from 'onnx-proto';
-import type { onnx } from 'onnx-proto';
+/** The fields of ONNX's messages that are read from existing models. Source: onnx.proto of ONNX 1.23. */
 import { bytesTag, fixed32Tag, fixed64Tag, varintTag } from './wire.js';
-
-const { AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto } = onnxProto.onnx;
-export { GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto };
-
-export type AttributeMessage = onnx.IAttributeProto;
-export type ModelMessage = onnx.IModelProto;
-export type NodeMessage = onnx.INodeProto;
-export type TensorMessage = onnx.ITensorProto;
-export type ValueInfoProto = onnx.IValueInfoProto;
-
-/** The types of attributes, by name. */
-export const ATTRIBUTE_TYPE = AttributeProto.AttributeType;
 
 export const MODEL = { graph: bytesTag(7), opsetImport: bytesTag(8), functions: bytesTag(25) } as const;
 

@@ -2,7 +2,8 @@
 import { dtypeFromOnnx, ONNX_DTYPE } from '../graph/types.js';
 import type { Dim, DType, Shape } from '../tensor.js';
 import { spliceWithin, varint } from './chunks.js';
-import { DIM, OTHER_TYPES, SHAPE, TENSOR_TYPE, TYPE, VALUE_INFO, type ValueInfoProto } from './schema.js';
+import type { ValueInfoProto } from './proto.js';
+import { DIM, OTHER_TYPES, SHAPE, TENSOR_TYPE, TYPE, VALUE_INFO } from './schema.js';
 import { requireOnce, type WireReader } from './wire.js';
 
 /** A dimension whose size and name are unknown. It is not a name: two such dimensions may have two sizes. */

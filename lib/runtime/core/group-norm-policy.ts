@@ -1,16 +1,16 @@
-/** How GroupNormalization runs on each provider, if the caller does not choose: the only table of it. */
+/** The table of how GroupNormalization runs on each provider if the caller does not say. */
 import type { SessionLoweringName } from '../../lowering/types.js';
 import type { Provider } from './contract.js';
 
 /** One row of the table. */
 export interface GroupNormChoice {
-  /** The kernel of this project, or the lowering that the node is rewritten to. */
+  /** This project's kernel, or the lowering that nodes are rewritten to. */
   readonly groupNorm: SessionLoweringName | 'kernel';
   /** The measurement behind it. */
   readonly because: string;
-  /** Whether ONNX Runtime's kernel of LayerNormalization is right for short rows, which are left to it. Default true. */
+  /** Whether LayerNormalization of short rows stays, because ONNX Runtime's kernel is right for them. Default true. */
   readonly hasLayerNormKernel?: boolean;
-  /** Whether ONNX Runtime sums a whole row in one float32, so that `reduce-mean` needs more nodes. Default false. */
+  /** Whether ONNX Runtime adds up a whole row in one float32, so that `reduce-mean` splits rows. Default false. */
   readonly sumsInOneFloat?: boolean;
 }
 
@@ -18,9 +18,9 @@ export interface GroupNormChoice {
 export const CONTRIB_PROVIDERS: readonly Provider[] = ['cuda'];
 
 const NOT_MEASURED =
-  'not measured yet: of the rewrites that run everywhere, the one that is right wherever it was measured';
+  'not measured yet: of the rewrites that run on every provider, this was right in every measurement';
 
-/** The table. `npm run docs:providers` writes it into docs/providers.md, beside the figures that it rests on. */
+/** The table, which `npm run docs:providers` writes into docs/providers.md beside the measurements. */
 export const GROUP_NORM_CHOICES: Readonly<Record<Provider, GroupNormChoice>> = {
   native: {
     groupNorm: 'kernel',

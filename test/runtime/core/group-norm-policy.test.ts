@@ -11,14 +11,13 @@ import { type FloatDType, tensor, type TensorData } from '../../../lib/tensor.js
 import { groupNormModel, randomTensor, referenceGroupNorm, runModel } from '../../support/group-norm.js';
 
 const CUDA = { provider: 'cuda', hasGroupNormKernel: false, takesBfloat16: false } as const;
-/** A row of the table. */
 const CHOICE: GroupNormChoice = { groupNorm: 'contrib-group-norm', because: 'a test' };
 
-/** One GroupNormalization for each dtype. */
+/** A model with one norm for each dtype, one after the other. */
 function model(...dtypes: readonly FloatDType[]): Uint8Array {
   const g = new GraphBuilder('dtypes');
   dtypes.forEach((dtype, index) => {
-    const x = g.input(`x${index}`, dtype, [1, 8, 16, 16]);
+    const x = g.input(`x${index}`, dtype, [1, 8, 64, 64]);
     g.output(`y${index}`, op.groupNormalization(g, x, undefined, undefined, { numGroups: 4 }));
   });
   return encodeModel(g.build(), new Map(), { lowering: 'op', opset: 21 });
@@ -27,8 +26,8 @@ function model(...dtypes: readonly FloatDType[]): Uint8Array {
 const contribNodes = (bytes: Uint8Array): number =>
   Model.decode(bytes).nodes.filter(({ domain }) => domain === 'com.microsoft').length;
 
-describe('the choice of GroupNorm for a provider', () => {
-  it('is reduce-mean on every provider but native', () => {
+describe('the table of how GroupNormalization runs', () => {
+  it('has reduce-mean for every provider but native, because nothing better was measured', () => {
     for (const [provider, { groupNorm }] of Object.entries(GROUP_NORM_CHOICES)) {
       expect([provider, groupNorm]).to.deep.equal([
         provider,
@@ -37,23 +36,36 @@ describe('the choice of GroupNorm for a provider', () => {
     }
   });
 
-  it('is the lowering in the table, and the session reports it', () => {
-    const prepared = prepareModel(model('float32'), 'model', undefined, undefined, CUDA, CHOICE);
-    expect([prepared.groupNorm, contribNodes(prepared.bytes)]).to.deep.equal(['contrib-group-norm', 1]);
+  it('decides how a node is rewritten', () => {
+    const { bytes, groupNorm } = prepareModel(model('float32'), 'model', undefined, undefined, CUDA, CHOICE);
+    expect([groupNorm, contribNodes(bytes)]).to.deep.equal(['contrib-group-norm', 1]);
   });
 
-  it('is reported as mixed if a node is written as another lowering', () => {
-    const choice = { ...CHOICE, groupNorm: 'instance-norm' } as const;
-    const prepared = (...dtypes: FloatDType[]) =>
-      prepareModel(model(...dtypes), 'model', undefined, undefined, CUDA, choice).groupNorm;
-    expect([prepared('float32'), prepared('float64'), prepared('float32', 'float64')]).to.deep.equal([
+  it('gives way to the groupNorm option', () => {
+    const { bytes, groupNorm } = prepareModel(
+      model('float32'),
+      'model',
+      undefined,
+      'instance-norm',
+      CUDA,
+      CHOICE,
+    );
+    expect([groupNorm, contribNodes(bytes)]).to.deep.equal(['instance-norm', 0]);
+  });
+
+  it('a session reports mixed if not every node can run as asked', () => {
+    const ways = [['float32'], ['float64'], ['float32', 'float64']] as const;
+    const prepared = ways.map((dtypes) =>
+      prepareModel(model(...dtypes), 'model', undefined, 'instance-norm', CUDA),
+    );
+    expect(prepared.map(({ groupNorm }) => groupNorm)).to.deep.equal([
       'instance-norm',
       'reduce-mean',
       'mixed',
     ]);
   });
 
-  it('replaces short rows too if the kernel is wrong, unless the caller asks for the kernel by name', () => {
+  it('may leave no LayerNormalization to a kernel that is wrong, unless the groupNorm option names it', () => {
     const g = new GraphBuilder('short');
     const x = g.input('x', 'float32', [1, 4, 5]);
     const ones = g.constant(tensor('float32', [5], new Float32Array(5).fill(1)));
@@ -67,21 +79,9 @@ describe('the choice of GroupNorm for a provider', () => {
     expect(isLeft(undefined, { ...CHOICE, hasLayerNormKernel: false })).to.equal(false);
     expect(isLeft('layer-norm', { ...CHOICE, hasLayerNormKernel: false })).to.equal(true);
   });
-
-  it('yields to the choice of the caller', () => {
-    const { bytes, groupNorm } = prepareModel(
-      model('float32'),
-      'model',
-      undefined,
-      'instance-norm',
-      CUDA,
-      CHOICE,
-    );
-    expect([groupNorm, contribNodes(bytes)]).to.deep.equal(['instance-norm', 0]);
-  });
 });
 
-describe('GroupNormalization on wasm, which adds up a row in one float32', () => {
+describe('GroupNormalization on wasm, which adds up a row in one float32,', () => {
   for (const [dims, numGroups] of [
     [[2, 32, 16, 16], 8],
     [[1, 2, 64, 1024], 1],
@@ -104,7 +104,7 @@ describe('GroupNormalization on wasm, which adds up a row in one float32', () =>
   }
 });
 
-/** Five in six are 0, whose squares about the mean are one number. */
+/** Returns a tensor of which five elements in six are 0: their squares about the mean are one number. */
 function afterRelu(dims: readonly number[]): TensorData {
   const { data } = randomTensor('float32', dims, { mean: -1 });
   return tensor(
