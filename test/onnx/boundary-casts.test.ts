@@ -50,8 +50,8 @@ async function run(
 
 const values = (result: TensorData | undefined) => [result!.dtype, ...(result!.data as Float64Array)];
 
-describe('casts at the boundary of a model', () => {
-  it('reach the bodies of control flow, which refer to what they cast', async () => {
+describe('castInputs and castOutputs', () => {
+  it('rename the cast values in the bodies of control flow', async () => {
     const changed = Model.decode(CONTROL_FLOW);
     changed.castInputs(['x'], 'float64');
     changed.castOutputs(['h'], 'float64');
@@ -67,14 +67,14 @@ describe('casts at the boundary of a model', () => {
     }
   });
 
-  it('take no name that a body has', () => {
+  it('avoid the names in bodies', () => {
     const changed = Model.decode(CONTROL_FLOW);
     changed.castInputs(['x'], 'float64');
     expect([...changed.names()]).to.include.members(['x', 'x_cast', 'x_cast_1', 'e']);
     expect(changed.nodes[0]!.outputs).to.deep.equal(['x_cast_1']);
   });
 
-  it('cast an output that a tensor is, and no node gives', async () => {
+  it('cast an output that is an initializer and not the result of a node', async () => {
     const weight = message(
       5,
       int(1, 2),
@@ -100,7 +100,7 @@ describe('casts at the boundary of a model', () => {
     ]);
   });
 
-  it('cast an output that is an input with that input, and not otherwise', async () => {
+  it('cast an output that is an input only together with that input', async () => {
     const passing = model(
       text(2, 'g'),
       op('Relu', ['x'], 'y'),
@@ -121,7 +121,7 @@ describe('casts at the boundary of a model', () => {
     ]);
   });
 
-  it('can be put in twice at one place, and nothing is done for the dtype that is there', () => {
+  it('can cast a value twice, and do nothing for the dtype that it has', () => {
     const changed = Model.decode(CONTROL_FLOW);
     changed.castInputs(['x'], 'float32');
     expect(changed.encode()).to.deep.equal(CONTROL_FLOW);
@@ -134,7 +134,7 @@ describe('casts at the boundary of a model', () => {
     ]);
   });
 
-  it('refuse a name that is not an input or output', () => {
+  it('refuse names that are not inputs or outputs', () => {
     const changed = Model.decode(CONTROL_FLOW);
     for (const cast of [
       () => changed.castInputs(['h'], 'float64'),
@@ -144,7 +144,7 @@ describe('casts at the boundary of a model', () => {
     }
   });
 
-  it('are put in for thousands of inputs in one pass', () => {
+  it('cast thousands of inputs in one pass', () => {
     const names = Array.from({ length: 5000 }, (_, i) => `x${i}`);
     const changed = Model.decode(
       model(...names.flatMap((name) => [valueInfo(11, name, FLOAT, 1), op('Relu', [name], `${name}y`)])),

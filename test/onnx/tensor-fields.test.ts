@@ -20,8 +20,8 @@ const six = (field: readonly number[]) => new Array<readonly number[]>(6).fill(f
 const external = int(14, 1);
 const entry = (key: string, value: string) => message(13, text(1, key), text(2, value));
 
-describe('the header of a tensor', () => {
-  it('is read in whatever order its fields are, with packed and unpacked dims', () => {
+describe('readTensorHeader', () => {
+  it('reads fields in any order, with packed and unpacked dims', () => {
     const raw = message(9, [1, 2, 3, 4, 5, 6]);
     const expected = { name: 'w', dims: [2, 3], dataType: 2, location: undefined };
     for (const sizes of [dims(2, 3), message(1, [2, 3]), [...message(1, [2]), ...int(1, 3)]]) {
@@ -32,14 +32,14 @@ describe('the header of a tensor', () => {
     }
   });
 
-  it('names the file of external data, and only if the data is said to lie there', () => {
+  it('returns the file of external data, only if data_location says that it is external', () => {
     const entries = [entry('offset', '0'), entry('location', 'w.data')].flat();
     expect(readTensorHeader(tensor(NAME, entries, external)).location).to.equal('w.data');
     expect(readTensorHeader(tensor(NAME, entries)).location).to.equal(undefined);
     expect(readTensorHeader(tensor(NAME, external)).location).to.equal('');
   });
 
-  it('gives the data as a tensor, from raw or typed fields, and nothing for data in another place', () => {
+  it('and readTensorData return the data from raw or typed fields, and undefined for data elsewhere', () => {
     const half = [0, 0, 0, 0x3f];
     const held = (...fields: Fields) => readTensorData(readTensorHeader(tensor(...fields)));
     for (const data of [message(9, half), message(4, half), [0x25, ...half]])
@@ -62,7 +62,7 @@ describe('the header of a tensor', () => {
   });
 });
 
-describe('the check of a tensor', () => {
+describe('checkTensor', () => {
   const fitting: Record<string, Fields> = {
     'raw data': [FLOAT, dims(2, 3), message(9, new Array<number>(24).fill(0))],
     'packed floats': [FLOAT, dims(2, 3), message(4, new Array<number>(24).fill(0))],
@@ -92,7 +92,7 @@ describe('the check of a tensor', () => {
     'external data, left as well': [FLOAT, dims(2 ** 20), external, entry('location', 'w.data')],
   };
   for (const [what, fields] of Object.entries(fitting)) {
-    it(`takes ${what}`, () => checkTensor(tensor(NAME, ...fields)));
+    it(`accepts ${what}`, () => checkTensor(tensor(NAME, ...fields)));
   }
 
   const refused: Record<string, [Fields, string]> = {
