@@ -64,7 +64,7 @@ export function varint(value: number): number[] {
 }
 
 /** Returns the whole fields that take a field's place, as chunks, or `undefined` to leave the field as it is. */
-export type Replace = (field: WireReader) => Uint8Array[] | undefined;
+type Replace = (field: WireReader) => Uint8Array[] | undefined;
 
 /**
  * Replaces some fields of a message.

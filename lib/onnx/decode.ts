@@ -14,7 +14,7 @@ export interface ModelContent extends Pick<ModelHeader, 'domains' | 'functions'>
 }
 
 /** The fields of a ModelProto. The graph and the functions' bodies are readers that stand before the first field. */
-export interface ModelHeader {
+interface ModelHeader {
   readonly graph: WireReader | undefined;
   /** The opset of the default ONNX domain: 0 if it is not imported, `undefined` if the model imports no opset at all. */
   readonly opset: number | undefined;
@@ -92,7 +92,7 @@ function readOpset(entry: WireReader): { domain: string; version: number } {
   return { domain: canonicalDomain(domain), version };
 }
 
-/** Adds what is read to the messages of ModelErrors. */
+/** Names the model in the messages of ModelErrors. */
 function withContext<T>(where: string, action: () => T): T {
   try {
     return action();

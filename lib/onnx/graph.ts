@@ -19,7 +19,7 @@ export interface GraphField {
   readonly tensor?: TensorHeader;
   /** A declared input, output or intermediate value. */
   readonly value?: DeclaredValue;
-  /** What the bodies and the tensors within the field hold; `undefined` if there are none. */
+  /** What the bodies and tensors within the field hold; `undefined` if the field has no bodies and no tensors. */
   readonly inner: InnerFacts | undefined;
 }
 
@@ -39,9 +39,9 @@ export const noFacts = (): InnerFacts => ({ names: new Set(), opTypes: new Set()
 const MAX_ENTRIES = 2 ** 20;
 
 /**
- * Reads and checks graphs and local functions, all those of one model with one decoder: it counts what it reads. All
- * nodes, tensors and declared types are read, those in bodies too, so that damage is reported when a model is decoded
- * and not halfway through a pass.
+ * Reads and checks the graph and the local functions of one model, and counts their entries. All nodes, tensors and
+ * declared types are read, also in bodies, so that damage is reported when a model is decoded and not halfway through a
+ * pass.
  * @throws ModelError.
  */
 export class GraphDecoder {

@@ -197,11 +197,7 @@ type WritableElements = Record<number, number | bigint>;
  * @param message A TensorProto, before its first field.
  * @returns `undefined` if the number of elements is not `length`.
  */
-export function readTypedElements(
-  message: WireReader,
-  dtype: DType,
-  length: number,
-): ElementArray | undefined {
+function readTypedElements(message: WireReader, dtype: DType, length: number): ElementArray | undefined {
   const { single, packed } = FIELDS[dtype] ?? INT32;
   const elements = allocate(dtype, length) as WritableElements;
   const read = elementReader(dtype);

@@ -3,7 +3,7 @@ import type { Model } from '../onnx/model.js';
 import { hasHiddenReaders, outputOf, REMOVED } from './patterns.js';
 
 /** Names of the values that nodes, or the callers of the model, read. */
-export type ReadNames = ReadonlySet<string>;
+type ReadNames = ReadonlySet<string>;
 
 /** Returns the names of all values that are read in a model's graph. */
 export const readNames = (model: Model): ReadNames =>
@@ -12,7 +12,7 @@ export const readNames = (model: Model): ReadNames =>
 /**
  * Removes nodes, weights and declared types that a rewrite has made dead:
  *
- * - the value was read before the rewrite, and is not read any more (a value that nobody read before stays);
+ * - the value was read before the rewrite, and is not read any more (values that were dead before stay);
  * - the model has no bodies and no local functions, whose reads are unknown.
  *
  * @param before The result of {@link readNames} before the rewrite.

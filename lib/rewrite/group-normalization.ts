@@ -22,7 +22,7 @@ export interface LoweringReport {
 }
 
 /** Returns whether a node is to be replaced. */
-export type NodeFilter = (node: ModelNode, dtype: () => string) => boolean;
+type NodeFilter = (node: ModelNode, dtype: () => string) => boolean;
 
 export const isGroupNorm = (node: ModelNode): boolean => isOp(node, 'GroupNormalization');
 

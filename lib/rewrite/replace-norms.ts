@@ -27,7 +27,7 @@ export interface NormPlan {
 }
 
 /** The plan for the operators of `lowerRowNorms` and `isFloat64InstanceNorm`. */
-export interface RowPlan {
+interface RowPlan {
   readonly lowering: LoweringChoice;
   /** The operators that are replaced. */
   readonly operators: readonly RowOperator[];
@@ -36,16 +36,16 @@ export interface RowPlan {
 }
 
 /** How many nodes of each part of the plan were replaced. */
-export type NormCounts = Readonly<Record<keyof NormPlan, number>>;
+type NormCounts = Readonly<Record<keyof NormPlan, number>>;
 
-export interface NormReport extends NormCounts {
+interface NormReport extends NormCounts {
   /** The nodes that the plan has a part for and that stay, each with the reason. */
   readonly refusals: readonly string[];
 }
 
 /**
  * Carries out a plan. PyTorch's exports come first, while the InstanceNormalization within is still as the exporter
- * wrote it, and rows last, for they are what is left of that operator.
+ * wrote it, and rows last, when only other uses of that operator are left.
  * @throws GraphError as `lowerSite`.
  */
 export function replaceNorms(types: ValueTypes, { exported, inlined, operator, rows }: NormPlan): NormReport {
@@ -68,10 +68,10 @@ export function replaceNorms(types: ValueTypes, { exported, inlined, operator, r
 const NOT_RUN: LoweringReport = { replaced: 0, refusals: [] };
 
 /** Places that passes do not reach, in words. */
-export type UnreachablePlace = 'a local function' | 'the body of an If, Loop or Scan';
+type UnreachablePlace = 'a local function' | 'the body of an If, Loop or Scan';
 
-/** Returns where a GroupNormalization lies that passes do not reach, or `undefined` if there is none. */
-export function unreachableGroupNorm(model: Model): UnreachablePlace | undefined {
+/** Returns the place of a GroupNormalization that passes do not reach, or `undefined` if they reach all. */
+function unreachableGroupNorm(model: Model): UnreachablePlace | undefined {
   const isIn = (opTypes: ReadonlySet<string>) => opTypes.has('GroupNormalization');
   if (!isIn(model.nestedOpTypes())) return undefined;
   return isIn(model.functionOpTypes()) ? 'a local function' : 'the body of an If, Loop or Scan';
@@ -121,18 +121,14 @@ function orRefuse<T>(action: () => T, where: string, style: RefusalStyle): T {
 /** The lowering that every runtime runs correctly: two-pass statistics in plain operators. */
 export const SAFE_LOWERING = 'reduce-mean';
 
-/** Returns a choice of {@link supportedLowering} for each site, which adds the names that it returns to `used`. */
+/**
+ * Returns a function that chooses the lowering of each site and adds its name to `used`: `lowering`, except for
+ * InstanceNormalization of float64, which ONNX Runtime does not have.
+ */
 export const recordedLowering =
   <Name extends string>(lowering: Name, used: Set<Name | typeof SAFE_LOWERING>) =>
-  (site: SiteRef): Name | typeof SAFE_LOWERING => {
-    const name = supportedLowering(lowering, site);
+  ({ x }: SiteRef): Name | typeof SAFE_LOWERING => {
+    const name = lowering === 'instance-norm' && x.dtype === 'float64' ? SAFE_LOWERING : lowering;
     used.add(name);
     return name;
   };
-
-/** Returns the lowering that a site is written as. ONNX Runtime has no float64 InstanceNormalization. */
-export const supportedLowering = <Name extends string>(
-  lowering: Name,
-  { x }: SiteRef,
-): Name | typeof SAFE_LOWERING =>
-  lowering === 'instance-norm' && x.dtype === 'float64' ? SAFE_LOWERING : lowering;

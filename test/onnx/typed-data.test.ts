@@ -1,14 +1,19 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { readTypedElements } from '../../lib/onnx/tensors.js';
+import { ONNX_DTYPE } from '../../lib/graph/types.js';
+import { readTensorData, readTensorHeader } from '../../lib/onnx/tensors.js';
 import { WireReader } from '../../lib/onnx/wire.js';
 import type { DType } from '../../lib/tensor.js';
 import { all, int, message, varint } from './bytes.js';
 
-const elements = (dtype: DType, length: number, ...fields: readonly (readonly number[])[]) =>
-  readTypedElements(WireReader.of(all(...fields)), dtype, length);
+/** The data of a tensor of `length` elements that has these fields. */
+function elements(dtype: DType, length: number, ...fields: readonly (readonly number[])[]) {
+  const tensor = WireReader.of(all(message(5, int(1, length), int(2, ONNX_DTYPE[dtype]), ...fields)));
+  tensor.next();
+  return readTensorData(readTensorHeader(tensor))?.data;
+}
 
-describe('readTypedElements', () => {
+describe('readTensorData, given elements in a field of their type,', () => {
   it('reads the field that onnx.proto has for the dtype, and no other', () => {
     const one = [0, 0, 0x80, 0x3f];
     const fields = [message(4, one), message(5, [2]), message(7, [3]), message(10, [0, 0, 0, 0, 0, 0, 0xf0, 0x3f]), message(11, [4])]; // prettier-ignore

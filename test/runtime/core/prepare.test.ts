@@ -134,7 +134,7 @@ describe('createSession, given a model of another tool,', () => {
           x: castTensor(CASE.x, 'float64'),
           scale: castTensor(CASE.scale, 'float64'),
           bias: castTensor(CASE.bias, 'float64'),
-          // The operator's epsilon is a float32: one that is the same in both.
+          // The operator's epsilon is a float32: this number is the same in float32 and float64.
           eps: 2 ** -17,
         };
         const model = groupNormModel(wide, { lowering: 'op', opset: 21 });
