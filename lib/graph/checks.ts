@@ -12,7 +12,7 @@ import {
   type Shape,
 } from '../tensor.js';
 import type { Scope } from './builder.js';
-import { maxDim } from './dims.js';
+import { maxDim } from '../shapes/dims.js';
 import { Value } from './types.js';
 
 /** Where an operator is being made, as messages name it: all that checks need of a scope. */

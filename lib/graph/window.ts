@@ -3,7 +3,7 @@ import { GraphError } from '../errors.js';
 import type { Dim } from '../tensor.js';
 import type { Scope } from './builder.js';
 import { describeValue, formatList, requireIntegers } from './checks.js';
-import type { DimWindow } from './dims.js';
+import type { DimWindow } from '../shapes/dims.js';
 import { ints } from './attr.js';
 import type { Attributes, Value } from './types.js';
 

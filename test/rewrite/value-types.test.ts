@@ -8,9 +8,8 @@ import type { Attributes, Value } from '../../lib/graph/types.js';
 import { encodeModel } from '../../lib/onnx/encode.js';
 import { Model } from '../../lib/onnx/model.js';
 import { ModelProto } from '../../lib/onnx/schema.js';
-import { UNKNOWN_DIM } from '../../lib/onnx/value-info.js';
 import { ValueTypes } from '../../lib/rewrite/value-types.js';
-import { int64Vector, type Shape, tensor } from '../../lib/tensor.js';
+import { int64Vector, type Shape, tensor, UNKNOWN_DIM } from '../../lib/tensor.js';
 
 const sample = readFileSync(new URL('../samples/value-types.onnx', import.meta.url));
 

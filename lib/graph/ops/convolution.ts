@@ -13,7 +13,7 @@ import {
   requireSameDType,
   requireValues,
 } from '../checks.js';
-import { convDim, convTransposeDim } from '../dims.js';
+import { convDim, convTransposeDim } from '../../shapes/dims.js';
 import { int, ints } from '../attr.js';
 import type { Value } from '../types.js';
 import { resolveWindow, windowAttributes, windowResult, type WindowOptions } from '../window.js';

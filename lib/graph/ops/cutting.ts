@@ -13,7 +13,7 @@ import {
   resolveAxis,
   scalarOption,
 } from '../checks.js';
-import { addDims } from '../dims.js';
+import { addDims } from '../../shapes/dims.js';
 import { int, string } from '../attr.js';
 import type { Value } from '../types.js';
 

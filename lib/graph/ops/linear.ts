@@ -15,7 +15,7 @@ import {
   requireSameDType,
   requireValues,
 } from '../checks.js';
-import { productDim } from '../dims.js';
+import { productDim } from '../../shapes/dims.js';
 import { float, int } from '../attr.js';
 import type { Value } from '../types.js';
 

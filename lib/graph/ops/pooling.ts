@@ -10,7 +10,7 @@ import {
   requireRank,
   requireValues,
 } from '../checks.js';
-import { ceilPoolDim, convDim } from '../dims.js';
+import { ceilPoolDim, convDim } from '../../shapes/dims.js';
 import { int, ints } from '../attr.js';
 import type { Value } from '../types.js';
 import {

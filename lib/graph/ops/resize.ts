@@ -10,7 +10,7 @@ import {
   requireIntegers,
   requireValues,
 } from '../checks.js';
-import { resizeDim } from '../dims.js';
+import { resizeDim } from '../../shapes/dims.js';
 import { floats, ints, string } from '../attr.js';
 import type { Value } from '../types.js';
 

@@ -15,7 +15,7 @@ import {
   resolveAxis,
 } from '../checks.js';
 import { requireShape } from '../declarations.js';
-import { addDims, divideDim, productDim, sliceDim } from '../dims.js';
+import { addDims, divideDim, productDim, sliceDim } from '../../shapes/dims.js';
 import { int, ints } from '../attr.js';
 import { Value } from '../types.js';
 

@@ -13,9 +13,9 @@ import {
   scaleDim,
   sliceDim,
   type DimWindow,
-} from '../../lib/graph/dims.js';
+} from '../../lib/shapes/dims.js';
 import type { Dim } from '../../lib/tensor.js';
-import { evaluate } from './support.js';
+import { evaluate } from '../graph/support.js';
 
 const window = (kernel: number, stride = 1, pad = 0, dilation = 1): DimWindow => ({
   kernel,
