@@ -1,7 +1,7 @@
 /**
  * Arithmetic on dimensions. A dimension is a size, a name, or an expression of names such as `floor((H-1)/2)+1`, kept as
- * text because an ONNX model stores text. {@link UNKNOWN_DIM} stands for an unknown size; a result that depends on it is
- * unknown too.
+ * text because an ONNX model stores text. {@link UNKNOWN_DIM} stands for an unknown size. A result that depends on it, or on
+ * a number that is not an integer, is unknown too.
  *
  * Expressions have a normal form, so that equal ones are equal strings: a sum of products with sorted terms, and no `floor`
  * of an even division or of another `floor`. Only a `floor` of two `floor`s may still have two forms.
@@ -26,12 +26,16 @@ type Polynomial = Map<string, number>;
 /** An index from here on means the end of any dimension: ONNX advises INT_MAX for Slice. */
 const UNBOUNDED = 2 ** 31 - 1;
 
+/** Whether nothing follows from a dimension: its size is unknown, or an invalid model gives a fraction or NaN. */
+const isUnknown = (dim: Dim): boolean =>
+  dim === UNKNOWN_DIM || (typeof dim === 'number' && !Number.isSafeInteger(dim));
+
 /** Returns the larger of two dimensions. */
 export const maxDim = (a: Dim, b: Dim): Dim => extreme('max', a, b);
 
 /** Returns the sum of `dims`. */
 export function addDims(...dims: readonly Dim[]): Dim {
-  if (dims.includes(UNKNOWN_DIM)) return UNKNOWN_DIM;
+  if (dims.some(isUnknown)) return UNKNOWN_DIM;
   const sum: Polynomial = new Map();
   for (const dim of dims) parse(dim).forEach((coefficient, product) => accumulate(sum, product, coefficient));
   return format(sum);
@@ -42,7 +46,7 @@ export const scaleDim = (dim: Dim, factor: number): Dim => productDim([dim, fact
 
 /** Returns the product of `dims`; 1 for an empty list. */
 export function productDim(dims: readonly Dim[]): Dim {
-  if (dims.includes(UNKNOWN_DIM)) return UNKNOWN_DIM;
+  if (dims.some(isUnknown)) return UNKNOWN_DIM;
   let result: Polynomial = new Map([['', 1]]);
   for (const dim of dims) {
     const product: Polynomial = new Map();
@@ -56,7 +60,7 @@ export function productDim(dims: readonly Dim[]): Dim {
 
 /** Returns floor(dim / divisor), for a positive integer `divisor`. */
 export function divideDim(dim: Dim, divisor: number): Dim {
-  if (dim === UNKNOWN_DIM) return UNKNOWN_DIM;
+  if (isUnknown(dim) || !(Number.isSafeInteger(divisor) && divisor > 0)) return UNKNOWN_DIM;
   const terms = parse(dim);
   const constant = terms.get('') ?? 0;
   terms.delete('');
@@ -105,7 +109,7 @@ export function convTransposeDim(
 
 /** Returns the size of Resize's result along `dim`: floor(dim · scale), in float32 as in ONNX Runtime. */
 export function resizeDim(dim: Dim, scale: number): Dim {
-  if (dim === UNKNOWN_DIM) return UNKNOWN_DIM;
+  if (isUnknown(dim) || !(scale > 0)) return UNKNOWN_DIM;
   if (typeof dim === 'number') return Math.floor(Math.fround(Math.fround(dim) * Math.fround(scale)));
   // Halves, quarters and so on are exact in binary, so a division expresses them.
   const divisor = [1, 2, 4, 8, 16, 32, 64].find((power) => Number.isInteger(scale * power));
@@ -132,7 +136,7 @@ const atLeastZero = (dim: Dim, offset: number): Dim =>
 function extreme(pick: 'min' | 'max', a: Dim, b: Dim): Dim {
   if (typeof a === 'number' && typeof b === 'number') return Math[pick](a, b);
   if (a === b) return a;
-  if (a === UNKNOWN_DIM || b === UNKNOWN_DIM) return UNKNOWN_DIM;
+  if (isUnknown(a) || isUnknown(b)) return UNKNOWN_DIM;
   const names = [a, b].filter((dim) => typeof dim === 'string').sort();
   const numbers = [a, b].filter((dim) => typeof dim === 'number');
   return `${pick}(${[...names, ...numbers].join(',')})`;

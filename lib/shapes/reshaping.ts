@@ -70,8 +70,7 @@ export function spaceToDepth(x: Shape, blocksize: number): Shape {
   return [batch!, productDim([channels!, blocksize ** 2]), ...spatial];
 }
 
-/** Returns `dim` / `divisor`; unknown if a number has a remainder, or if the divisor is not above 0. */
+/** Returns `dim` / `divisor`; unknown if a number has a remainder. */
 function exactly(dim: Dim, divisor: number): Dim {
-  if (!(divisor > 0) || (typeof dim === 'number' && dim % divisor !== 0)) return UNKNOWN_DIM;
-  return divideDim(dim, divisor);
+  return typeof dim === 'number' && dim % divisor !== 0 ? UNKNOWN_DIM : divideDim(dim, divisor);
 }
