@@ -30,7 +30,7 @@ export function reduce(x: Shape, axes: readonly number[] | undefined, keepDims: 
   return x.flatMap((dim, axis) => (reduced && !reduced.has(axis) ? [dim] : keepDims ? [1] : []));
 }
 
-/** Gather: `x` with the shape of `indices` in the place of `axis`. */
+/** Gather: `x` with the shape of `indices` in place of `axis`. */
 export function gather(x: Shape, indices: Shape, axis: number): Shape {
   const along = fromStart(axis, x.length);
   return [...x.slice(0, along), ...indices, ...x.slice(along + 1)];

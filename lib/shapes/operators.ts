@@ -1,7 +1,7 @@
 /**
- * The table of shape functions by ONNX operator, for nodes of models that others have made: dtype and shape of a node's
- * first result, as far as they follow from what is known of its inputs. A contradiction makes the result unknown; it is
- * never an error. An operator that the table lacks has an unknown result, which is always right.
+ * The table of shape functions by ONNX operator, for nodes of existing models: dtype and shape of a node's first result, as
+ * far as they follow from its inputs. A contradiction makes a dimension unknown; it is never an error. An operator that the
+ * table lacks has an unknown result, which is always right.
  *
  * An entry reads the node's attributes and inputs, and calls the shape function that the graph builder calls too.
  * Source: ONNX operator pages.
@@ -41,61 +41,22 @@ export interface KnownNode {
 
 /** Returns what is known of the node's first result; of a Split, what all results have in common. */
 export function inferType(node: KnownNode): ValueType | undefined {
-  const operator = OPERATORS.get(node.opType);
-  return operator && { dtype: operator.dtype(node), shape: settled(operator.shape(node), node) };
+  const shapeOf = SHAPES.get(node.opType);
+  if (!shapeOf) return undefined;
+  const dtypeOf = DTYPES.get(node.opType) ?? dtypeOfInput(0);
+  return { dtype: dtypeOf(node), shape: settled(shapeOf(node), node) };
 }
 
-/** Operators whose result has the dtype and the shape of their first input. */
-const KEEPING: readonly string[] = [
-  ...['Abs', 'Ceil', 'Celu', 'Clip', 'Cos', 'Dropout', 'Elu', 'Erf', 'Exp', 'Floor', 'Gelu', 'HardSigmoid'],
-  ...[
-    'HardSwish',
-    'Identity',
-    'LRN',
-    'LeakyRelu',
-    'Log',
-    'LogSoftmax',
-    'LpNormalization',
-    'Mish',
-    'Neg',
-    'PRelu',
-  ],
-  ...[
-    'Reciprocal',
-    'Relu',
-    'Round',
-    'Selu',
-    'Sigmoid',
-    'Sign',
-    'Sin',
-    'Softmax',
-    'Softplus',
-    'Softsign',
-    'Sqrt',
-  ],
-  ...['Swish', 'Tanh', 'ThresholdedRelu'],
-];
-
-/** Whether a node's result has the shape of its first input, even where that shape is unknown. */
-export const keepsShape = ({
-  domain,
-  opType,
-}: {
-  readonly domain: string;
-  readonly opType: string;
-}): boolean => domain === '' && (opType === 'Cast' || KEEPING.includes(opType));
-
-/** Operators whose results may have expressions of names as sizes. */
-const WITH_EXPRESSIONS: readonly string[] = [
-  ...['Conv', 'ConvInteger', 'ConvTranspose', 'QLinearConv', 'AveragePool', 'LpPool', 'MaxPool', 'Flatten'],
-];
+/** Whether a node's result has the shape of its first input, even if that shape is unknown. */
+export const keepsShape = ({ domain, opType }: Pick<KnownNode, 'opType'> & { domain: string }): boolean =>
+  domain === '' && (opType === 'Cast' || KEEPING.includes(opType));
 
 /** The longest expression that is kept: expressions of expressions would otherwise grow without bound. */
 const MAX_EXPRESSION = 100;
 
 /**
  * Returns `shape` with unknown dimensions in place of numbers that are not sizes, and of expressions, except those of
- * {@link WITH_EXPRESSIONS}. A declared size counts as stale where it differs from the inferred one, and exporters that
+ * {@link WITH_EXPRESSIONS}. A declared size counts as stale if it differs from the inferred one, and exporters that
  * evaluate more than this table declare the number that an expression comes to.
  */
 function settled(shape: Shape | undefined, node: KnownNode): Shape | undefined {
@@ -112,16 +73,10 @@ const isNameIn = (dim: Dim, { inputs, sizes }: KnownNode): boolean =>
   inputs.some(({ shape }) => shape?.includes(dim)) ||
   inputs.some(({ shape }, index) => shape?.length === 1 && sizes(index)?.includes(dim));
 
-interface Operator {
-  readonly dtype: (node: KnownNode) => DType | undefined;
-  readonly shape: (node: KnownNode) => Shape | undefined;
-}
-type DTypeOf = Operator['dtype'];
-type ShapeOf = Operator['shape'];
+type DTypeOf = (node: KnownNode) => DType | undefined;
+type ShapeOf = (node: KnownNode) => Shape | undefined;
 
-// Dtypes.
-
-const dtypeOf =
+const dtypeOfInput =
   (index: number): DTypeOf =>
   ({ inputs }) =>
     inputs[index]?.dtype;
@@ -135,41 +90,37 @@ const sharedDType =
 /** The dtype of the first two inputs if they agree: at some opsets and runtimes they may differ, and either may win. */
 const agreedDType: DTypeOf = ({ inputs: [a, b] }) => (a?.dtype === b?.dtype ? a?.dtype : undefined);
 
-// Shapes.
-
-const shapeOfFirst: ShapeOf = ({ inputs }) => inputs[0]?.shape;
-
-/** A shape that follows from the first input's shape alone. */
-const fromFirst =
+/** A shape that follows from the first input's shape; unknown if that shape is. */
+const from =
   (infer: (x: Shape, node: KnownNode) => Shape | undefined): ShapeOf =>
   (node) => {
     const x = node.inputs[0]?.shape;
     return x && infer(x, node);
   };
 
-/** A shape that follows from the shapes of the first two inputs. */
-const fromBoth =
-  (infer: (a: Shape, b: Shape, node: KnownNode) => Shape | undefined): ShapeOf =>
-  (node) => {
-    const [a, b] = [node.inputs[0]?.shape, node.inputs[1]?.shape];
-    return a && b && infer(a, b, node);
-  };
+/** A shape that follows from the shapes of the first two inputs; unknown if one of them is. */
+const fromBoth = (infer: (a: Shape, b: Shape, node: KnownNode) => Shape | undefined): ShapeOf =>
+  from((a, node) => {
+    const b = node.inputs[1]?.shape;
+    return b && infer(a, b, node);
+  });
+
+const sameShape: ShapeOf = from((x) => x);
 
 const broadcastAll: ShapeOf = ({ inputs }) => broadcast(...inputs.map(({ shape }) => shape));
 
+/** The sizes in an optional input: `undefined` if it is absent, one unknown size if its sizes are not known. */
+const optionalSizes = ({ has, sizes }: KnownNode, index: number): Shape | undefined =>
+  has(index) ? (sizes(index) ?? [UNKNOWN_DIM]) : undefined;
+
 /** The node's window; `undefined` if `auto_pad` chooses the padding. */
-function windowOf(node: KnownNode): Omit<Window, 'kernel'> | undefined {
-  if (!['NOTSET', undefined].includes(node.text('auto_pad'))) return undefined;
-  return {
-    strides: node.numbers('strides'),
-    pads: node.numbers('pads'),
-    dilations: node.numbers('dilations'),
-  };
+function windowOf({ text, numbers }: KnownNode): Omit<Window, 'kernel'> | undefined {
+  if (!['NOTSET', undefined].includes(text('auto_pad'))) return undefined;
+  return { strides: numbers('strides'), pads: numbers('pads'), dilations: numbers('dilations') };
 }
 
+/** Returns `shape` with unknown spatial dimensions: all, or those below 1, because runtimes differ on a too large window. */
 const withoutSpatial = (shape: Shape): Shape => shape.map((dim, axis) => (axis < 2 ? dim : UNKNOWN_DIM));
-
-/** Returns `shape` with unknown spatial dimensions where they are below 1: runtimes differ on a window that is too large. */
 const withFittingSpatial = (shape: Shape): Shape =>
   shape.map((dim, axis) => (axis >= 2 && typeof dim === 'number' && dim < 1 ? UNKNOWN_DIM : dim));
 
@@ -185,14 +136,13 @@ const convolved =
 const transposedConvolved: ShapeOf = (node) => {
   const [x, weight] = [node.inputs[0]?.shape, node.inputs[1]?.shape];
   if (!weight) return x?.map(() => UNKNOWN_DIM);
-  const group = node.number('group') ?? 1;
+  const transposed = { group: node.number('group') ?? 1, outputPadding: node.numbers('output_padding') };
   const window = node.numbers('output_shape') ? undefined : windowOf(node);
-  if (!window) return withoutSpatial(convTranspose(x, weight, { group }));
-  const outputPadding = node.numbers('output_padding');
-  return withFittingSpatial(convTranspose(x, weight, { group, outputPadding, ...window }));
+  const shape = convTranspose(x, weight, { ...transposed, ...window });
+  return window ? withFittingSpatial(shape) : withoutSpatial(shape);
 };
 
-const pooled = fromFirst((x, node) => {
+const pooled = from((x, node) => {
   const kernel = node.numbers('kernel_shape') ?? [];
   if (kernel.length !== x.length - 2) return undefined;
   const window = windowOf(node);
@@ -201,146 +151,110 @@ const pooled = fromFirst((x, node) => {
   return withFittingSpatial(pool(x, { ...window, kernel }, false));
 });
 
-const reduced = fromFirst((x, node) => {
-  const axes = node.numbers('axes') ?? node.sizes(1);
-  const keepDims = node.number('keepdims') !== 0;
-  if (axes ? axes.length === 0 : !node.has(1)) {
-    return node.number('noop_with_empty_axes') ? x : reduce(x, undefined, keepDims);
-  }
+const reduced = from((x, { has, sizes, number, numbers }) => {
+  const axes = numbers('axes') ?? sizes(1);
+  const keepDims = number('keepdims') !== 0;
+  const isOfAll = axes ? axes.length === 0 : !has(1);
+  if (isOfAll) return number('noop_with_empty_axes') ? x : reduce(x, undefined, keepDims);
   return axes && isStatic(axes) ? reduce(x, axes, keepDims) : undefined;
 });
 
 /** What the shapes of all parts have in common. */
-const parts = fromFirst((x, node) => {
+const parts = from((x, node) => {
   const axis = node.number('axis') ?? 0;
-  const sizes = node.has(1) ? node.sizes(1) : equalParts(x.at(axis), node.outputCount);
-  const [first, ...others] = split(x, axis, sizes?.length ? sizes : [UNKNOWN_DIM]);
+  const sizes = optionalSizes(node, 1) ?? equalParts(x.at(axis), node.outputCount);
+  const [first, ...others] = split(x, axis, sizes);
   return first?.map((dim, index) => (others.every((part) => part[index] === dim) ? dim : UNKNOWN_DIM));
 });
 
-const resized = fromFirst((x, node) => {
+const resized = from((x, { sizes, numbers, text }) => {
   // Of the policies, only the default makes the sizes exactly the given ones.
-  const isExact = (node.text('keep_aspect_ratio_policy') ?? 'stretch') === 'stretch';
-  const sizes = node.sizes(3);
-  return resize(x, {
-    scales: node.sizes(2),
-    sizes: isExact ? sizes : sizes?.map(() => UNKNOWN_DIM),
-    axes: node.numbers('axes'),
-  });
+  const isExact = [undefined, 'stretch'].includes(text('keep_aspect_ratio_policy'));
+  const given = isExact ? sizes(3) : sizes(3)?.map(() => UNKNOWN_DIM);
+  return resize(x, { scales: sizes(2), sizes: given, axes: numbers('axes') });
 });
 
-const lengthOfShape: ShapeOf = (node) => {
-  const x = node.inputs[0]?.shape;
-  return [x ? shapePart(x, node.number('start'), node.number('end')).length : UNKNOWN_DIM];
-};
+/** Operators whose result has the dtype and the shape of their first input. */
+const KEEPING: readonly string[] = (
+  'Abs Ceil Celu Clip Cos Dropout Elu Erf Exp Floor Gelu HardSigmoid HardSwish Identity LRN LeakyRelu Log ' +
+  'LogSoftmax LpNormalization Mish Neg PRelu Reciprocal Relu Round Selu Sigmoid Sign Sin Softmax Softplus ' +
+  'Softsign Sqrt Swish Tanh ThresholdedRelu'
+).split(' ');
 
-const entry = (name: string, dtype: DTypeOf, shape: ShapeOf): [string, Operator] => [name, { dtype, shape }];
-const entries = (names: readonly string[], dtype: DTypeOf, shape: ShapeOf): [string, Operator][] =>
-  names.map((name) => entry(name, dtype, shape));
+/** Operators whose results may have expressions of names as sizes. */
+const WITH_EXPRESSIONS: readonly string[] =
+  'Conv ConvInteger ConvTranspose QLinearConv AveragePool LpPool MaxPool Flatten'.split(' ');
 
-const OPERATORS: ReadonlyMap<string, Operator> = new Map([
-  ...entries(KEEPING, dtypeOf(0), shapeOfFirst),
-  entry('Cast', (node) => node.dtype('to'), shapeOfFirst),
-  entry('DequantizeLinear', (node) => node.dtype('output_dtype') ?? dtypeOf(1)(node), shapeOfFirst),
-  entry('DynamicQuantizeLinear', () => 'uint8', shapeOfFirst),
-  entry('QuantizeLinear', dtypeOf(2), shapeOfFirst),
-  entry('FusedGroupNormalization', sharedDType(0, 2), shapeOfFirst),
-  entry('GroupNormalization', sharedDType(0, 2), shapeOfFirst),
-  entry('InstanceNormalization', sharedDType(0, 2), shapeOfFirst),
-  ...entries(['BatchNormalization', 'LayerNormalization', 'RMSNormalization'], agreedDType, shapeOfFirst),
+/** Returns the same entry for each of `names`, separated by spaces. */
+const forAll = <T>(names: string, value: T): Record<string, T> =>
+  Object.fromEntries(names.split(' ').map((name) => [name, value]));
 
-  ...entries(['Add', 'Div', 'Max', 'Mean', 'Min', 'Mul', 'Sub', 'Sum'], sharedDType(), broadcastAll),
-  ...entries(
-    ['And', 'Equal', 'Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual', 'Or'],
-    () => 'bool',
-    broadcastAll,
-  ),
-  entry('Pow', dtypeOf(0), broadcastAll),
-  entry('Where', sharedDType(1), broadcastAll),
+/** The shape of each operator's result. */
+const SHAPES = new Map<string, ShapeOf>(
+  Object.entries({
+    ...forAll(KEEPING.join(' '), sameShape),
+    ...forAll('Cast DequantizeLinear DynamicQuantizeLinear QuantizeLinear', sameShape),
+    ...forAll('BatchNormalization FusedGroupNormalization GroupNormalization', sameShape),
+    ...forAll('InstanceNormalization LayerNormalization RMSNormalization', sameShape),
+    ...forAll('Add Div Max Mean Min Mul Pow Sub Sum Where', broadcastAll),
+    ...forAll('And Equal Greater GreaterOrEqual Less LessOrEqual Or', broadcastAll),
+    ...forAll('Conv ConvInteger', convolved(1)),
+    QLinearConv: convolved(3),
+    ConvTranspose: transposedConvolved,
+    ...forAll('AveragePool LpPool MaxPool', pooled),
+    ...forAll('GlobalAveragePool GlobalMaxPool', from(globalPool)),
+    ...forAll('ReduceL2 ReduceMax ReduceMean ReduceMin ReduceSum', reduced),
 
-  entry('Conv', sharedDType(0, 2), convolved(1)),
-  entry('ConvInteger', () => 'int32', convolved(1)),
-  entry('ConvTranspose', sharedDType(0, 2), transposedConvolved),
-  entry('QLinearConv', dtypeOf(7), convolved(3)),
-  ...entries(['AveragePool', 'LpPool', 'MaxPool'], dtypeOf(0), pooled),
-  ...entries(['GlobalAveragePool', 'GlobalMaxPool'], dtypeOf(0), fromFirst(globalPool)),
-
-  entry('Gemm', sharedDType(0, 2), ({ inputs: [a, b], number }) =>
-    gemm(a?.shape, b?.shape, { transA: Boolean(number('transA')), transB: Boolean(number('transB')) }),
-  ),
-  entry(
-    'MatMul',
-    sharedDType(0, 2),
-    fromBoth((a, b) => (a.length && b.length ? matMul(a, b) : undefined)),
-  ),
-
-  entry(
-    'Gather',
-    dtypeOf(0),
-    fromBoth((x, indices, { number }) => gather(x, indices, number('axis') ?? 0)),
-  ),
-  ...entries(['ReduceL2', 'ReduceMax', 'ReduceMean', 'ReduceMin', 'ReduceSum'], dtypeOf(0), reduced),
-  entry('Shape', () => 'int64', lengthOfShape),
-  entry(
-    'Transpose',
-    dtypeOf(0),
-    fromFirst((x, { numbers }) => transpose(x, numbers('perm'))),
-  ),
-  entry(
-    'Unsqueeze',
-    dtypeOf(0),
-    fromFirst((x, { sizes }) => {
+    Concat: ({ inputs, number }) => {
+      const shapes = inputs.map(({ shape }) => shape);
+      return concat(shapes, number('axis') ?? 0);
+    },
+    DepthToSpace: from((x, { number }) => depthToSpace(x, number('blocksize') ?? 0)),
+    Expand: ({ inputs, sizes }) => broadcast(inputs[0]?.shape, sizes(1)),
+    Flatten: from((x, { number }) => flatten(x, number('axis') ?? 1)),
+    Gather: fromBoth((x, indices, { number }) => gather(x, indices, number('axis') ?? 0)),
+    Gemm: ({ inputs: [a, b], number }) =>
+      gemm(a?.shape, b?.shape, { transA: Boolean(number('transA')), transB: Boolean(number('transB')) }),
+    MatMul: fromBoth((a, b) => (a.length && b.length ? matMul(a, b) : undefined)),
+    Pad: from((x, node) => pad(x, node.sizes(1), optionalSizes(node, 3))),
+    Reshape: ({ inputs, sizes, number }) => {
+      const target = sizes(1);
+      return target && reshape(inputs[0]?.shape, target, number('allowzero') === 1);
+    },
+    Resize: resized,
+    Shape: ({ inputs: [x], number }) => [
+      x?.shape ? shapePart(x.shape, number('start'), number('end')).length : UNKNOWN_DIM,
+    ],
+    Slice: from((x, node) => {
+      const [starts, ends] = [node.sizes(1), node.sizes(2)];
+      return slice(x, { starts, ends, axes: optionalSizes(node, 3), steps: optionalSizes(node, 4) });
+    }),
+    SpaceToDepth: from((x, { number }) => spaceToDepth(x, number('blocksize') ?? 0)),
+    Split: parts,
+    Tile: from((x, { sizes }) => tile(x, sizes(1))),
+    Transpose: from((x, { numbers }) => transpose(x, numbers('perm'))),
+    Unsqueeze: from((x, { sizes }) => {
       const axes = sizes(1);
       return axes && isStatic(axes) ? unsqueeze(x, axes) : undefined;
     }),
-  ),
+  } satisfies Record<string, ShapeOf>),
+);
 
-  entry(
-    'DepthToSpace',
-    dtypeOf(0),
-    fromFirst((x, { number }) => depthToSpace(x, number('blocksize') ?? 0)),
-  ),
-  entry('Expand', dtypeOf(0), ({ inputs, sizes }) => broadcast(inputs[0]?.shape, sizes(1))),
-  entry(
-    'Flatten',
-    dtypeOf(0),
-    fromFirst((x, { number }) => flatten(x, number('axis') ?? 1)),
-  ),
-  entry('Reshape', dtypeOf(0), ({ inputs, sizes, number }) => {
-    const target = sizes(1);
-    return target && reshape(inputs[0]?.shape, target, number('allowzero') === 1);
-  }),
-  entry(
-    'SpaceToDepth',
-    dtypeOf(0),
-    fromFirst((x, { number }) => spaceToDepth(x, number('blocksize') ?? 0)),
-  ),
-
-  entry('Concat', sharedDType(), ({ inputs, number }) =>
-    concat(
-      inputs.map(({ shape }) => shape),
-      number('axis') ?? 0,
-    ),
-  ),
-  entry(
-    'Slice',
-    dtypeOf(0),
-    fromFirst((x, { has, sizes }) => {
-      const [axes, steps] = [3, 4].map((index) => (has(index) ? (sizes(index) ?? [UNKNOWN_DIM]) : undefined));
-      return slice(x, { starts: sizes(1), ends: sizes(2), axes, steps });
-    }),
-  ),
-  entry('Split', dtypeOf(0), parts),
-
-  entry(
-    'Pad',
-    dtypeOf(0),
-    fromFirst((x, { has, sizes }) => pad(x, sizes(1), has(3) ? (sizes(3) ?? [UNKNOWN_DIM]) : undefined)),
-  ),
-  entry('Resize', dtypeOf(0), resized),
-  entry(
-    'Tile',
-    dtypeOf(0),
-    fromFirst((x, { sizes }) => tile(x, sizes(1))),
-  ),
-]);
+/** The dtype of each operator's result if it is not that of the first input. */
+const DTYPES = new Map<string, DTypeOf>(
+  Object.entries({
+    ...forAll('Add Concat Div Max Mean Min Mul Sub Sum', sharedDType()),
+    ...forAll('Conv ConvTranspose Gemm MatMul', sharedDType(0, 2)),
+    ...forAll('FusedGroupNormalization GroupNormalization InstanceNormalization', sharedDType(0, 2)),
+    ...forAll('BatchNormalization LayerNormalization RMSNormalization', agreedDType),
+    ...forAll('And Equal Greater GreaterOrEqual Less LessOrEqual Or', () => 'bool' as const),
+    Cast: ({ dtype }) => dtype('to'),
+    ConvInteger: () => 'int32',
+    DequantizeLinear: (node) => node.dtype('output_dtype') ?? dtypeOfInput(1)(node),
+    DynamicQuantizeLinear: () => 'uint8',
+    QLinearConv: dtypeOfInput(7),
+    QuantizeLinear: dtypeOfInput(2),
+    Shape: () => 'int64',
+    Where: sharedDType(1),
+  } satisfies Record<string, DTypeOf>),
+);

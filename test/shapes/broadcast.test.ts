@@ -71,7 +71,7 @@ describe('broadcast', () => {
     expect(broadcast([2, 3], [2])).to.deep.equal([2, '?']);
   });
 
-  it('broadcast knows nothing if a shape is unknown', () => {
+  it('broadcast is undefined if a shape is unknown', () => {
     expect(broadcast([2, 3], undefined)).to.equal(undefined);
   });
 

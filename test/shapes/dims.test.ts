@@ -185,7 +185,7 @@ describe('sliceDim', () => {
   });
 });
 
-describe('names that are no expressions of this library', () => {
+describe('names that this library did not write', () => {
   // Models from other exporters carry such names.
   const NAMES = [
     'past_length + 1',

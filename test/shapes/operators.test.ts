@@ -173,7 +173,7 @@ describe('the table of shape functions', () => {
     fc.assert(fc.property(node, check), { numRuns: 5000 });
   });
 
-  it('inferType knows nothing of an operator that the table lacks', () => {
+  it('inferType is undefined for an operator that the table lacks', () => {
     const unknown = { opType: 'Unheard', inputs: [], outputCount: 1 } as unknown as KnownNode;
     expect(inferType(unknown)).to.equal(undefined);
   });

@@ -107,7 +107,7 @@ export function gelu(g: Scope, x: Value, options: GeluOptions = {}): Value {
   return cast(g, formula(g, cast(g, x, 'float32')), x.dtype);
 }
 
-/** The order of the nodes is the one that ONNX Runtime fuses into Gelu. */
+/** ONNX Runtime fuses nodes in this order into Gelu. */
 function byErf(g: Scope, x: Value): Value {
   const erf = unary(g, 'Erf', div(g, x, scalar(g, x.dtype, Math.SQRT2)));
   return timesHalfOfOnePlus(g, x, erf);
