@@ -36,8 +36,10 @@ export const maxDim = (a: Dim, b: Dim): Dim => extreme('max', a, b);
 /** Returns the sum of `dims`. */
 export function addDims(...dims: readonly Dim[]): Dim {
   if (dims.some(isUnknown)) return UNKNOWN_DIM;
+  const terms = dims.filter((dim) => dim !== 0);
+  if (terms.length === 1) return terms[0]!;
   const sum: Polynomial = new Map();
-  for (const dim of dims) parse(dim).forEach((coefficient, product) => accumulate(sum, product, coefficient));
+  for (const dim of terms) parse(dim).forEach((coefficient, product) => accumulate(sum, product, coefficient));
   return format(sum);
 }
 
@@ -47,8 +49,10 @@ export const scaleDim = (dim: Dim, factor: number): Dim => productDim([dim, fact
 /** Returns the product of `dims`; 1 for an empty list. */
 export function productDim(dims: readonly Dim[]): Dim {
   if (dims.some(isUnknown)) return UNKNOWN_DIM;
+  const factors = dims.filter((dim) => dim !== 1);
+  if (factors.length === 1) return factors[0]!;
   let result: Polynomial = new Map([['', 1]]);
-  for (const dim of dims) {
+  for (const dim of factors) {
     const product: Polynomial = new Map();
     for (const [right, b] of parse(dim)) {
       for (const [left, a] of result) accumulate(product, multiply(left, right), a * b);
@@ -61,6 +65,7 @@ export function productDim(dims: readonly Dim[]): Dim {
 /** Returns floor(dim / divisor), for a positive integer `divisor`. */
 export function divideDim(dim: Dim, divisor: number): Dim {
   if (isUnknown(dim) || !(Number.isSafeInteger(divisor) && divisor > 0)) return UNKNOWN_DIM;
+  if (divisor === 1) return dim;
   const terms = parse(dim);
   const constant = terms.get('') ?? 0;
   terms.delete('');
