@@ -40,7 +40,7 @@ const OWNED_PACKAGES = {
   'lib/onnx': ['onnx-proto', 'protobufjs'],
   'lib/runtime': ['onnxruntime-node', 'onnxruntime-web', 'onnxruntime-common'],
   'lib/images': ['pngjs'],
-  'lib/cli': ['commander', 'cli-table3', 'junit-report-builder', 'ora', 'picocolors'],
+  'lib/cli': ['commander', 'junit-report-builder', 'ora', 'picocolors'],
   web: ['chart.js'],
 };
 
