@@ -39,7 +39,8 @@ export function addDims(...dims: readonly Dim[]): Dim {
   const terms = dims.filter((dim) => dim !== 0);
   if (terms.length === 1) return terms[0]!;
   const sum: Polynomial = new Map();
-  for (const dim of terms) parse(dim).forEach((coefficient, product) => accumulate(sum, product, coefficient));
+  for (const dim of terms)
+    parse(dim).forEach((coefficient, product) => accumulate(sum, product, coefficient));
   return format(sum);
 }
 
