@@ -1,16 +1,13 @@
 /** `doctor`: finds out what works in this installation, and what to do about the rest. */
 import type { Command } from 'commander';
-import { type Problem, type Provider, PROVIDERS } from '../../runtime/core/contract.js';
-import { PROBE_INPUT, probeModel, whyWrong } from '../../runtime/core/self-test.js';
+import { type Provider, type ProviderProblem, PROVIDERS } from '../../runtime/core/contract.js';
+import { runSelfTest } from '../../runtime/core/self-test.js';
 import { loadAddon } from '../../runtime/native/addon.js';
 import { chooseBackend, createSession } from '../../runtime/node.js';
 import { isOnCuda, missingCudnn } from '../../runtime/ort-node/cuda.js';
-import {
-  type InstalledPackage,
-  installedPackages,
-  type NativeBinding,
-  nativeBinding,
-} from '../../runtime/ort-node/installation.js';
+import { type InstalledPackage, installedPackages } from '../../runtime/ort-node/installation.js';
+import { type NativeBinding, nativeBinding } from '../../runtime/ort-node/load.js';
+import { tf32Problem } from '../../runtime/ort-node/workarounds.js';
 import { EXIT } from '../shared/errors.js';
 import { pointToHelp } from '../shared/options.js';
 import { packageInfo } from '../shared/package-info.js';
@@ -72,9 +69,9 @@ interface ProviderDiagnosis {
   readonly name: string;
   readonly usable: boolean;
   /** Why the provider is not usable, in the order in which to fix it, each with what to do. */
-  readonly problems?: readonly Problem[];
+  readonly problems?: readonly ProviderProblem[];
   /** Why the provider, although usable, cannot run some models. */
-  readonly limits?: readonly Problem[];
+  readonly limits?: readonly ProviderProblem[];
 }
 
 /** Returns whether the machine can run models at all: the `cpu` provider must work. */
@@ -123,40 +120,28 @@ function diagnoseKernel(): NativeKernel {
 }
 
 async function diagnoseProvider(name: Provider): Promise<ProviderDiagnosis> {
-  const problems = await probeProvider(name);
+  const problems = await selfTestProvider(name);
   if (problems.length > 0) return { name, usable: false, problems };
   const limits = await limitsOf(name);
   return { name, usable: true, ...(limits.length > 0 && { limits }) };
 }
 
 /**
- * Runs a model with a GroupNormalization on a provider and checks its result.
+ * Runs the self-test, a model with a GroupNormalization, on a provider.
  * @returns Why the provider does not work, in the order in which to fix it; empty if it works.
  */
-export async function probeProvider(provider: Provider): Promise<readonly Problem[]> {
+export async function selfTestProvider(provider: Provider): Promise<readonly ProviderProblem[]> {
   const { problems } = await chooseBackend(provider, false);
   if (problems) return problems;
-  const reason = await runProbe(provider);
+  const reason = await runSelfTest((model) => createSession(model, { providers: [provider] }), 'op');
   return reason === undefined ? [] : [{ reason }];
 }
 
-async function runProbe(provider: Provider): Promise<string | undefined> {
-  try {
-    const session = await createSession(probeModel('op'), { providers: [provider] });
-    try {
-      return whyWrong((await session.run({ x: PROBE_INPUT })).y!.data as Float32Array);
-    } finally {
-      await session.dispose();
-    }
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
-}
-
-/** Returns what a usable provider lacks for some models. On CUDA under Linux that is cuDNN. */
-async function limitsOf(provider: Provider): Promise<readonly Problem[]> {
-  const missing = isOnCuda(provider) && process.platform === 'linux' ? await missingCudnn() : undefined;
-  return missing === undefined ? [] : [missing];
+/** Returns what a usable provider lacks for some models or computes differently: cuDNN, and TF32 on CUDA. */
+async function limitsOf(provider: Provider): Promise<readonly ProviderProblem[]> {
+  if (!isOnCuda(provider)) return [];
+  const cudnn = process.platform === 'linux' ? await missingCudnn() : undefined;
+  return [cudnn, tf32Problem()].filter((problem) => problem !== undefined);
 }
 
 /** Returns the findings as lines. */

@@ -1,7 +1,9 @@
 /** The session of `run`: opened, run several times, described and closed. */
 import type { SessionLoweringName } from '../../lowering/types.js';
 import { formatDuration } from '../../quantities.js';
-import { requireProviders, type Session } from '../../runtime/core/contract.js';
+import type { Session } from '../../runtime/core/contract.js';
+import { withSession as withOpenedSession } from '../../runtime/core/open.js';
+import { requireProviders } from '../../runtime/core/providers.js';
 import { createSession } from '../../runtime/node.js';
 import { parseNames } from '../shared/options.js';
 import type { Progress } from '../shared/progress.js';
@@ -23,15 +25,8 @@ export async function withSession<T>(
   action: (session: Session) => Promise<T>,
 ): Promise<T> {
   progress.step(`loading ${path}`);
-  const session = await createSession(path, {
-    providers: requireProviders(parseNames(provider)),
-    groupNorm,
-  });
-  try {
-    return await action(session);
-  } finally {
-    await session.dispose();
-  }
+  const providers = requireProviders(parseNames(provider));
+  return await withOpenedSession(createSession(path, { providers, groupNorm }), action);
 }
 
 interface TimedResult<T> {

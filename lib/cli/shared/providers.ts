@@ -1,10 +1,6 @@
 /** The execution providers of `--provider`, and which of them work on this machine. */
-import {
-  type Provider,
-  type ProviderFallback,
-  PROVIDERS,
-  requireProviders,
-} from '../../runtime/core/contract.js';
+import { type Provider, type ProviderFallback, PROVIDERS } from '../../runtime/core/contract.js';
+import { requireProviders } from '../../runtime/core/providers.js';
 import { chooseBackend } from '../../runtime/node.js';
 import { parseNames } from './options.js';
 

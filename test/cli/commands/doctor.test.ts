@@ -5,7 +5,7 @@ import {
   describeDiagnosis,
   type Diagnosis,
   isSupported,
-  probeProvider,
+  selfTestProvider,
   works,
 } from '../../../lib/cli/commands/doctor.js';
 import { PROVIDERS } from '../../../lib/index.js';
@@ -96,15 +96,15 @@ describe('doctor', () => {
   });
 });
 
-describe('probeProvider', () => {
-  it('probeProvider finds no problem with cpu and wasm', async () => {
-    expect(await probeProvider('cpu')).to.deep.equal([]);
-    expect(await probeProvider('wasm')).to.deep.equal([]);
+describe('selfTestProvider', () => {
+  it('selfTestProvider finds no problem with cpu and wasm', async () => {
+    expect(await selfTestProvider('cpu')).to.deep.equal([]);
+    expect(await selfTestProvider('wasm')).to.deep.equal([]);
   });
 
-  it('probeProvider returns the reason why a provider does not work, and does not throw', async () => {
+  it('selfTestProvider returns the reason why a provider does not work, and does not throw', async () => {
     const absent = process.platform === 'win32' ? 'coreml' : 'dml';
-    const [problem] = await probeProvider(absent);
+    const [problem] = await selfTestProvider(absent);
     expect(problem!.reason).to.match(new RegExp(`^onnxruntime-node has no ${absent} for `));
   });
 });
