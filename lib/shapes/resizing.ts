@@ -12,7 +12,7 @@ export function pad(x: Shape, pads: Shape | undefined, axes: Shape = axesOf(x)):
 }
 
 /** The elements of Resize's inputs, as far as they are known: a factor or a size for each of the axes. */
-export interface ResizeTarget {
+interface ResizeTarget {
   readonly scales?: Shape | undefined;
   readonly sizes?: Shape | undefined;
   /** Default: all. */

@@ -7,7 +7,7 @@ import { merge } from './broadcast.js';
 import { addDims, divideDim, sliceDim } from './dims.js';
 
 /** The elements of Slice's inputs, as far as they are known. */
-export interface Cuts {
+interface Cuts {
   readonly starts: Shape | undefined;
   readonly ends: Shape | undefined;
   /** Default: the first axes. */

@@ -41,7 +41,7 @@ export function conv(x: Shape | undefined, weight: Shape, window: Omit<Window, '
 }
 
 /** What a transposed convolution has besides its window. */
-export interface Transposed {
+interface Transposed {
   readonly group: number;
   readonly outputPadding?: readonly number[] | undefined;
 }
