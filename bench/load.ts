@@ -110,20 +110,22 @@ async function timeLoads(specs: Readonly<Record<string, LoadSpec>>, rounds: numb
 async function startProcess(spec: LoadSpec): Promise<Contestant> {
   const program = fileURLToPath(new URL('load-process.ts', import.meta.url));
   const child = fork(program, { execArgv: ['--import', 'tsx'], serialization: 'advanced' });
+  const exit = once(child, 'exit') as Promise<[number | null]>;
   const reply = async (message: LoadSpec | number): Promise<unknown> => {
-    const answer = Promise.race([
-      once(child, 'message').then(([value]: unknown[]) => value),
-      once(child, 'exit').then(([code]) => Promise.reject(new Error(`the process ended with ${code}`))),
-    ]);
+    const answer = once(child, 'message') as Promise<[unknown]>;
     child.send(message);
-    return answer;
+    const [value] = await Promise.race([
+      answer,
+      exit.then(([code]) => Promise.reject(new Error(`the process ended with ${code}`))),
+    ]);
+    return value;
   };
   await reply(spec);
   return {
     turn: async (calls) => (await reply(calls)) as number,
     async end() {
-      child.disconnect();
-      if (child.exitCode === null) await once(child, 'exit');
+      if (child.connected) child.disconnect();
+      await exit;
     },
   };
 }

@@ -1,13 +1,10 @@
 /** ValueInfoProtos: the dtypes and shapes that models declare for inputs, outputs and intermediate values. */
 import { dtypeFromOnnx, ONNX_DTYPE } from '../graph/types.js';
-import type { Dim, DType, Shape } from '../tensor.js';
+import { type Dim, type DType, type Shape, UNKNOWN_DIM } from '../tensor.js';
 import { spliceWithin, varint } from './chunks.js';
 import type { ValueInfoProto } from './proto.js';
 import { DIM, OTHER_TYPES, SHAPE, TENSOR_TYPE, TYPE, VALUE_INFO } from './schema.js';
 import { requireOnce, type WireReader } from './wire.js';
-
-/** A dimension whose size and name are unknown. It is not a name: two such dimensions may have two sizes. */
-export const UNKNOWN_DIM = '?';
 
 /** Makes a ValueInfoProto for a tensor. */
 export const encodeValueInfo = ({
