@@ -5,4 +5,3 @@ export type { BlobLike } from './files/ranged.js';
 export { createSession } from './runtime/browser.js';
 export { setRuntimeFolder } from './runtime/ort-web/browser.js';
 export { checkFixture } from './parity/browser.js';
-export * as images from './images/browser.js';

@@ -6,4 +6,3 @@ export { createSession } from './runtime/node.js';
 export { checkFixture, readFixture } from './parity/node.js';
 export { checkTestDataSet, type TestDataSet, type TestDataSpec } from './parity/test-data-set.js';
 export { readTestDataSet } from './parity/test-data-files.js';
-export * as images from './images/index.js';

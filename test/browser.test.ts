@@ -11,9 +11,12 @@ import { convertModel, encodeModel, getGraph, initializeWeights } from '../lib/i
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 type Bundle = BuildResult<{ metafile: true; write: false }>;
 
-const bundle = (format: 'esm' | 'iife'): Promise<Bundle> =>
+/** The entries for browsers: the package's own, and that of its subpath. */
+const ENTRIES = ['lib/browser.ts', 'lib/images/browser.ts'];
+
+const bundle = (format: 'esm' | 'iife', entries = ENTRIES): Promise<Bundle> =>
   build({
-    entryPoints: [`${ROOT}lib/browser.ts`],
+    entryPoints: entries.map((entry) => `${ROOT}${entry}`),
     absWorkingDir: ROOT,
     bundle: true,
     platform: 'browser',
@@ -39,7 +42,7 @@ describe("the entry for browsers, bundled for 'browser' without polyfills", func
 
   it('imports nothing of Node, and leaves no import open', () => {
     const { inputs, outputs } = bundled.metafile;
-    expect(Object.keys(inputs)).to.include('lib/browser.ts');
+    expect(Object.keys(inputs)).to.include.members(ENTRIES);
     const imports = [...Object.values(inputs), ...Object.values(outputs)].flatMap((one) => one.imports);
     const open = imports.filter(({ path, external }) => external && path !== '<runtime>');
     expect(open).to.deep.equal([]);
@@ -57,7 +60,7 @@ describe("the entry for browsers, bundled for 'browser' without polyfills", func
   });
 
   it('builds and converts to the same bytes where there is no process, Buffer or require', async () => {
-    const { outputFiles } = await bundle('iife');
+    const { outputFiles } = await bundle('iife', ['lib/browser.ts']);
     const context = createContext({ ...GLOBALS });
     const program = `
       const graph = library.getGraph('group-norm').build({ numGroups: 8, numChannels: 32 });
@@ -72,7 +75,14 @@ describe("the entry for browsers, bundled for 'browser' without polyfills", func
     expect(Uint8Array.from(printed[4] as number[])).to.deep.equal(convertModel(expected).bytes);
   });
 
-  it("is what bundlers find under the package's name, with its types", () => {
+  it('leaves images out: they are a subpath of their own', () => {
+    const { outputs } = bundled.metafile;
+    const [entry] = Object.values(outputs).filter(({ entryPoint }) => entryPoint === 'lib/browser.ts');
+    expect(entry!.exports).to.include('createSession');
+    expect(entry!.exports.filter((name) => /images|segment|overlay/.test(name))).to.deep.equal([]);
+  });
+
+  it("is what bundlers find under the package's name and that of its subpath, with its types", () => {
     const { exports } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as {
       exports: Record<string, Record<string, unknown>>;
     };
@@ -80,6 +90,11 @@ describe("the entry for browsers, bundled for 'browser' without polyfills", func
     expect(exports['.']!['browser']).to.deep.equal({
       types: './dist/lib/browser.d.ts',
       default: './dist/lib/browser.js',
+    });
+    expect(Object.keys(exports['./images']!)[0]).to.equal('browser');
+    expect(exports['./images']!['browser']).to.deep.equal({
+      types: './dist/lib/images/browser.d.ts',
+      default: './dist/lib/images/browser.js',
     });
   });
 });

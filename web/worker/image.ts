@@ -1,6 +1,6 @@
 /** Images of the visitor's, decoded by the browser. */
-import { ImageError, images } from '../../lib/browser.js';
-import type { Image } from '../../lib/images/image.js';
+import { ImageError } from '../../lib/browser.js';
+import { fromRgba, type Image } from '../../lib/images/browser.js';
 
 /** More pixels than a network of this kind gets through in a page's patience and memory. */
 const LONGEST_SIDE = 1024;
@@ -18,7 +18,7 @@ export async function decodeImage(blob: Blob): Promise<Image> {
   context.drawImage(bitmap, 0, 0, width!, height!);
   bitmap.close();
   const { data } = context.getImageData(0, 0, width!, height!);
-  return images.fromRgba({ width: width!, height: height!, data });
+  return fromRgba({ width: width!, height: height!, data });
 }
 
 async function decode(blob: Blob): Promise<ImageBitmap> {
