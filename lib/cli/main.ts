@@ -3,6 +3,7 @@
 import process from 'node:process';
 import { reasonOf } from '../files/system-error.js';
 import { runCli } from './run-cli.js';
+import { removeTemporaryFilesAtSignals } from './shared/signals.js';
 import { EXIT } from './shared/terminal.js';
 
 // A reader that has seen enough (`| head`) closes the pipe. The work goes on, for its files and its exit code.
@@ -18,4 +19,5 @@ for (const [name, stream] of [
   });
 }
 
+removeTemporaryFilesAtSignals();
 process.exitCode = await runCli(process.argv.slice(2), process);
