@@ -1,4 +1,4 @@
-/** The public API as far as it is the same in Node and in browsers. */
+/** The part of the public API that Node and browsers share. */
 export * from './errors.js';
 export {
   castTensor,
