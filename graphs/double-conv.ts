@@ -6,7 +6,7 @@ import { DIMS_OPTION, imageInput } from './input.js';
 import { conv, groupNorm } from './layers/index.js';
 import { requireNumGroups } from './num-groups.js';
 
-export interface DoubleConvOptions {
+interface DoubleConvOptions {
   readonly outChannels: number;
   /** Default 8. */
   readonly numGroups?: number;

@@ -23,7 +23,7 @@ export const DIMS_OPTION = {
 } as const;
 
 /** What {@link imageInput} declares. */
-export interface ImageInput {
+interface ImageInput {
   /** Samples a pixel. */
   readonly channels: number;
   /** Spatial dimensions: 2 or 3. Default 2. */

@@ -6,7 +6,7 @@ import { DIMS_OPTION, imageInput } from './input.js';
 import { conv, groupNorm } from './layers/index.js';
 import { requireNumGroups } from './num-groups.js';
 
-export interface ResNetBlockOptions {
+interface ResNetBlockOptions {
   readonly outChannels: number;
   /** Stride of the first convolution and of the shortcut. Default 1. */
   readonly stride?: number;

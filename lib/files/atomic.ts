@@ -191,7 +191,7 @@ const temporaryFiles = new Set<string>();
 let listener: WritingListener | undefined;
 
 /** Hears when temporary files exist. */
-export interface WritingListener {
+interface WritingListener {
   /** Called before the first temporary file is made. */
   begin(): void;
   /** Called after the last temporary file is gone. */

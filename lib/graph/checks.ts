@@ -1,4 +1,4 @@
-/** Checks and shape arithmetic that several operators share. */
+/** Checks that several operators share, and constants of one number. */
 import { GraphError } from '../errors.js';
 import { filledTensor, toFloat64Array } from '../half.js';
 import { requireKnownOptions } from '../options.js';
@@ -15,10 +15,10 @@ import type { Scope } from './builder.js';
 import { maxDim } from './dims.js';
 import { Value } from './types.js';
 
-/** Where an operator is being made, as messages name it: all that checks need of a scope. */
+/** The part of a scope that checks need: how messages name the operator. */
 export type Place = Pick<Scope, 'describe'>;
 
-/** `'x' [N, 4, 8, 8]`, as messages name a value. */
+/** Names a value in messages: `'x' [N, 4, 8, 8]`. */
 export const describeValue = (value: Value): string => `'${value.name}' ${formatShape(value.shape)}`;
 
 /** Whether two dimensions can be the same size: a name can be any size. */
@@ -53,7 +53,7 @@ export const broadcastsTo = (from: Shape, to: Shape): boolean =>
   from.length <= to.length &&
   from.every((dim, axis) => dim === 1 || compatible(dim, to[axis - from.length + to.length]!));
 
-/** The first argument of every operator, which is easily forgotten in JavaScript: `op.relu(x)`. */
+/** Checks the first argument of an operator, which is easily forgotten in JavaScript: `op.relu(x)`. */
 function requireScope(g: Place, opType: string): void {
   if (typeof (g as Partial<Scope> | undefined | null)?.describe === 'function') return;
   throw new GraphError(
@@ -63,9 +63,10 @@ function requireScope(g: Place, opType: string): void {
 }
 
 /**
- * @param optional Inputs that may be left out.
- * @throws GraphError `MISSING_VALUE` if one of the inputs, given by role, is not a value; `INVALID_GRAPH` if `g` is no
- *   builder.
+ * Requires values as the inputs of an operator.
+ * @param inputs The inputs by role: `x`, `scale`.
+ * @param optional Inputs that may be `undefined`, by role.
+ * @throws GraphError `MISSING_VALUE` if an input is not a value; `INVALID_GRAPH` if `g` is not a builder.
  */
 export function requireValues(
   g: Place,
@@ -83,12 +84,12 @@ export function requireValues(
 
 const constantHint = (value: unknown): string =>
   typeof value === 'number'
-    ? `, but the number ${value}: make one of it, g.constant(tensor('float32', [], Float32Array.of(${value})))`
+    ? `, but the number ${value}; make it a value: g.constant(tensor('float32', [], Float32Array.of(${value})))`
     : '';
 
 /**
- * The options of an operator, as they are given.
- * @throws OptionError `UNKNOWN_OPTION` if there is one that it does not have: `eps` for `epsilon`.
+ * Returns the options of an operator, checked for unknown names.
+ * @throws OptionError `UNKNOWN_OPTION` if the operator does not have an option: `eps` for `epsilon`.
  * @throws GraphError `INVALID_GRAPH` if `g` is not a builder.
  */
 export function knownOptions<T extends object>(
@@ -120,7 +121,7 @@ export function requireNumeric(g: Place, opType: string, value: Value): void {
   );
 }
 
-/** @throws GraphError `DTYPE_MISMATCH` if the values that are there are not all of the first one's dtype. */
+/** @throws GraphError `DTYPE_MISMATCH` if the values do not all have one dtype; skips `undefined`. */
 export function requireSameDType(g: Place, opType: string, ...values: (Value | undefined)[]): void {
   const [first, ...others] = values.filter((value) => value !== undefined);
   const odd = others.find((value) => value.dtype !== first!.dtype);
@@ -132,7 +133,10 @@ export function requireSameDType(g: Place, opType: string, ...values: (Value | u
   );
 }
 
-/** @throws GraphError `RANK_TOO_LOW`. `layout` says what the dimensions are: `(N, C, ...)`. */
+/**
+ * @param layout What the dimensions are, for the message: `(N, C, ...)`.
+ * @throws GraphError `RANK_TOO_LOW`.
+ */
 export function requireRank(g: Place, opType: string, value: Value, least: number, layout: string): void {
   if (value.rank >= least) return;
   throw new GraphError(
@@ -143,8 +147,8 @@ export function requireRank(g: Place, opType: string, value: Value, least: numbe
 }
 
 /**
- * The number of channels of an (N, C, ...) value.
- * @throws GraphError `INVALID_SHAPE` if it is a name: weights need a fixed number.
+ * Returns the number of channels of an (N, C, ...) value.
+ * @throws GraphError `INVALID_SHAPE` if the channel dimension is a name: weights need a fixed number.
  */
 export function requireChannels(g: Place, opType: string, x: Value): number {
   const channels = x.shape[1];
@@ -156,7 +160,7 @@ export function requireChannels(g: Place, opType: string, x: Value): number {
 }
 
 /**
- * Requires a vector with one element for each of `x`'s channels.
+ * Requires a vector with one element for each channel of `x`.
  * @throws GraphError `SHAPE_MISMATCH` naming both shapes.
  */
 export function requirePerChannel(g: Place, opType: string, x: Value, vector: Value, role: string): void {
@@ -178,7 +182,7 @@ export function requireEpsilon(g: Place, opType: string, epsilon: number): void 
   );
 }
 
-/** @throws GraphError `INVALID_ATTRIBUTE` if one of the numbers, given by option, is not finite. */
+/** @throws GraphError `INVALID_ATTRIBUTE` if a number is not finite; `numbers` has them by option. */
 export function requireFinite(g: Place, opType: string, numbers: Readonly<Record<string, number>>): void {
   for (const [option, value] of Object.entries(numbers)) {
     if (Number.isFinite(value)) continue;
@@ -190,8 +194,9 @@ export function requireFinite(g: Place, opType: string, numbers: Readonly<Record
 }
 
 /**
- * Requires a list of `length` integers, if `least` is given of at least that.
- * @throws GraphError `INVALID_ATTRIBUTE`. `reason` says where the length comes from.
+ * Requires a list of integers.
+ * @param requirement The list's length and why it is that, and the least value allowed, if there is one.
+ * @throws GraphError `INVALID_ATTRIBUTE`.
  */
 export function requireIntegers(
   g: Place,
@@ -210,7 +215,7 @@ export function requireIntegers(
 }
 
 /**
- * An axis of a value of `rank`, counted from the front.
+ * Returns an axis of `value`, counted from the front.
  * @throws GraphError `INVALID_ATTRIBUTE` if there is no such axis.
  */
 export function resolveAxis(g: Place, opType: string, axis: number, value: Value): number {
@@ -224,8 +229,8 @@ export function resolveAxis(g: Place, opType: string, axis: number, value: Value
 }
 
 /**
- * Axes of `value`, counted from the front, in the order in which they are given.
- * @throws GraphError `INVALID_ATTRIBUTE` if one does not exist, is given twice, or if there are none.
+ * Returns axes of `value`, counted from the front, in the given order.
+ * @throws GraphError `INVALID_ATTRIBUTE` if the list is empty, or an axis does not exist or is given twice.
  */
 export function resolveAxes(g: Place, opType: string, axes: readonly number[], value: Value): number[] {
   if (!Array.isArray(axes) || axes.length === 0) {
@@ -239,20 +244,18 @@ export function resolveAxes(g: Place, opType: string, axes: readonly number[], v
   );
 }
 
-/** A list of numbers as messages show it; anything else as JavaScript would print it. */
+/** Formats a list of numbers for messages, and anything else as JavaScript would print it. */
 export const formatList = (values: readonly number[]): string =>
   Array.isArray(values) ? `[${values.join(', ')}]` : String(values);
 
-// SECTION: One number as a constant of a graph.
-
-/** A constant [] of `dtype`, for a number that an operator knows to be one of it. */
+/** Adds a scalar constant of `dtype`; the caller knows that `dtype` can hold the number. */
 export const scalar = (g: Scope, dtype: DType, value: number): Value =>
   g.constant(filledTensor(dtype, [], value));
 
 /**
- * The same for a number that a caller gives as an option.
- * @throws GraphError `INVALID_ATTRIBUTE` if `dtype` has no such number: NaN, a fraction or an infinity of integers, or
- *   what is too large for it.
+ * Adds a scalar constant for a number that a caller gives as an option.
+ * @throws GraphError `INVALID_ATTRIBUTE` if `dtype` cannot hold the number: NaN, a number that is too large, and for
+ *   integers a fraction or an infinity.
  */
 export function scalarOption(g: Scope, opType: string, option: string, value: number, dtype: DType): Value {
   if (isHeld(value, dtype)) return scalar(g, dtype, value);
@@ -267,6 +270,6 @@ function isHeld(value: number, dtype: DType): boolean {
   if (typeof value !== 'number' || Number.isNaN(value) || (!isFloat && !Number.isSafeInteger(value)))
     return false;
   const [held] = toFloat64Array(filledTensor(dtype, [], value));
-  // Rounding is what a float does; only what it makes an infinity of is too large.
+  // A float may be rounded; a finite number that becomes infinite is too large.
   return isFloat ? Number.isFinite(held) === Number.isFinite(value) : held === value;
 }

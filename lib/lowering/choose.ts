@@ -43,7 +43,7 @@ export const loweringsAt = (opset: number): LoweringName[] =>
   LOWERING_NAMES.filter((name) => LOWERINGS[name].minOpset <= opset);
 
 /** A lowering that a file may have. */
-export interface FileLowering extends Lowering {
+interface FileLowering extends Lowering {
   readonly name: LoweringName;
 }
 

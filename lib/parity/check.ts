@@ -71,7 +71,7 @@ export async function attempt(
 }
 
 /** What a session is fed, and what is expected of it, by the model's names. */
-export interface Expectation {
+interface Expectation {
   readonly inputs: ReadonlyMap<string, TensorData>;
   readonly outputs: ReadonlyMap<string, TensorData>;
 }
@@ -130,7 +130,7 @@ export interface CheckSpec {
 }
 
 /** `createSession` of the package's entry for Node, or of the one for browsers. */
-export type OpenSession = (model: Uint8Array, options: SessionOptions) => Promise<Session>;
+type OpenSession = (model: Uint8Array, options: SessionOptions) => Promise<Session>;
 
 /** {@link checkFixture} with any way to open a session. */
 export async function checkFixtureWith(

@@ -41,7 +41,7 @@ function distanceOf(dtype: DType, a: ElementArray, b: ElementArray): (index: num
 }
 
 /** |a − b|, of 64-bit integers before they are rounded to numbers. */
-export const integerDistance = (a: number | bigint, b: number | bigint): number =>
+const integerDistance = (a: number | bigint, b: number | bigint): number =>
   Math.abs(typeof a === 'bigint' && typeof b === 'bigint' ? Number(a - b) : Number(a) - Number(b));
 
 /** The sign bit and the bits of infinity. */

@@ -16,7 +16,7 @@ export class Cancelled extends Error {}
 
 export type Event = Extract<Message, { type: 'progress' | 'case' }>;
 
-export interface RunningTask<Name extends TaskName> {
+interface RunningTask<Name extends TaskName> {
   readonly result: Promise<Tasks[Name]['result']>;
   readonly cancel: () => void;
 }

@@ -11,7 +11,7 @@ import { fetchDemoImage } from './files.js';
 import { decodeImage } from './image.js';
 
 /** What a graph of Values and a session of TensorInfos both have. */
-export interface InputInfo extends Pick<TensorInfo, 'name' | 'dtype'> {
+interface InputInfo extends Pick<TensorInfo, 'name' | 'dtype'> {
   /** The page's own graphs declare one. */
   readonly shape: Shape;
 }

@@ -23,7 +23,7 @@ export interface RunInput {
 }
 
 /** WebAssembly runs where the GPU does not, and the result says so. */
-export const providersFor = (provider: WebProvider): WebProvider[] =>
+const providersFor = (provider: WebProvider): WebProvider[] =>
   provider === 'webgpu' ? ['webgpu', 'wasm'] : ['wasm'];
 
 export async function runTask({ spec, provider, source }: RunInput): Promise<RunResult> {
