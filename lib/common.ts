@@ -52,7 +52,6 @@ export {
   type SafetensorsHeader,
 } from './weights/safetensors-header.js';
 export * from './weights/safetensors.js';
-export { SafetensorsFile } from './weights/safetensors.js';
 export { decodeNpy, encodeNpy } from './files/npy.js';
 
 export { getGraph, GRAPHS, type GraphName } from '../graphs/registry.js';
