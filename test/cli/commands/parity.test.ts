@@ -170,7 +170,7 @@ describe('cli/parity', () => {
     await writeFixture(at('unknown.safetensors'), { metadata: { graph: 'grup-norm' } });
     await writeFixture(at('more.safetensors'), { outputs: ['y', 'z'] });
     const report = await jsonReport();
-    expect([report.passed, report.failed, report.skipped]).to.deep.equal([0, 2, 0]);
+    expect([report.passed, report.failed]).to.deep.equal([0, 2]);
     expect(report.cases.map(({ passed, error }) => [passed, error!.code])).to.deep.equal([
       [false, 'OUTPUT_MISSING'],
       [false, 'UNKNOWN_GRAPH'],
@@ -217,7 +217,7 @@ describe('cli/parity', () => {
     await writeFixture(at('one.safetensors'), { error: 0.5 });
     await onnx('parity', at(), '--json', at('report.json'));
     const report = JSON.parse(readFileSync(at('report.json'), 'utf8')) as Report;
-    expect(report).to.have.all.keys('passed', 'failed', 'skipped', 'cases');
+    expect(report).to.have.all.keys('passed', 'failed', 'cases');
     const [one] = report.cases;
     expect(one).to.include({
       file: at('one.safetensors'),
@@ -247,7 +247,7 @@ describe('cli/parity', () => {
     await writeFixture(at('one.safetensors'));
     const { code, stdout, stderr } = await onnx('parity', at(), '--json', '-');
     expect(code).to.equal(0);
-    expect(JSON.parse(stdout)).to.include({ passed: 1, failed: 0, skipped: 0 });
+    expect(JSON.parse(stdout)).to.include({ passed: 1, failed: 0 });
     expect(stderr)
       .to.match(/^one .* passed$/m)
       .and.to.include('1 passed, 0 failed');
