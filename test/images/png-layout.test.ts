@@ -45,7 +45,7 @@ describe('images/png-layout', () => {
       /colour type 2 of 4 bits/,
     ],
     ['has an unknown interlacing', [header(1, 1, 8, 0, 2), DATA, END], /interlace method 2/],
-    ['has no header', [DATA, END], /one header of 13 bytes, before all else/],
+    ['has no header', [DATA, END], /it must begin with one header of 13 bytes/],
     [
       'has a second header, larger than the first',
       [header(1, 1), header(60000, 60000), DATA, END],
