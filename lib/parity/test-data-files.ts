@@ -1,70 +1,19 @@
 /**
- * Reads data sets of existing models, in the layout of ONNX's own tests and the ONNX model zoo: `input_0.pb`,
- * `output_0.pb` and so on in a folder, each a TensorProto, and `model.onnx` beside the folder.
+ * The files of a data set of an existing model, in the layout of ONNX's own tests and the ONNX model zoo: sorts them,
+ * checks them against the model, and assigns their tensors to its inputs and outputs.
  */
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { FileError, ParityError } from '../errors.js';
-import { readFileBytes } from '../files/read.js';
-import { reasonOf, systemCode } from '../files/system-error.js';
-import { Model } from '../onnx/model.js';
-import { decodeTensorFile, type NamedTensor } from '../onnx/tensors.js';
+import { ParityError } from '../errors.js';
+import type { Model } from '../onnx/model.js';
+import type { NamedTensor } from '../onnx/tensors.js';
 import type { TensorData } from '../tensor.js';
-import type { TestDataSet } from './test-data-set.js';
 
 type Direction = 'input' | 'output';
 
 const FILE_NAME = /^(input|output)_(0|[1-9]\d*)\.pb$/;
 const ALLOWED = 'input_0.pb, input_1.pb and so on, output_0.pb, output_1.pb and so on';
 
-/** Returns the path of a data set's model. */
-export const modelPathOf = (folder: string): string => join(folder, '..', 'model.onnx');
-
-const invalid = (folder: string, problem: string, cause?: unknown): ParityError =>
+export const invalid = (folder: string, problem: string, cause?: unknown): ParityError =>
   new ParityError('FIXTURE_INVALID', `${folder} is not a test data set: ${problem}`, { cause });
-
-/**
- * Reads one data set of an existing model, in the layout of ONNX's own tests and the ONNX model zoo: `input_0.pb`,
- * `output_0.pb` and so on in a folder, each a TensorProto, and `model.onnx` beside the folder. The files are the
- * model's inputs without initializers and its outputs, in the model's order; a tensor with the name of an input or
- * output belongs to that one.
- * @param folder The path of the data set, such as `resnet/test_data_set_0`.
- * @throws FileError if a file cannot be read; ModelError if the model or a tensor is invalid; ParityError
- *   `FIXTURE_INVALID` if files are missing, other files are there, or an input or output of the model is not a tensor.
- */
-export async function readTestDataSet(folder: string): Promise<TestDataSet> {
-  const files = sortFiles(folder, await listFiles(folder));
-  const path = modelPathOf(folder);
-  const model = Model.decode(await readModelBytes(folder, path), path);
-  requireFiles(folder, model, files);
-  const read = async (names: readonly string[], of: readonly string[]) =>
-    matchTensors(folder, await readTensors(folder, names), of);
-  return {
-    file: folder,
-    model: path,
-    opset: model.opset,
-    inputs: await read(files.input, model.inputNames),
-    outputs: await read(files.output, model.outputNames),
-  };
-}
-
-async function listFiles(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (cause) {
-    const code = systemCode(cause) === 'ENOENT' ? 'FILE_NOT_FOUND' : 'FILE_UNREADABLE';
-    throw new FileError(code, `cannot read '${folder}': ${reasonOf(cause)}`, { cause });
-  }
-}
-
-async function readModelBytes(folder: string, path: string): Promise<Uint8Array> {
-  try {
-    return await readFileBytes(path);
-  } catch (error) {
-    if (!(error instanceof FileError) || error.code !== 'FILE_NOT_FOUND') throw error;
-    throw invalid(folder, `its model must lie beside it, as '${path}', which does not exist`, error);
-  }
-}
 
 /**
  * Sorts the names of a folder's files into inputs and outputs by number. Skips names that begin with a dot.
@@ -88,8 +37,15 @@ function numbered(folder: string, direction: Direction, names: readonly string[]
 
 const fileName = (direction: Direction, index: number): string => `${direction}_${index}.pb`;
 
-/** Requires a file for each input and output of the model, and tensors as inputs and outputs. */
-function requireFiles(folder: string, model: Model, files: Record<Direction, readonly string[]>): void {
+/**
+ * Requires a file for each input and output of the model, and tensors as inputs and outputs.
+ * @throws ParityError `FIXTURE_INVALID`.
+ */
+export function requireFiles(
+  folder: string,
+  model: Model,
+  files: Record<Direction, readonly string[]>,
+): void {
   const others = model.notTensors();
   for (const [direction, names] of [
     ['input', model.inputNames],
@@ -126,15 +82,6 @@ const countOf = (direction: Direction, all: readonly string[]): string =>
 /** A tensor, and the file that it comes from. */
 export interface FileTensor extends NamedTensor {
   readonly file: string;
-}
-
-async function readTensors(folder: string, names: readonly string[]): Promise<FileTensor[]> {
-  const tensors: FileTensor[] = [];
-  for (const file of names) {
-    const path = join(folder, file);
-    tensors.push({ file, ...decodeTensorFile(await readFileBytes(path), path) });
-  }
-  return tensors;
 }
 
 /**

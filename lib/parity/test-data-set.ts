@@ -1,6 +1,6 @@
 /**
- * Runs existing models on their data sets. `test-data-files.ts` reads data sets; its imports must not get into the
- * declarations here, which would not compile for users without the types of ONNX's protobuf messages.
+ * Runs existing models on their data sets. Reading is `node.ts`'s: declarations that reach ONNX's protobuf messages would
+ * not compile for users without their types.
  */
 import { basename, dirname, resolve } from 'node:path';
 import { ParityError } from '../errors.js';

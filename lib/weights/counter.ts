@@ -7,8 +7,8 @@ import { elementCount, FLOAT_DTYPES, isFloatDType, tensor, type TensorData } fro
 import { Random } from './initialize.js';
 
 /**
- * Makes weights by a rule that other languages can follow too, so that a fixture of a large network need not hold them.
- * Unlike an initialisation, no weight is 0 or 1, with which a wrong graph could pass.
+ * Makes weights by a rule that other languages can follow too (`scripts/fixtures/values.py` does), so that a fixture of
+ * a large network need not hold them. Unlike an initialisation, no weight is 0 or 1, with which a wrong graph could pass.
  *
  * With s uniform in [−1, 1): weights of rank 2 or more are s · √(3 / fanIn), whose variance is 1 / fanIn, where fanIn
  * is the product of all dimensions but the first; a vector named `weight` is 1 + s / 2, and any other vector s / 10.

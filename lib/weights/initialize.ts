@@ -6,7 +6,7 @@ import { elementCount, type FloatDType, tensor, type TensorData } from '../tenso
 
 /**
  * A counter-based random number generator: a number depends on the seed, the stream and the position alone, so that
- * another language can make the same numbers in any order (`fixture_counter.py` does). The mixer is MurmurHash3's
+ * another language can make the same numbers in any order (`scripts/fixtures/values.py` does). The mixer is MurmurHash3's
  * 32-bit finaliser (Appleby 2011), applied once to each part.
  */
 export class Random {

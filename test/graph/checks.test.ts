@@ -8,7 +8,7 @@ const dim: fc.Arbitrary<Dim> = fc.oneof(fc.integer({ min: 0, max: 3 }), fc.const
 const shape: fc.Arbitrary<Shape> = fc.array(dim, { maxLength: 4 });
 
 describe('compatible', () => {
-  it('is true of equal sizes, and of a name with anything', () => {
+  it('compatible is true of equal sizes, and of a name with any size', () => {
     expect(compatible(3, 3)).to.equal(true);
     expect(compatible('N', 3)).to.equal(true);
     expect(compatible(3, 'N')).to.equal(true);
@@ -19,7 +19,7 @@ describe('compatible', () => {
 });
 
 describe('merge', () => {
-  it('prefers a number, then the shorter expression, then the first', () => {
+  it('merge prefers a number, then the shorter expression, then the first', () => {
     expect(merge('N', 3)).to.equal(3);
     expect(merge(3, 'N')).to.equal(3);
     expect(merge('2*floor(H/2)', 'H')).to.equal('H');
@@ -29,13 +29,13 @@ describe('merge', () => {
 });
 
 describe('broadcastShapes', () => {
-  it('lines shapes up at their ends', () => {
+  it('broadcastShapes aligns shapes at their ends', () => {
     expect(broadcastShapes([2, 3, 5], [3, 1])).to.deep.equal([2, 3, 5]);
     expect(broadcastShapes([], [2, 3])).to.deep.equal([2, 3]);
     expect(broadcastShapes([2, 3], [2])).to.equal(undefined);
   });
 
-  it('keeps a name against 1 and against itself, and takes a number for it otherwise', () => {
+  it('broadcastShapes keeps a name against 1 and against itself, and takes the number against any other', () => {
     expect(broadcastShapes(['N'], [1])).to.deep.equal(['N']);
     expect(broadcastShapes([1], ['N'])).to.deep.equal(['N']);
     expect(broadcastShapes(['N'], ['N'])).to.deep.equal(['N']);
@@ -43,12 +43,12 @@ describe('broadcastShapes', () => {
   });
 
   // ONNX Runtime takes equal names for equal sizes, and fails to reuse a buffer where they are not.
-  it('gives neither name of two, because either may be 1', () => {
+  it('broadcastShapes gives neither of two names, because either may be 1', () => {
     expect(broadcastShapes(['N', 8], ['M', 8])).to.deep.equal(['max(M,N)', 8]);
     expect(broadcastShapes(['M'], ['N'])).to.deep.equal(['max(M,N)']);
   });
 
-  it('does not depend on the order', () => {
+  it('broadcastShapes does not depend on the order', () => {
     fc.assert(
       fc.property(shape, shape, (a, b) => {
         expect(broadcastShapes(a, b)).to.deep.equal(broadcastShapes(b, a));
@@ -58,7 +58,7 @@ describe('broadcastShapes', () => {
 });
 
 describe('broadcastsTo', () => {
-  it('is true where broadcasting changes nothing of the target', () => {
+  it('broadcastsTo is true if broadcasting does not change the target', () => {
     const sizes = fc.array(fc.integer({ min: 0, max: 3 }), { maxLength: 4 });
     fc.assert(
       fc.property(sizes, sizes, (from, to) => {
@@ -69,7 +69,7 @@ describe('broadcastsTo', () => {
     );
   });
 
-  it('lets a name be any size', () => {
+  it('broadcastsTo lets a name be any size', () => {
     expect(broadcastsTo(['D', 6], [4, 6])).to.equal(true);
     expect(broadcastsTo([4, 6], ['N', 6])).to.equal(true);
     expect(broadcastsTo(['D', 6], [6])).to.equal(false);

@@ -53,7 +53,7 @@ const { polynomial } = fc.letrec<{ polynomial: Dim }>((tie) => ({
 }));
 
 describe('dimension expressions', () => {
-  it('leave a name alone where nothing changes', () => {
+  it('a dimension expression leaves a name alone if it does not change', () => {
     expect(convDim('H', window(3, 1, 1))).to.equal('H');
     expect(convDim('H', window(1))).to.equal('H');
     expect(convDim('H', window(3, 1, 2, 2))).to.equal('H');
@@ -65,7 +65,7 @@ describe('dimension expressions', () => {
     expect(productDim([1, 'H', 1])).to.equal('H');
   });
 
-  it('read as a person would write them', () => {
+  it('a dimension expression reads as a person would write it', () => {
     expect(convDim('H', window(3))).to.equal('H-2');
     expect(convDim('H', window(3, 2, 1))).to.equal('floor((H-1)/2)+1');
     expect(convDim('H', window(2, 2))).to.equal('floor(H/2)');
@@ -84,31 +84,31 @@ describe('dimension expressions', () => {
     expect(maxDim('N', 'M')).to.equal('max(M,N)');
   });
 
-  it('make one floor of two', () => {
+  it('a dimension expression joins two floors into one', () => {
     const stem = convDim(convDim('H', window(7, 2, 3)), window(3, 2, 1));
     expect(stem).to.equal('floor((H-1)/4)+1');
     expect(divideDim(divideDim('H', 2), 3)).to.equal('floor(H/6)');
   });
 
-  it('make no floor of one that is a factor', () => {
+  it('a dimension expression does not join floors under a factor', () => {
     const product = productDim([divideDim('A', 2), divideDim('B', 3)]);
     expect(divideDim(product, 5)).to.equal('floor(floor(A/2)*floor(B/3)/5)');
   });
 
-  it('have no floor of what divides evenly', () => {
+  it('a dimension expression has no floor of an exact division', () => {
     expect(divideDim(scaleDim('H', 6), 3)).to.equal('2*H');
     expect(divideDim(addDims(scaleDim('H', 4), 6), 2)).to.equal('2*H+3');
     expect(convDim(resizeDim('H', 2), window(2, 2))).to.equal('H');
   });
 
-  it('are numbers where every name has cancelled out', () => {
+  it('a dimension expression is a number if all names cancel out', () => {
     expect(addDims('H', 3, scaleDim('H', -1))).to.equal(3);
     expect(productDim(['H', 0])).to.equal(0);
     expect(sliceDim('H', 3, 3)).to.equal(0);
     expect(sliceDim('H', -3, -3)).to.equal(0);
   });
 
-  it('are the same string whatever the order', () => {
+  it('a dimension expression is the same string in any order of its terms', () => {
     expect(addDims('A', 'B')).to.equal(addDims('B', 'A'));
     expect(productDim(['W', 3, 'H'])).to.equal(productDim(['H', 'W', 3]));
     expect(maxDim('A', 'B')).to.equal(maxDim('B', 'A'));
@@ -122,7 +122,7 @@ describe('dimension expressions', () => {
     );
   });
 
-  it('are the same string however a division is taken', () => {
+  it('a dimension expression is the same string for any order of divisions', () => {
     const divisor = fc.integer({ min: 1, max: 9 });
     fc.assert(
       fc.property(polynomial, divisor, divisor, fc.integer({ min: -20, max: 20 }), (a, m, n, k) => {
@@ -135,7 +135,7 @@ describe('dimension expressions', () => {
     );
   });
 
-  it('come to what arithmetic gives', () => {
+  it('a dimension expression evaluates to what arithmetic gives', () => {
     fc.assert(
       fc.property(dim, dim, fc.integer({ min: 1, max: 9 }), sizes, (a, b, n, at) => {
         const [x, y] = [evaluate(a, at), evaluate(b, at)];
@@ -149,7 +149,7 @@ describe('dimension expressions', () => {
     );
   });
 
-  it('come to the same size with a name as with its number', () => {
+  it('a dimension expression evaluates to the same size with a name as with its number', () => {
     const small = fc.integer({ min: 1, max: 5 });
     fc.assert(
       fc.property(
@@ -173,7 +173,7 @@ describe('dimension expressions', () => {
 describe('sliceDim', () => {
   const index = fc.oneof(fc.integer({ min: -12, max: 12 }), fc.constant(2 ** 31 - 1));
 
-  it('is as long as what JavaScript slices', () => {
+  it('sliceDim is as long as what JavaScript slices', () => {
     fc.assert(
       fc.property(fc.nat(8), index, index, (size, start, end) => {
         const length = Array<number>(size).fill(0).slice(start, end).length;
@@ -204,7 +204,7 @@ describe('names that are no expressions of this library', () => {
   ];
 
   for (const odd of NAMES) {
-    it(`'${odd}' is taken as a whole`, () => {
+    it(`a dimension expression takes '${odd}' as one name`, () => {
       expect(convDim(odd, window(3, 1, 1))).to.equal(odd);
       const halved = divideDim(odd, 2);
       expect(divideDim(halved, 2)).to.equal(divideDim(odd, 4));

@@ -8,7 +8,7 @@ import { GraphBuilder, type Scope } from '../../lib/graph/builder.js';
 import type { Value } from '../../lib/graph/types.js';
 import type { Dim, DType, Shape } from '../../lib/tensor.js';
 
-/** One line of test/fixtures/shape-inference.json, which scripts/make_shape_cases.py writes. */
+/** One line of test/fixtures/shape-inference.json, which scripts/samples/make_shape_cases.py writes. */
 interface ShapeCase {
   readonly op: string;
   readonly dtype: DType;
@@ -46,21 +46,21 @@ export function describeTable<Options>(
   const known = TABLE.cases.filter((item) => item.op === op);
   const refused = TABLE.refused.filter((item) => item.op === op);
   describe(`${op}, as ONNX and PyTorch have it`, () => {
-    it('is in the table', () => expect(known).to.not.be.empty);
+    it(`${op} is in the table of shapes`, () => expect(known).to.not.be.empty);
     for (const item of known) {
-      it(`makes ${shapes(item.output.shape)} of ${describeCase(item, item.inputs)}`, () => {
+      it(`${op} makes ${shapes(item.output.shape)} of ${describeCase(item, item.inputs)}`, () => {
         const { dtype, shape } = run(item, item.inputs);
         expect({ dtype, shape }).to.deep.equal(item.output);
       });
       const { symbolic } = item;
       if (!symbolic) continue;
-      it(`makes what comes to ${shapes(item.output.shape)} of ${describeCase(item, symbolic)}`, () => {
+      it(`${op} makes expressions for ${shapes(item.output.shape)} of ${describeCase(item, symbolic)}`, () => {
         const sizes = bind(symbolic, item.inputs);
         expect(run(item, symbolic).shape.map((dim) => evaluate(dim, sizes))).to.deep.equal(item.output.shape);
       });
     }
     for (const item of refused) {
-      it(`refuses ${describeCase(item, item.inputs)}`, () => {
+      it(`${op} refuses ${describeCase(item, item.inputs)}`, () => {
         expect(() => run(item, item.inputs)).to.throw(GraphError);
       });
     }

@@ -8,7 +8,7 @@ const g = new GraphBuilder('sample');
 const image = g.input('image', 'float32', ['N', 3, 10, 'W']);
 
 describe('graph/window', () => {
-  it('steps by 1, without padding and without holes, where nothing else is said', () => {
+  it('resolveWindow has strides 1, no padding and dilations 1 by default', () => {
     expect(resolveWindow(g, 'Conv', image, [3, 5], {})).to.deep.equal({
       kernel: [3, 5],
       strides: [1, 1],
@@ -17,14 +17,14 @@ describe('graph/window', () => {
     });
   });
 
-  it('keeps copies of the lists that it is given', () => {
+  it('resolveWindow copies its lists', () => {
     const strides = [2, 2];
     const window = resolveWindow(g, 'Conv', image, [3, 3], { strides });
     strides[0] = 7;
     expect(window.strides).to.deep.equal([2, 2]);
   });
 
-  it('as ONNX attributes has every list', () => {
+  it('windowAttributes has every list', () => {
     const window = { kernel: [3, 5], strides: [1, 2], pads: [0, 1, 2, 3], dilations: [1, 1] };
     expect(windowAttributes(window)).to.deep.equal({
       kernel_shape: { type: 'INTS', value: [3, 5] },
@@ -34,7 +34,7 @@ describe('graph/window', () => {
     });
   });
 
-  it('gives each spatial dimension its own numbers: pads are all beginnings, then all ends', () => {
+  it('windowResult gives each spatial dimension its own numbers: pads are all beginnings, then all ends', () => {
     const options = { strides: [2, 3], pads: [1, 2, 3, 4], dilations: [5, 6] };
     const window = resolveWindow(g, 'Conv', image, [7, 8], options);
     const seen: unknown[] = [];
@@ -49,7 +49,7 @@ describe('graph/window', () => {
     ]);
   });
 
-  it('refuses lists of another length or below their least', () => {
+  it('resolveWindow refuses lists of another length and numbers below their least', () => {
     const bad: [kernel: number[], options: object, message: string][] = [
       [[3], {}, 'kernel shape [3] must be a list of 2 integers of at least 1'],
       [[3, 0], {}, 'kernel shape [3, 0]'],
@@ -67,7 +67,7 @@ describe('graph/window', () => {
     }
   });
 
-  it('refuses a result without elements, and names its dimension', () => {
+  it('windowResult refuses a result without elements, and names its dimension', () => {
     const window = resolveWindow(g, 'Conv', image, [11, 1], {});
     expect(() => windowResult(g, 'Conv', image, window, (_, __, index) => (index === 0 ? 0 : 5))).to.throw(
       GraphError,

@@ -10,7 +10,7 @@ const DATA = chunk('IDAT', deflateSync(new Uint8Array(64)));
 const read = (...chunks: Uint8Array[]) => readPngLayout(concat([SIGNATURE, ...chunks]), 'a.png');
 
 describe('images/png-layout', () => {
-  it('finds the size, the compressed data in its order, and the end', () => {
+  it('readPngLayout finds the size, the compressed data in order, and the end', () => {
     const [first, second] = [Uint8Array.of(1, 2, 3), Uint8Array.of(4)];
     const text = chunk('tEXt', Uint8Array.of(65, 0, 66));
     const layout = read(header(5, 7), text, chunk('IDAT', first), chunk('IDAT', second), END, text);
@@ -18,12 +18,12 @@ describe('images/png-layout', () => {
     expect(layout.data.map((part) => [...part])).to.deep.equal([[1, 2, 3], [4]]);
   });
 
-  it('counts a byte a row and the bits of the pixels, rounded up to bytes, as size before compression', () => {
+  it('readPngLayout counts one byte a row and the bits of the pixels, rounded up to bytes, before compression', () => {
     expect(read(header(9, 2, 1, 0), DATA, END).rawSize).to.equal(2 * (1 + 2));
     expect(read(header(5, 3, 16, 6), DATA, END).rawSize).to.equal(3 * (1 + 5 * 8));
   });
 
-  it('of an interlaced image it is the size of its passes', () => {
+  it('readPngLayout counts the passes of an interlaced image', () => {
     // 1 × 1 is one row of one pass. 9 × 9 has rows of 2, 1, 3, 2, 5, 4 and 9 pixels in 2, 2, 1, 3, 2, 5 and 4 rows.
     expect(read(header(1, 1, 1, 0, 1), DATA, END).rawSize).to.equal(2);
     const pixels = 2 * 2 + 1 * 2 + 3 * 1 + 2 * 3 + 5 * 2 + 4 * 5 + 9 * 4;
@@ -38,11 +38,11 @@ describe('images/png-layout', () => {
     ],
     ['has no data', [header(1, 1), END], /claims 1 × 1 pixels, more than 0 compressed bytes/],
     ['has no pixels', [header(0, 7), DATA, END], /it has 0 × 7 pixels/],
-    ['has a colour type that there is not', [header(1, 1, 8, 5), DATA, END], /colour type 5 of 8 bits/],
+    ['has a colour type that there is not', [header(1, 1, 8, 5), DATA, END], /colour type 5 with 8 bits, which PNG does not allow/],
     [
       'has a depth that its colour type does not have',
       [header(1, 1, 4, 2), DATA, END],
-      /colour type 2 of 4 bits/,
+      /colour type 2 with 4 bits, which PNG does not allow/,
     ],
     ['has an unknown interlacing', [header(1, 1, 8, 0, 2), DATA, END], /interlace method 2/],
     ['has no header', [DATA, END], /it must begin with one header of 13 bytes/],
@@ -60,25 +60,25 @@ describe('images/png-layout', () => {
     ['is a signature and nothing else', [], /truncated: its 8 bytes/],
   ];
   for (const [why, chunks, message] of refusals) {
-    it(`refuses a file that ${why}`, () => {
+    it(`readPngLayout refuses a file that ${why}`, () => {
       expect(() => read(...chunks))
         .to.throw(ImageError, message)
         .with.property('code', 'IMAGE_INVALID');
     });
   }
 
-  it('refuses more than 2²⁶ pixels whatever the file holds', () => {
+  it('readPngLayout refuses more than 2²⁶ pixels, whatever the file holds', () => {
     expect(() => read(header(8192, 8193, 1), DATA, END))
       .to.throw(ImageError, 'a.png has 8192 × 8193 pixels; allowed: 67108864 pixels')
       .with.property('code', 'IMAGE_TOO_LARGE');
     expect(() => read(header(2 ** 31 - 1, 2 ** 31 - 1), DATA, END)).to.throw(ImageError, 'allowed');
   });
 
-  it('refuses what is not a PNG with a word on what to do', () => {
+  it('readPngLayout refuses a file that is not a PNG, and says what to do', () => {
     for (const bytes of [new Uint8Array(0), Uint8Array.of(0xff, 0xd8, 0xff, 0xe0, 0, 0, 0, 0, 0)]) {
       expect(() => readPngLayout(bytes, 'a.jpg')).to.throw(
         ImageError,
-        'a.jpg is not a valid PNG: it does not start',
+        'a.jpg is not a valid PNG: it does not begin with the PNG signature',
       );
     }
   });

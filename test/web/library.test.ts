@@ -14,8 +14,8 @@ import {
   LOWERING_NAMES,
   type CaseResult,
 } from '../../lib/index.js';
-import { copyRuntime } from '../../scripts/build-web.js';
-import { serve, type WebServer } from '../../scripts/web-server.js';
+import { copyRuntime } from '../../scripts/web/build.js';
+import { serve, type WebServer } from '../../scripts/web/server.js';
 import { fixturePath } from '../support/fixtures.js';
 import { describeInBrowser, launch } from './chromium.js';
 
@@ -69,7 +69,7 @@ describeInBrowser("the package's entry in a browser", () => {
   const call = <T>(what: string, ...values: readonly unknown[]): Promise<T> =>
     page.evaluate<T>(`window.${what}(${values.map((value) => JSON.stringify(value)).join(', ')})`);
 
-  it('runs a model by its URL, whose external data it fetches beside it', async () => {
+  it('the browser entry runs a model by its URL, and fetches its external data beside it', async () => {
     const { y, provider } = await call<{ y: number[]; provider: string }>('open', 'model.onnx');
     expect(provider).to.equal('wasm');
     const row = y.slice(0, 1024);
@@ -77,7 +77,7 @@ describeInBrowser("the package's entry in a browser", () => {
     expect(row.reduce((sum, value) => sum + value ** 2) / 1024).to.be.closeTo(1, 1e-3);
   });
 
-  it('says which URL cannot be fetched', async () => {
+  it('the browser entry says which URL it cannot fetch', async () => {
     const message = `window.open('none.onnx').catch((error) => [error.code, error.message])`;
     expect(await page.evaluate(message)).to.deep.equal([
       'FILE_NOT_FOUND',
@@ -85,7 +85,7 @@ describeInBrowser("the package's entry in a browser", () => {
     ]);
   });
 
-  it("passes over what is Node's, with the reason", async () => {
+  it("the browser entry passes over Node's providers, with the reason", async () => {
     const { provider, fallbacks } = await call<{ provider: string; fallbacks: unknown[] }>(
       'open',
       'model.onnx',
@@ -106,7 +106,7 @@ describeInBrowser("the package's entry in a browser", () => {
     context.skip();
   }
 
-  it('gives what PyTorch gives on WebGPU, with every lowering', async function () {
+  it('the browser entry gives what PyTorch gives on WebGPU, with every lowering', async function () {
     await requireGpu(this);
     for (const name of CASES) {
       for (const lowering of LOWERING_NAMES) {
@@ -117,7 +117,7 @@ describeInBrowser("the package's entry in a browser", () => {
     }
   });
 
-  it('does not run on WebGPU what that has no kernel for, and says why', async function () {
+  it('the browser entry says why WebGPU does not run a model that WebGPU has no kernel for', async function () {
     await requireGpu(this);
     const { provider, fallbacks } = await call<{ provider: string; fallbacks: { reason: string }[] }>(
       'float64',

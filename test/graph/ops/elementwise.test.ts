@@ -23,7 +23,7 @@ describeTable<{ to: DType }>('cast', (g, [x], { to }) => op.cast(g, x!, to));
 
 for (const [opType, unary] of Object.entries(UNARY)) {
   describe(opType, () => {
-    it('keeps dtype and shape of every float', () => {
+    it(`${opType} keeps dtype and shape of every float`, () => {
       for (const dtype of FLOAT_DTYPES) {
         const g = new GraphBuilder('test');
         const x = g.input('x', dtype, ['N', 3]);
@@ -33,7 +33,7 @@ for (const [opType, unary] of Object.entries(UNARY)) {
       }
     });
 
-    it('refuses every other dtype, and what is not a value', () => {
+    it(`${opType} refuses every dtype that is not a float, and a missing value`, () => {
       const g = new GraphBuilder('test');
       for (const dtype of DTYPES.filter((name) => !(FLOAT_DTYPES as readonly string[]).includes(name))) {
         expectGraphError(
@@ -51,13 +51,13 @@ for (const [opType, unary] of Object.entries(UNARY)) {
 
 for (const [opType, binary] of Object.entries(BINARY)) {
   describe(opType, () => {
-    it('takes its operands in order', () => {
+    it(`${opType} takes its operands in order`, () => {
       const g = new GraphBuilder('test');
       const [a, b] = [g.input('a', 'float32', [2, 3]), g.input('b', 'float32', [3])];
       expect(nodesOf(g, binary(g, a, b))[0]).to.deep.include({ opType, inputs: [a, b], attributes: {} });
     });
 
-    it('names both operands that do not broadcast', () => {
+    it(`${opType} names both operands that do not broadcast`, () => {
       const g = new GraphBuilder('test');
       const [a, b] = [g.input('a', 'float32', ['N', 4]), g.input('b', 'float32', ['N', 3])];
       expectGraphError(
@@ -67,7 +67,7 @@ for (const [opType, binary] of Object.entries(BINARY)) {
       );
     });
 
-    it('computes with integers but not with bool', () => {
+    it(`${opType} computes with integers but not with bool`, () => {
       const g = new GraphBuilder('test');
       const whole = g.input('whole', 'int64', [2]);
       const flags = g.input('flags', 'bool', [2]);
@@ -75,7 +75,7 @@ for (const [opType, binary] of Object.entries(BINARY)) {
       expectGraphError(() => binary(g, flags, flags), 'INVALID_DTYPE', "'flags' [2] is bool");
     });
 
-    it('refuses mixed dtypes, and what is not a value', () => {
+    it(`${opType} refuses mixed dtypes and a missing value`, () => {
       const g = new GraphBuilder('test');
       const [a, b] = [g.input('a', 'float32', [2]), g.input('b', 'float64', [2])];
       expectGraphError(
@@ -91,7 +91,7 @@ for (const [opType, binary] of Object.entries(BINARY)) {
 }
 
 describe('silu', () => {
-  it('is x · sigmoid(x)', () => {
+  it('silu is x · sigmoid(x)', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'float32', ['N']);
     const [sigmoid, mul] = nodesOf(g, op.silu(g, x));
@@ -99,7 +99,7 @@ describe('silu', () => {
     expect(mul).to.deep.include({ opType: 'Mul', inputs: [x, sigmoid!.outputs[0]] });
   });
 
-  it('is x / (1 + exp(−x)) in float64, which ONNX Runtime runs at every level of optimisation', async () => {
+  it('silu is x / (1 + exp(−x)) in float64, which ONNX Runtime runs at every level of optimisation', async () => {
     const values = [0, 1e-300, 1, -1, 20, -20, -40, -700, 700, -1e308, 1e308, Infinity, NaN];
     const g = new GraphBuilder('test');
     g.output('y', op.silu(g, g.input('x', 'float64', ['N'])));
@@ -120,7 +120,7 @@ describe('silu', () => {
     }
   });
 
-  it('refuses what is not a value and no float', () => {
+  it('silu refuses a missing value and a dtype that is not a float', () => {
     const g = new GraphBuilder('test');
     expectGraphError(() => op.silu(g, undefined!), 'MISSING_VALUE');
     expectGraphError(() => op.silu(g, g.input('x', 'int64', ['N'])), 'INVALID_DTYPE', 'int64');
@@ -128,7 +128,7 @@ describe('silu', () => {
 });
 
 describe('tanh', () => {
-  itComputes('is tanh', {
+  itComputes('tanh computes tanh', {
     inputs: [numbers([2, 50], 'x', 3)],
     call: (g, [x]) => op.tanh(g, x!),
     expected: (x) => [[[2, 50], x.map(Math.tanh)]],
@@ -139,7 +139,7 @@ describe('tanh', () => {
 describe('leakyRelu', () => {
   const X = [-Infinity, -3, -0.5, 0, 2 ** -10, 1, 30, Infinity, NaN];
   for (const alpha of [0.01, 0.25, -0.5, 0, 2]) {
-    itComputes(`is x above 0 and ${alpha} · x below`, {
+    itComputes(`leakyRelu computes x above 0 and ${alpha} · x below`, {
       inputs: [listed([X.length], alpha === 0 ? X.slice(1).concat(-1) : X)],
       call: (g, [x]) => op.leakyRelu(g, x!, { alpha }),
       expected: (x) => [[[X.length], x.map((value) => (value < 0 ? alpha * value : value))]],
@@ -147,7 +147,7 @@ describe('leakyRelu', () => {
     });
   }
 
-  it("has PyTorch's slope where none is given", () => {
+  it("leakyRelu has PyTorch's slope by default", () => {
     const g = new GraphBuilder('test');
     const [node] = nodesOf(g, op.leakyRelu(g, g.input('x', 'float32', ['N'])));
     expect(node).to.deep.include({
@@ -156,7 +156,7 @@ describe('leakyRelu', () => {
     });
   });
 
-  it('refuses slopes that are not finite, integers and what is not a value', () => {
+  it('leakyRelu refuses slopes that are not finite, integers and a missing value', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'float64', ['N']);
     for (const alpha of [NaN, Infinity, '1'] as never[]) {
@@ -173,7 +173,7 @@ describe('clip', () => {
     min?: number;
     max?: number;
   }[]) {
-    itComputes(`keeps within ${min} and ${max}`, {
+    itComputes(`clip keeps values within ${min} and ${max}`, {
       inputs: [X],
       call: (g, [x]) =>
         op.clip(g, x!, { ...(min !== undefined && { min }), ...(max !== undefined && { max }) }),
@@ -184,7 +184,7 @@ describe('clip', () => {
     });
   }
 
-  it('clips integers', async () => {
+  it('clip clips integers', async () => {
     const g = new GraphBuilder('test');
     g.output('y', op.clip(g, g.input('x0', 'int64', [3]), { min: -1, max: 2 }));
     for (const opset of OPSETS) {
@@ -193,7 +193,7 @@ describe('clip', () => {
     }
   });
 
-  it('refuses bounds that are none, or leave nothing between them', () => {
+  it('clip refuses bounds that are not numbers, and bounds without a number between them', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'float32', ['N']);
     for (const options of [{}, { min: 2, max: 1 }, { min: NaN }, { max: '1' }, { min: 1e39 }] as never[]) {
@@ -210,14 +210,14 @@ describe('clip', () => {
 });
 
 describe('cast', () => {
-  it("writes ONNX's number for the dtype", () => {
+  it("cast writes ONNX's number for the dtype", () => {
     const g = new GraphBuilder('test');
     const y = op.cast(g, g.input('x', 'int32', ['N']), 'bfloat16');
     expect(y).to.deep.include({ dtype: 'bfloat16', shape: ['N'] });
     expect(nodesOf(g, y)[0]!.attributes).to.deep.equal({ to: { type: 'INT', value: 16 } });
   });
 
-  it('refuses a dtype that does not exist, and what is not a value', () => {
+  it('cast refuses an unknown dtype and a missing value', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'float32', [2]);
     for (const dtype of ['float8', 'toString', '']) {

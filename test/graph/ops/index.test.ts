@@ -4,7 +4,7 @@ import * as op from '../../../lib/graph/ops/index.js';
 import { TABLE_OPERATORS } from '../support.js';
 
 describe('the namespace op', () => {
-  it('has the operators that the table of shapes has, and no others', () => {
+  it('op has the operators of the table of shapes, and no others', () => {
     expect(Object.keys(op)).to.have.members([...TABLE_OPERATORS]);
   });
 });

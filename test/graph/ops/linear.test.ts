@@ -15,7 +15,7 @@ function setUp() {
 }
 
 describe('gemm', () => {
-  it('writes every attribute', () => {
+  it('gemm writes every attribute', () => {
     const { g, x, weight } = setUp();
     const y = op.gemm(g, x, weight, undefined, { transB: true, alpha: 0.5 });
     expect(y.shape).to.deep.equal(['N', 5]);
@@ -29,7 +29,7 @@ describe('gemm', () => {
     });
   });
 
-  it('says which sizes do not fit', () => {
+  it('gemm says which sizes do not fit', () => {
     const { g, x, weight } = setUp();
     expectGraphError(
       () => op.gemm(g.scope('fc'), x, weight, undefined),
@@ -44,7 +44,7 @@ describe('gemm', () => {
     );
   });
 
-  it('refuses what is no matrix', () => {
+  it('gemm refuses inputs that are not matrices', () => {
     const { g, weight } = setUp();
     for (const shape of [[3], [2, 3, 1], []]) {
       const a = g.input(`a${shape.length}`, 'float32', shape);
@@ -52,7 +52,7 @@ describe('gemm', () => {
     }
   });
 
-  it('refuses a c that would enlarge the product', () => {
+  it('gemm refuses a c that would enlarge the product', () => {
     const { g, x, weight } = setUp();
     for (const shape of [[4], [1, 1, 5], [2, 4]]) {
       const c = g.input(`c${shape.join('_')}`, 'float32', shape);
@@ -65,7 +65,7 @@ describe('gemm', () => {
     }
   });
 
-  it('refuses mixed dtypes, integers, factors that are not finite and missing matrices', () => {
+  it('gemm refuses mixed dtypes, integers, factors that are not finite and missing matrices', () => {
     const { g, x, weight } = setUp();
     const double = g.input('double', 'float64', [3, 5]);
     const whole = g.input('whole', 'int32', [3, 5]);
@@ -84,7 +84,7 @@ describe('gemm', () => {
 });
 
 describe('flatten', () => {
-  it('multiplies names, with the axis counted from the front', () => {
+  it('flatten multiplies names, with the axis counted from the front', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'float32', ['N', 64, 'W', 'H']);
     const y = op.flatten(g, x);
@@ -96,12 +96,12 @@ describe('flatten', () => {
     });
   });
 
-  it('refuses a missing input', () => {
+  it('flatten refuses a missing input', () => {
     expectGraphError(() => op.flatten(new GraphBuilder('test'), undefined!), 'MISSING_VALUE', 'Flatten: x');
   });
 
   for (const axis of [3, -3, 0.5, NaN]) {
-    it(`refuses axis ${axis} of a matrix`, () => {
+    it(`flatten refuses axis ${axis} of a matrix`, () => {
       const { g, x } = setUp();
       expectGraphError(
         () => op.flatten(g, x, { axis }),

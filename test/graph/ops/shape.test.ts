@@ -16,7 +16,7 @@ function setUp(shape: Shape = ['N', 4, 'H', 'W']) {
 }
 
 describe('concat', () => {
-  it('adds names and numbers, with the axis counted from the front', () => {
+  it('concat adds names and numbers, with the axis counted from the front', () => {
     const { g, x } = setUp();
     const other = g.input('other', 'float32', ['N', 6, 'H', 'W2']);
     const y = op.concat(g, [x, other], { axis: -3 });
@@ -28,7 +28,7 @@ describe('concat', () => {
     });
   });
 
-  it('takes a number, or else the shorter expression, for what must be equal', () => {
+  it('concat takes a number, or else the shorter expression, for sizes that must be equal', () => {
     const { g } = setUp();
     const up = g.input('up', 'float32', ['N', 8, '2*floor(H/2)', 8]);
     const skip = g.input('skip', 'float32', ['N', 8, 'H', 'W']);
@@ -36,7 +36,7 @@ describe('concat', () => {
     expect(op.concat(g, [skip, up], { axis: 1 }).shape).to.deep.equal(['N', 16, 'H', 8]);
   });
 
-  it('names the values that do not fit', () => {
+  it('concat names the values that do not fit', () => {
     const { g, x } = setUp();
     const other = g.input('other', 'float32', ['N', 6, 'H', 3]);
     const odd = g.input('odd', 'float32', ['N', 6, 'H', 2]);
@@ -54,7 +54,7 @@ describe('concat', () => {
     );
   });
 
-  it('refuses nothing, nothing at some place, mixed dtypes, scalars, and axes that are not there', () => {
+  it('concat refuses an empty list, a missing value, mixed dtypes, scalars, and an axis out of range', () => {
     const { g, x } = setUp();
     const whole = g.input('whole', 'int64', ['N', 4, 'H', 'W']);
     const scalar = g.input('scalar', 'float32', []);
@@ -78,20 +78,20 @@ describe('concat', () => {
 });
 
 describe('shape', () => {
-  it('is int64, one element a dimension, of any dtype', () => {
+  it('shape is int64, with one element for each dimension, for any dtype', () => {
     const g = new GraphBuilder('test');
     const y = op.shape(g, g.input('flags', 'bool', ['N', 2]));
     expect(y).to.deep.include({ dtype: 'int64', shape: [2] });
     expect(nodesOf(g, y)[0]).to.deep.include({ opType: 'Shape', attributes: {} });
   });
 
-  it('refuses a missing input', () => {
+  it('shape refuses a missing input', () => {
     expectGraphError(() => op.shape(new GraphBuilder('test'), undefined!), 'MISSING_VALUE', 'Shape');
   });
 });
 
 describe('slice', () => {
-  it('writes starts and ends as they are, and axes counted from the front', () => {
+  it('slice writes starts and ends unchanged, and axes counted from the front', () => {
     const { g, x } = setUp();
     const y = op.slice(g, x, { starts: [1, 0], ends: [-1, 3], axes: [-1, 1] });
     expect(y.shape).to.deep.equal(['N', 3, 'H', 'max(W-2,0)']);
@@ -105,7 +105,7 @@ describe('slice', () => {
     });
   });
 
-  it('does not keep the lists that it is given', () => {
+  it('slice copies its lists', () => {
     const { g, x } = setUp();
     const options = { starts: [0], ends: [3], axes: [1] };
     const [node] = nodesOf(g, op.slice(g, x, options));
@@ -114,7 +114,7 @@ describe('slice', () => {
     expect([starts, ends, axes].map((attribute) => attribute!.value)).to.deep.equal([[0], [3], [1]]);
   });
 
-  it('refuses lists of different lengths, axes given twice, and indices that are no integers', () => {
+  it('slice refuses lists of different lengths, axes given twice, and indices that are not integers', () => {
     const { g, x } = setUp();
     const good = { starts: [0], ends: [1], axes: [0] };
     const bad = {
@@ -135,7 +135,7 @@ describe('slice', () => {
 });
 
 describe('reshape to a list', () => {
-  it('gives the list as an int64 constant', () => {
+  it('reshape gives a list as an int64 constant', () => {
     const { g, x } = setUp();
     const y = op.reshape(g.scope('norm'), x, [0, 2, -1]);
     expect(y.shape).to.deep.equal(['N', 2, '2*H*W']);
@@ -146,7 +146,7 @@ describe('reshape to a list', () => {
     expect(constants[0]!.data!.data).to.deep.equal(BigInt64Array.of(0n, 2n, -1n));
   });
 
-  it('cancels the dimensions that it copies', () => {
+  it('reshape cancels the dimensions that it copies', () => {
     const { g, x } = setUp(['N', 'C', 6]);
     expect(op.reshape(g, x, [0, 0, -1, 3]).shape).to.deep.equal(['N', 'C', 2, 3]);
     expectGraphError(
@@ -158,13 +158,13 @@ describe('reshape to a list', () => {
     expectGraphError(() => op.reshape(g, x, [0, 0, 7]), 'SHAPE_MISMATCH');
   });
 
-  it('lets a name be whatever makes the target fit', () => {
+  it('reshape lets a name be any size that makes the target fit', () => {
     const { g, x } = setUp(['N', 3]);
     expect(op.reshape(g, x, [6]).shape).to.deep.equal([6]);
     expect(op.reshape(g, x, [-1, 2]).shape).to.deep.equal(['N+floor(N/2)', 2]);
   });
 
-  it('takes the names that the caller has for the result', () => {
+  it("reshape takes the caller's names for the result", () => {
     const { g, x } = setUp(['N', 6]);
     expect(op.reshape(g, x, [0, 2, -1], { outputShape: ['B', 2, 3] }).shape).to.deep.equal(['B', 2, 3]);
     for (const outputShape of [
@@ -180,11 +180,11 @@ describe('reshape to a list', () => {
     }
   });
 
-  it('refuses a missing input', () => {
+  it('reshape to a list refuses a missing input', () => {
     expectGraphError(() => op.reshape(new GraphBuilder('test'), undefined!, [1]), 'MISSING_VALUE', 'Reshape');
   });
 
-  it('infers 0, but nothing beside a dimension of 0', () => {
+  it('reshape infers 0, but no size beside a dimension of 0', () => {
     const { g, x } = setUp([0, 4]);
     expect(op.reshape(g, x, [-1, 4]).shape).to.deep.equal([0, 4]);
     expect(op.reshape(g, x, [0, 7]).shape).to.deep.equal([0, 7]);
@@ -192,7 +192,7 @@ describe('reshape to a list', () => {
   });
 
   for (const target of [[-1, -1], [-2, 4], [2.5], [NaN], [1, 1, 4, 6, 0], undefined!]) {
-    it(`refuses the target ${JSON.stringify(target)}`, () => {
+    it(`reshape refuses the target ${JSON.stringify(target)}`, () => {
       const { g, x } = setUp();
       expectGraphError(() => op.reshape(g, x, target), 'INVALID_ATTRIBUTE', 'target', '[N, 4, H, W]');
     });
@@ -200,7 +200,7 @@ describe('reshape to a list', () => {
 });
 
 describe('reshape to a value', () => {
-  it('has the shape that the caller gives', () => {
+  it('reshape to a value has the shape that the caller gives', () => {
     const { g, x } = setUp();
     const target = g.input('target', 'int64', [3]);
     const y = op.reshape(g, x, target, { outputShape: ['N', 2, '2*H*W'] });
@@ -208,13 +208,13 @@ describe('reshape to a value', () => {
     expect(nodesOf(g, y)[0]!.inputs).to.deep.equal([x, target]);
   });
 
-  it('needs that shape', () => {
+  it('reshape to a value needs outputShape', () => {
     const { g, x } = setUp();
     const target = g.input('target', 'int64', [3]);
     expectGraphError(() => op.reshape(g, x, target), 'INVALID_SHAPE', "target 'target' [3]", 'outputShape');
   });
 
-  it('needs an int64 vector of one element a dimension', () => {
+  it('reshape to a value needs an int64 vector with one element for each dimension', () => {
     const { g, x } = setUp();
     const outputShape = ['N', 'M'];
     const whole = g.input('whole', 'int32', [2]);
@@ -225,7 +225,7 @@ describe('reshape to a value', () => {
     }
   });
 
-  it('keeps the number of elements where both are known', () => {
+  it('reshape to a value keeps the number of elements if both are known', () => {
     const { g, x } = setUp([2, 6]);
     const target = g.input('target', 'int64', ['K']);
     expect(op.reshape(g, x, target, { outputShape: [3, 4] }).shape).to.deep.equal([3, 4]);
@@ -237,7 +237,7 @@ describe('reshape to a value', () => {
     );
   });
 
-  it('refuses a target of another graph', () => {
+  it('reshape refuses a target of another graph', () => {
     const { g, x } = setUp();
     const target = new GraphBuilder('other').input('target', 'int64', [1]);
     expectGraphError(() => op.reshape(g, x, target, { outputShape: ['M'] }), 'FOREIGN_VALUE', "'target' [1]");

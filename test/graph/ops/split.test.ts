@@ -12,7 +12,7 @@ describeTable<op.SplitOptions & { part: number }>(
 );
 
 describe('split', () => {
-  itComputes('gives each part its elements', {
+  itComputes('split gives each part its elements', {
     inputs: [numbers([2, 6, 3])],
     call: (g, [x]) => op.split(g, x!, { axis: 1, sizes: [1, 3, 2] }),
     expected: (x) =>
@@ -27,7 +27,7 @@ describe('split', () => {
     declared: [['N', 'C', 'L']],
   });
 
-  it('is one node of several results', () => {
+  it('split is one node of several results', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'int64', ['N', 6]);
     const parts = op.split(g, x, { axis: -1, sizes: [4, 2] });
@@ -40,7 +40,7 @@ describe('split', () => {
     expect(node!.outputs).to.deep.equal(parts);
   });
 
-  it('refuses sizes that are none, or do not add up', () => {
+  it('split refuses invalid sizes, and sizes with another sum', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'float32', ['N', 6]);
     for (const sizes of [[], [-1, 7], [0.5], undefined, 3] as never[]) {
