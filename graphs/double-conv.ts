@@ -1,3 +1,4 @@
+/** The network `double-conv`, and the block itself for other networks. */
 import { GraphBuilder, type Scope } from '../lib/graph/builder.js';
 import * as op from '../lib/graph/ops/index.js';
 import type { Value } from '../lib/graph/types.js';
@@ -13,8 +14,8 @@ interface DoubleConvOptions {
 }
 
 /**
- * The U-Net's building block (Ronneberger et al. 2015, arXiv:1505.04597) with GroupNorm and padding: twice a 3×3
- * convolution without bias, GroupNorm and ReLU, as one `nn.Sequential` called `double_conv`.
+ * Adds the U-Net's building block (Ronneberger et al. 2015, arXiv:1505.04597) with GroupNorm and padding: twice a 3×3
+ * convolution without bias, GroupNorm and ReLU, as one `nn.Sequential` named `double_conv`.
  * @param x (N, C, D1, ...) of rank 3 or more, any float.
  * @returns (N, outChannels, D1, ...).
  * @throws GraphError `NUM_GROUPS_MISMATCH`, `RANK_TOO_LOW`, `INVALID_*`.
@@ -29,7 +30,7 @@ export function doubleConv(g: Scope, x: Value, { outChannels, numGroups = 8 }: D
   return convNormRelu(convNormRelu(x, 0), 3);
 }
 
-/** One double convolution of images or volumes. */
+/** A graph of one double convolution, for images or volumes. */
 export const doubleConvGraph = defineGraph({
   name: 'double-conv',
   description:
