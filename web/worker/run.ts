@@ -1,4 +1,4 @@
-/** One model, one input, one run. */
+/** Runs one model once on one input. */
 import {
   compareTensors,
   createSession,
@@ -22,7 +22,7 @@ export interface RunInput {
   readonly source: InputSource;
 }
 
-/** WebAssembly runs where the GPU does not, and the result says so. */
+/** Returns the providers to try: WebAssembly follows WebGPU, and the result says which one ran. */
 const providersFor = (provider: WebProvider): WebProvider[] =>
   provider === 'webgpu' ? ['webgpu', 'wasm'] : ['wasm'];
 
