@@ -188,7 +188,7 @@ const FLOAT32: Format = { sign: 0x8000_0000, infinity: 0x7f80_0000 };
 const FLOAT16: Format = { sign: 0x8000, infinity: 0x7c00 };
 const BFLOAT16: Format = { sign: 0x8000, infinity: 0x7f80 };
 
-/** Counts floats by their bits, whose order is that of the floats of one sign. */
+/** Counts floats by their bits: floats of one sign have the same order as their bits. */
 function distanceOfBits(a: number, b: number, { sign, infinity }: Format): number {
   const [sizeA, sizeB] = [a % sign, b % sign];
   if (sizeA > infinity || sizeB > infinity) return sizeA > infinity && sizeB > infinity ? 0 : Infinity;
