@@ -39,6 +39,16 @@ const SCRIPT = `
     await session.dispose();
     return { inputs, provider, fallbacks, y: Array.from(y.data) };
   };
+  window.determinants = async (providers) => {
+    const { GraphBuilder, op, encodeModel, createSession, tensor } = library;
+    const g = new GraphBuilder('determinants');
+    const x = g.input('x', 'float32', ['N', 2, 2]);
+    g.output('y', op.relu(g, g.node('Det', [x], {}, [{ dtype: 'float32', shape: ['N'] }])[0]));
+    const session = await createSession(encodeModel(g.build(), new Map()), { providers });
+    const { y } = await session.run({ x: tensor('float32', [2, 2, 2], Float32Array.of(2, 0, 0, 3, 0, 1, 1, 0)) });
+    await session.dispose();
+    return { provider: session.provider, y: Array.from(y.data) };
+  };
   window.float64 = async (providers) => {
     const graph = library.getGraph('group-norm').build({ numGroups: 2, numChannels: 4 }, { dtype: 'float64' });
     const session = await library.createSession(library.encodeModel(graph, library.initializeWeights(graph)), { providers });
@@ -95,7 +105,7 @@ describeInBrowser("the package's entry in a browser", () => {
     );
     expect(provider).to.equal('wasm');
     expect(fallbacks).to.deep.equal([
-      { provider: 'native', reason: 'no browser has it; there are: wasm, webgpu' },
+      { provider: 'native', reason: "there is no provider 'native' here; there are: wasm, webgpu" },
     ]);
   });
 
@@ -115,6 +125,12 @@ describeInBrowser("the package's entry in a browser", () => {
         expect([passed, provider], `${name}, ${lowering}: ${error?.message}`).to.deep.equal([true, 'webgpu']);
       }
     }
+  });
+
+  it('the browser entry runs a model on WebGPU that has an operator for the CPU alone', async function () {
+    await requireGpu(this);
+    const result = await call('determinants', ['webgpu', 'wasm']);
+    expect(result).to.deep.equal({ provider: 'webgpu', y: [6, 0] });
   });
 
   it('the browser entry says why WebGPU does not run a model that WebGPU has no kernel for', async function () {

@@ -1,26 +1,64 @@
-/** SIGINT, SIGTERM and the end of the process while files are being written: no temporary file stays behind. */
+/**
+ * SIGINT (Ctrl+C) and SIGTERM in commands. By default a signal ends the process at once. `parity` finishes in order: it
+ * prints the cases that ran before it exits. While a command writes files, a signal first removes the temporary ones.
+ */
 import { onWriting, removeTemporaryFiles } from '../../files/atomic.js';
+import { EXIT, type ExitCode } from './errors.js';
 
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+const EXIT_CODES = { SIGINT: EXIT.interrupted, SIGTERM: EXIT.terminated } as const satisfies Partial<
+  Record<NodeJS.Signals, ExitCode>
+>;
+type StopSignal = keyof typeof EXIT_CODES;
+const SIGNALS = Object.keys(EXIT_CODES) as StopSignal[];
 
-/** Removes temporary files at a signal or at the end of the process. Listens only while such files exist. */
+/** Whether a signal has asked the command to stop. */
+interface StopRequest {
+  /** The exit code that belongs to the signal; `undefined` before a signal arrives. */
+  readonly exitCode: ExitCode | undefined;
+}
+
+/**
+ * Runs `action`, which checks `exitCode` between two pieces of work. Only the first signal waits for the action: a
+ * second one ends the process at once.
+ */
+export async function withStopRequest<T>(action: (stop: StopRequest) => Promise<T>): Promise<T> {
+  const stop: { exitCode: ExitCode | undefined } = { exitCode: undefined };
+  const stopListening = () => SIGNALS.forEach((signal) => process.removeListener(signal, onSignal));
+  // Keeps listening after the first signal: the spinner listens too, and ends the process if no one else does.
+  const onSignal = (signal: StopSignal) => {
+    if (stop.exitCode === undefined) {
+      stop.exitCode = EXIT_CODES[signal];
+    } else {
+      stopListening();
+      process.kill(process.pid, signal);
+    }
+  };
+  for (const signal of SIGNALS) process.on(signal, onSignal);
+  try {
+    return await action(stop);
+  } finally {
+    stopListening();
+  }
+}
+
+/** Removes temporary files at a signal and at the end of the process. Listens only while such files exist. */
 export const removeTemporaryFilesAtSignals = (): void =>
-  onWriting({ begin: startListening, end: stopListening });
+  onWriting({ begin: watchWriting, end: stopWatching });
 
-function startListening(): void {
+function watchWriting(): void {
   // First in line: a listener such as `signal-exit` ends the process only if it is the only listener left.
-  for (const signal of SIGNALS) process.prependListener(signal, onSignal);
+  for (const signal of SIGNALS) process.prependListener(signal, stopWriting);
   process.prependListener('exit', removeTemporaryFiles);
 }
 
-function stopListening(): void {
-  for (const signal of SIGNALS) process.removeListener(signal, onSignal);
+function stopWatching(): void {
+  for (const signal of SIGNALS) process.removeListener(signal, stopWriting);
   process.removeListener('exit', removeTemporaryFiles);
 }
 
-function onSignal(signal: NodeJS.Signals): void {
+function stopWriting(signal: NodeJS.Signals): void {
   removeTemporaryFiles();
-  stopListening();
+  stopWatching();
   // With this listener gone the signal has its default effect, unless another listener decides.
   if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
 }

@@ -1,81 +1,68 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { existsSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { after, before, describe, it } from 'mocha';
-import { removeTemporaryFilesAtSignals } from '../../../lib/cli/shared/signals.js';
-import { onWriting, writeFileAtomic } from '../../../lib/files/atomic.js';
-import { rejection, temporaryFolder } from '../../support/temporary.js';
+import { describe, it } from 'mocha';
+import { withStopRequest } from '../../../lib/cli/shared/signals.js';
+import { useTemporaryFolder, writeFixture } from '../support.js';
 
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
-const PROGRAM = fileURLToPath(new URL('slow-writer.ts', import.meta.url));
-const listeners = (): number[] => [...SIGNALS, 'exit'].map((event) => process.listenerCount(event));
+const MAIN = fileURLToPath(new URL('../../../lib/cli/main.ts', import.meta.url));
+const OPSETS = '13,14,15,16,17,18,19,20,21,22,23,24,25';
 
-describe('a signal while the command line writes a file', function () {
-  this.timeout(30_000); // A process has to start, on a machine that may be busy.
-  const path = temporaryFolder();
+/** Runs `parity` and sends a signal at its first line of progress. */
+async function interrupted(stop: NodeJS.Signals, ...argv: string[]) {
+  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, 'parity', ...argv]);
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (text: Buffer) => (stdout += text.toString()));
+  child.stderr.on('data', (text: Buffer) => (stderr += text.toString()));
+  child.stderr.once('data', () => child.kill(stop));
+  const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
+  return { code, signal, stdout, stderr };
+}
 
-  describe('in this process', () => {
-    before(removeTemporaryFilesAtSignals);
-    after(() => onWriting({ begin: () => undefined, end: () => undefined }));
+describe('signals in parity', function () {
+  this.timeout(60_000);
+  const at = useTemporaryFolder();
 
-    it('is listened for only while a write is under way', async () => {
-      const usual = listeners();
-      async function* content() {
-        yield Buffer.from('1');
-        expect(listeners()).to.deep.equal(usual.map((count) => count + 1));
-        await Promise.resolve();
-      }
-      async function* failing(): AsyncGenerator<Uint8Array> {
-        await Promise.resolve();
-        throw new Error();
-      }
-      await Promise.all([
-        writeFileAtomic(path('a'), content()),
-        rejection(writeFileAtomic(path('c'), failing())),
-      ]);
-      expect(listeners()).to.deep.equal(usual);
-    });
-  });
-
-  for (const signal of SIGNALS) {
-    it(`ends the process with ${signal} and leaves the old file as it was and no other file`, async () => {
-      await writeFile(path('file'), 'old');
-      const { child } = await startWriting(path('file'));
-      expect(await readdir(path())).to.have.length(2);
-      child.kill(signal);
-      expect(await once(child, 'exit')).to.deep.equal([null, signal]);
-      expect(await readdir(path())).to.deep.equal(['file']);
-      expect(await readFile(path('file'), 'utf8')).to.equal('old');
+  for (const [stop, exitCode] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
+    it(`parity exits ${exitCode} on ${stop}, prints the cases that ran, and writes no report`, async function () {
+      if (process.platform === 'win32') this.skip();
+      // Too many cases for the second before the first line of progress.
+      for (let i = 0; i < 60; i++) await writeFixture(at(`${i}.safetensors`), { error: i === 0 ? 1 : 0 });
+      const reports = ['--json', at('report.json'), '--junit', at('report.xml')];
+      const result = await interrupted(stop, at(), '--lowering', 'all', '--opset', OPSETS, ...reports);
+      expect([result.code, result.signal]).to.deep.equal([exitCode, null]);
+      const [passed, failed, notRun] = (
+        result.stdout.match(/(\d+) passed, (\d+) failed, (\d+) not run\n$/) ?? []
+      )
+        .slice(1)
+        .map(Number) as [number, number, number];
+      // Opsets 13 to 16 have two lowerings, 17 has three, and 18 to 25 have four.
+      expect(passed + failed + notRun).to.equal(60 * (4 * 2 + 3 + 8 * 4));
+      expect(passed + failed).to.be.above(0);
+      expect(notRun).to.be.above(0);
+      expect(result.stderr).to.match(/^case .* …\n(.* …\n)*interrupted: no report is written\n$/);
+      expect(existsSync(at('report.json')) || existsSync(at('report.xml'))).to.be.false;
+      expect(readdirSync(at()).filter((name) => name.endsWith('.tmp'))).to.deep.equal([]);
     });
   }
-
-  it('leaves the decision to another listener, and fails the write', async () => {
-    const { child, output } = await startWriting(path('file'), 'go-on');
-    child.kill('SIGTERM');
-    expect(await once(child, 'exit')).to.deep.equal([0, null]);
-    expect(output()).to.equal(
-      `writing\ncannot write '${path('file')}': a signal stopped the writing; write it again\n`,
-    );
-    expect(await readdir(path())).to.deep.equal([]);
-  });
-
-  it('leaves no temporary file behind where a listener calls process.exit', async () => {
-    const { child } = await startWriting(path('file'), 'exit');
-    child.kill('SIGTERM');
-    expect(await once(child, 'exit')).to.deep.equal([3, null]);
-    expect(await readdir(path())).to.deep.equal([]);
-  });
 });
 
-/** Starts slow-writer.ts and waits until it has written half of `target`. */
-async function startWriting(target: string, atSignal = '') {
-  const child = spawn(process.execPath, ['--import', 'tsx', PROGRAM, target, atSignal], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+describe('withStopRequest', () => {
+  it('withStopRequest keeps listening after the first signal, because the listener of the spinner ends the process if it is alone', async () => {
+    const before = process.listeners('SIGINT');
+    const stop = await withStopRequest((request) => {
+      const [listener] = process.listeners('SIGINT').filter((one) => !before.includes(one));
+      expect(request.exitCode).to.be.undefined;
+      listener!('SIGINT');
+      expect(process.listeners('SIGINT')).to.include(listener);
+      return Promise.resolve(request);
+    });
+    expect(stop.exitCode).to.equal(130);
+    expect(process.listeners('SIGINT')).to.deep.equal(before);
   });
-  let text = '';
-  child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
-  await once(child.stdout, 'data');
-  return { child, output: () => text };
-}
+});

@@ -17,8 +17,8 @@ const GLIBC = `
 	libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f)
 `;
 
-describe('runtime/cuda-libraries', () => {
-  it('names what is not found by what it comes with, each once, in the order of installing', () => {
+describe('runtime/ort-node/cuda', () => {
+  it('describeMissing names each missing product once, in the order of installing', () => {
     expect(describeMissing(GLIBC).map(({ reason }) => reason)).to.deep.equal([
       'the libraries of CUDA 13 are not found',
       'the libraries of cuDNN 9 are not found',
@@ -26,7 +26,7 @@ describe('runtime/cuda-libraries', () => {
     for (const { remedy } of describeMissing(GLIBC)) expect(remedy).to.match(/^install (CUDA 13|cuDNN 9) /);
   });
 
-  it("understands musl's loader, and what it does not know", () => {
+  it("describeMissing understands musl's loader, and names unknown libraries", () => {
     const report =
       'Error loading shared library libnvinfer.so.10: No such file or directory (needed by x)\n' +
       'Error loading shared library libmystery.so.2: No such file or directory (needed by x)\n';
@@ -36,25 +36,25 @@ describe('runtime/cuda-libraries', () => {
     ]);
   });
 
-  it("counts CUDA by the libraries that bear its version: libcurand's is its own", () => {
+  it('describeMissing takes the version of CUDA from the libraries that bear it, and not from libcurand', () => {
     const rest = 'libcurand.so.10 => not found\n\tlibcudart.so.13 => /usr/lib/libcudart.so.13 (0x7f)\n';
     expect(describeMissing(`\t${rest}`).map(({ reason }) => reason)).to.deep.equal([
       'the libraries of CUDA 13 are not found',
     ]);
   });
 
-  it("takes libcuda for the driver's", () => {
+  it('describeMissing reports libcuda as part of the driver', () => {
     const [problem] = describeMissing('\tlibcuda.so.1 => not found\n');
     expect(problem!.reason).to.equal("the driver's library libcuda.so.1 is not found");
     expect(problem!.remedy).to.include('nvidia-smi');
   });
 
-  describe('a driver', () => {
+  describe('with a driver', () => {
     const of = (text: string, cuda = 13) => oldDriver(`\tlibcudart.so.${cuda} => not found\n`, text);
     const kernelModule = (version: string) =>
       `NVRM version: NVIDIA UNIX x86_64 Kernel Module  ${version}  date`;
 
-    it('that is older than what CUDA takes is too old, by its number', () => {
+    it('oldDriver refuses a driver that is older than CUDA needs', () => {
       expect(of(kernelModule('535.129.03'))[0]!.reason).to.equal(
         'the NVIDIA driver is 535.129.03, and CUDA 13 takes 580 or later',
       );
@@ -65,25 +65,25 @@ describe('runtime/cuda-libraries', () => {
       expect(of(kernelModule('535.129.03'), 12)).to.deep.equal([]);
     });
 
-    it('whose version is not known, or of a CUDA that is not, passes', () => {
+    it('oldDriver accepts a driver or a CUDA of unknown version', () => {
       expect(of('')).to.deep.equal([]);
       expect(of(kernelModule('1.0'), 99)).to.deep.equal([]);
     });
   });
 
-  it("does not miss what onnxruntime-node's own process has loaded", () => {
+  it("describeMissing does not report ONNX Runtime's own library", () => {
     expect(describeMissing('libonnxruntime.so.1 => not found\n')).to.deep.equal([]);
     expect(describeMissing('')).to.deep.equal([]);
   });
 
-  describe('what is missing', () => {
+  describe('in a folder of libraries', () => {
     let folder: string;
     beforeEach(async () => (folder = await mkdtemp(join(tmpdir(), 'cuda-'))));
     afterEach(() => rm(folder, { recursive: true }));
     const reasons = async (provider: 'cuda' | 'tensorrt', sign: string) =>
       (await missingForCuda(provider, { folder, version: '1.30.0' }, [sign])).map(({ reason }) => reason);
 
-    it('is the driver first, then the library of the provider, each with a remedy', async () => {
+    it('missingForCuda reports the driver, then the library of the provider, each with a remedy', async () => {
       const problems = await missingForCuda('cuda', { folder, version: '1.30.0' }, [
         join(folder, 'no-driver'),
       ]);
@@ -95,7 +95,7 @@ describe('runtime/cuda-libraries', () => {
       expect(problems[1]!.remedy).to.include('ONNXRUNTIME_NODE_INSTALL=true node ');
     });
 
-    it('is only what is not there', async () => {
+    it('missingForCuda reports missing libraries only', async () => {
       await writeFile(join(folder, 'libonnxruntime_providers_shared.so'), library());
       expect(await reasons('tensorrt', folder)).to.deep.equal([
         `libonnxruntime_providers_tensorrt.so not in ${folder}`,
@@ -104,7 +104,7 @@ describe('runtime/cuda-libraries', () => {
       expect(await reasons('tensorrt', folder)).to.deep.equal([]);
     });
 
-    it('is the right library, where one of another version lies', async () => {
+    it('missingForCuda reports a library of another version', async () => {
       await writeFile(join(folder, 'libonnxruntime_providers_shared.so'), library());
       await writeFile(join(folder, 'libonnxruntime_providers_cuda.so'), library('\x001.29.0\0'));
       expect(await reasons('cuda', folder)).to.deep.equal([

@@ -2,16 +2,16 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import {
   describeExecution,
-  describeFallbacks,
+  describeRun,
   describeTimes,
   runRepeatedly,
-} from '../../../lib/cli/commands/run-report.js';
+} from '../../../lib/cli/commands/run-session.js';
 import { Progress } from '../../../lib/cli/shared/progress.js';
 import type { Provider } from '../../../lib/runtime/core/contract.js';
 import { Sink } from '../support.js';
 
-describe('cli/run-times', () => {
-  it('runs as often as asked, and keeps the last result and every time', async () => {
+describe('the session of run', () => {
+  it('run --repeat runs the model so many times, and keeps the last result and every time', async () => {
     let count = 0;
     const action = () => Promise.resolve(++count);
     const { result, times } = await runRepeatedly({ provider: 'cpu' }, 3, new Progress(new Sink()), action);
@@ -19,7 +19,7 @@ describe('cli/run-times', () => {
     expect(Math.min(...times)).to.be.at.least(0);
   });
 
-  it('does not count the run in which the session moves to another provider', async () => {
+  it('run --repeat does not count a run in which the session moves to another provider', async () => {
     const session: { provider: Provider } = { provider: 'cuda' };
     let count = 0;
     const action = () => {
@@ -30,13 +30,13 @@ describe('cli/run-times', () => {
     expect([result, times.length]).to.deep.equal([3, 2]);
   });
 
-  it('of one run the time, of several the fastest and the median', () => {
+  it('run prints the time of one run, and the fastest and the median of several', () => {
     expect(describeTimes([12.34])).to.equal('12.3 ms');
     expect(describeTimes([30, 10, 20])).to.equal('3 runs, fastest 10 ms, median 20 ms');
     expect(describeTimes([4, 1, 2, 3])).to.equal('4 runs, fastest 1 ms, median 2.5 ms');
   });
 
-  it('says what a model ran on, and what became of GroupNormalization', () => {
+  it('run prints the provider, and how GroupNormalization ran', () => {
     expect(describeExecution({ provider: 'cpu', groupNorm: undefined })).to.equal('cpu');
     expect(describeExecution({ provider: 'cpu', groupNorm: 'op' })).to.equal('cpu, GroupNormalization as op');
     expect(describeExecution({ provider: 'native', groupNorm: 'kernel' })).to.equal(
@@ -44,8 +44,12 @@ describe('cli/run-times', () => {
     );
   });
 
-  it('a provider that was passed over is named with the reason', () => {
+  it('run names each provider that did not work, with the reason', () => {
     const fallbacks = [{ provider: 'cuda', reason: 'no driver' }] as const;
-    expect(describeFallbacks({ fallbacks })).to.deep.equal(['not on cuda: no driver']);
+    const session = { provider: 'cpu', groupNorm: undefined, fallbacks } as const;
+    expect(describeRun('gn.onnx', session, [10])).to.deep.equal([
+      'gn.onnx on cpu: 10 ms',
+      '  not on cuda: no driver',
+    ]);
   });
 });

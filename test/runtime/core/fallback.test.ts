@@ -1,4 +1,4 @@
-/** A session whose provider turns out, at its first run, to lack what the model needs. */
+/** Sessions whose provider lacks something that the model needs, which the first run shows. */
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -8,12 +8,13 @@ import { SessionError } from '../../../lib/errors.js';
 import { GraphBuilder } from '../../../lib/graph/builder.js';
 import * as op from '../../../lib/graph/ops/index.js';
 import { encodeModel } from '../../../lib/onnx/encode.js';
-import type {
-  Backend,
-  LoadedModel,
-  Platform,
-  Provider,
-  SessionOptions,
+import {
+  type Backend,
+  type LoadedModel,
+  type Platform,
+  type Provider,
+  PROVIDERS,
+  type SessionOptions,
 } from '../../../lib/runtime/core/contract.js';
 import { openSession } from '../../../lib/runtime/core/open.js';
 import { createSession } from '../../../lib/runtime/node.js';
@@ -74,14 +75,14 @@ function place(
     defaultProvider: 'cpu',
     readModel: () => Promise.reject(new Error('never read')),
     hasFile: () => false,
-    chooseBackend: (provider) => Promise.resolve({ backend: backend(provider) }),
+    backends: Object.fromEntries(PROVIDERS.map((provider) => [provider, [backend(provider)]])),
   };
   const open = (options: SessionOptions) => openSession(platform, MODEL, options);
   return { events, open };
 }
 
 describe('a session whose provider lacks what the model needs', () => {
-  it('moves on to the next one of the list, at its first run, and says so', async () => {
+  it('moves to the next provider at its first run, and reports the fallback', async () => {
     const { events, open } = place({ cuda: lacks, webgpu: lacks, cpu: works });
     const session = await open({ providers: ['cuda', 'webgpu', 'cpu'] });
     expect([session.provider, session.fallbacks]).to.deep.equal(['cuda', []]);
@@ -103,7 +104,7 @@ describe('a session whose provider lacks what the model needs', () => {
     ]);
   });
 
-  it('moves once where many runs find out at the same time, and each gives its result', async () => {
+  it('moves once if several runs fail at the same time, and each run returns its result', async () => {
     const { events, open } = place({ webgpu: lacks, cpu: works });
     const session = await open({ providers: ['webgpu', 'cpu'] });
     const results = await Promise.all([1, 2, 3, 4].map(() => session.run({ x: X })));
@@ -116,7 +117,7 @@ describe('a session whose provider lacks what the model needs', () => {
     ]);
   });
 
-  it('lets the runs that ONNX Runtime is at end before their model is freed', async () => {
+  it('waits for the runs in progress before it frees their model', async () => {
     let run = 0;
     const slow: Behaviour = async () => {
       if (run++ === 0) return lacks();
@@ -129,7 +130,7 @@ describe('a session whose provider lacks what the model needs', () => {
     await session.dispose();
   });
 
-  it('has its third provider still, where a run succeeds on the first that another has left', async () => {
+  it('can still move to the third provider after a run succeeds on the first, which another run has left', async () => {
     let run = 0;
     const once: Behaviour = async () => {
       if (run++ === 0) return lacks();
@@ -147,7 +148,7 @@ describe('a session whose provider lacks what the model needs', () => {
     await session.dispose();
   });
 
-  it('disposed of on its way, ends the run and frees both models', async () => {
+  it('ends the run and frees both models if it is disposed of while it moves', async () => {
     const { events, open } = place({ webgpu: lacks, cpu: works });
     const session = await open({ providers: ['webgpu', 'cpu'] });
     const running = session.run({ x: X });
@@ -160,7 +161,7 @@ describe('a session whose provider lacks what the model needs', () => {
     expect(events).to.have.length(6);
   });
 
-  it('aborted on its way, starts no run on the next one', async () => {
+  it('starts no run on the next provider if the run is aborted while it moves', async () => {
     const controller = new AbortController();
     const { events, open } = place({ cuda: lacks, cpu: works });
     const session = await open({ providers: ['cuda', 'cpu'] });
@@ -172,14 +173,14 @@ describe('a session whose provider lacks what the model needs', () => {
     await session.dispose();
   });
 
-  it("gives its result, though the runtime cannot free the first one's model", async () => {
+  it('returns its result even if the runtime cannot free the first model', async () => {
     const fails = () => Promise.reject(new Error('cannot be freed'));
     const { open } = place({ cuda: lacks, cpu: works }, { onDispose: fails });
     const session = await open({ providers: ['cuda', 'cpu'] });
     expect((await session.run({ x: X })).y!.data[0]).to.equal(3);
   });
 
-  it('tries again what failed for want of memory', async () => {
+  it('tries the next provider again after it lacked memory', async () => {
     let loads = 0;
     const onLoad = () =>
       loads++ === 1 ? Promise.reject(new Error('failed to allocate 9 bytes')) : Promise.resolve();
@@ -192,7 +193,7 @@ describe('a session whose provider lacks what the model needs', () => {
     await session.dispose();
   });
 
-  it('fails where there is no next one, or strict, and stays what it is', async () => {
+  it('fails and stays on its provider if there is no next provider, or with strict', async () => {
     for (const options of [{ providers: ['cuda'] }, { providers: ['cuda', 'cpu'], strict: true }] as const) {
       const { events, open } = place({ cuda: lacks, cpu: works });
       const session = await open(options);
@@ -206,7 +207,7 @@ describe('a session whose provider lacks what the model needs', () => {
     }
   });
 
-  it('keeps why the first could not, where the last cannot either', async () => {
+  it('keeps the reason of the first provider if the last provider fails too', async () => {
     const { open } = place({ cuda: lacks, webgpu: lacks });
     const session = await open({ providers: ['cuda', 'webgpu'] });
     const error = await rejection(session.run({ x: X }));
@@ -218,7 +219,7 @@ describe('a session whose provider lacks what the model needs', () => {
     await session.dispose();
   });
 
-  it('does not move for want of memory, or a failure that another run may not have', async () => {
+  it('does not move if a run lacks memory or a device fails', async () => {
     const failures = [
       'CUDA failure 2: out of memory',
       'CUDA failure 700: an illegal memory access was encountered',
@@ -234,7 +235,7 @@ describe('a session whose provider lacks what the model needs', () => {
 });
 
 describe('a session of a bfloat16 model', () => {
-  it('writes into given tensors on every provider, those that take no bfloat16 too', async () => {
+  it('writes into given tensors on every provider, also without bfloat16', async () => {
     const { x, scale, bias } = {
       x: randomTensor('bfloat16', [1, 4, 3]),
       scale: randomTensor('bfloat16', [4], { stream: 'scale' }),
@@ -253,8 +254,8 @@ describe('a session of a bfloat16 model', () => {
   });
 });
 
-describe("a session does not keep the model's bytes", () => {
-  it('once it was run, on any provider', async function () {
+describe("the bytes of a session's model", () => {
+  it('are freed after the first run, on every provider', async function () {
     const program = fileURLToPath(new URL('../../support/model-bytes.ts', import.meta.url));
     const args = ['--expose-gc', '--import', 'tsx', program];
     const { stdout } = await promisify(execFile)(process.execPath, args);

@@ -19,13 +19,13 @@ function anyRank(): Uint8Array {
 const scalar = tensor('float32', [], Float32Array.of(-1));
 
 describe('inputs and outputs of any rank', () => {
-  // The first is the native kernel where it was built; who asks for a way to run GroupNormalization gets the second.
+  // The native kernel if it was built; onnxruntime-node, which the groupNorm option selects; onnxruntime-web.
   for (const options of [
     { providers: ['cpu'] },
     { providers: ['cpu'], groupNorm: 'op' },
     { providers: ['wasm'] },
   ] as const) {
-    it(`are told from scalars, and take any, with ${JSON.stringify(options)}`, async () => {
+    it(`a session tells tensors of any rank from scalars, and accepts any rank, with ${JSON.stringify(options)}`, async () => {
       const session = await createSession(anyRank(), options);
       expect([session.inputs, session.outputs]).to.deep.equal([
         [
