@@ -124,7 +124,7 @@ describe('writing files', () => {
     });
 
     it('writeFileAtomic refuses to replace a path that is not a regular file', async function () {
-      if (process.platform === 'win32') this.skip(); // Its sockets are no files.
+      if (process.platform === 'win32') this.skip(); // A socket is not a file on Windows.
       const server = createServer().listen(path('socket'));
       await once(server, 'listening');
       const error = await rejection(writeFileAtomic(path('socket'), 'new'));
