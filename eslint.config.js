@@ -8,10 +8,11 @@ import tseslint from 'typescript-eslint';
  */
 const MAY_IMPORT = {
   'lib/files': [],
-  'lib/graph': [],
-  'lib/lowering': ['lib/graph'],
+  'lib/shapes': [],
+  'lib/graph': ['lib/shapes'],
+  'lib/lowering': ['lib/graph', 'lib/shapes'],
   'lib/onnx': ['lib/graph', 'lib/lowering', 'lib/files'],
-  'lib/rewrite': ['lib/graph', 'lib/lowering', 'lib/onnx'],
+  'lib/rewrite': ['lib/graph', 'lib/shapes', 'lib/lowering', 'lib/onnx'],
   'lib/weights': ['lib/graph', 'lib/files'],
   'lib/runtime/core': ['lib/graph', 'lib/lowering', 'lib/onnx', 'lib/rewrite', 'lib/files'],
   'lib/runtime/ort-node': ['lib/runtime/core', 'lib/files'],

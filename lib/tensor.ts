@@ -35,6 +35,9 @@ export type Dim = number | string;
 /** The dimensions of a tensor, the outermost first; `[]` for a scalar. */
 export type Shape = readonly Dim[];
 
+/** A dimension of unknown size. It is not a name: two unknown dimensions need not be the same size. */
+export const UNKNOWN_DIM = '?';
+
 /**
  * A tensor's elements in C order. float16 and bfloat16 elements are held as their 16 bits (`tensor` takes a
  * Float16Array too), bool elements as one byte, 0 or 1.

@@ -21,7 +21,7 @@ function setUp(shape: Shape = ['N', 4, 'H', 'W'], kernel: readonly number[] = [6
 }
 
 describe('conv', () => {
-  it('conv writes every attribute, and takes the kernel from the weight', () => {
+  it("conv writes every attribute, and takes the kernel's shape from the weight", () => {
     const { g, x, layer, weight } = setUp();
     const [node] = nodesOf(g, op.conv(layer, x, weight, undefined));
     expect(node).to.deep.include({ opType: 'Conv', inputs: [x, weight, undefined] });
@@ -34,7 +34,7 @@ describe('conv', () => {
     });
   });
 
-  it('conv keeps names for sizes that only the run knows', () => {
+  it('conv keeps names of sizes that are known only at run time', () => {
     const { x, layer, weight } = setUp();
     const options = { strides: [2, 1], pads: [1, 1, 1, 1] };
     expect(op.conv(layer, x, weight, undefined, options).shape).to.deep.equal([
@@ -45,7 +45,7 @@ describe('conv', () => {
     ]);
   });
 
-  it('conv copies its lists', () => {
+  it('conv copies the given lists', () => {
     const { g, x, layer, weight } = setUp();
     const options = { strides: [1, 1], pads: [1, 1, 1, 1], dilations: [1, 1] };
     const [node] = nodesOf(g, op.conv(layer, x, weight, undefined, options));
@@ -58,7 +58,7 @@ describe('conv', () => {
     ]);
   });
 
-  it('conv says what the weight expects of the input', () => {
+  it('conv says how many input channels the weight expects', () => {
     const { x, layer, weight } = setUp(['N', 4, 'H', 'W'], [64, 3, 3, 3]);
     expectGraphError(
       () => op.conv(layer, x, weight, undefined),
@@ -102,7 +102,7 @@ describe('conv', () => {
     expectGraphError(() => op.conv(layer, whole, weight, undefined), 'INVALID_DTYPE', 'int64');
   });
 
-  it('conv refuses a bias without one element for each output channel', () => {
+  it('conv refuses a bias without exactly one element per output channel', () => {
     const { x, layer, weight } = setUp();
     for (const shape of [[4], [6, 1], []]) {
       const bias = layer.parameter(`bias${shape.length}`, { dtype: 'float32', shape });
@@ -124,7 +124,7 @@ describe('conv', () => {
     );
   });
 
-  it('conv refuses a kernel larger than the padded input, and says the size of the result', () => {
+  it('conv refuses a kernel larger than the padded input, and says which size would result', () => {
     const { x, layer, weight } = setUp([1, 4, 8, 1]);
     expectGraphError(
       () => op.conv(layer, x, weight, undefined, { pads: [0, 0, 0, 1] }),
@@ -159,7 +159,7 @@ describe('conv', () => {
 });
 
 describe('convTranspose', () => {
-  it('convTranspose writes every attribute, and takes the kernel from the weight', () => {
+  it("convTranspose writes every attribute, and takes the kernel's shape from the weight", () => {
     const { g, x, layer, weight } = setUp(['N', 6, 'H', 'W']);
     const y = op.convTranspose(layer, x, weight, undefined, {
       strides: [2, 2],
@@ -198,7 +198,7 @@ describe('convTranspose', () => {
   });
 
   for (const outputPadding of [[1, 1], [-1, 0], [0], [0.5, 0]]) {
-    it(`convTranspose refuses outputPadding ${JSON.stringify(outputPadding)} with stride and dilation 1`, () => {
+    it(`convTranspose refuses outputPadding ${JSON.stringify(outputPadding)} if stride and dilation are 1`, () => {
       const { x, layer, weight } = setUp(['N', 6, 8, 8]);
       expectGraphError(
         () => op.convTranspose(layer, x, weight, undefined, { outputPadding }),
@@ -220,7 +220,7 @@ describe('convTranspose', () => {
     }
   });
 
-  it('convTranspose refuses pads that leave no element', () => {
+  it('convTranspose refuses pads that leave an empty result', () => {
     const { x, layer, weight } = setUp(['N', 6, 1, 'W']);
     expectGraphError(
       () => op.convTranspose(layer, x, weight, undefined, { pads: [2, 0, 1, 0] }),

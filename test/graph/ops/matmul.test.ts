@@ -26,7 +26,7 @@ describe('matMul', () => {
     ],
   });
 
-  itComputes('matMul takes vectors as a row and as a column', {
+  itComputes('matMul takes a vector as a row on the left and as a column on the right', {
     inputs: [numbers([4], 'a', 0.5), numbers([3, 4, 2], 'b', 0.5), numbers([2], 'c', 0.5)],
     call: (g, [a, b, c]) => [op.matMul(g, a!, b!), op.matMul(g, b!, c!)],
     expected: (a, b, c) => [
@@ -45,7 +45,7 @@ describe('matMul', () => {
     }
   });
 
-  it('matMul keeps names, and refuses sizes that do not fit', () => {
+  it('matMul keeps names, and refuses shapes that do not fit', () => {
     const g = new GraphBuilder('test');
     const of = (name: string, shape: Shape) => g.input(name, 'float32', shape);
     const a = of('a', ['N', 'L', 64]);
@@ -64,7 +64,7 @@ describe('matMul', () => {
     );
   });
 
-  it('matMul refuses scalars, mixed dtypes, bool and a missing value', () => {
+  it('matMul refuses scalars, mixed dtypes, bool, and an input that is not a value', () => {
     const g = new GraphBuilder('test');
     const a = g.input('a', 'float32', [2, 2]);
     const flags = g.input('flags', 'bool', [2, 2]);

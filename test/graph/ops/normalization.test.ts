@@ -39,7 +39,7 @@ describe('groupNormalization', () => {
     });
   });
 
-  it('groupNormalization needs neither scale nor bias', () => {
+  it('groupNormalization works without scale, without bias and without both', () => {
     const { x, norm, scale, bias } = setUp();
     for (const [weight, shift] of [
       [undefined, bias],
@@ -59,7 +59,7 @@ describe('groupNormalization', () => {
     }
   });
 
-  it('groupNormalization says which numbers divide the channels', () => {
+  it('groupNormalization lists the allowed numbers of groups', () => {
     const { g } = setUp();
     const x = g.input('image', 'float32', ['N', 30, 8, 8]);
     expectGraphError(
@@ -81,7 +81,7 @@ describe('groupNormalization', () => {
     });
   }
 
-  it('groupNormalization refuses 0 channels', () => {
+  it('groupNormalization refuses an input without channels', () => {
     const { g } = setUp();
     const x = g.input('none', 'float32', [2, 0, 4]);
     const options = { numGroups: 1 };
@@ -116,7 +116,7 @@ describe('groupNormalization', () => {
     );
   });
 
-  it('groupNormalization refuses a scale or bias without one element for each channel', () => {
+  it('groupNormalization refuses a scale or bias without exactly one element per channel', () => {
     const { g, x, norm, scale } = setUp();
     for (const shape of [[3], [1], [6, 1], []]) {
       const odd = g.input(`odd${shape.join('_')}`, 'float32', shape);
@@ -188,7 +188,7 @@ describe('every normalization', () => {
     LayerNormalization: (g, x, scale, epsilon) => op.layerNormalization(g, x, scale, scale, { epsilon }),
   };
   for (const [opType, apply] of Object.entries(APPLY)) {
-    it(`${opType} refuses inputs and options that it cannot use`, () => {
+    it(`${opType} refuses invalid dtypes, epsilons and inputs`, () => {
       const { g, x, scale } = setUp(['N', 6, 6]);
       const odd = g.input('odd', 'float32', [5]);
       const half = g.input('half', 'float16', [6]);
@@ -214,7 +214,7 @@ describe('every normalization', () => {
     });
   }
 
-  it('a normalization that needs a scale refuses a missing scale', () => {
+  it('BatchNormalization, InstanceNormalization and LayerNormalization refuse a missing scale', () => {
     const { x, norm } = setUp(['N', 6, 6]);
     for (const opType of ['BatchNormalization', 'InstanceNormalization', 'LayerNormalization']) {
       expectGraphError(() => APPLY[opType]!(norm, x, undefined!, 1), 'MISSING_VALUE', 'scale');
@@ -260,7 +260,7 @@ describe('instanceNormalization', () => {
     });
   });
 
-  it('instanceNormalization refuses a scale or a bias without one element for each channel', () => {
+  it('instanceNormalization refuses a scale or a bias without exactly one element per channel', () => {
     const { g, x, norm, scale, bias } = setUp();
     const odd = g.input('odd', 'float32', [1]);
     expectGraphError(() => op.instanceNormalization(norm, x, odd, bias), 'SHAPE_MISMATCH', "scale 'odd' [1]");
@@ -280,7 +280,7 @@ describe('instanceNormalization', () => {
 });
 
 describe('layerNormalization', () => {
-  it('layerNormalization writes axis and epsilon, and needs no bias', () => {
+  it('layerNormalization writes axis and epsilon, and works without bias', () => {
     const { g, x, norm } = setUp(['N', 'L', 6]);
     const scale = g.input('gain', 'float32', [6]);
     const [node] = nodesOf(g, op.layerNormalization(norm, x, scale, undefined));

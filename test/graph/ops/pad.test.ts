@@ -36,7 +36,7 @@ describe('pad', () => {
       ],
     ],
   ] as const) {
-    itComputes(`pad takes elements from inside with mode ${mode}`, {
+    itComputes(`pad copies elements from inside with mode ${mode}`, {
       inputs: [X],
       call: (g, [x]) => op.pad(g, x!, { pads: [0, 0, 1, 2, 0, 0, 2, 1], mode }),
       expected: () => [[[1, 1, 6, 7], rows.flat()]],
@@ -71,7 +71,7 @@ describe('pad', () => {
     ],
   });
 
-  it('pad pads integers', async () => {
+  it('pad takes integers', async () => {
     const g = new GraphBuilder('test');
     g.output('y', op.pad(g, g.input('x0', 'int64', [1]), { pads: [1, 1], value: -7 }));
     for (const opset of OPSETS) {
@@ -94,7 +94,7 @@ describe('pad', () => {
     ]);
   });
 
-  it('pad refuses invalid pads, and pads that have too few elements to copy', () => {
+  it('pad refuses invalid pads, and pads that need more elements than there are', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'float32', ['N', 3]);
     for (const pads of [[1], [1, 1], [0, 0, 0, -1], [0, 0, 0, 0.5], undefined, 3] as never[]) {
@@ -112,7 +112,7 @@ describe('pad', () => {
     expect(op.pad(g, empty, { pads: [0, 0], mode: 'reflect' }).shape).to.deep.equal([0]);
   });
 
-  it('pad refuses other modes, numbers that the dtype cannot hold, and a number without mode constant', () => {
+  it('pad refuses unknown modes, numbers that the dtype cannot hold, and a value without mode constant', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'float16', [3]);
     const pads = [1, 1];

@@ -61,7 +61,7 @@ describe('maxPool', () => {
     });
   }
 
-  it('maxPool refuses pads that hold a whole window', () => {
+  it('maxPool refuses pads that can hold a whole window', () => {
     const { g, x } = setUp();
     expectGraphError(
       () => op.maxPool(g, x, { kernelShape: [3, 2], pads: [2, 1, 2, 2] }),
@@ -90,7 +90,7 @@ function pooledRow(row: readonly number[], kernel: number, stride: number, pad: 
   return result;
 }
 
-describe('maxPool with ceilMode, if the last window would start behind the end', () => {
+describe('maxPool with ceilMode, where the last window would start behind the end', () => {
   // From torch.nn.functional.max_pool1d(..., ceil_mode=True) of PyTorch 2.13.
   for (const [size, kernel, stride, pad, expected] of [
     [2, 1, 2, 0, 1],
@@ -100,7 +100,7 @@ describe('maxPool with ceilMode, if the last window would start behind the end',
     [5, 2, 3, 1, 2],
     [5, 3, 3, 1, 2],
   ] as const) {
-    it(`maxPool with ceilMode makes ${expected} of ${size} by a kernel of ${kernel}, stride ${stride} and pads ${pad}, at any opset`, async () => {
+    it(`maxPool with ceilMode makes size ${expected} from ${size} with kernel ${kernel}, stride ${stride} and pads ${pad}, at any opset`, async () => {
       const row = Array.from({ length: size }, (_, i) => -1 - ((i * 5) % size));
       const g = new GraphBuilder('test');
       const x = g.input('x', 'float32', ['N', 1, size]);
@@ -122,7 +122,7 @@ describe('maxPool with ceilMode, if the last window would start behind the end',
     });
   }
 
-  it('maxPool with ceilMode pads the ends of the other dimensions whose last windows reach over the end', () => {
+  it('maxPool with ceilMode pads the ends of other dimensions whose last windows hang over', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'float32', [1, 1, 6, 5]);
     const y = op.maxPool(g, x, { kernelShape: [1, 2], strides: [2, 2], ceilMode: true });
@@ -133,7 +133,7 @@ describe('maxPool with ceilMode, if the last window would start behind the end',
     });
   });
 
-  it('maxPool writes ceil_mode for named sizes, and refuses names and numbers together', () => {
+  it('maxPool with ceilMode keeps ceil_mode if all sizes are names, and refuses a mix of names and such sizes', () => {
     const g = new GraphBuilder('test');
     const options = { kernelShape: [1, 1], strides: [2, 2], ceilMode: true };
     const named = op.maxPool(g, g.input('named', 'float32', [1, 1, 'H', 'W']), options);
@@ -161,7 +161,7 @@ describe('averagePool', () => {
     });
 
   for (const countIncludePad of [false, true]) {
-    itComputes(`averagePool ${countIncludePad ? 'counts padding as zeros' : 'does not count padding'}`, {
+    itComputes(`averagePool ${countIncludePad ? 'counts padding as zeros' : 'leaves padding out'}`, {
       inputs: [numbers(DIMS)],
       call: (g, [x]) =>
         op.averagePool(g, x!, { kernelShape: [3, 2], strides: [2, 1], pads: [1, 0, 1, 0], countIncludePad }),
@@ -200,7 +200,7 @@ describe('averagePool', () => {
 });
 
 describe('globalAveragePool', () => {
-  it('globalAveragePool leaves 1 of names and numbers alike', () => {
+  it('globalAveragePool makes 1 from names and numbers alike', () => {
     const { g, x } = setUp();
     const y = op.globalAveragePool(g, x);
     expect(y.shape).to.deep.equal(['N', 4, 1, 1]);

@@ -17,7 +17,7 @@ for (const [opType, reduce] of [
       return { g, x: g.input('x', 'float32', ['N', 4, 'H']) };
     };
 
-    it(`${opType} writes its axes counted from the front, in order`, () => {
+    it(`${opType} writes its axes counted from the start, in order`, () => {
       const { g, x } = setUp();
       const [node] = nodesOf(g, reduce(g, x, { axes: [-1, 0], keepdims: false }));
       expect(node).to.deep.include({
@@ -39,7 +39,7 @@ for (const [opType, reduce] of [
       });
     }
 
-    it(`${opType} refuses any axis of a scalar`, () => {
+    it(`${opType} refuses every axis of a scalar`, () => {
       const { g } = setUp();
       const scalar = g.input('scalar', 'float32', []);
       expectGraphError(() => reduce(g, scalar, { axes: [0] }), 'INVALID_ATTRIBUTE', 'a scalar has none');

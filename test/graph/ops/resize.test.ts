@@ -42,7 +42,7 @@ describe('resize', () => {
     });
   });
 
-  it('resize copies its lists', () => {
+  it('resize copies the given lists', () => {
     const { g, x } = setUp();
     const options = { sizes: [1, 4, 7, 5], scales: [1, 1, 2, 2] };
     const bySizes = op.resize(g, x, { sizes: options.sizes });
@@ -73,7 +73,7 @@ describe('resize', () => {
     );
   });
 
-  it('resize refuses a scale that leaves no element', () => {
+  it('resize refuses a scale that leaves an empty result', () => {
     const { g, x } = setUp();
     expectGraphError(
       () => op.resize(g, x, { scales: [1, 1, 1, 0.05] }),

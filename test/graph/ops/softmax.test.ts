@@ -39,7 +39,7 @@ describe('softmax', () => {
     ],
   });
 
-  it('softmax writes the axis counted from the front', () => {
+  it('softmax writes the axis counted from the start', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'float16', ['N', 'L']);
     expect(nodesOf(g, op.softmax(g, x))[0]).to.deep.include({
@@ -48,7 +48,7 @@ describe('softmax', () => {
     });
   });
 
-  it('softmax refuses integers, scalars and a missing value', () => {
+  it('softmax refuses integers, scalars, and an input that is not a value', () => {
     const g = new GraphBuilder('test');
     expectGraphError(() => op.softmax(g, g.input('i', 'int64', ['N'])), 'INVALID_DTYPE', 'Softmax', 'int64');
     expectGraphError(

@@ -10,7 +10,7 @@ describeTable<op.SqueezeOptions>('squeeze', (g, [x], options) => op.squeeze(g, x
 describeTable<op.UnsqueezeOptions>('unsqueeze', (g, [x], options) => op.unsqueeze(g, x!, options));
 
 describe('squeeze and unsqueeze', () => {
-  itComputes('squeeze and unsqueeze leave the elements as they are', {
+  itComputes('squeeze and unsqueeze keep the elements', {
     inputs: [numbers([2, 1, 3, 1])],
     call: (g, [x]) => [op.squeeze(g, x!, { axes: [-1, 1] }), op.unsqueeze(g, x!, { axes: [-1, 0] })],
     expected: (x) => [
@@ -28,7 +28,7 @@ describe('squeeze and unsqueeze', () => {
     expect(op.unsqueeze(g, x, { axes: [-1, 1] })).to.deep.include({ dtype: 'bool', shape: ['N', 1, 'A', 1] });
   });
 
-  it('squeeze and unsqueeze refuse a size that is not 1, invalid axes and repeated axes', () => {
+  it('squeeze and unsqueeze refuse a size that is not 1, and axes that do not exist or appear twice', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'float32', ['N', 3]);
     expectGraphError(

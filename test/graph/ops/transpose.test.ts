@@ -20,7 +20,7 @@ describe('transpose', () => {
     declared: [['N', 3, 'L']],
   });
 
-  it('transpose writes perm with the axes counted from the front, also by default', () => {
+  it('transpose writes perm with axes counted from the start, also by default', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'bool', ['N', 3, 'L']);
     const y = op.transpose(g, x, { perm: [-1, 0, 1] });
@@ -31,7 +31,7 @@ describe('transpose', () => {
     ]);
   });
 
-  it('transpose refuses a perm without every axis once', () => {
+  it('transpose refuses a perm that does not have every axis exactly once', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'float32', ['N', 3]);
     for (const perm of [[0], [0, 1, 2], [0, 0], [0, 2], [0, 0.5], 'ab', null] as never[]) {

@@ -10,7 +10,7 @@ import { describeTable, expectGraphError, nodesOf } from '../support.js';
 describeTable('where', (g, [condition, a, b]) => op.where(g, op.cast(g, condition!, 'bool'), a!, b!));
 
 describe('where', () => {
-  itComputes('where takes a if the condition is true, and b if not', {
+  itComputes('where takes a where the condition is true, and b elsewhere', {
     inputs: [tensor('bool', [3, 1], Uint8Array.of(1, 0, 1)), numbers([2, 1, 4], 'a'), numbers([4], 'b')],
     call: (g, [condition, a, b]) => op.where(g, condition!, a!, b!),
     expected: (condition, a, b) => [

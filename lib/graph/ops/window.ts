@@ -1,23 +1,22 @@
-/** What convolution and pooling share: a window that slides over the spatial dimensions. */
-import { GraphError } from '../errors.js';
-import type { Dim } from '../tensor.js';
-import type { Scope } from './builder.js';
-import { describeValue, formatList, requireIntegers } from './checks.js';
-import type { DimWindow } from './dims.js';
-import { ints } from './attr.js';
-import type { Attributes, Value } from './types.js';
+/** The window that convolution and pooling slide over the spatial dimensions. */
+import { GraphError } from '../../errors.js';
+import type { Shape } from '../../tensor.js';
+import { ints } from '../attr.js';
+import type { Scope } from '../builder.js';
+import { describeValue, formatList, requireIntegers } from '../checks.js';
+import type { Attributes, Value } from '../types.js';
 
 /** How a window slides. Each list has one number for each spatial dimension, `pads` has two. */
 export interface WindowOptions {
   /** Steps of the window. Default 1. */
   readonly strides?: readonly number[];
-  /** Elements added at the edges, ONNX's order: all beginnings, then all ends. Default 0. */
+  /** The number of elements to add at each edge, in ONNX's order: all beginnings, then all ends. Default 0. */
   readonly pads?: readonly number[];
   /** Distances between the window's elements. Default 1. */
   readonly dilations?: readonly number[];
 }
 
-/** A window with nothing left to default. */
+/** A window with every list present. */
 export interface Window extends Required<WindowOptions> {
   readonly kernel: readonly number[];
 }
@@ -47,7 +46,7 @@ export function resolveWindow(
   return { kernel: [...kernel], strides: [...strides], pads: [...pads], dilations: [...dilations] };
 }
 
-/** The window as ONNX attributes, all of them explicit. */
+/** Returns the window as ONNX attributes, all of them explicit. */
 export const windowAttributes = ({ kernel, strides, pads, dilations }: Window): Attributes => ({
   kernel_shape: ints(kernel),
   strides: ints(strides),
@@ -56,36 +55,20 @@ export const windowAttributes = ({ kernel, strides, pads, dilations }: Window): 
 });
 
 /**
- * The spatial dimensions of the result, each made by `size` of one of `x`.
- * @throws GraphError `INVALID_SHAPE` if one comes out below 1.
+ * Requires spatial dimensions of at least 1 in the shape that a window leaves of `x`.
+ * @returns `result`.
+ * @throws GraphError `INVALID_SHAPE`.
  */
-export function windowResult(
-  g: Scope,
-  opType: string,
-  x: Value,
-  window: Window,
-  size: (dim: Dim, along: DimWindow, index: number) => Dim,
-): Dim[] {
-  const spatial = x.shape.slice(2);
-  const result = spatial.map((dim, index) => size(dim, alongDim(window, index), index));
-  const bad = result.findIndex((dim) => typeof dim === 'number' && dim < 1);
+export function requireWindowFits(g: Scope, opType: string, x: Value, window: Window, result: Shape): Shape {
+  const bad = result.findIndex((dim, axis) => axis >= 2 && typeof dim === 'number' && dim < 1);
   if (bad === -1) return result;
   const { kernel, strides, pads, dilations } = window;
   throw new GraphError(
     'INVALID_SHAPE',
     `${g.describe(opType)}: kernel ${formatList(kernel)} with strides ${formatList(strides)}, ` +
       `pads ${formatList(pads)} and dilations ${formatList(dilations)} does not fit the input ${describeValue(x)}: ` +
-      `dimension ${bad + 2} of the result would be ${result[bad]}, but must be at least 1`,
+      `dimension ${bad} of the result would be ${result[bad]}, but must be at least 1`,
   );
 }
-
-/** The window along one spatial dimension. */
-export const alongDim = ({ kernel, strides, pads, dilations }: Window, index: number): DimWindow => ({
-  kernel: kernel[index]!,
-  stride: strides[index]!,
-  dilation: dilations[index]!,
-  padBegin: pads[index]!,
-  padEnd: pads[index + kernel.length]!,
-});
 
 const fill = (length: number, value: number): number[] => Array<number>(length).fill(value);

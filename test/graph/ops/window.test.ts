@@ -1,14 +1,15 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { GraphError } from '../../lib/errors.js';
-import { GraphBuilder } from '../../lib/graph/builder.js';
-import { resolveWindow, windowAttributes, windowResult } from '../../lib/graph/window.js';
+import { GraphError } from '../../../lib/errors.js';
+import { GraphBuilder } from '../../../lib/graph/builder.js';
+import { requireWindowFits, resolveWindow, windowAttributes } from '../../../lib/graph/ops/window.js';
+import { alongDim } from '../../../lib/shapes/windows.js';
 
 const g = new GraphBuilder('sample');
 const image = g.input('image', 'float32', ['N', 3, 10, 'W']);
 
-describe('graph/window', () => {
-  it('resolveWindow has strides 1, no padding and dilations 1 by default', () => {
+describe('the window of convolution and pooling', () => {
+  it('a window steps by 1, without padding and without holes, by default', () => {
     expect(resolveWindow(g, 'Conv', image, [3, 5], {})).to.deep.equal({
       kernel: [3, 5],
       strides: [1, 1],
@@ -17,14 +18,14 @@ describe('graph/window', () => {
     });
   });
 
-  it('resolveWindow copies its lists', () => {
+  it('a window keeps copies of the given lists', () => {
     const strides = [2, 2];
     const window = resolveWindow(g, 'Conv', image, [3, 3], { strides });
     strides[0] = 7;
     expect(window.strides).to.deep.equal([2, 2]);
   });
 
-  it('windowAttributes has every list', () => {
+  it('a window as ONNX attributes has every list', () => {
     const window = { kernel: [3, 5], strides: [1, 2], pads: [0, 1, 2, 3], dilations: [1, 1] };
     expect(windowAttributes(window)).to.deep.equal({
       kernel_shape: { type: 'INTS', value: [3, 5] },
@@ -34,22 +35,16 @@ describe('graph/window', () => {
     });
   });
 
-  it('windowResult gives each spatial dimension its own numbers: pads are all beginnings, then all ends', () => {
+  it('a window has its own numbers for each spatial dimension, and pads list all beginnings, then all ends', () => {
     const options = { strides: [2, 3], pads: [1, 2, 3, 4], dilations: [5, 6] };
     const window = resolveWindow(g, 'Conv', image, [7, 8], options);
-    const seen: unknown[] = [];
-    const result = windowResult(g, 'Conv', image, window, (dim, along, index) => {
-      seen.push([dim, along, index]);
-      return index === 0 ? 4 : 'out';
-    });
-    expect(result).to.deep.equal([4, 'out']);
-    expect(seen).to.deep.equal([
-      [10, { kernel: 7, stride: 2, dilation: 5, padBegin: 1, padEnd: 3 }, 0],
-      ['W', { kernel: 8, stride: 3, dilation: 6, padBegin: 2, padEnd: 4 }, 1],
+    expect([0, 1].map((index) => alongDim(window, index))).to.deep.equal([
+      { kernel: 7, stride: 2, dilation: 5, padBegin: 1, padEnd: 3 },
+      { kernel: 8, stride: 3, dilation: 6, padBegin: 2, padEnd: 4 },
     ]);
   });
 
-  it('resolveWindow refuses lists of another length and numbers below their least', () => {
+  it('resolveWindow refuses a list of another length, and a number that is too small', () => {
     const bad: [kernel: number[], options: object, message: string][] = [
       [[3], {}, 'kernel shape [3] must be a list of 2 integers of at least 1'],
       [[3, 0], {}, 'kernel shape [3, 0]'],
@@ -67,9 +62,10 @@ describe('graph/window', () => {
     }
   });
 
-  it('windowResult refuses a result without elements, and names its dimension', () => {
+  it('requireWindowFits refuses a result without elements, and names its dimension', () => {
     const window = resolveWindow(g, 'Conv', image, [11, 1], {});
-    expect(() => windowResult(g, 'Conv', image, window, (_, __, index) => (index === 0 ? 0 : 5))).to.throw(
+    expect(requireWindowFits(g, 'Conv', image, window, ['N', 0, 4, 'out'])).to.deep.equal(['N', 0, 4, 'out']);
+    expect(() => requireWindowFits(g, 'Conv', image, window, ['N', 8, 0, 5])).to.throw(
       GraphError,
       "Conv: kernel [11, 1] with strides [1, 1], pads [0, 0, 0, 0] and dilations [1, 1] does not fit the input 'image' " +
         '[N, 3, 10, W]: dimension 2 of the result would be 0, but must be at least 1',

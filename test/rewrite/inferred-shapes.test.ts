@@ -12,7 +12,7 @@ import { int64Vector, type Shape, tensor } from '../../lib/tensor.js';
 
 type Build = (g: Scope, x: Value) => Value;
 
-/** The shape of what `build` makes of `x`, where the model declares no more than its input. */
+/** Returns the inferred shape of the value that `build` makes, in a model that declares only its input. */
 function shapeBehind(shape: Shape, build: Build): Shape | undefined {
   const g = new GraphBuilder('cut');
   const result = build(g, g.input('x', 'float32', shape));
@@ -31,53 +31,65 @@ const node =
   (g, x) =>
     g.node(opType, [x, ...inputs(g, x)], attributes, [{ dtype: 'float32', shape: x.shape }])[0]!;
 
-// Expected sizes are numpy's and, of Resize, floor(size · scale) in float32. 2,400 random nodes agreed with ONNX Runtime.
+// Expected sizes are NumPy's; for Resize floor(size · scale) in float32. 2,400 random nodes agreed with ONNX Runtime.
 const CASES: Record<string, [shape: Shape, build: Build, expected: Shape]> = {
-  'Slice keeps the axes that it does not name': [
+  'Slice keeps its other axes': [
     ['N', 8, 'H', 9],
     node('Slice', (g) => [vector(g, 1), vector(g, -1), vector(g, -1)]),
     ['N', 8, 'H', 7],
   ],
-  'Slice in steps, to an end that is out of reach': [
+  'Slice counts steps to an end that is out of reach': [
     [1, 8, 10],
     node('Slice', (g) => [vector(g, 1), vector(g, 2 ** 40), vector(g, 2), vector(g, 3)]),
     [1, 8, 3],
   ],
-  'Slice backwards says nothing': [
+  'Slice backwards has an unknown size': [
     [1, 8, 10],
     node('Slice', (g) => [vector(g, -1), vector(g, -20), vector(g, 2), vector(g, -1)]),
     [1, 8, '?'],
   ],
-  'Slice of a name, whole': [
+  'Slice of a whole axis keeps its name': [
     ['N', 8, 'L'],
     node('Slice', (g) => [vector(g, 0), vector(g, 2 ** 40), vector(g, 2)]),
     ['N', 8, 'L'],
   ],
-  'Split in equal parts': [
+  'Split in equal parts has their size': [
     ['N', 8, 'L'],
     node('Split', (g) => [vector(g, 4, 4)], { axis: attr.int(1) }),
     ['N', 4, 'L'],
   ],
-  'Split in parts that are not equal': [
+  'Split in unequal parts has an unknown size': [
     ['N', 8, 'L'],
     node('Split', (g) => [vector(g, 3, 5)], { axis: attr.int(1) }),
     ['N', '?', 'L'],
   ],
-  'Pad of the last two': [
+  'Pad adds to sizes, and makes names unknown': [
     ['N', 8, 5, 'W'],
     node('Pad', (g) => [vector(g, 0, 0, 1, 1, 0, 0, 2, 1)]),
     ['N', 8, 8, '?'],
   ],
-  'Resize by scales': [
+  'Resize multiplies sizes in float32, and makes names unknown': [
     ['N', 8, 5, 'W'],
     node('Resize', (g) => [floats(g), floats(g, 1, 1, 0.7, 2)]),
     ['N', 8, 3, '?'],
   ],
-  Tile: [['N', 8, 5], node('Tile', (g) => [vector(g, 1, 2, 3)]), ['N', 16, 15]],
-  'Expand of a 1': [['N', 8, 1], node('Expand', (g) => [vector(g, 1, 1, 5)]), ['N', 8, 5]],
-  DepthToSpace: [[1, 8, 3, 'W'], node('DepthToSpace', () => [], { blocksize: attr.int(2) }), [1, 2, 6, '?']],
-  SpaceToDepth: [[1, 2, 6, 5], node('SpaceToDepth', () => [], { blocksize: attr.int(2) }), [1, 8, 3, '?']],
-  'Reshape to a part of a shape and -1, as TorchScript writes flatten(2)': [
+  'Tile multiplies sizes': [['N', 8, 5], node('Tile', (g) => [vector(g, 1, 2, 3)]), ['N', 16, 15]],
+  'Expand repeats a dimension of size 1': [
+    ['N', 8, 1],
+    node('Expand', (g) => [vector(g, 1, 1, 5)]),
+    ['N', 8, 5],
+  ],
+  'DepthToSpace moves channels into pixels': [
+    [1, 8, 3, 'W'],
+    node('DepthToSpace', () => [], { blocksize: attr.int(2) }),
+    [1, 2, 6, '?'],
+  ],
+  'SpaceToDepth moves pixels into channels, and makes a size with a remainder unknown': [
+    [1, 2, 6, 5],
+    node('SpaceToDepth', () => [], { blocksize: attr.int(2) }),
+    [1, 8, 3, '?'],
+  ],
+  'Reshape infers -1 beside a part of a shape, as TorchScript writes flatten(2)': [
     [2, 16, 20, 24],
     (g, x) => {
       const start = op.slice(g, op.shape(g, x), { starts: [0], ends: [2], axes: [0] });
@@ -89,7 +101,7 @@ const CASES: Record<string, [shape: Shape, build: Build, expected: Shape]> = {
   ],
 };
 
-describe('the shapes behind operators that cut, fill up, repeat and resize', () => {
+describe('the shapes that follow from slicing, padding, repeating and resizing', () => {
   for (const [what, [shape, build, expected]] of Object.entries(CASES)) {
     it(what, () => {
       expect(shapeBehind(shape, build)).to.deep.equal(expected);

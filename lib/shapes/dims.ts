@@ -1,13 +1,15 @@
 /**
- * Arithmetic on dimensions. What is computed from a name is an expression, kept as text because that is what
- * an ONNX model holds: `floor((H-1)/2)+1`. Expressions are in a normal form, so that equal ones are equal
- * strings: a sum of products with sorted terms, and no `floor` of what divides evenly or of another `floor`.
- * Only a `floor` of two `floor`s may still have two forms.
+ * Arithmetic on dimensions. A dimension is a size, a name, or an expression of names such as `floor((H-1)/2)+1`, kept as
+ * text because an ONNX model stores text. {@link UNKNOWN_DIM} stands for an unknown size. A result that depends on it, or on
+ * a number that is not an integer, is unknown too.
  *
- * Unequal sizes must never get the same text: ONNX Runtime takes equal names for equal sizes when it reuses
- * buffers, and fails where they are not.
+ * Expressions have a normal form, so that equal ones are equal strings: a sum of products with sorted terms, and no `floor`
+ * of an even division or of another `floor`. Only a `floor` of two `floor`s may still have two forms.
+ *
+ * Unequal sizes must never get the same text: ONNX Runtime takes equal names for equal sizes when it reuses buffers, and
+ * fails if the sizes differ.
  */
-import type { Dim } from '../tensor.js';
+import { type Dim, UNKNOWN_DIM } from '../tensor.js';
 
 /** How a window slides along one dimension. */
 export interface DimWindow {
@@ -21,26 +23,37 @@ export interface DimWindow {
 /** Integer coefficients by product: `3*H*W-2` is `H*W` → 3 and `''` → −2. */
 type Polynomial = Map<string, number>;
 
-/** From here on an index stands for the end of any dimension: ONNX's advice for Slice is INT_MAX. */
+/** An index from here on means the end of any dimension: ONNX advises INT_MAX for Slice. */
 const UNBOUNDED = 2 ** 31 - 1;
 
-/** The larger of two dimensions. */
+/** Whether nothing follows from a dimension: its size is unknown, or an invalid model gives a fraction or NaN. */
+const isUnknown = (dim: Dim): boolean =>
+  dim === UNKNOWN_DIM || (typeof dim === 'number' && !Number.isSafeInteger(dim));
+
+/** Returns the larger of two dimensions. */
 export const maxDim = (a: Dim, b: Dim): Dim => extreme('max', a, b);
 
-/** The sum of `dims`. */
+/** Returns the sum of `dims`. */
 export function addDims(...dims: readonly Dim[]): Dim {
+  if (dims.some(isUnknown)) return UNKNOWN_DIM;
+  const terms = dims.filter((dim) => dim !== 0);
+  if (terms.length === 1) return terms[0]!;
   const sum: Polynomial = new Map();
-  for (const dim of dims) parse(dim).forEach((coefficient, product) => accumulate(sum, product, coefficient));
+  for (const dim of terms)
+    parse(dim).forEach((coefficient, product) => accumulate(sum, product, coefficient));
   return format(sum);
 }
 
-/** `dim` times an integer. */
+/** Returns `dim` times an integer. */
 export const scaleDim = (dim: Dim, factor: number): Dim => productDim([dim, factor]);
 
-/** The product of `dims`; 1 for none. */
+/** Returns the product of `dims`; 1 for an empty list. */
 export function productDim(dims: readonly Dim[]): Dim {
+  if (dims.some(isUnknown)) return UNKNOWN_DIM;
+  const factors = dims.filter((dim) => dim !== 1);
+  if (factors.length === 1) return factors[0]!;
   let result: Polynomial = new Map([['', 1]]);
-  for (const dim of dims) {
+  for (const dim of factors) {
     const product: Polynomial = new Map();
     for (const [right, b] of parse(dim)) {
       for (const [left, a] of result) accumulate(product, multiply(left, right), a * b);
@@ -50,8 +63,10 @@ export function productDim(dims: readonly Dim[]): Dim {
   return format(result);
 }
 
-/** floor(dim / divisor), for a positive integer `divisor`. */
+/** Returns floor(dim / divisor), for a positive integer `divisor`. */
 export function divideDim(dim: Dim, divisor: number): Dim {
+  if (isUnknown(dim) || !(Number.isSafeInteger(divisor) && divisor > 0)) return UNKNOWN_DIM;
+  if (divisor === 1) return dim;
   const terms = parse(dim);
   const constant = terms.get('') ?? 0;
   terms.delete('');
@@ -64,7 +79,7 @@ export function divideDim(dim: Dim, divisor: number): Dim {
     accumulate(quotient, product, whole);
     accumulate(remainder, product, coefficient / shared - whole * reduced);
   }
-  // The constant left over is made negative or 0, because convolutions then read floor((H-1)/2)+1.
+  // The remaining constant is negative or 0, so that a convolution's size reads floor((H-1)/2)+1.
   const offset = Math.floor(constant / shared);
   const wholeOffset = Math.ceil(offset / reduced);
   accumulate(quotient, '', wholeOffset);
@@ -72,15 +87,15 @@ export function divideDim(dim: Dim, divisor: number): Dim {
   return reduced === 1 ? format(quotient) : addDims(format(quotient), floorOf(remainder, reduced));
 }
 
-/** The size that Conv leaves of `dim`: floor((dim + pads − extent) / stride) + 1. */
+/** Returns the size of Conv's result along `dim`: floor((dim + pads − extent) / stride) + 1. */
 export function convDim(dim: Dim, { kernel, stride, dilation, padBegin, padEnd }: DimWindow): Dim {
   const extent = dilation * (kernel - 1) + 1;
   return addDims(divideDim(addDims(dim, padBegin + padEnd - extent), stride), 1);
 }
 
 /**
- * The size that MaxPool leaves of `dim` with `ceil_mode`: a last window that hangs over the end counts, but
- * not one that would start in the padding behind the end (as in PyTorch, and spelled out in MaxPool-22).
+ * Returns the size of MaxPool's result along `dim` with `ceil_mode`: a last window that hangs over the end counts, but a
+ * window that starts in the padding behind the end does not (as in PyTorch and in MaxPool-22).
  */
 export function ceilPoolDim(dim: Dim, { kernel, stride, dilation, padBegin, padEnd }: DimWindow): Dim {
   const extent = dilation * (kernel - 1) + 1;
@@ -88,7 +103,7 @@ export function ceilPoolDim(dim: Dim, { kernel, stride, dilation, padBegin, padE
   return divideDim(addDims(dim, padBegin + overhang + stride - 1), stride);
 }
 
-/** The size that ConvTranspose makes of `dim`: (dim − 1)·stride + extent − pads + outputPadding. */
+/** Returns the size of ConvTranspose's result along `dim`: (dim − 1)·stride + extent − pads + outputPadding. */
 export function convTransposeDim(
   dim: Dim,
   { kernel, stride, dilation, padBegin, padEnd }: DimWindow,
@@ -98,16 +113,17 @@ export function convTransposeDim(
   return addDims(scaleDim(dim, stride), extent - stride - padBegin - padEnd + outputPadding);
 }
 
-/** The size that Resize makes of `dim`: floor(dim · scale), as ONNX Runtime has it in float32. */
+/** Returns the size of Resize's result along `dim`: floor(dim · scale), in float32 as in ONNX Runtime. */
 export function resizeDim(dim: Dim, scale: number): Dim {
+  if (isUnknown(dim) || !(scale > 0)) return UNKNOWN_DIM;
   if (typeof dim === 'number') return Math.floor(Math.fround(Math.fround(dim) * Math.fround(scale)));
-  // Halves, quarters, … are exact, so they can be written as a division.
+  // Halves, quarters and so on are exact in binary, so a division expresses them.
   const divisor = [1, 2, 4, 8, 16, 32, 64].find((power) => Number.isInteger(scale * power));
   if (divisor !== undefined) return divideDim(scaleDim(dim, scale * divisor), divisor);
   return `floor(${scale}*${isAtom(dim) ? dim : `(${dim})`})`;
 }
 
-/** The size of `dim[start:end]`, counted and clamped as in Python; `end` from INT_MAX on is the very end. */
+/** Returns the size of `dim[start:end]`, counted and clamped as in Python; an `end` of INT_MAX or more is the end of `dim`. */
 export function sliceDim(dim: Dim, start: number, end: number): Dim {
   const fromEnd = start < 0;
   const upTo = (bound: number): Dim => (bound >= UNBOUNDED ? dim : extreme('min', dim, bound));
@@ -119,19 +135,20 @@ export function sliceDim(dim: Dim, start: number, end: number): Dim {
   return extreme('max', addDims(upTo(end), scaleDim(first, -1)), 0);
 }
 
-/** max(dim + offset, 0), where `dim` alone is at least 0. */
+/** Returns max(dim + offset, 0), for a `dim` of at least 0. */
 const atLeastZero = (dim: Dim, offset: number): Dim =>
   offset === 0 ? dim : extreme('max', addDims(dim, offset), 0);
 
 function extreme(pick: 'min' | 'max', a: Dim, b: Dim): Dim {
   if (typeof a === 'number' && typeof b === 'number') return Math[pick](a, b);
   if (a === b) return a;
+  if (isUnknown(a) || isUnknown(b)) return UNKNOWN_DIM;
   const names = [a, b].filter((dim) => typeof dim === 'string').sort();
   const numbers = [a, b].filter((dim) => typeof dim === 'number');
   return `${pick}(${[...names, ...numbers].join(',')})`;
 }
 
-/** `floor((H-1)/2)`, with a floor inside a floor made one: ⌊(p + ⌊a/b⌋) / d⌋ = ⌊(b·p + a) / (b·d)⌋. */
+/** Returns `floor((H-1)/2)`; a floor inside a floor becomes one: ⌊(p + ⌊a/b⌋) / d⌋ = ⌊(b·p + a) / (b·d)⌋. */
 function floorOf(numerator: Polynomial, divisor: number): Dim {
   const terms = [...numerator].filter(([, coefficient]) => coefficient !== 0);
   const floors = terms.flatMap(([product, coefficient]) => {
@@ -148,7 +165,7 @@ function floorOf(numerator: Polynomial, divisor: number): Dim {
   return `floor(${terms.length > 1 ? `(${text})` : text}/${divisor})`;
 }
 
-/** A name that does not read back as it was is no expression of ours, and is taken as a whole. */
+/** Reads an expression. Text that this module did not write, such as a name with a space, counts as one name. */
 function parse(dim: Dim): Polynomial {
   if (typeof dim === 'number') return new Map([['', dim]]);
   const polynomial = parseSum(dim);
@@ -186,7 +203,7 @@ function formatSum(polynomial: Polynomial): string {
     .replace(/^\+/, '');
 }
 
-/** Cuts `text` before each separator that is outside parentheses. */
+/** Cuts `text` before each separator outside parentheses. */
 function splitBefore(text: string, separators: string): string[] {
   const cuts = [0];
   let depth = 0;
@@ -203,13 +220,13 @@ function withoutParentheses(text: string): string {
   return text.startsWith('(') && text.endsWith(')') && isBalanced(inside) ? inside : text;
 }
 
-/** Whether `text` closes no parenthesis that it did not open, as what is inside `(a)(b)` does. */
+/** Whether `text` never closes a parenthesis that it did not open; the inside of `(a)(b)`, `a)(b`, does. */
 function isBalanced(text: string): boolean {
   let depth = 0;
   return [...text].every((char) => (depth += char === '(' ? 1 : char === ')' ? -1 : 0) >= 0);
 }
 
-/** Whether `text` is one factor: a name, or one pair of parentheses with what stands before it. */
+/** Whether `text` is one factor: a name, a parenthesis or a function call. */
 const isAtom = (text: string): boolean => splitBefore(text, '+-*').length === 1;
 
 const multiply = (a: string, b: string): string =>

@@ -1,14 +1,15 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { describe, it } from 'mocha';
-import { broadcastShapes, broadcastsTo, compatible, merge } from '../../lib/graph/checks.js';
+import { broadcastShapes } from '../../lib/graph/checks.js';
+import { broadcast, broadcastsTo, compatible, merge } from '../../lib/shapes/broadcast.js';
 import type { Dim, Shape } from '../../lib/tensor.js';
 
 const dim: fc.Arbitrary<Dim> = fc.oneof(fc.integer({ min: 0, max: 3 }), fc.constantFrom('N', 'M'));
 const shape: fc.Arbitrary<Shape> = fc.array(dim, { maxLength: 4 });
 
 describe('compatible', () => {
-  it('compatible is true of equal sizes, and of a name with any size', () => {
+  it('compatible is true for equal sizes, and for a name with anything', () => {
     expect(compatible(3, 3)).to.equal(true);
     expect(compatible('N', 3)).to.equal(true);
     expect(compatible(3, 'N')).to.equal(true);
@@ -19,23 +20,30 @@ describe('compatible', () => {
 });
 
 describe('merge', () => {
-  it('merge prefers a number, then the shorter expression, then the first', () => {
+  it('merge prefers a number, then the shorter expression, then the first dimension', () => {
     expect(merge('N', 3)).to.equal(3);
     expect(merge(3, 'N')).to.equal(3);
     expect(merge('2*floor(H/2)', 'H')).to.equal('H');
     expect(merge('H', '2*floor(H/2)')).to.equal('H');
     expect(merge('A', 'B')).to.equal('A');
   });
+
+  it('merge prefers a name over an unknown dimension, and knows nothing of two different sizes', () => {
+    expect(merge('?', 'Batch')).to.equal('Batch');
+    expect(merge('Batch', '?')).to.equal('Batch');
+    expect(merge('?', 3)).to.equal(3);
+    expect(merge(3, 4)).to.equal('?');
+  });
 });
 
 describe('broadcastShapes', () => {
-  it('broadcastShapes aligns shapes at their ends', () => {
+  it('broadcastShapes lines shapes up at their ends', () => {
     expect(broadcastShapes([2, 3, 5], [3, 1])).to.deep.equal([2, 3, 5]);
     expect(broadcastShapes([], [2, 3])).to.deep.equal([2, 3]);
     expect(broadcastShapes([2, 3], [2])).to.equal(undefined);
   });
 
-  it('broadcastShapes keeps a name against 1 and against itself, and takes the number against any other', () => {
+  it('broadcastShapes keeps a name against 1 and against itself, and else takes the number', () => {
     expect(broadcastShapes(['N'], [1])).to.deep.equal(['N']);
     expect(broadcastShapes([1], ['N'])).to.deep.equal(['N']);
     expect(broadcastShapes(['N'], ['N'])).to.deep.equal(['N']);
@@ -57,8 +65,23 @@ describe('broadcastShapes', () => {
   });
 });
 
+describe('broadcast', () => {
+  it('broadcast gives an unknown dimension where sizes contradict each other, and keeps the rank', () => {
+    expect(broadcast([1, 64, 32], [1, 64, 48])).to.deep.equal([1, 64, '?']);
+    expect(broadcast([2, 3], [2])).to.deep.equal([2, '?']);
+  });
+
+  it('broadcast is undefined if a shape is unknown', () => {
+    expect(broadcast([2, 3], undefined)).to.equal(undefined);
+  });
+
+  it('broadcast takes a number for an unknown dimension, and keeps it unknown against a name or 1', () => {
+    expect(broadcast(['?', '?', '?'], [5, 'N', 1])).to.deep.equal([5, '?', '?']);
+  });
+});
+
 describe('broadcastsTo', () => {
-  it('broadcastsTo is true if broadcasting does not change the target', () => {
+  it('broadcastsTo is true if broadcasting leaves the target as it is', () => {
     const sizes = fc.array(fc.integer({ min: 0, max: 3 }), { maxLength: 4 });
     fc.assert(
       fc.property(sizes, sizes, (from, to) => {

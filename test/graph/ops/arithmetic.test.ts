@@ -2,10 +2,8 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { GraphBuilder } from '../../../lib/graph/builder.js';
 import * as op from '../../../lib/graph/ops/index.js';
-import { encodeModel } from '../../../lib/onnx/encode.js';
-import { createSession } from '../../../lib/runtime/node.js';
 import { type DType, DTYPES, FLOAT_DTYPES, tensor } from '../../../lib/tensor.js';
-import { itComputes, listed, numbers, OPSETS, runGraph } from '../runs.js';
+import { itComputes, numbers, OPSETS, runGraph } from '../runs.js';
 import { describeTable, expectGraphError, nodesOf } from '../support.js';
 
 const UNARY = { Relu: op.relu, Sigmoid: op.sigmoid, Sqrt: op.sqrt, Tanh: op.tanh } as const;
@@ -17,7 +15,6 @@ for (const [opType, unary] of Object.entries({ ...UNARY, Silu: op.silu, Identity
 for (const [opType, binary] of Object.entries(BINARY)) {
   describeTable(opType.toLowerCase(), (g, [a, b]) => binary(g, a!, b!));
 }
-describeTable<op.LeakyReluOptions>('leakyRelu', (g, [x], options) => op.leakyRelu(g, x!, options));
 describeTable<op.ClipOptions>('clip', (g, [x], options) => op.clip(g, x!, options));
 describeTable<{ to: DType }>('cast', (g, [x], { to }) => op.cast(g, x!, to));
 
@@ -33,7 +30,7 @@ for (const [opType, unary] of Object.entries(UNARY)) {
       }
     });
 
-    it(`${opType} refuses every dtype that is not a float, and a missing value`, () => {
+    it(`${opType} refuses every other dtype, and an input that is not a value`, () => {
       const g = new GraphBuilder('test');
       for (const dtype of DTYPES.filter((name) => !(FLOAT_DTYPES as readonly string[]).includes(name))) {
         expectGraphError(
@@ -75,7 +72,7 @@ for (const [opType, binary] of Object.entries(BINARY)) {
       expectGraphError(() => binary(g, flags, flags), 'INVALID_DTYPE', "'flags' [2] is bool");
     });
 
-    it(`${opType} refuses mixed dtypes and a missing value`, () => {
+    it(`${opType} refuses mixed dtypes, and an input that is not a value`, () => {
       const g = new GraphBuilder('test');
       const [a, b] = [g.input('a', 'float32', [2]), g.input('b', 'float64', [2])];
       expectGraphError(
@@ -90,90 +87,13 @@ for (const [opType, binary] of Object.entries(BINARY)) {
   });
 }
 
-describe('silu', () => {
-  it('silu is x · sigmoid(x)', () => {
-    const g = new GraphBuilder('test');
-    const x = g.input('x', 'float32', ['N']);
-    const [sigmoid, mul] = nodesOf(g, op.silu(g, x));
-    expect(sigmoid).to.deep.include({ opType: 'Sigmoid', inputs: [x] });
-    expect(mul).to.deep.include({ opType: 'Mul', inputs: [x, sigmoid!.outputs[0]] });
-  });
-
-  it('silu is x / (1 + exp(−x)) in float64, which ONNX Runtime runs at every level of optimisation', async () => {
-    const values = [0, 1e-300, 1, -1, 20, -20, -40, -700, 700, -1e308, 1e308, Infinity, NaN];
-    const g = new GraphBuilder('test');
-    g.output('y', op.silu(g, g.input('x', 'float64', ['N'])));
-    const model = encodeModel(g.build(), new Map(), { opset: 13 });
-    for (const graphOptimizationLevel of ['disabled', 'basic', 'extended', 'all'] as const) {
-      const session = await createSession(model, { graphOptimizationLevel });
-      const { y } = await session.run({ x: tensor('float64', [values.length], Float64Array.from(values)) });
-      await session.dispose();
-      values.forEach((value, i) => {
-        const expected = value / (1 + Math.exp(-value));
-        const actual = (y!.data as Float64Array)[i]!;
-        // Three roundings and that of the exponential: 4 units in the last place.
-        const error = Object.is(actual, expected) ? 0 : Math.abs(actual - expected);
-        expect(error, `silu(${value}) = ${actual}`).to.be.at.most(
-          4 * Number.EPSILON * Math.abs(expected) || 0,
-        );
-      });
-    }
-  });
-
-  it('silu refuses a missing value and a dtype that is not a float', () => {
-    const g = new GraphBuilder('test');
-    expectGraphError(() => op.silu(g, undefined!), 'MISSING_VALUE');
-    expectGraphError(() => op.silu(g, g.input('x', 'int64', ['N'])), 'INVALID_DTYPE', 'int64');
-  });
-});
-
-describe('tanh', () => {
-  itComputes('tanh computes tanh', {
-    inputs: [numbers([2, 50], 'x', 3)],
-    call: (g, [x]) => op.tanh(g, x!),
-    expected: (x) => [[[2, 50], x.map(Math.tanh)]],
-    declared: [['N', 'L']],
-  });
-});
-
-describe('leakyRelu', () => {
-  const X = [-Infinity, -3, -0.5, 0, 2 ** -10, 1, 30, Infinity, NaN];
-  for (const alpha of [0.01, 0.25, -0.5, 0, 2]) {
-    itComputes(`leakyRelu computes x above 0 and ${alpha} · x below`, {
-      inputs: [listed([X.length], alpha === 0 ? X.slice(1).concat(-1) : X)],
-      call: (g, [x]) => op.leakyRelu(g, x!, { alpha }),
-      expected: (x) => [[[X.length], x.map((value) => (value < 0 ? alpha * value : value))]],
-      declared: [['N']],
-    });
-  }
-
-  it("leakyRelu has PyTorch's slope by default", () => {
-    const g = new GraphBuilder('test');
-    const [node] = nodesOf(g, op.leakyRelu(g, g.input('x', 'float32', ['N'])));
-    expect(node).to.deep.include({
-      opType: 'LeakyRelu',
-      attributes: { alpha: { type: 'FLOAT', value: 0.01 } },
-    });
-  });
-
-  it('leakyRelu refuses slopes that are not finite, integers and a missing value', () => {
-    const g = new GraphBuilder('test');
-    const x = g.input('x', 'float64', ['N']);
-    for (const alpha of [NaN, Infinity, '1'] as never[]) {
-      expectGraphError(() => op.leakyRelu(g, x, { alpha }), 'INVALID_ATTRIBUTE', 'LeakyRelu: alpha');
-    }
-    expectGraphError(() => op.leakyRelu(g, g.input('i', 'int32', ['N'])), 'INVALID_DTYPE', 'int32');
-    expectGraphError(() => op.leakyRelu(g, undefined!), 'MISSING_VALUE', 'LeakyRelu: x');
-  });
-});
-
 describe('clip', () => {
   const X = numbers([40], 'x', 2);
   for (const { min, max } of [{ min: -1 }, { max: 1.5 }, { min: 0, max: 6 }, { min: 1, max: 1 }] as {
     min?: number;
     max?: number;
   }[]) {
-    itComputes(`clip keeps values within ${min} and ${max}`, {
+    itComputes(`clip keeps elements between ${min} and ${max}`, {
       inputs: [X],
       call: (g, [x]) =>
         op.clip(g, x!, { ...(min !== undefined && { min }), ...(max !== undefined && { max }) }),
@@ -184,7 +104,7 @@ describe('clip', () => {
     });
   }
 
-  it('clip clips integers', async () => {
+  it('clip takes integers', async () => {
     const g = new GraphBuilder('test');
     g.output('y', op.clip(g, g.input('x0', 'int64', [3]), { min: -1, max: 2 }));
     for (const opset of OPSETS) {
@@ -193,7 +113,7 @@ describe('clip', () => {
     }
   });
 
-  it('clip refuses bounds that are not numbers, and bounds without a number between them', () => {
+  it('clip refuses missing or invalid bounds, and a min above max', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'float32', ['N']);
     for (const options of [{}, { min: 2, max: 1 }, { min: NaN }, { max: '1' }, { min: 1e39 }] as never[]) {
@@ -217,7 +137,7 @@ describe('cast', () => {
     expect(nodesOf(g, y)[0]!.attributes).to.deep.equal({ to: { type: 'INT', value: 16 } });
   });
 
-  it('cast refuses an unknown dtype and a missing value', () => {
+  it('cast refuses a dtype that does not exist, and an input that is not a value', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'float32', [2]);
     for (const dtype of ['float8', 'toString', '']) {

@@ -1,11 +1,11 @@
-/** Matrix products, and the way to them. Sources: ONNX operator pages Gemm and Flatten; `torch.nn.Linear`. */
+/** Matrix products. Sources: ONNX operator pages Gemm and MatMul; `torch.nn.Linear`, `torch.matmul`, `numpy.matmul`. */
 import { GraphError } from '../../errors.js';
-import { type Dim, fromStart, type Shape } from '../../tensor.js';
+import { compatible, broadcastsTo, isBroadcastable } from '../../shapes/broadcast.js';
+import * as infer from '../../shapes/products.js';
+import { type Dim, formatShape, type Shape } from '../../tensor.js';
+import { float, int } from '../attr.js';
 import type { Scope } from '../builder.js';
 import {
-  broadcastShapes,
-  broadcastsTo,
-  compatible,
   describeValue,
   knownOptions,
   requireFinite,
@@ -15,8 +15,6 @@ import {
   requireSameDType,
   requireValues,
 } from '../checks.js';
-import { productDim } from '../dims.js';
-import { float, int } from '../attr.js';
 import type { Value } from '../types.js';
 
 /** Options of {@link gemm}. */
@@ -25,17 +23,17 @@ export interface GemmOptions {
   readonly alpha?: number;
   /** Factor of `c`. Default 1. */
   readonly beta?: number;
-  /** Whether `a` is given transposed, (K, M). Default false. */
+  /** Whether `a` is transposed, (K, M). Default false. */
   readonly transA?: boolean;
-  /** Whether `b` is given transposed, (N, K), as `torch.nn.Linear` keeps its weight. Default false. */
+  /** Whether `b` is transposed, (N, K), as `torch.nn.Linear` keeps its weight. Default false. */
   readonly transB?: boolean;
 }
 
 /**
- * alpha · a · b + beta · c. `torch.nn.Linear` is `gemm(g, x, weight, bias, { transB: true })`.
+ * Returns alpha · a · b + beta · c. `torch.nn.Linear` is `gemm(g, x, weight, bias, { transB: true })`.
  * @param a (M, K), any float.
  * @param b (K, N), of the same dtype.
- * @param c Broadcastable to (M, N), of the same dtype, or nothing.
+ * @param c Broadcastable to (M, N), of the same dtype, or undefined.
  * @returns (M, N).
  * @throws OptionError, GraphError `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `MISSING_VALUE`, `INVALID_*`.
  */
@@ -61,10 +59,10 @@ function gemmShape(
   g: Scope,
   { a, b, c }: { a: Value; b: Value; c: Value | undefined },
   { transA, transB }: { transA: boolean; transB: boolean },
-): Dim[] {
+): Shape {
   const opType = 'Gemm';
-  const [m, innerA] = matrix(g, opType, a, transA);
-  const [innerB, n] = matrix(g, opType, b, transB);
+  const [, innerA] = matrix(g, opType, a, transA);
+  const [innerB] = matrix(g, opType, b, transB);
   if (!compatible(innerA, innerB)) {
     const transposed = (is: boolean) => (is ? ' (transposed)' : '');
     throw new GraphError(
@@ -73,42 +71,17 @@ function gemmShape(
         `do not fit: a has ${innerA} columns, but b has ${innerB} rows`,
     );
   }
-  if (c && !broadcastsTo(c.shape, [m, n])) {
+  const product = infer.gemm(a.shape, b.shape, { transA, transB });
+  if (c && !broadcastsTo(c.shape, product)) {
     throw new GraphError(
       'SHAPE_MISMATCH',
-      `${g.describe(opType)}: c ${describeValue(c)} does not broadcast to the product's shape [${m}, ${n}]`,
+      `${g.describe(opType)}: c ${describeValue(c)} does not broadcast to the product's shape ${formatShape(product)}`,
     );
   }
-  return [m, n];
+  return product;
 }
 
-/** Options of {@link flatten}. */
-export interface FlattenOptions {
-  /** The first axis of the columns, from −rank to rank. Default 1. */
-  readonly axis?: number;
-}
-
-/**
- * `x` as a matrix: the dimensions before `axis` become its rows, the others its columns.
- * @param x Any dtype and rank.
- * @returns (D0·…·D(axis−1), D(axis)·…).
- * @throws OptionError, GraphError `INVALID_ATTRIBUTE` or `MISSING_VALUE`.
- */
-export function flatten(g: Scope, x: Value, options: FlattenOptions = {}): Value {
-  const opType = 'Flatten';
-  const { axis = 1 } = knownOptions(g, opType, options, ['axis']);
-  requireValues(g, opType, { x });
-  if (!Number.isSafeInteger(axis) || axis < -x.rank || axis > x.rank) {
-    throw new GraphError(
-      'INVALID_ATTRIBUTE',
-      `${g.describe(opType)}: axis ${axis} does not divide ${describeValue(x)}; allowed: ${-x.rank} to ${x.rank}`,
-    );
-  }
-  const first = fromStart(axis, x.rank);
-  const shape = [productDim(x.shape.slice(0, first)), productDim(x.shape.slice(first))];
-  return g.node(opType, [x], { axis: int(first) }, [{ dtype: x.dtype, shape }])[0]!;
-}
-
+/** Returns the rows and columns of a matrix, transposed if `transposed`. */
 function matrix(
   g: Scope,
   opType: string,
@@ -123,10 +96,8 @@ function matrix(
   );
 }
 
-// SECTION: Products of stacked matrices. Sources: ONNX operator page MatMul; `numpy.matmul`, `torch.matmul`.
-
 /**
- * a · b, as `torch.matmul` and NumPy have it. The last two dimensions are matrices, and those before them broadcast; a
+ * Returns a · b, as `torch.matmul` and NumPy do. The last two dimensions are matrices, and those before them broadcast; a
  * vector is a row on the left and a column on the right, and the result then lacks that dimension.
  * `torch.nn.Linear` on any rank is `add(g, matMul(g, x, transpose(g, weight)), bias)`.
  * @param a (..., M, K) or (K), any float, int32 or int64. Sizes may be names.
@@ -152,9 +123,8 @@ function productShape(g: Scope, a: Value, b: Value): Shape {
       `${where} do not fit: a has ${columns} columns, but b has ${rows} rows`,
     );
   }
-  const batch = broadcastShapes(a.shape.slice(0, -2), b.shape.slice(0, -2));
-  if (!batch) {
+  if (!isBroadcastable(a.shape.slice(0, -2), b.shape.slice(0, -2))) {
     throw new GraphError('SHAPE_MISMATCH', `${where}: the dimensions before the last two do not broadcast`);
   }
-  return [...batch, ...(a.rank === 1 ? [] : [a.shape.at(-2)!]), ...(b.rank === 1 ? [] : [b.shape.at(-1)!])];
+  return infer.matMul(a.shape, b.shape);
 }

@@ -5,7 +5,6 @@ import * as op from '../../../lib/graph/ops/index.js';
 import { describeTable, expectGraphError, nodesOf } from '../support.js';
 
 describeTable<op.GemmOptions>('gemm', (g, [a, b, c], options) => op.gemm(g, a!, b!, c, options));
-describeTable<{ axis?: number }>('flatten', (g, [x], options) => op.flatten(g, x!, options));
 
 function setUp() {
   const g = new GraphBuilder('test');
@@ -44,7 +43,7 @@ describe('gemm', () => {
     );
   });
 
-  it('gemm refuses inputs that are not matrices', () => {
+  it('gemm refuses an input that is not a matrix', () => {
     const { g, weight } = setUp();
     for (const shape of [[3], [2, 3, 1], []]) {
       const a = g.input(`a${shape.length}`, 'float32', shape);
@@ -81,34 +80,4 @@ describe('gemm', () => {
     }
     expectGraphError(() => op.gemm(g, x, undefined!, undefined), 'MISSING_VALUE', 'b is not a value');
   });
-});
-
-describe('flatten', () => {
-  it('flatten multiplies names, with the axis counted from the front', () => {
-    const g = new GraphBuilder('test');
-    const x = g.input('x', 'float32', ['N', 64, 'W', 'H']);
-    const y = op.flatten(g, x);
-    expect(y.shape).to.deep.equal(['N', '64*H*W']);
-    expect(op.flatten(g, x, { axis: -1 }).shape).to.deep.equal(['64*N*W', 'H']);
-    expect(nodesOf(g, y)[1]).to.deep.include({
-      opType: 'Flatten',
-      attributes: { axis: { type: 'INT', value: 3 } },
-    });
-  });
-
-  it('flatten refuses a missing input', () => {
-    expectGraphError(() => op.flatten(new GraphBuilder('test'), undefined!), 'MISSING_VALUE', 'Flatten: x');
-  });
-
-  for (const axis of [3, -3, 0.5, NaN]) {
-    it(`flatten refuses axis ${axis} of a matrix`, () => {
-      const { g, x } = setUp();
-      expectGraphError(
-        () => op.flatten(g, x, { axis }),
-        'INVALID_ATTRIBUTE',
-        `axis ${axis}`,
-        'allowed: -2 to 2',
-      );
-    });
-  }
 });

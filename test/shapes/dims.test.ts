@@ -13,9 +13,9 @@ import {
   scaleDim,
   sliceDim,
   type DimWindow,
-} from '../../lib/graph/dims.js';
+} from '../../lib/shapes/dims.js';
 import type { Dim } from '../../lib/tensor.js';
-import { evaluate } from './support.js';
+import { evaluate } from '../graph/support.js';
 
 const window = (kernel: number, stride = 1, pad = 0, dilation = 1): DimWindow => ({
   kernel,
@@ -185,7 +185,7 @@ describe('sliceDim', () => {
   });
 });
 
-describe('names that are no expressions of this library', () => {
+describe('names that this library did not write', () => {
   // Models from other exporters carry such names.
   const NAMES = [
     'past_length + 1',
