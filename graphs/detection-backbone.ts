@@ -4,7 +4,9 @@ import * as op from '../lib/graph/ops/index.js';
 import type { Value } from '../lib/graph/types.js';
 import { defineGraph } from './definition.js';
 import { imageInput, type SizeRule } from './input.js';
-import { conv, groupNorm, maxPool, sharedConv, upsampleNearest } from './layers/index.js';
+import { conv, sharedConv } from './layers/convolution.js';
+import { groupNorm } from './layers/normalization.js';
+import { maxPool, upsampleNearest } from './layers/resampling.js';
 import { requireNumGroups } from './num-groups.js';
 import { resnetBlock } from './resnet-block.js';
 

@@ -8,7 +8,7 @@ import type { Graph } from '../lib/graph/types.js';
 import { requireKnownOptions } from '../lib/options.js';
 import { defineGraph, type InputType } from './definition.js';
 import { GROUP_NORM_OPTIONS, groupNormGraph } from './group-norm.js';
-import { affineParameters, instanceNorm, layerNorm } from './layers/index.js';
+import { affineParameters, instanceNorm, layerNorm } from './layers/normalization.js';
 
 const OPTIONS = ['numChannels', 'eps', 'affine'] as const;
 

@@ -1,7 +1,7 @@
 /** The network `group-norm`. */
 import { GraphBuilder } from '../lib/graph/builder.js';
 import { defineGraph } from './definition.js';
-import { groupNorm } from './layers/index.js';
+import { groupNorm } from './layers/normalization.js';
 
 /** The options of `torch.nn.GroupNorm`. */
 export const GROUP_NORM_OPTIONS = {

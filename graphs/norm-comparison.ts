@@ -2,7 +2,7 @@
 import { GraphBuilder } from '../lib/graph/builder.js';
 import { defineGraph } from './definition.js';
 import { imageInput } from './input.js';
-import { batchNorm, groupNorm, instanceNorm, layerNorm } from './layers/index.js';
+import { batchNorm, groupNorm, instanceNorm, layerNorm } from './layers/normalization.js';
 
 const CHANNELS = 8;
 const GROUPS = 4;

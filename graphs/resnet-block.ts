@@ -4,7 +4,8 @@ import * as op from '../lib/graph/ops/index.js';
 import type { Value } from '../lib/graph/types.js';
 import { defineGraph } from './definition.js';
 import { DIMS_OPTION, imageInput } from './input.js';
-import { conv, groupNorm } from './layers/index.js';
+import { conv } from './layers/convolution.js';
+import { groupNorm } from './layers/normalization.js';
 import { requireNumGroups } from './num-groups.js';
 
 interface ResNetBlockOptions {

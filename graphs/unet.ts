@@ -5,7 +5,8 @@ import type { Value } from '../lib/graph/types.js';
 import { defineGraph, type OptionValues } from './definition.js';
 import { doubleConv } from './double-conv.js';
 import { imageInput, type SizeRule } from './input.js';
-import { conv, convTranspose, maxPool } from './layers/index.js';
+import { conv, convTranspose } from './layers/convolution.js';
+import { maxPool } from './layers/resampling.js';
 import { requireNumGroups } from './num-groups.js';
 
 /** The levels of the encoder: `width` times 1, 2, 4 and 8 channels. The bottleneck has 16 times `width`. */
