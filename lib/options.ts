@@ -1,8 +1,9 @@
-/** Checks of options and arguments: callers in JavaScript have no type checker. */
+/** Checks options and arguments at run time, for callers in JavaScript, where no type checker sees a mistake. */
 import { OptionError } from './errors.js';
 import { suggestion } from './nearest.js';
 
 /**
+ * Requires an object that has known options only.
  * @param where What takes the options, for the message: `createSession`.
  * @throws OptionError `UNKNOWN_OPTION` naming the option and the known ones, `NO_OPTIONS` if it is not an object.
  */
@@ -34,6 +35,7 @@ export function notBytes(requirement: string, value: unknown): OptionError {
 }
 
 /**
+ * Requires an integer as the seed of a generator.
  * @param where What takes the seed, for the message: `initializeWeights`.
  * @throws OptionError `INVALID_OPTION` if it is not an integer.
  */
