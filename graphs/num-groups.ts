@@ -16,8 +16,8 @@ import { GraphError } from '../lib/errors.js';
 export const RECOMMENDED_NUM_GROUPS = { detection: 32, segmentation: 32, video: 32 } as const;
 
 /**
- * The range for small networks, with 64 channels or fewer in their first layers: 8 to 16 groups. Not from the paper: of
- * 64 channels, 32 groups would have 2 each, and 8 to 16 groups have 4 to 8.
+ * The range for small networks, with 64 channels or fewer in their first layers: 8 to 16 groups. The paper does not
+ * give this range. With 64 channels, 32 groups have 2 channels each; 8 to 16 groups have 4 to 8 channels each.
  */
 export const SMALL_NETWORK_NUM_GROUPS = { least: 8, most: 16 } as const;
 

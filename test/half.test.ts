@@ -23,7 +23,7 @@ const FORMATS = [
     infinity: 0x7c00,
     // numpy 2.4.6: sha256 of arange(65536, dtype='<u2').view('<f2').astype('<f4'), NaN as 0x7fc00000
     decoded: '385ff5fe69182797cda5f1827e20cf423f4416bc9246f27d0eec27cac9039259',
-    // numpy 2.4.6: sha256 of every 9973rd float32 that is no NaN, .astype('<f2')
+    // numpy 2.4.6: sha256 of every 9973rd float32 that is not NaN, .astype('<f2')
     encoded: '5f80bc7dfff34fbd0a23a8c2714213f302244dd7b8ab9fd99a9cf4077808400e',
   },
   {

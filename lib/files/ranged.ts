@@ -15,11 +15,14 @@ export interface RangedFile {
   close(): Promise<void>;
 }
 
-/** @throws FileError `FILE_UNREADABLE` if a file of `size` bytes does not hold that range. */
+/** @throws FileError `FILE_UNREADABLE` if a file of `size` bytes does not have that range. */
 export function checkRange(path: string, offset: number, length: number, size: number): void {
   const valid = Number.isSafeInteger(offset) && offset >= 0 && Number.isSafeInteger(length) && length >= 0;
   if (valid && offset + length <= size) return;
-  throw unreadable(path, `it holds ${size} bytes, not ${length} bytes from byte ${offset} on`);
+  throw unreadable(
+    path,
+    `${length} bytes from byte ${offset} on were asked for, but the file has ${size} bytes`,
+  );
 }
 
 /** Makes the error that says which file cannot be read, and why. */

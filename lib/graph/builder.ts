@@ -136,7 +136,7 @@ export class Scope {
     return results;
   }
 
-  /** Names an operator of this scope in messages: `GroupNormalization 'enc1.double_conv.1'`. */
+  /** Returns the name of an operator of this scope for messages: `GroupNormalization 'enc1.double_conv.1'`. */
   describe(opType: string): string {
     return this.path ? `${opType} '${this.path}'` : opType;
   }
@@ -252,7 +252,10 @@ export class GraphBuilder extends Scope {
   output(name: string, value: Value): Value {
     requireName(name, 'output');
     if (value === undefined) {
-      throw new GraphError('MISSING_VALUE', `output '${name}': there is no value to declare`);
+      throw new GraphError(
+        'MISSING_VALUE',
+        `output '${name}': the value is undefined; pass a value of this graph, such as the result of an operator`,
+      );
     }
     this.requireOwn(value, `output '${name}'`);
     this.claim(name, 'output');

@@ -59,6 +59,6 @@ function requireOneOutput(place: Place, outputs: readonly Value[]): void {
   if (outputs.length === 1) return;
   throw new GraphError(
     'MISSING_VALUE',
-    `${place.describe('GroupNormalization')}: it has one output, not ${outputs.length}`,
+    `${place.describe('GroupNormalization')} must have one output, but has ${outputs.length}`,
   );
 }

@@ -51,9 +51,9 @@ export const VALUE_INFO = { name: bytesTag(1), type: bytesTag(2) } as const;
 export const OTHER_TYPES: ReadonlyMap<number, string> = new Map([
   [bytesTag(4), 'a sequence'],
   [bytesTag(5), 'a map'],
-  [bytesTag(7), 'opaque'],
+  [bytesTag(7), 'an opaque value'],
   [bytesTag(8), 'a sparse tensor'],
-  [bytesTag(9), 'optional'],
+  [bytesTag(9), 'an optional value'],
 ]);
 
 export const TYPE = { tensor: bytesTag(1) } as const;

@@ -265,9 +265,10 @@ function decodeTensor(bytes: Uint8Array, where: string): NamedTensor {
   requireData(header, where, 'the file');
   const tensor = readTensorData(header, Infinity);
   if (tensor) return { name: header.name, tensor };
+  const dtype = dtypeFromOnnx(header.dataType);
   throw invalid(
     where,
-    `its elements lie in another field than those of ${dtypeFromOnnx(header.dataType)} do`,
+    `its dtype is ${dtype}, but its elements are in a TensorProto field that ONNX does not use for ${dtype}`,
   );
 }
 
@@ -281,7 +282,7 @@ function requireDtype({ dataType }: TensorHeader, where: string): void {
 
 function requireNotExternal({ location }: TensorHeader, where: string): void {
   if (location === undefined) return;
-  throw invalid(where, `its data lies in a file of its own, '${location}'; it must lie in the tensor's file`);
+  throw invalid(where, `its data is in a separate file, '${location}'; it must be in the tensor's own file`);
 }
 
 const invalid = (where: string, problem: string): ModelError =>

@@ -70,7 +70,8 @@ export class WireReader {
     if (this.#budget.fields.left-- === 0) throw tooLarge(`more than ${MAX_FIELDS} fields`);
     this.#fieldStart = this.#position;
     this.#readVarint();
-    if (this.#high !== 0 || this.#low < 8) throw this.#damage('no field has number 0 or one above 2^29');
+    if (this.#high !== 0 || this.#low < 8)
+      throw this.#damage('a field has number 0, or a number of 2^29 or more, which protobuf does not allow');
     this.tag = this.#low;
     this.#contentStart = this.#position;
     this.#skipContent();

@@ -4,7 +4,8 @@ import { type BuildGraph, type CaseResult, checkFixtureWith, type CheckSpec } fr
 import type { Fixture } from './fixture.js';
 
 /**
- * Builds a fixture's graph, runs it once and compares every output. Any error makes the case fail and is not thrown.
+ * Builds a fixture's graph, runs it once and compares every output. An error while
+ * the case runs makes the case fail and is not thrown; only wrong arguments throw.
  * @param buildGraph Builds the graph by name: `(name, options, input) => getGraph(name).build(options, input)`.
  * @throws ParityError `FIXTURE_INVALID` if `fixture` is not a fixture; OptionError `UNKNOWN_OPTION`, `NO_OPTIONS`.
  */

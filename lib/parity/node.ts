@@ -14,7 +14,8 @@ import { type FileTensor, invalid, matchTensors, requireFiles, sortFiles } from 
 import type { TestDataSet } from './test-data-set.js';
 
 /**
- * Builds a fixture's graph, runs it once and compares every output. Any error makes the case fail and is not thrown.
+ * Builds a fixture's graph, runs it once and compares every output. An error while
+ * the case runs makes the case fail and is not thrown; only wrong arguments throw.
  * @param buildGraph Builds the graph by name: `(name, options, input) => getGraph(name).build(options, input)`.
  * @throws ParityError `FIXTURE_INVALID` if `fixture` is not a fixture; OptionError `UNKNOWN_OPTION`, `NO_OPTIONS`.
  */
@@ -81,7 +82,7 @@ async function readModelBytes(folder: string, path: string): Promise<Uint8Array>
     return await readFileBytes(path);
   } catch (error) {
     if (!(error instanceof FileError) || error.code !== 'FILE_NOT_FOUND') throw error;
-    throw invalid(folder, `its model must lie beside it, as '${path}', which does not exist`, error);
+    throw invalid(folder, `its model must be beside it, as '${path}', but that file does not exist`, error);
   }
 }
 

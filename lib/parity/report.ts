@@ -35,7 +35,7 @@ export function describeFailure({ error, outputs }: CaseResult): string {
 
 const describeMismatch = (output: OutputComparison): string =>
   `output '${output.name}': ${output.mismatched} of ${output.elements} elements are beyond the tolerance, ` +
-  `at worst [${output.worstIndex?.join(', ')}]; ${describeDifference(output)} ` +
+  `the element at index [${output.worstIndex?.join(', ')}] the most; ${describeDifference(output)} ` +
   `(allowed: atol ${formatTolerance(output.atol)}, rtol ${formatTolerance(output.rtol)})`;
 
 function describeDifference({ maxAbs, maxRel, maxUlp }: OutputComparison): string {

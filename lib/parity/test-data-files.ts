@@ -53,7 +53,10 @@ export function requireFiles(
   ] as const) {
     const odd = names.find((name) => others.has(name));
     if (odd !== undefined) {
-      throw invalid(folder, `the model's ${direction} '${odd}' is ${others.get(odd)}; allowed: tensors`);
+      throw invalid(
+        folder,
+        `the model's ${direction} '${odd}' is ${others.get(odd)}; a test data set can hold tensors only`,
+      );
     }
     requireCount(folder, direction, names, files[direction]);
   }

@@ -40,7 +40,8 @@ export interface TestDataSpec {
 
 /**
  * Runs an existing model once on a data set and compares every output: floats within the tolerance, by default that of
- * `torch.testing.assert_close`; other dtypes exactly. Any error makes the case fail and is not thrown.
+ * `torch.testing.assert_close`; other dtypes exactly. An error while the case runs makes the
+ * case fail and is not thrown; only wrong arguments throw.
  * @throws ParityError `FIXTURE_INVALID` if `dataSet` is not a data set; OptionError `UNKNOWN_OPTION`, `NO_OPTIONS`.
  */
 export async function checkTestDataSet(dataSet: TestDataSet, spec: TestDataSpec): Promise<CaseResult> {

@@ -56,8 +56,8 @@ export interface ConvertedModel {
   /** How many normalizations were replaced. */
   readonly replaced: ReplacedNorms;
   /**
-   * What GroupNorm was written as: the lowering, and `reduce-mean` for sites where that would not run. Empty if the model
-   * has no GroupNorm.
+   * The lowerings that GroupNorm was written as: the chosen lowering, and `reduce-mean` for nodes that the chosen lowering
+   * could not run. Empty if the model does not have a GroupNorm.
    */
   readonly lowerings: readonly LoweringName[];
   /** Operators of the graph from other domains (`com.microsoft.FusedConv`). They stay, and not every runtime has them. */
@@ -70,9 +70,9 @@ const CONVERT_OPTIONS: readonly (keyof ConvertOptions)[] = ['lowering', 'where']
 
 /**
  * Writes every GroupNorm of a model as a lowering, at the model's own opset: the operator, PyTorch's exports below opset
- * 21, and inlined bodies. It writes only operators of ONNX, so that any runtime runs the result. All but those nodes and
- * the values that they alone read stays as it is, byte for byte. `op` writes the standard operator instead, which ONNX
- * Runtime has no kernel for, and leaves all other normalizations.
+ * 21, and inlined bodies. It writes only operators of ONNX, so that any runtime runs the result. The rest of the model
+ * stays as it is, byte for byte, except values that only the replaced nodes read: these are removed. `op` writes the
+ * standard operator instead, which ONNX Runtime has no kernel for, and leaves all other normalizations.
  * @param bytes A ModelProto, float32, float64, float16 or bfloat16, with its weights in it or in files of their own.
  * @throws ModelError if the bytes are not a model, or the model is larger than 2 GiB (`MODEL_TOO_LARGE`), or has a
  *   GroupNormalization that cannot be rewritten (`MODEL_UNSUPPORTED`); GraphError `UNKNOWN_LOWERING`, `LOWERING_UNAVAILABLE` or

@@ -90,7 +90,7 @@ export interface RefusalStyle {
 export function requireReachable(model: Model, where: string, style: RefusalStyle): void {
   const place = unreachableGroupNorm(model);
   if (place === undefined) return;
-  const problem = `a GroupNormalization lies in ${place}, where it is not rewritten`;
+  const problem = `a GroupNormalization is in ${place}, where it is not rewritten`;
   throw style.error(`${where}: ${problem}; ${style.remedies[place]}`);
 }
 

@@ -44,8 +44,8 @@ export function describeSite(types: ValueTypes, node: ModelNode, takesAnyRank: b
   const x = { dtype: input!.dtype, shape: input!.shape ?? (takesAnyRank ? ANY_SHAPE : undefined) };
   const dtypes = [x, scale!, bias!].flatMap(({ dtype }) => dtype ?? []);
   const [dtype] = dtypes;
-  if (!dtype) return undeclared('the dtypes of its inputs');
-  if (!x.shape) return undeclared('the rank of its input');
+  if (!dtype) return undeclared("the dtypes of the node's inputs");
+  if (!x.shape) return undeclared("the rank of the node's input");
   if (!isFloatDType(dtype) || dtypes.some((other) => other !== dtype))
     return `its inputs are ${dtypes.join(', ')}; they must be of one float dtype`;
   const isOfChannels = node.opType === 'InstanceNormalization';
@@ -53,7 +53,7 @@ export function describeSite(types: ValueTypes, node: ModelNode, takesAnyRank: b
   const lengths = [scale!, bias!].map(lengthOf);
   const channels = numberIn(x.shape[1]) ?? (isPerGroup ? undefined : (lengths[0] ?? lengths[1]));
   if (x.shape.length < 2 || channels === undefined)
-    return undeclared(`the channels of its input ${formatShape(x.shape)}`);
+    return undeclared(`the channels of the node's input ${formatShape(x.shape)}`);
   const numGroups = isOfChannels ? channels : (node.number('num_groups') ?? 0);
   if (numGroups < 1 || channels % numGroups !== 0)
     return `${channels} channels are not divisible by ${numGroups} groups`;
@@ -78,7 +78,8 @@ export function describeSite(types: ValueTypes, node: ModelNode, takesAnyRank: b
 }
 
 const undeclared = (what: string): string =>
-  `the model does not declare ${what} (onnx.shape_inference.infer_shapes writes into it what can be known)`;
+  `the model does not declare ${what}; run onnx.shape_inference.infer_shapes, which adds the types and shapes that it ` +
+  'can infer to the model';
 
 const describeMismatch = (scale: ValueType, bias: ValueType, length: number, isPerGroup: boolean): string =>
   `scale ${describeShape(scale.shape)} and bias ${describeShape(bias.shape)} must be [${length}], ` +

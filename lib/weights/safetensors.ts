@@ -163,7 +163,7 @@ export class SafetensorsFile {
     return [...this.#header.tensors.keys()];
   }
 
-  /** Whether the file has a tensor of this name. */
+  /** Returns whether the file has a tensor named `name`. */
   has(name: string): boolean {
     return this.#header.tensors.has(name);
   }

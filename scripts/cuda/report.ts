@@ -148,7 +148,7 @@ function chooseWinner(ways: readonly Timing[], defaultGroupNorm: string): Winner
   const gain = `${fastest.groupNorm}: ${formatRatio(fastest.speedup)} as fast as ${defaultGroupNorm}`;
   return fastest.speedup.low > 1
     ? { shape, dtype, groupNorm: fastest.groupNorm, because: gain }
-    : { shape, dtype, groupNorm: defaultGroupNorm, because: `${gain}, which is no certain gain` };
+    : { shape, dtype, groupNorm: defaultGroupNorm, because: `${gain}, which is not a certain gain` };
 }
 
 const isTimed = (timing: Timing): timing is Timing & { readonly ms: Quartiles } => timing.ms !== null;

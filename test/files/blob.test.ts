@@ -21,7 +21,7 @@ describe('a Blob as a file of which parts are read', () => {
 
   it('rangedBlob refuses a range beyond its end, which slice would shorten', async () => {
     expect(await reason(file().read(3, 2))).to.equal(
-      "cannot read 'dropped.bin': it holds 4 bytes, not 2 bytes from byte 3 on",
+      "cannot read 'dropped.bin': 2 bytes from byte 3 on were asked for, but the file has 4 bytes",
     );
     await reason(file().read(-1, 2));
     await reason(file().read(0.5, 1));

@@ -97,7 +97,11 @@ describe('lowering a GroupNormalization that the caller put together', () => {
     const x = g.input('x', 'float32', [1, 2]);
     g.node('GroupNormalization', [x], { num_groups: attr.int(1) }, []);
     g.output('y', x);
-    expectGraphError(() => lowerGraph(g.build(), 'op', 21), 'MISSING_VALUE', 'it has one output, not 0');
+    expectGraphError(
+      () => lowerGraph(g.build(), 'op', 21),
+      'MISSING_VALUE',
+      'must have one output, but has 0',
+    );
   });
 });
 

@@ -121,7 +121,7 @@ describe('castInputs and castOutputs', () => {
     ]);
   });
 
-  it('can cast a value twice, and do nothing for the dtype that it has', () => {
+  it('castInputs casts a value twice, and does not cast it to the dtype that it has', () => {
     const changed = Model.decode(CONTROL_FLOW);
     changed.castInputs(['x'], 'float32');
     expect(changed.encode()).to.deep.equal(CONTROL_FLOW);

@@ -43,7 +43,7 @@ describe('Model', () => {
     const bytes = graphOf(value(11, 'x', 1), value(11, 'list', 4), value(12, 'maybe', 9), value(13, 'h', 4));
     expect([...Model.decode(bytes).notTensors()]).to.deep.equal([
       ['list', 'a sequence'],
-      ['maybe', 'optional'],
+      ['maybe', 'an optional value'],
     ]);
   });
 

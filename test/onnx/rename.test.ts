@@ -7,7 +7,7 @@ import { all, int, message, text } from './bytes.js';
 
 type Field = readonly number[];
 
-/** The field with its `a` as `b`, or nothing if it stays. */
+/** Returns the field with its `a` as `b`, or `undefined` if the field stays. */
 function renamed(field: Field, rename: typeof renameInNode = renameInNode): number[] | undefined {
   const reader = WireReader.of(Uint8Array.from(field));
   reader.next();

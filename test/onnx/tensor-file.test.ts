@@ -66,11 +66,11 @@ describe('decodeTensorFile', () => {
       new Uint8Array(0),
       'a.pb: it has no dtype: the file is empty, cut short, or not a TensorProto',
     ],
-    'one that is cut short within a field': [
+    'a file that is cut short within a field': [
       sample('float32-raw').slice(0, -1),
       'a.pb: this is not a TensorProto, or the file is damaged (24 bytes reach beyond',
     ],
-    'one that is cut short before its data': [
+    'a file that is cut short before its data': [
       all(int(1, 2), int(2, 1)),
       'a.pb: shape [2] of float32 takes 8 bytes, but the file holds 0 bytes',
     ],
@@ -95,11 +95,11 @@ describe('decodeTensorFile', () => {
     'a dtype of a newer ONNX': [all(int(2, 23), raw), "its dtype is ONNX's number 23; allowed: float32"],
     'elements in the field of another dtype': [
       all(int(1, 1), int(2, 6), message(7, [1])),
-      'its elements lie in another field than those of int32 do',
+      'its dtype is int32, but its elements are in a TensorProto field that ONNX does not use for int32',
     ],
     'data in another file': [
       all(int(1, 1), int(2, 1), int(14, 1), message(13, text(1, 'location'), text(2, 'w.bin'))),
-      "its data lies in a file of its own, 'w.bin'; it must lie in the tensor's file",
+      "its data is in a separate file, 'w.bin'; it must be in the tensor's own file",
     ],
     'a .npy file': [new TextEncoder().encode('\x93NUMPY'), 'this is not a TensorProto'],
   };

@@ -58,9 +58,9 @@ describe('readValueInfo', () => {
     expect([4, 5, 7, 8, 9].map(typeOf)).to.deep.equal([
       'a sequence',
       'a map',
-      'opaque',
+      'an opaque value',
       'a sparse tensor',
-      'optional',
+      'an optional value',
     ]);
     expect(otherType(info(text(1, 'x'), tensorOf(FLOAT, shape())))).to.equal(undefined);
     expect(otherType(info(text(1, 'x')))).to.equal(undefined);

@@ -101,8 +101,8 @@ describe('WireReader, given damage,', () => {
     'a group': [[0x0b, 0x0c], 'wire type 3'],
     'the end of a group': [[0x0c], 'wire type 4'],
     'wire type 6': [[0x0e], 'wire type 6'],
-    'field 0': [[0x02, 0x00], 'number 0'],
-    'a field above 2^29': [[0x80, 0x80, 0x80, 0x80, 0x10, 0], '2^29'],
+    'field 0': [[0x02, 0x00], 'a field has number 0'],
+    'a field above 2^29': [[0x80, 0x80, 0x80, 0x80, 0x10, 0], 'a number of 2^29 or more'],
   };
   for (const [what, [bytes, words]] of Object.entries(cases)) {
     it(`refuses ${what}`, () => {

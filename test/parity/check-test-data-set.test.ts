@@ -57,7 +57,7 @@ describe('checkTestDataSet', () => {
     const result = await check(folder);
     expect(result.passed).to.equal(false);
     expect(describeFailure(result)).to.include(
-      "output 'z': 1 of 2 elements are beyond the tolerance, at worst [1]",
+      "output 'z': 1 of 2 elements are beyond the tolerance, the element at index [1] the most;",
     );
     expect(await check(folder, { atol: 0.5 })).to.include({ passed: true });
   });

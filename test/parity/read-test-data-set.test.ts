@@ -87,7 +87,7 @@ describe('readTestDataSet', () => {
   const sequence = (field: number, name: string) => message(field, text(1, name), message(2, message(4)));
 
   const cases: Record<string, [change: (folder: string) => void, code: string, words: string]> = {
-    'there is no model': [remove('../model.onnx'), INVALID, 'its model must lie beside it, as '],
+    'there is no model': [remove('../model.onnx'), INVALID, 'its model must be beside it, as '],
     'the model is damaged': [
       replaceModel(Uint8Array.of(0x0a, 9)),
       'MODEL_INVALID',
@@ -122,12 +122,12 @@ describe('readTestDataSet', () => {
     'an input is a sequence': [
       replaceModel(model(sequence(11, 'a'), sequence(12, 'y'))),
       INVALID,
-      "the model's input 'a' is a sequence; allowed: tensors",
+      "the model's input 'a' is a sequence; a test data set can hold tensors only",
     ],
     'an output is a sequence': [
       replaceModel(model(valueInfo(11, 'a', 1), valueInfo(11, 'b', 1), sequence(12, 'y'))),
       INVALID,
-      "the model's output 'y' is a sequence; allowed: tensors",
+      "the model's output 'y' is a sequence; a test data set can hold tensors only",
     ],
     'the folder is missing': [remove('.'), 'FILE_NOT_FOUND', 'test_data_set_0'],
     'the folder is empty': [

@@ -46,8 +46,8 @@ describe('parity/report', () => {
 
   it('a failure message says how many elements fail, where the worst is, by how much, and what is allowed', () => {
     expect(describeFailure(result())).to.equal(
-      "output 'y': 3 of 12 elements are beyond the tolerance, at worst [1, 2]; largest difference 2.5e-1 absolute, " +
-        '5.0e-1 relative (allowed: atol 1e-5, rtol 1.3e-6)',
+      "output 'y': 3 of 12 elements are beyond the tolerance, the element at index [1, 2] the most; " +
+        'largest difference 2.5e-1 absolute, 5.0e-1 relative (allowed: atol 1e-5, rtol 1.3e-6)',
     );
   });
 

@@ -235,7 +235,7 @@ describe('convertModel', () => {
     expect(rest).to.deep.equal({ replaced: NONE, lowerings: [], foreign: [], externalData: [] });
   });
 
-  it('leaves nodes that nobody read before, and lists operators that are not of ONNX', () => {
+  it('leaves nodes whose outputs no other node reads, and lists operators that are not of ONNX', () => {
     const model = changed(({ graph, opsetImport }) => {
       opsetImport!.push({ domain: 'com.microsoft', version: 1 });
       graph!.node!.push(

@@ -70,7 +70,7 @@ describe("lowerInlinedGroupNorm, given ONNX's definition of GroupNormalization,"
     const constant = (g: GraphBuilder, value: number) =>
       g.constant(tensor('float32', [1], Float32Array.of(value)));
 
-    /** How many there are in one that is so but for its parts. */
+    /** Returns the number of matches in a model with these parts in place of the usual ones. */
     function count(parts: Parts, opset: number): number {
       const { shape = ['N', 3, 'K'], axes = [2], mean: meanOf = (_, value) => value } = parts;
       const { variance: varianceOf = op.sub, square = (g, x) => op.mul(g, x, x) } = parts;

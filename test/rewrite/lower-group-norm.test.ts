@@ -64,7 +64,7 @@ describe('lowerNormalizations', () => {
     expect(refusals).to.have.lengthOf(1);
     expect(refusals[0])
       .to.include('GroupNormalization')
-      .and.include('does not declare the rank of its input')
+      .and.include("does not declare the rank of the node's input")
       .and.include('onnx.shape_inference.infer_shapes');
   });
 });

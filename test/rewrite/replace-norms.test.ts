@@ -85,11 +85,11 @@ describe('replaceNorms', () => {
     const body = { name: 'body', node };
     message.graph!.node!.push({ opType: 'If', attribute: [{ name: 'then_branch', type: 5, g: body }] });
     expect(() => requireReachable(decoded(), 'm', STYLE)).to.throw(
-      'm: a GroupNormalization lies in the body of an If, Loop or Scan, where it is not rewritten; run it elsewhere',
+      'm: a GroupNormalization is in the body of an If, Loop or Scan, where it is not rewritten; run it elsewhere',
     );
     message.functions = [{ name: 'Norm', domain: 'mine', input: ['x'], output: ['z'], node }];
     expect(() => requireReachable(decoded(), 'm', STYLE)).to.throw(
-      'm: a GroupNormalization lies in a local function, where it is not rewritten; inline it',
+      'm: a GroupNormalization is in a local function, where it is not rewritten; inline it',
     );
   });
 });

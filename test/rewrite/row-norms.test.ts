@@ -211,7 +211,7 @@ describe('lowerRowNorms', () => {
     });
   }
 
-  it('ignores a second result that nobody reads, and leaves a node whose second result is read', () => {
+  it('ignores a second result that no node reads, and leaves a node whose second result is read', () => {
     for (const isRead of [false, true]) {
       const node = (g: Scope, x: Value) => {
         const [y, mean] = g.node(

@@ -105,7 +105,7 @@ describeInBrowser("the package's entry in a browser", () => {
     );
     expect(provider).to.equal('wasm');
     expect(fallbacks).to.deep.equal([
-      { provider: 'native', reason: "there is no provider 'native' here; there are: wasm, webgpu" },
+      { provider: 'native', reason: "the provider 'native' does not exist here; known: wasm, webgpu" },
     ]);
   });
 

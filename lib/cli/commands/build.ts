@@ -84,8 +84,9 @@ const buildFlags = (): Option[] => [
   new Option('--weights <file>', 'state_dict or parity fixture, as .safetensors').conflicts('seed'),
   new Option(
     '--prefix <prefix>',
-    'use only the keys of --weights under this prefix, such as backbone, and remove it from them ' +
-      '(module., model., _orig_mod. and state_dict. before all keys are removed without this option)',
+    'use only the keys of --weights that start with this prefix, such as backbone, and remove the prefix from their ' +
+      'names. Without --prefix, build removes these prefixes if all keys have them: module., model., _orig_mod., ' +
+      'state_dict.',
   ),
   new Option('--seed <n>', "seed of PyTorch's default initialisation, which is used without --weights")
     .argParser(parseInteger)

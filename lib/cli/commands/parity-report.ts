@@ -45,7 +45,8 @@ export function describeReport(report: Report, colors: Colors, remarks: Remarks 
   ];
 }
 
-const LOOSE = '* the fixture allows more than torch.testing.assert_close does: see CONTRIBUTING.md, Fixtures';
+const LOOSE =
+  '* the fixture has a larger tolerance than torch.testing.assert_close: see CONTRIBUTING.md, Fixtures';
 
 /** Returns a line for each provider that this machine lacks. */
 function describeMissingProviders({ notRun = [] }: Report, colors: Colors): string[] {

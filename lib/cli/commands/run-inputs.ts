@@ -95,7 +95,7 @@ function requireRank(info: TensorInfo): RandomInput {
   const { name, shape } = info;
   if (shape) return { ...info, shape };
   throw new UsageError(
-    `input '${name}' has any rank, so random numbers have no shape; use a file: --input ${name}=FILE.npy`,
+    `the model does not declare the rank of input '${name}', so it cannot be random; use a file: --input ${name}=FILE.npy`,
   );
 }
 

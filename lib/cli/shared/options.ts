@@ -140,7 +140,7 @@ const commandPath = (command: Command): string =>
 export const groupNormOption = (): Option =>
   new Option(
     '--group-norm <name>',
-    `how to run GroupNormalization: ${SESSION_LOWERING_NAMES.join(', ')} (default: the native kernel if it is ` +
-      'installed, otherwise a rewrite that is right for any mean; op is the version of ONNX Runtime, which loses ' +
-      'digits when the mean is large; contrib-group-norm needs cuda)',
+    `how to run GroupNormalization: ${SESSION_LOWERING_NAMES.join(', ')}. Without this option: the native kernel if it ` +
+      "is installed, otherwise reduce-mean, which is exact for any mean. op: ONNX Runtime's own slow definition, which " +
+      'loses digits if the mean is large. contrib-group-norm: only with --provider cuda',
   ).argParser((name: string): SessionLoweringName => getSessionLowering(name, MAX_OPSET).name);

@@ -69,8 +69,7 @@ export function clip(g: Scope, x: Value, options: ClipOptions): Value {
   if ((min === undefined && max === undefined) || min! > max!) {
     throw new GraphError(
       'INVALID_ATTRIBUTE',
-      `${g.describe(opType)}: min ${min} and max ${max} leave nothing to do, or nothing between them: give at least ` +
-        'one, and no min above max',
+      `${g.describe(opType)}: give min, max or both, and min must not be above max; got min ${min} and max ${max}`,
     );
   }
   return g.node(opType, [x, ...bounds], {}, [{ dtype: x.dtype, shape: x.shape }])[0]!;

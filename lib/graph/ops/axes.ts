@@ -107,8 +107,10 @@ function requireNewAxes(g: Scope, x: Value, axes: readonly number[]): number[] {
   }
   throw new GraphError(
     'INVALID_ATTRIBUTE',
-    `${g.describe('Unsqueeze')}: axes ${formatList(axes)} must be one or more different axes of the result, which is ` +
-      `${describeValue(x)} with them${rank > x.rank ? `: ${-rank} to ${rank - 1}` : ''}`,
+    `${g.describe('Unsqueeze')}: axes ${formatList(axes)} must name at least one new axis and none twice` +
+      (rank > x.rank
+        ? `; ${describeValue(x)} with these axes has rank ${rank}, so each axis must be from ${-rank} to ${rank - 1}`
+        : ''),
   );
 }
 

@@ -98,9 +98,9 @@ export function requireGroupNormalization(
 }
 
 /**
- * Adds a Batch Normalization (Ioffe & Szegedy 2015; `torch.nn.BatchNorm*d`) with given statistics, as in `eval()`. For
- * statistics of the batch ONNX Runtime's `training_mode` gives wrong numbers if the running statistics are not used
- * (microsoft/onnxruntime issue 29790); `graphs/layers` builds them from other operators.
+ * Adds a Batch Normalization (Ioffe & Szegedy 2015; `torch.nn.BatchNorm*d`) with given statistics, as in `eval()`. It
+ * does not compute statistics of the batch: ONNX Runtime's `training_mode` gives wrong numbers if the running statistics
+ * are not used (microsoft/onnxruntime issue 29790). `graphs/layers` computes batch statistics with other operators.
  * @param x (N, C, ...), any float. `scale`, `bias`, `mean` and `variance` are (C), of the same dtype.
  * @throws OptionError, GraphError `RANK_TOO_LOW`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_*`.
  */

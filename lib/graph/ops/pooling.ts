@@ -109,7 +109,10 @@ export function globalAveragePool(g: Scope, x: Value): Value {
   return g.node(opType, [x], {}, [{ dtype: x.dtype, shape: infer.globalPool(x.shape) }])[0]!;
 }
 
-/** Whether rounding up makes a window that starts behind the end; false for a name, of which ONNX does not know it either. */
+/**
+ * Returns whether rounding up makes a window that starts after the end; `false` for a name, because ONNX cannot know it
+ * either.
+ */
 function isWindowDropped(dim: Dim, window: Window, index: number): boolean {
   if (typeof dim === 'string') return false;
   const along = infer.alongDim(window, index)!;
@@ -136,8 +139,9 @@ function paddedWindow(g: Scope, opType: string, x: Value, window: Window, result
   }
   throw new GraphError(
     'INVALID_SHAPE',
-    `${g.describe(opType)}: ceilMode makes a window of ${describeValue(x)} that starts behind the end, and opsets ` +
-      'below 22 count it: give all spatial dimensions sizes or all names, or choose other pads or no ceilMode',
+    `${g.describe(opType)}: with ceilMode, a window starts after the end of the input ${describeValue(x)}, and ONNX ` +
+      'counts that window in opsets below 22. Give sizes for all spatial dimensions, or names for all of them; or ' +
+      'choose other pads; or leave out ceilMode',
   );
 }
 

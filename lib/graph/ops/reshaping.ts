@@ -69,7 +69,8 @@ function listedShape(g: Scope, x: Value, target: readonly number[]): Shape {
     throw new GraphError(
       'SHAPE_MISMATCH',
       `${g.describe('Reshape')}: ${describeValue(x)} does not fit the target ${formatList(target)}: ` +
-        'the number of elements must stay the same, and be more than 0 where -1 is to be inferred beside a 0',
+        'the number of elements must stay the same, and -1 cannot be inferred if a 0 in the target copies a dimension ' +
+        'of size 0',
     );
   }
   return infer.reshape(x.shape, target);

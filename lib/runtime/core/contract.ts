@@ -64,7 +64,10 @@ export interface RunOptions {
   readonly outputs?: TensorRecord | undefined;
 }
 
-/** How GroupNormalization runs: `kernel` is the native addon's; otherwise the rewrite, `mixed` if nodes differ. */
+/**
+ * How GroupNormalization runs: `kernel` if the native addon's kernel runs it, otherwise the name of the lowering that the
+ * nodes were rewritten as; `mixed` if nodes have different lowerings.
+ */
 export type GroupNormExecution = SessionLoweringName | 'kernel' | 'mixed';
 
 /** How a model is loaded. */

@@ -109,18 +109,19 @@ function remedyFor(message: string): string {
 }
 
 const OTHER_KERNEL =
-  'This provider, and the CPU behind it, have no kernel for that operator in that dtype: name another provider ' +
-  '(providers: a list), or keep that part of the model in float32';
+  'Neither this provider nor the CPU has a kernel for that operator in that dtype: add another provider to the list ' +
+  'of providers, or keep that part of the model in float32';
 
 const ORIGINAL_MODEL =
-  "This is com.microsoft.GroupNorm, which ONNX Runtime's optimizer writes and has a kernel for on 'cuda' alone: use " +
-  'the model from before, with GroupNormalization, which runs on every provider';
+  "The operator is com.microsoft.GroupNorm. ONNX Runtime's optimizer writes it, and only 'cuda' has a kernel for it. Use " +
+  'the model as it was before the optimization: its GroupNormalization runs on every provider';
 
 const SERVE_WASM =
   "Serve onnxruntime-web's files ort-wasm-simd-threaded.* from the page's own origin, and name their folder with " +
   'setRuntimeFolder';
 
-const OTHER_DTYPE = 'This GPU has no float16: name another provider (providers: a list), or build in float32';
+const OTHER_DTYPE =
+  'This GPU does not support float16: add another provider to the list of providers, or build the model in float32';
 
 const MORE_MEMORY =
   "There is not enough memory: run smaller batches or tiles, or use provider 'cpu', which has all of the machine's memory";

@@ -47,7 +47,7 @@ export function toInfo(metadata: InferenceSession.ValueMetadata): TensorInfo {
   if (!metadata.isTensor) {
     throw new ModelError(
       'MODEL_UNSUPPORTED',
-      `'${metadata.name}' is not a tensor; only tensors can be passed`,
+      `the model's input or output '${metadata.name}' is not a tensor; sessions pass only tensors`,
     );
   }
   return { name: metadata.name, dtype: requireDType(metadata.type), shape: metadata.shape };
@@ -68,6 +68,6 @@ function requireDType(type: string): DType {
   if ((DTYPES as readonly string[]).includes(type)) return type as DType;
   throw new ModelError(
     'MODEL_UNSUPPORTED',
-    `dtype '${type}' cannot be passed; allowed: ${DTYPES.join(', ')}`,
+    `sessions cannot pass tensors of dtype '${type}'; allowed: ${DTYPES.join(', ')}`,
   );
 }

@@ -151,8 +151,8 @@ function requireContrib(groupNorm: SessionLoweringName | undefined, provider: Pr
   if (groupNorm !== 'contrib-group-norm' || CONTRIB_PROVIDERS.includes(provider)) return;
   throw new SessionError(
     'PROVIDER_UNAVAILABLE',
-    `groupNorm: 'contrib-group-norm' needs a kernel for com.microsoft.GroupNorm, which ONNX Runtime has on ` +
-      `${CONTRIB_PROVIDERS.join(', ')} and not on ${provider}; groupNorm: 'reduce-mean' runs on every provider`,
+    `groupNorm: 'contrib-group-norm' needs a kernel for com.microsoft.GroupNorm. ONNX Runtime has this kernel on ` +
+      `${CONTRIB_PROVIDERS.join(', ')}, but not on ${provider}; groupNorm: 'reduce-mean' runs on every provider`,
   );
 }
 
@@ -165,24 +165,24 @@ function requireExternalData(
   if (missing === undefined) return;
   const remedy =
     hasFile === undefined
-      ? 'to find it, give the path of the model and not its bytes'
-      : 'it is not beside the model; put it there';
+      ? 'which a model given as bytes cannot find: give the path of the model instead'
+      : 'which is not beside the model: put the file there';
   throw new SessionError(
     'MODEL_REJECTED',
-    `${where} keeps its weights in a file of their own, '${missing}': ${remedy}`,
+    `${where} keeps its weights in the separate file '${missing}', ${remedy}`,
   );
 }
 
-const USE_INLINED = "pass groupNorm: 'op' (on the command line --group-norm op)";
+const USE_INLINED = "pass groupNorm: 'op' (on the command line: --group-norm op)";
 
 /** A GroupNormalization that is not rewritten would run as ONNX Runtime's inlined body. */
 const REFUSAL: RefusalStyle = {
   error: (message, cause) => new SessionError('MODEL_REJECTED', message, { cause }),
   remedies: {
     'a local function': `inline it first (onnx.inliner.inline_local_functions), or ${USE_INLINED}`,
-    'the body of an If, Loop or Scan': `the native kernel runs it there (onnx-groupnorm doctor says whether it can be used), or ${USE_INLINED}`,
+    'the body of an If, Loop or Scan': `install the native kernel, which runs it there (see onnx-groupnorm doctor), or ${USE_INLINED}`,
   },
   advice:
-    '. ONNX Runtime has no kernel for this operator, and its inlined body is slow and wrong for large means; to use ' +
-    `that all the same, ${USE_INLINED}`,
+    ". ONNX Runtime has no kernel for this operator. It inlines the operator's definition, which is slow, and wrong if " +
+    `the mean is large. To run that definition anyway, ${USE_INLINED}`,
 };

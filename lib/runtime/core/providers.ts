@@ -51,7 +51,7 @@ export async function chooseBackend(
   const candidates = backends[provider];
   if (!candidates) {
     const known = Object.keys(backends).join(', ');
-    return { problems: [{ reason: `there is no provider '${provider}' here; there are: ${known}` }] };
+    return { problems: [{ reason: `the provider '${provider}' does not exist here; known: ${known}` }] };
   }
   const problems: ProviderProblem[] = [];
   for (const backend of candidates) {

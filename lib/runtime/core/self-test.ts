@@ -25,7 +25,7 @@ export function selfTestProblem(actual: ArrayLike<number>): string | undefined {
   const isRight =
     actual.length === EXPECTED.length && EXPECTED.every((value, i) => Math.abs(actual[i]! - value) < 1e-5);
   if (isRight) return undefined;
-  return `it computes [${Array.from(actual).join(', ')}] where [${EXPECTED.join(', ')}] is right`;
+  return `it computes [${Array.from(actual).join(', ')}] instead of [${EXPECTED.join(', ')}]`;
 }
 
 /** A session or a loaded model. */

@@ -59,7 +59,8 @@ export class RuntimeSession implements Session {
   }
 
   async run(feeds: TensorRecord, options: RunOptions = {}): Promise<Record<string, TensorData>> {
-    if (this.#disposed) throw new SessionError('DISPOSED', 'this session was disposed of: create another');
+    if (this.#disposed)
+      throw new SessionError('DISPOSED', 'this session is disposed of: create another session');
     requireKnownOptions('run', options, RUN_OPTIONS);
     requireSignal(options.signal);
     const tensors = checkFeeds(this.inputs, feeds);

@@ -124,17 +124,24 @@ function checkOutput(info: TensorInfo, value: TensorData): void {
   if (!fits) fail(`${expected}, but the tensor given for it is ${value.dtype} ${formatShape(value.dims)}`);
   const { resizable, growable } = value.data.buffer as { resizable?: boolean; growable?: boolean };
   if (resizable || growable)
-    fail(`output '${name}' lies in a resizable buffer, which may change during the run`);
+    fail(
+      `output '${name}' has a resizable buffer, which may change during the run; use a buffer of fixed length`,
+    );
 }
 
 function checkDisjoint(outputs: TensorRecord, feeds: TensorRecord): void {
   const written = Object.entries(outputs);
   const all = [...Object.entries(feeds), ...written];
-  for (const [name, value] of written) {
-    const other = all.find(([, candidate]) => candidate !== value && overlaps(candidate, value));
-    const twice = all.filter(([, candidate]) => candidate === value).length > 1;
-    if (other || twice)
-      fail(`output '${name}' shares its memory with '${other?.[0] ?? 'another tensor'}' of the same run`);
+  for (const entry of written) {
+    const [name, value] = entry;
+    const other = all.find(
+      (candidate) => candidate !== entry && (candidate[1] === value || overlaps(candidate[1], value)),
+    );
+    if (other) {
+      fail(
+        `output '${name}' shares its memory with '${other[0]}' of the same run; give each tensor its own memory`,
+      );
+    }
   }
 }
 

@@ -114,8 +114,8 @@ function tryLoad(): AddonState {
 }
 
 const NOT_INSTALLED =
-  'the package onnx-groupnorm is not installed beside this code, as where it was bundled: leave it out of the bundle ' +
-  '(esbuild: --external:onnx-groupnorm) and install it';
+  'the package onnx-groupnorm is not installed beside this code, for example because the code was bundled: exclude ' +
+  'onnx-groupnorm from the bundle (esbuild: --external:onnx-groupnorm) and install the package';
 
 /** Where the addon's folder is; nothing for a bundle without the package. */
 function packageFolder(): string | undefined {

@@ -43,7 +43,7 @@ export function toNativeOptions(options: OrtOptions): NativeOptions {
   ensure(isObject(freeDimensionOverrides), 'freeDimensionOverrides must be an object of sizes by name');
   const sizes = Object.values(freeDimensionOverrides);
   ensure(sizes.every(isCount), 'freeDimensionOverrides must be sizes, integers of at least 0');
-  ensure(isObject(extra), 'extra must be an object of entries');
+  ensure(isObject(extra), "extra must be an object of ONNX Runtime's configuration entries");
   return {
     interOpNumThreads,
     executionMode: EXECUTION_MODES.indexOf(executionMode),
@@ -68,7 +68,10 @@ function configEntries(extra: object, prefix = '', depth = 0): [key: string, val
   return Object.entries(extra).flatMap(([name, value]: [string, unknown]) => {
     const key = prefix + name;
     if (typeof value === 'object' && value !== null) return configEntries(value, `${key}.`, depth + 1);
-    ensure(['string', 'number', 'boolean'].includes(typeof value), `extra: ${key} must be a string`);
+    ensure(
+      ['string', 'number', 'boolean'].includes(typeof value),
+      `extra: ${key} must be a string, a number or a boolean`,
+    );
     return [[key, typeof value === 'boolean' ? String(Number(value)) : String(value)]];
   });
 }

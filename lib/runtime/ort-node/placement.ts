@@ -83,10 +83,11 @@ class PlacementCheckedModel implements LoadedModel {
   async #checkPlacement(): Promise<void> {
     const counts = await this.#readPlacements();
     if (counts.has(this.runtimeName)) return;
-    const where = [...counts].map(([name, count]) => `${name} ${count}`).join(', ') || 'nowhere';
+    const where = [...counts].map(([name, count]) => `${name} ${count}`).join(', ') || 'none';
     throw new SessionError(
       'PROVIDER_UNAVAILABLE',
-      `ONNX Runtime placed no node of this model on ${this.runtimeName}, but: ${where}; ask for the provider 'cpu' instead`,
+      `ONNX Runtime did not place a node of this model on ${this.runtimeName} (nodes per provider: ${where}); ` +
+        "ask for the provider 'cpu' instead",
     );
   }
 
@@ -117,7 +118,8 @@ export function placements(profile: string): Map<string, number> {
 const placementUnknown = (runtimeName: string, cause: unknown): SessionError =>
   new SessionError(
     'PROVIDER_UNAVAILABLE',
-    `ONNX Runtime runs a part of this model on the CPU, and whether it runs any on ${runtimeName} cannot be seen: ` +
-      `there is no profile in ${tmpdir()} (${reasonOf(cause)}); let ${process.platform === 'win32' ? 'TEMP' : 'TMPDIR'} name a folder that can be written`,
+    `ONNX Runtime runs a part of this model on the CPU. Only a profile shows whether it runs a node on ${runtimeName}, ` +
+      `and there is no profile in ${tmpdir()} (${reasonOf(cause)}). ` +
+      `Set ${process.platform === 'win32' ? 'TEMP' : 'TMPDIR'} to a folder that can be written`,
     { cause },
   );

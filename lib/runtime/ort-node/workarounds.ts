@@ -25,9 +25,9 @@ export function commandLineProblem(
 ): string | undefined {
   if (length <= longest || telemetry === '1') return undefined;
   return (
-    `the command line of this process is ${length} bytes long, and ONNX Runtime ends a process with one of more ` +
-    `than about ${longest}: set ORT_DISABLE_TELEMETRY=1 in the environment, or give fewer arguments, such as a folder in ` +
-    'the place of its files'
+    `the command line of this process is ${length} bytes long; ONNX Runtime crashes if a command line is longer than ` +
+    `about ${longest} bytes. Set ORT_DISABLE_TELEMETRY=1 in the environment, or give fewer arguments, such as a folder ` +
+    'instead of its files'
   );
 }
 

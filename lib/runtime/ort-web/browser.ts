@@ -19,7 +19,7 @@ export const browserWasmBackend: Backend = {
 let runtimeFolder: string | undefined;
 
 /**
- * Says where the browser finds ONNX Runtime's own files, `ort-wasm-simd-threaded*.wasm` and `.mjs` from
+ * Sets the folder in which the browser finds ONNX Runtime's own files, `ort-wasm-simd-threaded*.wasm` and `.mjs` from
  * `node_modules/onnxruntime-web/dist`. Call it before the first session. Without it onnxruntime-web looks beside its
  * own script, where bundlers that know `new URL(…, import.meta.url)` put them.
  * @param url The URL of a folder, absolute or relative to the page or worker.

@@ -47,7 +47,10 @@ export async function loadOnWeb(
   external: ExternalData,
 ): Promise<WebModel> {
   if (options.profileFilePrefix !== undefined) {
-    throw new SessionError('PROVIDER_UNAVAILABLE', 'onnxruntime-web writes no profile: profileFilePrefix');
+    throw new SessionError(
+      'PROVIDER_UNAVAILABLE',
+      'onnxruntime-web cannot write a profile: leave out the option profileFilePrefix',
+    );
   }
   const all = {
     ...sessionOptions(provider, options),

@@ -65,7 +65,11 @@ describe('loadInputs', () => {
 
   it('run takes a file, but no random numbers, for an input of any rank', async () => {
     const infos = [info('x', undefined)];
-    await refuses(infos, request({ x: 'random' }), /'x' has any rank, .* use a file: --input x=FILE\.npy/);
+    await refuses(
+      infos,
+      request({ x: 'random' }),
+      /does not declare the rank of input 'x', so it cannot be random; use a file: --input x=FILE\.npy/,
+    );
     writeFileSync(at('x.npy'), encodeNpy(floats([2, 1], [1, 2])));
     expect((await loadInputs(infos, request({ x: at('x.npy') }))).feeds.x!.dims).to.deep.equal([2, 1]);
   });

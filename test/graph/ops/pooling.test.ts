@@ -142,7 +142,7 @@ describe('maxPool with ceilMode, where the last window would start behind the en
       () => op.maxPool(g, g.input('mixed', 'float32', [1, 1, 'H', 6]), options),
       'INVALID_SHAPE',
       "'mixed' [1, 1, H, 6]",
-      'all names',
+      'names for all of them',
     );
   });
 });

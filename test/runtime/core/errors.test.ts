@@ -37,13 +37,13 @@ const FAILURES: Record<string, [said: string, code: string, wayOut: RegExp, othe
   'an operator has no kernel': [
     'NOT_IMPLEMENTED : Could not find an implementation for Erf(13) node with name gelu',
     'MODEL_REJECTED',
-    /have no kernel for that operator in that dtype: name another provider/,
+    /Neither this provider nor the CPU has a kernel for that operator in that dtype: add another provider/,
     true,
   ],
   "ONNX Runtime's optimizer wrote its own GroupNorm": [
     "Could not find an implementation for GroupNorm(1) node with name 'norm'",
     'MODEL_REJECTED',
-    /use the model from before, with GroupNormalization, which runs on every provider/,
+    /Use the model as it was before the optimization: its GroupNormalization runs on every provider/,
     true,
   ],
   // The two texts are those of cudnn_loader.cc, of ONNX Runtime 1.29.
@@ -71,7 +71,7 @@ const FAILURES: Record<string, [said: string, code: string, wayOut: RegExp, othe
   "the GPU has no float16 for WebGPU's shaders": [
     'shader_helper.cc:416 GenerateSourceCode Program Cast requires f16 but the device does not support it.',
     'PROVIDER_UNAVAILABLE',
-    /This GPU has no float16: name another provider/,
+    /This GPU does not support float16: add another provider/,
     true,
   ],
   "onnxruntime-web's files are not where it looks for them": [

@@ -71,7 +71,9 @@ describe('an ordered list of providers', () => {
   it('createSession passes over a provider that does not have an option', async () => {
     const options: SessionOptions = { providers: ['wasm', ABSENT], profileFilePrefix: 'never-written' };
     const error = await failure(RELU, options);
-    expect(error.message).to.include('wasm: onnxruntime-web writes no profile').and.include(`${ABSENT}: `);
+    expect(error.message)
+      .to.include('wasm: onnxruntime-web cannot write a profile: leave out')
+      .and.include(`${ABSENT}: `);
   });
 
   it('createSession does not blame the model for an option that no provider of the list has', async () => {

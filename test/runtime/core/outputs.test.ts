@@ -25,8 +25,8 @@ describe('runtime/core/tensors: checkOutputs', () => {
     'another size': [{ y: tensor('float32', [2, 3], new Float32Array(6)) }, 'is float32 [N, 2]'],
     'data that its dims contradict': [{ y: { ...vector(6), dims: [9, 2] } }, 'holds 18 elements'],
     'no tensor': [{ y: null as unknown as TensorData }, 'null is not a tensor'],
-    'a resizable buffer': [{ y: vector(6, resizable) }, 'resizable'],
-    'the memory of an input': [{ y: vector(6, buffer) }, "shares its memory with 'x'"],
+    'a resizable buffer': [{ y: vector(6, resizable) }, "output 'y' has a resizable buffer"],
+    'the memory of an input': [{ y: vector(6, buffer) }, "shares its memory with 'x' of the same run"],
   };
   for (const [what, [outputs, message]] of Object.entries(wrong)) {
     it(`refuses ${what}`, () => {

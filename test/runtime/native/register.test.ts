@@ -108,7 +108,7 @@ describeNative("ONNX Runtime's own interface with native-cpu", () => {
     'a negative size': [{ freeDimensionOverrides: { D0: -1 } }, 'freeDimensionOverrides must be sizes'],
     'an entry that is not a text': [
       { extra: { session: { a: [null] } } },
-      'extra: session.a.0 must be a string',
+      'extra: session.a.0 must be a string, a number or a boolean',
     ],
   };
   for (const [what, [options, words]] of Object.entries(refused)) {

@@ -55,7 +55,7 @@ describe("onnxruntime-node's WebGPU on a GPU in software", function () {
       expect(runs).to.deep.equal([RELU, RELU, RELU]);
       expect(provider![1]).to.be.oneOf([next, 'native']);
       expect(fallbacks!.map((one) => one.provider)).to.deep.equal(['webgpu']);
-      expect(fallbacks![0]!.reason).to.match(/^ONNX Runtime placed no node of this model on WebGpu/);
+      expect(fallbacks![0]!.reason).to.match(/^ONNX Runtime did not place a node of this model on WebGpu/);
     }
   });
 
@@ -67,7 +67,8 @@ describe("onnxruntime-node's WebGPU on a GPU in software", function () {
       const { provider, fallbacks, runs } = of('float16', 'webgpu', next);
       expect(runs).to.deep.equal([RELU, RELU, RELU]);
       expect(provider![1]).to.be.oneOf(hasFloat16 ? ['webgpu'] : [next, 'native']);
-      if (!hasFloat16) expect(fallbacks![0]!.reason).to.include('This GPU has no float16: name another');
+      if (!hasFloat16)
+        expect(fallbacks![0]!.reason).to.include('This GPU does not support float16: add another');
     }
   });
 

@@ -10,7 +10,7 @@ describe('runtime/ort-node/workarounds: the command line', () => {
   it('commandLineProblem names the length and the way out, beyond the safe length', () => {
     expect(commandLineProblem(100, 100, undefined)).to.equal(undefined);
     expect(commandLineProblem(101, 100, undefined)).to.match(
-      /101 bytes long.*more than about 100: .*a folder in the place/,
+      /101 bytes long; .*longer than about 100 bytes\. .*a folder instead of its files/,
     );
     expect(commandLineProblem(101, 100, '1')).to.equal(undefined);
   });

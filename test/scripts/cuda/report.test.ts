@@ -40,7 +40,7 @@ describe('scripts/cuda/report: the best way for a shape', () => {
     const [choice] = chooseWinners([DEFAULT, way('layer-norm', 1, { low: 0.9, median: 2 })], 'reduce-mean');
     expect(choice!.groupNorm).to.equal('reduce-mean');
     expect(choice!.because).to.equal(
-      'layer-norm: 2.00 × (0.90 to 2.00) as fast as reduce-mean, which is no certain gain',
+      'layer-norm: 2.00 × (0.90 to 2.00) as fast as reduce-mean, which is not a certain gain',
     );
     expect(winner(DEFAULT, way('layer-norm', 3))).to.deep.equal(['reduce-mean']);
   });
