@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the kernel and its C++ tests with the compiler that is there, and runs them.
+# Builds the kernel, the buffers and their C++ tests with the compiler that is there, and runs them.
 #
 #   scripts/native-tests.sh [--sanitize] [--bench] [WORD]
 #
@@ -55,6 +55,7 @@ sources() {
   if [ $mode = bench ]; then
     echo native/test/bench.cc
   else
+    ls native/buffers/*.cc
     ls native/test/*.cc | grep -v /bench.cc
   fi
 }

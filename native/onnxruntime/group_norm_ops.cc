@@ -63,7 +63,7 @@ float readEpsilon(const KernelInfo* info) {
   return epsilon;
 }
 
-Status* ORT_CALL createKernel(const CustomOp* op, const Api*, const KernelInfo* info, void** out) try {
+Status* createKernel(const CustomOp* op, const Api*, const KernelInfo* info, void** out) try {
   const auto& self = *static_cast<const GroupNormOp*>(op);
   Kernel kernel{self.dtype, 0, readEpsilon(info), Activation::none};
   check(api().KernelInfoGetAttribute_int64(info, "num_groups", &kernel.numGroups));
@@ -75,7 +75,7 @@ Status* ORT_CALL createKernel(const CustomOp* op, const Api*, const KernelInfo* 
   return failure(kInvalidArgument, std::string(op->GetName(op)) + ": " + error.what());
 }
 
-void ORT_CALL destroyKernel(void* kernel) { delete static_cast<Kernel*>(kernel); }
+void destroyKernel(void* kernel) { delete static_cast<Kernel*>(kernel); }
 
 struct Tensor {
   void* data = nullptr;
@@ -174,7 +174,7 @@ void* writeOutput(KernelContext* context, const std::vector<int64_t>& shape) {
   return data;
 }
 
-Status* ORT_CALL compute(void* opaque, KernelContext* context) try {
+Status* compute(void* opaque, KernelContext* context) try {
   const auto& kernel = *static_cast<const Kernel*>(opaque);
   size_t inputs = 0;
   check(api().KernelContext_GetInputCount(context, &inputs));
@@ -204,7 +204,7 @@ bool isKnownOrNamed(const TensorTypeAndShapeInfo* info) {
 
 // The output is X's shape: without this the runtime plans and fuses nothing behind the operator. A size that has
 // neither number nor name is -1 here, which the runtime would take for a number.
-Status* ORT_CALL inferShape(const CustomOp* op, ShapeInferContext* context) try {
+Status* inferShape(const CustomOp* op, ShapeInferContext* context) try {
   TensorTypeAndShapeInfo* info = nullptr;
   check(api().ShapeInferContext_GetInputTypeShape(context, kX, &info));
   return isKnownOrNamed(info) ? api().ShapeInferContext_SetOutputTypeShape(context, 0, info) : nullptr;
@@ -213,14 +213,14 @@ Status* ORT_CALL inferShape(const CustomOp* op, ShapeInferContext* context) try 
 }
 
 // y may take the place of X, whose last reader this often is.
-size_t ORT_CALL mayInplace(int** inputs, int** outputs) {
+size_t mayInplace(int** inputs, int** outputs) {
   static int input = kX;
   static int output = 0;
   *inputs = &input;
   *outputs = &output;
   return 1;
 }
-void ORT_CALL releaseMayInplace(int*, int*) {}
+void releaseMayInplace(int*, int*) {}
 
 GroupNormOp makeOp(const char* name, bool fused, ElementType elementType, DType dtype) {
   GroupNormOp op{};
