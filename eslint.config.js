@@ -3,7 +3,8 @@ import { createNodeResolver, importX } from 'eslint-plugin-import-x';
 import tseslint from 'typescript-eslint';
 
 /**
- * The import table: what each folder may import besides itself and the COMMON files. CONTRIBUTING.md says why.
+ * The import table: what each folder may import besides itself and the COMMON files. An entry of a sub-folder governs
+ * that sub-folder alone. CONTRIBUTING.md says why.
  */
 const MAY_IMPORT = {
   'lib/files': [],
@@ -12,14 +13,18 @@ const MAY_IMPORT = {
   'lib/onnx': ['lib/graph', 'lib/lowering', 'lib/files'],
   'lib/rewrite': ['lib/graph', 'lib/lowering', 'lib/onnx'],
   'lib/weights': ['lib/graph', 'lib/files'],
-  'lib/runtime': ['lib/graph', 'lib/lowering', 'lib/onnx', 'lib/rewrite', 'lib/files'],
+  'lib/runtime/core': ['lib/graph', 'lib/lowering', 'lib/onnx', 'lib/rewrite', 'lib/files'],
+  'lib/runtime/ort-node': ['lib/runtime/core', 'lib/files'],
+  'lib/runtime/ort-web': ['lib/runtime/core', 'lib/onnx'],
+  'lib/runtime/native': ['lib/runtime/core', 'lib/runtime/ort-node', 'lib/graph', 'lib/onnx'],
   'lib/parity': ['lib/graph', 'lib/lowering', 'lib/onnx', 'lib/runtime', 'lib/weights', 'lib/files'],
-  'lib/images': ['lib/runtime'],
-  'lib/cli': ['lib', 'graphs'],
+  'lib/images': ['lib/runtime/core'],
+  'lib/cli/shared': ['lib', 'graphs', '!lib/cli/commands'],
+  'lib/cli/commands': ['lib', 'graphs'],
   graphs: ['lib/graph', 'lib/weights'],
   web: ['lib', 'graphs', 'bench'],
 };
-const COMMON = ['errors.ts', 'tensor.ts', 'half.ts', 'nearest.ts', 'options.ts'];
+const COMMON = ['errors.ts', 'tensor.ts', 'half.ts', 'nearest.ts', 'options.ts', 'quantities.ts'];
 
 /** Packages that one folder alone may know, so that their types stay behind one boundary. */
 const OWNED_PACKAGES = {
@@ -30,13 +35,18 @@ const OWNED_PACKAGES = {
   web: ['chart.js'],
 };
 
-/** @param {string} folder @param {string[]} allowed */
-function importRules(folder, allowed) {
+/** @param {string} path @param {string} folder Whether `path` is `folder` or lies in it. */
+const isWithin = (path, folder) => path === folder || path.startsWith(`${folder}/`);
+
+/** @param {string} folder @param {string[]} entries */
+function importRules(folder, entries) {
+  const allowed = entries.filter((entry) => !entry.startsWith('!'));
+  const forbidden = entries.filter((entry) => entry.startsWith('!')).map((entry) => entry.slice(1));
   const withinLib = [folder, ...allowed]
     .filter((path) => path.startsWith('lib/'))
     .map((path) => path.slice(4));
   const message = `${folder} may import ${[...allowed, ...COMMON].join(', ')} (the import table in eslint.config.js).`;
-  const zones = [];
+  const zones = forbidden.map((from) => ({ target: `./${folder}`, from: `./${from}`, message }));
   if (!allowed.includes('lib')) {
     zones.push({ target: `./${folder}`, from: './lib', except: [...withinLib, ...COMMON], message });
   }
@@ -49,7 +59,7 @@ function importRules(folder, allowed) {
     zones.push({ target: `./${folder}`, from, message });
   }
   const packages = Object.entries(OWNED_PACKAGES)
-    .filter(([owner]) => owner !== folder)
+    .filter(([owner]) => !isWithin(folder, owner))
     .flatMap(([owner, names]) =>
       names.map((name) => ({ name, message: `Only ${owner} knows this package.` })),
     );

@@ -1,7 +1,7 @@
 /** What the benchmarks share: how their figures are said, and what they are measured on. */
 import { cpus } from 'node:os';
-import { Random } from '../lib/weights/random.js';
 import { tensor, type TensorData } from '../lib/index.js';
+import { Random } from '../lib/weights/initialize.js';
 import { quartiles, type Quartiles, type Times } from './paired-rounds.js';
 
 export * from './paired-rounds.js';

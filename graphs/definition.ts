@@ -1,7 +1,7 @@
 import { GraphError } from '../lib/errors.js';
-import type { Graph } from '../lib/graph/index.js';
+import type { Graph } from '../lib/graph/types.js';
 import { requireKnownOptions } from '../lib/options.js';
-import { isFloatDType, type DType, type Shape } from '../lib/tensor.js';
+import { type DType, isFloatDType, type Shape } from '../lib/tensor.js';
 
 /** One option of an architecture, under PyTorch's name in camelCase. */
 export interface OptionSpec {

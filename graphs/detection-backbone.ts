@@ -1,4 +1,6 @@
-import { GraphBuilder, op, type Scope, type Value } from '../lib/graph/index.js';
+import { GraphBuilder, type Scope } from '../lib/graph/builder.js';
+import * as op from '../lib/graph/ops/index.js';
+import type { Value } from '../lib/graph/types.js';
 import { defineGraph } from './definition.js';
 import { imageInput, type SizeRule } from './input.js';
 import { conv, groupNorm, maxPool, sharedConv, upsampleNearest } from './layers/index.js';

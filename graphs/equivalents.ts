@@ -3,7 +3,8 @@
  * it is InstanceNorm (Wu & He 2018, arXiv:1803.08494, section 3.1). Each end as two graphs to check against each
  * other, on any runtime.
  */
-import { GraphBuilder, type Graph } from '../lib/graph/index.js';
+import { GraphBuilder } from '../lib/graph/builder.js';
+import type { Graph } from '../lib/graph/types.js';
 import { requireKnownOptions } from '../lib/options.js';
 import { defineGraph, type InputType } from './definition.js';
 import { GROUP_NORM_OPTIONS, groupNormGraph } from './group-norm.js';

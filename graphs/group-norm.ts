@@ -1,4 +1,4 @@
-import { GraphBuilder } from '../lib/graph/index.js';
+import { GraphBuilder } from '../lib/graph/builder.js';
 import { defineGraph } from './definition.js';
 import { groupNorm } from './layers/index.js';
 

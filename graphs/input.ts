@@ -1,7 +1,8 @@
 /** The input of a network of images or volumes. */
 import { GraphError } from '../lib/errors.js';
-import type { GraphBuilder, Value } from '../lib/graph/index.js';
-import { formatShape, type Dim, type DType, type Shape } from '../lib/tensor.js';
+import type { GraphBuilder } from '../lib/graph/builder.js';
+import type { Value } from '../lib/graph/types.js';
+import { type Dim, type DType, formatShape, type Shape } from '../lib/tensor.js';
 
 /** Which sizes of H and W a network can take. */
 export interface SizeRule {

@@ -1,4 +1,6 @@
-import { GraphBuilder, op, type Scope, type Value } from '../lib/graph/index.js';
+import { GraphBuilder, type Scope } from '../lib/graph/builder.js';
+import * as op from '../lib/graph/ops/index.js';
+import type { Value } from '../lib/graph/types.js';
 import { defineGraph } from './definition.js';
 import { DIMS_OPTION, imageInput } from './input.js';
 import { conv, groupNorm } from './layers/index.js';

@@ -1,4 +1,6 @@
-import { GraphBuilder, op, type Value } from '../lib/graph/index.js';
+import { GraphBuilder } from '../lib/graph/builder.js';
+import * as op from '../lib/graph/ops/index.js';
+import type { Value } from '../lib/graph/types.js';
 import { defineGraph, type OptionValues } from './definition.js';
 import { doubleConv } from './double-conv.js';
 import { imageInput, type SizeRule } from './input.js';

@@ -22,26 +22,16 @@ export {
   type TensorData,
 } from './tensor.js';
 
-export { attr, GraphBuilder, keepIo, op, Scope, Value } from './graph/index.js';
-export type {
-  Attribute,
-  Attributes,
-  Graph,
-  Init,
-  Node,
-  OutputType,
-  ParameterType,
-  Weights,
-} from './graph/index.js';
-export {
-  DEFAULT_OPSET,
-  defaultLowering,
-  LOWERING_NAMES,
-  loweringsAt,
-  MAX_OPSET,
-  MIN_OPSET,
-} from './lowering/index.js';
-export type { LoweringName, SessionLoweringName } from './lowering/index.js';
+export * as attr from './graph/attr.js';
+export { GraphBuilder, Scope } from './graph/builder.js';
+export { keepIo } from './graph/keep-io.js';
+export * as op from './graph/ops/index.js';
+export { Value } from './graph/types.js';
+export type { Attribute, Attributes, Graph, Init, Node, Weights } from './graph/types.js';
+export type { OutputType, ParameterType } from './graph/builder.js';
+export { DEFAULT_OPSET, defaultLowering, loweringsAt, MAX_OPSET, MIN_OPSET } from './lowering/choose.js';
+export { LOWERING_NAMES } from './lowering/types.js';
+export type { LoweringName, SessionLoweringName } from './lowering/types.js';
 
 export { encodeModel, encodeModelExternal, type EncodeOptions, type ExternalModel } from './onnx/encode.js';
 export {
@@ -62,7 +52,7 @@ export {
   type SafetensorsHeader,
 } from './weights/safetensors-header.js';
 export * from './weights/safetensors.js';
-export { SafetensorsFile } from './weights/safetensors-ranged.js';
+export { SafetensorsFile } from './weights/safetensors.js';
 export { decodeNpy, encodeNpy } from './files/npy.js';
 
 export { getGraph, GRAPHS, type GraphName } from '../graphs/registry.js';
@@ -73,3 +63,21 @@ export {
 } from '../graphs/equivalents.js';
 export { chooseNumGroups, RECOMMENDED_NUM_GROUPS, SMALL_NETWORK_NUM_GROUPS } from '../graphs/num-groups.js';
 export type { GivenOptions, GraphDefinition, InputType, OptionSpec } from '../graphs/definition.js';
+
+export type {
+  BackendOptions,
+  GroupNormExecution,
+  Provider,
+  ProviderFallback,
+  RunOptions,
+  Session,
+  SessionOptions,
+  TensorInfo,
+  TensorRecord,
+} from './runtime/core/contract.js';
+export { PROVIDERS } from './runtime/core/contract.js';
+export type { BuildGraph, CaseResult, CheckSpec } from './parity/check.js';
+export { compareTensors, type OutputComparison } from './parity/compare.js';
+export { decodeFixture, type Fixture } from './parity/fixture.js';
+export { describeFailure, makeReport, reportToJson, type Report } from './parity/report.js';
+export { defaultTolerance, type Tolerance } from './parity/tolerance.js';

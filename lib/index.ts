@@ -2,6 +2,8 @@
 export * from './common.js';
 export { writeModel, type WriteOptions } from './onnx/write.js';
 export * from './weights/safetensors-file.js';
-export * from './runtime/index.js';
-export * from './parity/index.js';
+export { createSession } from './runtime/node.js';
+export { checkFixture, readFixture } from './parity/node.js';
+export { checkTestDataSet, type TestDataSet, type TestDataSpec } from './parity/test-data-set.js';
+export { readTestDataSet } from './parity/test-data-files.js';
 export * as images from './images/index.js';

@@ -1,13 +1,13 @@
 /** As one verifies GroupNorm in PyTorch: without γ and β, every group has mean 0 and deviation 1. */
-import { formatTable } from '../lib/cli/format.js';
+import { formatTable } from '../lib/cli/shared/table.js';
 import {
   createSession,
   encodeModel,
+  type Fixture,
   getGraph,
   matchStateDict,
-  toFloat64Array,
-  type Fixture,
   type TensorData,
+  toFloat64Array,
 } from '../lib/index.js';
 
 /** eps takes up to eps/2 = 5e-6 off the deviation of inputs like these; rounding y to float32 adds about 1e-6. */

@@ -6,14 +6,13 @@ import { join, relative } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { formatBytes, formatTable, indent, plural, quote } from '../lib/cli/format.js';
-import { withProgress } from '../lib/cli/progress.js';
-import { describeExecution, describeTimes, runRepeatedly } from '../lib/cli/run-times.js';
+import { describeExecution, describeTimes, runRepeatedly } from '../lib/cli/commands/run-report.js';
+import { withProgress } from '../lib/cli/shared/progress.js';
+import { formatBytes, formatTable, indent, plural, quote } from '../lib/cli/shared/table.js';
 import { writeFilesAtomic } from '../lib/files/atomic.js';
 import { readFileBytes } from '../lib/files/read.js';
 import type { Image } from '../lib/images/image.js';
-import { maskOf, maskToImage, type Mask } from '../lib/images/mask.js';
-import { overlay } from '../lib/images/overlay.js';
+import { type Mask, maskOf, maskToImage, overlay } from '../lib/images/mask.js';
 import { decodePng, encodePng } from '../lib/images/png.js';
 import { segment, type Segmentation } from '../lib/images/segment.js';
 import {
@@ -23,13 +22,13 @@ import {
   defaultLowering,
   defaultTolerance,
   elementCount,
+  type Fixture,
   formatShape,
   getGraph,
   matchStateDict,
   OnnxGroupNormError,
   readFixture,
   writeModel,
-  type Fixture,
 } from '../lib/index.js';
 import { verifyGroups } from './demo-groups.js';
 

@@ -9,20 +9,20 @@ import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { machine, quantile, table } from '../bench/statistics.js';
 import { getGraph } from '../graphs/registry.js';
-import { availableProviders } from '../lib/cli/providers-option.js';
+import { availableProviders } from '../lib/cli/shared/options.js';
 import {
+  type CaseResult,
   checkFixture,
+  type CheckSpec,
   describeFailure,
   LOWERING_NAMES,
-  PROVIDERS,
-  readFixture,
-  type CaseResult,
-  type CheckSpec,
   type Provider,
   type ProviderFallback,
+  PROVIDERS,
+  readFixture,
 } from '../lib/index.js';
-import { nodeRuntime } from '../lib/runtime/diagnose.js';
-import { GROUP_NORM_CHOICES } from '../lib/runtime/group-norm-choice.js';
+import { GROUP_NORM_CHOICES } from '../lib/runtime/core/group-norm-policy.js';
+import { nodeRuntime } from '../lib/runtime/ort-node/installation.js';
 import { parityFixtures } from '../test/support/fixtures.js';
 import { measureTimings, TIMINGS_HEAD } from './provider-timings.js';
 

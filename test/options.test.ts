@@ -1,10 +1,11 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { OptionError } from '../lib/errors.js';
-import { GraphBuilder, op } from '../lib/graph/index.js';
-import { encodeModel } from '../lib/onnx/index.js';
+import { GraphBuilder } from '../lib/graph/builder.js';
+import * as op from '../lib/graph/ops/index.js';
+import { encodeModel } from '../lib/onnx/encode.js';
 import { requireKnownOptions } from '../lib/options.js';
-import { createSession } from '../lib/runtime/index.js';
+import { createSession } from '../lib/runtime/node.js';
 
 describe('options from JavaScript', () => {
   it('are refused when they are misspelt, with the nearest name', () => {

@@ -2,21 +2,21 @@ import { expect } from 'chai';
 import { after, before, describe, it } from 'mocha';
 import { TensorError } from '../lib/errors.js';
 import { toFloat64Array } from '../lib/half.js';
-import { ulpDistance } from '../lib/parity/ulp.js';
+import { ulpDistance } from '../lib/parity/compare.js';
 import {
   allocate,
   bytesPerElement,
+  type DType,
   DTYPES,
   elementCount,
   formatShape,
+  type HalfArray,
   isFloatDType,
   isStatic,
   tensor,
   tensorBytes,
-  tensorFromBytes,
-  type DType,
-  type HalfArray,
   type TensorData,
+  tensorFromBytes,
 } from '../lib/tensor.js';
 
 describe('dtypes', () => {

@@ -2,8 +2,10 @@
  * Convolutions as PyTorch's modules. Sources: `torch.nn.Conv*d` and `ConvTranspose*d`; for the initialisation
  * `_ConvNd.reset_parameters` and `torch.nn.init._calculate_fan_in_and_fan_out`.
  */
-import { op, type Scope, type Value } from '../../lib/graph/index.js';
+import type { Scope } from '../../lib/graph/builder.js';
 import { requireChannels, requireRank } from '../../lib/graph/checks.js';
+import * as op from '../../lib/graph/ops/index.js';
+import type { Value } from '../../lib/graph/types.js';
 
 export interface ConvTransposeOptions {
   readonly outChannels: number;

@@ -4,8 +4,10 @@
  * and one variance.
  */
 import { GraphError } from '../../lib/errors.js';
-import { op, type Scope, type Value } from '../../lib/graph/index.js';
+import type { Scope } from '../../lib/graph/builder.js';
 import { requireChannels, requireRank } from '../../lib/graph/checks.js';
+import * as op from '../../lib/graph/ops/index.js';
+import type { Value } from '../../lib/graph/types.js';
 import { filledTensor } from '../../lib/half.js';
 import { formatShape } from '../../lib/tensor.js';
 

@@ -1,6 +1,8 @@
 /** Layers that change the spatial size and have no parameters. Sources: `torch.nn.MaxPool*d`, `torch.nn.Upsample`. */
-import { op, type Scope, type Value } from '../../lib/graph/index.js';
+import type { Scope } from '../../lib/graph/builder.js';
 import { requireRank } from '../../lib/graph/checks.js';
+import * as op from '../../lib/graph/ops/index.js';
+import type { Value } from '../../lib/graph/types.js';
 
 export interface MaxPoolOptions {
   /** Size of the window in every spatial dimension. */

@@ -2,8 +2,8 @@
 /** The executable: the process's own arguments and streams. */
 import process from 'node:process';
 import { reasonOf } from '../files/system-error.js';
-import { EXIT } from './exit-codes.js';
 import { runCli } from './run-cli.js';
+import { EXIT } from './shared/terminal.js';
 
 // A reader that has seen enough (`| head`) closes the pipe. The work goes on, for its files and its exit code.
 // Any other error loses what was to be said, and there is no use in going on.

@@ -2,15 +2,13 @@
 import { inspect } from 'node:util';
 import { Command, CommanderError } from 'commander';
 import { OnnxGroupNormError } from '../errors.js';
-import { addBuild } from './build.js';
-import { addConvert } from './convert.js';
-import { addDoctor } from './doctor.js';
-import { EXIT, type ExitCode } from './exit-codes.js';
-import { colorsOf, print, type Cli, type Io } from './io.js';
-import { packageInfo } from './package-info.js';
-import { addParity } from './parity.js';
-import { addRun } from './run.js';
-import { UsageError } from './usage-error.js';
+import { addBuild } from './commands/build.js';
+import { addConvert } from './commands/convert.js';
+import { addDoctor } from './commands/doctor.js';
+import { addParity } from './commands/parity.js';
+import { addRun } from './commands/run.js';
+import { packageInfo } from './shared/package-info.js';
+import { type Cli, colorsOf, EXIT, type ExitCode, type Io, print, UsageError } from './shared/terminal.js';
 
 /**
  * Carries out one command line. Never throws.

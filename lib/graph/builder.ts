@@ -1,8 +1,14 @@
 import { GraphError } from '../errors.js';
-import { checkedTensor, formatShape, isStatic, type DType, type Shape, type TensorData } from '../tensor.js';
-import { requireAttributes } from './attributes.js';
-import { requireDType, requireInit, requireName, requireObject, requireShape } from './declarations.js';
-import { Value, type Attributes, type Graph, type Init, type Node } from './types.js';
+import { checkedTensor, type DType, formatShape, isStatic, type Shape, type TensorData } from '../tensor.js';
+import {
+  requireAttributes,
+  requireDType,
+  requireInit,
+  requireName,
+  requireObject,
+  requireShape,
+} from './declarations.js';
+import { type Attributes, type Graph, type Init, type Node, Value } from './types.js';
 
 /** What an operator says of one of its results. */
 export interface OutputType {

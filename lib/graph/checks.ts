@@ -1,7 +1,16 @@
 /** Checks and shape arithmetic that several operators share. */
 import { GraphError } from '../errors.js';
+import { filledTensor, toFloat64Array } from '../half.js';
 import { requireKnownOptions } from '../options.js';
-import { fromStart, FLOAT_DTYPES, formatShape, isFloatDType, type Dim, type Shape } from '../tensor.js';
+import {
+  type Dim,
+  type DType,
+  FLOAT_DTYPES,
+  formatShape,
+  fromStart,
+  isFloatDType,
+  type Shape,
+} from '../tensor.js';
 import type { Scope } from './builder.js';
 import { maxDim } from './dims.js';
 import { Value } from './types.js';
@@ -233,3 +242,31 @@ export function resolveAxes(g: Place, opType: string, axes: readonly number[], v
 /** A list of numbers as messages show it; anything else as JavaScript would print it. */
 export const formatList = (values: readonly number[]): string =>
   Array.isArray(values) ? `[${values.join(', ')}]` : String(values);
+
+// SECTION: One number as a constant of a graph.
+
+/** A constant [] of `dtype`, for a number that an operator knows to be one of it. */
+export const scalar = (g: Scope, dtype: DType, value: number): Value =>
+  g.constant(filledTensor(dtype, [], value));
+
+/**
+ * The same for a number that a caller gives as an option.
+ * @throws GraphError `INVALID_ATTRIBUTE` if `dtype` has no such number: NaN, a fraction or an infinity of integers, or
+ *   what is too large for it.
+ */
+export function scalarOption(g: Scope, opType: string, option: string, value: number, dtype: DType): Value {
+  if (isHeld(value, dtype)) return scalar(g, dtype, value);
+  throw new GraphError(
+    'INVALID_ATTRIBUTE',
+    `${g.describe(opType)}: ${option} ${String(value)} must be a number that ${dtype} can hold`,
+  );
+}
+
+function isHeld(value: number, dtype: DType): boolean {
+  const isFloat = isFloatDType(dtype);
+  if (typeof value !== 'number' || Number.isNaN(value) || (!isFloat && !Number.isSafeInteger(value)))
+    return false;
+  const [held] = toFloat64Array(filledTensor(dtype, [], value));
+  // Rounding is what a float does; only what it makes an infinity of is too large.
+  return isFloat ? Number.isFinite(held) === Number.isFinite(value) : held === value;
+}

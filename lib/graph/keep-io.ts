@@ -1,8 +1,7 @@
 import { GraphError } from '../errors.js';
-import { FLOAT_DTYPES, isFloatDType, type DType, type FloatDType } from '../tensor.js';
-import { ONNX_DTYPE } from './onnx-dtype.js';
-import { requireGraph } from './require-graph.js';
-import { int, Value, type Graph, type Node } from './types.js';
+import { type DType, FLOAT_DTYPES, type FloatDType, isFloatDType } from '../tensor.js';
+import { int } from './attr.js';
+import { type Graph, type Node, ONNX_DTYPE, requireGraph, Value } from './types.js';
 
 /**
  * The same graph with its float inputs and outputs in `dtype`, and casts to and from the dtype that it computes

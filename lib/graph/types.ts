@@ -1,4 +1,5 @@
 /** The canonical graph: what is computed, with no word about opsets, runtimes or files. */
+import { GraphError } from '../errors.js';
 import type { DType, Shape, TensorData } from '../tensor.js';
 
 /** An attribute with the type that ONNX gives it: an ONNX FLOAT and an ONNX INT are both numbers here. */
@@ -8,17 +9,6 @@ export type Attribute =
   | { readonly type: 'STRING'; readonly value: string }
   | { readonly type: 'INTS'; readonly value: readonly number[] }
   | { readonly type: 'FLOATS'; readonly value: readonly number[] };
-
-/** An ONNX INT: an integer, kept in 64 bits. A flag is 0 or 1. */
-export const int = (value: number): Attribute => ({ type: 'INT', value });
-/** An ONNX FLOAT: a number, kept in float32. */
-export const float = (value: number): Attribute => ({ type: 'FLOAT', value });
-/** An ONNX STRING: text, kept in UTF-8. */
-export const text = (value: string): Attribute => ({ type: 'STRING', value });
-/** An ONNX FLOATS: a list of numbers, kept in float32. */
-export const floats = (value: readonly number[]): Attribute => ({ type: 'FLOATS', value });
-/** An ONNX INTS: a list of integers, kept in 64 bits each. */
-export const ints = (value: readonly number[]): Attribute => ({ type: 'INTS', value });
 
 /** The attributes of a node by ONNX's names. */
 export type Attributes = Readonly<Record<string, Attribute>>;
@@ -88,3 +78,42 @@ export interface Graph {
   /** Operators, each after those whose results it takes. */
   readonly nodes: readonly Node[];
 }
+
+/** The numbers of ONNX's `TensorProto.DataType`. Source: onnx.proto. */
+export const ONNX_DTYPE: Readonly<Record<DType, number>> = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  uint16: 4,
+  int16: 5,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  float64: 11,
+  uint32: 12,
+  uint64: 13,
+  bfloat16: 16,
+};
+
+/** The dtype of an ONNX number, or `undefined` for one that this library does not hold (string, complex, …). */
+export const dtypeFromOnnx = (number: number): DType | undefined =>
+  (Object.keys(ONNX_DTYPE) as DType[]).find((dtype) => ONNX_DTYPE[dtype] === number);
+
+const LISTS = ['inputs', 'outputs', 'parameters', 'constants', 'nodes'] as const;
+
+/**
+ * @param where What takes the graph, for the message: `encodeModel`.
+ * @throws GraphError `INVALID_GRAPH` if `graph` is not a finished graph: nothing at all, or a builder that was not built.
+ */
+export function requireGraph(where: string, graph: Graph): void {
+  if (typeof graph === 'object' && graph !== null && LISTS.every((list) => Array.isArray(graph[list])))
+    return;
+  throw new GraphError(
+    'INVALID_GRAPH',
+    `${where}: ${kindOf(graph)} is not a graph; give what a GraphBuilder's build() returns, or getGraph(name).build()`,
+  );
+}
+
+const kindOf = (value: unknown): string =>
+  typeof value === 'object' && value !== null ? Object.prototype.toString.call(value) : String(value);

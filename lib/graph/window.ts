@@ -4,7 +4,8 @@ import type { Dim } from '../tensor.js';
 import type { Scope } from './builder.js';
 import { describeValue, formatList, requireIntegers } from './checks.js';
 import type { DimWindow } from './dims.js';
-import { ints, type Attributes, type Value } from './types.js';
+import { ints } from './attr.js';
+import type { Attributes, Value } from './types.js';
 
 /** How a window slides. Each list has one number for each spatial dimension, `pads` has two. */
 export interface WindowOptions {

@@ -1,3 +1,5 @@
 /** Images through networks that give every pixel a class: the public namespace `images`. */
-export * from './common.js';
+export type { Image } from './image.js';
+export { maskToImage, overlay, type Mask, type OverlayOptions } from './mask.js';
+export { segment, type Segmentation } from './segment.js';
 export { decodePng, encodePng } from './png.js';

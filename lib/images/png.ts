@@ -1,8 +1,129 @@
-/** PNG files: the only code that knows pngjs. */
+/**
+ * What a PNG file says it holds, checked before anything is decoded: a decoder allocates what the header claims.
+ * Source: Portable Network Graphics, third edition (W3C), sections 5, 8.1 and 11.2.1.
+ */
 import { inflateSync } from 'node:zlib';
 import { PNG, type PNGWithMetadata } from 'pngjs';
-import { requireImage, type Image } from './image.js';
-import { invalidPng, readPngLayout, type PngLayout } from './png-layout.js';
+import { ImageError } from '../errors.js';
+import { type Image, requireImage } from './image.js';
+
+export interface PngLayout {
+  readonly width: number;
+  readonly height: number;
+  /** Bytes of the pixels before compression. */
+  readonly rawSize: number;
+  /** The compressed pixels, in the order of the chunks. */
+  readonly data: readonly Uint8Array[];
+  /** The byte after the last chunk; some programs leave bytes behind it. */
+  readonly end: number;
+}
+
+/** 8192 × 8192: 256 MB as RGBA, and a network takes many times that. */
+const MAX_PIXELS = 2 ** 26;
+
+/** Deflate cannot compress any better. Source: zlib's technical details. */
+const BEST_COMPRESSION = 1032;
+
+const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
+
+/** Samples a pixel and the depths allowed, by colour type. */
+const COLOUR_TYPES = new Map<number, { samples: number; depths: readonly number[] }>([
+  [0, { samples: 1, depths: [1, 2, 4, 8, 16] }],
+  [2, { samples: 3, depths: [8, 16] }],
+  [3, { samples: 1, depths: [1, 2, 4, 8] }],
+  [4, { samples: 2, depths: [8, 16] }],
+  [6, { samples: 4, depths: [8, 16] }],
+]);
+
+/** The first column and row of a pass over the pixels, and the steps from there. */
+type Pass = readonly [x0: number, y0: number, dx: number, dy: number];
+const WHOLE: readonly Pass[] = [[0, 0, 1, 1]];
+const ADAM7: readonly Pass[] = [
+  [0, 0, 8, 8],
+  [4, 0, 8, 8],
+  [0, 4, 4, 8],
+  [2, 0, 4, 4],
+  [0, 2, 2, 4],
+  [1, 0, 2, 2],
+  [0, 1, 1, 2],
+];
+
+/** An error that says where and what. */
+export const invalidPng = (where: string, what: string, cause?: unknown): ImageError =>
+  new ImageError('IMAGE_INVALID', `${where} is not a valid PNG: ${what}`, { cause });
+
+/**
+ * Reads the header and finds the chunks, without decompressing anything.
+ * @throws ImageError `IMAGE_INVALID` if the file is not a PNG, truncated, or claims more pixels than its bytes can
+ *   hold; `IMAGE_TOO_LARGE`.
+ */
+export function readPngLayout(bytes: Uint8Array, where: string): PngLayout {
+  if (!(bytes instanceof Uint8Array)) {
+    throw invalidPng(where, 'it must be given as its bytes, a Uint8Array, not as a path or anything else');
+  }
+  if (SIGNATURE.some((byte, at) => bytes[at] !== byte)) {
+    throw invalidPng(where, 'it does not start as PNG files do; convert it to PNG');
+  }
+  const { header, data, end } = readChunks(bytes, where);
+  const { width, height, passes, bitsPerPixel } = readHeader(header, where);
+  const rawSize = passes.reduce((sum, pass) => sum + passSize(pass, width, height, bitsPerPixel), 0);
+  const compressed = data.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  if (rawSize > compressed * BEST_COMPRESSION) {
+    throw invalidPng(
+      where,
+      `its header claims ${width} × ${height} pixels, more than ${compressed} compressed bytes can hold`,
+    );
+  }
+  return { width, height, rawSize, data, end };
+}
+
+/** Bytes of the rows of one pass, each after a byte for its filter. A pass without pixels has no rows. */
+function passSize([x0, y0, dx, dy]: Pass, width: number, height: number, bitsPerPixel: number): number {
+  const columns = Math.max(0, Math.ceil((width - x0) / dx));
+  const rows = Math.max(0, Math.ceil((height - y0) / dy));
+  return columns === 0 ? 0 : rows * (1 + Math.ceil((columns * bitsPerPixel) / 8));
+}
+
+function readChunks(bytes: Uint8Array, where: string) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const data: Uint8Array[] = [];
+  let header: DataView | undefined;
+  for (let at = SIGNATURE.length; at + 12 <= bytes.length;) {
+    const length = view.getUint32(at);
+    const type = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
+    const next = at + 12 + length;
+    if (next > bytes.length) break;
+    // A decoder would believe a second header.
+    if ((type === 'IHDR') === (header !== undefined) || (type === 'IHDR' && length !== 13)) {
+      throw invalidPng(where, 'it must have one header of 13 bytes, before all else');
+    }
+    if (type === 'IHDR') header = new DataView(view.buffer, view.byteOffset + at + 8, length);
+    if (type === 'IDAT') data.push(bytes.subarray(at + 8, at + 8 + length));
+    if (type === 'IEND') return { header: header!, data, end: next };
+    at = next;
+  }
+  throw invalidPng(where, `it is truncated: its ${bytes.length} bytes end before its last chunk does`);
+}
+
+function readHeader(header: DataView, where: string) {
+  const [width, height] = [header.getUint32(0), header.getUint32(4)];
+  const [depth, colourType, interlace] = [header.getUint8(8), header.getUint8(9), header.getUint8(12)];
+  const colours = COLOUR_TYPES.get(colourType);
+  if (!colours?.depths.includes(depth)) {
+    throw invalidPng(where, `its header has colour type ${colourType} of ${depth} bits, which PNG does not`);
+  }
+  if (interlace > 1)
+    throw invalidPng(where, `its header has interlace method ${interlace}; allowed: 0 and 1`);
+  if (width === 0 || height === 0) throw invalidPng(where, `it has ${width} × ${height} pixels`);
+  if (width * height > MAX_PIXELS) {
+    const most = `${MAX_PIXELS} pixels, as of 8192 × 8192; cut it into parts`;
+    throw new ImageError('IMAGE_TOO_LARGE', `${where} has ${width} × ${height} pixels; allowed: ${most}`);
+  }
+  const passes = interlace === 1 ? ADAM7 : WHOLE;
+  return { width, height, passes, bitsPerPixel: depth * colours.samples };
+}
+
+// SECTION: PNG files: the only code that knows pngjs.
 
 /** What pngjs returns: with 16 bits its data is a Uint16Array, and colour types include 3, a palette. */
 type Decoded = Omit<PNGWithMetadata, 'data' | 'colorType'> & {

@@ -1,12 +1,83 @@
-/** An image through a network that gives every pixel a class. */
+/** Images as a network takes them: (1, C, H, W), 0 to 1. */
 import { ModelError, OptionError, SessionError } from '../errors.js';
 import { castTensor } from '../half.js';
-import type { Session, TensorInfo } from '../runtime/common.js';
-import { describeInput } from '../runtime/feeds.js';
-import { formatShape, isFloatDType, type FloatDType, type TensorData } from '../tensor.js';
-import { requireImage, type Image } from './image.js';
-import { maskOf, type Mask } from './mask.js';
-import { crop, imageToTensor, padTo } from './tensor.js';
+import type { Session, TensorInfo } from '../runtime/core/contract.js';
+import { describeInput } from '../runtime/core/tensors.js';
+import {
+  allocate,
+  elementCount,
+  type FloatDType,
+  formatShape,
+  isFloatDType,
+  tensor,
+  type TensorData,
+} from '../tensor.js';
+import { type Image, requireImage } from './image.js';
+import { type Mask, maskOf } from './mask.js';
+
+/**
+ * The image as float32 (1, channels, H, W) from 0 to 1: sample / max, as `torchvision`'s `ToTensor`. Grey becomes
+ * RGB by repetition, RGB grey by ITU-R 601's luma, as Pillow's `convert('L')` but not rounded.
+ */
+export function imageToTensor(image: Image, channels: 1 | 3): TensorData {
+  const { width, height, channels: has, samples, max } = image;
+  const plane = width * height;
+  const data = new Float32Array(channels * plane);
+  for (let pixel = 0; pixel < plane; pixel++) {
+    for (let c = 0; c < channels; c++) {
+      const sample =
+        has > channels ? luma(samples, pixel * has) : samples[pixel * has + (has === 1 ? 0 : c)]!;
+      data[c * plane + pixel] = sample / max;
+    }
+  }
+  return tensor('float32', [1, channels, height, width], data);
+}
+
+const luma = (samples: ArrayLike<number>, at: number): number =>
+  (299 * samples[at]! + 587 * samples[at + 1]! + 114 * samples[at + 2]!) / 1000;
+
+/**
+ * (1, C, H, W) lengthened at the bottom and at the right, by reflection as `torch.nn.functional.pad(mode='reflect')`;
+ * back and forth where the image is too small for one reflection.
+ */
+export function padTo(x: TensorData, toHeight: number, toWidth: number): TensorData {
+  const [height, width] = x.dims.slice(2) as [number, number];
+  if (toHeight === height && toWidth === width) return x;
+  const [rows, columns] = [reflect(height, toHeight), reflect(width, toWidth)];
+  const dims = [...x.dims.slice(0, 2), rows.length, columns.length];
+  const data = allocate(x.dtype, elementCount(dims));
+  let at = 0;
+  for (let start = 0; start < x.data.length; start += height * width) {
+    for (const row of rows) {
+      for (const column of columns) data[at++] = x.data[start + row * width + column]!;
+    }
+  }
+  return tensor(x.dtype, dims, data);
+}
+
+/** For every index below `length`, the index below `size` that it is a reflection of. */
+function reflect(size: number, length: number): number[] {
+  const period = Math.max(1, 2 * (size - 1));
+  return Array.from({ length }, (_, i) => Math.min(i % period, period - (i % period)));
+}
+
+/** The top left H × W of (1, C, *, *). */
+export function crop(y: TensorData, height: number, width: number): TensorData {
+  const [rows, columns] = y.dims.slice(2) as [number, number];
+  if (rows === height && columns === width) return y;
+  const dims = [...y.dims.slice(0, 2), height, width];
+  const data = allocate(y.dtype, elementCount(dims)) as Float32Array;
+  let at = 0;
+  for (let start = 0; start < y.data.length; start += rows * columns) {
+    for (let row = 0; row < height; row++, at += width) {
+      const from = start + row * columns;
+      data.set(y.data.subarray(from, from + width) as Float32Array, at);
+    }
+  }
+  return tensor(y.dtype, dims, data);
+}
+
+// SECTION: An image through a network that gives every pixel a class.
 
 /** What {@link segment} finds. */
 export interface Segmentation {

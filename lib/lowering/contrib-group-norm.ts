@@ -1,10 +1,10 @@
 import { GraphError } from '../errors.js';
-import { float, int, ints, type Scope, type Value } from '../graph/index.js';
-import { formatShape, type DType, type FloatDType, type Shape } from '../tensor.js';
-import { channelsOf, filled, inWideDType } from './groups.js';
-import { CONTRIB_DOMAIN, CONTRIB_OP as OP_TYPE } from './domains.js';
-import { centre, rowMean, splitRows } from './rows.js';
-import type { GroupNormSite, Lowering } from './types.js';
+import type { Scope } from '../graph/builder.js';
+import { float, int, ints } from '../graph/attr.js';
+import type { Value } from '../graph/types.js';
+import { type DType, type FloatDType, formatShape, type Shape } from '../tensor.js';
+import { centre, channelsOf, filled, inWideDType, rowMean, splitRows } from './rows.js';
+import { CONTRIB_DOMAIN, CONTRIB_OP as OP_TYPE, type GroupNormSite, type Lowering } from './types.js';
 
 /** The most channels of a group that the kernel takes in one block. */
 const MAX_CHANNELS_PER_GROUP = 512;

@@ -1,7 +1,8 @@
-import { op, type Scope, type Value } from '../graph/index.js';
+import type { Scope } from '../graph/builder.js';
+import * as op from '../graph/ops/index.js';
+import type { Value } from '../graph/types.js';
 import type { FloatDType } from '../tensor.js';
-import { affine, filled, inWideDType } from './groups.js';
-import { centred, fromRows, toRows } from './rows.js';
+import { affine, centred, filled, fromRows, inWideDType, toRows } from './rows.js';
 import type { GroupNormSite, Lowering } from './types.js';
 
 /** LayerNormalization of the rows, whose own scale is all ones. */

@@ -1,18 +1,24 @@
 /** Means of rows of any length, by sums that are all short. */
-import { op, productDim, type Scope, type Value } from '../graph/index.js';
+import type { Scope } from '../graph/builder.js';
+import { productDim } from '../graph/dims.js';
+import * as op from '../graph/ops/index.js';
+import type { Value } from '../graph/types.js';
 import type { Dim, FloatDType } from '../tensor.js';
-import { channelsOf, filled } from './groups.js';
-import { rowMean, splitLength, splitRows } from './rows.js';
 import {
+  channelsOf,
+  filled,
   int64,
   max,
   rowLength,
+  rowMean,
   runtimeRowLength,
   runtimeSizes,
   runtimeVector,
   sizeName,
+  splitLength,
+  splitRows,
   where,
-} from './sizes.js';
+} from './rows.js';
 import type { GroupNormSite } from './types.js';
 
 /**

@@ -1,15 +1,9 @@
 import { GraphError } from '../errors.js';
-import {
-  DEFAULT_EPSILON,
-  requireGroupNormalization,
-  type Attributes,
-  type Graph,
-  type Node,
-  type Place,
-  type Value,
-} from '../graph/index.js';
+import type { Place } from '../graph/checks.js';
+import { DEFAULT_EPSILON, requireGroupNormalization } from '../graph/ops/normalization.js';
+import type { Attributes, Graph, Node, Value } from '../graph/types.js';
 import { getLowering } from './choose.js';
-import { lowerSite, namesOf, type Fragment, type SiteRef } from './lower-site.js';
+import { type Fragment, lowerSite, namesOf, type SiteRef } from './lower-site.js';
 
 /**
  * The same graph with every GroupNormalization written in one way, ready to be encoded at `opset`.

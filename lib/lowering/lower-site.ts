@@ -1,10 +1,11 @@
-import { GraphBuilder, int, op, type Node, type Scope, type Value } from '../graph/index.js';
-import { isStatic, type DType, type Shape } from '../tensor.js';
+import { GraphBuilder, type Scope } from '../graph/builder.js';
+import * as op from '../graph/ops/index.js';
+import { int } from '../graph/attr.js';
+import type { Node, Value } from '../graph/types.js';
+import { type DType, isStatic, type Shape } from '../tensor.js';
 import { getSessionLowering } from './choose.js';
-import { inItsDomain } from './domains.js';
-import { flatRows } from './rows.js';
-import { int64 } from './sizes.js';
-import type { Lowering } from './types.js';
+import { flatRows, int64 } from './rows.js';
+import { inItsDomain, type Lowering } from './types.js';
 
 /** A value of a graph or model, by name: a fragment's nodes refer to it without owning it. */
 export interface ValueRef {

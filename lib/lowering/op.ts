@@ -1,7 +1,9 @@
-import { float, int, ONNX_DTYPE, type Scope, type Value } from '../graph/index.js';
+import type { Scope } from '../graph/builder.js';
+import { float, int, string } from '../graph/attr.js';
+import { ONNX_DTYPE, type Value } from '../graph/types.js';
 import type { FloatDType } from '../tensor.js';
-import { affine, channelsOf, filled, inWideDType } from './groups.js';
-import type { GroupNormSite, Lowering } from './types.js';
+import { affine, channelsOf, filled, inWideDType } from './rows.js';
+import { FUSED_OP, type GroupNormSite, type Lowering } from './types.js';
 
 /** The first opset whose GroupNormalization has one scale and bias per channel; those before have one per group. */
 export const PER_CHANNEL_OPSET = 21;
@@ -43,3 +45,21 @@ function operator(
   const inputs = [x, scale ?? filled(g, dtype, length, 1), bias ?? filled(g, dtype, length, 0)];
   return g.node('GroupNormalization', inputs, attributes, [{ dtype, shape: x.shape }])[0]!;
 }
+
+/**
+ * The native kernel under a name of its own, which it has at any opset: the standard operator is there from opset 18
+ * on, and takes one scale per channel from 21 on. Only sessions use it, and nobody asks for it by name.
+ */
+export const kernelLowering: Pick<Lowering, 'lower'> = {
+  lower(g, site) {
+    const { x, numGroups, epsilon } = site;
+    const dtype = x.dtype as FloatDType;
+    const { channels } = channelsOf(site);
+    const scale = site.scale ?? filled(g, dtype, channels, 1);
+    const bias = site.bias ?? filled(g, dtype, channels, 0);
+    // 0 is one group per channel: where a model declares another number of them than there is, that is an error.
+    const groups = numGroups === channels ? 0 : numGroups;
+    const attributes = { num_groups: int(groups), epsilon: float(epsilon), activation: string('none') };
+    return g.node(FUSED_OP, [x, scale, bias], attributes, [{ dtype, shape: x.shape }])[0]!;
+  },
+};

@@ -1,8 +1,9 @@
-import { op, type Scope, type Value } from '../graph/index.js';
+import type { Scope } from '../graph/builder.js';
+import * as op from '../graph/ops/index.js';
+import type { Value } from '../graph/types.js';
 import type { FloatDType } from '../tensor.js';
-import { channelsOf, filled, inWideDType, perChannel } from './groups.js';
-import { inTwoSteps, rowMeansOf, type RowMean, type RowMeans } from './long-rows.js';
-import { centre, perSample } from './rows.js';
+import { inTwoSteps, type RowMean, type RowMeans, rowMeansOf } from './long-rows.js';
+import { centre, channelsOf, filled, inWideDType, perChannel, perSample } from './rows.js';
 import type { GroupNormSite, Lowering } from './types.js';
 
 /**

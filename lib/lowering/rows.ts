@@ -1,9 +1,95 @@
-/** The input of a decomposition as rows, one per group; their means; and the way back. */
-import { op, type Scope, type Value } from '../graph/index.js';
-import { isStatic } from '../tensor.js';
-import { channelsOf } from './groups.js';
-import { int64, max, rowLength, runtimeRowLength, runtimeSizes, runtimeVector, sizeName } from './sizes.js';
+/** The length of rows, and sizes that are known only at run time: each an int64 vector of one element. */
+import type { Scope } from '../graph/builder.js';
+import { productDim } from '../graph/dims.js';
+import * as op from '../graph/ops/index.js';
+import type { Value } from '../graph/types.js';
+import { filledTensor } from '../half.js';
+import { type Dim, type FloatDType, int64Vector, isStatic } from '../tensor.js';
 import type { GroupNormSite } from './types.js';
+
+/** K = C / G · spatial size: the elements of a group. */
+export const rowLength = (site: GroupNormSite): Dim =>
+  productDim([channelsOf(site).channelsPerGroup, ...site.x.shape.slice(2)]);
+
+/** K as it comes to at run time. */
+export const runtimeRowLength = (g: Scope, site: GroupNormSite): Value =>
+  op.mul(
+    g,
+    op.reduceProd(g, runtimeSizes(g, site.x, 2, site.x.rank), { axes: [0] }),
+    int64(g, [channelsOf(site).channelsPerGroup]),
+  );
+
+/** The sizes of `x`'s axes `from` to `to` − 1, one element each. */
+export const runtimeSizes = (g: Scope, x: Value, from: number, to: number): Value =>
+  op.slice(g, op.shape(g, x), { starts: [from], ends: [to], axes: [0] });
+
+/** A name for a size, after all that it depends on: equal names must be equal sizes. */
+export const sizeName = ({ x, numGroups }: GroupNormSite, what: string): string =>
+  `${what}(${[numGroups, ...x.shape.slice(1)].join()})`;
+
+/**
+ * The vector `fixed` with sizes in the given places, where it has a 0. Reshape's −1 will not do in a target,
+ * because it cannot be inferred when the batch is empty; nor Concat, which ONNX Runtime fuses into one.
+ */
+export function runtimeVector(
+  g: Scope,
+  fixed: readonly number[],
+  sizes: Readonly<Record<number, Value>>,
+): Value {
+  const terms = Object.entries(sizes).map(([place, size]) => {
+    const unit = fixed.map((_, index) => Number(index === Number(place)));
+    return op.mul(g, size, int64(g, unit));
+  });
+  const start = fixed.some((size) => size !== 0) ? [int64(g, fixed)] : [];
+  return [...start, ...terms].reduce((sum, term) => op.add(g, sum, term));
+}
+
+export const int64 = (g: Scope, values: readonly number[]): Value => g.constant(int64Vector(values));
+
+/** The larger of two int64 vectors, element by element. */
+export const max = (g: Scope, a: Value, b: Value): Value =>
+  g.node('Max', [a, b], {}, [{ dtype: 'int64', shape: a.shape }])[0]!;
+
+export const where = (g: Scope, condition: Value, yes: Value, no: Value): Value =>
+  g.node('Where', [condition, yes, no], {}, [{ dtype: no.dtype, shape: no.shape }])[0]!;
+
+// SECTION: What the lowerings share besides rows: dtypes, channels and the affine part.
+
+/** C and C / G. `groupNormalization` has seen to it that both are whole numbers. */
+export function channelsOf({ x, numGroups }: GroupNormSite): { channels: number; channelsPerGroup: number } {
+  const channels = x.shape[1] as number;
+  return { channels, channelsPerGroup: channels / numGroups };
+}
+
+/**
+ * Runs `body` on the site in a dtype that is wide enough for statistics: float16 and bfloat16 go through
+ * float32, as PyTorch does and as ONNX's `stash_type` 1 asks, and the result is rounded once.
+ */
+export function inWideDType(g: Scope, site: GroupNormSite, body: (wide: GroupNormSite) => Value): Value {
+  const { x, scale, bias } = site;
+  if (x.dtype !== 'float16' && x.dtype !== 'bfloat16') return body(site);
+  const widen = (value: Value | undefined) => value && op.cast(g, value, 'float32');
+  const y = body({ ...site, x: op.cast(g, x, 'float32'), scale: widen(scale), bias: widen(bias) });
+  return op.cast(g, y, x.dtype);
+}
+
+/** A (C) vector as (C, 1, ...), so that it broadcasts against the site's (N, C, ...). */
+export function perChannel(g: Scope, { x }: GroupNormSite, vector: Value): Value {
+  return x.rank === 2 ? vector : op.reshape(g, vector, [0, ...Array<number>(x.rank - 2).fill(1)]);
+}
+
+/** `y · scale + bias`, channel by channel; nothing where there is none. */
+export function affine(g: Scope, site: GroupNormSite, y: Value): Value {
+  const scaled = site.scale ? op.mul(g, y, perChannel(g, site, site.scale)) : y;
+  return site.bias ? op.add(g, scaled, perChannel(g, site, site.bias)) : scaled;
+}
+
+/** A constant vector of one number. */
+export function filled(g: Scope, dtype: FloatDType, length: number, value: number): Value {
+  return g.constant(filledTensor(dtype, [length], value));
+}
+
+// SECTION: The input of a decomposition as rows, one per group; their means; and the way back.
 
 /**
  * Rows up to this length are summed in one go. WebAssembly adds them up in one float32: of 256 to 1,024 elements of

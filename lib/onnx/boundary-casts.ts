@@ -1,11 +1,9 @@
-import { ONNX_DTYPE } from '../graph/index.js';
+import { ONNX_DTYPE } from '../graph/types.js';
 import type { DType } from '../tensor.js';
-import type { GraphFields } from './graph-fields.js';
-import { nameIn } from './names.js';
-import { ATTRIBUTE_TYPE, NodeProto } from './proto.js';
-import { renameInNode, renameTensor, type Rename } from './rename.js';
-import { GRAPH } from './schema.js';
-import { withDtype } from './value-type.js';
+import { nameIn, type Rename, renameInNode, renameTensor } from './graph-walk.js';
+import { ATTRIBUTE_TYPE, GRAPH, NodeProto } from './schema.js';
+import type { GraphFields } from './splice.js';
+import { withDtype } from './value-info.js';
 
 /** An input or output of a graph that is of another dtype outside than inside. */
 export interface BoundaryCast {

@@ -1,12 +1,8 @@
 import { ModelError, TensorError } from '../errors.js';
-import { requireGraph, type Graph, type Value, type Weights } from '../graph/index.js';
-import {
-  DEFAULT_OPSET,
-  defaultLowering,
-  lowerGraph,
-  requireOpset,
-  type LoweringName,
-} from '../lowering/index.js';
+import { type Graph, requireGraph, type Value, type Weights } from '../graph/types.js';
+import { DEFAULT_OPSET, defaultLowering, requireOpset } from '../lowering/choose.js';
+import { lowerGraph } from '../lowering/lower-graph.js';
+import type { LoweringName } from '../lowering/types.js';
 import { requireKnownOptions } from '../options.js';
 import {
   bytesPerElement,
@@ -16,9 +12,9 @@ import {
   tensorBytes,
   type TensorData,
 } from '../tensor.js';
-import { chunksLength, joinChunks, modelChunks } from './chunks.js';
 import { encodeNode } from './operators.js';
-import type { ModelMessage, TensorMessage } from './proto.js';
+import type { ModelMessage, TensorMessage } from './schema.js';
+import { chunksLength, joinChunks, modelChunks } from './splice.js';
 import { encodeExternalTensor, encodeTensor } from './tensors.js';
 import { encodeValueInfo } from './value-info.js';
 

@@ -1,22 +1,27 @@
 import { ModelError } from '../errors.js';
-import type { Fragment } from '../lowering/index.js';
+import type { Fragment } from '../lowering/lower-site.js';
 import type { DType, TensorData } from '../tensor.js';
 import { applyCasts, type BoundaryCast } from './boundary-casts.js';
-import { delimited, joinChunks } from './chunks.js';
-import { checkModel } from './check-model.js';
-import { Declarations } from './declarations.js';
-import { locationsIn, locationsInNode } from './external.js';
-import { encodeFragment } from './fragment.js';
-import { GraphFields } from './graph-fields.js';
-import { operatorId, readModel, type ModelFields } from './model-fields.js';
-import { nameIn, takenNames } from './names.js';
-import { OperatorSetIdProto } from './proto.js';
-import { readNode, type ModelNode } from './node.js';
-import { renameInNode, renameTensor, renameValueInfo, type Rename } from './rename.js';
-import { GRAPH, MODEL } from './schema.js';
-import { spliceRuns } from './splice.js';
-import { otherType, type TensorType } from './value-type.js';
-import { visitFunction, visitGraph, type Visit } from './visit.js';
+import { checkModel, type ModelFields, operatorId, readModel } from './decode.js';
+import {
+  Declarations,
+  locationsIn,
+  locationsInNode,
+  nameIn,
+  type Rename,
+  renameInNode,
+  renameTensor,
+  renameValueInfo,
+  takenNames,
+  type Visit,
+  visitFunction,
+  visitGraph,
+} from './graph-walk.js';
+import { type ModelNode, readNode } from './node.js';
+import { encodeFragment } from './operators.js';
+import { GRAPH, MODEL, OperatorSetIdProto } from './schema.js';
+import { delimited, GraphFields, joinChunks, spliceRuns } from './splice.js';
+import { otherType, type TensorType } from './value-info.js';
 import { WireReader } from './wire.js';
 
 /**

@@ -1,8 +1,16 @@
 /** Canonical nodes as the nodes of one opset: which operators it has, and what it takes as inputs. */
 import { GraphError } from '../errors.js';
-import type { Attribute, Attributes, Node } from '../graph/index.js';
+import type { Attribute, Attributes, Node } from '../graph/types.js';
+import type { Fragment } from '../lowering/lower-site.js';
 import { int64Vector, tensor } from '../tensor.js';
-import { ATTRIBUTE_TYPE, type AttributeMessage, type NodeMessage, type TensorMessage } from './proto.js';
+import {
+  ATTRIBUTE_TYPE,
+  type AttributeMessage,
+  type NodeMessage,
+  NodeProto,
+  type TensorMessage,
+  TensorProto,
+} from './schema.js';
 import { encodeTensor } from './tensors.js';
 
 /**
@@ -166,4 +174,20 @@ function encodeAttribute(name: string, attribute: Attribute): AttributeMessage {
     case 'FLOATS':
       return { name, type, floats: [...attribute.value] };
   }
+}
+
+/** A fragment at an opset, as the bytes of NodeProtos and TensorProtos. */
+export function encodeFragment(
+  { nodes, constants }: Fragment,
+  opset: number,
+): { readonly nodes: Uint8Array[]; readonly initializers: Uint8Array[] } {
+  const encoded = nodes.map((node) => encodeNode(node, opset));
+  const tensors = [
+    ...constants.map((constant) => encodeTensor(constant.name, constant.data!)),
+    ...encoded.flatMap(({ initializers }) => initializers),
+  ];
+  return {
+    nodes: encoded.map(({ node }) => NodeProto.encode(node).finish()),
+    initializers: tensors.map((message) => TensorProto.encode(message).finish()),
+  };
 }

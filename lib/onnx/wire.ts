@@ -219,3 +219,10 @@ export class WireReader {
 /** For what no model in use has: it would cost more than the file's size. */
 export const tooLarge = (what: string): ModelError =>
   new ModelError('MODEL_UNSUPPORTED', `the model has ${what}; that is not supported`);
+
+/**
+ * protobuf takes a message that occurs twice, where there is one, for two parts of it. No writer writes that, so it
+ * is refused, rather than read in another way than the runtime reads it.
+ */
+export const requireOnce = (where: string, field: string): ModelError =>
+  new ModelError('MODEL_INVALID', `${where} has more than one '${field}'`);

@@ -1,10 +1,9 @@
 import { basename, dirname, join } from 'node:path';
-import { writeFilesAtomic } from '../files/atomic.js';
-import { requireOneFolder } from '../files/links.js';
-import type { Graph, Weights } from '../graph/index.js';
+import { requireOneFolder, writeFilesAtomic } from '../files/atomic.js';
+import type { Graph, Weights } from '../graph/types.js';
 import { requireKnownOptions } from '../options.js';
-import { chunksLength } from './chunks.js';
 import { encodeModelChunks, encodeModelExternal, type EncodeOptions } from './encode.js';
+import { chunksLength } from './splice.js';
 
 /** How a model is written to disk. */
 export interface WriteOptions extends EncodeOptions {

@@ -1,5 +1,5 @@
-import type { ProviderFallback } from '../runtime/common.js';
-import type { CaseResult } from './case.js';
+import type { ProviderFallback } from '../runtime/core/contract.js';
+import type { CaseResult } from './check.js';
 import type { OutputComparison } from './compare.js';
 
 /** What a parity run came to; `skipped` is there for readers of the format: a case that cannot run has failed. */

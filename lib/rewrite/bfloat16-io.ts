@@ -1,4 +1,4 @@
-import type { Model } from '../onnx/index.js';
+import type { Model } from '../onnx/model.js';
 
 /**
  * Makes a model's bfloat16 inputs and outputs float32, with casts inside, for runtimes that cannot pass

@@ -1,26 +1,22 @@
 /** Models of others as files that any runtime runs rightly: out of operators of ONNX alone. */
 import { GraphError, ModelError, OptionError } from '../errors.js';
-import {
-  getLowering,
-  MAX_OPSET,
-  MAX_SESSION_OPSET,
-  PER_CHANNEL_OPSET,
-  requireOpset,
-  type LoweringName,
-  type SiteRef,
-} from '../lowering/index.js';
-import { Model, requireModelSize } from '../onnx/index.js';
+import { getLowering, MAX_OPSET, MAX_SESSION_OPSET, requireOpset } from '../lowering/choose.js';
+import type { SiteRef } from '../lowering/lower-site.js';
+import { PER_CHANNEL_OPSET } from '../lowering/op.js';
+import type { LoweringName } from '../lowering/types.js';
+import { requireModelSize } from '../onnx/encode.js';
+import { Model } from '../onnx/model.js';
 import { requireKnownOptions } from '../options.js';
-import { freeInlinedNames } from './inlined-names.js';
-import { readNames, removeLeftovers } from './leftovers.js';
+import { readNames, removeLeftovers } from './dead-code.js';
+import { freeInlinedNames } from './inlined-group-norm.js';
 import {
+  type NormPlan,
+  type NormReport,
+  type OutOfReach,
   replaceNorms,
   runnable,
   SAFE_LOWERING,
   unreachableGroupNorm,
-  type NormPlan,
-  type NormReport,
-  type OutOfReach,
 } from './replace-norms.js';
 import { MAX_LAYER_NORM_ROW, notAskedFor } from './row-norms.js';
 import { ValueTypes } from './value-types.js';

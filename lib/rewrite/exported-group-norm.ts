@@ -2,13 +2,15 @@
  * GroupNorm as PyTorch exports it below opset 21: (N, C, ...) is made (N, G, K), put through InstanceNormalization
  * without scale and bias, and given its own shape again; then Mul and Add with (C, 1, ...).
  */
-import { DEFAULT_EPSILON } from '../graph/index.js';
-import type { Fragment, SiteRef, ValueRef } from '../lowering/index.js';
-import { UNKNOWN_DIM, type Model, type ModelNode } from '../onnx/index.js';
+import { DEFAULT_EPSILON } from '../graph/ops/normalization.js';
+import type { Fragment, SiteRef, ValueRef } from '../lowering/lower-site.js';
+import type { Model } from '../onnx/model.js';
+import type { ModelNode } from '../onnx/node.js';
+import { UNKNOWN_DIM } from '../onnx/value-info.js';
 import { isFloatDType, isStatic, type Shape } from '../tensor.js';
-import { keepsShape } from './infer-type.js';
+import { isOp, outputOf, Uses } from './graph-uses.js';
+import { keepsShape } from './shape-rules.js';
 import { hasLowerings, isFilledWith, lowerBy, type SiteLowering } from './sites.js';
-import { isOp, outputOf, Uses } from './uses.js';
 import { ValueTypes } from './value-types.js';
 
 /** One of them, and the nodes before its last one that do nothing else. */

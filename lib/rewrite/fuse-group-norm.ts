@@ -1,10 +1,14 @@
 /** GroupNormalization with what follows it as one operator of our own, for a runtime that has a kernel for that. */
-import { DEFAULT_EPSILON, float, int, text, Value, type Node } from '../graph/index.js';
-import { FUSED_DOMAIN, FUSED_OP } from '../lowering/index.js';
-import { UNKNOWN_DIM, type Model, type ModelNode } from '../onnx/index.js';
+import { DEFAULT_EPSILON } from '../graph/ops/normalization.js';
+import { float, int, string } from '../graph/attr.js';
+import { type Node, Value } from '../graph/types.js';
+import { FUSED_DOMAIN, FUSED_OP } from '../lowering/types.js';
+import type { Model } from '../onnx/model.js';
+import type { ModelNode } from '../onnx/node.js';
+import { UNKNOWN_DIM } from '../onnx/value-info.js';
 import type { Shape } from '../tensor.js';
-import { isGroupNorm } from './lower-group-norm.js';
-import { isOp, outputOf, Uses } from './uses.js';
+import { isOp, outputOf, Uses } from './graph-uses.js';
+import { isGroupNorm } from './group-normalization.js';
 import { ValueTypes } from './value-types.js';
 
 /** A GroupNormalization and the nodes behind it that become one. */
@@ -95,7 +99,7 @@ function fusedNode({ norm, residual, activation, last }: Chain): Node {
     attributes: {
       num_groups: int(norm.number('num_groups') ?? 0),
       epsilon: float(norm.number('epsilon') ?? DEFAULT_EPSILON),
-      activation: text(activation),
+      activation: string(activation),
     },
   };
 }

@@ -2,11 +2,12 @@
  * GroupNormalization in a model that has ONNX's definition of it in its place, as those have that ONNX Runtime saved
  * (`optimizedModelFilePath`) or `onnx.inliner` went over. It takes the variance as E[x²] − E[x]².
  */
-import type { SiteRef } from '../lowering/index.js';
-import type { Model, ModelNode } from '../onnx/index.js';
+import type { SiteRef } from '../lowering/lower-site.js';
+import type { Model } from '../onnx/model.js';
+import type { ModelNode } from '../onnx/node.js';
 import { isFloatDType } from '../tensor.js';
+import { isOp, outputOf, Uses } from './graph-uses.js';
 import { hasLowerings, lowerBy, type SiteLowering } from './sites.js';
-import { isOp, outputOf, Uses } from './uses.js';
 import type { ValueTypes } from './value-types.js';
 
 /**
@@ -84,4 +85,20 @@ function scalar({ uses, types }: Context, name: string): number | undefined {
   return isScalar && (data.dtype === 'float32' || data.dtype === 'float64')
     ? Number(data.data[0])
     : undefined;
+}
+
+/** What ONNX Runtime names the values of a body that it inlines, without a look at the names that there are. */
+const INLINED = '_inlfunc_';
+
+/** Renames what a runtime has inlined before, so that it can inline an operator again: it refuses its own names. */
+export function freeInlinedNames(model: Model): void {
+  const taken = model.names();
+  const fresh = (name: string): string => {
+    let base = name.slice(INLINED.length);
+    while (taken.has(base)) base = `${base}_`;
+    taken.add(base);
+    return base;
+  };
+  const inlined = [...taken].filter((name) => name.length > INLINED.length && name.startsWith(INLINED));
+  model.renameValues(new Map(inlined.map((name) => [name, fresh(name)])));
 }

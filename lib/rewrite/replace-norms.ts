@@ -1,10 +1,10 @@
 /** All passes over normalizations, in the order in which each leaves to the next what that can take. */
-import type { LoweringChoice, SiteRef } from '../lowering/index.js';
-import type { Model } from '../onnx/index.js';
+import type { LoweringChoice, SiteRef } from '../lowering/lower-site.js';
+import type { Model } from '../onnx/model.js';
 import { mergeExportedGroupNorm } from './exported-group-norm.js';
+import { isFloat64InstanceNorm, isGroupNorm, lowerNormalizations } from './group-normalization.js';
 import { lowerInlinedGroupNorm } from './inlined-group-norm.js';
 import { lowerRowNorms, type RowOperator } from './row-norms.js';
-import { isFloat64InstanceNorm, isGroupNorm, lowerNormalizations } from './lower-group-norm.js';
 import type { SiteLowering } from './sites.js';
 import type { ValueTypes } from './value-types.js';
 

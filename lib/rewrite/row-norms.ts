@@ -1,19 +1,20 @@
 /** Normalizations for which ONNX Runtime has kernels, which sum a row in one float32. */
-import { DEFAULT_EPSILON } from '../graph/index.js';
+import { DEFAULT_EPSILON } from '../graph/ops/normalization.js';
 import {
-  kernelLowering,
-  lowerRowSite,
-  lowerSite,
   type Fragment,
   type LoweringChoice,
+  lowerRowSite,
+  lowerSite,
   type RowSiteRef,
-  type SessionLoweringName,
   type ValueRef,
-} from '../lowering/index.js';
-import type { Model, ModelNode } from '../onnx/index.js';
+} from '../lowering/lower-site.js';
+import { kernelLowering } from '../lowering/op.js';
+import type { SessionLoweringName } from '../lowering/types.js';
+import type { Model } from '../onnx/model.js';
+import type { ModelNode } from '../onnx/node.js';
 import { elementCount, fromStart, isFloatDType, isStatic } from '../tensor.js';
+import { isOp, Uses } from './graph-uses.js';
 import { describeSite, hasLowerings, isFilledWith, unless } from './sites.js';
-import { isOp, Uses } from './uses.js';
 import { ValueTypes } from './value-types.js';
 
 /** The operators that normalise rows, and that ONNX Runtime has kernels for. */

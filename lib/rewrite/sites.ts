@@ -1,18 +1,19 @@
 /** Normalization nodes of a model as the sites that lowerings take. */
-import { DEFAULT_EPSILON } from '../graph/index.js';
+import { DEFAULT_EPSILON } from '../graph/ops/normalization.js';
+import { MAX_SESSION_OPSET, MIN_OPSET } from '../lowering/choose.js';
 import {
-  lowerSite,
-  MAX_SESSION_OPSET,
-  MIN_OPSET,
-  PER_CHANNEL_OPSET,
   type Fragment,
   type LoweringChoice,
+  lowerSite,
   type SiteRef,
   type ValueRef,
-} from '../lowering/index.js';
-import { UNKNOWN_DIM, type Model, type ModelNode } from '../onnx/index.js';
+} from '../lowering/lower-site.js';
+import { PER_CHANNEL_OPSET } from '../lowering/op.js';
+import type { Model } from '../onnx/model.js';
+import type { ModelNode } from '../onnx/node.js';
+import { UNKNOWN_DIM } from '../onnx/value-info.js';
 import { formatShape, isFloatDType, type Shape, type TensorData } from '../tensor.js';
-import type { ValueType } from './type-rule.js';
+import type { ValueType } from './shape-rules.js';
 import type { ValueTypes } from './value-types.js';
 
 /** Whether lowerings can be written at a model's opset. */

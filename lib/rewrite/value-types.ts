@@ -1,9 +1,10 @@
 /** What is known of the values of a model: what it declares, and what follows from that. */
-import { FUSED_DOMAIN } from '../lowering/index.js';
-import { UNKNOWN_DIM, type Model, type ModelNode } from '../onnx/index.js';
-import { int64Vector, tensor, type Dim, type Shape, type TensorData } from '../tensor.js';
-import { inferType } from './infer-type.js';
-import type { KnownValues, ValueType } from './type-rule.js';
+import { FUSED_DOMAIN } from '../lowering/types.js';
+import type { Model } from '../onnx/model.js';
+import type { ModelNode } from '../onnx/node.js';
+import { UNKNOWN_DIM } from '../onnx/value-info.js';
+import { type Dim, int64Vector, type Shape, tensor, type TensorData } from '../tensor.js';
+import { inferType, type KnownValues, type ValueType } from './shape-rules.js';
 
 const UNKNOWN: ValueType = { dtype: undefined, shape: undefined };
 

@@ -1,9 +1,9 @@
 import { GraphError } from '../errors.js';
-import { requireGraph, type Graph, type Value, type Weights } from '../graph/index.js';
+import { type Graph, requireGraph, type Value, type Weights } from '../graph/types.js';
 import { castTensor } from '../half.js';
 import { requireSeed } from '../options.js';
 import { elementCount, FLOAT_DTYPES, isFloatDType, tensor, type TensorData } from '../tensor.js';
-import { Random } from './random.js';
+import { Random } from './initialize.js';
 
 /**
  * Weights that another language can make too, so that a fixture of a large network need not hold them.

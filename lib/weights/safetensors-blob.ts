@@ -1,6 +1,6 @@
 /** Safetensors files that a page is given. */
-import { rangedBlob, type BlobLike } from '../files/blob.js';
-import { SafetensorsFile } from './safetensors-ranged.js';
+import { type BlobLike, rangedBlob } from '../files/ranged.js';
+import { SafetensorsFile } from './safetensors.js';
 
 /**
  * Opens a safetensors file and checks its header; of the rest only those tensors are read that are asked for.

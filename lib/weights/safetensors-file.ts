@@ -1,8 +1,7 @@
 /** Safetensors files on disk: opening one reads its header only, and a tensor is read when it is asked for. */
 import { writeFileAtomic } from '../files/atomic.js';
 import { openRanged } from '../files/read.js';
-import { SafetensorsFile } from './safetensors-ranged.js';
-import { encodeSafetensors, type SafetensorsContent } from './safetensors.js';
+import { encodeSafetensors, type SafetensorsContent, SafetensorsFile } from './safetensors.js';
 
 /**
  * Opens a safetensors file and checks its header. Close it when done.

@@ -1,9 +1,9 @@
 import { WeightsError } from '../errors.js';
-import { requireGraph, type Graph, type Value, type Weights } from '../graph/index.js';
+import { type Graph, requireGraph, type Value, type Weights } from '../graph/types.js';
 import { castTensor } from '../half.js';
 import { nearestName } from '../nearest.js';
 import { requireKnownOptions } from '../options.js';
-import { formatShape, isFloatDType, type DType, type TensorData } from '../tensor.js';
+import { type DType, formatShape, isFloatDType, type TensorData } from '../tensor.js';
 
 /** Wrappers that put a prefix before every key: DataParallel, trainers, torch.compile, fixtures. */
 const PREFIXES = ['module.', 'model.', '_orig_mod.', 'state_dict.'];

@@ -4,8 +4,8 @@ import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { basename, dirname } from 'node:path';
 import type { Provider } from '../../lib/index.js';
-import { isOnCuda } from '../../lib/runtime/cuda-libraries.js';
-import { installedPackages } from '../../lib/runtime/diagnose.js';
+import { isOnCuda } from '../../lib/runtime/ort-node/cuda.js';
+import { installedPackages } from '../../lib/runtime/ort-node/installation.js';
 import type { Device } from './report.js';
 
 const FIELDS = {

@@ -3,29 +3,29 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  type Contestants,
   normalTensor,
   pairedRounds,
   quartiles,
   speedup,
-  type Contestants,
   type Times,
 } from '../../bench/statistics.js';
 import {
   castTensor,
   createSession,
   encodeModel,
+  type FloatDType,
   GraphBuilder,
   op,
-  tensor,
-  toFloat64Array,
-  type FloatDType,
   type Session,
   type SessionLoweringName,
   type SessionOptions,
+  tensor,
   type TensorData,
+  toFloat64Array,
 } from '../../lib/index.js';
 import { defaultTolerance } from '../../lib/parity/tolerance.js';
-import { placements } from '../../lib/runtime/placement.js';
+import { placements } from '../../lib/runtime/ort-node/placement.js';
 import { referenceGroupNorm } from '../../test/support/group-norm.js';
 import { failureOf, isRefusal } from './failures.js';
 import type { TimingJob } from './jobs.js';

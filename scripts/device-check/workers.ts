@@ -1,6 +1,6 @@
 /** Workers, one for each way to run GroupNormalization, each started when it is first asked and again behind a crash. */
-import { fork, type ChildProcess } from 'node:child_process';
-import { lastOf } from '../../lib/runtime/other-process.js';
+import { type ChildProcess, fork } from 'node:child_process';
+import { lastOf } from '../../lib/runtime/ort-node/child-process.js';
 import type { Job } from './jobs.js';
 import type { Answer } from './worker.js';
 

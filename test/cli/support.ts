@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { afterEach, beforeEach } from 'mocha';
-import type { Io } from '../../lib/cli/io.js';
 import { runCli } from '../../lib/cli/run-cli.js';
-import { tensor, writeSafetensors, type TensorData } from '../../lib/index.js';
+import type { Io } from '../../lib/cli/shared/terminal.js';
+import { tensor, type TensorData, writeSafetensors } from '../../lib/index.js';
 import { NATIVE_REASON } from '../support/native.js';
 
 /** A stream that keeps what is written to it. */

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { FileError } from '../../lib/errors.js';
-import { rangedBlob } from '../../lib/files/blob.js';
+import { rangedBlob } from '../../lib/files/ranged.js';
 import { rejection } from '../support/temporary.js';
 
 const file = (blob = new Blob([Uint8Array.of(1, 2, 3, 4)])) => rangedBlob(blob, 'dropped.bin');

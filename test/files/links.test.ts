@@ -1,8 +1,8 @@
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { FileError } from '../../lib/errors.js';
-import { requireOneFolder } from '../../lib/files/links.js';
+import { requireOneFolder } from '../../lib/files/atomic.js';
 import { rejection, temporaryFolder } from '../support/temporary.js';
 
 describe('files/links', () => {

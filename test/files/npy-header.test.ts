@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { FileError } from '../../lib/errors.js';
-import { formatNpyHeader, parseNpyHeader } from '../../lib/files/npy-header.js';
+import { formatNpyHeader, parseNpyHeader } from '../../lib/files/npy.js';
 
 const parse = (text: string) => parseNpyHeader(text, 'x.npy');
 const header = (shape: string) => `{'descr': '<f4', 'fortran_order': False, 'shape': ${shape}, }`;

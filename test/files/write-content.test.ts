@@ -1,8 +1,8 @@
+import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { setImmediate } from 'node:timers/promises';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { open, readFile, type FileHandle } from 'node:fs/promises';
-import { setImmediate } from 'node:timers/promises';
-import { writeContent, type FileContent } from '../../lib/files/write-content.js';
+import { type FileContent, writeContent } from '../../lib/files/atomic.js';
 import { rejection, temporaryFolder } from '../support/temporary.js';
 
 const MIB = 2 ** 20;

@@ -1,12 +1,12 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { OnnxGroupNormError } from '../../lib/errors.js';
-import { LOWERING_NAMES } from '../../lib/lowering/index.js';
-import { Model } from '../../lib/onnx/index.js';
-import { convertModel } from '../../lib/rewrite/index.js';
-import { createSession } from '../../lib/runtime/index.js';
-import { groupNormModel, randomTensor } from '../support/group-norm.js';
+import { LOWERING_NAMES } from '../../lib/lowering/types.js';
+import { Model } from '../../lib/onnx/model.js';
+import { convertModel } from '../../lib/rewrite/convert.js';
+import { createSession } from '../../lib/runtime/node.js';
 import { corruptFiles } from '../support/corrupt.js';
+import { groupNormModel, randomTensor } from '../support/group-norm.js';
 
 const X = randomTensor('float32', [2, 8, 4, 4]);
 const MODELS = LOWERING_NAMES.map((lowering) =>

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { ModelError } from '../../lib/errors.js';
-import { decodeTensorFile } from '../../lib/onnx/index.js';
+import { decodeTensorFile } from '../../lib/onnx/tensors.js';
 import { tensorBytes } from '../../lib/tensor.js';
 import { corruptFiles } from '../support/corrupt.js';
 

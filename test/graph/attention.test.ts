@@ -5,13 +5,15 @@
  */
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { GraphBuilder, op, type Scope, type Value } from '../../lib/graph/index.js';
+import { GraphBuilder, type Scope } from '../../lib/graph/builder.js';
+import * as op from '../../lib/graph/ops/index.js';
+import type { Value } from '../../lib/graph/types.js';
 import { castTensor, toFloat64Array } from '../../lib/half.js';
-import { LOWERING_NAMES } from '../../lib/lowering/index.js';
-import { encodeModel } from '../../lib/onnx/index.js';
-import { compareTensors } from '../../lib/parity/common.js';
-import { createSession } from '../../lib/runtime/index.js';
-import { tensor, type FloatDType, type TensorData } from '../../lib/tensor.js';
+import { LOWERING_NAMES } from '../../lib/lowering/types.js';
+import { encodeModel } from '../../lib/onnx/encode.js';
+import { compareTensors } from '../../lib/parity/compare.js';
+import { createSession } from '../../lib/runtime/node.js';
+import { type FloatDType, tensor, type TensorData } from '../../lib/tensor.js';
 import { counterWeights } from '../../lib/weights/counter.js';
 import { referenceGroupNorm } from '../support/group-norm.js';
 import { numbers } from './runs.js';

@@ -1,7 +1,10 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { attr, GraphBuilder, op, type Attributes, type Value } from '../../lib/graph/index.js';
-import { tensor, type DType, type Shape } from '../../lib/tensor.js';
+import * as attr from '../../lib/graph/attr.js';
+import { GraphBuilder } from '../../lib/graph/builder.js';
+import * as op from '../../lib/graph/ops/index.js';
+import type { Attributes, Value } from '../../lib/graph/types.js';
+import { type DType, type Shape, tensor } from '../../lib/tensor.js';
 import { expectGraphError } from './support.js';
 
 const FLOAT3 = { dtype: 'float32', shape: [3] } as const;

@@ -1,9 +1,11 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { GraphBuilder, keepIo, op } from '../../lib/graph/index.js';
+import { GraphBuilder } from '../../lib/graph/builder.js';
+import { keepIo } from '../../lib/graph/keep-io.js';
+import * as op from '../../lib/graph/ops/index.js';
 import { castTensor } from '../../lib/half.js';
-import { encodeModel } from '../../lib/onnx/index.js';
-import { createSession } from '../../lib/runtime/index.js';
+import { encodeModel } from '../../lib/onnx/encode.js';
+import { createSession } from '../../lib/runtime/node.js';
 import { randomTensor } from '../support/group-norm.js';
 
 function halfGraph() {

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { onnx } from 'onnx-proto';
-import { dtypeFromOnnx, ONNX_DTYPE } from '../../lib/graph/index.js';
-import { DTYPES, type DType } from '../../lib/tensor.js';
+import { dtypeFromOnnx, ONNX_DTYPE } from '../../lib/graph/types.js';
+import { type DType, DTYPES } from '../../lib/tensor.js';
 
 const { DataType } = onnx.TensorProto;
 

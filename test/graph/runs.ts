@@ -1,13 +1,16 @@
 /** Operators run on ONNX Runtime, at several opsets and in several dtypes, against numbers in float64. */
 import { expect } from 'chai';
 import { it } from 'mocha';
-import { GraphBuilder, type Graph, type Scope, type Value } from '../../lib/graph/index.js';
+import { GraphBuilder, type Scope } from '../../lib/graph/builder.js';
+import type { Graph, Value } from '../../lib/graph/types.js';
 import { castTensor, toFloat64Array } from '../../lib/half.js';
-import { encodeModel } from '../../lib/onnx/index.js';
-import { compareTensors, defaultTolerance } from '../../lib/parity/common.js';
-import { createSession, type SessionOptions } from '../../lib/runtime/index.js';
-import { elementCount, tensor, type FloatDType, type Shape, type TensorData } from '../../lib/tensor.js';
-import { Random } from '../../lib/weights/random.js';
+import { encodeModel } from '../../lib/onnx/encode.js';
+import { compareTensors } from '../../lib/parity/compare.js';
+import { defaultTolerance } from '../../lib/parity/tolerance.js';
+import type { SessionOptions } from '../../lib/runtime/core/contract.js';
+import { createSession } from '../../lib/runtime/node.js';
+import { elementCount, type FloatDType, type Shape, tensor, type TensorData } from '../../lib/tensor.js';
+import { Random } from '../../lib/weights/initialize.js';
 
 /** The first opset, one with LayerNormalization, the default and the last: every form that an operator has. */
 export const OPSETS = [13, 17, 21, 25] as const;

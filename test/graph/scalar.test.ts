@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { GraphBuilder } from '../../lib/graph/index.js';
-import { scalar, scalarOption } from '../../lib/graph/scalar.js';
+import { GraphBuilder } from '../../lib/graph/builder.js';
+import { scalar, scalarOption } from '../../lib/graph/checks.js';
 import type { DType } from '../../lib/tensor.js';
 import { expectGraphError } from './support.js';
 

@@ -1,10 +1,11 @@
 /** What the graph's tests share: the table of shapes from ONNX and PyTorch, and values to try operators on. */
-import { expect } from 'chai';
-import { describe, it } from 'mocha';
 import { readFileSync } from 'node:fs';
 import { createContext, runInContext } from 'node:vm';
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
 import { GraphError, type GraphErrorCode } from '../../lib/errors.js';
-import { GraphBuilder, type Scope, type Value } from '../../lib/graph/index.js';
+import { GraphBuilder, type Scope } from '../../lib/graph/builder.js';
+import type { Value } from '../../lib/graph/types.js';
 import type { Dim, DType, Shape } from '../../lib/tensor.js';
 
 /** One line of test/fixtures/shape-inference.json, which scripts/make_shape_cases.py writes. */

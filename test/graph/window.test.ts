@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { GraphError } from '../../lib/errors.js';
-import { GraphBuilder } from '../../lib/graph/index.js';
+import { GraphBuilder } from '../../lib/graph/builder.js';
 import { resolveWindow, windowAttributes, windowResult } from '../../lib/graph/window.js';
 
 const g = new GraphBuilder('sample');

@@ -1,8 +1,9 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { defineGraph } from '../../graphs/definition.js';
-import { GraphError, OptionError, type OnnxGroupNormError } from '../../lib/errors.js';
-import { GraphBuilder, op } from '../../lib/graph/index.js';
+import { GraphError, type OnnxGroupNormError, OptionError } from '../../lib/errors.js';
+import { GraphBuilder } from '../../lib/graph/builder.js';
+import * as op from '../../lib/graph/ops/index.js';
 
 let received: unknown;
 const graph = defineGraph({

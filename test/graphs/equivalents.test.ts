@@ -1,18 +1,21 @@
+import { basename } from 'node:path';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { basename } from 'node:path';
+import type { InputType } from '../../graphs/definition.js';
 import {
+  type EquivalentOptions,
   instanceNormEquivalent,
   layerNormEquivalent,
-  type EquivalentOptions,
 } from '../../graphs/equivalents.js';
-import type { InputType } from '../../graphs/definition.js';
 import { GraphError, OptionError } from '../../lib/errors.js';
-import type { Graph } from '../../lib/graph/index.js';
+import type { Graph } from '../../lib/graph/types.js';
 import { toFloat64Array } from '../../lib/half.js';
-import { encodeModel } from '../../lib/onnx/index.js';
-import { compareTensors, defaultTolerance, readFixture, type Fixture } from '../../lib/parity/index.js';
-import { createSession } from '../../lib/runtime/index.js';
+import { encodeModel } from '../../lib/onnx/encode.js';
+import { compareTensors } from '../../lib/parity/compare.js';
+import type { Fixture } from '../../lib/parity/fixture.js';
+import { readFixture } from '../../lib/parity/node.js';
+import { defaultTolerance } from '../../lib/parity/tolerance.js';
+import { createSession } from '../../lib/runtime/node.js';
 import type { TensorData } from '../../lib/tensor.js';
 import { matchStateDict } from '../../lib/weights/state-dict.js';
 import { parityFixtures } from '../support/fixtures.js';

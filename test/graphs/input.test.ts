@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { imageInput, type SizeRule } from '../../graphs/input.js';
 import { GraphError } from '../../lib/errors.js';
-import { GraphBuilder } from '../../lib/graph/index.js';
+import { GraphBuilder } from '../../lib/graph/builder.js';
 import type { Shape } from '../../lib/tensor.js';
 
 const HALVED: SizeRule = { fits: (size) => size % 4 === 0, multiple: 4, reason: 'it is halved twice' };

@@ -3,7 +3,7 @@ import { describe, it } from 'mocha';
 import type { GraphDefinition } from '../../graphs/definition.js';
 import { getGraph } from '../../graphs/registry.js';
 import { resnetBlock } from '../../graphs/resnet-block.js';
-import { GraphBuilder } from '../../lib/graph/index.js';
+import { GraphBuilder } from '../../lib/graph/builder.js';
 import type { Shape } from '../../lib/tensor.js';
 import { refusal, shapesOf } from './support.js';
 

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import { getGraph } from '../../graphs/registry.js';
-import { GraphError, OptionError, type OnnxGroupNormError } from '../../lib/errors.js';
-import type { Graph, Value } from '../../lib/graph/index.js';
-import { DEFAULT_OPSET } from '../../lib/lowering/index.js';
-import { encodeModel } from '../../lib/onnx/index.js';
-import { createSession } from '../../lib/runtime/index.js';
+import { GraphError, type OnnxGroupNormError, OptionError } from '../../lib/errors.js';
+import type { Graph, Value } from '../../lib/graph/types.js';
+import { DEFAULT_OPSET } from '../../lib/lowering/choose.js';
+import { encodeModel } from '../../lib/onnx/encode.js';
+import { createSession } from '../../lib/runtime/node.js';
 import type { Shape, TensorData } from '../../lib/tensor.js';
 import { initializeWeights } from '../../lib/weights/initialize.js';
 

@@ -1,9 +1,8 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import type { Image } from '../../lib/images/image.js';
-import type { Mask } from '../../lib/images/mask.js';
 import { ImageError } from '../../lib/errors.js';
-import { overlay } from '../../lib/images/overlay.js';
+import type { Image } from '../../lib/images/image.js';
+import { type Mask, overlay } from '../../lib/images/mask.js';
 
 const LINE = [255, 214, 10];
 const grey = (width: number, height: number): Image => ({

@@ -1,8 +1,8 @@
+import { deflateSync } from 'node:zlib';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { deflateSync } from 'node:zlib';
 import { ImageError } from '../../lib/errors.js';
-import { readPngLayout } from '../../lib/images/png-layout.js';
+import { readPngLayout } from '../../lib/images/png.js';
 import { chunk, concat, header, SIGNATURE } from './png-samples.js';
 
 const END = chunk('IEND', new Uint8Array(0));

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { ImageError } from '../../lib/errors.js';
-import { fromRgba, toRgba } from '../../lib/images/rgba.js';
+import { fromRgba, toRgba } from '../../lib/images/image.js';
 
 describe('pixels of a canvas', () => {
   it('become RGB without their alpha', () => {

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { GraphError } from '../../lib/errors.js';
-import { defaultLowering, getLowering, loweringsAt, requireOpset } from '../../lib/lowering/index.js';
+import { defaultLowering, getLowering, loweringsAt, requireOpset } from '../../lib/lowering/choose.js';
 
 const codeOf = (action: () => unknown): string => {
   try {

@@ -1,9 +1,13 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { attr, GraphBuilder, op, type Attributes, type Graph, type Value } from '../../lib/graph/index.js';
-import { LOWERING_NAMES, lowerGraph } from '../../lib/lowering/index.js';
-import { encodeModel } from '../../lib/onnx/index.js';
-import { createSession } from '../../lib/runtime/index.js';
+import * as attr from '../../lib/graph/attr.js';
+import { GraphBuilder } from '../../lib/graph/builder.js';
+import * as op from '../../lib/graph/ops/index.js';
+import type { Attributes, Graph, Value } from '../../lib/graph/types.js';
+import { lowerGraph } from '../../lib/lowering/lower-graph.js';
+import { LOWERING_NAMES } from '../../lib/lowering/types.js';
+import { encodeModel } from '../../lib/onnx/encode.js';
+import { createSession } from '../../lib/runtime/node.js';
 import type { FloatDType, Shape } from '../../lib/tensor.js';
 import { expectGraphError } from '../graph/support.js';
 import {

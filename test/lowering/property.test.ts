@@ -2,16 +2,17 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { describe, it } from 'mocha';
 import { castTensor, toFloat64Array } from '../../lib/half.js';
-import { LOWERING_NAMES, loweringsAt, type LoweringName } from '../../lib/lowering/index.js';
-import type { SessionOptions } from '../../lib/runtime/index.js';
-import { elementCount, tensor, type FloatDType } from '../../lib/tensor.js';
+import { loweringsAt } from '../../lib/lowering/choose.js';
+import { LOWERING_NAMES, type LoweringName } from '../../lib/lowering/types.js';
+import type { SessionOptions } from '../../lib/runtime/core/contract.js';
+import { elementCount, type FloatDType, tensor } from '../../lib/tensor.js';
 import {
+  type GroupNormCase,
   groupNormModel,
   maxAbsDifference,
   randomTensor,
   referenceGroupNorm,
   runModel,
-  type GroupNormCase,
 } from '../support/group-norm.js';
 
 const OPSETS = [13, 17, 18, 20, 21, 25];

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { ModelError } from '../../lib/errors.js';
-import { Model } from '../../lib/onnx/index.js';
-import { createSession } from '../../lib/runtime/index.js';
+import { Model } from '../../lib/onnx/model.js';
+import { createSession } from '../../lib/runtime/node.js';
 import { tensor, type TensorData } from '../../lib/tensor.js';
 import { int, message, model, text, valueInfo } from './bytes.js';
 

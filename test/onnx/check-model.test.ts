@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { OnnxGroupNormError } from '../../lib/errors.js';
-import { Model } from '../../lib/onnx/index.js';
+import { Model } from '../../lib/onnx/model.js';
 import { all, int, message, model, text, varint } from './bytes.js';
 
 const node = (...fields: (readonly number[])[]) => message(1, text(4, 'If'), ...fields);

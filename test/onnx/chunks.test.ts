@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { chunksLength, joinChunks, modelChunks } from '../../lib/onnx/chunks.js';
-import { ModelProto, type ModelMessage } from '../../lib/onnx/proto.js';
+import { type ModelMessage, ModelProto } from '../../lib/onnx/schema.js';
+import { chunksLength, joinChunks, modelChunks } from '../../lib/onnx/splice.js';
 
 const model = (rawData: Uint8Array): ModelMessage => ({
   irVersion: 10,

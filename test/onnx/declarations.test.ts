@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { Declarations } from '../../lib/onnx/declarations.js';
-import { GraphFields } from '../../lib/onnx/graph-fields.js';
+import { Declarations } from '../../lib/onnx/graph-walk.js';
+import { GraphFields } from '../../lib/onnx/splice.js';
 import { all, int, message, text, valueInfo } from './bytes.js';
 
 const [FLOAT, UINT8] = [1, 2];

@@ -1,9 +1,11 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { GraphError, ModelError } from '../../lib/errors.js';
-import { GraphBuilder, op, type Graph, type Value } from '../../lib/graph/index.js';
-import { encodeModel, encodeModelExternal, irVersionFor, requireModelSize } from '../../lib/onnx/index.js';
-import { ModelProto, type ModelMessage } from '../../lib/onnx/proto.js';
+import { GraphBuilder } from '../../lib/graph/builder.js';
+import * as op from '../../lib/graph/ops/index.js';
+import type { Graph, Value } from '../../lib/graph/types.js';
+import { encodeModel, encodeModelExternal, irVersionFor, requireModelSize } from '../../lib/onnx/encode.js';
+import { type ModelMessage, ModelProto } from '../../lib/onnx/schema.js';
 import { tensor, type TensorData } from '../../lib/tensor.js';
 import { caught } from '../support/temporary.js';
 

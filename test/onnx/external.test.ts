@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { Model } from '../../lib/onnx/index.js';
+import { Model } from '../../lib/onnx/model.js';
 import { all, int, message, model, text } from './bytes.js';
 
 type Field = readonly number[];

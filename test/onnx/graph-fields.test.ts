@@ -1,8 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { joinChunks } from '../../lib/onnx/chunks.js';
-import { GraphFields } from '../../lib/onnx/graph-fields.js';
-import { textField } from '../../lib/onnx/splice.js';
+import { GraphFields, joinChunks, textField } from '../../lib/onnx/splice.js';
 import { all, message, text } from './bytes.js';
 
 const TEXT = 2 * 8 + 2;

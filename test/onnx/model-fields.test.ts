@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { ModelError } from '../../lib/errors.js';
-import { operatorId, readModel } from '../../lib/onnx/model-fields.js';
+import { operatorId, readModel } from '../../lib/onnx/decode.js';
 import { all, int, message, text } from './bytes.js';
 
 const graph = message(7, text(2, 'g'));

@@ -1,11 +1,13 @@
+import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { readFileSync } from 'node:fs';
 import { ModelError } from '../../lib/errors.js';
-import { GraphBuilder, op } from '../../lib/graph/index.js';
-import { encodeModel, Model } from '../../lib/onnx/index.js';
-import { isGroupNorm, lowerNormalizations } from '../../lib/rewrite/index.js';
-import { createSession } from '../../lib/runtime/index.js';
+import { GraphBuilder } from '../../lib/graph/builder.js';
+import * as op from '../../lib/graph/ops/index.js';
+import { encodeModel } from '../../lib/onnx/encode.js';
+import { Model } from '../../lib/onnx/model.js';
+import { isGroupNorm, lowerNormalizations } from '../../lib/rewrite/group-normalization.js';
+import { createSession } from '../../lib/runtime/node.js';
 import { tensor } from '../../lib/tensor.js';
 import { all, int, message, model as graphOf, text } from './bytes.js';
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { definedNames, takenNames } from '../../lib/onnx/names.js';
+import { definedNames, takenNames } from '../../lib/onnx/graph-walk.js';
 import { WireReader } from '../../lib/onnx/wire.js';
 import { message, text } from './bytes.js';
 

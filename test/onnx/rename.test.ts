@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { joinChunks } from '../../lib/onnx/chunks.js';
-import { renameInNode, renameTensor, renameValueInfo } from '../../lib/onnx/rename.js';
+import { renameInNode, renameTensor, renameValueInfo } from '../../lib/onnx/graph-walk.js';
+import { joinChunks } from '../../lib/onnx/splice.js';
 import { WireReader } from '../../lib/onnx/wire.js';
 import { all, int, message, text } from './bytes.js';
 

@@ -1,7 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { joinChunks } from '../../lib/onnx/chunks.js';
-import { spliceRuns, spliceWithin, textField } from '../../lib/onnx/splice.js';
+import { joinChunks, spliceRuns, spliceWithin, textField } from '../../lib/onnx/splice.js';
 import { WireReader } from '../../lib/onnx/wire.js';
 import { all, int, message, text } from './bytes.js';
 

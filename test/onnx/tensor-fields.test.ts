@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { ModelError } from '../../lib/errors.js';
-import { checkTensor, heldTensor, readTensor } from '../../lib/onnx/tensor-fields.js';
+import { checkTensor, heldTensor, readTensor } from '../../lib/onnx/tensors.js';
 import { WireReader } from '../../lib/onnx/wire.js';
 import { all, int, message, text, varint } from './bytes.js';
 

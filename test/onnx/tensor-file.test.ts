@@ -1,10 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { readFileSync } from 'node:fs';
 import { ModelError } from '../../lib/errors.js';
 import { fromBfloat16Bits, fromFloat16Bits } from '../../lib/half.js';
-import { decodeTensorFile } from '../../lib/onnx/index.js';
-import { DTYPES, type DType, type TensorData } from '../../lib/tensor.js';
+import { decodeTensorFile } from '../../lib/onnx/tensors.js';
+import { type DType, DTYPES, type TensorData } from '../../lib/tensor.js';
 import { all, int, message, text } from './bytes.js';
 
 /** scripts/make_test_data.py writes them, with ONNX's own package. */

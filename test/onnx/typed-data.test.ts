@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { typedElements } from '../../lib/onnx/typed-data.js';
+import { typedElements } from '../../lib/onnx/tensors.js';
 import { WireReader } from '../../lib/onnx/wire.js';
 import type { DType } from '../../lib/tensor.js';
 import { all, int, message, varint } from './bytes.js';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { unrankedNames } from '../../lib/onnx/index.js';
+import { unrankedNames } from '../../lib/onnx/decode.js';
 import { int, message, model, text, valueInfo } from './bytes.js';
 
 const FLOAT = 1;

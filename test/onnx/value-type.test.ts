@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { ModelError } from '../../lib/errors.js';
-import { joinChunks } from '../../lib/onnx/chunks.js';
-import { otherType, readType, withDtype } from '../../lib/onnx/value-type.js';
+import { joinChunks } from '../../lib/onnx/splice.js';
+import { otherType, readType, withDtype } from '../../lib/onnx/value-info.js';
 import { WireReader } from '../../lib/onnx/wire.js';
 import { all, int, message, text } from './bytes.js';
 

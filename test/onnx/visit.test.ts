@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { ModelError } from '../../lib/errors.js';
-import { visitFunction, visitGraph, type Visit } from '../../lib/onnx/visit.js';
+import { type Visit, visitFunction, visitGraph } from '../../lib/onnx/graph-walk.js';
 import { WireReader } from '../../lib/onnx/wire.js';
 import { all, message, text } from './bytes.js';
 

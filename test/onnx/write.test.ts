@@ -1,12 +1,13 @@
-import { expect } from 'chai';
-import { describe, it } from 'mocha';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { GraphBuilder, op } from '../../lib/graph/index.js';
-import { encodeModel } from '../../lib/onnx/index.js';
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { GraphBuilder } from '../../lib/graph/builder.js';
+import * as op from '../../lib/graph/ops/index.js';
+import { encodeModel } from '../../lib/onnx/encode.js';
 import { writeModel } from '../../lib/onnx/write.js';
-import { createSession } from '../../lib/runtime/index.js';
+import { createSession } from '../../lib/runtime/node.js';
 import { tensor } from '../../lib/tensor.js';
 
 const g = new GraphBuilder('sample');

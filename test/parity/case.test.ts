@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { ParityError } from '../../lib/errors.js';
-import { attempt, runAndCompare } from '../../lib/parity/case.js';
-import type { Session } from '../../lib/runtime/common.js';
+import { attempt, runAndCompare } from '../../lib/parity/check.js';
+import type { Session } from '../../lib/runtime/core/contract.js';
 import { tensor, type TensorData } from '../../lib/tensor.js';
 
 const float = (value: number): TensorData => tensor('float32', [1], Float32Array.of(value));

@@ -1,15 +1,11 @@
+import { basename, dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { basename, dirname, join } from 'node:path';
 import { OptionError, ParityError } from '../../lib/errors.js';
-import {
-  checkTestDataSet,
-  describeFailure,
-  readTestDataSet,
-  type CaseResult,
-  type TestDataSet,
-  type TestDataSpec,
-} from '../../lib/parity/index.js';
+import type { CaseResult } from '../../lib/parity/check.js';
+import { describeFailure } from '../../lib/parity/report.js';
+import { readTestDataSet } from '../../lib/parity/test-data-files.js';
+import { checkTestDataSet, type TestDataSet, type TestDataSpec } from '../../lib/parity/test-data-set.js';
 import { tensor } from '../../lib/tensor.js';
 import { NATIVE_REASON } from '../support/native.js';
 import { rejection, temporaryFolder } from '../support/temporary.js';

@@ -1,14 +1,10 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { getGraph } from '../../graphs/registry.js';
-import {
-  checkFixture,
-  describeFailure,
-  makeReport,
-  reportToJson,
-  type BuildGraph,
-  type Fixture,
-} from '../../lib/parity/index.js';
+import type { BuildGraph } from '../../lib/parity/check.js';
+import type { Fixture } from '../../lib/parity/fixture.js';
+import { checkFixture } from '../../lib/parity/node.js';
+import { describeFailure, makeReport, reportToJson } from '../../lib/parity/report.js';
 import { tensor } from '../../lib/tensor.js';
 import { randomTensor, referenceGroupNorm } from '../support/group-norm.js';
 

@@ -1,11 +1,11 @@
-import { expect } from 'chai';
-import { describe, it } from 'mocha';
-import { fileURLToPath } from 'node:url';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
 import { ParityError, WeightsError } from '../../lib/errors.js';
-import { readFixture } from '../../lib/parity/index.js';
+import { readFixture } from '../../lib/parity/node.js';
 import { tensor, type TensorData } from '../../lib/tensor.js';
 import { writeSafetensors } from '../../lib/weights/safetensors-file.js';
 import { parityFixtures } from '../support/fixtures.js';

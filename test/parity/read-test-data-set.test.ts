@@ -1,9 +1,9 @@
-import { expect } from 'chai';
-import { describe, it } from 'mocha';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
 import { ModelError, OnnxGroupNormError } from '../../lib/errors.js';
-import { readTestDataSet } from '../../lib/parity/index.js';
+import { readTestDataSet } from '../../lib/parity/test-data-files.js';
 import { int, message, model, text, valueInfo } from '../onnx/bytes.js';
 import { rejection, temporaryFolder } from '../support/temporary.js';
 import {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import type { CaseResult } from '../../lib/parity/case.js';
+import type { CaseResult } from '../../lib/parity/check.js';
 import type { OutputComparison } from '../../lib/parity/compare.js';
 import { describeFailure, makeReport, reportToJson } from '../../lib/parity/report.js';
 

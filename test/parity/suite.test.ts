@@ -1,17 +1,14 @@
+import { basename } from 'node:path';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { basename } from 'node:path';
 import { getGraph } from '../../graphs/registry.js';
-import { loweringsAt } from '../../lib/lowering/index.js';
-import {
-  checkFixture,
-  describeFailure,
-  readFixture,
-  type CheckSpec,
-  type Fixture,
-} from '../../lib/parity/index.js';
+import { loweringsAt } from '../../lib/lowering/choose.js';
+import type { CheckSpec } from '../../lib/parity/check.js';
+import type { Fixture } from '../../lib/parity/fixture.js';
+import { checkFixture, readFixture } from '../../lib/parity/node.js';
+import { describeFailure } from '../../lib/parity/report.js';
+import { chooseBackend } from '../../lib/runtime/node.js';
 import type { DType } from '../../lib/tensor.js';
-import { chooseBackend } from '../../lib/runtime/choose-backend.js';
 import { fixturePath, parityFixtures } from '../support/fixtures.js';
 import { describeNative } from '../support/native.js';
 

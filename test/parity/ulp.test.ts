@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { ulpDistance } from '../../lib/parity/ulp.js';
-import { tensor, type DType, type ElementArray } from '../../lib/tensor.js';
+import { ulpDistance } from '../../lib/parity/compare.js';
+import { type DType, type ElementArray, tensor } from '../../lib/tensor.js';
 
 /** The largest distance of two lists of elements. */
 const distance = (dtype: DType, a: ElementArray, b: ElementArray): number =>

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { Model } from '../../lib/onnx/index.js';
-import { widenBfloat16 } from '../../lib/rewrite/index.js';
+import { Model } from '../../lib/onnx/model.js';
+import { widenBfloat16 } from '../../lib/rewrite/bfloat16-io.js';
 import { groupNormModel, randomTensor } from '../support/group-norm.js';
 
 const model = (dtype: 'bfloat16' | 'float32'): Model =>

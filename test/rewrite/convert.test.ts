@@ -1,22 +1,25 @@
+import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { readFileSync } from 'node:fs';
 import { GraphError, ModelError, OptionError } from '../../lib/errors.js';
-import { GraphBuilder, op } from '../../lib/graph/index.js';
+import { GraphBuilder } from '../../lib/graph/builder.js';
+import * as op from '../../lib/graph/ops/index.js';
 import { castTensor } from '../../lib/half.js';
-import { LOWERING_NAMES, loweringsAt, type LoweringName } from '../../lib/lowering/index.js';
-import { encodeModel, Model } from '../../lib/onnx/index.js';
-import { ModelProto, type ModelMessage } from '../../lib/onnx/proto.js';
-import { convertModel } from '../../lib/rewrite/index.js';
-import { tensor, type FloatDType, type TensorData } from '../../lib/tensor.js';
+import { loweringsAt } from '../../lib/lowering/choose.js';
+import { LOWERING_NAMES, type LoweringName } from '../../lib/lowering/types.js';
+import { encodeModel } from '../../lib/onnx/encode.js';
+import { Model } from '../../lib/onnx/model.js';
+import { type ModelMessage, ModelProto } from '../../lib/onnx/schema.js';
+import { convertModel } from '../../lib/rewrite/convert.js';
+import { type FloatDType, tensor, type TensorData } from '../../lib/tensor.js';
 import { exportedModel } from '../support/exported-model.js';
 import {
+  type GroupNormCase,
   groupNormModel,
   maxAbsDifference,
   randomTensor,
   referenceGroupNorm,
   runModel,
-  type GroupNormCase,
 } from '../support/group-norm.js';
 import { runPlain } from '../support/plain-runtime.js';
 import { caught } from '../support/temporary.js';

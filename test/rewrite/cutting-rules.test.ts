@@ -1,10 +1,14 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { attr, GraphBuilder, op, type Attributes, type Scope, type Value } from '../../lib/graph/index.js';
-import { encodeModel, Model } from '../../lib/onnx/index.js';
-import { ModelProto } from '../../lib/onnx/proto.js';
-import { ValueTypes } from '../../lib/rewrite/index.js';
-import { int64Vector, tensor, type Shape } from '../../lib/tensor.js';
+import * as attr from '../../lib/graph/attr.js';
+import { GraphBuilder, type Scope } from '../../lib/graph/builder.js';
+import * as op from '../../lib/graph/ops/index.js';
+import type { Attributes, Value } from '../../lib/graph/types.js';
+import { encodeModel } from '../../lib/onnx/encode.js';
+import { Model } from '../../lib/onnx/model.js';
+import { ModelProto } from '../../lib/onnx/schema.js';
+import { ValueTypes } from '../../lib/rewrite/value-types.js';
+import { int64Vector, type Shape, tensor } from '../../lib/tensor.js';
 
 type Build = (g: Scope, x: Value) => Value;
 

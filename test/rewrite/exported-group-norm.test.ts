@@ -1,13 +1,16 @@
+import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { readFileSync } from 'node:fs';
-import { GraphBuilder, op, type Scope, type Value } from '../../lib/graph/index.js';
-import { kernelLowering } from '../../lib/lowering/index.js';
-import { encodeModel, Model } from '../../lib/onnx/index.js';
-import { ModelProto } from '../../lib/onnx/proto.js';
-import { mergeExportedGroupNorm } from '../../lib/rewrite/index.js';
-import { createSession } from '../../lib/runtime/index.js';
-import { int64Vector, tensor, type FloatDType, type Shape, type TensorData } from '../../lib/tensor.js';
+import { GraphBuilder, type Scope } from '../../lib/graph/builder.js';
+import * as op from '../../lib/graph/ops/index.js';
+import type { Value } from '../../lib/graph/types.js';
+import { kernelLowering } from '../../lib/lowering/op.js';
+import { encodeModel } from '../../lib/onnx/encode.js';
+import { Model } from '../../lib/onnx/model.js';
+import { ModelProto } from '../../lib/onnx/schema.js';
+import { mergeExportedGroupNorm } from '../../lib/rewrite/exported-group-norm.js';
+import { createSession } from '../../lib/runtime/node.js';
+import { type FloatDType, int64Vector, type Shape, tensor, type TensorData } from '../../lib/tensor.js';
 import { maxAbsDifference, randomTensor, referenceGroupNorm } from '../support/group-norm.js';
 import { NATIVE_REASON } from '../support/native.js';
 

@@ -1,12 +1,15 @@
+import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { readFileSync } from 'node:fs';
-import { GraphBuilder, op, type Value } from '../../lib/graph/index.js';
-import { encodeModel, Model } from '../../lib/onnx/index.js';
-import { lowerInlinedGroupNorm } from '../../lib/rewrite/index.js';
+import { GraphBuilder } from '../../lib/graph/builder.js';
+import * as op from '../../lib/graph/ops/index.js';
+import type { Value } from '../../lib/graph/types.js';
+import { encodeModel } from '../../lib/onnx/encode.js';
+import { Model } from '../../lib/onnx/model.js';
+import { lowerInlinedGroupNorm } from '../../lib/rewrite/inlined-group-norm.js';
 import { ValueTypes } from '../../lib/rewrite/value-types.js';
-import { createSession } from '../../lib/runtime/index.js';
-import { tensor, type Shape, type TensorData } from '../../lib/tensor.js';
+import { createSession } from '../../lib/runtime/node.js';
+import { type Shape, tensor, type TensorData } from '../../lib/tensor.js';
 import { maxAbsDifference, randomTensor, referenceGroupNorm } from '../support/group-norm.js';
 import { NATIVE_REASON } from '../support/native.js';
 

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { Model } from '../../lib/onnx/index.js';
-import { ModelProto } from '../../lib/onnx/proto.js';
-import { freeInlinedNames } from '../../lib/rewrite/inlined-names.js';
+import { Model } from '../../lib/onnx/model.js';
+import { ModelProto } from '../../lib/onnx/schema.js';
+import { freeInlinedNames } from '../../lib/rewrite/inlined-group-norm.js';
 
 describe('names that ONNX Runtime gives when it inlines', () => {
   it('are free again, the new ones differ from all that there are, and inputs and outputs stay', () => {

@@ -1,8 +1,12 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { Model } from '../../lib/onnx/index.js';
-import { ModelProto } from '../../lib/onnx/proto.js';
-import { isFloat64InstanceNorm, isGroupNorm, lowerNormalizations } from '../../lib/rewrite/index.js';
+import { Model } from '../../lib/onnx/model.js';
+import { ModelProto } from '../../lib/onnx/schema.js';
+import {
+  isFloat64InstanceNorm,
+  isGroupNorm,
+  lowerNormalizations,
+} from '../../lib/rewrite/group-normalization.js';
 import {
   groupNormModel,
   maxAbsDifference,

@@ -1,19 +1,19 @@
+import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { readFileSync } from 'node:fs';
-import type { SiteRef } from '../../lib/lowering/index.js';
-import { Model } from '../../lib/onnx/index.js';
-import { ModelProto } from '../../lib/onnx/proto.js';
+import type { SiteRef } from '../../lib/lowering/lower-site.js';
+import { Model } from '../../lib/onnx/model.js';
+import { ModelProto } from '../../lib/onnx/schema.js';
 import {
-  MAX_LAYER_NORM_ROW,
+  type NormPlan,
   replaceNorms,
   runnable,
   unreachableGroupNorm,
-  ValueTypes,
-  type NormPlan,
-} from '../../lib/rewrite/index.js';
+} from '../../lib/rewrite/replace-norms.js';
+import { MAX_LAYER_NORM_ROW } from '../../lib/rewrite/row-norms.js';
+import { ValueTypes } from '../../lib/rewrite/value-types.js';
 import { exportedModel } from '../support/exported-model.js';
-import { groupNormModel, randomTensor, type GroupNormCase } from '../support/group-norm.js';
+import { type GroupNormCase, groupNormModel, randomTensor } from '../support/group-norm.js';
 
 const CASE: GroupNormCase = { x: randomTensor('float32', [1, 4, 40, 30]), numGroups: 2, eps: 1e-5 };
 const ROWS: NormPlan['rows'] = {

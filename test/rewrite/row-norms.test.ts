@@ -1,12 +1,16 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { attr, GraphBuilder, op, type Scope, type Value } from '../../lib/graph/index.js';
+import * as attr from '../../lib/graph/attr.js';
+import { GraphBuilder, type Scope } from '../../lib/graph/builder.js';
+import * as op from '../../lib/graph/ops/index.js';
+import type { Value } from '../../lib/graph/types.js';
 import { castTensor, toFloat64Array } from '../../lib/half.js';
-import { encodeModel, Model } from '../../lib/onnx/index.js';
-import { ModelProto } from '../../lib/onnx/proto.js';
-import { lowerRowNorms } from '../../lib/rewrite/index.js';
-import type { SessionOptions } from '../../lib/runtime/index.js';
-import { elementCount, tensor, type FloatDType, type Shape, type TensorData } from '../../lib/tensor.js';
+import { encodeModel } from '../../lib/onnx/encode.js';
+import { Model } from '../../lib/onnx/model.js';
+import { ModelProto } from '../../lib/onnx/schema.js';
+import { lowerRowNorms } from '../../lib/rewrite/row-norms.js';
+import type { SessionOptions } from '../../lib/runtime/core/contract.js';
+import { elementCount, type FloatDType, type Shape, tensor, type TensorData } from '../../lib/tensor.js';
 import {
   groupNormModel,
   maxAbsDifference,

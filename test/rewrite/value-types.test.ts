@@ -1,11 +1,16 @@
+import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { readFileSync } from 'node:fs';
-import { GraphBuilder, int, ints, op, type Attributes, type Value } from '../../lib/graph/index.js';
-import { encodeModel, Model, UNKNOWN_DIM } from '../../lib/onnx/index.js';
-import { ModelProto } from '../../lib/onnx/proto.js';
+import { GraphBuilder } from '../../lib/graph/builder.js';
+import * as op from '../../lib/graph/ops/index.js';
+import { int, ints } from '../../lib/graph/attr.js';
+import type { Attributes, Value } from '../../lib/graph/types.js';
+import { encodeModel } from '../../lib/onnx/encode.js';
+import { Model } from '../../lib/onnx/model.js';
+import { ModelProto } from '../../lib/onnx/schema.js';
+import { UNKNOWN_DIM } from '../../lib/onnx/value-info.js';
 import { ValueTypes } from '../../lib/rewrite/value-types.js';
-import { int64Vector, tensor, type Shape } from '../../lib/tensor.js';
+import { int64Vector, type Shape, tensor } from '../../lib/tensor.js';
 
 const sample = readFileSync(new URL('../samples/value-types.onnx', import.meta.url));
 

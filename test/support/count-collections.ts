@@ -8,10 +8,11 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runInNewContext } from 'node:vm';
-import { countCollections, type CollectionCounts } from '../../bench/collections.js';
-import { GraphBuilder, op } from '../../lib/graph/index.js';
-import { encodeModel } from '../../lib/onnx/index.js';
-import { createSession } from '../../lib/runtime/index.js';
+import { type CollectionCounts, countCollections } from '../../bench/collections.js';
+import { GraphBuilder } from '../../lib/graph/builder.js';
+import * as op from '../../lib/graph/ops/index.js';
+import { encodeModel } from '../../lib/onnx/encode.js';
+import { createSession } from '../../lib/runtime/node.js';
 import { randomTensor } from './group-norm.js';
 
 /** 512 results of 2 MiB. */

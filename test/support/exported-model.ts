@@ -1,7 +1,9 @@
-import { GraphBuilder, op, type Scope, type Value } from '../../lib/graph/index.js';
-import { encodeModel } from '../../lib/onnx/index.js';
+import { GraphBuilder, type Scope } from '../../lib/graph/builder.js';
+import * as op from '../../lib/graph/ops/index.js';
+import type { Value } from '../../lib/graph/types.js';
+import { encodeModel } from '../../lib/onnx/encode.js';
 import { elementCount, type FloatDType, type Shape } from '../../lib/tensor.js';
-import { randomTensor, type GroupNormCase } from './group-norm.js';
+import { type GroupNormCase, randomTensor } from './group-norm.js';
 
 /** GroupNorm as PyTorch exports it below opset 21: input `x`, output `y`. */
 export function exportedModel(

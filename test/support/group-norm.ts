@@ -1,11 +1,13 @@
 /** One GroupNorm as every test of lowerings and sessions needs it: the float64 reference, the model, the run. */
-import { GraphBuilder, op } from '../../lib/graph/index.js';
+import { GraphBuilder } from '../../lib/graph/builder.js';
+import * as op from '../../lib/graph/ops/index.js';
 import { castTensor, toFloat64Array } from '../../lib/half.js';
-import type { LoweringName } from '../../lib/lowering/index.js';
-import { encodeModel } from '../../lib/onnx/index.js';
-import { createSession, type SessionOptions } from '../../lib/runtime/index.js';
-import { elementCount, tensor, type FloatDType, type Shape, type TensorData } from '../../lib/tensor.js';
-import { Random } from '../../lib/weights/random.js';
+import type { LoweringName } from '../../lib/lowering/types.js';
+import { encodeModel } from '../../lib/onnx/encode.js';
+import type { SessionOptions } from '../../lib/runtime/core/contract.js';
+import { createSession } from '../../lib/runtime/node.js';
+import { elementCount, type FloatDType, type Shape, tensor, type TensorData } from '../../lib/tensor.js';
+import { Random } from '../../lib/weights/initialize.js';
 
 export interface GroupNormCase {
   readonly x: TensorData;

@@ -1,5 +1,6 @@
-import { GraphBuilder, op } from '../../lib/graph/index.js';
-import { encodeModel } from '../../lib/onnx/index.js';
+import { GraphBuilder } from '../../lib/graph/builder.js';
+import * as op from '../../lib/graph/ops/index.js';
+import { encodeModel } from '../../lib/onnx/encode.js';
 import { tensor, type TensorData } from '../../lib/tensor.js';
 
 const SIZE = 768;

@@ -1,7 +1,9 @@
 /** Prints which sessions let go of the bytes of their model: a program of its own, for it asks for collections. */
-import { GraphBuilder, op } from '../../lib/graph/index.js';
-import { encodeModel } from '../../lib/onnx/index.js';
-import { createSession, type Provider } from '../../lib/runtime/index.js';
+import { GraphBuilder } from '../../lib/graph/builder.js';
+import * as op from '../../lib/graph/ops/index.js';
+import { encodeModel } from '../../lib/onnx/encode.js';
+import type { Provider } from '../../lib/runtime/core/contract.js';
+import { createSession } from '../../lib/runtime/node.js';
 import { tensor } from '../../lib/tensor.js';
 
 const SIZE = 1 << 20;

@@ -1,9 +1,11 @@
 /** Runs a Relu of each dtype on each list of providers, three times at once, and prints what came of it as JSON. */
-import { GraphBuilder, op } from '../../lib/graph/index.js';
+import { GraphBuilder } from '../../lib/graph/builder.js';
+import * as op from '../../lib/graph/ops/index.js';
 import { castTensor } from '../../lib/half.js';
-import { encodeModel } from '../../lib/onnx/index.js';
-import { createSession, type Provider, type ProviderFallback } from '../../lib/runtime/index.js';
-import { tensor, type FloatDType } from '../../lib/tensor.js';
+import { encodeModel } from '../../lib/onnx/encode.js';
+import type { Provider, ProviderFallback } from '../../lib/runtime/core/contract.js';
+import { createSession } from '../../lib/runtime/node.js';
+import { type FloatDType, tensor } from '../../lib/tensor.js';
 
 /** What came of one. */
 export interface SessionOutcome {

@@ -2,8 +2,9 @@
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { GraphBuilder, op } from '../../lib/graph/index.js';
-import { encodeModel } from '../../lib/onnx/index.js';
+import { GraphBuilder } from '../../lib/graph/builder.js';
+import * as op from '../../lib/graph/ops/index.js';
+import { encodeModel } from '../../lib/onnx/encode.js';
 import { all, int, message, text, varint } from '../onnx/bytes.js';
 
 /** What scripts/make_test_data.py writes: by ONNX's own package, and by PyTorch. */

@@ -1,19 +1,19 @@
 /** The page in a real browser, served as static files. */
-import { expect } from 'chai';
-import { after, afterEach, before, beforeEach, describe, it } from 'mocha';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { after, afterEach, before, beforeEach, describe, it } from 'mocha';
 import type { Browser } from 'playwright-core';
+import { toRgba } from '../../lib/images/image.js';
 import { maskOf, maskToImage } from '../../lib/images/mask.js';
-import { toRgba } from '../../lib/images/rgba.js';
 import {
   compareTensors,
   createSession,
   defaultTolerance,
-  readFixture,
   type Fixture,
+  readFixture,
 } from '../../lib/index.js';
 import { buildWeb } from '../../scripts/build-web.js';
 import { serve, type WebServer, type WebServerOptions } from '../../scripts/web-server.js';

@@ -1,9 +1,10 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { GraphError } from '../../lib/errors.js';
-import { GraphBuilder, op } from '../../lib/graph/index.js';
+import { GraphBuilder } from '../../lib/graph/builder.js';
+import * as op from '../../lib/graph/ops/index.js';
 import { castTensor } from '../../lib/half.js';
-import { tensor, type FloatDType } from '../../lib/tensor.js';
+import { type FloatDType, tensor } from '../../lib/tensor.js';
 import { counterWeights } from '../../lib/weights/counter.js';
 
 function graph(dtype: FloatDType) {

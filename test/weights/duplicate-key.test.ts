@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { describe, it } from 'mocha';
-import { duplicateKey } from '../../lib/weights/duplicate-key.js';
+import { duplicateKey } from '../../lib/weights/safetensors-header.js';
 
 describe('duplicateKey', () => {
   it('finds a key that an object has twice, at any depth', () => {

@@ -1,9 +1,10 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { GraphBuilder, op } from '../../lib/graph/index.js';
+import { GraphBuilder } from '../../lib/graph/builder.js';
+import * as op from '../../lib/graph/ops/index.js';
 import { toFloat64Array } from '../../lib/half.js';
-import { encodeModel } from '../../lib/onnx/index.js';
-import { createSession } from '../../lib/runtime/index.js';
+import { encodeModel } from '../../lib/onnx/encode.js';
+import { createSession } from '../../lib/runtime/node.js';
 import { DTYPES, tensor } from '../../lib/tensor.js';
 import { initializeWeights } from '../../lib/weights/initialize.js';
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { Random } from '../../lib/weights/random.js';
+import { Random } from '../../lib/weights/initialize.js';
 
 const COUNT = 20_000;
 const draw = (next: (i: number) => number): number[] => Array.from({ length: COUNT }, (_, i) => next(i));

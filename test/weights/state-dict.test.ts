@@ -1,9 +1,11 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { WeightsError } from '../../lib/errors.js';
-import { GraphBuilder, op, type Graph } from '../../lib/graph/index.js';
-import { tensor, type FloatDType, type TensorData } from '../../lib/tensor.js';
-import { matchStateDict, type MatchOptions } from '../../lib/weights/state-dict.js';
+import { GraphBuilder } from '../../lib/graph/builder.js';
+import * as op from '../../lib/graph/ops/index.js';
+import type { Graph } from '../../lib/graph/types.js';
+import { type FloatDType, tensor, type TensorData } from '../../lib/tensor.js';
+import { type MatchOptions, matchStateDict } from '../../lib/weights/state-dict.js';
 
 function graph(names: string[], dtype: FloatDType = 'float32'): Graph {
   const g = new GraphBuilder('net');

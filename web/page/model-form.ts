@@ -8,8 +8,8 @@ import {
   MAX_OPSET,
   MIN_OPSET,
 } from '../../lib/browser.js';
+import type { LoweringName } from '../../lib/lowering/types.js';
 import { FLOAT_DTYPES, type FloatDType } from '../../lib/tensor.js';
-import type { LoweringName } from '../../lib/lowering/index.js';
 import type { Manifest, ModelSpec, WeightsSource } from '../protocol.js';
 import { byId, fillSelect } from './dom.js';
 import { fileField } from './file-field.js';

@@ -1,5 +1,5 @@
 /** The fixtures' cases, one row each, as they are done. */
-import { formatDifference, plural } from '../../lib/cli/quantities.js';
+import { formatDifference, plural } from '../../lib/quantities.js';
 import type { Manifest, ParityCase } from '../protocol.js';
 import { byId, element, table, tableRow } from './dom.js';
 

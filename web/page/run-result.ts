@@ -1,5 +1,5 @@
 /** What a run gave: pictures, figures, and for the demo the comparison with PyTorch. */
-import { formatDifference, formatDuration, formatNumber } from '../../lib/cli/quantities.js';
+import { formatDifference, formatDuration, formatNumber } from '../../lib/quantities.js';
 import type { Comparison, Picture, RunResult } from '../protocol.js';
 import { byId, definitions, element, show, table } from './dom.js';
 

@@ -1,5 +1,5 @@
 /** What a model is made of, and the model itself. */
-import { formatBytes, plural } from '../../lib/cli/quantities.js';
+import { formatBytes, plural } from '../../lib/quantities.js';
 import type { BuildResult, ModelSummary } from '../protocol.js';
 import { byId, definitions, element, show, table } from './dom.js';
 

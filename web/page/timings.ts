@@ -1,6 +1,6 @@
 /** The times of the lowerings, as a chart and as a table. */
 import type { Chart } from 'chart.js';
-import { formatDuration } from '../../lib/cli/quantities.js';
+import { formatDuration } from '../../lib/quantities.js';
 import type { TimingsResult } from '../protocol.js';
 import { drawTimings } from './chart.js';
 import { byId, element, show, table } from './dom.js';

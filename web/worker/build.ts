@@ -8,8 +8,8 @@ import {
   type LoweringName,
   type Value,
 } from '../../lib/browser.js';
-import { lowerGraph } from '../../lib/lowering/index.js';
-import { irVersionFor } from '../../lib/onnx/index.js';
+import { lowerGraph } from '../../lib/lowering/lower-graph.js';
+import { irVersionFor } from '../../lib/onnx/encode.js';
 import type { BuildResult, ModelSpec, ModelSummary, ValueSummary } from '../protocol.js';
 import { progress } from './progress.js';
 import { loadWeights } from './weights.js';

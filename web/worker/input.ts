@@ -2,10 +2,10 @@
 import { elementCount, formatShape, SessionError, tensor, type TensorData } from '../../lib/browser.js';
 import { castTensor } from '../../lib/half.js';
 import type { Image } from '../../lib/images/image.js';
-import { imageToTensor, padTo } from '../../lib/images/tensor.js';
-import type { TensorInfo } from '../../lib/runtime/backend.js';
+import { imageToTensor, padTo } from '../../lib/images/segment.js';
+import type { TensorInfo } from '../../lib/runtime/core/contract.js';
 import type { FloatDType, Shape } from '../../lib/tensor.js';
-import { Random } from '../../lib/weights/random.js';
+import { Random } from '../../lib/weights/initialize.js';
 import type { InputSource } from '../protocol.js';
 import { fetchDemoImage } from './files.js';
 import { decodeImage } from './image.js';

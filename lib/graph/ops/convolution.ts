@@ -14,7 +14,8 @@ import {
   requireValues,
 } from '../checks.js';
 import { convDim, convTransposeDim } from '../dims.js';
-import { int, ints, type Value } from '../types.js';
+import { int, ints } from '../attr.js';
+import type { Value } from '../types.js';
 import { resolveWindow, windowAttributes, windowResult, type WindowOptions } from '../window.js';
 
 /** Options of {@link conv}. */

@@ -11,10 +11,11 @@ import {
   requireNumeric,
   requireSameDType,
   requireValues,
+  scalar,
+  scalarOption,
 } from '../checks.js';
-import { ONNX_DTYPE } from '../onnx-dtype.js';
-import { scalar, scalarOption } from '../scalar.js';
-import { float, int, type Attributes, type Value } from '../types.js';
+import { float, int } from '../attr.js';
+import { type Attributes, ONNX_DTYPE, type Value } from '../types.js';
 
 /** max(x, 0): any float `x`, same shape. */
 export const relu = (g: Scope, x: Value): Value => unary(g, 'Relu', x);
@@ -140,4 +141,30 @@ function binary(g: Scope, opType: string, a: Value, b: Value): Value {
     );
   }
   return g.node(opType, [a, b], {}, [{ dtype: a.dtype, shape }])[0]!;
+}
+
+// SECTION: A choice between two values. Sources: ONNX operator page Where; `torch.where`.
+
+/**
+ * `a` where `condition` is true and `b` where it is not, with NumPy's broadcasting of all three (`torch.where`).
+ * @param condition bool. @param a Any dtype. @param b Of the same dtype.
+ * @throws GraphError `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_DTYPE` or `MISSING_VALUE`.
+ */
+export function where(g: Scope, condition: Value, a: Value, b: Value): Value {
+  const opType = 'Where';
+  requireValues(g, opType, { condition, a, b });
+  if (condition.dtype !== 'bool') {
+    throw new GraphError(
+      'INVALID_DTYPE',
+      `${g.describe(opType)}: condition ${describeValue(condition)} is ${condition.dtype}, but must be bool`,
+    );
+  }
+  requireSameDType(g, opType, a, b);
+  const either = broadcastShapes(a.shape, b.shape);
+  const shape = either && broadcastShapes(condition.shape, either);
+  if (!shape) {
+    const all = [condition, a, b].map(describeValue).join(', ');
+    throw new GraphError('SHAPE_MISMATCH', `${g.describe(opType)}: ${all} do not broadcast`);
+  }
+  return g.node(opType, [condition, a, b], {}, [{ dtype: a.dtype, shape }])[0]!;
 }

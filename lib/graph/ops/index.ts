@@ -17,10 +17,10 @@ export {
   type ClipOptions,
   type LeakyReluOptions,
 } from './elementwise.js';
-export { expand, type ExpandOptions } from './expand.js';
-export { gelu, type GeluOptions } from './gelu.js';
+export { expand, type ExpandOptions } from './reshaping.js';
+export { gelu, type GeluOptions } from './activation.js';
 export { flatten, gemm, type FlattenOptions, type GemmOptions } from './linear.js';
-export { matMul } from './matmul.js';
+export { matMul } from './linear.js';
 export {
   batchNormalization,
   groupNormalization,
@@ -30,7 +30,7 @@ export {
   type LayerNormalizationOptions,
   type NormalizationOptions,
 } from './normalization.js';
-export { pad, type PadOptions } from './pad.js';
+export { pad, type PadOptions } from './cutting.js';
 export {
   averagePool,
   globalAveragePool,
@@ -49,8 +49,8 @@ export {
   type ReshapeOptions,
   type SliceOptions,
 } from './shape.js';
-export { softmax, type SoftmaxOptions } from './softmax.js';
-export { split, type SplitOptions } from './split.js';
-export { squeeze, unsqueeze, type SqueezeOptions, type UnsqueezeOptions } from './squeeze.js';
-export { transpose, type TransposeOptions } from './transpose.js';
-export { where } from './where.js';
+export { softmax, type SoftmaxOptions } from './activation.js';
+export { split, type SplitOptions } from './cutting.js';
+export { squeeze, unsqueeze, type SqueezeOptions, type UnsqueezeOptions } from './reshaping.js';
+export { transpose, type TransposeOptions } from './reshaping.js';
+export { where } from './elementwise.js';

@@ -16,7 +16,8 @@ import {
   resolveAxis,
   type Place,
 } from '../checks.js';
-import { float, int, type Value } from '../types.js';
+import { float, int } from '../attr.js';
+import type { Value } from '../types.js';
 
 /** What every normalization takes, by ONNX's attribute names. */
 export interface NormalizationOptions {

@@ -11,7 +11,8 @@ import {
   requireValues,
 } from '../checks.js';
 import { ceilPoolDim, convDim } from '../dims.js';
-import { int, ints, type Value } from '../types.js';
+import { int, ints } from '../attr.js';
+import type { Value } from '../types.js';
 import {
   alongDim,
   resolveWindow,

@@ -1,7 +1,8 @@
 /** Reductions. Sources: the ONNX operator pages of the same names; `torch.mean`, `torch.prod`. */
 import type { Scope } from '../builder.js';
 import { knownOptions, requireFloat, requireNumeric, requireValues, resolveAxes } from '../checks.js';
-import { int, ints, type Value } from '../types.js';
+import { int, ints } from '../attr.js';
+import type { Value } from '../types.js';
 
 /** Options of {@link reduceMean} and {@link reduceProd}. */
 export interface ReduceOptions {

@@ -11,7 +11,8 @@ import {
   requireValues,
 } from '../checks.js';
 import { resizeDim } from '../dims.js';
-import { floats, ints, text, type Value } from '../types.js';
+import { floats, ints, string } from '../attr.js';
+import type { Value } from '../types.js';
 
 const MODES = ['nearest', 'linear'] as const;
 const COORDINATE_MODES = ['half_pixel', 'pytorch_half_pixel', 'align_corners', 'asymmetric'] as const;
@@ -60,9 +61,9 @@ export function resize(g: Scope, x: Value, options: ResizeOptions): Value {
   requireOneOf(g, 'nearestMode', nearestMode, NEAREST_MODES);
   const { shape, target } = resizedShape(g, x, options);
   const attributes = {
-    mode: text(mode),
-    coordinate_transformation_mode: text(coordinateTransformationMode),
-    ...(mode === 'nearest' && { nearest_mode: text(nearestMode) }),
+    mode: string(mode),
+    coordinate_transformation_mode: string(coordinateTransformationMode),
+    ...(mode === 'nearest' && { nearest_mode: string(nearestMode) }),
     ...target,
   };
   return g.node(opType, [x], attributes, [{ dtype: x.dtype, shape }])[0]!;

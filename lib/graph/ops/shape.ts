@@ -16,7 +16,8 @@ import {
 } from '../checks.js';
 import { requireShape } from '../declarations.js';
 import { addDims, divideDim, productDim, sliceDim } from '../dims.js';
-import { int, ints, Value } from '../types.js';
+import { int, ints } from '../attr.js';
+import { Value } from '../types.js';
 
 /** Options of {@link concat}. */
 export interface ConcatOptions {

@@ -2,8 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { whyNotToStart } from '../command-line.js';
-import { runtimeFolder } from '../diagnose.js';
+import { runtimeFolder, whyNotToStart } from '../ort-node/installation.js';
 
 /** A tensor on its way to the addon. */
 export interface AddonTensor {

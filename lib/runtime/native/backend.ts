@@ -1,7 +1,7 @@
 /** ONNX Runtime through the project's own addon, which gives it a kernel for GroupNormalization. */
 import { ModelError, SessionError } from '../../errors.js';
-import { dtypeFromOnnx, ONNX_DTYPE } from '../../graph/index.js';
-import { tensorFromBytes, type TensorData } from '../../tensor.js';
+import { dtypeFromOnnx, ONNX_DTYPE } from '../../graph/types.js';
+import { type TensorData, tensorFromBytes } from '../../tensor.js';
 import type {
   Backend,
   BackendOptions,
@@ -9,17 +9,16 @@ import type {
   RunOptions,
   TensorInfo,
   TensorRecord,
-} from '../backend.js';
+} from '../core/contract.js';
+import { copyInto, withOpenRanks } from '../core/tensors.js';
 import {
-  loadAddon,
   type AddonResult,
   type AddonSession,
   type AddonSessionOptions,
   type AddonTensor,
   type AddonValueInfo,
+  loadAddon,
 } from './addon.js';
-import { copyInto } from '../outputs.js';
-import { withOpenRanks } from '../rank.js';
 import { loopHasTime, takesSteadyTime } from './short-runs.js';
 import { collectYoungResults, handedOver, youngResultsAreDue } from './young-results.js';
 

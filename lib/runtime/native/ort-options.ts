@@ -1,7 +1,7 @@
 /** Session options of ONNX Runtime's own interface, for the native backend. */
 import type { InferenceSession } from 'onnxruntime-common';
 import { OptionError } from '../../errors.js';
-import type { BackendOptions } from '../backend.js';
+import type { BackendOptions } from '../core/contract.js';
 import type { NativeOptions } from './backend.js';
 
 type OrtOptions = InferenceSession.SessionOptions;

@@ -2,8 +2,8 @@
  * Which runs may be made on the spot. One that takes less than the way to another thread and back is better made at
  * once, but while it lasts the event loop stands still, and nobody can abort it.
  */
-import { Model } from '../../onnx/index.js';
-import type { TensorInfo } from '../backend.js';
+import { Model } from '../../onnx/model.js';
+import type { TensorInfo } from '../core/contract.js';
 
 /** A model with larger weights takes longer than the way to another thread in any case. */
 const MAX_BYTES = 2 ** 20;

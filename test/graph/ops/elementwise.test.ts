@@ -1,9 +1,10 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { GraphBuilder, op } from '../../../lib/graph/index.js';
-import { encodeModel } from '../../../lib/onnx/index.js';
-import { createSession } from '../../../lib/runtime/index.js';
-import { DTYPES, FLOAT_DTYPES, tensor, type DType } from '../../../lib/tensor.js';
+import { GraphBuilder } from '../../../lib/graph/builder.js';
+import * as op from '../../../lib/graph/ops/index.js';
+import { encodeModel } from '../../../lib/onnx/encode.js';
+import { createSession } from '../../../lib/runtime/node.js';
+import { type DType, DTYPES, FLOAT_DTYPES, tensor } from '../../../lib/tensor.js';
 import { itComputes, listed, numbers, OPSETS, runGraph } from '../runs.js';
 import { describeTable, expectGraphError, nodesOf } from '../support.js';
 

@@ -1,9 +1,11 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { SessionError } from '../../../lib/errors.js';
-import { GraphBuilder, op } from '../../../lib/graph/index.js';
+import { GraphBuilder } from '../../../lib/graph/builder.js';
+import * as op from '../../../lib/graph/ops/index.js';
 import { castTensor } from '../../../lib/half.js';
-import { compareTensors, defaultTolerance } from '../../../lib/parity/common.js';
+import { compareTensors } from '../../../lib/parity/compare.js';
+import { defaultTolerance } from '../../../lib/parity/tolerance.js';
 import { FLOAT_DTYPES, type FloatDType } from '../../../lib/tensor.js';
 import { itComputes, listed, runGraph } from '../runs.js';
 import { describeTable, expectGraphError, nodesOf } from '../support.js';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { op } from '../../../lib/graph/index.js';
+import * as op from '../../../lib/graph/ops/index.js';
 import { TABLE_OPERATORS } from '../support.js';
 
 describe('the namespace op', () => {

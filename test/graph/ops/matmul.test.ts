@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { GraphBuilder, op } from '../../../lib/graph/index.js';
-import { tensor, type Shape } from '../../../lib/tensor.js';
+import { GraphBuilder } from '../../../lib/graph/builder.js';
+import * as op from '../../../lib/graph/ops/index.js';
+import { type Shape, tensor } from '../../../lib/tensor.js';
 import { elementAt, filledBy, itComputes, numbers, OPSETS, runGraph } from '../runs.js';
 import { describeTable, expectGraphError, nodesOf } from '../support.js';
 

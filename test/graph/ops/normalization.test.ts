@@ -1,6 +1,8 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { GraphBuilder, op, type Scope, type Value } from '../../../lib/graph/index.js';
+import { GraphBuilder, type Scope } from '../../../lib/graph/builder.js';
+import * as op from '../../../lib/graph/ops/index.js';
+import type { Value } from '../../../lib/graph/types.js';
 import { FLOAT_DTYPES, type Shape } from '../../../lib/tensor.js';
 import { describeTable, expectGraphError, nodesOf } from '../support.js';
 

@@ -1,8 +1,9 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { GraphBuilder, op } from '../../../lib/graph/index.js';
-import { encodeModel } from '../../../lib/onnx/index.js';
-import { createSession } from '../../../lib/runtime/index.js';
+import { GraphBuilder } from '../../../lib/graph/builder.js';
+import * as op from '../../../lib/graph/ops/index.js';
+import { encodeModel } from '../../../lib/onnx/encode.js';
+import { createSession } from '../../../lib/runtime/node.js';
 import { tensor } from '../../../lib/tensor.js';
 import { elementAt, filledBy, itComputes, numbers } from '../runs.js';
 import { describeTable, expectGraphError, nodesOf } from '../support.js';

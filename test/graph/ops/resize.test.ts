@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { GraphBuilder, op } from '../../../lib/graph/index.js';
+import { GraphBuilder } from '../../../lib/graph/builder.js';
+import * as op from '../../../lib/graph/ops/index.js';
 import { describeTable, expectGraphError, nodesOf } from '../support.js';
 
 describeTable<op.ResizeOptions>('resize', (g, [x], options) => op.resize(g, x!, options));

@@ -1,6 +1,7 @@
-import { describe, it } from 'mocha';
 import { expect } from 'chai';
-import { GraphBuilder, op } from '../../../lib/graph/index.js';
+import { describe, it } from 'mocha';
+import { GraphBuilder } from '../../../lib/graph/builder.js';
+import * as op from '../../../lib/graph/ops/index.js';
 import { elementAt, filledBy, itComputes, listed, numbers } from '../runs.js';
 import { describeTable, expectGraphError, nodesOf } from '../support.js';
 

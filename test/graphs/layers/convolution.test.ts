@@ -2,7 +2,8 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { conv, convTranspose, sharedConv } from '../../../graphs/layers/index.js';
 import { GraphError } from '../../../lib/errors.js';
-import { GraphBuilder, type Value } from '../../../lib/graph/index.js';
+import { GraphBuilder } from '../../../lib/graph/builder.js';
+import type { Value } from '../../../lib/graph/types.js';
 import type { Shape } from '../../../lib/tensor.js';
 import { shapesOf } from '../support.js';
 

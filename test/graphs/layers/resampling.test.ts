@@ -2,8 +2,9 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { maxPool, upsampleNearest } from '../../../graphs/layers/index.js';
 import { GraphError } from '../../../lib/errors.js';
-import { GraphBuilder, type Value } from '../../../lib/graph/index.js';
-import { tensor, type Shape } from '../../../lib/tensor.js';
+import { GraphBuilder } from '../../../lib/graph/builder.js';
+import type { Value } from '../../../lib/graph/types.js';
+import { type Shape, tensor } from '../../../lib/tensor.js';
 import { runGraph } from '../support.js';
 
 function graphOf(shape: Shape, layer: (g: GraphBuilder, x: Value) => Value) {

@@ -1,11 +1,13 @@
+import { readdir, readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { it } from 'mocha';
-import { readdir, readFile } from 'node:fs/promises';
 import { SessionError } from '../../../lib/errors.js';
-import { GraphBuilder, op } from '../../../lib/graph/index.js';
-import { encodeModel } from '../../../lib/onnx/index.js';
-import { ModelProto } from '../../../lib/onnx/proto.js';
-import { createSession, type SessionOptions } from '../../../lib/runtime/index.js';
+import { GraphBuilder } from '../../../lib/graph/builder.js';
+import * as op from '../../../lib/graph/ops/index.js';
+import { encodeModel } from '../../../lib/onnx/encode.js';
+import { ModelProto } from '../../../lib/onnx/schema.js';
+import type { SessionOptions } from '../../../lib/runtime/core/contract.js';
+import { createSession } from '../../../lib/runtime/node.js';
 import { int64Vector, tensor, type TensorData } from '../../../lib/tensor.js';
 import {
   groupNormModel,

@@ -16,7 +16,7 @@ const PRELUDE = `
   import { setTimeout as sleep } from 'node:timers/promises';
   import { register } from 'tsx/esm/api';
   if (!isMainThread) register();
-  const { createSession } = await import(${url('../../../lib/runtime/index.ts')});
+  const { createSession } = await import(${url('../../../lib/index.ts')});
   const { groupNormModel, randomTensor, referenceGroupNorm, maxAbsDifference } =
     await import(${url('../../support/group-norm.ts')});
   const { heavyModel, heavyInput } = await import(${url('../../support/heavy-model.ts')});

@@ -1,11 +1,13 @@
 import { expect } from 'chai';
 import { it } from 'mocha';
-import { GraphBuilder, op } from '../../../lib/graph/index.js';
-import { encodeModel, Model } from '../../../lib/onnx/index.js';
-import { ModelProto } from '../../../lib/onnx/proto.js';
-import { createSession } from '../../../lib/runtime/index.js';
-import { prepareModel } from '../../../lib/runtime/prepare.js';
-import { int64Vector, type FloatDType } from '../../../lib/tensor.js';
+import { GraphBuilder } from '../../../lib/graph/builder.js';
+import * as op from '../../../lib/graph/ops/index.js';
+import { encodeModel } from '../../../lib/onnx/encode.js';
+import { Model } from '../../../lib/onnx/model.js';
+import { ModelProto } from '../../../lib/onnx/schema.js';
+import { prepareModel } from '../../../lib/runtime/core/prepare.js';
+import { createSession } from '../../../lib/runtime/node.js';
+import { type FloatDType, int64Vector } from '../../../lib/tensor.js';
 import {
   groupNormModel,
   maxAbsDifference,

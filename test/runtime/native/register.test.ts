@@ -2,7 +2,8 @@ import { expect } from 'chai';
 import { before, it } from 'mocha';
 import * as common from 'onnxruntime-common';
 import * as node from 'onnxruntime-node';
-import { registerNativeCpu } from '../../../lib/runtime/native/register.js';
+import { registerNativeCpu } from '../../../lib/runtime/native-cpu.js';
+import { all, int, message, text, valueInfo } from '../../onnx/bytes.js';
 import {
   groupNormModel,
   maxAbsDifference,
@@ -10,7 +11,6 @@ import {
   referenceGroupNorm,
 } from '../../support/group-norm.js';
 import { describeNative } from '../../support/native.js';
-import { all, int, message, text, valueInfo } from '../../onnx/bytes.js';
 import { rejection, temporaryFolder } from '../../support/temporary.js';
 
 const CASE = { x: randomTensor('float32', [2, 8, 6, 5], { mean: 1000 }), numGroups: 4, eps: 2 ** -17 };

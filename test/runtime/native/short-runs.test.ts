@@ -1,11 +1,12 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { readFileSync } from 'node:fs';
-import { GraphBuilder, op } from '../../../lib/graph/index.js';
-import { encodeModel } from '../../../lib/onnx/index.js';
+import { GraphBuilder } from '../../../lib/graph/builder.js';
+import * as op from '../../../lib/graph/ops/index.js';
+import { encodeModel } from '../../../lib/onnx/encode.js';
 import { loopHasTime, takesSteadyTime } from '../../../lib/runtime/native/short-runs.js';
-import { createSession } from '../../../lib/runtime/index.js';
+import { createSession } from '../../../lib/runtime/node.js';
 import { groupNormModel, randomTensor } from '../../support/group-norm.js';
 import { describeNative } from '../../support/native.js';
 

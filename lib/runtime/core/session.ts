@@ -1,0 +1,179 @@
+/** A loaded model as its callers see it. */
+import { OptionError, SessionError } from '../../errors.js';
+import { castTensor } from '../../half.js';
+import { requireKnownOptions } from '../../options.js';
+import type { TensorData } from '../../tensor.js';
+import type {
+  GroupNormExecution,
+  Provider,
+  ProviderFallback,
+  RunOptions,
+  Session,
+  TensorInfo,
+  TensorRecord,
+} from './contract.js';
+import { lacksWhatItTakes, typed } from './errors.js';
+import type { OpenedModel, Opening } from './open.js';
+import { checkFeeds, checkOutputs, copyInto } from './tensors.js';
+
+const RUN_OPTIONS: readonly (keyof RunOptions)[] = ['signal', 'outputs'];
+
+/** The model that a session runs, and the runs of it that ONNX Runtime is at. */
+interface Current {
+  readonly opened: OpenedModel;
+  readonly started: Set<Promise<unknown>>;
+}
+
+const currentOf = (opened: OpenedModel): Current => ({ opened, started: new Set() });
+
+export class RuntimeSession implements Session {
+  readonly inputs: readonly TensorInfo[];
+  readonly outputs: readonly TensorInfo[];
+  /** What has to end before the session is disposed of. */
+  readonly #running = new Set<Promise<unknown>>();
+  #current: Current;
+  #next: Opening['next'];
+  #moving: Promise<void> | undefined;
+  #disposed = false;
+
+  constructor({ opened, next }: Opening) {
+    const { loaded, bfloat16 } = opened;
+    this.#current = currentOf(opened);
+    this.#next = next;
+    const own = (info: TensorInfo): TensorInfo =>
+      bfloat16.has(info.name) ? { ...info, dtype: 'bfloat16' } : info;
+    this.inputs = loaded.inputs.map(own);
+    this.outputs = loaded.outputs.map(own);
+  }
+
+  get provider(): Provider {
+    return this.#current.opened.provider;
+  }
+
+  get fallbacks(): readonly ProviderFallback[] {
+    return this.#current.opened.fallbacks;
+  }
+
+  get groupNorm(): GroupNormExecution | undefined {
+    return this.#current.opened.groupNorm;
+  }
+
+  async run(feeds: TensorRecord, options: RunOptions = {}): Promise<Record<string, TensorData>> {
+    if (this.#disposed) throw new SessionError('DISPOSED', 'this session was disposed of: create another');
+    requireKnownOptions('run', options, RUN_OPTIONS);
+    requireSignal(options.signal);
+    const tensors = checkFeeds(this.inputs, feeds);
+    const outputs = checkOutputs(this.outputs, options.outputs ?? {}, feeds);
+    const running = this.#runOn(this.#current, tensors, { ...options, outputs });
+    this.#running.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(running);
+    }
+  }
+
+  async dispose(): Promise<void> {
+    const isFirst = !this.#disposed;
+    this.#disposed = true;
+    // A run that moves on leaves a model to be freed behind it.
+    while (this.#running.size > 0) await Promise.allSettled(this.#running);
+    this.#next = undefined;
+    if (isFirst) await this.#current.opened.loaded.dispose();
+  }
+
+  async #runOn(
+    current: Current,
+    feeds: TensorRecord,
+    options: RunOptions,
+  ): Promise<Record<string, TensorData>> {
+    requireNotAborted(options.signal);
+    const { opened, started } = current;
+    const running = typed('RUN_FAILED', 'ONNX Runtime could not run the model', () =>
+      runOpened(opened, feeds, options),
+    );
+    started.add(running);
+    let refusal: SessionError;
+    try {
+      const results = await running;
+      // The provider has shown that it can: the model's bytes need not be kept for another.
+      if (this.#current === current) this.#next = undefined;
+      return results;
+    } catch (error) {
+      if (!lacksWhatItTakes(error)) throw error;
+      refusal = error;
+    } finally {
+      started.delete(running);
+      // A run that was told to end fails; one that was not in time has a result that nobody wants.
+      requireNotAborted(options.signal);
+    }
+    await this.#moveOn(current, refusal);
+    return this.#runOn(this.#current, feeds, options);
+  }
+
+  /** To the next provider of the list. Several runs may find out at once: the first makes it move, all wait. */
+  async #moveOn(from: Current, refusal: SessionError): Promise<void> {
+    if (this.#current !== from) return;
+    if (!this.#next) throw refusal;
+    this.#moving ??= this.#move(from, this.#next(refusal)).finally(() => (this.#moving = undefined));
+    await this.#moving;
+  }
+
+  async #move({ opened, started }: Current, opening: Promise<Opening>): Promise<void> {
+    const to = await opening;
+    this.#current = currentOf(to.opened);
+    this.#next = to.next;
+    // Nobody's result depends on it, nor on whether the runtime can free the model.
+    const freeing = Promise.allSettled(started)
+      .then(() => opened.loaded.dispose())
+      .catch(() => undefined)
+      .finally(() => this.#running.delete(freeing));
+    this.#running.add(freeing);
+  }
+}
+
+/** With float32 in the place of bfloat16 where the provider does not take that. */
+const runOpened = (
+  opened: OpenedModel,
+  feeds: TensorRecord,
+  options: RunOptions,
+): Promise<Record<string, TensorData>> =>
+  opened.bfloat16.size === 0 ? opened.loaded.run(feeds, options) : runWithoutBfloat16(opened, feeds, options);
+
+/** Feeds, results and given outputs are cast. */
+async function runWithoutBfloat16(
+  { loaded, bfloat16 }: OpenedModel,
+  feeds: TensorRecord,
+  options: RunOptions,
+): Promise<Record<string, TensorData>> {
+  const given = Object.entries(options.outputs ?? {});
+  const outputs = Object.fromEntries(given.filter(([name]) => !bfloat16.has(name)));
+  const results = await loaded.run(cast(feeds, bfloat16, 'float32'), { ...options, outputs });
+  const narrow = cast(results, bfloat16, 'bfloat16');
+  for (const [name, value] of given) {
+    if (bfloat16.has(name)) narrow[name] = copyInto(name, value, narrow[name]!);
+  }
+  return narrow;
+}
+
+const cast = (
+  tensors: TensorRecord,
+  names: ReadonlySet<string>,
+  dtype: 'float32' | 'bfloat16',
+): Record<string, TensorData> =>
+  Object.fromEntries(
+    Object.entries(tensors).map(([name, value]) => [
+      name,
+      names.has(name) ? castTensor(value, dtype) : value,
+    ]),
+  );
+
+function requireSignal(signal: unknown): void {
+  if (signal === undefined || signal instanceof AbortSignal) return;
+  throw new OptionError('INVALID_OPTION', "run: 'signal' must be an AbortSignal");
+}
+
+function requireNotAborted(signal: AbortSignal | undefined): void {
+  if (!signal?.aborted) return;
+  throw new SessionError('ABORTED', 'the run was aborted', { cause: signal.reason });
+}

@@ -1,0 +1,184 @@
+import { SessionError } from '../../errors.js';
+import { suggestion } from '../../nearest.js';
+import { unrankedNames } from '../../onnx/decode.js';
+import { formatShape, halfBits, tensor, tensorBytes, type TensorData } from '../../tensor.js';
+import type { TensorInfo, TensorRecord } from './contract.js';
+import { wrongOutput } from './errors.js';
+
+/**
+ * Checks a session's inputs before the runtime sees them, and says all that is wrong with them at once.
+ * @returns The same tensors, float16 as its bits.
+ * @throws SessionError `INPUT_MISSING`, `INPUT_UNKNOWN`, `INPUT_DTYPE` or `INPUT_SHAPE`: the first problem's code.
+ */
+export function checkFeeds(inputs: readonly TensorInfo[], feeds: TensorRecord): TensorRecord {
+  const given = feeds ?? {};
+  const unknown = unknownInputs(inputs, Object.keys(given)).map((message): Problem => ({
+    code: 'INPUT_UNKNOWN',
+    message,
+  }));
+  const problems = [...inputs.flatMap((info) => problemOf(info, given)), ...unknown];
+  const [first] = problems;
+  if (!first) return asBits(given);
+  const expected = inputs.map(describeInput).join('; ') || 'none';
+  throw new SessionError(
+    first.code,
+    `${problems.map(({ message }) => message).join('; ')}. The model's inputs: ${expected}`,
+  );
+}
+
+/** Tensors that were put together by hand may hold a Float16Array, which no runtime takes. */
+export const asBits = (tensors: TensorRecord): TensorRecord =>
+  Object.fromEntries(
+    Object.entries(tensors).map(([name, value]) => {
+      const data = halfBits(value.data);
+      return [name, data === value.data ? value : { ...value, data }];
+    }),
+  );
+
+interface Problem {
+  readonly code: 'INPUT_DTYPE' | 'INPUT_MISSING' | 'INPUT_SHAPE' | 'INPUT_UNKNOWN';
+  readonly message: string;
+}
+
+function problemOf(info: TensorInfo, feeds: TensorRecord): Problem[] {
+  const value = Object.hasOwn(feeds, info.name) ? feeds[info.name] : undefined;
+  if (!value) return [{ code: 'INPUT_MISSING', message: `input '${info.name}' is missing` }];
+  if (typeof value !== 'object' || !('dtype' in value) || !Array.isArray(value.dims)) {
+    const message = `input '${info.name}' is not a tensor: make one with tensor('${info.dtype}', dims, data)`;
+    return [{ code: 'INPUT_DTYPE', message }];
+  }
+  if (value.dtype !== info.dtype) {
+    return [
+      { code: 'INPUT_DTYPE', message: `input '${info.name}' is ${value.dtype} but must be ${info.dtype}` },
+    ];
+  }
+  const shape = shapeProblem(info, value);
+  if (shape) return [{ code: 'INPUT_SHAPE', message: shape }];
+  return inconsistency(info, value);
+}
+
+function shapeProblem({ name, shape }: TensorInfo, value: TensorData): string | undefined {
+  if (!shape) return undefined;
+  const is = `input '${name}' has shape ${formatShape(value.dims)}`;
+  if (value.dims.length !== shape.length) {
+    return `${is} of rank ${value.dims.length} but must be of rank ${shape.length}: ${formatShape(shape)}`;
+  }
+  const wrong = value.dims.findIndex((dim, axis) => typeof shape[axis] === 'number' && dim !== shape[axis]);
+  if (wrong < 0) return undefined;
+  return `${is} but must be ${formatShape(shape)}: dimension ${wrong} is ${value.dims[wrong]}`;
+}
+
+/** A TensorData that was put together by hand may contradict itself; ONNX Runtime would read past its end. */
+function inconsistency(info: TensorInfo, { dtype, dims, data }: TensorData): Problem[] {
+  try {
+    tensor(dtype, dims, data);
+    return [];
+  } catch (error) {
+    return [{ code: 'INPUT_SHAPE', message: `input '${info.name}': ${(error as Error).message}` }];
+  }
+}
+
+/** Of `names` those that no input has, each with the name that may have been meant. */
+export function unknownInputs(inputs: readonly TensorInfo[], names: Iterable<string>): string[] {
+  const known = inputs.map(({ name }) => name);
+  return [...names]
+    .filter((name) => !known.includes(name))
+    .map((name) => `'${name}' is not an input of the model${suggestion(name, known)}`);
+}
+
+/** `'x' float32 [N, 4, H, W]`. */
+export const describeInput = (info: TensorInfo): string => `'${info.name}' ${describeType(info)}`;
+
+/** `float32 [N, 4, H, W]`, or `float32 of any rank`. */
+export const describeType = ({ dtype, shape }: TensorInfo): string =>
+  `${dtype} ${shape ? formatShape(shape) : 'of any rank'}`;
+
+// SECTION: The tensors that a caller has given for outputs to be written into.
+
+/**
+ * Checks them before the runtime writes there.
+ * @returns The same tensors, float16 as its bits, in the same memory.
+ * @throws SessionError `OUTPUT_INVALID` for a name, dtype or shape that the model does not have, for memory that
+ *   can be resized, and for memory that another tensor of the run uses too.
+ */
+export function checkOutputs(
+  infos: readonly TensorInfo[],
+  outputs: TensorRecord,
+  feeds: TensorRecord,
+): TensorRecord {
+  const names = infos.map(({ name }) => name);
+  for (const [name, value] of Object.entries(outputs)) {
+    const info = infos.find((candidate) => candidate.name === name);
+    if (!info) {
+      fail(`'${name}' is not an output of the model${suggestion(name, names)}; it has: ${names.join(', ')}`);
+    }
+    checkOutput(info, value);
+  }
+  checkDisjoint(outputs, feeds);
+  return asBits(outputs);
+}
+
+/**
+ * Writes a result into the tensor that was given for it.
+ * @returns That tensor.
+ * @throws SessionError `OUTPUT_INVALID` if it has other sizes.
+ */
+export function copyInto(name: string, given: TensorData, result: TensorData): TensorData {
+  if (formatShape(given.dims) !== formatShape(result.dims)) throw wrongOutput(name, result.dims, given.dims);
+  tensorBytes(given).set(tensorBytes(result));
+  return given;
+}
+
+function checkOutput(info: TensorInfo, value: TensorData): void {
+  const { name, dtype, shape } = info;
+  const expected = `output '${name}' is ${describeType(info)}`;
+  if (typeof value !== 'object' || value === null) fail(`${expected}: ${String(value)} is not a tensor`);
+  try {
+    tensor(value.dtype, value.dims, value.data);
+  } catch (cause) {
+    fail(`output '${name}': ${(cause as Error).message}`, cause);
+  }
+  const fits =
+    value.dtype === dtype &&
+    (!shape ||
+      (value.dims.length === shape.length &&
+        shape.every((dim, axis) => typeof dim === 'string' || dim === value.dims[axis])));
+  if (!fits) fail(`${expected}, but the tensor given for it is ${value.dtype} ${formatShape(value.dims)}`);
+  const { resizable, growable } = value.data.buffer as { resizable?: boolean; growable?: boolean };
+  if (resizable || growable)
+    fail(`output '${name}' lies in a resizable buffer, which may change under the run`);
+}
+
+function checkDisjoint(outputs: TensorRecord, feeds: TensorRecord): void {
+  const written = Object.entries(outputs);
+  const all = [...Object.entries(feeds), ...written];
+  for (const [name, value] of written) {
+    const other = all.find(([, candidate]) => candidate !== value && overlaps(candidate, value));
+    const twice = all.filter(([, candidate]) => candidate === value).length > 1;
+    if (other || twice)
+      fail(`output '${name}' shares its memory with '${other?.[0] ?? 'another tensor'}' of the same run`);
+  }
+}
+
+function overlaps(a: TensorData, b: TensorData): boolean {
+  if (a.data.buffer !== b.data.buffer) return false;
+  const [first, second] = [tensorBytes(a), tensorBytes(b)];
+  return (
+    first.byteOffset < second.byteOffset + second.byteLength &&
+    second.byteOffset < first.byteOffset + first.byteLength
+  );
+}
+
+function fail(message: string, cause?: unknown): never {
+  throw new SessionError('OUTPUT_INVALID', message, { cause });
+}
+
+/** ONNX Runtime describes a tensor of any rank as it does a scalar: the model's bytes say which it is. */
+export function withOpenRanks(model: Uint8Array, infos: readonly TensorInfo[]): readonly TensorInfo[] {
+  const isScalar = ({ shape }: TensorInfo) => shape?.length === 0;
+  if (!infos.some(isScalar)) return infos;
+  const unranked = unrankedNames(model);
+  return infos.map((info) =>
+    isScalar(info) && unranked.has(info.name) ? { ...info, shape: undefined } : info,
+  );
+}

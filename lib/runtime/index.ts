@@ -1,2 +1,0 @@
-export * from './common.js';
-export { createSession } from './create-session.js';

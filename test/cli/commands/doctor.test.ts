@@ -1,0 +1,91 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import pico from 'picocolors';
+import { describeDiagnosis, type Diagnosis, isSupported, works } from '../../../lib/cli/commands/doctor.js';
+import { PROVIDERS } from '../../../lib/index.js';
+import { NATIVE_REASON } from '../../support/native.js';
+import { onnx } from '../support.js';
+
+describe('cli/doctor', () => {
+  it('exits 0 where the cpu provider works, and says what is installed', async () => {
+    const { code, stdout, stderr } = await onnx('doctor');
+    expect([code, stderr]).to.deep.equal([0, '']);
+    expect(stdout).to.match(/^onnx-groupnorm +\d+\.\d+\.\d+$/m);
+    expect(stdout).to.match(new RegExp(`^Node +${process.versions.node} +supported$`, 'm'));
+    expect(stdout).to.match(new RegExp(`^platform +${process.platform} ${process.arch}$`, 'm'));
+    for (const name of ['node', 'web', 'common']) {
+      expect(stdout).to.match(new RegExp(`^onnxruntime-${name} +\\d+\\.\\d+\\.\\d+$`, 'm'));
+    }
+    expect(stdout).to.match(/^native binding +loads$/m);
+    for (const name of ['cpu', 'wasm']) {
+      expect(stdout).to.match(
+        new RegExp(`^ {2}${name} +usable: it ran a GroupNormalization, and the result is right$`, 'm'),
+      );
+    }
+  });
+
+  it('--json has the same as data, and nothing else on stdout', async () => {
+    const { code, stdout } = await onnx('doctor', '--json');
+    const diagnosis = JSON.parse(stdout) as Diagnosis;
+    expect(code).to.equal(0);
+    expect(diagnosis.node.supported).to.be.true;
+    expect(diagnosis.providers).to.deep.include({ name: 'cpu', usable: true });
+    expect(diagnosis.providers.map(({ name }) => name)).to.deep.equal(PROVIDERS);
+    for (const { name, usable, problems } of diagnosis.providers) {
+      expect(usable || problems?.[0]?.reason, name).to.be.ok;
+    }
+    const { instructionSet, path, reason } = diagnosis.nativeKernel;
+    if (reason === undefined) expect([instructionSet, path].every((text) => text!.length > 3)).to.be.true;
+    else expect(reason).to.equal(NATIVE_REASON);
+  });
+
+  it('a Node is compared by numbers, not by text', () => {
+    expect(['20.19.0', '20.20.2', '21.0.0', '100.0.0'].every((version) => isSupported('>=20.19', version))).to.be.true; // prettier-ignore
+    expect(['20.18.9', '20.2.0', '18.20.0', '9.99.0'].some((version) => isSupported('>=20.19', version))).to.be.false; // prettier-ignore
+  });
+
+  describe('of a broken installation', () => {
+    const broken: Diagnosis = {
+      version: '0.1.0',
+      node: { version: '18.0.0', required: '>=20.19', supported: false, runtime: 'Bun 1.0.0' },
+      platform: 'linux',
+      arch: 'x64',
+      packages: [{ name: 'onnxruntime-node', version: undefined }],
+      nativeBinding: { error: 'libonnxruntime.so.1: cannot open', backends: [] },
+      nativeKernel: { reason: 'no compiler' },
+      providers: [
+        { name: 'cpu', usable: false, problems: [{ reason: 'it does not load' }] },
+        {
+          name: 'cuda',
+          usable: false,
+          problems: [{ reason: 'no driver', remedy: 'install it' }, { reason: 'no library' }],
+        },
+      ],
+    };
+
+    it('nothing works without the cpu provider', () => {
+      expect(works(broken)).to.be.false;
+      expect(works({ ...broken, providers: [{ name: 'cuda', usable: true }] })).to.be.false;
+      expect(works({ ...broken, providers: [{ name: 'cpu', usable: true }] })).to.be.true;
+    });
+
+    it('a provider that is usable but for some models says for which, and the way out', () => {
+      const limits = [{ reason: 'no cuDNN', remedy: 'install it' }];
+      const limited = { ...broken, providers: [{ name: 'cuda', usable: true, limits }] };
+      const text = describeDiagnosis(limited, pico.createColors(false)).join('\n');
+      expect(text).to.match(/^ +cuda +usable: it ran .* is right\n +no cuDNN\n +→ install it$/m);
+    });
+
+    it('every fault is named with the way out', () => {
+      const text = describeDiagnosis(broken, pico.createColors(false)).join('\n');
+      expect(text).to.match(/^runtime +Bun 1\.0\.0$/m);
+      expect(text).to.match(/^Node +18\.0\.0 +needs >=20\.19$/m);
+      expect(text).to.match(/^onnxruntime-node +– +not installed: npm install$/m);
+      expect(text).to.match(/^native binding +does not load$/m);
+      expect(text).to.match(/^ +libonnxruntime\.so\.1: cannot open$/m);
+      expect(text).to.match(/^ +cpu +not usable\n +it does not load$/m);
+      expect(text).to.match(/^native kernel +is not there\n +libonnx.*\n +no compiler$/m);
+      expect(text).to.match(/^ +cuda +not usable\n +no driver\n +→ install it\n +no library$/m);
+    });
+  });
+});

@@ -1,0 +1,403 @@
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import type { Report } from '../../../lib/index.js';
+import {
+  copyModel,
+  DIFFERENCE,
+  floatFile,
+  ONNX_MODEL,
+  TORCH_MODEL,
+  writeDifference,
+} from '../../support/test-data.js';
+import { GROUP_NORM, onnx, parseXml, useTemporaryFolder, writeFixture } from '../support.js';
+
+describe('cli/parity', () => {
+  const at = useTemporaryFolder();
+  const jsonReport = async (...flags: string[]): Promise<Report> => {
+    const { stdout } = await onnx('parity', at(), '--json', '-', ...flags);
+    return JSON.parse(stdout) as Report;
+  };
+
+  it('exits 0 if every case passed, with a table, a row a case, and a count', async () => {
+    await writeFixture(at('one.safetensors'));
+    mkdirSync(at('deeper'));
+    await writeFixture(at('deeper/two.safetensors'), { affine: false });
+    const { code, stdout, stderr } = await onnx('parity', at());
+    expect([code, stderr]).to.deep.equal([0, '']);
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines[0]).to.match(/^2 fixtures in .* on cpu: 2 cases$/);
+    expect(lines[2]).to.match(
+      /^case +lowering +opset +max abs +max rel +max ULP +to float64.* +time +result$/,
+    );
+    expect(lines[3]).to.match(
+      new RegExp(`^deeper/two +op → ${GROUP_NORM} +21 +\\S+ +\\S+ +\\d+ +\\S+ / \\S+ +[\\d.]+ ms +passed$`),
+    );
+    expect(lines[4]).to.match(new RegExp(`^one +op → ${GROUP_NORM} +21 `));
+    expect(lines.at(-1)).to.equal('2 passed, 0 failed');
+  });
+
+  it('exits 1 if a case failed, and says which, where and by how much', async () => {
+    await writeFixture(at('good.safetensors'));
+    await writeFixture(at('wrong.safetensors'), { error: 0.5 });
+    const { code, stdout } = await onnx('parity', at());
+    expect(code).to.equal(1);
+    expect(stdout)
+      .to.match(/^good .* passed$/m)
+      .and.to.match(/^wrong .* FAILED$/m);
+    expect(stdout).to.include(`FAILED ${at('wrong.safetensors')} (op → ${GROUP_NORM}, opset 21)`);
+    expect(stdout).to.include(
+      "  output 'y': 1 of 72 elements are beyond the tolerance, at worst [0, 0, 0, 0]; largest difference 5.0e-1",
+    );
+    expect(stdout.trimEnd().split('\n').at(-1)).to.equal('1 passed, 1 failed');
+  });
+
+  it("shows that ONNX Runtime's own operator drifts from PyTorch, when --group-norm op asks for it", async () => {
+    const file = fileURLToPath(
+      new URL('../../fixtures/group-norm/net-unet-mean-300.safetensors', import.meta.url),
+    );
+    expect((await onnx('parity', file)).code).to.equal(0);
+    expect((await onnx('parity', file, '--group-norm', 'op')).code).to.equal(1);
+    expect((await onnx('parity', file, '--group-norm', 'ops')).stderr).to.include("did you mean 'op'");
+  });
+
+  it('runs on several providers, and says which it ran on', async () => {
+    await writeFixture(at('one.safetensors'));
+    const { code, stdout } = await onnx('parity', at(), '--provider', 'wasm,cpu');
+    expect(code).to.equal(0);
+    expect(stdout).to.match(/ on wasm, cpu: 2 cases$/m);
+    expect(stdout).to.match(/^one +op → reduce-mean +wasm +21 .* passed$/m);
+    expect(stdout).to.match(new RegExp(`^one +op → ${GROUP_NORM} +cpu +21 .* passed$`, 'm'));
+    await writeFixture(at('one.safetensors'), { error: 0.5 });
+    expect((await onnx('parity', at(), '--provider', 'wasm,cpu')).stdout).to.include(
+      '(op → reduce-mean, opset 21, wasm)',
+    );
+  });
+
+  it('a provider that this machine lacks has a line of its own, and never passes on another', async () => {
+    const absent = process.platform === 'win32' ? 'coreml' : 'dml';
+    const line = new RegExp(`^NOT RUN on ${absent}: onnxruntime-node has no ${absent} for `, 'm');
+    await writeFixture(at('one.safetensors'));
+    const named = await onnx('parity', at(), '--provider', `${absent},cpu`);
+    expect(named.code).to.equal(1);
+    expect(named.stdout)
+      .to.match(line)
+      .and.to.match(/^1 passed, 1 failed$/m);
+    const alone = await onnx('parity', at(), '--provider', absent);
+    expect(alone.code).to.equal(1);
+    expect(alone.stdout)
+      .to.match(line)
+      .and.to.match(/^0 passed, 1 failed$/m);
+    const all = await onnx('parity', at(), '--provider', 'all');
+    expect(all.code).to.equal(0);
+    expect(all.stdout).to.match(line);
+    const { notRun, failed, cases } = await jsonReport('--provider', absent);
+    expect(notRun?.map(({ provider }) => provider)).to.deep.equal([absent]);
+    // Whoever reads the report alone must not take it for a pass.
+    expect(failed).to.equal(1);
+    expect(cases[0]).to.include({ graph: 'group-norm', provider: absent, passed: false });
+    expect(cases[0]!.error).to.deep.equal({
+      code: 'PROVIDER_UNAVAILABLE',
+      message: `${absent} cannot be used here`,
+    });
+  });
+
+  it('tolerances on the command line take the place of all others', async () => {
+    await writeFixture(at('wrong.safetensors'), { error: 0.5 });
+    expect((await onnx('parity', at(), '--atol', '1')).code).to.equal(0);
+    await writeFixture(at('loose.safetensors'), { error: 0.5, metadata: { atol: '1' } });
+    expect((await onnx('parity', at('loose.safetensors'))).code).to.equal(0);
+    expect((await onnx('parity', at('loose.safetensors'), '--atol', '1e-5', '--rtol', '1e-5')).code).to.equal(
+      1,
+    );
+  });
+
+  it('exits 2 for a damaged file and for one that is not a fixture, and runs the others', async () => {
+    await writeFixture(at('good.safetensors'));
+    await writeFixture(at('no-graph.safetensors'), { metadata: { graph: undefined } });
+    writeFileSync(at('damaged.safetensors'), readFileSync(at('good.safetensors')).subarray(0, 400));
+    const { code, stdout } = await onnx('parity', at());
+    expect(code).to.equal(2);
+    expect(stdout)
+      .to.match(/^good .* passed$/m)
+      .and.to.match(/^damaged +op +21 +– +– +– +– +– +FAILED$/m);
+    expect(stdout).to.match(
+      /FAILED .*damaged\.safetensors .*\n +SAFETENSORS_INVALID: .* is not a valid safetensors/,
+    );
+    expect(stdout).to.match(/FAILED .*no-graph\.safetensors .*\n +FIXTURE_INVALID: .* has no 'graph'/);
+    expect(stdout).to.include('1 passed, 2 failed');
+  });
+
+  it('a path that does not exist is one usage error, before any work', async () => {
+    await writeFixture(at('good.safetensors'));
+    const { code, stdout, stderr } = await onnx('parity', at('good.safetensors'), at('none.safetensors'));
+    expect([code, stdout, stderr]).to.deep.equal([
+      2,
+      '',
+      `error: cannot read '${at('none.safetensors')}': it does not exist; check the path\n`,
+    ]);
+  });
+
+  it('a file that cannot be read has failed once, however many ways there are to run it', async () => {
+    writeFileSync(at('damaged.safetensors'), 'no tensors');
+    const { cases } = await jsonReport('--lowering', 'all', '--opset', '17,21');
+    expect(cases.map(({ error }) => error!.code)).to.deep.equal(['SAFETENSORS_INVALID']);
+  });
+
+  it('a fixture that allows more than the default is marked, unless the command line sets the tolerance', async () => {
+    await writeFixture(at('loose.safetensors'), { metadata: { atol: '1e-3' } });
+    await writeFixture(at('strict.safetensors'), { metadata: { atol: '1e-5' } });
+    const { stdout } = await onnx('parity', at());
+    expect(stdout)
+      .to.match(/^loose .*e-\d\* .* passed$/m)
+      .and.to.match(/^strict [^*]* passed$/m)
+      .and.to.include('* the fixture allows more than torch.testing.assert_close does');
+    expect((await onnx('parity', at(), '--atol', '1e-2')).stdout).not.to.include('*');
+  });
+
+  it('a report that cannot be written is refused before the run', async () => {
+    await writeFixture(at('one.safetensors'));
+    const { code, stdout, stderr } = await onnx('parity', at(), '--json', at());
+    expect([code, stdout]).to.deep.equal([2, '']);
+    expect(stderr).to.equal(`error: cannot write '${at()}': it is a folder; name a file\n`);
+    const same = await onnx('parity', at(), '--json', at('r'), '--junit', at('r'));
+    expect(same.stderr).to.include('--json and --junit both name');
+  });
+
+  it('a case that cannot run has failed and is not skipped', async () => {
+    await writeFixture(at('unknown.safetensors'), { metadata: { graph: 'grup-norm' } });
+    await writeFixture(at('more.safetensors'), { outputs: ['y', 'z'] });
+    const report = await jsonReport();
+    expect([report.passed, report.failed, report.skipped]).to.deep.equal([0, 2, 0]);
+    expect(report.cases.map(({ passed, error }) => [passed, error!.code])).to.deep.equal([
+      [false, 'OUTPUT_MISSING'],
+      [false, 'UNKNOWN_GRAPH'],
+    ]);
+    expect((await onnx('parity', at())).code).to.equal(1);
+  });
+
+  it('--lowering all runs every lowering that the opset has, for each opset', async () => {
+    await writeFixture(at('one.safetensors'));
+    const { cases } = await jsonReport('--lowering', 'all', '--opset', '13,17,21');
+    expect(cases.map(({ opset, lowering }) => `${opset} ${lowering}`)).to.deep.equal([
+      '13 reduce-mean',
+      '13 instance-norm',
+      '17 reduce-mean',
+      '17 instance-norm',
+      '17 layer-norm',
+      '21 op',
+      '21 reduce-mean',
+      '21 instance-norm',
+      '21 layer-norm',
+    ]);
+    expect(cases.every(({ passed }) => passed)).to.be.true;
+  });
+
+  it('--lowering takes several names', async () => {
+    await writeFixture(at('a.safetensors'));
+    const { cases } = await jsonReport('--lowering', 'layer-norm, op,layer-norm');
+    expect(cases.map(({ lowering }) => lowering)).to.deep.equal(['layer-norm', 'op']);
+    const { code, stderr } = await onnx('parity', at(), '--lowering', 'op,layernorm');
+    expect(code).to.equal(2);
+    expect(stderr).to.include("unknown lowering 'layernorm': did you mean 'layer-norm'");
+  });
+
+  it('without --lowering each opset has the one that build would choose', async () => {
+    await writeFixture(at('one.safetensors'));
+    const { cases } = await jsonReport('--opset', '18,25');
+    expect(cases.map(({ opset, lowering }) => [opset, lowering])).to.deep.equal([
+      [18, 'reduce-mean'],
+      [25, 'op'],
+    ]);
+  });
+
+  it('--json has the shape that is promised', async () => {
+    await writeFixture(at('one.safetensors'), { error: 0.5 });
+    await onnx('parity', at(), '--json', at('report.json'));
+    const report = JSON.parse(readFileSync(at('report.json'), 'utf8')) as Report;
+    expect(report).to.have.all.keys('passed', 'failed', 'skipped', 'cases');
+    const [one] = report.cases;
+    expect(one).to.include({
+      file: at('one.safetensors'),
+      graph: 'group-norm',
+      lowering: 'op',
+      opset: 21,
+      provider: 'cpu',
+      passed: false,
+    });
+    const [y] = one!.outputs;
+    expect(y).to.include({ name: 'y', mismatched: 1, elements: 72 });
+    expect(y!.worstIndex).to.deep.equal([0, 0, 0, 0]);
+    for (const key of [
+      'maxAbs',
+      'maxRel',
+      'maxUlp',
+      'distanceToTruth',
+      'referenceDistanceToTruth',
+    ] as const) {
+      expect(y![key], key).to.be.a('number');
+    }
+    expect(y!.maxAbs).to.be.closeTo(0.5, 1e-5);
+    expect(y!.referenceDistanceToTruth).to.be.closeTo(0.5, 1e-5);
+  });
+
+  it('--json - leaves stdout to the JSON and tells people on stderr', async () => {
+    await writeFixture(at('one.safetensors'));
+    const { code, stdout, stderr } = await onnx('parity', at(), '--json', '-');
+    expect(code).to.equal(0);
+    expect(JSON.parse(stdout)).to.include({ passed: 1, failed: 0, skipped: 0 });
+    expect(stderr)
+      .to.match(/^one .* passed$/m)
+      .and.to.include('1 passed, 0 failed');
+  });
+
+  it('--junit holds the failures', async () => {
+    await writeFixture(at('good.safetensors'));
+    await writeFixture(at('wrong.safetensors'), { error: 0.5 });
+    await onnx('parity', at(), '--junit', at('report.xml'));
+    const root = parseXml(readFileSync(at('report.xml'), 'utf8'));
+    expect(root.attributes).to.include({ tests: '2', failures: '1' });
+    const [good, wrong] = root.children[0]!.children;
+    expect(good!.children).to.deep.equal([]);
+    expect(wrong!.children[0]!.attributes.message).to.include(
+      "output 'y': 1 of 72 elements are beyond the tolerance",
+    );
+  });
+
+  it('reports replace older ones, and missing folders are made', async () => {
+    await writeFixture(at('one.safetensors'));
+    writeFileSync(at('report.xml'), 'old');
+    await onnx('parity', at(), '--junit', at('report.xml'), '--json', at('new/report.json'));
+    expect(readFileSync(at('report.xml'), 'utf8')).to.match(/^<\?xml/);
+    expect(existsSync(at('new/report.json'))).to.be.true;
+  });
+
+  describe('existing models', () => {
+    it('are checked beside fixtures, each data set in a row of its own', async () => {
+      await writeFixture(at('one.safetensors'));
+      copyModel(TORCH_MODEL, at('torch'));
+      const { code, stdout } = await onnx('parity', at());
+      expect(code).to.equal(0);
+      expect(stdout)
+        .to.match(/^1 fixture and 2 data sets in .* on cpu: 3 cases$/m)
+        .and.to.match(
+          new RegExp(`^torch/test_data_set_1 +default → ${GROUP_NORM} +21 .* – +[\\d.]+ ms +passed$`, 'm'),
+        )
+        .and.not.to.include('--opset');
+      expect(stdout.trimEnd().split('\n').at(-1)).to.equal('3 passed, 0 failed');
+    });
+
+    it('exit 1 if an element is another, and 2 if a file is damaged or missing', async () => {
+      const folder = writeDifference(at('net'), { ...DIFFERENCE, 'output_1.pb': floatFile('', [1, 2.5]) });
+      const wrong = await onnx('parity', at());
+      expect(wrong.code).to.equal(1);
+      expect(wrong.stdout).to.include("output 'z': 1 of 2 elements are beyond the tolerance, at worst [1]");
+      expect((await onnx('parity', at(), '--atol', '0.5')).code).to.equal(0);
+      writeFileSync(join(folder, 'output_1.pb'), floatFile('', [1, 2]).subarray(0, 9));
+      const damaged = await onnx('parity', at(), '--lowering', 'all');
+      expect(damaged.code).to.equal(2);
+      expect(damaged.stdout)
+        .to.match(/^net\/test_data_set_0 +default +– +– .* FAILED$/m)
+        .and.to.match(/TENSOR_INVALID: .*output_1\.pb: this is no TensorProto/)
+        .and.to.match(/^0 passed, 1 failed$/m);
+      rmSync(at('net/model.onnx'));
+      const missing = await onnx('parity', at());
+      expect(missing.code).to.equal(2);
+      expect(missing.stdout).to.include('its model must lie beside it');
+    });
+
+    it('run with what --lowering asks their sessions for, at their own opset, which --opset does not change', async () => {
+      copyModel(ONNX_MODEL, at('net'));
+      const { code, stdout, stderr } = await onnx('parity', at(), '--lowering', 'all', '--opset', '17,21', '--json', '-'); // prettier-ignore
+      expect(code).to.equal(0);
+      const { cases } = JSON.parse(stdout) as Report;
+      expect(cases.map(({ lowering, opset, groupNorm }) => [lowering, opset, groupNorm])).to.deep.equal([
+        ['default', 21, GROUP_NORM],
+        ['op', 21, undefined],
+        ['reduce-mean', 21, 'reduce-mean'],
+        ['instance-norm', 21, 'instance-norm'],
+        ['layer-norm', 21, 'layer-norm'],
+      ]);
+      expect(stderr).to.include('--opset is for models that are built: a model.onnx is run at its own opset');
+      expect(cases[0]).to.include({
+        file: at('net/test_data_set_0'),
+        graph: 'net',
+        model: at('net/model.onnx'),
+      });
+      expect(cases[0]!.outputs[0]).not.to.have.property('distanceToTruth');
+    });
+
+    it('run on each provider, and with the one GroupNormalization that --group-norm asks for', async () => {
+      copyModel(TORCH_MODEL, at('net'));
+      const { cases } = await jsonReport(
+        '--provider',
+        'cpu,wasm',
+        '--group-norm',
+        'layer-norm',
+        '--lowering',
+        'all',
+      );
+      expect(cases.map(({ lowering, provider, passed }) => [lowering, provider, passed])).to.deep.equal([
+        ['layer-norm', 'cpu', true],
+        ['layer-norm', 'wasm', true],
+        ['layer-norm', 'cpu', true],
+        ['layer-norm', 'wasm', true],
+      ]);
+    });
+
+    it('have a suite of their own in JUnit', async () => {
+      copyModel(TORCH_MODEL, at('net'));
+      await onnx('parity', at(), '--junit', at('report.xml'));
+      const root = parseXml(readFileSync(at('report.xml'), 'utf8'));
+      expect(root.attributes).to.include({ tests: '2', failures: '0' });
+      expect(root.children.map(({ attributes }) => attributes.name)).to.deep.equal(['net']);
+    });
+
+    it('are never written over', async () => {
+      copyModel(TORCH_MODEL, at('net'));
+      for (const file of ['net/model.onnx', 'net/test_data_set_0/input_0.pb']) {
+        const { code, stderr } = await onnx('parity', at(), '--json', at(file));
+        expect(code).to.equal(2);
+        expect(stderr).to.include(`--json would write over '${at(file)}', which is part of a data set`);
+      }
+    });
+
+    it('are named by their folder', async () => {
+      const { code, stderr } = await onnx('parity', join(TORCH_MODEL, 'model.onnx'));
+      expect(code).to.equal(2);
+      expect(stderr).to.include('name the folder that holds model.onnx and its test_data_set_0');
+    });
+  });
+
+  describe('bad usage', () => {
+    const cases: [flags: string[], message: RegExp][] = [
+      [[], /missing required argument 'fixtures'/],
+      [['--lowering', 'layernorm'], /unknown lowering 'layernorm': did you mean 'layer-norm'/],
+      [['--lowering', 'op', '--opset', '17'], /lowering 'op' needs opset/],
+      [['--opset', '12'], /opset 12 is not supported; allowed: 13 to 25/],
+      [['--opset', '17;21'], /'--opset <n>' argument '17;21' is invalid/],
+      [['--provider', 'cpuu'], /unknown execution provider 'cpuu': did you mean 'cpu'/],
+      [['--rtol', '-1'], /It must be at least 0/],
+      [['--atol', 'small'], /It must be a number/],
+      [['--lowerings', 'all'], /unknown option '--lowerings'\n\(Did you mean --lowering\?\)/],
+    ];
+    for (const [flags, message] of cases) {
+      it(`parity ${flags.join(' ')}`, async () => {
+        await writeFixture(at('one.safetensors'));
+        const { code, stdout, stderr } = await onnx('parity', ...(flags.length > 0 ? [at()] : []), ...flags);
+        expect([code, stdout]).to.deep.equal([2, '']);
+        expect(stderr).to.match(message);
+      });
+    }
+
+    it('a folder without fixtures', async () => {
+      const { code, stderr } = await onnx('parity', at());
+      expect([code, stderr]).to.deep.equal([
+        2,
+        `error: folder '${at()}' and those below it hold neither a .safetensors file nor a test_data_set_0 beside a model.onnx\n`,
+      ]);
+    });
+  });
+});

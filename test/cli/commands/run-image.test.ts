@@ -1,0 +1,138 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { beforeEach, describe, it } from 'mocha';
+import { decodePng } from '../../../lib/images/png.js';
+import { readFixture } from '../../../lib/index.js';
+import { pixelModel, unetModel } from '../../images/models.js';
+import { makePng } from '../../images/png-samples.js';
+import { EXECUTION, onnx, useTemporaryFolder } from '../support.js';
+
+const demo = (name: string): string => fileURLToPath(new URL(`../../demo/${name}`, import.meta.url));
+
+/** Class 0 where nothing is, 1 in red, 2 in green. */
+const COLOURS = {
+  weight: [
+    [0, 0, 0],
+    [1, 0, 0],
+    [0, 1, 0],
+  ],
+  bias: [0.5, 0, 0],
+};
+
+describe('cli/run-image', () => {
+  const at = useTemporaryFolder();
+  const png = (name: string, colourType: number, samples: number[], depth = 8) => {
+    writeFileSync(at(name), makePng({ width: 3, height: 1, depth, colourType, samples }));
+    return at(name);
+  };
+  const run = (model: string, image: string, ...flags: string[]) =>
+    onnx('run', at(model), '--image', image, '--mask', at('mask.png'), ...flags);
+  const mask = () => decodePng(readFileSync(at('mask.png')));
+
+  beforeEach(() => {
+    writeFileSync(at('colours.onnx'), pixelModel(COLOURS));
+    writeFileSync(at('bright.onnx'), pixelModel({ weight: [[1]], bias: [-0.5] }));
+  });
+
+  it("build, then run on the demo's image, writes the mask that PyTorch computed", async () => {
+    const flags = '--in-channels 3 --num-classes 2 --num-groups 4 --width 8'.split(' ');
+    await onnx('build', 'unet', ...flags, '--weights', demo('unet-cells.safetensors'), '-o', at('unet.onnx'));
+    const { code, stdout, stderr } = await run('unet.onnx', demo('cells.png'), '--repeat', '2');
+    expect([code, stderr]).to.deep.equal([0, '']);
+    const logits = (await readFixture(demo('unet-cells.safetensors'))).outputs.get('y')!.data as Float32Array;
+    const plane = 128 * 192;
+    const expected = Uint8Array.from({ length: plane }, (_, i) =>
+      logits[plane + i]! > logits[i]! ? 255 : 0,
+    );
+    expect(mask()).to.deep.equal({ width: 192, height: 128, channels: 1, samples: expected, max: 255 });
+    const cells = expected.filter((sample) => sample === 255).length;
+    expect(stdout)
+      .to.include(`unet.onnx on ${EXECUTION}: 2 runs, fastest`)
+      .and.to.include('cells.png: 192 × 128 pixels, RGB')
+      .and.to.match(new RegExp(`^ +1 +${cells} +${((100 * cells) / plane).toFixed(1)} %$`, 'm'))
+      .and.to.match(/^Wrote .*mask\.png$/m);
+  });
+
+  it('a mask of three classes is in colour, and the summary counts each class that there is', async () => {
+    const { stdout } = await run('colours.onnx', png('rgb.png', 2, [255, 0, 0, 0, 0, 0, 255, 0, 0]));
+    expect([...mask().samples]).to.deep.equal([128, 0, 0, 0, 0, 0, 128, 0, 0]);
+    expect(stdout).to.match(/^ +0 +1 +33\.3 %\n +1 +2 +66\.7 %\n\nWrote/m);
+  });
+
+  it('one class is white where its logit is above 0; grey images of 1, 8 and 16 bits', async () => {
+    for (const [depth, samples] of [
+      [1, [0, 1, 1]],
+      [8, [127, 128, 255]],
+      [16, [32767, 32768, 65535]],
+    ] as const) {
+      await run('bright.onnx', png('grey.png', 0, [...samples], depth));
+      expect([...mask().samples]).to.deep.equal([0, 255, 255]);
+    }
+  });
+
+  it('alpha makes no difference', async () => {
+    const colours = [255, 0, 0, 0, 255, 0, 0, 0, 255];
+    await run('colours.onnx', png('rgb.png', 2, colours));
+    const opaque = mask();
+    await run('colours.onnx', png('rgba.png', 6, [255, 0, 0, 0, 0, 255, 0, 10, 0, 0, 255, 255]));
+    expect(mask()).to.deep.equal(opaque);
+  });
+
+  it('an image of an odd size is segmented too, and the user is told', async () => {
+    writeFileSync(at('unet.onnx'), unetModel(2));
+    const { code, stdout } = await run('unet.onnx', png('rgb.png', 2, [255, 0, 0, 0, 0, 0, 255, 0, 0]));
+    expect(code).to.equal(0);
+    expect(stdout).to.include('reflected at its edges to 16 × 16, which the model can take');
+    expect([mask().width, mask().height]).to.deep.equal([3, 1]);
+  });
+
+  describe('bad usage and bad input', () => {
+    const image = () => png('rgb.png', 2, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    const cases: [flags: () => string[], message: RegExp][] = [
+      [() => ['--image', image()], /--image IN\.png and --mask OUT\.png belong together/],
+      [() => ['--mask', at('mask.png')], /--image IN\.png and --mask OUT\.png belong together/],
+      [
+        () => ['--image', image(), '--mask', at('mask.png'), '--input', 'x=random'],
+        /leave out --input, --dim and --output/,
+      ],
+      [
+        () => ['--image', at('none.png'), '--mask', at('mask.png')],
+        /cannot read '.*none\.png': it does not exist/,
+      ],
+      [
+        () => ['--image', at('colours.onnx'), '--mask', at('mask.png')],
+        /colours\.onnx is not a valid PNG: it does not start as PNG files do/,
+      ],
+      [() => ['--image', image(), '--mask', at('colours.onnx/mask.png')], /cannot write '.*mask\.png'/],
+    ];
+    for (const [flags, message] of cases) {
+      it(`says what is wrong: ${message.source}`, async () => {
+        const { code, stdout, stderr } = await onnx('run', at('colours.onnx'), ...flags());
+        expect([code, stdout]).to.deep.equal([2, '']);
+        expect(stderr)
+          .to.match(message)
+          .and.to.match(/^error: /);
+        expect(existsSync(at('mask.png'))).to.be.false;
+      });
+    }
+
+    it('a truncated image leaves the old mask as it was', async () => {
+      writeFileSync(at('cut.png'), readFileSync(image()).subarray(0, 60));
+      writeFileSync(at('mask.png'), 'old');
+      const { code, stderr } = await run('colours.onnx', at('cut.png'));
+      expect(code).to.equal(2);
+      expect(stderr).to.match(/cut\.png is not a valid PNG: it is truncated/);
+      expect(readFileSync(at('mask.png'), 'utf8')).to.equal('old');
+    });
+
+    it('a model that is not for images', async () => {
+      await onnx('build', 'group-norm', '--num-groups', '1', '--num-channels', '4', '-o', at('gn.onnx'));
+      const { code, stderr } = await run('gn.onnx', image());
+      expect(code).to.equal(2);
+      expect(stderr).to.match(
+        /the model is none that segments images: it has inputs 'x' float32 \[N, 4, H, W\]/,
+      );
+    });
+  });
+});

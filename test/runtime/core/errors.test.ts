@@ -1,0 +1,133 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { SessionError } from '../../../lib/errors.js';
+import { isProvidersFault, lacksWhatItTakes, typed } from '../../../lib/runtime/core/errors.js';
+import { rejection } from '../../support/temporary.js';
+
+/** As ONNX Runtime's CUDA provider says it. */
+const FAILURES: Record<string, [said: string, code: string, wayOut: RegExp, otherProviderMay: boolean]> = {
+  "CUDA's memory is used up": [
+    'CUDA failure 2: out of memory ; GPU=0 ; hostname=vm ; expr=cudaMalloc((void**)&p, size);',
+    'OUT_OF_MEMORY',
+    /smaller batches or tiles/,
+    true,
+  ],
+  "the arena's memory is used up": [
+    'BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer of size 1073741824',
+    'OUT_OF_MEMORY',
+    /smaller batches or tiles/,
+    true,
+  ],
+  'WebAssembly cannot count the elements': [
+    'op_kernel.cc:83 OutputMLValue : 2 : INVALID_ARGUMENT : Tensor shape is too large',
+    'OUT_OF_MEMORY',
+    /smaller batches or tiles/,
+    true,
+  ],
+  "CUBLAS's memory is used up": [
+    'CUBLAS failure 3: the resource allocation failed ; GPU=0',
+    'OUT_OF_MEMORY',
+    /smaller batches or tiles/,
+    true,
+  ],
+  'an operator has no kernel': [
+    'NOT_IMPLEMENTED : Could not find an implementation for Erf(13) node with name gelu',
+    'MODEL_REJECTED',
+    /have no kernel for that operator in that dtype: name another provider/,
+    true,
+  ],
+  "ONNX Runtime's optimizer wrote its own GroupNorm": [
+    "Could not find an implementation for GroupNorm(1) node with name 'norm'",
+    'MODEL_REJECTED',
+    /use the model from before, with GroupNormalization, which runs on every provider/,
+    true,
+  ],
+  // The two texts are those of cudnn_loader.cc, of ONNX Runtime 1.29.
+  'cuDNN cannot be loaded': [
+    'dlopen failed for libcudnn.so: libcudnn.so: cannot open shared object file: No such file or directory',
+    'MODEL_REJECTED',
+    /To do: install cuDNN 9/,
+    true,
+  ],
+  'cuDNN is looked for in vain, by ONNX Runtime 1.30': [
+    'cuda_kernel.h:296 RequireCudnnHandle [ONNXRuntimeError] : 9 : NOT_IMPLEMENTED : cuDNN is unavailable or disabled ' +
+      'for CUDA Execution Provider: dlopen failed for libcudnn.so: libcudnn.so: cannot open shared object file: ' +
+      'No such file or directory\n',
+    'MODEL_REJECTED',
+    /No such file or directory\. To do: install cuDNN 9/,
+    true,
+  ],
+  'cuDNN is missing': [
+    'cuDNN is not available. Install cuDNN, update the system library search path, or set enable_cudnn=0 to force ' +
+      'native CUDA paths where available',
+    'MODEL_REJECTED',
+    /To do: install cuDNN 9/,
+    true,
+  ],
+  "the GPU has no float16 for WebGPU's shaders": [
+    'shader_helper.cc:416 GenerateSourceCode Program Cast requires f16 but the device does not support it.',
+    'PROVIDER_UNAVAILABLE',
+    /This GPU has no float16: name another provider/,
+    true,
+  ],
+  "onnxruntime-web's files are not where it looks for them": [
+    'no available backend found. ERR: [wasm] TypeError: Failed to fetch dynamically imported module: /x.mjs',
+    'PROVIDER_UNAVAILABLE',
+    /name their folder with setRuntimeFolder/,
+    true,
+  ],
+  'the device fails': [
+    'CUDA failure 700: an illegal memory access was encountered ; GPU=0',
+    'MODEL_REJECTED',
+    /illegal memory access/,
+    true,
+  ],
+  'the model is wrong': [
+    'Type Error: x has an unsupported type',
+    'MODEL_REJECTED',
+    /unsupported type/,
+    false,
+  ],
+};
+
+describe('runtime/runtime-errors', () => {
+  for (const [what, [said, code, wayOut, otherProviderMay]] of Object.entries(FAILURES)) {
+    it(`${what}: ${code}`, async () => {
+      const error = await rejection(typed('MODEL_REJECTED', 'model', () => Promise.reject(new Error(said))));
+      expect(error).to.be.instanceOf(SessionError).with.property('code', code);
+      expect((error as SessionError).message)
+        .to.match(wayOut)
+        .and.include(said.replace(/\.?\s*$/, ''))
+        .and.not.match(/\n/);
+      expect(((error as SessionError).cause as Error).message).to.equal(said);
+      expect(isProvidersFault(error)).to.equal(otherProviderMay);
+    });
+  }
+
+  it('what a provider lacks, another may have; memory and devices that fail are not of that kind', async () => {
+    const failed = (said: string) =>
+      rejection(typed('RUN_FAILED', 'run', () => Promise.reject(new Error(said))));
+    const lacking = [
+      'cuDNN cannot be loaded',
+      'cuDNN is looked for in vain, by ONNX Runtime 1.30',
+      'cuDNN is missing',
+      "the GPU has no float16 for WebGPU's shaders",
+      "onnxruntime-web's files are not where it looks for them",
+    ];
+    for (const [what, [said]] of Object.entries(FAILURES)) {
+      const expected = [
+        ...lacking,
+        'an operator has no kernel',
+        "ONNX Runtime's optimizer wrote its own GroupNorm",
+      ].includes(what);
+      expect(lacksWhatItTakes(await failed(said)), what).to.equal(expected);
+    }
+    expect(lacksWhatItTakes(new SessionError('PROVIDER_UNAVAILABLE', 'no node was placed'))).to.equal(true);
+    expect(lacksWhatItTakes(new Error('cuDNN is not available'))).to.equal(false);
+  });
+
+  it('errors that have their type pass as they are', async () => {
+    const own = new SessionError('PROVIDER_UNAVAILABLE', 'not here');
+    expect(await rejection(typed('RUN_FAILED', 'run', () => Promise.reject(own)))).to.equal(own);
+  });
+});

@@ -1,0 +1,85 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { SessionError, type SessionErrorCode } from '../../../lib/errors.js';
+import type { TensorInfo } from '../../../lib/runtime/core/contract.js';
+import { checkFeeds, describeInput, unknownInputs } from '../../../lib/runtime/core/tensors.js';
+import { tensor, type TensorData } from '../../../lib/tensor.js';
+
+const X: TensorInfo = { name: 'x', dtype: 'float32', shape: ['N', 2, ''] };
+const MASK: TensorInfo = { name: 'mask', dtype: 'bool', shape: [1] };
+const x = (...dims: number[]): TensorData =>
+  tensor('float32', dims, new Float32Array(dims.reduce((product, dim) => product * dim, 1)));
+const mask = tensor('bool', [1], Uint8Array.of(1));
+
+const refuses = (feeds: unknown, code: SessionErrorCode, message: RegExp) => {
+  let thrown: unknown;
+  try {
+    checkFeeds([X, MASK], feeds as Record<string, TensorData>);
+  } catch (error) {
+    thrown = error;
+  }
+  expect(thrown).to.be.instanceOf(SessionError).with.property('code', code);
+  expect((thrown as Error).message).to.match(message);
+};
+
+describe('runtime/feeds', () => {
+  it('takes any size for a dimension that has a name or none', () => {
+    for (const dims of [
+      [1, 2, 3],
+      [0, 2, 1],
+      [7, 2, 0],
+    ]) {
+      checkFeeds([X, MASK], { x: x(...dims), mask });
+    }
+    checkFeeds([], {});
+  });
+
+  it('says of everything what is wrong, and what the model takes', () =>
+    refuses(
+      { y: mask, mask: x(1) },
+      'INPUT_MISSING',
+      /^input 'x' is missing; input 'mask' is float32 but must be bool; 'y' is not an input of the model\. The model's inputs: 'x' float32 \[N, 2, \?\]; 'mask' bool \[1\]$/,
+    ));
+
+  it('refuses another rank, and another size where there is one', () => {
+    refuses(
+      { x: x(1, 2), mask },
+      'INPUT_SHAPE',
+      /'x' has shape \[1, 2\] of rank 2 but must be of rank 3: \[N, 2, \?\]/,
+    );
+    refuses({ x: x(1, 3, 1), mask }, 'INPUT_SHAPE', /\[1, 3, 1\] but must be \[N, 2, \?\]: dimension 1 is 3/);
+  });
+
+  it('refuses what is not a tensor', () => {
+    for (const strange of [3, 'abc', true, [1], {}, { dtype: 'float32', dims: 'abc' }, { dims: [1, 2, 3] }]) {
+      refuses(
+        { x: strange, mask },
+        'INPUT_DTYPE',
+        /input 'x' is not a tensor: make one with tensor\('float32', dims, data\)/,
+      );
+    }
+    for (const none of [null, undefined, 0]) refuses({ x: none, mask }, 'INPUT_MISSING', /'x' is missing/);
+    for (const none of [null, undefined])
+      refuses(none, 'INPUT_MISSING', /'x' is missing; input 'mask' is missing/);
+  });
+
+  it('refuses a tensor that contradicts itself, whose end the runtime would read past', () => {
+    const short = { dtype: 'float32', dims: [1, 2, 3], data: new Float32Array(5) };
+    refuses({ x: short, mask }, 'INPUT_SHAPE', /shape \[1, 2, 3\] holds 6 elements, but the data has 5/);
+    const negative = { dtype: 'float32', dims: [-1, 2, -3], data: new Float32Array(6) };
+    refuses({ x: negative, mask }, 'INPUT_SHAPE', /integers of at least 0/);
+  });
+
+  it('does not take what every object has for an input', () => {
+    const toString: TensorInfo = { name: 'toString', dtype: 'bool', shape: [1] };
+    expect(() => checkFeeds([toString], {})).to.throw(SessionError, "input 'toString' is missing");
+  });
+
+  it('suggests the nearest name for an unknown one', () => {
+    expect(unknownInputs([X, MASK], ['x', 'mas', 'other'])).to.deep.equal([
+      "'mas' is not an input of the model: did you mean 'mask'?",
+      "'other' is not an input of the model",
+    ]);
+    expect(describeInput(MASK)).to.equal("'mask' bool [1]");
+  });
+});

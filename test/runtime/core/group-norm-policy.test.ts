@@ -1,0 +1,111 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { GraphBuilder } from '../../../lib/graph/builder.js';
+import * as op from '../../../lib/graph/ops/index.js';
+import type { SessionLoweringName } from '../../../lib/lowering/types.js';
+import { encodeModel } from '../../../lib/onnx/encode.js';
+import { Model } from '../../../lib/onnx/model.js';
+import { GROUP_NORM_CHOICES, type GroupNormChoice } from '../../../lib/runtime/core/group-norm-policy.js';
+import { prepareModel } from '../../../lib/runtime/core/prepare.js';
+import { tensor, type TensorData } from '../../../lib/tensor.js';
+import { groupNormModel, randomTensor, referenceGroupNorm, runModel } from '../../support/group-norm.js';
+
+const CUDA = { provider: 'cuda', hasGroupNormKernel: false, takesBfloat16: false } as const;
+/** A row as a measurement might write it. */
+const CHOICE: GroupNormChoice = {
+  groupNorm: 'reduce-mean',
+  because: 'a test',
+  exceptions: [
+    { groupNorm: 'contrib-group-norm', fits: ({ x }) => x.shape[2] === 64, because: 'large images' },
+    { groupNorm: 'layer-norm', fits: ({ numGroups }) => numGroups === 1, because: 'one group' },
+  ],
+};
+
+/** One norm for each image size, one after the other. */
+function model(...sizes: readonly number[]): Uint8Array {
+  const g = new GraphBuilder('sizes');
+  sizes.forEach((size, index) => {
+    const x = g.input(`x${index}`, 'float32', [1, 8, size, size]);
+    g.output(`y${index}`, op.groupNormalization(g, x, undefined, undefined, { numGroups: 4 }));
+  });
+  return encodeModel(g.build(), new Map(), { lowering: 'op', opset: 21 });
+}
+
+const prepare = (bytes: Uint8Array) => prepareModel(bytes, 'model', undefined, undefined, CUDA, CHOICE);
+const contribNodes = (bytes: Uint8Array): number =>
+  Model.decode(bytes).nodes.filter(({ domain }) => domain === 'com.microsoft').length;
+
+describe('the choice for a provider', () => {
+  it('is reduce-mean wherever nothing was measured, on cuda too', () => {
+    for (const [provider, { groupNorm, exceptions }] of Object.entries(GROUP_NORM_CHOICES)) {
+      expect([provider, groupNorm, exceptions]).to.deep.equal([
+        provider,
+        provider === 'native' ? 'kernel' : 'reduce-mean',
+        undefined,
+      ]);
+    }
+  });
+
+  it('may be another for a shape, and the session says what ran', () => {
+    const [small, large, both] = [model(8), model(64), model(8, 64)].map(prepare);
+    expect([small, large, both].map((one) => one!.groupNorm)).to.deep.equal([
+      'reduce-mean',
+      'contrib-group-norm',
+      'mixed',
+    ]);
+    expect([small, large, both].map((one) => contribNodes(one!.bytes))).to.deep.equal([0, 1, 1]);
+  });
+
+  it('may leave not even short rows to a kernel that is wrong, but where the caller asks for it by name', () => {
+    const g = new GraphBuilder('short');
+    const x = g.input('x', 'float32', [1, 4, 5]);
+    const ones = g.constant(tensor('float32', [5], new Float32Array(5).fill(1)));
+    g.output('y', op.layerNormalization(g, x, ones, undefined, { axis: -1 }));
+    const bytes = encodeModel(g.build(), new Map());
+    const isLeft = (groupNorm: SessionLoweringName | undefined, choice: GroupNormChoice) => {
+      const prepared = prepareModel(bytes, 'model', undefined, groupNorm, CUDA, choice);
+      return Model.decode(prepared.bytes).nodes.some(({ opType }) => opType === 'LayerNormalization');
+    };
+    expect(isLeft(undefined, CHOICE)).to.equal(true);
+    expect(isLeft(undefined, { ...CHOICE, hasLayerNormKernel: false })).to.equal(false);
+    expect(isLeft('layer-norm', { ...CHOICE, hasLayerNormKernel: false })).to.equal(true);
+  });
+
+  it('gives way to what the caller asks for', () => {
+    const { bytes, groupNorm } = prepareModel(model(64), 'model', undefined, 'instance-norm', CUDA, CHOICE);
+    expect([groupNorm, contribNodes(bytes)]).to.deep.equal(['instance-norm', 0]);
+  });
+});
+
+describe('GroupNormalization on wasm, which adds up a row in one float32', () => {
+  for (const [dims, numGroups] of [
+    [[2, 32, 16, 16], 8],
+    [[1, 2, 64, 1024], 1],
+    [[1, 2, 1024, 8], 1],
+    [[1, 2, 1024], 2],
+    [[1, 2, 997], 2],
+  ] as const) {
+    for (const shape of [dims, ['N', dims[1], ...['H', 'W'].slice(0, dims.length - 2)]]) {
+      it(`is within assert_close's tolerance for ${dims.join('×')} after a ReLU, declared as ${shape.join('×')}`, async () => {
+        const groupNorm = { x: afterRelu(dims), numGroups, eps: 1e-5 };
+        const model = groupNormModel(groupNorm, { lowering: 'op', opset: 21, shape });
+        const y = await runModel(model, groupNorm.x, { providers: ['wasm'] });
+        const expected = referenceGroupNorm(groupNorm);
+        const excess = expected.map(
+          (value, i) => Math.abs(value - Number(y.data[i])) / (1e-5 + 1.3e-6 * Math.abs(value)),
+        );
+        expect(excess.reduce((worst, one) => Math.max(worst, one))).to.be.below(1);
+      });
+    }
+  }
+});
+
+/** Five in six are 0, whose squares about the mean are one number. */
+function afterRelu(dims: readonly number[]): TensorData {
+  const { data } = randomTensor('float32', dims, { mean: -1 });
+  return tensor(
+    'float32',
+    dims,
+    (data as Float32Array).map((value) => Math.max(value, 0)),
+  );
+}

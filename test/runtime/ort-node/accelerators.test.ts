@@ -1,0 +1,123 @@
+/** A provider of onnxruntime-node other than the CPU, on a GPU in software. */
+import { readdirSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { before, describe, it } from 'mocha';
+import type { Report } from '../../../lib/parity/report.js';
+import { keepFloat32, remedyFor } from '../../../lib/runtime/ort-node/accelerators.js';
+import { fixturePath } from '../../support/fixtures.js';
+import type { SessionOutcome } from '../../support/provider-sessions.js';
+import { onSoftwareGpu, SOFTWARE_GPU_REASON } from '../../support/software-gpu.js';
+
+const RELU = [0, 0, 2];
+
+describe("onnxruntime-node's WebGPU on a GPU in software", function () {
+  this.timeout(180_000);
+  if (SOFTWARE_GPU_REASON !== undefined) {
+    it('in SwiftShader', function () {
+      console.log(`    not run: ${SOFTWARE_GPU_REASON}`);
+      this.skip();
+    });
+    return;
+  }
+
+  let outcomes: readonly SessionOutcome[];
+  let left: readonly string[];
+  const of = (dtype: string, ...providers: string[]): SessionOutcome =>
+    outcomes.find((one) => one.dtype === dtype && one.providers.join() === providers.join())!;
+
+  before(async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'accelerators-'));
+    try {
+      outcomes = await onSoftwareGpu('test/support/provider-sessions.ts', [], { TMPDIR: folder });
+      left = readdirSync(folder).filter((name) => name.startsWith('onnx-groupnorm'));
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it('runs a model of which it has every kernel, and falls back to nothing', () => {
+    for (const others of [[], ['wasm'], ['cpu']]) {
+      expect(of('float32', 'webgpu', ...others)).to.deep.include({
+        provider: ['webgpu', 'webgpu'],
+        fallbacks: [],
+        runs: [RELU, RELU, RELU],
+      });
+    }
+  });
+
+  it('a model that it would leave to the CPU is refused, or run by the next provider, at the first run', () => {
+    expect(of('float64', 'webgpu').runs).to.deep.equal(Array(3).fill('PROVIDER_UNAVAILABLE'));
+    for (const next of ['wasm', 'cpu']) {
+      const { provider, fallbacks, runs } = of('float64', 'webgpu', next);
+      expect(runs).to.deep.equal([RELU, RELU, RELU]);
+      expect(provider![1]).to.be.oneOf([next, 'native']);
+      expect(fallbacks!.map((one) => one.provider)).to.deep.equal(['webgpu']);
+      expect(fallbacks![0]!.reason).to.match(/^ONNX Runtime placed no node of this model on WebGpu/);
+    }
+  });
+
+  it('float16 is run, or where the GPU has none by the next provider', () => {
+    const alone = of('float16', 'webgpu').runs;
+    const hasFloat16 = Array.isArray(alone?.[0]);
+    if (!hasFloat16) expect(alone).to.deep.equal(Array(3).fill('PROVIDER_UNAVAILABLE'));
+    for (const next of ['wasm', 'cpu']) {
+      const { provider, fallbacks, runs } = of('float16', 'webgpu', next);
+      expect(runs).to.deep.equal([RELU, RELU, RELU]);
+      expect(provider![1]).to.be.oneOf(hasFloat16 ? ['webgpu'] : [next, 'native']);
+      if (!hasFloat16) expect(fallbacks![0]!.reason).to.include('This GPU has no float16: name another');
+    }
+  });
+
+  it('leaves no profile behind', () => {
+    expect(left).to.deep.equal([]);
+  });
+
+  it('gives what PyTorch gives, with fixed and with symbolic sizes', async () => {
+    const cases = ['rank-2', 'rank-3', 'rank-5', 'mean-1e3', 'large-group', 'batch-0', 'no-affine'];
+    const files = [
+      ...cases.map((name) => fixturePath('group-norm', name)),
+      fixturePath('resnet-block', 'identity'),
+    ];
+    const report = await onSoftwareGpu<Report>('lib/cli/main.ts', [
+      'parity',
+      ...files,
+      '--provider',
+      'webgpu',
+      '--json',
+      '-',
+    ]);
+    const failed = report.cases.filter(({ passed }) => !passed);
+    expect(failed.map(({ file, error }) => [file, error])).to.deep.equal([]);
+    expect(report.cases.map(({ provider }) => provider)).to.deep.equal(Array(files.length).fill('webgpu'));
+  });
+});
+
+describe('float32 on CUDA', () => {
+  it('is not rounded to TF32, but where that is allowed', () => {
+    const [none, allowed] = [{}, { NVIDIA_TF32_OVERRIDE: '1' }];
+    [none, allowed].forEach((env) => keepFloat32(env));
+    expect([none, allowed]).to.deep.equal([{ NVIDIA_TF32_OVERRIDE: '0' }, { NVIDIA_TF32_OVERRIDE: '1' }]);
+  });
+});
+
+describe('what to do where a trial failed', () => {
+  it('says of cuDNN that cuDNN is to be installed, and of other failures what the provider needs', () => {
+    expect(remedyFor('cuda', 'dlopen failed for libcudnn.so.9: no such file')).to.match(
+      /^install cuDNN 9 for the same CUDA/,
+    );
+    expect(remedyFor('cuda', 'CUDA failure 999: unknown')).to.match(/^the driver must be as new as CUDA/);
+  });
+
+  it('knows the failures of CUDA that say what to do, by their number', () => {
+    for (const [reason, remedy] of [
+      ['CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version', /driver is older/],
+      ['CUDA failure 100: no CUDA-capable device is detected', /^nvidia-smi must list a GPU/],
+      ['CUDA failure 803: system has unsupported display driver / cuda driver combination', /^restart/],
+    ] as const) {
+      expect(remedyFor('cuda', reason)).to.match(remedy);
+    }
+  });
+});
