@@ -24,7 +24,7 @@ const MAY_IMPORT = {
   graphs: ['lib/graph', 'lib/weights'],
   web: ['lib', 'graphs', 'bench'],
 };
-const COMMON = ['errors.ts', 'tensor.ts', 'half.ts', 'nearest.ts', 'options.ts', 'quantities.ts'];
+const COMMON = ['disposal.ts', 'errors.ts', 'tensor.ts', 'half.ts', 'nearest.ts', 'options.ts', 'quantities.ts'];
 
 /** Packages that one folder alone may know, so that their types stay behind one boundary. */
 const OWNED_PACKAGES = {

@@ -22,5 +22,5 @@ export ONNX_GROUPNORM_ADDON="$build/native/build/Release/onnx_groupnorm.node"
 export LD_PRELOAD="$(c++ -print-file-name=libasan.so)"
 # Node frees little of what it has when it exits; leaks are what the test of 1,000 sessions is for.
 # What is freed is kept back for a while: little of it, or that test would count it.
-export ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+export ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=1:allocator_may_return_null=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 node --import tsx node_modules/mocha/bin/mocha.js "test/runtime/native/*.test.ts" --timeout 120000

@@ -67,6 +67,8 @@ sources | xargs -P "$(getconf _NPROCESSORS_ONLN)" -I LINE sh -c '
   object=$build/$(basename "$1" .cc).o
   $compiler $flags "$@" -c -o "$object"' sh "$build" "$compiler" "$flags"
 
+# The tests ask for more memory than there is.
+export ASAN_OPTIONS=allocator_may_return_null=1
 # shellcheck disable=SC2086 # flags are words
 "$compiler" $flags "$build"/*.o -o "$build/run"
 exec ${RUN:-} "$build/run" "$@"

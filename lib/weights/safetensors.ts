@@ -2,6 +2,7 @@
  * The safetensors format: a header length (u64, little-endian), a JSON header, the tensors' bytes.
  * Source: "Format" in the README of huggingface/safetensors; where that is silent, what its reader accepts.
  */
+import { endsBy } from '../disposal.js';
 import { WeightsError } from '../errors.js';
 import type { RangedFile } from '../files/ranged.js';
 import { nearestName } from '../nearest.js';
@@ -200,8 +201,15 @@ export class SafetensorsFile {
     return new Map(await Promise.all(names.map(async (name) => [name, await this.read(name)] as const)));
   }
 
-  /** Closing twice is no error; reading after it is. */
+  /** Closing twice is not an error; reading after it is. */
   close(): Promise<void> {
     return this.#file.close();
+  }
+
+  /** Closes it: for `await using`. */
+  declare readonly [Symbol.asyncDispose]: () => Promise<void>;
+  static {
+    const { close } = this.prototype;
+    endsBy(this.prototype, Symbol.asyncDispose, close);
   }
 }

@@ -71,7 +71,8 @@ BufferPool::Blocks::iterator BufferPool::use(SizeClass& sizeClass) {
     return used_.begin();
   }
   Blocks made{{nullptr, &sizeClass, 0, 0}};
-  made.front().memory = ::operator new(sizeClass.capacity, kAlign);
+  made.front().memory = ::operator new(sizeClass.capacity, kAlign, std::nothrow);
+  if (!made.front().memory) throw std::bad_alloc();
   try {
     byMemory_.emplace(made.front().memory, made.begin());
   } catch (...) {

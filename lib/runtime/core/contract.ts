@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { SessionError } from '../../errors.js';
 import type { SessionLoweringName } from '../../lowering/types.js';
 import { suggestion } from '../../nearest.js';
@@ -71,7 +72,7 @@ export interface BackendOptions {
   readonly intraOpNumThreads?: number | undefined;
   /** ONNX Runtime's graph optimisations. Default `all`. */
   readonly graphOptimizationLevel?: (typeof GRAPH_OPTIMIZATION_LEVELS)[number] | undefined;
-  /** Whether the runtime keeps freed memory for later runs. Default true. */
+  /** Whether freed memory is kept for later runs. Default true. */
   readonly enableCpuMemArena?: boolean | undefined;
   /**
    * Measures every node, and writes a Chrome trace when the session is disposed of: the file's name is this and
@@ -86,16 +87,37 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined;
   /**
    * Tensors that outputs are written into, by output name, of the very shape that the run gives them. Their data
-   * must not be touched before the run has ended, and must overlap no other's.
+   * must not be touched before the run has ended, and must overlap no other's. Tensors of {@link Session.allocate}
+   * are written in place; into others the result is copied when the run has ended.
    */
   readonly outputs?: TensorRecord | undefined;
+  /**
+   * Runs on the calling thread, which spares a short run the way to another thread and back. The event loop stands
+   * still meanwhile, and `signal` cannot be given. Default false. Only the native kernel has the choice:
+   * onnxruntime-node and onnxruntime-web hold the thread in any case.
+   */
+  readonly sync?: boolean | undefined;
 }
+
+/**
+ * The outputs of a run by name. `using out = await session.run(feeds)`, or `out.dispose()`, gives their memory to the
+ * next run at once: their data are then empty. Without it the garbage collector frees them some time. If an output is
+ * named `dispose`, it takes the method's place, and `using` works still.
+ */
+export type RunResults = Record<string, TensorData> & Disposable & { dispose(): void };
+
+/** A tensor that ends: disposing of it empties its data, and gives their memory back at once. */
+export type AllocatedTensor = TensorData & Disposable & { dispose(): void };
 
 /** A model that one runtime has loaded. Errors are the runtime's own: the session gives them their type. */
 export interface LoadedModel {
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
   run(feeds: TensorRecord, options: RunOptions): Promise<Record<string, TensorData>>;
+  /** Returns a tensor of zeros that runs read and write without a copy. Absent where no memory is like that. */
+  allocate?(dtype: DType, dims: readonly number[]): TensorData;
+  /** Empties tensors that `run` or `allocate` has made, and frees their memory. Absent where only V8 frees it. */
+  release?(tensors: readonly TensorData[]): void;
   dispose(): Promise<void>;
 }
 
@@ -225,15 +247,24 @@ export interface Session {
    */
   readonly groupNorm: GroupNormExecution | undefined;
   /**
-   * Runs the model. With the native kernel the event loop stays free, and several runs may be under way at once;
-   * their inputs are read where they lie, so leave them unchanged until the run has ended.
+   * Runs the model. With the native kernel the event loop stays free, and several runs may be under way at once.
+   * Inputs of {@link Session.allocate}, results of other runs and shared memory are read where they lie, so leave them
+   * unchanged until the run has ended; other inputs are copied at the call.
    * @param feeds One tensor for each input, of its dtype, rank and fixed dimensions. Data of float16 may be a
    *   Float16Array where the engine has it.
-   * @returns Every output by name; float16 as its 16 bits.
+   * @returns Every output by name; float16 as its 16 bits. To be disposed of, or left to the garbage collector.
    * @throws SessionError `INPUT_*` if the feeds do not fit, `OUTPUT_INVALID` if the given outputs do not,
    *   `RUN_FAILED` if the runtime fails, `ABORTED`, `DISPOSED`; OptionError.
    */
-  run(feeds: TensorRecord, options?: RunOptions): Promise<Record<string, TensorData>>;
+  run(feeds: TensorRecord, options?: RunOptions): Promise<RunResults>;
+  /**
+   * Returns a tensor of zeros. With the native kernel it lies in memory that runs of any session read inputs from and
+   * write given outputs into without a copy; elsewhere it is a tensor as any other. It outlives the session.
+   * @throws TensorError `TENSOR_INVALID`, SessionError `OUT_OF_MEMORY`, `DISPOSED`.
+   */
+  allocate(dtype: DType, dims: readonly number[]): AllocatedTensor;
   /** Frees the model once what runs has ended. May be called again; `run` afterwards is an error. */
   dispose(): Promise<void>;
+  /** The same, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
