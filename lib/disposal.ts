@@ -1,16 +1,11 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 /**
- * Gives a class the method that `using` or `await using` calls. An engine without these symbols does without: globals
- * are not patched.
+ * Makes `using` or `await using` call a method of a class. An engine without these symbols does without: globals are
+ * not patched.
  * @param symbol `Symbol.dispose` or `Symbol.asyncDispose`.
- * @param end What the method does.
  */
-export function endsBy<T extends object>(
-  prototype: T,
-  symbol: symbol | undefined,
-  end: (this: T) => unknown,
-): void {
+export function endsBy<T extends object>(prototype: T, symbol: symbol | undefined, method: keyof T): void {
   if (symbol === undefined) return;
-  Object.defineProperty(prototype, symbol, { value: end, writable: true, configurable: true });
+  Object.defineProperty(prototype, symbol, { value: prototype[method], writable: true, configurable: true });
 }

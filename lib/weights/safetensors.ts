@@ -209,7 +209,6 @@ export class SafetensorsFile {
   /** Closes it: for `await using`. */
   declare readonly [Symbol.asyncDispose]: () => Promise<void>;
   static {
-    const { close } = this.prototype;
-    endsBy(this.prototype, Symbol.asyncDispose, close);
+    endsBy(this.prototype, Symbol.asyncDispose, 'close');
   }
 }

@@ -24,8 +24,7 @@ class Results {
   }
 
   static {
-    const { dispose } = this.prototype;
-    endsBy(this.prototype, Symbol.dispose, dispose);
+    endsBy(this.prototype, Symbol.dispose, 'dispose');
   }
 }
 
@@ -57,8 +56,7 @@ class OwnedTensor implements TensorData {
   }
 
   static {
-    const { dispose } = this.prototype;
-    endsBy(this.prototype, Symbol.dispose, dispose);
+    endsBy(this.prototype, Symbol.dispose, 'dispose');
   }
 }
 

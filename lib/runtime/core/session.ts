@@ -51,8 +51,7 @@ export class RuntimeSession implements Session {
 
   declare readonly [Symbol.asyncDispose]: () => Promise<void>;
   static {
-    const { dispose } = this.prototype;
-    endsBy(this.prototype, Symbol.asyncDispose, dispose);
+    endsBy(this.prototype, Symbol.asyncDispose, 'dispose');
   }
 
   constructor({ opened, next }: Opening) {

@@ -101,7 +101,18 @@ class NativeModel implements LoadedModel {
       ),
       signal,
     );
-    return Object.fromEntries(names.map((name, i) => [name, resultOf(name, given[i], results[i])]));
+    return Object.fromEntries(names.map((name, i) => [name, this.#resultOf(name, given[i], results[i])]));
+  }
+
+  /** @param result `undefined` where it was written into the given tensor. */
+  #resultOf(name: string, given: TensorData | undefined, result: AddonResult | undefined): TensorData {
+    if (!result) return given!;
+    if (!given) return fromAddon(result);
+    try {
+      return copyInto(name, given, fromAddon(result));
+    } finally {
+      this.addon.release(result.data);
+    }
   }
 
   allocate(dtype: DType, dims: readonly number[]): TensorData {
@@ -162,12 +173,6 @@ const toAddon = ({ dtype, dims, data }: TensorData): AddonTensor => ({ type: ONN
 
 function fromAddon({ type, dims, data }: AddonResult): TensorData {
   return tensorFromBytes(requireDType(type, 'an output'), dims, new Uint8Array(data));
-}
-
-/** @param result `undefined` where it was written into the given tensor. */
-function resultOf(name: string, given: TensorData | undefined, result: AddonResult | undefined): TensorData {
-  if (!result) return given!;
-  return given ? copyInto(name, given, fromAddon(result)) : fromAddon(result);
 }
 
 const toInfo = ({ name, type, shape }: AddonValueInfo): TensorInfo => ({
