@@ -1,8 +1,8 @@
 /**
- * Building the full-size U-Net (31 M parameters, 124 MB) from a state_dict, against reading and writing the same
- * bytes: the floor. Both flush what they write to the disk (fsync), as one who wants the file to survive a power
- * cut would. Each round runs both, in alternating order, in child processes so that peak memory is each one's own;
- * the ratio is the median of the rounds' own ratios, with their quartiles.
+ * Compares building the full-size U-Net (31 M parameters, 124 MB) from a state_dict with reading and writing the same
+ * bytes, which is the lower bound. Both flush to the disk (fsync), so that the file survives a power cut. Each round
+ * runs both in alternating order, in child processes, so that each has its own peak memory. The ratio is the median of
+ * the ratios round by round, with their quartiles.
  *
  *   npm run bench:build -- [rounds]
  */
@@ -53,7 +53,7 @@ async function compare(count: number): Promise<void> {
     await writeSafetensors(source, { tensors: initializeWeights(getGraph('unet').build({})) });
     const weights = statSync(source).size;
     const rounds: Round[] = [];
-    // The first is not counted: it finds neither the disk nor the compiler's cache warm.
+    // The first round does not count, because the disk cache and the compiler cache are cold.
     for (let round = 0; round <= count; round++) rounds.push(runRound(round, source, folder));
     report(rounds.slice(1), weights);
   } finally {
@@ -91,7 +91,7 @@ function child(mode: Mode, source: string, folder: string): Measurement {
   try {
     return JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' })) as Measurement;
   } finally {
-    // A new file each time: to make room in an old one takes time of its own.
+    // Writes a new file each time, because truncating an old file takes time.
     rmSync(target, { force: true });
   }
 }
@@ -111,7 +111,7 @@ async function build(source: string, target: string): Promise<void> {
   await file.close();
 }
 
-/** Prints the time of `action`, and the largest resident size that the process has had. */
+/** Prints the time of `action`, and the peak resident size of the process. */
 async function measure(action: () => void | Promise<void>): Promise<void> {
   const start = performance.now();
   await action();
@@ -119,7 +119,7 @@ async function measure(action: () => void | Promise<void>): Promise<void> {
   console.log(JSON.stringify({ milliseconds, peakBytes: process.resourceUsage().maxRSS * 1024 }));
 }
 
-/** `1.02 (0.95 to 1.10)`: the median, and the quartiles around it. */
+/** Returns the median and the quartiles, such as `1.02 (0.95 to 1.10)`. */
 function quartiles(values: readonly number[], digits: number): string {
   const sorted = [...values].sort((a, b) => a - b);
   const at = (share: number) => sorted[Math.round(share * (sorted.length - 1))]!.toFixed(digits);

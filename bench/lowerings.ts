@@ -1,5 +1,5 @@
 /**
- * GroupNorm alone by the native kernel and under each lowering, against ONNX Runtime's inlined operator. Times
+ * Times GroupNorm alone, by the native kernel and under each lowering, against ONNX Runtime's inlined operator. Times
  * include the copies of a call, as a user sees them.
  *
  *   npm run bench -- [rounds]
@@ -25,13 +25,13 @@ const SHAPES = [
   [8, 256, 32, 32],
   [1, 128, 256, 256],
 ];
-/** Means of the inputs whose error is reported; the deviation is 1.4. */
+/** Means of the inputs in the error columns; their deviation is 1.4. */
 const MEANS = [0, 300];
 
-/** ONNX Runtime's own body of the operator, which a session runs only on request. */
+/** ONNX Runtime's own implementation of the operator, which a session runs only on request. */
 const BASELINE = 'inlined';
 const NATIVE = 'native kernel';
-/** The same, with a tensor that the caller keeps for the result. */
+/** The native kernel with a tensor of the caller for the result. */
 const INTO = 'native kernel, `outputs`';
 type Variant = LoweringName | typeof BASELINE | typeof NATIVE | typeof INTO;
 const VARIANTS: readonly Variant[] = [
@@ -48,7 +48,7 @@ interface Row {
   readonly median: number;
   /** Quartiles over the rounds of (inlined / this). */
   readonly speedup: Quartiles;
-  /** Largest distance from float64, one for each of MEANS. */
+  /** Largest distance from float64 for each of MEANS. */
   readonly errors: number[];
 }
 
@@ -101,7 +101,7 @@ async function errorAt(session: Session, shape: number[], mean: number): Promise
   return y.reduce((max, value, i) => Math.max(max, Math.abs(value - expected[i]!)), 0);
 }
 
-/** Each row to mean 0 and variance 1, in float64. */
+/** Normalizes each row to mean 0 and variance 1, in float64. */
 function normalize(values: Float32Array, rowLength: number): Float64Array {
   const result = new Float64Array(values.length);
   for (let start = 0; start < values.length; start += rowLength) {
@@ -116,7 +116,7 @@ function normalize(values: Float32Array, rowLength: number): Float64Array {
   return result;
 }
 
-/** As Markdown, to be pasted into docs/performance.md. */
+/** Prints a Markdown table for docs/performance.md. */
 function print(rows: Row[]): void {
   const head = [
     'shape',

@@ -1,5 +1,5 @@
 /**
- * Where the time of a network goes, by ONNX Runtime's own profiler: the share of each operator, with the native
+ * Prints the share of each operator in the time of a network, measured by ONNX Runtime's profiler, with the native
  * kernel and with onnxruntime-node.
  *
  *   npm run bench:profile -- [graph] [runs]
@@ -35,7 +35,7 @@ async function main(): Promise<void> {
   }
 }
 
-/** Milliseconds of each operator over all runs but the first. */
+/** Returns the milliseconds of each operator over all runs but the first. */
 async function profile(
   model: Uint8Array,
   options: SessionOptions,

@@ -1,7 +1,6 @@
-"""PyTorch's GroupNorm as a contestant of bench/native.ts: for each number of calls on the standard input, one line
-with the milliseconds of a call.
+"""Time PyTorch's GroupNorm for bench/native.ts: read numbers of calls from stdin, and print the milliseconds of a call.
 
-Run by `npm run bench:native -- --python PYTHON`, with as many threads as ONNX Runtime takes.
+`npm run bench:native -- --python PYTHON` runs it, with as many threads as ONNX Runtime uses.
 """
 
 import sys

@@ -1,20 +1,20 @@
-/** What is timed: GroupNorm as a model, and those who run it. */
+/** The model that the benchmarks time, and the options of the sessions that run it. */
 import { getGraph } from '../graphs/registry.js';
 import { encodeModel, initializeWeights, type LoweringName, type SessionOptions } from '../lib/index.js';
 
 export const NATIVE: SessionOptions = { providers: ['native'] };
 
-/** onnxruntime-node: `cpu` with a way to run GroupNormalization named. */
+/** Returns options for onnxruntime-node: `cpu`, with a named way to run GroupNormalization. */
 export const ortNode = (groupNorm: LoweringName): SessionOptions => ({ providers: ['cpu'], groupNorm });
 
 export const NUM_GROUPS = 32;
 
-/** GroupNorm over float32 of one shape, input `x`, output `y`. */
+/** Returns a model of GroupNorm in float32 for one shape, with input `x` and output `y`. */
 export function groupNormModel(shape: readonly number[], lowering: LoweringName = 'op'): Uint8Array {
   const graph = getGraph('group-norm').build({ numGroups: NUM_GROUPS, numChannels: shape[1]! }, { shape });
   return encodeModel(graph, initializeWeights(graph), { opset: 21, lowering });
 }
 
-/** How much a float32 tensor holds. */
+/** Returns the size of a float32 tensor, such as `5.2 MB`. */
 export const megabytes = (shape: readonly number[]): string =>
   `${((4 * shape.reduce((a, b) => a * b)) / 1e6).toFixed(1)} MB`;

@@ -1,4 +1,4 @@
-/** The thread of a contestant: see session-threads.ts. */
+/** The program of a contestant's thread, which session-threads.ts starts. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { createSession, tensor } from '../lib/index.js';
 import type { ThreadSpec } from './session-threads.js';
@@ -8,13 +8,13 @@ const { model, options, shape, intoBuffer } = workerData as ThreadSpec;
 const session = await createSession(model, options);
 const x = normalTensor(shape);
 const outputs = intoBuffer ? { y: tensor('float32', shape, new Float32Array(x.data.length)) } : {};
-/** As a request is served: what a call gives is not held beyond it. */
+/** Makes one call, and drops the result as a server does after a request. */
 async function call(): Promise<void> {
   await session.run({ x }, { outputs });
 }
 const turn = turnOf(call);
 
-/** A thread that wakes shares a core with ONNX Runtime's for a while, before the system moves it. */
+/** After it wakes, the thread shares a core with a thread of ONNX Runtime until the system moves it. */
 const SETTLE_MS = 50;
 
 async function settledTurn(calls: number): Promise<number> {

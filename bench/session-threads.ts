@@ -1,32 +1,32 @@
 /**
- * Sessions as contestants, each in a thread of its own: a thread has its own heap, so that what one leaves to the
- * garbage collector is not the next one's work, and each is collected as in a program that does nothing else.
+ * Times sessions against each other, each in its own thread. A thread has its own heap, so that no session pays for
+ * the garbage of another.
  */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { SessionOptions } from '../lib/index.js';
-import { pairedTurns, type Contestant, type Times } from './paired-rounds.js';
+import { pairedTurns, type Contestant, type Times } from './statistics.js';
 
 /** A model with a float32 input `x`. */
 export interface ThreadSpec {
   readonly model: Uint8Array;
   readonly options: SessionOptions;
-  /** Of `x`, and where `intoBuffer` of the output `y`. */
+  /** The shape of `x`, and with `intoBuffer` of the output `y` too. */
   readonly shape: readonly number[];
-  /** Whether runs are given a tensor to write into, and not left to make one each. */
+  /** Whether all runs write into one given tensor. By default each run creates a tensor. */
   readonly intoBuffer?: boolean;
 }
 
-/** V8 has settled how it collects a heap. */
+/** Calls until V8's garbage collection has reached a steady state. */
 const WARM_UP_CALLS = 100;
 
 export interface Turns {
   readonly calls?: number;
-  /** Calls of the first round, which is not counted. */
+  /** Calls of the first round, which does not count. */
   readonly warmUp?: number;
 }
 
-/** Times the runs of sessions, and whatever else is to be timed with them, 12 in a row by default. */
+/** Times the runs of sessions and of other contestants, by default 12 calls in a row. */
 export async function timeSessions(
   specs: Readonly<Record<string, ThreadSpec>>,
   rounds: number,
@@ -43,15 +43,10 @@ export async function timeSessions(
   }
 }
 
-/** Threads do not inherit a loader from `--import` in Node 20. */
-const TYPESCRIPT = `
-  import { register } from 'tsx/esm/api';
-  register();
-  await import(${JSON.stringify(new URL('session-thread.ts', import.meta.url))});
-`;
+const PROGRAM = new URL('session-thread.mjs', import.meta.url);
 
 async function startSession(spec: ThreadSpec): Promise<Contestant> {
-  const thread = new Worker(TYPESCRIPT, { eval: true, workerData: spec, execArgv: ['--input-type=module'] });
+  const thread = new Worker(PROGRAM, { workerData: spec, execArgv: [] });
   await once(thread, 'message');
   return {
     async turn(calls) {

@@ -14,7 +14,7 @@ describe('demo', function () {
   this.timeout(60_000);
   const at = useTemporaryFolder();
   const demo = (...argv: string[]) =>
-    spawnSync(process.execPath, ['--import', 'tsx', path('scripts/demo.ts'), '--out', at('out'), ...argv], {
+    spawnSync(process.execPath, ['--import', 'tsx', path('scripts/demo/demo.ts'), '--out', at('out'), ...argv], {
       encoding: 'utf8',
     });
 
@@ -28,7 +28,7 @@ describe('demo', function () {
       .and.to.match(/logits beyond PyTorch's tolerance +0 of 49152/)
       .and.to.match(/^5\. .*every group without γ and β has mean 0 and deviation 1: passed$/m)
       .and.to.match(/npm run cli -- run \S+unet-cells\.onnx --image YOUR\.png/);
-    // train_demo.py measured 0.96 over its held-out images.
+    // scripts/demo/train.py measured 0.96 over its held-out images.
     expect(Number(/IoU with the true cells +(\S+)/.exec(stdout)?.[1])).to.be.within(0.9, 1);
     expect(readdirSync(at('out')).sort()).to.deep.equal([
       'cells-mask.png',

@@ -1,6 +1,5 @@
 /** What the page and its worker say to each other. */
 import type { LoweringName, Provider, ProviderFallback } from '../lib/browser.js';
-import type { Quartiles } from '../bench/paired-rounds.js';
 import type { FloatDType } from '../lib/tensor.js';
 
 /** Where the parameters come from: a generator's seed, a file of the visitor's, or the demo's trained ones. */
@@ -89,6 +88,12 @@ export interface RunResult {
   readonly outputs: readonly OutputFigures[];
   readonly pictures: readonly Picture[];
   readonly comparison: Comparison | undefined;
+}
+
+export interface Quartiles {
+  readonly low: number;
+  readonly median: number;
+  readonly high: number;
 }
 
 export interface TimingsResult {

@@ -1,7 +1,8 @@
 import { ONNX_DTYPE } from '../graph/types.js';
 import type { DType } from '../tensor.js';
 import { nameIn, type Rename, renameInNode, renameTensor } from './graph-walk.js';
-import { ATTRIBUTE_TYPE, GRAPH, NodeProto } from './schema.js';
+import { ATTRIBUTE_TYPE, NodeProto } from './proto.js';
+import { GRAPH } from './schema.js';
 import type { GraphFields } from './splice.js';
 import { withDtype } from './value-info.js';
 

@@ -13,7 +13,7 @@ import {
   type TensorData,
 } from '../tensor.js';
 import { encodeNode } from './operators.js';
-import type { ModelMessage, TensorMessage } from './schema.js';
+import type { ModelMessage, TensorMessage } from './proto.js';
 import { chunksLength, joinChunks, modelChunks } from './splice.js';
 import { encodeExternalTensor, encodeTensor } from './tensors.js';
 import { encodeValueInfo } from './value-info.js';

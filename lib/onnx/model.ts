@@ -19,7 +19,8 @@ import {
 } from './graph-walk.js';
 import { type ModelNode, readNode } from './node.js';
 import { encodeFragment } from './operators.js';
-import { GRAPH, MODEL, OperatorSetIdProto } from './schema.js';
+import { OperatorSetIdProto } from './proto.js';
+import { GRAPH, MODEL } from './schema.js';
 import { delimited, GraphFields, joinChunks, spliceRuns } from './splice.js';
 import { otherType, type TensorType } from './value-info.js';
 import { WireReader } from './wire.js';

@@ -1,6 +1,7 @@
 /** Nodes of existing models. */
 import type { TensorData } from '../tensor.js';
-import { ATTRIBUTE, ATTRIBUTE_TYPE, NODE } from './schema.js';
+import { ATTRIBUTE_TYPE } from './proto.js';
+import { ATTRIBUTE, NODE } from './schema.js';
 import { heldTensor, readTensor } from './tensors.js';
 import type { WireReader } from './wire.js';
 

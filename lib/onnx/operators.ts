@@ -10,7 +10,7 @@ import {
   NodeProto,
   type TensorMessage,
   TensorProto,
-} from './schema.js';
+} from './proto.js';
 import { encodeTensor } from './tensors.js';
 
 /**

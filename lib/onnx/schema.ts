@@ -1,6 +1,4 @@
 /** The fields of ONNX's messages that are read from existing models. Source: onnx.proto of ONNX 1.23. */
-import onnxProto from 'onnx-proto';
-import type { onnx } from 'onnx-proto';
 import { bytesTag, fixed32Tag, fixed64Tag, varintTag } from './wire.js';
 
 export const MODEL = { graph: bytesTag(7), opsetImport: bytesTag(8), functions: bytesTag(25) } as const;
@@ -94,17 +92,3 @@ export type TypedField = (typeof TYPED_DATA)[number];
 export const SPARSE_TENSOR = { values: bytesTag(1) } as const;
 
 export const ENTRY = { key: bytesTag(1), value: bytesTag(2) } as const;
-
-// SECTION: The one door to protobuf. onnx-proto carries ONNX 1.10's schema; later opsets and IR versions are only numbers to it.
-
-const { AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto } = onnxProto.onnx;
-export { GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto };
-
-export type AttributeMessage = onnx.IAttributeProto;
-export type ModelMessage = onnx.IModelProto;
-export type NodeMessage = onnx.INodeProto;
-export type TensorMessage = onnx.ITensorProto;
-export type ValueInfoProto = onnx.IValueInfoProto;
-
-/** Source: onnx.proto. */
-export const ATTRIBUTE_TYPE = AttributeProto.AttributeType;

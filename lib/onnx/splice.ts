@@ -2,7 +2,7 @@
  * A ModelProto in pieces that are views of its weights. protobuf.js would copy every weight into one buffer;
  * so the lengths around the weights are written here. Source: protobuf's encoding, field numbers of onnx.proto.
  */
-import { GraphProto, type ModelMessage, ModelProto, type TensorMessage, TensorProto } from './schema.js';
+import { GraphProto, type ModelMessage, ModelProto, type TensorMessage, TensorProto } from './proto.js';
 import { WireReader } from './wire.js';
 
 /** Tags of length-delimited fields: field number · 8 + 2. */

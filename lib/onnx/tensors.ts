@@ -15,7 +15,8 @@ import {
   type TensorData,
   tensorFromBytes,
 } from '../tensor.js';
-import { ENTRY, TENSOR, type TensorMessage, TensorProto, TYPED_DATA, type TypedField } from './schema.js';
+import { type TensorMessage, TensorProto } from './proto.js';
+import { ENTRY, TENSOR, TYPED_DATA, type TypedField } from './schema.js';
 import { WireReader } from './wire.js';
 
 /** A tensor as ONNX's `raw_data`, which is a view of the data and not a copy. */

@@ -1,6 +1,7 @@
 import { dtypeFromOnnx, ONNX_DTYPE } from '../graph/types.js';
 import type { Dim, DType, Shape } from '../tensor.js';
-import { DIM, OTHER_TYPES, SHAPE, TENSOR_TYPE, TYPE, VALUE_INFO, type ValueInfoProto } from './schema.js';
+import type { ValueInfoProto } from './proto.js';
+import { DIM, OTHER_TYPES, SHAPE, TENSOR_TYPE, TYPE, VALUE_INFO } from './schema.js';
 import { spliceWithin, varint } from './splice.js';
 import { requireOnce, type WireReader } from './wire.js';
 

@@ -1,8 +1,17 @@
-/** Fixtures run in Node. */
+/** Fixtures and test data sets on disk. */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { FileError } from '../errors.js';
+import { readFileBytes } from '../files/read.js';
+import { reasonOf, systemCode } from '../files/system-error.js';
+import { Model } from '../onnx/model.js';
+import { decodeTensorFile } from '../onnx/tensors.js';
 import { createSession } from '../runtime/node.js';
 import { openSafetensors } from '../weights/safetensors-file.js';
 import { type BuildGraph, type CaseResult, checkFixtureWith, type CheckSpec } from './check.js';
 import { type Fixture, toFixture } from './fixture.js';
+import { type FileTensor, invalid, matchTensors, requireFiles, sortFiles } from './test-data-files.js';
+import type { TestDataSet } from './test-data-set.js';
 
 /**
  * Runs one fixture and compares every output. An error of any kind makes a failed case and is not thrown.
@@ -13,8 +22,6 @@ export const checkFixture = (
   spec: CheckSpec,
   buildGraph: BuildGraph,
 ): Promise<CaseResult> => checkFixtureWith(createSession, fixture, spec, buildGraph);
-
-// SECTION: Fixtures on disk.
 
 /**
  * Reads a fixture: a `.safetensors` file with `input.*`, `state_dict.*`, `output.*` and optionally `truth.*`,
@@ -29,4 +36,59 @@ export async function readFixture(path: string): Promise<Fixture> {
   } finally {
     await file.close();
   }
+}
+
+/** Where the model of a data set lies. */
+export const modelPathOf = (folder: string): string => join(folder, '..', 'model.onnx');
+
+/**
+ * Reads one data set of an existing model, as ONNX lays out its own tests and the ONNX model zoo its models:
+ * `input_0.pb`, `output_0.pb` and so on in a folder, each a TensorProto, and `model.onnx` beside the folder. The
+ * files are the model's inputs that are no initializers, and its outputs, in the model's order; a tensor that bears
+ * the name of one is that one.
+ * @param folder Path of the data set, such as `resnet/test_data_set_0`.
+ * @throws FileError if something cannot be read, ModelError if the model or a tensor is none, ParityError
+ *   `FIXTURE_INVALID` if files are missing or there are others, or if the model takes or gives what is not a tensor.
+ */
+export async function readTestDataSet(folder: string): Promise<TestDataSet> {
+  const files = sortFiles(folder, await listFiles(folder));
+  const path = modelPathOf(folder);
+  const model = Model.decode(await readModelBytes(folder, path), path);
+  requireFiles(folder, model, files);
+  const read = async (names: readonly string[], of: readonly string[]) =>
+    matchTensors(folder, await readTensors(folder, names), of);
+  return {
+    file: folder,
+    model: path,
+    opset: model.opset,
+    inputs: await read(files.input, model.inputNames),
+    outputs: await read(files.output, model.outputNames),
+  };
+}
+
+async function listFiles(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (cause) {
+    const code = systemCode(cause) === 'ENOENT' ? 'FILE_NOT_FOUND' : 'FILE_UNREADABLE';
+    throw new FileError(code, `cannot read '${folder}': ${reasonOf(cause)}`, { cause });
+  }
+}
+
+async function readModelBytes(folder: string, path: string): Promise<Uint8Array> {
+  try {
+    return await readFileBytes(path);
+  } catch (error) {
+    if (!(error instanceof FileError) || error.code !== 'FILE_NOT_FOUND') throw error;
+    throw invalid(folder, `its model must lie beside it, as '${path}', which does not exist`, error);
+  }
+}
+
+async function readTensors(folder: string, names: readonly string[]): Promise<FileTensor[]> {
+  const tensors: FileTensor[] = [];
+  for (const file of names) {
+    const path = join(folder, file);
+    tensors.push({ file, ...decodeTensorFile(await readFileBytes(path), path) });
+  }
+  return tensors;
 }

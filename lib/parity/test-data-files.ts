@@ -1,13 +1,8 @@
 /** Data sets of existing models: the files of a folder as a model's inputs and outputs. */
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { FileError, ParityError } from '../errors.js';
-import { readFileBytes } from '../files/read.js';
-import { reasonOf, systemCode } from '../files/system-error.js';
-import { Model } from '../onnx/model.js';
-import { decodeTensorFile, type NamedTensor } from '../onnx/tensors.js';
+import { ParityError } from '../errors.js';
+import type { Model } from '../onnx/model.js';
+import type { NamedTensor } from '../onnx/tensors.js';
 import type { TensorData } from '../tensor.js';
-import type { TestDataSet } from './test-data-set.js';
 
 /** What the files of a data set are for. */
 export type Direction = 'input' | 'output';
@@ -117,60 +112,3 @@ export function matchTensors(
 
 export const invalid = (folder: string, problem: string, cause?: unknown): ParityError =>
   new ParityError('FIXTURE_INVALID', `${folder} is no test data set: ${problem}`, { cause });
-
-// SECTION: Data sets of existing models on disk.
-
-/** Where the model of a data set lies. */
-export const modelPathOf = (folder: string): string => join(folder, '..', 'model.onnx');
-
-/**
- * Reads one data set of an existing model, as ONNX lays out its own tests and the ONNX model zoo its models:
- * `input_0.pb`, `output_0.pb` and so on in a folder, each a TensorProto, and `model.onnx` beside the folder. The
- * files are the model's inputs that are no initializers, and its outputs, in the model's order; a tensor that bears
- * the name of one is that one.
- * @param folder Path of the data set, such as `resnet/test_data_set_0`.
- * @throws FileError if something cannot be read, ModelError if the model or a tensor is none, ParityError
- *   `FIXTURE_INVALID` if files are missing or there are others, or if the model takes or gives what is not a tensor.
- */
-export async function readTestDataSet(folder: string): Promise<TestDataSet> {
-  const files = sortFiles(folder, await listFiles(folder));
-  const path = modelPathOf(folder);
-  const model = Model.decode(await readModelBytes(folder, path), path);
-  requireFiles(folder, model, files);
-  const read = async (names: readonly string[], of: readonly string[]) =>
-    matchTensors(folder, await readTensors(folder, names), of);
-  return {
-    file: folder,
-    model: path,
-    opset: model.opset,
-    inputs: await read(files.input, model.inputNames),
-    outputs: await read(files.output, model.outputNames),
-  };
-}
-
-async function listFiles(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (cause) {
-    const code = systemCode(cause) === 'ENOENT' ? 'FILE_NOT_FOUND' : 'FILE_UNREADABLE';
-    throw new FileError(code, `cannot read '${folder}': ${reasonOf(cause)}`, { cause });
-  }
-}
-
-async function readModelBytes(folder: string, path: string): Promise<Uint8Array> {
-  try {
-    return await readFileBytes(path);
-  } catch (error) {
-    if (!(error instanceof FileError) || error.code !== 'FILE_NOT_FOUND') throw error;
-    throw invalid(folder, `its model must lie beside it, as '${path}', which does not exist`, error);
-  }
-}
-
-async function readTensors(folder: string, names: readonly string[]): Promise<FileTensor[]> {
-  const tensors: FileTensor[] = [];
-  for (const file of names) {
-    const path = join(folder, file);
-    tensors.push({ file, ...decodeTensorFile(await readFileBytes(path), path) });
-  }
-  return tensors;
-}

@@ -7,7 +7,7 @@ import { Random } from './initialize.js';
 
 /**
  * Weights that another language can make too, so that a fixture of a large network need not hold them.
- * `scripts/fixture_counter.py` has the same rule. Unlike an initialisation it leaves nothing at 0 or 1 that a
+ * `scripts/fixtures/values.py` has the same rule. Unlike an initialisation it leaves nothing at 0 or 1 that a
  * wrong graph could get away with.
  *
  * With s uniform in [−1, 1): weights of rank 2 or more are s · √(3 / fanIn), whose variance is 1 / fanIn, fanIn

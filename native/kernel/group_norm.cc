@@ -8,7 +8,7 @@ namespace group_norm {
 namespace {
 
 // Above this many bytes of x and y together, y is written past the caches: they could not keep it for its reader, and
-// to write through them is to read it first. Measured with 32 MB of last-level cache, scripts/native-tests.sh --bench.
+// to write through them is to read it first. Measured with 32 MB of last-level cache, npm run test:native -- --bench.
 constexpr size_t kStreamingBytes = size_t{24} << 20;
 
 bool valid(const Problem& p) {

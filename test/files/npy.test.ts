@@ -7,7 +7,7 @@ import { FileError, TensorError } from '../../lib/errors.js';
 import { decodeNpy, encodeNpy } from '../../lib/files/npy.js';
 import { allocate, DTYPES, elementCount, tensor, type TensorData } from '../../lib/tensor.js';
 
-/** A file that NumPy wrote: scripts/make_file_samples.py. */
+/** A file that NumPy wrote: scripts/samples/make_file_samples.py. */
 const sample = (name: string): Uint8Array =>
   new Uint8Array(readFileSync(new URL(`../samples/npy/${name}.npy`, import.meta.url)));
 

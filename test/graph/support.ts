@@ -8,7 +8,7 @@ import { GraphBuilder, type Scope } from '../../lib/graph/builder.js';
 import type { Value } from '../../lib/graph/types.js';
 import type { Dim, DType, Shape } from '../../lib/tensor.js';
 
-/** One line of test/fixtures/shape-inference.json, which scripts/make_shape_cases.py writes. */
+/** One line of test/fixtures/shape-inference.json, which scripts/samples/make_shape_cases.py writes. */
 interface ShapeCase {
   readonly op: string;
   readonly dtype: DType;

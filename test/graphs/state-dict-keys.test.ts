@@ -7,7 +7,7 @@ import { elementCount } from '../../lib/tensor.js';
 import { FIXTURES } from '../support/fixtures.js';
 import { shapesOf } from './support.js';
 
-/** What `scripts/make_state_dict_keys.py` wrote. */
+/** What `scripts/samples/make_state_dict_keys.py` wrote. */
 interface Case {
   readonly graph: string;
   readonly options: Readonly<Record<string, number | boolean>>;

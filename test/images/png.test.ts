@@ -158,7 +158,7 @@ describe('images/png', () => {
     }
   });
 
-  it('the PNGs that train_demo.py wrote decode to the values that PyTorch had', async () => {
+  it('the PNGs that scripts/demo/train.py wrote decode to the values that PyTorch had', async () => {
     const { inputs } = await readFixture(demo('unet-cells.safetensors'));
     const { width, height, channels, samples } = decodePng(readFileSync(demo('cells.png')));
     const x = inputs.get('x')!.data as Float32Array;

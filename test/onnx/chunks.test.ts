@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { type ModelMessage, ModelProto } from '../../lib/onnx/schema.js';
+import { type ModelMessage, ModelProto } from '../../lib/onnx/proto.js';
 import { chunksLength, joinChunks, modelChunks } from '../../lib/onnx/splice.js';
 
 const model = (rawData: Uint8Array): ModelMessage => ({

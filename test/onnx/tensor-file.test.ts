@@ -7,7 +7,7 @@ import { decodeTensorFile } from '../../lib/onnx/tensors.js';
 import { type DType, DTYPES, type TensorData } from '../../lib/tensor.js';
 import { all, int, message, text } from './bytes.js';
 
-/** scripts/make_test_data.py writes them, with ONNX's own package. */
+/** scripts/samples/make_test_data.py writes them, with ONNX's own package. */
 const sample = (name: string): Uint8Array =>
   readFileSync(new URL(`../samples/tensors/${name}.pb`, import.meta.url));
 

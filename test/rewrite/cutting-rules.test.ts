@@ -6,7 +6,7 @@ import * as op from '../../lib/graph/ops/index.js';
 import type { Attributes, Value } from '../../lib/graph/types.js';
 import { encodeModel } from '../../lib/onnx/encode.js';
 import { Model } from '../../lib/onnx/model.js';
-import { ModelProto } from '../../lib/onnx/schema.js';
+import { ModelProto } from '../../lib/onnx/proto.js';
 import { ValueTypes } from '../../lib/rewrite/value-types.js';
 import { int64Vector, type Shape, tensor } from '../../lib/tensor.js';
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { Model } from '../../lib/onnx/model.js';
-import { type ModelMessage, ModelProto } from '../../lib/onnx/schema.js';
+import { type ModelMessage, ModelProto } from '../../lib/onnx/proto.js';
 import { readNames, removeLeftovers } from '../../lib/rewrite/dead-code.js';
 
 const node = (opType: string, input: string[], output: string[], more = {}) => ({

@@ -7,7 +7,7 @@ import type { Value } from '../../lib/graph/types.js';
 import { kernelLowering } from '../../lib/lowering/op.js';
 import { encodeModel } from '../../lib/onnx/encode.js';
 import { Model } from '../../lib/onnx/model.js';
-import { ModelProto } from '../../lib/onnx/schema.js';
+import { ModelProto } from '../../lib/onnx/proto.js';
 import { mergeExportedGroupNorm } from '../../lib/rewrite/exported-group-norm.js';
 import { createSession } from '../../lib/runtime/node.js';
 import { type FloatDType, int64Vector, type Shape, tensor, type TensorData } from '../../lib/tensor.js';

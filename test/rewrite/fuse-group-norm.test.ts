@@ -6,7 +6,7 @@ import type { Value } from '../../lib/graph/types.js';
 import { toFloat64Array } from '../../lib/half.js';
 import { encodeModel } from '../../lib/onnx/encode.js';
 import { Model } from '../../lib/onnx/model.js';
-import { ModelProto } from '../../lib/onnx/schema.js';
+import { ModelProto } from '../../lib/onnx/proto.js';
 import { fuseGroupNorm } from '../../lib/rewrite/fuse-group-norm.js';
 import { createSession } from '../../lib/runtime/node.js';
 import type { FloatDType, Shape, TensorData } from '../../lib/tensor.js';

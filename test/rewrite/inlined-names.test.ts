@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { Model } from '../../lib/onnx/model.js';
-import { ModelProto } from '../../lib/onnx/schema.js';
+import { ModelProto } from '../../lib/onnx/proto.js';
 import { freeInlinedNames } from '../../lib/rewrite/inlined-group-norm.js';
 
 describe('names that ONNX Runtime gives when it inlines', () => {

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import type { SiteRef } from '../../lib/lowering/lower-site.js';
 import { Model } from '../../lib/onnx/model.js';
-import { ModelProto } from '../../lib/onnx/schema.js';
+import { ModelProto } from '../../lib/onnx/proto.js';
 import {
   type NormPlan,
   replaceNorms,

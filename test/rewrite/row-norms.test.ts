@@ -7,7 +7,7 @@ import type { Value } from '../../lib/graph/types.js';
 import { castTensor, toFloat64Array } from '../../lib/half.js';
 import { encodeModel } from '../../lib/onnx/encode.js';
 import { Model } from '../../lib/onnx/model.js';
-import { ModelProto } from '../../lib/onnx/schema.js';
+import { ModelProto } from '../../lib/onnx/proto.js';
 import { lowerRowNorms } from '../../lib/rewrite/row-norms.js';
 import type { SessionOptions } from '../../lib/runtime/core/contract.js';
 import { elementCount, type FloatDType, type Shape, tensor, type TensorData } from '../../lib/tensor.js';

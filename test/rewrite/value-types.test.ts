@@ -7,7 +7,7 @@ import { int, ints } from '../../lib/graph/attr.js';
 import type { Attributes, Value } from '../../lib/graph/types.js';
 import { encodeModel } from '../../lib/onnx/encode.js';
 import { Model } from '../../lib/onnx/model.js';
-import { ModelProto } from '../../lib/onnx/schema.js';
+import { ModelProto } from '../../lib/onnx/proto.js';
 import { UNKNOWN_DIM } from '../../lib/onnx/value-info.js';
 import { ValueTypes } from '../../lib/rewrite/value-types.js';
 import { int64Vector, type Shape, tensor } from '../../lib/tensor.js';

@@ -1,4 +1,4 @@
-import type { CaseRow, DeviceReport } from '../../scripts/device-check/report.js';
+import type { CaseRow, DeviceReport } from '../../scripts/cuda/report.js';
 
 export const PASSED_ROW: CaseRow = {
   name: 'group-norm a',

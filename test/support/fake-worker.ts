@@ -1,6 +1,6 @@
-/** A worker of scripts/device-check whose jobs end as their names say. */
-import type { CaseJob } from '../../scripts/device-check/jobs.js';
-import type { Answer } from '../../scripts/device-check/worker.js';
+/** A worker of scripts/cuda whose jobs end as their names say. */
+import type { CaseJob } from '../../scripts/cuda/jobs.js';
+import type { Answer } from '../../scripts/cuda/worker.js';
 
 let isBroken = false;
 

@@ -7,7 +7,7 @@ import * as op from '../../lib/graph/ops/index.js';
 import { encodeModel } from '../../lib/onnx/encode.js';
 import { all, int, message, text, varint } from '../onnx/bytes.js';
 
-/** What scripts/make_test_data.py writes: by ONNX's own package, and by PyTorch. */
+/** What scripts/samples/make_test_data.py writes: by ONNX's own package, and by PyTorch. */
 export const TEST_DATA = fileURLToPath(new URL('../samples/test-data', import.meta.url));
 export const TORCH_MODEL = join(TEST_DATA, 'torch-segmentation');
 export const ONNX_MODEL = join(TEST_DATA, 'test_group_normalization_example');

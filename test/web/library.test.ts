@@ -14,8 +14,8 @@ import {
   LOWERING_NAMES,
   type CaseResult,
 } from '../../lib/index.js';
-import { copyRuntime } from '../../scripts/build-web.js';
-import { serve, type WebServer } from '../../scripts/web-server.js';
+import { copyRuntime } from '../../scripts/web/build.js';
+import { serve, type WebServer } from '../../scripts/web/server.js';
 import { fixturePath } from '../support/fixtures.js';
 import { describeInBrowser, launch } from './chromium.js';
 

@@ -15,8 +15,8 @@ import {
   type Fixture,
   readFixture,
 } from '../../lib/index.js';
-import { buildWeb } from '../../scripts/build-web.js';
-import { serve, type WebServer, type WebServerOptions } from '../../scripts/web-server.js';
+import { buildWeb } from '../../scripts/web/build.js';
+import { serve, type WebServer, type WebServerOptions } from '../../scripts/web/server.js';
 import type { Manifest } from '../../web/protocol.js';
 import { fixturePath } from '../support/fixtures.js';
 import { describeInBrowser, launch } from './chromium.js';

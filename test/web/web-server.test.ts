@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { afterEach, beforeEach, describe, it } from 'mocha';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { request, type IncomingHttpHeaders } from 'node:http';
-import { serve, type WebServer } from '../../scripts/web-server.js';
+import { serve, type WebServer } from '../../scripts/web/server.js';
 import { temporaryFolder } from '../support/temporary.js';
 
 interface Answer {

@@ -16,7 +16,7 @@ function graph(dtype: FloatDType) {
   return g.build();
 }
 
-/** What scripts/fixture_counter.py gives for seed 7: `counter_values(name, shape, 7)`, in float64. */
+/** What scripts/fixtures/values.py gives for seed 7: `counter_values(name, shape, 7)`, in float64. */
 const FROM_PYTHON = new Map([
   [
     'conv.weight',

@@ -10,7 +10,7 @@ import {
 } from '../../lib/weights/safetensors-header.js';
 import { DTYPES } from '../../lib/tensor.js';
 
-/** A file that safetensors wrote: scripts/make_file_samples.py. */
+/** A file that safetensors wrote: scripts/samples/make_file_samples.py. */
 const sample = (name: string): Uint8Array =>
   new Uint8Array(readFileSync(new URL(`../samples/${name}.safetensors`, import.meta.url)));
 

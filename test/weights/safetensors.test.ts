@@ -12,7 +12,7 @@ import {
   type SafetensorsContent,
 } from '../../lib/weights/safetensors.js';
 
-/** A file that safetensors wrote: scripts/make_file_samples.py. */
+/** A file that safetensors wrote: scripts/samples/make_file_samples.py. */
 const sample = (name: string): Uint8Array =>
   new Uint8Array(readFileSync(new URL(`../samples/${name}.safetensors`, import.meta.url)));
 

@@ -9,7 +9,7 @@ import type { SessionLoweringName } from '../../lowering/types.js';
 import type { BuildGraph, CaseName, CaseResult, CheckSpec } from '../../parity/check.js';
 import type { Fixture } from '../../parity/fixture.js';
 import { checkFixture, readFixture } from '../../parity/node.js';
-import { modelPathOf, readTestDataSet } from '../../parity/test-data-files.js';
+import { modelPathOf, readTestDataSet } from '../../parity/node.js';
 import { checkTestDataSet, graphNameOf, nameCase, type TestDataSpec } from '../../parity/test-data-set.js';
 import { defaultTolerance } from '../../parity/tolerance.js';
 import type { Provider, ProviderFallback } from '../../runtime/core/contract.js';

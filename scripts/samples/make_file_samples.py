@@ -1,0 +1,69 @@
+"""Write the .npy and .safetensors samples of test/samples with the NumPy and safetensors packages.
+
+    python scripts/samples/make_file_samples.py
+
+The same versions give the same bytes. The values also stand as literals in test/files/npy.test.ts and
+test/weights/safetensors.test.ts. Last run: numpy 2.4.6, torch 2.13.0, safetensors 0.8.0.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.lib import format as npy
+from safetensors.torch import save_file
+
+FILES = Path(__file__).resolve().parents[2] / "test" / "samples"
+FLOATS = [0.0, -0.0, 1.5, -2.25, np.inf, np.nan]
+
+
+def of_dtype(dtype: str) -> np.ndarray:
+    kind = np.dtype(dtype).kind
+    if kind == "f":
+        return np.array(FLOATS, dtype).reshape(2, 3)
+    if kind == "b":
+        return np.array([True, False, True])
+    limits = np.iinfo(dtype)
+    return np.array([limits.min, 1, limits.max], dtype)
+
+
+def write_npy(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for dtype in ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"]:
+        np.save(folder / f"{dtype}.npy", of_dtype(dtype))
+    counted = np.arange(24, dtype="<i2").reshape(2, 3, 4)
+    np.save(folder / "fortran.npy", np.asfortranarray(counted))
+    np.save(folder / "big_endian.npy", counted.astype(">i2"))
+    np.save(folder / "big_endian_fortran.npy", np.asfortranarray(counted.astype(">i2")))
+    np.save(folder / "scalar.npy", np.array(2.5, "<f8"))
+    np.save(folder / "empty.npy", np.zeros((0, 3), "<f4"))
+    # NumPy leaves room for the first axis to grow: this header takes 192 bytes only with that room.
+    np.save(folder / "axes.npy", np.zeros((1, 0, *[7] * 10, 100000), "i1"))
+    np.save(folder / "strings.npy", np.array(["a", "bc"]))
+    np.save(folder / "records.npy", np.zeros(2, [("x", "<f4"), ("y", "<i4")]))
+    np.save(folder / "objects.npy", np.array([None], dtype=object), allow_pickle=True)
+    for version in [(2, 0), (3, 0)]:
+        with open(folder / f"version_{version[0]}.npy", "wb") as file:
+            npy.write_array(file, of_dtype("f4"), version)
+
+
+def write_safetensors(folder: Path) -> None:
+    tensors = {
+        name: torch.tensor(FLOATS, dtype=getattr(torch, name)).reshape(2, 3)
+        for name in ["float64", "float32", "float16", "bfloat16"]
+    }
+    for name in ["int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8"]:
+        tensors[name] = torch.from_numpy(of_dtype(name))
+    tensors["bool"] = torch.tensor([True, False, True])
+    tensors["scalar"] = torch.tensor(2.5)
+    tensors["empty"] = torch.zeros(0, 3)
+    # A single key of metadata, because the package writes several keys in random order.
+    save_file(tensors, folder / "dtypes.safetensors", {"text": 'é "quoted"\n'})
+    save_file({}, folder / "empty.safetensors")
+    float8 = {"quantized": torch.zeros(2, dtype=torch.float8_e4m3fn)}
+    save_file(float8, folder / "float8.safetensors")
+
+
+if __name__ == "__main__":
+    write_npy(FILES / "npy")
+    write_safetensors(FILES)
