@@ -38,11 +38,11 @@ using ModelHandle = std::shared_ptr<ort::ModelSession>;
 }  // namespace
 
 Napi::Function SessionObject::define(Napi::Env env) {
-  return DefineClass(env, "NativeSession",
-                     {InstanceAccessor<&SessionObject::inputs>("inputs"),
-                      InstanceAccessor<&SessionObject::outputs>("outputs"), InstanceMethod<&SessionObject::run>("run"),
-                      InstanceMethod<&SessionObject::terminate>("terminate"),
-                      InstanceMethod<&SessionObject::dispose>("dispose")});
+  return DefineClass(
+      env, "NativeSession",
+      {InstanceAccessor<&SessionObject::inputs>("inputs"), InstanceAccessor<&SessionObject::outputs>("outputs"),
+       InstanceMethod<&SessionObject::run>("run"), InstanceMethod<&SessionObject::terminate>("terminate"),
+       InstanceMethod<&SessionObject::dispose>("dispose")});
 }
 
 SessionObject::SessionObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<SessionObject>(info) {

@@ -43,8 +43,11 @@ bool liesInOneOf(const std::vector<BorrowedTensor>& inputs, const void* data) {
 Napi::Array toShape(Napi::Env env, const ort::ValueInfo& value) {
   Napi::Array shape = Napi::Array::New(env, value.shape.size());
   for (uint32_t axis = 0; axis < value.shape.size(); axis++) {
-    if (value.shape[axis] >= 0) shape.Set(axis, Napi::Number::New(env, static_cast<double>(value.shape[axis])));
-    else shape.Set(axis, Napi::String::New(env, value.dimNames[axis]));
+    if (value.shape[axis] >= 0) {
+      shape.Set(axis, Napi::Number::New(env, static_cast<double>(value.shape[axis])));
+    } else {
+      shape.Set(axis, Napi::String::New(env, value.dimNames[axis]));
+    }
   }
   return shape;
 }

@@ -141,8 +141,8 @@ size_t BufferPool::capacityFor(size_t bytes) noexcept {
   return std::max(step, (bytes + step - 1) / step * step);
 }
 
-// Takes free blocks out of the pool until at most `limit` bytes are free. The caller releases them without the lock: the
-// operating system takes a while for it.
+// Takes free blocks out of the pool until at most `limit` bytes are free. The caller releases them without the lock:
+// the operating system takes a while for it.
 BufferPool::Blocks BufferPool::takeOut(size_t limit) {
   Blocks out;
   while (statistics_.freeBytes > limit) {

@@ -104,10 +104,9 @@ struct Api {
   Status* (*CreateEnv)(LogLevel, const char* id, Env**);
   Slot unused4[3];
   Status* (*CreateSession)(const Env*, const char* path, const SessionOptions*, Session**);
-  Status* (*CreateSessionFromArray)(const Env*, const void* model, size_t size, const SessionOptions*,
-                                            Session**);
+  Status* (*CreateSessionFromArray)(const Env*, const void* model, size_t size, const SessionOptions*, Session**);
   Status* (*Run)(Session*, const RunOptions*, const char* const* inputNames, const Value* const* inputs,
-                         size_t inputCount, const char* const* outputNames, size_t outputCount, Value** outputs);
+                 size_t inputCount, const char* const* outputNames, size_t outputCount, Value** outputs);
   Status* (*CreateSessionOptions)(SessionOptions**);
   Status* (*SetOptimizedModelFilePath)(SessionOptions*, const char* path);
   Slot unused12;
@@ -139,8 +138,8 @@ struct Api {
   Slot unused40[6];
   Status* (*RunOptionsSetTerminate)(RunOptions*);
   Slot unused47[2];
-  Status* (*CreateTensorWithDataAsOrtValue)(const MemoryInfo*, void* data, size_t bytes,
-                                                    const int64_t* shape, size_t rank, ElementType, Value**);
+  Status* (*CreateTensorWithDataAsOrtValue)(const MemoryInfo*, void* data, size_t bytes, const int64_t* shape,
+                                            size_t rank, ElementType, Value**);
   Status* (*IsTensor)(const Value*, int*);
   Status* (*GetTensorMutableData)(Value*, void**);
   Slot unused52[3];
@@ -165,8 +164,7 @@ struct Api {
   Status* (*KernelContext_GetInputCount)(const KernelContext*, size_t*);
   Slot unused89;
   Status* (*KernelContext_GetInput)(const KernelContext*, size_t index, const Value**);
-  Status* (*KernelContext_GetOutput)(KernelContext*, size_t index, const int64_t* shape, size_t rank,
-                                             Value**);
+  Status* (*KernelContext_GetOutput)(KernelContext*, size_t index, const int64_t* shape, size_t rank, Value**);
   void (*ReleaseEnv)(Env*);
   void (*ReleaseStatus)(Status*);
   void (*ReleaseMemoryInfo)(MemoryInfo*);
@@ -184,14 +182,13 @@ struct Api {
   Slot unused131[45];
   Status* (*RegisterAllocator)(Env*, Allocator*);
   Slot unused177[91];
-  Status* (*ShapeInferContext_GetInputTypeShape)(const ShapeInferContext*, size_t index,
-                                                         TensorTypeAndShapeInfo**);
+  Status* (*ShapeInferContext_GetInputTypeShape)(const ShapeInferContext*, size_t index, TensorTypeAndShapeInfo**);
   Slot unused269;
   Status* (*ShapeInferContext_SetOutputTypeShape)(const ShapeInferContext*, size_t index,
-                                                          const TensorTypeAndShapeInfo*);
+                                                  const TensorTypeAndShapeInfo*);
   Slot unused271[3];
-  Status* (*KernelContext_ParallelFor)(const KernelContext*, void (*body)(void* user, size_t index),
-                                               size_t count, size_t batches, void* user);
+  Status* (*KernelContext_ParallelFor)(const KernelContext*, void (*body)(void* user, size_t index), size_t count,
+                                       size_t batches, void* user);
 };
 
 struct ApiBase {

@@ -15,9 +15,9 @@ constexpr size_t arityOf(Result (*)(Arguments...)) {
 template <typename Function>
 constexpr size_t kArity = arityOf(static_cast<Function>(nullptr));
 
-#define SAME_SLOT(Ours, Theirs, member)                                                                     \
-  static_assert(offsetof(ort::Ours, member) == offsetof(Theirs, member), #member " is in another slot");    \
-  static_assert(kArity<decltype(ort::Ours::member)> == kArity<decltype(Theirs::member)>,                    \
+#define SAME_SLOT(Ours, Theirs, member)                                                                  \
+  static_assert(offsetof(ort::Ours, member) == offsetof(Theirs, member), #member " is in another slot"); \
+  static_assert(kArity<decltype(ort::Ours::member)> == kArity<decltype(Theirs::member)>,                 \
                 #member " takes another number of arguments")
 
 SAME_SLOT(Api, OrtApi, CreateStatus);

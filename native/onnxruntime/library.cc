@@ -49,9 +49,9 @@ Error takeError(const Api& api, Status* status) {
 }
 
 // The runtime has one allocator for all sessions that share one; the process may have registered another.
-bool registerPool(const Library& opened) {
-  Status* refusal = opened.api->RegisterAllocator(opened.environment, poolAllocator(*opened.api));
-  if (refusal) opened.api->ReleaseStatus(refusal);
+bool registerPool() {
+  Status* refusal = api().RegisterAllocator(environment(), poolAllocator());
+  if (refusal) api().ReleaseStatus(refusal);
   return !refusal;
 }
 
@@ -63,8 +63,8 @@ void load(const std::string& path) {
   Library opened = open(path);
   Status* status = opened.api->CreateEnv(kLogError, "onnx-groupnorm", &opened.environment);
   if (status) throw takeError(*opened.api, status);
-  opened.hasPool = registerPool(opened);
   library = opened;
+  library.hasPool = registerPool();
 }
 
 const char* version() { return library.version; }
@@ -81,9 +81,21 @@ void check(Status* status) {
 
 const char* nameOf(ErrorCode code) {
   static constexpr const char* kNames[] = {
-      "OK",               "FAIL",         "INVALID_ARGUMENT", "NO_SUCHFILE",  "NO_MODEL",
-      "ENGINE_ERROR",     "RUNTIME_EXCEPTION", "INVALID_PROTOBUF", "MODEL_LOADED", "NOT_IMPLEMENTED",
-      "INVALID_GRAPH",    "EP_FAIL",      "MODEL_LOAD_CANCELED", "MODEL_REQUIRES_COMPILATION", "NOT_FOUND",
+      "OK",
+      "FAIL",
+      "INVALID_ARGUMENT",
+      "NO_SUCHFILE",
+      "NO_MODEL",
+      "ENGINE_ERROR",
+      "RUNTIME_EXCEPTION",
+      "INVALID_PROTOBUF",
+      "MODEL_LOADED",
+      "NOT_IMPLEMENTED",
+      "INVALID_GRAPH",
+      "EP_FAIL",
+      "MODEL_LOAD_CANCELED",
+      "MODEL_REQUIRES_COMPILATION",
+      "NOT_FOUND",
   };
   const auto index = static_cast<size_t>(code);
   return index < std::size(kNames) ? kNames[index] : "FAIL";

@@ -1,15 +1,16 @@
 #include "pool_allocator.h"
 
 #include "../buffers/buffer_pool.h"
+#include "library.h"
 
 namespace ort {
 namespace {
 
 struct PoolAllocator : Allocator {
-  MemoryInfo* memory = nullptr;
-  // The runtime's own. Where the pool has no memory it is asked: it then fails as the runtime expects of an
-  // allocator, which it does not check for null.
-  Allocator* fallback = nullptr;
+  MemoryInfo* memory;
+  // The runtime's own, which is asked where the pool has no memory: it fails in the way that the runtime knows. The
+  // runtime does not check what an allocator returns for null.
+  Allocator* fallback;
 };
 
 void* alloc(Allocator* allocator, size_t size) {
@@ -26,18 +27,18 @@ void free(Allocator* allocator, void* memory) {
 
 const MemoryInfo* info(const Allocator* allocator) { return static_cast<const PoolAllocator*>(allocator)->memory; }
 
-PoolAllocator* makeAllocator(const Api& api) {
-  auto* allocator = new PoolAllocator{{kApiVersion, alloc, free, info, alloc}, nullptr, nullptr};
-  // Neither fails with these arguments.
-  if (Status* status = api.CreateCpuMemoryInfo(kDeviceAllocator, kMemoryDefault, &allocator->memory)) api.ReleaseStatus(status);
-  if (Status* status = api.GetAllocatorWithDefaultOptions(&allocator->fallback)) api.ReleaseStatus(status);
-  return allocator;
+PoolAllocator* makeAllocator() {
+  MemoryInfo* memory = nullptr;
+  check(api().CreateCpuMemoryInfo(kDeviceAllocator, kMemoryDefault, &memory));
+  Allocator* fallback = nullptr;
+  check(api().GetAllocatorWithDefaultOptions(&fallback));
+  return new PoolAllocator{{kApiVersion, alloc, free, info, alloc}, memory, fallback};
 }
 
 }  // namespace
 
-Allocator* poolAllocator(const Api& api) {
-  static PoolAllocator* const allocator = makeAllocator(api);
+Allocator* poolAllocator() {
+  static PoolAllocator* const allocator = makeAllocator();
   return allocator;
 }
 

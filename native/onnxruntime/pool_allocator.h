@@ -5,7 +5,7 @@
 
 namespace ort {
 
-// Lives as long as the process. Does not need load() to have ended.
-Allocator* poolAllocator(const Api&);
+// Lives as long as the process.
+Allocator* poolAllocator();
 
 }  // namespace ort

@@ -25,6 +25,12 @@ const GIVEN_OUTPUT =
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
+/** The native addon hands on ONNX Runtime's error codes; onnxruntime-node and onnxruntime-web have text alone. */
+function lacksKernel(error: unknown): boolean {
+  const { ortCode } = Object(error) as { ortCode?: unknown };
+  return ortCode === undefined ? NO_KERNEL.test(messageOf(error)) : ortCode === 'NOT_IMPLEMENTED';
+}
+
 /**
  * Whether an error of loading is about the provider, so that another may load the same model. Every other error is
  * about the model, and all providers, which are the same ONNX Runtime, would say the same.
@@ -34,7 +40,8 @@ export function isProvidersFault(error: unknown): boolean {
   const cause = error instanceof SessionError ? error.cause : undefined;
   return (
     cause !== undefined &&
-    [OUT_OF_MEMORY, NO_KERNEL, NO_CUDNN, DEVICE].some((pattern) => pattern.test(messageOf(cause)))
+    (lacksKernel(cause) ||
+      [OUT_OF_MEMORY, NO_CUDNN, DEVICE].some((pattern) => pattern.test(messageOf(cause))))
   );
 }
 
@@ -45,7 +52,7 @@ export function isProvidersFault(error: unknown): boolean {
 export function lacksWhatItTakes(error: unknown): error is SessionError {
   if (!(error instanceof SessionError)) return false;
   if (error.code === 'PROVIDER_UNAVAILABLE') return true;
-  return [NO_KERNEL, NO_CUDNN].some((pattern) => pattern.test(messageOf(error.cause)));
+  return lacksKernel(error.cause) || NO_CUDNN.test(messageOf(error.cause));
 }
 
 /** Gives the runtime's own errors their type; errors that already have one pass through. */
@@ -70,7 +77,8 @@ export async function typed<T>(
     if (NO_FLOAT16.test(message)) {
       throw new SessionError('PROVIDER_UNAVAILABLE', `${message}. ${OTHER_DTYPE}`, { cause });
     }
-    if (!OUT_OF_MEMORY.test(message)) throw new SessionError(code, `${message}${wayOut(message)}`, { cause });
+    if (!OUT_OF_MEMORY.test(message))
+      throw new SessionError(code, `${message}${wayOut(message, cause)}`, { cause });
     throw new SessionError('OUT_OF_MEMORY', `${message}. ${MORE_MEMORY}`, { cause });
   }
 }
@@ -92,9 +100,9 @@ export function wrongOutput(
 }
 
 /** What to do, where ONNX Runtime does not say it. */
-function wayOut(message: string): string {
+function wayOut(message: string, cause: unknown): string {
   if (CONTRIB_GROUP_NORM.test(message)) return `. ${ORIGINAL_MODEL}`;
-  if (NO_KERNEL.test(message)) return `. ${OTHER_KERNEL}`;
+  if (lacksKernel(cause)) return `. ${OTHER_KERNEL}`;
   return NO_CUDNN.test(message) ? `. To do: ${cudnnRemedy('9')}` : '';
 }
 
