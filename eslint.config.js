@@ -3,20 +3,29 @@ import { createNodeResolver, importX } from 'eslint-plugin-import-x';
 import tseslint from 'typescript-eslint';
 
 /**
- * The import table: what each folder may import besides itself and the COMMON files. An entry of a sub-folder governs
- * that sub-folder alone. CONTRIBUTING.md says why.
+ * The import table: what each folder or file may import besides itself and the COMMON files. An entry of a sub-folder
+ * governs that sub-folder alone. CONTRIBUTING.md says why.
  */
 const MAY_IMPORT = {
   'lib/files': [],
-  'lib/graph': [],
-  'lib/lowering': ['lib/graph'],
+  'lib/shapes': [],
+  'lib/graph': ['lib/shapes'],
+  'lib/lowering': ['lib/graph', 'lib/shapes'],
   'lib/onnx': ['lib/graph', 'lib/lowering', 'lib/files'],
-  'lib/rewrite': ['lib/graph', 'lib/lowering', 'lib/onnx'],
+  'lib/rewrite': ['lib/graph', 'lib/shapes', 'lib/lowering', 'lib/onnx'],
   'lib/weights': ['lib/graph', 'lib/files'],
   'lib/runtime/core': ['lib/graph', 'lib/lowering', 'lib/onnx', 'lib/rewrite', 'lib/files'],
   'lib/runtime/ort-node': ['lib/runtime/core', 'lib/files'],
   'lib/runtime/ort-web': ['lib/runtime/core', 'lib/onnx'],
   'lib/runtime/native': ['lib/runtime/core', 'lib/runtime/ort-node', 'lib/graph', 'lib/onnx'],
+  'lib/runtime/node.ts': [
+    'lib/runtime',
+    '!lib/runtime/browser.ts',
+    '!lib/runtime/native-cpu.ts',
+    'lib/files',
+  ],
+  'lib/runtime/native-cpu.ts': ['lib/runtime', '!lib/runtime/browser.ts'],
+  'lib/runtime/browser.ts': ['lib/runtime/core', 'lib/runtime/ort-web'],
   'lib/parity': ['lib/graph', 'lib/lowering', 'lib/onnx', 'lib/runtime', 'lib/weights', 'lib/files'],
   'lib/images': ['lib/runtime/core'],
   'lib/cli/shared': ['lib', 'graphs', '!lib/cli/commands'],
@@ -30,6 +39,8 @@ const MAY_IMPORT = {
   'scripts/docs': ['lib', 'graphs', 'bench', 'test/support'],
   'scripts/web': ['lib', 'web'],
 };
+/** The modules of lib/runtime that browsers load: they import nothing of Node. */
+const IN_BROWSERS = ['lib/runtime/browser.ts', 'lib/runtime/core/*.ts', 'lib/runtime/ort-web/!(node).ts'];
 /** The top folders. A folder may import neither the other top folders nor its neighbours unless the table says so. */
 const TOP_FOLDERS = ['lib', 'graphs', 'web', 'bench', 'scripts', 'test', 'native'];
 const COMMON = [
@@ -47,7 +58,7 @@ const OWNED_PACKAGES = {
   'lib/onnx': ['onnx-proto', 'protobufjs'],
   'lib/runtime': ['onnxruntime-node', 'onnxruntime-web', 'onnxruntime-common'],
   'lib/images': ['pngjs'],
-  'lib/cli': ['commander', 'cli-table3', 'junit-report-builder', 'ora', 'picocolors'],
+  'lib/cli': ['commander', 'junit-report-builder', 'ora', 'picocolors'],
   web: ['chart.js'],
 };
 
@@ -72,7 +83,7 @@ function importRules(folder, entries) {
       names.map((name) => ({ name, message: `Only ${owner} knows this package.` })),
     );
   return {
-    files: [`${folder}/**/*.ts`],
+    files: [folder.endsWith('.ts') ? folder : `${folder}/**/*.ts`],
     rules: {
       'import-x/no-restricted-paths': ['error', { zones }],
       'no-restricted-imports': ['error', { paths: packages }],
@@ -111,6 +122,15 @@ export default tseslint.config(
     },
   },
   ...Object.entries(MAY_IMPORT).map(([folder, allowed]) => importRules(folder, allowed)),
+  {
+    files: IN_BROWSERS,
+    rules: {
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        { patterns: [{ group: ['node:*', '**/node.js'], message: 'Browsers load this module.' }] },
+      ],
+    },
+  },
   {
     files: ['test/**/*.ts'],
     // chai's assertions are property reads, and mocha's describe callbacks return what they return.

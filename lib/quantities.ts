@@ -13,7 +13,7 @@ export function formatDuration(milliseconds: number): string {
   return `${Number((milliseconds / 1000).toPrecision(3))} s`;
 }
 
-/** A difference: two digits say enough. `–` if there is none. */
+/** A difference: two digits say enough. `–` for `undefined`. */
 export function formatDifference(value: number | undefined): string {
   if (value === undefined) return '–';
   if (value === 0) return '0';

@@ -34,6 +34,9 @@ export type Dim = number | string;
 /** Sizes and names of dimensions, the outermost first; `[]` is a scalar's. */
 export type Shape = readonly Dim[];
 
+/** A dimension of unknown size. It is not a name: two unknown dimensions need not be the same size. */
+export const UNKNOWN_DIM = '?';
+
 /** Elements in C order. float16 and bfloat16 are held as their 16 bits (`tensor` takes a Float16Array too); bool as one byte, 0 or 1. */
 export type ElementArray =
   | Float32Array

@@ -30,14 +30,14 @@ const bundle = (format: 'esm' | 'iife'): Promise<Bundle> =>
 /** What browsers have and the language has not, as far as building and reading models needs it. */
 const GLOBALS = { TextDecoder, TextEncoder };
 
-describe("the entry for browsers, bundled for 'browser' without polyfills", function () {
+describe('lib/browser.ts bundled for browsers without polyfills', function () {
   this.timeout(60_000);
   let bundled: Bundle;
   before(async () => {
     bundled = await bundle('esm');
   });
 
-  it('imports nothing of Node, and leaves no import open', () => {
+  it('lib/browser.ts, bundled for browsers, imports no module of Node and leaves no import open', () => {
     const { inputs, outputs } = bundled.metafile;
     expect(Object.keys(inputs)).to.include('lib/browser.ts');
     const imports = [...Object.values(inputs), ...Object.values(outputs)].flatMap((one) => one.imports);
@@ -49,14 +49,14 @@ describe("the entry for browsers, bundled for 'browser' without polyfills", func
     );
   });
 
-  it('holds ONNX Runtime in chunks of their own, which are loaded with the first session', () => {
+  it('lib/browser.ts, bundled for browsers, keeps ONNX Runtime in separate chunks, which the first session loads', () => {
     const { outputs } = bundled.metafile;
     const [entry] = Object.values(outputs).filter(({ entryPoint }) => entryPoint === 'lib/browser.ts');
     expect(Object.keys(entry!.inputs).filter((path) => path.includes('onnxruntime-web'))).to.deep.equal([]);
     expect(entry!.bytes).to.be.below(1e6);
   });
 
-  it('builds and converts to the same bytes where there is no process, Buffer or require', async () => {
+  it('lib/browser.ts, bundled for browsers, builds and converts to the same bytes without process, Buffer and require', async () => {
     const { outputFiles } = await bundle('iife');
     const context = createContext({ ...GLOBALS });
     const program = `
@@ -72,7 +72,7 @@ describe("the entry for browsers, bundled for 'browser' without polyfills", func
     expect(Uint8Array.from(printed[4] as number[])).to.deep.equal(convertModel(expected).bytes);
   });
 
-  it("is what bundlers find under the package's name, with its types", () => {
+  it("package.json exports lib/browser.ts and its types for bundlers under the condition 'browser'", () => {
     const { exports } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as {
       exports: Record<string, Record<string, unknown>>;
     };

@@ -18,7 +18,7 @@ describe('demo', function () {
       encoding: 'utf8',
     });
 
-  it('builds the model, segments the image as PyTorch does, and says what to try next', () => {
+  it('demo builds the model, segments the image as PyTorch does, and says what to try next', () => {
     const { status, stdout } = demo();
     expect(status).to.equal(0);
     expect(stdout)
@@ -40,7 +40,7 @@ describe('demo', function () {
     expect(decodePng(readFileSync(at('out/cells-overlay.png'))).channels).to.equal(3);
   });
 
-  it('exits 1 if a logit is not what PyTorch computed', async () => {
+  it("demo exits with 1 if a logit differs from PyTorch's", async () => {
     await copyWithError(at('wrong.safetensors'), 0.001);
     const { status, stdout } = demo('--fixture', at('wrong.safetensors'));
     expect(status).to.equal(1);
@@ -50,7 +50,7 @@ describe('demo', function () {
       .and.to.include('The demo FAILED');
   });
 
-  it('exits 2 with a message if there is no fixture, or one of another graph, and writes nothing', async () => {
+  it('demo exits with 2 and a message, and writes no file, if the fixture is missing or of another graph', async () => {
     await writeFixture(at('group-norm.safetensors'));
     for (const [name, message] of [
       ['none', /^error: cannot read '.*none\.safetensors': it does not exist/],
@@ -63,7 +63,7 @@ describe('demo', function () {
     }
   });
 
-  it('its files take less than 2 MB together, its weights less than 1 MB', async () => {
+  it('demo has files of less than 2 MB together, with weights of less than 1 MB', async () => {
     const sizes = ['cells.png', 'cells-truth.png', 'unet-cells.safetensors'].map(
       (name) => readFileSync(path(`demo/${name}`)).length,
     );

@@ -61,7 +61,7 @@ for (const entry of ENTRIES) {
 
     const isSilent = (symbol: ts.Symbol) => symbol.getDocumentationComment(checker).length === 0;
 
-    it('is what this test looks at', () => {
+    it(`the check of the documentation sees the exports and members of ${entry}`, () => {
       expect([...symbols.keys()]).to.include.members([
         'createSession',
         'Session',
@@ -74,12 +74,12 @@ for (const entry of ENTRIES) {
         .and.not.include('state');
     });
 
-    it('says of every export what it is', () => {
+    it(`${entry} documents every export`, () => {
       const silent = [...symbols].filter(([, symbol]) => isSilent(symbol)).map(([name]) => name);
       expect(silent).to.deep.equal([]);
     });
 
-    it('says of every member of its interfaces, types and classes what it is', () => {
+    it(`${entry} documents every member of its interfaces, types and classes`, () => {
       const silent = [...symbols].flatMap(([name, symbol]) =>
         membersOf(checker, symbol)
           .filter(isSilent)
@@ -88,7 +88,7 @@ for (const entry of ENTRIES) {
       expect(silent).to.deep.equal([]);
     });
 
-    it('says of every function that it may fail how, where it throws itself', () => {
+    it(`${entry} documents with @throws every function that throws`, () => {
       const silent = [...symbols]
         .filter(([, symbol]) => symbol.flags & ts.SymbolFlags.Function)
         .filter(([, symbol]) => symbol.declarations!.some(throws))

@@ -21,7 +21,7 @@ describe('errors', () => {
     });
   }
 
-  it('without a cause there is none', () => {
+  it("an error without a cause has no property 'cause'", () => {
     expect('cause' in new errors.GraphError('INVALID_NAME', 'x')).to.be.false;
   });
 });

@@ -38,7 +38,7 @@ const FORMATS = [
 ];
 
 describe('a filled tensor', () => {
-  it('holds one number, in any dtype and shape', () => {
+  it('filledTensor holds one number, in any dtype and shape', () => {
     for (const dtype of DTYPES) {
       const ones = filledTensor(dtype, [2, 3], 1);
       expect(ones).to.deep.include({ dtype, dims: [2, 3] });
@@ -53,13 +53,13 @@ for (const { name, from, to, infinity, decoded, encoded } of FORMATS) {
   describe(`${name} bits`, () => {
     const isNaNPattern = (bits: number): boolean => (bits & 0x7fff) > infinity;
 
-    it('stand for the number that NumPy and PyTorch read, in all 65,536 patterns', () => {
+    it(`${name} bits stand for the number that NumPy and PyTorch read, in all 65,536 patterns`, () => {
       const words = new Uint32Array(Float32Array.from(PATTERNS, from).buffer);
       for (const bits of PATTERNS) if (isNaNPattern(bits)) words[bits] = 0x7fc00000;
       expect(sha256(words)).to.equal(decoded);
     });
 
-    it('come back from their number, and NaN as a NaN', () => {
+    it(`${name} bits come back from their number, and NaN as a NaN`, () => {
       const comesBack = (bits: number): boolean => {
         const back = to(from(bits));
         return isNaNPattern(bits) ? isNaNPattern(back) : back === bits;
@@ -67,14 +67,14 @@ for (const { name, from, to, infinity, decoded, encoded } of FORMATS) {
       expect(PATTERNS.filter((bits) => !comesBack(bits))).to.deep.equal([]);
     });
 
-    it('are those that NumPy and PyTorch round 428,978 float32 numbers to', () => {
+    it(`${name} bits are the bits to which NumPy and PyTorch round 428,978 float32 numbers`, () => {
       const words = Uint32Array.from({ length: Math.ceil(2 ** 32 / 9973) }, (_, i) => i * 9973);
       const numbers = new Float32Array(words.buffer).filter((number) => !Number.isNaN(number));
       expect(numbers.length).to.equal(428978);
       expect(sha256(Uint16Array.from(numbers, to))).to.equal(encoded);
     });
 
-    it('of a tie are the even ones, and a float64 beside the tie goes its own way', () => {
+    it(`${name} rounds a tie to even, and a float64 beside the tie to its nearest`, () => {
       // Between neighbours, subnormal or not; the last pair has the largest number, whose neighbour is infinity.
       const roundsWell = (below: number): boolean => {
         const above = below + 1;
@@ -90,7 +90,7 @@ for (const { name, from, to, infinity, decoded, encoded } of FORMATS) {
       expect(PATTERNS.slice(0, infinity).filter((below) => !roundsWell(below))).to.deep.equal([]);
     });
 
-    it('keep the sign of zero and of infinity, and overflow to infinity', () => {
+    it(`${name} keeps the sign of zero and of infinity, and overflows to infinity`, () => {
       expect([0, -0, Infinity, -Infinity, 1e308, -1e308].map(to)).to.deep.equal([
         0,
         0x8000,
@@ -102,25 +102,25 @@ for (const { name, from, to, infinity, decoded, encoded } of FORMATS) {
       expect(from(0x8000)).to.equal(-0);
     });
 
-    it('of the least float64 are zero', () => {
+    it(`${name} rounds the least float64 to zero`, () => {
       expect([5e-324, -5e-324].map(to)).to.deep.equal([0, 0x8000]);
     });
   });
 }
 
 describe('castTensor', () => {
-  it('rounds float64 to bfloat16 once, not by way of float32', () => {
+  it('castTensor rounds float64 to bfloat16 once, not by way of float32', () => {
     // Above the tie by less than float32 can hold: rounding twice would give the even 0x3f80.
     const source = tensor('float64', [2], Float64Array.of(1 + 2 ** -8 + 2 ** -40, 1 + 2 ** -8));
     expect(castTensor(source, 'bfloat16').data).to.deep.equal(Uint16Array.of(0x3f81, 0x3f80));
   });
 
-  it('rounds float64 to float16 once, not by way of float32', () => {
+  it('castTensor rounds float64 to float16 once, not by way of float32', () => {
     const source = tensor('float64', [2], Float64Array.of(1 + 2 ** -11 + 2 ** -40, 1 + 2 ** -11));
     expect(castTensor(source, 'float16').data).to.deep.equal(Uint16Array.of(0x3c01, 0x3c00));
   });
 
-  it('keeps every value when the result is wider', () => {
+  it('castTensor keeps every value if the result is wider', () => {
     const half = tensor('float16', [4], Uint16Array.of(0x3555, 0x0001, 0xfc00, 0x8000));
     const values = [0.333251953125, 2 ** -24, -Infinity, -0];
     expect(castTensor(half, 'float32').data).to.deep.equal(Float32Array.from(values));
@@ -130,20 +130,20 @@ describe('castTensor', () => {
     );
   });
 
-  it('goes from one 16-bit float to the other', () => {
+  it('castTensor converts between the two 16-bit floats', () => {
     const half = tensor('float16', [2], Uint16Array.of(0x7bff, 0x0001));
     expect(castTensor(half, 'bfloat16').data).to.deep.equal(Uint16Array.of(0x4780, 0x3380));
     const brain = tensor('bfloat16', [2], Uint16Array.of(0x4780, 0x3eab));
     expect(castTensor(brain, 'float16').data).to.deep.equal(Uint16Array.of(0x7c00, 0x3558));
   });
 
-  it('keeps the shape, and gives back the tensor itself when there is nothing to cast', () => {
+  it('castTensor keeps the shape, and returns the tensor itself if its dtype is right', () => {
     const source = tensor('float32', [2, 1], Float32Array.of(1, 2));
     expect(castTensor(source, 'float16').dims).to.deep.equal([2, 1]);
     expect(castTensor(source, 'float32')).to.equal(source);
   });
 
-  it('refuses a dtype that is not a float', () => {
+  it('castTensor refuses a dtype that is not a float', () => {
     const source = tensor('int32', [1], Int32Array.of(1));
     expect(() => castTensor(source, 'float32')).to.throw(TensorError, 'cannot cast int32 to float32');
     const float = tensor('float32', [1], Float32Array.of(1));
@@ -152,7 +152,7 @@ describe('castTensor', () => {
 });
 
 describe('toFloat64Array', () => {
-  it('reads the numbers of every dtype', () => {
+  it('toFloat64Array reads the numbers of every dtype', () => {
     expect(toFloat64Array(tensor('float16', [1], Uint16Array.of(0xc080)))).to.deep.equal(
       Float64Array.of(-2.25),
     );

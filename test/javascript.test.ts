@@ -66,7 +66,7 @@ describe('from JavaScript', () => {
   for (const strange of STRANGE as never[]) {
     const name = typeof strange === 'bigint' ? '3n' : JSON.stringify(strange);
 
-    it(`an optional input that is ${name} is not a value`, () => {
+    it(`operators refuse ${name} for an optional input`, () => {
       const none = /is not a value of a graph; to leave it out, give undefined$/;
       const options = { numGroups: 2 };
       refuses('MISSING_VALUE', none, () => op.groupNormalization(g, x, strange, vector, options));
@@ -79,7 +79,7 @@ describe('from JavaScript', () => {
       refuses('MISSING_VALUE', /^Concat/, () => op.concat(g, strange, { axis: 0 }));
     });
 
-    it(`a list or a shape that is ${name} is none`, () => {
+    it(`operators refuse ${name} for a list or a shape`, () => {
       const reads = /must be a list of 2 integers of at least 0, one for each spatial dimension/;
       if (strange !== null) {
         const options = { outputPadding: strange };
@@ -92,7 +92,7 @@ describe('from JavaScript', () => {
       refuses('INVALID_SHAPE', /^Expand: outputShape/, () => op.expand(g, x, [1], { outputShape: strange }));
     });
 
-    it(`a tensor or its dims that are ${name} are none`, () => {
+    it(`tensor functions refuse ${name} for a tensor or its dims`, () => {
       const none = /is not a tensor|unknown dtype|dimensions must be|cannot cast/;
       refuses('TENSOR_INVALID', none, () => tensor('float32', strange, new Float32Array(4)));
       refuses('TENSOR_INVALID', none, () => g.constant(strange));
@@ -101,12 +101,12 @@ describe('from JavaScript', () => {
       refuses('TENSOR_INVALID', none, () => encodeSafetensors({ tensors: [['a', strange]] }));
     });
 
-    it(`a file's content that is ${name} is none`, () => {
+    it(`decodeNpy and decodeSafetensors refuse ${name} for the bytes of a file`, () => {
       refuses('NPY_INVALID', /it must be given as its bytes/, () => decodeNpy(strange));
       refuses('SAFETENSORS_INVALID', /it must be given as its bytes/, () => decodeSafetensors(strange));
     });
 
-    it(`a builder that is ${name} is none: an operator's first argument`, () => {
+    it(`operators refuse ${name} for the GraphBuilder, their first argument`, () => {
       const forgotten = /^Relu: its first argument must be the GraphBuilder/;
       refuses('INVALID_GRAPH', forgotten, () => op.relu(strange, x));
       refuses('INVALID_GRAPH', /^Conv: its first/, () => op.conv(strange, x, kernel, undefined));
@@ -119,7 +119,7 @@ describe('from JavaScript', () => {
       refuses('MISSING_VALUE', lists, () => g.node('Relu', strange, {}, strange));
     });
 
-    it(`a fixture, or a tensor to compare, that is ${name} is none`, async () => {
+    it(`checkFixture and compareTensors refuse ${name} for a fixture or a tensor`, async () => {
       const spec = { lowering: 'op', opset: 21, provider: 'cpu' } as const;
       const build = () => getGraph('group-norm').build({ numGroups: 2, numChannels: 4 });
       await refusesLater('FIXTURE_INVALID', /what readFixture or/, () => checkFixture(strange, spec, build));
@@ -132,7 +132,7 @@ describe('from JavaScript', () => {
       refuses('INVALID_OPTION', /rtol must be/, () => compareTensors('y', one, one, strange));
     });
 
-    it(`an image, a mask or a session that is ${name} is none`, async () => {
+    it(`image functions refuse ${name} for an image, a mask or a session`, async () => {
       const image: images.Image = { width: 1, height: 1, channels: 1, samples: new Uint8Array(1), max: 255 };
       refuses('IMAGE_INVALID', /given as its bytes/, () => images.decodePng(strange));
       refuses('IMAGE_INVALID', /^encodePng: this is not an image/, () => images.encodePng(strange));
@@ -144,7 +144,7 @@ describe('from JavaScript', () => {
       );
     });
 
-    it(`content of a safetensors file that is ${name} is none`, () => {
+    it(`encodeSafetensors refuses ${name} for the content of a file`, () => {
       const none = /its content must be \{ tensors|tensors must be a Map/;
       refuses('SAFETENSORS_INVALID', none, () => encodeSafetensors(strange));
       const metadata = strange === null ? null : undefined;
@@ -152,7 +152,7 @@ describe('from JavaScript', () => {
       expect(encodeSafetensors(empty)).to.have.length(1);
     });
 
-    it(`a state_dict that is ${name} is none`, () => {
+    it(`matchStateDict refuses ${name} for a state_dict`, () => {
       const graph = getGraph('group-norm').build({ numGroups: 2, numChannels: 4 });
       refuses('STATE_DICT_MISMATCH', /must be a Map/, () => matchStateDict(graph, strange));
       const values = new Map([
@@ -166,7 +166,7 @@ describe('from JavaScript', () => {
       refuses('UNKNOWN_GRAPH', /known: group-norm/, () => getGraph(strange));
     });
 
-    it(`a graph that is ${name} is none`, async () => {
+    it(`functions of a graph refuse ${name} for the graph`, async () => {
       const none = / is not a graph; give what a GraphBuilder's build\(\) returns/;
       refuses('INVALID_GRAPH', none, () => encodeModel(strange, new Map()));
       refuses('INVALID_GRAPH', none, () => encodeModelExternal(strange, new Map(), 'weights.data'));
@@ -177,7 +177,7 @@ describe('from JavaScript', () => {
       await refusesLater('INVALID_GRAPH', none, () => writeModel('never.onnx', strange, new Map()));
     });
 
-    it(`weights that are ${name} are none`, async () => {
+    it(`encodeModel and writeModel refuse ${name} for the weights`, async () => {
       const graph = getGraph('group-norm').build({ numGroups: 2, numChannels: 4 });
       const none = /^graph 'group-norm': the weights must be a Map .* no data for 'weight', 'bias';/;
       refuses('WEIGHTS_NOT_SET', none, () => encodeModel(graph, strange));
@@ -194,7 +194,7 @@ describe('from JavaScript', () => {
       );
     });
 
-    it(`a seed that is ${name}`, () => {
+    it(`initializeWeights and counterWeights check a seed that is ${name}`, () => {
       const graph = getGraph('group-norm').build({ numGroups: 2, numChannels: 4 });
       for (const make of [initializeWeights, counterWeights]) {
         if (strange === 3) expect(make(graph, strange).size).to.equal(2);
@@ -203,7 +203,7 @@ describe('from JavaScript', () => {
     });
   }
 
-  it("an operator's options are an object, and none but its own", () => {
+  it('operators refuse missing and unknown options', () => {
     refuses('NO_OPTIONS', /not undefined: numGroups, epsilon/, () =>
       (op.groupNormalization as (...args: unknown[]) => void)(g, x, vector, vector),
     );
@@ -220,7 +220,7 @@ describe('from JavaScript', () => {
     refuses('UNKNOWN_OPTION', /it has: axes, keepdims$/, () => op.reduceMean(g, x, { axis: 1 } as never));
   });
 
-  it("maxPool's options are an object, and none but its own", () => {
+  it('maxPool refuses missing and unknown options', () => {
     const maxPool = op.maxPool as (...args: unknown[]) => void;
     for (const none of [undefined, null, 3, 'abcd']) {
       refuses('NO_OPTIONS', /^MaxPool.*: kernelShape, ceilMode, /, () => maxPool(g, x, none));
@@ -233,7 +233,7 @@ describe('from JavaScript', () => {
     );
   });
 
-  it('weights that are not there at all, or undefined in the Map, are named', () => {
+  it('encodeModel names weights that are missing, or undefined in the Map', () => {
     const graph = getGraph('group-norm').build({ numGroups: 2, numChannels: 4 });
     refuses('WEIGHTS_NOT_SET', /must be a Map/, () => (encodeModel as (...args: unknown[]) => void)(graph));
     const bias = tensor('float32', [4], new Float32Array(4));
@@ -249,13 +249,13 @@ describe('from JavaScript', () => {
     );
   });
 
-  it('a shape that is not a list is not formatted', () => {
+  it('formatShape returns a text for a shape that is not a list', () => {
     for (const none of [undefined, null, 3, 'abcd', {}] as never[]) {
       refuses('TENSOR_INVALID', /^a shape must be a list/, () => formatShape(none));
     }
   });
 
-  it('tensors that are no Map and no list of pairs are refused', () => {
+  it('encodeSafetensors refuses tensors that are neither a Map nor a list of pairs', () => {
     refuses('SAFETENSORS_INVALID', /must be a Map, or a list/, () =>
       encodeSafetensors({ tensors: { a: tensor('float32', [1], new Float32Array(1)) } as never }),
     );

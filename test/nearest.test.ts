@@ -6,29 +6,29 @@ import { nearestName } from '../lib/nearest.js';
 describe('nearestName', () => {
   const names = ['enc1.conv.0.weight', 'enc1.conv.0.bias', 'enc2.conv.0.weight', 'head.weight'];
 
-  it('finds the name with a letter wrong, missing, doubled or too many', () => {
+  it('nearestName finds the name with a letter wrong, missing, doubled or too many', () => {
     expect(nearestName('enc1.conv.0.wieght', names)).to.equal('enc1.conv.0.weight');
     expect(nearestName('enc1.conv.0.bas', names)).to.equal('enc1.conv.0.bias');
     expect(nearestName('heead.weight', names)).to.equal('head.weight');
   });
 
-  it('finds the name with a prefix missing or too many', () => {
+  it('nearestName finds the name with a prefix missing or too many', () => {
     expect(nearestName('module.head.weight', names)).to.equal('head.weight');
     expect(nearestName('conv.0.bias', names)).to.equal('enc1.conv.0.bias');
   });
 
-  it('suggests nothing when nothing is near', () => {
+  it('nearestName suggests no name if none is near', () => {
     expect(nearestName('running_mean', names)).to.equal(undefined);
     expect(nearestName('a', ['b'])).to.equal(undefined);
     expect(nearestName('a', [])).to.equal(undefined);
     expect(nearestName('', ['a'])).to.equal(undefined);
   });
 
-  it('takes the first of equals', () => {
+  it('nearestName takes the first of equals', () => {
     expect(nearestName('conv3', ['conv1', 'conv2'])).to.equal('conv1');
   });
 
-  it('takes the name itself if it is there', () => {
+  it('nearestName takes the name itself if it is in the list', () => {
     fc.assert(
       fc.property(fc.array(fc.string(), { minLength: 1 }), (candidates) => {
         const name = candidates.at(-1)!;
@@ -37,7 +37,7 @@ describe('nearestName', () => {
     );
   });
 
-  it('does not care which of two names is mistyped', () => {
+  it('nearestName does not care which of two names is mistyped', () => {
     fc.assert(
       fc.property(
         fc.string({ unit: fc.constantFrom('a', 'b') }),
@@ -49,7 +49,7 @@ describe('nearestName', () => {
     );
   });
 
-  it('is done at once with a long name that is not near', () => {
+  it('nearestName returns at once for a long name that is not near', () => {
     expect(nearestName('weight', ['x'.repeat(1e7)])).to.equal(undefined);
   });
 });

@@ -8,7 +8,7 @@ import { requireKnownOptions } from '../lib/options.js';
 import { createSession } from '../lib/runtime/node.js';
 
 describe('options from JavaScript', () => {
-  it('are refused when they are misspelt, with the nearest name', () => {
+  it('requireKnownOptions refuses a misspelt option, and suggests the nearest name', () => {
     expect(() =>
       requireKnownOptions('createSession', { provider: ['cpu'] }, ['providers', 'groupNorm']),
     ).to.throw(
@@ -18,7 +18,7 @@ describe('options from JavaScript', () => {
     expect(() => requireKnownOptions('f', { providers: 1 }, ['providers'])).to.not.throw();
   });
 
-  it('are checked by encodeModel and createSession', async () => {
+  it('encodeModel and createSession check their options', async () => {
     const g = new GraphBuilder('sample');
     g.output('y', op.relu(g, g.input('x', 'float32', [1])));
     const misspelt = { opsett: 17 } as object;

@@ -34,7 +34,7 @@ describe('the types of the public API', () => {
   const graph: Graph = getGraph('group-norm').build({ numGroups: 2, numChannels: 4 });
   const weights = initializeWeights(graph);
 
-  it('know the providers of a session', async () => {
+  it('the types know the providers of a session', async () => {
     const model = encodeModel(graph, weights);
     // @ts-expect-error: misspelt.
     await refuses('UNKNOWN_PROVIDER', () => createSession(model, { providers: ['cudaa'] }));
@@ -44,7 +44,7 @@ describe('the types of the public API', () => {
     await (await createSession(model, { providers })).dispose();
   });
 
-  it('know the lowerings of a file and of a session', async () => {
+  it('the types know the lowerings of a file and of a session', async () => {
     const encode = (options: EncodeOptions) => encodeModel(graph, weights, options);
     // @ts-expect-error: misspelt.
     await refuses('UNKNOWN_LOWERING', () => encode({ lowering: 'redcue-mean' }));
@@ -57,7 +57,7 @@ describe('the types of the public API', () => {
     await refuses('UNKNOWN_LOWERING', () => createSession(model, { groupNorm: 'redcue-mean' }));
   });
 
-  it('know the options of a network by its name', async () => {
+  it('the types know the options of a network by its name', async () => {
     const norm = getGraph('group-norm');
     // @ts-expect-error: misspelt.
     await refuses('UNKNOWN_OPTION', () => norm.build({ numGruops: 8, numChannels: 32 }));
@@ -81,7 +81,7 @@ describe('the types of the public API', () => {
     expect(norm.options.eps.default).to.equal(1e-5);
   });
 
-  it('leave a network whose name is known only at run time to the run', async () => {
+  it('the types leave a network whose name only the run knows to the run', async () => {
     const name: string = 'group-norm';
     const definition: GraphDefinition = getGraph(name);
     await refuses('UNKNOWN_OPTION', () => definition.build({ numGruops: 8 }));
@@ -93,7 +93,7 @@ describe('the types of the public API', () => {
     expect(getGraph(name).build(options, { dtype: 'float64' }).inputs[0]!.dtype).to.equal('float64');
   });
 
-  it('have what Scope.node takes', async () => {
+  it('the types include what Scope.node takes', async () => {
     const g = new GraphBuilder('elu');
     const x = g.input('x', 'float32', ['N']);
     const alpha: Attribute = attr.float(0.5);

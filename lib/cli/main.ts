@@ -1,12 +1,12 @@
 #!/usr/bin/env node
-/** The executable: the process's own arguments and streams. */
+/** The executable: runs the command line with the arguments and streams of the process. */
 import process from 'node:process';
 import { reasonOf } from '../files/system-error.js';
 import { runCli } from './run-cli.js';
-import { EXIT } from './shared/terminal.js';
+import { EXIT } from './shared/errors.js';
 
-// A reader that has seen enough (`| head`) closes the pipe. The work goes on, for its files and its exit code.
-// Any other error loses what was to be said, and there is no use in going on.
+// A reader such as `head` closes the pipe early (EPIPE). The command goes on, for its files and its exit code.
+// After any other error, such as a full disk, the results are lost, and the command ends.
 for (const [name, stream] of [
   ['stdout', process.stdout],
   ['stderr', process.stderr],

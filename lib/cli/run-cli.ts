@@ -7,11 +7,12 @@ import { addConvert } from './commands/convert.js';
 import { addDoctor } from './commands/doctor.js';
 import { addParity } from './commands/parity.js';
 import { addRun } from './commands/run.js';
+import { EXIT, type ExitCode, UsageError } from './shared/errors.js';
 import { packageInfo } from './shared/package-info.js';
-import { type Cli, colorsOf, EXIT, type ExitCode, type Io, print, UsageError } from './shared/terminal.js';
+import { type Cli, colorsOf, type Io, print } from './shared/terminal.js';
 
 /**
- * Carries out one command line. Never throws.
+ * Runs one command line. Never throws.
  * @param argv The arguments, without the names of the interpreter and the script.
  */
 export async function runCli(argv: readonly string[], io: Io): Promise<ExitCode> {
@@ -20,7 +21,7 @@ export async function runCli(argv: readonly string[], io: Io): Promise<ExitCode>
     await createProgram(cli).parseAsync(argv, { from: 'user' });
     return cli.exitCode;
   } catch (error) {
-    return report(error, io, argv.includes('--debug'));
+    return reportError(error, io, argv.includes('--debug'));
   }
 }
 
@@ -30,6 +31,7 @@ function createProgram(cli: Cli): Command {
     .description(DESCRIPTION)
     .version(packageInfo().version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
     .option('--debug', 'print the stack trace of an error')
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({
@@ -39,27 +41,31 @@ function createProgram(cli: Cli): Command {
       getErrHelpWidth: () => stderr.columns || HELP_WIDTH,
     })
     .addHelpText('after', EXAMPLES)
+    .showHelpAfterError("'onnx-groupnorm --help' lists the commands")
     .exitOverride();
   for (const add of [addBuild, addConvert, addRun, addParity, addDoctor]) add(program, cli);
   return program;
 }
 
-/** Prints what went wrong, for the user's own mistakes the message alone, and says how to exit. */
-function report(error: unknown, { stderr }: Io, debug: boolean): ExitCode {
-  // Commander has printed its errors, and help and version are none.
+/** Prints the message of an error, with the stack trace only for `--debug`, and returns the exit code. */
+function reportError(error: unknown, { stderr }: Io, debug: boolean): ExitCode {
+  // Commander has printed its own errors. It also throws after --help and --version, with exit code 0.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   const known = error instanceof OnnxGroupNormError || error instanceof UsageError;
   const message = error instanceof Error ? error.message : String(error);
   print(stderr, `${colorsOf(stderr).red('error:')} ${known ? '' : 'unexpected: '}${message}`);
   if (debug) print(stderr, inspect(error));
-  else if (!known)
-    print(stderr, 'This is a bug in onnx-groupnorm; run again with --debug and report what it prints.');
+  else if (!known) {
+    print(stderr, 'This is a bug in onnx-groupnorm; run again with --debug and report the output.');
+  }
   return known ? EXIT.usage : EXIT.failed;
 }
 
+/** Columns of the help where the output is not a terminal. */
 const HELP_WIDTH = 100;
 
-const DESCRIPTION = `Group Normalization in ONNX: build and convert models, run them through ONNX Runtime, prove them against PyTorch.`;
+const DESCRIPTION =
+  'Group Normalization in ONNX: builds and converts models, runs them with ONNX Runtime, and compares them with PyTorch.';
 
 const EXAMPLES = `
 Examples:
@@ -69,5 +75,5 @@ Examples:
   $ onnx-groupnorm parity test/fixtures/group-norm
   $ onnx-groupnorm doctor
 
-'onnx-groupnorm COMMAND --help' says more about a command.
+'onnx-groupnorm COMMAND --help' explains a command.
 Exit codes: 0 done; 1 a check failed; 2 bad usage or bad input.`;

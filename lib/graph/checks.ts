@@ -1,59 +1,23 @@
-/** Checks and shape arithmetic that several operators share. */
+/** Checks of inputs and options that several operators share, and numbers as constants. */
 import { GraphError } from '../errors.js';
 import { filledTensor, toFloat64Array } from '../half.js';
 import { requireKnownOptions } from '../options.js';
-import {
-  type Dim,
-  type DType,
-  FLOAT_DTYPES,
-  formatShape,
-  fromStart,
-  isFloatDType,
-  type Shape,
-} from '../tensor.js';
+import { broadcastPair, compatible, isBroadcastable } from '../shapes/broadcast.js';
+import { type DType, FLOAT_DTYPES, formatShape, fromStart, isFloatDType, type Shape } from '../tensor.js';
 import type { Scope } from './builder.js';
-import { maxDim } from './dims.js';
 import { Value } from './types.js';
 
-/** Where an operator is being made, as messages name it: all that checks need of a scope. */
+/** The part of a scope that checks need: it names the place of an operator in messages. */
 export type Place = Pick<Scope, 'describe'>;
 
-/** `'x' [N, 4, 8, 8]`, as messages name a value. */
+/** Returns `'x' [N, 4, 8, 8]`, as messages name a value. */
 export const describeValue = (value: Value): string => `'${value.name}' ${formatShape(value.shape)}`;
 
-/** Whether two dimensions can be the same size: a name can be any size. */
-export const compatible = (a: Dim, b: Dim): boolean =>
-  typeof a === 'string' || typeof b === 'string' || a === b;
+/** Returns the shape that `a` and `b` broadcast to; `undefined` if they do not broadcast. */
+export const broadcastShapes = (a: Shape, b: Shape): Shape | undefined =>
+  isBroadcastable(a, b) ? broadcastPair(a, b) : undefined;
 
-/** The better known of two dimensions that must be equal at run time: a number, else the shorter expression. */
-export function merge(a: Dim, b: Dim): Dim {
-  if (typeof a === 'number') return a;
-  return typeof b === 'number' || b.length < a.length ? b : a;
-}
-
-/** NumPy's broadcasting; `undefined` if the shapes cannot be broadcast. A name against 1 stays a name. */
-export function broadcastShapes(a: Shape, b: Shape): Shape | undefined {
-  const rank = Math.max(a.length, b.length);
-  const result: Dim[] = [];
-  for (let axis = 0; axis < rank; axis++) {
-    const dimA = a[axis - rank + a.length] ?? 1;
-    const dimB = b[axis - rank + b.length] ?? 1;
-    if (dimA === 1) result.push(dimB);
-    else if (dimB === 1) result.push(dimA);
-    else if (!compatible(dimA, dimB)) return undefined;
-    // Of two names either may be 1 at run time, so that neither is the result's.
-    else if (typeof dimA === 'string' && typeof dimB === 'string') result.push(maxDim(dimA, dimB));
-    else result.push(merge(dimA, dimB));
-  }
-  return result;
-}
-
-/** Whether NumPy's broadcasting of `from` to the shape `to` gives exactly `to`. */
-export const broadcastsTo = (from: Shape, to: Shape): boolean =>
-  from.length <= to.length &&
-  from.every((dim, axis) => dim === 1 || compatible(dim, to[axis - from.length + to.length]!));
-
-/** The first argument of every operator, which is easily forgotten in JavaScript: `op.relu(x)`. */
+/** Requires the first argument of every operator, which is easily forgotten in JavaScript: `op.relu(x)`. */
 function requireScope(g: Place, opType: string): void {
   if (typeof (g as Partial<Scope> | undefined | null)?.describe === 'function') return;
   throw new GraphError(
@@ -63,9 +27,9 @@ function requireScope(g: Place, opType: string): void {
 }
 
 /**
- * @param optional Inputs that may be left out.
- * @throws GraphError `MISSING_VALUE` if one of the inputs, given by role, is not a value; `INVALID_GRAPH` if `g` is no
- *   builder.
+ * Requires inputs, given by role, that are values of a graph.
+ * @param optional Inputs that may be undefined.
+ * @throws GraphError `MISSING_VALUE` if an input is not a value; `INVALID_GRAPH` if `g` is not a builder.
  */
 export function requireValues(
   g: Place,
@@ -87,8 +51,8 @@ const constantHint = (value: unknown): string =>
     : '';
 
 /**
- * The options of an operator, as they are given.
- * @throws OptionError `UNKNOWN_OPTION` if there is one that it does not have: `eps` for `epsilon`.
+ * Returns `options` unchanged, once their names are checked.
+ * @throws OptionError `UNKNOWN_OPTION` if the operator does not have an option: `eps` for `epsilon`.
  * @throws GraphError `INVALID_GRAPH` if `g` is not a builder.
  */
 export function knownOptions<T extends object>(
@@ -120,7 +84,7 @@ export function requireNumeric(g: Place, opType: string, value: Value): void {
   );
 }
 
-/** @throws GraphError `DTYPE_MISMATCH` if the values that are there are not all of the first one's dtype. */
+/** @throws GraphError `DTYPE_MISMATCH` if the values, except undefined ones, do not all have the same dtype. */
 export function requireSameDType(g: Place, opType: string, ...values: (Value | undefined)[]): void {
   const [first, ...others] = values.filter((value) => value !== undefined);
   const odd = others.find((value) => value.dtype !== first!.dtype);
@@ -132,7 +96,7 @@ export function requireSameDType(g: Place, opType: string, ...values: (Value | u
   );
 }
 
-/** @throws GraphError `RANK_TOO_LOW`. `layout` says what the dimensions are: `(N, C, ...)`. */
+/** @throws GraphError `RANK_TOO_LOW`. `layout` describes the dimensions: `(N, C, ...)`. */
 export function requireRank(g: Place, opType: string, value: Value, least: number, layout: string): void {
   if (value.rank >= least) return;
   throw new GraphError(
@@ -143,7 +107,7 @@ export function requireRank(g: Place, opType: string, value: Value, least: numbe
 }
 
 /**
- * The number of channels of an (N, C, ...) value.
+ * Returns the number of channels of an (N, C, ...) value.
  * @throws GraphError `INVALID_SHAPE` if it is a name: weights need a fixed number.
  */
 export function requireChannels(g: Place, opType: string, x: Value): number {
@@ -178,7 +142,7 @@ export function requireEpsilon(g: Place, opType: string, epsilon: number): void 
   );
 }
 
-/** @throws GraphError `INVALID_ATTRIBUTE` if one of the numbers, given by option, is not finite. */
+/** @throws GraphError `INVALID_ATTRIBUTE` if a number, given by option, is not finite. */
 export function requireFinite(g: Place, opType: string, numbers: Readonly<Record<string, number>>): void {
   for (const [option, value] of Object.entries(numbers)) {
     if (Number.isFinite(value)) continue;
@@ -190,7 +154,7 @@ export function requireFinite(g: Place, opType: string, numbers: Readonly<Record
 }
 
 /**
- * Requires a list of `length` integers, if `least` is given of at least that.
+ * Requires a list of `length` integers, each at least `least`.
  * @throws GraphError `INVALID_ATTRIBUTE`. `reason` says where the length comes from.
  */
 export function requireIntegers(
@@ -210,7 +174,7 @@ export function requireIntegers(
 }
 
 /**
- * An axis of a value of `rank`, counted from the front.
+ * Returns an axis of `value`, counted from the start.
  * @throws GraphError `INVALID_ATTRIBUTE` if there is no such axis.
  */
 export function resolveAxis(g: Place, opType: string, axis: number, value: Value): number {
@@ -224,8 +188,8 @@ export function resolveAxis(g: Place, opType: string, axis: number, value: Value
 }
 
 /**
- * Axes of `value`, counted from the front, in the order in which they are given.
- * @throws GraphError `INVALID_ATTRIBUTE` if one does not exist, is given twice, or if there are none.
+ * Returns axes of `value`, counted from the start, in the given order.
+ * @throws GraphError `INVALID_ATTRIBUTE` if an axis does not exist or appears twice, or if the list is empty.
  */
 export function resolveAxes(g: Place, opType: string, axes: readonly number[], value: Value): number[] {
   if (!Array.isArray(axes) || axes.length === 0) {
@@ -239,20 +203,18 @@ export function resolveAxes(g: Place, opType: string, axes: readonly number[], v
   );
 }
 
-/** A list of numbers as messages show it; anything else as JavaScript would print it. */
+/** Returns a list of numbers as messages show it; anything else as JavaScript prints it. */
 export const formatList = (values: readonly number[]): string =>
   Array.isArray(values) ? `[${values.join(', ')}]` : String(values);
 
-// SECTION: One number as a constant of a graph.
-
-/** A constant [] of `dtype`, for a number that an operator knows to be one of it. */
+/** Returns a constant [] of `dtype` for a number that `dtype` can hold. */
 export const scalar = (g: Scope, dtype: DType, value: number): Value =>
   g.constant(filledTensor(dtype, [], value));
 
 /**
- * The same for a number that a caller gives as an option.
- * @throws GraphError `INVALID_ATTRIBUTE` if `dtype` has no such number: NaN, a fraction or an infinity of integers, or
- *   what is too large for it.
+ * Returns a constant [] of `dtype` for a number that the caller gives as an option.
+ * @throws GraphError `INVALID_ATTRIBUTE` if `dtype` cannot hold the number: NaN, a fraction or an infinity for integers, or
+ *   a number that is too large.
  */
 export function scalarOption(g: Scope, opType: string, option: string, value: number, dtype: DType): Value {
   if (isHeld(value, dtype)) return scalar(g, dtype, value);
@@ -267,6 +229,6 @@ function isHeld(value: number, dtype: DType): boolean {
   if (typeof value !== 'number' || Number.isNaN(value) || (!isFloat && !Number.isSafeInteger(value)))
     return false;
   const [held] = toFloat64Array(filledTensor(dtype, [], value));
-  // Rounding is what a float does; only what it makes an infinity of is too large.
+  // A float may round the number, but must not make it an infinity.
   return isFloat ? Number.isFinite(held) === Number.isFinite(value) : held === value;
 }

@@ -1,6 +1,6 @@
 /** Means of rows of any length, by sums that are all short. */
 import type { Scope } from '../graph/builder.js';
-import { productDim } from '../graph/dims.js';
+import { productDim } from '../shapes/dims.js';
 import * as op from '../graph/ops/index.js';
 import type { Value } from '../graph/types.js';
 import type { Dim, FloatDType } from '../tensor.js';

@@ -1,9 +1,9 @@
 /** The length of rows, and sizes that are known only at run time: each an int64 vector of one element. */
 import type { Scope } from '../graph/builder.js';
-import { productDim } from '../graph/dims.js';
 import * as op from '../graph/ops/index.js';
 import type { Value } from '../graph/types.js';
 import { filledTensor } from '../half.js';
+import { productDim } from '../shapes/dims.js';
 import { type Dim, type FloatDType, int64Vector, isStatic } from '../tensor.js';
 import type { GroupNormSite } from './types.js';
 

@@ -1,12 +1,9 @@
 import { dtypeFromOnnx, ONNX_DTYPE } from '../graph/types.js';
-import type { Dim, DType, Shape } from '../tensor.js';
+import { type Dim, type DType, type Shape, UNKNOWN_DIM } from '../tensor.js';
 import type { ValueInfoProto } from './proto.js';
 import { DIM, OTHER_TYPES, SHAPE, TENSOR_TYPE, TYPE, VALUE_INFO } from './schema.js';
 import { spliceWithin, varint } from './splice.js';
 import { requireOnce, type WireReader } from './wire.js';
-
-/** A dimension of which a model says nothing. Two of them need not be the same size, so it is not a name. */
-export const UNKNOWN_DIM = '?';
 
 /** How ONNX declares a value's dtype and shape. */
 export const encodeValueInfo = ({

@@ -11,6 +11,7 @@ import type {
   SessionOptions,
   TensorRecord,
 } from '../runtime/core/contract.js';
+import { withSession } from '../runtime/core/open.js';
 import type { DType, Shape, TensorData } from '../tensor.js';
 import { counterWeights } from '../weights/counter.js';
 import { matchStateDict } from '../weights/state-dict.js';
@@ -175,13 +176,9 @@ async function buildAndRun(
   const graph = buildGraph(fixture.graph, fixture.options, inputType(fixture, spec));
   const weights = weightsOf(fixture, graph);
   const model = encodeModel(graph, weights, { opset: spec.opset, lowering: spec.lowering });
-  const session = await openSession(model, { providers: [spec.provider], groupNorm: spec.groupNorm });
-  try {
-    const tolerance = { rtol: spec.rtol ?? fixture.rtol, atol: spec.atol ?? fixture.atol };
-    return await runAndCompare(session, fixture, tolerance, fixture.truth);
-  } finally {
-    await session.dispose();
-  }
+  const tolerance = { rtol: spec.rtol ?? fixture.rtol, atol: spec.atol ?? fixture.atol };
+  const opening = openSession(model, { providers: [spec.provider], groupNorm: spec.groupNorm });
+  return withSession(opening, (session) => runAndCompare(session, fixture, tolerance, fixture.truth));
 }
 
 /** Made once for each fixture, however many lowerings and opsets it is run with: 31 M numbers take a second. */

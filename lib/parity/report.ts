@@ -2,14 +2,12 @@ import type { ProviderFallback } from '../runtime/core/contract.js';
 import type { CaseResult } from './check.js';
 import type { OutputComparison } from './compare.js';
 
-/** What a parity run came to; `skipped` is there for readers of the format: a case that cannot run has failed. */
+/** The result of a parity run. A case that cannot run has failed. */
 export interface Report {
   /** Cases that passed. */
   readonly passed: number;
   /** Cases that did not, or could not be run. */
   readonly failed: number;
-  /** Always 0. */
-  readonly skipped: number;
   /** In the order in which they ran. */
   readonly cases: readonly CaseResult[];
   /** Execution providers that no case was run on because this machine lacks them, and why. */
@@ -19,7 +17,7 @@ export interface Report {
 /** Counts the cases that passed and failed. */
 export function makeReport(cases: readonly CaseResult[]): Report {
   const passed = cases.filter((result) => result.passed).length;
-  return { passed, failed: cases.length - passed, skipped: 0, cases };
+  return { passed, failed: cases.length - passed, cases };
 }
 
 /** The report as JSON text. A figure that is infinite, because a NaN stands against a number, is null. */

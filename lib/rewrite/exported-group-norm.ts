@@ -6,10 +6,9 @@ import { DEFAULT_EPSILON } from '../graph/ops/normalization.js';
 import type { Fragment, SiteRef, ValueRef } from '../lowering/lower-site.js';
 import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
-import { UNKNOWN_DIM } from '../onnx/value-info.js';
-import { isFloatDType, isStatic, type Shape } from '../tensor.js';
+import { keepsShape } from '../shapes/operators.js';
+import { isFloatDType, isStatic, type Shape, UNKNOWN_DIM } from '../tensor.js';
 import { isOp, outputOf, Uses } from './graph-uses.js';
-import { keepsShape } from './shape-rules.js';
 import { hasLowerings, isFilledWith, lowerBy, type SiteLowering } from './sites.js';
 import { ValueTypes } from './value-types.js';
 

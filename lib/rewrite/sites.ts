@@ -11,9 +11,8 @@ import {
 import { PER_CHANNEL_OPSET } from '../lowering/op.js';
 import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
-import { UNKNOWN_DIM } from '../onnx/value-info.js';
-import { formatShape, isFloatDType, type Shape, type TensorData } from '../tensor.js';
-import type { ValueType } from './shape-rules.js';
+import type { ValueType } from '../shapes/operators.js';
+import { formatShape, isFloatDType, type Shape, type TensorData, UNKNOWN_DIM } from '../tensor.js';
 import type { ValueTypes } from './value-types.js';
 
 /** Whether lowerings can be written at a model's opset. */

@@ -1,49 +1,56 @@
-/** What is known of the values of a model: what it declares, and what follows from that. */
+/**
+ * What is known of the values of a model: what it declares, and what follows from its nodes by the shape functions of
+ * `lib/shapes`.
+ */
+import { dtypeFromOnnx } from '../graph/types.js';
 import { FUSED_DOMAIN } from '../lowering/types.js';
 import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
-import { UNKNOWN_DIM } from '../onnx/value-info.js';
-import { type Dim, int64Vector, type Shape, tensor, type TensorData } from '../tensor.js';
-import { inferType, type KnownValues, type ValueType } from './shape-rules.js';
+import { shapePart } from '../shapes/axes.js';
+import { inferType, type KnownNode, type ValueType } from '../shapes/operators.js';
+import { type Dim, int64Vector, type Shape, tensor, type TensorData, UNKNOWN_DIM } from '../tensor.js';
 
 const UNKNOWN: ValueType = { dtype: undefined, shape: undefined };
 
-/** What follows from the nodes. */
+/** What follows from the nodes, by the name of the value. */
 interface Inferred {
   readonly types: Map<string, ValueType>;
+  /** The results of Constant nodes. */
   readonly constants: Map<string, TensorData>;
-  /** Values that hold the shape of another one. */
+  /** For a value that holds the whole shape of another value: the name of the other. */
   readonly shapesOf: Map<string, string>;
-  /** Vectors that are put together of sizes. */
+  /** The elements of vectors that are made from parts of shapes. */
   readonly vectors: Map<string, Shape>;
 }
 
 /**
- * Exporters leave much out: TorchScript's declares nothing but inputs and outputs. One pass over the nodes, which are
- * in an order in which they can run, tells the rest, once somebody asks. It stays true where nodes are replaced.
+ * Knows dtypes, shapes and constants of a model's values. Exporters leave much out (TorchScript's declares only inputs and
+ * outputs), so the first question walks the nodes once, in an order in which they can run, and infers the rest. The
+ * answers stay true while passes replace nodes.
  */
-export class ValueTypes implements KnownValues {
+export class ValueTypes {
   #inferred: Inferred | undefined;
 
   constructor(readonly model: Model) {}
 
-  /** What the model declares has the first word, but for sizes that contradict what they come from. */
+  /** Returns what the model declares, except sizes that contradict the inferred ones, or else what is inferred. */
   typeOf(name: string | undefined): ValueType {
     if (!name) return UNKNOWN;
     const [declared, inferred] = [this.model.typeOf(name), this.#known().types.get(name)];
     return declared ? withoutContradictions(declared, inferred?.shape) : (inferred ?? UNKNOWN);
   }
 
-  /** The data of an initializer or of what a Constant gives, if the model holds it. */
+  /** Returns the data of an initializer or of a Constant's result, if the model holds it. */
   constant(name: string | undefined): TensorData | undefined {
     return name ? (this.#known().constants.get(name) ?? this.model.constant(name)) : undefined;
   }
 
-  /** The value whose shape a value holds, as Shape gives it. */
+  /** Returns the name of the value whose whole shape this value holds. */
   shapeIsOf(name: string | undefined): string | undefined {
     return name ? this.#known().shapesOf.get(name) : undefined;
   }
 
+  /** Returns the elements of a vector of sizes, as far as they are known; `undefined` if even their number is not. */
   sizes(name: string | undefined): Shape | undefined {
     const constant = this.constant(name);
     if (constant) return Array.from(constant.data as ArrayLike<number | bigint>, Number);
@@ -73,15 +80,30 @@ export class ValueTypes implements KnownValues {
     if (isWholeShape(node)) shapesOf.set(output, node.inputs[0]!);
     const vector = vectorOf(node, this);
     if (vector) vectors.set(output, vector);
-    const type = constant ? { dtype: constant.dtype, shape: constant.dims } : inferType(node, this);
+    const type = constant
+      ? { dtype: constant.dtype, shape: constant.dims }
+      : inferType(asKnownNode(node, this));
     if (!type) return;
     for (const name of node.opType === 'Split' ? node.outputs : [output]) types.set(name, type);
   }
 }
 
+/** Returns the node as the table of shape functions reads it. */
+const asKnownNode = (node: ModelNode, types: ValueTypes): KnownNode => ({
+  opType: node.opType,
+  inputs: node.inputs.map((name) => types.typeOf(name)),
+  outputCount: node.outputs.length,
+  has: (index) => Boolean(node.inputs[index]),
+  sizes: (index) => types.sizes(node.inputs[index]),
+  number: (attribute) => node.number(attribute),
+  numbers: (attribute) => node.numbers(attribute),
+  text: (attribute) => node.text(attribute),
+  dtype: (attribute) => dtypeFromOnnx(node.number(attribute) ?? 0),
+});
+
 /**
- * A model whose inputs were given other sizes after it was exported still declares the old ones within: neither they
- * nor a name, which other sizes may follow, is known then.
+ * Returns the declared type without sizes that the inferred shape contradicts. A model whose inputs got other sizes after
+ * its export still declares the old sizes inside; such a dimension is unknown, even where a name is inferred.
  */
 function withoutContradictions(declared: ValueType, inferred: Shape | undefined): ValueType {
   const { dtype, shape } = declared;
@@ -92,25 +114,26 @@ function withoutContradictions(declared: ValueType, inferred: Shape | undefined)
   return { dtype, shape: shape.map((dim, axis) => (isContradicted(dim, axis) ? UNKNOWN_DIM : dim)) };
 }
 
-/** No tensor in use has more dimensions. */
+/** The most elements of a vector of sizes; no tensor in use has more dimensions. */
 const MAX_RANK = 64;
 
 const isWholeShape = (node: ModelNode): boolean =>
   node.opType === 'Shape' && !node.number('start') && node.number('end') === undefined;
 
-/** Of a part of a shape, and of such parts one after the other. */
-function vectorOf(node: ModelNode, types: KnownValues): Shape | undefined {
+/** Returns the elements of a node's result if they are sizes: a part of a shape, or several such parts joined. */
+function vectorOf(node: ModelNode, types: ValueTypes): Shape | undefined {
   if (node.opType === 'Shape') {
-    return types.typeOf(node.inputs[0]).shape?.slice(node.number('start') ?? 0, node.number('end'));
+    const { shape } = types.typeOf(node.inputs[0]);
+    return shape && shapePart(shape, node.number('start'), node.number('end'));
   }
-  if (node.opType === 'Slice') return partOf(node, types);
+  if (node.opType === 'Slice') return sliceOf(node, types);
   if (node.opType !== 'Concat') return undefined;
   const parts = node.inputs.map((name) => (isShort(types.typeOf(name)) ? types.sizes(name) : undefined));
   return parts.every((part) => part !== undefined) ? parts.flat() : undefined;
 }
 
-/** Of a vector, from one known index to another. */
-function partOf(node: ModelNode, types: KnownValues): Shape | undefined {
+/** Returns the elements of a slice of a vector of sizes, from one known index to another with step 1. */
+function sliceOf(node: ModelNode, types: ValueTypes): Shape | undefined {
   if (!isShort(types.typeOf(node.inputs[0]))) return undefined;
   const [whole, start, end, , step = [1]] = node.inputs.map((name) => types.sizes(name));
   const [from, to] = [start?.[0], end?.[0]];
@@ -121,6 +144,7 @@ function partOf(node: ModelNode, types: KnownValues): Shape | undefined {
 const isShort = ({ shape }: ValueType): boolean =>
   shape?.length === 1 && typeof shape[0] === 'number' && shape[0] <= MAX_RANK;
 
+/** Returns the data of a Constant node, in each of the attributes that may hold it. */
 function constantOf(node: ModelNode): TensorData | undefined {
   const held = node.tensor('value');
   if (held) return held;

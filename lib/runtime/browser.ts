@@ -1,41 +1,27 @@
 /** Sessions in a browser. */
-import {
-  type Choice,
-  firstUsable,
-  type Platform,
-  type Provider,
-  type Session,
-  type SessionOptions,
-} from './core/contract.js';
+import type { Platform, Session, SessionOptions } from './core/contract.js';
 import { openSession } from './core/open.js';
-import { fetchBytes, location, wasmBackend } from './ort-web/browser.js';
+import { fetchBytes, location, browserWasmBackend } from './ort-web/browser.js';
 import { webgpuBackend } from './ort-web/webgpu.js';
 
 const BROWSER: Platform = {
   defaultProvider: 'wasm',
+  backends: { wasm: [browserWasmBackend], webgpu: [webgpuBackend] },
   async readModel(url) {
     const { href } = new URL(url, location().href);
     return { bytes: await fetchBytes(href), where: url, folder: new URL('.', href).href };
   },
-  // Nobody knows before it is fetched.
+  // Only fetching the file tells whether it exists.
   hasFile: () => true,
-  chooseBackend,
 };
 
-function chooseBackend(provider: Provider): Promise<Choice> {
-  if (provider === 'wasm') return firstUsable([wasmBackend]);
-  if (provider === 'webgpu') return firstUsable([webgpuBackend]);
-  return Promise.resolve({ problems: [{ reason: 'no browser has it; there are: wasm, webgpu' }] });
-}
-
 /**
- * Loads a model into ONNX Runtime, which is onnxruntime-web: on WebAssembly (`wasm`), or on a GPU (`webgpu`), which is
- * used only where a small model was seen to come out right on it. {@link setRuntimeFolder} says where its files are.
- * @param model URL of an `.onnx` file, relative to the page or worker, which is fetched; or its bytes.
- * @throws FileError if it cannot be fetched, ModelError if it is not a model, OptionError, GraphError
- *   `UNKNOWN_LOWERING`, SessionError
- *   `UNKNOWN_PROVIDER`, `PROVIDER_UNAVAILABLE`, `OUT_OF_MEMORY` or `MODEL_REJECTED`, with the runtime's own error as
- *   `cause`.
+ * Loads a model into ONNX Runtime, which is onnxruntime-web here: on WebAssembly (`wasm`), or on a GPU (`webgpu`),
+ * which is used only if it computes a small model correctly. {@link setRuntimeFolder} says where its files are.
+ * @param model The URL of an `.onnx` file, absolute or relative to the page or worker; or its bytes.
+ * @throws FileError if the file cannot be fetched, ModelError if it is not a model, OptionError, GraphError
+ *   `UNKNOWN_LOWERING`, SessionError `UNKNOWN_PROVIDER`, `PROVIDER_UNAVAILABLE`, `OUT_OF_MEMORY` or `MODEL_REJECTED`,
+ *   with the runtime's own error as `cause`.
  */
 export const createSession = (model: string | Uint8Array, options: SessionOptions = {}): Promise<Session> =>
   openSession(BROWSER, model, options);

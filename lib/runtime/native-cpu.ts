@@ -1,27 +1,32 @@
-/** The native provider as a backend of onnxruntime-common, `native-cpu`. */
+/** The native provider as the backend `native-cpu` of onnxruntime-common. */
 import type { Backend, InferenceSession, InferenceSessionHandler, OnnxValue } from 'onnxruntime-common';
 import { ModelError, SessionError } from '../errors.js';
 import type { DType, ElementArray, TensorData } from '../tensor.js';
-import { firstUsable, type Session, type TensorInfo, type TensorRecord } from './core/contract.js';
+import type { Session, TensorInfo, TensorRecord } from './core/contract.js';
 import { openSession } from './core/open.js';
+import { describeProblems } from './core/providers.js';
 import { loadAddon } from './native/addon.js';
 import { nativeBackendWith } from './native/backend.js';
 import { toBackendOptions, toNativeOptions } from './native/ort-options.js';
 import { NODE } from './node.js';
+import { loadOnnxRuntime } from './ort-node/load.js';
 
 type OrtOptions = InferenceSession.SessionOptions;
 type OrtTensors = Record<string, OnnxValue>;
 
-/** Negative: it runs what asks for it by name, and is nobody's default. */
+/** A negative priority: only code that names `native-cpu` gets it. */
 const PRIORITY = -1;
 
 /**
- * Registers `native-cpu`. onnxruntime-common comes as an ES module and as CommonJS, each with a registry of its
- * own: code that imports it asks the first, onnxruntime-node the second.
+ * Registers `native-cpu` with onnxruntime-common, which comes as an ES module and as CommonJS, each with its own
+ * registry: code that imports onnxruntime-common uses the first, onnxruntime-node the second.
+ * @throws SessionError `PROVIDER_UNAVAILABLE` if onnxruntime-node cannot be loaded.
  */
 export async function registerNativeCpu(): Promise<void> {
-  for (const ort of [await import('onnxruntime-common'), await import('onnxruntime-node')]) {
-    ort.registerBackend('native-cpu', nativeCpu, PRIORITY);
+  const { ort, problem } = await loadOnnxRuntime();
+  if (!ort) throw new SessionError('PROVIDER_UNAVAILABLE', `native-cpu: ${describeProblems([problem])}`);
+  for (const registry of [await import('onnxruntime-common'), ort]) {
+    registry.registerBackend('native-cpu', nativeCpu, PRIORITY);
   }
 }
 
@@ -36,10 +41,10 @@ const nativeCpu: Backend = {
   },
 };
 
-/** Its sessions are this project's, which take tensors of numbers, of models that their rewrites can read. */
+/** Opens a session of this project, which reads fewer models than ONNX Runtime does. */
 async function open(model: string | Uint8Array, options: OrtOptions): Promise<Session> {
   const backend = nativeBackendWith(toNativeOptions(options));
-  const platform = { ...NODE, chooseBackend: () => firstUsable([backend]) };
+  const platform = { ...NODE, backends: { native: [backend] } };
   try {
     return await openSession(platform, model, { providers: ['native'], ...toBackendOptions(options) });
   } catch (cause) {
@@ -62,7 +67,7 @@ class Handler implements InferenceSessionHandler {
     this.outputNames = session.outputs.map(({ name }) => name);
   }
 
-  /** @param fetches The outputs that are wanted; null, or the tensor to write into. */
+  /** @param fetches The wanted outputs by name: the tensor to write into, or null. */
   async run(feeds: OrtTensors, fetches: Record<string, OnnxValue | null>): Promise<OrtTensors> {
     const given = Object.entries(fetches).filter((entry): entry is [string, OnnxValue] => entry[1] !== null);
     const results = await this.session.run(toOwnTensors(feeds), {
@@ -76,7 +81,7 @@ class Handler implements InferenceSessionHandler {
     return this.session.dispose();
   }
 
-  /** A profile is begun with the session, by `enableProfiling`, and written when it is released. */
+  /** `enableProfiling` starts a profile with the session, and `release` writes it: these two do nothing. */
   startProfiling(): void {}
   endProfiling(): void {}
 }
@@ -85,7 +90,7 @@ const toMetadata = ({ name, dtype, shape }: TensorInfo): InferenceSession.ValueM
   name,
   isTensor: true,
   type: dtype as 'float32',
-  // As ONNX Runtime's own backends describe a tensor of any rank.
+  // ONNX Runtime's own backends describe a tensor of any rank like this.
   shape: shape ?? [],
 });
 
@@ -94,10 +99,10 @@ const toOwnTensors = (tensors: OrtTensors): TensorRecord =>
 
 function toOwnTensor({ type, dims, data }: OnnxValue): TensorData {
   const array = data as ElementArray;
-  // Where the engine has Float16Array, it may be one; here a float16 is its 16 bits.
+  // The caller's data may be a Float16Array; this library passes the bits.
   const bits = type === 'float16' ? new Uint16Array(array.buffer, array.byteOffset, array.length) : array;
   return { dtype: type as DType, dims, data: bits };
 }
 
-/** What onnxruntime-common makes a Tensor of its own of. */
+/** Returns the parts of which onnxruntime-common makes a Tensor. */
 const toOrtTensor = ({ dtype, dims, data }: TensorData) => ({ type: dtype, data, dims });

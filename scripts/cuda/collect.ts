@@ -1,7 +1,7 @@
 /** Workers for the jobs of a plan, and the collection of their results, which survives crashes, time limits and signals. */
 import { fork, type ChildProcess } from 'node:child_process';
 import type { SessionLoweringName } from '../../lib/index.js';
-import { lastOf } from '../../lib/runtime/ort-node/child-process.js';
+import { lastMessage } from '../../lib/runtime/ort-node/child-process.js';
 import { describeJob, wayOf, type Job, type Stage } from './jobs.js';
 import type { CaseRow, Device, StageCount, Timing, Untimed } from './report.js';
 import type { Answer } from './worker.js';
@@ -51,7 +51,11 @@ export class Workers {
   }
 
   #start(way: string): Running {
-    const child = fork(this.module, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+    const child = fork(this.module, {
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      // CUDA rounds float32 otherwise, and reads the variable when it starts.
+      env: { NVIDIA_TF32_OVERRIDE: '0', ...process.env },
+    });
     const worker = { child, stderr: '' };
     this.#running.set(way, worker);
     child.stderr!.on('data', (chunk: Buffer) => {
@@ -80,7 +84,7 @@ function askOne(worker: Running, job: Job, seconds: number, stop: AbortSignal): 
       settle(
         isStop(signal)
           ? { end: 'stopped', reason: `a worker was ended by ${signal}` }
-          : { end: 'crashed', reason: `its process ended with ${end}${lastOf(worker.stderr)}` },
+          : { end: 'crashed', reason: `its process ended with ${end}${lastMessage(worker.stderr)}` },
       );
     };
     const onStop = () => settle({ end: 'stopped', reason: String(stop.reason) });

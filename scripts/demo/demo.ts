@@ -8,9 +8,9 @@ import { join, relative } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { describeExecution, describeTimes, runRepeatedly } from '../../lib/cli/commands/run-report.js';
+import { describeExecution, describeTimes, runRepeatedly } from '../../lib/cli/commands/run-session.js';
 import { withProgress } from '../../lib/cli/shared/progress.js';
-import { formatBytes, formatTable, indent, plural, quote } from '../../lib/cli/shared/table.js';
+import { formatTable, indent, quote } from '../../lib/cli/shared/table.js';
 import { writeFilesAtomic } from '../../lib/files/atomic.js';
 import { readFileBytes } from '../../lib/files/read.js';
 import type { Image } from '../../lib/images/image.js';
@@ -35,6 +35,7 @@ import {
   toFloat64Array,
   writeModel,
 } from '../../lib/index.js';
+import { formatBytes, plural } from '../../lib/quantities.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const RUNS = 20;

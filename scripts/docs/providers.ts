@@ -11,7 +11,7 @@ import { groupNormModel, NUM_GROUPS } from '../../bench/runners.js';
 import { timeSessions, type ThreadSpec } from '../../bench/session-threads.js';
 import { machine, normalTensor, quantile, table } from '../../bench/statistics.js';
 import { getGraph } from '../../graphs/registry.js';
-import { availableProviders } from '../../lib/cli/shared/options.js';
+import { availableProviders } from '../../lib/cli/shared/providers.js';
 import {
   type CaseResult,
   checkFixture,

@@ -8,19 +8,19 @@ import { useTemporaryFolder, withoutProgress, writeFixture } from './support.js'
 const MAIN = fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url));
 const ARGUMENTS = ['--import', 'tsx', MAIN];
 
-describe('cli/main', function () {
+describe('the executable', function () {
   this.timeout(30_000);
   const at = useTemporaryFolder();
   const main = (...argv: string[]) =>
     spawnSync(process.execPath, [...ARGUMENTS, ...argv], { encoding: 'utf8' });
 
-  it('--version ends with exit code 0', () => {
+  it('onnx-groupnorm --version exits 0', () => {
     const { status, stdout, stderr } = main('--version');
     expect([status, stderr]).to.deep.equal([0, '']);
     expect(stdout).to.match(/^\d+\.\d+\.\d+\n$/);
   });
 
-  it('bad usage ends with exit code 2 and no stack trace', () => {
+  it('onnx-groupnorm exits 2 for bad usage, without a stack trace', () => {
     const { status, stdout, stderr } = main('parity', 'none', '--lowering', 'none');
     expect([status, stdout]).to.deep.equal([2, '']);
     expect(stderr)
@@ -28,12 +28,12 @@ describe('cli/main', function () {
       .and.not.to.match(/\n +at /);
   });
 
-  it('a failed check ends with exit code 1', async () => {
+  it('onnx-groupnorm exits 1 for a failed check', async () => {
     await writeFixture(at('wrong.safetensors'), { error: 1 });
     expect(main('parity', at()).status).to.equal(1);
   });
 
-  it('a full disk behind stdout is one line on stderr and exit code 2', function () {
+  it('onnx-groupnorm exits 2 with one line on stderr if it cannot write to stdout', function () {
     if (!existsSync('/dev/full')) this.skip();
     const full = openSync('/dev/full', 'w');
     const argv = [...ARGUMENTS, 'doctor', '--json'];
@@ -48,7 +48,7 @@ describe('cli/main', function () {
     ]);
   });
 
-  it('a reader that closes the pipe early changes neither the exit code nor what is on stderr', async function () {
+  it('onnx-groupnorm keeps its exit code and its stderr if a reader closes the pipe early', async function () {
     if (process.platform === 'win32') this.skip();
     await writeFixture(at('wrong.safetensors'), { error: 1 });
     const command = [process.execPath, ...ARGUMENTS, 'parity', at(), '--opset', '13,14,15,16,17,18,19,20,21'];

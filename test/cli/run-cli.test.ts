@@ -6,7 +6,7 @@ import { encodeNpy } from '../../lib/index.js';
 import { copyModel, TORCH_MODEL } from '../support/test-data.js';
 import { floats, onnx, Sink, useTemporaryFolder, writeFixture } from './support.js';
 
-/** What the issue promises of each command. */
+/** The arguments and options of each command. */
 const COMMANDS: Record<string, string[]> = {
   '': ['build', 'convert', 'run', 'parity', 'doctor', '--version', '--debug', '--help'],
   build: ['group-norm', '--debug'],
@@ -36,11 +36,11 @@ const COMMANDS: Record<string, string[]> = {
 };
 const words = (command: string) => command.split(' ').filter(Boolean);
 
-describe('cli/run-cli', () => {
+describe('the command line', () => {
   const at = useTemporaryFolder();
 
   for (const [command, mentioned] of Object.entries(COMMANDS)) {
-    it(`the help of '${command}' names everything that can be given`, async () => {
+    it(`onnx-groupnorm ${command} --help names every argument and option`, async () => {
       const { code, stdout, stderr } = await onnx(...words(command), '--help');
       expect([code, stderr]).to.deep.equal([0, '']);
       for (const word of mentioned) expect(stdout).to.include(word);
@@ -49,7 +49,7 @@ describe('cli/run-cli', () => {
     });
   }
 
-  it('every example in the help works when it is pasted', async () => {
+  it('onnx-groupnorm --help has examples that work when they are pasted', async () => {
     mkdirSync(at('test/fixtures/group-norm'), { recursive: true });
     await writeFixture(at('test/fixtures/group-norm/one.safetensors'));
     writeFileSync(at('x.npy'), encodeNpy(floats([1, 32, 2, 2], new Float32Array(128))));
@@ -72,36 +72,37 @@ describe('cli/run-cli', () => {
     }
   });
 
-  it('--version prints the version of package.json', async () => {
+  it('onnx-groupnorm --version prints the version of package.json', async () => {
     const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
     expect(await onnx('--version')).to.deep.equal({ code: 0, stdout: `${version}\n`, stderr: '' });
   });
 
-  it('no command is bad usage, and help says what there is', async () => {
+  it('onnx-groupnorm without a command exits 2 and prints the help', async () => {
     const { code, stdout, stderr } = await onnx();
     expect([code, stdout]).to.deep.equal([2, '']);
     expect(stderr).to.include('Usage: onnx-groupnorm').and.to.include('Examples:');
   });
 
-  it('a command without what it needs points to its help', async () => {
+  it('convert, run and parity point to their help if an argument is missing', async () => {
     for (const command of ['convert', 'run', 'parity']) {
       const { code, stderr } = await onnx(command);
       expect(code).to.equal(2);
       expect(stderr)
         .to.include('error: missing required argument')
-        .and.to.include(`'onnx-groupnorm ${command} --help' explains what it takes\n`);
+        .and.to.include(`'onnx-groupnorm ${command} --help' explains the command\n`);
     }
   });
 
-  it('a mistyped command gets a suggestion', async () => {
+  it('onnx-groupnorm suggests a command for a mistyped one', async () => {
     expect(await onnx('biuld')).to.deep.equal({
       code: 2,
       stdout: '',
-      stderr: "error: unknown command 'biuld'\n(Did you mean build?)\n",
+      stderr:
+        "error: unknown command 'biuld'\n(Did you mean build?)\n'onnx-groupnorm --help' lists the commands\n",
     });
   });
 
-  it('a known error is its message alone; with --debug, before or after the command, also its stack', async () => {
+  it('onnx-groupnorm prints a known error without a stack trace, and with it for --debug', async () => {
     const message = "error: cannot read 'none.onnx': it does not exist; check the path\n";
     expect((await onnx('run', 'none.onnx')).stderr).to.equal(message);
     for (const argv of [
@@ -117,7 +118,7 @@ describe('cli/run-cli', () => {
     }
   });
 
-  it('an unexpected error exits 1 and is called a bug, with the stack only on demand', async () => {
+  it('onnx-groupnorm exits 1 for an unexpected error, calls it a bug, and prints the stack only for --debug', async () => {
     const broken = () => Object.assign(new Sink(), { write: () => { throw new TypeError('no ink'); } }); // prettier-ignore
     const run = async (...argv: string[]) => {
       const stderr = new Sink();
@@ -127,7 +128,7 @@ describe('cli/run-cli', () => {
       code: 1,
       stderr:
         'error: unexpected: no ink\n' +
-        'This is a bug in onnx-groupnorm; run again with --debug and report what it prints.\n',
+        'This is a bug in onnx-groupnorm; run again with --debug and report the output.\n',
     });
     expect((await run('doctor', '--debug')).stderr).to.match(/TypeError: no ink\n +at /);
   });

@@ -27,7 +27,7 @@ describe('writing files', () => {
   const read = (name: string): Promise<string> => readFile(path(name), 'utf8');
 
   describe('writeFileAtomic', () => {
-    it('writes text, bytes, and chunks that are there or still to come', async () => {
+    it('writeFileAtomic writes text, bytes, and chunks from an array or an async generator', async () => {
       await writeFileAtomic(path('text'), 'é\n');
       await writeFileAtomic(path('bytes'), Uint8Array.of(0x61, 0x62, 0x63, 0x64).subarray(1, 3));
       await writeFileAtomic(path('chunks'), [Buffer.from('a'), new Uint8Array(0), Buffer.from('bc')]);
@@ -37,18 +37,18 @@ describe('writing files', () => {
       expect(await Promise.all(contents)).to.deep.equal(['é\n', 'bc', 'abc', 'abc', '']);
     });
 
-    it('makes the folders that are missing', async () => {
+    it('writeFileAtomic makes missing folders', async () => {
       await writeFileAtomic(path('a', 'b', 'file'), 'new');
       expect(await read('a/b/file')).to.equal('new');
     });
 
-    it('refuses a folder that cannot be made, and does not go on trying', async function () {
+    it('writeFileAtomic refuses a folder that cannot be made, and does not try again', async function () {
       if (process.platform !== 'linux') this.skip();
       const error = await rejection(writeFileAtomic('/proc/onnx-groupnorm/file', 'new'));
       expect(error).to.be.instanceOf(FileError).with.property('code', 'FILE_UNWRITABLE');
     });
 
-    it('replaces a file, keeps its mode, and leaves nothing else behind', async () => {
+    it('writeFileAtomic replaces a file, keeps its mode, and leaves no other file behind', async () => {
       await writeFile(path('file'), 'a longer old text');
       await chmod(path('file'), 0o604);
       await writeFileAtomic(path('file'), 'new');
@@ -57,13 +57,13 @@ describe('writing files', () => {
       expect(await readdir(path())).to.deep.equal(['file']);
     });
 
-    it('gives a new file the mode that any new file has', async () => {
+    it('writeFileAtomic gives a new file the mode of any new file', async () => {
       await writeFile(path('plain'), '');
       await writeFileAtomic(path('atomic'), '');
       expect((await stat(path('atomic'))).mode).to.equal((await stat(path('plain'))).mode);
     });
 
-    it('writes the file that a symbolic link points to, and keeps the link', async () => {
+    it('writeFileAtomic writes the file that a symbolic link points to, and keeps the link', async () => {
       await mkdir(path('folder'));
       await writeFile(path('folder', 'file'), 'old');
       await symlink(path('folder', 'file'), path('link'));
@@ -72,18 +72,18 @@ describe('writing files', () => {
       expect((await lstat(path('link'))).isSymbolicLink()).to.equal(true);
     });
 
-    it('writes a name as long as the file system allows', async () => {
+    it('writeFileAtomic writes a file whose name is as long as the file system allows', async () => {
       await writeFileAtomic(path('n'.repeat(255)), 'new');
       expect(await readdir(path())).to.deep.equal(['n'.repeat(255)]);
     });
 
-    it('lets two writes of one file both succeed, one after the other', async () => {
+    it('writeFileAtomic lets two writes of one file both succeed, one after the other', async () => {
       await Promise.all([writeFileAtomic(path('file'), 'one'), writeFileAtomic(path('file'), 'two')]);
       expect(await read('file')).to.be.oneOf(['one', 'two']);
       expect(await readdir(path())).to.deep.equal(['file']);
     });
 
-    it('leaves the old file as it was when the content fails, and passes the error on', async () => {
+    it('writeFileAtomic leaves the old file as it was when the content fails, and passes the error on', async () => {
       await writeFile(path('file'), 'old');
       const failure = new WeightsError('TENSOR_NOT_FOUND', 'no such tensor');
       expect(await rejection(writeFileAtomic(path('file'), chunks('new', failure)))).to.equal(failure);
@@ -93,7 +93,7 @@ describe('writing files', () => {
       expect(await readdir(path())).to.deep.equal(['file']);
     });
 
-    it('says which path cannot be written, why, and what to do', async () => {
+    it('writeFileAtomic says which path cannot be written, why, and what to do', async () => {
       await writeFile(path('file'), 'old');
       await mkdir(path('folder'));
       const cases: [string, string][] = [
@@ -115,13 +115,13 @@ describe('writing files', () => {
       expect(await readdir(path())).to.have.members(['file', 'folder']);
     });
 
-    it("keeps the system's error as the cause", async () => {
+    it("writeFileAtomic keeps the system's error as the cause", async () => {
       await writeFile(path('file'), 'old');
       const error = await rejection(writeFileAtomic(path('file', 'x'), 'new'));
       expect(error).to.have.nested.property('cause.code', 'ENOTDIR');
     });
 
-    it('refuses to replace what is no regular file', async function () {
+    it('writeFileAtomic refuses to replace a path that is not a regular file', async function () {
       if (process.platform === 'win32') this.skip(); // Its sockets are no files.
       const server = createServer().listen(path('socket'));
       await once(server, 'listening');
@@ -131,7 +131,7 @@ describe('writing files', () => {
       server.close();
     });
 
-    it('refuses to replace a file that may not be written', async function () {
+    it('writeFileAtomic refuses to replace a file without write permission', async function () {
       if (process.getuid?.() === 0) this.skip(); // Root may write every file.
       await writeFile(path('file'), 'old', { mode: 0o444 });
       const error = await rejection(writeFileAtomic(path('file'), 'new'));
@@ -141,7 +141,7 @@ describe('writing files', () => {
   });
 
   describe('writeFilesAtomic', () => {
-    it('gives no file its name before all of them are written', async () => {
+    it('writeFilesAtomic renames no file before all files are written', async () => {
       await writeFile(path('model'), 'old');
       const check = async (): Promise<void> => {
         expect(await read('model')).to.equal('old');
@@ -154,7 +154,7 @@ describe('writing files', () => {
       expect(await Promise.all(['model', 'data'].map(read))).to.deep.equal(['new', '12']);
     });
 
-    it('writes none of the files when one fails', async () => {
+    it('writeFilesAtomic writes no file when one file fails', async () => {
       await writeFile(path('model'), 'old');
       for (const bad of [
         { path: path('model', 'x'), content: '' },
@@ -166,7 +166,7 @@ describe('writing files', () => {
       }
     });
 
-    it('takes back what has its new name when a later file cannot get its own', async () => {
+    it('writeFilesAtomic restores the files that it renamed when a later rename fails', async () => {
       await writeFile(path('old'), 'old data');
       // As another program might, between the check of a path and the rename.
       async function* obstacle() {
@@ -184,7 +184,7 @@ describe('writing files', () => {
       expect((await readdir(path())).sort()).to.deep.equal(['model', 'old']);
     });
 
-    it('replaces files that belong together and leaves nothing else behind', async () => {
+    it('writeFilesAtomic replaces files that belong together and leaves no other file behind', async () => {
       for (const name of ['data', 'model']) await writeFile(path(name), 'old');
       await writeFilesAtomic([
         { path: path('data'), content: 'new' },
@@ -194,7 +194,7 @@ describe('writing files', () => {
       expect((await readdir(path())).sort()).to.deep.equal(['data', 'model']);
     });
 
-    it('refuses to write one file twice, by whatever path', async () => {
+    it('writeFilesAtomic refuses to write one file twice, under any of its paths', async () => {
       await writeFile(path('model'), 'old');
       await symlink(path('model'), path('link'));
       for (const second of [path('model'), path('.', 'x', '..', 'model'), path('link')]) {
@@ -205,7 +205,7 @@ describe('writing files', () => {
       expect(await read('model')).to.equal('old');
     });
 
-    it('writes no files at all without complaint', async () => {
+    it('writeFilesAtomic accepts an empty list of files', async () => {
       await writeFilesAtomic([]);
     });
   });
@@ -213,7 +213,7 @@ describe('writing files', () => {
   describe('a signal in the middle of writing', function () {
     this.timeout(30_000); // A process has to start, on a machine that may be busy.
 
-    it('is listened for only while a write is under way', async () => {
+    it('writeFileAtomic listens for signals only during a write', async () => {
       const before = listeners();
       const checkListening = async (): Promise<void> => {
         expect(listeners()).to.deep.equal(before.map((count) => count + 1));
@@ -227,7 +227,7 @@ describe('writing files', () => {
     });
 
     for (const signal of SIGNALS) {
-      it(`ends the process with ${signal}, the old file as it was and no other file`, async () => {
+      it(`${signal} during writeFileAtomic ends the process, keeps the old file and leaves no other file behind`, async () => {
         await writeFile(path('file'), 'old');
         const { child } = await startWriting(path('file'));
         expect(await readdir(path())).to.have.length(2);
@@ -238,7 +238,7 @@ describe('writing files', () => {
       });
     }
 
-    it('leaves the decision to an application that listens, and fails the write', async () => {
+    it('a signal during writeFileAtomic fails the write, and an application that listens decides whether to exit', async () => {
       const { child, output } = await startWriting(
         path('file'),
         `process.on('SIGTERM', () => goOn(console.log('told')));`,
@@ -251,7 +251,7 @@ describe('writing files', () => {
       expect(await readdir(path())).to.deep.equal([]);
     });
 
-    it('or process.exit, leaves no file behind', async () => {
+    it('process.exit during writeFileAtomic leaves no file behind', async () => {
       const { child } = await startWriting(path('file'), `process.on('SIGTERM', () => process.exit(3));`);
       child.kill('SIGTERM');
       expect(await once(child, 'exit')).to.deep.equal([3, null]);

@@ -13,13 +13,13 @@ async function reason(promise: Promise<unknown>): Promise<string> {
 }
 
 describe('a Blob as a file of which parts are read', () => {
-  it('gives the bytes of a range, and has its size', async () => {
+  it("rangedBlob returns the bytes of a range, and has the Blob's size", async () => {
     expect(file().size).to.equal(4);
     expect(await file().read(1, 2)).to.deep.equal(Uint8Array.of(2, 3));
     expect(await file().read(4, 0)).to.deep.equal(new Uint8Array(0));
   });
 
-  it('refuses a range that it does not hold, which slice would cut short', async () => {
+  it('rangedBlob refuses a range beyond its end, which slice would shorten', async () => {
     expect(await reason(file().read(3, 2))).to.equal(
       "cannot read 'dropped.bin': it holds 4 bytes, not 2 bytes from byte 3 on",
     );
@@ -27,14 +27,14 @@ describe('a Blob as a file of which parts are read', () => {
     await reason(file().read(0.5, 1));
   });
 
-  it('refuses reads after it was closed', async () => {
+  it('rangedBlob refuses reads after close', async () => {
     const closed = file();
     await closed.close();
     await closed.close();
     expect(await reason(closed.read(0, 1))).to.include('it has been closed');
   });
 
-  it('says so where the browser cannot read it, as when the file has changed on disk', async () => {
+  it('rangedBlob says that the browser cannot read the file, for example after it changed on disk', async () => {
     const broken = { size: 4, slice: () => ({ arrayBuffer: () => Promise.reject(new Error('changed')) }) };
     expect(await reason(rangedBlob(broken, 'a.bin').read(0, 1))).to.equal("cannot read 'a.bin': changed");
   });

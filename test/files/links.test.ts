@@ -8,7 +8,7 @@ import { rejection, temporaryFolder } from '../support/temporary.js';
 describe('files/links', () => {
   const path = temporaryFolder();
 
-  it('a file, a link in the same folder, a folder that is a link, and what is not there yet are fine', async () => {
+  it('requireOneFolder accepts a file, a link within its folder, a linked folder, and a path that does not exist yet', async () => {
     await mkdir(path('folder'));
     await writeFile(path('folder', 'model'), '');
     await symlink('model', path('folder', 'link'));
@@ -25,7 +25,7 @@ describe('files/links', () => {
     }
   });
 
-  it('a link into another folder is refused, with the file to name instead', async () => {
+  it('requireOneFolder refuses a link into another folder, and names the file to use instead', async () => {
     await mkdir(path('folder'));
     await writeFile(path('folder', 'model'), '');
     await symlink(path('folder', 'model'), path('link'));

@@ -7,7 +7,7 @@ const parse = (text: string) => parseNpyHeader(text, 'x.npy');
 const header = (shape: string) => `{'descr': '<f4', 'fortran_order': False, 'shape': ${shape}, }`;
 
 describe('files/npy-header', () => {
-  it('reads what NumPy writes', () => {
+  it('parseNpyHeader reads what NumPy writes', () => {
     expect(parse(`${header('(2, 3)')}          \n`)).to.deep.equal({
       descr: '<f4',
       fortranOrder: false,
@@ -21,13 +21,13 @@ describe('files/npy-header', () => {
     expect(parse(header('(3,)')).shape).to.deep.equal([3]);
   });
 
-  it('reads what other writers of the format write: keys in any order, double quotes, Python 2 integers', () => {
+  it('parseNpyHeader reads what other writers write: keys in any order, double quotes, Python 2 integers', () => {
     const text = '{"shape":(3L,4),"fortran_order":False,"descr":"<f4"}';
     expect(parse(text)).to.deep.equal({ descr: '<f4', fortranOrder: false, shape: [3, 4] });
   });
 
   // As numpy.lib.format.write_array_header_1_0 of NumPy 2.4.6 wrote them, before the padding to 64.
-  it('writes what NumPy writes', () => {
+  it('formatNpyHeader writes what NumPy writes', () => {
     expect(formatNpyHeader('<f4', [2, 3])).to.equal(`${header('(2, 3)')}${' '.repeat(20)}`);
     expect(formatNpyHeader('<f4', [123456])).to.equal(`${header('(123456,)')}${' '.repeat(15)}`);
     expect(formatNpyHeader('|b1', [])).to.equal("{'descr': '|b1', 'fortran_order': False, 'shape': (), }");
@@ -53,7 +53,7 @@ describe('files/npy-header', () => {
     ['{__import__("os"): 1}', "its header has an unexpected '__import__"],
   ];
   for (const [text, message] of refused) {
-    it(`refuses ${text || 'nothing'}`, () => {
+    it(`parseNpyHeader refuses ${text || 'an empty text'}`, () => {
       expect(() => parse(text)).to.throw(FileError, `x.npy is not a valid .npy file: `);
       expect(() => parse(text)).to.throw(FileError, message);
     });

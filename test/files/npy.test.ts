@@ -65,37 +65,37 @@ function expectRefused(bytes: Uint8Array, reason: string): void {
 
 describe('decodeNpy', () => {
   for (const [name, expected] of Object.entries(SAMPLES)) {
-    it(`reads what NumPy wrote to ${name}.npy`, () => {
+    it(`decodeNpy reads what NumPy wrote to ${name}.npy`, () => {
       expect(decodeNpy(sample(name))).to.deep.equal(expected);
     });
   }
 
   for (const name of ['fortran', 'big_endian', 'big_endian_fortran']) {
-    it(`reads ${name}.npy as C order and little-endian`, () => {
+    it(`decodeNpy reads ${name}.npy as C order and little-endian`, () => {
       expect(decodeNpy(sample(name))).to.deep.equal(COUNTED);
     });
   }
 
-  it('reads versions 2.0 and 3.0', () => {
+  it('decodeNpy reads versions 2.0 and 3.0', () => {
     expect(decodeNpy(sample('version_2'))).to.deep.equal(float32);
     expect(decodeNpy(sample('version_3'))).to.deep.equal(float32);
   });
 
-  it('views the bytes where they are aligned, and copies them where not', () => {
+  it('decodeNpy returns a view of aligned bytes and a copy of others', () => {
     const bytes = sample('f4');
     expect(decodeNpy(bytes).data.buffer).to.equal(bytes.buffer);
     const shifted = Buffer.concat([Buffer.alloc(1), bytes]).subarray(1);
     expect(decodeNpy(shifted)).to.deep.equal(float32);
   });
 
-  it('keeps the bits of a NaN when it turns the bytes around', () => {
+  it('decodeNpy keeps the bits of a NaN when it swaps bytes', () => {
     const { data } = decodeNpy(
       file("{'descr': '>f4', 'fortran_order': False, 'shape': ()}", [0x7f, 0x81, 0, 2]),
     );
     expect(new Uint8Array(data.buffer)).to.deep.equal(Uint8Array.of(2, 0, 0x81, 0x7f));
   });
 
-  it('reads a Fortran array of one axis, of no elements, and a scalar', () => {
+  it('decodeNpy reads Fortran order with one axis, with no elements, and of a scalar', () => {
     const read = (shape: string, data: number[]): unknown => [
       ...decodeNpy(int8File(shape, data, "'|i1'", 'True')).data,
     ];
@@ -105,7 +105,7 @@ describe('decodeNpy', () => {
     expect(read('(2, 1, 2)', [1, 2, 3, 4])).to.deep.equal([1, 3, 2, 4]);
   });
 
-  it("understands the other ways to write NumPy's header", () => {
+  it("decodeNpy understands the other ways to write NumPy's header", () => {
     const headers = [
       `{"shape":(2,),"fortran_order":False,"descr":"|i1"}`,
       `{'descr': '<i1', 'fortran_order': False, 'shape': (2L,), }   \n`,
@@ -116,20 +116,20 @@ describe('decodeNpy', () => {
     }
   });
 
-  it('refuses arrays of strings, records and objects, and says what is allowed', () => {
+  it('decodeNpy refuses arrays of strings, records and objects, and says what is allowed', () => {
     expectRefused(sample('strings'), "dtype '<U2' is not supported; allowed: < or > and one of f4, f8,");
     expectRefused(sample('records'), 'arrays of records (structured dtypes) are not supported');
     expectRefused(sample('objects'), "dtype '|O' is not supported");
   });
 
-  it('refuses a dtype that it does not know', () => {
+  it('decodeNpy refuses an unknown dtype', () => {
     const dtypes = ['<f16', '<c8', '<V2', '|S1', '=i1', 'i1', '|i2', '<M8[ns]', '', '<', 'constructor'];
     for (const dtype of dtypes) {
       expectRefused(int8File('(1,)', [1], `'${dtype}'`), `dtype '${dtype}' is not supported`);
     }
   });
 
-  it('refuses a file that does not begin as one', () => {
+  it('decodeNpy refuses a file without the magic bytes', () => {
     expectRefused(new Uint8Array(0), 'it does not begin with \\x93NUMPY');
     expectRefused(sample('f4').slice(0, 8), 'it does not begin with \\x93NUMPY and a version');
     expectRefused(file('{}', [], [4, 0]), 'its version is 4.0; allowed: 1.0, 2.0, 3.0');
@@ -137,7 +137,7 @@ describe('decodeNpy', () => {
     expectRefused(sample('version_2').slice(0, 11), 'it ends within the length of its header');
   });
 
-  it('says of other files what they are, and how to save them as .npy', () => {
+  it('decodeNpy names the format of another file, and says how to save it as .npy', () => {
     const torch = "it is a torch.save file; in Python: numpy.save('x.npy', torch.load('x.pt').numpy())";
     expectRefused(Uint8Array.of(0x80, 2, 0x8a, 10, 0x6c, 0xfc), torch);
     const npz = Buffer.concat([Buffer.from('PK\x03\x04'), Buffer.alloc(26), Buffer.from('a.npy\0')]);
@@ -146,7 +146,7 @@ describe('decodeNpy', () => {
     expectRefused(safetensors, 'it is a safetensors file; in Python: numpy.save');
   });
 
-  it('refuses a header that is longer than the file, or than NumPy allows', () => {
+  it('decodeNpy refuses a header that is longer than the file, or longer than NumPy allows', () => {
     expectRefused(
       sample('f4').slice(0, 127),
       'its header claims 118 bytes, but only 117 follow: it is truncated',
@@ -156,7 +156,7 @@ describe('decodeNpy', () => {
     expectRefused(long, 'its header claims 10001 bytes; allowed: at most 10000');
   });
 
-  it('refuses data that the shape does not take', () => {
+  it('decodeNpy refuses data that does not match the shape', () => {
     expectRefused(
       sample('f4').slice(0, -1),
       "its header claims [2, 3] of '<f4', 24 bytes, but 23 follow: it is truncated",
@@ -166,7 +166,7 @@ describe('decodeNpy', () => {
     expectRefused(int8File('(4294967296, 4294967296)', [1]), '18446744073709552000 bytes, but 1 follow');
   });
 
-  it('refuses a shape that is none', () => {
+  it('decodeNpy refuses a shape that is not a tuple of sizes', () => {
     expectRefused(int8File('(-1,)', [1]), "its shape has '-1'; allowed: integers from 0");
     expectRefused(int8File('(9007199254740992,)', [1]), "its shape has '9007199254740992'");
     expectRefused(int8File('(True,)', [1]), "its shape has 'True'");
@@ -178,7 +178,7 @@ describe('decodeNpy', () => {
     expectRefused(int8File(`(${'1,'.repeat(65)})`, [1]), 'it has 65 dimensions; NumPy allows 64');
   });
 
-  it('refuses a header that is no dict of the three keys, and never evaluates it', () => {
+  it('decodeNpy refuses a header that is not a dict of the three keys, and never evaluates it', () => {
     expectRefused(file(''), "its header has its end where '{' must be");
     expectRefused(file('{'), 'its header has its end where a value must be');
     expectRefused(file('{}'), 'its header has the keys (), not (descr, fortran_order, shape)');
@@ -198,17 +198,17 @@ describe('decodeNpy', () => {
 
 describe('encodeNpy', () => {
   for (const [name, source] of Object.entries(SAMPLES)) {
-    it(`writes what NumPy wrote to ${name}.npy, byte for byte`, () => {
+    it(`encodeNpy writes what NumPy wrote to ${name}.npy, byte for byte`, () => {
       expect(encodeNpy(source)).to.deep.equal(sample(name));
     });
   }
 
-  it('writes bfloat16 as float32, for NumPy has none', () => {
+  it('encodeNpy writes bfloat16 as float32, because NumPy has no bfloat16', () => {
     const source = tensor('bfloat16', [2, 3], Uint16Array.of(0, 0x8000, 0x3fc0, 0xc010, 0x7f80, 0x7fc0));
     expect(encodeNpy(source)).to.deep.equal(sample('f4'));
   });
 
-  it('aligns the data to 64 bytes, whatever the shape', () => {
+  it('encodeNpy aligns the data to 64 bytes for any shape', () => {
     for (let rank = 0; rank <= 64; rank++) {
       const bytes = encodeNpy(tensor('int8', new Array<number>(rank).fill(1), Int8Array.of(5)));
       expect(bytes.byteLength % 64, `rank ${rank}`).to.equal(1);
@@ -216,7 +216,7 @@ describe('encodeNpy', () => {
     }
   });
 
-  it('writes what decodeNpy reads again', () => {
+  it('encodeNpy writes what decodeNpy reads again', () => {
     fc.assert(
       fc.property(fc.constantFrom(...DTYPES), fc.array(fc.nat(3), { maxLength: 5 }), (dtype, dims) => {
         const data = allocate(dtype, elementCount(dims));
@@ -228,7 +228,7 @@ describe('encodeNpy', () => {
     );
   });
 
-  it('refuses more dimensions than NumPy reads, and a tensor that contradicts itself', () => {
+  it('encodeNpy refuses more dimensions than NumPy reads, and a tensor that contradicts itself', () => {
     const deep = tensor('int8', new Array<number>(65).fill(1), Int8Array.of(1));
     expect(() => encodeNpy(deep)).to.throw(FileError, 'a tensor of 65 dimensions cannot be a .npy file');
     expect(() => encodeNpy({ dtype: 'int8', dims: [2], data: Int8Array.of(1) })).to.throw(TensorError);

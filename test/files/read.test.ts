@@ -19,21 +19,21 @@ describe('reading files', () => {
   const path = temporaryFolder();
 
   describe('readFileBytes', () => {
-    it('reads the bytes of a file, all of them and nothing else', async () => {
+    it('readFileBytes returns exactly the bytes of a file', async () => {
       await writeFile(path('file'), Uint8Array.of(1, 2, 3));
       const bytes = await readFileBytes(path('file'));
       expect(bytes).to.deep.equal(Uint8Array.of(1, 2, 3));
       expect(bytes.buffer.byteLength).to.equal(3);
     });
 
-    it('reads an empty file, and one behind a symbolic link', async () => {
+    it('readFileBytes reads an empty file, and a file behind a symbolic link', async () => {
       await writeFile(path('empty'), '');
       await symlink(path('empty'), path('link'));
       expect(await readFileBytes(path('empty'))).to.have.length(0);
       expect(await readFileBytes(path('link'))).to.have.length(0);
     });
 
-    it('says that a file does not exist', async () => {
+    it('readFileBytes says that a file does not exist', async () => {
       await writeFile(path('file'), '');
       await expectRefused(path('missing'), 'FILE_NOT_FOUND', 'it does not exist; check the path');
       await expectRefused(path('file', 'x'), 'FILE_NOT_FOUND', 'a part of its path is a file');
@@ -41,7 +41,7 @@ describe('reading files', () => {
       expect(await rejection(readFileBytes(path('missing')))).to.have.nested.property('cause.code', 'ENOENT');
     });
 
-    it('says that a path is no file, or no path', async () => {
+    it('readFileBytes says that a path is not a file, or not a valid path', async () => {
       await mkdir(path('folder'));
       await symlink(path('circle'), path('circle'));
       await expectRefused(path('folder'), 'FILE_UNREADABLE', 'it is a folder; name a file');
@@ -52,7 +52,7 @@ describe('reading files', () => {
       }
     });
 
-    it('says that a file does not fit in memory', async () => {
+    it('readFileBytes says that a file does not fit in memory', async () => {
       await writeFile(path('huge'), '');
       await truncate(path('huge'), 2 ** 42);
       const error = await rejection(readFileBytes(path('huge')));
@@ -62,7 +62,7 @@ describe('reading files', () => {
   });
 
   describe('openRanged', () => {
-    it('reads any range that the file holds', async () => {
+    it('openRanged reads any range within the file', async () => {
       await writeFile(path('file'), 'abcdef');
       const file = await openRanged(path('file'));
       expect(file.size).to.equal(6);
@@ -72,7 +72,7 @@ describe('reading files', () => {
       await file.close();
     });
 
-    it('refuses any other range, before it allocates anything', async () => {
+    it('openRanged refuses any other range before it allocates memory', async () => {
       await writeFile(path('file'), 'abcdef');
       const file = await openRanged(path('file'));
       const before = process.memoryUsage().arrayBuffers;
@@ -98,7 +98,7 @@ describe('reading files', () => {
       await file.close();
     });
 
-    it('reads beyond 2 and 4 GiB', async () => {
+    it('openRanged reads beyond 2 and 4 GiB', async () => {
       await writeSparse(path('large'), 5 * GIB, 4.5 * GIB, 'here');
       const file = await openRanged(path('large'));
       expect(file.size).to.equal(5 * GIB);
@@ -107,7 +107,7 @@ describe('reading files', () => {
       await file.close();
     });
 
-    it('says that the file has shrunk since', async () => {
+    it('openRanged says that the file has shrunk since it was opened', async () => {
       await writeFile(path('file'), 'abcdef');
       const file = await openRanged(path('file'));
       await truncate(path('file'), 3);
@@ -116,7 +116,7 @@ describe('reading files', () => {
       await file.close();
     });
 
-    it('can be closed twice, and not read after', async () => {
+    it('openRanged returns a reader that can be closed twice, and not read after', async () => {
       await writeFile(path('file'), 'abcdef');
       const file = await openRanged(path('file'));
       const last = file.read(0, 6);

@@ -38,6 +38,6 @@ describe('files/sniff', () => {
     ['text', latin1('hello'), undefined],
   ];
   for (const [what, bytes, kind] of cases) {
-    it(`${what} is ${kind ?? 'nothing known'}`, () => expect(sniff(bytes)).to.equal(kind));
+    it(`sniff takes ${what} for ${kind ?? 'an unknown format'}`, () => expect(sniff(bytes)).to.equal(kind));
   }
 });

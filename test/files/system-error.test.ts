@@ -7,20 +7,20 @@ import { rejection, temporaryFolder } from '../support/temporary.js';
 describe('files/system-error', () => {
   const path = temporaryFolder();
 
-  it("knows the system's errors by their code, and gives a way out", async () => {
+  it("systemCode and reasonOf recognise the system's errors, and give advice", async () => {
     const error = await rejection(readFile(path('none')));
     expect(systemCode(error)).to.equal('ENOENT');
     expect(reasonOf(error)).to.equal('it does not exist; check the path');
     expect(reasonOf(await rejection(readFile(path())))).to.equal('it is a folder; name a file');
   });
 
-  it('gives the message of an error that it does not know, and of anything else its text', () => {
+  it('reasonOf gives the message of an unknown error, and the text of any other value', () => {
     expect(reasonOf(Object.assign(new Error('odd'), { code: 'EODD' }))).to.equal('odd');
     expect(reasonOf(new Error('plain'))).to.equal('plain');
     expect(reasonOf('text')).to.equal('text');
   });
 
-  it('has no code for what is no error of the system', () => {
+  it('systemCode is undefined for a value that is not a system error', () => {
     const others = [
       new Error('x'),
       Object.assign(new Error('x'), { code: 7 }),

@@ -46,7 +46,7 @@ const write = (handle: FakeHandle, content: FileContent) =>
 describe('files/write-content', () => {
   const path = temporaryFolder();
 
-  it('writes chunks of any length, also longer than a call may be, and nothing of an empty one', async () => {
+  it('writeContent writes chunks of any length, also longer than one call may write, and skips an empty chunk', async () => {
     const chunks = [3, 0, 40 * MIB, 1, 16 * MIB, 17].map((length, i) => new Uint8Array(length).fill(i + 1));
     const handle = await open(path('file'), 'w');
     await writeContent(handle, chunks);
@@ -54,7 +54,7 @@ describe('files/write-content', () => {
     expect((await readFile(path('file'))).equals(Buffer.concat(chunks))).to.be.true;
   });
 
-  it('goes on where a call wrote less than it was given', async () => {
+  it('writeContent continues after a call that wrote only a part', async () => {
     const chunks = [Uint8Array.of(1, 2, 3), new Uint8Array(0), Uint8Array.of(4), Uint8Array.of(5, 6, 7, 8)];
     for (const most of [1, 2, 3, 4, 5, 7, 8]) {
       const handle = new FakeHandle(most);
@@ -63,7 +63,7 @@ describe('files/write-content', () => {
     }
   });
 
-  it('writes many small chunks with few calls, of no more arrays than systems take', async () => {
+  it('writeContent writes many small chunks with few calls, and with no more arrays than systems accept', async () => {
     const handle = new FakeHandle();
     await write(
       handle,
@@ -76,14 +76,14 @@ describe('files/write-content', () => {
     ]);
   });
 
-  it('what is small is flushed once', async () => {
+  it('writeContent flushes small content once', async () => {
     const handle = new FakeHandle();
     await write(handle, 'ü');
     expect(handle.calls).to.deep.equal(['write 1', 'sync']);
     expect(handle.bytes).to.deep.equal([0xc3, 0xbc]);
   });
 
-  it('a flush that fails on the way fails the writing, once it has ended', async () => {
+  it('writeContent fails at its end if a flush fails on the way', async () => {
     const full = new Error('no space');
     const handle = new FakeHandle(Infinity, async () => {
       await setImmediate();
@@ -94,7 +94,7 @@ describe('files/write-content', () => {
     expect(handle.calls).to.include('datasync').and.not.include('sync');
   });
 
-  it('where the content fails, what is being flushed is waited for, so that the handle can be closed', async () => {
+  it('writeContent waits for the running flush when the content fails, so that the handle can be closed', async () => {
     const handle = new FakeHandle(Infinity, () => setImmediate());
     const broken = new Error('no more');
     async function* content() {

@@ -22,8 +22,8 @@ const MODELS = LOWERING_NAMES.map((lowering) =>
   ),
 );
 
-describe('a session, given 2,000 broken models', () => {
-  it('runs each damaged model or refuses it with a typed error', async () => {
+describe('createSession on 2,000 broken models', () => {
+  it('createSession runs each damaged model or refuses it with a typed error', async () => {
     let refused = 0;
     for (const { how, bytes } of corruptFiles(MODELS, 2000, 5)) {
       try {
@@ -41,7 +41,7 @@ describe('a session, given 2,000 broken models', () => {
     expect(refused).to.be.within(500, 1999);
   }).timeout(60_000);
 
-  it('refuses a tensor whose shape claims more than the model holds, before anything is allocated', () => {
+  it('Model.decode refuses a tensor whose shape claims more than the model holds, before it allocates memory', () => {
     const before = process.memoryUsage().arrayBuffers;
     // TensorProto { dims: [2^40], data_type: FLOAT, name: "w" } in a graph's initializer, with an opset.
     const dims = [0x08, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01];
@@ -55,8 +55,8 @@ describe('a session, given 2,000 broken models', () => {
   });
 });
 
-describe('convertModel, given 2,000 broken models', () => {
-  it('converts each damaged model to one that can be read, or refuses it with a typed error', () => {
+describe('convertModel on 2,000 broken models', () => {
+  it('convertModel converts each damaged model to a readable model, or refuses it with a typed error', () => {
     let refused = 0;
     for (const { how, bytes } of corruptFiles(MODELS, 2000, 6)) {
       try {

@@ -9,18 +9,18 @@ import { corruptFiles, pickOne, seededPick, type CorruptFile, type Pick } from '
 const SAMPLES = new URL('../samples/npy/', import.meta.url);
 const samples = readdirSync(SAMPLES).map((name) => new Uint8Array(readFileSync(new URL(name, SAMPLES))));
 
-describe('decodeNpy, given 2,000 broken files', () => {
-  it('decodes or refuses each damaged file, and takes no more memory than it has bytes', () => {
+describe('decodeNpy on 2,000 broken files', () => {
+  it('decodeNpy decodes or refuses each damaged file, and takes no more memory than the file has bytes', () => {
     const refused = countRefused(corruptFiles(samples, 1400, 1));
     expect(refused).to.be.within(700, 1399);
   });
 
-  it('decodes or refuses each header that lies', () => {
+  it('decodeNpy decodes or refuses each header that lies', () => {
     const refused = countRefused(lyingHeaders(600, 2));
     expect(refused).to.be.within(400, 599);
   });
 
-  it('refuses a huge claim before it allocates anything', () => {
+  it('decodeNpy refuses a huge claim before it allocates memory', () => {
     const before = process.memoryUsage().arrayBuffers;
     for (const shape of ['(1000000000,)', '(9007199254740991,)', '(4294967296, 4294967296)']) {
       for (const data of [4, 64]) {

@@ -19,17 +19,17 @@ const SAMPLES = [
   new Uint8Array(readFileSync(new URL('../../demo/cells-truth.png', import.meta.url))),
 ];
 
-describe('decodePng, given 1,200 broken files', () => {
-  it('decodes or refuses each damaged file', () => {
+describe('decodePng on 1,200 broken files', () => {
+  it('decodePng decodes or refuses each damaged file', () => {
     // Nearly all are refused: every chunk has a checksum.
     expect(countRefused(corruptFiles(SAMPLES, 600, 1))).to.be.within(450, 599);
   });
 
-  it('decodes or refuses each damaged file whose checksums are right', () => {
+  it('decodePng decodes or refuses each damaged file whose checksums are right', () => {
     expect(countRefused(withChecksums(corruptFiles(SAMPLES, 600, 2)))).to.be.within(350, 599);
   });
 
-  it('the same bytes always decode to the same pixels: none come from memory that is not the image', () => {
+  it('decodePng decodes the same bytes to the same pixels, never to uninitialised memory', () => {
     for (const { how, bytes } of withChecksums(corruptFiles(SAMPLES, 200, 3))) {
       expect(attempt(bytes), how).to.deep.equal(attempt(bytes));
     }

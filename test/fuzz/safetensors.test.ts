@@ -22,18 +22,18 @@ const samples = [
   ),
 ];
 
-describe('decodeSafetensors, given 2,000 broken files', () => {
-  it('decodes or refuses each damaged file, and takes no more memory than it has bytes', () => {
+describe('decodeSafetensors on 2,000 broken files', () => {
+  it('decodeSafetensors decodes or refuses each damaged file, and takes no more memory than the file has bytes', () => {
     const refused = countRefused(corruptFiles(samples, 1400, 3));
     expect(refused).to.be.within(700, 1399);
   });
 
-  it('decodes or refuses each header that lies', () => {
+  it('decodeSafetensors decodes or refuses each header that lies', () => {
     const refused = countRefused(lyingHeaders(600, 4));
     expect(refused).to.be.within(400, 599);
   });
 
-  it('refuses a huge claim before it allocates anything', () => {
+  it('decodeSafetensors refuses a huge claim before it allocates memory', () => {
     const before = process.memoryUsage().arrayBuffers;
     const headerLength = safetensorsFile('{}', 0);
     new DataView(headerLength.buffer).setBigUint64(0, 2n ** 64n - 1n, true);
@@ -46,7 +46,7 @@ describe('decodeSafetensors, given 2,000 broken files', () => {
     expect(process.memoryUsage().arrayBuffers - before).to.be.below(1e6);
   });
 
-  it('refuses JSON nested 200,000 deep, and a string of as many escapes, without running out of stack', () => {
+  it('decodeSafetensors refuses JSON nested 200,000 deep, and a string of as many escapes, without a stack overflow', () => {
     const deep = `{"a":${'['.repeat(2e5)}${']'.repeat(2e5)}}`;
     expect(() => decodeSafetensors(safetensorsFile(deep, 0))).to.throw(WeightsError, "tensor 'a'");
     const objects = `{"a":${'{"a":'.repeat(2e5)}1${'}'.repeat(2e5)}}`;

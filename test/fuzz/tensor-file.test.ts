@@ -9,8 +9,8 @@ import { corruptFiles } from '../support/corrupt.js';
 const FOLDER = new URL('../samples/tensors/', import.meta.url);
 const samples = readdirSync(FOLDER).map((name) => new Uint8Array(readFileSync(new URL(name, FOLDER))));
 
-describe('decodeTensorFile, given 3,000 broken files', () => {
-  it('decodes or refuses each, and takes no more memory than the elements that are there', () => {
+describe('decodeTensorFile on 3,000 broken files', () => {
+  it('decodeTensorFile decodes or refuses each damaged file, and takes no more memory than its elements', () => {
     let refused = 0;
     for (const { how, bytes } of corruptFiles(samples, 3000, 5)) {
       try {

@@ -123,8 +123,8 @@ const TOLERANCES = {
   float16: { rtol: 12 * 2 ** -11, atol: 12 * 2 ** -11 },
 } as const;
 
-describe('the attention block of a VAE, out of op', () => {
-  it("has PyTorch's state_dict keys, and infers its shapes from names", () => {
+describe('the attention block of a VAE, built with op', () => {
+  it("the attention block has PyTorch's state_dict keys, and infers its shapes from names", () => {
     const graph = makeGraph('float32');
     expect(graph.outputs[0]!.shape).to.deep.equal(['N', CHANNELS, 'H', 'W']);
     expect(graph.parameters.map(({ name }) => name)).to.have.members(
@@ -139,7 +139,7 @@ describe('the attention block of a VAE, out of op', () => {
 
   for (const dtype of ['float32', 'float64', 'float16'] as const) {
     for (const opset of [13, 17, 21, 25]) {
-      it(`is the formula's in ${dtype}, at opset ${opset}`, async () => {
+      it(`the attention block computes its formula in ${dtype} at opset ${opset}`, async () => {
         const graph = makeGraph(dtype);
         const weights = counterWeights(graph, 1);
         const x = castTensor(numbers([2, CHANNELS, 5, 3]), dtype);

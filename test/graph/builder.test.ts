@@ -15,14 +15,14 @@ function setUp() {
 }
 
 describe('parameters', () => {
-  it('of integers are not drawn at random', () => {
+  it('a parameter of integers is not initialised at random', () => {
     const { g } = setUp();
     const drawn = { dtype: 'int64', shape: [3], init: { uniform: 1 } } as const;
     expectGraphError(() => g.parameter('idx', drawn), 'INVALID_ATTRIBUTE', "parameter 'idx'", 'int64');
     expect(g.parameter('idx', { ...drawn, init: 'ones' })).to.deep.include({ dtype: 'int64', init: 'ones' });
   });
 
-  it('refuse an initialisation that is unknown', () => {
+  it('a parameter refuses an unknown initialisation', () => {
     for (const init of ['one', {}, { uniform: NaN }, null]) {
       const parameter = { ...FLOAT3, init: init as 'ones' };
       expectGraphError(
@@ -33,7 +33,7 @@ describe('parameters', () => {
     }
   });
 
-  it("are called by their module's state_dict keys, in the order of their declaration", () => {
+  it("parameters have their module's state_dict keys, in the order of their declaration", () => {
     const { g, x } = setUp();
     const block = g.scope('enc1').scope('double_conv');
     block.scope('0').parameter('weight', FLOAT3);
@@ -49,7 +49,7 @@ describe('parameters', () => {
     expect(parameters[2]).to.deep.include({ kind: 'parameter', dtype: 'float32', shape: [], init: 'ones' });
   });
 
-  it('do not keep the shape that they are given', () => {
+  it('a parameter copies its shape', () => {
     const { g } = setUp();
     const shape = [3, 4];
     const value = g.parameter('weight', { dtype: 'float32', shape });
@@ -57,7 +57,7 @@ describe('parameters', () => {
     expect(value.shape).to.deep.equal([3, 4]);
   });
 
-  it('of one name are refused, however the name is put together', () => {
+  it('two parameters of one name are refused, in whichever scope the name is put together', () => {
     const { g } = setUp();
     g.scope('enc1').scope('0').parameter('weight', FLOAT3);
     expectGraphError(
@@ -68,7 +68,7 @@ describe('parameters', () => {
     expectGraphError(() => g.parameter('x', FLOAT3), 'DUPLICATE_NAME', "'x'");
   });
 
-  it('need a fixed shape of a dtype that exists', () => {
+  it('a parameter needs a fixed shape and a known dtype', () => {
     const { g } = setUp();
     const declare = (dtype: string, shape: Shape) =>
       g.scope('fc').parameter('weight', { dtype: dtype as DType, shape: shape as number[] });
@@ -83,7 +83,7 @@ describe('parameters', () => {
 
 describe('names', () => {
   for (const name of ['', 'a\nb', '\u0000', undefined!, 3 as never]) {
-    it(`must be text without control characters, not ${JSON.stringify(name)}`, () => {
+    it(`a name must be text without control characters, not ${JSON.stringify(name)}`, () => {
       const { g, x } = setUp();
       expectGraphError(() => g.input(name, 'float32', [1]), 'INVALID_NAME', 'input');
       expectGraphError(() => g.parameter(name, FLOAT3), 'INVALID_NAME', 'parameter');
@@ -92,7 +92,7 @@ describe('names', () => {
     });
   }
 
-  it('of nodes and their results follow the scope, and do not collide', () => {
+  it('names of nodes and results follow the scope, and do not collide', () => {
     const { g, x } = setUp();
     const scope = g.scope('enc1.0');
     g.input('/enc1/0/Relu_1', 'float32', [1]);
@@ -106,14 +106,14 @@ describe('names', () => {
     expect(new Set(values).size).to.equal(values.length);
   });
 
-  it('that a model has already are not made, but can be declared', () => {
+  it('the builder never makes a name that is taken, but lets the caller declare it', () => {
     const g = new GraphBuilder('part', new Set(['/Relu', 'x']));
     const y = op.relu(g, g.input('x', 'float32', ['N']));
     g.output('y', y);
     expect(g.build().nodes[0]!.name).to.equal('/Relu_1');
   });
 
-  it('are not used up by an operator that was refused', () => {
+  it('an operator that is refused takes no names', () => {
     const { g } = setUp();
     const foreign = setUp().x;
     expectGraphError(() => op.relu(g, foreign), 'FOREIGN_VALUE');
@@ -122,14 +122,14 @@ describe('names', () => {
 });
 
 describe('inputs', () => {
-  it('take names, numbers and 0 as dimensions', () => {
+  it('input takes names, numbers and 0 as dimensions', () => {
     const { g } = setUp();
     const value = g.input('a', 'int64', ['N', 0, 3]);
     expect(value).to.deep.include({ kind: 'input', dtype: 'int64', shape: ['N', 0, 3] });
     expect(value.rank).to.equal(3);
   });
 
-  it('do not keep the shape that they are given', () => {
+  it('input copies its shape', () => {
     const { g } = setUp();
     const shape = ['N', 3];
     const value = g.input('a', 'float32', shape);
@@ -138,13 +138,13 @@ describe('inputs', () => {
   });
 
   for (const shape of [[-1], [1.5], [NaN], [''], [null], 'N', undefined]) {
-    it(`refuse the shape ${JSON.stringify(shape)}`, () => {
+    it(`input refuses the shape ${JSON.stringify(shape)}`, () => {
       const { g } = setUp();
       expectGraphError(() => g.input('a', 'float32', shape as Shape), 'INVALID_SHAPE', "input 'a'");
     });
   }
 
-  it('refuse a dtype that does not exist, and a name that is taken', () => {
+  it('input refuses an unknown dtype and a taken name', () => {
     const { g } = setUp();
     for (const dtype of ['float8', 'toString', undefined]) {
       expectGraphError(() => g.input('a', dtype as DType, [1]), 'INVALID_DTYPE', "input 'a'", String(dtype));
@@ -153,10 +153,10 @@ describe('inputs', () => {
   });
 });
 
-describe('a node that is added by hand', () => {
+describe('a node that the caller adds', () => {
   const TYPE = { dtype: 'float32', shape: ['N', 3] } as const;
 
-  it('takes what attr makes', () => {
+  it('node takes the attributes that attr makes', () => {
     const { g, x } = setUp();
     const attributes = { alpha: attr.float(0.5), mode: attr.string('a'), axes: attr.ints([1, -1]) };
     const [y] = g.scope('block').node('Elu', [x, undefined], attributes, [TYPE]);
@@ -165,7 +165,7 @@ describe('a node that is added by hand', () => {
     expect(g.build().nodes[0]).to.deep.include({ opType: 'Elu', inputs: [x, undefined], attributes });
   });
 
-  it('is refused with an attribute that is none, or whose value is not of its type', () => {
+  it('node refuses a value that is not an attribute, and an attribute whose value is not of its type', () => {
     const { g, x } = setUp();
     const add = (attributes: unknown) => () =>
       g.scope('block').node('Elu', [x], attributes as Attributes, [TYPE]);
@@ -199,7 +199,7 @@ describe('a node that is added by hand', () => {
     }
   });
 
-  it('is refused with results that have no dtype or no shape, and without a name', () => {
+  it('node refuses results without dtype or shape, and an operator without name', () => {
     const { g, x } = setUp();
     const add = (output: unknown) => () => g.node('Elu', [x], {}, [output as typeof TYPE]);
     expectGraphError(add(null), 'INVALID_ATTRIBUTE', 'Elu: output 0 must be an object');
@@ -211,7 +211,7 @@ describe('a node that is added by hand', () => {
 });
 
 describe('values of another graph', () => {
-  it('are refused, with the node and the value named', () => {
+  it('an operator refuses a value of another graph, and names the node and the value', () => {
     const { g, x } = setUp();
     const foreign = new GraphBuilder('other').input('theirs', 'float32', ['N', 3]);
     expectGraphError(
@@ -222,7 +222,7 @@ describe('values of another graph', () => {
     expectGraphError(() => g.output('y', foreign), 'FOREIGN_VALUE', "output 'y'");
   });
 
-  it('do not include those of a scope of the same graph', () => {
+  it('an operator takes values of a scope of the same graph', () => {
     const { g, x } = setUp();
     expect(op.relu(g.scope('a'), op.relu(g.scope('b'), x)).shape).to.deep.equal(['N', 3]);
   });
@@ -235,14 +235,14 @@ describe('outputs', () => {
     return g.build();
   };
 
-  it('give their name to the result of a node', () => {
+  it('output gives its name to the result of a node', () => {
     const graph = build((g, x) => g.output('y', op.relu(g, x)));
     expect(graph.outputs.map((value) => value.name)).to.deep.equal(['y']);
     expect(graph.nodes).to.have.length(1);
     expect(graph.nodes[0]!.outputs[0]).to.equal(graph.outputs[0]);
   });
 
-  it('pass inputs, parameters and constants through an Identity', () => {
+  it('output passes inputs, parameters and constants through an Identity', () => {
     const graph = build((g, x) => {
       g.output('a', x);
       g.output('b', g.parameter('weight', FLOAT3));
@@ -257,7 +257,7 @@ describe('outputs', () => {
     expect(graph.inputs[0]!.name).to.equal('x');
   });
 
-  it('may be one value under two names', () => {
+  it('output may give one value two names', () => {
     const graph = build((g, x) => {
       const y = op.relu(g, x);
       expect(g.output('y', y)).to.equal(y);
@@ -268,13 +268,13 @@ describe('outputs', () => {
     expect(graph.nodes[1]!.inputs).to.deep.equal([graph.outputs[0]]);
   });
 
-  it('must be there', () => {
+  it('output refuses a missing value', () => {
     const { g } = setUp();
     expectGraphError(() => g.output('y', undefined!), 'MISSING_VALUE', "output 'y'");
     expectGraphError(() => g.output('y', {} as Value), 'MISSING_VALUE', "output 'y'");
   });
 
-  it('must have names of their own', () => {
+  it('output refuses a name that another value has', () => {
     const { g, x } = setUp();
     const y = op.relu(g, x);
     expectGraphError(() => g.output('x', y), 'DUPLICATE_NAME', "output 'x'");
@@ -282,7 +282,7 @@ describe('outputs', () => {
     expectGraphError(() => g.output('y', y), 'DUPLICATE_NAME', "output 'y'");
   });
 
-  it('must be declared before a graph is built', () => {
+  it('build refuses a graph without outputs', () => {
     const { g, x } = setUp();
     op.relu(g, x);
     expectGraphError(() => g.build(), 'MISSING_OUTPUT', "graph 'test'");
@@ -290,7 +290,7 @@ describe('outputs', () => {
 });
 
 describe('a built graph', () => {
-  it('is not changed by what is added to the builder later', () => {
+  it('a built graph stays as it is when the builder adds more', () => {
     const { g, x } = setUp();
     g.output('y', op.relu(g, x));
     const graph = g.build();

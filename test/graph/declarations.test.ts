@@ -14,7 +14,7 @@ const refuses = (code: string, message: string, action: () => void) =>
   expect(action).to.throw(GraphError, message).with.property('code', code);
 
 describe('graph/declarations', () => {
-  it('a name is text that is not empty and has no control characters', () => {
+  it('requireName accepts only a text that is not empty and has no control characters', () => {
     for (const name of ['x', 'enc1.double_conv.0.weight', '/Conv_output_0', 'ä 漢', ' '])
       requireName(name, 'input');
     for (const name of ['', 'a\nb', '\0', 3, null, undefined, {}, 3n] as string[]) {
@@ -25,7 +25,7 @@ describe('graph/declarations', () => {
     refuses('INVALID_NAME', 'scope: undefined is not a name', () => requireName(undefined as never, 'scope'));
   });
 
-  it('a dtype is one of the list', () => {
+  it('requireDType accepts only a dtype of the list', () => {
     for (const dtype of DTYPES) requireDType(dtype, 'x');
     for (const dtype of ['float', 'FLOAT32', '', null, 1] as never[]) {
       refuses('INVALID_DTYPE', `x: unknown dtype '${String(dtype)}'; allowed: float32, `, () =>
@@ -34,7 +34,7 @@ describe('graph/declarations', () => {
     }
   });
 
-  it('a shape is a list of sizes and names', () => {
+  it('requireShape accepts only a list of sizes and names', () => {
     for (const shape of [[], [0], ['N', 3], [2 ** 53 - 1]]) requireShape(shape, 'x');
     const bad: unknown[] = [
       [-1],
@@ -57,7 +57,7 @@ describe('graph/declarations', () => {
     refuses('INVALID_SHAPE', 'x: shape ["3n"]: ', () => requireShape([3n] as never, 'x'));
   });
 
-  it('an initialisation is ones, zeros, uniform within a bound, or none', () => {
+  it('requireInit accepts only ones, zeros, uniform within a bound, or undefined', () => {
     for (const init of [undefined, 'ones', 'zeros', { uniform: 0.5 }] as const)
       requireInit(init, 'float16', 'x');
     for (const init of ['one', 1, null, {}, { uniform: '1' }, { uniform: Infinity }] as never[]) {
@@ -67,7 +67,7 @@ describe('graph/declarations', () => {
     }
   });
 
-  it('an initialisation of integers and bool is not drawn at random', () => {
+  it('requireInit refuses a random initialisation of integers and bool', () => {
     for (const dtype of DTYPES.filter((name) => !(FLOAT_DTYPES as readonly string[]).includes(name))) {
       for (const init of [undefined, 'ones', 'zeros'] as const) requireInit(init, dtype, 'x');
       refuses(
@@ -78,7 +78,7 @@ describe('graph/declarations', () => {
     }
   });
 
-  it('an object is one', () => {
+  it('requireObject accepts only an object', () => {
     requireObject({}, 'x');
     for (const value of [null, undefined, 3, 'a'] as never[]) {
       refuses('INVALID_ATTRIBUTE', 'x must be an object, not ', () => requireObject(value, 'x'));

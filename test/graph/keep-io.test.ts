@@ -20,7 +20,7 @@ function halfGraph() {
 const WEIGHTS = new Map([['weight', randomTensor('float16', [4])]]);
 
 describe('keeping inputs and outputs in float32', () => {
-  it('changes their dtype and neither their names nor the dtype of the weights', () => {
+  it('keepIo changes the dtype of inputs and outputs, and neither their names nor the dtype of the weights', () => {
     const kept = keepIo(halfGraph(), 'float32');
     expect([...kept.inputs, ...kept.outputs].map(({ name, dtype }) => [name, dtype])).to.deep.equal([
       ['x', 'float32'],
@@ -30,7 +30,7 @@ describe('keeping inputs and outputs in float32', () => {
     expect(kept.parameters[0]!.dtype).to.equal('float16');
   });
 
-  it('gives what the float16 model gives, for an input that float16 can hold', async () => {
+  it("keepIo keeps the float16 model's results for an input that float16 can hold", async () => {
     const x = randomTensor('float16', [2, 4, 9]);
     const half = await createSession(encodeModel(halfGraph(), WEIGHTS));
     const kept = await createSession(encodeModel(keepIo(halfGraph(), 'float32'), WEIGHTS));
@@ -41,7 +41,7 @@ describe('keeping inputs and outputs in float32', () => {
     await Promise.all([half.dispose(), kept.dispose()]);
   });
 
-  it('changes nothing in a float32 graph', () => {
+  it('keepIo does not change a float32 graph', () => {
     const g = new GraphBuilder('single');
     g.output('y', op.relu(g, g.input('x', 'float32', [2])));
     expect(keepIo(g.build(), 'float32')).to.deep.equal(g.build());

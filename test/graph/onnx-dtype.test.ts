@@ -11,14 +11,14 @@ const PROTO_NAMES: Partial<Record<DType, keyof typeof DataType>> = { float32: 'F
 
 describe('ONNX_DTYPE', () => {
   for (const dtype of DTYPES) {
-    it(`has onnx.proto's number for ${dtype}, and the way back`, () => {
+    it(`ONNX_DTYPE maps ${dtype} to onnx.proto's number and back`, () => {
       const number = DataType[PROTO_NAMES[dtype] ?? (dtype.toUpperCase() as keyof typeof DataType)];
       expect(ONNX_DTYPE[dtype]).to.equal(number);
       expect(dtypeFromOnnx(number)).to.equal(dtype);
     });
   }
 
-  it('knows no strings, no complex numbers and no undefined', () => {
+  it('ONNX_DTYPE has no strings, no complex numbers and no undefined', () => {
     for (const number of [DataType.UNDEFINED, DataType.STRING, DataType.COMPLEX64, 999]) {
       expect(dtypeFromOnnx(number)).to.equal(undefined);
     }

@@ -6,13 +6,13 @@ import type { DType } from '../../lib/tensor.js';
 import { expectGraphError } from './support.js';
 
 describe('graph/scalar', () => {
-  it('is a constant of no dimensions', () => {
+  it('scalar is a constant of no dimensions', () => {
     const value = scalar(new GraphBuilder('test'), 'float16', 1);
     expect(value).to.deep.include({ kind: 'constant', dtype: 'float16', shape: [] });
     expect(value.data!.data).to.deep.equal(Uint16Array.of(0x3c00));
   });
 
-  it('of an option takes what the dtype can hold, and rounds floats', () => {
+  it('scalarOption takes what the dtype can hold, and rounds floats', () => {
     const g = new GraphBuilder('test');
     for (const [dtype, value] of [
       ['float32', 0.1],

@@ -45,22 +45,22 @@ export function describeTable<Options>(
   };
   const known = TABLE.cases.filter((item) => item.op === op);
   const refused = TABLE.refused.filter((item) => item.op === op);
-  describe(`${op}, as ONNX and PyTorch have it`, () => {
-    it('is in the table', () => expect(known).to.not.be.empty);
+  describe(`${op} in the table of expected shapes`, () => {
+    it(`${op} has cases in the table`, () => expect(known).to.not.be.empty);
     for (const item of known) {
-      it(`makes ${shapes(item.output.shape)} of ${describeCase(item, item.inputs)}`, () => {
+      it(`${op} makes ${shapes(item.output.shape)} from ${describeCase(item, item.inputs)}`, () => {
         const { dtype, shape } = run(item, item.inputs);
         expect({ dtype, shape }).to.deep.equal(item.output);
       });
       const { symbolic } = item;
       if (!symbolic) continue;
-      it(`makes what comes to ${shapes(item.output.shape)} of ${describeCase(item, symbolic)}`, () => {
+      it(`${op} makes an expression of value ${shapes(item.output.shape)} from ${describeCase(item, symbolic)}`, () => {
         const sizes = bind(symbolic, item.inputs);
         expect(run(item, symbolic).shape.map((dim) => evaluate(dim, sizes))).to.deep.equal(item.output.shape);
       });
     }
     for (const item of refused) {
-      it(`refuses ${describeCase(item, item.inputs)}`, () => {
+      it(`${op} refuses ${describeCase(item, item.inputs)}`, () => {
         expect(() => run(item, item.inputs)).to.throw(GraphError);
       });
     }

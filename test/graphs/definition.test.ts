@@ -32,15 +32,15 @@ function refusal(options: Record<string, unknown>): OnnxGroupNormError {
   throw new Error('nothing was thrown');
 }
 
-describe('an architecture’s options', () => {
-  it('are completed by their defaults', () => {
+describe('the options of an architecture', () => {
+  it('build fills in the defaults of the options', () => {
     graph.build({ width: 3 });
     expect(received).to.deep.equal({ width: 3, rate: 0.5, bias: true });
     graph.build({ width: 3, rate: 0, bias: false });
     expect(received).to.deep.equal({ width: 3, rate: 0, bias: false });
   });
 
-  it('are refused under a name that it does not have, with the nearest one', () => {
+  it('build refuses an unknown option, and suggests the nearest name', () => {
     expect(refusal({ widht: 3 })).to.have.property('code', 'UNKNOWN_OPTION');
     expect(refusal({ widht: 3 }).message)
       .to.include("did you mean 'width'?")
@@ -48,7 +48,7 @@ describe('an architecture’s options', () => {
     expect(refusal({ width: 3, toString: 1 }).code).to.equal('UNKNOWN_OPTION');
   });
 
-  it('may be left out altogether where all have a default, and are nothing but an object', () => {
+  it('build needs no options if all have a default, and refuses options that are not an object', () => {
     const free = defineGraph({
       name: 'free',
       description: '',
@@ -66,7 +66,7 @@ describe('an architecture’s options', () => {
     );
   });
 
-  it('of the input are checked too', () => {
+  it('build checks the options of the input too', () => {
     expect(() => graph.build({ width: 3 }, { dype: 'float16' } as object)).to.throw(
       OptionError,
       "the input of graph 'sample' has no option 'dype': did you mean 'dtype'?",
@@ -74,28 +74,28 @@ describe('an architecture’s options', () => {
     expect(() => graph.build({ width: 3 }, null as never)).to.throw(OptionError, 'not null');
   });
 
-  it('must be given where they have no default', () => {
+  it('build needs every option without a default', () => {
     expect(refusal({}).message).to.include("'width' must be given: channels");
   });
 
   for (const width of [0, -1, 1.5, NaN, Infinity, '3', true, null, []] as const) {
-    it(`must be of their type and range: width ${typeof width} ${String(width)} is refused`, () => {
+    it(`build checks type and range of its options: it refuses width ${typeof width} ${String(width)}`, () => {
       expect(refusal({ width }).code).to.equal('INVALID_ATTRIBUTE');
     });
   }
 
-  it('must be in their range, which the message names', () => {
+  it('build checks the range of its options, and the message names the range', () => {
     expect(refusal({ width: 1, rate: 2.5 }).message).to.include(
       'is 2.5 but must be a number of at least 0 and at most 2',
     );
     expect(refusal({ width: 0 }).message).to.include('must be an integer of at least 1');
   });
 
-  it('must be true or false where they are boolean', () => {
+  it('build takes only true or false for a boolean option', () => {
     expect(refusal({ width: 1, bias: 1 }).message).to.include('must be true or false');
   });
 
-  it('take a float dtype only', () => {
+  it('build takes a float dtype only', () => {
     expect(() => graph.build({ width: 1 }, { dtype: 'int64' })).to.throw(
       GraphError,
       'int64 is not a float dtype',

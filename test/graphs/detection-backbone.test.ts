@@ -8,7 +8,7 @@ const backbone = getGraph('detection-backbone');
 const SMALL = { width: 8, numGroups: 4, fpnChannels: 12 };
 
 describe('detection-backbone', () => {
-  it('gives three levels of features, at strides 8, 16 and 32', () => {
+  it('detection-backbone gives three levels of features, at strides 8, 16 and 32', () => {
     const { outputs } = backbone.build({}, { shape: ['N', 3, 64, 160] });
     expect(shapesOf(outputs)).to.deep.equal({
       p3: ['N', 256, 8, 20],
@@ -17,13 +17,13 @@ describe('detection-backbone', () => {
     });
   });
 
-  it('convolves all levels with the same weights', () => {
+  it('detection-backbone convolves all levels with the same weights', () => {
     const { nodes } = backbone.build({});
     const weights = nodes.flatMap(({ opType, inputs }) => (opType === 'Conv' ? [inputs[1]!.name] : []));
     expect(weights.filter((name) => name === 'fpn_conv.weight')).to.have.length(3);
   });
 
-  it('runs at opset 13, on sizes that were not known when it was built', async () => {
+  it('detection-backbone runs at opset 13, on sizes unknown when it was built', async () => {
     const { p3, p4, p5 } = await runGraph(backbone.build(SMALL), randomTensor('float32', [2, 3, 64, 32]), 13);
     expect([p3, p4, p5].map((level) => level!.dims)).to.deep.equal([
       [2, 12, 8, 4],
@@ -32,7 +32,7 @@ describe('detection-backbone', () => {
     ]);
   });
 
-  it('takes sizes that are no multiple of 32 where rounding up makes them fit', async () => {
+  it('detection-backbone takes sizes that are not multiples of 32 if rounding up makes the levels fit', async () => {
     const graph = backbone.build(SMALL, { shape: [1, 3, 57, 25] });
     expect(graph.outputs.map(({ shape }) => shape)).to.deep.equal([
       [1, 12, 8, 4],
@@ -49,7 +49,7 @@ describe('detection-backbone', () => {
     // One element at each level, which Add would broadcast rather than refuse.
     [8, 32, 'H 8', '32'],
   ] as const) {
-    it(`refuses ${height}×${width}, whose levels do not double, and says what would`, () => {
+    it(`detection-backbone refuses ${height}×${width}, whose levels do not double, and names a size that fits`, () => {
       const error = refusal('detection-backbone', {}, ['N', 3, height, width]);
       expect(error.code).to.equal('INVALID_SHAPE');
       expect(error.message)
@@ -59,7 +59,7 @@ describe('detection-backbone', () => {
     });
   }
 
-  it('refuses groups that do not divide its width, and says what would', () => {
+  it('detection-backbone refuses groups that do not divide its width, and names numbers that do', () => {
     const error = refusal('detection-backbone', { width: 48 });
     expect(error.code).to.equal('NUM_GROUPS_MISMATCH');
     expect(error.message).to.include('width 48 is not divisible by numGroups 32').and.include('such as 16');

@@ -72,7 +72,7 @@ const EQUIVALENTS = [
 
 for (const { name, pair, opType, groups, shapes } of EQUIVALENTS) {
   describe(name, () => {
-    it(`builds GroupNorm and ${opType} with the same input, output and parameters`, () => {
+    it(`the equivalent of ${opType} has GroupNorm and ${opType} with the same input, output and parameters`, () => {
       const [groupNorm, other] = pair({ numChannels: 6 });
       expect(groupNorm.nodes.map((node) => node.opType)).to.deep.equal(['GroupNormalization']);
       expect(groupNorm.nodes[0]!.attributes.num_groups!.value).to.equal(groups(6));
@@ -89,7 +89,7 @@ for (const { name, pair, opType, groups, shapes } of EQUIVALENTS) {
 
     for (const dims of shapes) {
       for (const affine of [true, false]) {
-        it(`both give the same for [${dims.join(', ')}] ${affine ? 'with' : 'without'} parameters`, async () => {
+        it(`GroupNorm and ${opType} give the same for [${dims.join(', ')}] ${affine ? 'with' : 'without'} parameters`, async () => {
           const x = randomTensor('float32', dims, { mean: 1 });
           const stateDict = new Map(
             affine
@@ -104,7 +104,7 @@ for (const { name, pair, opType, groups, shapes } of EQUIVALENTS) {
       }
     }
 
-    it('refuses what its GroupNorm refuses', () => {
+    it(`the equivalent of ${opType} refuses what its GroupNorm refuses`, () => {
       expect(() => pair({ numChannels: 0 })).to.throw(GraphError, 'at least 1');
       expect(() => pair({ numChannels: 6 }, { shape: ['N', 4, 9] })).to.throw(GraphError, 'numChannels is 6');
       expect(() => pair({ numChannels: 6 }, { shape: [6] })).to.throw(GraphError, 'rank 1');
@@ -122,7 +122,7 @@ for (const { name, pair, opType, groups, shapes } of EQUIVALENTS) {
 }
 
 describe('the options of both equivalents', () => {
-  it('refuse what is not an option of theirs, and no options at all', () => {
+  it('layerNormEquivalent and instanceNormEquivalent refuse an unknown option, and missing options', () => {
     for (const build of [layerNormEquivalent, instanceNormEquivalent]) {
       expect(() => build({ numChannels: 4, numGroups: 2 } as EquivalentOptions)).to.throw(
         OptionError,

@@ -7,7 +7,7 @@ const groupNorm = getGraph('group-norm');
 const OPTIONS = { numGroups: 2, numChannels: 6 };
 
 describe('the group-norm graph', () => {
-  it("has nn.GroupNorm's state_dict keys, and x and y", () => {
+  it("group-norm has nn.GroupNorm's state_dict keys, input x and output y", () => {
     const graph = groupNorm.build(OPTIONS);
     expect(graph.parameters.map(({ name, shape }) => [name, shape])).to.deep.equal([
       ['weight', [6]],
@@ -18,11 +18,11 @@ describe('the group-norm graph', () => {
     expect(graph.nodes.map(({ opType }) => opType)).to.deep.equal(['GroupNormalization']);
   });
 
-  it('has no parameters without affine', () => {
+  it('group-norm has no parameters without affine', () => {
     expect(groupNorm.build({ ...OPTIONS, affine: false }).parameters).to.deep.equal([]);
   });
 
-  it('takes any shape of rank 2 or more with the right channels, in any float dtype', () => {
+  it('group-norm takes any shape of rank 2 or more with the right channels, in any float dtype', () => {
     for (const shape of [
       ['N', 6],
       [1, 6, 5],
@@ -33,12 +33,12 @@ describe('the group-norm graph', () => {
     }
   });
 
-  it("refuses channels that are not the module's, and a rank below 2", () => {
+  it("group-norm refuses channels that are not the module's, and a rank below 2", () => {
     expect(() => groupNorm.build(OPTIONS, { shape: ['N', 4, 8] })).to.throw(GraphError, 'numChannels is 6');
     expect(() => groupNorm.build(OPTIONS, { shape: [6] })).to.throw(GraphError, 'rank 1');
   });
 
-  it('refuses groups that do not divide the channels, and says which do', () => {
+  it('group-norm refuses groups that do not divide the channels, and names numbers that do', () => {
     expect(() => groupNorm.build({ numGroups: 4, numChannels: 6 })).to.throw(
       GraphError,
       'numChannels 6 is not divisible by numGroups 4; allowed: 1, 2, 3, 6',
@@ -47,7 +47,7 @@ describe('the group-norm graph', () => {
 });
 
 describe('the registry', () => {
-  it('suggests the name that was probably meant', () => {
+  it('getGraph suggests the nearest name for group_norm', () => {
     expect(() => getGraph('groupnorm')).to.throw(GraphError, "did you mean 'group-norm'?");
   });
 });

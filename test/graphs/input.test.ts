@@ -10,7 +10,7 @@ const input = (shape?: Shape, more: object = {}) =>
   imageInput(new GraphBuilder('net'), { channels: 3, dtype: 'float32', shape, ...more });
 
 describe('graphs/input', () => {
-  it('declares images, or volumes where there are three spatial dimensions', () => {
+  it('imageInput declares images, or volumes with three spatial dimensions', () => {
     expect([input().name, input().shape]).to.deep.equal(['x', ['N', 3, 'H', 'W']]);
     expect(input(undefined, { dims: 3, dtype: 'float16' })).to.deep.include({
       dtype: 'float16',
@@ -19,7 +19,7 @@ describe('graphs/input', () => {
     expect(input([1, 3, 'h', 5]).shape).to.deep.equal([1, 3, 'h', 5]);
   });
 
-  it('refuses another rank and other channels', () => {
+  it('imageInput refuses another rank and other channels', () => {
     for (const shape of [[1, 3, 4], [1, 3, 4, 4, 4], [1, 4, 4, 4], [1, 'C', 4, 4], []]) {
       expect(() => input(shape))
         .to.throw(GraphError, 'must be [N, 3, H, W]: of rank 4, with 3 channels')
@@ -27,7 +27,7 @@ describe('graphs/input', () => {
     }
   });
 
-  it('refuses a size that does not fit, with the nearest that do', () => {
+  it('imageInput refuses a size that does not fit, and names the nearest sizes that fit', () => {
     expect(input([1, 3, 8, 'W'], { sizes: HALVED }).shape).to.deep.equal([1, 3, 8, 'W']);
     const refuses = (shape: Shape, message: string) =>
       expect(() => input(shape, { sizes: HALVED }))

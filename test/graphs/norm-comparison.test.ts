@@ -37,7 +37,7 @@ describe('norm-comparison', () => {
     inBatch = await runGraph(graph, x);
   });
 
-  it('has one output for each normalization, and no parameters', () => {
+  it('norm-comparison has one output for each normalization, and no parameters', () => {
     expect(graph.inputs.map(({ name, shape }) => [name, shape])).to.deep.equal([['x', ['N', 8, 'H', 'W']]]);
     expect(graph.outputs.map(({ name }) => name)).to.deep.equal([
       'batch_norm',
@@ -53,12 +53,12 @@ describe('norm-comparison', () => {
     ['group_norm', 4],
     ['instance_norm', 8],
   ] as const) {
-    it(`${name} normalises ${8 / numGroups} channels of a sample together`, () => {
+    it(`norm-comparison: ${name} normalises ${8 / numGroups} channels of a sample together`, () => {
       const expected = referenceGroupNorm({ x, numGroups, eps: 1e-5 });
       expect(maxAbsDifference(inBatch[name]!, expected)).to.be.below(2e-6);
     });
 
-    it(`${name} gives the same for a sample alone and in a batch`, async () => {
+    it(`norm-comparison: ${name} gives the same for a sample alone and in a batch`, async () => {
       for (let index = 0; index < BATCH; index++) {
         const alone = await runGraph(graph, sampleOf(x, index));
         const together = toFloat64Array(sampleOf(inBatch[name]!, index));
@@ -68,7 +68,7 @@ describe('norm-comparison', () => {
     });
   }
 
-  it('batch_norm with batch statistics gives something else for a sample in other company', async () => {
+  it('norm-comparison: batch_norm with batch statistics gives another result for a sample in another batch', async () => {
     for (let index = 0; index < BATCH; index++) {
       const alone = await runGraph(graph, sampleOf(x, index));
       const together = toFloat64Array(sampleOf(inBatch.batch_norm!, index));
@@ -76,12 +76,12 @@ describe('norm-comparison', () => {
     }
   });
 
-  it('takes images with 8 channels only, and has no options', () => {
+  it('norm-comparison takes images with 8 channels only, and has no options', () => {
     expect(refusal('norm-comparison', {}, [1, 4, 6, 5])).to.have.property('code', 'SHAPE_MISMATCH');
     expect(refusal('norm-comparison', { eps: 1 }).message).to.include('it has: none');
   });
 
-  it('needs opset 17 for its LayerNormalization', async () => {
+  it('norm-comparison needs opset 17 for its LayerNormalization', async () => {
     expect(await runGraph(graph, x, 17)).to.have.keys(Object.keys(inBatch));
     const error: unknown = await runGraph(graph, x, 16).catch((reason: unknown) => reason);
     expect(error).to.have.property('code', 'OPERATOR_UNAVAILABLE');

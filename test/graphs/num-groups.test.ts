@@ -30,12 +30,12 @@ describe('chooseNumGroups', () => {
     [3, 1],
     [1, 1],
   ] as const) {
-    it(`is ${groups} for ${channels} channels`, () => {
+    it(`chooseNumGroups returns ${groups} for ${channels} channels`, () => {
       expect(chooseNumGroups(channels)).to.equal(groups);
     });
   }
 
-  it('always divides the channels, and below 32 channels leaves each group 4, or all of them', () => {
+  it('chooseNumGroups always divides the channels, and below 32 channels leaves each group 4, or all of them', () => {
     for (let channels = 1; channels <= 2048; channels++) {
       const groups = chooseNumGroups(channels);
       expect(channels % groups, `${channels} channels, ${groups} groups`).to.equal(0);
@@ -44,7 +44,7 @@ describe('chooseNumGroups', () => {
   });
 
   for (const channels of [0, -8, 1.5, NaN, Infinity, '64', null, undefined]) {
-    it(`refuses ${JSON.stringify(channels) ?? String(channels)} channels`, () => {
+    it(`chooseNumGroups refuses ${JSON.stringify(channels) ?? String(channels)} channels`, () => {
       expect(() => chooseNumGroups(channels as number))
         .to.throw(GraphError, 'must be an integer of at least 1')
         .with.property('code', 'INVALID_ATTRIBUTE');
@@ -53,11 +53,11 @@ describe('chooseNumGroups', () => {
 });
 
 describe('recommended numbers of groups', () => {
-  it('are the 32 of Wu & He 2018 for detection, segmentation and video', () => {
+  it('RECOMMENDED_NUM_GROUPS has the 32 of Wu & He 2018 for detection, segmentation and video', () => {
     expect(RECOMMENDED_NUM_GROUPS).to.deep.equal({ detection: 32, segmentation: 32, video: 32 });
   });
 
-  it('leave a small network’s 64 channels at least 4 a group', () => {
+  it('SMALL_NETWORK_NUM_GROUPS leaves a small network’s 64 channels at least 4 a group', () => {
     expect(SMALL_NETWORK_NUM_GROUPS).to.deep.equal({ least: 8, most: 16 });
     expect(64 / SMALL_NETWORK_NUM_GROUPS.most).to.be.at.least(4);
   });

@@ -4,7 +4,7 @@ import { getGraph, GRAPHS } from '../../graphs/registry.js';
 import { GraphError } from '../../lib/errors.js';
 
 describe('graphs/registry', () => {
-  it('has the networks of the README under their own names', () => {
+  it('the registry has the networks of the README under their own names', () => {
     expect([...GRAPHS.keys()]).to.deep.equal([
       'group-norm',
       'resnet-block',
@@ -19,7 +19,7 @@ describe('graphs/registry', () => {
     }
   });
 
-  it('a network is called by its name in the model too, and says what its options are', () => {
+  it('getGraph returns a network under the name that its model has, with documented options', () => {
     for (const definition of GRAPHS.values()) {
       const required = Object.entries(definition.options).filter(([, spec]) => spec.default === undefined);
       const options = Object.fromEntries(required.map(([name]) => [name, 32]));
@@ -29,7 +29,7 @@ describe('graphs/registry', () => {
     }
   });
 
-  it('suggests the nearest name', () => {
+  it('getGraph suggests the nearest name', () => {
     expect(() => getGraph('u-net'))
       .to.throw(GraphError, "unknown graph 'u-net': did you mean 'unet'?; known: group-norm, ")
       .with.property('code', 'UNKNOWN_GRAPH');

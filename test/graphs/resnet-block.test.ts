@@ -17,7 +17,7 @@ const hasShortcut = (options: Record<string, unknown>): boolean =>
   block.build(options).parameters.some(({ name }) => name.startsWith('shortcut.'));
 
 describe('resnet-block', () => {
-  it('takes images of any size and batch, or volumes with dims 3', () => {
+  it('resnet-block takes images of any size and batch, or volumes with dims 3', () => {
     const images = block.build(SAME);
     expect(shapesOf(images.inputs)).to.deep.equal({ x: ['N', 8, 'H', 'W'] });
     expect(shapesOf(images.outputs)).to.deep.equal({ y: ['N', 8, 'H', 'W'] });
@@ -26,7 +26,7 @@ describe('resnet-block', () => {
     expect(shapesOf(volumes.outputs)).to.deep.equal({ y: ['N', 8, 'D', 'H', 'W'] });
   });
 
-  it('has a shortcut of its own exactly where the stride or the channels ask for one', () => {
+  it('resnet-block has its own shortcut exactly if the stride or the channels need one', () => {
     expect(hasShortcut(SAME)).to.equal(false);
     expect(hasShortcut({ ...SAME, stride: 2 })).to.equal(true);
     expect(hasShortcut({ ...SAME, outChannels: 12 })).to.equal(true);
@@ -39,7 +39,7 @@ describe('resnet-block', () => {
     [10, 3, 4],
     [7, 1, 7],
   ] as const) {
-    it(`makes ${result} of size ${size} with stride ${stride}`, () => {
+    it(`resnet-block makes ${result} of size ${size} with stride ${stride}`, () => {
       expect(outputShape({ ...SAME, stride }, [2, 8, size, 5])).to.deep.equal([
         2,
         8,
@@ -49,13 +49,13 @@ describe('resnet-block', () => {
     });
   }
 
-  it('has 32 groups where none are asked for', () => {
+  it('resnet-block has 32 groups by default', () => {
     const graph = block.build({ inChannels: 64, outChannels: 64 });
     const norms = graph.nodes.filter(({ opType }) => opType === 'GroupNormalization');
     expect(norms.map(({ attributes }) => attributes.num_groups!.value)).to.deep.equal([32, 32]);
   });
 
-  it('refuses groups that do not divide its channels, and says what would', () => {
+  it('resnet-block refuses groups that do not divide its channels, and names numbers that do', () => {
     const error = refusal('resnet-block', { inChannels: 48, outChannels: 48 });
     expect(error.code).to.equal('NUM_GROUPS_MISMATCH');
     expect(error.message).to.equal(
@@ -64,7 +64,7 @@ describe('resnet-block', () => {
     );
   });
 
-  it('is a function of any value in a network, under its own scope', () => {
+  it('resnetBlock is a function of any value in a network, under its own scope', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'float32', [1, 8, 5, 5]);
     g.output('y', resnetBlock(g.scope('layer2.0'), x, { outChannels: 8, numGroups: 2 }));

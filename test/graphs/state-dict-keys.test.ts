@@ -16,16 +16,16 @@ interface Case {
 
 const CASES = JSON.parse(readFileSync(join(FIXTURES, 'state-dict-keys.json'), 'utf8')) as Case[];
 
-describe('a graph has the state_dict of its PyTorch module', () => {
+describe('the state_dict keys of graphs', () => {
   for (const { graph, options, stateDict } of CASES) {
-    it(`${graph} ${JSON.stringify(options)}: the same keys, shapes and order`, () => {
+    it(`${graph} ${JSON.stringify(options)} has the state_dict keys, shapes and order of its PyTorch module`, () => {
       const shapes = shapesOf(getGraph(graph).build(options).parameters);
       expect(shapes).to.deep.equal(stateDict);
       expect(Object.keys(shapes)).to.deep.equal(Object.keys(stateDict));
     });
   }
 
-  it('every graph of the registry is here that has one', () => {
+  it('the test of state_dict keys covers every graph of the registry with parameters', () => {
     const checked = new Set(CASES.map(({ graph }) => graph));
     const missing = [...GRAPHS.keys()].filter((name) => !checked.has(name));
     expect(missing).to.deep.equal(['norm-comparison']);

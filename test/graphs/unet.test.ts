@@ -7,13 +7,13 @@ import { refusal, runGraph, shapesOf } from './support.js';
 const unet = getGraph('unet');
 
 describe('unet', () => {
-  it('gives a score for each class and pixel, for images of any size and batch', () => {
+  it('unet gives a score for each class and pixel, for images of any size and batch', () => {
     const graph = unet.build({ numClasses: 5, inChannels: 1 });
     expect(shapesOf(graph.inputs)).to.deep.equal({ x: ['N', 1, 'H', 'W'] });
     expect(shapesOf(graph.outputs)).to.deep.equal({ y: ['N', 5, 'H', 'W'] });
   });
 
-  it('scales every level by its width', () => {
+  it('unet scales every level by its width', () => {
     const channels = (width: number) =>
       unet
         .build({ width, numGroups: 4 })
@@ -24,7 +24,7 @@ describe('unet', () => {
     expect(channels(12)).to.deep.equal(levels.map((factor) => 12 * factor));
   });
 
-  it('runs at opset 13, on sizes that were not known when it was built', async () => {
+  it('unet runs at opset 13, on sizes unknown when it was built', async () => {
     const graph = unet.build({ width: 8 });
     for (const [height, width] of [
       [16, 48],
@@ -40,7 +40,7 @@ describe('unet', () => {
     [32, 40, 'W 40', '32 or 48'],
     [8, 16, 'H 8', '16'],
   ] as const) {
-    it(`refuses ${height}×${width}, which does not meet its skip connections, and says what would`, () => {
+    it(`unet refuses ${height}×${width}, which does not meet its skip connections, and names a size that fits`, () => {
       const error = refusal('unet', {}, ['N', 3, height, width]);
       expect(error.code).to.equal('INVALID_SHAPE');
       expect(error.message)
@@ -50,7 +50,7 @@ describe('unet', () => {
     });
   }
 
-  it('refuses groups that do not divide its width, and says what would', () => {
+  it('unet refuses groups that do not divide its width, and names numbers that do', () => {
     const error = refusal('unet', { width: 12 });
     expect(error.code).to.equal('NUM_GROUPS_MISMATCH');
     expect(error.message).to.include('width 12 is not divisible by numGroups 8').and.include('such as 2');

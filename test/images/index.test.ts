@@ -5,7 +5,7 @@ import { pixelModel } from './models.js';
 import { makePng } from './png-samples.js';
 
 describe('images in the public API', () => {
-  it('segments a PNG and draws the mask over it', async () => {
+  it('images.segment segments a PNG, and images.overlay draws the mask over it', async () => {
     // Grey above a half is class 1.
     const session = await createSession(pixelModel({ weight: [[1]], bias: [-0.5] }));
     const png = makePng({ width: 3, height: 1, depth: 8, colourType: 0, samples: [0, 200, 100] });

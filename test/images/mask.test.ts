@@ -8,29 +8,29 @@ const logits = (classes: number, height: number, width: number, ...values: numbe
   tensor('float32', [1, classes, height, width], Float32Array.from(values));
 
 describe('images/mask', () => {
-  it('each pixel is of the class with the largest logit, the first of equal ones', () => {
+  it('maskOf gives each pixel the class with the largest logit, the first of equal logits', () => {
     const mask = maskOf(logits(3, 1, 4, 1, 0, 5, -1, 2, 0, 5, -2, 0, 1, 4, -3));
     expect(mask).to.include({ width: 4, height: 1, numClasses: 3 });
     expect([...mask.classes]).to.deep.equal([1, 2, 0, 0]);
   });
 
-  it('a single logit is class 1 where it is above 0', () => {
+  it('maskOf gives class 1 to a single logit above 0', () => {
     const mask = maskOf(logits(1, 2, 2, 1e-30, 0, -1, Infinity));
     expect([mask.numClasses, ...mask.classes]).to.deep.equal([2, 1, 0, 0, 1]);
   });
 
-  it('takes float16 by its value, not by its bits', () => {
+  it('maskOf takes float16 by its value, not by its bits', () => {
     const half = castTensor(logits(2, 1, 2, -1, -1, -2, 0.5), 'float16');
     expect([...maskOf(half).classes]).to.deep.equal([0, 1]);
   });
 
-  it('refuses a NaN, and says where', () => {
+  it('maskOf refuses a NaN, and says where', () => {
     expect(() => maskOf(logits(2, 2, 2, 0, 0, 0, 0, 0, 0, 0, NaN)))
       .to.throw(ImageError, 'NaN at x = 1, y = 1')
       .with.property('code', 'MASK_UNDEFINED');
   });
 
-  it('a mask with a class that it does not know, or one too few, is refused', () => {
+  it('maskToImage refuses a mask with an unknown class, and a mask with a pixel too few', () => {
     const mask = { width: 2, height: 1, numClasses: 2, classes: Uint16Array.of(0, 1) };
     for (const wrong of [{ numClasses: 1 }, { height: 2 }, { classes: [0, 1] as never }]) {
       expect(() => maskToImage({ ...mask, ...wrong }))
@@ -39,7 +39,7 @@ describe('images/mask', () => {
     }
   });
 
-  it('two classes are black and white', () => {
+  it('maskToImage draws two classes in black and white', () => {
     const image = maskToImage({ width: 2, height: 1, numClasses: 2, classes: Uint16Array.of(0, 1) });
     expect(image).to.deep.equal({
       width: 2,
@@ -50,14 +50,14 @@ describe('images/mask', () => {
     });
   });
 
-  it("more classes have PASCAL VOC's colours", () => {
+  it("maskToImage draws more classes in PASCAL VOC's colours", () => {
     const image = maskToImage({ width: 3, height: 1, numClasses: 21, classes: Uint16Array.of(0, 15, 20) });
     expect(image.channels).to.equal(3);
     // Background, person, TV monitor.
     expect([...image.samples]).to.deep.equal([0, 0, 0, 192, 128, 128, 0, 64, 128]);
   });
 
-  it('no two of a thousand classes have the same colour', () => {
+  it('classColour gives no two of a thousand classes the same colour', () => {
     const colours = Array.from({ length: 1000 }, (_, index) => classColour(index).join());
     expect(new Set(colours).size).to.equal(1000);
   });

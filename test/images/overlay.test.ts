@@ -22,25 +22,25 @@ const pixels = ({ samples }: Image): number[][] =>
   Array.from({ length: samples.length / 3 }, (_, i) => [...samples.subarray(3 * i, 3 * i + 3)]);
 
 describe('images/overlay', () => {
-  it('leaves class 0 as it is, and draws the rim of an area over it', () => {
+  it('overlay leaves class 0 as it is, and draws the rim of an area over it', () => {
     const drawn = overlay(grey(5, 1), mask(5, 1, 0, 1, 1, 1, 0), { tint: 0 });
     expect(pixels(drawn)).to.deep.equal([[100, 100, 100], LINE, [100, 100, 100], LINE, [100, 100, 100]]);
   });
 
-  it('tints an area towards its colour; the edge of the image is no rim', () => {
+  it('overlay tints an area towards its colour, and takes the edge of the image for no rim', () => {
     const [first, second] = pixels(overlay(grey(2, 1), mask(2, 1, 1, 1), { tint: 0.5 }));
     expect(first).to.deep.equal([178, 157, 55]);
     expect(second).to.deep.equal(first);
   });
 
-  it('is so many times as large', () => {
+  it('overlay enlarges the image by its scale', () => {
     const drawn = overlay(grey(2, 1), mask(2, 1, 0, 1), { scale: 4, tint: 0 });
     expect([drawn.width, drawn.height]).to.deep.equal([8, 4]);
     const own = [100, 100, 100];
     expect(pixels(drawn).slice(0, 8)).to.deep.equal([own, own, own, own, LINE, LINE, own, own]);
   });
 
-  it('more than two classes have their own colours, and 16 bits become 8', () => {
+  it('overlay gives more than two classes their own colours, and turns 16 bits into 8', () => {
     const image: Image = { ...grey(2, 1), samples: Uint16Array.of(65535, 0), max: 65535 };
     const drawn = overlay(image, { ...mask(2, 1, 1, 2), numClasses: 3 }, { tint: 0 });
     expect(pixels(drawn)).to.deep.equal([
@@ -53,7 +53,7 @@ describe('images/overlay', () => {
     ]);
   });
 
-  it('refuses a mask of another size, a scale that is no whole number, and options that it does not have', () => {
+  it('overlay refuses a mask of another size, a scale that is not a whole number, and unknown options', () => {
     expect(() => overlay(grey(2, 1), mask(1, 2, 0, 1)))
       .to.throw(ImageError, 'the image has 2 × 1 pixels, but the mask 1 × 2; they must be the same')
       .with.property('code', 'MASK_SIZE');

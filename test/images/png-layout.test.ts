@@ -10,7 +10,7 @@ const DATA = chunk('IDAT', deflateSync(new Uint8Array(64)));
 const read = (...chunks: Uint8Array[]) => readPngLayout(concat([SIGNATURE, ...chunks]), 'a.png');
 
 describe('images/png-layout', () => {
-  it('finds the size, the compressed data in its order, and the end', () => {
+  it('readPngLayout finds the size, the compressed data in order, and the end', () => {
     const [first, second] = [Uint8Array.of(1, 2, 3), Uint8Array.of(4)];
     const text = chunk('tEXt', Uint8Array.of(65, 0, 66));
     const layout = read(header(5, 7), text, chunk('IDAT', first), chunk('IDAT', second), END, text);
@@ -18,12 +18,12 @@ describe('images/png-layout', () => {
     expect(layout.data.map((part) => [...part])).to.deep.equal([[1, 2, 3], [4]]);
   });
 
-  it('counts a byte a row and the bits of the pixels, rounded up to bytes, as size before compression', () => {
+  it('readPngLayout counts one byte a row and the bits of the pixels, rounded up to bytes, before compression', () => {
     expect(read(header(9, 2, 1, 0), DATA, END).rawSize).to.equal(2 * (1 + 2));
     expect(read(header(5, 3, 16, 6), DATA, END).rawSize).to.equal(3 * (1 + 5 * 8));
   });
 
-  it('of an interlaced image it is the size of its passes', () => {
+  it('readPngLayout counts the passes of an interlaced image', () => {
     // 1 × 1 is one row of one pass. 9 × 9 has rows of 2, 1, 3, 2, 5, 4 and 9 pixels in 2, 2, 1, 3, 2, 5 and 4 rows.
     expect(read(header(1, 1, 1, 0, 1), DATA, END).rawSize).to.equal(2);
     const pixels = 2 * 2 + 1 * 2 + 3 * 1 + 2 * 3 + 5 * 2 + 4 * 5 + 9 * 4;
@@ -60,21 +60,21 @@ describe('images/png-layout', () => {
     ['is a signature and nothing else', [], /truncated: its 8 bytes/],
   ];
   for (const [why, chunks, message] of refusals) {
-    it(`refuses a file that ${why}`, () => {
+    it(`readPngLayout refuses a file that ${why}`, () => {
       expect(() => read(...chunks))
         .to.throw(ImageError, message)
         .with.property('code', 'IMAGE_INVALID');
     });
   }
 
-  it('refuses more than 2²⁶ pixels whatever the file holds', () => {
+  it('readPngLayout refuses more than 2²⁶ pixels, whatever the file holds', () => {
     expect(() => read(header(8192, 8193, 1), DATA, END))
       .to.throw(ImageError, 'a.png has 8192 × 8193 pixels; allowed: 67108864 pixels')
       .with.property('code', 'IMAGE_TOO_LARGE');
     expect(() => read(header(2 ** 31 - 1, 2 ** 31 - 1), DATA, END)).to.throw(ImageError, 'allowed');
   });
 
-  it('refuses what is not a PNG with a word on what to do', () => {
+  it('readPngLayout refuses a file that is not a PNG, and says what to do', () => {
     for (const bytes of [new Uint8Array(0), Uint8Array.of(0xff, 0xd8, 0xff, 0xe0, 0, 0, 0, 0, 0)]) {
       expect(() => readPngLayout(bytes, 'a.jpg')).to.throw(
         ImageError,

@@ -25,7 +25,7 @@ describe('images/png', () => {
   const size = { width: 3, height: 2 };
 
   for (const depth of [1, 2, 4, 8, 16]) {
-    it(`grey of ${depth} bits keeps its samples, whose largest is ${2 ** depth - 1}`, () => {
+    it(`decodePng keeps the samples of grey of ${depth} bits, whose largest is ${2 ** depth - 1}`, () => {
       const samples = varied(6, depth);
       const image = decode({ ...size, depth, colourType: 0, samples });
       expect(image).to.deep.equal({ channels: 1, samples, max: 2 ** depth - 1 });
@@ -33,13 +33,13 @@ describe('images/png', () => {
   }
 
   for (const depth of [8, 16]) {
-    it(`RGB of ${depth} bits keeps its samples`, () => {
+    it(`decodePng keeps the samples of RGB of ${depth} bits`, () => {
       const samples = varied(18, depth);
       const image = decode({ ...size, depth, colourType: 2, samples });
       expect(image).to.deep.equal({ channels: 3, samples, max: 2 ** depth - 1 });
     });
 
-    it(`of grey and RGB with alpha, of ${depth} bits, the alpha is dropped and nothing else changes`, () => {
+    it(`decodePng drops the alpha of grey and RGB of ${depth} bits, and changes no other sample`, () => {
       const grey = varied(12, depth);
       const colour = varied(24, depth);
       expect(decode({ ...size, depth, colourType: 4, samples: grey })).to.deep.equal({
@@ -54,7 +54,7 @@ describe('images/png', () => {
   }
 
   for (const depth of [1, 2, 4, 8]) {
-    it(`a palette of ${depth} bits becomes RGB of 8, transparent or not`, () => {
+    it(`decodePng turns a palette of ${depth} bits into RGB of 8, transparent or not`, () => {
       const samples = [0, 1, 1, 0, 1, 0];
       const image = { ...size, depth, colourType: 3, samples, palette: [10, 20, 30, 200, 100, 50] };
       const rgb = samples.flatMap((index) => image.palette.slice(3 * index, 3 * index + 3));
@@ -63,7 +63,7 @@ describe('images/png', () => {
     });
   }
 
-  it('a colour that stands for transparent keeps its value', () => {
+  it('decodePng keeps the value of a colour that stands for transparent', () => {
     const grey = decode({
       ...size,
       depth: 8,
@@ -77,7 +77,7 @@ describe('images/png', () => {
     expect(colour.samples).to.deep.equal(samples);
   });
 
-  it('interlaced images of every kind and of sizes from 1 × 1 are as the others', () => {
+  it('decodePng decodes interlaced images of every kind and of sizes from 1 × 1 as any other', () => {
     const kinds: [colourType: number, depth: number, each: number][] = [
       ...[1, 2, 4, 8, 16].map((depth): [number, number, number] => [0, depth, 1]),
       ...[8, 16].flatMap((depth): [number, number, number][] => [
@@ -100,12 +100,12 @@ describe('images/png', () => {
     }
   });
 
-  it('bytes behind the end are ignored', () => {
+  it('decodePng ignores bytes behind the end', () => {
     const png = makePng({ ...size, depth: 8, colourType: 0, samples: [1, 2, 3, 4, 5, 6] });
     expect([...decodePng(concat([png, Uint8Array.of(1, 2, 3)])).samples]).to.deep.equal([1, 2, 3, 4, 5, 6]);
   });
 
-  it('a file cut off anywhere is refused, with its name and the reason', () => {
+  it('decodePng refuses a file cut off anywhere, with its name and the reason', () => {
     const png = makePng({ width: 9, height: 5, depth: 8, colourType: 2, samples: varied(135, 8) });
     for (let length = 0; length < png.length; length++) {
       const cut = png.subarray(0, length);
@@ -115,13 +115,13 @@ describe('images/png', () => {
     }
   });
 
-  it('a byte that is not as the checksum says is refused', () => {
+  it('decodePng refuses a byte that its checksum contradicts', () => {
     const png = makePng({ ...size, depth: 8, colourType: 0, samples: [1, 2, 3, 4, 5, 6] });
     png[png.length - 20]! ^= 1;
     expect(() => decodePng(png)).to.throw(ImageError, 'it is damaged');
   });
 
-  it('pixels that are fewer or more than the header says are refused, interlaced or not', () => {
+  it('decodePng refuses fewer or more pixels than the header says, interlaced or not', () => {
     const data = makePng({ width: 2, height: 2, depth: 8, colourType: 0, samples: [1, 2, 3, 4] }).subarray(
       33,
     );
@@ -139,7 +139,7 @@ describe('images/png', () => {
     }
   });
 
-  it('an index beyond the palette, and a palette that is missing, are refused', () => {
+  it('decodePng refuses an index beyond the palette, and a missing palette', () => {
     const image = { ...size, depth: 8, colourType: 3, samples: [0, 1, 2, 0, 0, 0] };
     expect(() => decodePng(makePng({ ...image, palette: [1, 2, 3, 4, 5, 6] }))).to.throw(
       ImageError,
@@ -148,7 +148,7 @@ describe('images/png', () => {
     expect(() => decodePng(makePng(image))).to.throw(ImageError, 'damaged');
   });
 
-  it('no image makes the decoder inflate more than its pixels take', () => {
+  it('decodePng never inflates more bytes than the pixels take', () => {
     const zeros = chunk('IDAT', deflateSync(new Uint8Array(2e7)));
     for (const interlace of [0, 1]) {
       const png = concat([SIGNATURE, header(64, 64, 8, 0, interlace), zeros, chunk('IEND', EMPTY)]);
@@ -158,7 +158,7 @@ describe('images/png', () => {
     }
   });
 
-  it('the PNGs that scripts/demo/train.py wrote decode to the values that PyTorch had', async () => {
+  it('decodePng decodes the PNGs that scripts/demo/train.py wrote to the values that PyTorch had', async () => {
     const { inputs } = await readFixture(demo('unet-cells.safetensors'));
     const { width, height, channels, samples } = decodePng(readFileSync(demo('cells.png')));
     const x = inputs.get('x')!.data as Float32Array;
@@ -172,7 +172,7 @@ describe('images/png', () => {
   describe('encodePng', () => {
     const image = { width: 2, height: 3, max: 255 } as const;
 
-    it('what it writes decodes to the same image, grey and RGB', () => {
+    it('encodePng writes grey and RGB that decode to the same image', () => {
       for (const channels of [1, 3] as const) {
         const samples = Uint8Array.from(varied(6 * channels, 8));
         expect(decodePng(encodePng({ ...image, channels, samples }))).to.deep.equal({
@@ -183,7 +183,7 @@ describe('images/png', () => {
       }
     });
 
-    it('writes 8 bits a sample, without alpha, and of one pixel just its samples', () => {
+    it('encodePng writes 8 bits a sample, without alpha, and only the samples of a single pixel', () => {
       const png = encodePng({ width: 1, height: 1, channels: 3, samples: Uint8Array.of(1, 2, 3), max: 255 });
       expect(png.subarray(0, 33)).to.deep.equal(concat([SIGNATURE, header(1, 1, 8, 2)]));
       const length = new DataView(png.buffer, png.byteOffset).getUint32(33);
@@ -191,7 +191,7 @@ describe('images/png', () => {
       expect([...inflateSync(png.subarray(41, 41 + length))].slice(1)).to.deep.equal([1, 2, 3]);
     });
 
-    it('rounds samples of other depths to 8 bits, as PNG says to: of 65535 every 257 is one', () => {
+    it('encodePng rounds samples of other depths to 8 bits, as PNG says: of 65535 every 257 is one', () => {
       const samples = Uint16Array.of(0, 128, 129, 257 * 7, 65535 - 129, 65535);
       const png = encodePng({ width: 6, height: 1, channels: 1, samples, max: 65535 });
       expect([...decodePng(png).samples]).to.deep.equal([0, 0, 1, 7, 254, 255]);
@@ -199,14 +199,14 @@ describe('images/png', () => {
       expect([...decodePng(encodePng(two)).samples]).to.deep.equal([0, 85, 170, 255]);
     });
 
-    it('refuses an image that has not the samples of its size', () => {
+    it('encodePng refuses an image whose samples do not match its size', () => {
       const image = { width: 2, height: 2, channels: 3, samples: new Uint8Array(11), max: 255 } as const;
       expect(() => encodePng(image))
         .to.throw(ImageError, '2 × 2 pixels of 3 samples each take 12, but the image has 11')
         .with.property('code', 'IMAGE_INVALID');
     });
 
-    it('takes samples that are a part of a larger buffer', () => {
+    it('encodePng takes samples that are a part of a larger buffer', () => {
       const samples = Uint8Array.of(9, 9, 1, 2, 3, 4, 5, 6, 9).subarray(2, 8);
       expect([...decodePng(encodePng({ ...image, channels: 1, samples })).samples]).to.deep.equal([
         1, 2, 3, 4, 5, 6,

@@ -4,7 +4,7 @@ import { ImageError } from '../../lib/errors.js';
 import { fromRgba, toRgba } from '../../lib/images/image.js';
 
 describe('pixels of a canvas', () => {
-  it('become RGB without their alpha', () => {
+  it('fromRgba turns pixels of a canvas into RGB without alpha', () => {
     const data = Uint8ClampedArray.of(1, 2, 3, 255, 4, 5, 6, 0);
     expect(fromRgba({ width: 2, height: 1, data })).to.deep.equal({
       width: 2,
@@ -15,7 +15,7 @@ describe('pixels of a canvas', () => {
     });
   });
 
-  it('are made of grey and of RGB, opaque, and rounded to 8 bits', () => {
+  it('toRgba turns grey and RGB into opaque pixels, and rounds them to 8 bits', () => {
     const grey = { width: 2, height: 1, channels: 1, samples: Uint8Array.of(0, 1), max: 1 } as const;
     expect([...toRgba(grey).data]).to.deep.equal([0, 0, 0, 255, 255, 255, 255, 255]);
     const deep = {
@@ -28,7 +28,7 @@ describe('pixels of a canvas', () => {
     expect([...toRgba(deep).data]).to.deep.equal([0, 128, 255, 255]);
   });
 
-  it('come back as they were', () => {
+  it('fromRgba gives back what toRgba was given', () => {
     const image = {
       width: 1,
       height: 2,
@@ -39,7 +39,7 @@ describe('pixels of a canvas', () => {
     expect(fromRgba(toRgba(image))).to.deep.equal(image);
   });
 
-  it('are refused where there are more or fewer than the size takes', () => {
+  it('fromRgba refuses more or fewer pixels than the size takes', () => {
     const short = { width: 2, height: 1, data: new Uint8ClampedArray(4) };
     expect(() => fromRgba(short))
       .to.throw(ImageError, /take 8 bytes, not 4/)

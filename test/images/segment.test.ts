@@ -52,7 +52,7 @@ const COLOURS = {
 };
 
 describe('images/segment', () => {
-  it("gives PyTorch's mask and logits for the demo's image", async () => {
+  it("segment gives PyTorch's mask and logits for the demo's image", async () => {
     const { graph: name, options, stateDict, outputs } = await readFixture(demo('unet-cells.safetensors'));
     const graph = getGraph(name).build(options);
     const image = decodePng(readFileSync(demo('cells.png')));
@@ -64,7 +64,7 @@ describe('images/segment', () => {
     expect(paddedTo).to.deep.equal([128, 192]);
   });
 
-  it('each pixel is judged by its own samples, from 0 to 1, whether or not the model declares shapes', async () => {
+  it('segment judges each pixel by its own samples, from 0 to 1, whether the model declares shapes or not', async () => {
     const image = picture(
       3,
       1,
@@ -82,7 +82,7 @@ describe('images/segment', () => {
     expect((await run(withoutShapes(model, ['x', 'y']), image)).logits).to.deep.equal(logits);
   });
 
-  it('a network of one channel gets the luma, one of three channels gets grey three times', async () => {
+  it('segment gives a network of one channel the luma, and a network of three channels grey three times', async () => {
     const red = picture(1, 1, (_, __, c) => (c === 0 ? 255 : 0));
     const one = await run(pixelModel({ weight: [[1]], bias: [0] }), red);
     expect(one.logits.data[0]).to.equal(Math.fround(0.299));
@@ -91,13 +91,13 @@ describe('images/segment', () => {
     expect(three.logits.data[0]).to.be.closeTo(0.6, 1e-7);
   });
 
-  it('a float16 network gets float16', async () => {
+  it('segment gives a float16 network float16', async () => {
     const image = picture(2, 1, (x) => 255 * x);
     const { mask, logits } = await run(pixelModel({ ...COLOURS, bias: [0.5, 0], dtype: 'float16' }), image);
     expect([logits.dtype, ...mask.classes]).to.deep.equal(['float16', 0, 1]);
   });
 
-  it('a network that takes any size gets the image as it is', async () => {
+  it('segment gives a network for any size the unchanged image', async () => {
     const { paddedTo } = await run(
       pixelModel(COLOURS),
       picture(5, 7, () => 0),
@@ -105,7 +105,7 @@ describe('images/segment', () => {
     expect(paddedTo).to.deep.equal([7, 5]);
   });
 
-  it('for one that needs multiples of 16 the image is reflected at its right and lower edge, and cut back', async () => {
+  it('segment reflects the image at its right and lower edge for multiples of 16, and crops the result', async () => {
     const sample = (x: number, y: number, c: number) => (x * x * 5 + y * 31 + c * 77) % 256;
     const [width, height] = [35, 20];
     const model = unetModel(3);
@@ -126,7 +126,7 @@ describe('images/segment', () => {
     }
   });
 
-  it('even a single pixel can be segmented', async () => {
+  it('segment segments a single pixel', async () => {
     const { mask, paddedTo } = await run(
       unetModel(2),
       picture(1, 1, () => 9),
@@ -134,7 +134,7 @@ describe('images/segment', () => {
     expect([mask.classes.length, paddedTo]).to.deep.equal([1, [16, 16]]);
   });
 
-  describe('a model of another shape is refused with what it has and what is needed', () => {
+  describe('segment refuses a model of another shape, and says what the model has and needs', () => {
     const image = picture(4, 4, () => 0);
     const group = { numGroups: 1, numChannels: 3, affine: false };
     const cases: [what: string, model: () => Uint8Array, message: RegExp][] = [
@@ -156,7 +156,7 @@ describe('images/segment', () => {
       ['two outputs', twoOutputs, /outputs 'a' float32 \[N, 3, H, W\], 'b' float32/],
     ];
     for (const [what, model, message] of cases) {
-      it(what, async () => {
+      it(`segment refuses a model with ${what}`, async () => {
         const error = await rejection(run(model(), image));
         expect(error).to.be.instanceOf(ModelError).with.property('code', 'MODEL_UNSUPPORTED');
         expect((error as Error).message)
@@ -165,7 +165,7 @@ describe('images/segment', () => {
       });
     }
 
-    it('another fixed size', async () => {
+    it('segment refuses a model of another fixed size', async () => {
       const error = await rejection(run(pixelModel({ ...COLOURS, shape: [1, 3, 8, 8] }), image));
       expect(error).to.be.instanceOf(SessionError).with.property('code', 'INPUT_SHAPE');
     });

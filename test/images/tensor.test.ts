@@ -26,22 +26,22 @@ const counted = (height: number, width: number): TensorData =>
 
 describe('images/tensor', () => {
   describe('imageToTensor', () => {
-    it('one plane a channel, samples from 0 to 1', () => {
+    it('imageToTensor makes one plane for each channel, with samples from 0 to 1', () => {
       const x = imageToTensor(rgb, 3);
       expect([x.dtype, x.dims]).to.deep.equal(['float32', [1, 3, 1, 2]]);
       expect([...x.data]).to.deep.equal(float32(1, 10 / 255, 0, 20 / 255, 0.2, 30 / 255));
     });
 
-    it("the demo's image is bit for bit PyTorch's float32 image.float() / 255", async () => {
+    it("imageToTensor of the demo's image is PyTorch's float32 image.float() / 255, bit for bit", async () => {
       const { inputs } = await readFixture(demo('unet-cells.safetensors'));
       expect(imageToTensor(decodePng(readFileSync(demo('cells.png'))), 3)).to.deep.equal(inputs.get('x'));
     });
 
-    it('grey for a network of three channels is repeated', () => {
+    it('imageToTensor repeats grey for a network of three channels', () => {
       expect([...imageToTensor(grey, 3).data]).to.deep.equal(float32(0, 0.2, 0, 0.2, 0, 0.2));
     });
 
-    it("RGB for a network of one channel is ITU-R 601's luma; of equal channels exactly their value", () => {
+    it("imageToTensor of RGB for one channel is ITU-R 601's luma, and exactly the value of equal channels", () => {
       const luma = (299 * 255 + 114 * 51) / 1000 / 255;
       const y = imageToTensor(rgb, 1);
       expect(y.dims).to.deep.equal([1, 1, 1, 2]);
@@ -52,7 +52,7 @@ describe('images/tensor', () => {
       expect([...imageToTensor(image, 1).data]).to.deep.equal(values);
     });
 
-    it('16 bits and 1 bit reach from 0 to 1 too', () => {
+    it('imageToTensor of 16 bits and of 1 bit reaches from 0 to 1', () => {
       const deep: Image = { ...grey, samples: Uint16Array.of(13107, 65535), max: 65535 };
       expect([...imageToTensor(deep, 1).data]).to.deep.equal(float32(0.2, 1));
       expect([...imageToTensor({ ...grey, samples: Uint8Array.of(0, 1), max: 1 }, 1).data]).to.deep.equal([
@@ -62,30 +62,30 @@ describe('images/tensor', () => {
   });
 
   describe('padTo', () => {
-    it('reflects at the right and lower edge without repeating it', () => {
+    it('padTo reflects at the right and lower edge without repeating it', () => {
       const padded = padTo(counted(2, 3), 3, 5);
       expect(padded.dims).to.deep.equal([1, 1, 3, 5]);
       expect([...padded.data]).to.deep.equal([0, 1, 2, 1, 0, 3, 4, 5, 4, 3, 0, 1, 2, 1, 0]);
     });
 
-    it('goes back and forth where the image is smaller than what is added, and repeats a single pixel', () => {
+    it('padTo goes back and forth in an image smaller than the padding, and repeats a single pixel', () => {
       expect([...padTo(counted(1, 3), 1, 10).data]).to.deep.equal([0, 1, 2, 1, 0, 1, 2, 1, 0, 1]);
       expect([...padTo(counted(1, 1), 2, 2).data]).to.deep.equal([0, 0, 0, 0]);
     });
 
-    it('pads every channel by itself, of any float', () => {
+    it('padTo pads every channel by itself, for any float', () => {
       const x = tensor('float16', [1, 2, 1, 2], Uint16Array.of(1, 2, 3, 4));
       expect(padTo(x, 1, 3)).to.deep.equal(tensor('float16', [1, 2, 1, 3], Uint16Array.of(1, 2, 1, 3, 4, 3)));
     });
 
-    it('leaves what has the size already as it is', () => {
+    it('padTo returns a tensor of the right size as it is', () => {
       const x = counted(2, 3);
       expect(padTo(x, 2, 3)).to.equal(x);
     });
   });
 
   describe('crop', () => {
-    it('keeps the top left of every channel', () => {
+    it('crop keeps the top left of every channel', () => {
       const y = tensor(
         'float32',
         [1, 2, 2, 3],
@@ -94,7 +94,7 @@ describe('images/tensor', () => {
       expect(crop(y, 1, 2)).to.deep.equal(tensor('float32', [1, 2, 1, 2], Float32Array.of(0, 1, 6, 7)));
     });
 
-    it('undoes padTo', () => {
+    it('crop undoes padTo', () => {
       const x = counted(3, 4);
       expect(crop(padTo(x, 16, 16), 3, 4)).to.deep.equal(x);
     });

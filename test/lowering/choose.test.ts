@@ -14,35 +14,35 @@ const codeOf = (action: () => unknown): string => {
 };
 
 describe('choosing a lowering', () => {
-  it('writes the standard operator from opset 21 on, and reduce-mean below', () => {
+  it('defaultLowering is the standard operator from opset 21 on, and reduce-mean below', () => {
     expect([13, 17, 18, 20].map(defaultLowering)).to.deep.equal(Array(4).fill('reduce-mean'));
     expect([21, 22, 25].map(defaultLowering)).to.deep.equal(Array(3).fill('op'));
   });
 
-  it('offers at each opset what its operators allow', () => {
+  it('loweringsAt lists for each opset the lowerings that its operators allow', () => {
     expect(loweringsAt(13)).to.deep.equal(['reduce-mean', 'instance-norm']);
     expect(loweringsAt(17)).to.deep.equal(['reduce-mean', 'instance-norm', 'layer-norm']);
     expect(loweringsAt(18)).to.deep.equal(['op', 'reduce-mean', 'instance-norm', 'layer-norm']);
   });
 
-  it('says which opset a lowering needs, and what there is instead', () => {
+  it('getLowering says which opset a lowering needs, and which lowerings the opset has', () => {
     expect(codeOf(() => getLowering('layer-norm', 16))).to.equal('LOWERING_UNAVAILABLE');
     expect(() => getLowering('op', 17)).to.throw(
       "lowering 'op' needs opset 18 or later, not 17; at opset 17 there are: reduce-mean, instance-norm, layer-norm",
     );
   });
 
-  it('suggests the name that was probably meant', () => {
+  it('getLowering suggests the nearest name', () => {
     expect(codeOf(() => getLowering('layernorm', 21))).to.equal('UNKNOWN_LOWERING');
     expect(() => getLowering('layernorm', 21)).to.throw("did you mean 'layer-norm'?");
   });
 
-  it('takes no name from the prototype of objects', () => {
+  it('getLowering takes no name from the prototype of objects', () => {
     expect(codeOf(() => getLowering('constructor', 21))).to.equal('UNKNOWN_LOWERING');
   });
 
   for (const opset of [12, 26, 0, -1, 17.5, NaN]) {
-    it(`refuses opset ${opset}`, () => {
+    it(`requireOpset refuses opset ${opset}`, () => {
       expect(codeOf(() => requireOpset(opset))).to.equal('UNSUPPORTED_OPSET');
     });
   }

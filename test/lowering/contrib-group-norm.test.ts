@@ -54,7 +54,7 @@ const failure = async (action: Promise<unknown>): Promise<Error & { code: string
 };
 
 describe('lowering/contrib-group-norm', () => {
-  it('takes what the kernel takes, and says why not', () => {
+  it('contrib-group-norm takes what the kernel takes, and says why it refuses other nodes', () => {
     const reason = (dtype: 'float32', shape: (number | string)[], numGroups = 4) =>
       whyNotContrib({ x: { dtype, shape }, numGroups });
     expect(reason('float32', ['N', 8, 'H', 'W'])).to.be.undefined;
@@ -65,7 +65,7 @@ describe('lowering/contrib-group-norm', () => {
     expect(reason('float32', [1, 4 * 514, 4, 4])).to.include('not 514');
   });
 
-  it('is for sessions and not for files', () => {
+  it('contrib-group-norm is for sessions and not for files', () => {
     expect(getSessionLowering(NAME, 13).name).to.equal(NAME);
     expect(() => getLowering(NAME, 21)).to.throw(GraphError, 'is for sessions').with.property('code', 'LOWERING_UNAVAILABLE'); // prettier-ignore
     const graph = getGraph('group-norm').build({ numGroups: 4, numChannels: 8 });
@@ -74,7 +74,7 @@ describe('lowering/contrib-group-norm', () => {
     );
   });
 
-  it('is refused by providers that have no kernel for it, with one that runs everywhere', async () => {
+  it('contrib-group-norm is refused by providers without its kernel, with the name of a lowering that runs everywhere', async () => {
     const model = groupNormModel(CASE, { lowering: 'op', opset: 21 });
     for (const provider of ['cpu', 'wasm'] as const) {
       const error = await failure(createSession(model, { providers: [provider], groupNorm: NAME }));
@@ -85,7 +85,7 @@ describe('lowering/contrib-group-norm', () => {
     }
   });
 
-  it('refuses a node that the kernel cannot run, and says which', () => {
+  it('contrib-group-norm refuses a node that the kernel cannot run, and names the node', () => {
     const odd = { ...CASE, x: randomTensor('float32', [2, 9, 6, 5]), numGroups: 3 };
     expect(() => prepared(groupNormModel(odd, { lowering: 'op', opset: 21 })))
       .to.throw(
@@ -95,7 +95,7 @@ describe('lowering/contrib-group-norm', () => {
       .with.property('code', 'MODEL_REJECTED');
   });
 
-  it("passes ONNX Runtime's check of the operator, which then lacks nothing but a kernel", async () => {
+  it("contrib-group-norm passes ONNX Runtime's check of the operator, which then lacks only a kernel", async () => {
     for (const dtype of ['float32', 'float16'] as const) {
       const model = groupNormModel(
         { ...CASE, x: randomTensor(dtype, [2, 8, 6, 5]) },
@@ -114,9 +114,10 @@ describe('lowering/contrib-group-norm', () => {
       .and.not.include('Could not find an implementation');
   });
 
-  it('covers most of what PyTorch was asked for', () => expect(FITTING).to.have.length.above(80));
+  it("the test of contrib-group-norm covers more than 80 of PyTorch's cases", () =>
+    expect(FITTING).to.have.length.above(80));
 
-  it('imports the domain once, where a model has it already too', () => {
+  it('importDomain imports a domain once, also into a model that has the import', () => {
     const model = Model.decode(groupNormModel(CASE, { lowering: 'op', opset: 21 }));
     model.importDomain('com.microsoft', 1);
     const importing = model.encode();
@@ -125,9 +126,9 @@ describe('lowering/contrib-group-norm', () => {
     expect(again.encode()).to.deep.equal(importing);
   });
 
-  describe('with the kernel as its formula in plain operators, E[x²] − E[x]² in float32, gives what PyTorch gives', () => {
+  describe('with the kernel replaced by its formula in plain operators, E[x²] − E[x]² in float32', () => {
     for (const { fixture, x, numGroups } of FITTING) {
-      it(basename(fixture.file, '.safetensors'), async () => {
+      it(`contrib-group-norm as its formula gives what PyTorch gives: ${basename(fixture.file, '.safetensors')}`, async () => {
         const y = await runSubstituted(fixture, x, numGroups);
         const expected = fixture.outputs.get('y')!;
         const tolerance = defaultTolerance(expected.dtype);

@@ -38,7 +38,7 @@ describe('reduce-mean of long rows', () => {
     ['a name before a name that comes to 1', [1, 1, 262_144, 1], ['N', 1, 'T', 'W']],
     ['a name after one that comes to 1', [1, 2, 1, 131_072], ['N', 2, 'H', 'W']],
   ] as const) {
-    it(`whose length is ${what}: within 4e-6 of float64 after a ReLU`, async () => {
+    it(`reduce-mean of long rows whose length is ${what} is within 4e-6 of float64 after a ReLU`, async () => {
       expect(await errorOf(afterRelu(dims), shape)).to.be.below(4e-6);
     });
   }
@@ -46,7 +46,7 @@ describe('reduce-mean of long rows', () => {
   // Sizes around those at which a row is divided another way. A sum of 1024 such terms is off by 1e-6 of itself,
   // which is 5e-7 of results of up to 7.
   for (const length of [1023, 1024, 1025, 2048, 4095, 4096, 4097, 4099, 4100]) {
-    it(`of ${length} elements, known and named, at the first opset`, async () => {
+    it(`reduce-mean of rows of ${length} elements, known and named, is right at the first opset`, async () => {
       const x = afterRelu([2, 2, length]);
       expect(await errorOf(x, [2, 2, length], 13, 2)).to.be.below(4e-6);
       expect(await errorOf(x, ['N', 2, 'L'], 13, 2)).to.be.below(4e-6);
@@ -55,7 +55,7 @@ describe('reduce-mean of long rows', () => {
 
   // Five in six are 0, so that their squares about the mean are one number, and its sums are rounded one way.
   for (const length of [1024, 2048, 4096]) {
-    it(`of ${length} elements of which few are left by a ReLU`, async () => {
+    it(`reduce-mean of rows of ${length} elements is right if few are left by a ReLU`, async () => {
       const shifted = randomTensor('float32', [4, 2, length], { mean: -1 });
       const x = tensor(
         'float32',
@@ -67,13 +67,13 @@ describe('reduce-mean of long rows', () => {
     });
   }
 
-  it('keeps its accuracy where the mean is large', async () => {
+  it('reduce-mean of long rows keeps its accuracy if the mean is large', async () => {
     const x = randomTensor('float32', [1, 1, 65_537], { mean: 1e4 });
     expect(await errorOf(x, ['N', 1, 'L'])).to.be.below(2e-6);
     expect(await errorOf(x, [1, 1, 65_537])).to.be.below(2e-6);
   });
 
-  it('makes no NaN of equal numbers, whose variance is 0 but for rounding', async () => {
+  it('reduce-mean of long rows makes no NaN of equal numbers, whose variance is 0 but for rounding', async () => {
     for (const value of [1e5, 24631513]) {
       const x = tensor('float32', [1, 1, 4099], new Float32Array(4099).fill(value));
       const model = groupNormModel(
@@ -84,7 +84,7 @@ describe('reduce-mean of long rows', () => {
     }
   });
 
-  it('takes any length from one model, and nothing', async () => {
+  it('reduce-mean takes rows of any length from one model, and rows without elements', async () => {
     const model = groupNormModel(
       { x: randomTensor('float32', [1, 4, 1]), numGroups: 2, eps: 1e-5 },
       { lowering: 'reduce-mean', opset: 13, shape: ['N', 4, 'L'] },
@@ -105,7 +105,7 @@ describe('reduce-mean of long rows', () => {
   });
 
   for (const opset of [13, 18, 25]) {
-    it(`gives an empty result where a spatial size that is a name comes to 0, at opset ${opset}`, async () => {
+    it(`reduce-mean gives an empty result if a named spatial size is 0, at opset ${opset}`, async () => {
       for (const dims of [
         [2, 4, 3, 0],
         [2, 4, 0, 3],

@@ -56,8 +56,8 @@ function byHand(
   return g.build();
 }
 
-describe('a GroupNormalization that was put together by hand', () => {
-  it("has ONNX's epsilon of 1e-5 where none is given", async () => {
+describe('lowering a GroupNormalization that the caller put together', () => {
+  it("lowerGraph gives GroupNormalization ONNX's epsilon of 1e-5 by default", async () => {
     const x = randomTensor('float32', [1, 8, 4, 4]);
     const given = byHand({ num_groups: attr.int(2), epsilon: attr.float(1e-5) });
     for (const lowering of LOWERING_NAMES) {
@@ -70,7 +70,7 @@ describe('a GroupNormalization that was put together by hand', () => {
     expect(maxAbsDifference(y, referenceGroupNorm({ x, numGroups: 2, eps: 1e-5 }))).to.be.below(1e-5);
   });
 
-  it('is refused where it is none', () => {
+  it('lowerGraph refuses an invalid GroupNormalization', () => {
     const lower = (graph: Graph) => () => lowerGraph(graph, 'op', 21);
     const two = { num_groups: attr.int(2) };
     const norm = "GroupNormalization '/norm/GroupNormalization'";
@@ -92,7 +92,7 @@ describe('a GroupNormalization that was put together by hand', () => {
     expectGraphError(lower(byHand(two, flat)), 'RANK_TOO_LOW', norm);
   });
 
-  it('has one output', () => {
+  it('lowerGraph refuses a GroupNormalization without an output', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'float32', [1, 2]);
     g.node('GroupNormalization', [x], { num_groups: attr.int(1) }, []);
@@ -102,13 +102,13 @@ describe('a GroupNormalization that was put together by hand', () => {
 });
 
 describe('lowering a graph', () => {
-  it('op from opset 21 on is the operator alone, with statistics in float32', () => {
+  it('lowering op from opset 21 on is the operator alone, with statistics in float32', () => {
     const lowered = lowerGraph(oneNorm({ dtype: 'float16' }), 'op', 21);
     expect(opTypes(lowered)).to.deep.equal(['GroupNormalization']);
     expect(lowered.nodes[0]!.attributes).to.deep.include({ stash_type: { type: 'INT', value: 1 } });
   });
 
-  it('op at opset 18 to 20 gives the operator one scale per group, all ones, and multiplies and adds afterwards', () => {
+  it('lowering op at opset 18 to 20 gives the operator one scale per group, all ones, and multiplies and adds afterwards', () => {
     const lowered = lowerGraph(oneNorm(), 'op', 18);
     const [, scale, bias] = lowered.nodes[0]!.inputs;
     expect(opTypes(lowered).filter((type) => type !== 'Reshape')).to.deep.equal([
@@ -121,7 +121,7 @@ describe('lowering a graph', () => {
     expect(lowered.nodes[0]!.attributes).not.to.have.property('stash_type');
   });
 
-  it('instance-norm with a group per channel ends in InstanceNormalization with the weights themselves', () => {
+  it('lowering instance-norm with a group per channel ends in InstanceNormalization with the weights themselves', () => {
     const lowered = lowerGraph(oneNorm({ numGroups: 8 }), 'instance-norm', 17);
     const last = lowered.nodes.at(-1)!;
     expect(last.opType).to.equal('InstanceNormalization');
@@ -135,13 +135,13 @@ describe('lowering a graph', () => {
     ['instance-norm', 0],
     ['layer-norm', 0],
   ] as const) {
-    it(`${lowering} without affine parameters has no multiplication by a scale and no addition of a bias`, () => {
+    it(`lowering ${lowering} without affine parameters does not multiply by a scale or add a bias`, () => {
       const lowered = lowerGraph(oneNorm({ affine: false }), lowering, 17);
       // reduce-mean squares the rows and the mean, scales the rows and the mean, and adds epsilon.
       expect([count(lowered, 'Mul'), count(lowered, 'Add')]).to.deep.equal([muls, muls && 1]);
     });
 
-    it(`${lowering} computes float16 in float32`, () => {
+    it(`lowering ${lowering} computes float16 in float32`, () => {
       const lowered = lowerGraph(oneNorm({ dtype: 'float16' }), lowering, 17);
       const wide = lowered.nodes.filter(
         ({ opType }) => opType.endsWith('Normalization') || opType === 'ReduceMean',
@@ -150,14 +150,14 @@ describe('lowering a graph', () => {
       expect(lowered.outputs[0]!.dtype).to.equal('float16');
     });
 
-    it(`${lowering} needs no shape at run time where only the batch is symbolic`, () => {
+    it(`lowering ${lowering} needs no shape at run time if only the batch is symbolic`, () => {
       expect(count(lowerGraph(oneNorm(), lowering, 17), 'Shape')).to.equal(0);
       expect(count(lowerGraph(oneNorm({ shape: ['N', 8, 'H', 4] }), lowering, 17), 'Shape')).to.be.above(0);
     });
   }
 
   for (const lowering of LOWERING_NAMES) {
-    it(`${lowering} runs several norms of different symbolic sizes in one graph`, async () => {
+    it(`lowering ${lowering} runs several norms of different symbolic sizes in one graph`, async () => {
       const g = new GraphBuilder('sizes');
       const norm = (x: Value) => op.groupNormalization(g, x, undefined, undefined, { numGroups: 2 });
       const half = (x: Value) => op.maxPool(g, x, { kernelShape: [2, 2], strides: [2, 2] });
@@ -169,7 +169,7 @@ describe('lowering a graph', () => {
       await session.dispose();
     });
 
-    it(`${lowering} takes a spatial size of 0, and gives an empty result`, async () => {
+    it(`lowering ${lowering} takes a spatial size of 0, and gives an empty result`, async () => {
       for (const dims of [
         [2, 4, 5, 0],
         [2, 4, 0, 5],
@@ -182,7 +182,7 @@ describe('lowering a graph', () => {
     });
   }
 
-  it('keeps inputs, outputs and parameters, and names new values after the place of the node', () => {
+  it('lowerGraph keeps inputs, outputs and parameters, and names new values after the place of the node', () => {
     const graph = oneNorm();
     const lowered = lowerGraph(graph, 'layer-norm', 17);
     expect(lowered.inputs).to.equal(graph.inputs);
@@ -191,7 +191,7 @@ describe('lowering a graph', () => {
     for (const { name } of lowered.nodes) expect(name).to.match(/^\/enc1\/norm\//);
   });
 
-  it('gives every value and node of many sites its own name', () => {
+  it('lowerGraph gives every value and node of many sites its own name', () => {
     const g = new GraphBuilder('chain');
     let x = g.input('x', 'float32', ['N', 8, 'H', 'W']);
     for (let i = 0; i < 5; i++) x = op.groupNormalization(g, x, undefined, undefined, { numGroups: 2 });

@@ -105,7 +105,7 @@ const ownKernel = (lowering: LoweringName): SessionOptions => ({
 
 describe('every lowering computes Group Normalization', () => {
   for (const lowering of LOWERING_NAMES) {
-    it(`${lowering}: within rounding of the float64 definition for any rank, shape, groups, eps, dtype and opset`, async () => {
+    it(`lowering ${lowering} is within rounding of the float64 definition for any rank, shape, groups, eps, dtype and opset`, async () => {
       await fc.assert(
         fc.asyncProperty(
           spec,
@@ -128,7 +128,7 @@ describe('every lowering computes Group Normalization', () => {
 
   for (const lowering of LOWERING_NAMES) {
     // Not to the bit: the order of ONNX Runtime's sums depends on where a row happens to lie in memory.
-    it(`${lowering}: a sample gives the same result, within rounding, alone as in any batch`, async () => {
+    it(`lowering ${lowering} gives a sample the same result, within rounding, alone and in any batch`, async () => {
       await fc.assert(
         fc.asyncProperty(spec, fc.nat(), async (s, pick) => {
           const groupNorm = makeCase({ ...s, batch: Math.max(2, s.batch) });
@@ -156,14 +156,14 @@ describe('every lowering computes Group Normalization', () => {
 describe('reduce-mean keeps its accuracy whatever the mean', () => {
   for (const mean of [0, 300, 1000, 1e4, -1e5]) {
     // 2e-6 is 4 units in the last place of the largest results, which are below 8.
-    it(`mean ${mean}, deviation 1.4: within 2e-6 of float64`, async () => {
+    it(`lowering reduce-mean at mean ${mean} and deviation 1.4 is within 2e-6 of float64`, async () => {
       expect(await errorAtMean('reduce-mean', mean)).to.be.below(2e-6);
     });
   }
 });
 
 describe('instance-norm with a group per channel', () => {
-  it('centres its rows, too: within 2e-6 at mean 1000', async () => {
+  it('lowering instance-norm with a group per channel centres its rows: within 2e-6 at mean 1000', async () => {
     // ONNX Runtime's kernel is off by 1.4e-4 without the centring.
     expect(await errorAtMean('instance-norm', 1000, 32)).to.be.below(2e-6);
   });

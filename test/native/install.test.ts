@@ -40,13 +40,13 @@ describe('the install script', () => {
     return stdout.trim();
   }
 
-  it('says in one line that it built the addon', async function () {
+  it('the install script says in one line that it built the addon', async function () {
     if (process.platform === 'win32') this.skip();
     expect(await install('', 0)).to.equal('onnx-groupnorm: native kernel: built');
   });
 
   for (const [reason, output] of Object.entries(FAILURES)) {
-    it(`says: ${reason}, and keeps the whole output`, async function () {
+    it(`the install script says '${reason}', and keeps the whole output`, async function () {
       if (process.platform === 'win32') this.skip();
       expect(await install(output, 1)).to.equal(
         `onnx-groupnorm: native kernel not built: ${reason}. ${ABSENT}`,
@@ -57,13 +57,13 @@ describe('the install script', () => {
     });
   }
 
-  it('knows a compiler that CXX names and that is not there', async function () {
+  it('the install script recognises that the compiler in CXX does not exist', async function () {
     if (process.platform === 'win32') this.skip();
     const output = "FileNotFoundError: [Errno 2] No such file or directory: '/nonexistent/g++-12'";
     expect(await install(output, 1)).to.include('there is no C++ compiler');
   });
 
-  it('builds where a binary that came with the package cannot be loaded', async function () {
+  it('the install script builds if it cannot load the prebuilt binary', async function () {
     if (process.platform === 'win32') this.skip();
     const prebuilt = path(`native/prebuilt/${process.platform}-${process.arch}/onnx_groupnorm.node`);
     await mkdir(dirname(prebuilt), { recursive: true });
@@ -71,7 +71,7 @@ describe('the install script', () => {
     expect(await install('', 0)).to.equal('onnx-groupnorm: native kernel: built');
   });
 
-  it('leaves the addon out where it is asked to', async () => {
+  it('the install script leaves the addon out with ONNX_GROUPNORM_ADDON=skip', async () => {
     const said = await install('', 1, { ONNX_GROUPNORM_ADDON: 'skip' });
     expect(said).to.equal('onnx-groupnorm: native kernel left out, as asked');
   });

@@ -8,16 +8,15 @@ import type { Attributes, Value } from '../../lib/graph/types.js';
 import { encodeModel } from '../../lib/onnx/encode.js';
 import { Model } from '../../lib/onnx/model.js';
 import { ModelProto } from '../../lib/onnx/proto.js';
-import { UNKNOWN_DIM } from '../../lib/onnx/value-info.js';
 import { ValueTypes } from '../../lib/rewrite/value-types.js';
-import { int64Vector, type Shape, tensor } from '../../lib/tensor.js';
+import { int64Vector, type Shape, tensor, UNKNOWN_DIM } from '../../lib/tensor.js';
 
 const sample = readFileSync(new URL('../samples/value-types.onnx', import.meta.url));
 
-/** Of which no size is said to be known, though ONNX knows it. */
+/** Values with a size that stays unknown here, though ONNX infers it. */
 const SIZES_UNKNOWN = ['conv_same', 'pool_ceil'];
 
-/** The same model, which declares nothing but its inputs and outputs. */
+/** The same model without declared types, except those of its inputs and outputs. */
 function undeclared(): Model {
   const message = ModelProto.decode(sample);
   message.graph!.valueInfo = [];
@@ -29,9 +28,9 @@ describe('the types of values that a model does not declare', () => {
   const types = new ValueTypes(undeclared());
   for (const name of declared.nodes.flatMap(({ outputs }) => outputs)) {
     const expected = declared.typeOf(name)!;
-    // ONNX says nothing more of these than that there is a result.
+    // ONNX infers no type for these.
     if (['dyns', 'dynz', 'greater'].includes(name)) continue;
-    it(`are those that ONNX infers, for '${name}'`, () => {
+    it(`ValueTypes infers the type of '${name}' as ONNX does`, () => {
       const { dtype, shape } = types.typeOf(name);
       expect(dtype).to.equal(expected.dtype);
       if (SIZES_UNKNOWN.includes(name)) {
@@ -43,14 +42,14 @@ describe('the types of values that a model does not declare', () => {
     });
   }
 
-  it('are not those of an operator where the model has a function of its name', () => {
+  it("ValueTypes does not infer types for an operator that is one of the model's functions", () => {
     const model = undeclared();
     model.isFunctionCall = ({ opType }) => opType === 'Conv';
     expect(new ValueTypes(model).typeOf('conv')).to.deep.equal({ dtype: undefined, shape: undefined });
   });
 });
 
-/** A model of these nodes on `x`, of whose results the given ones are declared. */
+/** Returns the types in a model of these nodes on `x`; `stale` gives the shapes that the model declares for results. */
 function inferred(
   shape: Shape,
   build: (g: GraphBuilder, x: Value) => Record<string, Value>,
@@ -73,17 +72,17 @@ function inferred(
   return (name) => types.typeOf(names[name]);
 }
 
-describe('what a model does not say is unknown rather than guessed', () => {
+describe('a type that does not follow for certain', () => {
   const node = (g: GraphBuilder, opType: string, inputs: Value[], attributes = {}) =>
     g.node(opType, inputs, attributes, [{ dtype: 'float32', shape: ['?'] }])[0]!;
 
-  it('a window that is larger than what it slides over: runtimes do not agree', () => {
+  it('a window larger than its input has an unknown size, because runtimes do not agree', () => {
     const attributes = { kernel_shape: ints([2, 1]), strides: ints([2, 1]) };
     const typeOf = inferred(['N', 8, 1, 10], (g, x) => ({ pool: node(g, 'MaxPool', [x], attributes) }));
     expect(typeOf('pool').shape).to.deep.equal(['N', 8, UNKNOWN_DIM, 10]);
   });
 
-  it('the dtype of a power, but by its base', () => {
+  it('Pow has the dtype of its base, and an unknown one with an unknown base', () => {
     const typeOf = inferred([2, 4], (g, x) => {
       const base = node(g, 'Unheard', [x]);
       return {
@@ -94,7 +93,7 @@ describe('what a model does not say is unknown rather than guessed', () => {
     expect([typeOf('unknown').dtype, typeOf('known').dtype]).to.deep.equal([undefined, 'float32']);
   });
 
-  it('that of a LayerNormalization whose scale is of another', () => {
+  it('LayerNormalization has an unknown dtype if its scale has another dtype', () => {
     const typeOf = inferred([2, 4], (g, x) => {
       const half = g.constant(tensor('float16', [4], new Uint16Array(4)));
       return { norm: node(g, 'LayerNormalization', [x, half]) };
@@ -102,7 +101,7 @@ describe('what a model does not say is unknown rather than guessed', () => {
     expect(typeOf('norm')).to.deep.equal({ dtype: undefined, shape: [2, 4] });
   });
 
-  it('a declared size that what it comes from contradicts', () => {
+  it('a declared size is unknown if the inferred size contradicts it', () => {
     const build = (g: GraphBuilder, x: Value) => ({ relu: op.relu(g, x) });
     const declared = (shape: Shape) => inferred(shape, build, { relu: [1, 4, 64] })('relu').shape;
     expect(declared(['B', 4, 64])).to.deep.equal([UNKNOWN_DIM, 4, 64]);
@@ -110,7 +109,7 @@ describe('what a model does not say is unknown rather than guessed', () => {
     expect(declared([1, 4, 64])).to.deep.equal([1, 4, 64]);
   });
 
-  it('a name that grows with each step', () => {
+  it('an expression that grows with each node becomes unknown', () => {
     const typeOf = inferred([1, 'N'], (g, x) => {
       let value = x;
       for (let step = 0; step < 40; step++) {
@@ -122,7 +121,7 @@ describe('what a model does not say is unknown rather than guessed', () => {
     expect(typeOf('last').shape).to.deep.equal([1, UNKNOWN_DIM]);
   });
 
-  it('but sizes that are put together of parts of shapes are known', () => {
+  it('sizes are known if they are joined from parts of shapes', () => {
     const typeOf = inferred(['N', 8, 'H', 6], (g, x) => {
       const part = (attributes: Attributes) => node(g, 'Shape', [x], attributes);
       const target = node(
@@ -140,7 +139,7 @@ describe('what a model does not say is unknown rather than guessed', () => {
 describe('the constants of a model', () => {
   const types = new ValueTypes(undeclared());
 
-  it('are its initializers, and what Constant gives in each of its forms', () => {
+  it('ValueTypes knows initializers, and results of Constant in each of its forms', () => {
     const read = (name: string) => {
       const { dtype, dims, data } = types.constant(name)!;
       return [dtype, dims, [...data].map(Number)];
@@ -159,7 +158,7 @@ describe('the constants of a model', () => {
     ]);
   });
 
-  it('and the shape of a value are sizes; others are known by their number at most', () => {
+  it('ValueTypes knows sizes from constants and from shapes, and not from other values', () => {
     expect(types.sizes('rows')).to.deep.equal([0, 2, -1]);
     expect(types.sizes('shape')).to.deep.equal([2, 4, 12, 8]);
     expect(types.sizes('flat')).to.equal(undefined);

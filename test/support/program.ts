@@ -3,9 +3,14 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
 /** @returns What it wrote. */
-export async function outputOf(source: string, args: readonly string[] = []): Promise<string> {
+export async function outputOf(
+  source: string,
+  args: readonly string[] = [],
+  env: NodeJS.ProcessEnv = {},
+): Promise<string> {
   const flags = ['--import', 'tsx', '--input-type=module', '--eval', source];
-  const { stdout } = await promisify(execFile)(process.execPath, [...flags, ...args]);
+  const options = { env: { ...process.env, ...env } };
+  const { stdout } = await promisify(execFile)(process.execPath, [...flags, ...args], options);
   return stdout.trim();
 }
 

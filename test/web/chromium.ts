@@ -19,7 +19,7 @@ export function describeInBrowser(title: string, tests: (this: Suite) => void): 
   describe(title, function () {
     this.timeout(120_000);
     if (REASON === undefined) return tests.call(this);
-    it('in Chromium', function () {
+    it(`${title} runs in Chromium`, function () {
       console.log(`    not run in a browser: ${REASON}`);
       this.skip();
     });

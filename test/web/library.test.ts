@@ -39,6 +39,16 @@ const SCRIPT = `
     await session.dispose();
     return { inputs, provider, fallbacks, y: Array.from(y.data) };
   };
+  window.determinants = async (providers) => {
+    const { GraphBuilder, op, encodeModel, createSession, tensor } = library;
+    const g = new GraphBuilder('determinants');
+    const x = g.input('x', 'float32', ['N', 2, 2]);
+    g.output('y', op.relu(g, g.node('Det', [x], {}, [{ dtype: 'float32', shape: ['N'] }])[0]));
+    const session = await createSession(encodeModel(g.build(), new Map()), { providers });
+    const { y } = await session.run({ x: tensor('float32', [2, 2, 2], Float32Array.of(2, 0, 0, 3, 0, 1, 1, 0)) });
+    await session.dispose();
+    return { provider: session.provider, y: Array.from(y.data) };
+  };
   window.float64 = async (providers) => {
     const graph = library.getGraph('group-norm').build({ numGroups: 2, numChannels: 4 }, { dtype: 'float64' });
     const session = await library.createSession(library.encodeModel(graph, library.initializeWeights(graph)), { providers });
@@ -69,7 +79,7 @@ describeInBrowser("the package's entry in a browser", () => {
   const call = <T>(what: string, ...values: readonly unknown[]): Promise<T> =>
     page.evaluate<T>(`window.${what}(${values.map((value) => JSON.stringify(value)).join(', ')})`);
 
-  it('runs a model by its URL, whose external data it fetches beside it', async () => {
+  it('the browser entry runs a model by its URL, and fetches its external data beside it', async () => {
     const { y, provider } = await call<{ y: number[]; provider: string }>('open', 'model.onnx');
     expect(provider).to.equal('wasm');
     const row = y.slice(0, 1024);
@@ -77,7 +87,7 @@ describeInBrowser("the package's entry in a browser", () => {
     expect(row.reduce((sum, value) => sum + value ** 2) / 1024).to.be.closeTo(1, 1e-3);
   });
 
-  it('says which URL cannot be fetched', async () => {
+  it('the browser entry says which URL it cannot fetch', async () => {
     const message = `window.open('none.onnx').catch((error) => [error.code, error.message])`;
     expect(await page.evaluate(message)).to.deep.equal([
       'FILE_NOT_FOUND',
@@ -85,7 +95,7 @@ describeInBrowser("the package's entry in a browser", () => {
     ]);
   });
 
-  it("passes over what is Node's, with the reason", async () => {
+  it("the browser entry passes over Node's providers, with the reason", async () => {
     const { provider, fallbacks } = await call<{ provider: string; fallbacks: unknown[] }>(
       'open',
       'model.onnx',
@@ -95,7 +105,7 @@ describeInBrowser("the package's entry in a browser", () => {
     );
     expect(provider).to.equal('wasm');
     expect(fallbacks).to.deep.equal([
-      { provider: 'native', reason: 'no browser has it; there are: wasm, webgpu' },
+      { provider: 'native', reason: "there is no provider 'native' here; there are: wasm, webgpu" },
     ]);
   });
 
@@ -106,7 +116,7 @@ describeInBrowser("the package's entry in a browser", () => {
     context.skip();
   }
 
-  it('gives what PyTorch gives on WebGPU, with every lowering', async function () {
+  it('the browser entry gives what PyTorch gives on WebGPU, with every lowering', async function () {
     await requireGpu(this);
     for (const name of CASES) {
       for (const lowering of LOWERING_NAMES) {
@@ -117,7 +127,13 @@ describeInBrowser("the package's entry in a browser", () => {
     }
   });
 
-  it('does not run on WebGPU what that has no kernel for, and says why', async function () {
+  it('the browser entry runs a model on WebGPU that has an operator for the CPU alone', async function () {
+    await requireGpu(this);
+    const result = await call('determinants', ['webgpu', 'wasm']);
+    expect(result).to.deep.equal({ provider: 'webgpu', y: [6, 0] });
+  });
+
+  it('the browser entry says why WebGPU does not run a model that WebGPU has no kernel for', async function () {
     await requireGpu(this);
     const { provider, fallbacks } = await call<{ provider: string; fallbacks: { reason: string }[] }>(
       'float64',

@@ -63,7 +63,7 @@ describeInBrowser('the page in a browser', () => {
   describe('served with the recommended headers', () => {
     const visitor = usePage(() => folder, 'all');
 
-    it('loads without a complaint, isolated, and labels every control', async () => {
+    it('the page loads without a complaint, isolated, and labels every control', async () => {
       const { page, complaints } = visitor();
       expect(await page.evaluate('crossOriginIsolated')).to.equal(true);
       const unnamed = `[...document.querySelectorAll('input, select')].filter((one) => one.labels.length === 0)`;
@@ -72,7 +72,7 @@ describeInBrowser('the page in a browser', () => {
       expect(complaints).to.deep.equal([]);
     });
 
-    it('is under a policy that runs no inline script, and this test would see a violation', async () => {
+    it('the page has a policy against inline scripts, and this test sees a violation', async () => {
       const { page, complaints } = visitor();
       await page.evaluate(
         `document.body.append(Object.assign(document.createElement('script'), { textContent: 'window.ran = 1' }))`,
@@ -81,7 +81,7 @@ describeInBrowser('the page in a browser', () => {
       expect(complaints.join()).to.include('Content Security Policy');
     });
 
-    it("gives PyTorch's mask in the demo, and a model that gives PyTorch's logits in onnxruntime-node", async () => {
+    it("the page gives PyTorch's mask in the demo, and a model that gives PyTorch's logits in onnxruntime-node", async () => {
       await expectDemo(visitor());
       const { page, complaints } = visitor();
       expect(await visitor().value('#result', 'Ran on')).to.equal('wasm');
@@ -96,7 +96,7 @@ describeInBrowser('the page in a browser', () => {
       expect(complaints).to.deep.equal([]);
     });
 
-    it('is used by keyboard: Enter starts a task, and the focus is where it was when it ends', async () => {
+    it('the page works by keyboard: Enter starts a task, and the focus stays at its end', async () => {
       const { page } = visitor();
       await page.focus('#build');
       await page.keyboard.press('Enter');
@@ -107,7 +107,7 @@ describeInBrowser('the page in a browser', () => {
       expect(await page.evaluate('document.activeElement.id')).to.equal('download');
     });
 
-    it('times every lowering, in a chart and in a table', async () => {
+    it('the page times every lowering, in a chart and in a table', async () => {
       expect(await visitor().start('#measure')).to.equal('Done.');
       const rows = await visitor().rows('#timings');
       expect(rows.map(([name]) => name)).to.deep.equal(['op', 'reduce-mean', 'instance-norm', 'layer-norm']);
@@ -120,7 +120,7 @@ describeInBrowser('the page in a browser', () => {
       expect(visitor().complaints).to.deep.equal([]);
     });
 
-    it('runs a network of other outputs on random numbers, and shows their channels', async () => {
+    it('the page runs a network of other outputs on random numbers, and shows their channels', async () => {
       const { page } = visitor();
       await page.selectOption('#graph', 'detection-backbone');
       await page.fill('#option-width', '8');
@@ -141,7 +141,7 @@ describeInBrowser('the page in a browser', () => {
       expect(await page.locator('#result canvas').count()).to.equal(12);
     });
 
-    it('says what is wrong with options, weights and images, and stays usable', async () => {
+    it('the page says what is wrong with options, weights and images, and stays usable', async () => {
       const { page } = visitor();
       await page.fill('#option-numGroups', '7');
       expect(await visitor().start('#build')).to.include('Failed');
@@ -184,7 +184,7 @@ describeInBrowser('the page in a browser', () => {
       expect(visitor().complaints).to.deep.equal([]);
     });
 
-    it("takes a visitor's weights: with them the result is the fixture's", async () => {
+    it("the page takes a visitor's weights, and gives the fixture's result with them", async () => {
       const { page } = visitor();
       await page.selectOption('#graph', 'unet');
       for (const [name, value] of Object.entries(demo.options))
@@ -196,7 +196,7 @@ describeInBrowser('the page in a browser', () => {
       expect(await visitor().pixels('Mask')).to.deep.equal(Uint8Array.from(expected.data));
     });
 
-    it('passes every fixture that it carries, after a check that was cancelled', async () => {
+    it('the page passes every fixture that it carries, after a cancelled check', async () => {
       const { page, complaints } = visitor();
       await page.click('#check');
       await page.locator('#parity tbody tr').nth(3).waitFor();
@@ -216,7 +216,7 @@ describeInBrowser('the page in a browser', () => {
       expect(complaints).to.deep.equal([]);
     });
 
-    it('passes over WebGPU where there is none, and says so', async () => {
+    it('the page passes over a missing WebGPU, and says so', async () => {
       await visitor().page.selectOption('#provider', 'webgpu');
       await expectDemo(visitor());
       expect(await visitor().value('#result', 'Ran on')).to.equal('wasm');
@@ -224,10 +224,10 @@ describeInBrowser('the page in a browser', () => {
     });
   });
 
-  describe('served by a server that knows nothing of it', () => {
+  describe('served by a server without the recommended headers', () => {
     const visitor = usePage(() => folder, 'none');
 
-    it('runs the demo on one thread, under the policy that it has in itself', async () => {
+    it('the page runs the demo on one thread, under its own policy, without the recommended headers', async () => {
       const { page, complaints } = visitor();
       expect(await page.evaluate('crossOriginIsolated')).to.equal(false);
       await expectDemo(visitor());

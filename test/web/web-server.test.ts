@@ -34,14 +34,14 @@ describe('the server of the page', () => {
   });
   afterEach(() => server.close());
 
-  it('gives files with their type, and the page for its folder', async () => {
+  it('the web server gives files with their type, and the page for its folder', async () => {
     const { status, headers, text } = await get(server, '/');
     expect([status, text]).to.deep.equal([200, 'the page']);
     expect(headers['content-type']).to.equal('text/html; charset=utf-8');
     expect((await get(server, '/ort.wasm')).headers['content-type']).to.equal('application/wasm');
   });
 
-  it('gives nothing outside of its folder, and no folders', async () => {
+  it('the web server gives no file outside of its folder, and no folders', async () => {
     await mkdir(path('site', 'folder'));
     const paths = [
       '/../secret.txt',
@@ -55,7 +55,7 @@ describe('the server of the page', () => {
     for (const one of paths) expect((await get(server, one)).status, one).to.equal(404);
   });
 
-  it('isolates the page and allows neither inline scripts nor eval', async () => {
+  it('the web server isolates the page and allows neither inline scripts nor eval', async () => {
     const { headers } = await get(server, '/');
     expect(headers['cross-origin-opener-policy']).to.equal('same-origin');
     expect(headers['cross-origin-embedder-policy']).to.equal('require-corp');
@@ -64,7 +64,7 @@ describe('the server of the page', () => {
       .and.not.match(/unsafe-inline|'unsafe-eval'/);
   });
 
-  it('leaves headers out where it is asked to', async () => {
+  it('the web server leaves headers out on request', async () => {
     const plain = await serve(path('site'), { headers: 'none' });
     const { headers } = await get(plain, '/');
     await plain.close();

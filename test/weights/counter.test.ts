@@ -30,7 +30,7 @@ const FROM_PYTHON = new Map([
 ]);
 
 describe('weights/counter', () => {
-  it('refuses parameters that are no floats', () => {
+  it('counterWeights refuses parameters that are not floats', () => {
     const g = new GraphBuilder('sample');
     g.parameter('idx', { dtype: 'int64', shape: [2] });
     g.output('y', op.relu(g, g.input('x', 'float32', [1])));
@@ -40,7 +40,7 @@ describe('weights/counter', () => {
   });
 
   for (const dtype of ['float64', 'float32', 'float16', 'bfloat16'] as const) {
-    it(`gives the numbers that Python makes, rounded once to ${dtype}`, () => {
+    it(`counterWeights gives the numbers that Python makes, rounded once to ${dtype}`, () => {
       const weights = counterWeights(graph(dtype), 7);
       expect([...weights.keys()]).to.deep.equal([...FROM_PYTHON.keys()]);
       for (const [name, values] of FROM_PYTHON) {
@@ -50,7 +50,7 @@ describe('weights/counter', () => {
     });
   }
 
-  it('depends on the seed', () => {
+  it('counterWeights depends on the seed', () => {
     const [a, b] = [7, 8].map((seed) => counterWeights(graph('float64'), seed).get('norm.bias')!.data);
     expect([...a!]).not.to.deep.equal([...b!]);
   });

@@ -4,7 +4,7 @@ import { describe, it } from 'mocha';
 import { duplicateKey } from '../../lib/weights/safetensors-header.js';
 
 describe('duplicateKey', () => {
-  it('finds a key that an object has twice, at any depth', () => {
+  it('duplicateKey finds a key that an object has twice, at any depth', () => {
     expect(duplicateKey('{"a":1,"b":2,"a":3}')).to.equal('a');
     expect(duplicateKey('{"x":{"a":1,"a":1}}')).to.equal('a');
     expect(duplicateKey('[[{"a":[{"b":1},{}],"c":{},"a":0}]]')).to.equal('a');
@@ -12,12 +12,12 @@ describe('duplicateKey', () => {
     expect(duplicateKey('{"__proto__":1,"__proto__":2}')).to.equal('__proto__');
   });
 
-  it('knows one key written in two ways', () => {
+  it('duplicateKey recognises one key written in two ways', () => {
     expect(duplicateKey('{"a":1,"\\u0061":2}')).to.equal('a');
     expect(duplicateKey('{"/":1,"\\/":2}')).to.equal('/');
   });
 
-  it('is not taken in by values, by other objects, or by braces, colons and quotes in strings', () => {
+  it('duplicateKey ignores values, other objects, and braces, colons and quotes in strings', () => {
     for (const json of [
       '{"a":"a","b":"a"}',
       '{"a":{"a":1},"b":{"a":1}}',
@@ -31,7 +31,7 @@ describe('duplicateKey', () => {
     }
   });
 
-  it('finds none in what JSON.stringify writes', () => {
+  it('duplicateKey finds no key in what JSON.stringify writes', () => {
     fc.assert(
       fc.property(fc.jsonValue(), fc.nat(4), (value, indent) => {
         expect(duplicateKey(JSON.stringify(value, undefined, indent))).to.equal(undefined);
@@ -39,7 +39,7 @@ describe('duplicateKey', () => {
     );
   });
 
-  it('finds any key that was written again', () => {
+  it('duplicateKey finds any key that was written again', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue(), { minKeys: 1 }), fc.nat(), (object, n) => {
         const members = Object.entries(object).map(

@@ -23,14 +23,14 @@ const values = (name: string, seed?: number): number[] => [
 ];
 
 describe('initialising weights', () => {
-  it('fills a norm as PyTorch does: weight 1, bias 0', () => {
+  it('initializeWeights fills a norm as PyTorch does: weight 1, bias 0', () => {
     expect([values('norm.weight'), values('norm.bias')]).to.deep.equal([
       [1, 1, 1],
       [0, 0, 0],
     ]);
   });
 
-  it('fills every dtype with zeros or ones', () => {
+  it('initializeWeights fills every dtype with zeros or ones', () => {
     for (const dtype of DTYPES) {
       const g = new GraphBuilder('net');
       for (const init of ['ones', 'zeros'] as const) g.parameter(init, { dtype, shape: [2], init });
@@ -46,7 +46,7 @@ describe('initialising weights', () => {
     }
   });
 
-  it('of integers go into a model, and through a run', async () => {
+  it('initializeWeights makes integers that go into a model, and through a run', async () => {
     const g = new GraphBuilder('net');
     const offset = g.parameter('offset', { dtype: 'int64', shape: [2], init: 'ones' });
     g.output('y', op.add(g, g.input('x', 'int64', [2]), offset));
@@ -56,7 +56,7 @@ describe('initialising weights', () => {
     expect([...(y!.data as BigInt64Array)]).to.deep.equal([2n ** 60n + 1n, 0n]);
   });
 
-  it('draws uniformly between the bounds', () => {
+  it('initializeWeights draws uniformly between the bounds', () => {
     const drawn = values('conv.weight');
     const mean = drawn.reduce((a, b) => a + b) / drawn.length;
     const variance = drawn.reduce((a, b) => a + (b - mean) ** 2, 0) / drawn.length;
@@ -66,7 +66,7 @@ describe('initialising weights', () => {
     expect(variance / (0.25 ** 2 / 3)).to.be.within(0.96, 1.04);
   });
 
-  it('draws the same for the same seed, and something else for another seed or another name', () => {
+  it('initializeWeights draws the same for the same seed, and other numbers for another seed or another name', () => {
     expect(values('conv.weight', 7)).to.deep.equal(values('conv.weight', 7));
     expect(values('conv.weight', 7)).to.not.deep.equal(values('conv.weight', 8));
     expect(values('conv.weight', 7)).to.not.deep.equal(values('conv2.weight', 7));

@@ -10,12 +10,12 @@ const moment = (values: number[], power: number): number =>
 describe('the counter-based generator', () => {
   const random = new Random(3, 'x');
 
-  it('gives each position its number whatever was asked before', () => {
+  it('Random gives each position its number, whatever the order of the calls', () => {
     const forwards = draw((i) => random.uniform(i));
     expect(draw((i) => random.uniform(COUNT - 1 - i)).reverse()).to.deep.equal(forwards);
   });
 
-  it('is uniform on [0, 1): moments within 4 standard errors', () => {
+  it('Random is uniform on [0, 1): moments within 4 standard errors', () => {
     const values = draw((i) => random.uniform(i));
     expect(Math.min(...values)).to.be.at.least(0);
     expect(Math.max(...values)).to.be.below(1);
@@ -23,14 +23,14 @@ describe('the counter-based generator', () => {
     expect(moment(values, 2)).to.be.closeTo(1 / 3, 4 * Math.sqrt(4 / 45 / COUNT));
   });
 
-  it('is standard normal: moments within 4 standard errors', () => {
+  it('Random is standard normal: moments within 4 standard errors', () => {
     const values = draw((i) => random.normal(i));
     expect(moment(values, 1)).to.be.closeTo(0, 4 / Math.sqrt(COUNT));
     expect(moment(values, 2)).to.be.closeTo(1, 4 * Math.sqrt(2 / COUNT));
     expect(moment(values, 4)).to.be.closeTo(3, 4 * Math.sqrt(96 / COUNT));
   });
 
-  it('does not correlate neighbours, streams or seeds', () => {
+  it('Random does not correlate neighbours, streams or seeds', () => {
     const a = draw((i) => random.normal(i));
     const others = [
       draw((i) => random.normal(i + 1)),

@@ -20,7 +20,7 @@ function recorded(bytes: Uint8Array) {
 }
 
 describe('safetensors files that a page is given', () => {
-  it('hold what the same bytes hold', async () => {
+  it('a safetensors file from a Blob holds what the same bytes hold', async () => {
     const expected = decodeSafetensors(SAMPLE);
     const file = await openSafetensors(recorded(SAMPLE).file);
     expect(file.path).to.equal('model.safetensors');
@@ -28,7 +28,7 @@ describe('safetensors files that a page is given', () => {
     expect(await file.readAll()).to.deep.equal(expected.tensors);
   });
 
-  it('are read no further than their header until a tensor is asked for, and then only that', async () => {
+  it('a safetensors file from a Blob reads its header, and then only the tensors that are asked for', async () => {
     const { file, parts } = recorded(SAMPLE);
     const opened = await openSafetensors(file);
     const [name] = opened.keys();
@@ -39,7 +39,7 @@ describe('safetensors files that a page is given', () => {
     expect(parts).to.deep.equal([[start, end]]);
   });
 
-  it('are refused by name where they are none', async () => {
+  it('a safetensors file from a Blob is refused by name if it is invalid', async () => {
     const error = await rejection(openSafetensors(new Blob(['no weights']), 'notes.txt'));
     expect(error).to.be.instanceOf(WeightsError).with.property('code', 'SAFETENSORS_INVALID');
     expect((error as Error).message).to.include('notes.txt');

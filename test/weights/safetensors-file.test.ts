@@ -18,7 +18,7 @@ const TENSORS = [
 describe('safetensors files', () => {
   const path = temporaryFolder();
 
-  it('are read tensor by tensor', async () => {
+  it('openSafetensors reads tensor by tensor', async () => {
     await copyFile(SAMPLE, path('file'));
     const file = await openSafetensors(path('file'));
     const expected = decodeSafetensors(await readFile(SAMPLE));
@@ -30,7 +30,7 @@ describe('safetensors files', () => {
     await file.close();
   });
 
-  it('tell what they hold without reading it', async () => {
+  it('openSafetensors lists the tensors without reading them', async () => {
     await writeSafetensors(path('file'), { tensors: TENSORS });
     const file = await openSafetensors(path('file'));
     const { size } = await stat(path('file'));
@@ -40,7 +40,7 @@ describe('safetensors files', () => {
     await file.close();
   });
 
-  it('of 6 GiB cost no more memory than what is read of them', async () => {
+  it('openSafetensors takes no more memory for a file of 6 GiB than the tensors that are read', async () => {
     const GIB = 2 ** 30;
     const header = JSON.stringify({
       large: { dtype: 'F32', shape: [3 * 2 ** 29], data_offsets: [0, 6 * GIB] },
@@ -59,7 +59,7 @@ describe('safetensors files', () => {
     await file.close();
   });
 
-  it('suggest the name that may have been meant', async () => {
+  it('openSafetensors suggests the nearest name of a tensor', async () => {
     await writeSafetensors(path('file'), { tensors: TENSORS });
     const file = await openSafetensors(path('file'));
     const near = await rejection(file.read('conv.wieght'));
@@ -72,7 +72,7 @@ describe('safetensors files', () => {
     await file.close();
   });
 
-  it('that are missing or broken are refused when they are opened', async () => {
+  it('openSafetensors refuses missing and broken files', async () => {
     expect(await rejection(openSafetensors(path('missing')))).to.have.property('code', 'FILE_NOT_FOUND');
     for (const size of [0, 5, 8, 500, 1168]) {
       await copyFile(SAMPLE, path('file'));
@@ -83,7 +83,7 @@ describe('safetensors files', () => {
     }
   });
 
-  it('that shrink after they were opened are refused when they are read', async () => {
+  it('openSafetensors refuses to read a file that has shrunk since it was opened', async () => {
     await copyFile(SAMPLE, path('file'));
     const file = await openSafetensors(path('file'));
     await truncate(path('file'), 1000);
@@ -91,7 +91,7 @@ describe('safetensors files', () => {
     await file.close();
   });
 
-  it('can be closed twice, and not read after', async () => {
+  it('openSafetensors returns a file that can be closed twice, and not read after', async () => {
     await copyFile(SAMPLE, path('file'));
     const file = await openSafetensors(path('file'));
     await file.close();
@@ -99,7 +99,7 @@ describe('safetensors files', () => {
     expect(await rejection(file.read('bool'))).to.be.instanceOf(FileError);
   });
 
-  it('are written to be read again, the same bytes each time', async () => {
+  it('writeSafetensors writes a file that can be read again, the same bytes each time', async () => {
     const content = { metadata: { graph: 'group-norm' }, tensors: TENSORS };
     await writeSafetensors(path('a'), content);
     await writeSafetensors(path('b'), content);
@@ -110,7 +110,7 @@ describe('safetensors files', () => {
     await file.close();
   });
 
-  it('that cannot be written leave the old file and nothing else', async () => {
+  it('writeSafetensors leaves the old file and no other if it fails', async () => {
     await writeFile(path('file'), 'old');
     const twice = await rejection(
       writeSafetensors(path('file'), {

@@ -23,7 +23,7 @@ function header(text: string): Uint8Array {
 }
 
 describe('weights/safetensors-header', () => {
-  it('needs the header only, and gives offsets from the start of the file', () => {
+  it('parseSafetensorsHeader needs the header only, and gives offsets from the start of the file', () => {
     const bytes = sample('dtypes');
     const headerSize = safetensorsHeaderSize(bytes.slice(0, 8), bytes.length);
     expect(headerSize).to.equal(976);
@@ -32,12 +32,12 @@ describe('weights/safetensors-header', () => {
     expect(parsed.tensors.get('int64')).to.deep.equal({ dtype: 'int64', dims: [3], start: 1000, end: 1024 });
   });
 
-  it('every dtype has a name of its own', () => {
+  it('NAME_OF has a name of its own for every dtype', () => {
     expect(new Set(DTYPES.map((dtype) => NAME_OF.get(dtype))).size).to.equal(DTYPES.length);
     expect(NAME_OF.has(undefined as never)).to.be.false;
   });
 
-  it('gives the tensors in the order of their bytes, whatever that of the header', () => {
+  it('parseSafetensorsHeader gives the tensors in the order of their bytes, for any order in the header', () => {
     const entry = (start: number) => `{"dtype":"U8","shape":[1],"data_offsets":[${start},${start + 1}]}`;
     const text = `{"b":${entry(2)},"0":${entry(1)},"a":${entry(0)}}`;
     const bytes = header(text);
@@ -48,7 +48,7 @@ describe('weights/safetensors-header', () => {
     ]);
   });
 
-  it('measures what it is told of the file, not the bytes that it is given', () => {
+  it('parseSafetensorsHeader checks against the stated file size, not against the bytes that it reads', () => {
     const bytes = header('{}');
     expect(parseSafetensorsHeader(bytes, bytes.length).headerSize).to.equal(10);
     expect(() => parseSafetensorsHeader(bytes, bytes.length + 1)).to.throw(
@@ -57,7 +57,7 @@ describe('weights/safetensors-header', () => {
     );
   });
 
-  it('metadata has no key that it was not given', () => {
+  it('parseSafetensorsHeader gives the metadata no inherited key', () => {
     const { metadata } = parseSafetensorsHeader(header('{"__metadata__":{"a":"1"}}'), 8 + 26);
     expect(metadata.a).to.equal('1');
     expect(metadata.constructor).to.be.undefined;

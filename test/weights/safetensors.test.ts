@@ -68,19 +68,19 @@ function expectRefused(bytes: Uint8Array, reason: string): void {
 }
 
 describe('decodeSafetensors', () => {
-  it('reads every dtype that the library wrote, in the order of their bytes', () => {
+  it('decodeSafetensors reads every dtype that the library wrote, in the order of their bytes', () => {
     const { metadata, tensors } = decodeSafetensors(sample('dtypes'));
     expect([...tensors]).to.deep.equal(DTYPES_SAMPLE);
     expect({ ...metadata }).to.deep.equal({ text: 'é "quoted"\n' });
   });
 
-  it('reads a file without tensors or metadata', () => {
+  it('decodeSafetensors reads a file without tensors or metadata', () => {
     const { metadata, tensors } = decodeSafetensors(sample('empty'));
     expect(tensors.size).to.equal(0);
     expect(Object.keys(metadata)).to.deep.equal([]);
   });
 
-  it('views the bytes where they are aligned, and copies them where not', () => {
+  it('decodeSafetensors returns views of aligned bytes and copies of others', () => {
     const header = `{${entry('a', 0, 1)},${entry('b', 1, 5, '[1]', '"F32"')}}`;
     const bytes = file(header.padEnd(Math.ceil(header.length / 8) * 8), [7, 0, 0, 0x80, 0x3f]);
     const { tensors } = decodeSafetensors(bytes);
@@ -88,7 +88,7 @@ describe('decodeSafetensors', () => {
     expect(tensors.get('b')!.data).to.deep.equal(Float32Array.of(1));
   });
 
-  it('takes tensors in any order, fields that it does not know, and space after the header', () => {
+  it('decodeSafetensors takes tensors in any order, unknown fields, and space after the header', () => {
     const b = '"b":{"extra":[{}],"data_offsets":[1,3],"shape":[2],"dtype":"U8"}';
     const { tensors } = decodeSafetensors(file(`{${b}, ${entry('a', 0, 1)}}\n  `, [1, 2, 3]));
     expect([...tensors].map(([name, { data }]) => [name, ...data])).to.deep.equal([
@@ -97,7 +97,7 @@ describe('decodeSafetensors', () => {
     ]);
   });
 
-  it('takes empty tensors wherever they lie between others', () => {
+  it('decodeSafetensors takes empty tensors anywhere between others', () => {
     const members = [
       entry('b', 2, 3),
       entry('z', 2, 2),
@@ -109,7 +109,7 @@ describe('decodeSafetensors', () => {
     expect([...tensors.keys()]).to.deep.equal(['y', 'a', 'z', 'b', 'x']);
   });
 
-  it('keeps names that mean something to JavaScript', () => {
+  it('decodeSafetensors keeps names that mean something to JavaScript', () => {
     const names = ['__proto__', 'constructor', '1', '0', ''];
     const members = names.map((name, i) => entry(name, i, i + 1));
     const bytes = file(`{${members.join(',')},"__metadata__":{"__proto__":"x"}}`, [0, 1, 2, 3, 4]);
@@ -119,7 +119,7 @@ describe('decodeSafetensors', () => {
     expect(metadata['constructor']).to.equal(undefined);
   });
 
-  it('refuses an 8-bit float, and says what is allowed', () => {
+  it('decodeSafetensors refuses an 8-bit float, and says what is allowed', () => {
     expect(() => decodeSafetensors(sample('float8'), 'x.safetensors'))
       .to.throw(
         WeightsError,
@@ -128,7 +128,7 @@ describe('decodeSafetensors', () => {
       .and.include({ code: 'UNSUPPORTED_DTYPE' });
   });
 
-  it('refuses a header length that the file, or the format, does not allow', () => {
+  it('decodeSafetensors refuses a header length that the file, or the format, does not allow', () => {
     expectRefused(new Uint8Array(7), 'it has 7 bytes, too few for the length of a header');
     expectRefused(sample('dtypes').slice(0, 8), 'its header claims 968 bytes, but only 0 follow');
     expectRefused(
@@ -142,7 +142,7 @@ describe('decodeSafetensors', () => {
     expect(() => safetensorsHeaderSize(huge, 2 ** 40)).to.throw(WeightsError, 'at most 100000000');
   });
 
-  it('says of other files what they are, and how to make a safetensors file of them', () => {
+  it('decodeSafetensors names the format of another file, and says how to make a safetensors file of it', () => {
     const zip = (name: string) =>
       Buffer.concat([Buffer.from('PK\x03\x04'), Buffer.alloc(26), Buffer.from(`${name}\0`)]);
     const pickle = Uint8Array.of(0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20);
@@ -171,11 +171,11 @@ describe('decodeSafetensors', () => {
     );
   });
 
-  it('reads a header of 128 bytes, whose length begins like a pickle', () => {
+  it('decodeSafetensors reads a header of 128 bytes, whose length begins like a pickle', () => {
     expect(decodeSafetensors(file('{}'.padEnd(128))).tensors.size).to.equal(0);
   });
 
-  it('refuses a header that is no JSON object in UTF-8', () => {
+  it('decodeSafetensors refuses a header that is not a JSON object in UTF-8', () => {
     for (const header of ['', '{', '{}x', '{}\0', '\ufeff{}', '{"a":1,}', "{'a':1}"]) {
       expectRefused(file(header), 'its header is not JSON in UTF-8');
     }
@@ -187,7 +187,7 @@ describe('decodeSafetensors', () => {
       expectRefused(file(header), "its header does not begin with '{'");
   });
 
-  it('refuses a key that is there twice, in whatever spelling', () => {
+  it('decodeSafetensors refuses a repeated key, in any spelling', () => {
     const twice = [
       `{${entry('a', 0, 1)},${entry('a', 0, 1)}}`,
       `{${entry('a', 0, 1)},${entry('\\u0061', 0, 1)}}`,
@@ -197,7 +197,7 @@ describe('decodeSafetensors', () => {
     expectRefused(file('{"a":{"dtype":"U8","dtype":"U8"}}'), "its header has the key 'dtype' twice");
   });
 
-  it('refuses bytes that belong to two tensors, or to none', () => {
+  it('decodeSafetensors refuses bytes that belong to two tensors, and bytes that belong to no tensor', () => {
     const a = entry('a', 0, 2);
     expectRefused(file(`{${a},${entry('b', 1, 3)}}`, [1, 2, 3]), "tensor 'b' overlaps the tensor before it");
     expectRefused(file(`{${a},${entry('b', 0, 2)}}`, [1, 2]), "tensor 'b' overlaps the tensor before it");
@@ -209,7 +209,7 @@ describe('decodeSafetensors', () => {
     expectRefused(file('{}', [1]), 'its tensors end at byte 10, but it has 11 bytes');
   });
 
-  it('refuses a shape that does not take its bytes', () => {
+  it('decodeSafetensors refuses a shape that does not match its bytes', () => {
     expectRefused(
       file(`{${entry('a', 0, 2, '[3]')}}`, [1, 2]),
       'shape [3] of U8 takes 3 bytes, but data_offsets [0, 2]',
@@ -226,7 +226,7 @@ describe('decodeSafetensors', () => {
     );
   });
 
-  it('refuses an entry that is none', () => {
+  it('decodeSafetensors refuses an invalid entry', () => {
     expectRefused(file('{"a":1}'), "tensor 'a' must be an object of dtype, shape and data_offsets");
     expectRefused(file('{"a":{}}'), "tensor 'a': dtype must be a string");
     for (const shape of ['1', '[-1]', '[0.5]', '["1"]', '[9007199254740992]', '[null]', '{}']) {
@@ -242,7 +242,7 @@ describe('decodeSafetensors', () => {
     expectRefused(file(`{${entry('\\ud800', 0, 1)}}`, [1]), 'its name is not Unicode text');
   });
 
-  it('refuses metadata that is not text to text', () => {
+  it('decodeSafetensors refuses metadata that does not map text to text', () => {
     expectRefused(file('{"__metadata__":[]}'), '__metadata__ must be an object');
     expectRefused(file('{"__metadata__":{"a":1}}'), "__metadata__ 'a' must be a string");
     expectRefused(file('{"__metadata__":{"a":"\\udfff"}}'), "__metadata__ 'a' is not Unicode text");
@@ -250,14 +250,14 @@ describe('decodeSafetensors', () => {
 });
 
 describe('encodeSafetensors', () => {
-  it('writes what the library wrote, byte for byte', () => {
+  it('encodeSafetensors writes what the library wrote, byte for byte', () => {
     const metadata = { text: 'é "quoted"\n' };
     expect(encode({ metadata, tensors: DTYPES_SAMPLE })).to.deep.equal(sample('dtypes'));
     expect(encode({ tensors: [] })).to.deep.equal(sample('empty'));
     expect(encode({ metadata: {}, tensors: new Map() })).to.deep.equal(sample('empty'));
   });
 
-  it("does not copy the tensors' bytes", () => {
+  it("encodeSafetensors does not copy the tensors' bytes", () => {
     const { dtype, dims, data } = int8(1, 2);
     const [header, bytes, ...rest] = encodeSafetensors({ tensors: [['a', { dtype, dims, data }]] });
     expect(header!.byteLength % 8).to.equal(0);
@@ -265,7 +265,7 @@ describe('encodeSafetensors', () => {
     expect(rest).to.deep.equal([]);
   });
 
-  it('keeps the order of the tensors, and sorts the metadata', () => {
+  it('encodeSafetensors keeps the order of the tensors, and sorts the metadata', () => {
     const tensors = new Map([
       ['b', int8(1)],
       ['10', int8(2)],
@@ -278,7 +278,7 @@ describe('encodeSafetensors', () => {
     expect(encode({ metadata: { a: '3', z: '1', '10': '2' }, tensors })).to.deep.equal(bytes);
   });
 
-  it('writes what decodeSafetensors reads again', () => {
+  it('encodeSafetensors writes what decodeSafetensors reads again', () => {
     const member = fc.tuple(
       fc.string({ unit: 'binary' }),
       fc.constantFrom(...DTYPES),
@@ -302,7 +302,7 @@ describe('encodeSafetensors', () => {
     );
   });
 
-  it('refuses names and metadata that the format cannot hold', () => {
+  it('encodeSafetensors refuses names and metadata that the format cannot hold', () => {
     const refuse = (content: SafetensorsContent, reason: string): void => {
       expect(() => encodeSafetensors(content))
         .to.throw(WeightsError, `cannot make a safetensors file: ${reason}`)
@@ -319,7 +319,7 @@ describe('encodeSafetensors', () => {
     refuse({ metadata: { '\ud83d': '\ude00' }, tensors: [] }, "metadata '\ud83d' is not Unicode text");
   });
 
-  it('refuses a tensor that contradicts itself', () => {
+  it('encodeSafetensors refuses a tensor that contradicts itself', () => {
     const broken: TensorData = { dtype: 'int8', dims: [2], data: Int8Array.of(1) };
     expect(() => encodeSafetensors({ tensors: [['a', broken]] })).to.throw(TensorError, 'holds 2 elements');
   });

@@ -29,12 +29,12 @@ function refusal(given: Map<string, TensorData>, options?: MatchOptions): string
 }
 
 describe('matching a state_dict', () => {
-  it('gives each parameter its tensor, in the order of the graph', () => {
+  it('matchStateDict gives each parameter its tensor, in the order of the graph', () => {
     const weights = matchStateDict(GRAPH, stateDict('enc1.bias', 'enc1.weight'));
     expect([...weights.keys()]).to.deep.equal(['enc1.weight', 'enc1.bias']);
   });
 
-  it('lists every missing, unexpected and wrong-shaped key at once, and suggests the nearest name', () => {
+  it('matchStateDict lists every missing, unexpected and wrong-shaped key at once, and suggests the nearest name', () => {
     const message = refusal(
       new Map([
         ['enc1.wieght', two()],
@@ -46,7 +46,7 @@ describe('matching a state_dict', () => {
     expect(message).to.include("'enc1.bias' has shape [3] but must be [2]");
   });
 
-  it('suggests no key that is the right one of another parameter', () => {
+  it('matchStateDict does not suggest a key that belongs to another parameter', () => {
     const given = stateDict('enc1.weight');
     expect(refusal(given)).to.match(/missing 'enc1\.bias'$/);
     const near = graph(['conv1.weight', 'conv2.weight']);
@@ -57,13 +57,13 @@ describe('matching a state_dict', () => {
   });
 
   for (const prefix of ['module.', 'model.', '_orig_mod.', 'state_dict.', 'module._orig_mod.model.']) {
-    it(`takes the prefix '${prefix}' off when every key has it`, () => {
+    it(`matchStateDict takes the prefix '${prefix}' off if every key has it`, () => {
       const weights = matchStateDict(GRAPH, stateDict(`${prefix}enc1.weight`, `${prefix}enc1.bias`));
       expect([...weights.keys()]).to.deep.equal(['enc1.weight', 'enc1.bias']);
     });
   }
 
-  it('keeps a prefix that the graph itself has, and one that only some keys have', () => {
+  it('matchStateDict keeps a prefix that the graph itself has, and a prefix that only some keys have', () => {
     const own = graph(['model.weight']);
     expect([...matchStateDict(own, stateDict('model.weight')).keys()]).to.deep.equal(['model.weight']);
     expect(refusal(stateDict('module.enc1.weight', 'enc1.bias'))).to.include(
@@ -71,7 +71,7 @@ describe('matching a state_dict', () => {
     );
   });
 
-  it('takes only what is under the prefix that is asked for, with or without its dot', () => {
+  it('matchStateDict takes only the keys under the given prefix, with or without its dot', () => {
     const given = stateDict('net.a.enc1.weight', 'net.a.enc1.bias', 'net.ab.enc1.bias', 'loss');
     for (const prefix of ['net.a', 'net.a.']) {
       expect([...matchStateDict(GRAPH, given, { prefix }).keys()]).to.deep.equal([
@@ -81,7 +81,7 @@ describe('matching a state_dict', () => {
     }
   });
 
-  it('says what does not fit under the prefix, and which prefixes there are if none has it', () => {
+  it('matchStateDict says what does not fit under the prefix, and which prefixes exist', () => {
     const given = stateDict('net.enc1.weight', 'net.enc1.wait', 'loss', 'head.bias');
     const under = refusal(given, { prefix: 'net' });
     expect(under)
@@ -98,7 +98,7 @@ describe('matching a state_dict', () => {
     );
   });
 
-  it('says under which prefix all keys are, where they are under another', () => {
+  it('matchStateDict says under which other prefix all keys are', () => {
     const nested = stateDict('net.encoder.enc1.weight', 'net.encoder.enc1.bias', 'head.weight');
     expect(refusal(nested)).to.equal(
       "graph 'net' has no such keys, but the state_dict has all of the graph's under 'net.encoder': " +
@@ -113,18 +113,18 @@ describe('matching a state_dict', () => {
     expect(refusal(other), 'of another shape').to.include("missing 'enc1.weight'");
   });
 
-  it('an empty prefix is none', () => {
+  it('matchStateDict takes an empty prefix for no prefix', () => {
     expect(matchStateDict(GRAPH, stateDict('enc1.weight', 'enc1.bias'), { prefix: '' }).size).to.equal(2);
   });
 
-  it('converts floats to the dtype of the graph, rounding to nearest even', () => {
+  it('matchStateDict converts floats to the dtype of the graph, rounding to nearest even', () => {
     const half = graph(['w'], 'float16');
     // 1 + 2^-11 lies halfway between two float16 numbers, of which 1 is even; so does 1 + 3·2^-11, below 1 + 2^-9.
     const given = new Map([['w', tensor('float32', [2], Float32Array.of(1 + 2 ** -11, 1 + 3 * 2 ** -11))]]);
     expect([...matchStateDict(half, given).get('w')!.data]).to.deep.equal([0x3c00, 0x3c02]);
   });
 
-  it('gives a parameter of integers or bool its tensor of the same dtype as it is', () => {
+  it('matchStateDict gives a parameter of integers or bool its tensor of the same dtype unchanged', () => {
     const g = new GraphBuilder('net');
     g.parameter('idx', { dtype: 'int64', shape: [2] });
     g.parameter('mask', { dtype: 'bool', shape: [2] });
@@ -145,7 +145,7 @@ describe('matching a state_dict', () => {
     );
   });
 
-  it('refuses integers for floats', () => {
+  it('matchStateDict refuses integers for floats', () => {
     const given = new Map([
       ...stateDict('enc1.bias'),
       ['enc1.weight', tensor('int64', [2], BigInt64Array.of(1n, 2n))],

@@ -1,3 +1,4 @@
+/** The weights of `build`: read from a `.safetensors` file, or PyTorch's default initialisation. */
 import type { GraphDefinition } from '../../../graphs/definition.js';
 import type { Graph, Weights } from '../../graph/types.js';
 import type { TensorData } from '../../tensor.js';
@@ -6,25 +7,59 @@ import { initializeWeights } from '../../weights/initialize.js';
 import { openSafetensors } from '../../weights/safetensors-file.js';
 import type { SafetensorsFile } from '../../weights/safetensors.js';
 import { matchStateDict } from '../../weights/state-dict.js';
-import type { BuildOptions } from './build.js';
 
-/** The parts of a parity fixture. */
-const FIXTURE_KEY = /^(input|state_dict|output|truth)\./;
-const PREFIX = 'state_dict.';
+/** The network to build. */
+interface Network {
+  readonly definition: GraphDefinition;
+  /** The options from the command line; the definition has the defaults of the others. */
+  readonly graphOptions: Readonly<Record<string, unknown>>;
+  readonly graph: Graph;
+}
 
-/** A state_dict, and what the file says of the network it belongs to. */
-export interface StateDictFile {
-  readonly tensors: ReadonlyMap<string, TensorData>;
-  /** Name in the graph registry, and options; a parity fixture has them in its metadata. */
-  readonly graph?: string | undefined;
-  readonly options?: Readonly<Record<string, unknown>> | undefined;
-  /** Of a fixture whose weights are `counterWeights` and lie in no file. */
-  readonly counterSeed?: number | undefined;
+interface WeightsRequest {
+  /** Path of a `.safetensors` file. Default: PyTorch's initialisation. */
+  readonly weights?: string;
+  readonly prefix?: string;
+  readonly seed: number;
 }
 
 /**
- * The state_dict of a `.safetensors` file: all of its tensors, or of a parity fixture those under `state_dict.`.
- * @param prefix Only what is under it is read, if anything is.
+ * Returns the weights of a network.
+ * @param warn Receives a warning if the file is a fixture of another network whose shapes may fit nevertheless.
+ * @throws FileError or WeightsError if the file cannot be read or does not fit.
+ */
+export async function loadWeights(
+  network: Network,
+  { weights: path, prefix, seed }: WeightsRequest,
+  warn: (warning: string) => void,
+): Promise<Weights> {
+  if (path === undefined) return initializeWeights(network.graph, seed);
+  const file = await readStateDict(path, prefix);
+  const differences = compareNetworks(network, file);
+  if (differences.length > 0) warn(`${path} was made for another network: ${differences.join('; ')}`);
+  return file.counterSeed === undefined
+    ? matchStateDict(network.graph, file.tensors, { prefix })
+    : counterWeights(network.graph, file.counterSeed);
+}
+
+/** A state_dict, and the network that it was made for, if the file says so. */
+interface StateDictFile {
+  readonly tensors: ReadonlyMap<string, TensorData>;
+  /** Name in the graph registry, from the metadata of a parity fixture. */
+  readonly graph?: string | undefined;
+  /** Options of the graph, from the metadata of a parity fixture. */
+  readonly options?: Readonly<Record<string, unknown>> | undefined;
+  /** Seed of a fixture that has `counterWeights` in place of tensors. */
+  readonly counterSeed?: number | undefined;
+}
+
+/** Keys that only a parity fixture has. */
+const FIXTURE_KEY = /^(input|state_dict|output|truth)\./;
+const STATE_DICT = 'state_dict.';
+
+/**
+ * Reads the state_dict of a `.safetensors` file: all tensors, or in a parity fixture those under `state_dict.`.
+ * @param prefix Reads only the tensors under it, or all tensors if no key has the prefix, for the error message.
  * @throws FileError or WeightsError if the file cannot be read.
  */
 export async function readStateDict(path: string, prefix = ''): Promise<StateDictFile> {
@@ -32,13 +67,13 @@ export async function readStateDict(path: string, prefix = ''): Promise<StateDic
   try {
     const keys = file.keys();
     const isFixture =
-      keys.some((key) => key.startsWith(PREFIX)) || keys.every((key) => FIXTURE_KEY.test(key));
+      keys.some((key) => key.startsWith(STATE_DICT)) || keys.every((key) => FIXTURE_KEY.test(key));
     if (!isFixture) {
       const under = keys.filter((key) => key.startsWith(prefix));
       return { tensors: await file.readAll(under.length > 0 ? under : keys) };
     }
-    const own = await file.readAll(keys.filter((key) => key.startsWith(PREFIX)));
-    const tensors = new Map([...own].map(([key, value]) => [key.slice(PREFIX.length), value]));
+    const own = await file.readAll(keys.filter((key) => key.startsWith(STATE_DICT)));
+    const tensors = new Map([...own].map(([key, value]) => [key.slice(STATE_DICT.length), value]));
     return { tensors, ...describeNetwork(file) };
   } finally {
     await file.close();
@@ -51,7 +86,7 @@ function describeNetwork({ metadata }: SafetensorsFile): Omit<StateDictFile, 'te
   return { graph, options: parseObject(options), counterSeed: isCounter ? Number(seed) : undefined };
 }
 
-/** Metadata is anyone's: what is no JSON object is not ours. */
+/** Returns `undefined` for text that is not a JSON object: other programs may use the same metadata key. */
 function parseObject(json: string | undefined): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(json ?? '');
@@ -61,37 +96,10 @@ function parseObject(json: string | undefined): Record<string, unknown> | undefi
   }
 }
 
-// SECTION: The weights of `build`: from a file, or PyTorch's default initialisation.
-
-/** What is built, and of what. */
-export interface Network {
-  readonly definition: GraphDefinition;
-  /** The options that were given; the others have their defaults. */
-  readonly graphOptions: Readonly<Record<string, unknown>>;
-  readonly graph: Graph;
-}
-
-/**
- * @param warn Is told what a fixture says of its network that is not so of this one: shapes may fit all the same.
- * @throws FileError or WeightsError if the file cannot be read or does not fit.
- */
-export async function loadWeights(
-  network: Network,
-  { weights: path, prefix, seed }: Pick<BuildOptions, 'weights' | 'prefix' | 'seed'>,
-  warn: (warning: string) => void,
-): Promise<Weights> {
-  if (path === undefined) return initializeWeights(network.graph, seed);
-  const file = await readStateDict(path, prefix);
-  const odd = disagreements(network, file);
-  if (odd.length > 0) warn(`${path} was made for another network: ${odd.join('; ')}`);
-  return file.counterSeed === undefined
-    ? matchStateDict(network.graph, file.tensors, { prefix })
-    : counterWeights(network.graph, file.counterSeed);
-}
-
-function disagreements({ definition, graphOptions }: Network, { graph, options }: StateDictFile): string[] {
-  if (graph !== undefined && graph !== definition.name)
+function compareNetworks({ definition, graphOptions }: Network, { graph, options }: StateDictFile): string[] {
+  if (graph !== undefined && graph !== definition.name) {
     return [`its graph is ${graph}, not ${definition.name}`];
+  }
   if (!options) return [];
   return Object.entries(definition.options).flatMap(([name, spec]) => {
     const [its, ours] = [options, graphOptions].map((values) => values[name] ?? spec.default);

@@ -1,8 +1,8 @@
-/** The options of `build` that every network has. */
+/** `build`: writes a network of the registry as an ONNX file. */
 import { stat } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { type Command, Option } from 'commander';
-import type { GraphDefinition } from '../../../graphs/definition.js';
+import type { GraphDefinition, OptionSpec } from '../../../graphs/definition.js';
 import { getGraph, GRAPHS } from '../../../graphs/registry.js';
 import { keepIo } from '../../graph/keep-io.js';
 import type { Graph, Value } from '../../graph/types.js';
@@ -11,45 +11,83 @@ import { lowerGraph } from '../../lowering/lower-graph.js';
 import { LOWERING_NAMES } from '../../lowering/types.js';
 import { irVersionFor, parameterBytes, requireParametersFit } from '../../onnx/encode.js';
 import { writeModel } from '../../onnx/write.js';
+import { formatBytes, plural } from '../../quantities.js';
 import { elementCount, FLOAT_DTYPES, type FloatDType, formatShape, type Shape } from '../../tensor.js';
+import { UsageError } from '../shared/errors.js';
 import {
-  exampleFlags,
-  graphFlags,
-  graphOptionsOf,
   parseInteger,
+  parseNumber,
   parseShape,
+  pointToHelp,
   RequiredOption,
   requireOptions,
 } from '../shared/options.js';
-import { requireInputsKept } from '../shared/overwrite-guard.js';
+import { refuseOverwritingInputs } from '../shared/output-files.js';
 import { type Progress, withProgress } from '../shared/progress.js';
-import { formatBytes, formatTable, indent, plural, quote } from '../shared/table.js';
-import { type Cli, colorsOf, type Io, print, UsageError } from '../shared/terminal.js';
+import { formatTable, indent, quote } from '../shared/table.js';
+import { type Cli, colorsOf, type Io, print } from '../shared/terminal.js';
 import { loadWeights } from './build-weights.js';
 
-export interface BuildOptions {
+interface BuildOptions {
   readonly output: string;
   readonly weights?: string;
   readonly prefix?: string;
+  readonly seed: number;
   readonly opset: number;
   readonly lowering?: string;
   readonly dtype: FloatDType;
   readonly keepIo?: boolean;
   readonly shape?: Shape;
-  readonly seed: number;
   readonly externalData?: boolean;
 }
 
-/** A new list for each command: an option belongs to one. */
-export const buildFlags = (): Option[] => [
-  new RequiredOption('-o, --output <file>', 'the ONNX file to write'),
-  new Option('--weights <file>', 'a state_dict, or a parity fixture, as .safetensors').conflicts('seed'),
+export function addBuild(program: Command, cli: Cli): void {
+  const build = program
+    .command('build')
+    .summary('write a network as an ONNX file')
+    .description(DESCRIPTION)
+    .usage('GRAPH [graph options] -o FILE [options]')
+    .helpCommand(false)
+    .commandsGroup('Graphs:')
+    .addHelpText('after', `${EXAMPLES}\n${EXIT_CODES}`);
+  for (const definition of GRAPHS.values()) addGraph(build, definition, cli);
+  // This action runs if the first argument is not a graph: a mistyped name, or options before the name.
+  build.allowUnknownOption().allowExcessArguments();
+  build.action((_, { args: [name = ''] }: Command) => {
+    if (name && !name.startsWith('-')) getGraph(name);
+    throw new UsageError(`name the graph first: build GRAPH …; known: ${[...GRAPHS.keys()].join(', ')}`);
+  });
+}
+
+function addGraph(build: Command, definition: GraphDefinition, cli: Cli): void {
+  const { name, description } = definition;
+  const command = build
+    .command(name)
+    .summary(description)
+    .description(`${description}.\n\n${WEIGHTS}`)
+    .usage('[graph options] -o FILE [options]')
+    .addHelpText('after', `${graphExamples(definition)}\n${EXIT_CODES}`)
+    .action((parsed: BuildOptions & Record<string, unknown>) => {
+      requireOptions(command);
+      if (parsed.prefix !== undefined && parsed.weights === undefined) {
+        throw new UsageError('--prefix needs --weights');
+      }
+      return runBuild(definition, graphOptionsOf(definition, parsed), parsed, cli.io);
+    });
+  for (const flag of [...graphFlags(definition), ...buildFlags()]) command.addOption(flag);
+  pointToHelp(command);
+}
+
+/** Returns the options that all networks share, new objects for each command. */
+const buildFlags = (): Option[] => [
+  new RequiredOption('-o, --output <file>', 'ONNX file to write'),
+  new Option('--weights <file>', 'state_dict or parity fixture, as .safetensors').conflicts('seed'),
   new Option(
     '--prefix <prefix>',
-    'take only the keys of --weights under this prefix, such as backbone, and take it off them ' +
-      '(module., model., _orig_mod. and state_dict. before every key are taken off by themselves)',
+    'use only the keys of --weights under this prefix, such as backbone, and remove it from them ' +
+      '(module., model., _orig_mod. and state_dict. before all keys are removed without this option)',
   ),
-  new Option('--seed <n>', "seed of PyTorch's default initialisation, where no weights are given")
+  new Option('--seed <n>', "seed of PyTorch's default initialisation, which is used without --weights")
     .argParser(parseInteger)
     .default(0),
   new Option('--opset <n>', `opset of the model, ${MIN_OPSET} to ${MAX_OPSET}`)
@@ -57,47 +95,114 @@ export const buildFlags = (): Option[] => [
     .default(DEFAULT_OPSET),
   new Option(
     '--lowering <name>',
-    `how GroupNormalization is written: ${LOWERING_NAMES.join(', ')} ` +
-      '(default: op from opset 21 on, else reduce-mean)',
+    `how to write GroupNormalization: ${LOWERING_NAMES.join(', ')} ` +
+      '(default: op from opset 21, otherwise reduce-mean)',
   ),
-  new Option('--dtype <dtype>', 'dtype of input and weights').choices(FLOAT_DTYPES).default('float32'),
-  new Option('--keep-io', 'keep inputs and outputs float32 and cast inside, whatever --dtype says'),
+  new Option('--dtype <dtype>', 'dtype of the input and the weights')
+    .choices(FLOAT_DTYPES)
+    .default('float32'),
+  new Option('--keep-io', 'keep float32 inputs and outputs, and cast to --dtype inside the model'),
   new Option(
     '--shape <dims>',
-    'shape of the input x: sizes, and names for those that are known only at run time, such as N,32,H,W ' +
-      '(default: all but the channels are names)',
+    'shape of the input x: sizes, or names for sizes known only at run time, such as N,32,H,W ' +
+      '(default: names for all dimensions except the channels)',
   ).argParser(parseShape),
   new Option('--external-data', 'write the weights to FILE.data beside the model (needed above 2 GiB)'),
 ];
 
-// SECTION: Whether what is to be built can be, before its weights are made or read.
+/** Returns the options of one network, `--num-groups` for `numGroups`. The help lists them under their own heading. */
+export const graphFlags = (definition: GraphDefinition): Option[] =>
+  Object.entries(definition.options).map(([name, spec]) => graphFlag(name, spec).helpGroup('Graph options:'));
+
+function graphFlag(name: string, spec: OptionSpec): Option {
+  const flag = kebabCase(name);
+  if (spec.type === 'boolean') {
+    return spec.default === true
+      ? new Option(`--no-${flag}`, `do not ${spec.description}`)
+      : new Option(`--${flag}`, spec.description);
+  }
+  const [parse, kind] = spec.type === 'integer' ? [parseInteger, 'integer'] : [parseNumber, 'number'];
+  const flags = `--${flag} <${kind}>`;
+  if (spec.default === undefined) return new RequiredOption(flags, spec.description).argParser(parse);
+  return new Option(flags, spec.description)
+    .argParser(parse)
+    .default(spec.default, formatDefault(spec.default));
+}
+
+const kebabCase = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+const formatDefault = (value: number | boolean): string =>
+  typeof value === 'number' && value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential() : String(value);
+
+/** Returns the options of the network out of all parsed options, commander's defaults included. */
+export function graphOptionsOf(
+  definition: GraphDefinition,
+  parsed: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  const names = Object.keys(definition.options).filter((name) => parsed[name] !== undefined);
+  return Object.fromEntries(names.map((name) => [name, parsed[name]]));
+}
+
+async function runBuild(
+  definition: GraphDefinition,
+  graphOptions: Record<string, unknown>,
+  options: BuildOptions,
+  io: Io,
+): Promise<void> {
+  const { output, opset, dtype, shape, externalData } = options;
+  const { name: lowering } = getLowering(options.lowering ?? defaultLowering(opset), opset);
+  const outputs = [output, `${output}.data`].map((path) => ['-o', path] as const);
+  await refuseOverwritingInputs(outputs, [['the file of --weights', options.weights]]);
+  const summary = await withProgress(io.stderr, async (progress) => {
+    progress.step(`building ${definition.name}`);
+    const built = definition.build(graphOptions, { dtype, shape });
+    const graph = options.keepIo ? keepIo(built, 'float32') : built;
+    requireFits(graph, externalData);
+    progress.step('loading weights');
+    const network = { definition, graph, graphOptions };
+    const weights = await loadWeights(network, options, (warning) => warn(progress, io, warning));
+    progress.step(`writing ${output}`);
+    const bytes = await writeModel(output, graph, weights, { opset, lowering, externalData });
+    const external = bytes > (await stat(output)).size;
+    const stale = !external && (await exists(`${output}.data`));
+    return describeBuild(graph, options, lowering, { bytes, external, stale });
+  });
+  print(io.stdout, ...summary);
+}
 
 /**
- * @param memory Bytes that this machine has.
- * @throws ModelError `MODEL_TOO_LARGE` for more than a file holds, without external data; UsageError for more than
- *   the machine's memory.
+ * Checks that the weights fit in memory and in the file, before they are made or read.
+ * @param memory Bytes of memory of this machine.
+ * @throws UsageError if the weights need more than the memory, ModelError `MODEL_TOO_LARGE` if they need more than a
+ *   file can hold and there is no external data.
  */
 export function requireFits(graph: Graph, externalData: boolean | undefined, memory = totalmem()): void {
   const bytes = parameterBytes(graph);
   if (bytes > memory) {
     throw new UsageError(
-      `graph '${graph.name}' has ${formatBytes(bytes)} of weights, and this machine ${formatBytes(memory)} of ` +
-        'memory: choose smaller options',
+      `graph '${graph.name}' has ${formatBytes(bytes)} of weights, but this machine has ${formatBytes(memory)} of ` +
+        'memory; choose smaller options',
     );
   }
   if (!externalData) requireParametersFit(graph);
 }
 
-/** What reached the disk. */
+const warn = (progress: Progress, { stderr }: Io, warning: string): void =>
+  progress.say(`${colorsOf(stderr).yellow('warning:')} ${warning}`);
+
+const exists = async (path: string): Promise<boolean> =>
+  (await stat(path).catch(() => undefined)) !== undefined;
+
+/** The files that a build has written. */
 export interface Written {
   readonly bytes: number;
-  /** Whether there is a file beside the model; where every weight is small there is none, even if asked for. */
+  /** Whether there is a data file. Small weights stay in the model, even with `--external-data`. */
   readonly external: boolean;
-  /** Whether a file of that name is there that this build has not written: an older model's. */
+  /** Whether the folder has a data file of an older model, under the name that this model would use. */
   readonly stale?: boolean;
 }
 
-/** What was written, and what to do with it next. */
+/** Returns what was written and the command that runs it, as lines. */
 export function describeBuild(
   graph: Graph,
   options: BuildOptions,
@@ -125,17 +230,13 @@ export function describeBuild(
   ];
 }
 
-function describeFiles(
-  { output, externalData }: BuildOptions,
-  { bytes, external, stale }: Written,
-): string[] {
-  const beside = `${output}.data`;
+function describeFiles({ output, externalData }: BuildOptions, written: Written): string[] {
+  const { bytes, external, stale } = written;
+  const data = `${output}.data`;
   return [
-    `Wrote ${external ? `${output} and ${beside}` : output} (${formatBytes(bytes)})`,
-    ...(externalData && !external
-      ? ['No file beside it: its weights are too small for a file of their own']
-      : []),
-    ...(stale ? [`${beside} is still there, from an older model: this one does not need it`] : []),
+    `Wrote ${external ? `${output} and ${data}` : output} (${formatBytes(bytes)})`,
+    ...(externalData && !external ? ['No data file: the weights are small and stay in the model'] : []),
+    ...(stale ? [`${data} belongs to an older model; this model does not use it`] : []),
   ];
 }
 
@@ -153,7 +254,7 @@ const describeValue = ({ name, dtype, shape }: Value): string => `${name}  ${dty
 
 const randomInput = ({ name }: Value): string => ` --input ${quote(`${name}=random`)}`;
 
-/** A size for every name: one sample, and of everything else enough to be halved a few times. */
+/** Returns `--dim` with a size for each name: 1 for the batch, and 64 for the others, which networks can halve. */
 function sizes({ inputs }: Graph): string {
   const names = inputs.flatMap(({ shape }) =>
     shape.flatMap((dim, axis) => (typeof dim === 'string' ? [[dim, axis]] : [])),
@@ -162,92 +263,13 @@ function sizes({ inputs }: Graph): string {
   return bound.size === 0 ? '' : ` --dim ${[...bound].map(([name, size]) => `${name}=${size}`).join(',')}`;
 }
 
-// SECTION: `build`: a network of the registry as an ONNX file.
-
-export function addBuild(program: Command, cli: Cli): void {
-  const build = program
-    .command('build')
-    .summary('write a network as an ONNX file')
-    .description(DESCRIPTION)
-    .usage('GRAPH [graph options] -o FILE [options]')
-    .helpCommand(false)
-    .commandsGroup('Graphs:')
-    .addHelpText('after', `${EXAMPLES}\n${EXIT_CODES}`);
-  for (const definition of GRAPHS.values()) addGraph(build, definition, cli);
-  // No sub-command has matched: what is left is a mistyped graph, or options with no graph before them.
-  build.allowUnknownOption().allowExcessArguments();
-  build.action((_, { args: [name = ''] }: Command) => {
-    if (name && !name.startsWith('-')) getGraph(name);
-    throw new UsageError(`name the graph first: build GRAPH …; known: ${[...GRAPHS.keys()].join(', ')}`);
-  });
-}
-
-function addGraph(build: Command, definition: GraphDefinition, cli: Cli): void {
-  const { name, description } = definition;
-  const command = build
-    .command(name)
-    .summary(description)
-    .description(`${description}.\n\n${WRITES}`)
-    .usage('[graph options] -o FILE [options]')
-    .addHelpText('after', `${graphExamples(definition)}\n${EXIT_CODES}`)
-    .action((parsed: BuildOptions & Record<string, unknown>) => {
-      requireOptions(command);
-      if (parsed.prefix !== undefined && parsed.weights === undefined) {
-        throw new UsageError('--prefix is about the keys of --weights: give both');
-      }
-      return runBuild(definition, graphOptionsOf(definition, parsed), parsed, cli.io);
-    });
-  for (const flag of [...graphFlags(definition), ...buildFlags()]) command.addOption(flag);
-}
-
-async function runBuild(
-  definition: GraphDefinition,
-  graphOptions: Record<string, unknown>,
-  options: BuildOptions,
-  io: Io,
-): Promise<void> {
-  const { output, opset, dtype, shape, externalData } = options;
-  const { name: lowering } = getLowering(options.lowering ?? defaultLowering(opset), opset);
-  await requireInputsKept(
-    [
-      ['-o', output],
-      ['-o', `${output}.data`],
-    ],
-    [['the file of --weights', options.weights]],
-  );
-  const summary = await withProgress(io.stderr, async (progress) => {
-    progress.step(`building ${definition.name}`);
-    const built = definition.build(graphOptions, { dtype, shape });
-    const graph = options.keepIo ? keepIo(built, 'float32') : built;
-    requireFits(graph, externalData);
-    progress.step('loading weights');
-    const network = { definition, graph, graphOptions };
-    const weights = await loadWeights(network, options, (warning) => warn(progress, io, warning));
-    progress.step(`writing ${output}`);
-    const bytes = await writeModel(output, graph, weights, { opset, lowering, externalData });
-    const external = bytes > (await stat(output)).size;
-    const stale = !external && (await isThere(`${output}.data`));
-    return describeBuild(graph, options, lowering, { bytes, external, stale });
-  });
-  print(io.stdout, ...summary);
-}
-
-const isThere = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );
-
-const warn = (progress: Progress, { stderr }: Io, warning: string): void =>
-  progress.say(`${colorsOf(stderr).yellow('warning:')} ${warning}`);
-
 const DESCRIPTION =
-  'Writes one of the networks below as an ONNX file whose weights have the names of its PyTorch state_dict. ' +
-  "Every graph has options of its own: 'build GRAPH --help' lists them.";
+  'Writes one of the networks below as an ONNX file. Its weights keep the names of the PyTorch state_dict. ' +
+  "Each graph has its own options: 'build GRAPH --help' lists them.";
 
-const WRITES =
-  "Writes it as an ONNX file. Weights come from a state_dict, whose keys must be PyTorch's; without one, the " +
-  "parameters get PyTorch's default initialisation.";
+const WEIGHTS =
+  "Writes the network as an ONNX file. --weights reads a state_dict, whose keys must be PyTorch's; without it the " +
+  "weights get PyTorch's default initialisation.";
 
 const EXAMPLES = `
 Examples:
@@ -264,5 +286,11 @@ Examples:
   ${command} --opset 17 -o model-17.onnx`;
 }
 
+/** Returns values for the required options, so that an example can be pasted. 8 groups divide 32 channels. */
+export const exampleFlags = (definition: GraphDefinition): string[] =>
+  Object.entries(definition.options)
+    .filter(([, spec]) => spec.default === undefined && spec.type !== 'boolean')
+    .map(([name]) => `--${kebabCase(name)} ${name === 'numGroups' ? 8 : 32}`);
+
 const EXIT_CODES = `
-Exit codes: 0 written; 2 bad usage or bad input, and an older file is left as it was.`;
+Exit codes: 0 written; 2 bad usage or bad input, and an older file stays as it was.`;

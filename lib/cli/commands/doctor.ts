@@ -1,145 +1,29 @@
+/** `doctor`: finds out what works in this installation, and what to do about the rest. */
 import type { Command } from 'commander';
-import { type Problem, type Provider, PROVIDERS } from '../../runtime/core/contract.js';
-import { PROBE_INPUT, probeModel, whyWrong } from '../../runtime/core/self-test.js';
+import { type Provider, type ProviderProblem, PROVIDERS } from '../../runtime/core/contract.js';
+import { runSelfTest } from '../../runtime/core/self-test.js';
 import { loadAddon } from '../../runtime/native/addon.js';
 import { chooseBackend, createSession } from '../../runtime/node.js';
 import { isOnCuda, missingCudnn } from '../../runtime/ort-node/cuda.js';
-import {
-  type InstalledPackage,
-  installedPackages,
-  type NativeBinding,
-  nativeBinding,
-} from '../../runtime/ort-node/installation.js';
+import { type InstalledPackage, installedPackages } from '../../runtime/ort-node/installation.js';
+import { type NativeBinding, nativeBinding } from '../../runtime/ort-node/load.js';
+import { tf32Problem } from '../../runtime/ort-node/workarounds.js';
+import { EXIT } from '../shared/errors.js';
+import { pointToHelp } from '../shared/options.js';
 import { packageInfo } from '../shared/package-info.js';
 import { withProgress } from '../shared/progress.js';
 import { formatTable, indent } from '../shared/table.js';
-import { type Cli, colorsOf, EXIT, print } from '../shared/terminal.js';
-
-/** What models it cannot run for want of something, although it is usable; nothing that is known, as a rule. */
-export async function limitsOf(provider: Provider): Promise<readonly Problem[]> {
-  const missing = isOnCuda(provider) && process.platform === 'linux' ? await missingCudnn() : undefined;
-  return missing === undefined ? [] : [missing];
-}
-
-/**
- * Whether a provider can run a model with a GroupNormalization in it, and gets it right.
- * @returns Why not, in the order in which to see to it; nothing if it can.
- */
-export async function probeProvider(provider: Provider): Promise<readonly Problem[]> {
-  const { problems } = await chooseBackend(provider, false);
-  if (problems) return problems;
-  const reason = await whyNot(provider);
-  return reason === undefined ? [] : [{ reason }];
-}
-
-async function whyNot(provider: Provider): Promise<string | undefined> {
-  try {
-    const session = await createSession(probeModel('op'), { providers: [provider] });
-    try {
-      return whyWrong((await session.run({ x: PROBE_INPUT })).y!.data as Float32Array);
-    } finally {
-      await session.dispose();
-    }
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
-}
-
-// SECTION: What `doctor` found, as data and for people.
-
-export interface ProviderDiagnosis {
-  readonly name: string;
-  readonly usable: boolean;
-  /** Why it is not, in the order in which to see to it, each with what to do about it. */
-  readonly problems?: readonly Problem[];
-  /** What keeps some models from running on it, although it is usable. */
-  readonly limits?: readonly Problem[];
-}
-
-/** The addon with this project's kernel. */
-export interface NativeKernel {
-  /** Where its binary lies. */
-  readonly path?: string | undefined;
-  /** `avx512`, `avx2`, `neon` or `portable`. */
-  readonly instructionSet?: string | undefined;
-  /** Why there is none. */
-  readonly reason?: string | undefined;
-}
-
-export interface Diagnosis {
-  readonly version: string;
-  readonly node: {
-    readonly version: string;
-    readonly required: string;
-    readonly supported: boolean;
-    /** What gives itself out as Node: `Bun 1.4.5`. */
-    readonly runtime?: string;
-  };
-  readonly platform: string;
-  readonly arch: string;
-  readonly packages: readonly InstalledPackage[];
-  readonly nativeBinding: NativeBinding;
-  readonly nativeKernel: NativeKernel;
-  readonly providers: readonly ProviderDiagnosis[];
-}
-
-/** Whether models can be run at all. */
-export const works = ({ providers }: Diagnosis): boolean =>
-  providers.some(({ name, usable }) => name === 'cpu' && usable);
-
-type Colors = ReturnType<typeof colorsOf>;
-
-/** The findings for people, as lines. */
-export const describeDiagnosis = (diagnosis: Diagnosis, colors: Colors): string[] => [
-  ...describeInstallation(diagnosis, colors),
-  '',
-  'Execution providers',
-  ...diagnosis.providers.flatMap((provider) => describeProvider(provider, colors)),
-];
-
-function describeInstallation(diagnosis: Diagnosis, colors: Colors): string[] {
-  const { version, node, platform, arch, packages, nativeBinding: binding, nativeKernel: kernel } = diagnosis;
-  const rows = [
-    ['onnx-groupnorm', version, ''],
-    ...(node.runtime === undefined ? [] : [['runtime', node.runtime, '']]),
-    ['Node', node.version, node.supported ? colors.green('supported') : colors.red(`needs ${node.required}`)],
-    ['platform', `${platform} ${arch}`, ''],
-    ...packages.map(({ name, version: found }) =>
-      found === undefined ? [name, '–', colors.red('not installed: npm install')] : [name, found, ''],
-    ),
-    ['native binding', '', binding.error === undefined ? colors.green('loads') : colors.red('does not load')],
-    ['native kernel', kernel.instructionSet ?? '', kernel.path ?? colors.yellow('is not there')],
-  ];
-  const faults = [binding.error, kernel.reason].filter((text) => text !== undefined);
-  return [formatTable(rows), ...faults.map((text) => indent(text))];
-}
-
-function describeProvider(diagnosis: ProviderDiagnosis, colors: Colors): string[] {
-  const { name, usable, problems = [], limits = [] } = diagnosis;
-  const title = `  ${name.padEnd(10)} `;
-  const margin = ' '.repeat(title.length);
-  const verdict = usable
-    ? `${colors.green('usable')}: it ran a GroupNormalization, and the result is right`
-    : colors.yellow('not usable');
-  return [
-    `${title}${verdict}`,
-    ...[...problems, ...limits].flatMap(({ reason, remedy }) => [
-      indent(reason, margin),
-      ...(remedy === undefined ? [] : [indent(`→ ${remedy}`, margin)]),
-    ]),
-  ];
-}
-
-// SECTION: `doctor`: what of this installation works.
+import { type Cli, type Colors, colorsOf, print } from '../shared/terminal.js';
 
 export function addDoctor(program: Command, cli: Cli): void {
-  program
+  const command = program
     .command('doctor')
-    .summary('say what works on this machine, and why the rest does not')
+    .summary('show what works on this machine, and why the rest does not')
     .description(DESCRIPTION)
     .option('--json', 'print the findings as JSON')
     .addHelpText('after', EXAMPLES)
     .action((options: { json?: boolean }) => doctor(options, cli));
+  pointToHelp(command);
 }
 
 async function doctor({ json = false }: { json?: boolean }, cli: Cli): Promise<void> {
@@ -152,6 +36,47 @@ async function doctor({ json = false }: { json?: boolean }, cli: Cli): Promise<v
   else print(stdout, ...describeDiagnosis(diagnosis, colorsOf(stdout)));
   cli.exitCode = works(diagnosis) ? EXIT.ok : EXIT.failed;
 }
+
+/** The findings, which `--json` prints. */
+export interface Diagnosis {
+  readonly version: string;
+  readonly node: {
+    readonly version: string;
+    readonly required: string;
+    readonly supported: boolean;
+    /** The runtime, if it is not Node itself but reports a version of Node: `Bun 1.4.5`. */
+    readonly runtime?: string;
+  };
+  readonly platform: string;
+  readonly arch: string;
+  readonly packages: readonly InstalledPackage[];
+  readonly nativeBinding: NativeBinding;
+  readonly nativeKernel: NativeKernel;
+  readonly providers: readonly ProviderDiagnosis[];
+}
+
+/** The addon with the kernel of this package. */
+interface NativeKernel {
+  /** Path of its binary. */
+  readonly path?: string | undefined;
+  /** `avx512`, `avx2`, `neon` or `portable`. */
+  readonly instructionSet?: string | undefined;
+  /** Why the addon cannot be loaded. */
+  readonly reason?: string | undefined;
+}
+
+interface ProviderDiagnosis {
+  readonly name: string;
+  readonly usable: boolean;
+  /** Why the provider is not usable, in the order in which to fix it, each with what to do. */
+  readonly problems?: readonly ProviderProblem[];
+  /** Why the provider, although usable, cannot run some models. */
+  readonly limits?: readonly ProviderProblem[];
+}
+
+/** Returns whether the machine can run models at all: the `cpu` provider must work. */
+export const works = ({ providers }: Diagnosis): boolean =>
+  providers.some(({ name, usable }) => name === 'cpu' && usable);
 
 async function diagnose(): Promise<Diagnosis> {
   const { version, engines } = packageInfo();
@@ -175,18 +100,18 @@ async function diagnose(): Promise<Diagnosis> {
   };
 }
 
-/** Bun and Deno give a version of Node, too. */
+/** Returns whether the version of Node is at least that of a range such as `>=20.19`. */
+export function isSupported(range: string, version = process.versions.node): boolean {
+  const [least = [], actual = []] = [range, version].map((text) => text.match(/\d+/g)?.map(Number));
+  const at = least.findIndex((part, index) => part !== (actual[index] ?? 0));
+  return at < 0 || (actual[at] ?? 0) > least[at]!;
+}
+
+/** Names Bun or Deno, which report a version of Node as well. */
 function otherRuntime(): Pick<Diagnosis['node'], 'runtime'> {
   const { bun, deno } = process.versions;
   const runtime = bun !== undefined ? `Bun ${bun}` : deno !== undefined ? `Deno ${deno}` : undefined;
   return runtime === undefined ? {} : { runtime };
-}
-
-async function diagnoseProvider(name: Provider): Promise<ProviderDiagnosis> {
-  const problems = await probeProvider(name);
-  if (problems.length > 0) return { name, usable: false, problems };
-  const limits = await limitsOf(name);
-  return { name, usable: true, ...(limits.length > 0 && { limits }) };
 }
 
 function diagnoseKernel(): NativeKernel {
@@ -194,18 +119,76 @@ function diagnoseKernel(): NativeKernel {
   return addon ? { ...found, instructionSet: addon.instructionSet() } : found;
 }
 
-/** Whether this Node is at least the version of `>=20.19`. */
-export function isSupported(range: string, version = process.versions.node): boolean {
-  const [least = [], actual = []] = [range, version].map((text) => text.match(/\d+/g)?.map(Number));
-  const at = least.findIndex((part, index) => part !== (actual[index] ?? 0));
-  return at < 0 || (actual[at] ?? 0) > least[at]!;
+async function diagnoseProvider(name: Provider): Promise<ProviderDiagnosis> {
+  const problems = await selfTestProvider(name);
+  if (problems.length > 0) return { name, usable: false, problems };
+  const limits = await limitsOf(name);
+  return { name, usable: true, ...(limits.length > 0 && { limits }) };
+}
+
+/**
+ * Runs the self-test, a model with a GroupNormalization, on a provider.
+ * @returns Why the provider does not work, in the order in which to fix it; empty if it works.
+ */
+export async function selfTestProvider(provider: Provider): Promise<readonly ProviderProblem[]> {
+  const { problems } = await chooseBackend(provider, false);
+  if (problems) return problems;
+  const reason = await runSelfTest((model) => createSession(model, { providers: [provider] }), 'op');
+  return reason === undefined ? [] : [{ reason }];
+}
+
+/** Returns what a usable provider lacks for some models or computes differently: cuDNN, and TF32 on CUDA. */
+async function limitsOf(provider: Provider): Promise<readonly ProviderProblem[]> {
+  if (!isOnCuda(provider)) return [];
+  const cudnn = process.platform === 'linux' ? await missingCudnn() : undefined;
+  return [cudnn, tf32Problem()].filter((problem) => problem !== undefined);
+}
+
+/** Returns the findings as lines. */
+export const describeDiagnosis = (diagnosis: Diagnosis, colors: Colors): string[] => [
+  ...describeInstallation(diagnosis, colors),
+  '',
+  'Execution providers',
+  ...diagnosis.providers.flatMap((provider) => describeProvider(provider, colors)),
+];
+
+function describeInstallation(diagnosis: Diagnosis, colors: Colors): string[] {
+  const { version, node, platform, arch, packages, nativeBinding: binding, nativeKernel: kernel } = diagnosis;
+  const rows = [
+    ['onnx-groupnorm', version, ''],
+    ...(node.runtime === undefined ? [] : [['runtime', node.runtime, '']]),
+    ['Node', node.version, node.supported ? colors.green('supported') : colors.red(`needs ${node.required}`)],
+    ['platform', `${platform} ${arch}`, ''],
+    ...packages.map(({ name, version: found }) =>
+      found === undefined ? [name, '–', colors.red('not installed: npm install')] : [name, found, ''],
+    ),
+    ['native binding', '', binding.error === undefined ? colors.green('loads') : colors.red('does not load')],
+    ['native kernel', kernel.instructionSet ?? '', kernel.path ?? colors.yellow('not installed')],
+  ];
+  const faults = [binding.error, kernel.reason].filter((text) => text !== undefined);
+  return [formatTable(rows), ...faults.map((text) => indent(text))];
+}
+
+function describeProvider(diagnosis: ProviderDiagnosis, colors: Colors): string[] {
+  const { name, usable, problems = [], limits = [] } = diagnosis;
+  const title = `  ${name.padEnd(10)} `;
+  const margin = ' '.repeat(title.length);
+  const verdict = usable
+    ? `${colors.green('usable')}: it ran a GroupNormalization, and the result is right`
+    : colors.yellow('not usable');
+  return [
+    `${title}${verdict}`,
+    ...[...problems, ...limits].flatMap(({ reason, remedy }) => [
+      indent(reason, margin),
+      ...(remedy === undefined ? [] : [indent(`→ ${remedy}`, margin)]),
+    ]),
+  ];
 }
 
 const DESCRIPTION =
-  'Says which Node, platform and ONNX Runtime this is, and which execution providers are really usable: each ' +
-  'runs a small GroupNormalization, and its result is compared with the right one; of the others it says what is ' +
-  'missing, in order, and what to do. Start here if something ' +
-  'does not work, and put what it prints into a bug report.';
+  'Prints the versions of Node and ONNX Runtime, and which execution providers work here. Each provider runs a small ' +
+  'GroupNormalization, and doctor checks the result. For a provider that does not work, doctor says what is missing ' +
+  'and what to do. Start here if something fails, and put the output into a bug report.';
 
 const EXAMPLES = `
 Examples:

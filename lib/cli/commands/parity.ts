@@ -1,19 +1,16 @@
-/** `parity`: fixtures from PyTorch against the models that this library builds. */
+/** `parity`: compares models with what PyTorch computed. */
 import { type Command, Option } from 'commander';
 import { writeFileAtomic } from '../../files/atomic.js';
 import { DEFAULT_OPSET } from '../../lowering/choose.js';
 import { LOWERING_NAMES } from '../../lowering/types.js';
-import { makeReport, reportToJson } from '../../parity/report.js';
-import {
-  availableProviders,
-  groupNormOption,
-  parseIntegers,
-  parseTolerance,
-  providersOption,
-} from '../shared/options.js';
-import { requireInputsKept } from '../shared/overwrite-guard.js';
+import { makeReport, type Report, reportToJson } from '../../parity/report.js';
+import { type Provider, PROVIDERS } from '../../runtime/core/contract.js';
+import { EXIT, UsageError } from '../shared/errors.js';
+import { groupNormOption, parseIntegers, parseTolerance, pointToHelp } from '../shared/options.js';
+import { refuseOverwritingInputs, requireWritableOutputs } from '../shared/output-files.js';
 import { withProgress } from '../shared/progress.js';
-import { type Cli, colorsOf, EXIT, print, UsageError, widthOf } from '../shared/terminal.js';
+import { availableProviders } from '../shared/providers.js';
+import { type Cli, colorsOf, print, widthOf } from '../shared/terminal.js';
 import {
   filesOf,
   findSources,
@@ -21,8 +18,8 @@ import {
   planCases,
   type PlanOptions,
   runCases,
-} from './parity-plan.js';
-import { describeReport, reportToJunit, requireTargets } from './parity-report.js';
+} from './parity-cases.js';
+import { describeReport, reportToJunit } from './parity-report.js';
 
 interface ParityOptions extends PlanOptions {
   readonly provider: string;
@@ -31,39 +28,43 @@ interface ParityOptions extends PlanOptions {
 }
 
 export function addParity(program: Command, cli: Cli): void {
-  program
+  const command = program
     .command('parity')
     .summary('compare models with what PyTorch computed')
     .description(DESCRIPTION)
     .argument(
       '<fixtures...>',
-      '.safetensors fixtures, or folders that are searched for them and for a model.onnx with test_data_set_* folders',
+      '.safetensors fixtures, or folders to search for fixtures and for model.onnx files with test_data_set_* folders',
     )
     .option(
       '--lowering <names>',
-      `${LOWERING_NAMES.join(', ')}, several of them (op,layer-norm), or all (default: what build would choose). ` +
-        'For a model.onnx: how its session is asked to run GroupNormalization (default: as it does by itself)',
+      `how to write GroupNormalization: ${LOWERING_NAMES.join(', ')}, several (op,layer-norm), or all (default: as ` +
+        'build does). For a model.onnx: how to run GroupNormalization (default: the choice of the session)',
     )
     .addOption(
-      new Option('--opset <n>', 'opset of the models that are built, or several: 17,21')
+      new Option('--opset <n>', 'opset of the models that are built, or several (17,21)')
         .argParser(parseIntegers)
         .default([DEFAULT_OPSET], String(DEFAULT_OPSET)),
     )
-    .addOption(providersOption())
+    .option(
+      '--provider <names>',
+      `execution provider: ${PROVIDERS.join(', ')}, several (cpu,wasm), or all that work on this machine`,
+      'cpu',
+    )
     .addOption(groupNormOption())
     .option(
       '--rtol <r>',
-      "relative tolerance of floats (default: the fixture's, else torch.testing.assert_close's)",
+      'relative tolerance of floats (default: that of the fixture, otherwise that of torch.testing.assert_close)',
       parseTolerance,
     )
-    .option('--atol <a>', 'absolute tolerance of floats (default: likewise)', parseTolerance)
-    .option('--json <file>', 'write the report as JSON; - for stdout, which moves the table to stderr')
+    .option('--atol <a>', 'absolute tolerance of floats (default: as for --rtol)', parseTolerance)
+    .option('--json <file>', 'write the report as JSON; - writes it to stdout, and the table to stderr')
     .option('--junit <file>', 'write the report as JUnit XML')
     .addHelpText('after', EXAMPLES)
-    .showHelpAfterError("'onnx-groupnorm parity --help' explains what it takes")
-    .action((paths: string[], options: ParityOptions, command: Command) =>
+    .action((paths: string[], options: ParityOptions) =>
       parity(paths, options, command.getOptionValueSource('opset') === 'cli', cli),
     );
+  pointToHelp(command);
 }
 
 async function parity(
@@ -73,38 +74,36 @@ async function parity(
   cli: Cli,
 ): Promise<void> {
   const { json, junit } = options;
+  // Refuses unknown lowerings and opsets before the providers are loaded.
   planCases(options, []);
-  if (junit === '-') throw new UsageError('--junit takes a file; only --json has - for stdout');
-  await requireTargets({ '--json': json === '-' ? undefined : json, '--junit': junit });
-  const { available, missing, asked } = await availableProviders(options.provider);
-  // A provider that was named and is not there has failed; of all that there might be it has not.
-  const absent = asked ? missing.map(({ provider }) => provider) : [];
-  const providers = [...available, ...absent];
+  if (junit === '-') throw new UsageError('--junit needs the path of a file; only --json takes - for stdout');
+  await requireWritableOutputs([
+    ['--json', json === '-' ? undefined : json],
+    ['--junit', junit],
+  ]);
+  const { available, missing, isNamed } = await availableProviders(options.provider);
+  // The cases of a named provider fail if the provider is missing. Those of `all` are left out.
+  const absent = isNamed ? missing.map(({ provider }) => provider) : [];
+  const providers: Provider[] = [...available, ...absent];
   const sources = await findSources(paths);
-  await requireSourcesKept(options, sources);
-  const human = json === '-' ? cli.io.stderr : cli.io.stdout;
-  const { results, unreadable, ...rest } = await withProgress(cli.io.stderr, (progress) =>
+  await refuseOverwritingSources(options, sources);
+  const { results, unreadable, stopped, ...remarks } = await withProgress(cli.io.stderr, (progress) =>
     runCases(providers.length > 0 ? sources : [], planCases(options, providers), progress, missing),
   );
   const report = { ...makeReport(results), ...(missing.length > 0 && { notRun: missing }) };
-  const hasModels = sources.some(({ isDataSet }) => isDataSet);
-  const notes = [
-    ...(hasModels && isOpsetGiven ? [OWN_OPSET] : []),
-    ...(hasModels && options.groupNorm !== undefined && options.lowering !== undefined ? [ONE_WAY] : []),
-  ];
-  print(human, ...describeReport(report, colorsOf(human), { ...rest, notes, width: widthOf(human) }));
-  if (rest.notRun > 0) {
+  const human = json === '-' ? cli.io.stderr : cli.io.stdout;
+  const notes = notesOn(options, sources, isOpsetGiven);
+  print(human, ...describeReport(report, colorsOf(human), { ...remarks, notes, width: widthOf(human) }));
+  if (stopped !== undefined && remarks.notRun > 0) {
     print(cli.io.stderr, `interrupted${(json ?? junit) ? ': no report is written' : ''}`);
-    cli.exitCode = EXIT.interrupted;
+    cli.exitCode = stopped;
     return;
   }
-  if (json === '-') cli.io.stdout.write(reportToJson(report));
-  else if (json !== undefined) await writeFileAtomic(json, reportToJson(report));
-  if (junit !== undefined) await writeFileAtomic(junit, reportToJunit(report));
+  await writeReports(report, options, cli);
   cli.exitCode = unreadable > 0 ? EXIT.usage : report.failed > 0 ? EXIT.failed : EXIT.ok;
 }
 
-async function requireSourcesKept(
+async function refuseOverwritingSources(
   { json, junit }: ParityOptions,
   sources: readonly ParitySource[],
 ): Promise<void> {
@@ -113,25 +112,41 @@ async function requireSourcesKept(
     const name = source.isDataSet ? 'part of a data set' : 'a fixture';
     for (const file of await filesOf(source)) files.push([name, file]);
   }
-  await requireInputsKept(
-    [
-      ['--json', json],
-      ['--junit', junit],
-    ],
-    files,
-  );
+  const outputs: [string, string | undefined][] = [
+    ['--json', json],
+    ['--junit', junit],
+  ];
+  await refuseOverwritingInputs(outputs, files);
 }
 
-const ONE_WAY =
-  '--lowering is for models that are built where --group-norm is given: a model.onnx is run in that way alone';
-const OWN_OPSET = '--opset is for models that are built: a model.onnx is run at its own opset';
+/** Returns a line for each option that does not apply to existing models. */
+function notesOn(
+  { groupNorm, lowering }: ParityOptions,
+  sources: readonly ParitySource[],
+  isOpsetGiven: boolean,
+): string[] {
+  if (!sources.some(({ isDataSet }) => isDataSet)) return [];
+  return [
+    ...(isOpsetGiven ? ['--opset applies only to models that are built; a model.onnx keeps its opset'] : []),
+    ...(groupNorm !== undefined && lowering !== undefined
+      ? ['--lowering applies only to models that are built; a model.onnx runs with --group-norm']
+      : []),
+  ];
+}
+
+async function writeReports(report: Report, { json, junit }: ParityOptions, { io }: Cli): Promise<void> {
+  if (json === '-') io.stdout.write(reportToJson(report));
+  else if (json !== undefined) await writeFileAtomic(json, reportToJson(report));
+  if (junit !== undefined) await writeFileAtomic(junit, reportToJunit(report));
+}
 
 const DESCRIPTION =
-  "Builds the network that each fixture names, with the fixture's weights, runs it on the fixture's inputs, and " +
-  "compares every output with PyTorch's. A case passes if |actual − expected| ≤ atol + rtol·|expected| for every " +
-  'element. Where a fixture has the result in float64, the table also says how far the model and PyTorch are ' +
-  "from it. A model of your own is checked with ONNX's test data: model.onnx, and beside it test_data_set_0, " +
-  'test_data_set_1 and so on with input_0.pb, output_0.pb and so on; integers and bools must be equal.';
+  'Builds the network that each fixture names, with the weights of the fixture, runs it on the inputs of the fixture, ' +
+  "and compares every output with PyTorch's. A case passes if |actual − expected| ≤ atol + rtol·|expected| for every " +
+  'element. If the fixture also has the result in float64, the table shows how far the model and PyTorch are from ' +
+  'it.\n\n' +
+  "To check a model of your own, use the layout of ONNX's tests: model.onnx, and beside it test_data_set_0, " +
+  'test_data_set_1 and so on, with input_0.pb, output_0.pb and so on. Integers and booleans must be equal.';
 
 const EXAMPLES = `
 Examples:
@@ -142,6 +157,6 @@ Examples:
   $ onnx-groupnorm parity test/fixtures/group-norm --json - > report.json
   $ onnx-groupnorm parity test/samples/test-data --lowering all --rtol 1e-3
 
-Exit codes: 0 all cases passed; 1 a case failed or could not run, as on a provider that was named and cannot
-be used here; 2 bad usage, or a file that cannot be read, is not a fixture or not part of a data set: the
-others are run all the same; 130 stopped by Ctrl+C, after what has been found.`;
+Exit codes: 0 all cases passed; 1 a case failed or could not run, for example on a provider that does not
+work here; 2 bad usage, or a file that is not a readable fixture or data set (all others still run);
+130 stopped by Ctrl+C, after the cases that ran are printed.`;

@@ -1,3 +1,4 @@
+/** This package's own package.json. */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
@@ -6,7 +7,7 @@ interface PackageInfo {
   readonly engines: { readonly node: string };
 }
 
-/** This package's own package.json: found by its name, from the sources and from `dist` alike. */
+/** Reads package.json. The package resolves its own name, so this works from the sources and from `dist`. */
 export function packageInfo(): PackageInfo {
   const path = createRequire(import.meta.url).resolve('onnx-groupnorm/package.json');
   return JSON.parse(readFileSync(path, 'utf8')) as PackageInfo;

@@ -1,12 +1,13 @@
+/** Progress on stderr: a spinner on a terminal, elsewhere a plain line every few seconds, so that logs stay short. */
 import ora from 'ora';
 import type { Ora } from 'ora';
 import { type Output, print } from './terminal.js';
 
-/** Milliseconds without a sign of life before the first plain line, and between two of them. */
+/** Milliseconds of work before the first plain line. Shorter work prints nothing. */
 const FIRST_LINE = 1000;
+/** Milliseconds between two plain lines. */
 const NEXT_LINE = 4000;
 
-/** What is being done: a spinner on a terminal; elsewhere a plain line now and then, so that logs stay short. */
 export class Progress {
   readonly #output: Output;
   #spinner: Ora | undefined;
@@ -15,14 +16,14 @@ export class Progress {
 
   constructor(output: Output) {
     this.#output = output;
-    // A terminal of unknown width has 0 columns, with which ora would clear lines without end.
+    // A terminal of unknown width has 0 columns, and with 0 columns ora clears lines without end.
     if (output.isTTY && output.columns && process.env.TERM !== 'dumb') {
-      // stdin stays as it is: read by ora, a Ctrl+C would have to wait until the runtime lets go of the thread.
+      // ora must not read stdin: in raw mode Ctrl+C waits until the event loop is free.
       this.#spinner = ora({ stream: output, isEnabled: true, discardStdin: false });
     }
   }
 
-  /** Says what comes next. Call it before the work: the work may block the thread that draws. */
+  /** Shows the next piece of work. Call it before the work, because the work may block the event loop. */
   step(text: string): void {
     if (this.#spinner) {
       if (this.#spinner.isSpinning) this.#spinner.text = text;
@@ -32,30 +33,30 @@ export class Progress {
     }
     clearTimeout(this.#timer);
     const left = this.#lineDue - performance.now();
-    // Work that leaves the thread free says its line when it is due, and not only when the next begins.
-    if (left > 0) this.#timer = setTimeout(() => this.#line(text), left).unref();
-    else this.#line(text);
+    // The timer prints the line during long asynchronous work, not only when the next step begins.
+    if (left > 0) this.#timer = setTimeout(() => this.#printLine(text), left).unref();
+    else this.#printLine(text);
   }
 
-  /** A line that stays, such as a warning. */
+  /** Prints a line that stays, such as a warning. */
   say(text: string): void {
     this.#spinner?.stop();
     print(this.#output, text);
   }
 
-  #line(text: string): void {
-    this.#lineDue = performance.now() + NEXT_LINE;
-    print(this.#output, `${text} …`);
-  }
-
-  /** Takes the spinner away. Call it before anything is printed, and when work fails. */
+  /** Removes the spinner. Call it before printing results, and when the work fails. */
   stop(): void {
     clearTimeout(this.#timer);
     this.#spinner?.stop();
   }
+
+  #printLine(text: string): void {
+    this.#lineDue = performance.now() + NEXT_LINE;
+    print(this.#output, `${text} …`);
+  }
 }
 
-/** Runs `action` with progress that ends with it, however it ends. */
+/** Runs `action` with a progress display, and removes the display when the action ends or fails. */
 export async function withProgress<T>(
   output: Output,
   action: (progress: Progress) => Promise<T>,

@@ -1,71 +1,71 @@
-/** Words and tables as people read them; numbers are in quantities.ts. */
+/** Text for a terminal: quoted words, indented lines, and tables that fit the width. */
 import { stripVTControlCharacters } from 'node:util';
-import Table from 'cli-table3';
-import type { HorizontalAlignment } from 'cli-table3';
 
-export * from '../../quantities.js';
-
-/** A word as a shell takes it: in quotes if it has to be. */
+/** Quotes a word for the user's shell, if it needs quotes. */
 export const quote = (word: string): string => {
-  // cmd.exe knows no single quotes; PowerShell takes either.
+  // cmd.exe does not know single quotes; PowerShell knows both kinds.
   if (process.platform === 'win32') {
     return /^[\w+=:./\\-]+$/.test(word) ? word : `"${word.replaceAll('"', '\\"')}"`;
   }
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 };
 
-/** Each line of `text` behind `margin`. */
+/** Puts `margin` before each line of `text` that is not empty. */
 export const indent = (text: string, margin = '  '): string =>
   text
     .split('\n')
     .map((line) => (line ? margin + line : line))
     .join('\n');
 
-const NO_BORDERS = Object.fromEntries(
-  [
-    ...['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right'],
-    ...['left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid'],
-  ].map((part) => [part, '']),
-);
+type Alignment = 'left' | 'right';
 
-/** A table without borders. Columns are aligned to the left but for those that `alignments` says. */
+/** Characters between two columns. */
+const GAP = 2;
+
+/** Formats a table without borders. A column without an alignment is aligned to the left. */
 export function formatTable(
   rows: readonly (readonly string[])[],
   head: readonly string[] = [],
-  alignments: readonly HorizontalAlignment[] = [],
+  alignments: readonly Alignment[] = [],
 ): string {
-  const table = new Table({
-    head: [...head],
-    colAligns: [...alignments],
-    chars: { ...NO_BORDERS, middle: '  ' },
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
-  });
-  table.push(...rows.map((row) => [...row]));
-  return table
-    .toString()
-    .split('\n')
-    .map((line) => line.trimEnd())
-    .join('\n');
+  const lines = head.length > 0 ? [head, ...rows] : rows;
+  const widths = (lines[0] ?? []).map((_, column) => widest(lines.map((line) => line[column] ?? '')));
+  const formatLine = (line: readonly string[]) =>
+    line.map((cell, column) => pad(cell, widths[column] ?? 0, alignments[column])).join(' '.repeat(GAP));
+  return lines.map((line) => formatLine(line).trimEnd()).join('\n');
 }
 
-// SECTION: Tables that fit the terminal: a line that wraps around makes all of them unreadable.
+function pad(cell: string, width: number, alignment: Alignment = 'left'): string {
+  const blanks = ' '.repeat(Math.max(0, width - visibleLength(cell)));
+  return alignment === 'right' ? blanks + cell : cell + blanks;
+}
 
+/** The length without the escape sequences of colours. */
+const visibleLength = (text: string): number => stripVTControlCharacters(text).length;
+
+const widest = (cells: readonly string[]): number =>
+  cells.reduce((width, cell) => Math.max(width, visibleLength(cell)), 0);
+
+/** A column of a table that {@link fitTable} makes narrower where the terminal is too narrow. */
 export interface Column {
   readonly head: string;
-  readonly align?: HorizontalAlignment;
+  readonly align?: Alignment;
   readonly cells: readonly string[];
-  /** Where there is no room, columns of low numbers are left out first. Default: never. */
+  /** Order in which columns are left out: the lowest number goes first. Default: the column always stays. */
   readonly drop?: number;
-  /** Whether its beginning may be cut off, for names that differ at their end. */
+  /** Whether the beginning of a cell may be cut off. For names that differ at their end. */
   readonly cut?: boolean;
 }
 
-/** Characters that a cut column keeps before others are left out for it, and at the least. */
+/** Columns are left out rather than cutting a name below this length. */
 const COMFORTABLE = 24;
+/** No name is cut below this length. */
 const LEAST = 8;
-const GAP = 2;
 
-/** @param width Characters of a line. Default: as many as it takes. */
+/**
+ * Formats a table whose lines do not wrap: leaves out columns and cuts names until the lines fit.
+ * @param width Characters of a line. Default: no limit.
+ */
 export function fitTable(columns: readonly Column[], width = Infinity): string {
   const kept = cutTo(choose(columns, width), width, LEAST);
   const rows = kept[0]!.cells.map((_, row) => kept.map(({ cells }) => cells[row]!));
@@ -76,7 +76,7 @@ export function fitTable(columns: readonly Column[], width = Infinity): string {
   );
 }
 
-/** The columns that are never left out, and of the others, by their importance, each that there is room for. */
+/** Returns the columns that always stay, and those others for which there is room, the most important first. */
 function choose(columns: readonly Column[], width: number): Column[] {
   const chosen = new Set(columns.filter(({ drop }) => drop === undefined));
   const others = columns.filter(({ drop }) => drop !== undefined).sort((a, b) => b.drop! - a.drop!);
@@ -87,7 +87,7 @@ function choose(columns: readonly Column[], width: number): Column[] {
   return columns.filter((column) => chosen.has(column));
 }
 
-/** Takes what is too much off the columns that may be cut, down to `least` characters each. */
+/** Cuts names until the table fits, down to `least` characters each. */
 function cutTo(columns: readonly Column[], width: number, least: number): Column[] {
   let excess = tableWidth(columns) - width;
   return columns.map((column) => {
@@ -102,8 +102,7 @@ function cutTo(columns: readonly Column[], width: number, least: number): Column
 const cutFront = (text: string, room: number): string =>
   text.length <= room ? text : `…${text.slice(text.length - room + 1)}`;
 
-const columnWidth = ({ head, cells }: Column): number =>
-  Math.max(...[head, ...cells].map((cell) => stripVTControlCharacters(cell).length));
+const columnWidth = ({ head, cells }: Column): number => Math.max(visibleLength(head), widest(cells));
 
 const tableWidth = (columns: readonly Column[]): number =>
   columns.reduce((sum, column) => sum + columnWidth(column) + GAP, -GAP);

@@ -1,6 +1,8 @@
 /** Convolutions. Sources: ONNX operator pages Conv and ConvTranspose; `torch.nn.Conv*d`, `ConvTranspose*d`. */
 import { GraphError } from '../../errors.js';
+import * as infer from '../../shapes/windows.js';
 import { isStatic } from '../../tensor.js';
+import { int, ints } from '../attr.js';
 import type { Scope } from '../builder.js';
 import {
   describeValue,
@@ -13,30 +15,28 @@ import {
   requireSameDType,
   requireValues,
 } from '../checks.js';
-import { convDim, convTransposeDim } from '../dims.js';
-import { int, ints } from '../attr.js';
 import type { Value } from '../types.js';
-import { resolveWindow, windowAttributes, windowResult, type WindowOptions } from '../window.js';
+import { requireWindowFits, resolveWindow, windowAttributes, type WindowOptions } from './window.js';
 
 /** Options of {@link conv}. */
 export interface ConvOptions extends WindowOptions {
-  /** Groups that input and output channels are divided into, each convolved by itself. Default 1. */
+  /** The number of groups of channels, each convolved by itself. Default 1. */
   readonly group?: number;
 }
 
 /** Options of {@link convTranspose}. */
 export interface ConvTransposeOptions extends ConvOptions {
-  /** Elements added at the end of each spatial dimension; each below its stride or dilation. Default 0. */
+  /** The number of elements to add at the end of each spatial dimension, below its stride or dilation. Default 0. */
   readonly outputPadding?: readonly number[];
 }
 
 const CONV_OPTIONS = ['group', 'strides', 'pads', 'dilations'] as const;
 
 /**
- * Convolution (`torch.nn.Conv1d`, `Conv2d`, `Conv3d`), the kernel's shape being the weight's.
+ * Convolves `x` with `weight`, whose shape is the kernel's (`torch.nn.Conv1d`, `Conv2d`, `Conv3d`).
  * @param x (N, C, D1, ...) of rank 3 or more, any float; C must be a number.
- * @param weight (M, C / group, k1, ...), all of them numbers, of the same dtype.
- * @param bias (M), of the same dtype, or nothing.
+ * @param weight (M, C / group, k1, ...), all numbers, of the same dtype.
+ * @param bias (M), of the same dtype, or undefined.
  * @returns (N, M, ...), each spatial dimension ⌊(D + pads − (k − 1)·dilation − 1) / stride⌋ + 1.
  * @throws OptionError, GraphError `RANK_TOO_LOW`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `MISSING_VALUE`, `INVALID_*`.
  */
@@ -54,17 +54,16 @@ export function conv(
   requireInputChannels(g, opType, x, weight, { expected: (weight.shape[1] as number) * group, group });
   requireBias(g, opType, weight, bias, outChannels!);
   const window = resolveWindow(g, opType, x, kernel, sliding);
-  const spatial = windowResult(g, opType, x, window, convDim);
+  const shape = requireWindowFits(g, opType, x, window, infer.conv(x.shape, weight.shape, window));
   const attributes = { ...windowAttributes(window), group: int(group) };
-  const shape = [x.shape[0]!, outChannels!, ...spatial];
   return g.node(opType, [x, weight, bias], attributes, [{ dtype: x.dtype, shape }])[0]!;
 }
 
 /**
- * Transposed convolution (`torch.nn.ConvTranspose1d`, `ConvTranspose2d`, `ConvTranspose3d`).
+ * Convolves `x` with `weight`, transposed (`torch.nn.ConvTranspose1d`, `ConvTranspose2d`, `ConvTranspose3d`).
  * @param x (N, C, D1, ...) of rank 3 or more, any float; C must be a number.
- * @param weight (C, M / group, k1, ...), all of them numbers, of the same dtype.
- * @param bias (M), of the same dtype, or nothing.
+ * @param weight (C, M / group, k1, ...), all numbers, of the same dtype.
+ * @param bias (M), of the same dtype, or undefined.
  * @returns (N, M, ...), each spatial dimension (D − 1)·stride + (k − 1)·dilation + 1 − pads + outputPadding.
  * @throws OptionError, GraphError `RANK_TOO_LOW`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `MISSING_VALUE`, `INVALID_*`.
  */
@@ -81,20 +80,17 @@ export function convTranspose(
   const [inChannels, perGroup, ...kernel] = requireWeight(g, opType, x, weight, bias);
   requireGroup(g, opType, group, inChannels!, `input channels of weight ${describeValue(weight)}`);
   requireInputChannels(g, opType, x, weight, { expected: inChannels!, group });
-  const outChannels = perGroup! * group;
-  requireBias(g, opType, weight, bias, outChannels);
+  requireBias(g, opType, weight, bias, perGroup! * group);
   const window = resolveWindow(g, opType, x, kernel, sliding);
   const extra = outputPadding ?? kernel.map(() => 0);
   requireOutputPadding(g, opType, x, extra, window);
-  const spatial = windowResult(g, opType, x, window, (dim, along, index) =>
-    convTransposeDim(dim, along, extra[index]!),
-  );
+  const inferred = infer.convTranspose(x.shape, weight.shape, { ...window, group, outputPadding: extra });
+  const shape = requireWindowFits(g, opType, x, window, inferred);
   const attributes = { ...windowAttributes(window), output_padding: ints([...extra]), group: int(group) };
-  const shape = [x.shape[0]!, outChannels, ...spatial];
   return g.node(opType, [x, weight, bias], attributes, [{ dtype: x.dtype, shape }])[0]!;
 }
 
-/** The weight's shape, once all but its numbers of channels has been checked. */
+/** Checks everything except the numbers of channels, and returns the weight's shape. */
 function requireWeight(
   g: Scope,
   opType: string,

@@ -1,26 +1,29 @@
 /** Every operator, by its ONNX name in camelCase: the public namespace `op`. */
-export { conv, convTranspose, type ConvOptions, type ConvTransposeOptions } from './convolution.js';
 export {
-  add,
-  cast,
-  clip,
-  div,
-  identity,
+  gelu,
   leakyRelu,
-  mul,
   relu,
   sigmoid,
   silu,
-  sqrt,
-  sub,
+  softmax,
   tanh,
-  type ClipOptions,
+  type GeluOptions,
   type LeakyReluOptions,
-} from './elementwise.js';
-export { expand, type ExpandOptions } from './reshaping.js';
-export { gelu, type GeluOptions } from './activation.js';
-export { flatten, gemm, type FlattenOptions, type GemmOptions } from './linear.js';
-export { matMul } from './linear.js';
+  type SoftmaxOptions,
+} from './activation.js';
+export { add, cast, clip, div, identity, mul, sqrt, sub, where, type ClipOptions } from './arithmetic.js';
+export {
+  reduceMean,
+  reduceProd,
+  squeeze,
+  transpose,
+  unsqueeze,
+  type ReduceOptions,
+  type SqueezeOptions,
+  type TransposeOptions,
+  type UnsqueezeOptions,
+} from './axes.js';
+export { conv, convTranspose, type ConvOptions, type ConvTransposeOptions } from './convolution.js';
 export {
   batchNormalization,
   groupNormalization,
@@ -30,7 +33,6 @@ export {
   type LayerNormalizationOptions,
   type NormalizationOptions,
 } from './normalization.js';
-export { pad, type PadOptions } from './cutting.js';
 export {
   averagePool,
   globalAveragePool,
@@ -38,19 +40,15 @@ export {
   type AveragePoolOptions,
   type MaxPoolOptions,
 } from './pooling.js';
-export { reduceMean, reduceProd, type ReduceOptions } from './reduction.js';
-export { resize, type ResizeOptions } from './resize.js';
+export { gemm, matMul, type GemmOptions } from './products.js';
 export {
-  concat,
+  expand,
+  flatten,
   reshape,
   shape,
-  slice,
-  type ConcatOptions,
+  type ExpandOptions,
+  type FlattenOptions,
   type ReshapeOptions,
-  type SliceOptions,
-} from './shape.js';
-export { softmax, type SoftmaxOptions } from './activation.js';
-export { split, type SplitOptions } from './cutting.js';
-export { squeeze, unsqueeze, type SqueezeOptions, type UnsqueezeOptions } from './reshaping.js';
-export { transpose, type TransposeOptions } from './reshaping.js';
-export { where } from './elementwise.js';
+} from './reshaping.js';
+export { pad, resize, type PadOptions, type ResizeOptions } from './resizing.js';
+export { concat, slice, split, type ConcatOptions, type SliceOptions, type SplitOptions } from './slicing.js';

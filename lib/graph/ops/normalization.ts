@@ -1,9 +1,9 @@
 /** Normalization operators. Sources: the ONNX operator pages of the same names. */
 import { GraphError } from '../../errors.js';
+import { broadcastsTo } from '../../shapes/broadcast.js';
 import { formatShape } from '../../tensor.js';
 import type { Scope } from '../builder.js';
 import {
-  broadcastsTo,
   describeValue,
   knownOptions,
   requireChannels,
@@ -19,34 +19,34 @@ import {
 import { float, int } from '../attr.js';
 import type { Value } from '../types.js';
 
-/** What every normalization takes, by ONNX's attribute names. */
+/** The options of every normalization, by ONNX's attribute names. */
 export interface NormalizationOptions {
   /** Added to the variance. Default 1e-5. */
   readonly epsilon?: number;
 }
 
-/** ONNX's default of GroupNormalization, InstanceNormalization, LayerNormalization and BatchNormalization. */
+/** ONNX's default epsilon for every normalization in this file. */
 export const DEFAULT_EPSILON = 1e-5;
 
 /** Options of {@link groupNormalization}. */
 export interface GroupNormalizationOptions extends NormalizationOptions {
-  /** Groups that the channels are divided into; must divide their number. */
+  /** The number of groups of channels; must divide the number of channels. */
   readonly numGroups: number;
 }
 
 /** Options of {@link layerNormalization}. */
 export interface LayerNormalizationOptions extends NormalizationOptions {
-  /** The first of the axes that are normalised; negative ones count from the end. Default −1. */
+  /** The first axis to normalise; all later axes follow. A negative axis counts from the end. Default −1. */
   readonly axis?: number;
 }
 
 /**
- * Group Normalization (Wu & He 2018, arXiv:1803.08494; `torch.nn.GroupNorm`): each sample's channels are
- * divided into groups, each group is normalised to mean 0 and variance 1, and each channel is scaled and
- * shifted: y = (x − mean) / √(variance + epsilon) · scale + bias, with the biased variance.
+ * Adds a Group Normalization (Wu & He 2018, arXiv:1803.08494; `torch.nn.GroupNorm`): divides each sample's channels into
+ * groups, normalises each group to mean 0 and variance 1, and scales and shifts each channel:
+ * y = (x − mean) / √(variance + epsilon) · scale + bias, with the biased variance.
  * @param x (N, C, ...) of rank 2 or more, any float; N and the rest may be names, C must be a number.
- * @param scale (C) or nothing, which stands for ones.
- * @param bias (C) or nothing, which stands for zeros.
+ * @param scale (C), or undefined for ones.
+ * @param bias (C), or undefined for zeros.
  * @throws OptionError, GraphError `NUM_GROUPS_MISMATCH`, `RANK_TOO_LOW`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_*`.
  */
 export function groupNormalization(
@@ -64,7 +64,7 @@ export function groupNormalization(
   ])[0]!;
 }
 
-/** All of a {@link groupNormalization}. */
+/** The inputs and options of a {@link groupNormalization}. */
 export interface GroupNormalizationParts extends Required<GroupNormalizationOptions> {
   readonly x: Value;
   readonly scale: Value | undefined;
@@ -72,8 +72,8 @@ export interface GroupNormalizationParts extends Required<GroupNormalizationOpti
 }
 
 /**
- * The checks of {@link groupNormalization}, for one that was made by hand, too.
- * @throws GraphError as it does.
+ * Checks the inputs and options of a {@link groupNormalization}, also of a node that the caller made with `g.node`.
+ * @throws GraphError as {@link groupNormalization}.
  */
 export function requireGroupNormalization(
   g: Place,
@@ -98,9 +98,9 @@ export function requireGroupNormalization(
 }
 
 /**
- * Batch Normalization (Ioffe & Szegedy 2015; `torch.nn.BatchNorm*d`) with given statistics, as in
- * `eval()`. (Not those of the batch: ONNX Runtime's `training_mode` gives wrong numbers where the running
- * statistics are not used, microsoft/onnxruntime issue 29790. `graphs/layers` writes that out.)
+ * Adds a Batch Normalization (Ioffe & Szegedy 2015; `torch.nn.BatchNorm*d`) with given statistics, as in `eval()`. For
+ * statistics of the batch ONNX Runtime's `training_mode` gives wrong numbers if the running statistics are not used
+ * (microsoft/onnxruntime issue 29790); `graphs/layers` builds them from other operators.
  * @param x (N, C, ...), any float. `scale`, `bias`, `mean` and `variance` are (C), of the same dtype.
  * @throws OptionError, GraphError `RANK_TOO_LOW`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_*`.
  */
@@ -129,7 +129,7 @@ export function batchNormalization(
 }
 
 /**
- * Instance Normalization (Ulyanov et al. 2016; `torch.nn.InstanceNorm*d`): each channel of each sample.
+ * Adds an Instance Normalization (Ulyanov et al. 2016; `torch.nn.InstanceNorm*d`): normalises each channel of each sample.
  * @param x (N, C, D1, ...) of rank 3 or more, any float. `scale` and `bias` are (C), of the same dtype.
  * @throws OptionError, GraphError `RANK_TOO_LOW`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_*`.
  */
@@ -155,9 +155,9 @@ export function instanceNormalization(
 }
 
 /**
- * Layer Normalization (Ba et al. 2016; `torch.nn.LayerNorm`) over `axis` and all later axes.
+ * Adds a Layer Normalization (Ba et al. 2016; `torch.nn.LayerNorm`) over `axis` and all later axes.
  * @param x Any float, any rank of at least 1.
- * @param scale Broadcastable to the normalised dimensions, of the same dtype; `bias` likewise, or nothing.
+ * @param scale Broadcastable to the normalised dimensions, of the same dtype; `bias` likewise, or undefined.
  * @throws OptionError, GraphError `INVALID_ATTRIBUTE`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_DTYPE`.
  */
 export function layerNormalization(

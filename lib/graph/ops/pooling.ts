@@ -1,6 +1,9 @@
 /** Pooling. Sources: ONNX operator pages of the same names; `torch.nn.MaxPool*d`, `AvgPool*d`, `AdaptiveAvgPool*d(1)`. */
 import { GraphError } from '../../errors.js';
+import { ceilPoolDim } from '../../shapes/dims.js';
+import * as infer from '../../shapes/windows.js';
 import type { Dim } from '../../tensor.js';
+import { int, ints } from '../attr.js';
 import type { Scope } from '../builder.js';
 import {
   describeValue,
@@ -10,17 +13,14 @@ import {
   requireRank,
   requireValues,
 } from '../checks.js';
-import { ceilPoolDim, convDim } from '../dims.js';
-import { int, ints } from '../attr.js';
 import type { Value } from '../types.js';
 import {
-  alongDim,
+  requireWindowFits,
   resolveWindow,
   windowAttributes,
-  windowResult,
   type Window,
   type WindowOptions,
-} from '../window.js';
+} from './window.js';
 
 /** Options of {@link maxPool}. */
 export interface MaxPoolOptions extends WindowOptions {
@@ -33,12 +33,12 @@ export interface MaxPoolOptions extends WindowOptions {
 const MAX_POOL_OPTIONS = ['kernelShape', 'ceilMode', 'strides', 'pads', 'dilations'] as const;
 
 /**
- * The largest element under each window (`torch.nn.MaxPool1d`, `MaxPool2d`, `MaxPool3d`). As in ONNX, strides
+ * Returns the largest element under each window (`torch.nn.MaxPool1d`, `MaxPool2d`, `MaxPool3d`). As in ONNX, strides
  * default to 1, where PyTorch's default to the kernel's size.
  * @param x (N, C, D1, ...) of rank 3 or more, any float. `pads` must be below the kernel's size.
  * @returns (N, C, ...), each spatial dimension ⌊(D + pads − (k − 1)·dilation − 1) / stride⌋ + 1; with `ceilMode`
- *   rounded up, without the window that would start behind the end. Where sizes are such that there is one, the
- *   node is written without ceil_mode, because ONNX counts that window before opset 22.
+ *   rounded up, without a window that would start behind the end. If rounding up makes such a window, the node has more
+ *   padding in place of ceil_mode, because ONNX counts that window before opset 22.
  * @throws OptionError, GraphError `RANK_TOO_LOW`, `MISSING_VALUE`, `INVALID_*`.
  */
 export function maxPool(g: Scope, x: Value, options: MaxPoolOptions): Value {
@@ -49,30 +49,28 @@ export function maxPool(g: Scope, x: Value, options: MaxPoolOptions): Value {
   requireFloat(g, opType, x);
   const window = resolveWindow(g, opType, x, kernelShape, sliding);
   requirePadsBelowKernel(g, opType, window);
-  const spatial = windowResult(g, opType, x, window, ceilMode ? ceilPoolDim : convDim);
+  const shape = requireWindowFits(g, opType, x, window, infer.pool(x.shape, window, ceilMode));
   const dropsWindow = ceilMode && x.shape.slice(2).some((dim, i) => isWindowDropped(dim, window, i));
   const attributes = dropsWindow
-    ? { ...windowAttributes(paddedWindow(g, opType, x, window, spatial)), ceil_mode: int(0) }
+    ? { ...windowAttributes(paddedWindow(g, opType, x, window, shape.slice(2))), ceil_mode: int(0) }
     : { ...windowAttributes(window), ceil_mode: int(ceilMode ? 1 : 0) };
-  return g.node(opType, [x], attributes, [
-    { dtype: x.dtype, shape: [...x.shape.slice(0, 2), ...spatial] },
-  ])[0]!;
+  return g.node(opType, [x], attributes, [{ dtype: x.dtype, shape }])[0]!;
 }
 
 /** Options of {@link averagePool}. */
 export interface AveragePoolOptions extends Omit<WindowOptions, 'dilations'> {
   /** Size of the window in each spatial dimension. */
   readonly kernelShape: readonly number[];
-  /** Whether padding counts as zeros, as in PyTorch by default, or not at all, as in ONNX. Default false. */
+  /** Whether padding counts as zeros, which is PyTorch's default but not ONNX's. Default false. */
   readonly countIncludePad?: boolean;
 }
 
 const AVERAGE_POOL_OPTIONS = ['kernelShape', 'countIncludePad', 'strides', 'pads'] as const;
 
 /**
- * The mean under each window (`torch.nn.AvgPool1d`, `AvgPool2d`, `AvgPool3d`). As in ONNX, strides default to 1 and
- * padding is not counted, where PyTorch's default to the kernel's size and to counting it. ONNX Runtime has no float64
- * kernel of it on the CPU, and refuses such a model.
+ * Returns the mean under each window (`torch.nn.AvgPool1d`, `AvgPool2d`, `AvgPool3d`). As in ONNX, strides default to 1 and
+ * padding does not count; in PyTorch strides default to the kernel's size and padding counts. ONNX Runtime's CPU provider
+ * has no float64 kernel for AveragePool and refuses such a model.
  * @param x (N, C, D1, ...) of rank 3 or more, any float. `pads` must be below the kernel's size.
  * @returns (N, C, ...), each spatial dimension ⌊(D + pads − k) / stride⌋ + 1.
  * @throws OptionError, GraphError `RANK_TOO_LOW`, `MISSING_VALUE`, `INVALID_*`.
@@ -86,21 +84,19 @@ export function averagePool(g: Scope, x: Value, options: AveragePoolOptions): Va
   requireFloat(g, opType, x);
   const window = resolveWindow(g, opType, x, kernelShape, sliding);
   requirePadsBelowKernel(g, opType, window);
-  const spatial = windowResult(g, opType, x, window, convDim);
-  // Before opset 19 there are no dilations.
+  const shape = requireWindowFits(g, opType, x, window, infer.pool(x.shape, window, false));
+  // AveragePool has no dilations before opset 19.
   const attributes = {
     kernel_shape: ints(window.kernel),
     strides: ints(window.strides),
     pads: ints(window.pads),
     count_include_pad: int(countIncludePad ? 1 : 0),
   };
-  return g.node(opType, [x], attributes, [
-    { dtype: x.dtype, shape: [...x.shape.slice(0, 2), ...spatial] },
-  ])[0]!;
+  return g.node(opType, [x], attributes, [{ dtype: x.dtype, shape }])[0]!;
 }
 
 /**
- * The mean over all spatial dimensions (`torch.nn.AdaptiveAvgPool2d(1)`).
+ * Returns the mean over all spatial dimensions (`torch.nn.AdaptiveAvgPool2d(1)`).
  * @param x (N, C, D1, ...) of rank 3 or more, any float.
  * @returns (N, C, 1, ...).
  * @throws GraphError `RANK_TOO_LOW`, `MISSING_VALUE`, `INVALID_DTYPE`.
@@ -110,27 +106,27 @@ export function globalAveragePool(g: Scope, x: Value): Value {
   requireValues(g, opType, { x });
   requireRank(g, opType, x, 3, '(N, C, D1, ...)');
   requireFloat(g, opType, x);
-  const shape = x.shape.map((dim, axis) => (axis < 2 ? dim : 1));
-  return g.node(opType, [x], {}, [{ dtype: x.dtype, shape }])[0]!;
+  return g.node(opType, [x], {}, [{ dtype: x.dtype, shape: infer.globalPool(x.shape) }])[0]!;
 }
 
-/** Whether rounding up makes a window that starts behind the end. Of a name it is not known; nor to ONNX, then. */
+/** Whether rounding up makes a window that starts behind the end; false for a name, of which ONNX does not know it either. */
 function isWindowDropped(dim: Dim, window: Window, index: number): boolean {
   if (typeof dim === 'string') return false;
-  const { kernel, stride, dilation, padBegin, padEnd } = alongDim(window, index);
+  const along = infer.alongDim(window, index)!;
+  const { kernel, stride, dilation, padBegin, padEnd } = along;
   const beyond = dim + padBegin + padEnd - dilation * (kernel - 1) - 1;
-  return Math.ceil(beyond / stride) + 1 > (ceilPoolDim(dim, alongDim(window, index)) as number);
+  return Math.ceil(beyond / stride) + 1 > (ceilPoolDim(dim, along) as number);
 }
 
 /**
- * The window with so much padding at the ends that its last places are those of ceil_mode: padding never is the
- * largest element.
- * @throws GraphError `INVALID_SHAPE` where that cannot be said: beside a name, or of a dilated window.
+ * Returns the window with enough padding at the ends that it has the places of ceil_mode; padding is never the largest
+ * element.
+ * @throws GraphError `INVALID_SHAPE` if the padding is not certain or too large: beside a name, or for a dilated window.
  */
 function paddedWindow(g: Scope, opType: string, x: Value, window: Window, result: readonly Dim[]): Window {
   const spatial = x.shape.slice(2);
   const ends = spatial.map((dim, index) => {
-    const { kernel, stride, dilation, padBegin, padEnd } = alongDim(window, index);
+    const { kernel, stride, dilation, padBegin, padEnd } = infer.alongDim(window, index)!;
     if (typeof dim === 'string') return stride === 1 ? padEnd : NaN;
     const reach = ((result[index] as number) - 1) * stride + dilation * (kernel - 1) + 1;
     return Math.max(padEnd, reach - dim - padBegin);
@@ -145,7 +141,7 @@ function paddedWindow(g: Scope, opType: string, x: Value, window: Window, result
   );
 }
 
-/** A window that lay in the padding alone would have no largest element; ONNX Runtime refuses it too. */
+/** Requires windows with at least one element of `x`; ONNX Runtime refuses others too. */
 function requirePadsBelowKernel(g: Scope, opType: string, { kernel, pads }: Window): void {
   if (pads.every((pad, index) => pad < kernel[index % kernel.length]!)) return;
   throw new GraphError(

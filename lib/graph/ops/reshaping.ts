@@ -1,131 +1,151 @@
 /**
- * Dimensions of size 1, taken away and added. Sources: ONNX operator pages Squeeze and Unsqueeze; `torch.squeeze`,
- * `unsqueeze`.
+ * Operators that give the elements another shape, and the shape itself. Sources: ONNX operator pages Reshape, Flatten,
+ * Expand and Shape; `torch.reshape`, `torch.Tensor.expand`.
  */
 import { GraphError } from '../../errors.js';
-import { type Dim, formatShape, fromStart, int64Vector, type Shape } from '../../tensor.js';
+import { compatible } from '../../shapes/broadcast.js';
+import { productDim } from '../../shapes/dims.js';
+import * as infer from '../../shapes/reshaping.js';
+import { elementCount, formatShape, fromStart, int64Vector, isStatic, type Shape } from '../../tensor.js';
+import { int } from '../attr.js';
 import type { Scope } from '../builder.js';
 import {
   broadcastShapes,
-  compatible,
   describeValue,
   formatList,
   knownOptions,
   requireIntegers,
   requireValues,
-  resolveAxes,
 } from '../checks.js';
 import { requireShape } from '../declarations.js';
-import { ints } from '../attr.js';
 import { Value } from '../types.js';
 
-/** Options of {@link squeeze}. */
-export interface SqueezeOptions {
-  /** Dimensions of size 1 to take away, at least one; negative ones count from the end. */
-  readonly axes: readonly number[];
-}
-
-/** Options of {@link unsqueeze}. */
-export interface UnsqueezeOptions {
-  /** Where the result has its new dimensions of size 1, at least one; negative ones count from the result's end. */
-  readonly axes: readonly number[];
+/** Options of {@link reshape}. */
+export interface ReshapeOptions {
+  /** The result's shape, if the caller knows more than can be inferred. */
+  readonly outputShape?: Shape;
 }
 
 /**
- * `x` without the dimensions `axes`, which must be of size 1 (`torch.squeeze`).
- * @param x Any dtype; where a size is a name, the runtime sees to it that it is 1.
- * @throws OptionError, GraphError `SHAPE_MISMATCH`, `INVALID_ATTRIBUTE` or `MISSING_VALUE`.
+ * Returns the elements of `x`, in C order, in another shape.
+ * @param x Any dtype and rank.
+ * @param target Sizes: 0 copies the dimension at its index, and −1, at most once, takes the remaining elements; or an
+ *   int64 [rank] value that is known only at run time, together with `outputShape`.
+ * @throws OptionError, GraphError `SHAPE_MISMATCH`, `INVALID_ATTRIBUTE`, `INVALID_DTYPE`, `INVALID_SHAPE` or `MISSING_VALUE`.
  */
-export function squeeze(g: Scope, x: Value, options: SqueezeOptions): Value {
-  const opType = 'Squeeze';
-  const { axes } = knownOptions(g, opType, options, ['axes']);
+export function reshape(
+  g: Scope,
+  x: Value,
+  target: readonly number[] | Value,
+  options: ReshapeOptions = {},
+): Value {
+  const opType = 'Reshape';
+  const { outputShape } = knownOptions(g, opType, options, ['outputShape']);
   requireValues(g, opType, { x });
-  const gone = resolveAxes(g, opType, axes, x);
-  const large = gone.find((axis) => !compatible(x.shape[axis]!, 1));
-  if (large !== undefined) {
+  if (outputShape !== undefined) requireShape(outputShape, `${g.describe(opType)}: outputShape`);
+  const isRuntime = target instanceof Value;
+  const inferred = isRuntime ? runtimeShape(g, x, target, outputShape) : listedShape(g, x, target);
+  const result = outputShape ?? inferred;
+  if (result.length !== inferred.length || !result.every((dim, axis) => compatible(dim, inferred[axis]!))) {
     throw new GraphError(
       'SHAPE_MISMATCH',
-      `${g.describe(opType)}: axis ${large} of ${describeValue(x)} is ${x.shape[large]}, but only one of size 1 can go`,
+      `${g.describe(opType)}: outputShape ${formatShape(result)} contradicts the target ${formatShape(inferred)}`,
     );
   }
-  const shape = x.shape.filter((_, axis) => !gone.includes(axis));
-  return g.node(opType, [x, g.constant(int64Vector(gone), 'axes')], {}, [{ dtype: x.dtype, shape }])[0]!;
+  const input = isRuntime ? target : g.constant(int64Vector(target), 'shape');
+  return g.node(opType, [x, input], {}, [{ dtype: x.dtype, shape: result }])[0]!;
 }
 
-/**
- * `x` with new dimensions of size 1 at `axes` of the result (`torch.unsqueeze`).
- * @param x Any dtype and rank.
- * @throws OptionError, GraphError `INVALID_ATTRIBUTE` or `MISSING_VALUE`.
- */
-export function unsqueeze(g: Scope, x: Value, options: UnsqueezeOptions): Value {
-  const opType = 'Unsqueeze';
-  const { axes } = knownOptions(g, opType, options, ['axes']);
-  requireValues(g, opType, { x });
-  const added = requireNewAxes(g, x, axes);
-  const shape: Dim[] = [...x.shape];
-  for (const axis of [...added].sort((a, b) => a - b)) shape.splice(axis, 0, 1);
-  return g.node(opType, [x, g.constant(int64Vector(added), 'axes')], {}, [{ dtype: x.dtype, shape }])[0]!;
-}
-
-/** Axes of the result, counted from the front. */
-function requireNewAxes(g: Scope, x: Value, axes: readonly number[]): number[] {
-  const rank = x.rank + (Array.isArray(axes) ? axes.length : 0);
-  const isAxis = (axis: number) => Number.isSafeInteger(axis) && axis >= -rank && axis < rank;
-  if (rank > x.rank && axes.every(isAxis)) {
-    const added = axes.map((axis) => fromStart(axis, rank));
-    if (new Set(added).size === added.length) return added;
+/** Returns the shape that a list of sizes stands for. */
+function listedShape(g: Scope, x: Value, target: readonly number[]): Shape {
+  requireTarget(g, x, target);
+  // A copied dimension is on both sides, so that the others can be compared even if it is a name.
+  const rest = productDim(x.shape.filter((_, axis) => target[axis] !== 0));
+  const known = elementCount(target.filter((size) => size > 0));
+  const infers = target.includes(-1);
+  const isEmpty = x.shape.some((dim, axis) => dim === 0 && target[axis] === 0);
+  const fits = typeof rest === 'string' || (infers ? rest % known === 0 : rest === known);
+  if (isEmpty ? infers : !fits) {
+    throw new GraphError(
+      'SHAPE_MISMATCH',
+      `${g.describe('Reshape')}: ${describeValue(x)} does not fit the target ${formatList(target)}: ` +
+        'the number of elements must stay the same, and be more than 0 where -1 is to be inferred beside a 0',
+    );
   }
+  return infer.reshape(x.shape, target);
+}
+
+function requireTarget(g: Scope, x: Value, target: readonly number[]): void {
+  const valid = (size: number, index: number) =>
+    Number.isSafeInteger(size) && size >= -1 && (size !== 0 || index < x.rank);
+  if (Array.isArray(target) && target.every(valid) && target.filter((size) => size === -1).length <= 1)
+    return;
   throw new GraphError(
     'INVALID_ATTRIBUTE',
-    `${g.describe('Unsqueeze')}: axes ${formatList(axes)} must be one or more different axes of the result, which is ` +
-      `${describeValue(x)} with them${rank > x.rank ? `: ${-rank} to ${rank - 1}` : ''}`,
+    `${g.describe('Reshape')}: target ${formatList(target)} must be sizes, 0 where it copies a dimension of ` +
+      `${describeValue(x)}, and -1 at most once`,
   );
 }
 
-// SECTION: Dimensions in another order. Sources: ONNX operator page Transpose; `torch.permute`.
+/** Returns the shape that the caller declares for a target that is known only at run time. */
+function runtimeShape(g: Scope, x: Value, target: Value, outputShape: Shape | undefined): Shape {
+  const where = `${g.describe('Reshape')}: target ${describeValue(target)}`;
+  if (target.dtype !== 'int64')
+    throw new GraphError('INVALID_DTYPE', `${where} is ${target.dtype}, but must be int64`);
+  if (!outputShape)
+    throw new GraphError('INVALID_SHAPE', `${where} is known only at run time: give outputShape`);
+  const length = target.shape[0];
+  if (target.rank !== 1 || !compatible(length!, outputShape.length)) {
+    throw new GraphError(
+      'SHAPE_MISMATCH',
+      `${where} must be [${outputShape.length}] to fit ${formatShape(outputShape)}`,
+    );
+  }
+  if (isStatic(x.shape) && isStatic(outputShape) && elementCount(x.shape) !== elementCount(outputShape)) {
+    throw new GraphError(
+      'SHAPE_MISMATCH',
+      `${where}: ${describeValue(x)} does not have the elements of outputShape ${formatShape(outputShape)}`,
+    );
+  }
+  return outputShape;
+}
 
-/** Options of {@link transpose}. */
-export interface TransposeOptions {
-  /** For each dimension of the result the axis that it is of `x`; negative ones count from the end. Default: reversed. */
-  readonly perm?: readonly number[];
+/** Options of {@link flatten}. */
+export interface FlattenOptions {
+  /** The first axis of the columns, from −rank to rank. Default 1. */
+  readonly axis?: number;
 }
 
 /**
- * `x` with its dimensions in the order of `perm` (`torch.permute`); without one in reverse, as a matrix's `.T`.
+ * Returns `x` as a matrix: the dimensions before `axis` become its rows, the others its columns.
  * @param x Any dtype and rank.
- * @returns Dimension i is `x`'s dimension `perm[i]`.
+ * @returns (D0·…·D(axis−1), D(axis)·…).
  * @throws OptionError, GraphError `INVALID_ATTRIBUTE` or `MISSING_VALUE`.
  */
-export function transpose(g: Scope, x: Value, options: TransposeOptions = {}): Value {
-  const opType = 'Transpose';
-  const { perm } = knownOptions(g, opType, options, ['perm']);
+export function flatten(g: Scope, x: Value, options: FlattenOptions = {}): Value {
+  const opType = 'Flatten';
+  const { axis = 1 } = knownOptions(g, opType, options, ['axis']);
   requireValues(g, opType, { x });
-  const axes = perm === undefined ? x.shape.map((_, axis) => x.rank - 1 - axis) : resolvePerm(g, x, perm);
-  const shape = axes.map((axis) => x.shape[axis]!);
-  return g.node(opType, [x], { perm: ints(axes) }, [{ dtype: x.dtype, shape }])[0]!;
-}
-
-function resolvePerm(g: Scope, x: Value, perm: readonly number[]): number[] {
-  if (!Array.isArray(perm) || perm.length !== x.rank) {
+  if (!Number.isSafeInteger(axis) || axis < -x.rank || axis > x.rank) {
     throw new GraphError(
       'INVALID_ATTRIBUTE',
-      `${g.describe('Transpose')}: perm ${formatList(perm)} must have each of the ${x.rank} axes of ${describeValue(x)} once`,
+      `${g.describe(opType)}: axis ${axis} does not divide ${describeValue(x)}; allowed: ${-x.rank} to ${x.rank}`,
     );
   }
-  return x.rank === 0 ? [] : resolveAxes(g, 'Transpose', perm, x);
+  const first = fromStart(axis, x.rank);
+  const shape = infer.flatten(x.shape, first);
+  return g.node(opType, [x], { axis: int(first) }, [{ dtype: x.dtype, shape }])[0]!;
 }
-
-// SECTION: Expand. Source: the ONNX operator page of the same name.
 
 /** Options of {@link expand}. */
 export interface ExpandOptions {
-  /** The shape of the result; must be given where the target is known only at run time. */
+  /** The shape of the result; required if the target is known only at run time. */
   readonly outputShape?: Shape | undefined;
 }
 
 /**
- * `x` repeated along its dimensions of size 1, by NumPy's broadcasting against `target` (`Tensor.expand`).
- * @param x Any dtype. @param target Sizes, or an int64 vector that has them at run time.
+ * Returns `x` repeated along its dimensions of size 1, by NumPy's broadcasting against `target` (`Tensor.expand`).
+ * @param x Any dtype. @param target Sizes, or an int64 vector that holds them at run time.
  * @throws OptionError, GraphError `SHAPE_MISMATCH` if the shapes do not broadcast, `MISSING_VALUE`, `INVALID_*`.
  */
 export function expand(
@@ -149,7 +169,7 @@ export function expand(
   return g.node('Expand', [x, input], {}, [{ dtype: x.dtype, shape }])[0]!;
 }
 
-/** The shape that a target has at run time, as the caller declares it. */
+/** Returns the sizes that the caller declares for a target that is known only at run time. */
 function runtimeSizes(g: Scope, target: Value, outputShape: Shape | undefined): Shape {
   const where = `${g.describe('Expand')}: target ${describeValue(target)}`;
   if (target.dtype !== 'int64' || target.rank !== 1) {
@@ -164,4 +184,10 @@ function listedSizes(g: Scope, target: readonly number[]): readonly number[] {
   const length = Array.isArray(target) ? target.length : 1;
   requireIntegers(g, 'Expand', 'target', target, { length, least: 0, reason });
   return target;
+}
+
+/** Returns the shape of `x` as int64 [rank]. Any dtype. @throws GraphError `MISSING_VALUE`. */
+export function shape(g: Scope, x: Value): Value {
+  requireValues(g, 'Shape', { x });
+  return g.node('Shape', [x], {}, [{ dtype: 'int64', shape: [x.rank] }])[0]!;
 }

@@ -1,41 +1,75 @@
-/** What ONNX Runtime's own errors mean: they come as text. */
+/** The meaning of ONNX Runtime's own errors, which are text, and what to do about them. */
 import { OnnxGroupNormError, SessionError } from '../../errors.js';
 import { formatShape } from '../../tensor.js';
 
 /** Errors of an allocator, of C++, of CUDA's libraries, and of sizes that WebAssembly's 32 bits cannot count. */
 const OUT_OF_MEMORY =
   /failed to allocate|bad_alloc|out of memory|ALLOC_FAILED|resource allocation failed|array buffer allocation failed|SafeIntOnOverflow|would require more than \d+ bytes|Tensor shape is too large/i;
-/** The provider, and the CPU behind it, have no kernel for an operator; the second is how the web build says so. */
+/** Neither the provider nor the CPU has a kernel for an operator. The second is the wording of onnxruntime-web. */
 const NO_KERNEL = /Could not find an implementation for|Provider type for .* is not set/;
-/** ONNX Runtime's optimizer for CUDA writes this operator, of its own domain. */
+/** ONNX Runtime's optimizer for CUDA writes this operator of its own domain. */
 const CONTRIB_GROUP_NORM = /implementation for GroupNorm\(/;
-/** CUDA's provider looks for cuDNN when a kernel needs it, and says what the dynamic loader said. */
+/** The CUDA provider looks for cuDNN when a kernel needs it, and repeats the message of the dynamic loader. */
 const NO_CUDNN =
   /cuDNN (?:library was not found|is not available)|(?:dlopen|LoadLibrary) failed for \S*cudnn/i;
-/** A GPU without float16 is found out by WebGPU's first shader that has it. */
+/** WebGPU reports a GPU without float16 when it compiles the first float16 shader. */
 const NO_FLOAT16 = /requires f16 but the device does not support it/;
-/** How onnxruntime-web says that its WebAssembly files are not where it looks for them. */
+/** onnxruntime-web does not find its WebAssembly files. */
 const NO_WASM = /no available backend found/;
 /** A device or one of its libraries failed. */
 const DEVICE = /\b(CUDA|CUBLAS|CUDNN|TensorRT|WebGPU|DirectML|CoreML)\b.*\b(failure|failed|error)\b/i;
 
+/** ONNX Runtime would run a node on the CPU, and `disable_cpu_ep_fallback` forbids it. */
+const LEFT_TO_CPU = /fallback to CPU EP has been explicitly disabled/;
 /** A tensor given for an output whose sizes only the run knows. */
 const GIVEN_OUTPUT =
   /provided for output '([^']*)'.* has shape \{([^}]*)\} but the computed output shape for this run is \{([^}]*)\}/;
 
+/** Runs `action`, and turns the runtime's own errors into typed ones. Errors of this library pass through. */
+export async function withTypedErrors<T>(
+  code: 'MODEL_REJECTED' | 'RUN_FAILED',
+  what: string,
+  action: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await action();
+  } catch (cause) {
+    throw cause instanceof OnnxGroupNormError ? cause : toSessionError(code, what, cause);
+  }
+}
+
+function toSessionError(code: 'MODEL_REJECTED' | 'RUN_FAILED', what: string, cause: unknown): SessionError {
+  const message = `${what}: ${messageOf(cause).replace(/\.?\s*$/, '')}`;
+  const given = GIVEN_OUTPUT.exec(message);
+  if (given) {
+    const [, name, has, needs] = given as unknown as [string, string, string, string];
+    return wrongOutput(name, sizes(needs), sizes(has), cause);
+  }
+  if (NO_WASM.test(message)) {
+    return new SessionError('PROVIDER_UNAVAILABLE', `${message}. ${SERVE_WASM}`, { cause });
+  }
+  if (NO_FLOAT16.test(message)) {
+    return new SessionError('PROVIDER_UNAVAILABLE', `${message}. ${OTHER_DTYPE}`, { cause });
+  }
+  if (OUT_OF_MEMORY.test(message)) {
+    return new SessionError('OUT_OF_MEMORY', `${message}. ${MORE_MEMORY}`, { cause });
+  }
+  return new SessionError(code, `${message}${remedyFor(message, cause)}`, { cause });
+}
+
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-/** The native addon hands on ONNX Runtime's error codes; onnxruntime-node and onnxruntime-web have text alone. */
+/** The native addon passes on ONNX Runtime's error codes. Errors of onnxruntime-node and onnxruntime-web are text. */
 function lacksKernel(error: unknown): boolean {
   const { ortCode } = Object(error) as { ortCode?: unknown };
   return ortCode === undefined ? NO_KERNEL.test(messageOf(error)) : ortCode === 'NOT_IMPLEMENTED';
 }
 
 /**
- * Whether an error of loading is about the provider, so that another may load the same model. Every other error is
- * about the model, and all providers, which are the same ONNX Runtime, would say the same.
+ * Whether the next provider may load a model after this error of loading: the provider is at fault. For any other
+ * error the model is at fault, and every provider, which is the same ONNX Runtime, would refuse it.
  */
-export function isProvidersFault(error: unknown): boolean {
+export function canFallBackAfterLoad(error: unknown): boolean {
   if (error instanceof SessionError && error.code === 'PROVIDER_UNAVAILABLE') return true;
   const cause = error instanceof SessionError ? error.cause : undefined;
   return (
@@ -46,46 +80,21 @@ export function isProvidersFault(error: unknown): boolean {
 }
 
 /**
- * Whether a run has shown that the provider lacks what the model needs, which no later run will change: another may
- * take over. Memory is not of that kind, nor is a device that fails.
+ * Whether the next provider should take over after this error of a run: the provider lacks something that the model
+ * needs, and no later run changes that. Neither a lack of memory nor a device that fails is of this kind.
  */
-export function lacksWhatItTakes(error: unknown): error is SessionError {
+export function canFallBackAfterRun(error: unknown): error is SessionError {
   if (!(error instanceof SessionError)) return false;
   if (error.code === 'PROVIDER_UNAVAILABLE') return true;
   return lacksKernel(error.cause) || NO_CUDNN.test(messageOf(error.cause));
 }
 
-/** Gives the runtime's own errors their type; errors that already have one pass through. */
-export async function typed<T>(
-  code: 'MODEL_REJECTED' | 'RUN_FAILED',
-  what: string,
-  action: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await action();
-  } catch (cause) {
-    if (cause instanceof OnnxGroupNormError) throw cause;
-    const message = `${what}: ${messageOf(cause).replace(/\.?\s*$/, '')}`;
-    const given = GIVEN_OUTPUT.exec(message);
-    if (given) {
-      const [, name, has, needs] = given as unknown as [string, string, string, string];
-      throw wrongOutput(name, sizes(needs), sizes(has), cause);
-    }
-    if (NO_WASM.test(message)) {
-      throw new SessionError('PROVIDER_UNAVAILABLE', `${message}. ${SERVE_WASM}`, { cause });
-    }
-    if (NO_FLOAT16.test(message)) {
-      throw new SessionError('PROVIDER_UNAVAILABLE', `${message}. ${OTHER_DTYPE}`, { cause });
-    }
-    if (!OUT_OF_MEMORY.test(message))
-      throw new SessionError(code, `${message}${wayOut(message, cause)}`, { cause });
-    throw new SessionError('OUT_OF_MEMORY', `${message}. ${MORE_MEMORY}`, { cause });
-  }
-}
+/** Whether ONNX Runtime refuses a model because it would run a node on the CPU, which the options forbid. */
+export const isLeftToCpu = (error: unknown): boolean => LEFT_TO_CPU.test(messageOf(error));
 
 const sizes = (list: string): number[] => list.split(',').filter(Boolean).map(Number);
 
-/** A tensor given for an output that has other sizes than what the run made. */
+/** Returns the error for a given output tensor whose shape is not the shape of the run's output. */
 export function wrongOutput(
   name: string,
   needs: readonly number[],
@@ -99,8 +108,8 @@ export function wrongOutput(
   );
 }
 
-/** What to do, where ONNX Runtime does not say it. */
-function wayOut(message: string, cause: unknown): string {
+/** Returns what to do, where ONNX Runtime does not say it. */
+function remedyFor(message: string, cause: unknown): string {
   if (CONTRIB_GROUP_NORM.test(message)) return `. ${ORIGINAL_MODEL}`;
   if (lacksKernel(cause)) return `. ${OTHER_KERNEL}`;
   return NO_CUDNN.test(message) ? `. To do: ${cudnnRemedy('9')}` : '';
@@ -121,9 +130,9 @@ const SERVE_WASM =
 const OTHER_DTYPE = 'This GPU has no float16: name another provider (providers: a list), or build in float32';
 
 const MORE_MEMORY =
-  "It takes more memory than there is: run smaller batches or tiles, or on provider 'cpu', which has all of the machine's";
+  "There is not enough memory: run smaller batches or tiles, or use provider 'cpu', which has all of the machine's memory";
 
-/** From version 1.29 on ONNX Runtime looks for cuDNN only when a kernel needs it. */
+/** Returns how to install cuDNN, which ONNX Runtime from 1.29 on looks for only when a kernel needs it. */
 export const cudnnRemedy = (version: string): string =>
   `install cuDNN ${version} for the same CUDA (NVIDIA's repository: sudo apt install cudnn${version}), or put the ` +
   'folder of its libraries into LD_LIBRARY_PATH';

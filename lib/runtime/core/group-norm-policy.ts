@@ -1,39 +1,26 @@
-/** How GroupNormalization runs on each provider where the caller does not say: the one table of it. */
-import type { SiteRef } from '../../lowering/lower-site.js';
+/** The table of how GroupNormalization runs on each provider if the caller does not say. */
 import type { SessionLoweringName } from '../../lowering/types.js';
 import type { Provider } from './contract.js';
 
 /** One row of the table. */
 export interface GroupNormChoice {
-  /** The kernel of this project, or what the node is rewritten to. */
+  /** This project's kernel, or the lowering that nodes are rewritten to. */
   readonly groupNorm: SessionLoweringName | 'kernel';
   /** The measurement behind it. */
   readonly because: string;
-  /**
-   * Whether ONNX Runtime's kernel of LayerNormalization is right at least for short rows, and left those. Default true.
-   */
+  /** Whether LayerNormalization of short rows stays, because ONNX Runtime's kernel is right for them. Default true. */
   readonly hasLayerNormKernel?: boolean;
-  /** Whether ONNX Runtime adds up a whole row in one float32, so that `reduce-mean` has more to do. Default false. */
+  /** Whether ONNX Runtime adds up a whole row in one float32, so that `reduce-mean` splits rows. Default false. */
   readonly sumsInOneFloat?: boolean;
-  /** Where something else was measured to be better: the first that fits a node is taken. */
-  readonly exceptions?: readonly ShapeChoice[];
 }
 
-/** What some nodes are rewritten to, by their dtype and shape, of which sizes may be names. */
-export interface ShapeChoice {
-  readonly groupNorm: SessionLoweringName;
-  fits(site: SiteRef): boolean;
-  /** The measurement behind it. */
-  readonly because: string;
-}
-
-/** Whose build of ONNX Runtime has a kernel for `com.microsoft.GroupNorm`. */
+/** The providers that have a kernel for `com.microsoft.GroupNorm`. */
 export const CONTRIB_PROVIDERS: readonly Provider[] = ['cuda'];
 
 const NOT_MEASURED =
-  'not measured yet: of the rewrites that run everywhere, the one that is right wherever it was measured';
+  'not measured yet: of the rewrites that run on every provider, this was right in every measurement';
 
-/** The table. `npm run docs:providers` writes it into docs/providers.md, beside the figures that it rests on. */
+/** The table, which `npm run docs:providers` writes into docs/providers.md beside the measurements. */
 export const GROUP_NORM_CHOICES: Readonly<Record<Provider, GroupNormChoice>> = {
   native: {
     groupNorm: 'kernel',
@@ -69,10 +56,6 @@ export const GROUP_NORM_CHOICES: Readonly<Record<Provider, GroupNormChoice>> = {
   dml: { groupNorm: 'reduce-mean', because: NOT_MEASURED },
 };
 
-/** The lowering for a provider: `op` is the standard operator, for which it then has a kernel. */
+/** Returns the lowering for a provider: `op`, the standard operator, if the provider has the kernel. */
 export const chosenLowering = ({ groupNorm }: GroupNormChoice): SessionLoweringName =>
   groupNorm === 'kernel' ? 'op' : groupNorm;
-
-/** The lowering for one node. */
-export const loweringFor = (choice: GroupNormChoice, site: SiteRef): SessionLoweringName =>
-  choice.exceptions?.find((exception) => exception.fits(site))?.groupNorm ?? chosenLowering(choice);

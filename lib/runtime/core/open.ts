@@ -1,4 +1,4 @@
-/** A model on the first provider that can run it. */
+/** Creates sessions: checks the options, and loads the model on the first provider that can run it. */
 import { OptionError, SessionError, type SessionErrorCode } from '../../errors.js';
 import { getSessionLowering, MAX_OPSET } from '../../lowering/choose.js';
 import type { SessionLoweringName } from '../../lowering/types.js';
@@ -6,135 +6,19 @@ import { requireKnownOptions } from '../../options.js';
 import {
   type Backend,
   type BackendOptions,
-  describeProblems,
   GRAPH_OPTIMIZATION_LEVELS,
   type LoadedModel,
   type ModelSource,
   type Platform,
   type Provider,
   type ProviderFallback,
-  requireProviders,
   type Session,
   type SessionOptions,
 } from './contract.js';
-import { isProvidersFault, typed } from './errors.js';
+import { canFallBackAfterLoad, withTypedErrors } from './errors.js';
 import { type PreparedModel, prepareModel } from './prepare.js';
+import { chooseBackend, describeProblems, requireProviders } from './providers.js';
 import { RuntimeSession } from './session.js';
-
-/** What is asked of the providers. */
-export interface OpenOptions {
-  readonly providers: readonly [Provider, ...Provider[]];
-  /** Only the first of them will do. */
-  readonly strict: boolean;
-  readonly groupNorm: SessionLoweringName | undefined;
-  readonly backend: BackendOptions;
-}
-
-/** A model that is ready to run. */
-export interface OpenedModel extends Pick<PreparedModel, 'bfloat16' | 'groupNorm'> {
-  readonly loaded: LoadedModel;
-  readonly provider: Provider;
-  readonly fallbacks: readonly ProviderFallback[];
-}
-
-/** An opened model, and what comes after it: that holds the bytes of the model, so it is let go apart. */
-export interface Opening {
-  readonly opened: OpenedModel;
-  /** The model on one of the providers behind this one, whose first run has shown that it lacks something. */
-  readonly next: ((refusal: SessionError) => Promise<Opening>) | undefined;
-}
-
-/** What has been tried already. */
-interface PassedOver {
-  readonly fallbacks: readonly ProviderFallback[];
-  readonly refusals: readonly unknown[];
-}
-
-/**
- * Tries the providers in their order. One that cannot be used here, or lacks what the model needs, is passed over;
- * a model that is itself at fault is refused at once.
- * @throws ModelError; SessionError `PROVIDER_UNAVAILABLE` if none can be used, `MODEL_REJECTED` or `OUT_OF_MEMORY`.
- */
-export async function openModel(
-  platform: Platform,
-  source: ModelSource,
-  options: OpenOptions,
-  passedOver: PassedOver = { fallbacks: [], refusals: [] },
-): Promise<Opening> {
-  const { strict, groupNorm } = options;
-  const providers = strict ? options.providers.slice(0, 1) : options.providers;
-  const fallbacks = [...passedOver.fallbacks];
-  const refusals = [...passedOver.refusals];
-  for (const provider of providers.slice(fallbacks.length)) {
-    const { backend, problems } = await platform.chooseBackend(provider, groupNorm !== undefined);
-    if (!backend) {
-      fallbacks.push({ provider, reason: describeProblems(problems) });
-      continue;
-    }
-    try {
-      const opened = { ...(await load(platform, source, backend, options)), fallbacks };
-      const isLast = provider === providers.at(-1);
-      return { opened, next: isLast ? undefined : (refusal) => goOn(provider, refusal) };
-    } catch (error) {
-      if (!isProvidersFault(error)) throw error;
-      fallbacks.push({ provider, reason: (error as Error).message });
-      refusals.push(error);
-    }
-  }
-  throw noneLeft(source, options, fallbacks, refusals);
-
-  function goOn(provider: Provider, refusal: SessionError): Promise<Opening> {
-    return openModel(platform, source, options, {
-      fallbacks: [...fallbacks, { provider, reason: refusal.message }],
-      refusals: [...refusals, refusal],
-    });
-  }
-}
-
-async function load(
-  platform: Platform,
-  { bytes, where, folder }: ModelSource,
-  backend: Backend,
-  { groupNorm, backend: options }: OpenOptions,
-): Promise<Omit<OpenedModel, 'fallbacks'>> {
-  const has = folder === undefined ? undefined : (name: string) => platform.hasFile(folder, name);
-  const prepared = prepareModel(bytes, where, has, groupNorm, backend);
-  const loaded = await typed('MODEL_REJECTED', `${where}: ONNX Runtime refuses this model`, () =>
-    backend.load(prepared.bytes, folder, options),
-  );
-  const { bfloat16, groupNorm: execution } = prepared;
-  return { loaded, provider: backend.provider, bfloat16, groupNorm: execution };
-}
-
-function noneLeft(
-  { where }: ModelSource,
-  { providers, strict }: OpenOptions,
-  fallbacks: readonly ProviderFallback[],
-  refusals: readonly unknown[],
-): unknown {
-  const [first] = refusals;
-  if (fallbacks.length === 1 && first !== undefined) return first;
-  const said = fallbacks.map(({ provider, reason }) => `${provider}: ${reason}`).join('; ');
-  const others = strict && providers.length > 1 ? ' (strict: the others are not tried)' : '';
-  // The last provider that could be used says best what is wrong: it is the one to fall back to.
-  const cause = refusals.filter((refusal) => codeOf(refusal) !== 'PROVIDER_UNAVAILABLE').at(-1);
-  return cause === undefined
-    ? new SessionError('PROVIDER_UNAVAILABLE', `no execution provider can be used${others}. ${said}`, {
-        cause: first,
-      })
-    : new SessionError(
-        codeOf(cause),
-        `${where}: no execution provider can run this model${others}. ${said}`,
-        {
-          cause,
-        },
-      );
-}
-
-const codeOf = (refusal: unknown): SessionErrorCode =>
-  refusal instanceof SessionError ? refusal.code : 'MODEL_REJECTED';
-
-// SECTION: `createSession` on any platform.
 
 const SESSION_OPTIONS: readonly (keyof SessionOptions)[] = [
   'providers',
@@ -146,7 +30,7 @@ const SESSION_OPTIONS: readonly (keyof SessionOptions)[] = [
   'profileFilePrefix',
 ];
 
-/** `createSession`, which says what it throws, on a platform. */
+/** Implements `createSession`, whose docstring lists the errors, on a platform. */
 export async function openSession(
   platform: Platform,
   model: string | Uint8Array,
@@ -171,7 +55,20 @@ export async function openSession(
   return new RuntimeSession(await openModel(platform, source, { providers, strict, groupNorm, backend }));
 }
 
-/** What a runtime would take for a fault of the model, or as something else than it says. */
+/** Runs `action` with a session or a loaded model, and disposes of it afterwards. */
+export async function withSession<S extends Pick<Session, 'dispose'>, Result>(
+  opening: Promise<S>,
+  action: (session: S) => Promise<Result>,
+): Promise<Result> {
+  const session = await opening;
+  try {
+    return await action(session);
+  } finally {
+    await session.dispose();
+  }
+}
+
+/** Refuses values that a runtime would misread or blame on the model. */
 function requireBackendOptions({
   intraOpNumThreads: threads,
   graphOptimizationLevel: level,
@@ -195,3 +92,117 @@ function requireModel(model: unknown): void {
     `createSession takes a path or a Uint8Array, not ${Object.prototype.toString.call(model).slice(8, -1)}${remedy}`,
   );
 }
+
+/** The options of `createSession`, checked. */
+export interface OpenOptions {
+  readonly providers: readonly [Provider, ...Provider[]];
+  /** Whether to try the first provider only. */
+  readonly strict: boolean;
+  readonly groupNorm: SessionLoweringName | undefined;
+  readonly backend: BackendOptions;
+}
+
+/** A model that a provider has loaded. */
+export interface OpenedModel extends Pick<PreparedModel, 'bfloat16' | 'groupNorm'> {
+  readonly loaded: LoadedModel;
+  readonly provider: Provider;
+  readonly fallbacks: readonly ProviderFallback[];
+}
+
+/** A loaded model, and the way to load it on the next provider. `next` holds the model's bytes: drop it soon. */
+export interface Opening {
+  readonly opened: OpenedModel;
+  /** Loads the model on a later provider of the list, after a run has shown that this one cannot run it. */
+  readonly next: ((refusal: SessionError) => Promise<Opening>) | undefined;
+}
+
+/** The providers that were tried in vain. */
+interface PassedOver {
+  readonly fallbacks: readonly ProviderFallback[];
+  readonly refusals: readonly unknown[];
+}
+
+/**
+ * Loads the model on the first provider of the list that can run it. A provider that cannot be used here, or that
+ * lacks something the model needs, is passed over. A model that is itself at fault is refused at once.
+ * @throws ModelError; SessionError `PROVIDER_UNAVAILABLE` if no provider can be used, `MODEL_REJECTED`,
+ *   `OUT_OF_MEMORY`.
+ */
+async function openModel(
+  platform: Platform,
+  source: ModelSource,
+  options: OpenOptions,
+  passedOver: PassedOver = { fallbacks: [], refusals: [] },
+): Promise<Opening> {
+  const { strict, groupNorm } = options;
+  const providers = strict ? options.providers.slice(0, 1) : options.providers;
+  const fallbacks = [...passedOver.fallbacks];
+  const refusals = [...passedOver.refusals];
+  for (const provider of providers.slice(fallbacks.length)) {
+    const { backend, problems } = await chooseBackend(platform, provider, groupNorm !== undefined);
+    if (!backend) {
+      fallbacks.push({ provider, reason: describeProblems(problems) });
+      continue;
+    }
+    try {
+      const opened = { ...(await load(platform, source, backend, options)), fallbacks };
+      const isLast = provider === providers.at(-1);
+      return { opened, next: isLast ? undefined : (refusal) => openNext(provider, refusal) };
+    } catch (error) {
+      if (!canFallBackAfterLoad(error)) throw error;
+      fallbacks.push({ provider, reason: (error as Error).message });
+      refusals.push(error);
+    }
+  }
+  throw noProviderLeft(source, options, fallbacks, refusals);
+
+  function openNext(provider: Provider, refusal: SessionError): Promise<Opening> {
+    return openModel(platform, source, options, {
+      fallbacks: [...fallbacks, { provider, reason: refusal.message }],
+      refusals: [...refusals, refusal],
+    });
+  }
+}
+
+async function load(
+  platform: Platform,
+  { bytes, where, folder }: ModelSource,
+  backend: Backend,
+  { groupNorm, backend: options }: OpenOptions,
+): Promise<Omit<OpenedModel, 'fallbacks'>> {
+  const has = folder === undefined ? undefined : (name: string) => platform.hasFile(folder, name);
+  const prepared = prepareModel(bytes, where, has, groupNorm, backend);
+  const loaded = await withTypedErrors('MODEL_REJECTED', `${where}: ONNX Runtime refuses this model`, () =>
+    backend.load(prepared.bytes, folder, options),
+  );
+  const { bfloat16, groupNorm: execution } = prepared;
+  return { loaded, provider: backend.provider, bfloat16, groupNorm: execution };
+}
+
+function noProviderLeft(
+  { where }: ModelSource,
+  { providers, strict }: OpenOptions,
+  fallbacks: readonly ProviderFallback[],
+  refusals: readonly unknown[],
+): unknown {
+  const [first] = refusals;
+  if (fallbacks.length === 1 && first !== undefined) return first;
+  const said = fallbacks.map(({ provider, reason }) => `${provider}: ${reason}`).join('; ');
+  const others = strict && providers.length > 1 ? ' (strict: the others are not tried)' : '';
+  // The last provider that could be used explains best: the caller listed it as the last resort.
+  const cause = refusals.filter((refusal) => codeOf(refusal) !== 'PROVIDER_UNAVAILABLE').at(-1);
+  return cause === undefined
+    ? new SessionError('PROVIDER_UNAVAILABLE', `no execution provider can be used${others}. ${said}`, {
+        cause: first,
+      })
+    : new SessionError(
+        codeOf(cause),
+        `${where}: no execution provider can run this model${others}. ${said}`,
+        {
+          cause,
+        },
+      );
+}
+
+const codeOf = (refusal: unknown): SessionErrorCode =>
+  refusal instanceof SessionError ? refusal.code : 'MODEL_REJECTED';

@@ -23,7 +23,6 @@ import {
   CONTRIB_PROVIDERS,
   GROUP_NORM_CHOICES,
   type GroupNormChoice,
-  loweringFor,
 } from './group-norm-policy.js';
 
 export interface PreparedModel {
@@ -103,7 +102,7 @@ function planFor(
   const operators = notAskedFor(groupNorm);
   const maxRow = choice.hasLayerNormKernel === false ? 0 : MAX_LAYER_NORM_ROW;
   const loweringOf = (site: SiteRef) => {
-    const name = runnable(groupNorm ?? loweringFor(choice, site), site);
+    const name = runnable(groupNorm ?? chosenLowering(choice), site);
     used.add(name);
     return asRun(name, choice);
   };

@@ -1,27 +1,50 @@
-/** A small model whose right result is known: proves that a provider computes, and computes right. */
+/** The self-test: a small model with a known result, which shows that a provider computes, and computes correctly. */
 import { GraphBuilder } from '../../graph/builder.js';
 import * as op from '../../graph/ops/index.js';
 import type { LoweringName } from '../../lowering/types.js';
 import { encodeModel } from '../../onnx/encode.js';
-import { tensor } from '../../tensor.js';
+import { tensor, type TensorData } from '../../tensor.js';
+import type { RunOptions, TensorRecord } from './contract.js';
+import { withSession } from './open.js';
 
-/** Mean 2, deviation 1; scale 2 and bias 1. */
-export const PROBE_INPUT = tensor('float32', [1, 2], Float32Array.of(1, 3));
+/** The input: mean 2, deviation 1. With scale 2 and bias 1 the result is [-1, 3]. */
+export const SELF_TEST_INPUT = tensor('float32', [1, 2], Float32Array.of(1, 3));
 const EXPECTED = [-1, 3];
 
-/** A GroupNormalization from `x` to `y`, both (1, 2). */
-export function probeModel(lowering: LoweringName): Uint8Array {
-  const g = new GraphBuilder('probe');
+/** Returns a model with one GroupNormalization from `x` to `y`, both of shape (1, 2). */
+export function selfTestModel(lowering: LoweringName): Uint8Array {
+  const g = new GraphBuilder('self-test');
   const vector = (values: number[]) => g.constant(tensor('float32', [2], Float32Array.from(values)));
   const x = g.input('x', 'float32', [1, 2]);
   g.output('y', op.groupNormalization(g, x, vector([2, 2]), vector([1, 1]), { numGroups: 1, epsilon: 0 }));
   return encodeModel(g.build(), new Map(), { lowering });
 }
 
-/** What is wrong with a result of the model; nothing if it is right. */
-export function whyWrong(actual: ArrayLike<number>): string | undefined {
-  const right =
+/** Says what is wrong with a result of the model; `undefined` if it is right. */
+export function selfTestProblem(actual: ArrayLike<number>): string | undefined {
+  const isRight =
     actual.length === EXPECTED.length && EXPECTED.every((value, i) => Math.abs(actual[i]! - value) < 1e-5);
-  if (right) return undefined;
+  if (isRight) return undefined;
   return `it computes [${Array.from(actual).join(', ')}] where [${EXPECTED.join(', ')}] is right`;
+}
+
+/** A session or a loaded model. */
+interface Runnable {
+  run(feeds: TensorRecord, options: RunOptions): Promise<Record<string, TensorData>>;
+  dispose(): Promise<void>;
+}
+
+/** Loads and runs the model, and says what is wrong: the message of an error, or the wrong result. */
+export async function runSelfTest(
+  load: (model: Uint8Array) => Promise<Runnable>,
+  lowering: LoweringName,
+): Promise<string | undefined> {
+  try {
+    return await withSession(load(selfTestModel(lowering)), async (model) => {
+      const { y } = await model.run({ x: SELF_TEST_INPUT }, {});
+      return selfTestProblem((y?.data ?? []) as ArrayLike<number>);
+    });
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }

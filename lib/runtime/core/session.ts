@@ -1,4 +1,4 @@
-/** A loaded model as its callers see it. */
+/** The session that users see: it checks tensors, runs the model, and moves to the next provider if one falls short. */
 import { endsBy } from '../../disposal.js';
 import { OptionError, SessionError } from '../../errors.js';
 import { castTensor } from '../../half.js';
@@ -24,14 +24,14 @@ import type {
   TensorInfo,
   TensorRecord,
 } from './contract.js';
-import { lacksWhatItTakes, typed } from './errors.js';
+import { canFallBackAfterRun, withTypedErrors } from './errors.js';
 import type { OpenedModel, Opening } from './open.js';
 import { disposableResults, disposableTensor, type Release } from './owned.js';
 import { checkFeeds, checkOutputs, copyInto } from './tensors.js';
 
 const RUN_OPTIONS: readonly (keyof RunOptions)[] = ['signal', 'outputs', 'sync'];
 
-/** The model that a session runs, and the runs of it that ONNX Runtime is at. */
+/** The model that a session runs at present, and the runs of it that are in progress. */
 interface Current {
   readonly opened: OpenedModel;
   readonly started: Set<Promise<unknown>>;
@@ -42,7 +42,7 @@ const currentOf = (opened: OpenedModel): Current => ({ opened, started: new Set(
 export class RuntimeSession implements Session {
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
-  /** What has to end before the session is disposed of. */
+  /** The runs, and the freeing of earlier models, that must end before the session is disposed of. */
   readonly #running = new Set<Promise<unknown>>();
   #current: Current;
   #next: Opening['next'];
@@ -112,7 +112,7 @@ export class RuntimeSession implements Session {
   async dispose(): Promise<void> {
     const isFirst = !this.#disposed;
     this.#disposed = true;
-    // A run that moves on leaves a model to be freed behind it.
+    // A run that moves to the next provider adds the freeing of its first model here.
     while (this.#running.size > 0) await Promise.allSettled(this.#running);
     this.#next = undefined;
     if (isFirst) await this.#current.opened.loaded.dispose();
@@ -121,43 +121,43 @@ export class RuntimeSession implements Session {
   async #runOn(current: Current, feeds: TensorRecord, options: RunOptions): Promise<RunResults> {
     requireNotAborted(options.signal);
     const { opened, started } = current;
-    const running = typed('RUN_FAILED', 'ONNX Runtime could not run the model', () =>
+    const running = withTypedErrors('RUN_FAILED', 'ONNX Runtime could not run the model', () =>
       runOpened(opened, feeds, options),
     );
     started.add(running);
     let refusal: SessionError;
     try {
       const results = await running;
-      // The provider has shown that it can: the model's bytes need not be kept for another.
+      // The provider can run the model, so nothing needs to keep the model's bytes for the next one.
       if (this.#current === current) this.#next = undefined;
       const given = new Set(Object.values(options.outputs ?? {}));
       const own = Object.values(results).filter((value) => !given.has(value));
       return disposableResults(results, own, releaseOf(opened.loaded));
     } catch (error) {
-      if (!lacksWhatItTakes(error)) throw error;
+      if (!canFallBackAfterRun(error)) throw error;
       refusal = error;
     } finally {
       started.delete(running);
-      // A run that was told to end fails; one that was not in time has a result that nobody wants.
+      // An aborted run fails, or ends before it could be stopped, with a result that the caller does not want.
       requireNotAborted(options.signal);
     }
-    await this.#moveOn(current, refusal);
+    await this.#moveToNextProvider(current, refusal);
     return this.#runOn(this.#current, feeds, options);
   }
 
-  /** To the next provider of the list. Several runs may find out at once: the first makes it move, all wait. */
-  async #moveOn(from: Current, refusal: SessionError): Promise<void> {
+  /** Moves to the next provider of the list. Several runs may fail at once: the first one moves, and all wait. */
+  async #moveToNextProvider(from: Current, refusal: SessionError): Promise<void> {
     if (this.#current !== from) return;
     if (!this.#next) throw refusal;
-    this.#moving ??= this.#move(from, this.#next(refusal)).finally(() => (this.#moving = undefined));
+    this.#moving ??= this.#openNext(from, this.#next(refusal)).finally(() => (this.#moving = undefined));
     await this.#moving;
   }
 
-  async #move({ opened, started }: Current, opening: Promise<Opening>): Promise<void> {
+  async #openNext({ opened, started }: Current, opening: Promise<Opening>): Promise<void> {
     const to = await opening;
     this.#current = currentOf(to.opened);
     this.#next = to.next;
-    // Nobody's result depends on it, nor on whether the runtime can free the model.
+    // No run waits for this, and no result depends on whether the runtime can free the model.
     const freeing = Promise.allSettled(started)
       .then(() => opened.loaded.dispose())
       .catch(() => undefined)
@@ -171,7 +171,7 @@ const releaseOf =
   (tensors) =>
     loaded.release?.(tensors);
 
-/** With float32 in the place of bfloat16 where the provider does not take that. */
+/** Runs the model, in float32 instead of bfloat16 if the provider does not take bfloat16. */
 const runOpened = (
   opened: OpenedModel,
   feeds: TensorRecord,
@@ -179,7 +179,7 @@ const runOpened = (
 ): Promise<Record<string, TensorData>> =>
   opened.bfloat16.size === 0 ? opened.loaded.run(feeds, options) : runWithoutBfloat16(opened, feeds, options);
 
-/** Feeds, results and given outputs are cast. */
+/** Runs the model with feeds, results and given outputs cast between bfloat16 and float32. */
 async function runWithoutBfloat16(
   { loaded, bfloat16 }: OpenedModel,
   feeds: TensorRecord,

@@ -1,3 +1,4 @@
+/** Checks of the tensors that go into and come out of a session, before ONNX Runtime sees them. */
 import { SessionError } from '../../errors.js';
 import { suggestion } from '../../nearest.js';
 import { unrankedNames } from '../../onnx/decode.js';
@@ -6,17 +7,17 @@ import type { TensorInfo, TensorRecord } from './contract.js';
 import { wrongOutput } from './errors.js';
 
 /**
- * Checks a session's inputs before the runtime sees them, and says all that is wrong with them at once.
- * @returns The same tensors, float16 as its bits.
- * @throws SessionError `INPUT_MISSING`, `INPUT_UNKNOWN`, `INPUT_DTYPE` or `INPUT_SHAPE`: the first problem's code.
+ * Checks the inputs of a run, and reports everything that is wrong in one error.
+ * @returns The same tensors, with float16 data as Uint16Array.
+ * @throws SessionError `INPUT_MISSING`, `INPUT_UNKNOWN`, `INPUT_DTYPE` or `INPUT_SHAPE`: the code of the first problem.
  */
 export function checkFeeds(inputs: readonly TensorInfo[], feeds: TensorRecord): TensorRecord {
   const given = feeds ?? {};
-  const unknown = unknownInputs(inputs, Object.keys(given)).map((message): Problem => ({
+  const unknown = unknownInputs(inputs, Object.keys(given)).map((message): FeedProblem => ({
     code: 'INPUT_UNKNOWN',
     message,
   }));
-  const problems = [...inputs.flatMap((info) => problemOf(info, given)), ...unknown];
+  const problems = [...inputs.flatMap((info) => feedProblems(info, given)), ...unknown];
   const [first] = problems;
   if (!first) return asBits(given);
   const expected = inputs.map(describeInput).join('; ') || 'none';
@@ -26,21 +27,12 @@ export function checkFeeds(inputs: readonly TensorInfo[], feeds: TensorRecord): 
   );
 }
 
-/** Tensors that were put together by hand may hold a Float16Array, which no runtime takes. */
-export const asBits = (tensors: TensorRecord): TensorRecord =>
-  Object.fromEntries(
-    Object.entries(tensors).map(([name, value]) => {
-      const data = halfBits(value.data);
-      return [name, data === value.data ? value : { ...value, data }];
-    }),
-  );
-
-interface Problem {
+interface FeedProblem {
   readonly code: 'INPUT_DTYPE' | 'INPUT_MISSING' | 'INPUT_SHAPE' | 'INPUT_UNKNOWN';
   readonly message: string;
 }
 
-function problemOf(info: TensorInfo, feeds: TensorRecord): Problem[] {
+function feedProblems(info: TensorInfo, feeds: TensorRecord): FeedProblem[] {
   const value = Object.hasOwn(feeds, info.name) ? feeds[info.name] : undefined;
   if (!value) return [{ code: 'INPUT_MISSING', message: `input '${info.name}' is missing` }];
   if (typeof value !== 'object' || !('dtype' in value) || !Array.isArray(value.dims)) {
@@ -68,8 +60,8 @@ function shapeProblem({ name, shape }: TensorInfo, value: TensorData): string | 
   return `${is} but must be ${formatShape(shape)}: dimension ${wrong} is ${value.dims[wrong]}`;
 }
 
-/** A TensorData that was put together by hand may contradict itself; ONNX Runtime would read past its end. */
-function inconsistency(info: TensorInfo, { dtype, dims, data }: TensorData): Problem[] {
+/** Checks that dims and data agree: ONNX Runtime would read past the end of data that are too short. */
+function inconsistency(info: TensorInfo, { dtype, dims, data }: TensorData): FeedProblem[] {
   try {
     tensor(dtype, dims, data);
     return [];
@@ -78,7 +70,7 @@ function inconsistency(info: TensorInfo, { dtype, dims, data }: TensorData): Pro
   }
 }
 
-/** Of `names` those that no input has, each with the name that may have been meant. */
+/** Returns a message for each of `names` that is not an input, with the most similar input name. */
 export function unknownInputs(inputs: readonly TensorInfo[], names: Iterable<string>): string[] {
   const known = inputs.map(({ name }) => name);
   return [...names]
@@ -86,20 +78,18 @@ export function unknownInputs(inputs: readonly TensorInfo[], names: Iterable<str
     .map((name) => `'${name}' is not an input of the model${suggestion(name, known)}`);
 }
 
-/** `'x' float32 [N, 4, H, W]`. */
+/** Returns name, dtype and shape of an input: `'x' float32 [N, 4, H, W]`. */
 export const describeInput = (info: TensorInfo): string => `'${info.name}' ${describeType(info)}`;
 
-/** `float32 [N, 4, H, W]`, or `float32 of any rank`. */
-export const describeType = ({ dtype, shape }: TensorInfo): string =>
+/** Returns dtype and shape: `float32 [N, 4, H, W]`, or `float32 of any rank`. */
+const describeType = ({ dtype, shape }: TensorInfo): string =>
   `${dtype} ${shape ? formatShape(shape) : 'of any rank'}`;
 
-// SECTION: The tensors that a caller has given for outputs to be written into.
-
 /**
- * Checks them before the runtime writes there.
- * @returns The same tensors, float16 as its bits, in the same memory.
- * @throws SessionError `OUTPUT_INVALID` for a name, dtype or shape that the model does not have, for memory that
- *   can be resized, and for memory that another tensor of the run uses too.
+ * Checks the tensors that the caller gives for outputs to be written into.
+ * @returns The same tensors in the same memory, with float16 data as Uint16Array.
+ * @throws SessionError `OUTPUT_INVALID` for a name, dtype or shape that the model does not have, for a resizable
+ *   buffer, and for memory that another tensor of the run also uses.
  */
 export function checkOutputs(
   infos: readonly TensorInfo[],
@@ -116,18 +106,6 @@ export function checkOutputs(
   }
   checkDisjoint(outputs, feeds);
   return asBits(outputs);
-}
-
-/**
- * Writes a result into the tensor that was given for it.
- * @returns That tensor.
- * @throws SessionError `OUTPUT_INVALID` if it has other sizes.
- */
-export function copyInto(name: string, given: TensorData, result: TensorData): TensorData {
-  if (formatShape(given.dims) !== formatShape(result.dims)) throw wrongOutput(name, result.dims, given.dims);
-  if (given.data.length !== result.data.length) fail(`output '${name}' was detached during the run`);
-  tensorBytes(given).set(tensorBytes(result));
-  return given;
 }
 
 function checkOutput(info: TensorInfo, value: TensorData): void {
@@ -147,7 +125,7 @@ function checkOutput(info: TensorInfo, value: TensorData): void {
   if (!fits) fail(`${expected}, but the tensor given for it is ${value.dtype} ${formatShape(value.dims)}`);
   const { resizable, growable } = value.data.buffer as { resizable?: boolean; growable?: boolean };
   if (resizable || growable)
-    fail(`output '${name}' lies in a resizable buffer, which may change under the run`);
+    fail(`output '${name}' lies in a resizable buffer, which may change during the run`);
 }
 
 function checkDisjoint(outputs: TensorRecord, feeds: TensorRecord): void {
@@ -174,7 +152,31 @@ function fail(message: string, cause?: unknown): never {
   throw new SessionError('OUTPUT_INVALID', message, { cause });
 }
 
-/** ONNX Runtime describes a tensor of any rank as it does a scalar: the model's bytes say which it is. */
+/** Returns the tensors with float16 data as Uint16Array: the caller may give a Float16Array, which no runtime takes. */
+const asBits = (tensors: TensorRecord): TensorRecord =>
+  Object.fromEntries(
+    Object.entries(tensors).map(([name, value]) => {
+      const data = halfBits(value.data);
+      return [name, data === value.data ? value : { ...value, data }];
+    }),
+  );
+
+/**
+ * Copies the result of output `name` into the tensor that the caller gave for it.
+ * @returns The given tensor.
+ * @throws SessionError `OUTPUT_INVALID` if the shapes differ.
+ */
+export function copyInto(name: string, given: TensorData, result: TensorData): TensorData {
+  if (formatShape(given.dims) !== formatShape(result.dims)) throw wrongOutput(name, result.dims, given.dims);
+  if (given.data.length !== result.data.length) fail(`output '${name}' was detached during the run`);
+  tensorBytes(given).set(tensorBytes(result));
+  return given;
+}
+
+/**
+ * Returns `infos` with an undefined shape for tensors of any rank. ONNX Runtime describes them like scalars; the
+ * model's bytes tell them apart.
+ */
 export function withOpenRanks(model: Uint8Array, infos: readonly TensorInfo[]): readonly TensorInfo[] {
   const isScalar = ({ shape }: TensorInfo) => shape?.length === 0;
   if (!infos.some(isScalar)) return infos;

@@ -1,8 +1,8 @@
 /** Finds and loads the native addon: the one place that knows where its binary lies. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { runtimeFolder, whyNotToStart } from '../ort-node/installation.js';
+import { onnxRuntimeLibrary } from '../ort-node/load.js';
 
 /** A tensor on its way to the addon. */
 export interface AddonTensor {
@@ -124,8 +124,6 @@ export function loadAddon(): AddonState {
 function tryLoad(): AddonState {
   const asked = process.env.ONNX_GROUPNORM_ADDON;
   if (asked === 'skip') return { reason: 'ONNX_GROUPNORM_ADDON=skip is set in the environment' };
-  const danger = whyNotToStart();
-  if (danger !== undefined) return { reason: danger };
   const folder = packageFolder();
   if (folder === undefined) return { reason: NOT_INSTALLED };
   const paths = asked === undefined ? candidates(folder).filter((path) => existsSync(path)) : [asked];
@@ -171,18 +169,3 @@ function whyNotBuilt(folder: string): string {
   if (process.platform === 'win32') return built;
   return `${built}. To build it: npm rebuild onnx-groupnorm, or in a clone npm run build:addon`;
 }
-
-/** The very library that onnxruntime-node loads, so that the process has one ONNX Runtime. */
-function onnxRuntimeLibrary(): string {
-  const folder = runtimeFolder();
-  const libraries = existsSync(folder) ? readdirSync(folder).filter((name) => LIBRARY.test(name)) : [];
-  // The shortest is the name that onnxruntime-node's own binding asks for.
-  const [library] = libraries.sort((a, b) => a.length - b.length);
-  if (library === undefined) {
-    throw new Error(`onnxruntime-node has no library for ${process.platform}-${process.arch} in ${folder}`);
-  }
-  return join(folder, library);
-}
-
-/** libonnxruntime.so.1, libonnxruntime.1.30.0.dylib, onnxruntime.dll. */
-const LIBRARY = /^(libonnxruntime(\.so\.\d+|\.[\d.]+\.dylib)|onnxruntime\.dll)$/;

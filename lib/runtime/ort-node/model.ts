@@ -1,62 +1,46 @@
-/** ONNX Runtime through onnxruntime-node. */
-import type { InferenceSession, Tensor } from 'onnxruntime-node';
+/** Models in onnxruntime-node. */
+import type { InferenceSession } from 'onnxruntime-common';
+import { SessionError } from '../../errors.js';
 import type { TensorData } from '../../tensor.js';
-import type {
-  Backend,
-  BackendOptions,
-  LoadedModel,
-  Problem,
-  RunOptions,
-  TensorInfo,
-  TensorRecord,
-} from '../core/contract.js';
-import { fromRuntime, type TensorType, toInfo, toRuntime } from '../core/ort-values.js';
-import { withOpenRanks } from '../core/tensors.js';
-import { nativeBinding } from './installation.js';
+import type { Backend, BackendOptions, RunOptions, TensorRecord } from '../core/contract.js';
+import { fromOrtTensor, makeOrRelease, OrtModel, type TensorType } from '../core/ort-model.js';
+import { describeProblems } from '../core/providers.js';
+import { loadOnnxRuntime } from './load.js';
+import { toNodeTensor } from './workarounds.js';
 
+/** ONNX Runtime's CPU provider, without the native kernel. */
 export const cpuBackend: Backend = {
   provider: 'cpu',
   hasGroupNormKernel: false,
   takesBfloat16: false,
-  whyUnavailable: () => (problems ??= findProblems()),
+  async whyUnavailable() {
+    const { problem } = await loadOnnxRuntime();
+    return problem === undefined ? [] : [problem];
+  },
   load: (model, externalDataFolder, options) => loadOnNode('cpu', model, externalDataFolder, options),
 };
 
-/** What to do where ONNX Runtime's native library cannot be used. */
-export const WITHOUT_LIBRARY = "providers: ['wasm'] needs no native library";
-
-/** Found out once in a process. */
-let problems: Promise<Problem[]> | undefined;
-
-/** Its library is for glibc, for one, and Alpine has musl. */
-async function findProblems(): Promise<Problem[]> {
-  const { error } = await nativeBinding();
-  if (error === undefined) return [];
-  return [{ reason: `onnxruntime-node cannot be loaded: ${error}`, remedy: WITHOUT_LIBRARY }];
-}
-
-/** What can be asked of onnxruntime-node. */
+/** The options of a model in onnxruntime-node. */
 export interface NodeOptions extends BackendOptions {
-  /** Whether ONNX Runtime may give nodes that the provider cannot run to the CPU. Default true. */
+  /** Whether ONNX Runtime may run nodes on the CPU that the provider has no kernel for. Default true. */
   readonly cpuFallback?: boolean;
 }
 
-/** @param name The execution provider, as onnxruntime-node calls it. */
+/**
+ * Loads a model.
+ * @param name The execution provider, under onnxruntime-node's name.
+ * @throws SessionError `PROVIDER_UNAVAILABLE` if onnxruntime-node cannot be loaded; the runtime's own errors.
+ */
 export async function loadOnNode(
   name: string,
   model: Uint8Array,
   externalDataFolder: string | undefined,
   options: NodeOptions,
 ): Promise<NodeModel> {
-  // Loaded on first use, so that building and reading models needs no native library.
-  const ort = await import('onnxruntime-node');
+  const { ort, problem } = await loadOnnxRuntime();
+  if (!ort) throw new SessionError('PROVIDER_UNAVAILABLE', describeProblems([problem]));
   const session = await ort.InferenceSession.create(model, sessionOptions(name, externalDataFolder, options));
-  try {
-    return new NodeModel(session, ort.Tensor, model);
-  } catch (error) {
-    await session.release();
-    throw error;
-  }
+  return makeOrRelease(session, () => new NodeModel(session, model, ort.Tensor));
 }
 
 function sessionOptions(
@@ -74,7 +58,7 @@ function sessionOptions(
   return {
     executionProviders: [name],
     graphOptimizationLevel,
-    // Errors arrive as exceptions; what the runtime would print besides is of no use to the caller.
+    // Errors arrive as exceptions; the caller has no use for what the runtime would print besides.
     logSeverityLevel: 4,
     ...(intraOpNumThreads !== undefined && { intraOpNumThreads }),
     ...(enableCpuMemArena !== undefined && { enableCpuMemArena }),
@@ -84,40 +68,29 @@ function sessionOptions(
 }
 
 /** A model that onnxruntime-node has loaded. */
-export class NodeModel implements LoadedModel {
-  readonly inputs: readonly TensorInfo[];
-  readonly outputs: readonly TensorInfo[];
-
+export class NodeModel extends OrtModel {
   constructor(
-    readonly session: InferenceSession,
-    readonly TensorClass: TensorType,
+    session: InferenceSession,
     model: Uint8Array,
+    readonly TensorClass: TensorType,
   ) {
-    this.inputs = withOpenRanks(model, session.inputMetadata.map(toInfo));
-    this.outputs = withOpenRanks(model, session.outputMetadata.map(toInfo));
+    super(session, model);
   }
 
-  /** `run` of onnxruntime-node holds the thread, so nobody can abort it: the session looks before and after. */
+  /** Runs the model. onnxruntime-node blocks the thread meanwhile, so the session checks the signal before and after. */
   async run(feeds: TensorRecord, { outputs = {} }: RunOptions): Promise<Record<string, TensorData>> {
+    const toOrt = (value: TensorData) => toNodeTensor(this.TensorClass, value);
+    const inputs = Object.entries(feeds).map(([name, value]) => [name, toOrt(value)] as const);
     const fetches = this.outputs.map(({ name }) => {
       const given = Object.hasOwn(outputs, name) ? outputs[name] : undefined;
-      return [name, given ? this.#toRuntime(given) : null] as const;
+      return [name, given ? toOrt(given) : null] as const;
     });
-    const results = await this.session.run(this.#allToRuntime(feeds), Object.fromEntries(fetches));
+    const results = await this.session.run(Object.fromEntries(inputs), Object.fromEntries(fetches));
     return Object.fromEntries(
-      Object.entries(results).map(([name, value]) => [name, outputs[name] ?? fromRuntime(value)]),
+      Object.entries(results).map(([name, value]) => {
+        const given = Object.hasOwn(outputs, name) ? outputs[name] : undefined;
+        return [name, given ?? fromOrtTensor(value)];
+      }),
     );
-  }
-
-  dispose(): Promise<void> {
-    return this.session.release();
-  }
-
-  #allToRuntime(tensors: TensorRecord): Record<string, Tensor> {
-    return Object.fromEntries(Object.entries(tensors).map(([name, value]) => [name, this.#toRuntime(value)]));
-  }
-
-  #toRuntime(value: TensorData): Tensor {
-    return toRuntime(this.TensorClass, value);
   }
 }

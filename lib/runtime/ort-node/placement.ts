@@ -1,5 +1,7 @@
-/** Where ONNX Runtime really ran the nodes of a model: it gives what a provider cannot run to the CPU, and says nothing. */
-import { rmSync } from 'node:fs';
+/**
+ * The placement check: ONNX Runtime runs on the CPU what a provider has no kernel for, and does not say so. A model
+ * loads without that fallback; if ONNX Runtime refuses it so, a profile of its first run shows which nodes ran where.
+ */
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,92 +9,52 @@ import { SessionError } from '../../errors.js';
 import { reasonOf } from '../../files/system-error.js';
 import type { TensorData } from '../../tensor.js';
 import type { BackendOptions, LoadedModel, RunOptions, TensorInfo, TensorRecord } from '../core/contract.js';
+import { isLeftToCpu } from '../core/errors.js';
 import type { NodeModel, NodeOptions } from './model.js';
 
-/** How many nodes of a profile each execution provider ran, by ONNX Runtime's names for them. */
-export function placements(profile: string): Map<string, number> {
-  const events = JSON.parse(profile) as { cat?: string; args?: { provider?: string } }[];
-  const counts = new Map<string, number>();
-  for (const { cat, args } of events) {
-    if (cat !== 'Node' || !args?.provider) continue;
-    counts.set(args.provider, (counts.get(args.provider) ?? 0) + 1);
-  }
-  return counts;
-}
-
-/** How ONNX Runtime refuses a model of which it would give a node to the CPU, where it was told not to. */
-const LEFT_TO_CPU = /fallback to CPU EP has been explicitly disabled/;
-
 /**
- * Loads a model so that it is seen where it runs: all of it on the provider, or else its first run is profiled, and
- * the result refused if no node was placed there. A caller who has a profile written sees the placement in it, and
- * nothing more is checked.
- * @param runtimeName `CUDAExecutionProvider`.
+ * Loads a model that runs on the provider: all of it, or at least one node, which the first run checks. A caller who
+ * asks for a profile sees the placement there, and gets no further check.
+ * @param runtimeName ONNX Runtime's name of the provider, such as `CUDAExecutionProvider`.
  */
-export async function loadVerified(
+export async function loadWithPlacementCheck(
   runtimeName: string,
   options: BackendOptions,
   load: (options: NodeOptions) => Promise<NodeModel>,
 ): Promise<LoadedModel> {
-  // Its trace shows where the nodes are, and a model that is refused leaves an empty one behind.
+  // A model that is refused would leave an empty profile of the caller's behind.
   if (options.profileFilePrefix !== undefined) return load(options);
   try {
     return await load({ ...options, cpuFallback: false });
   } catch (error) {
-    if (!(error instanceof Error && LEFT_TO_CPU.test(error.message))) throw error;
+    if (!isLeftToCpu(error)) throw error;
   }
   const folder = await profileFolder(runtimeName);
   try {
-    return new VerifiedModel(
-      await load({ ...options, profileFilePrefix: join(folder, 'run') }),
-      runtimeName,
-      folder,
-    );
+    const model = await load({ ...options, profileFilePrefix: join(folder, 'run') });
+    return new PlacementCheckedModel(model, runtimeName, folder);
   } catch (error) {
     await removeFolder(folder);
     throw error;
   }
 }
 
-/** Those of sessions that were neither run nor disposed of. */
-const folders = new Set<string>();
-process.on('exit', () => {
-  for (const folder of folders) {
-    try {
-      rmSync(folder, { recursive: true, force: true });
-    } catch {
-      // On Windows the session has its profile open: it stays in the temporary folder.
-    }
-  }
-});
-
+/** Creates the folder of a profile. It stays behind if the process ends before the first run and without `dispose`. */
 async function profileFolder(runtimeName: string): Promise<string> {
   try {
-    const folder = await mkdtemp(join(tmpdir(), 'onnx-groupnorm-'));
-    folders.add(folder);
-    return folder;
+    return await mkdtemp(join(tmpdir(), 'onnx-groupnorm-'));
   } catch (cause) {
-    throw unseen(runtimeName, cause);
+    throw placementUnknown(runtimeName, cause);
   }
 }
 
-async function removeFolder(folder: string): Promise<void> {
-  await rm(folder, { recursive: true, force: true });
-  folders.delete(folder);
-}
+const removeFolder = (folder: string): Promise<void> => rm(folder, { recursive: true, force: true });
 
-const unseen = (runtimeName: string, cause: unknown): SessionError =>
-  new SessionError(
-    'PROVIDER_UNAVAILABLE',
-    `ONNX Runtime runs a part of this model on the CPU, and whether it runs any on ${runtimeName} cannot be seen: ` +
-      `there is no profile in ${tmpdir()} (${reasonOf(cause)}); let ${process.platform === 'win32' ? 'TEMP' : 'TMPDIR'} name a folder that can be written`,
-    { cause },
-  );
-
-class VerifiedModel implements LoadedModel {
+/** A model that is profiled in its first run, and refuses its results if no node ran on the provider. */
+class PlacementCheckedModel implements LoadedModel {
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
-  #verified: Promise<void> | undefined;
+  #check: Promise<void> | undefined;
 
   constructor(
     readonly model: NodeModel,
@@ -105,8 +67,8 @@ class VerifiedModel implements LoadedModel {
 
   async run(feeds: TensorRecord, options: RunOptions): Promise<Record<string, TensorData>> {
     const results = await this.model.run(feeds, options);
-    this.#verified ??= this.#verify();
-    await this.#verified;
+    this.#check ??= this.#checkPlacement();
+    await this.#check;
     return results;
   }
 
@@ -118,8 +80,8 @@ class VerifiedModel implements LoadedModel {
     }
   }
 
-  async #verify(): Promise<void> {
-    const counts = await this.#placements();
+  async #checkPlacement(): Promise<void> {
+    const counts = await this.#readPlacements();
     if (counts.has(this.runtimeName)) return;
     const where = [...counts].map(([name, count]) => `${name} ${count}`).join(', ') || 'nowhere';
     throw new SessionError(
@@ -128,15 +90,34 @@ class VerifiedModel implements LoadedModel {
     );
   }
 
-  async #placements(): Promise<Map<string, number>> {
+  async #readPlacements(): Promise<Map<string, number>> {
     try {
       this.model.session.endProfiling();
       const [file = ''] = await readdir(this.folder);
       return placements(await readFile(join(this.folder, file), 'utf8'));
     } catch (cause) {
-      throw unseen(this.runtimeName, cause);
+      throw placementUnknown(this.runtimeName, cause);
     } finally {
       await removeFolder(this.folder);
     }
   }
 }
+
+/** Counts the nodes of a profile by the execution provider that ran them, under ONNX Runtime's names. */
+export function placements(profile: string): Map<string, number> {
+  const events = JSON.parse(profile) as { cat?: string; args?: { provider?: string } }[];
+  const counts = new Map<string, number>();
+  for (const { cat, args } of events) {
+    if (cat !== 'Node' || !args?.provider) continue;
+    counts.set(args.provider, (counts.get(args.provider) ?? 0) + 1);
+  }
+  return counts;
+}
+
+const placementUnknown = (runtimeName: string, cause: unknown): SessionError =>
+  new SessionError(
+    'PROVIDER_UNAVAILABLE',
+    `ONNX Runtime runs a part of this model on the CPU, and whether it runs any on ${runtimeName} cannot be seen: ` +
+      `there is no profile in ${tmpdir()} (${reasonOf(cause)}); let ${process.platform === 'win32' ? 'TEMP' : 'TMPDIR'} name a folder that can be written`,
+    { cause },
+  );

@@ -1,33 +1,55 @@
+/** onnxruntime-web in a browser: its files, its settings, and WebAssembly. */
 import type { Env } from 'onnxruntime-common';
 import { FileError } from '../../errors.js';
 import type { Backend } from '../core/contract.js';
 import { loadOnWeb } from './model.js';
 
-/** Where ONNX Runtime's own files are served. */
+export const browserWasmBackend: Backend = {
+  provider: 'wasm',
+  hasGroupNormKernel: false,
+  takesBfloat16: false,
+  whyUnavailable: () => ('WebAssembly' in globalThis ? undefined : 'this browser has no WebAssembly'),
+  async load(model, folder, options) {
+    const ort = await import('onnxruntime-web/wasm');
+    prepareEnvironment(ort.env, options.intraOpNumThreads);
+    return loadOnWeb(ort, 'wasm', model, options, { folder, read: fetchExternal });
+  },
+};
 
 let runtimeFolder: string | undefined;
 
 /**
- * Says where the browser finds ONNX Runtime's own files, `ort-wasm-simd-threaded*.wasm` and `.mjs` out of
+ * Says where the browser finds ONNX Runtime's own files, `ort-wasm-simd-threaded*.wasm` and `.mjs` from
  * `node_modules/onnxruntime-web/dist`. Call it before the first session. Without it onnxruntime-web looks beside its
- * own script, which is where bundlers that know `new URL(…, import.meta.url)` put them.
- * @param url Of a folder, absolute or relative to the page or worker.
+ * own script, where bundlers that know `new URL(…, import.meta.url)` put them.
+ * @param url The URL of a folder, absolute or relative to the page or worker.
  */
 export function setRuntimeFolder(url: string | URL): void {
   const text = new URL(url, location().href).href;
   runtimeFolder = text.endsWith('/') ? text : `${text}/`;
 }
 
-/** As it was set. */
-export const getRuntimeFolder = (): string | undefined => runtimeFolder;
+/**
+ * Sets the folder of the WebAssembly files and the number of threads, unless the program has set them. A page or worker
+ * has one module of each build, which reads its settings when it loads the first model.
+ */
+export function prepareEnvironment({ wasm }: Env, threads?: number): void {
+  if (runtimeFolder !== undefined) wasm.wasmPaths ??= runtimeFolder;
+  // Threads share memory, which only an isolated page may do. Elsewhere there is one thread.
+  if (threads && isIsolated()) wasm.numThreads ??= threads;
+}
 
-/** Of the page or worker. Only a browser has it, and only there does this run. */
-export const location = (): { readonly href: string } =>
-  (globalThis as unknown as { location: { readonly href: string } }).location;
+const isIsolated = (): boolean =>
+  (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated === true;
 
-// SECTION: Files by URL.
+/** Fetches a file of external data, which lies beside its model. */
+export const fetchExternal = (folder: string, name: string): Promise<Uint8Array> =>
+  fetchBytes(new URL(name, folder).href);
 
-/** @throws FileError `FILE_NOT_FOUND`, `FILE_UNREADABLE`. */
+/**
+ * Fetches a file.
+ * @throws FileError `FILE_NOT_FOUND`, `FILE_UNREADABLE`.
+ */
 export async function fetchBytes(url: string): Promise<Uint8Array> {
   let response: Response;
   try {
@@ -41,36 +63,6 @@ export async function fetchBytes(url: string): Promise<Uint8Array> {
   throw new FileError(code, `cannot fetch '${url}': the server answers ${response.status}`);
 }
 
-/** A file of external data, which lies beside its model. */
-export const fetchExternal = (folder: string, name: string): Promise<Uint8Array> =>
-  fetchBytes(new URL(name, folder).href);
-
-// SECTION: The settings of one build of onnxruntime-web.
-
-/**
- * A build is one for the whole page or worker and reads its settings when its first model is loaded: what a program
- * set before that stays.
- */
-export function prepareEnvironment({ wasm }: Env, threads?: number): void {
-  const folder = getRuntimeFolder();
-  if (folder !== undefined) wasm.wasmPaths ??= folder;
-  // Threads share memory, which only an isolated page may have; elsewhere there is one.
-  if (threads && isIsolated()) wasm.numThreads ??= threads;
-}
-
-const isIsolated = (): boolean =>
-  (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated === true;
-
-// SECTION: ONNX Runtime on WebAssembly in a browser.
-
-export const wasmBackend: Backend = {
-  provider: 'wasm',
-  hasGroupNormKernel: false,
-  takesBfloat16: false,
-  whyUnavailable: () => ('WebAssembly' in globalThis ? undefined : 'this browser has no WebAssembly'),
-  async load(model, folder, options) {
-    const ort = await import('onnxruntime-web/wasm');
-    prepareEnvironment(ort.env, options.intraOpNumThreads);
-    return loadOnWeb(ort, 'wasm', model, options, { folder, read: fetchExternal });
-  },
-};
+/** Returns the location of the page or worker. */
+export const location = (): { readonly href: string } =>
+  (globalThis as unknown as { location: { readonly href: string } }).location;

@@ -3,34 +3,48 @@ import type { InferenceSession } from 'onnxruntime-common';
 import { SessionError } from '../../errors.js';
 import { Model } from '../../onnx/model.js';
 import type { TensorData } from '../../tensor.js';
-import type { BackendOptions, LoadedModel, RunOptions, TensorInfo, TensorRecord } from '../core/contract.js';
-import { fromRuntime, type TensorType, toInfo, toRuntime } from '../core/ort-values.js';
-import { copyInto, withOpenRanks } from '../core/tensors.js';
-import { explainMemory, requireRoom } from './workarounds.js';
+import type { BackendOptions, RunOptions, TensorRecord } from '../core/contract.js';
+import {
+  fromOrtTensor,
+  makeOrRelease,
+  OrtModel,
+  type TensorType,
+  toInfo,
+  toOrtTensor,
+} from '../core/ort-model.js';
+import { copyInto } from '../core/tensors.js';
+import { inTurn, requireRoom, withNamelessDims } from './workarounds.js';
 
-/** The providers of onnxruntime-web. */
-export type WebProvider = 'wasm' | 'webgpu';
-
-/** What of the package is used, so that any of its builds fits. */
-export interface WebRuntime {
+/** The part of onnxruntime-web that is used, which all its builds have. */
+interface WebRuntime {
   readonly InferenceSession: {
     create(model: Uint8Array, options: InferenceSession.SessionOptions): Promise<InferenceSession>;
   };
   readonly Tensor: TensorType;
 }
 
-/** Where a model's external data lies, and how it is read; no folder for a model that was given as bytes. */
-export interface ExternalData {
+/** The folder or URL of a model's external data, and how to read a file there. */
+interface ExternalData {
+  /** `undefined` for a model that was given as bytes. */
   readonly folder: string | undefined;
   readonly read: (folder: string, name: string) => Promise<Uint8Array>;
 }
 
-/** @throws SessionError `PROVIDER_UNAVAILABLE` if a profile is asked for; the runtime's own errors. */
+/** The options of a model in onnxruntime-web. */
+export interface WebOptions extends BackendOptions {
+  /** Whether ONNX Runtime may run nodes on the CPU that the provider has no kernel for. Default true. */
+  readonly cpuFallback?: boolean;
+}
+
+/**
+ * Loads a model.
+ * @throws SessionError `PROVIDER_UNAVAILABLE` if the options ask for a profile; the runtime's own errors.
+ */
 export async function loadOnWeb(
   runtime: WebRuntime,
-  provider: WebProvider,
+  provider: 'wasm' | 'webgpu',
   model: Uint8Array,
-  options: BackendOptions,
+  options: WebOptions,
   external: ExternalData,
 ): Promise<WebModel> {
   if (options.profileFilePrefix !== undefined) {
@@ -39,26 +53,22 @@ export async function loadOnWeb(
   const all = { ...sessionOptions(provider, options), ...(await externalData(model, external)) };
   return inTurn(async () => {
     const session = await runtime.InferenceSession.create(model, all);
-    try {
-      return new WebModel(session, runtime, model);
-    } catch (error) {
-      await session.release();
-      throw error;
-    }
+    return makeOrRelease(session, () => new WebModel(session, model, runtime));
   });
 }
 
 const sessionOptions = (
-  provider: WebProvider,
-  { graphOptimizationLevel = 'all', enableCpuMemArena = true }: BackendOptions,
+  provider: string,
+  { graphOptimizationLevel = 'all', enableCpuMemArena = true, cpuFallback = true }: WebOptions,
 ): InferenceSession.SessionOptions => ({
   executionProviders: [provider],
   graphOptimizationLevel,
   enableCpuMemArena,
   logSeverityLevel: 4,
+  ...(!cpuFallback && { extra: { session: { disable_cpu_ep_fallback: '1' } } }),
 });
 
-/** The module sees no files: it is given what the model refers to. */
+/** Reads the files of external data for onnxruntime-web, which sees no files itself. */
 async function externalData(
   model: Uint8Array,
   { folder, read }: ExternalData,
@@ -73,56 +83,35 @@ async function externalData(
   };
 }
 
-let last: Promise<unknown> = Promise.resolve();
-
-/**
- * One after the other: the module keeps a run's arguments on its one stack while it waits for its own promises, where
- * another run would overwrite them.
- */
-function inTurn<T>(action: () => Promise<T>): Promise<T> {
-  const result = last.then(action, action).catch((error: unknown) => {
-    throw explainMemory(error);
-  });
-  last = result.catch(() => undefined);
-  return result;
-}
-
 /** A model that onnxruntime-web has loaded. */
-export class WebModel implements LoadedModel {
-  readonly inputs: readonly TensorInfo[];
-  readonly outputs: readonly TensorInfo[];
-
+class WebModel extends OrtModel {
   constructor(
-    readonly session: InferenceSession,
-    readonly runtime: WebRuntime,
+    session: InferenceSession,
     model: Uint8Array,
+    readonly runtime: WebRuntime,
   ) {
-    this.inputs = withOpenRanks(model, session.inputMetadata.map(toInfo));
-    this.outputs = withOpenRanks(model, session.outputMetadata.map(toInfo));
+    super(session, model, (metadata) => toInfo(withNamelessDims(metadata)));
   }
 
-  /** A run holds the thread, so nobody can abort it: the session looks before and after. */
+  /** Runs the model. onnxruntime-web blocks the thread meanwhile, so the session checks the signal before and after. */
   async run(feeds: TensorRecord, { outputs = {} }: RunOptions): Promise<Record<string, TensorData>> {
-    const inputs = Object.entries(feeds).map(([name, value]) => [
-      name,
-      toRuntime(this.runtime.Tensor, value),
-    ]);
+    const inputs = Object.entries(feeds).map(
+      ([name, value]) => [name, toOrtTensor(this.runtime.Tensor, value)] as const,
+    );
     const results = await inTurn(async () => {
       await requireRoom(this.runtime.InferenceSession, feeds);
-      return this.session.run(Object.fromEntries(inputs) as InferenceSession.FeedsType, {
-        logSeverityLevel: 4,
-      });
+      return this.session.run(Object.fromEntries(inputs), { logSeverityLevel: 4 });
     });
     return Object.fromEntries(
       Object.entries(results).map(([name, value]) => {
+        // onnxruntime-web copies every output out of its memory, so a given tensor needs a second copy.
         const given = Object.hasOwn(outputs, name) ? outputs[name] : undefined;
-        // The module's memory is its own: outputs are copied out of it in any case.
-        return [name, given ? copyInto(name, given, fromRuntime(value)) : fromRuntime(value)];
+        return [name, given ? copyInto(name, given, fromOrtTensor(value)) : fromOrtTensor(value)];
       }),
     );
   }
 
-  dispose(): Promise<void> {
-    return inTurn(() => this.session.release());
+  override dispose(): Promise<void> {
+    return inTurn(() => super.dispose());
   }
 }

@@ -1,4 +1,4 @@
-/** ONNX Runtime through onnxruntime-web in Node: WebAssembly, which needs no native library. */
+/** onnxruntime-web in Node: WebAssembly, which needs no native library. */
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -7,12 +7,12 @@ import type { Env } from 'onnxruntime-web';
 import type { Backend } from '../core/contract.js';
 import { loadOnWeb } from './model.js';
 
-export const wasmBackend: Backend = {
+export const nodeWasmBackend: Backend = {
   provider: 'wasm',
   hasGroupNormKernel: false,
   takesBfloat16: false,
   whyUnavailable: () =>
-    !('WebAssembly' in globalThis) ? 'this Node was started without WebAssembly (--jitless)' : undefined,
+    'WebAssembly' in globalThis ? undefined : 'this Node was started without WebAssembly (--jitless)',
   async load(model, externalDataFolder, options) {
     const ort = await import('onnxruntime-web');
     prepareEnvironment(ort.env.wasm, options.intraOpNumThreads);
@@ -24,13 +24,13 @@ export const wasmBackend: Backend = {
 };
 
 /**
- * The module is one for the whole process and reads its settings when its first model is loaded: what a program set
- * before that stays, and a later model's number of threads changes nothing. Unless a number is asked for it is
- * ONNX Runtime's: one for every two cores, at most 4. Threads wait for work by asking for it again and again, so that
- * on cores that are busy otherwise a second one made a U-Net take 119 ms in place of 71.
+ * Sets the number of threads and the folder of the WebAssembly files, unless the program has set them.
+ *
+ * The process has one module, which reads its settings when it loads the first model: the number of threads of a later
+ * model has no effect. By default ONNX Runtime takes one thread for every two cores, at most 4.
  */
 function prepareEnvironment(env: Env.WebAssemblyFlags, threads: number | undefined): void {
-  // Threads are started with the program's own flags, and end the process over one that is for the program's text.
+  // Node's threads inherit the flag `--input-type` without the program's text that it needs, and end the process.
   if (process.execArgv.some((flag) => flag.startsWith('--input-type'))) env.numThreads = 1;
   else if (threads) env.numThreads ??= threads;
   const file = createRequire(import.meta.url).resolve('onnxruntime-web');

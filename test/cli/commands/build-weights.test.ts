@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { loadWeights } from '../../../lib/cli/commands/build-weights.js';
+import { loadWeights, readStateDict } from '../../../lib/cli/commands/build-weights.js';
 import { getGraph, type GraphDefinition, initializeWeights, writeSafetensors } from '../../../lib/index.js';
-import { useTemporaryFolder, writeFixture } from '../support.js';
+import { floats, useTemporaryFolder, writeFixture } from '../support.js';
 
 const definition: GraphDefinition = getGraph('group-norm');
 const network = (graphOptions: Record<string, unknown>) => ({
@@ -12,7 +12,7 @@ const network = (graphOptions: Record<string, unknown>) => ({
 });
 const FITTING = { numGroups: 2, numChannels: 4 };
 
-describe('cli/build-weights', () => {
+describe('loadWeights', () => {
   const at = useTemporaryFolder();
   const load = async (graphOptions: Record<string, unknown>, weights?: string) => {
     const warnings: string[] = [];
@@ -21,20 +21,20 @@ describe('cli/build-weights', () => {
     return { loaded, warnings };
   };
 
-  it("without a file gives PyTorch's default initialisation from the seed", async () => {
+  it("loadWeights returns PyTorch's default initialisation for the seed if there is no file", async () => {
     const { loaded, warnings } = await load(FITTING);
     expect(loaded).to.deep.equal(initializeWeights(network(FITTING).graph, 5));
     expect(warnings).to.deep.equal([]);
   });
 
-  it('is silent of a fixture whose options are those of the network, given or by default', async () => {
+  it('loadWeights does not warn of a fixture with the options of the network, given or by default', async () => {
     await writeFixture(at('f.safetensors'));
     expect((await load(FITTING, at('f.safetensors'))).warnings).to.deep.equal([]);
     await writeFixture(at('f.safetensors'), { metadata: { options: '{"numGroups":2,"numChannels":4}' } });
     expect((await load({ ...FITTING, eps: 1e-5 }, at('f.safetensors'))).warnings).to.deep.equal([]);
   });
 
-  it('names each option that is another', async () => {
+  it('loadWeights warns of each option of a fixture that is different', async () => {
     await writeFixture(at('f.safetensors'));
     const { warnings } = await load({ numGroups: 1, numChannels: 4, eps: 0.5 }, at('f.safetensors'));
     expect(warnings).to.deep.equal([
@@ -42,10 +42,53 @@ describe('cli/build-weights', () => {
     ]);
   });
 
-  it('knows nothing of the options of a plain state_dict', async () => {
+  it('loadWeights ignores the metadata of a plain state_dict', async () => {
     const tensors = initializeWeights(network(FITTING).graph);
     const metadata = { graph: 'unet', options: '{"numGroups":7}' };
     await writeSafetensors(at('w.safetensors'), { metadata, tensors });
     expect((await load(FITTING, at('w.safetensors'))).warnings).to.deep.equal([]);
   });
+});
+
+describe('readStateDict', () => {
+  const at = useTemporaryFolder();
+
+  it('readStateDict returns every tensor of a plain file', async () => {
+    const one = floats([1], [1]);
+    await writeSafetensors(at('w.safetensors'), { tensors: [['input.weight', one], ['weight', one]] }); // prettier-ignore
+    const file = await readStateDict(at('w.safetensors'));
+    expect([...file.tensors.keys()]).to.deep.equal(['input.weight', 'weight']);
+    expect(file.options).to.be.undefined;
+  });
+
+  it('readStateDict reads only the tensors under a prefix, or all if no key has the prefix', async () => {
+    const one = floats([1], [1]);
+    await writeSafetensors(at('w.safetensors'), { tensors: [['norm.weight', one], ['conv.weight', one]] }); // prettier-ignore
+    const keys = async (prefix: string) => [
+      ...(await readStateDict(at('w.safetensors'), prefix)).tensors.keys(),
+    ];
+    expect(await keys('norm')).to.deep.equal(['norm.weight']);
+    expect(await keys('nothing')).to.deep.equal(['norm.weight', 'conv.weight']);
+  });
+
+  it('readStateDict returns only the state_dict of a fixture', async () => {
+    await writeFixture(at('f.safetensors'));
+    const { tensors, graph, options } = await readStateDict(at('f.safetensors'));
+    expect([...tensors.keys()]).to.deep.equal(['weight', 'bias']);
+    expect([...tensors.get('weight')!.data]).to.deep.equal([1.5, -0.5, 2, 1]);
+    expect(graph).to.equal('group-norm');
+    expect(options).to.deep.equal({ numGroups: 2, numChannels: 4, eps: 1e-5, affine: true });
+  });
+
+  it('readStateDict returns an empty state_dict for a fixture without parameters', async () => {
+    await writeFixture(at('f.safetensors'), { affine: false });
+    expect((await readStateDict(at('f.safetensors'))).tensors.size).to.equal(0);
+  });
+
+  for (const options of ['{', '[1]', 'null', '3', undefined]) {
+    it(`readStateDict ignores options that are ${options}`, async () => {
+      await writeFixture(at('f.safetensors'), { metadata: { options } });
+      expect((await readStateDict(at('f.safetensors'))).options).to.be.undefined;
+    });
+  }
 });

@@ -8,11 +8,25 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { expect } from 'chai';
+import { Command } from 'commander';
 import { describe, it } from 'mocha';
+import type { GraphDefinition, OptionSpec } from '../../../graphs/definition.js';
+import {
+  describeBuild,
+  exampleFlags,
+  graphFlags,
+  graphOptionsOf,
+  requireFits,
+  type Written,
+} from '../../../lib/cli/commands/build.js';
+import { UsageError } from '../../../lib/cli/shared/errors.js';
+import { ModelError } from '../../../lib/errors.js';
 import {
   counterWeights,
   createSession,
   getGraph,
+  GRAPHS,
+  type InputType,
   type TensorData,
   writeSafetensors,
 } from '../../../lib/index.js';
@@ -21,12 +35,12 @@ import { floats, onnx, useTemporaryFolder, writeFixture } from '../support.js';
 
 const GROUP_NORM = ['build', 'group-norm', '--num-groups', '2', '--num-channels', '4'];
 
-describe('cli/build', () => {
+describe('build', () => {
   const at = useTemporaryFolder();
   const build = (...flags: string[]) => onnx(...GROUP_NORM, '-o', at('gn.onnx'), ...flags);
   const written = () => Model.decode(readFileSync(at('gn.onnx')));
 
-  it('writes a model that ONNX Runtime runs, and says what it is and what to do next', async () => {
+  it('build writes a model that ONNX Runtime runs, describes it, and suggests the next command', async () => {
     const { code, stdout, stderr } = await build();
     expect([code, stderr]).to.deep.equal([0, '']);
     const lines = stdout.split('\n').map((line) => line.trim().replace(/ +/g, ' '));
@@ -51,13 +65,13 @@ describe('cli/build', () => {
     await session.dispose();
   });
 
-  it('the command that it suggests works', async () => {
+  it('build suggests a run command that works', async () => {
     const { stdout } = await build('--shape', 'N,4,L');
     const command = stdout.trim().split('\n').at(-1)!.trim().split(' ');
     expect((await onnx(...command.slice(1))).code).to.equal(0);
   });
 
-  it('opset, lowering and dtype are those that are asked for', async () => {
+  it('build writes the opset, lowering and dtype of the options', async () => {
     const { stdout } = await build('--opset', '17', '--lowering', 'layer-norm', '--dtype', 'float16');
     expect(stdout).to.match(/opset +17, IR version 8\n +lowering +layer-norm\n +nodes +\d+\n/);
     expect(written().opset).to.equal(17);
@@ -65,29 +79,29 @@ describe('cli/build', () => {
     expect(written().nodes.map(({ opType }) => opType)).to.include('LayerNormalization');
   });
 
-  it('the printed number of nodes is the number in the file', async () => {
+  it('build prints the number of nodes in the file', async () => {
     for (const lowering of ['op', 'reduce-mean', 'instance-norm', 'layer-norm']) {
       const { stdout } = await build('--lowering', lowering);
       expect(stdout).to.match(new RegExp(`nodes +${written().nodes.length}\\n`));
     }
   });
 
-  it('below opset 21 the default is the lowering that runs everywhere', async () => {
+  it('build defaults to reduce-mean below opset 21', async () => {
     expect((await build('--opset', '20')).stdout).to.match(/lowering +reduce-mean/);
   });
 
-  it('a shape may have names', async () => {
+  it('build --shape takes sizes and names', async () => {
     await build('--shape', 'batch, 4, 32, W');
     expect(written().typeOf('x')!.shape).to.deep.equal(['batch', 4, 32, 'W']);
   });
 
-  it('graph options reach the graph', async () => {
+  it('build passes the graph options to the graph', async () => {
     const { stdout } = await build('--no-affine', '--eps', '0.25');
     expect(stdout).to.match(/parameters +0 tensors, 0 elements\n +weights +none\n/);
     expect(written().nodes[0]!.number('epsilon')).to.equal(0.25);
   });
 
-  it('weights come from a state_dict or a fixture', async () => {
+  it('build --weights reads the state_dict of a fixture', async () => {
     await writeFixture(at('f.safetensors'));
     const { code, stdout } = await build('--weights', at('f.safetensors'));
     expect(code).to.equal(0);
@@ -95,7 +109,7 @@ describe('cli/build', () => {
     expect([...written().constant('weight')!.data]).to.deep.equal([1.5, -0.5, 2, 1]);
   });
 
-  it('--prefix takes a part of a checkpoint', async () => {
+  it('build --prefix takes a part of a checkpoint, and needs --weights', async () => {
     const four = (value: number) => floats([4], Array<number>(4).fill(value));
     const checkpoint: [string, TensorData][] = [
       ['norm.weight', four(2)],
@@ -113,10 +127,10 @@ describe('cli/build', () => {
       2,
       "error: no key of the state_dict is under 'nrm'; there are: 'norm', 'head'\n",
     ]);
-    expect((await build('--prefix', 'norm')).stderr).to.include('--prefix is about the keys of --weights');
+    expect((await build('--prefix', 'norm')).stderr).to.include('error: --prefix needs --weights\n');
   });
 
-  it('a fixture that was made for other options is used with a warning that says which', async () => {
+  it('build warns of a fixture that was made with other options, and uses it', async () => {
     await writeFixture(at('f.safetensors'));
     const flags = ['--weights', at('f.safetensors'), '-o', at('gn.onnx')];
     const { code, stderr } = await onnx('build', 'group-norm', '--num-groups', '4', '--num-channels', '4', '--eps', '1e-3', ...flags); // prettier-ignore
@@ -127,7 +141,7 @@ describe('cli/build', () => {
     expect((await build('--weights', at('f.safetensors'))).stderr).to.equal('');
   });
 
-  it('a fixture of another graph is warned of before its keys are found not to fit', async () => {
+  it('build warns of a fixture of another graph', async () => {
     await writeFixture(at('f.safetensors'), { metadata: { graph: 'unet', options: '{}' } });
     const { code, stderr } = await build('--weights', at('f.safetensors'));
     expect([code, stderr]).to.deep.equal([
@@ -136,7 +150,7 @@ describe('cli/build', () => {
     ]);
   });
 
-  it('a fixture that holds a seed in place of its weights gives those that the seed makes', async () => {
+  it('build makes the weights of a fixture that has only a seed', async () => {
     await writeFixture(at('f.safetensors'), { affine: false, metadata: { weights: 'counter', seed: '7' } });
     const { code } = await build('--weights', at('f.safetensors'));
     expect(code).to.equal(0);
@@ -145,7 +159,7 @@ describe('cli/build', () => {
     expect([...written().constant('weight')!.data]).to.deep.equal([...expected.data]);
   });
 
-  it('wrong keys are all listed, with what may have been meant', async () => {
+  it('build lists all wrong keys of a state_dict, with suggestions', async () => {
     const four = floats([4], [1, 1, 1, 1]);
     await writeSafetensors(at('w.safetensors'), { tensors: [['wieght', four], ['bias', floats([3], [1, 1, 1])]] }); // prettier-ignore
     const { code, stderr } = await build('--weights', at('w.safetensors'));
@@ -157,7 +171,7 @@ describe('cli/build', () => {
     expect(existsSync(at('gn.onnx'))).to.be.false;
   });
 
-  it('external data lies beside the model', async () => {
+  it('build --external-data writes the weights beside the model', async () => {
     const flags = ['--num-groups', '8', '--num-channels', '512', '--external-data'];
     const { code, stdout } = await onnx('build', 'group-norm', ...flags, '-o', at('gn.onnx'));
     expect(code).to.equal(0);
@@ -167,7 +181,7 @@ describe('cli/build', () => {
     expect(run.code).to.equal(0);
   });
 
-  it('does not part a model from its data by way of a link', async () => {
+  it('build --external-data refuses an output that is a link into another folder', async () => {
     mkdirSync(at('elsewhere'));
     writeFileSync(at('elsewhere/model.onnx'), 'old');
     symlinkSync(at('elsewhere/model.onnx'), at('gn.onnx'));
@@ -180,26 +194,26 @@ describe('cli/build', () => {
     expect(readdirSync(at('elsewhere'))).to.deep.equal(['model.onnx']);
   });
 
-  it('says that the data of an older model is still there, and leaves it', async () => {
+  it('build keeps the data file of an older model, and says so', async () => {
     const flags = ['build', 'group-norm', '--num-groups', '8', '--num-channels', '512', '-o', at('gn.onnx')];
-    const note = `${at('gn.onnx')}.data is still there, from an older model: this one does not need it\n`;
+    const note = `${at('gn.onnx')}.data belongs to an older model; this model does not use it\n`;
     expect((await onnx(...flags, '--external-data')).stdout).not.to.include(note);
     const { stdout } = await onnx(...flags);
     expect(stdout).to.include(note);
     expect(readdirSync(at()).sort()).to.deep.equal(['gn.onnx', 'gn.onnx.data']);
   });
 
-  it('weights too small for a file of their own stay in the model, and no second file is announced', async () => {
+  it('build --external-data keeps small weights in the model, and announces no second file', async () => {
     const { code, stdout } = await build('--external-data');
     expect(code).to.equal(0);
     expect(stdout)
       .to.include(`Wrote ${at('gn.onnx')} (`)
-      .and.to.include('its weights are too small for a file of their own')
+      .and.to.include('No data file: the weights are small and stay in the model\n')
       .and.not.to.include('.data');
     expect(readdirSync(at())).to.deep.equal(['gn.onnx']);
   });
 
-  it('a failed build leaves the old file as it was, and nothing else', async () => {
+  it('build leaves the old file as it was when it fails, and no other file', async () => {
     writeFileSync(at('gn.onnx'), 'the old model');
     const failures = [
       ['--weights', at('missing.safetensors')],
@@ -218,20 +232,23 @@ describe('cli/build', () => {
     expect(readdirSync(at())).to.deep.equal(['gn.onnx']);
   });
 
-  it('a file that cannot be written is bad input', async () => {
+  it('build exits 2 if it cannot write the file', async () => {
     const { code, stderr } = await onnx(...GROUP_NORM, '-o', at());
     expect([code, stderr]).to.deep.equal([2, `error: cannot write '${at()}': it is a folder; name a file\n`]);
   });
 
-  describe('bad usage', () => {
+  describe('build with bad usage', () => {
     const cases: [flags: string[], message: RegExp][] = [
       [[], /name the graph first.*known: .*group-norm/],
       [['-o', 'x.onnx', 'group-norm'], /name the graph first/],
       [['grup-norm', '-o', 'x.onnx'], /unknown graph 'grup-norm': did you mean 'group-norm'\?/],
-      [['group-norm'], /required: --num-groups <integer>, --num-channels <integer>, -o, --output <file>/],
+      [
+        ['group-norm'],
+        /missing --num-groups <integer>, --num-channels <integer>, --output <file>; 'onnx-groupnorm build group-norm --help' explains/,
+      ],
       [['group-norm', '--num-group', '2'], /unknown option '--num-group'\n\(Did you mean --num-groups\?\)/],
       [['group-norm', '--num-groups', 'two'], /'--num-groups <integer>' argument 'two' is invalid/],
-      [['group-norm', '--shape', 'N,?'], /'\?' is no dimension/],
+      [['group-norm', '--shape', 'N,?'], /'\?' is not a dimension: write a size, such as 32, or a name/],
       [['group-norm', '--dtype', 'int8'], /Allowed choices are float32, float64, float16, bfloat16/],
       [
         ['group-norm', '--seed', '1', '--weights', 'w'],
@@ -241,11 +258,141 @@ describe('cli/build', () => {
       [[...GROUP_NORM.slice(1), '-o', 'x', 'y'], /too many arguments/],
     ];
     for (const [flags, message] of cases) {
-      it(`build ${flags.join(' ')}`, async () => {
+      it(`build refuses: build ${flags.join(' ')}`, async () => {
         const { code, stdout, stderr } = await onnx('build', ...flags);
         expect([code, stdout]).to.deep.equal([2, '']);
         expect(stderr).to.match(message);
       });
     }
   });
+});
+
+const TIB = 2 ** 40;
+const unet = (width: number) => getGraph('unet').build({ width });
+
+describe('requireFits', () => {
+  it('requireFits accepts 2 GiB of weights in a file, and more as external data', () => {
+    requireFits(unet(64), false, TIB);
+    requireFits(unet(272), true, TIB);
+  });
+
+  it('requireFits refuses more weights than a file can hold, and suggests --external-data', () => {
+    expect(() => requireFits(unet(272), false, TIB)).to.throw(
+      ModelError,
+      /an ONNX file holds at most .* write its weights as external data \(--external-data\)/,
+    );
+  });
+
+  it('requireFits refuses more weights than the machine has memory', () => {
+    for (const width of [3000, 10_000_000]) {
+      expect(() => requireFits(unet(width), true, 24 * 2 ** 30)).to.throw(
+        UsageError,
+        /choose smaller options/,
+      );
+    }
+    const huge = getGraph('group-norm').build({ numGroups: 1, numChannels: Number.MAX_SAFE_INTEGER });
+    expect(() => requireFits(huge, true, TIB)).to.throw(UsageError);
+  });
+});
+
+const OPTIONS = { output: 'gn.onnx', opset: 17, dtype: 'float32', seed: 3 } as const;
+
+function summary(input: InputType = {}, written: Partial<Written> = {}, options: object = {}): string {
+  const graph = getGraph('group-norm').build({ numGroups: 2, numChannels: 4 }, input);
+  const all: Written = { bytes: 1234, external: false, ...written };
+  return describeBuild(graph, { ...OPTIONS, ...options }, 'layer-norm', all).join('\n');
+}
+
+describe('describeBuild', () => {
+  it('describeBuild lists the file, opset, parameters, weights and input', () => {
+    expect(summary())
+      .to.match(/^Wrote gn\.onnx \(1\.23 kB\)\n\n/)
+      .and.include('opset       17, IR version 8\n')
+      .and.include('parameters  2 tensors, 8 elements\n')
+      .and.include("weights     PyTorch's default initialisation, seed 3\n")
+      .and.include('input       x  float32 [N, 4, H, W]\n');
+    expect(summary({}, {}, { weights: 'w.safetensors' })).to.include('weights     w.safetensors\n');
+  });
+
+  it('describeBuild suggests 1 for the batch and 64 for each other named dimension', () => {
+    expect(summary()).to.match(/onnx-groupnorm run gn\.onnx --input x=random --dim N=1,H=64,W=64$/);
+    expect(summary({ shape: ['L', 4, 'L'] })).to.match(/ --dim L=64$/);
+    expect(summary({ shape: [1, 4, 8] })).to.match(/ --input x=random$/);
+  });
+
+  it('describeBuild quotes a path with blanks and quotes', () => {
+    expect(summary({}, {}, { output: "my model's.onnx" })).to.include("run 'my model'\\''s.onnx' --input");
+  });
+
+  it('describeBuild names the data file, or says why it is missing', () => {
+    expect(summary({}, { external: true })).to.match(/^Wrote gn\.onnx and gn\.onnx\.data \(/);
+    expect(summary({}, {}, { externalData: true })).to.include(
+      'No data file: the weights are small and stay in the model',
+    );
+    expect(summary({}, { stale: true })).to.include('gn.onnx.data belongs to an older model');
+    expect(summary()).to.not.include('.data');
+  });
+});
+
+describe('graph options', () => {
+  const specs: Record<string, OptionSpec> = {
+    inChannels: { type: 'integer', description: 'channels' },
+    eps: { type: 'number', default: 1e-5, description: 'added' },
+    affine: { type: 'boolean', default: true, description: 'learn a weight' },
+    deepSupervision: { type: 'boolean', default: false, description: 'more outputs' },
+  };
+  const definition: GraphDefinition = {
+    name: 'test',
+    description: 'a test',
+    options: specs,
+    build: () => {
+      throw new Error('not to be built');
+    },
+  };
+  const parse = (...argv: string[]) => {
+    const command = new Command();
+    for (const flag of graphFlags(definition)) command.addOption(flag);
+    return graphOptionsOf(definition, command.parse(argv, { from: 'user' }).opts());
+  };
+
+  it('build parses graph options under their own names, with their defaults', () => {
+    expect(parse('--in-channels', '3')).to.deep.equal({
+      inChannels: 3,
+      eps: 1e-5,
+      affine: true,
+    });
+  });
+
+  it('build flags switch a boolean graph option away from its default', () => {
+    expect(parse('--no-affine', '--deep-supervision', '--eps', '1e-3')).to.deep.equal({
+      eps: 1e-3,
+      affine: false,
+      deepSupervision: true,
+    });
+  });
+
+  it('build leaves out a required graph option that is missing', () => {
+    expect(parse()).not.to.have.property('inChannels');
+  });
+
+  it('build --help marks required graph options, and shows the defaults of the others', () => {
+    const help = graphFlags(definition).map((flag) => `${flag.flags}: ${flag.description}`);
+    expect(help).to.deep.equal([
+      '--in-channels <integer>: channels (required)',
+      '--eps <number>: added',
+      '--no-affine: do not learn a weight',
+      '--deep-supervision: more outputs',
+    ]);
+    expect(graphFlags(definition)[1]!.defaultValueDescription).to.equal('1e-5');
+  });
+
+  for (const graph of GRAPHS.values()) {
+    it(`build --help has example values that make a graph ${graph.name}`, () => {
+      const flags = exampleFlags(graph).flatMap((flag) => flag.split(' '));
+      const command = new Command();
+      for (const flag of graphFlags(graph)) command.addOption(flag);
+      const options = graphOptionsOf(graph, command.parse(flags, { from: 'user' }).opts());
+      expect(graph.build(options).outputs).not.to.be.empty;
+    });
+  }
 });

@@ -1,8 +1,13 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { link, mkdir, writeFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
+import { describeConversion, planModelData } from '../../../lib/cli/commands/convert.js';
+import { UsageError } from '../../../lib/cli/shared/errors.js';
+import { FileError, ModelError } from '../../../lib/errors.js';
 import { GraphBuilder } from '../../../lib/graph/builder.js';
 import * as op from '../../../lib/graph/ops/index.js';
+import type { ConvertedModel } from '../../../lib/index.js';
 import { encodeModel } from '../../../lib/onnx/encode.js';
 import { Model } from '../../../lib/onnx/model.js';
 import { exportedModel } from '../../support/exported-model.js';
@@ -14,6 +19,7 @@ import {
   referenceGroupNorm,
 } from '../../support/group-norm.js';
 import { runPlain } from '../../support/plain-runtime.js';
+import { rejection, temporaryFolder } from '../../support/temporary.js';
 import { onnx, useTemporaryFolder } from '../support.js';
 
 const CASE: GroupNormCase = {
@@ -25,12 +31,12 @@ const CASE: GroupNormCase = {
 /** The error of results of up to 10: what torch.testing.assert_close allows of them. */
 const TOLERANCE = 1e-5 + 1.3e-5;
 
-describe('cli/convert', () => {
+describe('convert', () => {
   const at = useTemporaryFolder();
   const files = (folder = '') => readdirSync(at(folder)).sort();
   const convert = (...flags: string[]) => onnx('convert', at('in.onnx'), '-o', at('out.onnx'), ...flags);
 
-  it('writes a model that ONNX Runtime runs rightly, and says what it replaced', async () => {
+  it('convert writes a model that ONNX Runtime runs with the right result, and prints what it replaced', async () => {
     writeFileSync(at('in.onnx'), groupNormModel(CASE, { lowering: 'op', opset: 21 }));
     const { code, stdout, stderr } = await convert();
     expect([code, stderr]).to.deep.equal([0, '']);
@@ -45,7 +51,7 @@ describe('cli/convert', () => {
   });
 
   for (const lowering of ['reduce-mean', 'instance-norm', 'layer-norm']) {
-    it(`writes what PyTorch exports as ${lowering}`, async () => {
+    it(`convert writes a GroupNorm that PyTorch exported as ${lowering}`, async () => {
       writeFileSync(at('in.onnx'), exportedModel(CASE, 17));
       const { code, stdout } = await convert('--lowering', lowering);
       expect(code).to.equal(0);
@@ -57,80 +63,80 @@ describe('cli/convert', () => {
     });
   }
 
-  it('--lowering op writes the operator, and says who runs it', async () => {
+  it('convert --lowering op writes the operator, and says where to run it', async () => {
     writeFileSync(at('in.onnx'), exportedModel(CASE, 21));
     const { code, stdout } = await convert('--lowering', 'op');
     expect(code).to.equal(0);
     expect(stdout)
       .to.include('1 GroupNorm written as op: ')
-      .and.include('run it in a session of onnx-groupnorm');
+      .and.include('run the model in a session of onnx-groupnorm');
     const { nodes } = Model.decode(readFileSync(at('out.onnx')));
     expect(nodes.map(({ opType }) => opType)).to.include('GroupNormalization');
   });
 
-  it('copies a model with nothing to rewrite, and says so', async () => {
+  it('convert copies a model that has nothing to rewrite, and says so', async () => {
     const g = new GraphBuilder('relu');
     g.output('y', op.relu(g, g.input('x', 'float32', [4])));
     writeFileSync(at('in.onnx'), encodeModel(g.build(), new Map()));
     const { code, stdout } = await convert();
     expect(code).to.equal(0);
-    expect(stdout).to.include(`, a copy of ${at('in.onnx')}: nothing in it needs to be rewritten\n`);
+    expect(stdout).to.include(`, a copy of ${at('in.onnx')}: there is nothing to rewrite\n`);
     expect(readFileSync(at('out.onnx')).equals(readFileSync(at('in.onnx')))).to.equal(true);
     writeFileSync(at('in.onnx'), groupNormModel(CASE, { lowering: 'reduce-mean', opset: 21 }));
-    expect((await convert()).stdout).to.include('nothing in it needs to be rewritten');
+    expect((await convert()).stdout).to.include('there is nothing to rewrite');
   });
 
-  describe('weights in a file of their own', () => {
+  describe('convert of a model with data files', () => {
     const build = () =>
       onnx('build', 'group-norm', '--num-groups', '8', '--num-channels', '512', '--external-data', '-o', at('in.onnx')); // prettier-ignore
     const convertTo = (path: string) => onnx('convert', at('in.onnx'), '-o', at(path));
     const runs = async (path: string) =>
       (await onnx('run', at(path), '--input', 'x=random', '--dim', 'N=1,H=2,W=2')).code;
 
-    it('stay there in the same folder, by whatever path', async () => {
+    it('convert leaves data files in place if the output goes to the same folder, by any path', async () => {
       await build();
       mkdirSync(at('folder'));
       for (const path of ['out.onnx', 'folder/../out.onnx']) {
         const { code, stdout } = await convertTo(path);
         expect(code).to.equal(0);
-        expect(stdout).to.include('Its weights lie beside it: in.onnx.data\n');
+        expect(stdout).to.include('Keep its weights beside it: in.onnx.data\n');
         expect(files()).to.deep.equal(['folder', 'in.onnx', 'in.onnx.data', 'out.onnx']);
         expect(await runs('out.onnx')).to.equal(0);
       }
     });
 
-    it('are copied to another folder, once', async () => {
+    it('convert copies data files to another folder, once', async () => {
       await build();
       const { code, stdout } = await convertTo('new/out.onnx');
       expect(code).to.equal(0);
-      expect(stdout).to.include('Its weights lie beside it: in.onnx.data (copied)\n');
+      expect(stdout).to.include('Keep its weights beside it: in.onnx.data (copied)\n');
       expect(files('new')).to.deep.equal(['in.onnx.data', 'out.onnx']);
       expect(readFileSync(at('new/in.onnx.data')).equals(readFileSync(at('in.onnx.data')))).to.equal(true);
       expect(await runs('new/out.onnx')).to.equal(0);
       expect((await convertTo('new/other.onnx')).stdout).to.include('beside it: in.onnx.data\n');
     });
 
-    it('are not copied over another file, and then nothing is written', async () => {
+    it('convert refuses to copy a data file over a different file, and writes nothing', async () => {
       await build();
       mkdirSync(at('new'));
       writeFileSync(at('new/in.onnx.data'), 'another');
       const { code, stdout, stderr } = await convertTo('new/out.onnx');
       expect([code, stdout]).to.deep.equal([2, '']);
-      expect(stderr).to.include('is there and is another').and.include('name another folder with -o');
+      expect(stderr).to.include('exists and is different').and.include('name another folder with -o');
       expect(files('new')).to.deep.equal(['in.onnx.data']);
       expect(readFileSync(at('new/in.onnx.data'), 'utf8')).to.equal('another');
     });
 
-    it('are not written over by the model, there or in another folder', async () => {
+    it('convert refuses an output with the path or the name of a data file', async () => {
       await build();
       const before = readFileSync(at('in.onnx.data'));
-      expect((await convertTo('in.onnx.data')).stderr).to.include('which is the weights of');
-      expect((await convertTo('new/in.onnx.data')).stderr).to.include('give it another name');
+      expect((await convertTo('in.onnx.data')).stderr).to.include('which is a data file of');
+      expect((await convertTo('new/in.onnx.data')).stderr).to.include('give the output another name');
       expect(readFileSync(at('in.onnx.data')).equals(before)).to.equal(true);
       expect(existsSync(at('new'))).to.equal(false);
     });
 
-    it('that are not parted from the model by way of a link', async function () {
+    it('convert refuses an output that is a link into another folder if the model has data files', async function () {
       if (process.platform === 'win32') this.skip();
       await build();
       mkdirSync(at('elsewhere'));
@@ -143,7 +149,7 @@ describe('cli/convert', () => {
     });
   });
 
-  it('a failed conversion leaves the old file as it was, and nothing else', async () => {
+  it('convert leaves the old file as it was when it fails, and no other file', async () => {
     writeFileSync(at('out.onnx'), 'the old model');
     writeFileSync(at('in.onnx'), exportedModel(CASE, 16));
     writeFileSync(at('text.onnx'), 'no model');
@@ -170,25 +176,138 @@ describe('cli/convert', () => {
     expect(files()).to.deep.equal(['in.onnx', 'out.onnx', 'text.onnx']);
   });
 
-  it('a file that cannot be written is bad input', async () => {
+  it('convert exits 2 if it cannot write the file', async () => {
     writeFileSync(at('in.onnx'), exportedModel(CASE, 17));
     const { code, stderr } = await onnx('convert', at('in.onnx'), '-o', at());
     expect([code, stderr]).to.deep.equal([2, `error: cannot write '${at()}': it is a folder; name a file\n`]);
   });
 
-  describe('bad usage', () => {
+  describe('convert with bad usage', () => {
     const cases: [flags: string[], message: RegExp][] = [
-      [[], /missing required argument 'model'\n'onnx-groupnorm convert --help' explains what it takes/],
-      [['in.onnx'], /required: -o, --output <file>; 'onnx-groupnorm convert --help'/],
+      [[], /missing required argument 'model'\n'onnx-groupnorm convert --help' explains the command/],
+      [['in.onnx'], /missing --output <file>; 'onnx-groupnorm convert --help' explains/],
       [['in.onnx', 'out.onnx', '-o', 'x.onnx'], /too many arguments/],
       [['in.onnx', '-o', 'x.onnx', '--lower', 'op'], /unknown option '--lower'/],
     ];
     for (const [flags, message] of cases) {
-      it(`convert ${flags.join(' ')}`, async () => {
+      it(`convert refuses: convert ${flags.join(' ')}`, async () => {
         const { code, stdout, stderr } = await onnx('convert', ...flags);
         expect([code, stdout]).to.deep.equal([2, '']);
         expect(stderr).to.match(message);
       });
+    }
+  });
+});
+
+const NONE = { groupNormalization: 0, exported: 0, inlined: 0, rows: 0 };
+
+const lines = (
+  changes: Partial<ConvertedModel>,
+  data = { locations: [] as string[], copies: [] as object[] },
+) =>
+  describeConversion({
+    path: 'in.onnx',
+    output: 'out.onnx',
+    converted: { bytes: new Uint8Array(12), replaced: NONE, lowerings: [], foreign: [], ...changes },
+    data: data as Parameters<typeof describeConversion>[0]['data'],
+  }).slice(1);
+
+describe('describeConversion', () => {
+  it('describeConversion names the file and its size first', () => {
+    const replaced = { ...NONE, exported: 1 };
+    const converted = { bytes: new Uint8Array(12), replaced, lowerings: [], foreign: [] };
+    const data = { locations: [], copies: [] };
+    expect(describeConversion({ path: 'in.onnx', output: 'out.onnx', converted, data })[0]).to.equal(
+      'Wrote out.onnx (12 bytes)',
+    );
+  });
+
+  it('describeConversion counts GroupNorm by its form in the model', () => {
+    const replaced = { groupNormalization: 60, exported: 1, inlined: 2, rows: 0 };
+    expect(lines({ replaced, lowerings: ['reduce-mean'] })).to.deep.equal([
+      '63 GroupNorm written as reduce-mean: 60 GroupNormalization, 1 as PyTorch exports it below opset 21, 2 inlined',
+    ]);
+    expect(
+      lines({ replaced: { ...NONE, inlined: 2 }, lowerings: ['instance-norm', 'reduce-mean'] }),
+    ).to.deep.equal(['2 GroupNorm written as instance-norm and reduce-mean: 2 inlined']);
+  });
+
+  it('describeConversion lists other normalizations apart from GroupNorm', () => {
+    expect(lines({ replaced: { ...NONE, rows: 2 } })).to.deep.equal([
+      'No GroupNorm to rewrite',
+      '2 other normalizations in which ONNX Runtime loses digits, written as reduce-mean',
+    ]);
+    expect(lines({})).to.deep.equal([]);
+  });
+
+  it('describeConversion names data files, and operators that only some runtimes have', () => {
+    expect(lines({}, { locations: ['a', 'b'], copies: [{}] })[0]).to.equal(
+      'Keep its weights beside it: a, b (copied)',
+    );
+    expect(lines({ foreign: ['com.microsoft.FusedConv'] })[0]).to.include('com.microsoft.FusedConv');
+  });
+});
+
+describe('planModelData', () => {
+  const path = temporaryFolder();
+  const plan = (output: string, ...locations: string[]) =>
+    planModelData(path('from/in.onnx'), path(output), locations);
+  const write = async (name: string, content: string) => {
+    await mkdir(path('from/weights'), { recursive: true });
+    await writeFile(path('from', name), content);
+  };
+
+  it('planModelData returns no copies for a model without data files', async () => {
+    expect(await plan('to/out.onnx')).to.deep.equal({ locations: [], copies: [] });
+  });
+
+  it('planModelData copies each data file once, and keeps its sub-folders', async () => {
+    await write('w', 'abc');
+    await write('weights/w', 'defg');
+    const { locations, copies } = await plan('to/out.onnx', 'w', './w', 'weights/w');
+    expect(locations).to.have.lengthOf(2);
+    expect(copies.map((copy) => copy.path)).to.deep.equal([path('to', 'w'), path('to', 'weights', 'w')]);
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of copies[0]!.content as AsyncIterable<Uint8Array>) chunks.push(chunk);
+    expect(Buffer.concat(chunks).toString()).to.equal('abc');
+  });
+
+  it('planModelData does not copy a file that is there already, as equal bytes or as a link', async () => {
+    await write('w', 'abc');
+    await write('v', 'abcd');
+    await mkdir(path('to'));
+    await writeFile(path('to/w'), 'abc');
+    await link(path('from/v'), path('to/v'));
+    expect((await plan('to/out.onnx', 'w', 'v')).copies).to.deep.equal([]);
+  });
+
+  it('planModelData refuses a target that is a different file or a folder', async () => {
+    await write('w', 'abc');
+    await mkdir(path('to'));
+    for (const content of ['abd', 'abcd']) {
+      await writeFile(path('to/w'), content);
+      expect(await rejection(plan('to/out.onnx', 'w'))).to.be.instanceOf(UsageError);
+    }
+    await mkdir(path('other/w'), { recursive: true });
+    expect(await rejection(plan('other/out.onnx', 'w'))).to.be.instanceOf(UsageError);
+  });
+
+  it('planModelData refuses to copy data files outside of the folder of the model', async () => {
+    await write('w', 'abc');
+    await writeFile(path('outside'), 'abc');
+    for (const location of ['../outside', path('outside'), 'weights/../../outside']) {
+      const error = await rejection(plan('to/out.onnx', 'w', location));
+      expect(error).to.be.instanceOf(ModelError).with.property('code', 'MODEL_UNSUPPORTED');
+    }
+    expect((await plan('from/out.onnx', '../outside')).copies).to.deep.equal([]);
+  });
+
+  it('planModelData refuses a missing data file', async () => {
+    await write('w', 'abc');
+    for (const output of ['from/out.onnx', 'to/out.onnx']) {
+      const error = await rejection(plan(output, 'w', 'missing'));
+      expect(error).to.be.instanceOf(FileError).with.property('code', 'FILE_NOT_FOUND');
+      expect((error as Error).message).to.include('missing');
     }
   });
 });

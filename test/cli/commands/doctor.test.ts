@@ -1,13 +1,19 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import pico from 'picocolors';
-import { describeDiagnosis, type Diagnosis, isSupported, works } from '../../../lib/cli/commands/doctor.js';
+import {
+  describeDiagnosis,
+  type Diagnosis,
+  isSupported,
+  selfTestProvider,
+  works,
+} from '../../../lib/cli/commands/doctor.js';
 import { PROVIDERS } from '../../../lib/index.js';
 import { NATIVE_REASON } from '../../support/native.js';
 import { onnx } from '../support.js';
 
-describe('cli/doctor', () => {
-  it('exits 0 where the cpu provider works, and says what is installed', async () => {
+describe('doctor', () => {
+  it('doctor exits 0 if the cpu provider works, and lists what is installed', async () => {
     const { code, stdout, stderr } = await onnx('doctor');
     expect([code, stderr]).to.deep.equal([0, '']);
     expect(stdout).to.match(/^onnx-groupnorm +\d+\.\d+\.\d+$/m);
@@ -24,7 +30,7 @@ describe('cli/doctor', () => {
     }
   });
 
-  it('--json has the same as data, and nothing else on stdout', async () => {
+  it('doctor --json prints the findings as JSON, and nothing else on stdout', async () => {
     const { code, stdout } = await onnx('doctor', '--json');
     const diagnosis = JSON.parse(stdout) as Diagnosis;
     expect(code).to.equal(0);
@@ -39,12 +45,12 @@ describe('cli/doctor', () => {
     else expect(reason).to.equal(NATIVE_REASON);
   });
 
-  it('a Node is compared by numbers, not by text', () => {
+  it('doctor compares versions of Node as numbers, not as text', () => {
     expect(['20.19.0', '20.20.2', '21.0.0', '100.0.0'].every((version) => isSupported('>=20.19', version))).to.be.true; // prettier-ignore
     expect(['20.18.9', '20.2.0', '18.20.0', '9.99.0'].some((version) => isSupported('>=20.19', version))).to.be.false; // prettier-ignore
   });
 
-  describe('of a broken installation', () => {
+  describe('doctor in a broken installation', () => {
     const broken: Diagnosis = {
       version: '0.1.0',
       node: { version: '18.0.0', required: '>=20.19', supported: false, runtime: 'Bun 1.0.0' },
@@ -63,20 +69,20 @@ describe('cli/doctor', () => {
       ],
     };
 
-    it('nothing works without the cpu provider', () => {
+    it('doctor fails if the cpu provider does not work', () => {
       expect(works(broken)).to.be.false;
       expect(works({ ...broken, providers: [{ name: 'cuda', usable: true }] })).to.be.false;
       expect(works({ ...broken, providers: [{ name: 'cpu', usable: true }] })).to.be.true;
     });
 
-    it('a provider that is usable but for some models says for which, and the way out', () => {
+    it('doctor shows what a usable provider lacks for some models, and what to do', () => {
       const limits = [{ reason: 'no cuDNN', remedy: 'install it' }];
       const limited = { ...broken, providers: [{ name: 'cuda', usable: true, limits }] };
       const text = describeDiagnosis(limited, pico.createColors(false)).join('\n');
       expect(text).to.match(/^ +cuda +usable: it ran .* is right\n +no cuDNN\n +→ install it$/m);
     });
 
-    it('every fault is named with the way out', () => {
+    it('doctor names every fault, and what to do', () => {
       const text = describeDiagnosis(broken, pico.createColors(false)).join('\n');
       expect(text).to.match(/^runtime +Bun 1\.0\.0$/m);
       expect(text).to.match(/^Node +18\.0\.0 +needs >=20\.19$/m);
@@ -84,8 +90,21 @@ describe('cli/doctor', () => {
       expect(text).to.match(/^native binding +does not load$/m);
       expect(text).to.match(/^ +libonnxruntime\.so\.1: cannot open$/m);
       expect(text).to.match(/^ +cpu +not usable\n +it does not load$/m);
-      expect(text).to.match(/^native kernel +is not there\n +libonnx.*\n +no compiler$/m);
+      expect(text).to.match(/^native kernel +not installed\n +libonnx.*\n +no compiler$/m);
       expect(text).to.match(/^ +cuda +not usable\n +no driver\n +→ install it\n +no library$/m);
     });
+  });
+});
+
+describe('selfTestProvider', () => {
+  it('selfTestProvider finds no problem with cpu and wasm', async () => {
+    expect(await selfTestProvider('cpu')).to.deep.equal([]);
+    expect(await selfTestProvider('wasm')).to.deep.equal([]);
+  });
+
+  it('selfTestProvider returns the reason why a provider does not work, and does not throw', async () => {
+    const absent = process.platform === 'win32' ? 'coreml' : 'dml';
+    const [problem] = await selfTestProvider(absent);
+    expect(problem!.reason).to.match(new RegExp(`^onnxruntime-node has no ${absent} for `));
   });
 });

@@ -1,18 +1,165 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { runCases } from '../../../lib/cli/commands/parity-plan.js';
+import {
+  filesOf,
+  findSources,
+  planCases,
+  type PlanOptions,
+  runCases,
+} from '../../../lib/cli/commands/parity-cases.js';
 import { Progress } from '../../../lib/cli/shared/progress.js';
-import { type CheckSpec, describeFailure } from '../../../lib/index.js';
+import { type CheckSpec, describeFailure, FileError, GraphError, ParityError } from '../../../lib/index.js';
 import { copyModel, TORCH_MODEL } from '../../support/test-data.js';
 import { Sink, useTemporaryFolder, writeFixture } from '../support.js';
+
+describe('findSources', () => {
+  const at = useTemporaryFolder();
+  const touch = (...names: string[]) => names.forEach((name) => writeFileSync(at(name), ''));
+
+  const folders = (...names: string[]) => names.forEach((name) => mkdirSync(at(name), { recursive: true }));
+  const findPaths = async (paths: string[]) => (await findSources(paths)).map(({ path }) => path);
+  const refusal = async (...paths: string[]): Promise<unknown> =>
+    findSources(paths).catch((caught: unknown) => caught);
+
+  it('parity finds the fixtures of a folder and of all folders below, sorted', async () => {
+    mkdirSync(at('b/c'), { recursive: true });
+    touch('z.safetensors', 'b/y.safetensors', 'b/c/x.safetensors', 'a.safetensors', 'b/report.json');
+    expect(await findPaths([at()])).to.deep.equal(
+      ['a.safetensors', 'b/c/x.safetensors', 'b/y.safetensors', 'z.safetensors'].map(at),
+    );
+  });
+
+  it('parity keeps the order of its arguments, and takes a file of any name', async () => {
+    mkdirSync(at('b'));
+    touch('z.bin', 'b/y.safetensors');
+    expect(await findPaths([at('z.bin'), at('b')])).to.deep.equal(['z.bin', 'b/y.safetensors'].map(at));
+  });
+
+  it('parity refuses a path that does not exist, even beside one that does', async () => {
+    touch('a.safetensors');
+    const error: unknown = await refusal(at('a.safetensors'), at('none'));
+    expect(error)
+      .to.be.instanceOf(FileError)
+      .and.to.include({
+        code: 'FILE_NOT_FOUND',
+        message: `cannot read '${at('none')}': it does not exist; check the path`,
+      });
+  });
+
+  it('parity calls a path that exists but cannot be followed unreadable, not missing', async function () {
+    if (process.platform === 'win32') this.skip();
+    symlinkSync('loop', at('loop'));
+    const error: unknown = await refusal(at('loop'));
+    expect(error).to.be.instanceOf(FileError).and.to.include({ code: 'FILE_UNREADABLE' });
+  });
+
+  it('parity runs a file once if two paths lead to it', async () => {
+    touch('a.safetensors');
+    expect(await findPaths([at('a.safetensors'), at(), at('./x/../a.safetensors')])).to.deep.equal([at('a.safetensors')]); // prettier-ignore
+  });
+
+  it('parity refuses a folder without fixtures, even beside a fixture', async () => {
+    touch('a.safetensors');
+    mkdirSync(at('empty'));
+    const error: unknown = await refusal(at('a.safetensors'), at('empty'));
+    expect(error).to.be.instanceOf(ParityError).and.to.include({ code: 'NO_FIXTURES' });
+  });
+
+  it("parity finds data sets in a model's folder and below, and does not take files for data sets", async () => {
+    folders('b/test_data_set_1', 'b/test_data_set_0', 'test_data_sets', 'c');
+    touch('a.safetensors', 'b/model.onnx', 'c/test_data_set_0');
+    expect(await findSources([at()])).to.deep.equal([
+      { path: at('a.safetensors'), isDataSet: false },
+      { path: at('b/test_data_set_0'), isDataSet: true },
+      { path: at('b/test_data_set_1'), isDataSet: true },
+    ]);
+  });
+
+  it('parity takes the folder of a data set for this data set alone', async () => {
+    folders('b/test_data_set_0', 'b/test_data_set_1');
+    const source = { path: at('b/test_data_set_1'), isDataSet: true };
+    expect(await findSources([at('b/test_data_set_1'), at('b/./test_data_set_1')])).to.deep.equal([source]);
+  });
+
+  for (const name of ['model.onnx', 'output_0.pb']) {
+    it(`parity refuses the path of ${name}, and says what to name instead`, async () => {
+      touch(name);
+      const error = await refusal(at(name));
+      expect(error)
+        .to.be.instanceOf(ParityError)
+        .and.to.include({
+          code: 'NO_FIXTURES',
+          message: `'${at(name)}' is only a part of a test; name the folder that has model.onnx and test_data_set_0`,
+        });
+    });
+  }
+
+  it('filesOf returns the files that a source is read from', async () => {
+    folders('b/test_data_set_0');
+    touch('b/test_data_set_0/input_0.pb');
+    expect(await filesOf({ path: at('a.safetensors'), isDataSet: false })).to.deep.equal([
+      at('a.safetensors'),
+    ]);
+    const files = await filesOf({ path: at('b/test_data_set_0'), isDataSet: true });
+    expect(files).to.deep.equal([at('b/model.onnx'), at('b/test_data_set_0/input_0.pb')]);
+  });
+});
+
+const plan = (options: Partial<PlanOptions>) => planCases({ opset: [21], ...options }, ['native', 'cpu']);
+/** What the sessions of a model are asked for on one provider. */
+const asked = (options: Partial<PlanOptions>, opset = 21) =>
+  planCases({ opset: [21], ...options }, ['cpu'])
+    .dataSets(opset)
+    .map(({ groupNorm }) => groupNorm);
+
+describe('planCases', () => {
+  it('parity runs a fixture at every opset, with every lowering, on every provider', () => {
+    const { fixtures } = plan({ opset: [17, 21], atol: 1 });
+    expect(
+      fixtures.map(({ opset, lowering, provider, atol }) => [opset, lowering, provider, atol]),
+    ).to.deep.equal([
+      [17, 'reduce-mean', 'native', 1],
+      [17, 'reduce-mean', 'cpu', 1],
+      [21, 'op', 'native', 1],
+      [21, 'op', 'cpu', 1],
+    ]);
+  });
+
+  it('parity refuses a lowering that the opset does not have', () => {
+    expect(() => plan({ opset: [17], lowering: 'op' })).to.throw(GraphError, "lowering 'op' needs opset");
+  });
+
+  it('parity runs a data set once on every provider, whatever --opset says', () => {
+    expect(plan({ opset: [17, 21], rtol: 1 }).dataSets(15)).to.deep.equal(
+      (['native', 'cpu'] as const).map((provider) => ({
+        provider,
+        groupNorm: undefined,
+        rtol: 1,
+        atol: undefined,
+      })),
+    );
+  });
+
+  it('parity asks sessions of a model.onnx for the lowerings of --lowering', () => {
+    expect(asked({ lowering: 'layer-norm,op' })).to.deep.equal(['layer-norm', 'op']);
+    expect(asked({ lowering: 'all' }, 26)).to.deep.equal([undefined, 'op', 'reduce-mean', 'instance-norm', 'layer-norm']); // prettier-ignore
+    expect(asked({ lowering: 'all' }, 17)).to.deep.equal([undefined, 'reduce-mean', 'instance-norm', 'layer-norm']); // prettier-ignore
+    expect(asked({ lowering: 'all' }, 9)).to.deep.equal([undefined]);
+  });
+
+  it('parity --group-norm takes the place of --lowering for a model.onnx', () => {
+    expect(asked({ lowering: 'all', groupNorm: 'op' })).to.deep.equal(['op']);
+    expect(asked({ groupNorm: 'contrib-group-norm' })).to.deep.equal(['contrib-group-norm']);
+  });
+});
 
 const SPECS: CheckSpec[] = [
   { lowering: 'op', opset: 21, provider: 'cpu' },
   { lowering: 'layer-norm', opset: 17, provider: 'cpu' },
 ];
 
-describe('cli/parity-cases', () => {
+describe('runCases', () => {
   const at = useTemporaryFolder();
   const run = (specs: CheckSpec[], ...names: string[]) =>
     runCases(
@@ -21,8 +168,9 @@ describe('cli/parity-cases', () => {
       new Progress(new Sink()),
     );
 
-  it('runs every fixture in every way, and listens to Ctrl+C only meanwhile', async () => {
-    const listeners = process.listenerCount('SIGINT');
+  it('parity runs every fixture in every combination, and listens to signals only meanwhile', async () => {
+    const listeners = () => [process.listenerCount('SIGINT'), process.listenerCount('SIGTERM')];
+    const before = listeners();
     await writeFixture(at('a.safetensors'));
     await writeFixture(at('b.safetensors'), { error: 1 });
     const { results, unreadable, notRun } = await run(SPECS, 'a.safetensors', 'b.safetensors');
@@ -35,10 +183,10 @@ describe('cli/parity-cases', () => {
       ],
     );
     expect([unreadable, notRun]).to.deep.equal([0, 0]);
-    expect(process.listenerCount('SIGINT')).to.equal(listeners);
+    expect(listeners()).to.deep.equal(before);
   });
 
-  it('a file that is none is one failed case, with the reason', async () => {
+  it('parity counts a file that is not a fixture as one failed case, with the reason', async () => {
     writeFileSync(at('none.safetensors'), 'no fixture');
     await writeFixture(at('a.safetensors'));
     const { results, unreadable } = await run(
@@ -57,7 +205,7 @@ describe('cli/parity-cases', () => {
     expect(unreadable).to.equal(2);
   });
 
-  it("marks the fixtures that allow more than the dtype's default, unless the command line sets the tolerance", async () => {
+  it("parity marks a fixture that allows more than the dtype's default, unless an option sets the tolerance", async () => {
     // float32: rtol 1.3e-6, atol 1e-5.
     await writeFixture(at('loose.safetensors'), { metadata: { atol: '1e-4' } });
     await writeFixture(at('tight.safetensors'), { metadata: { atol: '1e-6', rtol: '1.3e-6' } });
@@ -67,7 +215,7 @@ describe('cli/parity-cases', () => {
     expect([...(await run(strict, ...files)).loose]).to.deep.equal([]);
   });
 
-  it('runs a data set in its own ways, at the opset of its model, beside fixtures', async () => {
+  it('parity runs a data set in its own combinations, at the opset of its model, beside fixtures', async () => {
     await writeFixture(at('a.safetensors'));
     copyModel(TORCH_MODEL, at('torch'));
     const { results } = await run(SPECS.slice(1), 'a.safetensors', 'torch/test_data_set_0');
@@ -81,7 +229,7 @@ describe('cli/parity-cases', () => {
     expect(results.map(describeFailure)).to.deep.equal(['', '', '']);
   });
 
-  it('a data set that cannot be read is one failed case, of its model', async () => {
+  it('parity counts a data set that cannot be read as one failed case of its model', async () => {
     const { results, unreadable } = await run(SPECS, 'net/test_data_set_0');
     const model = at('net/model.onnx');
     expect(results).to.have.length(1);

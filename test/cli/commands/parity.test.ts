@@ -14,14 +14,14 @@ import {
 } from '../../support/test-data.js';
 import { GROUP_NORM, onnx, parseXml, useTemporaryFolder, writeFixture } from '../support.js';
 
-describe('cli/parity', () => {
+describe('parity', () => {
   const at = useTemporaryFolder();
   const jsonReport = async (...flags: string[]): Promise<Report> => {
     const { stdout } = await onnx('parity', at(), '--json', '-', ...flags);
     return JSON.parse(stdout) as Report;
   };
 
-  it('exits 0 if every case passed, with a table, a row a case, and a count', async () => {
+  it('parity exits 0 if every case passed, and prints a table with a row for each case, and a count', async () => {
     await writeFixture(at('one.safetensors'));
     mkdirSync(at('deeper'));
     await writeFixture(at('deeper/two.safetensors'), { affine: false });
@@ -39,7 +39,7 @@ describe('cli/parity', () => {
     expect(lines.at(-1)).to.equal('2 passed, 0 failed');
   });
 
-  it('exits 1 if a case failed, and says which, where and by how much', async () => {
+  it('parity exits 1 if a case failed, and prints which, where and by how much', async () => {
     await writeFixture(at('good.safetensors'));
     await writeFixture(at('wrong.safetensors'), { error: 0.5 });
     const { code, stdout } = await onnx('parity', at());
@@ -54,7 +54,7 @@ describe('cli/parity', () => {
     expect(stdout.trimEnd().split('\n').at(-1)).to.equal('1 passed, 1 failed');
   });
 
-  it("shows that ONNX Runtime's own operator drifts from PyTorch, when --group-norm op asks for it", async () => {
+  it("parity --group-norm op shows that ONNX Runtime's own operator drifts from PyTorch", async () => {
     const file = fileURLToPath(
       new URL('../../fixtures/group-norm/net-unet-mean-300.safetensors', import.meta.url),
     );
@@ -63,7 +63,7 @@ describe('cli/parity', () => {
     expect((await onnx('parity', file, '--group-norm', 'ops')).stderr).to.include("did you mean 'op'");
   });
 
-  it('runs on several providers, and says which it ran on', async () => {
+  it('parity runs on several providers, and names the provider of each case', async () => {
     await writeFixture(at('one.safetensors'));
     const { code, stdout } = await onnx('parity', at(), '--provider', 'wasm,cpu');
     expect(code).to.equal(0);
@@ -76,7 +76,7 @@ describe('cli/parity', () => {
     );
   });
 
-  it('a provider that this machine lacks has a line of its own, and never passes on another', async () => {
+  it('parity fails the cases of a provider that this machine lacks, and never runs them on another', async () => {
     const absent = process.platform === 'win32' ? 'coreml' : 'dml';
     const line = new RegExp(`^NOT RUN on ${absent}: onnxruntime-node has no ${absent} for `, 'm');
     await writeFixture(at('one.safetensors'));
@@ -100,11 +100,11 @@ describe('cli/parity', () => {
     expect(cases[0]).to.include({ graph: 'group-norm', provider: absent, passed: false });
     expect(cases[0]!.error).to.deep.equal({
       code: 'PROVIDER_UNAVAILABLE',
-      message: `${absent} cannot be used here`,
+      message: `${absent} does not work on this machine`,
     });
   });
 
-  it('tolerances on the command line take the place of all others', async () => {
+  it('parity --rtol and --atol take the place of all other tolerances', async () => {
     await writeFixture(at('wrong.safetensors'), { error: 0.5 });
     expect((await onnx('parity', at(), '--atol', '1')).code).to.equal(0);
     await writeFixture(at('loose.safetensors'), { error: 0.5, metadata: { atol: '1' } });
@@ -114,7 +114,7 @@ describe('cli/parity', () => {
     );
   });
 
-  it('exits 2 for a damaged file and for one that is not a fixture, and runs the others', async () => {
+  it('parity exits 2 for a damaged file and for a file that is not a fixture, and runs the others', async () => {
     await writeFixture(at('good.safetensors'));
     await writeFixture(at('no-graph.safetensors'), { metadata: { graph: undefined } });
     writeFileSync(at('damaged.safetensors'), readFileSync(at('good.safetensors')).subarray(0, 400));
@@ -130,7 +130,7 @@ describe('cli/parity', () => {
     expect(stdout).to.include('1 passed, 2 failed');
   });
 
-  it('a path that does not exist is one usage error, before any work', async () => {
+  it('parity refuses a path that does not exist before it runs a case', async () => {
     await writeFixture(at('good.safetensors'));
     const { code, stdout, stderr } = await onnx('parity', at('good.safetensors'), at('none.safetensors'));
     expect([code, stdout, stderr]).to.deep.equal([
@@ -140,13 +140,13 @@ describe('cli/parity', () => {
     ]);
   });
 
-  it('a file that cannot be read has failed once, however many ways there are to run it', async () => {
+  it('parity counts an unreadable file as one failed case, however many combinations there are', async () => {
     writeFileSync(at('damaged.safetensors'), 'no tensors');
     const { cases } = await jsonReport('--lowering', 'all', '--opset', '17,21');
     expect(cases.map(({ error }) => error!.code)).to.deep.equal(['SAFETENSORS_INVALID']);
   });
 
-  it('a fixture that allows more than the default is marked, unless the command line sets the tolerance', async () => {
+  it('parity marks a fixture that allows more than the default, unless an option sets the tolerance', async () => {
     await writeFixture(at('loose.safetensors'), { metadata: { atol: '1e-3' } });
     await writeFixture(at('strict.safetensors'), { metadata: { atol: '1e-5' } });
     const { stdout } = await onnx('parity', at());
@@ -157,7 +157,7 @@ describe('cli/parity', () => {
     expect((await onnx('parity', at(), '--atol', '1e-2')).stdout).not.to.include('*');
   });
 
-  it('a report that cannot be written is refused before the run', async () => {
+  it('parity refuses a report that cannot be written before it runs a case', async () => {
     await writeFixture(at('one.safetensors'));
     const { code, stdout, stderr } = await onnx('parity', at(), '--json', at());
     expect([code, stdout]).to.deep.equal([2, '']);
@@ -166,11 +166,11 @@ describe('cli/parity', () => {
     expect(same.stderr).to.include('--json and --junit both name');
   });
 
-  it('a case that cannot run has failed and is not skipped', async () => {
+  it('parity counts a case that cannot run as failed', async () => {
     await writeFixture(at('unknown.safetensors'), { metadata: { graph: 'grup-norm' } });
     await writeFixture(at('more.safetensors'), { outputs: ['y', 'z'] });
     const report = await jsonReport();
-    expect([report.passed, report.failed, report.skipped]).to.deep.equal([0, 2, 0]);
+    expect([report.passed, report.failed]).to.deep.equal([0, 2]);
     expect(report.cases.map(({ passed, error }) => [passed, error!.code])).to.deep.equal([
       [false, 'OUTPUT_MISSING'],
       [false, 'UNKNOWN_GRAPH'],
@@ -178,7 +178,7 @@ describe('cli/parity', () => {
     expect((await onnx('parity', at())).code).to.equal(1);
   });
 
-  it('--lowering all runs every lowering that the opset has, for each opset', async () => {
+  it('parity --lowering all runs every lowering that the opset has, for each opset', async () => {
     await writeFixture(at('one.safetensors'));
     const { cases } = await jsonReport('--lowering', 'all', '--opset', '13,17,21');
     expect(cases.map(({ opset, lowering }) => `${opset} ${lowering}`)).to.deep.equal([
@@ -195,7 +195,7 @@ describe('cli/parity', () => {
     expect(cases.every(({ passed }) => passed)).to.be.true;
   });
 
-  it('--lowering takes several names', async () => {
+  it('parity --lowering takes several names', async () => {
     await writeFixture(at('a.safetensors'));
     const { cases } = await jsonReport('--lowering', 'layer-norm, op,layer-norm');
     expect(cases.map(({ lowering }) => lowering)).to.deep.equal(['layer-norm', 'op']);
@@ -204,7 +204,7 @@ describe('cli/parity', () => {
     expect(stderr).to.include("unknown lowering 'layernorm': did you mean 'layer-norm'");
   });
 
-  it('without --lowering each opset has the one that build would choose', async () => {
+  it('parity without --lowering runs the lowering that build chooses for each opset', async () => {
     await writeFixture(at('one.safetensors'));
     const { cases } = await jsonReport('--opset', '18,25');
     expect(cases.map(({ opset, lowering }) => [opset, lowering])).to.deep.equal([
@@ -213,11 +213,11 @@ describe('cli/parity', () => {
     ]);
   });
 
-  it('--json has the shape that is promised', async () => {
+  it('parity --json writes the documented fields', async () => {
     await writeFixture(at('one.safetensors'), { error: 0.5 });
     await onnx('parity', at(), '--json', at('report.json'));
     const report = JSON.parse(readFileSync(at('report.json'), 'utf8')) as Report;
-    expect(report).to.have.all.keys('passed', 'failed', 'skipped', 'cases');
+    expect(report).to.have.all.keys('passed', 'failed', 'cases');
     const [one] = report.cases;
     expect(one).to.include({
       file: at('one.safetensors'),
@@ -243,17 +243,17 @@ describe('cli/parity', () => {
     expect(y!.referenceDistanceToTruth).to.be.closeTo(0.5, 1e-5);
   });
 
-  it('--json - leaves stdout to the JSON and tells people on stderr', async () => {
+  it('parity --json - writes only the JSON to stdout, and the table to stderr', async () => {
     await writeFixture(at('one.safetensors'));
     const { code, stdout, stderr } = await onnx('parity', at(), '--json', '-');
     expect(code).to.equal(0);
-    expect(JSON.parse(stdout)).to.include({ passed: 1, failed: 0, skipped: 0 });
+    expect(JSON.parse(stdout)).to.include({ passed: 1, failed: 0 });
     expect(stderr)
       .to.match(/^one .* passed$/m)
       .and.to.include('1 passed, 0 failed');
   });
 
-  it('--junit holds the failures', async () => {
+  it('parity --junit writes the failures', async () => {
     await writeFixture(at('good.safetensors'));
     await writeFixture(at('wrong.safetensors'), { error: 0.5 });
     await onnx('parity', at(), '--junit', at('report.xml'));
@@ -266,7 +266,7 @@ describe('cli/parity', () => {
     );
   });
 
-  it('reports replace older ones, and missing folders are made', async () => {
+  it('parity replaces older reports, and makes missing folders', async () => {
     await writeFixture(at('one.safetensors'));
     writeFileSync(at('report.xml'), 'old');
     await onnx('parity', at(), '--junit', at('report.xml'), '--json', at('new/report.json'));
@@ -274,8 +274,8 @@ describe('cli/parity', () => {
     expect(existsSync(at('new/report.json'))).to.be.true;
   });
 
-  describe('existing models', () => {
-    it('are checked beside fixtures, each data set in a row of its own', async () => {
+  describe('parity of existing models', () => {
+    it('parity checks data sets beside fixtures, each in its own row', async () => {
       await writeFixture(at('one.safetensors'));
       copyModel(TORCH_MODEL, at('torch'));
       const { code, stdout } = await onnx('parity', at());
@@ -289,7 +289,7 @@ describe('cli/parity', () => {
       expect(stdout.trimEnd().split('\n').at(-1)).to.equal('3 passed, 0 failed');
     });
 
-    it('exit 1 if an element is another, and 2 if a file is damaged or missing', async () => {
+    it('parity exits 1 if an element of a data set differs, and 2 if a file is damaged or missing', async () => {
       const folder = writeDifference(at('net'), { ...DIFFERENCE, 'output_1.pb': floatFile('', [1, 2.5]) });
       const wrong = await onnx('parity', at());
       expect(wrong.code).to.equal(1);
@@ -308,7 +308,7 @@ describe('cli/parity', () => {
       expect(missing.stdout).to.include('its model must lie beside it');
     });
 
-    it('run with what --lowering asks their sessions for, at their own opset, which --opset does not change', async () => {
+    it('parity runs a model.onnx at its own opset, with the lowerings of --lowering, whatever --opset says', async () => {
       copyModel(ONNX_MODEL, at('net'));
       const { code, stdout, stderr } = await onnx('parity', at(), '--lowering', 'all', '--opset', '17,21', '--json', '-'); // prettier-ignore
       expect(code).to.equal(0);
@@ -320,7 +320,9 @@ describe('cli/parity', () => {
         ['instance-norm', 21, 'instance-norm'],
         ['layer-norm', 21, 'layer-norm'],
       ]);
-      expect(stderr).to.include('--opset is for models that are built: a model.onnx is run at its own opset');
+      expect(stderr).to.include(
+        '--opset applies only to models that are built; a model.onnx keeps its opset',
+      );
       expect(cases[0]).to.include({
         file: at('net/test_data_set_0'),
         graph: 'net',
@@ -329,7 +331,7 @@ describe('cli/parity', () => {
       expect(cases[0]!.outputs[0]).not.to.have.property('distanceToTruth');
     });
 
-    it('run on each provider, and with the one GroupNormalization that --group-norm asks for', async () => {
+    it('parity runs a model.onnx on each provider, with the one lowering of --group-norm', async () => {
       copyModel(TORCH_MODEL, at('net'));
       const { cases } = await jsonReport(
         '--provider',
@@ -347,7 +349,7 @@ describe('cli/parity', () => {
       ]);
     });
 
-    it('have a suite of their own in JUnit', async () => {
+    it('parity --junit writes a suite for a model.onnx', async () => {
       copyModel(TORCH_MODEL, at('net'));
       await onnx('parity', at(), '--junit', at('report.xml'));
       const root = parseXml(readFileSync(at('report.xml'), 'utf8'));
@@ -355,23 +357,23 @@ describe('cli/parity', () => {
       expect(root.children.map(({ attributes }) => attributes.name)).to.deep.equal(['net']);
     });
 
-    it('are never written over', async () => {
+    it('parity refuses to overwrite a model.onnx or a file of a data set', async () => {
       copyModel(TORCH_MODEL, at('net'));
       for (const file of ['net/model.onnx', 'net/test_data_set_0/input_0.pb']) {
         const { code, stderr } = await onnx('parity', at(), '--json', at(file));
         expect(code).to.equal(2);
-        expect(stderr).to.include(`--json would write over '${at(file)}', which is part of a data set`);
+        expect(stderr).to.include(`--json would overwrite '${at(file)}', which is part of a data set`);
       }
     });
 
-    it('are named by their folder', async () => {
+    it('parity refuses the path of a model.onnx, and asks for its folder', async () => {
       const { code, stderr } = await onnx('parity', join(TORCH_MODEL, 'model.onnx'));
       expect(code).to.equal(2);
-      expect(stderr).to.include('name the folder that holds model.onnx and its test_data_set_0');
+      expect(stderr).to.include('name the folder that has model.onnx and test_data_set_0');
     });
   });
 
-  describe('bad usage', () => {
+  describe('parity with bad usage', () => {
     const cases: [flags: string[], message: RegExp][] = [
       [[], /missing required argument 'fixtures'/],
       [['--lowering', 'layernorm'], /unknown lowering 'layernorm': did you mean 'layer-norm'/],
@@ -384,7 +386,7 @@ describe('cli/parity', () => {
       [['--lowerings', 'all'], /unknown option '--lowerings'\n\(Did you mean --lowering\?\)/],
     ];
     for (const [flags, message] of cases) {
-      it(`parity ${flags.join(' ')}`, async () => {
+      it(`parity refuses: parity ${flags.join(' ')}`, async () => {
         await writeFixture(at('one.safetensors'));
         const { code, stdout, stderr } = await onnx('parity', ...(flags.length > 0 ? [at()] : []), ...flags);
         expect([code, stdout]).to.deep.equal([2, '']);
@@ -392,11 +394,11 @@ describe('cli/parity', () => {
       });
     }
 
-    it('a folder without fixtures', async () => {
+    it('parity refuses a folder without fixtures', async () => {
       const { code, stderr } = await onnx('parity', at());
       expect([code, stderr]).to.deep.equal([
         2,
-        `error: folder '${at()}' and those below it hold neither a .safetensors file nor a test_data_set_0 beside a model.onnx\n`,
+        `error: folder '${at()}' has no .safetensors file and no model.onnx with a test_data_set_0, nor do the folders below it\n`,
       ]);
     });
   });

@@ -20,7 +20,7 @@ const COLOURS = {
   bias: [0.5, 0, 0],
 };
 
-describe('cli/run-image', () => {
+describe('run --image', () => {
   const at = useTemporaryFolder();
   const png = (name: string, colourType: number, samples: number[], depth = 8) => {
     writeFileSync(at(name), makePng({ width: 3, height: 1, depth, colourType, samples }));
@@ -35,7 +35,7 @@ describe('cli/run-image', () => {
     writeFileSync(at('bright.onnx'), pixelModel({ weight: [[1]], bias: [-0.5] }));
   });
 
-  it("build, then run on the demo's image, writes the mask that PyTorch computed", async () => {
+  it('run --image writes the mask that PyTorch computed for the image of the demo', async () => {
     const flags = '--in-channels 3 --num-classes 2 --num-groups 4 --width 8'.split(' ');
     await onnx('build', 'unet', ...flags, '--weights', demo('unet-cells.safetensors'), '-o', at('unet.onnx'));
     const { code, stdout, stderr } = await run('unet.onnx', demo('cells.png'), '--repeat', '2');
@@ -54,13 +54,13 @@ describe('cli/run-image', () => {
       .and.to.match(/^Wrote .*mask\.png$/m);
   });
 
-  it('a mask of three classes is in colour, and the summary counts each class that there is', async () => {
+  it('run --image writes a mask of three classes in colour, and counts the pixels of each class', async () => {
     const { stdout } = await run('colours.onnx', png('rgb.png', 2, [255, 0, 0, 0, 0, 0, 255, 0, 0]));
     expect([...mask().samples]).to.deep.equal([128, 0, 0, 0, 0, 0, 128, 0, 0]);
     expect(stdout).to.match(/^ +0 +1 +33\.3 %\n +1 +2 +66\.7 %\n\nWrote/m);
   });
 
-  it('one class is white where its logit is above 0; grey images of 1, 8 and 16 bits', async () => {
+  it('run --image paints a single class white where its logit is above 0, for grey images of 1, 8 and 16 bits', async () => {
     for (const [depth, samples] of [
       [1, [0, 1, 1]],
       [8, [127, 128, 255]],
@@ -71,7 +71,7 @@ describe('cli/run-image', () => {
     }
   });
 
-  it('alpha makes no difference', async () => {
+  it('run --image ignores alpha', async () => {
     const colours = [255, 0, 0, 0, 255, 0, 0, 0, 255];
     await run('colours.onnx', png('rgb.png', 2, colours));
     const opaque = mask();
@@ -79,22 +79,22 @@ describe('cli/run-image', () => {
     expect(mask()).to.deep.equal(opaque);
   });
 
-  it('an image of an odd size is segmented too, and the user is told', async () => {
+  it('run --image reflects an image whose size the model cannot take, and says so', async () => {
     writeFileSync(at('unet.onnx'), unetModel(2));
     const { code, stdout } = await run('unet.onnx', png('rgb.png', 2, [255, 0, 0, 0, 0, 0, 255, 0, 0]));
     expect(code).to.equal(0);
-    expect(stdout).to.include('reflected at its edges to 16 × 16, which the model can take');
+    expect(stdout).to.include('reflected at its edges to 16 × 16, a size that the model takes');
     expect([mask().width, mask().height]).to.deep.equal([3, 1]);
   });
 
-  describe('bad usage and bad input', () => {
+  describe('run --image with bad usage or bad input', () => {
     const image = () => png('rgb.png', 2, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
     const cases: [flags: () => string[], message: RegExp][] = [
-      [() => ['--image', image()], /--image IN\.png and --mask OUT\.png belong together/],
-      [() => ['--mask', at('mask.png')], /--image IN\.png and --mask OUT\.png belong together/],
+      [() => ['--image', image()], /--image needs --mask; add --mask OUT\.png/],
+      [() => ['--mask', at('mask.png')], /--mask needs --image; add --image IN\.png/],
       [
         () => ['--image', image(), '--mask', at('mask.png'), '--input', 'x=random'],
-        /leave out --input, --dim and --output/,
+        /--image and --mask replace --input, --dim and --output; leave these out/,
       ],
       [
         () => ['--image', at('none.png'), '--mask', at('mask.png')],
@@ -107,7 +107,7 @@ describe('cli/run-image', () => {
       [() => ['--image', image(), '--mask', at('colours.onnx/mask.png')], /cannot write '.*mask\.png'/],
     ];
     for (const [flags, message] of cases) {
-      it(`says what is wrong: ${message.source}`, async () => {
+      it(`run --image says what is wrong: ${message.source}`, async () => {
         const { code, stdout, stderr } = await onnx('run', at('colours.onnx'), ...flags());
         expect([code, stdout]).to.deep.equal([2, '']);
         expect(stderr)
@@ -117,7 +117,7 @@ describe('cli/run-image', () => {
       });
     }
 
-    it('a truncated image leaves the old mask as it was', async () => {
+    it('run --image leaves the old mask as it was if the image is truncated', async () => {
       writeFileSync(at('cut.png'), readFileSync(image()).subarray(0, 60));
       writeFileSync(at('mask.png'), 'old');
       const { code, stderr } = await run('colours.onnx', at('cut.png'));
@@ -126,7 +126,7 @@ describe('cli/run-image', () => {
       expect(readFileSync(at('mask.png'), 'utf8')).to.equal('old');
     });
 
-    it('a model that is not for images', async () => {
+    it('run --image refuses a model that does not segment images', async () => {
       await onnx('build', 'group-norm', '--num-groups', '1', '--num-channels', '4', '-o', at('gn.onnx'));
       const { code, stderr } = await run('gn.onnx', image());
       expect(code).to.equal(2);

@@ -1,18 +1,22 @@
 import { writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { type InputRequest, loadInputs } from '../../../lib/cli/commands/run-tensors.js';
-import { UsageError } from '../../../lib/cli/shared/terminal.js';
+import { type InputRequest, loadInputs, randomTensor } from '../../../lib/cli/commands/run-inputs.js';
+import { Progress } from '../../../lib/cli/shared/progress.js';
+import { UsageError } from '../../../lib/cli/shared/errors.js';
 import {
+  castTensor,
   type DType,
   elementCount,
   encodeNpy,
   FileError,
+  type FloatDType,
   type Shape,
   tensor,
   type TensorInfo,
 } from '../../../lib/index.js';
-import { floats, useTemporaryFolder } from '../support.js';
+import { Random } from '../../../lib/weights/initialize.js';
+import { floats, Sink, useTemporaryFolder } from '../support.js';
 
 const info = (name: string, shape: Shape | undefined, dtype: DType = 'float32'): TensorInfo => ({
   name,
@@ -29,7 +33,7 @@ const request = (
   seed,
 });
 
-describe('cli/run-inputs', () => {
+describe('loadInputs', () => {
   const at = useTemporaryFolder();
   const refuses = async (infos: TensorInfo[], asked: InputRequest, message: RegExp) => {
     const error: unknown = await loadInputs(infos, asked).catch((caught: unknown) => caught);
@@ -37,7 +41,7 @@ describe('cli/run-inputs', () => {
     expect((error as Error).message).to.match(message);
   };
 
-  it('random numbers are standard normal, in the dtype and the shape that is asked for', async () => {
+  it('run --input x=random makes standard normal numbers, in the dtype and shape of the input', async () => {
     const { feeds } = await loadInputs(
       [info('x', ['N', 100, 'H'])],
       request({ x: 'random' }, { N: 10, H: 10 }),
@@ -52,59 +56,55 @@ describe('cli/run-inputs', () => {
     expect(variance).to.be.closeTo(1, 0.07);
   });
 
-  it('two inputs share the sizes of their names but not their numbers', async () => {
+  it('run gives two random inputs the same sizes for a name, but different numbers', async () => {
     const infos = [info('a', ['N']), info('b', ['N'])];
     const { feeds } = await loadInputs(infos, request({ a: 'random', b: 'random' }, { N: 5 }));
     expect([feeds.a!.dims, feeds.b!.dims]).to.deep.equal([[5], [5]]);
     expect([...feeds.a!.data]).not.to.deep.equal([...feeds.b!.data]);
   });
 
-  it('an input of any rank takes a file, and has no shape for random numbers', async () => {
+  it('run takes a file, but no random numbers, for an input of any rank', async () => {
     const infos = [info('x', undefined)];
-    await refuses(
-      infos,
-      request({ x: 'random' }),
-      /'x' is of any rank: .* give it a file, --input x=FILE\.npy/,
-    );
+    await refuses(infos, request({ x: 'random' }), /'x' has any rank, .* use a file: --input x=FILE\.npy/);
     writeFileSync(at('x.npy'), encodeNpy(floats([2, 1], [1, 2])));
     expect((await loadInputs(infos, request({ x: at('x.npy') }))).feeds.x!.dims).to.deep.equal([2, 1]);
   });
 
-  it('a dimension that the model gives no name is bound by input and axis', async () => {
+  it('run --dim names a dimension without a name by input and axis', async () => {
     const infos = [info('x', ['', 2])];
     await refuses(infos, request({ x: 'random' }), /'x' \[\?, 2\]: no size for x\.0; add --dim x\.0=SIZE/);
     const { feeds } = await loadInputs(infos, request({ x: 'random' }, { 'x.0': 3 }));
     expect(feeds.x!.dims).to.deep.equal([3, 2]);
   });
 
-  it('half-precision inputs get half-precision numbers', async () => {
+  it('run makes random numbers of every float dtype', async () => {
     for (const dtype of ['float16', 'bfloat16', 'float64'] as const) {
       const { feeds } = await loadInputs([info('x', [2, 2], dtype)], request({ x: 'random' }));
       expect([feeds.x!.dtype, feeds.x!.data.length]).to.deep.equal([dtype, elementCount([2, 2])]);
     }
   });
 
-  it('random integers are refused, with what to do instead', () =>
+  it('run refuses random integers, and asks for a file', () =>
     refuses(
       [info('ids', [2], 'int64')],
       request({ ids: 'random' }),
       /'ids' is int64.*--input ids=FILE\.npy/,
     ));
 
-  it('float16 numbers in a file become a bfloat16 input, with a note', async () => {
+  it('run converts float32 numbers of a file for a bfloat16 input, with a note', async () => {
     writeFileSync(at('x.npy'), encodeNpy(floats([2], [1, 2.5])));
     const { feeds, notes } = await loadInputs([info('x', [2], 'bfloat16')], request({ x: at('x.npy') }));
     expect([feeds.x!.dtype, ...feeds.x!.data]).to.deep.equal(['bfloat16', 0x3f80, 0x4020]);
     expect(notes).to.deep.equal([`input x: ${at('x.npy')} converted from float32 to bfloat16`]);
   });
 
-  it('NaN in a file is noted, for every element of its group becomes NaN', async () => {
+  it('run notes NaN in a file, because every element of its group becomes NaN', async () => {
     writeFileSync(at('x.npy'), encodeNpy(floats([3], [1, NaN, 2])));
     const { notes } = await loadInputs([info('x', [3])], request({ x: at('x.npy') }));
     expect(notes).to.deep.equal(['input x: 1 of 3 elements is NaN']);
   });
 
-  it('what torch.save wrote is not an input, with the way to make one of it', async () => {
+  it('run refuses a file that torch.save wrote, and says how to convert it', async () => {
     writeFileSync(at('x.pt'), Uint8Array.of(0x50, 0x4b, 3, 4, 0, 0, 8, 8));
     const error: unknown = await loadInputs([info('x', [3])], request({ x: at('x.pt') })).catch(
       (caught: unknown) => caught,
@@ -115,7 +115,7 @@ describe('cli/run-inputs', () => {
     );
   });
 
-  it('integers are not converted to floats, nor floats to integers', async () => {
+  it('run does not convert integers to floats, nor floats to integers', async () => {
     writeFileSync(at('i.npy'), encodeNpy(tensor('int64', [1], BigInt64Array.of(1n))));
     await refuses(
       [info('x', [1])],
@@ -126,37 +126,85 @@ describe('cli/run-inputs', () => {
     await refuses([info('x', [1], 'int64')], request({ x: at('f.npy') }), /astype\('int64'\)/);
   });
 
-  it('everything that is missing or unknown is listed at once', () =>
+  it('run lists all missing and unknown inputs at once', () =>
     refuses(
       [info('image', [1]), info('mask', [1])],
       request({ imag: 'random' }),
       /'imag' is not an input of the model: did you mean 'image'\?\n.*'image' is missing.*\n.*'mask' is missing/,
     ));
 
-  it('a random input with too many elements is refused before anything is allocated, with its shape and size', () =>
+  it('run refuses a random input with too many elements, with its shape and size', () =>
     refuses(
       [info('image', ['batch', 1, 'height', 'width'])],
       request({ image: 'random' }, { batch: 1, height: 80000, width: 80000 }),
       /'image' \[1, 1, 80000, 80000\] would have 6400000000 elements, 25\.6 GB of float32; allowed: at most 2147483647/,
     ));
 
-  it('a mistyped size is reported before the one that it leaves out, with the nearest name', () =>
+  it('run reports a mistyped name of --dim before the name that it leaves out, with a suggestion', () =>
     refuses(
       [info('x', ['batch', 'height'])],
       request({ x: 'random' }, { batch: 1, heigth: 8 }),
-      /^--dim heigth: .*did you mean 'height'\?; names: batch, height$/,
+      /^--dim heigth: .*did you mean 'height'\?; the names are batch, height$/,
     ));
 
-  it('a size with nothing to give it to is refused', async () => {
+  it('run refuses a size of --dim that no random input needs', async () => {
     writeFileSync(at('x.npy'), encodeNpy(floats([2], [1, 2])));
     await refuses(
       [info('x', ['N'])],
       request({ x: at('x.npy') }, { N: 2 }),
-      /--dim N: .*no input is random, but: x=.*x\.npy$/,
+      /--dim N: .*no input is random; the inputs are x=.*x\.npy$/,
     );
-    await refuses([info('x', [3])], request({ x: 'random' }, { N: 2 }), /--dim N: .*there are none to give/);
+    await refuses(
+      [info('x', [3])],
+      request({ x: 'random' }, { N: 2 }),
+      /--dim N: .*the sizes of all dimensions are fixed$/,
+    );
   });
 
-  it("a mistyped 'random' is shown where sizes are given for it", () =>
-    refuses([info('x', ['N'])], request({ x: 'randm' }, { N: 2 }), /no input is random, but: x=randm$/));
+  it("run repeats the inputs if 'random' is mistyped and --dim has sizes", () =>
+    refuses(
+      [info('x', ['N'])],
+      request({ x: 'randm' }, { N: 2 }),
+      /no input is random; the inputs are x=randm$/,
+    ));
+});
+
+const xOf = (dtype: FloatDType) => ({ name: 'x', dtype, shape: ['N'] });
+
+describe('randomTensor', () => {
+  it('randomTensor sets element i to number i of the generator, rounded to the dtype, in every chunk', async () => {
+    const random = new Random(5, 'x');
+    const length = 2 ** 17 + 3;
+    const numbers = new Float64Array(length).map((_, i) => random.normal(i));
+    for (const dtype of ['float64', 'float32', 'float16', 'bfloat16'] as const) {
+      const { data } = await randomTensor(xOf(dtype), [length], 5);
+      const expected = castTensor(tensor('float64', [length], numbers), dtype).data;
+      expect(Buffer.from(data.buffer).equals(Buffer.from(expected.buffer)), dtype).to.be.true;
+    }
+  });
+
+  it('randomTensor makes an empty tensor', async () => {
+    expect((await randomTensor(xOf('float32'), [0, 3], 0)).dims).to.deep.equal([0, 3]);
+  });
+
+  it('randomTensor reports its progress, and leaves the event loop free between chunks', async () => {
+    const steps: string[] = [];
+    const progress = new Progress(new Sink());
+    progress.step = (text) => void steps.push(text);
+    let turns = 0;
+    const timer = setInterval(() => (turns += 1), 1);
+    await randomTensor(xOf('float32'), [2 ** 19], 0, progress);
+    clearInterval(timer);
+    progress.stop();
+    expect(steps).to.deep.equal([0, 25, 50, 75].map((percent) => `random input x, ${percent} %`));
+    expect(turns).to.be.at.least(2);
+  });
+
+  it('randomTensor refuses more elements than the generator has numbers', async () => {
+    const error: unknown = await randomTensor(xOf('float32'), [2 ** 31], 0).catch(
+      (caught: unknown) => caught,
+    );
+    expect(error).to.be.instanceOf(UsageError);
+    expect((error as Error).message).to.include('allowed: at most 2147483647 elements');
+  });
 });

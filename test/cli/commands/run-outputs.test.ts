@@ -7,19 +7,19 @@ import {
   outputPaths,
   summarize,
   writeOutputs,
-} from '../../../lib/cli/commands/run-tensors.js';
+} from '../../../lib/cli/commands/run-outputs.js';
 import { decodeNpy, tensor } from '../../../lib/index.js';
 import { floats, useTemporaryFolder } from '../support.js';
 
-describe('cli/run-outputs', () => {
+describe('the outputs of run', () => {
   const at = useTemporaryFolder();
 
-  it('a summary has minimum, maximum and mean', () => {
+  it('run prints minimum, maximum and mean of an output', () => {
     expect(summarize(floats([3], [-1, 0, 4]))).to.deep.equal(['-1', '4', '1']);
     expect(summarize(tensor('int64', [2], BigInt64Array.of(1n, 2n)))).to.deep.equal(['1', '2', '1.5']);
   });
 
-  it('what is NaN or infinite is counted', () => {
+  it('run counts the elements that are NaN or infinite', () => {
     expect(describeNotFinite(floats([3], [1, NaN, 2]))).to.equal('1 of 3 elements is NaN');
     expect(describeNotFinite(floats([3], [1, -Infinity, Infinity]))).to.equal('2 of 3 elements are infinite');
     expect(describeNotFinite(floats([2], [NaN, Infinity]))).to.equal('2 of 2 elements are NaN or infinite');
@@ -30,17 +30,17 @@ describe('cli/run-outputs', () => {
     expect(describeNotFinite(tensor('int64', [1], BigInt64Array.of(1n)))).to.be.undefined;
   });
 
-  it('a summary is of the finite elements, and of nothing there is none', () => {
+  it('run summarises the finite elements only, and prints dashes for an output without finite elements', () => {
     expect(summarize(floats([4], [1, NaN, 3, -Infinity]))).to.deep.equal(['1', '3', '2']);
     expect(summarize(floats([1], [NaN]))).to.deep.equal(['–', '–', '–']);
     expect(summarize(floats([0], []))).to.deep.equal(['–', '–', '–']);
   });
 
-  it('writes every output into a folder that it makes', async () => {
+  it('run --output writes every output into a folder that it makes', async () => {
     const outputs = { y: floats([1], [7]), '/conv/out': floats([0, 2], []) };
     const paths = outputPaths([{ name: 'y' }, { name: '/conv/out' }], at('new/out'));
-    const files = await writeOutputs(outputs, paths);
-    expect([...files]).to.deep.equal([
+    await writeOutputs(outputs, paths);
+    expect([...paths]).to.deep.equal([
       ['y', at('new/out/y.npy')],
       ['/conv/out', at('new/out/_conv_out.npy')],
     ]);
@@ -48,13 +48,14 @@ describe('cli/run-outputs', () => {
     expect([...decodeNpy(readFileSync(at('new/out/y.npy'))).data]).to.deep.equal([7]);
   });
 
-  it('without a folder nothing is written', async () => {
+  it('run without --output writes no files', async () => {
     const paths = outputPaths([{ name: 'y' }], undefined);
-    expect((await writeOutputs({ y: floats([1], [7]) }, paths)).size).to.equal(0);
+    await writeOutputs({ y: floats([1], [7]) }, paths);
+    expect(paths.size).to.equal(0);
     expect(readdirSync(at())).to.deep.equal([]);
   });
 
-  it('file names stay in the folder, are not hidden, and differ by more than case', () => {
+  it('run --output gives files names that stay in the folder, are not hidden, and differ by more than case', () => {
     const names = [
       '../../etc/passwd',
       '..',

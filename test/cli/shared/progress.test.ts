@@ -6,7 +6,7 @@ import { Sink } from '../support.js';
 
 const SHOW_CURSOR = '\u001b[?25h';
 
-describe('cli/progress', () => {
+describe('Progress', () => {
   const now = performance.now.bind(performance);
   let ahead = 0;
   const wait = (milliseconds: number) => {
@@ -18,7 +18,7 @@ describe('cli/progress', () => {
     performance.now = now;
   });
 
-  it('work of less than a second is silent', () => {
+  it('Progress does not print during work of less than a second', () => {
     const sink = new Sink();
     const progress = new Progress(sink);
     progress.step('one');
@@ -28,7 +28,7 @@ describe('cli/progress', () => {
     expect(sink.text).to.equal('');
   });
 
-  it('longer work says a line after a second and then every few seconds', () => {
+  it('Progress prints a line after a second, and then every few seconds', () => {
     const sink = new Sink();
     const progress = new Progress(sink);
     for (let step = 1; step <= 100; step++) {
@@ -39,7 +39,7 @@ describe('cli/progress', () => {
     expect(sink.text).to.equal('step 10 …\nstep 50 …\nstep 90 …\n');
   });
 
-  it('one long piece of work that leaves the thread free says its line while it lasts, and none after it', async () => {
+  it('Progress prints the line of one long asynchronous step while it lasts, and no line after it', async () => {
     const sink = new Sink();
     const progress = new Progress(sink);
     wait(980);
@@ -53,7 +53,7 @@ describe('cli/progress', () => {
     expect(sink.text).to.equal('reading …\n');
   });
 
-  it('a terminal gets a spinner that is gone at the end', () => {
+  it('Progress shows a spinner on a terminal, and removes it at the end', () => {
     const terminal = Object.assign(new Sink(), {
       isTTY: true,
       columns: 80,
@@ -69,7 +69,7 @@ describe('cli/progress', () => {
     expect(terminal.text.endsWith(SHOW_CURSOR)).to.be.true;
   });
 
-  it('a line that is to stay stays, before the first second too', () => {
+  it('Progress prints a warning at once, also in the first second', () => {
     const sink = new Sink();
     const progress = new Progress(sink);
     progress.step('one');
@@ -78,7 +78,7 @@ describe('cli/progress', () => {
     expect(sink.text).to.equal('warning: two\n');
   });
 
-  it('a terminal whose width is not known gets plain lines', () => {
+  it('Progress prints plain lines on a terminal of unknown width', () => {
     const terminal = Object.assign(new Sink(), { isTTY: true, columns: 0 });
     const progress = new Progress(terminal);
     progress.step('one');
@@ -88,7 +88,7 @@ describe('cli/progress', () => {
     expect(terminal.text).to.equal('two …\n');
   });
 
-  it('the result and the error of the work pass through', async () => {
+  it('withProgress passes on the result and the error of the work', async () => {
     expect(await withProgress(new Sink(), () => Promise.resolve(7))).to.equal(7);
     const failure = await withProgress(new Sink(), () => Promise.reject(new Error('no'))).catch(String);
     expect(failure).to.equal('Error: no');

@@ -21,7 +21,7 @@ function setUp(shape: Shape = ['N', 4, 'H', 'W'], kernel: readonly number[] = [6
 }
 
 describe('conv', () => {
-  it('writes every attribute, the kernel from the weight', () => {
+  it("conv writes every attribute, and takes the kernel's shape from the weight", () => {
     const { g, x, layer, weight } = setUp();
     const [node] = nodesOf(g, op.conv(layer, x, weight, undefined));
     expect(node).to.deep.include({ opType: 'Conv', inputs: [x, weight, undefined] });
@@ -34,7 +34,7 @@ describe('conv', () => {
     });
   });
 
-  it('keeps names for what is known only at run time', () => {
+  it('conv keeps names of sizes that are known only at run time', () => {
     const { x, layer, weight } = setUp();
     const options = { strides: [2, 1], pads: [1, 1, 1, 1] };
     expect(op.conv(layer, x, weight, undefined, options).shape).to.deep.equal([
@@ -45,7 +45,7 @@ describe('conv', () => {
     ]);
   });
 
-  it('does not keep the lists that it is given', () => {
+  it('conv copies the given lists', () => {
     const { g, x, layer, weight } = setUp();
     const options = { strides: [1, 1], pads: [1, 1, 1, 1], dilations: [1, 1] };
     const [node] = nodesOf(g, op.conv(layer, x, weight, undefined, options));
@@ -58,7 +58,7 @@ describe('conv', () => {
     ]);
   });
 
-  it('says what the weight expects of the input', () => {
+  it('conv says how many input channels the weight expects', () => {
     const { x, layer, weight } = setUp(['N', 4, 'H', 'W'], [64, 3, 3, 3]);
     expectGraphError(
       () => op.conv(layer, x, weight, undefined),
@@ -68,23 +68,23 @@ describe('conv', () => {
     );
   });
 
-  it('refuses a channel dimension that is a name', () => {
+  it('conv refuses a channel dimension that is a name', () => {
     const { x, layer, weight } = setUp(['N', 'C', 8, 8]);
     expectGraphError(() => op.conv(layer, x, weight, undefined), 'INVALID_SHAPE', "'x' [N, C, 8, 8]");
   });
 
-  it('refuses a weight whose kernel is a name', () => {
+  it('conv refuses a weight whose kernel is a name', () => {
     const { g, x, layer } = setUp();
     const weight = g.input('w', 'float32', [6, 4, 'K', 3]);
     expectGraphError(() => op.conv(layer, x, weight, undefined), 'INVALID_SHAPE', "'w' [6, 4, K, 3]");
   });
 
-  it('refuses an input without spatial dimensions', () => {
+  it('conv refuses an input without spatial dimensions', () => {
     const { x, layer, weight } = setUp(['N', 4], [6, 4]);
     expectGraphError(() => op.conv(layer, x, weight, undefined), 'RANK_TOO_LOW', 'rank 2', '(N, C, D1, ...)');
   });
 
-  it('refuses a weight of another rank', () => {
+  it('conv refuses a weight of another rank', () => {
     const { x, layer, weight } = setUp(['N', 4, 8], [6, 4, 3, 3]);
     expectGraphError(
       () => op.conv(layer, x, weight, undefined),
@@ -94,7 +94,7 @@ describe('conv', () => {
     );
   });
 
-  it('refuses weights of another dtype, and inputs that are no floats', () => {
+  it('conv refuses weights of another dtype, and inputs that are not floats', () => {
     const { g, x, layer, weight } = setUp();
     const half = layer.parameter('half', { dtype: 'float16', shape: [6, 4, 3, 3] });
     const whole = g.input('whole', 'int64', [1, 4, 8, 8]);
@@ -102,7 +102,7 @@ describe('conv', () => {
     expectGraphError(() => op.conv(layer, whole, weight, undefined), 'INVALID_DTYPE', 'int64');
   });
 
-  it('refuses a bias that has not one element an output channel', () => {
+  it('conv refuses a bias without exactly one element per output channel', () => {
     const { x, layer, weight } = setUp();
     for (const shape of [[4], [6, 1], []]) {
       const bias = layer.parameter(`bias${shape.length}`, { dtype: 'float32', shape });
@@ -115,7 +115,7 @@ describe('conv', () => {
     }
   });
 
-  it('refuses a missing weight', () => {
+  it('conv refuses a missing weight', () => {
     const { x, layer } = setUp();
     expectGraphError(
       () => op.conv(layer, x, undefined!, undefined),
@@ -124,7 +124,7 @@ describe('conv', () => {
     );
   });
 
-  it('refuses a kernel larger than the padded input, and says what would come out', () => {
+  it('conv refuses a kernel larger than the padded input, and says which size would result', () => {
     const { x, layer, weight } = setUp([1, 4, 8, 1]);
     expectGraphError(
       () => op.conv(layer, x, weight, undefined, { pads: [0, 0, 0, 1] }),
@@ -149,7 +149,7 @@ describe('conv', () => {
   };
   for (const [option, values] of Object.entries(BAD_OPTIONS)) {
     for (const value of values) {
-      it(`refuses ${option} ${JSON.stringify(value)}`, () => {
+      it(`conv refuses ${option} ${JSON.stringify(value)}`, () => {
         const { x, layer, weight } = setUp();
         const options = { [option]: value } as op.ConvOptions;
         expectGraphError(() => op.conv(layer, x, weight, undefined, options), 'INVALID_ATTRIBUTE', option);
@@ -159,7 +159,7 @@ describe('conv', () => {
 });
 
 describe('convTranspose', () => {
-  it('writes every attribute, the kernel from the weight', () => {
+  it("convTranspose writes every attribute, and takes the kernel's shape from the weight", () => {
     const { g, x, layer, weight } = setUp(['N', 6, 'H', 'W']);
     const y = op.convTranspose(layer, x, weight, undefined, {
       strides: [2, 2],
@@ -179,14 +179,14 @@ describe('convTranspose', () => {
     });
   });
 
-  it('undoes a pooling by half', () => {
+  it('convTranspose undoes a pooling by half', () => {
     const { x, layer, weight } = setUp(['N', 6, 'H', 'W'], [6, 3, 2, 2]);
     const half = op.maxPool(layer, x, { kernelShape: [2, 2], strides: [2, 2] });
     const full = op.convTranspose(layer, half, weight, undefined, { strides: [2, 2] });
     expect(full.shape).to.deep.equal(['N', 3, '2*floor(H/2)', '2*floor(W/2)']);
   });
 
-  it("takes its input channels from the weight's first dimension", () => {
+  it("convTranspose takes its input channels from the weight's first dimension", () => {
     const { x, layer, weight } = setUp(['N', 4, 8, 8], [6, 4, 3, 3]);
     expectGraphError(
       () => op.convTranspose(layer, x, weight, undefined),
@@ -198,7 +198,7 @@ describe('convTranspose', () => {
   });
 
   for (const outputPadding of [[1, 1], [-1, 0], [0], [0.5, 0]]) {
-    it(`refuses outputPadding ${JSON.stringify(outputPadding)} where stride and dilation are 1`, () => {
+    it(`convTranspose refuses outputPadding ${JSON.stringify(outputPadding)} if stride and dilation are 1`, () => {
       const { x, layer, weight } = setUp(['N', 6, 8, 8]);
       expectGraphError(
         () => op.convTranspose(layer, x, weight, undefined, { outputPadding }),
@@ -208,7 +208,7 @@ describe('convTranspose', () => {
     });
   }
 
-  it('refuses groups that do not divide its input channels', () => {
+  it('convTranspose refuses groups that do not divide its input channels', () => {
     const { x, layer, weight } = setUp(['N', 6, 8, 8]);
     for (const group of [0, 4, 1.5]) {
       const options = { group };
@@ -220,7 +220,7 @@ describe('convTranspose', () => {
     }
   });
 
-  it('refuses pads that leave nothing', () => {
+  it('convTranspose refuses pads that leave an empty result', () => {
     const { x, layer, weight } = setUp(['N', 6, 1, 'W']);
     expectGraphError(
       () => op.convTranspose(layer, x, weight, undefined, { pads: [2, 0, 1, 0] }),
@@ -229,7 +229,7 @@ describe('convTranspose', () => {
     );
   });
 
-  it('refuses a rank below 3 and a missing input as errors of the graph', () => {
+  it('convTranspose refuses a rank below 3 and a missing input with a GraphError', () => {
     const { x, layer, weight } = setUp([4], [6, 4]);
     expectGraphError(() => op.convTranspose(layer, x, weight, undefined), 'RANK_TOO_LOW');
     expectGraphError(() => op.convTranspose(layer, undefined!, weight, undefined), 'MISSING_VALUE', 'x');

@@ -12,7 +12,7 @@ function setUp() {
 }
 
 describe('expand', () => {
-  it('gives a list as an int64 constant', () => {
+  it('expand writes a list as an int64 constant', () => {
     const { g, x } = setUp();
     const y = op.expand(g, x, [1, 4]);
     expect(y.shape).to.deep.equal(['N', 4]);
@@ -22,14 +22,14 @@ describe('expand', () => {
     expect(constant!.data!.data).to.deep.equal(BigInt64Array.of(1n, 4n));
   });
 
-  it('takes a value as its target, with the shape that the caller gives', () => {
+  it('expand takes a value as its target, with the outputShape of the caller', () => {
     const { g, x, target } = setUp();
     const y = op.expand(g, x, target, { outputShape: ['N', 'L'] });
     expect(y.shape).to.deep.equal(['N', 'L']);
     expect(nodesOf(g, y)[0]!.inputs).to.deep.equal([x, target]);
   });
 
-  it('refuses a target that is known only at run time without that shape, and one that is no int64 vector', () => {
+  it('expand refuses a run-time target without outputShape, and a target that is not an int64 vector', () => {
     const { g, x, target } = setUp();
     const outputShape = ['N', 'L'];
     const whole = g.input('whole', 'int32', [2]);
@@ -39,7 +39,7 @@ describe('expand', () => {
     expectGraphError(() => op.expand(g, x, matrix, { outputShape }), 'INVALID_DTYPE', "'matrix' [2, 1]");
   });
 
-  it('refuses sizes that are none, sizes that do not fit, and a missing input', () => {
+  it('expand refuses invalid sizes, sizes that do not fit, and a missing input', () => {
     const { g, x } = setUp();
     const fixed = g.input('fixed', 'float32', [2, 3]);
     for (const target of [[-1], [1.5], [NaN]]) {

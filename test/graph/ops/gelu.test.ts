@@ -33,7 +33,7 @@ const FROM_TORCH = {
 
 describe('gelu', () => {
   for (const approximate of ['none', 'tanh'] as const) {
-    itComputes(`is PyTorch's with approximate ${approximate}`, {
+    itComputes(`gelu gives PyTorch's numbers with approximate ${approximate}`, {
       inputs: [listed([X.length], X)],
       call: (g, [x]) => op.gelu(g, x!, { approximate }),
       expected: () => [[[X.length], FROM_TORCH[approximate]]],
@@ -42,7 +42,7 @@ describe('gelu', () => {
       declared: [['N']],
     });
 
-    it(`is within the tolerance at every level of optimisation, with approximate ${approximate}`, async () => {
+    it(`gelu is within the tolerance at every level of optimisation, with approximate ${approximate}`, async () => {
       const g = new GraphBuilder('test');
       g.output('y', op.gelu(g, g.input('x0', 'float32', ['N']), { approximate }));
       const x = castTensor(listed([X.length], X), 'float32');
@@ -55,7 +55,7 @@ describe('gelu', () => {
     });
   }
 
-  it('in float64 is refused by ONNX Runtime, which has no Erf of it, with a SessionError', async () => {
+  it('gelu in float64 fails with a SessionError, because ONNX Runtime has no float64 Erf', async () => {
     const g = new GraphBuilder('test');
     g.output('y', op.gelu(g, g.input('x0', 'float64', ['N'])));
     const error: unknown = await runGraph(g.build(), [listed([1], [1])], 21).catch(
@@ -64,7 +64,7 @@ describe('gelu', () => {
     expect(error).to.be.instanceOf(SessionError).and.have.property('code').that.is.oneOf(['MODEL_REJECTED', 'PROVIDER_UNAVAILABLE']); // prettier-ignore
   });
 
-  it('is written in operators of every opset, narrow floats in float32', () => {
+  it('gelu uses operators of every opset, and computes narrow floats in float32', () => {
     const types = (dtype: FloatDType, options?: op.GeluOptions) => {
       const g = new GraphBuilder('test');
       const y = op.gelu(g, g.input('x', dtype, ['N', 3]), options);
@@ -79,7 +79,7 @@ describe('gelu', () => {
       .and.not.include('Erf');
   });
 
-  it('refuses what is not a float and no value, and an unknown approximation', () => {
+  it('gelu refuses an input that is not a float or not a value, and an unknown approximation', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'float32', ['N']);
     expectGraphError(() => op.gelu(g, g.input('i', 'int64', ['N'])), 'INVALID_DTYPE', 'Gelu', 'int64');

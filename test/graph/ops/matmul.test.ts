@@ -12,7 +12,7 @@ const sum = (length: number, term: (k: number) => number): number =>
   Array.from({ length }, (_, k) => term(k)).reduce((total, value) => total + value, 0);
 
 describe('matMul', () => {
-  itComputes('multiplies stacks of matrices that broadcast', {
+  itComputes('matMul multiplies stacks of matrices that broadcast', {
     inputs: [numbers([2, 1, 3, 4], 'a', 0.5), numbers([5, 4, 2], 'b', 0.5)],
     call: (g, [a, b]) => op.matMul(g, a!, b!),
     expected: (a, b) => [
@@ -26,7 +26,7 @@ describe('matMul', () => {
     ],
   });
 
-  itComputes('takes vectors as a row and as a column', {
+  itComputes('matMul takes a vector as a row on the left and as a column on the right', {
     inputs: [numbers([4], 'a', 0.5), numbers([3, 4, 2], 'b', 0.5), numbers([2], 'c', 0.5)],
     call: (g, [a, b, c]) => [op.matMul(g, a!, b!), op.matMul(g, b!, c!)],
     expected: (a, b, c) => [
@@ -35,7 +35,7 @@ describe('matMul', () => {
     ],
   });
 
-  it('multiplies integers', async () => {
+  it('matMul multiplies integers', async () => {
     const g = new GraphBuilder('test');
     const x = g.input('x0', 'int64', [1, 2]);
     g.output('y', op.matMul(g, x, g.constant(tensor('int64', [2, 1], BigInt64Array.of(3n, -4n)))));
@@ -45,7 +45,7 @@ describe('matMul', () => {
     }
   });
 
-  it('keeps names and multiplies nothing that does not fit', () => {
+  it('matMul keeps names, and refuses shapes that do not fit', () => {
     const g = new GraphBuilder('test');
     const of = (name: string, shape: Shape) => g.input(name, 'float32', shape);
     const a = of('a', ['N', 'L', 64]);
@@ -64,7 +64,7 @@ describe('matMul', () => {
     );
   });
 
-  it('refuses scalars, mixed dtypes, bool and what is not a value', () => {
+  it('matMul refuses scalars, mixed dtypes, bool, and an input that is not a value', () => {
     const g = new GraphBuilder('test');
     const a = g.input('a', 'float32', [2, 2]);
     const flags = g.input('flags', 'bool', [2, 2]);

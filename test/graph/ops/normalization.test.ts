@@ -28,7 +28,7 @@ function setUp(shape: Shape = ['N', 6, 'H', 'W'], perChannel: Shape = [6]) {
 }
 
 describe('groupNormalization', () => {
-  it('writes num_groups and epsilon', () => {
+  it('groupNormalization writes num_groups and epsilon', () => {
     const { g, x, norm, scale, bias } = setUp();
     const y = op.groupNormalization(norm, x, scale, bias, { numGroups: 3 });
     expect(y).to.deep.include({ dtype: 'float32', shape: ['N', 6, 'H', 'W'] });
@@ -39,7 +39,7 @@ describe('groupNormalization', () => {
     });
   });
 
-  it('goes without scale, without bias and without both', () => {
+  it('groupNormalization works without scale, without bias and without both', () => {
     const { x, norm, scale, bias } = setUp();
     for (const [weight, shift] of [
       [undefined, bias],
@@ -51,7 +51,7 @@ describe('groupNormalization', () => {
     }
   });
 
-  it('takes every float', () => {
+  it('groupNormalization takes every float', () => {
     for (const dtype of FLOAT_DTYPES) {
       const g = new GraphBuilder('test');
       const x = g.input('x', dtype, [2, 4]);
@@ -59,7 +59,7 @@ describe('groupNormalization', () => {
     }
   });
 
-  it('says by what the channels can be divided', () => {
+  it('groupNormalization lists the allowed numbers of groups', () => {
     const { g } = setUp();
     const x = g.input('image', 'float32', ['N', 30, 8, 8]);
     expectGraphError(
@@ -71,7 +71,7 @@ describe('groupNormalization', () => {
   });
 
   for (const numGroups of [0, -2, 1.5, 12, NaN, Infinity, '2' as never, undefined!]) {
-    it(`refuses numGroups ${String(numGroups)}`, () => {
+    it(`groupNormalization refuses numGroups ${String(numGroups)}`, () => {
       const { x, norm } = setUp();
       const options = { numGroups };
       expectGraphError(
@@ -81,7 +81,7 @@ describe('groupNormalization', () => {
     });
   }
 
-  it('refuses no channels at all', () => {
+  it('groupNormalization refuses an input without channels', () => {
     const { g } = setUp();
     const x = g.input('none', 'float32', [2, 0, 4]);
     const options = { numGroups: 1 };
@@ -92,7 +92,7 @@ describe('groupNormalization', () => {
     );
   });
 
-  it('refuses a rank below 2', () => {
+  it('groupNormalization refuses a rank below 2', () => {
     const { g } = setUp();
     for (const shape of [[6], []]) {
       const x = g.input(`x${shape.length}`, 'float32', shape);
@@ -105,7 +105,7 @@ describe('groupNormalization', () => {
     }
   });
 
-  it('refuses a channel dimension that is a name', () => {
+  it('groupNormalization refuses a channel dimension that is a name', () => {
     const { g } = setUp();
     const x = g.input('free', 'float32', ['N', 'C', 4]);
     const options = { numGroups: 1 };
@@ -116,7 +116,7 @@ describe('groupNormalization', () => {
     );
   });
 
-  it('refuses a scale or bias that has not one element per channel', () => {
+  it('groupNormalization refuses a scale or bias without exactly one element per channel', () => {
     const { g, x, norm, scale } = setUp();
     for (const shape of [[3], [1], [6, 1], []]) {
       const odd = g.input(`odd${shape.join('_')}`, 'float32', shape);
@@ -137,7 +137,7 @@ describe('groupNormalization', () => {
     }
   });
 
-  it('refuses mixed dtypes, integers and a missing input', () => {
+  it('groupNormalization refuses mixed dtypes, integers and a missing input', () => {
     const { g, x, norm } = setUp();
     const half = g.input('half', 'float16', [6]);
     const whole = g.input('whole', 'int32', ['N', 6]);
@@ -165,7 +165,7 @@ describe('groupNormalization', () => {
   });
 
   for (const epsilon of [NaN, Infinity]) {
-    it(`refuses epsilon ${epsilon}`, () => {
+    it(`groupNormalization refuses epsilon ${epsilon}`, () => {
       const { x, norm } = setUp();
       expectGraphError(
         () => op.groupNormalization(norm, x, undefined, undefined, { numGroups: 3, epsilon }),
@@ -188,7 +188,7 @@ describe('every normalization', () => {
     LayerNormalization: (g, x, scale, epsilon) => op.layerNormalization(g, x, scale, scale, { epsilon }),
   };
   for (const [opType, apply] of Object.entries(APPLY)) {
-    it(`refuses in ${opType} what has no meaning`, () => {
+    it(`${opType} refuses invalid dtypes, epsilons and inputs`, () => {
       const { g, x, scale } = setUp(['N', 6, 6]);
       const odd = g.input('odd', 'float32', [5]);
       const half = g.input('half', 'float16', [6]);
@@ -214,7 +214,7 @@ describe('every normalization', () => {
     });
   }
 
-  it('refuses a missing scale where it is needed', () => {
+  it('BatchNormalization, InstanceNormalization and LayerNormalization refuse a missing scale', () => {
     const { x, norm } = setUp(['N', 6, 6]);
     for (const opType of ['BatchNormalization', 'InstanceNormalization', 'LayerNormalization']) {
       expectGraphError(() => APPLY[opType]!(norm, x, undefined!, 1), 'MISSING_VALUE', 'scale');
@@ -223,7 +223,7 @@ describe('every normalization', () => {
 });
 
 describe('batchNormalization', () => {
-  it('refuses a rank below 2', () => {
+  it('batchNormalization refuses a rank below 2', () => {
     const { g, scale } = setUp();
     const flat = g.input('flat', 'float32', [6]);
     expectGraphError(
@@ -233,7 +233,7 @@ describe('batchNormalization', () => {
     );
   });
 
-  it('names the vector that does not fit or is missing', () => {
+  it('batchNormalization names the vector that does not fit or is missing', () => {
     const { g, x, norm, scale, bias, vector } = setUp();
     const [mean, odd] = [vector('mean'), g.input('odd', 'float32', [5])];
     expectGraphError(
@@ -250,7 +250,7 @@ describe('batchNormalization', () => {
 });
 
 describe('instanceNormalization', () => {
-  it('writes epsilon', () => {
+  it('instanceNormalization writes epsilon', () => {
     const { g, x, norm, scale, bias } = setUp();
     const [node] = nodesOf(g, op.instanceNormalization(norm, x, scale, bias, { epsilon: 0.5 }));
     expect(node).to.deep.include({
@@ -260,14 +260,14 @@ describe('instanceNormalization', () => {
     });
   });
 
-  it('refuses a scale or a bias that has not one element per channel', () => {
+  it('instanceNormalization refuses a scale or a bias without exactly one element per channel', () => {
     const { g, x, norm, scale, bias } = setUp();
     const odd = g.input('odd', 'float32', [1]);
     expectGraphError(() => op.instanceNormalization(norm, x, odd, bias), 'SHAPE_MISMATCH', "scale 'odd' [1]");
     expectGraphError(() => op.instanceNormalization(norm, x, scale, odd), 'SHAPE_MISMATCH', "bias 'odd' [1]");
   });
 
-  it('refuses a rank below 3 and missing parameters', () => {
+  it('instanceNormalization refuses a rank below 3 and missing parameters', () => {
     const { x, norm, scale, bias, g } = setUp();
     const matrix = g.input('matrix', 'float32', ['N', 6]);
     expectGraphError(
@@ -280,7 +280,7 @@ describe('instanceNormalization', () => {
 });
 
 describe('layerNormalization', () => {
-  it('writes axis and epsilon, and goes without bias', () => {
+  it('layerNormalization writes axis and epsilon, and works without bias', () => {
     const { g, x, norm } = setUp(['N', 'L', 6]);
     const scale = g.input('gain', 'float32', [6]);
     const [node] = nodesOf(g, op.layerNormalization(norm, x, scale, undefined));
@@ -291,7 +291,7 @@ describe('layerNormalization', () => {
     });
   });
 
-  it('takes a scale that broadcasts to the normalised dimensions, and no other', () => {
+  it('layerNormalization takes only a scale that broadcasts to the normalised dimensions', () => {
     const { g, x, norm } = setUp(['N', 4, 1, 6]);
     const apply = (shape: Shape) =>
       op.layerNormalization(norm, x, g.input(`s${shape.join('_')}`, 'float32', shape), undefined, {
@@ -312,7 +312,7 @@ describe('layerNormalization', () => {
   });
 
   for (const axis of [3, -4, 0.5]) {
-    it(`refuses axis ${axis} of rank 3`, () => {
+    it(`layerNormalization refuses axis ${axis} of rank 3`, () => {
       const { x, norm, scale } = setUp(['N', 6, 6]);
       expectGraphError(
         () => op.layerNormalization(norm, x, scale, undefined, { axis }),

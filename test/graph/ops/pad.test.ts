@@ -36,7 +36,7 @@ describe('pad', () => {
       ],
     ],
   ] as const) {
-    itComputes(`takes elements from inside by ${mode}`, {
+    itComputes(`pad copies elements from inside with mode ${mode}`, {
       inputs: [X],
       call: (g, [x]) => op.pad(g, x!, { pads: [0, 0, 1, 2, 0, 0, 2, 1], mode }),
       expected: () => [[[1, 1, 6, 7], rows.flat()]],
@@ -45,7 +45,7 @@ describe('pad', () => {
   }
 
   // From torch.nn.functional.pad(x, (2, 1, 1, 0), value=-1.5).
-  itComputes('adds a number by constant', {
+  itComputes('pad adds a number with mode constant', {
     inputs: [X],
     call: (g, [x]) => op.pad(g, x!, { pads: [0, 0, 1, 2, 0, 0, 0, 1], value: -1.5 }),
     expected: () => [
@@ -62,7 +62,7 @@ describe('pad', () => {
     declared: [['N', 1, 'H', 'W']],
   });
 
-  itComputes('adds zeros where no number is given, and infinities where they are asked for', {
+  itComputes('pad adds zeros by default, and infinities on request', {
     inputs: [listed([2], [1, 2])],
     call: (g, [x]) => [op.pad(g, x!, { pads: [1, 0] }), op.pad(g, x!, { pads: [0, 1], value: -Infinity })],
     expected: () => [
@@ -71,7 +71,7 @@ describe('pad', () => {
     ],
   });
 
-  it('pads integers', async () => {
+  it('pad takes integers', async () => {
     const g = new GraphBuilder('test');
     g.output('y', op.pad(g, g.input('x0', 'int64', [1]), { pads: [1, 1], value: -7 }));
     for (const opset of OPSETS) {
@@ -80,7 +80,7 @@ describe('pad', () => {
     }
   });
 
-  it('writes pads and the number as inputs', () => {
+  it('pad writes pads and the number as inputs', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'float16', ['N', 3]);
     const y = op.pad(g, x, { pads: [0, 1, 0, 2] });
@@ -94,7 +94,7 @@ describe('pad', () => {
     ]);
   });
 
-  it('refuses pads that are none, and those that there are no elements for', () => {
+  it('pad refuses invalid pads, and pads that need more elements than there are', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'float32', ['N', 3]);
     for (const pads of [[1], [1, 1], [0, 0, 0, -1], [0, 0, 0, 0.5], undefined, 3] as never[]) {
@@ -112,7 +112,7 @@ describe('pad', () => {
     expect(op.pad(g, empty, { pads: [0, 0], mode: 'reflect' }).shape).to.deep.equal([0]);
   });
 
-  it('refuses other modes, numbers that are none of the dtype, and a number that no mode asks for', () => {
+  it('pad refuses unknown modes, numbers that the dtype cannot hold, and a value without mode constant', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'float16', [3]);
     const pads = [1, 1];

@@ -18,7 +18,7 @@ function setUp() {
 }
 
 describe('maxPool', () => {
-  it("writes every attribute, with ONNX's strides of 1", () => {
+  it("maxPool writes every attribute, with ONNX's strides of 1", () => {
     const { g, x } = setUp();
     const [node] = nodesOf(g, op.maxPool(g, x, { kernelShape: [2, 3], pads: [0, 1, 1, 1], ceilMode: true }));
     expect(node).to.deep.include({ opType: 'MaxPool', inputs: [x] });
@@ -31,7 +31,7 @@ describe('maxPool', () => {
     });
   });
 
-  it('halves a name', () => {
+  it('maxPool halves a name', () => {
     const { g, x } = setUp();
     const options = { kernelShape: [2, 2], strides: [2, 2] };
     expect(op.maxPool(g, x, options).shape).to.deep.equal(['N', 4, 'floor(H/2)', 4]);
@@ -43,14 +43,14 @@ describe('maxPool', () => {
     ]);
   });
 
-  it('keeps a channel dimension that is a name', () => {
+  it('maxPool keeps a channel dimension that is a name', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'float32', [1, 'C', 8]);
     expect(op.maxPool(g, x, { kernelShape: [2] }).shape).to.deep.equal([1, 'C', 7]);
   });
 
   for (const kernelShape of [[2], [2, 2, 2], [0, 2], [1.5, 2], [], undefined!]) {
-    it(`refuses kernelShape ${JSON.stringify(kernelShape)}`, () => {
+    it(`maxPool refuses kernelShape ${JSON.stringify(kernelShape)}`, () => {
       const { g, x } = setUp();
       expectGraphError(
         () => op.maxPool(g, x, { kernelShape }),
@@ -61,7 +61,7 @@ describe('maxPool', () => {
     });
   }
 
-  it('refuses pads that hold a whole window', () => {
+  it('maxPool refuses pads that can hold a whole window', () => {
     const { g, x } = setUp();
     expectGraphError(
       () => op.maxPool(g, x, { kernelShape: [3, 2], pads: [2, 1, 2, 2] }),
@@ -70,7 +70,7 @@ describe('maxPool', () => {
     );
   });
 
-  it('refuses a rank below 3 and inputs that are no floats', () => {
+  it('maxPool refuses a rank below 3 and inputs that are not floats', () => {
     const g = new GraphBuilder('test');
     const matrix = g.input('matrix', 'float32', [4, 4]);
     const whole = g.input('whole', 'int64', [1, 4, 4]);
@@ -100,7 +100,7 @@ describe('maxPool with ceilMode, where the last window would start behind the en
     [5, 2, 3, 1, 2],
     [5, 3, 3, 1, 2],
   ] as const) {
-    it(`makes ${expected} of ${size} by a kernel of ${kernel}, stride ${stride} and pads ${pad}, at any opset`, async () => {
+    it(`maxPool with ceilMode makes size ${expected} from ${size} with kernel ${kernel}, stride ${stride} and pads ${pad}, at any opset`, async () => {
       const row = Array.from({ length: size }, (_, i) => -1 - ((i * 5) % size));
       const g = new GraphBuilder('test');
       const x = g.input('x', 'float32', ['N', 1, size]);
@@ -122,7 +122,7 @@ describe('maxPool with ceilMode, where the last window would start behind the en
     });
   }
 
-  it('pads the ends of the other dimensions, whose last windows hang over', () => {
+  it('maxPool with ceilMode pads the ends of other dimensions whose last windows hang over', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'float32', [1, 1, 6, 5]);
     const y = op.maxPool(g, x, { kernelShape: [1, 2], strides: [2, 2], ceilMode: true });
@@ -133,7 +133,7 @@ describe('maxPool with ceilMode, where the last window would start behind the en
     });
   });
 
-  it('stays ceil_mode where sizes are names, and refuses both together', () => {
+  it('maxPool with ceilMode keeps ceil_mode if all sizes are names, and refuses a mix of names and such sizes', () => {
     const g = new GraphBuilder('test');
     const options = { kernelShape: [1, 1], strides: [2, 2], ceilMode: true };
     const named = op.maxPool(g, g.input('named', 'float32', [1, 1, 'H', 'W']), options);
@@ -161,7 +161,7 @@ describe('averagePool', () => {
     });
 
   for (const countIncludePad of [false, true]) {
-    itComputes(`${countIncludePad ? 'counts padding as zeros' : 'leaves padding out'}`, {
+    itComputes(`averagePool ${countIncludePad ? 'counts padding as zeros' : 'leaves padding out'}`, {
       inputs: [numbers(DIMS)],
       call: (g, [x]) =>
         op.averagePool(g, x!, { kernelShape: [3, 2], strides: [2, 1], pads: [1, 0, 1, 0], countIncludePad }),
@@ -172,7 +172,7 @@ describe('averagePool', () => {
     });
   }
 
-  it('writes every attribute that all opsets have', () => {
+  it('averagePool writes every attribute that all opsets have', () => {
     const { g, x } = setUp();
     const [node] = nodesOf(g, op.averagePool(g, x, { kernelShape: [2, 3], pads: [0, 1, 1, 1] }));
     expect(node).to.deep.include({ opType: 'AveragePool', inputs: [x] });
@@ -184,7 +184,7 @@ describe('averagePool', () => {
     });
   });
 
-  it('refuses pads that hold a whole window, a rank below 3 and integers', () => {
+  it('averagePool refuses pads that hold a whole window, a rank below 3 and integers', () => {
     const { g, x } = setUp();
     expectGraphError(
       () => op.averagePool(g, x, { kernelShape: [3, 2], pads: [2, 1, 2, 2] }),
@@ -200,20 +200,20 @@ describe('averagePool', () => {
 });
 
 describe('globalAveragePool', () => {
-  it('leaves 1 of names and numbers alike', () => {
+  it('globalAveragePool makes 1 from names and numbers alike', () => {
     const { g, x } = setUp();
     const y = op.globalAveragePool(g, x);
     expect(y.shape).to.deep.equal(['N', 4, 1, 1]);
     expect(nodesOf(g, y)[0]).to.deep.include({ opType: 'GlobalAveragePool', attributes: {} });
   });
 
-  it('refuses a rank below 3', () => {
+  it('globalAveragePool refuses a rank below 3', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'float32', ['N', 4]);
     expectGraphError(() => op.globalAveragePool(g, x), 'RANK_TOO_LOW', "'x' [N, 4]");
   });
 
-  it('refuses inputs that are no floats, and a missing one', () => {
+  it('globalAveragePool refuses inputs that are not floats, and a missing input', () => {
     const g = new GraphBuilder('test');
     const whole = g.input('whole', 'int64', [1, 4, 4]);
     expectGraphError(() => op.globalAveragePool(g, whole), 'INVALID_DTYPE', 'int64');

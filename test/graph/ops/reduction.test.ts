@@ -17,7 +17,7 @@ for (const [opType, reduce] of [
       return { g, x: g.input('x', 'float32', ['N', 4, 'H']) };
     };
 
-    it('writes its axes counted from the front, in order', () => {
+    it(`${opType} writes its axes counted from the start, in order`, () => {
       const { g, x } = setUp();
       const [node] = nodesOf(g, reduce(g, x, { axes: [-1, 0], keepdims: false }));
       expect(node).to.deep.include({
@@ -26,26 +26,26 @@ for (const [opType, reduce] of [
       });
     });
 
-    it('keeps the reduced axes unless told otherwise', () => {
+    it(`${opType} keeps the reduced axes by default`, () => {
       const { g, x } = setUp();
       expect(reduce(g, x, { axes: [1, 2] }).shape).to.deep.equal(['N', 1, 1]);
       expect(reduce(g, x, { axes: [1, 2], keepdims: false }).shape).to.deep.equal(['N']);
     });
 
     for (const axes of [[3], [-4], [0.5], [1, 1], [2, -1], [], undefined!]) {
-      it(`refuses axes ${JSON.stringify(axes)}`, () => {
+      it(`${opType} refuses axes ${JSON.stringify(axes)}`, () => {
         const { g, x } = setUp();
         expectGraphError(() => reduce(g, x, { axes }), 'INVALID_ATTRIBUTE', opType);
       });
     }
 
-    it('refuses any axis of a scalar', () => {
+    it(`${opType} refuses every axis of a scalar`, () => {
       const { g } = setUp();
       const scalar = g.input('scalar', 'float32', []);
       expectGraphError(() => reduce(g, scalar, { axes: [0] }), 'INVALID_ATTRIBUTE', 'a scalar has none');
     });
 
-    it('refuses bool and a missing input', () => {
+    it(`${opType} refuses bool and a missing input`, () => {
       const { g } = setUp();
       const flags = g.input('flags', 'bool', [4]);
       expectGraphError(() => reduce(g, flags, { axes: [0] }), 'INVALID_DTYPE', 'bool');
@@ -55,7 +55,7 @@ for (const [opType, reduce] of [
 }
 
 describe('reduceMean of integers', () => {
-  it('is refused, because ONNX would round it', () => {
+  it('reduceMean refuses integers, because ONNX would round the mean', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'int64', [4]);
     expectGraphError(() => op.reduceMean(g, x, { axes: [0] }), 'INVALID_DTYPE', 'int64');

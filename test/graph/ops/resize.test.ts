@@ -12,7 +12,7 @@ function setUp() {
 }
 
 describe('resize', () => {
-  it("writes PyTorch's nearest upsampling", () => {
+  it("resize writes PyTorch's nearest upsampling", () => {
     const { g, x } = setUp();
     const y = op.resize(g, x, {
       scales: [1, 1, 2, 2],
@@ -31,7 +31,7 @@ describe('resize', () => {
     });
   });
 
-  it('writes sizes in place of scales, and no nearest_mode where it means nothing', () => {
+  it('resize writes sizes in place of scales, and nearest_mode only for mode nearest', () => {
     const { g, x } = setUp();
     const y = op.resize(g, x, { sizes: [1, 4, 7, 5], mode: 'linear' });
     expect(y.shape).to.deep.equal([1, 4, 7, 5]);
@@ -42,7 +42,7 @@ describe('resize', () => {
     });
   });
 
-  it('does not keep the lists that it is given', () => {
+  it('resize copies the given lists', () => {
     const { g, x } = setUp();
     const options = { sizes: [1, 4, 7, 5], scales: [1, 1, 2, 2] };
     const bySizes = op.resize(g, x, { sizes: options.sizes });
@@ -54,7 +54,7 @@ describe('resize', () => {
     expect(scaled!.attributes.scales!.value).to.deep.equal([1, 1, 2, 2]);
   });
 
-  it('takes either scales or sizes', () => {
+  it('resize takes either scales or sizes', () => {
     const { g, x } = setUp();
     const both = { scales: [1, 1, 1, 1], sizes: [1, 4, 7, 5] };
     expectGraphError(() => op.resize(g, x, both), 'INVALID_ATTRIBUTE', 'either scales or sizes');
@@ -62,7 +62,7 @@ describe('resize', () => {
   });
 
   // From 10, 0.7 makes 7 in ONNX Runtime 1.32 and 6 in onnx 1.23's shape inference and reference evaluator.
-  it('refuses a scale where runtimes come to different sizes', () => {
+  it('resize refuses a scale for which runtimes compute different sizes', () => {
     const { g, x } = setUp();
     expectGraphError(
       () => op.resize(g, x, { scales: [1, 1, 1, 0.7] }),
@@ -73,7 +73,7 @@ describe('resize', () => {
     );
   });
 
-  it('refuses a scale that leaves nothing', () => {
+  it('resize refuses a scale that leaves an empty result', () => {
     const { g, x } = setUp();
     expectGraphError(
       () => op.resize(g, x, { scales: [1, 1, 1, 0.05] }),
@@ -83,7 +83,7 @@ describe('resize', () => {
     );
   });
 
-  it('keeps an empty batch', () => {
+  it('resize keeps an empty batch', () => {
     const { g } = setUp();
     const empty = g.input('empty', 'float32', [0, 3]);
     expect(op.resize(g, empty, { scales: [1, 2] }).shape).to.deep.equal([0, 6]);
@@ -98,7 +98,7 @@ describe('resize', () => {
   };
   for (const [option, values] of Object.entries(BAD)) {
     for (const value of values) {
-      it(`refuses ${option} ${JSON.stringify(value)}`, () => {
+      it(`resize refuses ${option} ${JSON.stringify(value)}`, () => {
         const { g, x } = setUp();
         const rest = option === 'scales' || option === 'sizes' ? {} : { scales: [1, 1, 2, 2] };
         const options = { ...rest, [option]: value } as op.ResizeOptions;
@@ -107,7 +107,7 @@ describe('resize', () => {
     }
   }
 
-  it('refuses integers and a missing input', () => {
+  it('resize refuses integers and a missing input', () => {
     const { g } = setUp();
     const whole = g.input('whole', 'int64', [4]);
     expectGraphError(() => op.resize(g, whole, { scales: [2] }), 'INVALID_DTYPE', 'int64');

@@ -20,7 +20,7 @@ const reference = (x: Float64Array, along: number) =>
 
 describe('softmax', () => {
   for (const axis of [0, 1, -1]) {
-    itComputes(`sums to 1 along axis ${axis}`, {
+    itComputes(`softmax sums to 1 along axis ${axis}`, {
       inputs: [numbers(DIMS)],
       call: (g, [x]) => op.softmax(g, x!, { axis }),
       expected: (x) => [reference(x, axis < 0 ? axis + 3 : axis)],
@@ -28,7 +28,7 @@ describe('softmax', () => {
     });
   }
 
-  itComputes('does not overflow', {
+  itComputes('softmax does not overflow', {
     inputs: [listed([1, 3], [1000, 1001, -60000])],
     call: (g, [x]) => op.softmax(g, x!),
     expected: () => [
@@ -39,7 +39,7 @@ describe('softmax', () => {
     ],
   });
 
-  it('writes the axis counted from the front', () => {
+  it('softmax writes the axis counted from the start', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'float16', ['N', 'L']);
     expect(nodesOf(g, op.softmax(g, x))[0]).to.deep.include({
@@ -48,7 +48,7 @@ describe('softmax', () => {
     });
   });
 
-  it('refuses integers, scalars and what is not a value', () => {
+  it('softmax refuses integers, scalars, and an input that is not a value', () => {
     const g = new GraphBuilder('test');
     expectGraphError(() => op.softmax(g, g.input('i', 'int64', ['N'])), 'INVALID_DTYPE', 'Softmax', 'int64');
     expectGraphError(

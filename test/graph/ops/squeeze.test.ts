@@ -10,7 +10,7 @@ describeTable<op.SqueezeOptions>('squeeze', (g, [x], options) => op.squeeze(g, x
 describeTable<op.UnsqueezeOptions>('unsqueeze', (g, [x], options) => op.unsqueeze(g, x!, options));
 
 describe('squeeze and unsqueeze', () => {
-  itComputes('leave the elements as they are', {
+  itComputes('squeeze and unsqueeze keep the elements', {
     inputs: [numbers([2, 1, 3, 1])],
     call: (g, [x]) => [op.squeeze(g, x!, { axes: [-1, 1] }), op.unsqueeze(g, x!, { axes: [-1, 0] })],
     expected: (x) => [
@@ -21,14 +21,14 @@ describe('squeeze and unsqueeze', () => {
     declared: [['N', 1, 'L', 'A']],
   });
 
-  it('take any dtype, and names', () => {
+  it('squeeze and unsqueeze take any dtype, and names', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'bool', ['N', 'A']);
     expect(op.squeeze(g, x, { axes: [1] })).to.deep.include({ dtype: 'bool', shape: ['N'] });
     expect(op.unsqueeze(g, x, { axes: [-1, 1] })).to.deep.include({ dtype: 'bool', shape: ['N', 1, 'A', 1] });
   });
 
-  it('refuse a size that is not 1, and axes that are none or there twice', () => {
+  it('squeeze and unsqueeze refuse a size that is not 1, and axes that do not exist or appear twice', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'float32', ['N', 3]);
     expectGraphError(

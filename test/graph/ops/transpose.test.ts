@@ -9,7 +9,7 @@ import { describeTable, expectGraphError, nodesOf } from '../support.js';
 describeTable<op.TransposeOptions>('transpose', (g, [x], options) => op.transpose(g, x!, options));
 
 describe('transpose', () => {
-  itComputes('moves each element to its place', {
+  itComputes('transpose moves each element to its place', {
     inputs: [numbers([2, 3, 4])],
     call: (g, [x]) => [op.transpose(g, x!, { perm: [0, -1, 1] }), op.transpose(g, x!)],
     expected: (x) => [
@@ -20,7 +20,7 @@ describe('transpose', () => {
     declared: [['N', 3, 'L']],
   });
 
-  it('writes perm with the axes counted from the front, also where none is given', () => {
+  it('transpose writes perm with axes counted from the start, also by default', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'bool', ['N', 3, 'L']);
     const y = op.transpose(g, x, { perm: [-1, 0, 1] });
@@ -31,7 +31,7 @@ describe('transpose', () => {
     ]);
   });
 
-  it('refuses what has not every axis once', () => {
+  it('transpose refuses a perm that does not have every axis exactly once', () => {
     const g = new GraphBuilder('test');
     const x = g.input('x', 'float32', ['N', 3]);
     for (const perm of [[0], [0, 1, 2], [0, 0], [0, 2], [0, 0.5], 'ab', null] as never[]) {

@@ -10,7 +10,7 @@ import { describeTable, expectGraphError, nodesOf } from '../support.js';
 describeTable('where', (g, [condition, a, b]) => op.where(g, op.cast(g, condition!, 'bool'), a!, b!));
 
 describe('where', () => {
-  itComputes('takes from a where the condition is true, and from b where not', {
+  itComputes('where takes a where the condition is true, and b elsewhere', {
     inputs: [tensor('bool', [3, 1], Uint8Array.of(1, 0, 1)), numbers([2, 1, 4], 'a'), numbers([4], 'b')],
     call: (g, [condition, a, b]) => op.where(g, condition!, a!, b!),
     expected: (condition, a, b) => [
@@ -19,7 +19,7 @@ describe('where', () => {
     declared: [['L', 1], ['N', 1, 4], [4]],
   });
 
-  it('takes any dtype', () => {
+  it('where takes any dtype', () => {
     const g = new GraphBuilder('test');
     const condition = g.input('mask', 'bool', ['N']);
     const a = g.input('a', 'int64', []);
@@ -28,7 +28,7 @@ describe('where', () => {
     expect(nodesOf(g, y)[0]).to.deep.include({ opType: 'Where', inputs: [condition, a, a], attributes: {} });
   });
 
-  it('refuses a condition that is not bool, mixed dtypes and shapes that do not broadcast', () => {
+  it('where refuses a condition that is not bool, mixed dtypes and shapes that do not broadcast', () => {
     const g = new GraphBuilder('test');
     const mask = g.input('mask', 'bool', [2]);
     const [a, b] = [g.input('a', 'float32', [2]), g.input('b', 'float16', [2])];

@@ -17,7 +17,7 @@ function layerOn(shape: Shape, layer: (g: GraphBuilder, x: Value) => Value) {
 
 describe('conv', () => {
   for (const spatial of [['L'], ['H', 'W'], ['D', 'H', 'W']]) {
-    it(`is torch.nn.Conv${spatial.length}d on a value of rank ${spatial.length + 2}`, () => {
+    it(`layer conv is torch.nn.Conv${spatial.length}d for a value of rank ${spatial.length + 2}`, () => {
       const { shape, parameters } = layerOn(['N', 6, ...spatial], (g, x) =>
         conv(g, x, { outChannels: 8, kernelSize: 3, padding: 1 }),
       );
@@ -26,7 +26,7 @@ describe('conv', () => {
     });
   }
 
-  it('has stride 1, no padding and a bias where nothing else is asked for', () => {
+  it('layer conv has stride 1, no padding and a bias by default', () => {
     const { shape, parameters } = layerOn([1, 6, 9, 7], (g, x) =>
       conv(g, x, { outChannels: 8, kernelSize: 3 }),
     );
@@ -34,14 +34,14 @@ describe('conv', () => {
     expect(Object.keys(shapesOf(parameters))).to.deep.equal(['weight', 'bias']);
   });
 
-  it('has no bias parameter without bias', () => {
+  it('layer conv has no bias parameter without bias', () => {
     const { parameters } = layerOn([1, 6, 9, 7], (g, x) =>
       conv(g, x, { outChannels: 8, kernelSize: 3, stride: 2, bias: false }),
     );
     expect(shapesOf(parameters)).to.deep.equal({ weight: [8, 6, 3, 3] });
   });
 
-  it('starts weight and bias within ±1/√fan_in, as reset_parameters does', () => {
+  it('layer conv starts weight and bias within ±1/√fan_in, as reset_parameters does', () => {
     // torch.nn.Conv2d(6, 8, 3): fan_in is 6 · 3 · 3.
     const { parameters } = layerOn([1, 6, 9, 7], (g, x) => conv(g, x, { outChannels: 8, kernelSize: 3 }));
     expect(parameters.map(({ init }) => init)).to.deep.equal([
@@ -50,7 +50,7 @@ describe('conv', () => {
     ]);
   });
 
-  it('refuses a value without spatial dimensions, one without known channels, and a second declaration', () => {
+  it('layer conv refuses a value without spatial dimensions, a value without known channels, and a second declaration', () => {
     const options = { outChannels: 8, kernelSize: 3, padding: 1 };
     const on = (shape: Shape, times = 1) =>
       expect(() =>
@@ -66,7 +66,7 @@ describe('conv', () => {
 });
 
 describe('sharedConv', () => {
-  it('declares its parameters once and calls the module on every input', () => {
+  it('layer sharedConv declares its parameters once and calls the module on every input', () => {
     const g = new GraphBuilder('test');
     const inputs = [8, 4].map((size) => g.input(`x${size}`, 'float32', [1, 6, size, size]));
     const results = sharedConv(g.scope('fpn_conv'), [inputs[0]!, inputs[1]!], {
@@ -84,7 +84,7 @@ describe('sharedConv', () => {
     expect(nodes.map(({ inputs: [, weight] }) => weight)).to.deep.equal([parameters[0], parameters[0]]);
   });
 
-  it('refuses inputs that one module cannot take', () => {
+  it('layer sharedConv refuses inputs that one module cannot take', () => {
     const g = new GraphBuilder('test');
     const inputs = [6, 7].map((channels) => g.input(`x${channels}`, 'float32', [1, channels, 4, 4]));
     expect(() => sharedConv(g, [inputs[0]!, inputs[1]!], { outChannels: 5, kernelSize: 1 })).to.throw(
@@ -95,7 +95,7 @@ describe('sharedConv', () => {
 });
 
 describe('convTranspose', () => {
-  it('is torch.nn.ConvTranspose2d: its weight has the input channels first', () => {
+  it('layer convTranspose is torch.nn.ConvTranspose2d: its weight has the input channels first', () => {
     const { shape, parameters } = layerOn(['N', 6, 'H', 5], (g, x) =>
       convTranspose(g, x, { outChannels: 8, kernelSize: 2, stride: 2 }),
     );
@@ -103,7 +103,7 @@ describe('convTranspose', () => {
     expect(shapesOf(parameters)).to.deep.equal({ weight: [6, 8, 2, 2], bias: [8] });
   });
 
-  it('takes fan_in from the second dimension of its weight, the output channels', () => {
+  it('layer convTranspose takes fan_in from the second dimension of its weight, the output channels', () => {
     // torch.nn.ConvTranspose2d(6, 8, 2): fan_in is 8 · 2 · 2.
     const { parameters } = layerOn([1, 6, 4, 4], (g, x) =>
       convTranspose(g, x, { outChannels: 8, kernelSize: 2 }),
@@ -114,7 +114,7 @@ describe('convTranspose', () => {
     ]);
   });
 
-  it('has no bias parameter without bias', () => {
+  it('layer convTranspose has no bias parameter without bias', () => {
     const { parameters } = layerOn([1, 6, 4, 4, 4], (g, x) =>
       convTranspose(g, x, { outChannels: 8, kernelSize: 2, bias: false }),
     );

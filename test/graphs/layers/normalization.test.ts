@@ -15,19 +15,19 @@ function graphOf(shape: Shape, layer: (g: GraphBuilder, x: Value) => Value, dtyp
 }
 
 describe('groupNorm', () => {
-  it('takes the number of channels from its input where none is given', () => {
+  it('layer groupNorm takes the number of channels from its input by default', () => {
     const { parameters } = graphOf(['N', 6, 'L'], (g, x) => groupNorm(g.scope('gn1'), x, { numGroups: 3 }));
     expect(shapesOf(parameters)).to.deep.equal({ 'gn1.weight': [6], 'gn1.bias': [6] });
     expect(parameters.map(({ init }) => init)).to.deep.equal(['ones', 'zeros']);
   });
 
-  it('refuses an input with other channels than the number that is given', () => {
+  it('layer groupNorm refuses an input with another number of channels than its option', () => {
     const build = () =>
       graphOf(['N', 6, 'L'], (g, x) => groupNorm(g.scope('gn1'), x, { numGroups: 3, numChannels: 9 }));
     expect(build).to.throw(GraphError, "GroupNorm 'gn1': 'x' [N, 6, L] has 6 channels, but numChannels is 9");
   });
 
-  it('refuses an input whose channels are not known', () => {
+  it('layer groupNorm refuses an input whose channels are not known', () => {
     const build = () => graphOf(['N', 'C', 'L'], (g, x) => groupNorm(g, x, { numGroups: 3 }));
     expect(build).to.throw(GraphError, 'the channel dimension must be a number');
   });
@@ -36,7 +36,7 @@ describe('groupNorm', () => {
 describe('batchNorm', () => {
   const shape = [3, 4, 5, 7];
 
-  it('normalises each channel over the batch and all places, and not over the channels', async () => {
+  it('layer batchNorm normalises each channel over the batch and all places, and not over the channels', async () => {
     const x = randomTensor('float32', shape, { mean: 2, deviation: 3 });
     const { y } = await runGraph(graphOf(['N', 4, 'H', 'W'], batchNorm), x);
     const channel = (index: number) =>
@@ -52,7 +52,7 @@ describe('batchNorm', () => {
     }
   });
 
-  it('keeps its digits where the mean is large', async () => {
+  it('layer batchNorm keeps its digits if the mean is large', async () => {
     // Means that float32 holds exactly, so that the float64 reference sees the same values.
     const x = randomTensor('float32', [1, 4, 5, 7], { mean: 1e4 });
     const { y } = await runGraph(graphOf(['N', 4, 'H', 'W'], batchNorm), x);
@@ -63,7 +63,7 @@ describe('batchNorm', () => {
   });
 
   for (const dtype of ['float16', 'bfloat16', 'float64'] as const) {
-    it(`gives ${dtype} for ${dtype}`, async () => {
+    it(`layer batchNorm gives ${dtype} for ${dtype}`, async () => {
       const x = randomTensor(dtype, [1, 4, 5, 7]);
       const { y } = await runGraph(graphOf(['N', 4, 'H', 'W'], batchNorm, dtype), x);
       expect(y!.dtype).to.equal(dtype);
@@ -82,7 +82,7 @@ describe('layerNorm and instanceNorm', () => {
     ['instanceNorm', instanceNorm, 4],
   ] as const) {
     for (const dtype of ['float32', 'float64', 'float16', 'bfloat16'] as const) {
-      it(`${name} is GroupNorm with ${numGroups} groups of 4 channels in ${dtype}`, async () => {
+      it(`layer ${name} is GroupNorm with ${numGroups} groups of 4 channels in ${dtype}`, async () => {
         const x = randomTensor(dtype, [2, 4, 5, 7]);
         const { y } = await runGraph(graphOf(['N', 4, 'H', 'W'], layer, dtype), x);
         expect(y!.dtype).to.equal(dtype);

@@ -1,7 +1,11 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { SessionError } from '../../../lib/errors.js';
-import { isProvidersFault, lacksWhatItTakes, typed } from '../../../lib/runtime/core/errors.js';
+import {
+  canFallBackAfterLoad,
+  canFallBackAfterRun,
+  withTypedErrors,
+} from '../../../lib/runtime/core/errors.js';
 import { rejection } from '../../support/temporary.js';
 
 /** As ONNX Runtime's CUDA provider says it. */
@@ -90,23 +94,25 @@ const FAILURES: Record<string, [said: string, code: string, wayOut: RegExp, othe
   ],
 };
 
-describe('runtime/runtime-errors', () => {
+describe('runtime/core/errors', () => {
   for (const [what, [said, code, wayOut, otherProviderMay]] of Object.entries(FAILURES)) {
-    it(`${what}: ${code}`, async () => {
-      const error = await rejection(typed('MODEL_REJECTED', 'model', () => Promise.reject(new Error(said))));
+    it(`an error is ${code} if ${what}`, async () => {
+      const error = await rejection(
+        withTypedErrors('MODEL_REJECTED', 'model', () => Promise.reject(new Error(said))),
+      );
       expect(error).to.be.instanceOf(SessionError).with.property('code', code);
       expect((error as SessionError).message)
         .to.match(wayOut)
         .and.include(said.replace(/\.?\s*$/, ''))
         .and.not.match(/\n/);
       expect(((error as SessionError).cause as Error).message).to.equal(said);
-      expect(isProvidersFault(error)).to.equal(otherProviderMay);
+      expect(canFallBackAfterLoad(error)).to.equal(otherProviderMay);
     });
   }
 
-  it('what a provider lacks, another may have; memory and devices that fail are not of that kind', async () => {
+  it('canFallBackAfterRun is true if the provider lacks something, and false if memory or a device fails', async () => {
     const failed = (said: string) =>
-      rejection(typed('RUN_FAILED', 'run', () => Promise.reject(new Error(said))));
+      rejection(withTypedErrors('RUN_FAILED', 'run', () => Promise.reject(new Error(said))));
     const lacking = [
       'cuDNN cannot be loaded',
       'cuDNN is looked for in vain, by ONNX Runtime 1.30',
@@ -120,14 +126,16 @@ describe('runtime/runtime-errors', () => {
         'an operator has no kernel',
         "ONNX Runtime's optimizer wrote its own GroupNorm",
       ].includes(what);
-      expect(lacksWhatItTakes(await failed(said)), what).to.equal(expected);
+      expect(canFallBackAfterRun(await failed(said)), what).to.equal(expected);
     }
-    expect(lacksWhatItTakes(new SessionError('PROVIDER_UNAVAILABLE', 'no node was placed'))).to.equal(true);
-    expect(lacksWhatItTakes(new Error('cuDNN is not available'))).to.equal(false);
+    expect(canFallBackAfterRun(new SessionError('PROVIDER_UNAVAILABLE', 'no node was placed'))).to.equal(
+      true,
+    );
+    expect(canFallBackAfterRun(new Error('cuDNN is not available'))).to.equal(false);
   });
 
-  it('errors that have their type pass as they are', async () => {
+  it('withTypedErrors passes errors of this library through', async () => {
     const own = new SessionError('PROVIDER_UNAVAILABLE', 'not here');
-    expect(await rejection(typed('RUN_FAILED', 'run', () => Promise.reject(own)))).to.equal(own);
+    expect(await rejection(withTypedErrors('RUN_FAILED', 'run', () => Promise.reject(own)))).to.equal(own);
   });
 });

@@ -22,8 +22,8 @@ const refuses = (feeds: unknown, code: SessionErrorCode, message: RegExp) => {
   expect((thrown as Error).message).to.match(message);
 };
 
-describe('runtime/feeds', () => {
-  it('takes any size for a dimension that has a name or none', () => {
+describe('runtime/core/tensors: checkFeeds', () => {
+  it('accepts any size for a dimension without a fixed size', () => {
     for (const dims of [
       [1, 2, 3],
       [0, 2, 1],
@@ -34,14 +34,14 @@ describe('runtime/feeds', () => {
     checkFeeds([], {});
   });
 
-  it('says of everything what is wrong, and what the model takes', () =>
+  it('reports every problem at once, and lists the inputs of the model', () =>
     refuses(
       { y: mask, mask: x(1) },
       'INPUT_MISSING',
       /^input 'x' is missing; input 'mask' is float32 but must be bool; 'y' is not an input of the model\. The model's inputs: 'x' float32 \[N, 2, \?\]; 'mask' bool \[1\]$/,
     ));
 
-  it('refuses another rank, and another size where there is one', () => {
+  it('refuses a wrong rank, and a wrong size of a fixed dimension', () => {
     refuses(
       { x: x(1, 2), mask },
       'INPUT_SHAPE',
@@ -63,19 +63,19 @@ describe('runtime/feeds', () => {
       refuses(none, 'INPUT_MISSING', /'x' is missing; input 'mask' is missing/);
   });
 
-  it('refuses a tensor that contradicts itself, whose end the runtime would read past', () => {
+  it('refuses a tensor with fewer elements than its dims say', () => {
     const short = { dtype: 'float32', dims: [1, 2, 3], data: new Float32Array(5) };
     refuses({ x: short, mask }, 'INPUT_SHAPE', /shape \[1, 2, 3\] holds 6 elements, but the data has 5/);
     const negative = { dtype: 'float32', dims: [-1, 2, -3], data: new Float32Array(6) };
     refuses({ x: negative, mask }, 'INPUT_SHAPE', /integers of at least 0/);
   });
 
-  it('does not take what every object has for an input', () => {
+  it('does not take the properties of Object.prototype for inputs', () => {
     const toString: TensorInfo = { name: 'toString', dtype: 'bool', shape: [1] };
     expect(() => checkFeeds([toString], {})).to.throw(SessionError, "input 'toString' is missing");
   });
 
-  it('suggests the nearest name for an unknown one', () => {
+  it('unknownInputs suggests the nearest name for an unknown name', () => {
     expect(unknownInputs([X, MASK], ['x', 'mas', 'other'])).to.deep.equal([
       "'mas' is not an input of the model: did you mean 'mask'?",
       "'other' is not an input of the model",

@@ -60,7 +60,7 @@ describe('float16', () => {
         };
 
       it(
-        'goes in and comes out as its 16 bits',
+        'a session takes and returns float16 as 16 bits in a Uint16Array',
         withSession(async (session) => {
           const { y } = await session.run({ x: CASE.x });
           expect(y!.data).to.be.instanceOf(Uint16Array);
@@ -69,7 +69,7 @@ describe('float16', () => {
       );
 
       it(
-        'is written into the given bits',
+        'a session writes float16 into a given Uint16Array',
         withSession(async (session) => {
           const given = tensor('float16', CASE.x.dims, new Uint16Array(CASE.x.data.length));
           const { y } = await session.run({ x: CASE.x }, { outputs: { y: given } });
@@ -78,7 +78,7 @@ describe('float16', () => {
         }),
       );
 
-      it('goes in as a Float16Array, by hand or through tensor(), and into one', async function () {
+      it('a session takes a Float16Array, by hand or through tensor(), and writes into one', async function () {
         if (!Float16Array) return notRun(this, `Node ${process.versions.node} has no Float16Array`);
         const HalfArrayType = Float16Array;
         const test = withSession(async (session) => {

@@ -7,56 +7,65 @@ import { encodeModel } from '../../../lib/onnx/encode.js';
 import { Model } from '../../../lib/onnx/model.js';
 import { GROUP_NORM_CHOICES, type GroupNormChoice } from '../../../lib/runtime/core/group-norm-policy.js';
 import { prepareModel } from '../../../lib/runtime/core/prepare.js';
-import { tensor, type TensorData } from '../../../lib/tensor.js';
+import { type FloatDType, tensor, type TensorData } from '../../../lib/tensor.js';
 import { groupNormModel, randomTensor, referenceGroupNorm, runModel } from '../../support/group-norm.js';
 
 const CUDA = { provider: 'cuda', hasGroupNormKernel: false, takesBfloat16: false } as const;
-/** A row as a measurement might write it. */
-const CHOICE: GroupNormChoice = {
-  groupNorm: 'reduce-mean',
-  because: 'a test',
-  exceptions: [
-    { groupNorm: 'contrib-group-norm', fits: ({ x }) => x.shape[2] === 64, because: 'large images' },
-    { groupNorm: 'layer-norm', fits: ({ numGroups }) => numGroups === 1, because: 'one group' },
-  ],
-};
+const CHOICE: GroupNormChoice = { groupNorm: 'contrib-group-norm', because: 'a test' };
 
-/** One norm for each image size, one after the other. */
-function model(...sizes: readonly number[]): Uint8Array {
-  const g = new GraphBuilder('sizes');
-  sizes.forEach((size, index) => {
-    const x = g.input(`x${index}`, 'float32', [1, 8, size, size]);
+/** A model with one norm for each dtype, one after the other. */
+function model(...dtypes: readonly FloatDType[]): Uint8Array {
+  const g = new GraphBuilder('dtypes');
+  dtypes.forEach((dtype, index) => {
+    const x = g.input(`x${index}`, dtype, [1, 8, 64, 64]);
     g.output(`y${index}`, op.groupNormalization(g, x, undefined, undefined, { numGroups: 4 }));
   });
   return encodeModel(g.build(), new Map(), { lowering: 'op', opset: 21 });
 }
 
-const prepare = (bytes: Uint8Array) => prepareModel(bytes, 'model', undefined, undefined, CUDA, CHOICE);
 const contribNodes = (bytes: Uint8Array): number =>
   Model.decode(bytes).nodes.filter(({ domain }) => domain === 'com.microsoft').length;
 
-describe('the choice for a provider', () => {
-  it('is reduce-mean wherever nothing was measured, on cuda too', () => {
-    for (const [provider, { groupNorm, exceptions }] of Object.entries(GROUP_NORM_CHOICES)) {
-      expect([provider, groupNorm, exceptions]).to.deep.equal([
+describe('the table of how GroupNormalization runs', () => {
+  it('has reduce-mean for every provider but native, because nothing better was measured', () => {
+    for (const [provider, { groupNorm }] of Object.entries(GROUP_NORM_CHOICES)) {
+      expect([provider, groupNorm]).to.deep.equal([
         provider,
         provider === 'native' ? 'kernel' : 'reduce-mean',
-        undefined,
       ]);
     }
   });
 
-  it('may be another for a shape, and the session says what ran', () => {
-    const [small, large, both] = [model(8), model(64), model(8, 64)].map(prepare);
-    expect([small, large, both].map((one) => one!.groupNorm)).to.deep.equal([
-      'reduce-mean',
-      'contrib-group-norm',
-      'mixed',
-    ]);
-    expect([small, large, both].map((one) => contribNodes(one!.bytes))).to.deep.equal([0, 1, 1]);
+  it('decides how a node is rewritten', () => {
+    const { bytes, groupNorm } = prepareModel(model('float32'), 'model', undefined, undefined, CUDA, CHOICE);
+    expect([groupNorm, contribNodes(bytes)]).to.deep.equal(['contrib-group-norm', 1]);
   });
 
-  it('may leave not even short rows to a kernel that is wrong, but where the caller asks for it by name', () => {
+  it('gives way to the groupNorm option', () => {
+    const { bytes, groupNorm } = prepareModel(
+      model('float32'),
+      'model',
+      undefined,
+      'instance-norm',
+      CUDA,
+      CHOICE,
+    );
+    expect([groupNorm, contribNodes(bytes)]).to.deep.equal(['instance-norm', 0]);
+  });
+
+  it('a session reports mixed if not every node can run as asked', () => {
+    const ways = [['float32'], ['float64'], ['float32', 'float64']] as const;
+    const prepared = ways.map((dtypes) =>
+      prepareModel(model(...dtypes), 'model', undefined, 'instance-norm', CUDA),
+    );
+    expect(prepared.map(({ groupNorm }) => groupNorm)).to.deep.equal([
+      'instance-norm',
+      'reduce-mean',
+      'mixed',
+    ]);
+  });
+
+  it('may leave no LayerNormalization to a kernel that is wrong, unless the groupNorm option names it', () => {
     const g = new GraphBuilder('short');
     const x = g.input('x', 'float32', [1, 4, 5]);
     const ones = g.constant(tensor('float32', [5], new Float32Array(5).fill(1)));
@@ -70,14 +79,9 @@ describe('the choice for a provider', () => {
     expect(isLeft(undefined, { ...CHOICE, hasLayerNormKernel: false })).to.equal(false);
     expect(isLeft('layer-norm', { ...CHOICE, hasLayerNormKernel: false })).to.equal(true);
   });
-
-  it('gives way to what the caller asks for', () => {
-    const { bytes, groupNorm } = prepareModel(model(64), 'model', undefined, 'instance-norm', CUDA, CHOICE);
-    expect([groupNorm, contribNodes(bytes)]).to.deep.equal(['instance-norm', 0]);
-  });
 });
 
-describe('GroupNormalization on wasm, which adds up a row in one float32', () => {
+describe('GroupNormalization on wasm, which adds up a row in one float32,', () => {
   for (const [dims, numGroups] of [
     [[2, 32, 16, 16], 8],
     [[1, 2, 64, 1024], 1],
@@ -100,7 +104,7 @@ describe('GroupNormalization on wasm, which adds up a row in one float32', () =>
   }
 });
 
-/** Five in six are 0, whose squares about the mean are one number. */
+/** Returns a tensor of which five elements in six are 0: their squares about the mean are one number. */
 function afterRelu(dims: readonly number[]): TensorData {
   const { data } = randomTensor('float32', dims, { mean: -1 });
   return tensor(

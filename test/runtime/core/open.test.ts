@@ -29,7 +29,7 @@ async function failure(model: Uint8Array, options: SessionOptions): Promise<Onnx
 }
 
 describe('an ordered list of providers', () => {
-  it('runs on the first that can be used, and keeps why those before it cannot', async () => {
+  it('a session runs on the first usable provider, and says why the providers before it are not usable', async () => {
     const session = await createSession(RELU, { providers: [ABSENT, 'cpu', 'wasm'] });
     expect(session.provider).to.equal(CPU);
     expect(session.fallbacks.map(({ provider }) => provider)).to.deep.equal([ABSENT]);
@@ -37,13 +37,13 @@ describe('an ordered list of providers', () => {
     await session.dispose();
   });
 
-  it('has nothing to report where the first one runs', async () => {
+  it('a session has no fallbacks if the first provider runs the model', async () => {
     const session = await createSession(RELU, { providers: ['wasm', ABSENT] });
     expect([session.provider, session.fallbacks]).to.deep.equal(['wasm', []]);
     await session.dispose();
   });
 
-  it('strict: nothing but the first will do', async () => {
+  it('createSession with strict tries the first provider only', async () => {
     const error = await failure(RELU, { providers: [ABSENT, 'cpu'], strict: true });
     expect(error.code).to.equal('PROVIDER_UNAVAILABLE');
     expect(error.message).to.include(
@@ -54,7 +54,7 @@ describe('an ordered list of providers', () => {
     await session.dispose();
   });
 
-  it('is refused with the reason of each where none can be used', async () => {
+  it('createSession gives the reason of each provider if no provider is usable', async () => {
     const error = await failure(RELU, { providers: [ABSENT] });
     expect(error.code).to.equal('PROVIDER_UNAVAILABLE');
     expect(error.message).to.match(
@@ -62,19 +62,19 @@ describe('an ordered list of providers', () => {
     );
   });
 
-  it('is refused for an unknown name anywhere in it, before anything is tried', async () => {
+  it('createSession refuses an unknown name anywhere in the list before it tries a provider', async () => {
     expect((await failure(RELU, { providers: ['cpu', 'cudaa' as never] })).message).to.include(
       "did you mean 'cuda'",
     );
   });
 
-  it('passes over a provider that cannot do what an option asks for', async () => {
+  it('createSession passes over a provider that does not have an option', async () => {
     const options: SessionOptions = { providers: ['wasm', ABSENT], profileFilePrefix: 'never-written' };
     const error = await failure(RELU, options);
     expect(error.message).to.include('wasm: onnxruntime-web writes no profile').and.include(`${ABSENT}: `);
   });
 
-  it('an option that no provider of the list can do is no fault of the model', async () => {
+  it('createSession does not blame the model for an option that no provider of the list has', async () => {
     const g = new GraphBuilder('norm');
     const [x, one] = [
       g.input('x', 'float32', [1, 4, 2, 2]),
@@ -90,11 +90,11 @@ describe('an ordered list of providers', () => {
     );
   });
 
-  it('strict is true or false', async () => {
+  it('createSession refuses a strict that is not true or false', async () => {
     expect(await failure(RELU, { strict: 'yes' as never })).to.have.property('code', 'INVALID_OPTION');
   });
 
-  it('passes over a provider that has no kernel for an operator, and says it of each', async () => {
+  it('createSession passes over providers without a kernel for an operator, and names each', async () => {
     const model = unaryModel('Gelu', 'float64');
     const error = await failure(model, { providers: ['wasm', 'cpu'] });
     expect(error).to.be.instanceOf(SessionError).with.property('code', 'MODEL_REJECTED');
@@ -106,7 +106,7 @@ describe('an ordered list of providers', () => {
   });
 });
 
-describe('a model that is itself at fault is refused by the first provider, and shown to no other', () => {
+describe('a model that is itself at fault', () => {
   const models: Record<string, [Uint8Array, code: string, message: string]> = {
     'that is not a model': [Uint8Array.of(1, 2, 3), 'MODEL_INVALID', ''],
     'with an operator that ONNX does not have': [
@@ -117,7 +117,7 @@ describe('a model that is itself at fault is refused by the first provider, and 
     'whose shapes contradict each other': [contradiction(), 'MODEL_REJECTED', 'ncompatible dimensions'],
   };
   for (const [what, [model, code, message]] of Object.entries(models)) {
-    it(what, async () => {
+    it(`the first provider refuses a model ${what}, and no other provider sees it`, async () => {
       const error = await failure(model, { providers: ['wasm', 'cpu'] });
       expect(error.code).to.equal(code);
       expect(error.message).to.include(message).and.not.include('cpu:');
@@ -134,7 +134,7 @@ describe('a model that is itself at fault is refused by the first provider, and 
 });
 
 describe('a session that runs out of memory', () => {
-  it('says so with a code of its own, and what to do', async () => {
+  it('a session that runs out of memory throws OUT_OF_MEMORY, and says what to do', async () => {
     const g = new GraphBuilder('large');
     const x = g.input('x', 'float32', [1, 1]);
     const [y] = g.node('Tile', [x, g.input('repeats', 'int64', [2])], {}, [

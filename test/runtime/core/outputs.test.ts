@@ -8,8 +8,8 @@ const INFOS = [{ name: 'y', dtype: 'float32', shape: ['N', 2] }] as const;
 const vector = (count: number, buffer = new ArrayBuffer(4 * count)) =>
   tensor('float32', [count / 2, 2], new Float32Array(buffer, 0, count));
 
-describe('the tensors that outputs are written into', () => {
-  it('may have any size where the model names one, and be given or not', () => {
+describe('runtime/core/tensors: checkOutputs', () => {
+  it('accepts any size for a symbolic dimension, and no outputs', () => {
     checkOutputs(INFOS, { y: vector(6) }, { x: vector(6) });
     checkOutputs(INFOS, {}, { x: vector(6) });
   });
@@ -29,7 +29,7 @@ describe('the tensors that outputs are written into', () => {
     'the memory of an input': [{ y: vector(6, buffer) }, "shares its memory with 'x'"],
   };
   for (const [what, [outputs, message]] of Object.entries(wrong)) {
-    it(`are refused for ${what}`, () => {
+    it(`refuses ${what}`, () => {
       expect(() => checkOutputs(INFOS, outputs, { x: vector(4, buffer) }))
         .to.throw(SessionError, message)
         .with.property('code', 'OUTPUT_INVALID');

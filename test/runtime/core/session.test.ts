@@ -47,7 +47,7 @@ describe('a session', () => {
     await session.dispose();
   });
 
-  it('says what it runs on and how GroupNormalization runs: as asked, else by the kernel if it is there', async () => {
+  it('reports its provider and how GroupNormalization runs: as asked, or by the kernel if it was built', async () => {
     const asked = await createSession(MODEL(), { groupNorm: 'reduce-mean' });
     expect([asked.provider, asked.groupNorm]).to.deep.equal(['cpu', 'reduce-mean']);
     await asked.dispose();
@@ -58,7 +58,7 @@ describe('a session', () => {
     await session.dispose();
   });
 
-  it('a given output that has other sizes than what the run makes is refused, and the session goes on', async () => {
+  it('refuses a given output whose shape is not the shape of the result, and runs again', async () => {
     for (const groupNorm of [undefined, 'reduce-mean'] as const) {
       const session = await createSession(MODEL(), { groupNorm });
       const small = tensor('float32', [2, 8, 5, 5], new Float32Array(400));
@@ -72,7 +72,7 @@ describe('a session', () => {
     }
   });
 
-  it('never runs the inlined operator unless it is asked for: at mean 1000 the result is right', async () => {
+  it('runs the inlined operator only if asked: at mean 1000 the result is right', async () => {
     const x = randomTensor('float32', [1, 8, 20, 5], { mean: 1000, deviation: 0.1 });
     const expected = referenceGroupNorm({ ...CASE, x });
     expect(maxAbsDifference(await runModel(MODEL(), x), expected)).to.be.below(1e-5);
@@ -81,7 +81,7 @@ describe('a session', () => {
   });
 
   for (const dtype of ['float64', 'float16', 'bfloat16'] as const) {
-    it(`takes and gives ${dtype} as it is`, async () => {
+    it(`takes and returns ${dtype} without a conversion`, async () => {
       const x = randomTensor(dtype, [2, 8, 3, 5]);
       const groupNorm = { x, numGroups: 4, eps: 1e-5 };
       const session = await createSession(groupNormModel(groupNorm, { lowering: 'op', opset: 21 }));
@@ -92,7 +92,7 @@ describe('a session', () => {
     });
   }
 
-  it('refuses to run once it is disposed of, and can be disposed of twice', async () => {
+  it('refuses to run after dispose, and can be disposed of twice', async () => {
     const session = await createSession(MODEL());
     await Promise.all([session.dispose(), session.dispose()]);
     await session.dispose();
@@ -100,14 +100,14 @@ describe('a session', () => {
     expect(error).to.be.instanceOf(SessionError).with.property('code', 'DISPOSED');
   });
 
-  it('finishes what runs before it frees the model', async () => {
+  it('finishes the runs in progress before it frees the model', async () => {
     const session = await createSession(MODEL());
     const running = session.run({ x: CASE.x });
     await session.dispose();
     expect((await running).y!.dims).to.deep.equal([2, 8, 6, 5]);
   });
 
-  it('gives concurrent runs each their own result', async () => {
+  it('returns to each of several concurrent runs its own result', async () => {
     const session = await createSession(MODEL());
     const inputs = Array.from({ length: 16 }, (_, seed) =>
       randomTensor('float32', [1, 8, 2 + seed, 5], { seed }),
@@ -159,7 +159,7 @@ describe('a session checks its inputs before the runtime sees them', () => {
     });
   }
 
-  it('names everything that is wrong at once', async () => {
+  it('reports every problem at once', async () => {
     const g = new GraphBuilder('two');
     const [a, b] = [g.input('a', 'float32', [2]), g.input('b', 'float32', [2])];
     g.output('y', op.add(g, a, b));
@@ -175,7 +175,7 @@ describe('a session checks its inputs before the runtime sees them', () => {
 });
 
 describe('creating a session', () => {
-  it('names the known providers when it does not know one', async () => {
+  it('createSession lists the known providers after an unknown name', async () => {
     const error = await failure(() => createSession(MODEL(), { providers: ['cpuu' as never] }));
     expect(error.code).to.equal('UNKNOWN_PROVIDER');
     expect(error.message).to.include("did you mean 'cpu'");
@@ -184,14 +184,14 @@ describe('creating a session', () => {
     );
   });
 
-  it('says that a file is not there, or is not a model', async () => {
+  it('createSession reports a missing file, and a file that is not a model', async () => {
     expect(await failure(() => createSession('/nowhere/model.onnx'))).to.be.instanceOf(FileError);
     const error = await failure(() => createSession(new TextEncoder().encode('not a model, but some text')));
     expect(error).to.be.instanceOf(ModelError).with.property('code', 'MODEL_INVALID');
     expect(await failure(() => createSession(new Uint8Array(0)))).to.have.property('code', 'MODEL_INVALID');
   });
 
-  it("gives the runtime's refusal a type, and keeps it as the cause", async () => {
+  it("createSession throws MODEL_REJECTED if the runtime refuses a model, with the runtime's error as cause", async () => {
     const g = new GraphBuilder('unknown');
     const x = g.input('x', 'float32', [1]);
     g.output('y', g.node('NoSuchOperator', [x], {}, [{ dtype: 'float32', shape: [1] }])[0]!);
@@ -201,7 +201,7 @@ describe('creating a session', () => {
     expect(error.cause).to.be.instanceOf(Error);
   });
 
-  it("gives the runtime's failure during a run a type", async () => {
+  it("run throws RUN_FAILED if the runtime fails, with the runtime's error as cause", async () => {
     const g = new GraphBuilder('broken');
     const [a, b] = [g.input('a', 'float32', ['A']), g.input('b', 'float32', ['B'])];
     g.output('y', op.add(g, a, b));
@@ -216,14 +216,14 @@ describe('creating a session', () => {
 
 describe('options that a runtime would misunderstand', () => {
   for (const intraOpNumThreads of [0, 1.5, -3, 'two' as unknown as number]) {
-    it(`intraOpNumThreads ${intraOpNumThreads}`, async () => {
+    it(`createSession refuses intraOpNumThreads ${intraOpNumThreads}`, async () => {
       const error = await rejection(createSession(new Uint8Array(0), { intraOpNumThreads }));
       expect(error).to.be.instanceOf(OptionError);
       expect((error as Error).message).to.include('must be an integer of at least 1');
     });
   }
 
-  it('a graphOptimizationLevel that is unknown', async () => {
+  it('createSession refuses an unknown graphOptimizationLevel', async () => {
     const error = await rejection(
       createSession(new Uint8Array(0), { graphOptimizationLevel: 'foo' as 'all' }),
     );
@@ -232,8 +232,8 @@ describe('options that a runtime would misunderstand', () => {
   });
 });
 
-describe('what is not a model', () => {
-  it('is an error that says what a model is, and what makes one of an ArrayBuffer', async () => {
+describe('a value that is not a model', () => {
+  it('createSession says what a model is, and how to make one of an ArrayBuffer', async () => {
     for (const model of [undefined, null, 3, {}, new ArrayBuffer(8)]) {
       const error = (await rejection(createSession(model as Uint8Array))) as OptionError;
       expect(error).to.be.instanceOf(OptionError);

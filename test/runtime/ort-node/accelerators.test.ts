@@ -1,4 +1,4 @@
-/** A provider of onnxruntime-node other than the CPU, on a GPU in software. */
+/** The WebGPU of onnxruntime-node, on a GPU in software. */
 import { readdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { before, describe, it } from 'mocha';
 import type { Report } from '../../../lib/parity/report.js';
-import { keepFloat32, remedyFor } from '../../../lib/runtime/ort-node/accelerators.js';
+import { remedyFor } from '../../../lib/runtime/ort-node/accelerators.js';
 import { fixturePath } from '../../support/fixtures.js';
 import type { SessionOutcome } from '../../support/provider-sessions.js';
 import { onSoftwareGpu, SOFTWARE_GPU_REASON } from '../../support/software-gpu.js';
@@ -16,7 +16,7 @@ const RELU = [0, 0, 2];
 describe("onnxruntime-node's WebGPU on a GPU in software", function () {
   this.timeout(180_000);
   if (SOFTWARE_GPU_REASON !== undefined) {
-    it('in SwiftShader', function () {
+    it('runs in SwiftShader', function () {
       console.log(`    not run: ${SOFTWARE_GPU_REASON}`);
       this.skip();
     });
@@ -38,7 +38,7 @@ describe("onnxruntime-node's WebGPU on a GPU in software", function () {
     }
   });
 
-  it('runs a model of which it has every kernel, and falls back to nothing', () => {
+  it('runs a model if it has every kernel, without a fallback', () => {
     for (const others of [[], ['wasm'], ['cpu']]) {
       expect(of('float32', 'webgpu', ...others)).to.deep.include({
         provider: ['webgpu', 'webgpu'],
@@ -48,7 +48,7 @@ describe("onnxruntime-node's WebGPU on a GPU in software", function () {
     }
   });
 
-  it('a model that it would leave to the CPU is refused, or run by the next provider, at the first run', () => {
+  it('refuses a model that would run on the CPU alone at the first run, or the next provider runs it', () => {
     expect(of('float64', 'webgpu').runs).to.deep.equal(Array(3).fill('PROVIDER_UNAVAILABLE'));
     for (const next of ['wasm', 'cpu']) {
       const { provider, fallbacks, runs } = of('float64', 'webgpu', next);
@@ -59,7 +59,7 @@ describe("onnxruntime-node's WebGPU on a GPU in software", function () {
     }
   });
 
-  it('float16 is run, or where the GPU has none by the next provider', () => {
+  it('runs float16, or the next provider does if the GPU has no float16', () => {
     const alone = of('float16', 'webgpu').runs;
     const hasFloat16 = Array.isArray(alone?.[0]);
     if (!hasFloat16) expect(alone).to.deep.equal(Array(3).fill('PROVIDER_UNAVAILABLE'));
@@ -75,7 +75,7 @@ describe("onnxruntime-node's WebGPU on a GPU in software", function () {
     expect(left).to.deep.equal([]);
   });
 
-  it('gives what PyTorch gives, with fixed and with symbolic sizes', async () => {
+  it('agrees with PyTorch, with fixed and with symbolic sizes', async () => {
     const cases = ['rank-2', 'rank-3', 'rank-5', 'mean-1e3', 'large-group', 'batch-0', 'no-affine'];
     const files = [
       ...cases.map((name) => fixturePath('group-norm', name)),
@@ -95,23 +95,15 @@ describe("onnxruntime-node's WebGPU on a GPU in software", function () {
   });
 });
 
-describe('float32 on CUDA', () => {
-  it('is not rounded to TF32, but where that is allowed', () => {
-    const [none, allowed] = [{}, { NVIDIA_TF32_OVERRIDE: '1' }];
-    [none, allowed].forEach((env) => keepFloat32(env));
-    expect([none, allowed]).to.deep.equal([{ NVIDIA_TF32_OVERRIDE: '0' }, { NVIDIA_TF32_OVERRIDE: '1' }]);
-  });
-});
-
-describe('what to do where a trial failed', () => {
-  it('says of cuDNN that cuDNN is to be installed, and of other failures what the provider needs', () => {
+describe('the remedy for a failed self-test', () => {
+  it('is to install cuDNN if cuDNN is missing, and what the provider needs after any other failure', () => {
     expect(remedyFor('cuda', 'dlopen failed for libcudnn.so.9: no such file')).to.match(
       /^install cuDNN 9 for the same CUDA/,
     );
     expect(remedyFor('cuda', 'CUDA failure 999: unknown')).to.match(/^the driver must be as new as CUDA/);
   });
 
-  it('knows the failures of CUDA that say what to do, by their number', () => {
+  it('depends on the number of a failure of CUDA', () => {
     for (const [reason, remedy] of [
       ['CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version', /driver is older/],
       ['CUDA failure 100: no CUDA-capable device is detected', /^nvidia-smi must list a GPU/],

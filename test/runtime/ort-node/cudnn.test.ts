@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { loadsElsewhere, missingCudnn } from '../../../lib/runtime/ort-node/cuda.js';
+import { loadsInChild, missingCudnn } from '../../../lib/runtime/ort-node/cuda.js';
 
-describe('runtime/cudnn', () => {
-  it('is missing where the dynamic loader does not find version 9, and comes with the way to get it', async () => {
+describe('runtime/ort-node/cuda: cuDNN', () => {
+  it('missingCudnn asks the dynamic loader for version 9, and says how to install it', async () => {
     const asked: string[] = [];
     const find = (found: boolean) => (name: string) => {
       asked.push(name);
@@ -16,11 +16,11 @@ describe('runtime/cudnn', () => {
     expect(asked).to.deep.equal(['libcudnn.so.9', 'libcudnn.so.9']);
   });
 
-  it('a library is found that this process uses itself, and one that nobody has is not', async function () {
+  it('loadsInChild finds a library of this process, and no library that does not exist', async function () {
     if (process.platform !== 'linux') this.skip();
     const musl = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
     const own = musl.header.glibcVersionRuntime === undefined ? 'libc.musl-x86_64.so.1' : 'libm.so.6';
-    expect(await loadsElsewhere(own)).to.equal(true);
-    expect(await loadsElsewhere('libno-such-thing.so.9')).to.equal(false);
+    expect(await loadsInChild(own)).to.equal(true);
+    expect(await loadsInChild('libno-such-thing.so.9')).to.equal(false);
   }).timeout(60_000);
 });

@@ -13,7 +13,7 @@ const HOOKS = `
 describe('onnxruntime-node whose library cannot be loaded, as on Alpine', function () {
   this.timeout(60_000);
 
-  it('is passed over for the next provider, and said to be at fault, not the model', async () => {
+  it('createSession passes over onnxruntime-node, and blames it and not the model', async () => {
     const said = await outputOf(`
       import { register } from 'node:module';
       register('data:text/javascript,' + encodeURIComponent(${JSON.stringify(HOOKS)}));

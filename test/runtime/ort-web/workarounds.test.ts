@@ -5,13 +5,13 @@ import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { explainMemory } from '../../../lib/runtime/ort-web/workarounds.js';
+import { explainMemory, withNamelessDims } from '../../../lib/runtime/ort-web/workarounds.js';
 
 const url = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
 
 /**
- * Two inputs of which the module has room for one. Both are the same zeros, of which nobody touches a page unless the
- * second one is copied to address 0. A process of its own, because that may never end.
+ * Runs two inputs, and the module has room for one of them. Both are the same zeros, whose pages stay untouched unless
+ * the second input is copied to address 0. It is a program of its own because it may then never end.
  */
 const PROGRAM = `(async () => {
   const { createSession, encodeModel, GraphBuilder, op } = await import(${url('../../../lib/index.ts')});
@@ -25,8 +25,13 @@ const PROGRAM = `(async () => {
   console.log(JSON.stringify([await run(new Float32Array(2 ** 29 - 2 ** 20)), await run(Float32Array.of(1, 2))]));
 })();`;
 
-describe('the memory of WebAssembly', () => {
-  it('is not overwritten by inputs that find no room in it', async function () {
+describe('runtime/ort-web/workarounds', () => {
+  it("withNamelessDims takes onnxruntime-web's largest size for a dimension without a name", () => {
+    const metadata = { isTensor: true, name: 'x', type: 'float32', shape: [2 ** 32 - 1, 3, 'H'] } as const;
+    expect(withNamelessDims(metadata)).to.have.deep.property('shape', ['', 3, 'H']);
+  });
+
+  it('inputs that find no room in the memory of WebAssembly are refused, and overwrite nothing', async function () {
     this.timeout(60_000);
     const loader = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
     const options = { cwd: tmpdir(), timeout: 50_000, killSignal: 'SIGKILL' } as const;
@@ -40,7 +45,7 @@ describe('the memory of WebAssembly', () => {
     expect(message).to.include('failed to allocate 4286578688 bytes for the inputs').and.not.include('spent');
   });
 
-  it('is spent after an allocation that failed in it, which every later error about memory says', () => {
+  it('explainMemory says after a failed allocation that the memory is spent, in every later error about memory', () => {
     const full = new Error('failed to allocate 9 bytes');
     const other = new Error('no kernel');
     expect(explainMemory(full)).to.equal(full);

@@ -1,0 +1,84 @@
+/** The session of `run`: opened, run several times, described and closed. */
+import type { SessionLoweringName } from '../../lowering/types.js';
+import { formatDuration } from '../../quantities.js';
+import type { Session } from '../../runtime/core/contract.js';
+import { withSession as withOpenedSession } from '../../runtime/core/open.js';
+import { requireProviders } from '../../runtime/core/providers.js';
+import { createSession } from '../../runtime/node.js';
+import { parseNames } from '../shared/options.js';
+import type { Progress } from '../shared/progress.js';
+
+/** The options for the session. */
+export interface SessionRequest {
+  /** Names of providers with commas between them, in order of preference. */
+  readonly provider: string;
+  readonly groupNorm?: SessionLoweringName;
+  /** Number of runs, at least 1. */
+  readonly repeat: number;
+}
+
+/** Opens a session for the model at `path`, passes it to `action`, and closes it when the action ends or fails. */
+export async function withSession<T>(
+  path: string,
+  { provider, groupNorm }: SessionRequest,
+  progress: Progress,
+  action: (session: Session) => Promise<T>,
+): Promise<T> {
+  progress.step(`loading ${path}`);
+  const providers = requireProviders(parseNames(provider));
+  return await withOpenedSession(createSession(path, { providers, groupNorm }), action);
+}
+
+interface TimedResult<T> {
+  /** The result of the last run. */
+  readonly result: T;
+  /** Milliseconds of each run. */
+  readonly times: readonly number[];
+}
+
+/**
+ * Runs `action` `repeat` times. Does not count a run in which the session changes its provider, because that run also
+ * loads the model again.
+ */
+export async function runRepeatedly<T>(
+  session: Pick<Session, 'provider'>,
+  repeat: number,
+  progress: Progress,
+  action: () => Promise<T>,
+): Promise<TimedResult<T>> {
+  const times: number[] = [];
+  for (;;) {
+    progress.step(`run ${times.length + 1} of ${repeat}`);
+    const { provider } = session;
+    const start = performance.now();
+    const result = await action();
+    if (session.provider === provider) times.push(performance.now() - start);
+    if (times.length >= repeat) return { result, times };
+  }
+}
+
+/** Returns how the model at `path` ran, how long it took, and why not on the providers before, as lines. */
+export const describeRun = (
+  path: string,
+  session: Pick<Session, 'provider' | 'groupNorm' | 'fallbacks'>,
+  times: readonly number[],
+): string[] => [
+  `${path} on ${describeExecution(session)}: ${describeTimes(times)}`,
+  ...session.fallbacks.map(({ provider, reason }) => `  not on ${provider}: ${reason}`),
+];
+
+/** Returns `cpu, GroupNormalization as reduce-mean`: the provider, and how it runs the operator if the model has it. */
+export function describeExecution({ provider, groupNorm }: Pick<Session, 'provider' | 'groupNorm'>): string {
+  if (groupNorm === undefined) return provider;
+  return `${provider}, GroupNormalization ${groupNorm === 'kernel' ? 'by the native kernel' : `as ${groupNorm}`}`;
+}
+
+/** Returns the time of one run, or the fastest and the median of several. */
+export function describeTimes(times: readonly number[]): string {
+  const sorted = [...times].sort((a, b) => a - b);
+  const [fastest = 0] = sorted;
+  if (sorted.length === 1) return formatDuration(fastest);
+  const middle = (sorted.length - 1) / 2;
+  const median = (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle)]!) / 2;
+  return `${sorted.length} runs, fastest ${formatDuration(fastest)}, median ${formatDuration(median)}`;
+}

@@ -1,0 +1,84 @@
+/** Workarounds for faults of ONNX Runtime 1.30 and onnxruntime-node 1.30, each with the condition for removing it. */
+import { readFileSync } from 'node:fs';
+import { isMainThread } from 'node:worker_threads';
+import type { Tensor } from 'onnxruntime-common';
+import type { TensorData } from '../../tensor.js';
+import type { ProviderProblem } from '../core/contract.js';
+import { type TensorType, toOrtTensor } from '../core/ort-model.js';
+
+/** The length in bytes that is safe: ONNX Runtime crashes at 30,000 with 8 MiB of stack. A worker has half of it. */
+const LONGEST_COMMAND_LINE = isMainThread ? 20_000 : 8_000;
+
+/**
+ * Says why ONNX Runtime must not start in this process; `undefined` if it may.
+ *
+ * The telemetry of ONNX Runtime for Linux matches the command line with `std::regex`, which needs more than 200 bytes
+ * of stack for each byte: the process ends with a segmentation fault. `ORT_DISABLE_TELEMETRY=1` avoids it.
+ * No issue upstream is known; the same crash is described in vespa-engine/vespa pull request 37786. To reproduce:
+ * `node -e 'require("onnxruntime-node").InferenceSession.create(Buffer.of(1))' $(head -c 40000 /dev/zero | tr '\0' x)`.
+ * Remove this when that command prints an error and does not crash.
+ */
+export function commandLineProblem(
+  length = commandLineLength(),
+  longest = LONGEST_COMMAND_LINE,
+  telemetry = process.env.ORT_DISABLE_TELEMETRY,
+): string | undefined {
+  if (length <= longest || telemetry === '1') return undefined;
+  return (
+    `the command line of this process is ${length} bytes long, and ONNX Runtime ends a process with one of more ` +
+    `than about ${longest}: set ORT_DISABLE_TELEMETRY=1 in the environment, or give fewer arguments, such as a folder in ` +
+    'the place of its files'
+  );
+}
+
+/** Returns the length on Linux, where ONNX Runtime reads the command line, and 0 elsewhere. */
+function commandLineLength(): number {
+  if (process.platform !== 'linux') return 0;
+  try {
+    return readFileSync('/proc/self/cmdline').length;
+  } catch {
+    return 0;
+  }
+}
+
+/**
+ * Returns a tensor for onnxruntime-node, with float16 data as Uint16Array.
+ *
+ * If the JavaScript engine has Float16Array, onnxruntime-common turns the bits into one, which the native library of
+ * onnxruntime-node refuses: microsoft/onnxruntime issue 32323. Remove this when that issue is closed.
+ */
+export function toNodeTensor(TensorClass: TensorType, value: TensorData): Tensor {
+  const made = toOrtTensor(TensorClass, value);
+  if (value.dtype === 'float16' && (made.data as unknown) !== value.data) {
+    Object.defineProperty(made, 'data', { value: value.data });
+  }
+  return made;
+}
+
+/**
+ * Says that CUDA rounds float32, unless `env` decides about it.
+ *
+ * The CUDA provider has its option `use_tf32` on by default, and onnxruntime-node passes no option to CUDA but the
+ * device's number (js/node/src/session_options_helper.cc). NVIDIA's libraries obey NVIDIA_TF32_OVERRIDE, and read it
+ * when they start, so it belongs to whoever starts the process. Remove this when onnxruntime-node passes `use_tf32`.
+ */
+export function tf32Problem(env: NodeJS.ProcessEnv = process.env): ProviderProblem | undefined {
+  if (env['NVIDIA_TF32_OVERRIDE'] !== undefined) return undefined;
+  return {
+    reason:
+      'CUDA rounds the inputs of float32 convolutions and matrix products to 10 bits (TF32) on GPUs that can, which ' +
+      'is outside the tolerances of float32',
+    remedy:
+      'set NVIDIA_TF32_OVERRIDE=0 in the environment before the process starts, or NVIDIA_TF32_OVERRIDE=1 to accept it',
+  };
+}
+
+let hasWarned = false;
+
+/** Emits the warning ONNX_GROUPNORM_TF32 once in a process, if CUDA rounds float32. */
+export function warnOfTf32(): void {
+  const problem = tf32Problem();
+  if (problem === undefined || hasWarned) return;
+  hasWarned = true;
+  process.emitWarning(`${problem.reason}: ${problem.remedy}`, { code: 'ONNX_GROUPNORM_TF32' });
+}

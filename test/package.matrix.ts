@@ -1,0 +1,3 @@
+import { testPackage } from './support/packed-package.js';
+
+testPackage({ addon: 'built' });

@@ -1,0 +1,93 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { Tensor } from 'onnxruntime-node';
+import type { TensorType } from '../../../lib/runtime/core/ort-model.js';
+import { commandLineProblem, tf32Problem, toNodeTensor } from '../../../lib/runtime/ort-node/workarounds.js';
+import { tensor } from '../../../lib/tensor.js';
+import { moduleUrl, outputOf, SMALL_MODEL } from '../../support/program.js';
+
+describe('runtime/ort-node/workarounds: the command line', () => {
+  it('commandLineProblem names the length and the way out, beyond the safe length', () => {
+    expect(commandLineProblem(100, 100, undefined)).to.equal(undefined);
+    expect(commandLineProblem(101, 100, undefined)).to.match(
+      /101 bytes long.*more than about 100: .*a folder in the place/,
+    );
+    expect(commandLineProblem(101, 100, '1')).to.equal(undefined);
+  });
+
+  const source = `
+    ${SMALL_MODEL}
+    const refusal = await createSession(model).catch((error) => error);
+    const { provider } = await createSession(model, { providers: ['cpu', 'wasm'] });
+    console.log(JSON.stringify([refusal.code, refusal.message, provider]));
+    process.exit();
+  `;
+  const run = async (env: NodeJS.ProcessEnv) =>
+    JSON.parse(await outputOf(source, ['x'.repeat(40_000)], env)) as [string?, string?, string?];
+
+  it('a command line of 40,000 bytes is refused on Linux, where it would end the process, and wasm runs', async function () {
+    if (process.platform !== 'linux') return this.skip();
+    const [code, message, provider] = await run({ ORT_DISABLE_TELEMETRY: '' });
+    expect([code, provider]).to.deep.equal(['PROVIDER_UNAVAILABLE', 'wasm']);
+    expect(message).to.match(/command line of this process is 4\d,?\d+ bytes long/);
+    expect(message).to.include('ORT_DISABLE_TELEMETRY=1').and.include("providers: ['wasm']");
+  }).timeout(60_000);
+
+  it('a command line of 40,000 bytes is accepted with ORT_DISABLE_TELEMETRY=1', async () => {
+    const [code, , provider] = await run({ ORT_DISABLE_TELEMETRY: '1' });
+    expect(code).to.equal(null);
+    expect(provider).to.be.oneOf(['native', 'cpu']);
+  }).timeout(60_000);
+});
+
+/** onnxruntime-common's Tensor in an engine with Float16Array: it makes a Float16Array of the bits. */
+class Float16Array extends Int16Array {}
+class NewerTensor {
+  declare readonly data: unknown;
+
+  constructor(
+    readonly type: string,
+    data: Uint16Array,
+    readonly dims: readonly number[],
+  ) {
+    // A property of the prototype, as there.
+    Object.setPrototypeOf(this, {
+      get data() {
+        return new Float16Array(data.buffer as ArrayBuffer, data.byteOffset, data.length);
+      },
+    });
+  }
+}
+
+describe('runtime/ort-node/workarounds: float16', () => {
+  const half = tensor('float16', [2], Uint16Array.of(9, 0x3c00, 0xc000).subarray(1));
+
+  it('toNodeTensor passes float16 as its bits, whether the engine has Float16Array or not', () => {
+    for (const TensorClass of [Tensor, NewerTensor as unknown as TensorType]) {
+      const { data, dims, type } = toNodeTensor(TensorClass, half);
+      expect(data).to.equal(half.data);
+      expect([dims, type]).to.deep.equal([[2], 'float16']);
+    }
+  });
+});
+
+describe('runtime/ort-node/workarounds: TF32', () => {
+  it('tf32Problem says that CUDA rounds float32, unless NVIDIA_TF32_OVERRIDE is set', () => {
+    expect(tf32Problem({})!.reason).to.include('TF32');
+    expect(tf32Problem({})!.remedy).to.match(/^set NVIDIA_TF32_OVERRIDE=0 .* before the process starts/);
+    for (const value of ['0', '1']) expect(tf32Problem({ NVIDIA_TF32_OVERRIDE: value })).to.equal(undefined);
+  });
+
+  it('warnOfTf32 warns once in a process, with a code, and sets no variable', async () => {
+    const said = await outputOf(
+      `
+      const { warnOfTf32 } = await import(${moduleUrl('../../lib/runtime/ort-node/workarounds.ts')});
+      delete process.env.NVIDIA_TF32_OVERRIDE;
+      process.on('warning', ({ code }) => console.log(code, process.env.NVIDIA_TF32_OVERRIDE));
+      warnOfTf32();
+      warnOfTf32();
+    `,
+    );
+    expect(said).to.equal('ONNX_GROUPNORM_TF32 undefined');
+  }).timeout(30_000);
+});

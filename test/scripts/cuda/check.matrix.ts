@@ -1,0 +1,3 @@
+import { testReport } from '../../support/cuda-report.js';
+
+testReport('wasm');

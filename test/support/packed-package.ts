@@ -1,0 +1,108 @@
+import { expect } from 'chai';
+import { describe, it, before, after } from 'mocha';
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const execute = promisify(execFile);
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+const PROGRAM = `
+import { createSession, encodeModel, getGraph, initializeWeights, tensor } from 'onnx-groupnorm';
+const graph = getGraph('group-norm').build({ numGroups: 8, numChannels: 32 });
+const session = await createSession(encodeModel(graph, initializeWeights(graph), { opset: 21 }));
+const data = Float32Array.from({ length: 2048 }, (_, i) => 1000 + Math.sin(i));
+const { y } = await session.run({ x: tensor('float32', [1, 32, 8, 8], data) });
+const row: number[] = [...(y!.data as Float32Array).subarray(0, 256)];
+const mean = row.reduce((sum, v) => sum + v) / 256;
+const variance = row.reduce((sum, v) => sum + (v - mean) ** 2, 0) / 256;
+const isNormal = Math.abs(mean) < 1e-5 && Math.abs(variance - 1) < 1e-3;
+console.log(JSON.stringify([y!.dims, isNormal, session.provider, session.groupNorm]));
+await session.dispose();
+`;
+const TSCONFIG = {
+  compilerOptions: { module: 'NodeNext', target: 'ES2022', strict: true, types: [], lib: ['ES2023', 'DOM'] },
+};
+
+/** Where npm's install script puts the kernel, if it may run and finds a compiler. */
+const ADDON = 'node_modules/onnx-groupnorm/native/build/Release/onnx_groupnorm.node';
+
+/** What npm says when it is the network that is missing, and not the package that is wrong. */
+const OFFLINE = /ENOTFOUND|EAI_AGAIN|ENETUNREACH|ETIMEDOUT|ECONNREFUSED|ENOTCACHED/;
+
+/**
+ * Tests the package, packed and installed in an empty project.
+ * @param addon Whether the install compiles the native kernel, which takes most of the time, or leaves it out.
+ */
+export function testPackage({ addon }: { readonly addon: 'built' | 'skip' }): void {
+  const title = addon === 'skip' ? 'without the native kernel' : 'with the native kernel if it builds';
+  describe(`the package, packed and installed ${title} in an empty ESM project`, function () {
+    this.timeout(600_000);
+    let project: string;
+    let archive: string;
+    const env = addon === 'skip' ? { ...process.env, ONNX_GROUPNORM_ADDON: 'skip' } : process.env;
+    const inProject = async (file: string, args: string[]): Promise<string> =>
+      (await execute(file, args, { cwd: project, env })).stdout;
+
+    before(async function () {
+      // The path has a space, as many a user's has.
+      project = await mkdtemp(join(tmpdir(), 'new project-'));
+      const { stdout } = await execute('npm', ['pack', '--silent', '--pack-destination', project], {
+        cwd: ROOT,
+      });
+      archive = stdout.trim().split('\n').at(-1)!;
+      await writeFile(join(project, 'package.json'), '{ "name": "new-project", "type": "module" }');
+      await writeFile(join(project, 'program.ts'), PROGRAM);
+      await writeFile(join(project, 'tsconfig.json'), JSON.stringify(TSCONFIG));
+      const flags = ['--prefer-offline', '--no-audit', '--no-fund', '--onnxruntime-node-install=skip'];
+      try {
+        await inProject('npm', ['install', ...flags, archive]);
+      } catch (error) {
+        if (!OFFLINE.test(String((error as { stderr?: string }).stderr))) throw error;
+        console.log('    not run: the package registry cannot be reached');
+        this.skip();
+      }
+    });
+
+    after(() => rm(project, { recursive: true, force: true }));
+
+    it(`the packed package, installed ${title}, type-checks in strict mode, its declarations included, and runs`, async () => {
+      await execute(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', project], {
+        cwd: project,
+      });
+      const hasKernel = existsSync(join(project, ADDON)) && env['ONNX_GROUPNORM_ADDON'] !== 'skip';
+      const ranOn = hasKernel ? ['native', 'kernel'] : ['cpu', 'reduce-mean'];
+      console.log(`    installed ${hasKernel ? 'with the native kernel' : 'without the native kernel'}`);
+      const printed = JSON.parse(await inProject(process.execPath, ['program.js'])) as unknown[];
+      expect(printed).to.deep.equal([[1, 32, 8, 8], true, ...ranOn]);
+    });
+
+    it(`the packed package, installed ${title}, holds no build products`, async () => {
+      const listed = await inProject('tar', ['-tzf', archive]);
+      expect(listed).to.include('package/native/binding.gyp');
+      expect(listed).to.include('package/dist/lib/index.d.ts');
+      expect(listed).to.include('package/dist/lib/browser.js').and.not.include('package/web/');
+      expect(listed).not.to.match(/native\/(build|node_modules|test)\/|_test\.cc|\.(o|a|tgz)$/m);
+    });
+
+    it(`the packed package, installed ${title}, installs its command`, async () => {
+      const bin = join(project, 'node_modules/.bin/onnx-groupnorm');
+      await inProject(bin, [
+        'build',
+        'group-norm',
+        '--num-groups',
+        '2',
+        '--num-channels',
+        '4',
+        '-o',
+        'gn.onnx',
+      ]);
+      const printed = await inProject(bin, ['run', 'gn.onnx', '--input', 'x=random', '--dim', 'N=1,H=4,W=4']);
+      expect(printed).to.include('[1, 4, 4, 4]');
+    });
+  });
+}
