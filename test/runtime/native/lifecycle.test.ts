@@ -159,7 +159,7 @@ describeNative('the native addon in processes that end', function () {
     });
   }
 
-  it('lets a worker end that holds results, allocated tensors and a run', async () => {
+  it('a worker can be terminated while it has results, allocated tensors and a run in progress', async () => {
     const ended = await runProcess(
       `const { loadAddon } = await import(${url('../../../lib/runtime/native/addon.ts')});
        const session = await createSession(model, NATIVE);

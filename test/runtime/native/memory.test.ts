@@ -66,7 +66,7 @@ describeNative('the native provider: the end of results', () => {
     expect(out.y!.data.length).to.equal(0);
   });
 
-  it('the outputs are all that is seen of the results', async () => {
+  it('Object.keys and a spread of the results see the outputs alone', async () => {
     await using session = await open();
     using out = await session.run({ x: CASE.x });
     expect(Object.keys(out)).to.deep.equal(['y']);
@@ -96,7 +96,7 @@ describeNative('the native provider: the end of results', () => {
     expect(kept.y!.data.length).to.equal(0);
   });
 
-  it('a buffer that was moved away keeps its memory when the results are disposed of', async function () {
+  it('a buffer that was transferred keeps its memory when the results are disposed of', async function () {
     const { transfer } = ArrayBuffer.prototype as { transfer?: (this: ArrayBuffer) => ArrayBuffer };
     if (!transfer) this.skip();
     await using session = await open();
@@ -138,7 +138,7 @@ describeNative('the native provider: allocated tensors', () => {
     expect([again.dtype, again.dims]).to.deep.equal(['float32', CASE.x.dims]);
   });
 
-  it('takes every dtype, scalars and empty tensors', async () => {
+  it('allocate takes every dtype, scalars and empty tensors', async () => {
     await using session = await open();
     for (const dtype of ['float64', 'float16', 'bfloat16', 'int64', 'bool'] as const) {
       for (const dims of [[], [0], [2, 3]]) {
@@ -148,7 +148,7 @@ describeNative('the native provider: allocated tensors', () => {
     }
   });
 
-  it('refuses what is not a tensor, and more memory than there is', async () => {
+  it('allocate refuses an unknown dtype, negative sizes, more memory than there is, and a disposed session', async () => {
     const session = await open();
     expect(() => session.allocate('float' as 'float32', [1])).to.throw(/unknown dtype 'float'/);
     expect(() => session.allocate('float32', [-1])).to.throw(/integers of at least 0/);
@@ -163,7 +163,7 @@ describeNative('the native provider: allocated tensors', () => {
       .with.property('code', 'DISPOSED');
   });
 
-  it('a run reads its input without a copy, and a part of it', async () => {
+  it('a run reads a part of an allocated tensor without a copy', async () => {
     await using session = await open();
     using two = session.allocate('float32', [2, BYTES / 4]);
     const x = tensor('float32', CASE.x.dims, (two.data as Float32Array).subarray(BYTES / 4));
@@ -175,7 +175,7 @@ describeNative('the native provider: allocated tensors', () => {
     expect(isRight(out.y)).to.equal(true);
   });
 
-  it('a run holds its input when that is disposed of meanwhile', async () => {
+  it('a run keeps the memory of an input that is disposed of during the run', async () => {
     await using session = await createSession(heavyModel(), NATIVE);
     const x = session.allocate('float32', heavyInput().dims);
     x.data.set(heavyInput().data as never);
@@ -187,7 +187,7 @@ describeNative('the native provider: allocated tensors', () => {
     expect((await running).y!.data[0]).to.be.closeTo(1 / 768, 1e-6);
   });
 
-  it('a run holds a result of another that it reads', async () => {
+  it('a run keeps the memory of a result of another run that it reads', async () => {
     await using session = await createSession(heavyModel(), NATIVE);
     const first = await session.run({ x: heavyInput() });
     const running = session.run({ x: first.y! });
@@ -195,7 +195,7 @@ describeNative('the native provider: allocated tensors', () => {
     expect((await running).y!.data[0]).to.be.closeTo(1 / 768, 1e-6);
   });
 
-  it('is written in place when it is given for an output, which the results do not end', async () => {
+  it('a run writes an allocated output in place, and disposing of the results leaves that tensor alone', async () => {
     await using session = await open();
     using y = session.allocate('float32', CASE.x.dims);
     const { usedBytes } = statistics();
@@ -207,7 +207,7 @@ describeNative('the native provider: allocated tensors', () => {
     expect(isRight(y)).to.equal(true);
   });
 
-  it('refuses sizes of a given output that only the run knows', async () => {
+  it('a run refuses an allocated output of other sizes than the run computes', async () => {
     await using session = await createSession(
       groupNormModel({ ...CASE, shape: ['N', 8, 'H', 'W'] } as typeof CASE, { lowering: 'op', opset: 21 }),
       NATIVE,
@@ -217,7 +217,7 @@ describeNative('the native provider: allocated tensors', () => {
     expect(error).to.have.property('code', 'OUTPUT_INVALID');
   });
 
-  it('elsewhere is a tensor as any other', async () => {
+  it('allocate returns an ordinary tensor on other providers', async () => {
     await using session = await createSession(MODEL, { providers: ['wasm'] });
     using x = session.allocate('float32', CASE.x.dims);
     x.data.set(CASE.x.data as never);
@@ -227,7 +227,7 @@ describeNative('the native provider: allocated tensors', () => {
 });
 
 describeNative('the native provider: ordinary memory', () => {
-  it('a given output that is detached during the run is refused', async () => {
+  it('a run refuses an ordinary output that is detached during the run', async () => {
     await using session = await createSession(heavyModel(), NATIVE);
     const y = tensor('float32', heavyInput().dims, new Float32Array(768 * 768));
     const running = session.run({ x: heavyInput() }, { outputs: { y } });
@@ -238,7 +238,7 @@ describeNative('the native provider: ordinary memory', () => {
     });
   });
 
-  it('shared memory is read and written in place', async () => {
+  it('a run reads and writes shared memory in place', async () => {
     await using session = await open();
     const shared = () => new Float32Array(new SharedArrayBuffer(BYTES));
     const [x, y] = [tensor('float32', CASE.x.dims, shared()), tensor('float32', CASE.x.dims, shared())];
@@ -249,7 +249,7 @@ describeNative('the native provider: ordinary memory', () => {
     expect(statistics().reused).to.equal(reused);
   });
 
-  it('lies in no pool with enableCpuMemArena: false, and results end all the same', async () => {
+  it('with enableCpuMemArena: false results lie outside the pool, and dispose empties them too', async () => {
     await using session = await createSession(MODEL, { ...NATIVE, enableCpuMemArena: false });
     using x = session.allocate('float32', CASE.x.dims);
     x.data.set(CASE.x.data as never);
@@ -264,7 +264,7 @@ describeNative('the native provider: ordinary memory', () => {
 });
 
 describeNative('the native provider: the pool', () => {
-  it('keeps no more free memory than its limit', async () => {
+  it('the pool keeps no more free memory than its limit', async () => {
     await using session = await open();
     setBufferPoolLimit(0);
     try {
@@ -279,14 +279,14 @@ describeNative('the native provider: the pool', () => {
   });
 
   for (const limit of [-1, 0.5, NaN, '1', undefined]) {
-    it(`refuses the limit ${String(limit)}`, () => {
+    it(`setBufferPoolLimit refuses ${String(limit)}`, () => {
       expect(() => setBufferPoolLimit(limit as number))
         .to.throw(OptionError, 'setBufferPoolLimit takes an integer of at least 0')
         .with.property('code', 'INVALID_OPTION');
     });
   }
 
-  it('a run that needs more memory than there is fails, and the process lives on', async () => {
+  it('a run that needs more memory than there is fails, and the session still works', async () => {
     const g = new GraphBuilder('huge');
     const [x, shape] = [g.input('x', 'float32', [1]), g.input('shape', 'int64', [2])];
     g.output('y', op.expand(g, x, shape, { outputShape: ['A', 'B'] }));
@@ -316,7 +316,7 @@ describeNative('the native provider: runs on the calling thread', () => {
     expect(error).to.have.property('code', 'OUTPUT_INVALID');
   });
 
-  it('refuses sync with a signal, and what is not a boolean', async () => {
+  it('run refuses sync with a signal, and a sync that is not a boolean', async () => {
     await using session = await open();
     const { signal } = new AbortController();
     const both = await rejection(session.run({ x: CASE.x }, { sync: true, signal }));
@@ -325,7 +325,7 @@ describeNative('the native provider: runs on the calling thread', () => {
     expect(word).to.be.instanceOf(OptionError).with.property('message', "run: 'sync' must be true or false");
   });
 
-  it('other providers, which hold the thread anyway, take sync', async () => {
+  it('other providers accept sync', async () => {
     await using session = await createSession(MODEL, { providers: ['wasm'] });
     using out = await session.run({ x: CASE.x }, { sync: true });
     expect(isRight(out.y)).to.equal(true);
