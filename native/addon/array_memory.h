@@ -14,9 +14,9 @@ class ArrayMemory {
  public:
   ArrayMemory() = default;
 
-  // Memory of this addon's, and shared memory, is read where it lies; of any other this is a copy.
+  // Holds memory that this addon has lent, and shared memory. Copies any other memory.
   static ArrayMemory forReading(Napi::TypedArray);
-  // Nothing for memory that can only be copied.
+  // The same without a copy: empty for memory that would have to be copied.
   static std::optional<ArrayMemory> forWriting(Napi::TypedArray);
 
   void* data() const { return data_; }
@@ -30,13 +30,13 @@ class ArrayMemory {
   std::shared_ptr<Napi::ObjectReference> shared_;
 };
 
-// An ArrayBuffer over `size` bytes at `data`, at least 1, that `hold` keeps. Empty where the engine allows none over
-// foreign memory, or JavaScript already has one over this memory.
+// Returns an ArrayBuffer over `size` bytes at `data`, at least 1, which `hold` keeps valid. Returns an empty value if
+// the engine allows no ArrayBuffer over foreign memory, or JavaScript already has a view of this memory.
 Napi::Value lendToJavaScript(Napi::Env, void* data, size_t size, Hold hold);
 
-// Detaches the buffer, and lets go of its memory if it was lent. Leaves a buffer alone that is detached already: its
-// memory may have moved to another.
+// Detaches the buffer, and lets go of its memory if it was lent. Does nothing to a detached buffer: its memory may have
+// moved to another buffer.
 void takeBack(Napi::ArrayBuffer);
 
-// Throws a JavaScript error that says so.
+// Throws a JavaScript error.
 [[noreturn]] void throwOutOfMemory(Napi::Env, size_t bytes);

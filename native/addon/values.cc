@@ -32,7 +32,6 @@ Napi::ArrayBuffer copyOf(Napi::Env env, const ort::TensorView& view) {
   return buffer;
 }
 
-// An output that is an input as it came in may be that input's memory.
 bool liesInOneOf(const std::vector<BorrowedTensor>& inputs, const void* data) {
   return std::any_of(inputs.begin(), inputs.end(), [&](const BorrowedTensor& input) {
     const char* begin = static_cast<const char*>(input.memory.data());

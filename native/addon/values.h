@@ -18,11 +18,11 @@ struct BorrowedTensor {
 
 // From { type, dims, data }. Throws Napi::Error or ort::Error.
 BorrowedTensor readTensor(Napi::Object tensor);
-// Nothing where the run cannot write into the tensor's own memory.
+// Returns an empty value if a run cannot write into the tensor's own memory.
 std::optional<BorrowedTensor> writableTensor(Napi::Object tensor);
 
-// { type, dims, data: ArrayBuffer }: over the runtime's memory, without a copy, if it is worth it. `inputs` are those
-// of the run that made the value, which may lie in the memory of one of them.
+// Returns { type, dims, data: ArrayBuffer }, for a large value over the runtime's own memory. `inputs` are the inputs
+// of the run that made the value: an output that is an input as it came in may lie in that input's memory.
 Napi::Object toJavaScript(Napi::Env env, ort::OwnedValue value, const std::vector<BorrowedTensor>& inputs);
 
 // [{ name, type, shape: (number | string)[] }]

@@ -26,7 +26,7 @@ constexpr size_t kMostBytes = SIZE_MAX / 4;
 constexpr std::align_val_t kAlign{BufferPool::kAlignment};
 
 #ifdef POOL_HAS_ASAN
-// Of a used block its taker's bytes may be touched, of a free block none.
+// Makes the first `bytes` bytes of a block the only ones that may be touched.
 void allowAccess(void* memory, size_t bytes, size_t capacity) {
   ASAN_POISON_MEMORY_REGION(memory, capacity);
   ASAN_UNPOISON_MEMORY_REGION(memory, bytes);

@@ -26,7 +26,7 @@ Leases::Lease* Leases::begin(void* data, size_t size, Hold hold) {
   return lease.release();
 }
 
-// The hold goes when the lock has: to free memory takes a while.
+// `hold` is destroyed after the lock is released, because freeing memory takes a while.
 bool Leases::letGo(const void* data) noexcept {
   Hold hold;
   const std::lock_guard<std::mutex> lock(mutex_);

@@ -1,5 +1,5 @@
-// The memory that JavaScript has views of. A run asks here whether a tensor lies in such memory, and then holds it, so
-// that nothing that JavaScript does frees it under the run. Knows neither Node-API nor ONNX Runtime.
+// The memory that JavaScript has views of. A run looks up whether a tensor lies in such memory, and then holds the
+// memory, so that JavaScript cannot free it during the run. Knows neither Node-API nor ONNX Runtime.
 #pragma once
 
 #include <cstddef>
@@ -13,22 +13,22 @@ using Hold = std::shared_ptr<void>;
 // All functions may be called from any thread.
 class Leases {
  public:
-  // One lending of some memory. An address is lent again and again, so that it does not name a lease.
+  // One lending of some memory. The same address is lent again and again, so an address does not identify a lease.
   class Lease;
 
-  // Those of the process, never destroyed.
+  // The leases of the process. They are never destroyed.
   static Leases& ofProcess();
 
-  // Lends `size` bytes, at least 1. Null if a part of them is lent already. end() must be called for the result.
+  // Lends `size` bytes, at least 1. Returns null if a part of them is lent already. The caller must end() the lease.
   Lease* begin(void* data, size_t size, Hold hold);
 
-  // Lets go of the memory that is lent at `data` exactly. Returns false if there is none.
+  // Lets go of the memory whose lease begins at `data`. Returns false if no lease begins there.
   bool letGo(const void* data) noexcept;
 
   // Lets go of the memory, unless letGo() has, and deletes the lease.
   void end(Lease*) noexcept;
 
-  // Returns the hold of the lease in which all of the bytes lie; null if there is none.
+  // Returns the hold of the lease that contains all of the bytes, or null.
   Hold find(const void* data, size_t size) const noexcept;
 
  private:

@@ -40,7 +40,7 @@ Status* failure(const char* name, const std::exception& error, ErrorCode code) {
   return api().CreateStatus(code, (std::string(name) + ": " + error.what()).c_str());
 }
 
-// Does what the runtime asks for, and returns an exception as a status: none may reach the runtime.
+// Runs `body`, and returns an exception as a status, because exceptions must not reach the runtime.
 template <typename Body>
 Status* guarded(const char* name, const Body& body) try {
   body();

@@ -48,7 +48,7 @@ Error takeError(const Api& api, Status* status) {
   return error;
 }
 
-// The runtime has one allocator for all sessions that share one; the process may have registered another.
+// The runtime has one allocator for the sessions that share one. The process may have registered another.
 bool registerPool() {
   Status* refusal = api().RegisterAllocator(environment(), poolAllocator());
   if (refusal) api().ReleaseStatus(refusal);

@@ -1,4 +1,4 @@
-// NaN, infinities, huge, tiny and constant values; empty tensors; problems that are none.
+// NaN, infinities, huge, tiny and constant values; empty tensors; invalid problems.
 #include "check.h"
 #include "reference.h"
 #include "thread_pool.h"

@@ -46,7 +46,7 @@ export interface AddonSession {
     id: number,
     sync: boolean,
   ): Promise<readonly (AddonResult | undefined)[]>;
-  /** Ends a run as soon as the node that is running has ended; it then rejects. Nothing if it is not under way. */
+  /** Makes a run reject as soon as the current node has ended. Does nothing if the run has ended. */
   terminate(id: number): void;
   /** Frees the model once the runs that are under way have ended. */
   dispose(): void;
@@ -82,7 +82,7 @@ export interface Addon {
   instructionSet(): string;
   /** Returns zeros in the pool's memory, which all threads of the process share. */
   allocate(bytes: number): ArrayBuffer;
-  /** Detaches a buffer, and gives its memory back if it is the pool's. Does nothing to one that is detached. */
+  /** Detaches a buffer, and gives its memory back if it is the pool's. Does nothing to a detached buffer. */
   release(buffer: ArrayBuffer): void;
   /** Sets how many bytes of free memory the pool keeps. */
   setPoolLimit(bytes: number): void;
@@ -113,8 +113,8 @@ const require = createRequire(import.meta.url);
 let state: AddonState | undefined;
 
 /**
- * Loads the addon on its first call. The variable `ONNX_GROUPNORM_ADDON` may name another binary, as for one that was
- * built with a sanitizer, or be `skip`, which keeps any from being used.
+ * Loads the addon on its first call. `ONNX_GROUPNORM_ADDON` in the environment may be the path of another binary, such
+ * as a binary built with a sanitizer, or `skip`, which leaves the addon out.
  */
 export function loadAddon(): AddonState {
   state ??= tryLoad();
@@ -135,7 +135,7 @@ const NOT_INSTALLED =
   'the package onnx-groupnorm is not installed beside this code, as where it was bundled: leave it out of the bundle ' +
   '(esbuild: --external:onnx-groupnorm) and install it';
 
-/** Where the addon's folder is; nothing for a bundle without the package. */
+/** Returns the addon's folder; undefined in a bundle without the package. */
 function packageFolder(): string | undefined {
   try {
     return join(dirname(require.resolve('onnx-groupnorm/package.json')), 'native');
@@ -154,7 +154,7 @@ function tryPath(path: string): AddonState {
   }
 }
 
-/** A binary that came with the package, then one that was built on installation. */
+/** Returns the paths of the binary that came with the package, and of the binary that the installation built. */
 const candidates = (folder: string): string[] => [
   join(folder, 'prebuilt', `${process.platform}-${process.arch}`, 'onnx_groupnorm.node'),
   join(folder, 'build', 'Release', 'onnx_groupnorm.node'),

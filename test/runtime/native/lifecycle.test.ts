@@ -66,7 +66,7 @@ describeNative('the native addon in processes that end', function () {
     expect(ended).to.deep.equal({ code: 3, signal: null, output: '' });
   });
 
-  it('lets a process end that disposed of nothing, and one that is still loading', async () => {
+  it('lets a process end without disposing of its session, and while a model loads', async () => {
     const ended = await runProcess(
       `const session = await createSession(model, NATIVE);
        await session.run({ x: small.x });
