@@ -46,7 +46,7 @@ export interface AddonSession {
     id: number,
     sync: boolean,
   ): Promise<readonly (AddonResult | undefined)[]>;
-  /** Makes a run reject as soon as the current node has ended. Does nothing if the run has ended. */
+  /** Makes a run reject as soon as the current node has ended. No effect on a run that has ended. */
   terminate(id: number): void;
   /** Frees the model once the runs that are under way have ended. */
   dispose(): void;
