@@ -1,25 +1,26 @@
+/** What a network of the registry is: its options, how they are checked, and what builds its graph. */
 import { GraphError } from '../lib/errors.js';
 import type { Graph } from '../lib/graph/types.js';
 import { requireKnownOptions } from '../lib/options.js';
 import { type DType, isFloatDType, type Shape } from '../lib/tensor.js';
 
-/** One option of an architecture, under PyTorch's name in camelCase. */
+/** One option of a network, under PyTorch's name in camelCase. */
 export interface OptionSpec {
-  /** `integer` is a number without a fraction. */
+  /** The type of the value; `integer` is a number without a fraction. */
   readonly type: 'integer' | 'number' | 'boolean';
-  /** What the command line's help says of it. */
+  /** What the option does, for the help of the command line. */
   readonly description: string;
-  /** Absent: the option must be given. */
+  /** The value without the option. Absent: the option is required. */
   readonly default?: number | boolean;
-  /** Smallest value allowed of a number. */
+  /** The smallest number allowed. */
   readonly min?: number;
-  /** Largest value allowed of a number. */
+  /** The largest number allowed. */
   readonly max?: number;
 }
 
 type OptionValue<Spec extends OptionSpec> = Spec['type'] extends 'boolean' ? boolean : number;
 
-/** The values of an architecture's options, all of them set. */
+/** The values of all options of a network, defaults included. */
 export type OptionValues<Specs extends Record<string, OptionSpec>> = {
   readonly [Name in keyof Specs]: OptionValue<Specs[Name]>;
 };
@@ -28,14 +29,14 @@ type WithDefault<Specs extends Record<string, OptionSpec>> = {
   [Name in keyof Specs]: Specs[Name] extends { readonly default: number | boolean } ? Name : never;
 }[keyof Specs];
 
-/** The options that a caller must give; of a network that is not known by name, nobody can say. */
+/** The names of the required options; `never` for a network whose name is known only at run time. */
 type RequiredNames<Specs extends Record<string, OptionSpec>> = string extends keyof Specs
   ? never
   : Exclude<keyof Specs, WithDefault<Specs>>;
 
 /**
- * What a caller gives of an architecture's options: those without a default, and of the others what it likes. Of a
- * network that is not known by name it is anything, and checked at run time alone.
+ * The options that a caller gives: all required ones, and any others. For a network whose name is known only at run
+ * time, any object, which is checked at run time.
  */
 export type GivenOptions<Specs extends Record<string, OptionSpec>> = string extends keyof Specs
   ? Readonly<Record<string, unknown>>
@@ -45,35 +46,36 @@ export type GivenOptions<Specs extends Record<string, OptionSpec>> = string exte
         readonly [Name in WithDefault<Specs>]?: OptionValue<Specs[Name]> | undefined;
       };
 
-/** The arguments of `build`: the options may be left out where none must be given. */
+/** The arguments of `build`: the options may be left out if no option is required. */
 type BuildArguments<Specs extends Record<string, OptionSpec>> = [RequiredNames<Specs>] extends [never]
   ? [options?: GivenOptions<Specs>, input?: InputType]
   : [options: GivenOptions<Specs>, input?: InputType];
 
 /** How the graph's input is declared. */
 export interface InputType {
-  /** Dtype of the input and of all parameters. Default float32. */
+  /** The dtype of the input and of all parameters: a float. Default float32. */
   readonly dtype?: DType | undefined;
-  /** Shape of the input `x`. Default: all dimensions but the channels symbolic. */
+  /** The shape of the input `x`. Default: names for all dimensions but the channels. */
   readonly shape?: Shape | undefined;
 }
 
-/** A network of the registry. Of one whose name is known only at run time, the options are checked only then. */
+/** A network of the registry. Without type arguments its options are checked at run time only. */
 export interface GraphDefinition<Specs extends Record<string, OptionSpec> = Record<string, OptionSpec>> {
-  /** As `getGraph` and the command line call it. */
+  /** The name for `getGraph` and the command line. */
   readonly name: string;
-  /** One line on what it is, with its inputs and outputs. */
+  /** One line on the network, with its inputs and outputs. */
   readonly description: string;
-  /** What {@link GraphDefinition.build} takes, by name. */
+  /** The options of {@link GraphDefinition.build}, by name. */
   readonly options: Readonly<Specs>;
   /**
    * Builds the canonical graph: input `x`, parameters under PyTorch's state_dict keys.
-   * @throws OptionError `UNKNOWN_OPTION`, GraphError `INVALID_ATTRIBUTE`, and whatever building it finds wrong.
+   * @throws OptionError `UNKNOWN_OPTION`; GraphError `INVALID_ATTRIBUTE` for a missing or invalid option, and the errors of
+   *   the network's operators, such as `NUM_GROUPS_MISMATCH` and `SHAPE_MISMATCH`.
    */
   build(...given: BuildArguments<Specs>): Graph;
 }
 
-/** Declares a network: checks and completes the options before `build` sees them. */
+/** Declares a network. Checks the options and adds defaults before it calls the network's own `build`. */
 export function defineGraph<const Specs extends Record<string, OptionSpec>>(definition: {
   name: string;
   description: string;

@@ -1,13 +1,16 @@
+/** The network `detection-backbone`. */
 import { GraphBuilder, type Scope } from '../lib/graph/builder.js';
 import * as op from '../lib/graph/ops/index.js';
 import type { Value } from '../lib/graph/types.js';
 import { defineGraph } from './definition.js';
 import { imageInput, type SizeRule } from './input.js';
-import { conv, groupNorm, maxPool, sharedConv, upsampleNearest } from './layers/index.js';
+import { conv, sharedConv } from './layers/convolution.js';
+import { groupNorm } from './layers/normalization.js';
+import { maxPool, upsampleNearest } from './layers/resampling.js';
 import { requireNumGroups } from './num-groups.js';
 import { resnetBlock } from './resnet-block.js';
 
-/** Level 3 has ⌈size / 8⌉ elements, and is halved, rounding up, to levels 4 and 5, which are doubled back. */
+/** Level 3 has ⌈size / 8⌉ elements along a side, levels 4 and 5 half of that each, rounded up; then both are doubled. */
 const SIZES: SizeRule = {
   fits: (size) => Math.ceil(size / 8) % 4 === 0,
   multiple: 32,
@@ -52,22 +55,23 @@ interface StageOptions {
   readonly numGroups: number;
 }
 
-/** 7×7 convolution with stride 2, GroupNorm, ReLU, 3×3 max pooling with stride 2: (N, 3, H, W) to a quarter. */
+/** A 7×7 convolution with stride 2, GroupNorm, ReLU, and 3×3 max pooling with stride 2: quarters H and W. */
 function stem(g: Scope, x: Value, { outChannels, numGroups }: StageOptions): Value {
   const y = conv(g.scope('0'), x, { outChannels, kernelSize: 7, stride: 2, padding: 3, bias: false });
   const activated = op.relu(g.scope('2'), groupNorm(g.scope('1'), y, { numGroups }));
   return maxPool(g.scope('3'), activated, { kernelSize: 3, stride: 2, padding: 1 });
 }
 
-/** Two residual blocks, of which the first halves the spatial size. */
+/** Two residual blocks; the first halves H and W. */
 function stage(g: Scope, x: Value, options: StageOptions): Value {
   const first = resnetBlock(g.scope('0'), x, { ...options, stride: 2 });
   return resnetBlock(g.scope('1'), first, options);
 }
 
 /**
- * The top-down path: `lateral4` of the deepest features, then each level's own 1×1 convolution plus the level above
- * it, upsampled; one 3×3 convolution, `fpn_conv`, for all of them. Deepest first, like `features`.
+ * The top-down path: `lateral4` on the deepest features, then at each level its own 1×1 convolution plus the upsampled
+ * level above; one 3×3 convolution, `fpn_conv`, shared by all levels.
+ * @returns The levels, deepest first, like `features`.
  */
 function pyramid(g: GraphBuilder, features: readonly [Value, Value, Value], outChannels: number): Value[] {
   const [layer4, layer3, layer2] = features;

@@ -1,20 +1,22 @@
+/** The network `double-conv`, and the block itself for other networks. */
 import { GraphBuilder, type Scope } from '../lib/graph/builder.js';
 import * as op from '../lib/graph/ops/index.js';
 import type { Value } from '../lib/graph/types.js';
 import { defineGraph } from './definition.js';
 import { DIMS_OPTION, imageInput } from './input.js';
-import { conv, groupNorm } from './layers/index.js';
+import { conv } from './layers/convolution.js';
+import { groupNorm } from './layers/normalization.js';
 import { requireNumGroups } from './num-groups.js';
 
-export interface DoubleConvOptions {
+interface DoubleConvOptions {
   readonly outChannels: number;
   /** Default 8. */
   readonly numGroups?: number;
 }
 
 /**
- * The U-Net's building block (Ronneberger et al. 2015, arXiv:1505.04597) with GroupNorm and padding: twice a 3×3
- * convolution without bias, GroupNorm and ReLU, as one `nn.Sequential` called `double_conv`.
+ * Adds the U-Net's building block (Ronneberger et al. 2015, arXiv:1505.04597) with GroupNorm and padding: twice a 3×3
+ * convolution without bias, GroupNorm and ReLU, as one `nn.Sequential` named `double_conv`.
  * @param x (N, C, D1, ...) of rank 3 or more, any float.
  * @returns (N, outChannels, D1, ...).
  * @throws GraphError `NUM_GROUPS_MISMATCH`, `RANK_TOO_LOW`, `INVALID_*`.
@@ -29,7 +31,7 @@ export function doubleConv(g: Scope, x: Value, { outChannels, numGroups = 8 }: D
   return convNormRelu(convNormRelu(x, 0), 3);
 }
 
-/** One double convolution of images or volumes. */
+/** A graph of one double convolution, for images or volumes. */
 export const doubleConvGraph = defineGraph({
   name: 'double-conv',
   description:

@@ -1,38 +1,38 @@
 /**
- * The two ends of GroupNorm: with one group it is LayerNorm over all but the batch, with as many groups as channels
- * it is InstanceNorm (Wu & He 2018, arXiv:1803.08494, section 3.1). Each end as two graphs to check against each
- * other, on any runtime.
+ * The two extremes of GroupNorm: with one group it is LayerNorm over all dimensions but the batch, with as many groups as
+ * channels it is InstanceNorm (Wu & He 2018, arXiv:1803.08494, section 3.1). Each function builds both graphs, to compare
+ * them on any runtime.
  */
 import { GraphBuilder } from '../lib/graph/builder.js';
 import type { Graph } from '../lib/graph/types.js';
 import { requireKnownOptions } from '../lib/options.js';
 import { defineGraph, type InputType } from './definition.js';
 import { GROUP_NORM_OPTIONS, groupNormGraph } from './group-norm.js';
-import { affineParameters, instanceNorm, layerNorm } from './layers/index.js';
+import { affineParameters, instanceNorm, layerNorm } from './layers/normalization.js';
 
 const OPTIONS = ['numChannels', 'eps', 'affine'] as const;
 
 /** Options of {@link layerNormEquivalent} and {@link instanceNormEquivalent}. */
 export interface EquivalentOptions {
-  /** Channels of the input. */
+  /** The number of channels of the input. */
   readonly numChannels: number;
-  /** Added to the variance. Default 1e-5. */
+  /** A number added to the variance. Default 1e-5. */
   readonly eps?: number;
-  /** Whether there are a weight and a bias, one per channel. Default true. */
+  /** Whether the graphs have a weight and a bias, one number per channel each. Default true. */
   readonly affine?: boolean;
 }
 
 /**
- * GroupNorm with one group, and LayerNormalization over (C, ...).
+ * Builds GroupNorm with one group, and the same as LayerNormalization over (C, ...).
  *
  * Both graphs have the input `x`, the output `y` and the parameters `weight` and `bias`, (C) each, so that one
- * state_dict fits both. LayerNormalization needs opset 17.
+ * state_dict fits both. LayerNormalization needs opset 17. Source: Wu & He 2018, arXiv:1803.08494, section 3.1.
  *
  * ```ts
  * const { groupNorm, layerNorm } = layerNormEquivalent({ numChannels: 8 });
  * ```
- * @param input Shape of `x`, default (N, C, H, W), of rank 2 or more, and its dtype.
- * @throws GraphError `INVALID_*`, `SHAPE_MISMATCH`, `RANK_TOO_LOW`; OptionError.
+ * @param input The shape of `x`, of rank 2 or more, default (N, C, H, W), and its dtype, a float.
+ * @throws GraphError `INVALID_*`, `SHAPE_MISMATCH`, `RANK_TOO_LOW`; OptionError `UNKNOWN_OPTION`, `NO_OPTIONS`.
  */
 export function layerNormEquivalent(
   options: EquivalentOptions,
@@ -46,12 +46,12 @@ export function layerNormEquivalent(
 }
 
 /**
- * GroupNorm with as many groups as channels, and InstanceNormalization.
+ * Builds GroupNorm with as many groups as channels, and the same as InstanceNormalization.
  *
  * Both graphs have the input `x`, the output `y` and the parameters `weight` and `bias`, (C) each, so that one
- * state_dict fits both.
- * @param input Shape of `x`, default (N, C, H, W), of rank 3 or more, and its dtype.
- * @throws GraphError `INVALID_*`, `SHAPE_MISMATCH`, `RANK_TOO_LOW`; OptionError.
+ * state_dict fits both. Source: Wu & He 2018, arXiv:1803.08494, section 3.1.
+ * @param input The shape of `x`, of rank 3 or more, default (N, C, H, W), and its dtype, a float.
+ * @throws GraphError `INVALID_*`, `SHAPE_MISMATCH`, `RANK_TOO_LOW`; OptionError `UNKNOWN_OPTION`, `NO_OPTIONS`.
  */
 export function instanceNormEquivalent(
   options: EquivalentOptions,
@@ -67,7 +67,7 @@ export function instanceNormEquivalent(
 const layerNormGraph = affineNorm('layer-norm', layerNorm);
 const instanceNormGraph = affineNorm('instance-norm', instanceNorm);
 
-/** A graph of one normalization with GroupNorm's parameters. Not in the registry: there, `group-norm` is both. */
+/** Declares a graph of one normalization with GroupNorm's parameters. The registry has `group-norm` in its place. */
 function affineNorm(name: string, normalize: typeof layerNorm) {
   const { numChannels, eps, affine } = GROUP_NORM_OPTIONS;
   return defineGraph({

@@ -1,7 +1,9 @@
+/** The network `group-norm`. */
 import { GraphBuilder } from '../lib/graph/builder.js';
 import { defineGraph } from './definition.js';
-import { groupNorm } from './layers/index.js';
+import { groupNorm } from './layers/normalization.js';
 
+/** The options of `torch.nn.GroupNorm`. */
 export const GROUP_NORM_OPTIONS = {
   numGroups: { type: 'integer', min: 1, description: 'groups that the channels are divided into' },
   numChannels: { type: 'integer', min: 1, description: 'channels of the input' },
@@ -9,7 +11,7 @@ export const GROUP_NORM_OPTIONS = {
   affine: { type: 'boolean', default: true, description: 'learn a weight and a bias per channel' },
 } as const;
 
-/** One `torch.nn.GroupNorm`. */
+/** A graph of one `torch.nn.GroupNorm`. */
 export const groupNormGraph = defineGraph({
   name: 'group-norm',
   description: 'One torch.nn.GroupNorm: input x (N, numChannels, ...), output y',

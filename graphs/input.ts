@@ -1,19 +1,19 @@
-/** The input of a network of images or volumes. */
+/** Declares the input of networks for images or volumes. */
 import { GraphError } from '../lib/errors.js';
 import type { GraphBuilder } from '../lib/graph/builder.js';
 import type { Value } from '../lib/graph/types.js';
 import { type Dim, type DType, formatShape, type Shape } from '../lib/tensor.js';
 
-/** Which sizes of H and W a network can take. */
+/** The sizes of H and W that a network accepts. */
 export interface SizeRule {
   readonly fits: (size: number) => boolean;
-  /** All multiples of it fit. */
+  /** A number all of whose multiples fit. */
   readonly multiple: number;
-  /** What makes the rule, as a message says it: `it is halved four times`. */
+  /** The reason for the rule, for messages: `it is halved four times`. */
   readonly reason: string;
 }
 
-/** The option of a network that takes both images and volumes. */
+/** The option of networks for both images and volumes. */
 export const DIMS_OPTION = {
   type: 'integer',
   min: 2,
@@ -22,23 +22,23 @@ export const DIMS_OPTION = {
   description: 'spatial dimensions: 2 for images, 3 for volumes',
 } as const;
 
-/** What {@link imageInput} declares. */
-export interface ImageInput {
-  /** Samples a pixel. */
+/** The parameters of {@link imageInput}. */
+interface ImageInput {
+  /** Samples per pixel. */
   readonly channels: number;
   /** Spatial dimensions: 2 or 3. Default 2. */
   readonly dims?: number;
   readonly dtype: DType;
-  /** Default: all dimensions but the channels symbolic. */
+  /** Default: names for all dimensions but the channels. */
   readonly shape?: Shape | undefined;
   /** Default: every size fits. */
   readonly sizes?: SizeRule;
 }
 
 /**
- * Declares the input `x`: (N, channels, H, W), or with three dimensions (N, channels, D, H, W).
- * @throws GraphError `SHAPE_MISMATCH` if `shape` has another rank or other channels, `INVALID_SHAPE` if it is no
- *   shape, or has a size that does not fit.
+ * Declares the input `x`: (N, channels, H, W), or for three spatial dimensions (N, channels, D, H, W).
+ * @throws GraphError `SHAPE_MISMATCH` if `shape` has another rank or other channels; `INVALID_SHAPE` if it is not a
+ *   shape, or a size does not fit.
  */
 export function imageInput(g: GraphBuilder, { channels, dims = 2, dtype, shape, sizes }: ImageInput): Value {
   const layout: Shape = ['N', channels, ...(dims === 3 ? ['D'] : []), 'H', 'W'];

@@ -1,14 +1,15 @@
+/** The network `norm-comparison`. */
 import { GraphBuilder } from '../lib/graph/builder.js';
 import { defineGraph } from './definition.js';
 import { imageInput } from './input.js';
-import { batchNorm, groupNorm, instanceNorm, layerNorm } from './layers/index.js';
+import { batchNorm, groupNorm, instanceNorm, layerNorm } from './layers/normalization.js';
 
 const CHANNELS = 8;
 const GROUPS = 4;
 
 /**
- * Four normalizations of one input, all with eps 1e-5 and without parameters, as Wu & He 2018 (arXiv:1803.08494,
- * figure 2) compare them. The same sample alone and in a batch gives the same under all but BatchNorm.
+ * Four normalizations of one input, all with eps 1e-5 and without parameters, compared as in Wu & He 2018
+ * (arXiv:1803.08494, figure 2). A sample gives the same result alone and in a batch, except under BatchNorm.
  */
 export const normComparisonGraph = defineGraph({
   name: 'norm-comparison',

@@ -1,24 +1,23 @@
 /**
- * How many groups to normalise in.
+ * Chooses numbers of groups.
  *
- * Source: Wu & He 2018, "Group Normalization", arXiv:1803.08494v3. G is 32 by default (section 3.1) and in the
- * ImageNet models that those for COCO and Kinetics start from. With other numbers (section 4.1, Table 3) every fixed
- * G above 1 does better than G = 1, layer normalization; 2 channels per group do worse than 32 groups, 25.6 % against
- * 24.1 % error.
+ * Source: Wu & He 2018, "Group Normalization", arXiv:1803.08494v3. The default is G = 32 (section 3.1), also in the
+ * ImageNet models from which the models for COCO and Kinetics start. Section 4.1, Table 3: every fixed G above 1 is
+ * better than G = 1 (layer normalization); 2 channels per group are worse than 32 groups, 25.6 % against 24.1 % error.
  */
 import { GraphError } from '../lib/errors.js';
 
 /**
- * The number of groups by use.
+ * The number of groups by use: 32 for detection, segmentation and video.
  *
- * Detection and segmentation: Mask R-CNN on COCO, section 4.2; 32 is also the default of Detectron
+ * Source: Wu & He 2018, arXiv:1803.08494v3. Detection and segmentation: Mask R-CNN on COCO, section 4.2; 32 is also the default of Detectron
  * (`GROUP_NORM.NUM_GROUPS`) and Detectron2 (`norm: "GN"`). Video: I3D on Kinetics, section 4.3.
  */
 export const RECOMMENDED_NUM_GROUPS = { detection: 32, segmentation: 32, video: 32 } as const;
 
 /**
- * The range for small networks, of 64 channels and fewer in their first layers. It is no figure of the paper's: 32
- * groups would leave 2 channels or fewer to each, and 8 to 16 groups leave 64 channels at least 4.
+ * The range for small networks, with 64 channels or fewer in their first layers: 8 to 16 groups. Not from the paper: of
+ * 64 channels, 32 groups would have 2 each, and 8 to 16 groups have 4 to 8.
  */
 export const SMALL_NETWORK_NUM_GROUPS = { least: 8, most: 16 } as const;
 
@@ -27,8 +26,8 @@ const SMALLER_GROUPS = [16, 8, 4, 2, 1];
 const LEAST_CHANNELS_PER_GROUP = 4;
 
 /**
- * A number of groups that divides `channels`. From 32 channels on: 32, halved until it divides. Below: the first of
- * 16, 8, 4, 2 and 1 that divides and leaves each group at least 4 channels, else 1.
+ * Returns a number of groups that divides `channels`. From 32 channels on: 32, halved until it divides. Below: the first
+ * of 16, 8, 4, 2 and 1 that divides and gives each group at least 4 channels, else 1.
  *
  * ```ts
  * chooseNumGroups(64); // 32
@@ -53,8 +52,8 @@ export function chooseNumGroups(channels: number): number {
 
 /**
  * Requires a number of groups that divides a network's channels.
- * @param option The option that all of its numbers of channels are multiples of: `width`, `outChannels`.
- * @throws GraphError `NUM_GROUPS_MISMATCH`, saying what would fit.
+ * @param option The option of which all numbers of channels are multiples: `width`, `outChannels`.
+ * @throws GraphError `NUM_GROUPS_MISMATCH`, with a number that fits.
  */
 export function requireNumGroups(graph: string, numGroups: number, option: string, channels: number): void {
   if (channels % numGroups === 0) return;

@@ -1,3 +1,4 @@
+/** The networks that can be built by name. */
 import { GraphError } from '../lib/errors.js';
 import { suggestion } from '../lib/nearest.js';
 import type { GraphDefinition } from './definition.js';
@@ -17,18 +18,18 @@ const DEFINITIONS = {
   'norm-comparison': normComparisonGraph,
 } as const;
 
-/** The name of a network of the registry. */
+/** The name of a network in the registry. */
 export type GraphName = keyof typeof DEFINITIONS;
 
-/** Every network that can be built by name. */
+/** Every network that can be built by name, by that name. */
 export const GRAPHS: ReadonlyMap<string, GraphDefinition> = new Map(
   Object.values<GraphDefinition>(DEFINITIONS).map((definition) => [definition.name, definition]),
 );
 
 /**
- * The network of a name. Where the type checker knows the name it knows the options of `build` too; with a name that
- * comes from elsewhere, as a string, they are checked at run time alone.
- * @throws GraphError `UNKNOWN_GRAPH` with the list of known ones.
+ * Returns the network of a name. For a literal name the type checker knows the options of `build` too; for any other
+ * string they are checked at run time only.
+ * @throws GraphError `UNKNOWN_GRAPH` with the known names.
  */
 export function getGraph<Name extends GraphName>(name: Name): (typeof DEFINITIONS)[Name];
 export function getGraph(name: string): GraphDefinition;

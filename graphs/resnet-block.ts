@@ -1,12 +1,14 @@
+/** The network `resnet-block`, and the block itself for other networks. */
 import { GraphBuilder, type Scope } from '../lib/graph/builder.js';
 import * as op from '../lib/graph/ops/index.js';
 import type { Value } from '../lib/graph/types.js';
 import { defineGraph } from './definition.js';
 import { DIMS_OPTION, imageInput } from './input.js';
-import { conv, groupNorm } from './layers/index.js';
+import { conv } from './layers/convolution.js';
+import { groupNorm } from './layers/normalization.js';
 import { requireNumGroups } from './num-groups.js';
 
-export interface ResNetBlockOptions {
+interface ResNetBlockOptions {
   readonly outChannels: number;
   /** Stride of the first convolution and of the shortcut. Default 1. */
   readonly stride?: number;
@@ -15,9 +17,9 @@ export interface ResNetBlockOptions {
 }
 
 /**
- * The basic residual block (He et al. 2015, arXiv:1512.03385, figure 2) with GroupNorm: `conv1` 3×3, `gn1`, ReLU,
- * `conv2` 3×3, `gn2`, plus the shortcut, ReLU. The shortcut is `x` itself where shapes allow it, else `shortcut.0`
- * 1×1 and `shortcut.1`. The convolutions have no bias.
+ * Adds the basic residual block (He et al. 2015, arXiv:1512.03385, figure 2) with GroupNorm: `conv1` 3×3, `gn1`, ReLU,
+ * `conv2` 3×3, `gn2`, plus the shortcut, ReLU. The shortcut is `x` itself if shapes allow it, else `shortcut.0` (a 1×1
+ * convolution) and `shortcut.1` (GroupNorm). The convolutions have no bias.
  * @param x (N, C, D1, ...) of rank 3 or more, any float.
  * @returns (N, outChannels, ...), each spatial dimension ⌈D / stride⌉.
  * @throws GraphError `NUM_GROUPS_MISMATCH`, `RANK_TOO_LOW`, `INVALID_*`.
@@ -46,7 +48,7 @@ function projection(
   return groupNorm(g.scope('1'), projected, { numGroups });
 }
 
-/** One residual block of images or volumes. */
+/** A graph of one residual block, for images or volumes. */
 export const resnetBlockGraph = defineGraph({
   name: 'resnet-block',
   description:

@@ -1,13 +1,15 @@
+/** The network `unet`. */
 import { GraphBuilder } from '../lib/graph/builder.js';
 import * as op from '../lib/graph/ops/index.js';
 import type { Value } from '../lib/graph/types.js';
 import { defineGraph, type OptionValues } from './definition.js';
 import { doubleConv } from './double-conv.js';
 import { imageInput, type SizeRule } from './input.js';
-import { conv, convTranspose, maxPool } from './layers/index.js';
+import { conv, convTranspose } from './layers/convolution.js';
+import { maxPool } from './layers/resampling.js';
 import { requireNumGroups } from './num-groups.js';
 
-/** Levels of the encoder, whose channels are `width` times 1, 2, 4 and 8; the bottleneck's are 16 times. */
+/** The levels of the encoder: `width` times 1, 2, 4 and 8 channels. The bottleneck has 16 times `width`. */
 const LEVELS = [1, 2, 3, 4];
 
 const OPTIONS = {
@@ -22,14 +24,14 @@ const OPTIONS = {
   },
 } as const;
 
-/** Four poolings round down what the four upsamplings double: sizes come back only if every halving was exact. */
+/** Four poolings halve the sizes, rounding down, and four upsamplings double them: each halving must be exact. */
 const SIZES: SizeRule = {
   fits: (size) => size % 16 === 0,
   multiple: 16,
   reason: 'it is halved four times and doubled back to meet the skip connections',
 };
 
-/** UNetGN: the U-Net (Ronneberger et al. 2015, arXiv:1505.04597) with GroupNorm and padded convolutions. */
+/** A graph of the U-Net (Ronneberger et al. 2015, arXiv:1505.04597) with GroupNorm and padded convolutions. */
 export const unetGraph = defineGraph({
   name: 'unet',
   description:
@@ -49,7 +51,7 @@ export const unetGraph = defineGraph({
 
 type UNetOptions = Pick<OptionValues<typeof OPTIONS>, 'numGroups' | 'width'>;
 
-/** `enc1` to `enc4`, each pooled before the next, and `bottleneck`. */
+/** Adds `enc1` to `enc4`, each pooled before the next, and `bottleneck`. */
 function encode(g: GraphBuilder, x: Value, { numGroups, width }: UNetOptions) {
   const skips: Value[] = [];
   let y = x;
@@ -62,7 +64,7 @@ function encode(g: GraphBuilder, x: Value, { numGroups, width }: UNetOptions) {
   return { skips, bottom: doubleConv(g.scope('bottleneck'), y, { outChannels, numGroups }) };
 }
 
-/** `upconv4` and `dec4` to `upconv1` and `dec1`: upsampled, beside what the encoder saw at that level, convolved. */
+/** Adds `upconv4` and `dec4` to `upconv1` and `dec1`: each upsamples, joins the encoder's skip, and convolves. */
 function decode(
   g: GraphBuilder,
   skips: readonly Value[],

@@ -1,4 +1,4 @@
-/** The public API as far as it is the same in Node and in browsers. */
+/** The part of the public API that Node and browsers share. */
 export * from './errors.js';
 export {
   castTensor,
@@ -52,7 +52,6 @@ export {
   type SafetensorsHeader,
 } from './weights/safetensors-header.js';
 export * from './weights/safetensors.js';
-export { SafetensorsFile } from './weights/safetensors.js';
 export { decodeNpy, encodeNpy } from './files/npy.js';
 
 export { getGraph, GRAPHS, type GraphName } from '../graphs/registry.js';

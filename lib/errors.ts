@@ -1,9 +1,11 @@
+/** The errors of this library, one class for each concern. */
+
 /**
- * Every error that this library throws on purpose. Each carries a stable `code` to branch on and a message
- * that says what was wrong, where, and what is allowed; the original error, if there was one, is its `cause`.
+ * The base class of every error that this library throws on purpose. The `code` is stable, and the message says what
+ * is wrong, where, and what to do; `cause` is the original error, if there was one.
  */
 export abstract class OnnxGroupNormError extends Error {
-  /** What went wrong, to branch on: it stays the same when the message is reworded. */
+  /** What went wrong, for programs: it stays the same when the message is reworded. */
   readonly code: string;
 
   constructor(code: string, message: string, options?: ErrorOptions) {
@@ -13,9 +15,9 @@ export abstract class OnnxGroupNormError extends Error {
   }
 }
 
-/** The codes of one class. */
+/** Narrows `code` to the codes of one class. */
 abstract class CodedError<Code extends string> extends OnnxGroupNormError {
-  /** What went wrong, to branch on: it stays the same when the message is reworded. */
+  /** What went wrong, for programs: it stays the same when the message is reworded. */
   declare readonly code: Code;
 
   constructor(code: Code, message: string, options?: ErrorOptions) {
@@ -23,7 +25,7 @@ abstract class CodedError<Code extends string> extends OnnxGroupNormError {
   }
 }
 
-/** What a GraphError can be about. */
+/** The codes of a {@link GraphError}. */
 export type GraphErrorCode =
   | 'DTYPE_MISMATCH'
   | 'DUPLICATE_NAME'
@@ -44,24 +46,24 @@ export type GraphErrorCode =
   | 'UNKNOWN_LOWERING'
   | 'UNSUPPORTED_OPSET';
 
-/** A graph that cannot be: wrong shapes, dtypes, attributes or names, or a lowering that does not exist. */
+/** Thrown for a graph with wrong shapes, dtypes, attributes or names, and for a lowering that does not exist. */
 export class GraphError extends CodedError<GraphErrorCode> {}
 
-/** What a ModelError can be about. */
+/** The codes of a {@link ModelError}. */
 export type ModelErrorCode =
   'MODEL_INVALID' | 'MODEL_TOO_LARGE' | 'MODEL_UNSUPPORTED' | 'TENSOR_INVALID' | 'WEIGHTS_NOT_SET';
 
-/** An ONNX model that cannot be read, rewritten or written. */
+/** Thrown for an ONNX model that cannot be read, rewritten or written. */
 export class ModelError extends CodedError<ModelErrorCode> {}
 
-/** What a WeightsError can be about. */
+/** The codes of a {@link WeightsError}. */
 export type WeightsErrorCode =
   'SAFETENSORS_INVALID' | 'STATE_DICT_MISMATCH' | 'TENSOR_NOT_FOUND' | 'UNSUPPORTED_DTYPE';
 
-/** Weights that cannot be read, or that do not fit the graph. */
+/** Thrown for weights that cannot be read or do not fit the graph. */
 export class WeightsError extends CodedError<WeightsErrorCode> {}
 
-/** What a SessionError can be about. */
+/** The codes of a {@link SessionError}. */
 export type SessionErrorCode =
   | 'ABORTED'
   | 'DISPOSED'
@@ -76,33 +78,33 @@ export type SessionErrorCode =
   | 'RUN_FAILED'
   | 'UNKNOWN_PROVIDER';
 
-/** A session that cannot be created, or inputs that it cannot run. */
+/** Thrown for a session that cannot be created, and for inputs that it cannot run. */
 export class SessionError extends CodedError<SessionErrorCode> {}
 
-/** What a ParityError can be about. */
+/** The codes of a {@link ParityError}. */
 export type ParityErrorCode = 'FIXTURE_INVALID' | 'NO_FIXTURES' | 'OUTPUT_MISSING' | 'OUTPUT_SHAPE';
 
-/** A parity check that cannot be made. A check that was made and failed is a result, not an error. */
+/** Thrown for a parity check that cannot be made. A check that was made and failed is a result, not an error. */
 export class ParityError extends CodedError<ParityErrorCode> {}
 
-/** What a FileError can be about. */
+/** The codes of a {@link FileError}. */
 export type FileErrorCode = 'FILE_NOT_FOUND' | 'FILE_UNREADABLE' | 'FILE_UNWRITABLE' | 'NPY_INVALID';
 
-/** A file that cannot be read or written, or a `.npy` file that is not one. */
+/** Thrown for a file that cannot be read or written, and for an invalid `.npy` file. */
 export class FileError extends CodedError<FileErrorCode> {}
 
-/** What an ImageError can be about. */
+/** The codes of an {@link ImageError}. */
 export type ImageErrorCode =
   'IMAGE_INVALID' | 'IMAGE_TOO_LARGE' | 'MASK_INVALID' | 'MASK_SIZE' | 'MASK_UNDEFINED';
 
-/** An image that cannot be read, or a model's output that is not a mask. */
+/** Thrown for an image that cannot be read, and for a model's output that gives no mask. */
 export class ImageError extends CodedError<ImageErrorCode> {}
 
-/** What an OptionError can be about. */
+/** The codes of an {@link OptionError}. */
 export type OptionErrorCode = 'INVALID_OPTION' | 'NO_OPTIONS' | 'UNKNOWN_OPTION';
 
-/** An option that a function does not have, or a value that an option cannot have: no type checker has seen it. */
+/** Thrown for an option that a function does not have, and for a value that an option cannot have. */
 export class OptionError extends CodedError<OptionErrorCode> {}
 
-/** Tensor data whose parts contradict each other: dtype, dims and number of elements. */
+/** Thrown for a tensor whose dtype, dims and number of elements contradict each other. */
 export class TensorError extends CodedError<'TENSOR_INVALID'> {}

@@ -1,6 +1,6 @@
 /**
- * float16 (IEEE 754 binary16) and bfloat16, to and from numbers. Rounding is to nearest, ties to even; NaN
- * stays NaN, overflow is infinity, subnormals are kept.
+ * Converts numbers to float16 (IEEE 754 binary16) and bfloat16 and back, and tensors between dtypes. Rounds to
+ * nearest, ties to even; NaN stays NaN, overflow gives infinity, subnormals are kept.
  */
 import { TensorError } from './errors.js';
 import {
@@ -17,7 +17,7 @@ import {
 const float32 = new Float32Array(1);
 const bits32 = new Uint32Array(float32.buffer);
 
-/** The 16 bits of the bfloat16 nearest to `value`. */
+/** Returns the 16 bits of the bfloat16 nearest to `value`, as an integer from 0 to 65535; ties go to even. */
 export function toBfloat16Bits(value: number): number {
   float32[0] = roundToOdd32(value);
   const bits = bits32[0]!;
@@ -25,26 +25,29 @@ export function toBfloat16Bits(value: number): number {
   return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff;
 }
 
-/** The number that 16 bits of bfloat16 stand for. */
+/** Returns the number that a bfloat16 stands for. @param bits The bfloat16 as an integer from 0 to 65535. */
 export function fromBfloat16Bits(bits: number): number {
   bits32[0] = bits << 16;
   return float32[0]!;
 }
 
-/** The 16 bits of the float16 nearest to `value`. */
+/**
+ * Returns the 16 bits of the float16 (IEEE 754 binary16) nearest to `value`, as an integer from 0 to 65535; ties go to
+ * even.
+ */
 export function toFloat16Bits(value: number): number {
   const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
   const size = Math.abs(value);
   if (Number.isNaN(value)) return 0x7e00;
   if (size >= 65520) return sign | 0x7c00;
-  // Below 2^-14 the spacing is 2^-24 whatever the exponent.
+  // Below 2^-14 floats are 2^-24 apart, whatever their exponent.
   const exponent = Math.max(Math.floor(Math.log2(size || 1)), -14);
   const steps = roundHalfToEven(size * 2 ** (10 - exponent));
-  // A carry out of the ten fraction bits moves into the exponent by itself; so does a subnormal that becomes normal.
+  // A carry out of the ten fraction bits adds 1 to the exponent; so does a subnormal that becomes normal.
   return sign | (size === 0 ? 0 : ((exponent + 14) << 10) + steps);
 }
 
-/** The number that 16 bits of float16 stand for. */
+/** Returns the number that a float16 stands for. @param bits The float16 as an integer from 0 to 65535. */
 export function fromFloat16Bits(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >>> 10) & 0x1f;
@@ -55,8 +58,9 @@ export function fromFloat16Bits(bits: number): number {
 }
 
 /**
- * The elements of a float tensor as float64; a bool or integer tensor's too, int64 if they are below 2^53.
- * @throws TensorError `TENSOR_INVALID` if it is not a tensor.
+ * Returns the elements of a tensor of any dtype as float64, in C order. Exact for all dtypes, but for int64 and uint64
+ * elements beyond 2^53. A float64 tensor's own array is returned as it is.
+ * @throws TensorError `TENSOR_INVALID` if `source` is not a tensor.
  */
 export function toFloat64Array(source: TensorData): Float64Array {
   const { dtype, data } = checkedTensor(source);
@@ -67,7 +71,7 @@ export function toFloat64Array(source: TensorData): Float64Array {
   return new Float64Array(data as Float32Array);
 }
 
-/** A loop, because `Float64Array.from` with a function takes ten times as long. */
+/** Converts in a loop, because `Float64Array.from` with a function takes ten times as long. */
 function convertEach<T>(from: ArrayLike<T>, convert: (element: T) => number): Float64Array {
   const result = new Float64Array(from.length);
   for (let i = 0; i < result.length; i++) result[i] = convert(from[i]!);
@@ -75,8 +79,9 @@ function convertEach<T>(from: ArrayLike<T>, convert: (element: T) => number): Fl
 }
 
 /**
- * The same tensor in another float dtype, each element rounded once, to nearest even.
- * @throws TensorError `TENSOR_INVALID` if either dtype is not a float.
+ * Converts a float tensor of any shape to another float dtype; each element is rounded once, to nearest even. A tensor
+ * that already has the dtype is returned as it is.
+ * @throws TensorError `TENSOR_INVALID` if either dtype is not a float, or `source` is not a tensor.
  */
 export function castTensor(source: TensorData, dtype: FloatDType): TensorData {
   if (source?.dtype === dtype) return source;
@@ -92,8 +97,8 @@ export function castTensor(source: TensorData, dtype: FloatDType): TensorData {
 }
 
 /**
- * A tensor whose elements are all `value`, rounded to `dtype` as {@link castTensor} does; for an integer dtype it must
- * be an integer, for bool 0 or 1.
+ * Makes a tensor whose elements are all `value`, rounded to `dtype` as by {@link castTensor}. For an integer dtype
+ * `value` must be an integer, for bool 0 or 1.
  */
 export function filledTensor(dtype: DType, dims: readonly number[], value: number): TensorData {
   const length = elementCount(dims);
@@ -120,14 +125,14 @@ function roundHalfToEven(value: number): number {
   return below % 2 === 0 ? below : below + 1;
 }
 
-/** float64 to float32 so that a second rounding, to bfloat16, gives what one rounding would have given. */
+/** Rounds float64 to float32 so that a second rounding, to bfloat16, gives the same as a single rounding would. */
 function roundToOdd32(value: number): number {
   const nearest = Math.fround(value);
   if (nearest === value || !Number.isFinite(nearest)) return nearest;
   float32[0] = nearest;
   const bits = bits32[0]!;
   if (bits & 1) return nearest;
-  // `nearest` is even and inexact: of its two neighbours take the one on the other side of `value`.
+  // `nearest` is even and inexact: take its neighbour on the other side of `value`.
   const away = Math.abs(nearest) < Math.abs(value);
   bits32[0] = away ? bits + 1 : bits - 1;
   return float32[0];

@@ -1,11 +1,11 @@
-/** Suggestions for a mistyped name. */
+/** Suggests names for a mistyped one. */
 
-/** The largest distance that still counts as a mistyping, as a share of the longer name's length. */
+/** The largest number of edits that still counts as a typing mistake, as a share of the longer name's length. */
 const TOLERANCE = 0.4;
 
 /**
- * The candidate that takes the fewest single-character edits to turn into `name`, or undefined if none is
- * close enough to be worth suggesting. Of equals, the first.
+ * Returns the candidate that is the fewest single-character edits away from `name`, the first of equals; `undefined`
+ * if no candidate is close enough to be worth suggesting.
  */
 export function nearestName(name: string, candidates: Iterable<string>): string | undefined {
   let nearest: string | undefined;
@@ -21,16 +21,16 @@ export function nearestName(name: string, candidates: Iterable<string>): string 
   return nearest;
 }
 
-/** `: did you mean 'opset'?`, to follow a mistyped name in a message; nothing if no candidate is close. */
+/** Returns `: did you mean 'opset'?`, to follow a mistyped name in a message, or `''` if no candidate is close. */
 export function suggestion(name: string, candidates: Iterable<string>): string {
   const near = nearestName(name, candidates);
   return near === undefined ? '' : `: did you mean '${near}'?`;
 }
 
-/** Levenshtein's distance; Infinity as soon as it must be above `limit`. */
+/** Returns the Levenshtein distance, or Infinity as soon as it must be above `limit`. */
 function editDistance(from: string, to: string, limit: number): number {
   if (Math.abs(from.length - to.length) > limit) return Infinity;
-  // row[j]: the distance from the part of `from` that has been seen to the first j characters of `to`.
+  // row[j]: the distance from the first i characters of `from` to the first j characters of `to`.
   let row = Array.from({ length: to.length + 1 }, (_, j) => j);
   for (let i = 1; i <= from.length; i++) {
     const next = [i];

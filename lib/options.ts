@@ -1,8 +1,9 @@
-/** Options that a caller in JavaScript may have misspelt: no type checker has seen them. */
+/** Checks options at run time, for callers in JavaScript, where no type checker sees a misspelt name. */
 import { OptionError } from './errors.js';
 import { suggestion } from './nearest.js';
 
 /**
+ * Requires an object that has known options only.
  * @param where What takes the options, for the message: `createSession`.
  * @throws OptionError `UNKNOWN_OPTION` naming the option and the known ones, `NO_OPTIONS` if it is not an object.
  */
@@ -24,6 +25,7 @@ export function requireKnownOptions(where: string, options: object, known: reado
 }
 
 /**
+ * Requires an integer as the seed of a generator.
  * @param where What takes the seed, for the message: `initializeWeights`.
  * @throws OptionError `INVALID_OPTION` if it is not an integer.
  */

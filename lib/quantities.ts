@@ -1,4 +1,4 @@
-/** Numbers and sizes as people read them. */
+/** Formats numbers and sizes for people. */
 
 /** `830 bytes`, `1.24 kB`, `3.6 MB`. */
 export function formatBytes(bytes: number): string {
@@ -13,18 +13,18 @@ export function formatDuration(milliseconds: number): string {
   return `${Number((milliseconds / 1000).toPrecision(3))} s`;
 }
 
-/** A difference: two digits say enough. `–` for `undefined`. */
+/** Formats a difference with two digits: `1.2e-6`; `–` for `undefined`. */
 export function formatDifference(value: number | undefined): string {
   if (value === undefined) return '–';
   if (value === 0) return '0';
   return Number.isFinite(value) ? value.toExponential(1) : String(value);
 }
 
-/** A distance in units in the last place: a whole number while it can be read as one. */
+/** Formats a distance in units in the last place: `12`, or `3.4e+7` from a million on. */
 export const formatUlp = (value: number): string =>
   Number.isFinite(value) && value < 1e6 ? String(value) : formatDifference(value);
 
-/** A number of any size in up to six digits. */
+/** Formats a number of any size with at most six digits. */
 export const formatNumber = (value: number): string => String(Number(value.toPrecision(6)));
 
 /** `1 node`, `2 nodes`. */

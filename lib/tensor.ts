@@ -1,7 +1,7 @@
-/** Dtypes, shapes and tensor data, in the terms of ONNX and NumPy. */
+/** Dtypes, shapes and tensors, in the terms of ONNX and NumPy: the words that all modules share. */
 import { TensorError } from './errors.js';
 
-/** Element types, by NumPy's names (`bfloat16`: by PyTorch's). */
+/** Every dtype that this library holds, by NumPy's names (`bfloat16`: by PyTorch's). */
 export const DTYPES = [
   'float32',
   'float64',
@@ -26,18 +26,22 @@ export const FLOAT_DTYPES = ['float32', 'float64', 'float16', 'bfloat16'] as con
 /** A dtype that Group Normalization is defined for. */
 export type FloatDType = (typeof FLOAT_DTYPES)[number];
 
+/** Whether a dtype is one of {@link FLOAT_DTYPES}. */
 export const isFloatDType = (dtype: DType): dtype is FloatDType =>
   (FLOAT_DTYPES as readonly DType[]).includes(dtype);
 
-/** One dimension: a size, or the name of a size that is known only at run time (`'N'`). */
+/** One dimension of a shape: a size, or the name of a size that is known only at run time (`'N'`). */
 export type Dim = number | string;
-/** Sizes and names of dimensions, the outermost first; `[]` is a scalar's. */
+/** The dimensions of a tensor, the outermost first; `[]` for a scalar. */
 export type Shape = readonly Dim[];
 
 /** A dimension of unknown size. It is not a name: two unknown dimensions need not be the same size. */
 export const UNKNOWN_DIM = '?';
 
-/** Elements in C order. float16 and bfloat16 are held as their 16 bits (`tensor` takes a Float16Array too); bool as one byte, 0 or 1. */
+/**
+ * A tensor's elements in C order. float16 and bfloat16 elements are held as their 16 bits (`tensor` takes a
+ * Float16Array too), bool elements as one byte, 0 or 1.
+ */
 export type ElementArray =
   | Float32Array
   | Float64Array
@@ -50,15 +54,15 @@ export type ElementArray =
   | BigInt64Array
   | BigUint64Array;
 
-/** The engine's Float16Array, where it has one (Node 24). */
+/** JavaScript's own Float16Array, where the engine has it (Node 24). */
 export interface HalfArray {
-  /** Tells it from the other typed arrays. */
+  /** Tells this array type from the others. */
   readonly [Symbol.toStringTag]: 'Float16Array';
-  /** The memory that it is a view of. */
+  /** The memory that the array views. */
   readonly buffer: ArrayBufferLike;
-  /** Where in the memory it begins. */
+  /** Where in that memory the array begins, in bytes. */
   readonly byteOffset: number;
-  /** How many elements it has. */
+  /** The number of elements. */
   readonly length: number;
 }
 
@@ -78,26 +82,27 @@ const ARRAY_OF = {
   bool: Uint8Array,
 } as const;
 
-/** A tensor: `data.length` is the product of `dims` (1 for a scalar, whose `dims` is empty). */
+/** A tensor. `data.length` is the product of `dims`: 1 for a scalar, whose `dims` is empty. */
 export interface TensorData {
-  /** What its elements are. */
+  /** The type of the elements. */
   readonly dtype: DType;
-  /** Sizes, the outermost first; empty for a scalar. */
+  /** The size of each dimension, the outermost first; empty for a scalar. */
   readonly dims: readonly number[];
   /** The elements in C order. */
   readonly data: ElementArray;
 }
 
-/** Bytes of one element. */
+/** Returns the size of one element in bytes. */
 export const bytesPerElement = (dtype: DType): number => ARRAY_OF[dtype].BYTES_PER_ELEMENT;
 
-/** Product of the dimensions; 1 for a scalar. */
+/** Returns the number of elements of a tensor: the product of its dimensions, 1 for a scalar. */
 export const elementCount = (dims: readonly number[]): number =>
   dims.reduce((product, dim) => product * dim, 1);
 
 /**
- * `[N, 4, 8, 8]`, as messages show a shape; `?` for a dimension that a model gives neither size nor name.
- * @throws TensorError `TENSOR_INVALID` if it is not a list.
+ * Formats a shape for messages: `[N, 4, 8, 8]`; `?` stands for a dimension to which a model gives neither size nor
+ * name.
+ * @throws TensorError `TENSOR_INVALID` if `shape` is not a list.
  */
 export function formatShape(shape: Shape): string {
   if (Array.isArray(shape)) return `[${shape.map((dim: Dim) => (dim === '' ? '?' : dim)).join(', ')}]`;
@@ -107,17 +112,18 @@ export function formatShape(shape: Shape): string {
   );
 }
 
-/** An axis as it is counted from the start; a negative one counts from the end. */
+/** Returns an axis counted from the start; a negative axis counts from the end. */
 export const fromStart = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);
 
-/** Whether every dimension is a number. */
+/** Whether every dimension is a size, not a name. */
 export const isStatic = (shape: Shape): shape is readonly number[] =>
   shape.every((dim) => typeof dim === 'number');
 
 /**
- * Checks and makes a tensor.
- * @param data Its elements; of float16 either the bits or, where the engine has it, a Float16Array, whose memory the
- *   tensor then shares: its own `data` is the bits in any case.
+ * Makes a tensor out of its dtype, sizes and elements, and checks that they agree. The elements are not copied.
+ * @param dims The size of each dimension, the outermost first; `[]` for a scalar.
+ * @param data The elements in C order. For float16 either the 16 bits of each or, where the engine has it, a
+ *   Float16Array, whose memory the tensor shares; the tensor's own `data` is the bits in either case.
  * @throws TensorError `TENSOR_INVALID` if the array's type or length contradicts `dtype` and `dims`.
  */
 export function tensor(dtype: DType, dims: readonly number[], data: ElementArray | HalfArray): TensorData {
@@ -143,7 +149,7 @@ export function tensor(dtype: DType, dims: readonly number[], data: ElementArray
 const orFloat16Array = (dtype: DType): string =>
   dtype === 'float16' && 'Float16Array' in globalThis ? ' (its bits) or Float16Array' : '';
 
-/** A Float16Array as a view of its bits; anything else as it is. */
+/** Returns a view of a Float16Array's bits, and any other array as it is. */
 export function halfBits(data: ElementArray | HalfArray): ElementArray {
   const { Float16Array } = globalThis as { Float16Array?: new () => HalfArray };
   if (Float16Array === undefined || !(data instanceof Float16Array)) return data as ElementArray;
@@ -174,8 +180,8 @@ function requireSizes(dims: readonly number[]): void {
 }
 
 /**
- * The same tensor, checked: a TensorData that was put together by hand may be none, or contradict itself.
- * @throws TensorError `TENSOR_INVALID`.
+ * Checks a tensor that a caller may have put together by hand, and returns it.
+ * @throws TensorError `TENSOR_INVALID` if it is not a tensor or contradicts itself.
  */
 export function checkedTensor(value: TensorData): TensorData {
   if (typeof value === 'object' && value !== null) return tensor(value.dtype, value.dims, value.data);
@@ -185,12 +191,12 @@ export function checkedTensor(value: TensorData): TensorData {
   );
 }
 
-/** A new array of `length` zeros for `dtype`. */
+/** Makes an array of `length` zeros for `dtype`. */
 export const allocate = (dtype: DType, length: number): ElementArray => new ARRAY_OF[dtype](length);
 
 /**
- * The little-endian bytes of a tensor as its elements: a view where the bytes are aligned, a copy where not. Of
- * the bytes of a bool tensor every one but 0 is true, and copied as 1.
+ * Makes a tensor out of its little-endian bytes: a view if the bytes are aligned, else a copy. In a bool tensor every
+ * byte but 0 means true; if one is above 1, the bytes are copied and made 1.
  * @throws TensorError `TENSOR_INVALID` if the number of bytes does not fit `dtype` and `dims`.
  */
 export function tensorFromBytes(dtype: DType, dims: readonly number[], bytes: Uint8Array): TensorData {
@@ -210,17 +216,17 @@ export function tensorFromBytes(dtype: DType, dims: readonly number[], bytes: Ui
   return tensor(dtype, dims, data);
 }
 
-/** Not `bytes.slice()`: that of a Node Buffer is a view, no better aligned. */
+/** Not `bytes.slice()`: a Node Buffer's `slice` is a view at the same address. */
 const aligned = (bytes: Uint8Array, width: number): Uint8Array =>
   bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes);
 
 const zeroOrOne = (bytes: Uint8Array): Uint8Array =>
   bytes.some((byte) => byte > 1) ? Uint8Array.from(bytes, (byte) => Number(byte !== 0)) : bytes;
 
-/** The bytes of a tensor's elements, without a copy. */
+/** Returns the bytes of a tensor's elements, without a copy. */
 export const tensorBytes = ({ data }: TensorData): Uint8Array =>
   new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
-/** Sizes, axes or indices as the int64 vector that ONNX takes them in. */
+/** Makes an int64 vector, the form in which ONNX takes sizes, axes and indices. */
 export const int64Vector = (values: readonly number[]): TensorData =>
   tensor('int64', [values.length], BigInt64Array.from(values, BigInt));

@@ -11,9 +11,12 @@ import { convertModel, encodeModel, getGraph, initializeWeights } from '../lib/i
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 type Bundle = BuildResult<{ metafile: true; write: false }>;
 
-const bundle = (format: 'esm' | 'iife'): Promise<Bundle> =>
+/** The entries for browsers: the package's own, and that of its subpath. */
+const ENTRIES = ['lib/browser.ts', 'lib/images/browser.ts'];
+
+const bundle = (format: 'esm' | 'iife', entries = ENTRIES): Promise<Bundle> =>
   build({
-    entryPoints: [`${ROOT}lib/browser.ts`],
+    entryPoints: entries.map((entry) => `${ROOT}${entry}`),
     absWorkingDir: ROOT,
     bundle: true,
     platform: 'browser',
@@ -37,9 +40,9 @@ describe('lib/browser.ts bundled for browsers without polyfills', function () {
     bundled = await bundle('esm');
   });
 
-  it('lib/browser.ts, bundled for browsers, imports no module of Node and leaves no import open', () => {
+  it('the entries for browsers, bundled, import no module of Node and leave no import open', () => {
     const { inputs, outputs } = bundled.metafile;
-    expect(Object.keys(inputs)).to.include('lib/browser.ts');
+    expect(Object.keys(inputs)).to.include.members(ENTRIES);
     const imports = [...Object.values(inputs), ...Object.values(outputs)].flatMap((one) => one.imports);
     const open = imports.filter(({ path, external }) => external && path !== '<runtime>');
     expect(open).to.deep.equal([]);
@@ -57,7 +60,7 @@ describe('lib/browser.ts bundled for browsers without polyfills', function () {
   });
 
   it('lib/browser.ts, bundled for browsers, builds and converts to the same bytes without process, Buffer and require', async () => {
-    const { outputFiles } = await bundle('iife');
+    const { outputFiles } = await bundle('iife', ['lib/browser.ts']);
     const context = createContext({ ...GLOBALS });
     const program = `
       const graph = library.getGraph('group-norm').build({ numGroups: 8, numChannels: 32 });
@@ -72,7 +75,14 @@ describe('lib/browser.ts bundled for browsers without polyfills', function () {
     expect(Uint8Array.from(printed[4] as number[])).to.deep.equal(convertModel(expected).bytes);
   });
 
-  it("package.json exports lib/browser.ts and its types for bundlers under the condition 'browser'", () => {
+  it('lib/browser.ts exports nothing of onnx-groupnorm/images', () => {
+    const { outputs } = bundled.metafile;
+    const [entry] = Object.values(outputs).filter(({ entryPoint }) => entryPoint === 'lib/browser.ts');
+    expect(entry!.exports).to.include('createSession');
+    expect(entry!.exports.filter((name) => /images|segment|overlay/.test(name))).to.deep.equal([]);
+  });
+
+  it("package.json exports the entries for browsers and their types under the condition 'browser'", () => {
     const { exports } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as {
       exports: Record<string, Record<string, unknown>>;
     };
@@ -80,6 +90,11 @@ describe('lib/browser.ts bundled for browsers without polyfills', function () {
     expect(exports['.']!['browser']).to.deep.equal({
       types: './dist/lib/browser.d.ts',
       default: './dist/lib/browser.js',
+    });
+    expect(Object.keys(exports['./images']!)[0]).to.equal('browser');
+    expect(exports['./images']!['browser']).to.deep.equal({
+      types: './dist/lib/images/browser.d.ts',
+      default: './dist/lib/images/browser.js',
     });
   });
 });

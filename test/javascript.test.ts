@@ -1,6 +1,7 @@
 /** What callers in JavaScript get wrong, which no type checker has seen: each is an error of this library's own. */
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
+import { decodePng, encodePng, type Image, maskToImage, overlay, segment } from '../lib/images/index.js';
 import {
   castTensor,
   checkFixture,
@@ -15,7 +16,6 @@ import {
   formatShape,
   getGraph,
   GraphBuilder,
-  images,
   initializeWeights,
   keepIo,
   matchStateDict,
@@ -133,15 +133,13 @@ describe('from JavaScript', () => {
     });
 
     it(`image functions refuse ${name} for an image, a mask or a session`, async () => {
-      const image: images.Image = { width: 1, height: 1, channels: 1, samples: new Uint8Array(1), max: 255 };
-      refuses('IMAGE_INVALID', /given as its bytes/, () => images.decodePng(strange));
-      refuses('IMAGE_INVALID', /^encodePng: this is not an image/, () => images.encodePng(strange));
-      refuses('IMAGE_INVALID', /^overlay: this is not an image/, () => images.overlay(strange, strange));
-      refuses('MASK_INVALID', /^overlay: this is not a mask/, () => images.overlay(image, strange));
-      refuses('MASK_INVALID', /^maskToImage: this is not a mask/, () => images.maskToImage(strange));
-      await refusesLater('INVALID_OPTION', /what createSession returns/, () =>
-        images.segment(strange, image),
-      );
+      const image: Image = { width: 1, height: 1, channels: 1, samples: new Uint8Array(1), max: 255 };
+      refuses('IMAGE_INVALID', /given as its bytes/, () => decodePng(strange));
+      refuses('IMAGE_INVALID', /^encodePng: this is not an image/, () => encodePng(strange));
+      refuses('IMAGE_INVALID', /^overlay: this is not an image/, () => overlay(strange, strange));
+      refuses('MASK_INVALID', /^overlay: this is not a mask/, () => overlay(image, strange));
+      refuses('MASK_INVALID', /^maskToImage: this is not a mask/, () => maskToImage(strange));
+      await refusesLater('INVALID_OPTION', /what createSession returns/, () => segment(strange, image));
     });
 
     it(`encodeSafetensors refuses ${name} for the content of a file`, () => {

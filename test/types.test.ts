@@ -1,6 +1,6 @@
 /**
- * What the type checker refuses, as a run does: each line below an `@ts-expect-error` is an error to `npm run types`,
- * which fails where it is none.
+ * Misuse that the type checker refuses, as a run does. `npm run types` fails if the line below an `@ts-expect-error` has
+ * no type error.
  */
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
@@ -99,9 +99,9 @@ describe('the types of the public API', () => {
     const alpha: Attribute = attr.float(0.5);
     const type: OutputType = { dtype: x.dtype, shape: x.shape };
     g.output('y', g.node('Elu', [x], { alpha }, [type])[0]!);
-    // @ts-expect-error: a number is no attribute.
+    // @ts-expect-error: a number is not an attribute.
     await refuses('INVALID_ATTRIBUTE', () => g.node('Elu', [x], { alpha: 0.5 }, [type]));
-    // @ts-expect-error: text is no FLOAT.
+    // @ts-expect-error: text is not a number.
     expect(attr.float('0.5').type).to.equal('FLOAT');
     expect([attr.int(1), attr.string('a'), attr.ints([1]), attr.floats([0.5])]).to.deep.equal([
       { type: 'INT', value: 1 },

@@ -1,14 +1,14 @@
-/** What the page and its worker say to each other. */
+/** The messages between the page and its worker. */
 import type { LoweringName, Provider, ProviderFallback } from '../lib/browser.js';
 import type { FloatDType } from '../lib/tensor.js';
 
-/** Where the parameters come from: a generator's seed, a file of the visitor's, or the demo's trained ones. */
+/** Where the parameters come from: random numbers, the visitor's file, or the demo's trained weights. */
 export type WeightsSource =
   | { readonly from: 'seed'; readonly seed: number }
   | { readonly from: 'file'; readonly file: File; readonly prefix: string }
   | { readonly from: 'demo' };
 
-/** All that a model is made of. */
+/** Everything that determines a model. */
 export interface ModelSpec {
   readonly graph: string;
   readonly options: Readonly<Record<string, number | boolean>>;
@@ -18,7 +18,7 @@ export interface ModelSpec {
   readonly weights: WeightsSource;
 }
 
-/** What a model is run on. */
+/** Where the input of a run comes from. */
 export type InputSource =
   | { readonly from: 'random'; readonly batch: number; readonly size: number; readonly seed: number }
   | { readonly from: 'image'; readonly image: Blob }
@@ -26,7 +26,7 @@ export type InputSource =
 
 export type WebProvider = Extract<Provider, 'wasm' | 'webgpu'>;
 
-/** A tensor's dtype and shape in words. */
+/** A tensor's name, and its dtype and shape as text. */
 export interface ValueSummary {
   readonly name: string;
   readonly type: string;
@@ -38,7 +38,7 @@ export interface ModelSummary {
   readonly opset: number;
   readonly irVersion: number;
   readonly lowering: string;
-  /** Operators and how many nodes of each, the most frequent first. */
+  /** The operators and the number of nodes of each, the most frequent first. */
   readonly operators: readonly (readonly [opType: string, count: number])[];
   readonly parameterTensors: number;
   readonly parameterElements: number;
@@ -59,7 +59,7 @@ export interface Picture {
   readonly data: Uint8ClampedArray<ArrayBuffer>;
 }
 
-/** Figures of one output, so that it can be seen at a glance whether it makes sense. */
+/** Figures of one output, which show at a glance whether it makes sense. */
 export interface OutputFigures extends ValueSummary {
   readonly min: number;
   readonly max: number;
@@ -67,7 +67,7 @@ export interface OutputFigures extends ValueSummary {
   readonly notFinite: number;
 }
 
-/** The demo's result against PyTorch's. */
+/** The comparison of the demo's result with PyTorch's. */
 export interface Comparison {
   readonly framework: string;
   readonly passed: boolean;
@@ -100,7 +100,7 @@ export interface TimingsResult {
   readonly provider: Provider;
   readonly input: string;
   readonly rounds: number;
-  /** Milliseconds of a call. */
+  /** Milliseconds per call. */
   readonly lowerings: readonly { readonly name: string; readonly milliseconds: Quartiles }[];
 }
 
@@ -114,7 +114,7 @@ export interface ParityCase {
   readonly problem: string | undefined;
 }
 
-/** What the worker can be asked for, and what it answers. */
+/** The tasks of the worker: their inputs and results. */
 export interface Tasks {
   build: { input: { spec: ModelSpec }; result: BuildResult };
   run: {
@@ -125,26 +125,26 @@ export interface Tasks {
     input: { spec: ModelSpec; provider: WebProvider; source: InputSource };
     result: TimingsResult;
   };
-  /** Its cases come as they are done. */
+  /** Sends a message for each case as it finishes. */
   parity: { input: { provider: WebProvider }; result: { readonly cases: number } };
 }
 export type TaskName = keyof Tasks;
 
-/** To the worker: one task, once. */
+/** A message to the worker: one task. */
 export type Request = { [Name in TaskName]: { readonly task: Name } & Tasks[Name]['input'] }[TaskName];
 
-/** From the worker, while it works and at its end. */
+/** A message from the worker: progress, or the end of a task. */
 export type Message =
   | { readonly type: 'progress'; readonly text: string; readonly done?: number; readonly total?: number }
   | { readonly type: 'case'; readonly parity: ParityCase }
   | { readonly type: 'result'; readonly result: Tasks[TaskName]['result'] }
   | { readonly type: 'error'; readonly code: string; readonly message: string };
 
-/** `fixtures.json`, which the build writes: what of the repository the page carries. */
+/** `fixtures.json`, which the build writes: the demo and the fixtures that the page has. */
 export interface Manifest {
   readonly demo: { readonly graph: string; readonly options: Readonly<Record<string, number | boolean>> };
   /** Paths within `fixtures/`. */
   readonly fixtures: readonly string[];
-  /** How many are in the repository and not here, and why. */
+  /** How many fixtures of the repository the page lacks, and why. */
   readonly leftOut: { readonly count: number; readonly reason: string };
 }

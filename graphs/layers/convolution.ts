@@ -1,5 +1,5 @@
 /**
- * Convolutions as PyTorch's modules. Sources: `torch.nn.Conv*d` and `ConvTranspose*d`; for the initialisation
+ * Adds convolutions like PyTorch's modules. Sources: `torch.nn.Conv*d` and `ConvTranspose*d`; for the initialisation
  * `_ConvNd.reset_parameters` and `torch.nn.init._calculate_fan_in_and_fan_out`.
  */
 import type { Scope } from '../../lib/graph/builder.js';
@@ -7,23 +7,23 @@ import { requireChannels, requireRank } from '../../lib/graph/checks.js';
 import * as op from '../../lib/graph/ops/index.js';
 import type { Value } from '../../lib/graph/types.js';
 
-export interface ConvTransposeOptions {
+interface ConvTransposeOptions {
   readonly outChannels: number;
-  /** Size of the kernel in every spatial dimension. */
+  /** The size of the kernel in every spatial dimension. */
   readonly kernelSize: number;
   /** Default 1. */
   readonly stride?: number;
-  /** Whether there is a bias. Default true. */
+  /** Whether the convolution has a bias. Default true. */
   readonly bias?: boolean;
 }
 
-export interface ConvOptions extends ConvTransposeOptions {
+interface ConvOptions extends ConvTransposeOptions {
   /** Zeros added at both ends of every spatial dimension. Default 0. */
   readonly padding?: number;
 }
 
 /**
- * `torch.nn.Conv1d`, `Conv2d` or `Conv3d`, by `x`'s rank: parameters `weight` (outChannels, C, k, ...) and
+ * Adds `torch.nn.Conv1d`, `Conv2d` or `Conv3d`, by `x`'s rank: parameters `weight` (outChannels, C, k, ...) and
  * `bias` (outChannels).
  * @param x (N, C, D1, ...) of rank 3 or more, any float.
  * @returns (N, outChannels, ...), each spatial dimension ⌊(D + 2·padding − k) / stride⌋ + 1.
@@ -32,7 +32,7 @@ export interface ConvOptions extends ConvTransposeOptions {
 export const conv = (g: Scope, x: Value, options: ConvOptions): Value => sharedConv(g, [x], options)[0]!;
 
 /**
- * One convolution module called on several values: its parameters are declared once.
+ * Adds one convolution module called on several values: its parameters are declared once.
  * @param inputs As {@link conv} takes them, all of the same rank, channels and dtype.
  * @returns The results in the order of `inputs`.
  * @throws GraphError as {@link conv} does, and `SHAPE_MISMATCH` or `DTYPE_MISMATCH` if the inputs differ.
@@ -52,7 +52,7 @@ export function sharedConv(
 }
 
 /**
- * `torch.nn.ConvTranspose1d`, `ConvTranspose2d` or `ConvTranspose3d`, by `x`'s rank: parameters `weight`
+ * Adds `torch.nn.ConvTranspose1d`, `ConvTranspose2d` or `ConvTranspose3d`, by `x`'s rank: parameters `weight`
  * (C, outChannels, k, ...) and `bias` (outChannels).
  * @param x (N, C, D1, ...) of rank 3 or more, any float.
  * @returns (N, outChannels, ...), each spatial dimension (D − 1)·stride + k.
@@ -69,9 +69,9 @@ export function convTranspose(
 }
 
 /**
- * `weight`, and `bias` where it has a length. Both are initialised uniformly within ±1/√fan_in, to which
- * PyTorch's kaiming_uniform(a=√5) comes; fan_in is always weight.size(1) times the kernel, also for ConvTranspose,
- * whose second dimension is that of the output.
+ * Declares `weight`, and `bias` if it has a length. Both are initialised uniformly within ±1/√fan_in, which is PyTorch's
+ * kaiming_uniform(a=√5). fan_in is always weight.size(1) times the kernel's size, also for ConvTranspose, whose second
+ * dimension is the output's channels.
  */
 function declareParameters(g: Scope, { dtype }: Value, shape: readonly number[], biasLength?: number) {
   const fanIn = shape.slice(1).reduce((product, dim) => product * dim, 1);
@@ -87,5 +87,5 @@ function channelsOf(g: Scope, opType: string, x: Value): number {
   return requireChannels(g, opType, x);
 }
 
-/** `value` for each spatial dimension of `x`. */
+/** Repeats `value` for each spatial dimension of `x`. */
 const alongSpatial = (x: Value, value: number): number[] => Array<number>(x.rank - 2).fill(value);

@@ -1,6 +1,6 @@
 /**
- * Normalizations as nodes. Sources: `torch.nn.GroupNorm`; `torch.nn.functional.batch_norm`, `layer_norm` and
- * `instance_norm`; Wu & He 2018, arXiv:1803.08494, for how the four differ: in the elements that share one mean
+ * Adds normalizations. Sources: `torch.nn.GroupNorm`; `torch.nn.functional.batch_norm`, `layer_norm` and
+ * `instance_norm`; Wu & He 2018, arXiv:1803.08494, for the difference between the four: the elements that share one mean
  * and one variance.
  */
 import { GraphError } from '../../lib/errors.js';
@@ -11,25 +11,25 @@ import type { Value } from '../../lib/graph/types.js';
 import { filledTensor } from '../../lib/half.js';
 import { formatShape } from '../../lib/tensor.js';
 
-export interface GroupNormOptions {
-  /** Groups that the channels are divided into; must divide their number. */
+interface GroupNormOptions {
+  /** The number of groups; must divide the number of channels. */
   readonly numGroups: number;
-  /** Channels that `x` must have. Default: as many as it has. */
+  /** The number of channels that `x` must have. Default: any. */
   readonly numChannels?: number;
   /** Added to the variance. Default 1e-5. */
   readonly eps?: number;
-  /** Whether there are a weight and a bias. Default true. */
+  /** Whether the layer has a weight and a bias. Default true. */
   readonly affine?: boolean;
 }
 
-/** A factor and an offset a channel, (C) each, of the input's dtype. */
-export interface Affine {
+/** A factor and an offset per channel, (C) each, of the input's dtype. */
+interface Affine {
   readonly weight: Value;
   readonly bias: Value;
 }
 
-/** What the normalizations without parameters of their own take. */
-export interface NormOptions {
+/** Options of the normalizations that declare no parameters. */
+interface NormOptions {
   /** Added to the variance. Default 1e-5. */
   readonly eps?: number;
   /** Default: a factor of 1 and an offset of 0. */
@@ -37,7 +37,7 @@ export interface NormOptions {
 }
 
 /**
- * `torch.nn.GroupNorm(num_groups, num_channels, eps, affine)`: parameters `weight` and `bias`, (C) each.
+ * Adds `torch.nn.GroupNorm(num_groups, num_channels, eps, affine)`: parameters `weight` and `bias`, (C) each.
  * @param x (N, C, ...), any float.
  * @throws GraphError `NUM_GROUPS_MISMATCH`, `SHAPE_MISMATCH`, `RANK_TOO_LOW`, `INVALID_SHAPE`.
  */
@@ -53,7 +53,8 @@ export function groupNorm(
 }
 
 /**
- * `weight` and `bias`, (C) each, ones and zeros at first: what an affine normalization of `x` (N, C, ...) learns.
+ * Declares `weight` and `bias`, (C) each, initialised to ones and zeros: the parameters of an affine normalization of
+ * `x` (N, C, ...).
  * @throws GraphError `INVALID_SHAPE` if C is a name.
  */
 export function affineParameters(g: Scope, x: Value): Affine {
@@ -65,8 +66,8 @@ export function affineParameters(g: Scope, x: Value): Affine {
 }
 
 /**
- * `torch.nn.functional.layer_norm` over all dimensions but the first: each sample by its own mean and variance.
- * Its factor and offset are one per channel, where `torch.nn.LayerNorm` has one for each element.
+ * Adds `torch.nn.functional.layer_norm` over all dimensions but the first: normalizes each sample by its own mean and
+ * variance. Its factor and offset have one number per channel; those of `torch.nn.LayerNorm` have one per element.
  * @param x (N, C, ...), any float.
  * @throws GraphError `RANK_TOO_LOW`, `INVALID_*`.
  */
@@ -79,7 +80,7 @@ export function layerNorm(g: Scope, x: Value, { eps = 1e-5, affine }: NormOption
 }
 
 /**
- * `torch.nn.functional.instance_norm`: each channel of each sample by its own mean and variance.
+ * Adds `torch.nn.functional.instance_norm`: normalizes each channel of each sample by its own mean and variance.
  * @param x (N, C, D1, ...) of rank 3 or more, any float; float16 and bfloat16 take their statistics in float32.
  * @throws GraphError `RANK_TOO_LOW`, `INVALID_*`.
  */
@@ -93,12 +94,12 @@ export function instanceNorm(g: Scope, x: Value, { eps = 1e-5, affine }: NormOpt
 }
 
 /**
- * `torch.nn.functional.batch_norm(x, None, None, training=True, eps)`: each channel by the mean and the biased
- * variance of the whole batch.
+ * Adds `torch.nn.functional.batch_norm(x, None, None, training=True, eps)`: normalizes each channel by the mean and the
+ * biased variance of the whole batch.
  *
- * Written out, because runtimes cannot be trusted with BatchNormalization's `training_mode`: ONNX Runtime gives
- * wrong numbers on CPU (microsoft/onnxruntime issue 29790, seen with 1.30 and 1.32) and refuses it on CUDA
- * (issue 16867). Centred twice, so that the rounding of a large mean does not stay in the values.
+ * Written as arithmetic, because ONNX Runtime's BatchNormalization with `training_mode` gives wrong numbers on CPU
+ * (microsoft/onnxruntime issue 29790, seen with 1.30 and 1.32) and is refused on CUDA (issue 16867). Subtracts the mean
+ * twice, so that the rounding of a large mean does not stay in the values.
  * @param x (N, C, ...), any float; float16 and bfloat16 take their statistics in float32.
  * @throws GraphError `RANK_TOO_LOW`, `INVALID_*`.
  */
@@ -114,13 +115,13 @@ export function batchNorm(g: Scope, x: Value, { eps = 1e-5 }: Pick<NormOptions, 
 
 const centreChannels = (g: Scope, x: Value): Value => op.sub(g, x, channelMean(g, x));
 
-/** The mean of each channel, (1, C, 1, ...): one axis at a time, because short float32 sums lose fewer digits. */
+/** Takes the mean of each channel, (1, C, 1, ...), one axis at a time: short float32 sums lose fewer digits. */
 function channelMean(g: Scope, x: Value): Value {
   const axes = x.shape.map((_, axis) => axis).filter((axis) => axis !== 1);
   return axes.reduceRight((mean, axis) => op.reduceMean(g, mean, { axes: [axis] }), x);
 }
 
-/** Runs `body` in float32 where `x` is float16 or bfloat16, and rounds its result once. */
+/** Runs `body` in float32 if `x` is float16 or bfloat16, and rounds the result once. */
 function inWideDType(g: Scope, x: Value, body: (wide: Value) => Value): Value {
   if (x.dtype !== 'float16' && x.dtype !== 'bfloat16') return body(x);
   return op.cast(g, body(op.cast(g, x, 'float32')), x.dtype);

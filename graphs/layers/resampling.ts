@@ -1,20 +1,20 @@
-/** Layers that change the spatial size and have no parameters. Sources: `torch.nn.MaxPool*d`, `torch.nn.Upsample`. */
+/** Adds layers that change the spatial size and have no parameters. Sources: `torch.nn.MaxPool*d`, `torch.nn.Upsample`. */
 import type { Scope } from '../../lib/graph/builder.js';
 import { requireRank } from '../../lib/graph/checks.js';
 import * as op from '../../lib/graph/ops/index.js';
 import type { Value } from '../../lib/graph/types.js';
 
-export interface MaxPoolOptions {
-  /** Size of the window in every spatial dimension. */
+interface MaxPoolOptions {
+  /** The size of the window in every spatial dimension. */
   readonly kernelSize: number;
   /** Default: `kernelSize`, as in PyTorch. */
   readonly stride?: number;
-  /** Places added at both ends of every spatial dimension, which are never the largest. Default 0. */
+  /** Elements of −∞ added at both ends of every spatial dimension. Default 0. */
   readonly padding?: number;
 }
 
 /**
- * `torch.nn.MaxPool1d`, `MaxPool2d` or `MaxPool3d`, by `x`'s rank.
+ * Adds `torch.nn.MaxPool1d`, `MaxPool2d` or `MaxPool3d`, by `x`'s rank.
  * @param x (N, C, D1, ...) of rank 3 or more, any float.
  * @returns (N, C, ...), each spatial dimension ⌊(D + 2·padding − k) / stride⌋ + 1.
  * @throws GraphError `RANK_TOO_LOW`, `INVALID_*`.
@@ -34,7 +34,7 @@ export function maxPool(
 }
 
 /**
- * `torch.nn.Upsample(scale_factor, mode='nearest')`: every element repeated along every spatial dimension.
+ * Adds `torch.nn.Upsample(scale_factor, mode='nearest')`: repeats every element along every spatial dimension.
  * @param x (N, C, D1, ...) of rank 3 or more, any float.
  * @param options `scaleFactor`, an integer of at least 1.
  * @returns (N, C, ...), each spatial dimension D·scaleFactor.

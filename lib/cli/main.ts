@@ -4,6 +4,7 @@ import process from 'node:process';
 import { reasonOf } from '../files/system-error.js';
 import { runCli } from './run-cli.js';
 import { EXIT } from './shared/errors.js';
+import { removeTemporaryFilesAtSignals } from './shared/signals.js';
 
 // A reader such as `head` closes the pipe early (EPIPE). The command goes on, for its files and its exit code.
 // After any other error, such as a full disk, the results are lost, and the command ends.
@@ -18,4 +19,5 @@ for (const [name, stream] of [
   });
 }
 
+removeTemporaryFilesAtSignals();
 process.exitCode = await runCli(process.argv.slice(2), process);

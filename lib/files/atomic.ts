@@ -1,4 +1,9 @@
-/** The content of a file in few and large calls; Node's own `writeFile` makes calls of half a megabyte. */
+/**
+ * Writes files whole or not at all: under a temporary name beside the target, flushed, then renamed.
+ *
+ * The library handles no signals. A command line that does asks here which temporary files exist ({@link onWriting})
+ * and removes them ({@link removeTemporaryFiles}).
+ */
 import { randomBytes } from 'node:crypto';
 import { linkSync, renameSync, rmSync, type Stats } from 'node:fs';
 import { access, constants, type FileHandle, mkdir, open, realpath, rm, stat } from 'node:fs/promises';
@@ -6,118 +11,8 @@ import { basename, dirname, join } from 'node:path';
 import { FileError, OnnxGroupNormError } from '../errors.js';
 import { notAFolder, reasonOf, systemCode } from './system-error.js';
 
-/** What a file is to hold: text (as UTF-8), bytes, or the bytes in chunks. */
+/** The content of a file: text (written as UTF-8), bytes, or bytes in chunks. */
 export type FileContent = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
-
-/** Bytes of one call: far below what systems refuse, and enough that calls cost nothing. */
-const BATCH = 2 ** 24;
-
-/** Arrays of one call: IOV_MAX of Linux and macOS. */
-const MOST_ARRAYS = 1024;
-
-/** Writes `content` where the handle stands, and flushes it. The system's errors, and the content's own, are passed on. */
-export async function writeContent(handle: FileHandle, content: FileContent): Promise<void> {
-  const disk = new Flusher(handle);
-  try {
-    let isMore = false;
-    for await (const batch of batchesOf(content)) {
-      if (isMore) disk.start();
-      await writeAll(handle, batch);
-      isMore = true;
-    }
-  } finally {
-    await disk.failure();
-  }
-  const failure = await disk.failure();
-  if (failure) throw failure;
-  await handle.sync();
-}
-
-/** Content in lists of up to a batch. */
-async function* batchesOf(content: FileContent): AsyncGenerator<Uint8Array[]> {
-  const whole = typeof content === 'string' ? Buffer.from(content) : content;
-  let batch: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of whole instanceof Uint8Array ? [whole] : whole) {
-    for (let at = 0; at < chunk.byteLength; at += BATCH) {
-      const piece = chunk.subarray(at, at + BATCH);
-      if (size + piece.byteLength > BATCH || batch.length === MOST_ARRAYS) {
-        yield batch;
-        [batch, size] = [[], 0];
-      }
-      batch.push(piece);
-      size += piece.byteLength;
-    }
-  }
-  if (batch.length > 0) yield batch;
-}
-
-/** A call may write less than it is given, for example where the disk is nearly full; the next one says why. */
-async function writeAll(handle: FileHandle, batch: readonly Uint8Array[]): Promise<void> {
-  for (let rest = batch; rest.length > 0;) {
-    const { bytesWritten } = await handle.writev(rest);
-    rest = after(rest, bytesWritten);
-  }
-}
-
-function after(batch: readonly Uint8Array[], written: number): Uint8Array[] {
-  let left = written;
-  const next = batch.findIndex(({ byteLength }) => {
-    if (byteLength > left) return true;
-    left -= byteLength;
-    return false;
-  });
-  return next < 0 ? [] : [batch[next]!.subarray(left), ...batch.slice(next + 1)];
-}
-
-/** Lets the disk begin with what is written while the rest is copied: a last sync alone would wait for all of it. */
-class Flusher {
-  readonly #handle: FileHandle;
-  #running: Promise<void> | undefined;
-  /** Kept, because Linux tells of a failed write-back once, and the last sync would not hear of it. */
-  #failure: Error | undefined;
-
-  constructor(handle: FileHandle) {
-    this.#handle = handle;
-  }
-
-  start(): void {
-    this.#running ??= this.#handle.datasync().then(
-      () => this.#end(undefined),
-      (error: Error) => this.#end(error),
-    );
-  }
-
-  #end(failure: Error | undefined): void {
-    this.#failure ??= failure;
-    this.#running = undefined;
-  }
-
-  /** Waits for what runs: the handle must not be closed before. @returns Why the disk refused, if it did. */
-  async failure(): Promise<Error | undefined> {
-    await this.#running;
-    return this.#failure;
-  }
-}
-
-/**
- * Checks that a file which another is to lie beside is no symbolic link into another folder: beside the link, the
- * second would not be found by who opens the file itself, and beside the file not by who opens the link.
- * @throws FileError `FILE_UNWRITABLE`
- */
-export async function requireOneFolder(path: string): Promise<void> {
-  // What cannot be looked at is for the writing to report.
-  const [target, folder] = await Promise.all(
-    [path, dirname(path)].map((one) => realpath(one).catch(() => undefined)),
-  );
-  if (target === undefined || dirname(target) === folder) return;
-  throw new FileError(
-    'FILE_UNWRITABLE',
-    `cannot write '${path}' with a file beside it: it is a symbolic link into another folder; name '${target}' itself`,
-  );
-}
-
-// SECTION: Files written whole or not at all: under a temporary name beside the target, flushed, then renamed.
 
 /** One file of {@link writeFilesAtomic}. */
 export interface FileToWrite {
@@ -125,6 +20,7 @@ export interface FileToWrite {
   readonly content: FileContent;
 }
 
+/** A file that is written, and not yet renamed. */
 interface StagedFile {
   /** As the caller gave it, for messages. */
   readonly path: string;
@@ -141,11 +37,11 @@ export const writeFileAtomic = (path: string, content: FileContent): Promise<voi
   writeFilesAtomic([{ path, content }]);
 
 /**
- * Writes files that belong together. None gets its name before all of them are on the disk, so a failure, or
- * a SIGINT or SIGTERM, on the way there leaves every old file as it was and no temporary file behind. Missing
- * folders are made; a file that exists already keeps its mode. What `content` itself throws is passed on.
- * @throws FileError `FILE_UNWRITABLE` if a path cannot be written, is listed twice, or is not a regular file,
- * or if a signal stopped the writing.
+ * Writes files that belong together. No file gets its name before all of them are on the disk, so that a failure on
+ * the way leaves every old file as it was and no temporary file behind. Makes missing folders, keeps the mode of
+ * files that exist, and passes on what `content` itself throws.
+ * @throws FileError `FILE_UNWRITABLE` if a path cannot be written, is listed twice, or is not a regular file, or if
+ *   {@link removeTemporaryFiles} was called meanwhile.
  */
 export async function writeFilesAtomic(files: readonly FileToWrite[]): Promise<void> {
   const staged: StagedFile[] = [];
@@ -185,7 +81,7 @@ async function stage(path: string, content: FileContent, staged: StagedFile[]): 
   }
 }
 
-/** Makes a folder and the missing ones above it. Not `recursive`: in Node that never ends below `/proc`. */
+/** Makes a folder and its missing parents. Not with `recursive`, which in Node never ends below `/proc`. */
 async function makeFolder(folder: string): Promise<void> {
   const found = await ifThere(stat(folder));
   if (found?.isDirectory()) return;
@@ -197,7 +93,7 @@ async function makeFolder(folder: string): Promise<void> {
   });
 }
 
-/** A rename replaces whatever is there, even what writing would have refused: a read-only file, a device. */
+/** A rename replaces whatever is there, even what writing would refuse: a read-only file, a device. */
 async function checkReplaceable(path: string, old: Stats | undefined): Promise<void> {
   if (/[\\/]$/.test(path) || old?.isDirectory()) throw unwritable(path, 'it is a folder; name a file');
   if (!old) return;
@@ -206,13 +102,55 @@ async function checkReplaceable(path: string, old: Stats | undefined): Promise<v
 }
 
 /**
- * Synchronous, so that no signal is handled between the first rename and the last. If one fails, those before it
- * are taken back: files that belong together are all old or all new. (A power cut between two renames is the one
- * thing that could still part them.)
+ * Checks that a file which gets a second file beside it is not a symbolic link into another folder: whoever opens
+ * one of the two paths would not find the second file.
+ * @throws FileError `FILE_UNWRITABLE`
+ */
+export async function requireOneFolder(path: string): Promise<void> {
+  // If a path cannot be resolved, the write that follows says why.
+  const [target, folder] = await Promise.all(
+    [path, dirname(path)].map((one) => realpath(one).catch(() => undefined)),
+  );
+  if (target === undefined || dirname(target) === folder) return;
+  throw new FileError(
+    'FILE_UNWRITABLE',
+    `cannot write '${path}' with a file beside it: it is a symbolic link into another folder; name '${target}' itself`,
+  );
+}
+
+const unwritable = (path: string, reason: string, options?: ErrorOptions): FileError =>
+  new FileError('FILE_UNWRITABLE', `cannot write '${path}': ${reason}`, options);
+
+/** Turns a system error into a FileError; any other error came from the content and belongs to the caller. */
+const asUnwritable = (path: string, error: unknown): unknown =>
+  error instanceof OnnxGroupNormError || systemCode(error) === undefined
+    ? error
+    : unwritable(path, reasonOf(error), { cause: error });
+
+const ifThere = <T>(lookup: Promise<T>): Promise<T | undefined> =>
+  lookup.catch((error: unknown) => {
+    if (systemCode(error) !== 'ENOENT') throw error;
+    return undefined;
+  });
+
+/** What was at a path before a rename. */
+interface Replaced {
+  readonly target: string;
+  /** A second name for the old file, if there was one and the file system has hard links. */
+  readonly backup?: string;
+  readonly wasThere: boolean;
+}
+
+/**
+ * Renames every file, or none: if a rename fails, those before it are undone. Synchronous, so that no signal is
+ * handled between the first rename and the last. (A power cut between two renames is the one thing left that could
+ * part the files.)
  */
 function renameAll(staged: readonly StagedFile[]): void {
   for (const { path, temporary } of staged) {
-    if (!underWay.has(temporary)) throw unwritable(path, 'a signal stopped the writing; write it again');
+    if (!temporaryFiles.has(temporary)) {
+      throw unwritable(path, 'a signal stopped the writing; write it again');
+    }
   }
   const replaced: Replaced[] = [];
   for (const { path, target, temporary } of staged) {
@@ -225,14 +163,6 @@ function renameAll(staged: readonly StagedFile[]): void {
     }
   }
   for (const { backup } of replaced) if (backup !== undefined) rmSync(backup, { force: true });
-}
-
-/** What was at a path before a rename. */
-interface Replaced {
-  readonly target: string;
-  /** A second name for the old file, if there was one and the file system has hard links. */
-  readonly backup?: string;
-  readonly wasThere: boolean;
 }
 
 function keepOld(target: string): Replaced {
@@ -248,60 +178,136 @@ function keepOld(target: string): Replaced {
 function putBack({ target, backup, wasThere }: Replaced): void {
   if (backup !== undefined) {
     renameSync(backup, target);
-    // Two names of one file stay two.
+    // A rename between two names of one file does nothing, so the backup may still be there.
     rmSync(backup, { force: true });
   } else if (!wasThere) rmSync(target, { force: true });
 }
 
-/** A name that owes nothing to the target's, which may be as long as the file system allows. */
+/** Independent of the target's name, which may be as long as the file system allows. */
 const temporaryName = (folder: string): string =>
   join(folder, `.onnx-groupnorm.${process.pid}.${randomBytes(6).toString('hex')}.tmp`);
 
-const ifThere = <T>(lookup: Promise<T>): Promise<T | undefined> =>
-  lookup.catch((error: unknown) => {
-    if (systemCode(error) !== 'ENOENT') throw error;
-    return undefined;
-  });
+const temporaryFiles = new Set<string>();
+let listener: WritingListener | undefined;
 
-const unwritable = (path: string, reason: string, options?: ErrorOptions): FileError =>
-  new FileError('FILE_UNWRITABLE', `cannot write '${path}': ${reason}`, options);
+/** Hears when temporary files exist. */
+interface WritingListener {
+  /** Called before the first temporary file is made. */
+  begin(): void;
+  /** Called after the last temporary file is gone. */
+  end(): void;
+}
 
-/** An error of the system's as a FileError; any other came from the content and is the caller's own. */
-const asUnwritable = (path: string, error: unknown): unknown =>
-  error instanceof OnnxGroupNormError || systemCode(error) === undefined
-    ? error
-    : unwritable(path, reasonOf(error), { cause: error });
+/** Tells `next` when temporary files exist, in place of the listener before it: the process has one command line. */
+export function onWriting(next: WritingListener): void {
+  listener = next;
+}
 
-/** The temporary files that exist now. While there are any, a signal or an exit removes them. */
-const underWay = new Set<string>();
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+/** Removes the temporary files of all writes under way, which then fail. Synchronous, for signal handlers. */
+export function removeTemporaryFiles(): void {
+  for (const temporary of temporaryFiles) rmSync(temporary, { force: true });
+  temporaryFiles.clear();
+}
 
 function track(temporary: string): void {
-  if (underWay.size === 0) {
-    // First in line: a listener such as `signal-exit` ends the process only if no listener but its own is left.
-    for (const signal of SIGNALS) process.prependListener(signal, onSignal);
-    process.prependListener('exit', removeAll);
-  }
-  underWay.add(temporary);
+  if (temporaryFiles.size === 0) listener?.begin();
+  temporaryFiles.add(temporary);
 }
 
 function untrack(temporary: string): void {
-  if (underWay.delete(temporary) && underWay.size === 0) stopListening();
+  if (temporaryFiles.delete(temporary) && temporaryFiles.size === 0) listener?.end();
 }
 
-function stopListening(): void {
-  for (const signal of SIGNALS) process.removeListener(signal, onSignal);
-  process.removeListener('exit', removeAll);
+/** Bytes of one call: far below what systems refuse, and enough that calls cost nothing. */
+const BATCH = 2 ** 24;
+
+/** Arrays of one call: IOV_MAX of Linux and macOS. */
+const MOST_ARRAYS = 1024;
+
+/**
+ * Writes `content` at the handle's position in few and large calls (Node's own `writeFile` makes calls of half a
+ * megabyte), and flushes it. Passes on the system's errors and the content's own.
+ */
+export async function writeContent(handle: FileHandle, content: FileContent): Promise<void> {
+  const disk = new Flusher(handle);
+  try {
+    let isMore = false;
+    for await (const batch of batchesOf(content)) {
+      if (isMore) disk.start();
+      await writeAll(handle, batch);
+      isMore = true;
+    }
+  } finally {
+    await disk.failure();
+  }
+  const failure = await disk.failure();
+  if (failure) throw failure;
+  await handle.sync();
 }
 
-function removeAll(): void {
-  for (const temporary of underWay) rmSync(temporary, { force: true });
-  underWay.clear();
+/** Splits content into lists of arrays, each list at most one batch. */
+async function* batchesOf(content: FileContent): AsyncGenerator<Uint8Array[]> {
+  const whole = typeof content === 'string' ? Buffer.from(content) : content;
+  let batch: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of whole instanceof Uint8Array ? [whole] : whole) {
+    for (let at = 0; at < chunk.byteLength; at += BATCH) {
+      const piece = chunk.subarray(at, at + BATCH);
+      if (size + piece.byteLength > BATCH || batch.length === MOST_ARRAYS) {
+        yield batch;
+        [batch, size] = [[], 0];
+      }
+      batch.push(piece);
+      size += piece.byteLength;
+    }
+  }
+  if (batch.length > 0) yield batch;
 }
 
-function onSignal(signal: NodeJS.Signals): void {
-  removeAll();
-  stopListening();
-  // With our listener gone the signal has its default effect, unless the application listens: then it decides.
-  if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
+/** A call may write only a part, for example where the disk is nearly full; the next call then says why. */
+async function writeAll(handle: FileHandle, batch: readonly Uint8Array[]): Promise<void> {
+  for (let rest = batch; rest.length > 0;) {
+    const { bytesWritten } = await handle.writev(rest);
+    rest = after(rest, bytesWritten);
+  }
+}
+
+function after(batch: readonly Uint8Array[], written: number): Uint8Array[] {
+  let left = written;
+  const next = batch.findIndex(({ byteLength }) => {
+    if (byteLength > left) return true;
+    left -= byteLength;
+    return false;
+  });
+  return next < 0 ? [] : [batch[next]!.subarray(left), ...batch.slice(next + 1)];
+}
+
+/** Starts writing to the disk while the rest is still being copied; a single sync at the end would wait for it all. */
+class Flusher {
+  readonly #handle: FileHandle;
+  #running: Promise<void> | undefined;
+  /** Kept, because Linux reports a failed write-back once, and the last sync would not see it. */
+  #failure: Error | undefined;
+
+  constructor(handle: FileHandle) {
+    this.#handle = handle;
+  }
+
+  start(): void {
+    this.#running ??= this.#handle.datasync().then(
+      () => this.#end(undefined),
+      (error: Error) => this.#end(error),
+    );
+  }
+
+  #end(failure: Error | undefined): void {
+    this.#failure ??= failure;
+    this.#running = undefined;
+  }
+
+  /** Waits for the flush under way: the handle must not be closed before. @returns Why the disk refused, if it did. */
+  async failure(): Promise<Error | undefined> {
+    await this.#running;
+    return this.#failure;
+  }
 }

@@ -1,17 +1,17 @@
-/** Files of which parts are read, wherever they lie. */
+/** Reads parts of files: the interface, and its implementation for Blobs, browsers' Files among them. */
 import { FileError } from '../errors.js';
 
 /** A file that is open for reading parts of it. */
 export interface RangedFile {
   readonly path: string;
-  /** In bytes, when the file was opened. */
+  /** Its size in bytes when it was opened. */
   readonly size: number;
   /**
-   * The `length` bytes from byte `offset` on, in memory of their own.
-   * @throws FileError `FILE_UNREADABLE` if the file does not hold them, has shrunk, or is closed.
+   * Reads `length` bytes from byte `offset` on into new memory.
+   * @throws FileError `FILE_UNREADABLE` if the file is shorter, has shrunk, or is closed.
    */
   read(offset: number, length: number): Promise<Uint8Array>;
-  /** Waits for the reads under way, then closes the file. Closing twice is no error. */
+  /** Waits for the reads under way, then closes the file. Closing it twice is allowed. */
   close(): Promise<void>;
 }
 
@@ -22,21 +22,22 @@ export function checkRange(path: string, offset: number, length: number, size: n
   throw unreadable(path, `it holds ${size} bytes, not ${length} bytes from byte ${offset} on`);
 }
 
-/** An error that says which file, and why it cannot be read. */
+/** Makes the error that says which file cannot be read, and why. */
 export const unreadable = (path: string, reason: string, options?: ErrorOptions): FileError =>
   new FileError('FILE_UNREADABLE', `cannot read '${path}': ${reason}`, options);
 
-// SECTION: Blobs, and so the Files that a page is given, as files of which parts are read.
-
-/** What of a Blob is needed, so that browsers' and Node's own both fit. */
+/** The part of a Blob that this library uses: the Blobs of browsers and of Node both fit. */
 export interface BlobLike {
-  /** In bytes. */
+  /** Its size in bytes. */
   readonly size: number;
-  /** The part from one byte to before another. */
+  /** Returns the bytes from `start` up to, but not including, `end`. */
   slice(start: number, end: number): { arrayBuffer(): Promise<ArrayBuffer> };
 }
 
-/** @param path What messages call it. */
+/**
+ * Makes a Blob a {@link RangedFile}.
+ * @param path What messages call the Blob.
+ */
 export function rangedBlob(blob: BlobLike, path: string): RangedFile {
   let closed = false;
   return {

@@ -1,4 +1,4 @@
-/** Files read whole or in part, of any size. */
+/** Reads files from disk, whole or in part, of any size. */
 import { open, stat, type FileHandle } from 'node:fs/promises';
 import { FileError } from '../errors.js';
 import { checkRange, unreadable, type RangedFile } from './ranged.js';
@@ -8,7 +8,7 @@ import { reasonOf, systemCode } from './system-error.js';
 const CHUNK = 2 ** 30;
 
 /**
- * The bytes of a whole file.
+ * Reads a whole file.
  * @throws FileError `FILE_NOT_FOUND` or `FILE_UNREADABLE`, with the system's error as `cause`.
  */
 export async function readFileBytes(path: string): Promise<Uint8Array> {
@@ -21,7 +21,7 @@ export async function readFileBytes(path: string): Promise<Uint8Array> {
 }
 
 /**
- * Opens a file to read parts of it. Only regular files have a size to read within: not a folder, pipe or device.
+ * Opens a regular file to read parts of it. Folders, pipes and devices have no size to read within, and are refused.
  * @throws FileError `FILE_NOT_FOUND` or `FILE_UNREADABLE`, with the system's error as `cause`.
  */
 export async function openRanged(path: string): Promise<RangedFile> {
@@ -42,7 +42,7 @@ export async function openRanged(path: string): Promise<RangedFile> {
 
 async function openRegular(path: string): Promise<FileHandle> {
   try {
-    // Before opening: to open a pipe is to wait for its writer.
+    // Checked before opening: opening a pipe waits for its writer.
     const found = await stat(path);
     if (found.isDirectory()) throw unreadable(path, 'it is a folder; name a file');
     if (!found.isFile()) throw unreadable(path, 'it is not a regular file; copy its content into one');
@@ -65,12 +65,12 @@ async function readExactly(
       const wanted = Math.min(length - done, CHUNK);
       const { bytesRead } = await handle.read(bytes, done, wanted, offset + done);
       if (bytesRead === 0)
-        throw unreadable(path, `it ended at byte ${offset + done}; it was changed meanwhile`);
+        throw unreadable(path, `it ends at byte ${offset + done}; another program has changed it meanwhile`);
       done += bytesRead;
     }
     return bytes;
   } catch (error) {
-    // The only RangeError here is an array that memory, or the engine, has no room for.
+    // The only RangeError here comes from an array that is too large for memory or for the engine.
     if (error instanceof RangeError) {
       throw unreadable(path, `${length} bytes do not fit in memory`, { cause: error });
     }

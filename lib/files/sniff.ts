@@ -1,6 +1,6 @@
-/** What a file is that cannot be read as what it was taken for, by its first bytes. */
+/** Recognizes kinds of files by their first bytes, so that a message can say what a wrong file is. */
 
-/** Kinds of files that are mistaken for others, as messages call them. */
+/** Kinds of files that people confuse, as messages call them. */
 export const KINDS = {
   torch: 'a torch.save file',
   npz: 'a .npz archive',
@@ -17,9 +17,9 @@ export const KINDS = {
 
 export type FileKind = keyof typeof KINDS;
 
-/** By what the first bytes are as Latin-1; the first that matches. */
+/** Expressions over the first bytes as Latin-1; the first match counts. */
 const SIGNATURES: readonly (readonly [RegExp, FileKind])[] = [
-  // A local file header has the name of its first entry at byte 30.
+  // In a zip archive, the name of the first entry is at byte 30.
   [/^PK\x03\x04[^]{26}[^\0]*\.npy/, 'npz'],
   [/^PK\x03\x04[^]{26}[^\0]*data\.pkl/, 'torch'],
   [/^PK\x03\x04/, 'zip'],
@@ -30,17 +30,17 @@ const SIGNATURES: readonly (readonly [RegExp, FileKind])[] = [
   [/^GGUF/, 'gguf'],
   [/^\x89HDF/, 'hdf5'],
   [/^\x89PNG/, 'png'],
-  // The IR version, and next to it the producer's name, the opsets or the graph.
+  // The IR version, followed by the producer's name, the opsets or the graph.
   [/^\x08[\x03-\x20](\x12|\x3a|\x42)/, 'onnx'],
   [/^\s*[{[]\s*["\]}]/, 'json'],
   [/^[^]{4}\0{4}\{/, 'safetensors'],
 ];
 
-/** As many bytes as {@link sniff} looks at. */
-const LOOKED_AT = 256;
+/** How many bytes {@link sniff} looks at. */
+const PREFIX = 256;
 
-/** The kind of a file; `undefined` if its first bytes are those of none that is known. */
+/** Returns the kind of a file, or `undefined` if its first bytes match no known kind. */
 export function sniff(bytes: Uint8Array): FileKind | undefined {
-  const text = String.fromCharCode(...bytes.subarray(0, LOOKED_AT));
+  const text = String.fromCharCode(...bytes.subarray(0, PREFIX));
   return SIGNATURES.find(([signature]) => signature.test(text))?.[1];
 }

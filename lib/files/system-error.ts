@@ -1,4 +1,4 @@
-/** System errors in words: what each code means for the user, and the way out. */
+/** Puts system errors into words: what each code means for the user, and what to do. */
 
 const REASONS = new Map([
   ['EACCES', 'permission is denied; change the permissions or choose another path'],
@@ -16,14 +16,14 @@ const REASONS = new Map([
   ['EROFS', 'the file system is read-only; choose another path'],
 ]);
 
-/** The code that Node gives an error from the system (`'ENOENT'`), or undefined for any other error. */
+/** Returns the code of a system error (`'ENOENT'`), or `undefined` for any other error. */
 export const systemCode = (error: unknown): string | undefined =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 
-/** Why a file operation failed, and what to do about it. */
+/** Says why a file operation failed, and what to do about it. */
 export const reasonOf = (error: unknown): string =>
   REASONS.get(systemCode(error) ?? '') ?? (error instanceof Error ? error.message : String(error));
 
-/** What POSIX says of a path through a file. Windows would say of what lies behind it that it does not exist. */
+/** Makes the error that POSIX gives for a path through a file; Windows says that the path does not exist. */
 export const notAFolder = (path: string): Error =>
   Object.assign(new Error(`ENOTDIR: not a directory, '${path}'`), { code: 'ENOTDIR' });

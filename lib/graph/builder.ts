@@ -1,3 +1,4 @@
+/** Builds canonical graphs: `GraphBuilder`, and the scopes that name its parameters. */
 import { GraphError } from '../errors.js';
 import { checkedTensor, type DType, formatShape, isStatic, type Shape, type TensorData } from '../tensor.js';
 import {
@@ -10,29 +11,29 @@ import {
 } from './declarations.js';
 import { type Attributes, type Graph, type Init, type Node, Value } from './types.js';
 
-/** What an operator says of one of its results. */
+/** The type of one result of an operator. */
 export interface OutputType {
-  /** What its elements are. */
+  /** The type of the elements. */
   readonly dtype: DType;
-  /** Sizes, and names or expressions for those that are known only at run time. */
+  /** Sizes, and names or expressions for sizes that are known only at run time. */
   readonly shape: Shape;
 }
 
-/** How a parameter is declared: its dtype and fixed shape, and what fills it where no weights are given. */
+/** The type of a parameter, and the values that it has without weights. */
 export interface ParameterType {
-  /** What its elements are. */
+  /** The type of the elements. */
   readonly dtype: DType;
   /** Sizes; names are not allowed. */
   readonly shape: readonly number[];
-  /** Default: zeros. Integers and bool may be zeros or ones only. */
+  /** The parameter's values where no weights are given. Default: zeros. Integers and bool may be zeros or ones only. */
   readonly init?: Init;
 }
 
-/** What all scopes of one graph share. */
+/** The state that all scopes of one graph share. */
 interface State {
   readonly names: Set<string>;
   readonly reserved: ReadonlySet<string>;
-  /** The next number for a made name, so that many alike are not tried one by one. */
+  /** The next number for a made name, so that names are not tried one by one. */
   readonly nextNumber: Map<string, number>;
   readonly inputs: Value[];
   readonly outputs: Value[];
@@ -42,24 +43,27 @@ interface State {
 }
 
 /**
- * A place in a graph under a dotted prefix, as a PyTorch module is a place in a model: the parameters that
- * are declared in `g.scope('enc1').scope('0')` are called `enc1.0.weight`, `enc1.0.bias`.
+ * A place in a graph under a dotted prefix, as a PyTorch module is a place in a model: parameters declared in
+ * `g.scope('enc1').scope('0')` are named `enc1.0.weight` and `enc1.0.bias`.
  */
 export class Scope {
   constructor(
     protected readonly state: State,
-    /** Dotted path, `''` at the root. */
+    /** The dotted prefix; `''` at the root. */
     readonly path: string,
   ) {}
 
-  /** The scope below this one. `name` may itself be dotted. */
+  /**
+   * Returns the scope `name` below this one. `name` may itself be dotted.
+   * @throws GraphError `INVALID_NAME`.
+   */
   scope(name: string): Scope {
     requireName(name, 'scope');
     return new Scope(this.state, this.qualify(name));
   }
 
   /**
-   * A weight, named by its state_dict key; its data comes later, from a state_dict or from its `init`.
+   * Declares a parameter, named by its state_dict key. Its data comes later, from a state_dict or from `init`.
    * @throws GraphError `DUPLICATE_NAME`, `INVALID_NAME`, `INVALID_DTYPE`, `INVALID_SHAPE` or `INVALID_ATTRIBUTE`.
    */
   parameter(name: string, type: ParameterType): Value {
@@ -83,8 +87,10 @@ export class Scope {
   }
 
   /**
-   * A tensor that belongs to the computation, such as a target shape; it is in no state_dict.
-   * @throws TensorError if its data contradicts its shape.
+   * Adds a constant that belongs to the computation and not to the state_dict, such as a target shape.
+   * @param data The constant's dtype, dims and elements.
+   * @param hint What the constant's name is made of.
+   * @throws TensorError `TENSOR_INVALID` if the data contradicts the shape.
    */
   constant(data: TensorData, hint = 'constant'): Value {
     const { dtype, dims } = checkedTensor(data);
@@ -94,14 +100,15 @@ export class Scope {
   }
 
   /**
-   * Adds a node of any operator of ONNX's own domain, in its newest form. The functions in `op` call this once they have
-   * checked their inputs and inferred the results; for an operator that `op` does not have, the caller says what they
-   * are: `g.node('Elu', [x], { alpha: attr.float(0.5) }, [{ dtype: x.dtype, shape: x.shape }])`.
-   * @param inputs In the order of the operator's definition; `undefined` for an optional one that is left out.
-   * @param attributes By ONNX's names; the makers in `attr` make them.
+   * Adds a node of any operator of ONNX's own domain, in its newest form. The functions in `op` check their inputs,
+   * infer the results and call this. For an operator that `op` does not have, the caller gives the types of the
+   * results: `g.node('Elu', [x], { alpha: attr.float(0.5) }, [{ dtype: x.dtype, shape: x.shape }])`.
+   * Source: the operator's page in the ONNX documentation.
+   * @param inputs In the order of the operator's definition; `undefined` for an optional input that is left out.
+   * @param attributes By ONNX's names, made by the functions of `attr`.
    * @param outputs Dtype and shape of each result.
-   * @throws GraphError `FOREIGN_VALUE` if an input belongs to another graph, `MISSING_VALUE` if it is not a value, or
-   *   there is no list of them; `INVALID_ATTRIBUTE`, `INVALID_NAME`, `INVALID_DTYPE` or `INVALID_SHAPE` for the rest.
+   * @throws GraphError `FOREIGN_VALUE` if an input belongs to another graph; `MISSING_VALUE` if an input is not a value,
+   *   or `inputs` or `outputs` is not a list; `INVALID_ATTRIBUTE`, `INVALID_NAME`, `INVALID_DTYPE`, `INVALID_SHAPE`.
    */
   node(
     opType: string,
@@ -114,7 +121,7 @@ export class Scope {
     if (![inputs, outputs].every((list: unknown) => Array.isArray(list))) {
       throw new GraphError(
         'MISSING_VALUE',
-        `${where}: its inputs must be a list of values, and its outputs one of { dtype, shape }`,
+        `${where}: its inputs must be a list of values, and its outputs a list of { dtype, shape }`,
       );
     }
     inputs.forEach((input, index) => this.requireOwn(input, `${where}: input ${index}`));
@@ -129,7 +136,7 @@ export class Scope {
     return results;
   }
 
-  /** How messages name an operator that is being made here: `GroupNormalization 'enc1.double_conv.1'`. */
+  /** Names an operator of this scope in messages: `GroupNormalization 'enc1.double_conv.1'`. */
   describe(opType: string): string {
     return this.path ? `${opType} '${this.path}'` : opType;
   }
@@ -159,7 +166,7 @@ export class Scope {
     return this.path ? `${this.path}.${name}` : name;
   }
 
-  /** `/enc1/0/Conv`, `/enc1/0/Conv_1`, …: the leading slash keeps made names apart from state_dict keys. */
+  /** Makes `/enc1/0/Conv`, `/enc1/0/Conv_1`, …: the leading slash keeps made names apart from state_dict keys. */
   private freshName(hint: string): string {
     const base = `/${[...(this.path ? this.path.split('.') : []), hint].join('/')}`;
     const { names, reserved, nextNumber } = this.state;
@@ -178,7 +185,7 @@ function requireOutputType(output: OutputType, where: string): void {
   requireShape(output.shape, where);
 }
 
-/** Builders that join one model, one after the other, go on with each other's numbers. */
+/** The numbers for made names by model: builders that add to one model, one after the other, share them. */
 const NUMBERS = new WeakMap<ReadonlySet<string>, Map<string, number>>();
 
 function numbersFor(reservedNames: ReadonlySet<string>): Map<string, number> {
@@ -188,8 +195,8 @@ function numbersFor(reservedNames: ReadonlySet<string>): Map<string, number> {
 }
 
 /**
- * Builds a canonical graph. Types and shapes are inferred when an operator is added, so a mistake is reported
- * at the line that made it.
+ * Builds a canonical graph. Infers types and shapes when an operator is added, so that a mistake is reported at the
+ * line that made it.
  *
  * ```ts
  * const g = new GraphBuilder('demo');
@@ -201,7 +208,7 @@ function numbersFor(reservedNames: ReadonlySet<string>): Map<string, number> {
 export class GraphBuilder extends Scope {
   /**
    * @param name The graph's name in the model.
-   * @param reservedNames Names that made values must avoid: those of a model that the nodes are to join.
+   * @param reservedNames Names that made values must avoid: the names of a model that the nodes are added to.
    */
   constructor(
     readonly name: string,
@@ -224,7 +231,8 @@ export class GraphBuilder extends Scope {
   }
 
   /**
-   * A graph input. A dimension is a size (0 allowed) or a name for one that is known only at run time.
+   * Declares a graph input.
+   * @param shape Sizes (0 allowed), and names for sizes that are known only at run time: `['N', 32, 'H', 'W']`.
    * @throws GraphError `DUPLICATE_NAME`, `INVALID_NAME`, `INVALID_DTYPE` or `INVALID_SHAPE`.
    */
   input(name: string, dtype: DType, shape: Shape): Value {
@@ -237,8 +245,8 @@ export class GraphBuilder extends Scope {
   }
 
   /**
-   * Declares `value` as a result of the graph. An input or parameter, or a value that is an output already,
-   * is passed through an Identity, because ONNX names a value once.
+   * Declares `value` as an output of the graph and returns it, renamed. An input, parameter or constant, or a value that
+   * is an output already, goes through an Identity, because in ONNX a value has one name.
    * @throws GraphError `MISSING_VALUE`, `FOREIGN_VALUE`, `DUPLICATE_NAME` or `INVALID_NAME`.
    */
   output(name: string, value: Value): Value {
@@ -260,7 +268,7 @@ export class GraphBuilder extends Scope {
   }
 
   /**
-   * The graph as it stands now; the builder may go on.
+   * Returns the graph as it is now; more may be added to the builder afterwards.
    * @throws GraphError `MISSING_OUTPUT` if no output was declared.
    */
   build(): Graph {

@@ -47,7 +47,7 @@ export function requireValues(
 
 const constantHint = (value: unknown): string =>
   typeof value === 'number'
-    ? `, but the number ${value}: make one of it, g.constant(tensor('float32', [], Float32Array.of(${value})))`
+    ? `, but the number ${value}; make it a value: g.constant(tensor('float32', [], Float32Array.of(${value})))`
     : '';
 
 /**

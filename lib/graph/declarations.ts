@@ -1,4 +1,7 @@
-/** Checks of what a caller declares: names, dtypes, shapes, initialisations. `where` begins the message. */
+/**
+ * Checks what callers of the builder declare: names, dtypes, shapes, initialisations and attributes. `where` begins
+ * the message.
+ */
 import { GraphError } from '../errors.js';
 import { type DType, DTYPES, isFloatDType, type Shape } from '../tensor.js';
 import type { Attribute, Attributes, Init } from './types.js';
@@ -32,8 +35,8 @@ export function requireShape(shape: Shape, where: string): void {
 }
 
 /**
- * Requires an initialisation that can fill a `dtype`: integers and bool are not drawn at random, because nothing that
- * they stand for (an index, a mask) would be right at random.
+ * Requires an initialisation that can fill a `dtype`. Integers and bool are not drawn at random: a random index or mask
+ * would be wrong.
  * @throws GraphError `INVALID_ATTRIBUTE`
  */
 export function requireInit(init: Init | undefined, dtype: DType, where: string): void {
@@ -57,19 +60,17 @@ export function requireObject(value: object, where: string): void {
   throw new GraphError('INVALID_ATTRIBUTE', `${where} must be an object, not ${show(value)}`);
 }
 
-/** Anything as JavaScript would write it; JSON has no bigint. */
+/** Formats any value as JavaScript would write it, bigint included, which JSON lacks. */
 export const show = (value: unknown): string =>
   JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? `${part}n` : part)) ??
   String(value);
-
-// SECTION: The check of attributes that a caller has made by hand, for `Scope.node`.
 
 const isNumber = (value: unknown): boolean => typeof value === 'number';
 const isInteger = (value: unknown): boolean => Number.isSafeInteger(value);
 const isListOf = (valid: (item: unknown) => boolean) => (value: unknown) =>
   Array.isArray(value) && value.every(valid);
 
-/** What the value of each type must be, by a predicate and in words. */
+/** What the value of each attribute type must be, as a predicate and in words. */
 const VALUES: Readonly<
   Record<Attribute['type'], { readonly words: string; readonly fits: (value: unknown) => boolean }>
 > = {
@@ -81,15 +82,16 @@ const VALUES: Readonly<
 };
 
 /**
+ * Checks the attributes that a caller gives `Scope.node`.
  * @param where What has the attributes, for the message: `Elu 'block'`.
- * @throws GraphError `INVALID_ATTRIBUTE` if it is not an object of attributes by name, or one of them is none or has a value
- *   that its type cannot have.
+ * @throws GraphError `INVALID_ATTRIBUTE` if `attributes` is not an object of attributes by name, or a value does not fit
+ *   the attribute's type.
  */
 export function requireAttributes(attributes: Attributes, where: string): void {
   if (typeof attributes !== 'object' || attributes === null || Array.isArray(attributes)) {
     throw new GraphError(
       'INVALID_ATTRIBUTE',
-      `${where}: its attributes must be an object of them by name, not ${show(attributes)}; {} if there are none`,
+      `${where}: its attributes must be an object with attributes by name, or {}; not ${show(attributes)}`,
     );
   }
   for (const [name, attribute] of Object.entries(attributes)) requireAttribute(attribute, name, where);
@@ -100,7 +102,7 @@ function requireAttribute(attribute: Attribute | null | undefined, name: string,
   if (type === undefined || !Object.hasOwn(VALUES, type)) {
     throw new GraphError(
       'INVALID_ATTRIBUTE',
-      `${where}: attribute '${name}' must be one that attr makes, such as attr.int(2) or attr.float(0.5)` +
+      `${where}: attribute '${name}' must come from attr, such as attr.int(2) or attr.float(0.5)` +
         (type === undefined ? '' : `; its type '${type}' is not one of ${Object.keys(VALUES).join(', ')}`),
     );
   }

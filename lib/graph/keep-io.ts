@@ -1,12 +1,13 @@
+/** Gives a graph inputs and outputs of another float dtype than it computes in. */
 import { GraphError } from '../errors.js';
 import { type DType, FLOAT_DTYPES, type FloatDType, isFloatDType } from '../tensor.js';
 import { int } from './attr.js';
 import { type Graph, type Node, ONNX_DTYPE, requireGraph, Value } from './types.js';
 
 /**
- * The same graph with its float inputs and outputs in `dtype`, and casts to and from the dtype that it computes
- * in: a float16 model that callers feed and read in float32.
- * @throws GraphError `INVALID_DTYPE` if `dtype` is not a float, `INVALID_GRAPH`.
+ * Returns the same graph with its float inputs and outputs in `dtype`, and Cast nodes to and from the dtype that it
+ * computes in. With float32, a float16 model is fed and read in float32. Parameters keep their dtype.
+ * @throws GraphError `INVALID_DTYPE` if `dtype` is not a float; `INVALID_GRAPH` if `graph` is not a finished graph.
  */
 export function keepIo(graph: Graph, dtype: FloatDType): Graph {
   requireGraph('keepIo', graph);

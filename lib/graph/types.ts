@@ -1,4 +1,4 @@
-/** The canonical graph: what is computed, with no word about opsets, runtimes or files. */
+/** The canonical graph: what is computed, without opsets, runtimes or files. */
 import { GraphError } from '../errors.js';
 import type { DType, Shape, TensorData } from '../tensor.js';
 
@@ -10,35 +10,38 @@ export type Attribute =
   | { readonly type: 'INTS'; readonly value: readonly number[] }
   | { readonly type: 'FLOATS'; readonly value: readonly number[] };
 
-/** The attributes of a node by ONNX's names. */
+/** The attributes of a node, by ONNX's names. */
 export type Attributes = Readonly<Record<string, Attribute>>;
 
-/** How a parameter is filled when no weights are given: PyTorch's default initialisation of its module. */
+/**
+ * How a parameter is filled where no weights are given, as the PyTorch module does it. `uniform` draws from −bound to
+ * bound.
+ */
 export type Init = 'ones' | 'zeros' | { readonly uniform: number };
 
 /** Where a value comes from. */
-export type ValueKind = 'input' | 'parameter' | 'constant' | 'node';
+type ValueKind = 'input' | 'parameter' | 'constant' | 'node';
 
-/** One tensor of a graph: typed and shaped from the moment that it is made. */
+/** One tensor of a graph, with a dtype and a shape from the start. */
 export class Value {
   constructor(
-    /** The graph that owns it; a value cannot be used in another. */
+    /** The graph that the value belongs to; it cannot be used in another graph. */
     readonly owner: object,
-    /** Where it comes from. */
+    /** Where the value comes from. */
     readonly kind: ValueKind,
-    /** Unique in the graph. Only an output's name may still change, when it is declared. */
+    /** Unique in the graph. The name changes only when the value is declared as an output. */
     public name: string,
-    /** What its elements are. */
+    /** The type of the elements. */
     readonly dtype: DType,
-    /** Sizes, and names or expressions for those that are known only at run time. */
+    /** Sizes, and names or expressions for sizes that are known only at run time. */
     readonly shape: Shape,
-    /** A constant's data. */
+    /** The data of a constant. */
     readonly data?: TensorData,
-    /** A parameter's initialisation where no weights are given. */
+    /** How a parameter is filled where no weights are given. */
     readonly init?: Init,
   ) {}
 
-  /** The number of its dimensions; 0 for a scalar. */
+  /** The number of dimensions; 0 for a scalar. */
   get rank(): number {
     return this.shape.length;
   }
@@ -48,34 +51,34 @@ export class Value {
 export interface Node {
   /** Unique in the graph. */
   readonly name: string;
-  /** The operator's domain. Default: ONNX's own. */
+  /** The operator's domain. Default: ONNX's own domain. */
   readonly domain?: string;
-  /** As ONNX calls the operator: `Conv`. */
+  /** The operator's name in ONNX: `Conv`. */
   readonly opType: string;
-  /** In the order of the operator's definition. */
+  /** The inputs, in the order of the operator's definition. */
   readonly inputs: readonly (Value | undefined)[];
-  /** In the order of the operator's definition. */
+  /** The results, in the order of the operator's definition. */
   readonly outputs: readonly Value[];
-  /** By ONNX's names. */
+  /** The attributes, by ONNX's names. */
   readonly attributes: Attributes;
 }
 
-/** The data of a graph's parameters by name: a state_dict that fits. */
+/** The tensors of a graph's parameters, by name. */
 export type Weights = ReadonlyMap<string, TensorData>;
 
-/** A finished graph, its nodes in an order in which they can run. */
+/** A finished graph. */
 export interface Graph {
   /** The graph's name in the model. */
   readonly name: string;
-  /** What a run is fed, in the order of declaration. */
+  /** The inputs, in the order of declaration. */
   readonly inputs: readonly Value[];
-  /** What a run gives, in the order of declaration. */
+  /** The outputs, in the order of declaration. */
   readonly outputs: readonly Value[];
-  /** Named weights, in the order of their declaration: the state_dict. */
+  /** The named weights, in the order of declaration: the state_dict. */
   readonly parameters: readonly Value[];
-  /** Anonymous values that belong to the computation and not to the weights. */
+  /** Values that belong to the computation and not to the weights. */
   readonly constants: readonly Value[];
-  /** Operators, each after those whose results it takes. */
+  /** The operators in the order in which they run: each after the operators whose results it takes. */
   readonly nodes: readonly Node[];
 }
 
@@ -96,15 +99,16 @@ export const ONNX_DTYPE: Readonly<Record<DType, number>> = {
   bfloat16: 16,
 };
 
-/** The dtype of an ONNX number, or `undefined` for one that this library does not hold (string, complex, …). */
+/** Returns the dtype of a number of ONNX's, or `undefined` for a type that this library lacks (string, complex, …). */
 export const dtypeFromOnnx = (number: number): DType | undefined =>
   (Object.keys(ONNX_DTYPE) as DType[]).find((dtype) => ONNX_DTYPE[dtype] === number);
 
 const LISTS = ['inputs', 'outputs', 'parameters', 'constants', 'nodes'] as const;
 
 /**
+ * Requires a finished graph.
  * @param where What takes the graph, for the message: `encodeModel`.
- * @throws GraphError `INVALID_GRAPH` if `graph` is not a finished graph: nothing at all, or a builder that was not built.
+ * @throws GraphError `INVALID_GRAPH` if `graph` is something else, such as a builder whose `build()` was not called.
  */
 export function requireGraph(where: string, graph: Graph): void {
   if (typeof graph === 'object' && graph !== null && LISTS.every((list) => Array.isArray(graph[list])))

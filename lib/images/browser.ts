@@ -1,5 +1,7 @@
-/** The public namespace `images` in a browser, which has codecs of its own: pixels go in and out. */
-export type { Image } from './image.js';
-export { maskToImage, overlay, type Mask, type OverlayOptions } from './mask.js';
+/**
+ * The entry `onnx-groupnorm/images` for browsers, which decode and encode image files themselves: segments images of
+ * pixels, and draws masks.
+ */
+export { fromRgba, type Image, type RgbaPixels, toRgba } from './image.js';
+export { type Mask, maskToImage, overlay, type OverlayOptions } from './mask.js';
 export { segment, type Segmentation } from './segment.js';
-export { fromRgba, toRgba, type RgbaPixels } from './image.js';

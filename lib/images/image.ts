@@ -1,22 +1,24 @@
+/** Images as pixels: what an image is, and the pixels of a canvas. */
 import { ImageError } from '../errors.js';
 
-/** Pixels, row by row from the top left. */
+/** An image as samples, row by row from the top left. */
 export interface Image {
-  /** Pixels in a row. */
+  /** The number of pixels in a row. */
   readonly width: number;
-  /** Rows. */
+  /** The number of rows. */
   readonly height: number;
-  /** 1: grey; 3: red, green, blue. */
+  /** Samples per pixel. 1: grey; 3: red, green, blue. */
   readonly channels: 1 | 3;
-  /** `channels` samples a pixel, 0 to `max`. */
+  /** `channels` samples per pixel, from 0 to `max`. */
   readonly samples: Uint8Array | Uint16Array;
   /** The sample of full intensity: 255 for 8 bits, 65535 for 16. */
   readonly max: number;
 }
 
 /**
+ * Requires an image with as many samples as its size takes.
  * @param where What takes the image, for the message: `encodePng`.
- * @throws ImageError `IMAGE_INVALID` if it is none, or has more or fewer samples than its size takes.
+ * @throws ImageError `IMAGE_INVALID`.
  */
 export function requireImage(where: string, image: Image): void {
   const { width, height, channels, samples, max } = (image ?? {}) as Partial<Image>;
@@ -35,20 +37,18 @@ export function requireImage(where: string, image: Image): void {
   );
 }
 
-// SECTION: Pixels as a canvas has them.
-
-/** Four bytes a pixel: red, green, blue and alpha. A canvas's ImageData is one. */
+/** Pixels of four bytes: red, green, blue and alpha. A canvas's ImageData is one. */
 export interface RgbaPixels {
-  /** Pixels in a row. */
+  /** The number of pixels in a row. */
   readonly width: number;
-  /** Rows. */
+  /** The number of rows. */
   readonly height: number;
-  /** Row by row from the top left. */
+  /** Four bytes per pixel, row by row from the top left. */
   readonly data: Uint8ClampedArray<ArrayBuffer> | Uint8Array<ArrayBuffer>;
 }
 
 /**
- * The red, green and blue of pixels; alpha is dropped, as by `decodePng`.
+ * Makes an RGB image of 8 bits out of RGBA pixels; drops alpha, as `decodePng` does.
  * @throws ImageError `IMAGE_INVALID` if there are more or fewer bytes than the size takes.
  */
 export function fromRgba({ width, height, data }: RgbaPixels): Image {
@@ -65,8 +65,8 @@ export function fromRgba({ width, height, data }: RgbaPixels): Image {
 }
 
 /**
- * An image as opaque pixels of 8 bits, such as `new ImageData(data, width, height)` takes.
- * @throws ImageError `IMAGE_INVALID` if it is none.
+ * Makes opaque RGBA pixels of 8 bits out of an image, for `new ImageData(data, width, height)`.
+ * @throws ImageError `IMAGE_INVALID` if `image` is not an image.
  */
 export function toRgba(image: Image): RgbaPixels & {
   readonly data: Uint8ClampedArray<ArrayBuffer>;

@@ -1,5 +1,3 @@
-/** Images through networks that give every pixel a class: the public namespace `images`. */
-export type { Image } from './image.js';
-export { maskToImage, overlay, type Mask, type OverlayOptions } from './mask.js';
-export { segment, type Segmentation } from './segment.js';
+/** The entry `onnx-groupnorm/images` for Node: reads and writes PNG files, segments images, and draws masks. */
+export * from './browser.js';
 export { decodePng, encodePng } from './png.js';

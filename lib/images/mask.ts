@@ -1,26 +1,26 @@
-/** Which class each pixel is of, out of a network's logits, and as an image. */
+/** Masks: the class of each pixel out of a network's logits, as an image, and drawn over an image. */
 import { ImageError } from '../errors.js';
 import { toFloat64Array } from '../half.js';
 import { requireKnownOptions } from '../options.js';
 import type { TensorData } from '../tensor.js';
 import { type Image, requireImage } from './image.js';
 
-/** The class of every pixel, row by row. */
+/** The class of every pixel of an image. */
 export interface Mask {
-  /** Pixels in a row. */
+  /** The number of pixels in a row. */
   readonly width: number;
-  /** Rows. */
+  /** The number of rows. */
   readonly height: number;
-  /** At least 2; not all of them need be in the mask. */
+  /** The number of classes, at least 2; the mask need not have all of them. */
   readonly numClasses: number;
-  /** One a pixel, from 0 on. */
+  /** The class of each pixel, counted from 0, row by row from the top left. */
   readonly classes: Uint16Array;
 }
 
 /**
- * The class of each pixel of logits (1, classes, H, W): the one of the largest logit, the first of equal ones, as
- * `torch.argmax`. With a single logit a pixel there are two classes: 1 where it is above 0, which is where its
- * sigmoid is above a half, and else 0.
+ * Returns the class of each pixel of logits (1, classes, H, W): the class of the largest logit, the first of equals, as
+ * `torch.argmax`. A single logit per pixel means two classes: 1 where the logit is above 0, that is, where its sigmoid
+ * is above a half, else 0.
  * @throws ImageError `MASK_UNDEFINED` if a logit is NaN.
  */
 export function maskOf(logits: TensorData): Mask {
@@ -31,7 +31,7 @@ export function maskOf(logits: TensorData): Mask {
     const [x, y] = [nan % width, Math.floor(nan / width) % height];
     throw new ImageError(
       'MASK_UNDEFINED',
-      `the model's output is NaN at x = ${x}, y = ${y}: it has no class`,
+      `the model's output is NaN at x = ${x}, y = ${y}: the pixel has no class`,
     );
   }
   const plane = width * height;
@@ -51,23 +51,24 @@ function argmax(values: Float64Array, pixel: number, plane: number, count: numbe
 }
 
 /**
+ * Requires a mask with one class per pixel, each below `numClasses`.
  * @param where What takes the mask, for the message: `overlay`.
- * @throws ImageError `MASK_INVALID` if it is none, has more or fewer classes than pixels, or one that it does not know.
+ * @throws ImageError `MASK_INVALID`.
  */
-export function requireMask(where: string, mask: Mask): void {
+function requireMask(where: string, mask: Mask): void {
   const { width, height, numClasses, classes } = (mask ?? {}) as Partial<Mask>;
   const sized = classes instanceof Uint16Array && classes.length === width! * height!;
   if (sized && classes.every((index) => index < numClasses!)) return;
   throw new ImageError(
     'MASK_INVALID',
-    `${where}: this is not a mask: it must have width and height, and classes, a Uint16Array of one per pixel, ` +
-      'each below numClasses',
+    `${where}: this is not a mask: it must have width, height, numClasses and classes, a Uint16Array with one class ` +
+      'per pixel, each below numClasses',
   );
 }
 
 /**
- * Two classes in black and white; more in the colours of {@link classColour}.
- * @throws ImageError `MASK_INVALID` if it is none.
+ * Draws a mask: two classes in black and white as a grey image, more in the colours of PASCAL VOC as RGB.
+ * @throws ImageError `MASK_INVALID` if `mask` is not a mask.
  */
 export function maskToImage(mask: Mask): Image {
   requireMask('maskToImage', mask);
@@ -83,8 +84,9 @@ export function maskToImage(mask: Mask): Image {
 }
 
 /**
- * The colour of a class as segmentation data sets have it since PASCAL VOC: the bits of the index, by threes, from
- * the highest bit of red, green and blue on. Class 0 is black, and no two below 2²⁴ are the same.
+ * Returns the colour of a class, as segmentation data sets since PASCAL VOC have it: the bits of the index, three at a
+ * time, become red, green and blue, from their highest bit on. Class 0 is black; colours differ for all indices below
+ * 2²⁴.
  */
 export function classColour(index: number): [red: number, green: number, blue: number] {
   const colour: [number, number, number] = [0, 0, 0];
@@ -94,26 +96,24 @@ export function classColour(index: number): [red: number, green: number, blue: n
   return colour;
 }
 
-// SECTION: A mask drawn over its image, for people to look at.
-
 type Colour = readonly [red: number, green: number, blue: number];
 
-/** How {@link overlay} draws. */
+/** Options of {@link overlay}. */
 export interface OverlayOptions {
-  /** Pixels of the drawing along each side of a pixel of the image: an integer. Default 1. */
+  /** How many pixels wide and high each pixel of the image becomes: an integer of at least 1. Default 1. */
   readonly scale?: number;
-  /** How much of the class's colour lies over its area, from 0 to 1. Default 0.1. */
+  /** How much of the class's colour covers its area, from 0 to 1. Default 0.1. */
   readonly tint?: number;
 }
 
-/** Yellow shows on tissue of most colours. Of more than two classes each has its own. */
+/** The colour of class 1 if there are two classes: yellow is visible on tissue of most colours. */
 const SINGLE: Colour = [255, 214, 10];
 
 /**
- * The image with every area that is not of class 0 tinted, and a line around it.
- * @returns RGB of 8 bits, `scale` times as wide and as high.
- * @throws ImageError `MASK_SIZE` if the mask is of another size, `IMAGE_INVALID` if `scale` is not an integer of at least
- *   1 or the image is none, `MASK_INVALID`; OptionError.
+ * Draws a mask over its image: tints every area of a class other than 0, and draws a line around it.
+ * @returns An RGB image of 8 bits, `scale` times as wide and as high.
+ * @throws ImageError `MASK_SIZE` if the mask has another size than the image, `IMAGE_INVALID` if `image` is not an image
+ *   or `scale` is not an integer of at least 1, `MASK_INVALID` if `mask` is not a mask; OptionError `UNKNOWN_OPTION`.
  */
 export function overlay(image: Image, mask: Mask, options: OverlayOptions = {}): Image {
   requireKnownOptions('overlay', options, ['scale', 'tint']);
@@ -157,7 +157,7 @@ function colourAt({ channels, samples, max }: Image, pixel: number): Colour {
   return [at(0), at(1), at(2)];
 }
 
-/** Whether a point of the drawing is inside of an area, but not deeper than the line is wide. */
+/** Whether a point of the drawing is on the line along the inside of an area's edge. */
 function isEdge({ width, height, classes }: Mask, x: number, y: number, scale: number): boolean {
   const own = classes[Math.floor(y / scale) * width + Math.floor(x / scale)]!;
   const classAt = (column: number, row: number): number => {

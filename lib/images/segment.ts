@@ -1,4 +1,4 @@
-/** Images as a network takes them: (1, C, H, W), 0 to 1. */
+/** Runs networks that give every pixel a class: the image becomes a tensor (1, C, H, W), the output a mask. */
 import { ModelError, OptionError, SessionError } from '../errors.js';
 import { castTensor } from '../half.js';
 import type { Session, TensorInfo } from '../runtime/core/contract.js';
@@ -16,8 +16,8 @@ import { type Image, requireImage } from './image.js';
 import { type Mask, maskOf } from './mask.js';
 
 /**
- * The image as float32 (1, channels, H, W) from 0 to 1: sample / max, as `torchvision`'s `ToTensor`. Grey becomes
- * RGB by repetition, RGB grey by ITU-R 601's luma, as Pillow's `convert('L')` but not rounded.
+ * Makes an image a float32 tensor (1, channels, H, W) from 0 to 1: sample / max, as `torchvision`'s `ToTensor`. Grey
+ * becomes RGB by repetition; RGB becomes grey by ITU-R 601's luma, as Pillow's `convert('L')`, but not rounded.
  */
 export function imageToTensor(image: Image, channels: 1 | 3): TensorData {
   const { width, height, channels: has, samples, max } = image;
@@ -37,8 +37,8 @@ const luma = (samples: ArrayLike<number>, at: number): number =>
   (299 * samples[at]! + 587 * samples[at + 1]! + 114 * samples[at + 2]!) / 1000;
 
 /**
- * (1, C, H, W) lengthened at the bottom and at the right, by reflection as `torch.nn.functional.pad(mode='reflect')`;
- * back and forth where the image is too small for one reflection.
+ * Pads (1, C, H, W) at the bottom and at the right by reflection, as `torch.nn.functional.pad(mode='reflect')`;
+ * reflects repeatedly if the image is too small for one reflection.
  */
 export function padTo(x: TensorData, toHeight: number, toWidth: number): TensorData {
   const [height, width] = x.dims.slice(2) as [number, number];
@@ -55,13 +55,13 @@ export function padTo(x: TensorData, toHeight: number, toWidth: number): TensorD
   return tensor(x.dtype, dims, data);
 }
 
-/** For every index below `length`, the index below `size` that it is a reflection of. */
+/** Returns, for every index below `length`, the index below `size` that it reflects. */
 function reflect(size: number, length: number): number[] {
   const period = Math.max(1, 2 * (size - 1));
   return Array.from({ length }, (_, i) => Math.min(i % period, period - (i % period)));
 }
 
-/** The top left H × W of (1, C, *, *). */
+/** Cuts (1, C, *, *) to the top left H × W. */
 export function crop(y: TensorData, height: number, width: number): TensorData {
   const [rows, columns] = y.dims.slice(2) as [number, number];
   if (rows === height && columns === width) return y;
@@ -77,31 +77,29 @@ export function crop(y: TensorData, height: number, width: number): TensorData {
   return tensor(y.dtype, dims, data);
 }
 
-// SECTION: An image through a network that gives every pixel a class.
-
-/** What {@link segment} finds. */
+/** The result of {@link segment}. */
 export interface Segmentation {
-  /** The class of every pixel of the image. */
+  /** The class of every pixel, of the image's own size. */
   readonly mask: Mask;
-  /** (1, classes, H, W) of the image's own size. */
+  /** The network's output (1, classes, H, W), cut to the image's own size. */
   readonly logits: TensorData;
-  /** Height and width that the network was given. */
+  /** The height and width of the network's input. */
   readonly paddedTo: readonly [number, number];
 }
 
 /**
- * What H and W are made a multiple of, one after the other, until the network can run: no model says what it
- * needs. A U-Net with four poolings needs 16, many backbones 32.
+ * H and W are padded to multiples of these numbers, one after the other, until the network runs: no model says what it
+ * needs. A U-Net with four poolings needs 16, many backbones need 32.
  */
 const MULTIPLES = [1, 16, 32];
 
 /**
- * Runs a model of one float input (N, 1 or 3, H, W) and one output (N, classes, H, W) on an image, whose samples
- * become 0 to 1. If the network cannot take an image of this size, it gets one that is lengthened by reflection,
- * and its output is cut back.
- * @throws ModelError `MODEL_UNSUPPORTED` if the model is of another shape; SessionError if the runtime fails;
- *   ImageError `MASK_UNDEFINED`, `IMAGE_INVALID` if the image is none;
- *   OptionError `INVALID_OPTION` if the session is.
+ * Runs a model with one float input (N, 1 or 3, H, W) and one float output (N, classes, H, W) on an image, scaled to 0
+ * to 1. If the network cannot take the image's size, the image is padded by reflection and the output cut back.
+ * @param session A session of such a model, from `createSession`.
+ * @throws ModelError `MODEL_UNSUPPORTED` if the model's inputs or outputs have other types; SessionError if the run
+ *   fails; ImageError `IMAGE_INVALID` if `image` is not an image, `MASK_UNDEFINED` if the output has a NaN; OptionError
+ *   `INVALID_OPTION` if `session` is not a session.
  */
 export async function segment(session: Session, image: Image): Promise<Segmentation> {
   if (!Array.isArray((session as Session | undefined | null)?.inputs)) {
@@ -125,7 +123,7 @@ export async function segment(session: Session, image: Image): Promise<Segmentat
   throw problem;
 }
 
-/** Each once, the image's own size first. */
+/** Returns the sizes to try, each once, the image's own size first. */
 function sizesToTry({ height, width }: Image): [height: number, width: number][] {
   const sizes = MULTIPLES.map((multiple): [number, number] => [
     Math.ceil(height / multiple) * multiple,
@@ -134,7 +132,7 @@ function sizesToTry({ height, width }: Image): [height: number, width: number][]
   return sizes.filter(([h, w], i) => i === 0 || h !== sizes[i - 1]![0] || w !== sizes[i - 1]![1]);
 }
 
-/** The runtime's failure, or an output that is not as large as the input: both may be due to sizes that do not halve. */
+/** Whether another size may help: a failed run or an output of another size may come from sizes that do not halve. */
 const dependsOnSize = (error: unknown): boolean =>
   (error instanceof SessionError && error.code === 'RUN_FAILED') || error instanceof ModelError;
 
@@ -151,7 +149,7 @@ function imageInput({ inputs, outputs }: Session, image: Image) {
     throw unsupported(`it has inputs ${list(inputs)} and outputs ${list(outputs)}`);
   }
   const { name, dtype, shape } = input!;
-  // A name in place of the number of channels allows any, as does no shape.
+  // If the model gives no shape, or a name for the channels, the image's own channels are used.
   const channels = typeof shape?.[1] === 'number' ? (shape[1] as 1 | 3) : image.channels;
   return { name, dtype: dtype as FloatDType, channels };
 }
@@ -163,6 +161,6 @@ const takesImage = ({ dtype, shape }: TensorInfo): boolean =>
 const unsupported = (what: string): ModelError =>
   new ModelError(
     'MODEL_UNSUPPORTED',
-    `the model is none that segments images: ${what}; needed: one float input [N, 1 or 3, H, W] and one float ` +
-      'output [N, classes, H, W]',
+    `this model does not segment images: ${what}; needed: one float input [N, 1 or 3, H, W] and one float output ` +
+      '[N, classes, H, W]',
   );

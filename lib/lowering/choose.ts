@@ -1,3 +1,4 @@
+/** Finds lowerings by name, and knows the opsets that each supports. */
 import { GraphError } from '../errors.js';
 import { suggestion } from '../nearest.js';
 import { contribGroupNormLowering } from './contrib-group-norm.js';
@@ -13,17 +14,17 @@ import {
   type SessionLoweringName,
 } from './types.js';
 
-/** The opsets of the default ONNX domain that models can be written for. */
+/** The first opset of the default ONNX domain that models can be written for: 13. */
 export const MIN_OPSET = 13;
-/** The last of them. */
+/** The last opset of the default ONNX domain that models can be written for: 25. */
 export const MAX_OPSET = 25;
 /**
- * The last of those that sessions rewrite models of: up to it, the lowerings' operators are what they are at
- * `MAX_OPSET` but for new dtypes (ONNX 1.23).
+ * The last opset whose models sessions rewrite: up to it, the operators of the lowerings differ from those at
+ * `MAX_OPSET` only by new dtypes (ONNX 1.23).
  */
 export const MAX_SESSION_OPSET = 28;
 
-/** The opset of a model where none is asked for: the first with the per-channel GroupNormalization. */
+/** The opset of a model by default: 21, the first whose GroupNormalization has scale and bias per channel. */
 export const DEFAULT_OPSET = 21;
 
 const LOWERINGS: Record<SessionLoweringName, Lowering> = {
@@ -34,21 +35,21 @@ const LOWERINGS: Record<SessionLoweringName, Lowering> = {
   'contrib-group-norm': contribGroupNormLowering,
 };
 
-/** The lowering of an exported file where none is named: the standard operator as soon as it fits. */
+/** Returns the default lowering of a file: `op` from opset 21 on, `reduce-mean` below. */
 export const defaultLowering = (opset: number): LoweringName =>
   opset >= PER_CHANNEL_OPSET ? 'op' : 'reduce-mean';
 
-/** The lowerings that exist at an opset. */
+/** Returns the names of the lowerings that exist at an opset of the default ONNX domain. */
 export const loweringsAt = (opset: number): LoweringName[] =>
   LOWERING_NAMES.filter((name) => LOWERINGS[name].minOpset <= opset);
 
 /** A lowering that a file may have. */
-export interface FileLowering extends Lowering {
+interface FileLowering extends Lowering {
   readonly name: LoweringName;
 }
 
 /**
- * The lowering of a name at an opset, for a file.
+ * Finds a lowering for a file.
  * @throws GraphError `UNSUPPORTED_OPSET`, `UNKNOWN_LOWERING`, or `LOWERING_UNAVAILABLE` where the opset is too low or
  *   only a session has it.
  */
@@ -57,15 +58,15 @@ export function getLowering(name: string, opset: number): FileLowering {
   if (isForSessions && !(LOWERING_NAMES as readonly string[]).includes(name)) {
     throw new GraphError(
       'LOWERING_UNAVAILABLE',
-      `lowering '${name}' is for sessions (groupNorm: '${name}') and not for files, which other runtimes are to run ` +
-        `as well; for files there are: ${LOWERING_NAMES.join(', ')}`,
+      `lowering '${name}' is for sessions (groupNorm: '${name}'), not for files, which other runtimes run as well; ` +
+        `for files: ${LOWERING_NAMES.join(', ')}`,
     );
   }
   return find(name, opset, LOWERING_NAMES, MAX_OPSET) as FileLowering;
 }
 
 /**
- * The lowering of a name at an opset, for a session.
+ * Finds a lowering for a session.
  * @throws GraphError as {@link getLowering}.
  */
 export const getSessionLowering = (name: string, opset: number): Lowering =>
@@ -89,7 +90,7 @@ function find(
     throw new GraphError(
       'LOWERING_UNAVAILABLE',
       `lowering '${name}' needs opset ${lowering.minOpset} or later, not ${opset}; ` +
-        `at opset ${opset} there are: ${loweringsAt(opset).join(', ')}`,
+        `at opset ${opset}: ${loweringsAt(opset).join(', ')}`,
     );
   }
   return lowering;

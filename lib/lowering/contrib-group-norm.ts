@@ -1,3 +1,4 @@
+/** The lowering `contrib-group-norm`, for sessions only. */
 import { GraphError } from '../errors.js';
 import type { Scope } from '../graph/builder.js';
 import { float, int, ints } from '../graph/attr.js';
@@ -6,14 +7,14 @@ import { type DType, type FloatDType, formatShape, type Shape } from '../tensor.
 import { centre, channelsOf, filled, inWideDType, rowMean, splitRows } from './rows.js';
 import { CONTRIB_DOMAIN, CONTRIB_OP as OP_TYPE, type GroupNormSite, type Lowering } from './types.js';
 
-/** The most channels of a group that the kernel takes in one block. */
+/** The most channels per group that the kernel takes in one block. */
 const MAX_CHANNELS_PER_GROUP = 512;
 
 /**
- * ONNX Runtime's `com.microsoft.GroupNorm`, for sessions whose provider has a kernel for it. Source: its schema
+ * Writes ONNX Runtime's `com.microsoft.GroupNorm`, for sessions whose provider has a kernel for it. Source: its schema
  * (diffusion_defs.cc) and its CUDA kernel (contrib_ops/cuda/diffusion/group_norm*), ONNX Runtime 1.23 to 1.29: 4-D,
- * channels last, scale and bias in float32, an even number of at most 512 channels per group. The kernel takes the
- * variance as E[x²] − E[x]² in float32, as ONNX Runtime's inlined body does, so that it gets centred values here.
+ * channels last, scale and bias in float32, an even number of at most 512 channels per group. The kernel computes the
+ * variance as E[x²] − E[x]² in float32, which loses digits if the mean is large; so the values are centred first.
  */
 export const contribGroupNormLowering: Lowering = {
   name: 'contrib-group-norm',
@@ -30,14 +31,14 @@ export const contribGroupNormLowering: Lowering = {
   },
 };
 
-/** A site, or one of a model that is known by its names. */
-interface SiteLike {
+/** The part of a site that decides whether the kernel can run it. */
+interface KernelInput {
   readonly x: { readonly dtype: DType; readonly shape: Shape };
   readonly numGroups: number;
 }
 
-/** Why the kernel cannot run a site; nothing if it can. */
-export function whyNotContrib({ x: { dtype, shape }, numGroups }: SiteLike): string | undefined {
+/** Says why the kernel cannot run a site; `undefined` if it can. */
+export function whyNotContrib({ x: { dtype, shape }, numGroups }: KernelInput): string | undefined {
   if (dtype !== 'float32' && dtype !== 'float16') return `the kernel takes float32 and float16, not ${dtype}`;
   if (shape.length !== 4) return `the kernel takes (N, C, H, W), not ${formatShape(shape)}`;
   const channels = (shape[1] as number) / numGroups;

@@ -1,3 +1,4 @@
+/** The lowering `instance-norm`. */
 import type { Scope } from '../graph/builder.js';
 import * as op from '../graph/ops/index.js';
 import type { Value } from '../graph/types.js';
@@ -6,8 +7,9 @@ import { affine, centred, channelsOf, filled, fromRows, inWideDType, toRows } fr
 import type { GroupNormSite, Lowering } from './types.js';
 
 /**
- * InstanceNormalization of the centred rows: PyTorch's exporter writes it below opset 21, without the centring. With
- * as many groups as channels there are no rows to be made, and it takes the site's own scale and bias.
+ * Centres the rows and applies InstanceNormalization to them, as PyTorch's exporter does below opset 21 (without
+ * centring). With as many groups as channels, `x` needs no rows, and InstanceNormalization takes the site's own scale
+ * and bias. Source: ONNX operator page `InstanceNormalization`.
  */
 export const instanceNormLowering: Lowering = {
   name: 'instance-norm',

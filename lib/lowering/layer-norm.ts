@@ -1,3 +1,4 @@
+/** The lowering `layer-norm`. */
 import type { Scope } from '../graph/builder.js';
 import * as op from '../graph/ops/index.js';
 import type { Value } from '../graph/types.js';
@@ -5,7 +6,10 @@ import type { FloatDType } from '../tensor.js';
 import { affine, centred, filled, fromRows, inWideDType, toRows } from './rows.js';
 import type { GroupNormSite, Lowering } from './types.js';
 
-/** LayerNormalization of the rows, whose own scale is all ones. */
+/**
+ * Centres the rows and applies LayerNormalization to them with a scale of ones; the site's own scale and bias follow.
+ * Source: ONNX operator page `LayerNormalization`.
+ */
 export const layerNormLowering: Lowering = {
   name: 'layer-norm',
   minOpset: 17,
@@ -22,8 +26,8 @@ function normalize(g: Scope, site: GroupNormSite): Value {
 }
 
 /**
- * A scale of a row's full length. One element that broadcasts would do for ONNX, but ONNX Runtime runs that
- * on a path half as fast, and before 1.21 not at all. Expanded in the graph, it takes no room in the file.
+ * Makes a scale of ones as long as a row. ONNX allows one element that broadcasts, but ONNX Runtime runs that on a path
+ * half as fast, and before 1.21 not at all. The scale is expanded in the graph, so that it takes no room in the file.
  */
 function onesAlong(g: Scope, rows: Value): Value {
   const one = filled(g, rows.dtype as FloatDType, 1, 1);

@@ -1,4 +1,4 @@
-/** Means of rows of any length, by sums that are all short. */
+/** Takes means of rows of any length by short sums, so that float32 does not lose digits. */
 import type { Scope } from '../graph/builder.js';
 import { productDim } from '../shapes/dims.js';
 import * as op from '../graph/ops/index.js';
@@ -22,13 +22,13 @@ import {
 import type { GroupNormSite } from './types.js';
 
 /**
- * The longest float32 sum. Sums of 4,096 are off by 4e-6 of themselves where half of the terms are the same, as
- * after a ReLU (ONNX Runtime 1.30, x86-64), and by 10 times that from 65,536 on. Where nearly all are, sums of
- * 4,096 made results wrong by 3e-5, and sums of 1,024 by 1.5e-5 where they are of the order of 20.
+ * The most terms of a float32 sum. If half of the terms are equal, as after a ReLU, a sum of 4,096 terms has a relative
+ * error of 4e-6 (ONNX Runtime 1.30, x86-64), from 65,536 terms on 10 times that. If nearly all terms are equal, results
+ * of the order of 20 are off by 3e-5 with sums of 4,096 terms, and by 1.5e-5 with sums of 1,024.
  */
 const MAX_SUM = 1024;
 
-/** The mean of each row of (N, G, K) or (N, G, P, L), as (N, G, 1). */
+/** Takes the mean of each row of (N, G, K) or (N, G, P, L), as (N, G, 1). */
 export type RowMean = (rows: Value) => Value;
 
 /** Means of rows, each (N, G, 1). */
@@ -38,11 +38,12 @@ export interface RowMeans {
 }
 
 /**
- * How to take means of the rows of `x`, or of another value of its shape. Rows that are long and do not split,
- * because their length has no divisors or their sizes are names, are filled up with zeros to √K sums of √K. That
- * copies them, so that of names both ways are in the graph: where the sums come out short, the second has next
- * to nothing to do. Short are those of an image: along its width, then its height, then the channels.
- * @param ofSquares Makes what takes the mean of the squares out of what takes a mean.
+ * Returns a function that takes the means of rows, for `x` or another value of its shape. Rows that are long and do not
+ * split, because their length has no divisors or their sizes are names, are padded with zeros to √K sums of √K terms.
+ * Padding copies the rows. So where sizes are names, the graph has both ways, and chooses at run time: sums along the
+ * width, then the height, then the channels if all of these are short (the padded way then works on two elements), else
+ * padded rows.
+ * @param ofSquares Turns the function for a mean into the function for the mean of squares.
  */
 export function rowMeansOf(
   g: Scope,
@@ -55,18 +56,18 @@ export function rowMeansOf(
     const longest = splitLength(length as number).at(-1)!;
     if (longest <= Math.max(MAX_SUM, 2 * Math.sqrt(length as number)))
       return (value) => shortMeans(g, split.toRows(value), wholeMean(g), ofSquares);
-    const filling = fillKnown(g, site, length as number);
-    return (value) => filledMeans(g, split.toRows(value), filling, ofSquares);
+    const padding = paddingOf(g, site, length as number);
+    return (value) => paddedMeans(g, split.toRows(value), padding, ofSquares);
   }
   const [parts, inner] = split.sizes;
   const perChannel = op.div(g, parts, int64(g, [channelsOf(site).channelsPerGroup]));
   const longest = max(g, perChannel, inner);
   const meanOf = channelwiseMean(g, site, perChannel);
   const [isLong] = g.node('Less', [int64(g, [MAX_SUM]), longest], {}, [{ dtype: 'bool', shape: [1] }]);
-  const filling = fillNamed(g, site, isLong!);
+  const padding = runtimePadding(g, site, isLong!);
   return (value) => {
     const rows = split.toRows(value);
-    const long = filledMeans(g, rows, filling, ofSquares);
+    const long = paddedMeans(g, rows, padding, ofSquares);
     const short = shortMeans(g, rows, meanOf, ofSquares);
     return {
       mean: () => where(g, isLong!, long.mean(), short.mean()),
@@ -81,9 +82,9 @@ const wholeMean =
     rowMean(g, rows);
 
 /**
- * A mean in two steps: that of what is left once a first one is taken off, which adds up to next to nothing. A sum
- * that grows by the same number again and again is rounded the same way each time; WebAssembly's has one float32 for
- * a whole row (ONNX Runtime 1.30), and is off by 3e-5 of itself at 1,000 elements of which a ReLU left half.
+ * Takes a mean in two steps: subtracts a first mean, and adds the mean of the rest, which is near 0. A sum that grows by
+ * the same number again and again is rounded the same way each time: WebAssembly sums a whole row in one float32 (ONNX
+ * Runtime 1.30), with a relative error of 3e-5 for 1,000 elements of which a ReLU zeroed half.
  */
 export const inTwoSteps =
   (g: Scope) =>
@@ -104,7 +105,7 @@ const shortMeans = (
   meanOfSquares: () => ofSquares(meanOf)(op.mul(g, rows, rows)),
 });
 
-/** The mean of rows (N, G, P, L) in three steps: of L, of the P · G / C means in a channel, of the channels. */
+/** Takes the mean of rows (N, G, P, L) in three steps: over L, over the P · G / C parts of a channel, over channels. */
 function channelwiseMean(g: Scope, site: GroupNormSite, perChannel: Value): RowMean {
   const { channels, channelsPerGroup } = channelsOf(site);
   const batch = site.x.shape[0]!;
@@ -120,21 +121,22 @@ function channelwiseMean(g: Scope, site: GroupNormSite, perChannel: Value): RowM
   };
 }
 
-/** Rows that zeros fill up from K to Q · M elements. */
-interface Filling {
-  /** Pad's, for (N · G, K): Q · M − K zeros, or where that is below 0 as many elements fewer. */
+/** How rows of K elements are padded with zeros to Q · M elements. */
+interface Padding {
+  /** The pads for (N · G, K): Q · M − K zeros; a negative number removes elements. */
   readonly pads: Value;
-  /** Reshape's target: (N, G, Q, M). */
+  /** The target of the Reshape: (N, G, Q, M). */
   readonly target: Value;
+  /** The same as dimensions: N, G, Q, M. */
   readonly sizes: readonly [batch: Dim, groups: Dim, outer: Dim, inner: Dim];
-  /** Q · M / K: makes the mean with the zeros that without. */
+  /** Q · M / K: corrects the mean for the zeros. */
   readonly weight: Value;
 }
 
-function filledMeans(
+function paddedMeans(
   g: Scope,
   rows: Value,
-  { pads, target, sizes, weight }: Filling,
+  { pads, target, sizes, weight }: Padding,
   ofSquares: (meanOf: RowMean) => RowMean,
 ): RowMeans {
   const flat = op.flatten(g, rows, { axis: 2 });
@@ -147,7 +149,7 @@ function filledMeans(
   };
 }
 
-function fillKnown(g: Scope, { x, numGroups }: GroupNormSite, length: number): Filling {
+function paddingOf(g: Scope, { x, numGroups }: GroupNormSite, length: number): Padding {
   const inner = Math.ceil(Math.sqrt(length));
   const outer = Math.ceil(length / inner);
   return {
@@ -158,8 +160,8 @@ function fillKnown(g: Scope, { x, numGroups }: GroupNormSite, length: number): F
   };
 }
 
-/** The same at run time, with M = ⌊√K⌋ + 1; and two elements of rows that are not long. */
-function fillNamed(g: Scope, site: GroupNormSite, isLong: Value): Filling {
+/** Computes the padding at run time, with M = ⌊√K⌋ + 1. Rows that are not long are cut to two elements. */
+function runtimePadding(g: Scope, site: GroupNormSite, isLong: Value): Padding {
   const { x, numGroups } = site;
   const length = runtimeRowLength(g, site);
   const divided = where(g, isLong, length, int64(g, [1]));

@@ -1,3 +1,4 @@
+/** Lowers the GroupNormalizations of a graph that this library builds. */
 import { GraphError } from '../errors.js';
 import type { Place } from '../graph/checks.js';
 import { DEFAULT_EPSILON, requireGroupNormalization } from '../graph/ops/normalization.js';
@@ -6,10 +7,10 @@ import { getLowering } from './choose.js';
 import { type Fragment, lowerSite, namesOf, type SiteRef } from './lower-site.js';
 
 /**
- * The same graph with every GroupNormalization written in one way, ready to be encoded at `opset`.
- * Inputs, outputs and parameters stay as they are.
- * @throws GraphError `UNKNOWN_LOWERING`, `LOWERING_UNAVAILABLE`, `UNSUPPORTED_OPSET`; where a GroupNormalization was put
- *   together by hand and is none, what `op.groupNormalization` throws.
+ * Returns the same graph with every GroupNormalization lowered, ready to be encoded at `opset`. Inputs, outputs and
+ * parameters stay as they are.
+ * @throws GraphError `UNKNOWN_LOWERING`, `LOWERING_UNAVAILABLE`, `UNSUPPORTED_OPSET`, and, for a GroupNormalization that
+ *   was added by hand with wrong inputs or attributes, the errors of `op.groupNormalization`.
  */
 export function lowerGraph(graph: Graph, lowering: string, opset: number): Graph {
   getLowering(lowering, opset);
@@ -27,7 +28,7 @@ export function lowerGraph(graph: Graph, lowering: string, opset: number): Graph
   };
 }
 
-/** A node that `Scope.node` was given by hand has been checked by nobody yet. */
+/** Reads and checks a node: `Scope.node` adds a GroupNormalization without the checks of `op.groupNormalization`. */
 function siteOf({ name, inputs, outputs, attributes }: Node): SiteRef {
   const place = { describe: (opType: string) => `${opType} '${name}'` };
   const [x, scale, bias] = inputs;
@@ -50,7 +51,7 @@ function numberOf(
   if (attribute === undefined && absent !== undefined) return absent;
   throw new GraphError(
     'INVALID_ATTRIBUTE',
-    `${place.describe('GroupNormalization')}: ${name} must be given, as attr.${type.toLowerCase()}`,
+    `${place.describe('GroupNormalization')}: its attribute ${name} must be an attr.${type.toLowerCase()}`,
   );
 }
 

@@ -1,3 +1,7 @@
+/**
+ * Lowers one GroupNormalization, or a LayerNormalization as one: a list of nodes takes the node's place. The builder and
+ * the model rewriter both call this.
+ */
 import { GraphBuilder, type Scope } from '../graph/builder.js';
 import * as op from '../graph/ops/index.js';
 import { int } from '../graph/attr.js';
@@ -7,7 +11,7 @@ import { getSessionLowering } from './choose.js';
 import { flatRows, int64 } from './rows.js';
 import { inItsDomain, type Lowering } from './types.js';
 
-/** A value of a graph or model, by name: a fragment's nodes refer to it without owning it. */
+/** A value of a graph or model by name: the nodes of a fragment refer to it without owning it. */
 export interface ValueRef {
   readonly name: string;
   readonly dtype: DType;
@@ -16,12 +20,12 @@ export interface ValueRef {
 
 /** One GroupNormalization node to be replaced. */
 export interface SiteRef {
-  /** The node's name; its path becomes the path of the new names. */
+  /** The node's name; the new nodes' names begin with its path. */
   readonly name: string;
   readonly x: ValueRef;
-  /** (C), or (C, 1, ...), or (G) as opset 18 to 20 have it; nothing stands for ones. */
+  /** (C), or (C, 1, ...), or (G) as in opset 18 to 20; `undefined` means ones. */
   readonly scale?: ValueRef | undefined;
-  /** The same; nothing stands for zeros. */
+  /** As `scale`; `undefined` means zeros. */
   readonly bias?: ValueRef | undefined;
   readonly numGroups: number;
   readonly epsilon: number;
@@ -29,29 +33,29 @@ export interface SiteRef {
   readonly output: string;
 }
 
-/** One LayerNormalization to be replaced. */
+/** One LayerNormalization node to be replaced. */
 export interface RowSiteRef extends Omit<SiteRef, 'numGroups'> {
   /** The first axis of a row, from 0. */
   readonly axis: number;
-  /** Of a shape that broadcasts to a row's, from the right; nothing stands for ones. */
+  /** Of a shape that broadcasts to a row's from the right; `undefined` means ones. */
   readonly scale?: ValueRef | undefined;
-  /** The same; nothing stands for zeros. */
+  /** As `scale`; `undefined` means zeros. */
   readonly bias?: ValueRef | undefined;
 }
 
-/** The nodes that take a site's place, in order, and the constants that they need. */
+/** The nodes that take a site's place, in the order in which they run, and the constants that they need. */
 export interface Fragment {
   readonly nodes: readonly Node[];
   readonly constants: readonly Value[];
 }
 
-/** A lowering, or the name of one that a session may be asked for. */
+/** A lowering, or the name of one that a session may use. */
 export type LoweringChoice = Pick<Lowering, 'lower'> | string;
 
 /**
- * Lowers one site; the builder and the model rewriter both come through here.
- * @param takenNames Every name of the surrounding graph. New names avoid them and are added to them; the
- *   node's own name is free again.
+ * Lowers one GroupNormalization.
+ * @param takenNames Every name of the surrounding graph. New names avoid these names and are added to them; the
+ *   replaced node's own name is free again.
  * @throws GraphError `UNKNOWN_LOWERING`, `LOWERING_UNAVAILABLE`, `UNSUPPORTED_OPSET`.
  */
 export function lowerSite(
@@ -61,7 +65,7 @@ export function lowerSite(
   takenNames: Set<string>,
 ): Fragment {
   const chosen = resolve(lowering, opset);
-  // A decomposition goes under the node's own name, which no other site has; the operator keeps its place.
+  // The nodes of a decomposition go under the node's own name, which is unique; the operator keeps the node's path.
   const path = lowering === 'op' ? pathOf(site).slice(0, -1) : pathOf(site);
   const { numGroups, epsilon } = site;
   return makeFragment(site, path, takenNames, (g, { x, scale, bias }) => {
@@ -75,7 +79,7 @@ export function lowerSite(
 const resolve = (lowering: LoweringChoice, opset: number): Pick<Lowering, 'lower'> =>
   typeof lowering === 'string' ? getSessionLowering(lowering, opset) : lowering;
 
-/** A scale or bias as (C). */
+/** Makes a scale or bias (C). */
 function toChannels(g: Scope, value: Value, { x, numGroups }: SiteRef): Value {
   const channels = x.shape[1] as number;
   const isOf = (length: number) => value.rank === 1 && value.shape[0] === length;
@@ -87,9 +91,9 @@ function toChannels(g: Scope, value: Value, { x, numGroups }: SiteRef): Value {
 }
 
 /**
- * Lowers a LayerNormalization: its rows are the groups of a GroupNormalization. float16 and bfloat16 are float32 in
- * between, so that the result is rounded once.
- * @throws GraphError as `lowerSite`.
+ * Lowers one LayerNormalization: its rows become the groups of a GroupNormalization. float16 and bfloat16 are cast to
+ * float32 in between, so that the result is rounded once.
+ * @throws GraphError as {@link lowerSite}.
  */
 export function lowerRowSite(
   site: RowSiteRef,
@@ -113,7 +117,7 @@ export function lowerRowSite(
   });
 }
 
-/** Rows as groups: those of (N, G, ...) from axis 2 on are some; all others become the one group of (R, 1, K). */
+/** Normalizes rows as groups: rows of (N, G, ...) from axis 2 on are groups already; others become (R, 1, K). */
 function asGroups(
   g: Scope,
   x: Value,
@@ -125,7 +129,7 @@ function asGroups(
   if (axis === 2 && typeof groups === 'number' && groups > 0) return normalize(x, groups);
   const rows = normalize(flatRows(g, x, axis), 1);
   if (isStatic(x.shape) && !x.shape.includes(0)) return op.reshape(g, rows, x.shape);
-  // A size of 0 is to be one, and not that of the rows in its place; before opset 14 that cannot be said.
+  // A 0 in the target must mean the size 0, not the input's size in that place; before opset 14 it always means that.
   const attributes = opset < 14 ? {} : { allowzero: int(1) };
   return g.node('Reshape', [rows, op.shape(g, x)], attributes, [{ dtype: x.dtype, shape: x.shape }])[0]!;
 }
@@ -165,10 +169,10 @@ function makeFragment(
   return { nodes: nodes.map(inItsDomain), constants };
 }
 
-/** Nothing to normalise, in a shape that Reshape has no target for: there a 0 stands for another dimension. */
+/** Whether a site has no elements. Reshape cannot make its shape: a 0 in the target means the input's size. */
 const isEmpty = ({ x }: SiteRef): boolean => x.shape.slice(2).includes(0);
 
-/** The names that nodes and constants give: their own and those of their results. */
+/** Returns the names that nodes and values take: their own and those of the nodes' results. */
 export const namesOf = (nodes: readonly Node[], values: readonly Value[]): string[] => [
   ...values.map(({ name }) => name),
   ...nodes.flatMap(({ name, outputs }) => [name, ...outputs.map((output) => output.name)]),

@@ -1,3 +1,4 @@
+/** The lowering `op`, and the native kernel's own operator. */
 import type { Scope } from '../graph/builder.js';
 import { float, int, string } from '../graph/attr.js';
 import { ONNX_DTYPE, type Value } from '../graph/types.js';
@@ -5,15 +6,15 @@ import type { FloatDType } from '../tensor.js';
 import { affine, channelsOf, filled, inWideDType } from './rows.js';
 import { FUSED_OP, type GroupNormSite, type Lowering } from './types.js';
 
-/** The first opset whose GroupNormalization has one scale and bias per channel; those before have one per group. */
+/** The first opset whose GroupNormalization has one scale and bias per channel; opsets 18 to 20 have one per group. */
 export const PER_CHANNEL_OPSET = 21;
 
 /**
- * The standard operator. Source: ONNX operator page `GroupNormalization`, versions 18 and 21.
+ * Writes the standard operator. Source: ONNX operator page `GroupNormalization`, versions 18 and 21.
  *
- * Version 18 has one scale and bias per *group*, so it gets ones and zeros and the affine part follows; it has
- * no `stash_type` either, so narrow floats are widened around it. ONNX has deprecated that version: runtimes
- * take it, but `onnx.checker` refuses it.
+ * Version 18 has one scale and bias per *group*: they are ones and zeros, and Mul and Add follow. It has no
+ * `stash_type`, so that float16 and bfloat16 are cast to float32 around it. ONNX has deprecated that version: runtimes
+ * accept it, but `onnx.checker` refuses it.
  */
 export const opLowering: Lowering = {
   name: 'op',
@@ -47,8 +48,8 @@ function operator(
 }
 
 /**
- * The native kernel under a name of its own, which it has at any opset: the standard operator is there from opset 18
- * on, and takes one scale per channel from 21 on. Only sessions use it, and nobody asks for it by name.
+ * Writes the native kernel's own operator, which exists at any opset; the standard operator needs opset 18, and opset 21
+ * for one scale per channel. Sessions alone use it, and it has no name that a user can ask for.
  */
 export const kernelLowering: Pick<Lowering, 'lower'> = {
   lower(g, site) {
@@ -57,7 +58,8 @@ export const kernelLowering: Pick<Lowering, 'lower'> = {
     const { channels } = channelsOf(site);
     const scale = site.scale ?? filled(g, dtype, channels, 1);
     const bias = site.bias ?? filled(g, dtype, channels, 0);
-    // 0 is one group per channel: where a model declares another number of them than there is, that is an error.
+    // 0 means one group per channel. If the input has other channels than the model declares, the kernel then refuses
+    // the scale; given their number, it would take the scale for one per group.
     const groups = numGroups === channels ? 0 : numGroups;
     const attributes = { num_groups: int(groups), epsilon: float(epsilon), activation: string('none') };
     return g.node(FUSED_OP, [x, scale, bias], attributes, [{ dtype, shape: x.shape }])[0]!;

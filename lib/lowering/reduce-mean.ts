@@ -1,3 +1,4 @@
+/** The lowering `reduce-mean`. */
 import type { Scope } from '../graph/builder.js';
 import * as op from '../graph/ops/index.js';
 import type { Value } from '../graph/types.js';
@@ -7,12 +8,13 @@ import { centre, channelsOf, filled, inWideDType, perChannel, perSample } from '
 import type { GroupNormSite, Lowering } from './types.js';
 
 /**
- * Reshape and ReduceMean: operators that every runtime has had since opset 13.
+ * Subtracts the mean first, then sums in short runs, so that float32 does not lose digits. Reshape, ReduceMean and
+ * arithmetic are operators that every runtime has had since opset 13.
  *
- * A mean that is large against the deviation is itself rounded, and the error grows with mean / deviation. So the
- * rows are centred and their mean is taken again: what it is now is that rounding error, which is small and so
- * exact. Statistics of rows so shifted do not cancel (Chan, Golub & LeVeque 1983). The second mean and the scale
- * go into one factor and one offset for each channel of each sample, which saves passes over the data.
+ * A mean that is large compared with the deviation has a rounding error, which grows with mean / deviation. So the mean
+ * of the centred rows is taken again: it is that rounding error, small and therefore exact. Statistics of rows that are
+ * shifted in this way do not cancel (Chan, Golub & LeVeque 1983). The second mean and the scale become one factor and
+ * one offset for each channel of each sample, which saves passes over the data.
  */
 export const reduceMeanLowering: Lowering = {
   name: 'reduce-mean',
@@ -20,12 +22,12 @@ export const reduceMeanLowering: Lowering = {
   lower: byRowMeans(() => (meanOf) => meanOf),
 };
 
-/** The same for a runtime that adds up a whole row in one float32: the variance is taken in two steps as well. */
+/** The same for runtimes that sum a whole row in one float32: takes the variance in two steps as well. */
 export const carefulReduceMeanLowering: Pick<Lowering, 'lower'> = {
   lower: byRowMeans(inTwoSteps),
 };
 
-/** @param ofSquares How the mean of squares is taken, out of what takes a mean. */
+/** @param ofSquares Turns the function for a mean into the function for the mean of squares. */
 function byRowMeans(ofSquares: (g: Scope) => (meanOf: RowMean) => RowMean): Lowering['lower'] {
   return (g, site) => inWideDType(g, site, (wide) => normalize(g, wide, rowMeansOf(g, wide, ofSquares(g))));
 }
@@ -43,7 +45,7 @@ function normalize(g: Scope, site: GroupNormSite, meansOf: (value: Value) => Row
     : op.sub(g, scaled, offset);
 }
 
-/** γ / √(σ² + ε) as (N, G, C / G). */
+/** Computes γ / √(σ² + ε) as (N, G, C / G). */
 function scaleOverDeviation(g: Scope, site: GroupNormSite, variance: Value): Value {
   const dtype = site.x.dtype as FloatDType;
   const deviation = op.sqrt(g, op.add(g, variance, filled(g, dtype, 1, site.epsilon)));
@@ -52,5 +54,5 @@ function scaleOverDeviation(g: Scope, site: GroupNormSite, variance: Value): Val
   return op.div(g, op.reshape(g, scale, [1, site.numGroups, channelsPerGroup]), deviation);
 }
 
-/** The variance of equal numbers may come out a rounding error below 0, which must not make NaN of a root. */
+/** Makes a variance positive: of equal numbers it may be a rounding error below 0, whose root would be NaN. */
 const abs = (g: Scope, x: Value): Value => g.node('Abs', [x], {}, [{ dtype: x.dtype, shape: x.shape }])[0]!;

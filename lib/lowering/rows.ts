@@ -1,4 +1,8 @@
-/** The length of rows, and sizes that are known only at run time: each an int64 vector of one element. */
+/**
+ * The parts that lowerings share. A group of one sample is a row of K = C / G · spatial size elements: the input
+ * (N, C, ...) becomes rows (N, G, K), the rows are normalized, and become (N, C, ...) again. At the end: sizes that are
+ * known only at run time, each an int64 vector of one element.
+ */
 import type { Scope } from '../graph/builder.js';
 import * as op from '../graph/ops/index.js';
 import type { Value } from '../graph/types.js';
@@ -7,63 +11,15 @@ import { productDim } from '../shapes/dims.js';
 import { type Dim, type FloatDType, int64Vector, isStatic } from '../tensor.js';
 import type { GroupNormSite } from './types.js';
 
-/** K = C / G · spatial size: the elements of a group. */
-export const rowLength = (site: GroupNormSite): Dim =>
-  productDim([channelsOf(site).channelsPerGroup, ...site.x.shape.slice(2)]);
-
-/** K as it comes to at run time. */
-export const runtimeRowLength = (g: Scope, site: GroupNormSite): Value =>
-  op.mul(
-    g,
-    op.reduceProd(g, runtimeSizes(g, site.x, 2, site.x.rank), { axes: [0] }),
-    int64(g, [channelsOf(site).channelsPerGroup]),
-  );
-
-/** The sizes of `x`'s axes `from` to `to` − 1, one element each. */
-export const runtimeSizes = (g: Scope, x: Value, from: number, to: number): Value =>
-  op.slice(g, op.shape(g, x), { starts: [from], ends: [to], axes: [0] });
-
-/** A name for a size, after all that it depends on: equal names must be equal sizes. */
-export const sizeName = ({ x, numGroups }: GroupNormSite, what: string): string =>
-  `${what}(${[numGroups, ...x.shape.slice(1)].join()})`;
-
-/**
- * The vector `fixed` with sizes in the given places, where it has a 0. Reshape's −1 will not do in a target,
- * because it cannot be inferred when the batch is empty; nor Concat, which ONNX Runtime fuses into one.
- */
-export function runtimeVector(
-  g: Scope,
-  fixed: readonly number[],
-  sizes: Readonly<Record<number, Value>>,
-): Value {
-  const terms = Object.entries(sizes).map(([place, size]) => {
-    const unit = fixed.map((_, index) => Number(index === Number(place)));
-    return op.mul(g, size, int64(g, unit));
-  });
-  const start = fixed.some((size) => size !== 0) ? [int64(g, fixed)] : [];
-  return [...start, ...terms].reduce((sum, term) => op.add(g, sum, term));
-}
-
-export const int64 = (g: Scope, values: readonly number[]): Value => g.constant(int64Vector(values));
-
-/** The larger of two int64 vectors, element by element. */
-export const max = (g: Scope, a: Value, b: Value): Value =>
-  g.node('Max', [a, b], {}, [{ dtype: 'int64', shape: a.shape }])[0]!;
-
-export const where = (g: Scope, condition: Value, yes: Value, no: Value): Value =>
-  g.node('Where', [condition, yes, no], {}, [{ dtype: no.dtype, shape: no.shape }])[0]!;
-
-// SECTION: What the lowerings share besides rows: dtypes, channels and the affine part.
-
-/** C and C / G. `groupNormalization` has seen to it that both are whole numbers. */
+/** Returns C and C / G, both integers: `groupNormalization` has checked that. */
 export function channelsOf({ x, numGroups }: GroupNormSite): { channels: number; channelsPerGroup: number } {
   const channels = x.shape[1] as number;
   return { channels, channelsPerGroup: channels / numGroups };
 }
 
 /**
- * Runs `body` on the site in a dtype that is wide enough for statistics: float16 and bfloat16 go through
- * float32, as PyTorch does and as ONNX's `stash_type` 1 asks, and the result is rounded once.
+ * Runs `body` on the site in a dtype that is wide enough for statistics. float16 and bfloat16 are cast to float32, as
+ * PyTorch does and as ONNX's `stash_type` 1 asks, and the result is rounded once.
  */
 export function inWideDType(g: Scope, site: GroupNormSite, body: (wide: GroupNormSite) => Value): Value {
   const { x, scale, bias } = site;
@@ -73,56 +29,94 @@ export function inWideDType(g: Scope, site: GroupNormSite, body: (wide: GroupNor
   return op.cast(g, y, x.dtype);
 }
 
-/** A (C) vector as (C, 1, ...), so that it broadcasts against the site's (N, C, ...). */
-export function perChannel(g: Scope, { x }: GroupNormSite, vector: Value): Value {
-  return x.rank === 2 ? vector : op.reshape(g, vector, [0, ...Array<number>(x.rank - 2).fill(1)]);
-}
-
-/** `y · scale + bias`, channel by channel; nothing where there is none. */
+/** Computes `y · scale + bias`, channel by channel, without the part that the site lacks. */
 export function affine(g: Scope, site: GroupNormSite, y: Value): Value {
   const scaled = site.scale ? op.mul(g, y, perChannel(g, site, site.scale)) : y;
   return site.bias ? op.add(g, scaled, perChannel(g, site, site.bias)) : scaled;
 }
 
-/** A constant vector of one number. */
+/** Makes a (C) vector (C, 1, ...), so that it broadcasts against the site's (N, C, ...). */
+export function perChannel(g: Scope, { x }: GroupNormSite, vector: Value): Value {
+  return x.rank === 2 ? vector : op.reshape(g, vector, [0, ...Array<number>(x.rank - 2).fill(1)]);
+}
+
+/** Makes (N, G, C / G) (N, C, 1, ...): one number for each channel of each sample. */
+export const perSample = (g: Scope, site: GroupNormSite, value: Value): Value =>
+  op.reshape(g, value, [0, channelsOf(site).channels, ...Array<number>(site.x.rank - 2).fill(1)]);
+
+/** Adds a constant vector whose elements are all `value`. */
 export function filled(g: Scope, dtype: FloatDType, length: number, value: number): Value {
   return g.constant(filledTensor(dtype, [length], value));
 }
 
-// SECTION: The input of a decomposition as rows, one per group; their means; and the way back.
+/** Returns K = C / G · spatial size, the number of elements of a row. */
+export const rowLength = (site: GroupNormSite): Dim =>
+  productDim([channelsOf(site).channelsPerGroup, ...site.x.shape.slice(2)]);
 
-/**
- * Rows up to this length are summed in one go. WebAssembly adds them up in one float32: of 256 to 1,024 elements of
- * which a ReLU left half, results were off by up to 5 times what `assert_close` allows (ONNX Runtime 1.30), and by a
- * fifth of it with this. Rows of 65 to 1,024 elements take 4 to 20 % longer for it.
- */
-const MAX_UNSPLIT = 64;
-
-/** `x`, or another value of its shape, as (N, G, K), K = C / G · spatial size. */
-export function toRows(g: Scope, site: GroupNormSite, value: Value = site.x): Value {
+/** Makes `value`, which has the shape of `x`, rows (N, G, K). */
+export function toRows(g: Scope, site: GroupNormSite, value: Value): Value {
   const { x, numGroups } = site;
   const length = rowLength(site);
   if (typeof length === 'number') return op.reshape(g, value, [0, numGroups, length]);
   const target = runtimeVector(g, [0, numGroups, 0], {
     0: runtimeSizes(g, x, 0, 1),
-    // ONNX Runtime 1.30 crashes over InstanceNormalization of nothing, so that no elements fit no row here.
+    // ONNX Runtime 1.30 crashes on InstanceNormalization of an empty tensor: with 1 the Reshape fails instead.
     2: max(g, runtimeRowLength(g, site), int64(g, [1])),
   });
   const outputShape = [x.shape[0]!, numGroups, length];
   return op.reshape(g, withSpatialThird(g, value), target, { outputShape });
 }
 
-/** How rows are split: how long their parts are, and the target of the Reshape. */
-export interface Split {
+/** Makes rows the site's shape again. */
+export function fromRows(g: Scope, { x }: GroupNormSite, rows: Value): Value {
+  const [batch, ...rest] = x.shape;
+  if (isStatic(rest)) return op.reshape(g, rows, [0, ...rest], { outputShape: [batch!, ...rest] });
+  return op.reshape(g, rows, op.shape(g, x), { outputShape: x.shape });
+}
+
+/** Makes the dimensions from `axis` on rows of one channel each: (R, 1, K). */
+export function flatRows(g: Scope, value: Value, axis: number): Value {
+  const flat = op.flatten(g, value, { axis });
+  const shape = [flat.shape[0]!, 1, flat.shape[1]!];
+  return g.node('Unsqueeze', [flat, int64(g, [1])], {}, [{ dtype: value.dtype, shape }])[0]!;
+}
+
+/**
+ * Gives (N, C, ...) the product of its spatial sizes as third dimension: (N, C, L), or (N · C, 1, H · W · ...). In
+ * Reshape's target a 0 means the input's size in that place; so a target with a 0 there is right for empty inputs.
+ */
+function withSpatialThird(g: Scope, value: Value): Value {
+  return value.rank === 3 ? value : flatRows(g, value, 2);
+}
+
+/**
+ * Rows up to this length are summed in one go. WebAssembly adds them up in one float32: for rows of 256 to 1,024
+ * elements of which a ReLU zeroed half, results were off by up to 5 times what `assert_close` allows (ONNX Runtime
+ * 1.30), and with this split by a fifth of what it allows. It costs rows of 65 to 1,024 elements 4 to 20 % of time.
+ */
+const MAX_UNSPLIT = 64;
+
+/** Splits `length` into two factors as even as its divisors allow, the larger last; not if it is short or prime. */
+export function splitLength(length: number): number[] {
+  if (length <= MAX_UNSPLIT) return [length];
+  for (let divisor = Math.floor(Math.sqrt(length)); divisor > 1; divisor--) {
+    if (length % divisor === 0) return [divisor, length / divisor];
+  }
+  return [length];
+}
+
+/** How rows are split into parts. */
+interface Split {
+  /** Makes a value of `x`'s shape (N, G, K) or (N, G, P, L). */
   readonly toRows: (value: Value) => Value;
   /** P and L at run time, where the sizes are names. */
   readonly sizes: readonly [parts: Value, inner: Value] | undefined;
 }
 
 /**
- * How `x`, or another value of its shape, becomes (N, G, P, L), P · L = K, so that a mean can be taken in two
- * steps: two short float32 sums lose fewer bits than a long one. Rows that are short or have no divisors stay
- * (N, G, K); where sizes are names, L is the last dimension.
+ * Splits rows into (N, G, P, L) with P · L = K, so that a mean can be taken in two steps: two short float32 sums lose
+ * fewer bits than a long one. Rows that are short or have no divisors stay (N, G, K). Where sizes are names, L is the
+ * last dimension.
  */
 export function splitRows(g: Scope, site: GroupNormSite): Split {
   const { x, numGroups } = site;
@@ -132,7 +126,7 @@ export function splitRows(g: Scope, site: GroupNormSite): Split {
     return { toRows: (value) => op.reshape(g, value, target), sizes: undefined };
   }
   const axis = x.shape.findLastIndex((dim) => dim !== 1);
-  // At least 1, so that P alone is 0 where there is nothing, and nothing is divided by 0.
+  // At least 1, so that an empty input makes only P 0, and nothing is divided by 0.
   const inner = max(g, runtimeSizes(g, x, axis, axis + 1), int64(g, [1]));
   const parts = op.div(g, runtimeRowLength(g, site), inner);
   const target = runtimeVector(g, [0, numGroups, 0, 0], {
@@ -148,41 +142,15 @@ export function splitRows(g: Scope, site: GroupNormSite): Split {
 }
 
 /**
- * (N, C, ...) with the product of the spatial sizes as its third: as (N, C, L), or as (N · C, 1, H · W · ...).
- * A 0 in Reshape's target stands for the input's size in that place, and so does here for 0.
- */
-function withSpatialThird(g: Scope, value: Value): Value {
-  return value.rank === 3 ? value : flatRows(g, value, 2);
-}
-
-/** What lies from `axis` on as rows of one channel each: (R, 1, K). */
-export function flatRows(g: Scope, value: Value, axis: number): Value {
-  const flat = op.flatten(g, value, { axis });
-  const shape = [flat.shape[0]!, 1, flat.shape[1]!];
-  return g.node('Unsqueeze', [flat, int64(g, [1])], {}, [{ dtype: value.dtype, shape }])[0]!;
-}
-
-/** Rows back in the site's shape. */
-export function fromRows(g: Scope, { x }: GroupNormSite, rows: Value): Value {
-  const [batch, ...rest] = x.shape;
-  if (isStatic(rest)) return op.reshape(g, rows, [0, ...rest], { outputShape: [batch!, ...rest] });
-  return op.reshape(g, rows, op.shape(g, x), { outputShape: x.shape });
-}
-
-/**
- * The mean of each row of (N, G, K) or (N, G, P, L), as (N, G, 1): innermost parts first, which lie side by side
- * in memory. What was reduced does not stay as a dimension of 1, with which ONNX Runtime is slower.
+ * Takes the mean of each row of (N, G, K) or (N, G, P, L), as (N, G, 1): innermost parts first, which are contiguous in
+ * memory. Reduced dimensions are dropped, because with a dimension of 1 in its place ONNX Runtime is slower.
  */
 export function rowMean(g: Scope, rows: Value): Value {
   const parts = rows.rank === 4 ? op.reduceMean(g, rows, { axes: [3], keepdims: false }) : rows;
   return op.reduceMean(g, parts, { axes: [2] });
 }
 
-/** (N, G, C / G) as (N, C, 1, ...): one number for each channel of each sample. */
-export const perSample = (g: Scope, site: GroupNormSite, value: Value): Value =>
-  op.reshape(g, value, [0, channelsOf(site).channels, ...Array<number>(site.x.rank - 2).fill(1)]);
-
-/** `x` less the mean of each row, (N, G, 1). */
+/** Subtracts the mean of each row, (N, G, 1), from `x`. */
 export function centre(g: Scope, site: GroupNormSite, mean: Value): Value {
   const { x } = site;
   if (isStatic(x.shape.slice(2))) {
@@ -190,26 +158,61 @@ export function centre(g: Scope, site: GroupNormSite, mean: Value): Value {
     const fitted = rows.rank === 4 ? op.reshape(g, mean, [0, 0, 1, 1]) : mean;
     return fromRows(g, site, op.sub(g, rows, fitted));
   }
-  // No way back from rows to sizes that may be 0, so that here `x` stays as it is.
+  // Rows cannot be reshaped back to sizes that may be 0, so that here `x` keeps its shape.
   const { channelsPerGroup } = channelsOf(site);
   const outputShape = [...mean.shape.slice(0, 2), channelsPerGroup];
-  const perChannel = op.expand(g, mean, int64(g, [1, 1, channelsPerGroup]), { outputShape });
-  return op.sub(g, x, perSample(g, site, perChannel));
+  const perChannelMean = op.expand(g, mean, int64(g, [1, 1, channelsPerGroup]), { outputShape });
+  return op.sub(g, x, perSample(g, site, perChannelMean));
 }
 
 /**
- * `x` less the mean of each of its rows, for the normalizations that sum a whole row in one float32 (ONNX Runtime's
- * InstanceNormalization and LayerNormalization): a mean that is not 0 costs them digits, in the mean itself and
- * in E[x²] − E[x]². Their variance is still one float32 sum: the longer the row, the less of it is right.
+ * Subtracts the mean of each row from `x`, for ONNX Runtime's InstanceNormalization and LayerNormalization, which sum a
+ * whole row in one float32: a mean far from 0 costs them digits, in the mean itself and in E[x²] − E[x]². Their
+ * variance is still one float32 sum, and the longer the row, the fewer of its digits are right.
  */
 export const centred = (g: Scope, site: GroupNormSite): Value =>
   centre(g, site, rowMean(g, splitRows(g, site).toRows(site.x)));
 
-/** `length` as two factors as even as its divisors allow, the larger one last; as itself if short or prime. */
-export function splitLength(length: number): number[] {
-  if (length <= MAX_UNSPLIT) return [length];
-  for (let divisor = Math.floor(Math.sqrt(length)); divisor > 1; divisor--) {
-    if (length % divisor === 0) return [divisor, length / divisor];
-  }
-  return [length];
+/** Computes K at run time. */
+export const runtimeRowLength = (g: Scope, site: GroupNormSite): Value =>
+  op.mul(
+    g,
+    op.reduceProd(g, runtimeSizes(g, site.x, 2, site.x.rank), { axes: [0] }),
+    int64(g, [channelsOf(site).channelsPerGroup]),
+  );
+
+/** Reads the sizes of `x`'s axes `from` to `to` − 1 at run time, one element each. */
+export const runtimeSizes = (g: Scope, x: Value, from: number, to: number): Value =>
+  op.slice(g, op.shape(g, x), { starts: [from], ends: [to], axes: [0] });
+
+/** Makes a name for a size out of everything that it depends on: equal names must be equal sizes. */
+export const sizeName = ({ x, numGroups }: GroupNormSite, what: string): string =>
+  `${what}(${[numGroups, ...x.shape.slice(1)].join()})`;
+
+/**
+ * Makes the vector `fixed` with sizes in the given places, where it has a 0. A target with Reshape's −1 will not do,
+ * because it cannot be inferred when the batch is empty; nor Concat, whose Reshape ONNX Runtime fuses into one with −1.
+ */
+export function runtimeVector(
+  g: Scope,
+  fixed: readonly number[],
+  sizes: Readonly<Record<number, Value>>,
+): Value {
+  const terms = Object.entries(sizes).map(([place, size]) => {
+    const unit = fixed.map((_, index) => Number(index === Number(place)));
+    return op.mul(g, size, int64(g, unit));
+  });
+  const start = fixed.some((size) => size !== 0) ? [int64(g, fixed)] : [];
+  return [...start, ...terms].reduce((sum, term) => op.add(g, sum, term));
 }
+
+/** Adds a constant int64 vector. */
+export const int64 = (g: Scope, values: readonly number[]): Value => g.constant(int64Vector(values));
+
+/** Returns the larger of two int64 vectors, element by element. */
+export const max = (g: Scope, a: Value, b: Value): Value =>
+  g.node('Max', [a, b], {}, [{ dtype: 'int64', shape: a.shape }])[0]!;
+
+/** Returns `yes` where the condition holds, else `no`. */
+export const where = (g: Scope, condition: Value, yes: Value, no: Value): Value =>
+  g.node('Where', [condition, yes, no], {}, [{ dtype: no.dtype, shape: no.shape }])[0]!;

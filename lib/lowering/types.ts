@@ -1,4 +1,4 @@
-/** The operators that lowerings use and ONNX does not have. */
+/** What a lowering is, the names of the lowerings, and the operators that they use beside ONNX's own. */
 import type { Scope } from '../graph/builder.js';
 import type { Node, Value } from '../graph/types.js';
 
@@ -15,19 +15,19 @@ const DOMAIN_OF: ReadonlyMap<string, string> = new Map([
   [FUSED_OP, FUSED_DOMAIN],
 ]);
 
-/** Graphs have operators of ONNX alone, which has none of these names. */
+/** Adds the domain to a node of these two operators; the other nodes of a graph are ONNX's own. */
 export function inItsDomain(node: Node): Node {
   const domain = DOMAIN_OF.get(node.opType);
   return domain === undefined ? node : { ...node, domain };
 }
 
-/** One GroupNormalization: all that a lowering needs to know. */
+/** One GroupNormalization: everything that a lowering needs to know. */
 export interface GroupNormSite {
   /** (N, C, ...) of rank 2 or more, any float; C is a number, the rest may be names. */
   readonly x: Value;
-  /** (C); nothing stands for ones. */
+  /** (C); `undefined` means ones. */
   readonly scale: Value | undefined;
-  /** (C); nothing stands for zeros. */
+  /** (C); `undefined` means zeros. */
   readonly bias: Value | undefined;
   readonly numGroups: number;
   readonly epsilon: number;
@@ -42,15 +42,15 @@ export interface Lowering {
   lower(g: Scope, site: GroupNormSite, opset: number): Value;
 }
 
-/** Every lowering, by name. */
+/** The names of the lowerings that a model file may have. */
 export const LOWERING_NAMES = ['op', 'reduce-mean', 'instance-norm', 'layer-norm'] as const;
 /** The name of a lowering: one of {@link LOWERING_NAMES}. */
 export type LoweringName = (typeof LOWERING_NAMES)[number];
 
-/** What a session may run GroupNormalization as: the lowerings, and what only one runtime has and no file should. */
+/** The names of the lowerings that a session may use: those of files, and one that only ONNX Runtime can run. */
 export const SESSION_LOWERING_NAMES = [...LOWERING_NAMES, 'contrib-group-norm'] as const;
 /**
- * What a session may rewrite GroupNormalization to: a lowering, or `contrib-group-norm`, ONNX Runtime's own
- * `com.microsoft.GroupNorm`, which only its CUDA provider has a kernel for.
+ * The name of a lowering that a session may use: one of {@link LOWERING_NAMES}, or `contrib-group-norm`, ONNX Runtime's
+ * own `com.microsoft.GroupNorm`, for which only the CUDA provider has a kernel.
  */
 export type SessionLoweringName = (typeof SESSION_LOWERING_NAMES)[number];

@@ -1,9 +1,13 @@
-/** Fixtures run in a browser. */
+/** Runs fixtures in browsers. */
 import { createSession } from '../runtime/browser.js';
 import { type BuildGraph, type CaseResult, checkFixtureWith, type CheckSpec } from './check.js';
 import type { Fixture } from './fixture.js';
 
-/** Runs one fixture and compares every output. An error of any kind makes a failed case: none is thrown. */
+/**
+ * Builds a fixture's graph, runs it once and compares every output. Any error makes the case fail and is not thrown.
+ * @param buildGraph Builds the graph by name: `(name, options, input) => getGraph(name).build(options, input)`.
+ * @throws ParityError `FIXTURE_INVALID` if `fixture` is not a fixture; OptionError `UNKNOWN_OPTION`, `NO_OPTIONS`.
+ */
 export const checkFixture = (
   fixture: Fixture,
   spec: CheckSpec,

@@ -1,4 +1,4 @@
-/** One case of a parity check: a session run once, and its outputs compared with what was expected of it. */
+/** Runs one case of a parity check: runs a session once and compares its outputs with the expected tensors. */
 import { OnnxGroupNormError, ParityError } from '../errors.js';
 import type { Graph, Weights } from '../graph/types.js';
 import type { LoweringName, SessionLoweringName } from '../lowering/types.js';
@@ -19,45 +19,45 @@ import { compareTensors, type OutputComparison } from './compare.js';
 import type { Fixture } from './fixture.js';
 import { toleranceFor } from './tolerance.js';
 
-/** What came of one fixture, or of one data set of an existing model, run in one way. */
+/** The result of one fixture, or of one data set of an existing model, run in one way. */
 export interface CaseResult {
-  /** The fixture's path, or that of the data set's folder. */
+  /** The path of the fixture, or of the data set's folder. */
   readonly file: string;
   /**
-   * Name in the graph registry, `unknown` where the file could not be read; of an existing model the name of its
+   * The graph's name in the registry, or `unknown` if the file could not be read; for an existing model the name of its
    * folder.
    */
   readonly graph: string;
-  /** Path of the existing model that was run; nothing for a fixture, whose model is built. */
+  /** The path of the existing model; absent for a fixture, whose model is built. */
   readonly model?: string;
   /**
-   * How GroupNormalization is written in the model that was built; of an existing model what its session was asked for
-   * as `groupNorm`, `default` if nothing.
+   * The lowering of GroupNormalization in the model that was built; for an existing model the session's option
+   * `groupNorm`, or `default` without that option.
    */
   readonly lowering: SessionLoweringName | 'default';
-  /** Of the model's default ONNX domain; 0 of an existing model that has none or could not be read. */
+  /** The model's opset of the default ONNX domain; 0 for an existing model that has no opset or could not be read. */
   readonly opset: number;
-  /** The execution provider that ran it. */
+  /** The execution provider that ran the case. */
   readonly provider: Provider;
-  /** Whether it ran and every output is within its tolerance. */
+  /** Whether the case ran and every output is within its tolerance. */
   readonly passed: boolean;
-  /** One comparison for each output that is expected; none if the case could not be run. */
+  /** One comparison for each expected output; empty if the case could not run. */
   readonly outputs: readonly OutputComparison[];
-  /** Why the case could not be run, which counts as failed. */
+  /** Why the case could not run, which counts as failed. */
   readonly error?: { readonly code: string; readonly message: string };
-  /** How GroupNormalization ran, where the model had the operator; nothing if it did not run. */
+  /** How GroupNormalization ran; absent if the model lacks the operator or the case did not run. */
   readonly groupNorm?: GroupNormExecution;
-  /** Building, loading, running and comparing. */
+  /** The time for building, loading, running and comparing, in milliseconds. */
   readonly milliseconds: number;
 }
 
-/** Which case it is. */
+/** The part of a result that identifies the case. */
 export type CaseName = Pick<CaseResult, 'file' | 'graph' | 'model' | 'lowering' | 'opset' | 'provider'>;
 
-/** What a run came to. */
+/** The result of a session's run. */
 export type Outcome = Pick<CaseResult, 'outputs' | 'groupNorm'>;
 
-/** An error of any kind makes a failed case. */
+/** Runs `action`; any error makes the case fail. */
 export async function attempt(
   action: () => Promise<Outcome>,
 ): Promise<Pick<CaseResult, 'passed' | 'outputs' | 'groupNorm' | 'error'>> {
@@ -71,16 +71,16 @@ export async function attempt(
   }
 }
 
-/** What a session is fed, and what is expected of it, by the model's names. */
-export interface Expectation {
+/** Inputs of a session and its expected outputs, by the model's names. */
+interface Expectation {
   readonly inputs: ReadonlyMap<string, TensorData>;
   readonly outputs: ReadonlyMap<string, TensorData>;
 }
 
 /**
- * Runs a session once and compares every output that is expected.
- * @param tolerance In place of the defaults.
- * @param truth Outputs in float64, as far as there are some.
+ * Runs a session once and compares every expected output.
+ * @param tolerance Replaces the defaults for floats.
+ * @param truth Outputs in float64, where they are known.
  */
 export async function runAndCompare(
   session: Session,
@@ -101,39 +101,39 @@ function outputOf(actual: TensorRecord, name: string): TensorData {
   if (value) return value;
   throw new ParityError(
     'OUTPUT_MISSING',
-    `an output '${name}' is expected, but the model has ${Object.keys(actual).join(', ')}`,
+    `the model has no output '${name}', which is expected; it has ${Object.keys(actual).join(', ')}`,
   );
 }
 
-/** Builds a registry graph; `graphs/` provides it, which this folder does not know. */
+/** Builds a graph by its name in the registry: `(name, options, input) => getGraph(name).build(options, input)`. */
 export type BuildGraph = (
   name: string,
   options: Readonly<Record<string, unknown>>,
   input: { dtype: DType; shape: Shape },
 ) => Graph;
 
-/** One way to run a fixture. */
+/** How to run a fixture. */
 export interface CheckSpec {
-  /** How GroupNormalization is written in the model. */
+  /** The lowering of GroupNormalization in the model. */
   readonly lowering: LoweringName;
-  /** Of the model's default ONNX domain, 13 to 25. */
+  /** The model's opset of the default ONNX domain, 13 to 25. */
   readonly opset: number;
-  /** The execution provider to run it on. */
+  /** The execution provider to run on. */
   readonly provider: Provider;
-  /** As the session's option: `op` runs ONNX Runtime's inlined body of the standard operator. */
+  /** The session's option `groupNorm`: `op` runs ONNX Runtime's inlined body of the standard operator. */
   readonly groupNorm?: SessionLoweringName | undefined;
-  /** In place of the fixture's and the dtype's relative tolerance, for floats. */
+  /** Replaces the fixture's and the dtype's relative tolerance for floats. */
   readonly rtol?: number | undefined;
-  /** In place of the fixture's and the dtype's absolute tolerance, for floats. */
+  /** Replaces the fixture's and the dtype's absolute tolerance for floats. */
   readonly atol?: number | undefined;
-  /** Declare the input with the fixture's sizes rather than with names for all but the channels. */
+  /** Declares the input with the fixture's sizes. Default: names for all sizes but the channels. */
   readonly staticShapes?: boolean | undefined;
 }
 
-/** `createSession` of the package's entry for Node, or of the one for browsers. */
-export type OpenSession = (model: Uint8Array, options: SessionOptions) => Promise<Session>;
+/** The type of `createSession` in Node and in browsers. */
+type OpenSession = (model: Uint8Array, options: SessionOptions) => Promise<Session>;
 
-/** {@link checkFixture} with any way to open a session. */
+/** `checkFixture` with a function that opens the session. */
 export async function checkFixtureWith(
   openSession: OpenSession,
   fixture: Fixture,
@@ -181,21 +181,21 @@ async function buildAndRun(
   return withSession(opening, (session) => runAndCompare(session, fixture, tolerance, fixture.truth));
 }
 
-/** Made once for each fixture, however many lowerings and opsets it is run with: 31 M numbers take a second. */
-const counted = new WeakMap<Fixture, Weights>();
+/** Weights made once for each fixture, however often it runs: 31 million numbers take a second. */
+const weightsByFixture = new WeakMap<Fixture, Weights>();
 
-/** The parameters of a fixture: its state_dict, or those of `counterWeights`. */
+/** Returns the weights of a fixture: its state_dict, or the result of `counterWeights`. */
 export function weightsOf(fixture: Fixture, graph: Graph): Weights {
   const { weightsSeed, stateDict } = fixture;
   if (weightsSeed === undefined) return matchStateDict(graph, stateDict);
-  const weights = counted.get(fixture) ?? counterWeights(graph, weightsSeed);
-  counted.set(fixture, weights);
+  const weights = weightsByFixture.get(fixture) ?? counterWeights(graph, weightsSeed);
+  weightsByFixture.set(fixture, weights);
   return weights;
 }
 
 function inputType({ file, inputs }: Fixture, { staticShapes }: CheckSpec): { dtype: DType; shape: Shape } {
   const x = inputs.get('x');
-  if (!x) throw new ParityError('FIXTURE_INVALID', `${file}: there is no 'input.x'`);
+  if (!x) throw new ParityError('FIXTURE_INVALID', `${file} has no 'input.x'`);
   const name = (axis: number) => (axis === 0 ? 'N' : `D${axis - 1}`);
   const shape = staticShapes ? x.dims : x.dims.map((dim, axis) => (axis === 1 ? dim : name(axis)));
   return { dtype: x.dtype, shape };

@@ -1,4 +1,4 @@
-/** Distance in units in the last place: how many floats of the dtype lie between two. */
+/** Compares an output with the expected tensor: absolute and relative differences, and units in the last place (ULP). */
 import { ParityError } from '../errors.js';
 import { toFloat64Array } from '../half.js';
 import {
@@ -11,105 +11,42 @@ import {
 } from '../tensor.js';
 import { requireTolerance, type Tolerance } from './tolerance.js';
 
-/**
- * The largest distance between two tensors of the same dtype and shape, element by element.
- * NaN against NaN is 0, against a number infinite; −0 and 0 are the same. Integers are counted as they are.
- */
-export function ulpDistance(actual: TensorData, expected: TensorData): number {
-  const distance = distanceOf(actual.dtype, halfBits(actual.data), halfBits(expected.data));
-  let max = 0;
-  for (let i = 0; i < actual.data.length; i++) max = Math.max(max, distance(i));
-  return max;
-}
-
-/** How the distance of the elements at one place is found. */
-function distanceOf(dtype: DType, a: ElementArray, b: ElementArray): (index: number) => number {
-  switch (dtype) {
-    case 'float64':
-      return (i) => distance64(a[i] as number, b[i] as number);
-    case 'float32': {
-      const [bitsA, bitsB] = [bits32(a), bits32(b)];
-      return (i) => distanceOfBits(bitsA[i]!, bitsB[i]!, FLOAT32);
-    }
-    case 'float16':
-      return (i) => distanceOfBits(a[i] as number, b[i] as number, FLOAT16);
-    case 'bfloat16':
-      return (i) => distanceOfBits(a[i] as number, b[i] as number, BFLOAT16);
-    default:
-      return (i) => integerDistance(a[i]!, b[i]!);
-  }
-}
-
-/** |a − b|, of 64-bit integers before they are rounded to numbers. */
-export const integerDistance = (a: number | bigint, b: number | bigint): number =>
-  Math.abs(typeof a === 'bigint' && typeof b === 'bigint' ? Number(a - b) : Number(a) - Number(b));
-
-/** The sign bit and the bits of infinity. */
-interface Format {
-  readonly sign: number;
-  readonly infinity: number;
-}
-const FLOAT32: Format = { sign: 0x8000_0000, infinity: 0x7f80_0000 };
-const FLOAT16: Format = { sign: 0x8000, infinity: 0x7c00 };
-const BFLOAT16: Format = { sign: 0x8000, infinity: 0x7f80 };
-
-/** Floats of one sign are in the order of their bits. */
-function distanceOfBits(a: number, b: number, { sign, infinity }: Format): number {
-  const [sizeA, sizeB] = [a % sign, b % sign];
-  if (sizeA > infinity || sizeB > infinity) return sizeA > infinity && sizeB > infinity ? 0 : Infinity;
-  return a >= sign === b >= sign ? Math.abs(sizeA - sizeB) : sizeA + sizeB;
-}
-
-const pair = new Float64Array(2);
-const words = new Uint32Array(pair.buffer);
-
-/** The same in two words of 32 bits: exact up to 2⁵³ units, which is all that anyone will read off. */
-function distance64(a: number, b: number): number {
-  if (Number.isNaN(a) || Number.isNaN(b)) return Number.isNaN(a) && Number.isNaN(b) ? 0 : Infinity;
-  pair[0] = Math.abs(a);
-  pair[1] = Math.abs(b);
-  const [lowA, highA, lowB, highB] = words as unknown as [number, number, number, number];
-  if (a < 0 === b < 0 || a === 0 || b === 0) return Math.abs((highA - highB) * 2 ** 32 + (lowA - lowB));
-  return (highA + highB) * 2 ** 32 + (lowA + lowB);
-}
-
-const bits32 = (data: ElementArray): Uint32Array =>
-  new Uint32Array(data.buffer, data.byteOffset, data.length);
-
-/** How one output compares with what was expected of it. */
+/** How an output differs from the expected tensor. */
 export interface OutputComparison {
-  /** The output's name. */
+  /** The name of the output. */
   readonly name: string;
   /** Whether every element is within the tolerance. */
   readonly passed: boolean;
-  /** Largest |actual − expected|; infinite if one of them is NaN and the other is not. */
+  /** Largest |actual − expected|; infinite where one of the two is NaN and the other is not. */
   readonly maxAbs: number;
   /** Largest |actual − expected| / |expected| where expected is not 0. */
   readonly maxRel: number;
   /** Largest distance in units in the last place of the output's dtype. */
   readonly maxUlp: number;
-  /** Index of the element that is furthest beyond, or nearest to, its tolerance; nothing if there are no elements. */
+  /** Index of the element that exceeds its tolerance most, or comes nearest to it; `null` if there are no elements. */
   readonly worstIndex: readonly number[] | null;
-  /** Elements beyond the tolerance. */
+  /** The number of elements beyond the tolerance. */
   readonly mismatched: number;
-  /** How many there are. */
+  /** The number of elements. */
   readonly elements: number;
-  /** The relative tolerance that was applied. */
+  /** The relative tolerance of this comparison. */
   readonly rtol: number;
-  /** The absolute tolerance that was applied. */
+  /** The absolute tolerance of this comparison. */
   readonly atol: number;
-  /** Largest distance of the actual output from the same module in float64, where the fixture has it. */
+  /** Largest |actual − truth|, where the truth, the same module in float64, is known. */
   readonly distanceToTruth?: number;
-  /** The same of the expected output: how far PyTorch itself is from float64. */
+  /** Largest |expected − truth|: how far PyTorch itself is from float64. */
   readonly referenceDistanceToTruth?: number;
 }
 
 /**
- * Compares an output with the expected one: |actual − expected| ≤ atol + rtol·|expected| for every element,
- * NaN equal to NaN, as `torch.testing.assert_close(equal_nan=True)`.
- * @throws ParityError `OUTPUT_SHAPE` if dtype or shape differ.
- * @throws TensorError `TENSOR_INVALID`, OptionError `INVALID_OPTION` if the tolerance is no two finite numbers from 0:
- *   nothing would be beyond NaN.
+ * Compares an output with the expected tensor, of any dtype and shape. It passes if |actual − expected| ≤ atol +
+ * rtol·|expected| for every element, and NaN equals NaN, as in `torch.testing.assert_close(equal_nan=True)`.
+ * @param name The output's name, for messages and the result.
+ * @param truth The same output in float64, of the same shape, for the distances from float64.
+ * @throws ParityError `OUTPUT_SHAPE` if dtypes or shapes differ.
+ * @throws TensorError `TENSOR_INVALID` if a tensor contradicts itself; OptionError `INVALID_OPTION` if rtol or atol is
+ *   not a finite number of at least 0.
  */
 export function compareTensors(
   name: string,
@@ -137,7 +74,7 @@ export function compareTensors(
   };
 }
 
-/** How |actual − expected| is found at one place. Large 64-bit integers may differ where their float64 do not. */
+/** Returns the function for |actual − expected| at one index. 64-bit integers may differ where their float64 do not. */
 function differenceOf(
   { dtype, data: actual }: TensorData,
   { data: expected }: TensorData,
@@ -155,7 +92,7 @@ function measure(differenceAt: (index: number) => number, expected: Float64Array
   for (let i = 0; i < expected.length; i++) {
     const size = Math.abs(expected[i]!);
     const difference = differenceAt(i);
-    // An infinite expectation allows no deviation: rtol·∞ would allow every finite one.
+    // An infinite expected value allows no difference: rtol·∞ would allow every finite one.
     const excess = difference - (size < Infinity ? atol + rtol * size : atol);
     if (excess > 0) result.mismatched += 1;
     if (excess > worstExcess || result.worst < 0) {
@@ -169,7 +106,7 @@ function measure(differenceAt: (index: number) => number, expected: Float64Array
   return result;
 }
 
-/** |a − b|; 0 for two NaNs and for equal infinities, infinite if just one is NaN. */
+/** Returns |a − b|: 0 for two NaNs and for equal infinities, infinite if only one is NaN. */
 function distance(a: number, b: number): number {
   if (a === b || (Number.isNaN(a) && Number.isNaN(b))) return 0;
   const difference = Math.abs(a - b);
@@ -207,3 +144,69 @@ function unravel(flat: number, dims: readonly number[]): number[] {
   }
   return index;
 }
+
+/**
+ * Returns the largest distance between the elements of two tensors of the same dtype and shape, in ULP: how many floats
+ * of the dtype lie between. NaN is 0 from NaN and infinitely far from numbers; −0 equals 0. For integers and bool it is
+ * the difference.
+ */
+export function ulpDistance(actual: TensorData, expected: TensorData): number {
+  const distanceAt = ulpDistanceOf(actual.dtype, halfBits(actual.data), halfBits(expected.data));
+  let max = 0;
+  for (let i = 0; i < actual.data.length; i++) max = Math.max(max, distanceAt(i));
+  return max;
+}
+
+/** Returns the function for the distance in ULP at one index. */
+function ulpDistanceOf(dtype: DType, a: ElementArray, b: ElementArray): (index: number) => number {
+  switch (dtype) {
+    case 'float64':
+      return (i) => distance64(a[i] as number, b[i] as number);
+    case 'float32': {
+      const [bitsA, bitsB] = [bits32(a), bits32(b)];
+      return (i) => distanceOfBits(bitsA[i]!, bitsB[i]!, FLOAT32);
+    }
+    case 'float16':
+      return (i) => distanceOfBits(a[i] as number, b[i] as number, FLOAT16);
+    case 'bfloat16':
+      return (i) => distanceOfBits(a[i] as number, b[i] as number, BFLOAT16);
+    default:
+      return (i) => integerDistance(a[i]!, b[i]!);
+  }
+}
+
+/** Returns |a − b|; subtracts 64-bit integers before they are rounded to a number. */
+const integerDistance = (a: number | bigint, b: number | bigint): number =>
+  Math.abs(typeof a === 'bigint' && typeof b === 'bigint' ? Number(a - b) : Number(a) - Number(b));
+
+/** The sign bit and the bits of infinity. */
+interface Format {
+  readonly sign: number;
+  readonly infinity: number;
+}
+const FLOAT32: Format = { sign: 0x8000_0000, infinity: 0x7f80_0000 };
+const FLOAT16: Format = { sign: 0x8000, infinity: 0x7c00 };
+const BFLOAT16: Format = { sign: 0x8000, infinity: 0x7f80 };
+
+/** Counts floats by their bits: floats of one sign have the same order as their bits. */
+function distanceOfBits(a: number, b: number, { sign, infinity }: Format): number {
+  const [sizeA, sizeB] = [a % sign, b % sign];
+  if (sizeA > infinity || sizeB > infinity) return sizeA > infinity && sizeB > infinity ? 0 : Infinity;
+  return a >= sign === b >= sign ? Math.abs(sizeA - sizeB) : sizeA + sizeB;
+}
+
+const pair = new Float64Array(2);
+const words = new Uint32Array(pair.buffer);
+
+/** The same for float64 in two words of 32 bits; exact up to 2⁵³ units. */
+function distance64(a: number, b: number): number {
+  if (Number.isNaN(a) || Number.isNaN(b)) return Number.isNaN(a) && Number.isNaN(b) ? 0 : Infinity;
+  pair[0] = Math.abs(a);
+  pair[1] = Math.abs(b);
+  const [lowA, highA, lowB, highB] = words as unknown as [number, number, number, number];
+  if (a < 0 === b < 0 || a === 0 || b === 0) return Math.abs((highA - highB) * 2 ** 32 + (lowA - lowB));
+  return (highA + highB) * 2 ** 32 + (lowA + lowB);
+}
+
+const bits32 = (data: ElementArray): Uint32Array =>
+  new Uint32Array(data.buffer, data.byteOffset, data.length);

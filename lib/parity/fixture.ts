@@ -1,47 +1,51 @@
+/** Reads fixtures: what a case holds in its safetensors file, checked. */
 import { ParityError } from '../errors.js';
 import { nearestName } from '../nearest.js';
 import type { TensorData } from '../tensor.js';
 import { decodeSafetensors, type Safetensors } from '../weights/safetensors.js';
 
-/** One case: a graph, its weights and inputs, and what PyTorch made of them. */
+/** One case of a parity check: a graph, its weights and inputs, and the outputs that PyTorch computed. */
 export interface Fixture {
-  /** Path of the `.safetensors` file, or what messages call it. */
+  /** The path of the `.safetensors` file, or what messages call it. */
   readonly file: string;
-  /** Name in the graph registry. */
+  /** The graph's name in the registry. */
   readonly graph: string;
-  /** Options of that graph, in camelCase. */
+  /** The options of that graph, in camelCase. */
   readonly options: Readonly<Record<string, unknown>>;
-  /** What made the outputs: `torch 2.13.0`. */
+  /** The framework that computed the outputs: `torch 2.13.0`. */
   readonly framework: string;
-  /** What the case is about; may be empty. */
+  /** What the case is for; may be empty. */
   readonly description: string;
-  /** A relative tolerance of its own, where the dtype's default cannot be reached by any float implementation. */
+  /** The case's own relative tolerance, where no float implementation can meet the dtype's default. */
   readonly rtol: number | undefined;
-  /** The same for the absolute tolerance. */
+  /** The case's own absolute tolerance. */
   readonly atol: number | undefined;
-  /** By the graph's names, such as `x`. */
+  /** The inputs, by the graph's names, such as `x`. */
   readonly inputs: ReadonlyMap<string, TensorData>;
-  /** Parameters under PyTorch's own keys. */
+  /** The parameters, by PyTorch's own keys. */
   readonly stateDict: ReadonlyMap<string, TensorData>;
-  /** Seed of `counterWeights`, in place of a state_dict that would be too large for a file. */
+  /** The seed of `counterWeights`, in place of a state_dict that would be too large for a file. */
   readonly weightsSeed: number | undefined;
-  /** What the framework made of them, by the graph's names. */
+  /** The outputs that the framework computed, by the graph's names. */
   readonly outputs: ReadonlyMap<string, TensorData>;
-  /** The outputs of the same module in float64, where the file has them. */
+  /** The outputs of the same module in float64, by the graph's names, where the file has them. */
   readonly truth: ReadonlyMap<string, TensorData>;
 }
 
 const PREFIXES = ['input.', 'state_dict.', 'output.', 'truth.'] as const;
 
 /**
- * A fixture out of the bytes of its `.safetensors` file.
- * @param file What messages and {@link Fixture.file} call it.
- * @throws WeightsError if it is not a safetensors file, ParityError `FIXTURE_INVALID` if it is not a fixture.
+ * Reads a fixture from the bytes of its `.safetensors` file.
+ * @param file What messages and {@link Fixture.file} call the file.
+ * @throws WeightsError if the bytes are not a safetensors file; ParityError `FIXTURE_INVALID` if that is not a fixture.
  */
 export const decodeFixture = (bytes: Uint8Array, file = 'the data'): Fixture =>
   toFixture(decodeSafetensors(bytes, file), file);
 
-/** @throws ParityError `FIXTURE_INVALID`. */
+/**
+ * Reads a fixture from the content of its `.safetensors` file.
+ * @throws ParityError `FIXTURE_INVALID`.
+ */
 export function toFixture({ metadata, tensors }: Safetensors, path: string): Fixture {
   requirePrefixes(path, tensors);
   const fixture = {
@@ -63,26 +67,26 @@ export function toFixture({ metadata, tensors }: Safetensors, path: string): Fix
   return fixture;
 }
 
-/** A mistyped prefix would leave its tensor unread, and what was to be compared uncompared. */
+/** Refuses other prefixes: a tensor with a mistyped prefix would not be compared. */
 function requirePrefixes(path: string, tensors: ReadonlyMap<string, TensorData>): void {
   const odd = [...tensors.keys()].find((key) => !PREFIXES.some((prefix) => key.startsWith(prefix)));
   if (odd === undefined) return;
   const [first = '', ...rest] = odd.split('.');
   const near = nearestName(`${first}.`, PREFIXES);
   const hint = near === undefined ? '' : `: did you mean '${near}${rest.join('.')}'?`;
-  throw invalid(path, `tensor '${odd}' begins with none of ${PREFIXES.join(', ')}${hint}`);
+  throw invalid(path, `tensor '${odd}' must begin with one of ${PREFIXES.join(', ')}${hint}`);
 }
 
 function requireTensors(path: string, { inputs, outputs }: Fixture): void {
   if (inputs.size === 0) throw invalid(path, "it has no 'input.<name>' tensor");
   if (!inputs.has('x')) {
     const there = [...inputs.keys()].map((name) => `'input.${name}'`).join(', ');
-    throw invalid(path, `it has no 'input.x', which every graph takes, but ${there}`);
+    throw invalid(path, `it has no 'input.x', the input of every graph; it has ${there}`);
   }
   if (outputs.size === 0) throw invalid(path, "it has no 'output.<name>' tensor");
 }
 
-/** Anything narrower would measure its own rounding. */
+/** Requires float64: a narrower truth would measure its own rounding. */
 function requireFloat64(path: string, truth: ReadonlyMap<string, TensorData>): void {
   for (const [name, { dtype }] of truth) {
     if (dtype !== 'float64') throw invalid(path, `'truth.${name}' is ${dtype} but must be float64`);
@@ -90,7 +94,7 @@ function requireFloat64(path: string, truth: ReadonlyMap<string, TensorData>): v
 }
 
 const invalid = (path: string, problem: string, cause?: unknown): ParityError =>
-  new ParityError('FIXTURE_INVALID', `${path} is no parity fixture: ${problem}`, { cause });
+  new ParityError('FIXTURE_INVALID', `${path} is not a parity fixture: ${problem}`, { cause });
 
 function requireText(path: string, metadata: Readonly<Record<string, string>>, key: string): string {
   const value = Object.hasOwn(metadata, key) ? metadata[key] : undefined;
@@ -103,7 +107,7 @@ function parseOptions(path: string, json: string): Record<string, unknown> {
   try {
     options = JSON.parse(json);
   } catch (cause) {
-    throw invalid(path, `'options' is no JSON: ${(cause as Error).message}`, cause);
+    throw invalid(path, `'options' is not JSON: ${(cause as Error).message}`, cause);
   }
   if (typeof options === 'object' && options !== null && !Array.isArray(options)) {
     return options as Record<string, unknown>;

@@ -1,4 +1,4 @@
-/** Fixtures and test data sets on disk. */
+/** Reads fixtures and test data sets from disk, and runs fixtures, in Node. */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FileError } from '../errors.js';
@@ -14,8 +14,9 @@ import { type FileTensor, invalid, matchTensors, requireFiles, sortFiles } from 
 import type { TestDataSet } from './test-data-set.js';
 
 /**
- * Runs one fixture and compares every output. An error of any kind makes a failed case and is not thrown.
- * @throws ParityError `FIXTURE_INVALID`, OptionError only if `fixture` or `spec` is none.
+ * Builds a fixture's graph, runs it once and compares every output. Any error makes the case fail and is not thrown.
+ * @param buildGraph Builds the graph by name: `(name, options, input) => getGraph(name).build(options, input)`.
+ * @throws ParityError `FIXTURE_INVALID` if `fixture` is not a fixture; OptionError `UNKNOWN_OPTION`, `NO_OPTIONS`.
  */
 export const checkFixture = (
   fixture: Fixture,
@@ -24,10 +25,10 @@ export const checkFixture = (
 ): Promise<CaseResult> => checkFixtureWith(createSession, fixture, spec, buildGraph);
 
 /**
- * Reads a fixture: a `.safetensors` file with `input.*`, `state_dict.*`, `output.*` and optionally `truth.*`,
- * and `graph`, `options` and `framework` in its metadata. With `weights` = `counter` and a `seed` there, the
- * parameters are those of `counterWeights`, and it has no `state_dict.*`.
- * @throws FileError or WeightsError if the file cannot be read, ParityError `FIXTURE_INVALID` if it is not a fixture.
+ * Reads a fixture: a `.safetensors` file with `input.*`, `state_dict.*`, `output.*` and optionally `truth.*` (float64),
+ * and `graph`, `options` and `framework` in its metadata. With `weights` = `counter` and a `seed` in the metadata, the
+ * parameters come from `counterWeights` in place of `state_dict.*`.
+ * @throws FileError or WeightsError if the file cannot be read; ParityError `FIXTURE_INVALID` if it is not a fixture.
  */
 export async function readFixture(path: string): Promise<Fixture> {
   const file = await openSafetensors(path);
@@ -38,17 +39,17 @@ export async function readFixture(path: string): Promise<Fixture> {
   }
 }
 
-/** Where the model of a data set lies. */
+/** Returns the path of a data set's model. */
 export const modelPathOf = (folder: string): string => join(folder, '..', 'model.onnx');
 
 /**
- * Reads one data set of an existing model, as ONNX lays out its own tests and the ONNX model zoo its models:
- * `input_0.pb`, `output_0.pb` and so on in a folder, each a TensorProto, and `model.onnx` beside the folder. The
- * files are the model's inputs that are no initializers, and its outputs, in the model's order; a tensor that bears
- * the name of one is that one.
- * @param folder Path of the data set, such as `resnet/test_data_set_0`.
- * @throws FileError if something cannot be read, ModelError if the model or a tensor is none, ParityError
- *   `FIXTURE_INVALID` if files are missing or there are others, or if the model takes or gives what is not a tensor.
+ * Reads one data set of an existing model, in the layout of ONNX's own tests and the ONNX model zoo: `input_0.pb`,
+ * `output_0.pb` and so on in a folder, each a TensorProto, and `model.onnx` beside the folder. The files are the
+ * model's inputs without initializers and its outputs, in the model's order; a tensor with the name of an input or
+ * output belongs to that one.
+ * @param folder The path of the data set, such as `resnet/test_data_set_0`.
+ * @throws FileError if a file cannot be read; ModelError if the model or a tensor is invalid; ParityError
+ *   `FIXTURE_INVALID` if files are missing, other files are there, or an input or output of the model is not a tensor.
  */
 export async function readTestDataSet(folder: string): Promise<TestDataSet> {
   const files = sortFiles(folder, await listFiles(folder));

@@ -1,29 +1,30 @@
+/** Sums up cases, and says why a case failed. */
 import type { ProviderFallback } from '../runtime/core/contract.js';
 import type { CaseResult } from './check.js';
 import type { OutputComparison } from './compare.js';
 
 /** The result of a parity run. A case that cannot run has failed. */
 export interface Report {
-  /** Cases that passed. */
+  /** The number of cases that passed. */
   readonly passed: number;
-  /** Cases that did not, or could not be run. */
+  /** The number of cases that failed or could not run. */
   readonly failed: number;
-  /** In the order in which they ran. */
+  /** The cases, in the order in which they ran. */
   readonly cases: readonly CaseResult[];
-  /** Execution providers that no case was run on because this machine lacks them, and why. */
+  /** Execution providers on which no case ran because this machine lacks them, and why. */
   readonly notRun?: readonly ProviderFallback[];
 }
 
-/** Counts the cases that passed and failed. */
+/** Makes a report: counts the cases that passed and failed. */
 export function makeReport(cases: readonly CaseResult[]): Report {
   const passed = cases.filter((result) => result.passed).length;
   return { passed, failed: cases.length - passed, cases };
 }
 
-/** The report as JSON text. A figure that is infinite, because a NaN stands against a number, is null. */
+/** Returns the report as JSON text. An infinite difference, as between NaN and a number, becomes `null`. */
 export const reportToJson = (report: Report): string => `${JSON.stringify(report, null, 2)}\n`;
 
-/** One line on why a case failed. */
+/** Says in one line why a case failed; `''` if it passed. */
 export function describeFailure({ error, outputs }: CaseResult): string {
   if (error) return `${error.code}: ${error.message}`;
   return outputs
@@ -41,10 +42,12 @@ function describeDifference({ maxAbs, maxRel, maxUlp }: OutputComparison): strin
   if (Number.isFinite(maxAbs)) {
     return `largest difference ${maxAbs.toExponential(1)} absolute, ${maxRel.toExponential(1)} relative`;
   }
-  // Every number is some units from infinity; NaN alone is not.
-  return maxUlp === Infinity ? 'NaN stands against a number' : 'infinity stands against another number';
+  // The distance of a number from infinity in ULP is finite; from NaN it is not.
+  return maxUlp === Infinity
+    ? 'one value is NaN and the other is not'
+    : 'one value is infinite and the other differs';
 }
 
-/** `1e-5`, `1.3e-6`: as the documentation of PyTorch writes them. */
+/** Writes a tolerance as PyTorch's documentation does: `1e-5`, `1.3e-6`. */
 const formatTolerance = (value: number): string =>
   value !== 0 && value < 1e-3 ? value.toExponential() : String(value);

@@ -1,4 +1,7 @@
-/** Apart from what reads it: a declaration that reaches ONNX's messages does not compile at users without their types. */
+/**
+ * Runs existing models on their data sets. Reading is `node.ts`'s: declarations that reach ONNX's protobuf messages would
+ * not compile for users without their types.
+ */
 import { basename, dirname, resolve } from 'node:path';
 import { ParityError } from '../errors.js';
 import type { SessionLoweringName } from '../lowering/types.js';
@@ -9,39 +12,36 @@ import { createSession } from '../runtime/node.js';
 import type { TensorData } from '../tensor.js';
 import { attempt, type CaseName, type CaseResult, type Outcome, runAndCompare } from './check.js';
 
-/** One data set of an existing model, as ONNX lays out its own tests: what the model is fed, and what it is to give. */
+/** One data set of an existing model, in the layout of ONNX's own tests: inputs and expected outputs. */
 export interface TestDataSet {
-  /** Path of its folder, `test_data_set_0`. */
+  /** The path of the data set's folder, such as `resnet/test_data_set_0`. */
   readonly file: string;
-  /** Path of the model: `model.onnx`, beside the folder. */
+  /** The path of the model: `model.onnx` beside the folder. */
   readonly model: string;
-  /** Of the model's default ONNX domain; 0 if it does not import that. */
+  /** The model's opset of the default ONNX domain; 0 if it does not import that domain. */
   readonly opset: number;
-  /** By the model's names. */
+  /** The inputs, by the model's names. */
   readonly inputs: ReadonlyMap<string, TensorData>;
-  /** What the framework made of them, by the model's names. */
+  /** The outputs that the framework computed, by the model's names. */
   readonly outputs: ReadonlyMap<string, TensorData>;
 }
 
-// SECTION: Data sets of existing models run in Node.
-
-/** One way to run an existing model on a data set. */
+/** How to run an existing model on a data set. */
 export interface TestDataSpec {
-  /** The execution provider to run it on. */
+  /** The execution provider to run on. */
   readonly provider: Provider;
-  /** As the session's option. Default: GroupNormalization runs as in any session. */
+  /** The session's option `groupNorm`. Default: the session chooses. */
   readonly groupNorm?: SessionLoweringName | undefined;
-  /** In place of the dtype's relative tolerance, for floats. */
+  /** Replaces the dtype's relative tolerance for floats. */
   readonly rtol?: number | undefined;
-  /** In place of the dtype's absolute tolerance, for floats. */
+  /** Replaces the dtype's absolute tolerance for floats. */
   readonly atol?: number | undefined;
 }
 
 /**
- * Runs an existing model on one of its data sets and compares every output: floats within the tolerance, which is
- * `torch.testing.assert_close`'s by default, anything else exactly. An error of any kind makes a failed case and is
- * not thrown.
- * @throws ParityError `FIXTURE_INVALID`, OptionError only if `dataSet` or `spec` is none.
+ * Runs an existing model once on a data set and compares every output: floats within the tolerance, by default that of
+ * `torch.testing.assert_close`; other dtypes exactly. Any error makes the case fail and is not thrown.
+ * @throws ParityError `FIXTURE_INVALID` if `dataSet` is not a data set; OptionError `UNKNOWN_OPTION`, `NO_OPTIONS`.
  */
 export async function checkTestDataSet(dataSet: TestDataSet, spec: TestDataSpec): Promise<CaseResult> {
   requireDataSet(dataSet);
@@ -51,7 +51,7 @@ export async function checkTestDataSet(dataSet: TestDataSet, spec: TestDataSpec)
   return { ...nameCase(dataSet, spec), ...result, milliseconds: performance.now() - start };
 }
 
-/** Which case a data set makes that is run in one way. */
+/** Returns the name of the case that a data set makes when it runs in one way. */
 export const nameCase = (
   { file, model, opset }: TestDataSet,
   { groupNorm, provider }: TestDataSpec,
@@ -66,7 +66,7 @@ export const nameCase = (
 
 const SPEC_OPTIONS = ['provider', 'groupNorm', 'rtol', 'atol'] as const satisfies (keyof TestDataSpec)[];
 
-/** What reports call the model of a data set: the name of the folder that both lie in. */
+/** Returns what reports call the model of a data set: the name of the folder that holds both. */
 export const graphNameOf = (folder: string): string => basename(dirname(resolve(folder)));
 
 function requireDataSet(dataSet: TestDataSet): void {

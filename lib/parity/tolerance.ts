@@ -1,11 +1,12 @@
+/** How far an output may be from the expected tensor. */
 import { OptionError } from '../errors.js';
 import { isFloatDType, type DType } from '../tensor.js';
 
-/** Pass means |actual − expected| ≤ atol + rtol·|expected| for every element. */
+/** How far an output may be off: |actual − expected| ≤ atol + rtol·|expected| for every element. */
 export interface Tolerance {
-  /** Relative: times |expected|. */
+  /** The relative tolerance, a factor of |expected|; at least 0. */
   readonly rtol: number;
-  /** Absolute. */
+  /** The absolute tolerance, in the unit of the elements; at least 0. */
   readonly atol: number;
 }
 
@@ -16,7 +17,7 @@ const DEFAULTS: Partial<Record<DType, Tolerance>> = {
   float64: { rtol: 1e-7, atol: 1e-7 },
 };
 
-/** @throws OptionError `INVALID_OPTION` if one of the two is no finite number of at least 0. */
+/** @throws OptionError `INVALID_OPTION` if rtol or atol is not a finite number of at least 0. */
 export function requireTolerance(tolerance: Tolerance): void {
   for (const name of ['rtol', 'atol'] as const) {
     const value: unknown = (tolerance as Tolerance | undefined | null)?.[name];
@@ -28,10 +29,10 @@ export function requireTolerance(tolerance: Tolerance): void {
   }
 }
 
-/** The defaults of `torch.testing.assert_close` by dtype; integers must be equal. */
+/** Returns the default tolerance of `torch.testing.assert_close` for a dtype; integers and bool must be equal. */
 export const defaultTolerance = (dtype: DType): Tolerance => DEFAULTS[dtype] ?? { rtol: 0, atol: 0 };
 
-/** What holds for a tensor where others than the defaults are asked for: integers and bools must be equal all the same. */
+/** Returns the tolerance for a tensor: the given one, or the default; integers and bool must be equal in any case. */
 export function toleranceFor(
   dtype: DType,
   { rtol, atol }: { readonly rtol?: number | undefined; readonly atol?: number | undefined },

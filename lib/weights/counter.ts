@@ -1,3 +1,4 @@
+/** Makes weights that a fixture need not hold. */
 import { GraphError } from '../errors.js';
 import { type Graph, requireGraph, type Value, type Weights } from '../graph/types.js';
 import { castTensor } from '../half.js';
@@ -6,15 +7,15 @@ import { elementCount, FLOAT_DTYPES, isFloatDType, tensor, type TensorData } fro
 import { Random } from './initialize.js';
 
 /**
- * Weights that another language can make too, so that a fixture of a large network need not hold them.
- * `scripts/fixtures/values.py` has the same rule. Unlike an initialisation it leaves nothing at 0 or 1 that a
- * wrong graph could get away with.
+ * Makes weights by a rule that other languages can follow too (`scripts/fixtures/values.py` does), so that a fixture of
+ * a large network need not hold them. Unlike an initialisation, no weight is 0 or 1, with which a wrong graph could pass.
  *
- * With s uniform in [−1, 1): weights of rank 2 or more are s · √(3 / fanIn), whose variance is 1 / fanIn, fanIn
- * being the product of all dimensions but the first; a vector that is called `weight` is 1 + s / 2, and any
- * other vector s / 10.
+ * With s uniform in [−1, 1): weights of rank 2 or more are s · √(3 / fanIn), whose variance is 1 / fanIn, where fanIn
+ * is the product of all dimensions but the first; a vector named `weight` is 1 + s / 2, and any other vector s / 10.
  * @param seed An integer, of which the lowest 32 bits count.
- * @throws GraphError `INVALID_GRAPH`, `INVALID_DTYPE` if a parameter is not a float; OptionError `INVALID_OPTION`.
+ * @returns One tensor for each parameter, of its shape and dtype.
+ * @throws GraphError `INVALID_GRAPH`, `INVALID_DTYPE` if a parameter is not a float; OptionError `INVALID_OPTION` if
+ *   the seed is not an integer.
  */
 export function counterWeights(graph: Graph, seed: number): Weights {
   requireGraph('counterWeights', graph);

@@ -1,11 +1,11 @@
-/** Safetensors files that a page is given. */
+/** Opens safetensors files in browsers. */
 import { type BlobLike, rangedBlob } from '../files/ranged.js';
 import { SafetensorsFile } from './safetensors.js';
 
 /**
- * Opens a safetensors file and checks its header; of the rest only those tensors are read that are asked for.
- * @param blob A File, such as one that was dropped on a page, or a Blob.
- * @param name What messages call it. Default: the File's own name.
+ * Opens a safetensors file and checks its header; tensors are read on demand.
+ * @param blob A Blob or File, such as a file that was dropped on a page.
+ * @param name What messages call the file. Default: the File's own name.
  * @throws FileError `FILE_UNREADABLE`
  * @throws WeightsError `SAFETENSORS_INVALID` or `UNSUPPORTED_DTYPE`
  */

@@ -1,10 +1,10 @@
-/** Safetensors files on disk: opening one reads its header only, and a tensor is read when it is asked for. */
+/** Opens and writes safetensors files on disk. */
 import { writeFileAtomic } from '../files/atomic.js';
 import { openRanged } from '../files/read.js';
 import { encodeSafetensors, type SafetensorsContent, SafetensorsFile } from './safetensors.js';
 
 /**
- * Opens a safetensors file and checks its header. Close it when done.
+ * Opens a safetensors file and checks its header; tensors are read on demand. Close the file when done.
  * @throws FileError `FILE_NOT_FOUND` or `FILE_UNREADABLE`
  * @throws WeightsError `SAFETENSORS_INVALID` or `UNSUPPORTED_DTYPE`
  */
@@ -14,7 +14,7 @@ export const openSafetensors = async (path: string): Promise<SafetensorsFile> =>
 /**
  * Writes a safetensors file, whole or not at all. The same content gives the same bytes.
  * @throws FileError `FILE_UNWRITABLE`
- * @throws WeightsError `SAFETENSORS_INVALID`, TensorError `TENSOR_INVALID` as {@link encodeSafetensors} does.
+ * @throws WeightsError `SAFETENSORS_INVALID` or TensorError `TENSOR_INVALID`, as {@link encodeSafetensors} does.
  */
 export async function writeSafetensors(path: string, content: SafetensorsContent): Promise<void> {
   await writeFileAtomic(path, encodeSafetensors(content));

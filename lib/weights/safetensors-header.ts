@@ -1,89 +1,53 @@
+/**
+ * Parses and checks the beginning of a safetensors file: a header length (u64, little-endian) and a JSON header.
+ * Source: "Format" in the README of huggingface/safetensors; where that is silent, what its reader accepts.
+ */
 import { WeightsError } from '../errors.js';
 import { type FileKind, KINDS, sniff } from '../files/sniff.js';
 import { bytesPerElement, type DType, elementCount, formatShape } from '../tensor.js';
 
-/** Duplicate keys in JSON, of which `JSON.parse` silently keeps the last. */
-
-/**
- * The first key that an object of `json` has twice, or undefined if there is none.
- * @param json what `JSON.parse` has accepted: of valid JSON only the strings, braces and colons need looking at.
- */
-export function duplicateKey(json: string): string | undefined {
-  // The keys of each object that is open, the innermost last.
-  const open: Set<string>[] = [];
-  let lastString = '';
-  for (let at = 0; at < json.length; at++) {
-    const char = json[at];
-    if (char === '{') open.push(new Set());
-    else if (char === '}') open.pop();
-    else if (char === '"') {
-      const end = endOfString(json, at);
-      lastString = json.slice(at, end);
-      at = end - 1;
-    } else if (char === ':') {
-      // Read as JSON, for "\u0061" is "a".
-      const key = JSON.parse(lastString) as string;
-      const keys = open.at(-1)!;
-      if (keys.has(key)) return key;
-      keys.add(key);
-    }
-  }
-  return undefined;
-}
-
-/** The index after the quote that closes the string whose opening quote is at `start`. */
-function endOfString(json: string, start: number): number {
-  let at = start + 1;
-  while (json[at] !== '"') at += json[at] === '\\' ? 2 : 1;
-  return at + 1;
-}
-
-// SECTION:
-// What a safetensors file begins with: a header length (u64, little-endian) and a JSON header.
-// Source: "Format" in the README of huggingface/safetensors; where that is silent, what its reader accepts.
-
 /** One tensor of a safetensors file. */
 export interface SafetensorsEntry {
-  /** What its elements are. */
+  /** The type of the elements. */
   readonly dtype: DType;
-  /** Sizes, the outermost first; empty for a scalar. */
+  /** The size of each dimension, the outermost first; empty for a scalar. */
   readonly dims: readonly number[];
-  /** Its first byte, counted from the start of the file. */
+  /** The tensor's first byte, counted from the start of the file. */
   readonly start: number;
-  /** The byte after its last, counted from the start of the file. */
+  /** The byte after the tensor's last, counted from the start of the file. */
   readonly end: number;
 }
 
-/** What a safetensors file says before its tensors' bytes. */
+/** The header of a safetensors file. */
 export interface SafetensorsHeader {
-  /** Texts by name, which the format does not interpret. */
+  /** Texts by name; the format gives them no meaning. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** In the order in which their bytes lie in the file. */
+  /** The tensors by name, in the order of their bytes in the file. */
   readonly tensors: ReadonlyMap<string, SafetensorsEntry>;
-  /** Bytes before the first tensor. */
+  /** The number of bytes before the first tensor. */
   readonly headerSize: number;
 }
 
-/** Bytes of the header's length, before the header itself. */
+/** The number of bytes before the JSON header: its length as u64. */
 export const SAFETENSORS_PREFIX = 8;
 
-/** The reference implementation reads no longer header: parsing one would cost too much. */
+/** The longest header that the reference implementation reads, in bytes. */
 export const MAX_HEADER = 100_000_000;
 
-/** What to do with a file that is something else. */
+/** What to do with a file of another kind. */
 const SAVE =
   "; to make one, in Python: safetensors.torch.save_file(model.state_dict(), 'state_dict.safetensors')";
 const INSTEAD: Partial<Record<FileKind, string>> = {
   torch: SAVE,
   zip: SAVE,
   onnx: '; weights come from a state_dict',
-  npy: ', which has no names for what it holds',
+  npy: ', which has no names for its tensors',
   npz: "; in Python: safetensors.numpy.save_file(dict(numpy.load('w.npz')), 'w.safetensors')",
-  json: '; where it is an index, name one of the .safetensors files that it lists',
+  json: '; if it is an index, name one of the .safetensors files that it lists',
   lfs: "; 'git lfs pull' fetches the file itself",
 };
 
-/** The key of the header that is not a tensor. */
+/** The key of the header that holds the metadata. */
 export const METADATA_KEY = '__metadata__';
 
 const DTYPE_OF = new Map<string, DType>([
@@ -102,14 +66,14 @@ const DTYPE_OF = new Map<string, DType>([
   ['BOOL', 'bool'],
 ]);
 
-/** The header's name of each dtype. */
+/** The format's name of each dtype. */
 export const NAME_OF = new Map([...DTYPE_OF].map(([name, dtype]) => [dtype, name]));
 
 /**
- * Bytes before the first tensor: how much of the file {@link parseSafetensorsHeader} needs.
- * @param prefix the first 8 bytes of the file, or more.
- * @param totalSize of the file, in bytes.
- * @param where what messages call the data: the file's path.
+ * Returns the number of bytes before the first tensor, which {@link parseSafetensorsHeader} needs.
+ * @param prefix The first 8 bytes of the file, or more.
+ * @param totalSize The size of the file in bytes.
+ * @param where What messages call the data: the file's path.
  * @throws WeightsError `SAFETENSORS_INVALID` if the header would be longer than the file or than 100 MB.
  */
 export function safetensorsHeaderSize(prefix: Uint8Array, totalSize: number, where = 'the data'): number {
@@ -125,7 +89,7 @@ export function safetensorsHeaderSize(prefix: Uint8Array, totalSize: number, whe
     const kind = sniff(prefix);
     if (kind && kind !== 'safetensors') throw invalid(where, `it is ${KINDS[kind]}${INSTEAD[kind] ?? ''}`);
     const problem = `its header claims ${claimed} bytes, but only ${there} follow`;
-    throw invalid(where, `${problem}: it is truncated, or something else`);
+    throw invalid(where, `${problem}: it is truncated, or another kind of file`);
   }
   if (claimed > MAX_HEADER) {
     throw invalid(where, `its header claims ${claimed} bytes; allowed: at most ${MAX_HEADER}`);
@@ -134,12 +98,14 @@ export function safetensorsHeaderSize(prefix: Uint8Array, totalSize: number, whe
 }
 
 /**
- * Parses and checks everything before the tensors' bytes.
- * @param bytes the file from its start, at least {@link safetensorsHeaderSize} of it.
- * @param totalSize of the file, in bytes.
- * @param where what messages call the data: the file's path.
+ * Parses and checks the header of a safetensors file.
+ * Source: "Format" in the README of huggingface/safetensors.
+ * @param bytes The file from its start, at least {@link safetensorsHeaderSize} bytes of it.
+ * @param totalSize The size of the file in bytes.
+ * @param where What messages call the data: the file's path.
  * @throws WeightsError `SAFETENSORS_INVALID` if the header breaks the format: a key twice, a shape that does not
- * fit its bytes, bytes that belong to two tensors or to none; `UNSUPPORTED_DTYPE` for an 8-bit float and the like.
+ *   fit its bytes, bytes that belong to two tensors or to no tensor; `UNSUPPORTED_DTYPE` for a dtype that this library
+ *   lacks, such as an 8-bit float.
  */
 export function parseSafetensorsHeader(
   bytes: Uint8Array,
@@ -156,7 +122,7 @@ export function parseSafetensorsHeader(
   return { metadata: parseMetadata(json[METADATA_KEY] ?? {}, where), tensors: new Map(entries), headerSize };
 }
 
-export const invalid = (where: string, what: string, options?: ErrorOptions): WeightsError =>
+const invalid = (where: string, what: string, options?: ErrorOptions): WeightsError =>
   new WeightsError('SAFETENSORS_INVALID', `${where} is not a valid safetensors file: ${what}`, options);
 
 function parseJson(bytes: Uint8Array, where: string): Record<string, unknown> {
@@ -176,7 +142,7 @@ function parseJson(bytes: Uint8Array, where: string): Record<string, unknown> {
 
 function parseMetadata(value: unknown, where: string): Record<string, string> {
   if (!isObject(value)) throw invalid(where, `${METADATA_KEY} must be an object`);
-  // Without a prototype, so that a key that is absent is absent: `metadata.constructor`.
+  // Without a prototype, so that `metadata.constructor` is undefined unless the file has it.
   const metadata = Object.create(null) as Record<string, string>;
   for (const [key, text] of Object.entries(value)) {
     if (typeof text !== 'string') throw invalid(where, `${METADATA_KEY} '${key}' must be a string`);
@@ -212,7 +178,7 @@ function parseEntry(name: string, info: unknown, headerSize: number, where: stri
   return { dtype, dims, start: headerSize + start, end: headerSize + end };
 }
 
-/** Every byte after the header belongs to one tensor: so no file makes a reader take more memory than its size. */
+/** Requires that every byte after the header belongs to one tensor, so that tensors take no more memory than the file. */
 function checkTiling(
   entries: readonly (readonly [string, SafetensorsEntry])[],
   headerSize: number,
@@ -240,5 +206,39 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 const areSizes = (value: unknown): value is number[] =>
   Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && (size as number) >= 0);
 
-/** Whether text survives UTF-8: half of a surrogate pair does not. */
+/** Whether text can be written as UTF-8: half of a surrogate pair cannot. */
 export const isWellFormed = (text: string): boolean => !/\p{Surrogate}/u.test(text);
+
+/**
+ * Returns the first key that an object in `json` has twice, or `undefined`. `JSON.parse` keeps the last one silently.
+ * @param json Valid JSON, of which only the strings, braces and colons matter here.
+ */
+export function duplicateKey(json: string): string | undefined {
+  // The keys of each open object, the innermost last.
+  const open: Set<string>[] = [];
+  let lastString = '';
+  for (let at = 0; at < json.length; at++) {
+    const char = json[at];
+    if (char === '{') open.push(new Set());
+    else if (char === '}') open.pop();
+    else if (char === '"') {
+      const end = endOfString(json, at);
+      lastString = json.slice(at, end);
+      at = end - 1;
+    } else if (char === ':') {
+      // Parsed as JSON, because "\u0061" is "a".
+      const key = JSON.parse(lastString) as string;
+      const keys = open.at(-1)!;
+      if (keys.has(key)) return key;
+      keys.add(key);
+    }
+  }
+  return undefined;
+}
+
+/** Returns the index after the closing quote of the string that begins at `start`. */
+function endOfString(json: string, start: number): number {
+  let at = start + 1;
+  while (json[at] !== '"') at += json[at] === '\\' ? 2 : 1;
+  return at + 1;
+}

@@ -1,5 +1,6 @@
 /**
- * The safetensors format: a header length (u64, little-endian), a JSON header, the tensors' bytes.
+ * Reads and writes safetensors files: whole in memory, or one tensor at a time ({@link SafetensorsFile}). The format is
+ * a header length (u64, little-endian), a JSON header, and the tensors' bytes.
  * Source: "Format" in the README of huggingface/safetensors; where that is silent, what its reader accepts.
  */
 import { endsBy } from '../disposal.js';
@@ -19,26 +20,27 @@ import {
   safetensorsHeaderSize,
 } from './safetensors-header.js';
 
-/** What a safetensors file holds. */
+/** The content of a safetensors file, as it is read. */
 export interface Safetensors {
-  /** Texts by name, which the format does not interpret. */
+  /** Texts by name; the format gives them no meaning. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** By name, in the order in which their bytes lie in the file. */
+  /** The tensors by name, in the order of their bytes in the file. */
   readonly tensors: ReadonlyMap<string, TensorData>;
 }
 
-/** What to make a safetensors file of. */
+/** The content of a safetensors file to be written. */
 export interface SafetensorsContent {
   /** Texts by name. Default: none. */
   readonly metadata?: Readonly<Record<string, string>>;
-  /** Names and tensors, a Map for instance. */
+  /** Names and tensors, for example a Map. */
   readonly tensors: Iterable<readonly [string, TensorData]>;
 }
 
 /**
- * The tensors and metadata of a safetensors file. The tensors' data are views of `bytes` where they can be.
- * @param where what messages call the data: the file's path.
- * @throws WeightsError as {@link parseSafetensorsHeader} does.
+ * Reads the tensors and metadata of a safetensors file. Tensors that are aligned in `bytes` are views of it.
+ * Source: "Format" in the README of huggingface/safetensors.
+ * @param where What messages call the data: the file's path.
+ * @throws WeightsError `SAFETENSORS_INVALID` if the file breaks the format, `UNSUPPORTED_DTYPE`.
  */
 export function decodeSafetensors(bytes: Uint8Array, where = 'the data'): Safetensors {
   const header = parseSafetensorsHeader(bytes, bytes?.byteLength, where);
@@ -50,10 +52,10 @@ export function decodeSafetensors(bytes: Uint8Array, where = 'the data'): Safete
 }
 
 /**
- * A safetensors file in chunks: the header, then each tensor's bytes, which are not copied. The same content gives
- * the same bytes: tensors in the given order, metadata sorted by key, the header padded to a multiple of 8.
+ * Returns a safetensors file in chunks: the header, then each tensor's bytes, which are not copied. The same content
+ * gives the same bytes: tensors in the given order, metadata sorted by key, the header padded to a multiple of 8.
  * @throws WeightsError `SAFETENSORS_INVALID` if a name is given twice, reserved, or not Unicode, or metadata is not
- * text.
+ *   text.
  * @throws TensorError `TENSOR_INVALID` if a tensor contradicts itself.
  */
 export function encodeSafetensors(content: SafetensorsContent): Uint8Array[] {
@@ -99,7 +101,7 @@ function encodeMetadata(metadata: Readonly<Record<string, string>>, keys: readon
   return `{${members.join(',')}}`;
 }
 
-/** @param members the header's values as JSON; written by hand, for an object would put keys like '0' first. */
+/** @param members The header's values as JSON; joined by hand, because an object would put keys like '0' first. */
 function encodeHeader(members: ReadonlyMap<string, string>): Uint8Array {
   const json = [...members].map(([key, value]) => `${JSON.stringify(key)}:${value}`).join(',');
   const text = new TextEncoder().encode(`{${json}}`);
@@ -118,12 +120,10 @@ function checkName(name: string): void {
   if (!isWellFormed(name)) throw unencodable(`the name '${name}' is not Unicode text`);
 }
 
-// SECTION: Safetensors files read in parts: the header first, and a tensor when it is asked for.
-
-/** The header's length, and enough to tell what another file is. */
+/** Enough bytes for the header's length, and to recognize a file of another kind. */
 const FIRST_BYTES = 256;
 
-/** An open safetensors file; `openSafetensors` makes one. */
+/** An open safetensors file, which `openSafetensors` returns: its header is in memory, its tensors are read on demand. */
 export class SafetensorsFile {
   readonly #file: RangedFile;
   readonly #header: SafetensorsHeader;
@@ -134,7 +134,7 @@ export class SafetensorsFile {
   }
 
   /**
-   * Reads and checks the header of an open file, which is closed if there is something wrong with it.
+   * Reads and checks the header of an open file, and closes the file if the header is wrong.
    * @throws FileError `FILE_UNREADABLE`, WeightsError `SAFETENSORS_INVALID` or `UNSUPPORTED_DTYPE`.
    */
   static async of(file: RangedFile): Promise<SafetensorsFile> {
@@ -149,29 +149,29 @@ export class SafetensorsFile {
     }
   }
 
-  /** As it was opened. */
+  /** The path, or the name of the File, with which it was opened. */
   get path(): string {
     return this.#file.path;
   }
 
-  /** Texts by name, which the format does not interpret. */
+  /** Texts by name; the format gives them no meaning. */
   get metadata(): Readonly<Record<string, string>> {
     return this.#header.metadata;
   }
 
-  /** The tensors' names, in the order in which the tensors lie in the file. */
+  /** Returns the names of the tensors, in the order of their bytes in the file. */
   keys(): string[] {
     return [...this.#header.tensors.keys()];
   }
 
-  /** Whether it holds a tensor of this name. */
+  /** Whether the file has a tensor of this name. */
   has(name: string): boolean {
     return this.#header.tensors.has(name);
   }
 
   /**
-   * A tensor's dtype, dims and place in the file, without reading it.
-   * @throws WeightsError `TENSOR_NOT_FOUND`, with the name that may have been meant.
+   * Returns a tensor's dtype, dims and place in the file, without reading the tensor.
+   * @throws WeightsError `TENSOR_NOT_FOUND`, with a suggestion if a name is close.
    */
   info(name: string): SafetensorsEntry {
     const entry = this.#header.tensors.get(name);
@@ -183,7 +183,7 @@ export class SafetensorsFile {
   }
 
   /**
-   * Reads one tensor, and nothing else.
+   * Reads one tensor.
    * @throws WeightsError `TENSOR_NOT_FOUND`
    * @throws FileError `FILE_UNREADABLE`
    */
@@ -193,7 +193,7 @@ export class SafetensorsFile {
   }
 
   /**
-   * Reads tensors, several at a time: every one if no names are given.
+   * Reads several tensors at once, by default every tensor of the file.
    * @throws WeightsError `TENSOR_NOT_FOUND`
    * @throws FileError `FILE_UNREADABLE`
    */
@@ -201,7 +201,7 @@ export class SafetensorsFile {
     return new Map(await Promise.all(names.map(async (name) => [name, await this.read(name)] as const)));
   }
 
-  /** Closing twice is not an error; reading after it is. */
+  /** Closes the file. Closing it twice is allowed; reading it afterwards is a FileError `FILE_UNREADABLE`. */
   close(): Promise<void> {
     return this.#file.close();
   }

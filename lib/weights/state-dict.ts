@@ -1,3 +1,4 @@
+/** Matches a PyTorch state_dict with the parameters of a graph. */
 import { WeightsError } from '../errors.js';
 import { type Graph, requireGraph, type Value, type Weights } from '../graph/types.js';
 import { castTensor } from '../half.js';
@@ -5,25 +6,26 @@ import { nearestName } from '../nearest.js';
 import { requireKnownOptions } from '../options.js';
 import { type DType, formatShape, isFloatDType, type TensorData } from '../tensor.js';
 
-/** Wrappers that put a prefix before every key: DataParallel, trainers, torch.compile, fixtures. */
+/** The prefixes that wrappers put before every key: DataParallel, trainers, torch.compile, fixtures. */
 const PREFIXES = ['module.', 'model.', '_orig_mod.', 'state_dict.'];
 
-/** How the keys of a state_dict are read. */
+/** Options of {@link matchStateDict}. */
 export interface MatchOptions {
   /**
-   * Take only the keys under this prefix, such as `backbone.` or `net`, and call them by what follows it. Default:
-   * all keys, without the prefixes of wrappers.
+   * Takes only the keys under this prefix, such as `backbone.` or `net`, and removes it from them. Default: all keys,
+   * without the prefixes of wrappers.
    */
   readonly prefix?: string | undefined;
 }
 
 /**
- * A state_dict as the weights of a graph, as PyTorch's `load_state_dict(strict=True)` takes it: every key must
- * be there, none may be left over, shapes must agree; floats are converted to the parameter's dtype, and integers and
- * bool must be of it. A prefix that all keys have (`module.`, `model.`, `_orig_mod.`, `state_dict.`) is taken off if the
- * graph has no such names.
- * @throws WeightsError `STATE_DICT_MISMATCH` listing every missing and unexpected key, and every tensor of a wrong shape
- *   or dtype, or if no key has the prefix that is asked for; GraphError `INVALID_GRAPH`; OptionError.
+ * Returns the tensors of a state_dict as the weights of a graph, with the rules of PyTorch's
+ * `load_state_dict(strict=True)`: every parameter needs its key, other keys are errors, and shapes must agree. Floats are
+ * converted to the parameter's dtype; integers and bool must have it. A prefix that all keys share (`module.`, `model.`,
+ * `_orig_mod.`, `state_dict.`) is removed, unless the graph's names have it.
+ * @param stateDict Tensors by key, such as the `readAll()` of a safetensors file gives.
+ * @throws WeightsError `STATE_DICT_MISMATCH` with every missing and unexpected key and every tensor of a wrong shape or
+ *   dtype, or if no key has the prefix asked for; GraphError `INVALID_GRAPH`; OptionError `UNKNOWN_OPTION`.
  */
 export function matchStateDict(
   graph: Graph,
@@ -45,18 +47,18 @@ export function matchStateDict(
     const under = prefix || hasSome ? undefined : prefixOfAll(graph, stateDict);
     if (under !== undefined) {
       throw mismatch(
-        `graph '${graph.name}' has no such keys, but the state_dict has all of the graph's under '${under}': ` +
-          `ask for those by prefix '${under}' (--prefix ${under})`,
+        `the state_dict has the keys of graph '${graph.name}' under '${under}': ` +
+          `give the prefix '${under}' (--prefix ${under})`,
       );
     }
-    const which = prefix ? `what the state_dict has under '${prefix}'` : 'the state_dict';
+    const which = prefix ? `the part of the state_dict under '${prefix}'` : 'the state_dict';
     const list = problems.map((problem) => `  ${problem}`).join('\n');
     throw mismatch(`${which} does not fit graph '${graph.name}':\n${list}`);
   }
   return new Map(graph.parameters.map(({ name, dtype }) => [name, convert(found.get(name)!, dtype)]));
 }
 
-/** What stands before every name of the graph in a state_dict, whose tensors there fit; nothing if nothing does. */
+/** Returns the prefix under which a state_dict has every parameter of the graph with a tensor that fits, if any. */
 function prefixOfAll({ parameters }: Graph, stateDict: ReadonlyMap<string, TensorData>): string | undefined {
   const [first] = parameters;
   if (first === undefined) return undefined;
@@ -76,7 +78,7 @@ function problemsOf({ parameters }: Graph, found: ReadonlyMap<string, TensorData
   const expected = new Set(parameters.map(({ name }) => name));
   const unexpected = [...found.keys()].filter((name) => !expected.has(name));
   return [
-    // A key that another parameter has is not the misspelt name of this one.
+    // Suggests unexpected keys only: another parameter's key is not a misspelling of this one.
     ...[...expected]
       .filter((name) => !found.has(name))
       .map((name) => `missing '${name}'${hint(name, unexpected)}`),
@@ -98,7 +100,7 @@ function keysUnder(prefix: string, stateDict: ReadonlyMap<string, TensorData>): 
     .join(', ');
   const more = there.length > 8 ? ', …' : '';
   throw mismatch(
-    `no key of the state_dict is under '${prefix}'; there are: ${some ? some + more : 'no prefixes'}`,
+    `the state_dict has no keys under '${prefix}'; it has: ${some ? some + more : 'keys without prefixes'}`,
   );
 }
 

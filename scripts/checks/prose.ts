@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 /** Each phrase with the words to use. CONTRIBUTING.md, "Language", has the rules behind them. */
 const PHRASES: readonly (readonly [phrase: RegExp, advice: string])[] = [
   [/(?<!there )\b(?:is|are|was|were) no (?!longer|more|less)/i, "'is not a'"],
-  [/\b(?:is|are) none\b(?! of)/i, "'is not a', or name what is missing"],
+  [/\b(?:is|are) none\b(?! of)/, "'is not a', or name what is missing"],
   [/\bnothing (?:if|where|when|for)\b/i, "'undefined if'"],
   [/\bin the place of\b/i, "'in place of' or 'instead of'"],
   [/\bwhat (?:it|they) (?:is|are) (?:given|told)\b/i, 'name the argument'],

@@ -1,17 +1,19 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { chmod, lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { describe, it } from 'mocha';
+import { afterEach, describe, it } from 'mocha';
 import { FileError, WeightsError } from '../../lib/errors.js';
-import { writeFileAtomic, writeFilesAtomic } from '../../lib/files/atomic.js';
+import {
+  onWriting,
+  removeTemporaryFiles,
+  writeFileAtomic,
+  writeFilesAtomic,
+} from '../../lib/files/atomic.js';
 import { rejection, temporaryFolder } from '../support/temporary.js';
 
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
-const listeners = (): number[] => [...SIGNALS, 'exit'].map((event) => process.listenerCount(event));
+const listeners = (): number[] => ['SIGINT', 'SIGTERM', 'exit'].map((event) => process.listenerCount(event));
 
 /** Chunks of text; an Error among them is thrown. */
 async function* chunks(...items: (string | Error | (() => Promise<void>))[]): AsyncGenerator<Uint8Array> {
@@ -122,7 +124,7 @@ describe('writing files', () => {
     });
 
     it('writeFileAtomic refuses to replace a path that is not a regular file', async function () {
-      if (process.platform === 'win32') this.skip(); // Its sockets are no files.
+      if (process.platform === 'win32') this.skip(); // A socket is not a file on Windows.
       const server = createServer().listen(path('socket'));
       await once(server, 'listening');
       const error = await rejection(writeFileAtomic(path('socket'), 'new'));
@@ -210,76 +212,43 @@ describe('writing files', () => {
     });
   });
 
-  describe('a signal in the middle of writing', function () {
-    this.timeout(30_000); // A process has to start, on a machine that may be busy.
+  describe('removeTemporaryFiles', () => {
+    afterEach(() => onWriting({ begin: () => undefined, end: () => undefined }));
 
-    it('writeFileAtomic listens for signals only during a write', async () => {
-      const before = listeners();
-      const checkListening = async (): Promise<void> => {
-        expect(listeners()).to.deep.equal(before.map((count) => count + 1));
-        return Promise.resolve();
+    it('removeTemporaryFiles removes the temporary files of a write under way, which then fails', async () => {
+      await writeFile(path('file'), 'old');
+      const remove = async (): Promise<void> => {
+        expect(await readdir(path())).to.have.length(2);
+        removeTemporaryFiles();
+        expect(await readdir(path())).to.deep.equal(['file']);
       };
+      const error = await rejection(writeFileAtomic(path('file'), chunks('new', remove)));
+      expect(error).to.be.instanceOf(FileError).with.property('code', 'FILE_UNWRITABLE');
+      expect((error as Error).message).to.equal(
+        `cannot write '${path('file')}': a signal stopped the writing; write it again`,
+      );
+      expect(await readdir(path())).to.deep.equal(['file']);
+      expect(await read('file')).to.equal('old');
+    });
+
+    it('onWriting calls begin before the first temporary file and end after the last', async () => {
+      const heard: string[] = [];
+      onWriting({ begin: () => heard.push('begin'), end: () => heard.push('end') });
       await Promise.all([
-        writeFileAtomic(path('a'), chunks('1', checkListening)),
+        writeFileAtomic(
+          path('a'),
+          chunks('1', () => Promise.resolve(void heard.push('writing'))),
+        ),
         rejection(writeFileAtomic(path('c'), chunks(new Error()))),
       ]);
+      expect(heard).to.deep.equal(['begin', 'writing', 'end']);
+    });
+
+    it('writeFileAtomic listens for no signal and no exit', async () => {
+      const before = listeners();
+      const check = async (): Promise<void> => expect(listeners()).to.deep.equal(before) && Promise.resolve();
+      await writeFileAtomic(path('a'), chunks('1', check));
       expect(listeners()).to.deep.equal(before);
-    });
-
-    for (const signal of SIGNALS) {
-      it(`${signal} during writeFileAtomic ends the process, keeps the old file and leaves no other file behind`, async () => {
-        await writeFile(path('file'), 'old');
-        const { child } = await startWriting(path('file'));
-        expect(await readdir(path())).to.have.length(2);
-        child.kill(signal);
-        expect(await once(child, 'exit')).to.deep.equal([null, signal]);
-        expect(await readdir(path())).to.deep.equal(['file']);
-        expect(await read('file')).to.equal('old');
-      });
-    }
-
-    it('a signal during writeFileAtomic fails the write, and an application that listens decides whether to exit', async () => {
-      const { child, output } = await startWriting(
-        path('file'),
-        `process.on('SIGTERM', () => goOn(console.log('told')));`,
-      );
-      child.kill('SIGTERM');
-      expect(await once(child, 'exit')).to.deep.equal([0, null]);
-      expect(output()).to.equal(
-        `writing\ntold\ncannot write '${path('file')}': a signal stopped the writing; write it again\n`,
-      );
-      expect(await readdir(path())).to.deep.equal([]);
-    });
-
-    it('process.exit during writeFileAtomic leaves no file behind', async () => {
-      const { child } = await startWriting(path('file'), `process.on('SIGTERM', () => process.exit(3));`);
-      child.kill('SIGTERM');
-      expect(await once(child, 'exit')).to.deep.equal([3, null]);
-      expect(await readdir(path())).to.deep.equal([]);
     });
   });
 });
-
-/** A process that is half-way through writing `target`; `setup` may call `goOn()` to let it finish. */
-async function startWriting(target: string, setup = '') {
-  const code = `
-    import { writeFileAtomic } from './lib/files/atomic.ts';
-    let goOn;
-    ${setup}
-    async function* content() {
-      yield new Uint8Array(10);
-      console.log('writing');
-      const timer = setTimeout(() => undefined, 10_000);
-      await new Promise((resolve) => (goOn = resolve));
-      clearTimeout(timer);
-    }
-    await writeFileAtomic(${JSON.stringify(target)}, content()).catch((error) => console.log(error.message));`;
-  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', code], {
-    cwd: fileURLToPath(new URL('../..', import.meta.url)),
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let text = '';
-  child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
-  await once(child.stdout, 'data');
-  return { child, output: () => text };
-}

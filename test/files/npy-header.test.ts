@@ -34,15 +34,24 @@ describe('files/npy-header', () => {
   });
 
   const refused: [text: string, message: string][] = [
-    ['', "its header has its end where '{' must be"],
+    ['', "its header must be one dict, but begins with '' and ends with ''"],
     ['{}', 'its header has the keys (), not (descr, fortran_order, shape)'],
-    [header('3'), "its header has '3' where a value must be"],
-    [header('(3)'), 'shape must be a tuple'],
-    [header('(-1,)'), "its shape has '-1'; allowed: integers from 0 to 2^53 - 1"],
-    [header('(9007199254740992,)'), "its shape has '9007199254740992'"],
-    [header("'a'"), 'shape must be a tuple of integers'],
-    [`${header('(1,)')}x`, "its header has an unexpected 'x'"],
-    [`${header('(1,)')}{`, "its header has '{' where its end must be"],
+    [header('3'), 'shape must be a tuple of integers from 0 to 2^53 - 1, such as (3,); it is 3'],
+    [header('(3)'), 'shape must be a tuple of integers from 0 to 2^53 - 1, such as (3,); it is (3)'],
+    [header('(-1,)'), 'shape must be a tuple of integers from 0 to 2^53 - 1, such as (3,); it is (-1,)'],
+    [
+      header('(9007199254740992,)'),
+      'shape must be a tuple of integers from 0 to 2^53 - 1, such as (3,); it is (9007199254740992,)',
+    ],
+    [header("'a'"), "such as (3,); it is 'a'"],
+    [
+      `${header('(1,)')}x`,
+      "its header must be one dict, but begins with '{'descr': ' and ends with ': (1,), }x'",
+    ],
+    [
+      `${header('(1,)')}{`,
+      "its header must be one dict, but begins with '{'descr': ' and ends with ': (1,), }{'",
+    ],
     [
       "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': ()}",
       'structured dtypes) are not supported',

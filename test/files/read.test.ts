@@ -112,7 +112,9 @@ describe('reading files', () => {
       const file = await openRanged(path('file'));
       await truncate(path('file'), 3);
       const error = await rejection(file.read(1, 4));
-      expect(error).to.have.property('message').that.includes('ended at byte 3; it was changed meanwhile');
+      expect(error)
+        .to.have.property('message')
+        .that.includes('it ends at byte 3; another program has changed it meanwhile');
       await file.close();
     });
 

@@ -173,7 +173,7 @@ describe('a node that the caller adds', () => {
       expectGraphError(
         add({ alpha: none }),
         'INVALID_ATTRIBUTE',
-        "Elu 'block': attribute 'alpha' must be one that attr makes",
+        "Elu 'block': attribute 'alpha' must come from attr",
       );
     }
     expectGraphError(add({ alpha: { type: 'TENSOR', value: 1 } }), 'INVALID_ATTRIBUTE', "its type 'TENSOR'");

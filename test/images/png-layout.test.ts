@@ -38,14 +38,14 @@ describe('images/png-layout', () => {
     ],
     ['has no data', [header(1, 1), END], /claims 1 × 1 pixels, more than 0 compressed bytes/],
     ['has no pixels', [header(0, 7), DATA, END], /it has 0 × 7 pixels/],
-    ['has a colour type that there is not', [header(1, 1, 8, 5), DATA, END], /colour type 5 of 8 bits/],
+    ['has a colour type that there is not', [header(1, 1, 8, 5), DATA, END], /colour type 5 with 8 bits, which PNG does not allow/],
     [
       'has a depth that its colour type does not have',
       [header(1, 1, 4, 2), DATA, END],
-      /colour type 2 of 4 bits/,
+      /colour type 2 with 4 bits, which PNG does not allow/,
     ],
     ['has an unknown interlacing', [header(1, 1, 8, 0, 2), DATA, END], /interlace method 2/],
-    ['has no header', [DATA, END], /one header of 13 bytes, before all else/],
+    ['has no header', [DATA, END], /it must begin with one header of 13 bytes/],
     [
       'has a second header, larger than the first',
       [header(1, 1), header(60000, 60000), DATA, END],
@@ -78,7 +78,7 @@ describe('images/png-layout', () => {
     for (const bytes of [new Uint8Array(0), Uint8Array.of(0xff, 0xd8, 0xff, 0xe0, 0, 0, 0, 0, 0)]) {
       expect(() => readPngLayout(bytes, 'a.jpg')).to.throw(
         ImageError,
-        'a.jpg is not a valid PNG: it does not start',
+        'a.jpg is not a valid PNG: it does not begin with the PNG signature',
       );
     }
   });

@@ -110,7 +110,10 @@ describe('images/png', () => {
     for (let length = 0; length < png.length; length++) {
       const cut = png.subarray(0, length);
       expect(() => decodePng(cut, 'a.png'), `${length} bytes`)
-        .to.throw(ImageError, /^a\.png is not a valid PNG: it (is truncated|does not start as PNG files do)/)
+        .to.throw(
+          ImageError,
+          /^a\.png is not a valid PNG: it (is truncated|does not begin with the PNG signature)/,
+        )
         .with.property('code', 'IMAGE_INVALID');
     }
   });

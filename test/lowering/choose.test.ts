@@ -28,7 +28,7 @@ describe('choosing a lowering', () => {
   it('getLowering says which opset a lowering needs, and which lowerings the opset has', () => {
     expect(codeOf(() => getLowering('layer-norm', 16))).to.equal('LOWERING_UNAVAILABLE');
     expect(() => getLowering('op', 17)).to.throw(
-      "lowering 'op' needs opset 18 or later, not 17; at opset 17 there are: reduce-mean, instance-norm, layer-norm",
+      "lowering 'op' needs opset 18 or later, not 17; at opset 17: reduce-mean, instance-norm, layer-norm",
     );
   });
 

@@ -77,12 +77,12 @@ describe('lowering a GroupNormalization that the caller put together', () => {
     expectGraphError(
       lower(byHand({})),
       'INVALID_ATTRIBUTE',
-      `${norm}: num_groups must be given, as attr.int`,
+      `${norm}: its attribute num_groups must be an attr.int`,
     );
     expectGraphError(
       lower(byHand({ ...two, epsilon: attr.int(1) })),
       'INVALID_ATTRIBUTE',
-      `${norm}: epsilon must be given, as attr.float`,
+      `${norm}: its attribute epsilon must be an attr.float`,
     );
     expectGraphError(lower(byHand({ num_groups: attr.int(3) })), 'NUM_GROUPS_MISMATCH', norm, '1, 2, 4, 8');
     expectGraphError(lower(byHand(two, () => [])), 'MISSING_VALUE', `${norm}: x is not a value`);

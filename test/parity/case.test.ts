@@ -24,8 +24,8 @@ const expecting = (outputs: Record<string, TensorData>) => ({
   outputs: new Map(Object.entries(outputs)),
 });
 
-describe('a case', () => {
-  it('takes the tolerance that is asked for floats alone: integers must be equal', async () => {
+describe('running a parity case', () => {
+  it('a case applies a given tolerance to floats only: integers must be equal', async () => {
     const actual = session({ y: float(1.5), n: integer(2n) });
     const { outputs } = await runAndCompare(actual, expecting({ y: float(1), n: integer(1n) }), { atol: 1 });
     expect(outputs.map(({ name, passed, atol }) => [name, passed, atol])).to.deep.equal([
@@ -34,7 +34,7 @@ describe('a case', () => {
     ]);
   });
 
-  it('has distances from float64 where there is truth, and only there', async () => {
+  it('a case has distances from float64 only for outputs with truth', async () => {
     const truth = new Map([['y', tensor('float64', [1], Float64Array.of(1.25))]]);
     const run = (known?: typeof truth) =>
       runAndCompare(session({ y: float(1) }), expecting({ y: float(1) }), {}, known);
@@ -42,12 +42,12 @@ describe('a case', () => {
     expect((await run()).outputs[0]).not.to.have.property('distanceToTruth');
   });
 
-  it('says how GroupNormalization ran, if the session does', async () => {
+  it('a case says how GroupNormalization ran if the session says so', async () => {
     expect((await runAndCompare(session({}, 'kernel'), expecting({}), {})).groupNorm).to.equal('kernel');
     expect(await runAndCompare(session({}), expecting({}), {})).not.to.have.property('groupNorm');
   });
 
-  it('fails without an output that is expected', async () => {
+  it('a case fails if an expected output is missing', async () => {
     const result = await attempt(() =>
       runAndCompare(session({ z: float(1) }), expecting({ y: float(1) }), {}),
     );
@@ -55,7 +55,7 @@ describe('a case', () => {
     expect(result.error).to.deep.include({ code: 'OUTPUT_MISSING' });
   });
 
-  it('has failed, with the reason, whatever was thrown', async () => {
+  it('a case fails and keeps the reason, whatever was thrown', async () => {
     const thrown = { OUTPUT_SHAPE: new ParityError('OUTPUT_SHAPE', 'no'), INTERNAL: new Error('no') };
     for (const [code, error] of Object.entries(thrown)) {
       const result = await attempt(() => Promise.reject(error));

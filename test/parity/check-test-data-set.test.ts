@@ -14,7 +14,7 @@ import { DIFFERENCE, floatFile, ONNX_MODEL, TORCH_MODEL, writeDifference } from 
 const check = async (path: string, spec: Partial<TestDataSpec> = {}): Promise<CaseResult> =>
   checkTestDataSet(await readTestDataSet(path), { provider: 'cpu', ...spec });
 
-describe('checking an existing model', () => {
+describe('checkTestDataSet', () => {
   const at = temporaryFolder();
 
   for (const [framework, path] of [
@@ -22,7 +22,7 @@ describe('checking an existing model', () => {
     ['PyTorch', join(TORCH_MODEL, 'test_data_set_1')],
     ['ONNX', join(ONNX_MODEL, 'test_data_set_0')],
   ] as const) {
-    it(`passes what ${framework} made of ${basename(dirname(path))}, ${basename(path)}, in every way`, async () => {
+    it(`an existing model passes in every way with the outputs of ${framework}: ${basename(dirname(path))}, ${basename(path)}`, async () => {
       for (const groupNorm of [undefined, 'op', 'reduce-mean', 'instance-norm', 'layer-norm'] as const) {
         const result = await check(path, { groupNorm });
         expect(describeFailure(result), groupNorm).to.equal('');
@@ -36,7 +36,7 @@ describe('checking an existing model', () => {
     });
   }
 
-  it('says which model it was, how it ran, and nothing of float64', async () => {
+  it('the result of a data set names the model and how it ran, and has no distances from float64', async () => {
     const result = await check(join(TORCH_MODEL, 'test_data_set_0'));
     expect(result).to.include({
       file: join(TORCH_MODEL, 'test_data_set_0'),
@@ -52,7 +52,7 @@ describe('checking an existing model', () => {
     for (const output of result.outputs) expect(output).not.to.have.property('distanceToTruth');
   });
 
-  it('fails for one float beyond the tolerance, which the caller may set', async () => {
+  it('a data set fails if one float is beyond the tolerance, which the caller may set', async () => {
     const folder = writeDifference(at(), { ...DIFFERENCE, 'output_1.pb': floatFile('', [1, 2.5]) });
     const result = await check(folder);
     expect(result.passed).to.equal(false);
@@ -62,7 +62,7 @@ describe('checking an existing model', () => {
     expect(await check(folder, { atol: 0.5 })).to.include({ passed: true });
   });
 
-  it('fails for one integer or bool that is another, whatever the tolerance', async () => {
+  it('a data set fails if one integer or bool differs, whatever the tolerance', async () => {
     const dataSet = await readTestDataSet(join(TORCH_MODEL, 'test_data_set_0'));
     for (const name of ['argmax', 'gt']) {
       const result = await checkTestDataSet(withFirstChanged(dataSet, name), {
@@ -75,12 +75,12 @@ describe('checking an existing model', () => {
     }
   });
 
-  it('takes tensors for the inputs whose names they bear', async () => {
+  it('a tensor of a data set is the input whose name it has', async () => {
     const swapped = { 'input_0.pb': floatFile('b', [1, 2]), 'input_1.pb': floatFile('a', [5, 7]) };
     expect(await check(writeDifference(at(), { ...DIFFERENCE, ...swapped }))).to.include({ passed: true });
   });
 
-  it('has failed, with the reason, if the model does not take the inputs', async () => {
+  it('a data set fails with the reason if the model does not take its inputs', async () => {
     const result = await check(
       writeDifference(at(), { ...DIFFERENCE, 'input_0.pb': floatFile('', [5, 7, 9]) }),
     );
@@ -88,7 +88,7 @@ describe('checking an existing model', () => {
     expect(result.error?.code).to.equal('INPUT_SHAPE');
   });
 
-  it('has failed if an output is of another shape', async () => {
+  it('a data set fails if an output has another shape', async () => {
     const result = await check(writeDifference(at(), { ...DIFFERENCE, 'output_0.pb': floatFile('', [4]) }));
     expect(result.error).to.deep.equal({
       code: 'OUTPUT_SHAPE',
@@ -96,7 +96,7 @@ describe('checking an existing model', () => {
     });
   });
 
-  it('throws only for what is no data set, or options that it does not have', async () => {
+  it('checkTestDataSet throws only if it is not given a data set, or gets an unknown option', async () => {
     for (const none of [undefined, null, {}, { outputs: new Map() }]) {
       const error = await rejection(checkTestDataSet(none as unknown as TestDataSet, { provider: 'cpu' }));
       expect(error).to.be.instanceOf(ParityError).with.property('code', 'FIXTURE_INVALID');

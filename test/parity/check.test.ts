@@ -40,8 +40,8 @@ function moved(amount: number): Fixture {
   return { ...fixture, outputs: new Map([['y', tensor('float32', dims, values)]]) };
 }
 
-describe('checking a fixture', () => {
-  it('passes a right output, and gives its distance from float64', async () => {
+describe('checkFixture', () => {
+  it('a fixture passes with the right output, and the result has its distance from float64', async () => {
     const result = await checkFixture(makeFixture(), SPEC, build);
     expect(result).to.include({
       passed: true,
@@ -54,7 +54,7 @@ describe('checking a fixture', () => {
     expect(result.outputs[0]!.distanceToTruth).to.be.below(1e-6);
   });
 
-  it('fails when a single element is off by a little more than the tolerance', async () => {
+  it('a fixture fails if a single element is off by a little more than the tolerance', async () => {
     const result = await checkFixture(moved(3e-5), SPEC, build);
     expect(result).to.include({ passed: false });
     expect(result.outputs[0]).to.deep.include({ mismatched: 1, worstIndex: [0, 1, 2, 2] });
@@ -63,18 +63,18 @@ describe('checking a fixture', () => {
       .and.include('[0, 1, 2, 2]');
   });
 
-  it('says tolerances as PyTorch writes them, and NaN or infinity by name', async () => {
+  it('a failure message writes tolerances as PyTorch does, and names NaN and infinity', async () => {
     const failure = async (amount: number) => describeFailure(await checkFixture(moved(amount), SPEC, build));
     expect(await failure(1))
       .to.include('1.0e+0 absolute')
       .and.include('(allowed: atol 1e-5, rtol 1.3e-6)');
     expect(await failure(NaN))
-      .to.include('NaN stands against a number')
+      .to.include('one value is NaN and the other is not')
       .and.not.include('Infinity');
-    expect(await failure(Infinity)).to.include('infinity stands against another number');
+    expect(await failure(Infinity)).to.include('one value is infinite and the other differs');
   });
 
-  it('takes the tolerance of the caller before that of the fixture, and that before the default', async () => {
+  it('the caller’s tolerance comes before the fixture’s, and the fixture’s before the default', async () => {
     expect(await checkFixture({ ...moved(3e-5), atol: 1e-4 }, SPEC, build)).to.include({ passed: true });
     expect(await checkFixture({ ...moved(3e-5), atol: 1e-4 }, { ...SPEC, atol: 1e-6 }, build)).to.include({
       passed: false,
@@ -120,7 +120,7 @@ describe('checking a fixture', () => {
     ],
   ];
   for (const [what, fixture, code, word] of failures) {
-    it(`counts as failed when ${what}`, async () => {
+    it(`a fixture counts as failed if ${what}`, async () => {
       const result = await checkFixture(fixture(), SPEC, build);
       expect(result.passed).to.equal(false);
       expect(result.error?.code).to.equal(code);
@@ -130,8 +130,8 @@ describe('checking a fixture', () => {
   }
 });
 
-describe('the JSON report', () => {
-  it('has the documented fields', async () => {
+describe('reportToJson', () => {
+  it('the JSON report has the documented fields', async () => {
     const report = makeReport([
       await checkFixture(makeFixture(), SPEC, build),
       await checkFixture(moved(1), SPEC, build),

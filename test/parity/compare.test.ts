@@ -11,20 +11,20 @@ const doubles = (...values: number[]): TensorData =>
   tensor('float64', [values.length], Float64Array.from(values));
 const exact = { rtol: 0, atol: 0 };
 
-describe('comparing an output', () => {
-  it('passes an element at the bound atol + rtol·|expected|, and fails the next float beyond it', () => {
+describe('compareTensors', () => {
+  it('an element at the bound atol + rtol·|expected| passes, and the next float beyond it fails', () => {
     // 8 · 2^-3 + 1 = 2, all exact.
     const tolerance = { rtol: 0.125, atol: 1 };
     expect(compareTensors('y', doubles(10), doubles(8), tolerance).passed).to.equal(true);
     expect(compareTensors('y', doubles(10 + 2 ** -49), doubles(8), tolerance).passed).to.equal(false);
   });
 
-  it('measures relative to the expected value and not to the actual one', () => {
+  it('the relative difference is relative to the expected value, not to the actual one', () => {
     expect(compareTensors('y', doubles(2), doubles(1), { rtol: 0.75, atol: 0 }).passed).to.equal(false);
     expect(compareTensors('y', doubles(1), doubles(2), { rtol: 0.75, atol: 0 }).passed).to.equal(true);
   });
 
-  it('takes NaN as equal to NaN and to nothing else', () => {
+  it('NaN equals NaN and no number', () => {
     const result = compareTensors('y', floats([NaN, NaN, 1]), floats([NaN, 1, NaN]), { rtol: 1, atol: 1 });
     expect([result.passed, result.mismatched, result.maxAbs, result.maxUlp]).to.deep.equal([
       false,
@@ -40,7 +40,7 @@ describe('comparing an output', () => {
     });
   });
 
-  it('takes infinities as equal only with the same sign, and no finite number as close to one', () => {
+  it('infinities are equal only if their signs are, and no finite number is close to infinity', () => {
     expect(
       compareTensors('y', floats([Infinity, -Infinity]), floats([Infinity, -Infinity]), exact).passed,
     ).to.equal(true);
@@ -52,7 +52,7 @@ describe('comparing an output', () => {
     }
   });
 
-  it('tells 64-bit integers apart that are the same in float64', () => {
+  it('64-bit integers differ even if they are equal in float64', () => {
     const large = 2n ** 62n;
     for (const [dtype, make] of [
       ['int64', (value: bigint) => BigInt64Array.of(0n, value)],
@@ -65,19 +65,19 @@ describe('comparing an output', () => {
     }
   });
 
-  it('counts mismatches, and gives the index of the worst in its dimensions', () => {
+  it('a comparison counts mismatches and gives the index of the worst element', () => {
     const expected = floats([0, 0, 0, 0, 0, 0], [1, 2, 3]);
     const actual = floats([0, 0.5, 0, 0, 0, -2], [1, 2, 3]);
     const result = compareTensors('y', actual, expected, { rtol: 0, atol: 0.1 });
     expect(result).to.deep.include({ mismatched: 2, elements: 6, worstIndex: [0, 1, 2], maxAbs: 2 });
   });
 
-  it('judges the worst by how far it is beyond its tolerance: a large difference of a large number may be allowed', () => {
+  it('the worst element is the one furthest beyond its tolerance, not the one with the largest difference', () => {
     const result = compareTensors('y', doubles(1010, 1.5), doubles(1000, 1), { rtol: 0.1, atol: 0 });
     expect(result).to.deep.include({ worstIndex: [1], mismatched: 1, maxAbs: 10 });
   });
 
-  it('compares no elements as passed', () => {
+  it('tensors without elements pass', () => {
     const empty = tensor('float32', [0, 4], new Float32Array(0));
     expect(compareTensors('y', empty, empty, exact)).to.deep.include({
       passed: true,
@@ -86,12 +86,12 @@ describe('comparing an output', () => {
     });
   });
 
-  it('says how far it and the reference are from float64', () => {
+  it('a comparison says how far the output and PyTorch are from float64', () => {
     const result = compareTensors('y', floats([1.5]), floats([1.25]), { rtol: 1, atol: 1 }, doubles(1));
     expect(result).to.include({ distanceToTruth: 0.5, referenceDistanceToTruth: 0.25 });
   });
 
-  it('refuses another shape or dtype', () => {
+  it('compareTensors refuses tensors of different shapes or dtypes', () => {
     for (const actual of [floats([1, 2]), doubles(1)]) {
       expect(() => compareTensors('y', actual, floats([1]), exact))
         .to.throw(ParityError)
@@ -100,19 +100,19 @@ describe('comparing an output', () => {
   });
 });
 
-describe('units in the last place', () => {
+describe('the ULP distance of compareTensors', () => {
   const ulp = (a: TensorData, b: TensorData): number => compareTensors('y', a, b, exact).maxUlp;
   const half = (dtype: 'float16' | 'bfloat16', bits: number): TensorData =>
     tensor(dtype, [1], Uint16Array.of(bits));
 
-  it('are counted in the dtype of the output', () => {
+  it('ULP are counted in the dtype of the output', () => {
     expect(ulp(floats([1 + 3 * 2 ** -23]), floats([1]))).to.equal(3);
     expect(ulp(doubles(1 + 3 * 2 ** -52), doubles(1))).to.equal(3);
     expect(ulp(half('float16', 0x3c03), half('float16', 0x3c00))).to.equal(3);
     expect(ulp(half('bfloat16', 0x3f83), half('bfloat16', 0x3f80))).to.equal(3);
   });
 
-  it('are counted through zero, whose two signs are one', () => {
+  it('ULP are counted through zero, and −0 equals 0', () => {
     expect(ulp(floats([0]), floats([-0]))).to.equal(0);
     expect(ulp(floats([2 ** -149]), floats([-(2 ** -149)]))).to.equal(2);
     expect(ulp(doubles(Number.MIN_VALUE), doubles(-Number.MIN_VALUE))).to.equal(2);
@@ -121,8 +121,8 @@ describe('units in the last place', () => {
   });
 });
 
-describe('the default tolerance', () => {
-  it("is that of torch.testing.assert_close's", () => {
+describe('defaultTolerance, per dtype', () => {
+  it('the default tolerance of each dtype is that of torch.testing.assert_close', () => {
     // https://docs.pytorch.org/docs/stable/testing.html
     expect(defaultTolerance('float16')).to.deep.equal({ rtol: 1e-3, atol: 1e-5 });
     expect(defaultTolerance('bfloat16')).to.deep.equal({ rtol: 1.6e-2, atol: 1e-5 });

@@ -44,8 +44,8 @@ async function refusal(metadata: Record<string, string>, tensors: [string, Tenso
   throw new Error('nothing was thrown');
 }
 
-describe('reading a fixture', () => {
-  it('sorts tensors by their prefix and keeps the names after it', async () => {
+describe('readFixture', () => {
+  it('readFixture sorts tensors by their prefix and keeps the rest of the name', async () => {
     const fixture = await read(METADATA, [...TENSORS, ['truth.y', DOUBLE]]);
     expect([...fixture.inputs.keys()]).to.deep.equal(['x']);
     expect([...fixture.stateDict.keys()]).to.deep.equal(['a.weight']);
@@ -54,12 +54,12 @@ describe('reading a fixture', () => {
     expect([fixture.rtol, fixture.atol]).to.deep.equal([undefined, undefined]);
   });
 
-  it('reads each tolerance by itself', async () => {
+  it('readFixture reads rtol and atol independently', async () => {
     expect(await read({ ...METADATA, atol: '1e-3' }, TENSORS)).to.include({ rtol: undefined, atol: 1e-3 });
     expect(await read({ ...METADATA, rtol: '0' }, TENSORS)).to.include({ rtol: 0, atol: undefined });
   });
 
-  it('reads every committed case', async () => {
+  it('readFixture reads every committed fixture', async () => {
     const files = parityFixtures('group-norm');
     expect(files.length).to.be.at.least(40);
     for (const file of files) {
@@ -77,7 +77,7 @@ describe('reading a fixture', () => {
   ][] = [
     ['without a graph', { options: '{}', framework: 'torch' }, TENSORS, "no 'graph'"],
     ['without options', { graph: 'group-norm', framework: 'torch' }, TENSORS, "no 'options'"],
-    ['whose options are no JSON', { ...METADATA, options: '{numGroups: 1}' }, TENSORS, 'no JSON'],
+    ['whose options are not JSON', { ...METADATA, options: '{numGroups: 1}' }, TENSORS, 'not JSON'],
     ['whose options are a list', { ...METADATA, options: '[1]' }, TENSORS, 'must be a JSON object'],
     ['whose tolerance is not a number', { ...METADATA, atol: 'small' }, TENSORS, "'atol' is 'small'"],
     ['whose tolerance is infinite', { ...METADATA, rtol: 'Infinity' }, TENSORS, "'rtol' is 'Infinity'"],
@@ -94,18 +94,18 @@ describe('reading a fixture', () => {
       TENSORS,
       "'seed' is '1.5'",
     ],
-    ['without an input', METADATA, TENSORS.slice(1), 'input.<name>'],
+    ['without inputs', METADATA, TENSORS.slice(1), 'input.<name>'],
     [
       'whose input has a name that no graph has',
       METADATA,
       [['input.input', ONE], ...TENSORS.slice(1)],
-      "no 'input.x', which every graph takes, but 'input.input'",
+      "it has no 'input.x', the input of every graph; it has 'input.input'",
     ],
     [
-      'with a tensor of no known prefix',
+      'with a tensor of an unknown prefix',
       METADATA,
       [...TENSORS, ['trut.y', DOUBLE]],
-      "tensor 'trut.y' begins with none of input., state_dict., output., truth.: did you mean 'truth.y'?",
+      "tensor 'trut.y' must begin with one of input., state_dict., output., truth.: did you mean 'truth.y'?",
     ],
     [
       'whose truth is not float64',
@@ -113,15 +113,15 @@ describe('reading a fixture', () => {
       [...TENSORS, ['truth.y', ONE]],
       "'truth.y' is float32 but must be float64",
     ],
-    ['without an output', METADATA, TENSORS.slice(0, 2), 'output.<name>'],
+    ['without outputs', METADATA, TENSORS.slice(0, 2), 'output.<name>'],
   ];
   for (const [what, metadata, tensors, word] of cases) {
-    it(`refuses a file ${what}`, async () => {
+    it(`readFixture refuses a fixture ${what}`, async () => {
       expect(await refusal(metadata, tensors)).to.include(word);
     });
   }
 
-  it('refuses a file that is not a safetensors', async () => {
+  it('readFixture refuses a file that is not a safetensors file', async () => {
     let error: unknown;
     try {
       await readFixture(fileURLToPath(new URL('../support/reporter.cjs', import.meta.url)));

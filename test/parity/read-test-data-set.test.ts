@@ -20,10 +20,10 @@ const INVALID = 'FIXTURE_INVALID';
 const shapes = (tensors: ReadonlyMap<string, { dtype: string; dims: readonly number[] }>) =>
   [...tensors].map(([name, { dtype, dims }]) => [name, dtype, dims]);
 
-describe('reading a data set', () => {
+describe('readTestDataSet', () => {
   const at = temporaryFolder();
 
-  it("takes PyTorch's, whose tensors have no names, in the model's order", async () => {
+  it("readTestDataSet takes PyTorch's tensors, which have no names, in the model's order", async () => {
     const dataSet = await readTestDataSet(join(TORCH_MODEL, 'test_data_set_1'));
     expect(dataSet).to.include({
       file: join(TORCH_MODEL, 'test_data_set_1'),
@@ -38,12 +38,12 @@ describe('reading a data set', () => {
     ]);
   });
 
-  it("takes ONNX's own, whose scale and bias are inputs", async () => {
+  it("readTestDataSet reads ONNX's own data sets, whose scale and bias are inputs", async () => {
     const { inputs, outputs } = await readTestDataSet(join(ONNX_MODEL, 'test_data_set_0'));
     expect([...inputs.keys(), ...outputs.keys()]).to.deep.equal(['x', 'scale', 'bias', 'y']);
   });
 
-  it('goes by names where tensors bear those of the model', async () => {
+  it('readTestDataSet assigns tensors by name if they have names of the model', async () => {
     const swapped = { 'input_0.pb': floatFile('b', [1, 2]), 'input_1.pb': floatFile('a', [5, 7]) };
     const { inputs } = await readTestDataSet(writeDifference(at(), { ...DIFFERENCE, ...swapped }));
     expect([...inputs].map(([name, { data }]) => [name, ...data])).to.deep.equal([
@@ -52,7 +52,7 @@ describe('reading a data set', () => {
     ]);
   });
 
-  it('does not count initializers among the inputs', async () => {
+  it('readTestDataSet does not count initializers among the inputs', async () => {
     const weight = message(5, text(8, 'w'), int(1, 2), int(2, 1), message(9, new Array<number>(8).fill(0)));
     const node = message(1, text(1, 'x'), text(1, 'w'), text(2, 'y'), text(4, 'Add'));
     const graph = [
@@ -70,7 +70,7 @@ describe('reading a data set', () => {
     expect([...(await readTestDataSet(folder)).inputs.keys()]).to.deep.equal(['x']);
   });
 
-  /** What reading says of a data set that is right but for a change. */
+  /** The error of reading a valid data set after a change. */
   async function refusal(change: (folder: string) => void): Promise<unknown> {
     const folder = writeDifference(at(), DIFFERENCE);
     change(folder);
@@ -101,7 +101,7 @@ describe('reading a data set', () => {
     'the first output is missing': [
       remove('output_0.pb'),
       INVALID,
-      "there is no 'output_0.pb', but 'output_1.pb'",
+      "'output_0.pb' is missing, but there is 'output_1.pb'",
     ],
     'there is an input too many': [
       write('input_2.pb', floatFile('', [1])),
@@ -137,14 +137,14 @@ describe('reading a data set', () => {
     ],
   };
   for (const [what, [change, code, words]] of Object.entries(cases)) {
-    it(`is refused if ${what}`, async () => {
+    it(`readTestDataSet refuses a data set if ${what}`, async () => {
       const error = await refusal(change);
       expect(error).to.be.instanceOf(OnnxGroupNormError).and.include({ code });
       expect((error as Error).message).to.include(words);
     });
   }
 
-  it('refuses what is cut short in any place', async () => {
+  it('readTestDataSet refuses a tensor file that is cut short anywhere', async () => {
     copyModel(TORCH_MODEL, at());
     const folder = at('test_data_set_0');
     const bytes = readFileSync(join(folder, 'output_1.pb'));

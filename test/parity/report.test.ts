@@ -30,13 +30,13 @@ const result = (changes: Partial<CaseResult> = {}): CaseResult => ({
 });
 
 describe('parity/report', () => {
-  it('makeReport counts the cases that passed and those that failed', () => {
+  it('a report counts the cases that passed and the cases that failed', () => {
     const cases = [result(), result({ passed: true }), result({ passed: true })];
     expect(makeReport(cases)).to.deep.equal({ passed: 2, failed: 1, cases });
     expect(makeReport([])).to.deep.equal({ passed: 0, failed: 0, cases: [] });
   });
 
-  it('is JSON that reads back as it was, but for infinity, which JSON does not have', () => {
+  it('the JSON report reads back as it was, but infinity becomes null', () => {
     const report = makeReport([result({ outputs: [output({ maxAbs: Infinity, worstIndex: null })] })]);
     const text = reportToJson(report);
     expect(text.endsWith('}\n')).to.be.true;
@@ -44,21 +44,21 @@ describe('parity/report', () => {
     expect(JSON.parse(text)).to.deep.equal(makeReport([result({ outputs })]));
   });
 
-  it('says how many elements fail, where at worst, by how much, and what is allowed', () => {
+  it('a failure message says how many elements fail, where the worst is, by how much, and what is allowed', () => {
     expect(describeFailure(result())).to.equal(
       "output 'y': 3 of 12 elements are beyond the tolerance, at worst [1, 2]; largest difference 2.5e-1 absolute, " +
         '5.0e-1 relative (allowed: atol 1e-5, rtol 1.3e-6)',
     );
   });
 
-  it('says of what is not a number what it is', () => {
+  it('a failure message names NaN and infinity', () => {
     const nan = describeFailure(result({ outputs: [output({ maxAbs: Infinity, maxUlp: Infinity })] }));
-    expect(nan).to.include('NaN stands against a number');
+    expect(nan).to.include('one value is NaN and the other is not');
     const infinity = describeFailure(result({ outputs: [output({ maxAbs: Infinity, maxUlp: 7 })] }));
-    expect(infinity).to.include('infinity stands against another number');
+    expect(infinity).to.include('one value is infinite and the other differs');
   });
 
-  it('names every output that fails, and none that passes', () => {
+  it('a failure message names every output that fails, and no output that passes', () => {
     const outputs = [output({ name: 'p3' }), output({ name: 'p4', passed: true }), output({ name: 'p5' })];
     const text = describeFailure(result({ outputs }));
     expect(text)
@@ -66,7 +66,7 @@ describe('parity/report', () => {
       .and.not.include('p4');
   });
 
-  it('says why a case could not be run', () => {
+  it('a failure message says why a case could not run', () => {
     const error = { code: 'RUN_FAILED', message: 'no luck' };
     expect(describeFailure(result({ outputs: [], error }))).to.equal('RUN_FAILED: no luck');
   });

@@ -9,7 +9,7 @@ const FOLDERS = ['/usr/lib/chromium', '/usr/lib/chromium-browser', '/opt/google/
 const FILES = ['vk_swiftshader_icd.json', 'libvk_swiftshader.so', 'libvulkan.so.1'];
 const FOLDER = FOLDERS.find((folder) => FILES.every((file) => existsSync(join(folder, file))));
 
-/** Why there is none here; nothing if there is. */
+/** Why this machine has no software GPU; `undefined` if it has one. */
 export const SOFTWARE_GPU_REASON = whyNot();
 
 function whyNot(): string | undefined {

@@ -1,4 +1,4 @@
-/** The system's own Chromium: nothing is downloaded. */
+/** Starts the system's own Chromium; downloads nothing. */
 import { describe, it, type Suite } from 'mocha';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -8,13 +8,13 @@ const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-s
 
 const CHROMIUM = process.env['CHROMIUM_PATH'] || NAMES.flatMap(inPath).find(isExecutable);
 
-/** Why tests in a browser cannot be run; nothing if they can. */
+/** Why tests in a browser cannot run; `undefined` if they can. */
 const REASON =
   CHROMIUM === undefined
-    ? `there is none of ${NAMES.join(', ')} in PATH, and CHROMIUM_PATH is not set (Debian: apt-get install chromium)`
+    ? `${NAMES.join(', ')} are not in PATH, and CHROMIUM_PATH is not set (Debian: apt-get install chromium)`
     : undefined;
 
-/** Tests that take a browser: where there is none, a line says that they were not run, and why. */
+/** Declares tests that need a browser; without one, a line says that they did not run, and why. */
 export function describeInBrowser(title: string, tests: (this: Suite) => void): void {
   describe(title, function () {
     this.timeout(120_000);
@@ -39,14 +39,14 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** A GPU in software, so that WebGPU can be tried where there is none. */
+/** Flags for a GPU in software, so that WebGPU can be tried without a GPU. */
 const SOFTWARE_GPU = [
   '--enable-unsafe-webgpu',
   '--use-webgpu-adapter=swiftshader',
   '--enable-features=Vulkan',
 ];
 
-/** A browser of its own, with a profile of its own; it sends nothing anywhere. */
+/** Starts a browser with a new profile; it sends no data anywhere. */
 export function launch({ gpu }: { gpu: boolean }): Promise<Browser> {
   const isRoot = process.getuid?.() === 0;
   return chromium.launch({

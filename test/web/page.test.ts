@@ -220,7 +220,7 @@ describeInBrowser('the page in a browser', () => {
       await visitor().page.selectOption('#provider', 'webgpu');
       await expectDemo(visitor());
       expect(await visitor().value('#result', 'Ran on')).to.equal('wasm');
-      expect(await visitor().text('#result .note')).to.match(/^webgpu was passed over: /);
+      expect(await visitor().text('#result .note')).to.match(/^webgpu is not used: /);
     });
   });
 

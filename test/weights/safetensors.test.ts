@@ -133,7 +133,7 @@ describe('decodeSafetensors', () => {
     expectRefused(sample('dtypes').slice(0, 8), 'its header claims 968 bytes, but only 0 follow');
     expectRefused(
       sample('dtypes').slice(0, 500),
-      'its header claims 968 bytes, but only 492 follow: it is truncated, or something else',
+      'its header claims 968 bytes, but only 492 follow: it is truncated, or another kind of file',
     );
     const huge = file('{}');
     new DataView(huge.buffer).setBigUint64(0, 2n ** 63n, true);
@@ -159,7 +159,7 @@ describe('decodeSafetensors', () => {
     );
     expectRefused(
       Buffer.from('{"metadata": {}, "weight_map": {}}'),
-      'it is JSON text; where it is an index,',
+      'it is JSON text; if it is an index,',
     );
     expectRefused(
       Buffer.from('version https://git-lfs.github.com/spec/v1\n'),

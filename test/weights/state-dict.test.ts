@@ -85,14 +85,14 @@ describe('matching a state_dict', () => {
     const given = stateDict('net.enc1.weight', 'net.enc1.wait', 'loss', 'head.bias');
     const under = refusal(given, { prefix: 'net' });
     expect(under)
-      .to.match(/^what the state_dict has under 'net' does not fit graph 'net':/)
+      .to.match(/^the part of the state_dict under 'net' does not fit graph 'net':/)
       .and.include("missing 'enc1.bias'")
       .and.include("unexpected 'enc1.wait' (did you mean 'enc1.weight'?)")
       .and.not.include('loss');
     expect(refusal(given, { prefix: 'nets' })).to.equal(
-      "no key of the state_dict is under 'nets'; there are: 'net.enc1', 'head'",
+      "the state_dict has no keys under 'nets'; it has: 'net.enc1', 'head'",
     );
-    expect(refusal(stateDict('loss'), { prefix: 'net' })).to.match(/there are: no prefixes$/);
+    expect(refusal(stateDict('loss'), { prefix: 'net' })).to.match(/it has: keys without prefixes$/);
     expect(() => matchStateDict(GRAPH, given, { prefiks: 'net' } as object)).to.throw(
       "did you mean 'prefix'?",
     );
@@ -101,8 +101,8 @@ describe('matching a state_dict', () => {
   it('matchStateDict says under which other prefix all keys are', () => {
     const nested = stateDict('net.encoder.enc1.weight', 'net.encoder.enc1.bias', 'head.weight');
     expect(refusal(nested)).to.equal(
-      "graph 'net' has no such keys, but the state_dict has all of the graph's under 'net.encoder': " +
-        "ask for those by prefix 'net.encoder' (--prefix net.encoder)",
+      "the state_dict has the keys of graph 'net' under 'net.encoder': " +
+        "give the prefix 'net.encoder' (--prefix net.encoder)",
     );
     expect([...matchStateDict(GRAPH, nested, { prefix: 'net.encoder' }).keys()]).to.deep.equal([
       'enc1.weight',

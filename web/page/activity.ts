@@ -1,4 +1,4 @@
-/** What the page is doing: its progress, how to end it, and what went wrong. One task at a time. */
+/** Runs one task at a time and shows its progress, a button to cancel it, and its error. */
 import type { TaskName, Tasks } from '../protocol.js';
 import { byId, element } from './dom.js';
 import { Cancelled, startTask, TaskError, type Event } from './worker-task.js';
@@ -9,12 +9,13 @@ const box = byId('activity', HTMLElement);
 const problem = byId('problem', HTMLElement);
 const cancelButton = byId('cancel', HTMLButtonElement);
 
-/** Buttons that start something. */
+/** The buttons that start a task. */
 const starters = () => document.querySelectorAll<HTMLButtonElement>('button[data-starts]');
 
 /**
- * Does something in the worker with its progress shown.
- * @param show Called with the result; what fails is shown as an error, and leaves the page as it was.
+ * Runs a task in the worker and shows its progress.
+ * @param show Called with the result. An error is shown, and the rest of the page stays as it was.
+ * @returns Whether the task succeeded.
  */
 export async function perform<Name extends TaskName>(
   name: Name,
@@ -38,7 +39,7 @@ export async function perform<Name extends TaskName>(
     return false;
   } finally {
     end();
-    // A button that is disabled, or gone, loses the focus.
+    // A button loses the focus when it is disabled or removed.
     if (document.activeElement === document.body && focused instanceof HTMLElement) {
       focused.focus({ preventScroll: true });
     }
@@ -71,7 +72,7 @@ function showProgress({ text: what, done, total }: Extract<Event, { type: 'progr
   else bar.removeAttribute('value');
 }
 
-/** The whole message, for it says what to do. */
+/** Shows an error with its whole message, which says what to do. */
 export function showProblem(error: unknown): void {
   const message = error instanceof Error ? error.message : String(error);
   const close = element('button', { type: 'button', textContent: 'Close', onclick: hideProblem });

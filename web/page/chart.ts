@@ -1,4 +1,4 @@
-/** Times as bars: the median, with a line from the first to the third quartile. */
+/** Draws times as bars: the median, with a line from the first to the third quartile. */
 import { BarController, BarElement, CategoryScale, Chart, Legend, LinearScale, Tooltip } from 'chart.js';
 import type { TimingsResult } from '../protocol.js';
 
@@ -36,7 +36,7 @@ export function drawTimings(canvas: HTMLCanvasElement, { lowerings }: TimingsRes
       scales: {
         x: {
           beginAtZero: true,
-          title: { display: true, text: 'milliseconds a call', color: ink },
+          title: { display: true, text: 'milliseconds per call', color: ink },
           ticks: { color: ink },
           grid: { color: line },
         },

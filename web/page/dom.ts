@@ -1,10 +1,10 @@
-/** Elements made and found, with their types. */
+/** Makes and finds elements, with their types. */
 
 type Properties<Tag extends keyof HTMLElementTagNameMap> = Partial<
   Pick<HTMLElementTagNameMap[Tag], Exclude<keyof HTMLElementTagNameMap[Tag], 'style'>>
 >;
 
-/** A new element with its properties and children. */
+/** Makes an element with properties and children. */
 export function element<Tag extends keyof HTMLElementTagNameMap>(
   tag: Tag,
   properties: Properties<Tag> = {},
@@ -15,14 +15,14 @@ export function element<Tag extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
-/** The element of an id, of the class that it must have. */
+/** Finds the element of an id, and checks its class. */
 export function byId<Type extends HTMLElement>(id: string, type: abstract new () => Type): Type {
   const found = document.getElementById(id);
   if (found instanceof type) return found;
   throw new Error(`index.html has no ${type.name} of id '${id}'`);
 }
 
-/** The options of a select: their values and what is shown for them. */
+/** Fills a select with options: their values and their texts. */
 export function fillSelect(
   select: HTMLSelectElement,
   choices: readonly (readonly [value: string, text: string])[],
@@ -30,7 +30,7 @@ export function fillSelect(
   select.replaceChildren(...choices.map(([value, textContent]) => element('option', { value, textContent })));
 }
 
-/** A table with a caption; the first cell of a row is its heading, and the numbers stand right. */
+/** Makes a table with a caption; the first cell of each row is its heading. */
 export function table(
   caption: string,
   head: readonly string[],
@@ -56,7 +56,7 @@ export const tableRow = ([first = '', ...cells]: readonly string[]): HTMLTableRo
     ...cells.map((textContent) => element('td', { textContent })),
   );
 
-/** Names and values, one above the other. */
+/** Makes a list of names and values. */
 export const definitions = (rows: readonly (readonly [name: string, value: string])[]): HTMLDListElement =>
   element(
     'dl',
@@ -66,7 +66,7 @@ export const definitions = (rows: readonly (readonly [name: string, value: strin
     ),
   );
 
-/** Puts content in the place of what was there, and that into sight. */
+/** Replaces the content of an element and scrolls it into view. */
 export function show(place: HTMLElement, ...content: readonly Node[]): void {
   place.replaceChildren(...content);
   place.hidden = false;

@@ -1,9 +1,9 @@
-/** What this browser lets the page use. */
+/** Says what this browser offers to the page. */
 import { byId } from './dom.js';
 
 const place = byId('environment', HTMLElement);
 
-/** Whether there is a GPU behind WebGPU is found out when it is first asked for: to ask is to wake it. */
+/** Does not ask WebGPU for a GPU, because that would wake the GPU; the first session asks. */
 export function describeEnvironment(): void {
   const threads = crossOriginIsolated
     ? 'This page is cross-origin isolated: WebAssembly may use several threads.'

@@ -1,7 +1,7 @@
-/** A file input that files can be dropped on, too. */
+/** File inputs on which files can also be dropped. */
 import { byId } from './dom.js';
 
-/** @returns the file that was chosen last, if any. */
+/** Sets up a file input. @returns Functions that give the file chosen last, and clear the field. */
 export function fileField(id: string, onChange: () => void): { file(): File | undefined; clear(): void } {
   const input = byId(id, HTMLInputElement);
   const zone = input.closest<HTMLElement>('.drop')!;

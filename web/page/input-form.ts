@@ -1,4 +1,4 @@
-/** The fields that say what a model runs on, and where. */
+/** The form for the input and the provider of a run. */
 import type { InputSource, WebProvider } from '../protocol.js';
 import { byId } from './dom.js';
 import { fileField } from './file-field.js';
@@ -31,7 +31,7 @@ export function chooseDemoImage(): void {
 
 export const readProvider = (): WebProvider => provider.value as WebProvider;
 
-/** @throws Error if no image was chosen. */
+/** Reads the input from the form. @throws Error if an image is wanted and none was chosen. */
 export function readInput(): InputSource {
   if (origin.value === 'demo') return { from: 'demo' };
   if (origin.value === 'random') {

@@ -1,4 +1,4 @@
-/** The page: what its buttons do. */
+/** The page: what each button does. */
 import type { BuildResult, Manifest } from '../protocol.js';
 import { perform, showProblem } from './activity.js';
 import { byId } from './dom.js';

@@ -1,4 +1,4 @@
-/** The form that says what a model is made of. */
+/** The form for a model: its network, options, weights and lowering. */
 import {
   DEFAULT_OPSET,
   defaultLowering,
@@ -33,7 +33,7 @@ const weightsFile = fileField('weights-file', () => {
   showWeights();
 });
 
-/** Fills the choices, and keeps the fields in step with them. */
+/** Fills the selects, and shows the fields that fit the choices. */
 export function setUpModelForm(): void {
   fillSelect(
     graph,
@@ -78,7 +78,7 @@ export function chooseDemo({ graph: name, options: values }: Manifest['demo']): 
   lowering.value = '';
 }
 
-/** @throws Error if no file was chosen. */
+/** Reads the model from the form. @throws Error if a state_dict is wanted and no file was chosen. */
 export function readSpec(): ModelSpec {
   const target = Number(opset.value);
   return {
@@ -96,5 +96,5 @@ function readWeights(): WeightsSource {
   if (origin.value === 'seed') return { from: 'seed', seed: seed.valueAsNumber };
   const file = weightsFile.file();
   if (file) return { from: 'file', file, prefix: prefix.value.trim() };
-  throw new Error('Choose a safetensors file with the state_dict, or another origin of the weights.');
+  throw new Error('Choose a safetensors file with the state_dict, or other weights.');
 }

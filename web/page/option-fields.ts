@@ -1,8 +1,8 @@
-/** The options of an architecture as a form: what the library says of each is its label, bounds and default. */
+/** Makes a form of a network's options, with the labels, bounds and defaults that the library gives. */
 import type { GraphDefinition, OptionSpec } from '../../lib/browser.js';
 import { element } from './dom.js';
 
-/** What the command line's examples take where an option has no default. */
+/** The value of an option without a default, as in the examples of the command line. */
 const example = (name: string): number => (name === 'numGroups' ? 8 : 32);
 
 const idOf = (name: string): string => `option-${name}`;
@@ -40,7 +40,7 @@ function optionField(name: string, spec: OptionSpec, value: number | boolean): H
   );
 }
 
-/** As the library takes them. What is not a number is left out, which the library then says. */
+/** Reads the options. Leaves out fields that hold no number: the library then names the missing option. */
 export function readOptions(fields: HTMLElement): Record<string, number | boolean> {
   const options: Record<string, number | boolean> = {};
   for (const input of fields.querySelectorAll('input')) {

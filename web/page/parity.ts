@@ -1,4 +1,4 @@
-/** The fixtures' cases, one row each, as they are done. */
+/** Shows the parity cases, one row each, as they finish. */
 import { formatDifference, plural } from '../../lib/quantities.js';
 import type { Manifest, ParityCase } from '../protocol.js';
 import { byId, element, table, tableRow } from './dom.js';
@@ -9,7 +9,7 @@ const MARKS = { passed: 'passed', failed: 'FAILED', 'not run': 'not run' } as co
 
 const HEAD = ['Case', 'Result', 'Largest difference', 'Tolerance'];
 
-/** An empty table, and what adds to it. */
+/** Shows an empty table. @returns A function that adds a case to it. */
 export function startParity({ leftOut }: Manifest): (result: ParityCase) => void {
   const rows = table(
     'Every case: |actual − expected| within atol + rtol · |expected| for every element',
@@ -28,7 +28,7 @@ export function startParity({ leftOut }: Manifest): (result: ParityCase) => void
   return (result) => {
     counts[result.status]++;
     body.append(rowOf(result));
-    // Failures first: they are what one looks for.
+    // Failures come first, because people look for them.
     if (result.status === 'failed') body.prepend(body.lastElementChild!);
     summary.className = counts.failed > 0 ? 'bad' : counts.passed > 0 ? 'good' : '';
     summary.textContent =

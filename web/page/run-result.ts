@@ -1,4 +1,4 @@
-/** What a run gave: pictures, figures, and for the demo the comparison with PyTorch. */
+/** Shows the result of a run: pictures, figures, and for the demo the comparison with PyTorch. */
 import { formatDifference, formatDuration, formatNumber } from '../../lib/quantities.js';
 import type { Comparison, Picture, RunResult } from '../protocol.js';
 import { byId, definitions, element, show, table } from './dom.js';
@@ -12,7 +12,7 @@ export function showRun(result: RunResult): void {
     element('h3', { textContent: 'The result' }),
     ...(comparison ? [verdict(comparison)] : []),
     ...result.fallbacks.map(({ provider, reason }) =>
-      element('p', { className: 'note', textContent: `${provider} was passed over: ${reason}` }),
+      element('p', { className: 'note', textContent: `${provider} is not used: ${reason}` }),
     ),
     element('div', { className: 'pictures' }, ...pictures.map(draw)),
     definitions(rowsOf(result)),
@@ -43,7 +43,7 @@ function verdict({ framework, passed, samePixels, pixels, maxAbs, rtol, atol }: 
 
 const rowsOf = (result: RunResult): [string, string][] => [
   ['Ran on', result.provider],
-  ['GroupNorm as', result.groupNorm ?? 'the model has it'],
+  ['GroupNorm as', result.groupNorm ?? 'written in the model'],
   ['Input', result.input],
   ['Loading', formatDuration(result.loadMilliseconds)],
   ['First run', formatDuration(result.runMilliseconds)],

@@ -1,4 +1,4 @@
-/** What a model is made of, and the model itself. */
+/** Shows the content of a model, and offers the model for download. */
 import { formatBytes, plural } from '../../lib/quantities.js';
 import type { BuildResult, ModelSummary } from '../protocol.js';
 import { byId, definitions, element, show, table } from './dom.js';

@@ -1,4 +1,4 @@
-/** The times of the lowerings, as a chart and as a table. */
+/** Shows the times of the lowerings, as a chart and as a table. */
 import type { Chart } from 'chart.js';
 import { formatDuration } from '../../lib/quantities.js';
 import type { TimingsResult } from '../protocol.js';

@@ -1,7 +1,7 @@
-/** One task in a worker of its own making: the page hears of its progress, and may end it. */
+/** Runs one task in a worker, reports its progress, and can cancel it. */
 import type { Message, TaskName, Tasks } from '../protocol.js';
 
-/** The worker's error, with the library's code. */
+/** An error of the worker, with the code of the library's error. */
 export class TaskError extends Error {
   constructor(
     readonly code: string,
@@ -11,20 +11,20 @@ export class TaskError extends Error {
   }
 }
 
-/** A task was ended by the visitor. */
+/** Thrown when the visitor cancels a task. */
 export class Cancelled extends Error {}
 
 export type Event = Extract<Message, { type: 'progress' | 'case' }>;
 
-export interface RunningTask<Name extends TaskName> {
+interface RunningTask<Name extends TaskName> {
   readonly result: Promise<Tasks[Name]['result']>;
   readonly cancel: () => void;
 }
 
-/** Kept from task to task, because ONNX Runtime takes a while to load; a cancelled task takes it along. */
+/** A worker kept for the next task, because ONNX Runtime takes a while to load. Cancelling a task ends its worker. */
 let idle: Worker | undefined;
 
-/** A run of WebAssembly cannot be stopped from within: to cancel a task is to end its worker. */
+/** Starts a task. To cancel it, ends its worker: a run of WebAssembly cannot be stopped in another way. */
 export function startTask<Name extends TaskName>(
   name: Name,
   input: Tasks[Name]['input'],
@@ -52,7 +52,7 @@ export function startTask<Name extends TaskName>(
     worker.onerror = (event) => {
       end();
       worker.terminate();
-      reject(new TaskError('WORKER', event.message || 'the worker could not be started: reload the page'));
+      reject(new TaskError('WORKER', event.message || 'the worker does not start; reload the page'));
     };
   });
   worker.postMessage({ task: name, ...input });

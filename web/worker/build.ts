@@ -1,4 +1,4 @@
-/** A model out of what the form says. */
+/** Builds the model that the form describes. */
 import {
   elementCount,
   encodeModel,
@@ -16,11 +16,11 @@ import { loadWeights } from './weights.js';
 
 export interface Network {
   readonly graph: Graph;
-  /** The model with its GroupNorms written in one way. */
+  /** Encodes the model with every GroupNorm lowered in one way. */
   readonly encode: (lowering: LoweringName) => Uint8Array;
 }
 
-/** @throws what the library throws: its messages are for people. */
+/** Builds a graph and loads its parameters. @throws The library's errors, whose messages are shown as they are. */
 export async function buildNetwork({
   graph: name,
   options,

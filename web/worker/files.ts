@@ -1,4 +1,4 @@
-/** What the build has laid beside the page. */
+/** Fetches the files that the build puts beside the page. */
 import { decodeFixture, FileError, type Fixture } from '../../lib/browser.js';
 import type { Manifest } from '../protocol.js';
 

@@ -1,13 +1,12 @@
-/** Images of the visitor's, decoded by the browser. */
-import { ImageError, images } from '../../lib/browser.js';
-import type { Image } from '../../lib/images/image.js';
+/** Decodes images with the browser. */
+import { ImageError } from '../../lib/browser.js';
+import { fromRgba, type Image } from '../../lib/images/browser.js';
 
-/** More pixels than a network of this kind gets through in a page's patience and memory. */
+/** Larger images would take too much time and memory in a page. */
 const LONGEST_SIDE = 1024;
 
 /**
- * An image's pixels as they are in the file: no colour profile is applied. What is larger than 1,024 pixels is made
- * smaller.
+ * Decodes an image without applying its colour profile, and scales it down to at most 1,024 pixels per side.
  * @throws ImageError `IMAGE_INVALID` if the browser cannot read it.
  */
 export async function decodeImage(blob: Blob): Promise<Image> {
@@ -18,7 +17,7 @@ export async function decodeImage(blob: Blob): Promise<Image> {
   context.drawImage(bitmap, 0, 0, width!, height!);
   bitmap.close();
   const { data } = context.getImageData(0, 0, width!, height!);
-  return images.fromRgba({ width: width!, height: height!, data });
+  return fromRgba({ width: width!, height: height!, data });
 }
 
 async function decode(blob: Blob): Promise<ImageBitmap> {
@@ -28,7 +27,7 @@ async function decode(blob: Blob): Promise<ImageBitmap> {
     const name = blob instanceof File ? `'${blob.name}'` : 'the file';
     throw new ImageError(
       'IMAGE_INVALID',
-      `${name} is not an image that this browser can read: try a PNG or a JPEG`,
+      `this browser cannot read ${name} as an image; try a PNG or a JPEG`,
       {
         cause,
       },

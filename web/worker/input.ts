@@ -1,4 +1,4 @@
-/** The input of a network: random numbers, or an image. */
+/** Makes the input of a network: random numbers, or an image. */
 import { elementCount, formatShape, SessionError, tensor, type TensorData } from '../../lib/browser.js';
 import { castTensor } from '../../lib/half.js';
 import type { Image } from '../../lib/images/image.js';
@@ -10,19 +10,19 @@ import type { InputSource } from '../protocol.js';
 import { fetchDemoImage } from './files.js';
 import { decodeImage } from './image.js';
 
-/** What a graph of Values and a session of TensorInfos both have. */
-export interface InputInfo extends Pick<TensorInfo, 'name' | 'dtype'> {
-  /** The page's own graphs declare one. */
+/** The part of an input that graphs (Value) and sessions (TensorInfo) share. */
+interface InputInfo extends Pick<TensorInfo, 'name' | 'dtype'> {
+  /** Not optional: the page's own graphs declare a shape. */
   readonly shape: Shape;
 }
 
-/** The image of a source, if it is one. */
+/** Returns the image of a source, or `undefined` for random numbers. */
 export async function imageOf(source: InputSource): Promise<Image | undefined> {
   if (source.from === 'random') return undefined;
   return decodeImage(source.from === 'demo' ? await fetchDemoImage() : source.image);
 }
 
-/** What halves five times: every network of the registry takes it. */
+/** Sizes that can be halved five times fit every network of the registry. */
 const MULTIPLE = 32;
 
 /** @throws SessionError `INPUT_SHAPE` if the network takes no images, or the input would be too large. */
@@ -41,7 +41,7 @@ export function makeInput(info: InputInfo, source: InputSource, image: Image | u
   return padTo(x, height!, width!);
 }
 
-/** A tensor of more would take longer than anybody waits for. */
+/** A larger tensor would take too long. */
 const MAX_ELEMENTS = 2 ** 27;
 
 function randomInput(

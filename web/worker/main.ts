@@ -1,4 +1,4 @@
-/** The worker: all that takes long, so that the page stays live. One task at a time; the page ends it to cancel. */
+/** The worker: does everything slow, so that the page stays responsive. Runs one task at a time. */
 import { OnnxGroupNormError, setRuntimeFolder } from '../../lib/browser.js';
 import type { Message, Request } from '../protocol.js';
 import { buildTask } from './build.js';

@@ -1,4 +1,4 @@
-/** The committed fixtures: what PyTorch computed, against this browser. */
+/** Checks the committed fixtures, which hold PyTorch's outputs, in this browser. */
 import { checkFixture, describeFailure, getGraph, type CaseResult } from '../../lib/browser.js';
 import type { ParityCase, WebProvider } from '../protocol.js';
 import { fetchFixture, fetchManifest } from './files.js';
@@ -29,7 +29,7 @@ function toCase(path: string, result: CaseResult): ParityCase {
   return {
     name: path.replace(/\.safetensors$/, ''),
     graph,
-    // What a provider has no kernel for, such as float64 on a GPU, is no wrong number.
+    // A provider without a kernel, for example for float64 on a GPU, has not computed wrong numbers.
     status: passed ? 'passed' : isOutOfReach(error) ? 'not run' : 'failed',
     maxAbs: outputs.length > 0 ? worst : undefined,
     rtol: outputs[0]?.rtol,

@@ -1,26 +1,27 @@
-/** Outputs as something to look at. */
-import { elementCount, images, type TensorData } from '../../lib/browser.js';
-import { toFloat64Array } from '../../lib/half.js';
-import type { Image } from '../../lib/images/image.js';
+/** Makes pictures and figures of outputs. */
+import { elementCount, formatShape, type TensorData, toFloat64Array } from '../../lib/browser.js';
+import { type Image, type Mask, maskToImage, overlay, toRgba } from '../../lib/images/browser.js';
 import type { OutputFigures, Picture } from '../protocol.js';
-import { formatShape } from '../../lib/tensor.js';
 
-/** Channels of an output that are shown. */
+/** How many channels of an output are shown. */
 const CHANNELS = 4;
 
-/** Pixels of the overlay along each side of a pixel of a small image, so that lines are fine. */
+/** Returns the overlay's scale: small images are enlarged, so that the lines are fine. */
 const overlayScale = ({ width, height }: Image): number => (Math.max(width, height) <= 512 ? 3 : 1);
 
-export const picture = (title: string, image: Image): Picture => ({ title, ...images.toRgba(image) });
+export const picture = (title: string, image: Image): Picture => ({ title, ...toRgba(image) });
 
-/** The image, the classes of its pixels, and both together. */
-export const segmentationPictures = (image: Image, mask: images.Mask): Picture[] => [
+/** Makes three pictures: the image, its mask, and the mask over the image. */
+export const segmentationPictures = (image: Image, mask: Mask): Picture[] => [
   picture('Input', image),
-  picture('Mask', images.maskToImage(mask)),
-  picture('Overlay', images.overlay(image, mask, { scale: overlayScale(image) })),
+  picture('Mask', maskToImage(mask)),
+  picture('Overlay', overlay(image, mask, { scale: overlayScale(image) })),
 ];
 
-/** The first sample's first channels in grey, black their least value and white their largest; of volumes the middle. */
+/**
+ * Makes pictures of the first channels of the first sample: grey from each channel's smallest value (black) to its
+ * largest (white). Of a volume the middle slice.
+ */
 export function channelPictures(name: string, { dims, dtype, data }: TensorData): Picture[] {
   if (dims.length < 3 || elementCount(dims) === 0) return [];
   const [height, width] = dims.slice(-2) as [number, number];

@@ -1,14 +1,13 @@
-/** One model, one input, one run. */
+/** Runs one model once on one input. */
 import {
   compareTensors,
   createSession,
   defaultTolerance,
   formatShape,
-  images,
   type Session,
   type TensorData,
 } from '../../lib/browser.js';
-import type { Image } from '../../lib/images/image.js';
+import { type Image, type Mask, segment } from '../../lib/images/browser.js';
 import { maskOf } from '../../lib/images/mask.js';
 import type { Comparison, InputSource, ModelSpec, Picture, RunResult, WebProvider } from '../protocol.js';
 import { buildNetwork } from './build.js';
@@ -23,8 +22,8 @@ export interface RunInput {
   readonly source: InputSource;
 }
 
-/** WebAssembly runs where the GPU does not, and the result says so. */
-export const providersFor = (provider: WebProvider): WebProvider[] =>
+/** Returns the providers to try: WebAssembly follows WebGPU, and the result says which one ran. */
+const providersFor = (provider: WebProvider): WebProvider[] =>
   provider === 'webgpu' ? ['webgpu', 'wasm'] : ['wasm'];
 
 export async function runTask({ spec, provider, source }: RunInput): Promise<RunResult> {
@@ -73,7 +72,7 @@ const runOn = (
 
 async function segmentImage(session: Session, image: Image, isDemo: boolean): Promise<Outcome> {
   const start = performance.now();
-  const { mask, logits, paddedTo } = await images.segment(session, image);
+  const { mask, logits, paddedTo } = await segment(session, image);
   const milliseconds = performance.now() - start;
   return {
     input: `image of ${image.width} × ${image.height} pixels, as ${formatShape([1, session.inputs[0]!.shape![1]!, ...paddedTo])}`,
@@ -84,7 +83,7 @@ async function segmentImage(session: Session, image: Image, isDemo: boolean): Pr
   };
 }
 
-async function compareDemo(logits: TensorData, { classes }: images.Mask): Promise<Comparison> {
+async function compareDemo(logits: TensorData, { classes }: Mask): Promise<Comparison> {
   const fixture = await fetchDemo();
   const expected = fixture.outputs.get('y')!;
   const usual = defaultTolerance(expected.dtype);

@@ -1,4 +1,4 @@
-/** The parameters of a graph, from where the visitor wants them. */
+/** Loads the parameters of a graph from the source that the visitor chose. */
 import {
   initializeWeights,
   matchStateDict,
@@ -23,7 +23,7 @@ export async function loadWeights(graph: Graph, source: WeightsSource): Promise<
   }
 }
 
-/** Of a parity fixture only the state_dict: its inputs and outputs are no parameters. */
+/** Reads all tensors of a file, but of a parity fixture only the state_dict. */
 async function readStateDict(blob: File): Promise<ReadonlyMap<string, TensorData>> {
   const file = await openSafetensors(blob);
   const keys = file.keys();

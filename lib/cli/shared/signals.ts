@@ -1,8 +1,8 @@
 /**
- * SIGINT (Ctrl+C) and SIGTERM in commands that finish in order: `parity` prints the cases that ran before it exits.
- * In all other commands a signal ends the process at once, as it does by default; `lib/files` removes the temporary
- * file that is being written.
+ * SIGINT (Ctrl+C) and SIGTERM in commands. By default a signal ends the process at once. `parity` finishes in order: it
+ * prints the cases that ran before it exits. While a command writes files, a signal first removes the temporary ones.
  */
+import { onWriting, removeTemporaryFiles } from '../../files/atomic.js';
 import { EXIT, type ExitCode } from './errors.js';
 
 const EXIT_CODES = { SIGINT: EXIT.interrupted, SIGTERM: EXIT.terminated } as const satisfies Partial<
@@ -39,4 +39,26 @@ export async function withStopRequest<T>(action: (stop: StopRequest) => Promise<
   } finally {
     stopListening();
   }
+}
+
+/** Removes temporary files at a signal and at the end of the process. Listens only while such files exist. */
+export const removeTemporaryFilesAtSignals = (): void =>
+  onWriting({ begin: watchWriting, end: stopWatching });
+
+function watchWriting(): void {
+  // First in line: a listener such as `signal-exit` ends the process only if it is the only listener left.
+  for (const signal of SIGNALS) process.prependListener(signal, stopWriting);
+  process.prependListener('exit', removeTemporaryFiles);
+}
+
+function stopWatching(): void {
+  for (const signal of SIGNALS) process.removeListener(signal, stopWriting);
+  process.removeListener('exit', removeTemporaryFiles);
+}
+
+function stopWriting(signal: NodeJS.Signals): void {
+  removeTemporaryFiles();
+  stopWatching();
+  // With this listener gone the signal has its default effect, unless another listener decides.
+  if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
 }

@@ -125,7 +125,7 @@ describe('build', () => {
     const { code, stderr } = await build('--weights', at('w.safetensors'), '--prefix', 'nrm');
     expect([code, stderr]).to.deep.equal([
       2,
-      "error: no key of the state_dict is under 'nrm'; there are: 'norm', 'head'\n",
+      "error: the state_dict has no keys under 'nrm'; it has: 'norm', 'head'\n",
     ]);
     expect((await build('--prefix', 'norm')).stderr).to.include('error: --prefix needs --weights\n');
   });

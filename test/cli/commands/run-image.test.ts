@@ -102,7 +102,7 @@ describe('run --image', () => {
       ],
       [
         () => ['--image', at('colours.onnx'), '--mask', at('mask.png')],
-        /colours\.onnx is not a valid PNG: it does not start as PNG files do/,
+        /colours\.onnx is not a valid PNG: it does not begin with the PNG signature/,
       ],
       [() => ['--image', image(), '--mask', at('colours.onnx/mask.png')], /cannot write '.*mask\.png'/],
     ];
@@ -130,9 +130,7 @@ describe('run --image', () => {
       await onnx('build', 'group-norm', '--num-groups', '1', '--num-channels', '4', '-o', at('gn.onnx'));
       const { code, stderr } = await run('gn.onnx', image());
       expect(code).to.equal(2);
-      expect(stderr).to.match(
-        /the model is none that segments images: it has inputs 'x' float32 \[N, 4, H, W\]/,
-      );
+      expect(stderr).to.match(/this model does not segment images: it has inputs 'x' float32 \[N, 4, H, W\]/);
     });
   });
 });

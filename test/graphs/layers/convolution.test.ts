@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { conv, convTranspose, sharedConv } from '../../../graphs/layers/index.js';
+import { conv, convTranspose, sharedConv } from '../../../graphs/layers/convolution.js';
 import { GraphError } from '../../../lib/errors.js';
 import { GraphBuilder } from '../../../lib/graph/builder.js';
 import type { Value } from '../../../lib/graph/types.js';

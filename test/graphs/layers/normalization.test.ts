@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../../graphs/layers/index.js';
+import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../../graphs/layers/normalization.js';
 import { GraphError } from '../../../lib/errors.js';
 import { GraphBuilder } from '../../../lib/graph/builder.js';
 import type { Value } from '../../../lib/graph/types.js';
