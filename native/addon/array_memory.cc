@@ -28,7 +28,7 @@ Elements elementsOf(const Napi::TypedArray& array) {
 Hold copyOf(Napi::Env env, const Elements& elements) {
   Hold copy = BufferPool::ofProcess().takeShared(elements.size);
   if (!copy) throwOutOfMemory(env, elements.size);
-  std::memcpy(copy.get(), elements.data, elements.size);
+  if (elements.size > 0) std::memcpy(copy.get(), elements.data, elements.size);
   return copy;
 }
 
