@@ -1,4 +1,4 @@
-/** Checks options at run time, for callers in JavaScript, where no type checker sees a misspelt name. */
+/** Checks options and arguments at run time, for callers in JavaScript, where no type checker sees a mistake. */
 import { OptionError } from './errors.js';
 import { suggestion } from './nearest.js';
 
@@ -22,6 +22,16 @@ export function requireKnownOptions(where: string, options: object, known: reado
       `${where} has no option '${name}'${suggestion(name, known)}; it has: ${known.join(', ') || 'none'}`,
     );
   }
+}
+
+/**
+ * Makes the error for a value that is not a Uint8Array.
+ * @param requirement `convertModel takes a Uint8Array`.
+ */
+export function notBytes(requirement: string, value: unknown): OptionError {
+  const remedy = value instanceof ArrayBuffer ? ': new Uint8Array(buffer) makes one of it' : '';
+  const type = Object.prototype.toString.call(value).slice(8, -1);
+  return new OptionError('INVALID_OPTION', `${requirement}, not ${type}${remedy}`);
 }
 
 /**

@@ -1,34 +1,64 @@
-import { nameIn, type Visit, visitFunction, visitGraph } from './graph-walk.js';
-import { canonicalDomain, readNode } from './node.js';
-import { FUNCTION, GRAPH, MODEL, OPSET } from './schema.js';
-import { GraphFields } from './splice.js';
-import { checkTensor } from './tensors.js';
-import { hasShape, readType } from './value-info.js';
-import { requireOnce, tooLarge, WireReader } from './wire.js';
+/** Decoding a ModelProto: its graph, the operator sets that it imports, and its local functions. */
+import { ModelError } from '../errors.js';
+import { GraphDecoder, GraphFields, type InnerFacts, noFacts } from './graph.js';
+import { canonicalDomain } from './node.js';
+import { FUNCTION, MODEL, OPSET } from './schema.js';
+import { requireOnce, WireReader } from './wire.js';
 
-/** What a ModelProto holds besides the graph's own content, as far as it is read. */
-export interface ModelFields {
-  readonly graph: Uint8Array | undefined;
-  /** The opset of the default ONNX domain, 0 if it is not imported; nothing if the model imports no opset at all. */
+/** A decoded model. */
+export interface ModelContent extends Pick<ModelHeader, 'domains' | 'functions'> {
+  readonly opset: number;
+  readonly graph: GraphFields;
+  /** What the local functions hold. */
+  readonly inFunctions: InnerFacts;
+}
+
+/** The fields of a ModelProto. The graph and the functions' bodies are readers that stand before the first field. */
+interface ModelHeader {
+  readonly graph: WireReader | undefined;
+  /** The opset of the default ONNX domain: 0 if it is not imported, `undefined` if the model imports no opset at all. */
   readonly opset: number | undefined;
   /** Every domain that the model imports. */
   readonly domains: ReadonlySet<string>;
   /** The local functions, as `operatorId` names them. */
   readonly functions: ReadonlySet<string>;
+  readonly functionBodies: readonly WireReader[];
 }
 
-/** An operator, of ONNX or of the model itself. */
-export const operatorId = (domain: string, name: string): string => `${canonicalDomain(domain)}:${name}`;
+/**
+ * Reads a whole model and checks it: passes find no damage later.
+ * @param where What messages call the model.
+ * @throws ModelError `MODEL_INVALID`, `TENSOR_INVALID`, or `MODEL_UNSUPPORTED` if it has a million nodes and values.
+ */
+export function decodeModel(bytes: Uint8Array, where: string): ModelContent {
+  const { graph, opset, domains, functions, functionBodies } = withContext(where, () =>
+    readModelHeader(WireReader.of(bytes)),
+  );
+  if (!graph || opset === undefined) {
+    const missing = graph ? 'no opset' : 'no graph';
+    throw new ModelError('MODEL_INVALID', `${where}: this is not an ONNX model: it has ${missing}`);
+  }
+  return withContext(where, () => {
+    const decoder = new GraphDecoder();
+    const fields = new GraphFields(graph, decoder);
+    const inFunctions = noFacts();
+    for (const body of functionBodies) decoder.readFunction(body, inFunctions);
+    return { opset, domains, functions, graph: fields, inFunctions };
+  });
+}
 
-/** Reads a ModelProto. */
-export function readModel(bytes: Uint8Array): ModelFields {
-  const model = WireReader.of(bytes);
+/** Reads the fields of a ModelProto, but not the graph's. */
+export function readModelHeader(model: WireReader): ModelHeader {
   const functions = new Set<string>();
-  let graph: Uint8Array | undefined;
+  const functionBodies: WireReader[] = [];
   const domains = new Set<string>();
+  let graph: WireReader | undefined;
   let opset: number | undefined;
   while (model.next()) {
-    if (model.tag === MODEL.functions) functions.add(functionId(model.enter()));
+    if (model.tag === MODEL.functions) {
+      functions.add(functionId(model.enter()));
+      functionBodies.push(model.enter());
+    }
     if (model.tag === MODEL.opsetImport) {
       const { domain, version } = readOpset(model.enter());
       domains.add(domain);
@@ -36,9 +66,21 @@ export function readModel(bytes: Uint8Array): ModelFields {
     }
     if (model.tag !== MODEL.graph) continue;
     if (graph) throw requireOnce('the model', 'graph');
-    graph = model.bytes;
+    graph = model.enter();
   }
-  return { graph, opset, domains, functions };
+  return { graph, opset, domains, functions, functionBodies };
+}
+
+/** Names an operator of ONNX or a local function. */
+export const operatorId = (domain: string, name: string): string => `${canonicalDomain(domain)}:${name}`;
+
+function functionId(body: WireReader): string {
+  let [domain, name] = ['', ''];
+  while (body.next()) {
+    if (body.tag === FUNCTION.domain) domain = body.text();
+    else if (body.tag === FUNCTION.name) name = body.text();
+  }
+  return operatorId(domain, name);
 }
 
 function readOpset(entry: WireReader): { domain: string; version: number } {
@@ -50,59 +92,15 @@ function readOpset(entry: WireReader): { domain: string; version: number } {
   return { domain: canonicalDomain(domain), version };
 }
 
-function functionId(body: WireReader): string {
-  let [domain, name] = ['', ''];
-  while (body.next()) {
-    if (body.tag === FUNCTION.domain) domain = body.text();
-    else if (body.tag === FUNCTION.name) name = body.text();
+/** Names the model in the messages of ModelErrors. */
+function withContext<T>(where: string, action: () => T): T {
+  try {
+    return action();
+  } catch (cause) {
+    if (!(cause instanceof ModelError)) throw cause;
+    const { code, message } = cause;
+    const what =
+      code === 'MODEL_INVALID' ? `this is not an ONNX model, or the file is damaged (${message})` : message;
+    throw new ModelError(code, `${where}: ${what}`, { cause });
   }
-  return operatorId(domain, name);
-}
-
-/** Passes keep all nodes, or all that is declared, at once. Models in use have some thousands. */
-const MAX_ENTRIES = 2 ** 20;
-
-/**
- * Reads all that passes may ask a model for, so that damage is told when it is decoded and not halfway through a
- * pass: nodes, tensors and declared types, those of bodies and functions among them.
- * @throws ModelError.
- */
-export function checkModel(bytes: Uint8Array): void {
-  let entries = 0;
-  const checkEntry = (field: WireReader, check: Check) => {
-    if (++entries > MAX_ENTRIES)
-      throw tooLarge(`more than ${MAX_ENTRIES} nodes, tensors and declared values`);
-    check(field);
-  };
-  const checkNode: Visit = (field) => checkEntry(field, readNode);
-  const checkField: Visit = (field) => {
-    const check = CHECKS.get(field.tag);
-    if (check) checkEntry(field, check);
-  };
-  const model = WireReader.of(bytes);
-  while (model.next()) {
-    if (model.tag === MODEL.graph) visitGraph(model.enter(), checkField);
-    if (model.tag === MODEL.functions) visitFunction(model.enter(), checkNode, checkField);
-  }
-}
-
-type Check = (field: WireReader) => unknown;
-
-const CHECKS: ReadonlyMap<number, Check> = new Map<number, Check>([
-  [GRAPH.node, readNode],
-  [GRAPH.initializer, checkTensor],
-  [GRAPH.input, readType],
-  [GRAPH.output, readType],
-  [GRAPH.valueInfo, readType],
-]);
-
-/** The inputs and outputs for which a model declares no shape, and so takes or gives any rank. */
-export function unrankedNames(model: Uint8Array): Set<string> {
-  const names = new Set<string>();
-  const { graph = new Uint8Array() } = readModel(model);
-  new GraphFields(graph).each((field) => {
-    if ((field.tag === GRAPH.input || field.tag === GRAPH.output) && !hasShape(field))
-      names.add(nameIn(field));
-  });
-  return names;
 }

@@ -1,3 +1,4 @@
+/** Graphs of the builder as ONNX models, with their weights inside or in a file beside the model. */
 import { ModelError, TensorError } from '../errors.js';
 import { type Graph, requireGraph, type Value, type Weights } from '../graph/types.js';
 import { DEFAULT_OPSET, defaultLowering, requireOpset } from '../lowering/choose.js';
@@ -14,7 +15,7 @@ import {
 } from '../tensor.js';
 import { encodeNode } from './operators.js';
 import type { ModelMessage, TensorMessage } from './proto.js';
-import { chunksLength, joinChunks, modelChunks } from './splice.js';
+import { chunksLength, joinChunks, modelChunks } from './chunks.js';
 import { encodeExternalTensor, encodeTensor } from './tensors.js';
 import { encodeValueInfo } from './value-info.js';
 
@@ -30,7 +31,7 @@ export interface EncodeOptions {
 const MAX_MODEL_BYTES = 2 ** 31 - 1;
 
 /**
- * For models that others have written.
+ * Checks the size of an existing model.
  * @throws ModelError `MODEL_TOO_LARGE` for more bytes than an ONNX file holds.
  */
 export function requireModelSize(bytes: number, where: string): void {
@@ -42,22 +43,22 @@ export function requireModelSize(bytes: number, where: string): void {
   );
 }
 
-/** Tensors below this many bytes stay in the model: shapes and scalars that shape inference has to see. */
+/** Smaller tensors stay in the model: shape inference has to see shapes and scalars. */
 const MIN_EXTERNAL_BYTES = 1024;
 
-/** A page, so that a runtime can map each tensor. */
+/** The size of a page, so that a runtime can map each tensor. */
 const EXTERNAL_ALIGNMENT = 4096;
 
 /**
- * A graph and its weights as an ONNX model.
+ * Encodes a graph and its weights as an ONNX model.
  * @returns The bytes of a ModelProto with the lowest IR version that the opset needs.
- * @throws GraphError if `graph` is none, or the opset or lowering cannot be had; OptionError; ModelError
+ * @throws GraphError if `graph` is not a Graph, or the opset or lowering is not available; OptionError; ModelError
  *   `WEIGHTS_NOT_SET`, `TENSOR_INVALID`, or `MODEL_TOO_LARGE` (above 2 GiB: write it with `encodeModelExternal`).
  */
 export const encodeModel = (graph: Graph, weights: Weights, options: EncodeOptions = {}): Uint8Array =>
   joinChunks(encodeModelChunks(graph, weights, options));
 
-/** The same in pieces, to be written one after the other: the weights are not copied. */
+/** Encodes a model in chunks, to be written one after the other, without a copy of the weights. */
 export function encodeModelChunks(graph: Graph, weights: Weights, options: EncodeOptions = {}): Uint8Array[] {
   const initializers = collectWeights(graph, weights).map(([name, data]) => encodeTensor(name, data));
   const chunks = modelChunks(toModel(graph, initializers, options));
@@ -77,7 +78,7 @@ export interface ExternalModel {
 }
 
 /**
- * The same with the weights as ONNX external data, which has no limit of size.
+ * Encodes a graph with its weights as ONNX external data, which has no size limit.
  * @param location File name of the data, relative to the model's folder.
  */
 export function encodeModelExternal(
@@ -102,7 +103,7 @@ export function encodeModelExternal(
   return { model: joinChunks(modelChunks(toModel(graph, initializers, options))), location, data };
 }
 
-/** The lowest IR version for an opset. Source: ONNX's table of versions. */
+/** Returns the lowest IR version for an opset. Source: ONNX's table of versions. */
 export function irVersionFor(opset: number): number {
   const [, version] = IR_VERSIONS.findLast(([since]) => opset >= since)!;
   return version;
@@ -195,7 +196,7 @@ const tooLarge = (graph: Graph, bytes: number): ModelError =>
   );
 
 /**
- * Whether the parameters alone are more than one file can hold, which needs no weights to know.
+ * Checks, before there are weights, that the parameters fit into one file.
  * @throws ModelError `MODEL_TOO_LARGE`
  */
 export function requireParametersFit(graph: Graph): void {
@@ -203,7 +204,7 @@ export function requireParametersFit(graph: Graph): void {
   if (bytes > MAX_MODEL_BYTES) throw tooLarge(graph, bytes);
 }
 
-/** What the parameters of a graph take, in bytes. */
+/** Returns the size of a graph's parameters in bytes. */
 export const parameterBytes = ({ parameters }: Graph): number =>
   parameters.reduce(
     (sum, { dtype, shape }) => sum + elementCount(shape as number[]) * bytesPerElement(dtype),

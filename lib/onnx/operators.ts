@@ -1,4 +1,4 @@
-/** Canonical nodes as the nodes of one opset: which operators it has, and what it takes as inputs. */
+/** Canonical nodes as nodes of one opset: the operators that it has, and the attributes that are inputs there. */
 import { GraphError } from '../errors.js';
 import type { Attribute, Attributes, Node } from '../graph/types.js';
 import type { Fragment } from '../lowering/lower-site.js';
@@ -14,8 +14,8 @@ import {
 import { encodeTensor } from './tensors.js';
 
 /**
- * Every operator of ONNX's own domain that is younger than the first supported opset, with its first opset: `op` has a
- * few of them, and `Scope.node` takes any. Source: `onnx.defs.get_all_schemas_with_history()` of ONNX 1.23.
+ * The first opset of every ONNX operator that is newer than the first supported opset. `op` has some of them, and
+ * `Scope.node` takes any. Source: `onnx.defs.get_all_schemas_with_history()` of ONNX 1.23.
  */
 const SINCE_OPSET: Readonly<Record<string, number>> = {
   AffineGrid: 20,
@@ -62,7 +62,7 @@ const SINCE_OPSET: Readonly<Record<string, number>> = {
 };
 
 /**
- * The first opset in which an operator of `op` takes bfloat16, where it has been there for longer. Source: ONNX operator
+ * The first opset in which an operator of `op` takes bfloat16, if the operator itself is older. Source: ONNX operator
  * pages.
  */
 const BFLOAT16_SINCE_OPSET: Readonly<Record<string, number>> = {
@@ -80,7 +80,7 @@ const BFLOAT16_SINCE_OPSET: Readonly<Record<string, number>> = {
 /** The opset from which ReduceMean and ReduceProd take their axes as an input. */
 const AXES_INPUT_OPSET = 18;
 
-export interface EncodedNode {
+interface EncodedNode {
   readonly node: NodeMessage;
   /** Small tensors that are attributes in the canonical graph and inputs at this opset. */
   readonly initializers: TensorMessage[];
@@ -88,7 +88,7 @@ export interface EncodedNode {
 
 /**
  * Writes one canonical node for an opset.
- * @throws GraphError `OPERATOR_UNAVAILABLE` if the opset does not have it in this form.
+ * @throws GraphError `OPERATOR_UNAVAILABLE` if the opset does not have the operator, or not for this dtype.
  */
 export function encodeNode(node: Node, opset: number): EncodedNode {
   requireOperator(node, opset);
@@ -126,7 +126,7 @@ function toProto(
   };
 }
 
-/** In the order of the operator's inputs; Resize's second input, `roi`, is not used here. */
+/** Returns attributes in the order of the operator's inputs. Resize's second input, `roi`, is not used here. */
 function attributesThatAreInputs(opType: string, opset: number): readonly string[] {
   if (opType === 'Slice') return ['starts', 'ends', 'axes'];
   if (opType === 'Resize') return ['roi', 'scales', 'sizes'];
@@ -148,7 +148,7 @@ function requireOperator({ opType, name, inputs }: Node, opset: number): void {
   );
 }
 
-/** An own property only: an operator may be called `constructor`. */
+/** Looks at own properties only: an operator may have the name `constructor`. */
 const sinceIn = (table: Readonly<Record<string, number>>, opType: string): number =>
   Object.hasOwn(table, opType) ? table[opType]! : 0;
 
@@ -176,7 +176,7 @@ function encodeAttribute(name: string, attribute: Attribute): AttributeMessage {
   }
 }
 
-/** A fragment at an opset, as the bytes of NodeProtos and TensorProtos. */
+/** Encodes a fragment for an opset, as NodeProtos and TensorProtos. */
 export function encodeFragment(
   { nodes, constants }: Fragment,
   opset: number,

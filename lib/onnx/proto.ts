@@ -1,4 +1,7 @@
-/** The one door to protobuf. onnx-proto carries ONNX 1.10's schema; later opsets and IR versions are only numbers to it. */
+/**
+ * onnx-proto's classes, which write ONNX's messages: the only import of protobuf. They have ONNX 1.10's schema, for which
+ * later opsets and IR versions are only numbers.
+ */
 import onnxProto from 'onnx-proto';
 import type { onnx } from 'onnx-proto';
 
@@ -11,5 +14,5 @@ export type NodeMessage = onnx.INodeProto;
 export type TensorMessage = onnx.ITensorProto;
 export type ValueInfoProto = onnx.IValueInfoProto;
 
-/** Source: onnx.proto. */
+/** The types of attributes, by name. */
 export const ATTRIBUTE_TYPE = AttributeProto.AttributeType;

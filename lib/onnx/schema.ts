@@ -47,7 +47,7 @@ export const ATTRIBUTE = {
 
 export const VALUE_INFO = { name: bytesTag(1), type: bytesTag(2) } as const;
 
-/** What a TypeProto may be of besides a tensor, as messages call it. */
+/** The types of a TypeProto besides a tensor's, in the words of messages. */
 export const OTHER_TYPES: ReadonlyMap<number, string> = new Map([
   [bytesTag(4), 'a sequence'],
   [bytesTag(5), 'a map'],
@@ -56,8 +56,7 @@ export const OTHER_TYPES: ReadonlyMap<number, string> = new Map([
   [bytesTag(9), 'optional'],
 ]);
 
-/** A TypeProto is a tensor's or one of the others'. */
-export const TYPE = { tensor: bytesTag(1), others: [...OTHER_TYPES.keys()] } as const;
+export const TYPE = { tensor: bytesTag(1) } as const;
 
 export const TENSOR_TYPE = { elemType: varintTag(1), shape: bytesTag(2) } as const;
 
@@ -75,7 +74,7 @@ export const TENSOR = {
   dataLocation: varintTag(14),
 } as const;
 
-/** The fields that hold a tensor's elements one by one. `width`: bytes of an element; nothing where it varies. */
+/** The fields that hold a tensor's elements one by one. `width`: bytes of an element, `undefined` if it varies. */
 export const TYPED_DATA = [
   { name: 'float_data', packed: bytesTag(4), single: fixed32Tag(4), width: 4 },
   { name: 'int32_data', packed: bytesTag(5), single: varintTag(5), width: undefined },
@@ -86,7 +85,6 @@ export const TYPED_DATA = [
   { name: 'uint64_data', packed: bytesTag(11), single: varintTag(11), width: undefined },
 ] as const;
 
-/** One of them. */
 export type TypedField = (typeof TYPED_DATA)[number];
 
 export const SPARSE_TENSOR = { values: bytesTag(1) } as const;

@@ -1,11 +1,12 @@
+/** ValueInfoProtos: the dtypes and shapes that models declare for inputs, outputs and intermediate values. */
 import { dtypeFromOnnx, ONNX_DTYPE } from '../graph/types.js';
 import { type Dim, type DType, type Shape, UNKNOWN_DIM } from '../tensor.js';
+import { spliceWithin, varint } from './chunks.js';
 import type { ValueInfoProto } from './proto.js';
 import { DIM, OTHER_TYPES, SHAPE, TENSOR_TYPE, TYPE, VALUE_INFO } from './schema.js';
-import { spliceWithin, varint } from './splice.js';
 import { requireOnce, type WireReader } from './wire.js';
 
-/** How ONNX declares a value's dtype and shape. */
+/** Makes a ValueInfoProto for a tensor. */
 export const encodeValueInfo = ({
   name,
   dtype,
@@ -29,36 +30,59 @@ function encodeDim(dim: Dim) {
   return dim === UNKNOWN_DIM ? {} : { dimParam: dim };
 }
 
-// SECTION: The types that existing models declare.
+/** What an existing model declares for a value. */
+export interface DeclaredValue {
+  readonly name: string;
+  /** `undefined` if the value is not a tensor, or the dtype or the shape is not declared. */
+  readonly type: TensorType | undefined;
+  /** Whether it has a shape. A scalar's has no dimensions; without a shape, the value may be of any rank. */
+  readonly hasShape: boolean;
+  /** What the value is instead of a tensor: `a sequence`. */
+  readonly otherType: string | undefined;
+}
 
 export interface TensorType {
   readonly dtype: DType;
-  /** `?` (UNKNOWN_DIM) stands for a dimension of which nothing is known. */
+  /** `?` (UNKNOWN_DIM) stands for an unknown dimension. */
   readonly shape: Shape;
 }
 
-/** The type in the field of a ValueInfoProto; nothing if it is not a tensor's, or without a dtype or a shape. */
-export function readType(field: WireReader): TensorType | undefined {
-  const { dtype, shape } = readParts(field);
-  return dtype && shape && { dtype, shape };
+/**
+ * Reads the ValueInfoProto in a field.
+ * @throws ModelError `MODEL_INVALID` if a part occurs twice.
+ */
+export function readValueInfo(field: WireReader): DeclaredValue {
+  const info = field.enter();
+  let name = '';
+  let type: TypeParts | undefined;
+  while (info.next()) {
+    if (info.tag === VALUE_INFO.name) name = info.text();
+    if (info.tag !== VALUE_INFO.type) continue;
+    if (type) throw requireOnce('a value', 'type');
+    type = readType(info.enter());
+  }
+  const { dtype, shape, otherType } = type ?? {};
+  return { name, type: dtype && shape && { dtype, shape }, hasShape: shape !== undefined, otherType };
 }
 
-/** Whether the field of a ValueInfoProto has a shape. One of no dimensions is a scalar's; where there is none, any may come. */
-export const hasShape = (field: WireReader): boolean => readParts(field).shape !== undefined;
-
-/** What the value in the field of a ValueInfoProto is if it is declared to be no tensor: `a sequence`. */
-export function otherType(field: WireReader): string | undefined {
-  const type = only(field.enter(), VALUE_INFO.type, 'type');
-  let other: string | undefined;
-  while (type?.next()) other = OTHER_TYPES.get(type.tag) ?? other;
-  return other;
+/** The parts of a type that are declared. */
+interface TypeParts extends Partial<TensorType> {
+  readonly otherType?: string | undefined;
 }
 
-/** What is there of a tensor's type. */
-function readParts(field: WireReader): Partial<TensorType> {
-  const type = only(field.enter(), VALUE_INFO.type, 'type');
-  const tensor = type && only(type, TYPE.tensor, 'tensor_type', TYPE.others);
-  if (!tensor) return {};
+function readType(type: WireReader): TypeParts {
+  let tensor: TypeParts | undefined;
+  let otherType: string | undefined;
+  while (type.next()) {
+    otherType = OTHER_TYPES.get(type.tag) ?? otherType;
+    if (type.tag !== TYPE.tensor) continue;
+    if (tensor) throw requireOnce('a value', 'tensor_type');
+    tensor = readTensorType(type.enter());
+  }
+  return otherType === undefined ? (tensor ?? {}) : { otherType };
+}
+
+function readTensorType(tensor: WireReader): TypeParts {
   let dataType = 0;
   let shape: Shape | undefined;
   while (tensor.next()) {
@@ -71,7 +95,25 @@ function readParts(field: WireReader): Partial<TensorType> {
   return { ...(dtype && { dtype }), ...(shape && { shape }) };
 }
 
-/** The field of a ValueInfoProto of a tensor, with another dtype and all else as it is. */
+function readShape(shape: WireReader): Shape {
+  const dims: Dim[] = [];
+  while (shape.next()) {
+    if (shape.tag === SHAPE.dim) dims.push(readDim(shape.enter()));
+  }
+  return dims;
+}
+
+/** A dimension is a size or a name: the later of the two. An empty name counts as unknown. */
+function readDim(dim: WireReader): Dim {
+  let result: Dim = UNKNOWN_DIM;
+  while (dim.next()) {
+    if (dim.tag === DIM.value) result = dim.int64();
+    else if (dim.tag === DIM.param) result = dim.text() || UNKNOWN_DIM;
+  }
+  return result;
+}
+
+/** Changes the dtype in a tensor's ValueInfoProto and keeps the rest. */
 export const withDtype = (field: WireReader, dtype: DType): Uint8Array[] | undefined =>
   spliceWithin(field, (info) => {
     if (info.tag !== VALUE_INFO.type) return undefined;
@@ -82,39 +124,3 @@ const withElemType = (field: WireReader, dtype: DType): Uint8Array[] | undefined
   spliceWithin(field, ({ tag }) =>
     tag === TENSOR_TYPE.elemType ? [Uint8Array.from([tag, ...varint(ONNX_DTYPE[dtype])])] : undefined,
   );
-
-/** The message in the only field with this tag; nothing if there is none, or one of its alternatives. */
-function only(
-  message: WireReader,
-  tag: number,
-  name: string,
-  alternatives: readonly number[] = [],
-): WireReader | undefined {
-  let found: WireReader | undefined;
-  let isOther = false;
-  while (message.next()) {
-    isOther ||= alternatives.includes(message.tag);
-    if (message.tag !== tag) continue;
-    if (found) throw requireOnce('a value', name);
-    found = message.enter();
-  }
-  return isOther ? undefined : found;
-}
-
-function readShape(shape: WireReader): Shape {
-  const dims: Dim[] = [];
-  while (shape.next()) {
-    if (shape.tag === SHAPE.dim) dims.push(readDim(shape.enter()));
-  }
-  return dims;
-}
-
-/** A dimension is a size or a name, whichever comes last; an empty name is none. */
-function readDim(dim: WireReader): Dim {
-  let result: Dim = UNKNOWN_DIM;
-  while (dim.next()) {
-    if (dim.tag === DIM.value) result = dim.int64();
-    else if (dim.tag === DIM.param) result = dim.text() || UNKNOWN_DIM;
-  }
-  return result;
-}

@@ -1,6 +1,6 @@
 /**
- * protobuf's wire format, read without making anything: a reader steps from field to field, and what a field
- * holds is made only when it is asked for. So what a file costs does not depend on what its lengths claim.
+ * protobuf's wire format. A reader steps from field to field and allocates nothing; the content of a field is made only
+ * when it is asked for. So the cost of a file does not depend on the lengths that it claims.
  * Source: protobuf.dev/programming-guides/encoding.
  */
 import { ModelError } from '../errors.js';
@@ -10,30 +10,30 @@ const FIXED64 = 1;
 const BYTES = 2;
 const FIXED32 = 5;
 
-/** A tag is what stands before a field: its number and how it is written. A field written otherwise is another one. */
+/** A tag stands before each field: the field's number and its wire type. Fields of other wire types are unknown. */
 export const varintTag = (field: number): number => field * 8 + VARINT;
 export const fixed64Tag = (field: number): number => field * 8 + FIXED64;
 export const bytesTag = (field: number): number => field * 8 + BYTES;
 export const fixed32Tag = (field: number): number => field * 8 + FIXED32;
 
-/** protobuf's own default: deeper messages are refused by its implementations, ONNX Runtime's among them. */
+/** protobuf's own default: its implementations, ONNX Runtime's among them, refuse deeper messages. */
 const MAX_DEPTH = 100;
 
-/** Some 40 for each of 200,000 nodes. It bounds what a file of fields and no weights costs, and fits a Set. */
+/** Some 40 for each of 200,000 nodes. It limits the cost of a file that has fields and no weights, and fits a Set. */
 const MAX_FIELDS = 2 ** 23;
 
-/** Of a name. Node.js makes no string of the size that a file can have. */
+/** The longest name. A file can be larger than the longest string of Node.js. */
 const MAX_TEXT_BYTES = 2 ** 20;
 
 const UTF8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
-/** Where a message is nested, and how many fields may still be read of the outermost one. */
+/** How deep a message is nested, and how many more fields may be read of the outermost one. */
 interface Budget {
   readonly depth: number;
   readonly fields: { left: number };
 }
 
-/** One pass over the fields of one message. `tag`, `bytes` and the like are those of the field that it stands on. */
+/** One pass over the fields of one message. `tag`, `bytes` and so on describe the current field. */
 export class WireReader {
   /** 0 before the first field. */
   tag = 0;
@@ -42,7 +42,7 @@ export class WireReader {
   readonly #end: number;
   readonly #budget: Budget;
   #position: number;
-  #recordStart = 0;
+  #fieldStart = 0;
   #contentStart = 0;
   #low = 0;
   #high = 0;
@@ -68,7 +68,7 @@ export class WireReader {
   next(): boolean {
     if (this.#position === this.#end) return false;
     if (this.#budget.fields.left-- === 0) throw tooLarge(`more than ${MAX_FIELDS} fields`);
-    this.#recordStart = this.#position;
+    this.#fieldStart = this.#position;
     this.#readVarint();
     if (this.#high !== 0 || this.#low < 8) throw this.#damage('no field has number 0 or one above 2^29');
     this.tag = this.#low;
@@ -77,14 +77,14 @@ export class WireReader {
     return true;
   }
 
-  /** The field's content, as a view. */
+  /** A view of the field's content. */
   get bytes(): Uint8Array {
     return this.#source.subarray(this.#contentStart, this.#position);
   }
 
-  /** Where the field begins, with its tag. */
-  get recordStart(): number {
-    return this.#recordStart;
+  /** Where the field begins, at its tag. */
+  get fieldStart(): number {
+    return this.#fieldStart;
   }
 
   /** Where the field ends; before the first field, where the message begins. */
@@ -92,12 +92,12 @@ export class WireReader {
     return this.#position;
   }
 
-  /** What lies between two of these places, as a view. */
+  /** Returns a view of the bytes between two such positions. */
   between(start: number, end: number): Uint8Array {
     return this.#source.subarray(start, end);
   }
 
-  /** The field's content as a message. */
+  /** Returns a reader of the message in the field. */
   enter(): WireReader {
     const depth = this.#budget.depth + 1;
     if (depth > MAX_DEPTH) throw this.#damage(`messages are nested more than ${MAX_DEPTH} deep`);
@@ -105,25 +105,25 @@ export class WireReader {
     return new WireReader(this.#source, this.#contentStart, this.#position, budget);
   }
 
-  /** A reader of the same message, at its beginning, for another look some other time. */
-  again(): WireReader {
+  /** Returns a new reader of the same message, before its first field. */
+  rewound(): WireReader {
     const budget = { ...this.#budget, fields: { left: MAX_FIELDS } };
     return new WireReader(this.#source, this.#start, this.#end, budget);
   }
 
-  /** The field's content as UTF-8. */
+  /** Decodes the field's content as UTF-8. */
   text(): string {
     const size = this.#position - this.#contentStart;
     if (size > MAX_TEXT_BYTES) throw tooLarge(`a name of ${size} bytes, more than ${MAX_TEXT_BYTES}`);
     return UTF8.decode(this.bytes);
   }
 
-  /** A varint as int32 or an enum: protobuf takes its lower half. */
+  /** Returns a varint as int32 or an enum: its lower half, as in protobuf. */
   int32(): number {
     return this.#low | 0;
   }
 
-  /** A varint as int64: exact within 2^53. */
+  /** Returns a varint as int64: exact within 2^53. */
   int64(): number {
     return (this.#high | 0) * 2 ** 32 + this.#low;
   }
@@ -133,36 +133,36 @@ export class WireReader {
     return new DataView(buffer, byteOffset).getFloat32(this.#contentStart, true);
   }
 
-  /** A varint as its 64 bits, exact, of which the uppermost is no sign. */
+  /** Returns a varint as uint64, exact. */
   uint64(): bigint {
     return (BigInt(this.#high) << 32n) | BigInt(this.#low);
   }
 
-  /** The elements of a packed int64 field, or the one of a field that is not packed. */
+  /** Yields the elements of a packed int64 field, or the single element of an unpacked one. */
   *int64s(): Generator<number, void> {
     for (const varint of this.#varints()) yield varint.int64();
   }
 
-  /** The same as {@link uint64} has them. */
+  /** Yields the same elements as uint64. */
   *uint64s(): Generator<bigint, void> {
     for (const varint of this.#varints()) yield varint.uint64();
   }
 
-  /** The elements of a packed float field, or the one of a field that is not packed. */
+  /** Yields the elements of a packed float field, or the single element of an unpacked one. */
   *floats(): Generator<number, void> {
     const { bytes } = this;
     const view = new DataView(bytes.buffer, bytes.byteOffset);
     for (let at = 0; at + 4 <= bytes.length; at += 4) yield view.getFloat32(at, true);
   }
 
-  /** The elements of a packed double field, or the one of a field that is not packed. */
+  /** Yields the elements of a packed double field, or the single element of an unpacked one. */
   *doubles(): Generator<number, void> {
     const { bytes } = this;
     const view = new DataView(bytes.buffer, bytes.byteOffset);
     for (let at = 0; at + 8 <= bytes.length; at += 8) yield view.getFloat64(at, true);
   }
 
-  /** A reader that has just read one varint after the other of a packed field, or the one that is not packed. */
+  /** Yields a reader once for each varint of a packed field, or once for an unpacked one. */
   *#varints(): Generator<WireReader, void> {
     if (this.tag % 8 === VARINT) {
       yield this;
@@ -188,7 +188,7 @@ export class WireReader {
         this.#contentStart = this.#position;
         return this.#skip(this.#high * 2 ** 32 + this.#low);
       default:
-        throw this.#damage(`wire type ${this.tag % 8} is none of ONNX's`);
+        throw this.#damage(`wire type ${this.tag % 8} does not occur in ONNX`);
     }
   }
 
@@ -197,7 +197,7 @@ export class WireReader {
     this.#position += size;
   }
 
-  /** Seven bits a byte, the lowest first, into two unsigned halves. What is above 64 bits is lost, as in protobuf. */
+  /** Reads seven bits a byte, the lowest first, into two unsigned halves. Bits above 64 are lost, as in protobuf. */
   #readVarint(): void {
     this.#low = this.#high = 0;
     for (let shift = 0; shift < 70; shift += 7) {
@@ -216,13 +216,13 @@ export class WireReader {
   }
 }
 
-/** For what no model in use has: it would cost more than the file's size. */
+/** The error for a part of a model that is larger than in any model in use, and would cost more than the file's size. */
 export const tooLarge = (what: string): ModelError =>
   new ModelError('MODEL_UNSUPPORTED', `the model has ${what}; that is not supported`);
 
 /**
- * protobuf takes a message that occurs twice, where there is one, for two parts of it. No writer writes that, so it
- * is refused, rather than read in another way than the runtime reads it.
+ * The error for a message that occurs twice where ONNX has one. protobuf would merge the two. No writer writes that, so
+ * it is refused, rather than read in another way than by the runtime.
  */
 export const requireOnce = (where: string, field: string): ModelError =>
   new ModelError('MODEL_INVALID', `${where} has more than one '${field}'`);

@@ -1,9 +1,10 @@
+/** Models on disk. */
 import { basename, dirname, join } from 'node:path';
 import { requireOneFolder, writeFilesAtomic } from '../files/atomic.js';
 import type { Graph, Weights } from '../graph/types.js';
 import { requireKnownOptions } from '../options.js';
 import { encodeModelChunks, encodeModelExternal, type EncodeOptions } from './encode.js';
-import { chunksLength } from './splice.js';
+import { chunksLength } from './chunks.js';
 
 /** How a model is written to disk. */
 export interface WriteOptions extends EncodeOptions {
@@ -14,9 +15,9 @@ export interface WriteOptions extends EncodeOptions {
 const WRITE_OPTIONS: readonly (keyof WriteOptions)[] = ['externalData', 'opset', 'lowering'];
 
 /**
- * Writes a model, and its external data, so that either all of it is there or nothing has changed.
+ * Writes a model and its external data: either all files, or none of them changes.
  * @returns The number of bytes written.
- * @throws What `encodeModel` throws, and FileError `FILE_UNWRITABLE`.
+ * @throws The errors of `encodeModel`, and FileError `FILE_UNWRITABLE`.
  */
 export async function writeModel(
   path: string,
@@ -34,7 +35,7 @@ export async function writeModel(
   await requireOneFolder(path);
   const { model, location, data } = encodeModelExternal(graph, weights, `${basename(path)}.data`, encoding);
   const external = { path: join(dirname(path), location), content: data };
-  // Where every tensor is small enough to stay in the model there is nothing to put beside it.
+  // If every tensor is small enough to stay in the model, there is no second file.
   await writeFilesAtomic([...(data.length > 0 ? [external] : []), { path, content: model }]);
   return model.byteLength + chunksLength(data);
 }

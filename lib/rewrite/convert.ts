@@ -1,24 +1,22 @@
-/** Models of others as files that any runtime runs rightly: out of operators of ONNX alone. */
-import { GraphError, ModelError, OptionError } from '../errors.js';
+/** Existing models as files that any runtime runs correctly: GroupNorm out of ONNX's own operators. */
+import { GraphError, ModelError } from '../errors.js';
 import { getLowering, MAX_OPSET, MAX_SESSION_OPSET, requireOpset } from '../lowering/choose.js';
-import type { SiteRef } from '../lowering/lower-site.js';
 import { PER_CHANNEL_OPSET } from '../lowering/op.js';
 import type { LoweringName } from '../lowering/types.js';
 import { requireModelSize } from '../onnx/encode.js';
 import { Model } from '../onnx/model.js';
-import { requireKnownOptions } from '../options.js';
-import { readNames, removeLeftovers } from './dead-code.js';
+import { notBytes, requireKnownOptions } from '../options.js';
+import { readNames, removeDeadCode } from './dead-code.js';
 import { freeInlinedNames } from './inlined-group-norm.js';
 import {
   type NormPlan,
-  type NormReport,
-  type OutOfReach,
-  replaceNorms,
-  runnable,
+  recordedLowering,
+  type RefusalStyle,
+  replaceAllNorms,
+  requireReachable,
   SAFE_LOWERING,
-  unreachableGroupNorm,
 } from './replace-norms.js';
-import { MAX_LAYER_NORM_ROW, notAskedFor } from './row-norms.js';
+import { MAX_LAYER_NORM_ROW, rowOperatorsToReplace } from './row-norms.js';
 import { ValueTypes } from './value-types.js';
 
 /** How `convertModel` writes GroupNorm. */
@@ -32,71 +30,77 @@ export interface ConvertOptions {
   readonly where?: string | undefined;
 }
 
-/** How many normalizations were replaced, by the way in which they were written. */
+/** How many normalizations were replaced, by how the model had them. */
 export interface ReplacedNorms {
   /** The standard operator. */
   readonly groupNormalization: number;
   /**
    * GroupNorm as PyTorch exports it below opset 21: InstanceNormalization between two Reshapes. A model with local
-   * functions or control flow, whose bodies may read what lies between, is not looked through for it.
+   * functions or control flow, whose bodies may read the values in between, is not searched for it.
    */
   readonly exported: number;
   /** ONNX's definition of GroupNormalization in the operator's place, as ONNX Runtime saves it. */
   readonly inlined: number;
   /**
    * InstanceNormalization, and LayerNormalization over more than 1,024 elements or an unknown number of them, that are
-   * no GroupNorm, written as `reduce-mean`: ONNX Runtime sums a row in one float32, and has no InstanceNormalization of
-   * float64.
+   * not GroupNorm, written as `reduce-mean`: ONNX Runtime sums a row in one float32, and has no InstanceNormalization
+   * of float64.
    */
   readonly rows: number;
 }
 
-/** A model as `convertModel` gives it. */
+/** The result of `convertModel`. */
 export interface ConvertedModel {
-  /** A ModelProto; the very array that was given, where nothing was replaced. */
+  /** A ModelProto; the array that was passed in, if nothing was replaced. */
   readonly bytes: Uint8Array;
-  /** What was done. */
+  /** How many normalizations were replaced. */
   readonly replaced: ReplacedNorms;
-  /** What GroupNorm was written as: the lowering, and `reduce-mean` where that would not run. Empty if there was none. */
+  /**
+   * What GroupNorm was written as: the lowering, and `reduce-mean` for sites where that would not run. Empty if the model
+   * has no GroupNorm.
+   */
   readonly lowerings: readonly LoweringName[];
-  /** Operators of the graph that are not ONNX's (`com.microsoft.FusedConv`), which stay and not every runtime has. */
+  /** Operators of the graph from other domains (`com.microsoft.FusedConv`). They stay, and not every runtime has them. */
   readonly foreign: readonly string[];
+  /** Files that the model keeps weights in, relative to its folder. The converted model refers to them too. */
+  readonly externalData: readonly string[];
 }
 
 const CONVERT_OPTIONS: readonly (keyof ConvertOptions)[] = ['lowering', 'where'];
 
 /**
- * Writes every GroupNorm of a model as a lowering, at the model's own opset: the operator, what PyTorch exports below
- * opset 21, and inlined bodies. Only operators of ONNX are written, so that any runtime runs the result, and all but
- * those nodes and what they alone read stays as it was read. `op` writes the standard operator instead, which ONNX
+ * Writes every GroupNorm of a model as a lowering, at the model's own opset: the operator, PyTorch's exports below opset
+ * 21, and inlined bodies. It writes only operators of ONNX, so that any runtime runs the result. All but those nodes and
+ * the values that they alone read stays as it is, byte for byte. `op` writes the standard operator instead, which ONNX
  * Runtime has no kernel for, and leaves all other normalizations.
  * @param bytes A ModelProto, float32, float64, float16 or bfloat16, with its weights in it or in files of their own.
- * @throws ModelError if it is none, is larger than 2 GiB (`MODEL_TOO_LARGE`), or has a GroupNormalization that cannot
- *   be written otherwise (`MODEL_UNSUPPORTED`); GraphError `UNKNOWN_LOWERING`, `LOWERING_UNAVAILABLE` or
+ * @throws ModelError if the bytes are not a model, or the model is larger than 2 GiB (`MODEL_TOO_LARGE`), or has a
+ *   GroupNormalization that cannot be rewritten (`MODEL_UNSUPPORTED`); GraphError `UNKNOWN_LOWERING`, `LOWERING_UNAVAILABLE` or
  *   `UNSUPPORTED_OPSET`; OptionError.
  */
 export function convertModel(bytes: Uint8Array, options: ConvertOptions = {}): ConvertedModel {
   requireKnownOptions('convertModel', options, CONVERT_OPTIONS);
-  requireBytes(bytes);
+  if (!((bytes as unknown) instanceof Uint8Array)) throw notBytes('convertModel takes a Uint8Array', bytes);
   const { lowering: asked = SAFE_LOWERING, where = 'model' } = options;
   const lowering = getLowering(asked, MAX_OPSET).name;
   requireModelSize(bytes.byteLength, where);
   const model = Model.decode(bytes, where);
   requireLowering(lowering, model.opset, where);
-  if (lowering !== 'op') requireReachable(model, where);
+  if (lowering !== 'op') requireReachable(model, where, REFUSAL);
   const before = readNames(model);
   const used = new Set<LoweringName>();
   const types = new ValueTypes(model);
-  const report = attempt(where, () => replaceNorms(types, planFor(lowering, used)));
-  requireNoRefusals(report, where);
-  const { exported, inlined, operator, rows } = report;
+  const externalData = [...model.externalLocations()];
+  const plan = planFor(lowering, used);
+  const { exported, inlined, operator, rows } = replaceAllNorms(types, plan, where, REFUSAL);
   const result = {
     replaced: { groupNormalization: operator, exported, inlined, rows },
     lowerings: [...used],
     foreign: foreignOperators(model),
+    externalData,
   };
   if (exported + inlined + operator + rows === 0) return { bytes, ...result };
-  removeLeftovers(model, before);
+  removeDeadCode(model, before);
   if (lowering === 'op') freeInlinedNames(model);
   const encoded = model.encode();
   requireModelSize(encoded.byteLength, `${where}, converted`);
@@ -104,19 +108,19 @@ export function convertModel(bytes: Uint8Array, options: ConvertOptions = {}): C
 }
 
 /**
- * Every GroupNorm, however short its rows: asked for by name, it is to be of one kind. Other normalizations are
- * replaced where sessions do, too; `op` is for what is a GroupNorm alone.
- * @param used Is given what is written.
+ * Plans to replace every GroupNorm, also those with short rows, so that all of them are of one kind. `op` leaves other
+ * normalizations; other lowerings replace those that sessions replace.
+ * @param used Collects the lowerings that are written.
  */
 function planFor(lowering: LoweringName, used: Set<LoweringName>): NormPlan {
-  const nameFor = (site: SiteRef) => {
-    const name = runnable(lowering, site);
-    used.add(name);
-    return name;
-  };
+  const nameFor = recordedLowering(lowering, used);
   const every = { exported: nameFor, inlined: nameFor };
   if (lowering === 'op') return every;
-  const rows = { lowering: SAFE_LOWERING, operators: notAskedFor(lowering), maxRow: MAX_LAYER_NORM_ROW };
+  const rows = {
+    lowering: SAFE_LOWERING,
+    operators: rowOperatorsToReplace(lowering),
+    maxRow: MAX_LAYER_NORM_ROW,
+  };
   return { ...every, operator: nameFor, rows };
 }
 
@@ -127,16 +131,7 @@ function foreignOperators(model: Model): string[] {
   return [...new Set(foreign.map(({ domain, opType }) => `${domain}.${opType}`))];
 }
 
-function requireBytes(bytes: unknown): void {
-  if (bytes instanceof Uint8Array) return;
-  const remedy = bytes instanceof ArrayBuffer ? ': new Uint8Array(buffer) makes one of it' : '';
-  throw new OptionError(
-    'INVALID_OPTION',
-    `convertModel takes a Uint8Array, not ${Object.prototype.toString.call(bytes).slice(8, -1)}${remedy}`,
-  );
-}
-
-/** Files that others wrote may be of newer opsets than those that are written here. */
+/** Checks the opset of an existing model, which may be newer than those of models that this library builds. */
 function requireLowering(lowering: LoweringName, opset: number, where: string): void {
   try {
     requireOpset(opset, MAX_SESSION_OPSET);
@@ -149,7 +144,7 @@ function requireLowering(lowering: LoweringName, opset: number, where: string): 
   }
 }
 
-/** A new file may have the operator of opset 18 to 20; in one that others are to check it is no way out. */
+/** `build` may write the operator of opset 18 to 20. A converted file is for other tools, which refuse a deprecated one. */
 function requirePerChannel(opset: number): void {
   if (opset >= PER_CHANNEL_OPSET) return;
   throw new GraphError(
@@ -159,33 +154,13 @@ function requirePerChannel(opset: number): void {
   );
 }
 
-/** What passes cannot reach would stay wrong. */
-function requireReachable(model: Model, where: string): void {
-  const place = unreachableGroupNorm(model);
-  if (place === undefined) return;
-  throw new ModelError(
-    'MODEL_UNSUPPORTED',
-    `${where}: a GroupNormalization lies in ${place}, where it is not rewritten; ${REMEDIES[place]}`,
-  );
-}
-
-const REMEDIES: Readonly<Record<OutOfReach, string>> = {
-  'a local function': 'inline it first (onnx.inliner.inline_local_functions)',
-  'the body of an If, Loop or Scan':
-    'export the model again with conditions and counts that are constants, or leave the file as it is and run it in a ' +
-    'session with the native kernel (createSession)',
+const REFUSAL: RefusalStyle = {
+  error: (message, cause) => new ModelError('MODEL_UNSUPPORTED', message, { cause }),
+  remedies: {
+    'a local function': 'inline it first (onnx.inliner.inline_local_functions)',
+    'the body of an If, Loop or Scan':
+      'export the model again with conditions and counts that are constants, or leave the file as it is and run it in a ' +
+      'session with the native kernel (createSession)',
+  },
+  advice: '',
 };
-
-function requireNoRefusals({ refusals }: NormReport, where: string): void {
-  if (refusals.length > 0) throw new ModelError('MODEL_UNSUPPORTED', `${where}: ${refusals.join('; ')}`);
-}
-
-/** What lowerings cannot do with a model is the model's fault: a name, a shape. */
-function attempt<T>(where: string, action: () => T): T {
-  try {
-    return action();
-  } catch (cause) {
-    if (!(cause instanceof GraphError)) throw cause;
-    throw new ModelError('MODEL_UNSUPPORTED', `${where}: ${cause.message}`, { cause });
-  }
-}

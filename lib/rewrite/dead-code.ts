@@ -1,35 +1,40 @@
-/** What a rewrite leaves behind without a reader: runtimes drop it, a file would keep it. */
+/** Dead code that a rewrite leaves behind. Runtimes drop it when they load a model, but a file would keep it. */
 import type { Model } from '../onnx/model.js';
+import { hasHiddenReaders, outputOf, REMOVED } from './patterns.js';
 
-/** Names by the values that nodes and callers read. */
-export type ReadNames = ReadonlySet<string>;
+/** Names of the values that nodes, or the callers of the model, read. */
+type ReadNames = ReadonlySet<string>;
 
-/** The values that are read in a model's graph. */
+/** Returns the names of all values that are read in a model's graph. */
 export const readNames = (model: Model): ReadNames =>
   new Set([...model.outputNames, ...model.nodes.flatMap(({ inputs }) => inputs)]);
 
 /**
- * Takes out the nodes, weights and declarations of values that were read and are not any more; what nobody read
- * before stays, for the model came with it.
- * @param before What was read before the rewrite.
+ * Removes nodes, weights and declared types that a rewrite has made dead:
+ *
+ * - the value was read before the rewrite, and is not read any more (values that were dead before stay);
+ * - the model has no bodies and no local functions, whose reads are unknown.
+ *
+ * @param before The result of {@link readNames} before the rewrite.
+ * @returns Whether the model was modified.
  */
-export function removeLeftovers(model: Model, before: ReadNames): void {
-  // The body of an If or Loop may read any value of the graph, which `nodes` does not show.
-  if (model.nestedOpTypes().size > 0) return;
-  const dropped = unreadNodes(model, before);
-  model.replaceNodes(({ outputs }) => (dropped.has(outputs[0]!) ? { nodes: [], constants: [] } : undefined));
+export function removeDeadCode(model: Model, before: ReadNames): boolean {
+  if (hasHiddenReaders(model)) return false;
+  const dead = deadNodes(model, before);
+  const removedNodes = model.replaceNodes((node) => (dead.has(outputOf(node)) ? REMOVED : undefined));
   const now = readNames(model);
-  model.removeDeclared((name) => before.has(name) && !now.has(name));
+  const removedValues = model.removeDeclared((name) => before.has(name) && !now.has(name));
+  return removedNodes + removedValues > 0;
 }
 
-/** By their first results. A node comes before those that read it: from the last one on, each is decided once. */
-function unreadNodes(model: Model, before: ReadNames): Set<string> {
-  const dropped = new Set<string>();
+/** Returns the first outputs of dead nodes. A node comes before its readers, so one pass from the end finds them all. */
+function deadNodes(model: Model, before: ReadNames): Set<string> {
+  const dead = new Set<string>();
   const read = new Set(model.outputNames);
-  for (const { inputs, outputs } of model.nodes.reverse()) {
+  for (const { inputs, outputs } of [...model.nodes].reverse()) {
     const [first] = outputs;
-    if (first && before.has(first) && !outputs.some((name) => read.has(name))) dropped.add(first);
+    if (first && before.has(first) && !outputs.some((name) => read.has(name))) dead.add(first);
     else for (const name of inputs) read.add(name);
   }
-  return dropped;
+  return dead;
 }

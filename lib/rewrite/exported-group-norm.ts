@@ -1,69 +1,64 @@
 /**
- * GroupNorm as PyTorch exports it below opset 21: (N, C, ...) is made (N, G, K), put through InstanceNormalization
- * without scale and bias, and given its own shape again; then Mul and Add with (C, 1, ...).
+ * GroupNorm as PyTorch exports it below opset 21.
+ *
+ *     x (N, C, …) → Reshape to (0, G, −1) → InstanceNormalization → Reshape to x's shape → Mul → Add → y
+ *
+ * matches if
+ *
+ * - x has a known rank, a known number of channels that G divides, and one float dtype;
+ * - InstanceNormalization's scale and bias are constant ones and zeros;
+ * - the second Reshape gives x's shape for all sizes: its target is Shape(x), or has x's own sizes;
+ * - Mul and Add (both optional) take one number per channel: (C, 1, …), or a constant 1 or 0;
+ * - no other node, and no caller of the model, reads a value in between;
+ * - the model has no bodies and no local functions, which could read such a value.
+ *
+ * It becomes one GroupNormalization of x, as the lowering writes it, with Mul's and Add's operands as scale and bias.
  */
 import { DEFAULT_EPSILON } from '../graph/ops/normalization.js';
-import type { Fragment, SiteRef, ValueRef } from '../lowering/lower-site.js';
+import type { SiteRef, ValueRef } from '../lowering/lower-site.js';
 import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
 import { keepsShape } from '../shapes/operators.js';
 import { isFloatDType, isStatic, type Shape, UNKNOWN_DIM } from '../tensor.js';
-import { isOp, outputOf, Uses } from './graph-uses.js';
-import { hasLowerings, isFilledWith, lowerBy, type SiteLowering } from './sites.js';
+import { type Chain, hasHiddenReaders, isOp, onlyReader, outputOf, replaceChains } from './patterns.js';
+import { hasLowerings, isFilledWith, lowerWith, type SiteLowering } from './sites.js';
 import { ValueTypes } from './value-types.js';
 
-/** One of them, and the nodes before its last one that do nothing else. */
-interface Exported {
+/** A match, and the GroupNorm that it is. */
+interface Exported extends Chain {
   readonly site: SiteRef;
-  readonly inner: readonly ModelNode[];
-}
-
-interface Context {
-  readonly types: ValueTypes;
-  readonly uses: Uses;
 }
 
 /**
- * Puts one normalization in the place of each that is that for certain: InstanceNormalization's scale and bias are
- * constant ones and zeros, the result has x's shape whatever the sizes are, and nobody else reads what lies between.
- * @returns How many there were.
+ * Replaces every match.
+ * @returns How many there are: 0 if the model is not modified.
  */
 export function mergeExportedGroupNorm(
   model: Model,
   lowering: SiteLowering,
   types = new ValueTypes(model),
 ): number {
-  // The body of an If or Loop may read any value of the graph, which `nodes` does not show.
-  if (!hasLowerings(model) || model.nestedOpTypes().size > 0) return 0;
-  const context = { types, uses: new Uses(model) };
-  const found = model.nodes.flatMap((node) => findExported(context, node) ?? []);
+  if (!hasLowerings(model) || hasHiddenReaders(model)) return 0;
+  const found = model.nodes.flatMap((node) => matchExported(types, node) ?? []);
   if (found.length === 0) return 0;
   const taken = model.names();
-  const sites = new Map(found.map(({ site }) => [site.output, site]));
-  const inner = new Set(found.flatMap((one) => one.inner.map(outputOf)));
-  model.replaceNodes((node): Fragment | undefined => {
-    const site = sites.get(outputOf(node));
-    if (site) return lowerBy(lowering, site, model, taken);
-    return inner.has(outputOf(node)) ? { nodes: [], constants: [] } : undefined;
-  });
-  return found.length;
+  return replaceChains(model, found, ({ site }) => lowerWith(lowering, site, model, taken));
 }
 
-function findExported(context: Context, norm: ModelNode): Exported | undefined {
+function matchExported(types: ValueTypes, norm: ModelNode): Exported | undefined {
   if (!isOp(norm, 'InstanceNormalization')) return undefined;
-  const { types, uses } = context;
-  const [split, join] = [uses.producer(norm.inputs[0]!), onlyReader(uses, norm, 'Reshape')];
+  const { model } = types;
+  const [split, join] = [model.index.producer(norm.inputs[0]!), onlyReader(model, norm, 'Reshape')];
   if (!split || !join || join.inputs[0] !== outputOf(norm)) return undefined;
-  const x = inputOf(types, split, norm);
+  const x = normalizedValue(types, split, norm);
   const numGroups = groupsOf(types, split);
   if (!x || !numGroups || (x.shape[1] as number) % numGroups !== 0) return undefined;
   if (!isConstant(types, norm.inputs[1], 1) || !isConstant(types, norm.inputs[2], 0)) return undefined;
-  if (!givesShapeOf(context, join, x)) return undefined;
-  const mul = affineStep(context, join, 'Mul', x);
-  const add = affineStep(context, mul?.node ?? join, 'Add', x);
+  if (!givesShapeOf(types, join, x)) return undefined;
+  const mul = matchAffineStep(types, join, 'Mul', x);
+  const add = matchAffineStep(types, mul?.node ?? join, 'Add', x);
   const chain = [norm, join, mul?.node, add?.node].filter((node) => node !== undefined);
-  const shape = uses.producer(join.inputs[1]!);
-  const sources = [split, ...(shape && isOp(shape, 'Shape') ? [shape] : [])];
+  const last = chain.at(-1)!;
   return {
     site: {
       name: norm.name,
@@ -72,22 +67,22 @@ function findExported(context: Context, norm: ModelNode): Exported | undefined {
       bias: add?.parameter,
       numGroups,
       epsilon: norm.number('epsilon') ?? DEFAULT_EPSILON,
-      output: outputOf(chain.at(-1)!),
+      output: outputOf(last),
     },
-    inner: [
-      ...chain.slice(0, -1),
-      ...sources.filter((node) => uses.onlyReaders(outputOf(node)).length === 1),
-    ],
+    last,
+    inner: [...chain.slice(0, -1), ...unsharedSources(model, split, join)],
   };
 }
 
-function onlyReader(uses: Uses, node: ModelNode, opType: string): ModelNode | undefined {
-  const [reader, ...others] = uses.onlyReaders(outputOf(node));
-  return reader && others.length === 0 && isOp(reader, opType) ? reader : undefined;
+/** Returns the first Reshape, and the Shape that the second one reads, if no other node reads them. */
+function unsharedSources({ index }: Model, split: ModelNode, join: ModelNode): ModelNode[] {
+  const shape = index.producer(join.inputs[1]!);
+  const sources = [split, ...(shape && isOp(shape, 'Shape') ? [shape] : [])];
+  return sources.filter((node) => index.onlyReaders(outputOf(node)).length === 1);
 }
 
-/** (N, C, ...) of known rank and channels, and of one float dtype with what normalizes it. */
-function inputOf(types: ValueTypes, split: ModelNode, norm: ModelNode): ValueRef | undefined {
+/** Returns x, if its rank and channels are known and its dtype is one float dtype, also that of the scale. */
+function normalizedValue(types: ValueTypes, split: ModelNode, norm: ModelNode): ValueRef | undefined {
   const name = split.inputs[0]!;
   const { dtype: own, shape } = types.typeOf(name);
   const { dtype = own } = types.typeOf(norm.inputs[1]);
@@ -95,7 +90,7 @@ function inputOf(types: ValueTypes, split: ModelNode, norm: ModelNode): ValueRef
   return shape && typeof shape[1] === 'number' && shape[1] > 0 ? { name, dtype, shape } : undefined;
 }
 
-/** G, where the node makes (N, C, ...) to (N, G, K). */
+/** Returns G, if the node reshapes (N, C, …) to (N, G, K). */
 function groupsOf(types: ValueTypes, split: ModelNode): number | undefined {
   if (!isOp(split, 'Reshape') || split.number('allowzero') === 1) return undefined;
   const target = types.constant(split.inputs[1]) && types.sizes(split.inputs[1]);
@@ -103,14 +98,13 @@ function groupsOf(types: ValueTypes, split: ModelNode): number | undefined {
   return isRows && (target[1] as number) > 0 ? (target[1] as number) : undefined;
 }
 
-/** Whether a node makes (N, G, K) to x's shape: each size is that of x, and one may be left to Reshape. */
-function givesShapeOf(context: Context, join: ModelNode, x: ValueRef): boolean {
-  const { types } = context;
+/** Returns whether a node reshapes (N, G, K) to x's shape: each size is x's own, and one may be −1. */
+function givesShapeOf(types: ValueTypes, join: ModelNode, x: ValueRef): boolean {
   const target = join.inputs[1];
   const source = types.shapeIsOf(target);
   // Another value may have other sizes under the same names.
   if (source !== undefined && !isStatic(x.shape))
-    return sourceOf(context, source) === sourceOf(context, x.name);
+    return shapeSource(types, source) === shapeSource(types, x.name);
   const sizes = types.sizes(target);
   if (sizes?.length !== x.shape.length) return false;
   const copiesBatch = sizes[0] === 0 && join.number('allowzero') !== 1;
@@ -121,28 +115,31 @@ function givesShapeOf(context: Context, join: ModelNode, x: ValueRef): boolean {
   return others.length === 0 || (others.length === 1 && others[0] === -1);
 }
 
-/** Longer chains than networks have; what comes from itself has no end. */
+/** Networks have shorter chains. Without a limit, a damaged model whose nodes form a cycle would never end. */
 const MAX_CHAIN = 100;
 
-/** The value whose shape a value has, element by element computed from it. */
-function sourceOf({ types, uses }: Context, name: string): string {
+/** Returns the first value in the chain of elementwise operators that ends in `name`: all of them have its shape. */
+function shapeSource({ model }: ValueTypes, name: string): string {
   let source = name;
   for (let step = 0; step < MAX_CHAIN; step++) {
-    const producer = uses.producer(source);
-    if (!producer || !keepsShape(producer) || types.model.isFunctionCall(producer)) break;
+    const producer = model.index.producer(source);
+    if (!producer || !keepsShape(producer) || model.isFunctionCall(producer)) break;
     source = producer.inputs[0]!;
   }
   return source;
 }
 
-/** The only node that reads the result, if it multiplies or adds one number a channel; a neutral one is left out. */
-function affineStep(
-  { types, uses }: Context,
+/**
+ * Matches the only reader of a node, if it multiplies or adds one number per channel.
+ * @returns The reader and its operand; no operand if that is a constant 1 or 0, which changes nothing.
+ */
+function matchAffineStep(
+  types: ValueTypes,
   node: ModelNode,
   opType: 'Mul' | 'Add',
   x: ValueRef,
 ): { readonly node: ModelNode; readonly parameter: ValueRef | undefined } | undefined {
-  const step = onlyReader(uses, node, opType);
+  const step = onlyReader(types.model, node, opType);
   const name = step?.inputs.find((input) => input !== outputOf(node));
   const { shape } = types.typeOf(name);
   if (!step || !name || !shape || !isChannelwise(shape, x.shape)) return undefined;
@@ -151,7 +148,7 @@ function affineStep(
   return isPerChannel ? { node: step, parameter: { name, dtype: x.dtype, shape } } : undefined;
 }
 
-/** (C, 1, ...), with 1 for the batch or without it, or with 1 for C: broadcast to x's shape it is one per channel. */
+/** Returns whether a shape broadcasts to x's as at most one number per channel: (1, C, 1, …), (C, 1, …) or ones. */
 const isChannelwise = (shape: Shape, x: Shape): boolean =>
   shape.length <= x.length &&
   shape.every((dim, index) => {

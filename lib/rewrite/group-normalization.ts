@@ -1,37 +1,45 @@
+/**
+ * Normalization operators that ONNX Runtime has no fit kernel for.
+ *
+ *     GroupNormalization, which it inlines as a slow and inaccurate body
+ *     InstanceNormalization of float64, which it cannot run: GroupNorm with one group per channel
+ *
+ * match if their dtype, rank and channels are known (`describeSite`). Each becomes the nodes of a lowering.
+ */
 import { kernelLowering } from '../lowering/op.js';
 import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
-import { isOp } from './graph-uses.js';
-import { describeSite, lowerBy, type SiteLowering } from './sites.js';
+import { isOp } from './patterns.js';
+import { describeSite, lowerWith, type SiteLowering } from './sites.js';
 import { ValueTypes } from './value-types.js';
 
-/** What a pass did, and for each node that it left alone, why. */
-export interface PassReport {
+/** What the pass did. */
+export interface LoweringReport {
+  /** 0 if the model is not modified. */
   readonly replaced: number;
+  /** The matching nodes that stay, each with the reason. */
   readonly refusals: readonly string[];
 }
 
-/** Which normalizations to replace: those for which the runtime has no kernel that is fit to use. */
-export type SiteFilter = (node: ModelNode, dtype: () => string) => boolean;
+/** Returns whether a node is to be replaced. */
+type NodeFilter = (node: ModelNode, dtype: () => string) => boolean;
 
-/** The standard operator, which ONNX Runtime inlines as a slow and inaccurate body. */
 export const isGroupNorm = (node: ModelNode): boolean => isOp(node, 'GroupNormalization');
 
-/** float64 InstanceNormalization, for which ONNX Runtime has no CPU kernel. It is GroupNorm with a group per channel. */
-export const isFloat64InstanceNorm: SiteFilter = (node, dtype) =>
+export const isFloat64InstanceNorm: NodeFilter = (node, dtype) =>
   isOp(node, 'InstanceNormalization') && dtype() === 'float64';
 
 /**
- * Replaces normalizations in a model by a lowering at the model's own opset.
- * @param lowering Its name, or what names it for each site.
- * @throws GraphError `LOWERING_UNAVAILABLE` or `UNSUPPORTED_OPSET` if there is something to replace and it cannot be.
+ * Replaces matching nodes, at the model's own opset.
+ * @param lowering A lowering's name, or a function that chooses one for each site.
+ * @throws GraphError `LOWERING_UNAVAILABLE` or `UNSUPPORTED_OPSET` if a node matches and the lowering cannot be written.
  */
 export function lowerNormalizations(
   model: Model,
   lowering: SiteLowering,
-  matches: SiteFilter,
+  matches: NodeFilter,
   types = new ValueTypes(model),
-): PassReport {
+): LoweringReport {
   const refusals: string[] = [];
   const taken = model.names();
   const replaced = model.replaceNodes((node) => {
@@ -41,11 +49,11 @@ export function lowerNormalizations(
       refusals.push(`${node.opType} '${node.name || node.outputs[0]}': ${site}`);
       return undefined;
     }
-    return lowerBy(lowering, site, model, taken);
+    return lowerWith(lowering, site, model, taken);
   });
   return { replaced, refusals };
 }
 
-/** A normalization's input and its scale are of one dtype. */
+/** Returns the dtype of a normalization's input, which is that of its scale too, or `''` if it is unknown. */
 const dtypeOf = (types: ValueTypes, { inputs }: ModelNode): string =>
   types.typeOf(inputs[0]).dtype ?? types.typeOf(inputs[1]).dtype ?? '';

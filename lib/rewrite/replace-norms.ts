@@ -1,14 +1,20 @@
-/** All passes over normalizations, in the order in which each leaves to the next what that can take. */
+/** All passes over normalizations, in the order in which each leaves to the next the nodes that it can take. */
+import { GraphError } from '../errors.js';
 import type { LoweringChoice, SiteRef } from '../lowering/lower-site.js';
 import type { Model } from '../onnx/model.js';
 import { mergeExportedGroupNorm } from './exported-group-norm.js';
-import { isFloat64InstanceNorm, isGroupNorm, lowerNormalizations } from './group-normalization.js';
+import {
+  isFloat64InstanceNorm,
+  isGroupNorm,
+  type LoweringReport,
+  lowerNormalizations,
+} from './group-normalization.js';
 import { lowerInlinedGroupNorm } from './inlined-group-norm.js';
 import { lowerRowNorms, type RowOperator } from './row-norms.js';
 import type { SiteLowering } from './sites.js';
 import type { ValueTypes } from './value-types.js';
 
-/** What to write in the place of each kind of normalization; what has no part here is left as it is. */
+/** The lowering of each kind of normalization. Kinds that the plan leaves out stay as they are. */
 export interface NormPlan {
   /** GroupNorm as PyTorch exports it below opset 21. */
   readonly exported?: SiteLowering | undefined;
@@ -16,61 +22,113 @@ export interface NormPlan {
   readonly inlined?: SiteLowering | undefined;
   /** The standard operator. */
   readonly operator?: SiteLowering | undefined;
-  /** InstanceNormalization and LayerNormalization that ONNX Runtime's kernels are wrong for, or that have none. */
+  /** InstanceNormalization and LayerNormalization for which ONNX Runtime has a wrong kernel, or none. */
   readonly rows?: RowPlan | undefined;
 }
 
-/** What to do with the operators that `lowerRowNorms` and `isFloat64InstanceNorm` are about. */
-export interface RowPlan {
+/** The plan for the operators of `lowerRowNorms` and `isFloat64InstanceNorm`. */
+interface RowPlan {
   readonly lowering: LoweringChoice;
-  /** Those that are replaced. */
+  /** The operators that are replaced. */
   readonly operators: readonly RowOperator[];
   /** The longest row of a LayerNormalization that is left to the runtime. */
   readonly maxRow: number;
 }
 
-/** How many of each part of the plan were replaced, and for each node that should have been and was not, why. */
-export interface NormReport extends Readonly<Record<keyof NormPlan, number>> {
+/** How many nodes of each part of the plan were replaced. */
+type NormCounts = Readonly<Record<keyof NormPlan, number>>;
+
+interface NormReport extends NormCounts {
+  /** The nodes that the plan has a part for and that stay, each with the reason. */
   readonly refusals: readonly string[];
 }
 
 /**
- * Carries out a plan. PyTorch's exports come first, while the InstanceNormalization within is still what its
- * exporter wrote, and rows last, for they are what is left of that operator.
+ * Carries out a plan. PyTorch's exports come first, while the InstanceNormalization within is still as the exporter
+ * wrote it, and rows last, when only other uses of that operator are left.
  * @throws GraphError as `lowerSite`.
  */
 export function replaceNorms(types: ValueTypes, { exported, inlined, operator, rows }: NormPlan): NormReport {
   const { model } = types;
-  const merged = exported === undefined ? 0 : mergeExportedGroupNorm(model, exported, types);
-  const outOfLine = inlined === undefined ? 0 : lowerInlinedGroupNorm(model, inlined, types);
-  const standard =
-    operator === undefined ? NOTHING : lowerNormalizations(model, operator, isGroupNorm, types);
-  const wide = rows ? lowerNormalizations(model, rows.lowering, isFloat64InstanceNorm, types) : NOTHING;
-  const long = rows ? lowerRowNorms(model, rows.lowering, rows.operators, types, rows.maxRow) : 0;
+  const exportedCount = exported === undefined ? 0 : mergeExportedGroupNorm(model, exported, types);
+  const inlinedCount = inlined === undefined ? 0 : lowerInlinedGroupNorm(model, inlined, types);
+  const operators =
+    operator === undefined ? NOT_RUN : lowerNormalizations(model, operator, isGroupNorm, types);
+  const float64 = rows ? lowerNormalizations(model, rows.lowering, isFloat64InstanceNorm, types) : NOT_RUN;
+  const rowCount = rows ? lowerRowNorms(model, rows.lowering, rows.operators, types, rows.maxRow) : 0;
   return {
-    exported: merged,
-    inlined: outOfLine,
-    operator: standard.replaced,
-    rows: wide.replaced + long,
-    refusals: [...standard.refusals, ...wide.refusals],
+    exported: exportedCount,
+    inlined: inlinedCount,
+    operator: operators.replaced,
+    rows: float64.replaced + rowCount,
+    refusals: [...operators.refusals, ...float64.refusals],
   };
 }
 
-const NOTHING = { replaced: 0, refusals: [] } as const;
+const NOT_RUN: LoweringReport = { replaced: 0, refusals: [] };
 
-/** The lowering that every runtime runs correctly: two-pass statistics out of plain operators. */
-export const SAFE_LOWERING = 'reduce-mean';
+/** Places that passes do not reach, in words. */
+type UnreachablePlace = 'a local function' | 'the body of an If, Loop or Scan';
 
-/** What a site is written as where a lowering is asked for: ONNX Runtime has no float64 InstanceNormalization. */
-export const runnable = <Name extends string>(lowering: Name, { x }: SiteRef): Name | typeof SAFE_LOWERING =>
-  lowering === 'instance-norm' && x.dtype === 'float64' ? SAFE_LOWERING : lowering;
-
-/** Where passes do not reach, in words. */
-export type OutOfReach = 'a local function' | 'the body of an If, Loop or Scan';
-
-/** Where a GroupNormalization lies that passes do not reach; nothing if there is none. */
-export function unreachableGroupNorm(model: Model): OutOfReach | undefined {
+/** Returns the place of a GroupNormalization that passes do not reach, or `undefined` if they reach all. */
+function unreachableGroupNorm(model: Model): UnreachablePlace | undefined {
   const isIn = (opTypes: ReadonlySet<string>) => opTypes.has('GroupNormalization');
   if (!isIn(model.nestedOpTypes())) return undefined;
   return isIn(model.functionOpTypes()) ? 'a local function' : 'the body of an If, Loop or Scan';
 }
+
+/** How a caller refuses a model: with its own class of errors, and its own advice. */
+export interface RefusalStyle {
+  error(message: string, cause?: GraphError): Error;
+  /** What to do about a GroupNormalization in each place that passes do not reach. */
+  readonly remedies: Readonly<Record<UnreachablePlace, string>>;
+  /** Follows the reasons why nodes cannot be replaced. */
+  readonly advice: string;
+}
+
+/** Throws the caller's error if a GroupNormalization lies where passes do not reach. It would stay wrong. */
+export function requireReachable(model: Model, where: string, style: RefusalStyle): void {
+  const place = unreachableGroupNorm(model);
+  if (place === undefined) return;
+  const problem = `a GroupNormalization lies in ${place}, where it is not rewritten`;
+  throw style.error(`${where}: ${problem}; ${style.remedies[place]}`);
+}
+
+/**
+ * Carries out a plan, and throws the caller's error if a node stays that the plan has a part for, or if lowerings do not
+ * fit the model: its opset, a name, a shape.
+ */
+export function replaceAllNorms(
+  types: ValueTypes,
+  plan: NormPlan,
+  where: string,
+  style: RefusalStyle,
+): NormCounts {
+  const { refusals, ...counts } = orRefuse(() => replaceNorms(types, plan), where, style);
+  if (refusals.length > 0) throw style.error(`${where}: ${refusals.join('; ')}${style.advice}`);
+  return counts;
+}
+
+function orRefuse<T>(action: () => T, where: string, style: RefusalStyle): T {
+  try {
+    return action();
+  } catch (cause) {
+    if (!(cause instanceof GraphError)) throw cause;
+    throw style.error(`${where}: ${cause.message}`, cause);
+  }
+}
+
+/** The lowering that every runtime runs correctly: two-pass statistics in plain operators. */
+export const SAFE_LOWERING = 'reduce-mean';
+
+/**
+ * Returns a function that chooses the lowering of each site and adds its name to `used`: `lowering`, except for
+ * InstanceNormalization of float64, which ONNX Runtime does not have.
+ */
+export const recordedLowering =
+  <Name extends string>(lowering: Name, used: Set<Name | typeof SAFE_LOWERING>) =>
+  ({ x }: SiteRef): Name | typeof SAFE_LOWERING => {
+    const name = lowering === 'instance-norm' && x.dtype === 'float64' ? SAFE_LOWERING : lowering;
+    used.add(name);
+    return name;
+  };

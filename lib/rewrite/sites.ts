@@ -1,4 +1,4 @@
-/** Normalization nodes of a model as the sites that lowerings take. */
+/** Normalization nodes of existing models as sites, which lowerings take. */
 import { DEFAULT_EPSILON } from '../graph/ops/normalization.js';
 import { MAX_SESSION_OPSET, MIN_OPSET } from '../lowering/choose.js';
 import {
@@ -15,14 +15,17 @@ import type { ValueType } from '../shapes/operators.js';
 import { formatShape, isFloatDType, type Shape, type TensorData, UNKNOWN_DIM } from '../tensor.js';
 import type { ValueTypes } from './value-types.js';
 
-/** Whether lowerings can be written at a model's opset. */
+/** Returns whether lowerings can be written at a model's opset. */
 export const hasLowerings = ({ opset }: Model): boolean => opset >= MIN_OPSET && opset <= MAX_SESSION_OPSET;
 
-/** A lowering for every site, or what chooses one for each. */
+/** A lowering for all sites, or a function that chooses one for each. */
 export type SiteLowering = LoweringChoice | ((site: SiteRef) => LoweringChoice);
 
-/** @throws GraphError as `lowerSite`. */
-export const lowerBy = (
+/**
+ * Lowers a site with the lowering that is chosen for it.
+ * @throws GraphError as `lowerSite`.
+ */
+export const lowerWith = (
   lowering: SiteLowering,
   site: SiteRef,
   { opset }: Model,
@@ -32,9 +35,9 @@ export const lowerBy = (
 const ANY_SHAPE: Shape = [UNKNOWN_DIM, UNKNOWN_DIM, UNKNOWN_DIM];
 
 /**
- * The site that an InstanceNormalization or GroupNormalization is, or the reason why it cannot be lowered. What the
- * model does not say of its input, its scale and bias do: they are of one dtype, and as many as there are channels.
- * @param takesAnyRank Whether the lowering, as the kernel, need not know it.
+ * Returns the site that an InstanceNormalization or GroupNormalization is, or the reason why it cannot be lowered.
+ * If the model does not declare its input, scale and bias tell the dtype and the number of channels.
+ * @param takesAnyRank Whether the lowering takes inputs of unknown rank, as the kernel does.
  */
 export function describeSite(types: ValueTypes, node: ModelNode, takesAnyRank: boolean): SiteRef | string {
   const [input, scale, bias] = [0, 1, 2].map((index) => types.typeOf(node.inputs[index]));
@@ -66,8 +69,8 @@ export function describeSite(types: ValueTypes, node: ModelNode, takesAnyRank: b
   return {
     name: node.name,
     x: { name: node.inputs[0]!, dtype, shape },
-    scale: unless(types, parameter(1), 1),
-    bias: unless(types, parameter(2), 0),
+    scale: omitNeutral(types, parameter(1), 1),
+    bias: omitNeutral(types, parameter(2), 0),
     numGroups,
     epsilon: node.number('epsilon') ?? DEFAULT_EPSILON,
     output: node.outputs[0]!,
@@ -85,16 +88,17 @@ const describeShape = (shape: Shape | undefined): string => (shape ? formatShape
 
 const numberIn = (dim: Shape[number] | undefined) => (typeof dim === 'number' ? dim : undefined);
 
-/** Of a vector; nothing where it is not known. What is no vector is as long as nothing is. */
+/** Returns a vector's length, `undefined` if it is unknown, and `NaN` for a non-vector, so that it never matches. */
 const lengthOf = ({ shape }: ValueType): number | undefined =>
   shape && (shape.length === 1 ? numberIn(shape[0]) : NaN);
 
-/** `value`, or nothing if it is a constant all of whose elements are `neutral`. */
-export function unless(types: ValueTypes, value: ValueRef, neutral: 0 | 1): ValueRef | undefined {
+/** Returns `value`, or `undefined` if it is a constant all of whose elements are `neutral`. */
+export function omitNeutral(types: ValueTypes, value: ValueRef, neutral: 0 | 1): ValueRef | undefined {
   const data = types.constant(value.name);
   return data && isFilledWith(data, neutral) ? undefined : value;
 }
 
+/** Returns whether a tensor has elements, and all of them are `value`. */
 export function isFilledWith({ dtype, data }: TensorData, value: 0 | 1): boolean {
   const one = dtype === 'float16' ? 0x3c00 : dtype === 'bfloat16' ? 0x3f80 : 1;
   return (data as ArrayLike<number>).length > 0 && Array.prototype.every.call(data, (x) => x === value * one);

@@ -50,11 +50,11 @@ async function run(
 
 const values = (result: TensorData | undefined) => [result!.dtype, ...(result!.data as Float64Array)];
 
-describe('casts at the boundary of a model', () => {
-  it('reach the bodies of control flow, which refer to what they cast', async () => {
+describe('castInputs and castOutputs', () => {
+  it('rename the cast values in the bodies of control flow', async () => {
     const changed = Model.decode(CONTROL_FLOW);
-    changed.castInput('x', 'float64');
-    changed.castOutput('h', 'float64');
+    changed.castInputs(['x'], 'float64');
+    changed.castOutputs(['h'], 'float64');
     const bytes = changed.encode();
     const x = tensor('float64', [2], Float64Array.of(-1, 2));
     for (const [condition, expected] of [
@@ -67,14 +67,14 @@ describe('casts at the boundary of a model', () => {
     }
   });
 
-  it('take no name that a body has', () => {
+  it('avoid the names in bodies', () => {
     const changed = Model.decode(CONTROL_FLOW);
-    changed.castInput('x', 'float64');
+    changed.castInputs(['x'], 'float64');
     expect([...changed.names()]).to.include.members(['x', 'x_cast', 'x_cast_1', 'e']);
     expect(changed.nodes[0]!.outputs).to.deep.equal(['x_cast_1']);
   });
 
-  it('cast an output that a tensor is, and no node gives', async () => {
+  it('cast an output that is an initializer and not the result of a node', async () => {
     const weight = message(
       5,
       int(1, 2),
@@ -92,7 +92,7 @@ describe('casts at the boundary of a model', () => {
         valueInfo(12, 'y', FLOAT, 2),
       ),
     );
-    changed.castOutput('w', 'float64');
+    changed.castOutputs(['w'], 'float64');
     const { w, y } = await run(changed.encode(), { x: tensor('float32', [2], Float32Array.of(1, 1)) });
     expect([values(w), values(y)]).to.deep.equal([
       ['float64', 1, 2],
@@ -100,7 +100,7 @@ describe('casts at the boundary of a model', () => {
     ]);
   });
 
-  it('cast an output that is an input with that input, and not otherwise', async () => {
+  it('cast an output that is an input only together with that input', async () => {
     const passing = model(
       text(2, 'g'),
       op('Relu', ['x'], 'y'),
@@ -109,11 +109,11 @@ describe('casts at the boundary of a model', () => {
       valueInfo(12, 'y', FLOAT, 2),
     );
     const changed = Model.decode(passing);
-    expect(() => changed.castOutput('x', 'float64'))
+    expect(() => changed.castOutputs(['x'], 'float64'))
       .to.throw(ModelError, "'x' is an input as well")
       .with.property('code', 'MODEL_UNSUPPORTED');
-    changed.castInput('x', 'float64');
-    changed.castOutput('x', 'float64');
+    changed.castInputs(['x'], 'float64');
+    changed.castOutputs(['x'], 'float64');
     const { x, y } = await run(changed.encode(), { x: tensor('float64', [2], Float64Array.of(-1, 2)) });
     expect([values(x), values(y)]).to.deep.equal([
       ['float64', -1, 2],
@@ -121,12 +121,12 @@ describe('casts at the boundary of a model', () => {
     ]);
   });
 
-  it('can be put in twice at one place, and nothing is done for the dtype that is there', () => {
+  it('can cast a value twice, and do nothing for the dtype that it has', () => {
     const changed = Model.decode(CONTROL_FLOW);
-    changed.castInput('x', 'float32');
+    changed.castInputs(['x'], 'float32');
     expect(changed.encode()).to.deep.equal(CONTROL_FLOW);
-    changed.castInput('x', 'float16');
-    changed.castInput('x', 'float64');
+    changed.castInputs(['x'], 'float16');
+    changed.castInputs(['x'], 'float64');
     expect(changed.typeOf('x')!.dtype).to.equal('float64');
     expect(changed.nodes.slice(0, 2).map(({ inputs, outputs }) => [inputs, outputs])).to.deep.equal([
       [['x'], ['x_cast_2']],
@@ -134,19 +134,22 @@ describe('casts at the boundary of a model', () => {
     ]);
   });
 
-  it('refuse a name that is not an input or output', () => {
+  it('refuse names that are not inputs or outputs', () => {
     const changed = Model.decode(CONTROL_FLOW);
-    for (const cast of [() => changed.castInput('h', 'float64'), () => changed.castOutput('x', 'float64')]) {
+    for (const cast of [
+      () => changed.castInputs(['h'], 'float64'),
+      () => changed.castOutputs(['x'], 'float64'),
+    ]) {
       expect(cast).to.throw(ModelError, 'is not a tensor that the model declares');
     }
   });
 
-  it('are put in for thousands of inputs in one pass', () => {
+  it('cast thousands of inputs in one pass', () => {
     const names = Array.from({ length: 5000 }, (_, i) => `x${i}`);
     const changed = Model.decode(
       model(...names.flatMap((name) => [valueInfo(11, name, FLOAT, 1), op('Relu', [name], `${name}y`)])),
     );
-    for (const name of names) changed.castInput(name, 'float64');
+    changed.castInputs(names, 'float64');
     expect(changed.nodes).to.have.lengthOf(10_000);
   }).timeout(5000);
 });

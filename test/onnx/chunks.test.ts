@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { type ModelMessage, ModelProto } from '../../lib/onnx/proto.js';
-import { chunksLength, joinChunks, modelChunks } from '../../lib/onnx/splice.js';
+import { chunksLength, joinChunks, modelChunks } from '../../lib/onnx/chunks.js';
 
 const model = (rawData: Uint8Array): ModelMessage => ({
   irVersion: 10,
@@ -16,10 +16,10 @@ const model = (rawData: Uint8Array): ModelMessage => ({
   },
 });
 
-describe('a model in chunks', () => {
+describe('modelChunks', () => {
   // Sizes on both sides of where a length takes one more byte.
   for (const size of [0, 1, 100, 127, 128, 16383, 16384, 3_000_000]) {
-    it(`decodes to the same message with ${size} bytes of weights`, () => {
+    it(`writes a model that decodes to the same message, with ${size} bytes of weights`, () => {
       const message = model(Uint8Array.from({ length: size }, (_, i) => i % 251));
       const chunks = joinChunks(modelChunks(message));
       const expected = ModelProto.toObject(ModelProto.decode(ModelProto.encode(message).finish()));
@@ -27,7 +27,7 @@ describe('a model in chunks', () => {
     });
   }
 
-  it('holds the weights themselves and no copy of them', () => {
+  it('returns the weights themselves and not a copy', () => {
     const weights = new Uint8Array(1e6);
     const chunks = modelChunks(model(weights));
     expect(chunks).to.include(weights);

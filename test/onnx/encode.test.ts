@@ -21,7 +21,7 @@ function normGraph(channels = 4): Graph {
 
 const WEIGHTS = new Map([['weight', ones(4)]]);
 const decode = (bytes: Uint8Array): ModelMessage => ModelProto.decode(bytes);
-describe('encoding a model', () => {
+describe('encodeModel', () => {
   it('emits the lowest IR version that the opset needs', () => {
     // ONNX's table of versions: opset 13 came with IR 7, 15 with 8, 19 with 9, 21 with 10, 23 with 11, 24 with 12, 25 with 13.
     const table = { 13: 7, 14: 7, 15: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11, 24: 12, 25: 13 };
@@ -64,7 +64,7 @@ describe('encoding a model', () => {
     expect(new Set(forms(18))).to.deep.equal(new Set(['2 inputs, axes attribute: false']));
   });
 
-  it('says which operator an opset does not have', () => {
+  it('names the operator that an opset does not have', () => {
     const g = new GraphBuilder('ln');
     const scale = g.constant(ones(4));
     g.output('y', op.layerNormalization(g, g.input('x', 'float32', [2, 4]), scale, undefined));
@@ -80,7 +80,7 @@ describe('encoding a model', () => {
     ['Attention', 23],
     ['HardSwish', 14],
   ] as const) {
-    it(`says that ${opType}, added by hand, needs opset ${since}`, () => {
+    it(`refuses ${opType}, added by hand, below opset ${since}`, () => {
       const g = new GraphBuilder('young');
       const x = g.input('x', 'float32', [2]);
       g.output('y', g.node(opType, [x], {}, [{ dtype: 'float32', shape: [2] }])[0]!);
@@ -93,7 +93,7 @@ describe('encoding a model', () => {
     });
   }
 
-  it('says so of an operator without inputs, and nothing of one that is called as JavaScript calls its own', () => {
+  it('refuses a new operator without inputs, and takes one with the name of a property of every object', () => {
     for (const [opType, message] of [
       ['HannWindow', /^HannWindow '\/HannWindow' needs opset 17/],
       ['constructor', undefined],
@@ -106,7 +106,7 @@ describe('encoding a model', () => {
     }
   });
 
-  it('says from which opset on an operator takes bfloat16, whichever input that is', () => {
+  it('names the first opset in which an operator takes bfloat16, for any of its inputs', () => {
     const refused = (opset: number, make: (g: GraphBuilder) => Value) => () => {
       const g = new GraphBuilder('narrow');
       g.output('y', make(g));
@@ -139,7 +139,7 @@ describe('encoding a model', () => {
       .and.include('[3]');
   });
 
-  it('refuses more than protobuf can hold, and names external data as the way out', () => {
+  it('refuses more than protobuf can hold, and suggests external data', () => {
     // One array as four parameters: nothing of this size is made.
     const quarter = tensor('float32', [140_000_000], new Float32Array(140_000_000));
     const g = new GraphBuilder('huge');
@@ -156,8 +156,8 @@ describe('encoding a model', () => {
   });
 });
 
-describe('encoding external data', () => {
-  it('keeps small tensors in the model, and puts each large one on a page of its own', () => {
+describe('encodeModelExternal', () => {
+  it('keeps small tensors in the model, and starts each large tensor on a new page', () => {
     const channels = 2048;
     const { model, data } = encodeModelExternal(
       normGraph(channels),
@@ -174,8 +174,8 @@ describe('encoding external data', () => {
   });
 });
 
-describe('the size of a model that others have written', () => {
-  it('is what an ONNX file holds at most, and more is refused with a way out', () => {
+describe('requireModelSize', () => {
+  it('accepts as much as an ONNX file holds, and refuses more with advice', () => {
     requireModelSize(2 ** 31 - 1, 'a.onnx');
     const error = caught(() => requireModelSize(2 ** 31, 'a.onnx'));
     expect(error).to.be.instanceOf(ModelError).with.property('code', 'MODEL_TOO_LARGE');

@@ -20,8 +20,8 @@ const constant = (location: string): Field => message(1, attribute(external(5, l
 
 const locations = (bytes: Uint8Array): string[] => [...Model.decode(bytes).externalLocations()];
 
-describe('the files that the tensors of a model lie in', () => {
-  it('are those of weights, each once, and not of what the model holds', () => {
+describe('Model.externalLocations', () => {
+  it('lists the files of weights once each, without weights in the model', () => {
     const held = message(5, int(2, 1), int(1, 1), text(8, 'held'), message(9, [0, 0, 0, 0]));
     expect(locations(model(external(5, 'b'), external(5, 'a'), external(5, 'b'), held))).to.deep.equal([
       'b',
@@ -29,12 +29,12 @@ describe('the files that the tensors of a model lie in', () => {
     ]);
   });
 
-  it('are those of sparse weights and of attributes, too', () => {
+  it('lists the files of sparse weights and of attributes', () => {
     const sparse = message(15, external(1, 'values'), message(2, int(2, 7)));
     expect(locations(model(sparse, constant('constant')))).to.deep.equal(['values', 'constant']);
   });
 
-  it('are those in bodies and in functions, too', () => {
+  it('lists the files of bodies and of functions', () => {
     const body = message(1, attribute(message(6, external(5, 'weight'), constant('in a body'))));
     const inFunction = message(7, attribute(external(5, 'in a function')));
     const functions = message(25, text(1, 'F'), inFunction);

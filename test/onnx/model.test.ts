@@ -21,8 +21,8 @@ function sample(): Uint8Array {
   return encodeModel(g.build(), new Map([['weight', tensor('float32', [4], Float32Array.of(1, -1, 2, -2))]]));
 }
 
-describe('a decoded model', () => {
-  it('tells its opset, nodes, inputs, outputs, types and constants', () => {
+describe('Model', () => {
+  it('has the opset, nodes, inputs, outputs, types and constants', () => {
     const model = Model.decode(sample());
     expect(model.opset).to.equal(21);
     expect(model.nodes.map(({ opType, inputs, outputs }) => [opType, inputs, outputs])).to.deep.equal([
@@ -37,7 +37,7 @@ describe('a decoded model', () => {
     expect([...model.externalLocations()]).to.deep.equal([]);
   });
 
-  it('tells which inputs and outputs are no tensors', () => {
+  it('lists the inputs and outputs that are not tensors', () => {
     const value = (field: number, name: string, type: number) =>
       message(field, text(1, name), message(2, message(type)));
     const bytes = graphOf(value(11, 'x', 1), value(11, 'list', 4), value(12, 'maybe', 9), value(13, 'h', 4));
@@ -47,11 +47,11 @@ describe('a decoded model', () => {
     ]);
   });
 
-  it('is encoded as it was when nothing was changed', () => {
+  it('encodes an unchanged model to the same bytes', () => {
     expect(Model.decode(sample()).encode()).to.deep.equal(sample());
   });
 
-  it('has fields of any version of ONNX as they were once a node is replaced', () => {
+  it('keeps fields of any version of ONNX when a node is replaced', () => {
     const bytes = readFileSync(new URL('../samples/local-function.onnx', import.meta.url));
     const model = Model.decode(bytes);
     expect(model.nodes.map(({ opType, domain }) => [opType, domain])).to.deep.equal([
@@ -74,7 +74,7 @@ describe('a decoded model', () => {
     expect(changed.includes('that is rewritten')).to.equal(false);
   });
 
-  it('does not give a call of a local function for an operator of the same name', () => {
+  it('does not pass the call of a local function to replaceNodes, whatever its name', () => {
     const opsets = [message(8, int(2, 21))];
     const graph = message(7, message(1, text(4, 'Relu')), message(1, text(4, 'Tanh')));
     const model = Model.decode(all(graph, ...opsets, message(25, text(1, 'Relu'))));
@@ -83,7 +83,7 @@ describe('a decoded model', () => {
     expect(seen).to.deep.equal(['Tanh']);
   });
 
-  it('names the values of control flow among those that are taken', () => {
+  it('lists the names in the bodies of control flow as taken', () => {
     const body = message(6, message(1, text(2, 'inside'), text(3, 'node')), message(13, text(1, 'typed')));
     const sparse = message(15, message(1, text(8, 'sparse')));
     const model = Model.decode(
@@ -98,10 +98,10 @@ describe('a decoded model', () => {
     expect([...model.constant('w')!.data]).to.deep.equal([2]);
   });
 
-  it('takes inputs and gives outputs in another dtype once they are cast', async () => {
+  it('runs with other dtypes after castInputs and castOutputs', async () => {
     const model = Model.decode(sample());
-    model.castInput('x', 'float64');
-    model.castOutput('h', 'float16');
+    model.castInputs(['x'], 'float64');
+    model.castOutputs(['h'], 'float16');
     const session = await createSession(model.encode());
     expect(session.inputs[0]).to.deep.equal({ name: 'x', dtype: 'float64', shape: ['N', 4] });
     const { y, h } = await session.run({ x: tensor('float64', [1, 4], Float64Array.of(1, 1, 1, 1)) });
@@ -116,7 +116,7 @@ describe('a decoded model', () => {
     await session.dispose();
   });
 
-  it('leaves out weights and declared types, but for those of inputs', () => {
+  it('removes weights and declared types, except those of inputs', () => {
     const weight = (name: string) =>
       message(5, int(1, 1), int(2, 1), text(8, name), message(9, [0, 0, 0, 0]));
     const kept = [weight('a'), message(11, text(1, 'c')), weight('c'), message(12, text(1, 'b'))];
@@ -125,7 +125,7 @@ describe('a decoded model', () => {
     expect(model.encode()).to.deep.equal(graphOf(...kept));
   });
 
-  it('has values under other names, but for its inputs and outputs', () => {
+  it('renames values, except inputs and outputs', () => {
     const graph = (h: string, w: string, z: string) =>
       graphOf(
         message(1, text(1, 'x'), text(1, w), text(2, h)),
@@ -140,13 +140,13 @@ describe('a decoded model', () => {
     expect(model.encode()).to.deep.equal(graph('new_h', 'new_w', 'z'));
   });
 
-  it('knows a dimension of size 0 from one of which nothing is known', () => {
+  it('distinguishes a dimension of size 0 from an unknown one', () => {
     const g = new GraphBuilder('empty');
     g.output('y', op.relu(g, g.input('x', 'float32', [0, 3])));
     expect(Model.decode(encodeModel(g.build(), new Map())).typeOf('x')!.shape).to.deep.equal([0, 3]);
   });
 
-  it('is refused when the bytes are not a model, or a model without a graph or an opset', () => {
+  it('refuses bytes that are not a model, and a model without a graph or an opset', () => {
     const cases: [Uint8Array, string][] = [
       [new Uint8Array(0), 'no graph'],
       [Uint8Array.of(0x08, 0x0a), 'no graph'],

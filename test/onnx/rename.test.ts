@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { renameInNode, renameTensor, renameValueInfo } from '../../lib/onnx/graph-walk.js';
-import { joinChunks } from '../../lib/onnx/splice.js';
+import { renameInNode, renameTensor, renameValueInfo } from '../../lib/onnx/graph-edits.js';
+import { joinChunks } from '../../lib/onnx/chunks.js';
 import { WireReader } from '../../lib/onnx/wire.js';
 import { all, int, message, text } from './bytes.js';
 
@@ -22,20 +22,20 @@ const METADATA = message(9, text(1, 'a'), text(2, 'a'));
 const branches = (...graphs: Field[][]) =>
   graphs.map((fields, index) => message(5, text(1, 'a'), message(index === 0 ? 6 : 11, ...fields)));
 
-describe('renaming a value', () => {
-  it('changes what a node takes and gives, and nothing else that bears the name', () => {
+describe('renameInNode, renameTensor and renameValueInfo', () => {
+  it('rename the inputs and outputs of a node, and no other field with the name', () => {
     const rest = [text(3, 'a'), text(4, 'a'), METADATA, int(77, 1)];
     expect(renamed(node('a', 'a', ...rest))).to.deep.equal([...all(node('b', 'b', ...rest))]);
     expect(renamed(node('c', 'd', ...rest))).to.equal(undefined);
   });
 
-  it('changes of a declaration the name alone', () => {
+  it('rename a declaration and keep the rest of it', () => {
     const declared = (name: string) => message(13, text(1, name), message(2, text(6, 'a')), METADATA);
     expect(renamed(declared('a'), renameValueInfo)).to.deep.equal([...declared('b')]);
     expect(renamed(declared('c'), renameValueInfo)).to.equal(undefined);
   });
 
-  it('reaches bodies that take the value from outside, however deep', () => {
+  it('rename outer values in bodies at any depth', () => {
     const nested = (name: string) => {
       const inner = node('c', 'd', ...branches([node(name, 'e')]));
       return node('c', 'y', ...branches([inner], [node(name, 'f')]));
@@ -43,7 +43,7 @@ describe('renaming a value', () => {
     expect(renamed(nested('a'))).to.deep.equal([...all(nested('b'))]);
   });
 
-  it('leaves bodies alone that have a value of that name, and what lies within them', () => {
+  it('leave bodies that have their own value of the name', () => {
     const own: Field[] = [
       node('c', 'a'),
       message(11, text(1, 'a')),
@@ -60,14 +60,14 @@ describe('renaming a value', () => {
     }
   });
 
-  it('does not take an output or a declared type within a body for a value of its own', () => {
+  it('do not take a declared type in a body for its own value', () => {
     const body = (name: string) => [node(name, 'e'), message(13, text(1, 'a')), message(12, text(1, 'e'))];
     expect(renamed(node('c', 'y', ...branches(body('a'))))).to.deep.equal([
       ...all(node('c', 'y', ...branches(body('b')))),
     ]);
   });
 
-  it('renames a tensor', () => {
+  it('rename a tensor', () => {
     const tensor = (name: string) =>
       message(5, int(1, 3), text(8, name), message(9, [1, 2, 3]), text(12, 'a'));
     expect(renamed(tensor('a'), renameTensor)).to.deep.equal([...all(tensor('b'))]);

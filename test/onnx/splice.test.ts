@@ -1,14 +1,14 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { joinChunks, spliceRuns, spliceWithin, textField } from '../../lib/onnx/splice.js';
+import { joinChunks, spliceRuns, spliceWithin, textField } from '../../lib/onnx/chunks.js';
 import { WireReader } from '../../lib/onnx/wire.js';
 import { all, int, message, text } from './bytes.js';
 
 const BYTES = all(int(1, 1), text(2, 'a'), int(1, 2), text(2, 'b'), int(9, 3));
 const TEXT = 2 * 8 + 2;
 
-describe('splicing fields', () => {
-  it('puts others in the place of some, and keeps the rest as views, unknown fields too', () => {
+describe('spliceRuns and spliceWithin', () => {
+  it('replace some fields and keep the rest as views, unknown fields too', () => {
     const runs = spliceRuns(WireReader.of(BYTES), (field) =>
       field.tag === TEXT ? textField(TEXT, `${field.text()}${field.text()}`) : undefined,
     )!;
@@ -18,17 +18,17 @@ describe('splicing fields', () => {
     for (const index of [0, 2, 4]) expect(runs[index]![0]!.buffer).to.equal(BYTES.buffer);
   });
 
-  it('gives nothing where nothing changes', () => {
+  it('return undefined if no field changes', () => {
     expect(spliceRuns(WireReader.of(BYTES), () => undefined)).to.equal(undefined);
   });
 
-  it('removes a field for which nothing is put in, be it all there is', () => {
+  it('remove fields that have an empty replacement, also all of them', () => {
     const removed = spliceRuns(WireReader.of(BYTES), ({ tag }) => (tag === TEXT ? [] : undefined))!;
     expect([...joinChunks(removed.flat())]).to.deep.equal([...all(int(1, 1), int(1, 2), int(9, 3))]);
     expect(joinChunks(spliceRuns(WireReader.of(BYTES), () => [])!.flat())).to.have.lengthOf(0);
   });
 
-  it('writes a new length around what changed within a field', () => {
+  it('write the new length of a field whose content changed', () => {
     const reader = WireReader.of(all(message(20, text(2, 'a'), int(9, 3))));
     reader.next();
     const long = 'x'.repeat(200);

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { ModelError } from '../../lib/errors.js';
-import { checkTensor, heldTensor, readTensor } from '../../lib/onnx/tensors.js';
+import { checkTensor, readTensorData, readTensorHeader } from '../../lib/onnx/tensors.js';
 import { WireReader } from '../../lib/onnx/wire.js';
 import { all, int, message, text, varint } from './bytes.js';
 
@@ -20,28 +20,28 @@ const six = (field: readonly number[]) => new Array<readonly number[]>(6).fill(f
 const external = int(14, 1);
 const entry = (key: string, value: string) => message(13, text(1, key), text(2, value));
 
-describe('the header of a tensor', () => {
-  it('is read in whatever order its fields are, with packed and unpacked dims', () => {
+describe('readTensorHeader', () => {
+  it('reads fields in any order, with packed and unpacked dims', () => {
     const raw = message(9, [1, 2, 3, 4, 5, 6]);
     const expected = { name: 'w', dims: [2, 3], dataType: 2, location: undefined };
     for (const sizes of [dims(2, 3), message(1, [2, 3]), [...message(1, [2]), ...int(1, 3)]]) {
-      const { raw: bytes, content, ...header } = readTensor(tensor(raw, NAME, int(2, 2), sizes));
-      expect(content().next()).to.equal(true);
+      const { raw: bytes, message: whole, ...header } = readTensorHeader(tensor(raw, NAME, int(2, 2), sizes));
+      expect(whole.rewound().next()).to.equal(true);
       expect(header).to.deep.equal(expected);
       expect([...bytes!]).to.deep.equal([1, 2, 3, 4, 5, 6]);
     }
   });
 
-  it('names the file of external data, and only if the data is said to lie there', () => {
+  it('returns the file of external data, only if data_location says that it is external', () => {
     const entries = [entry('offset', '0'), entry('location', 'w.data')].flat();
-    expect(readTensor(tensor(NAME, entries, external)).location).to.equal('w.data');
-    expect(readTensor(tensor(NAME, entries)).location).to.equal(undefined);
-    expect(readTensor(tensor(NAME, external)).location).to.equal('');
+    expect(readTensorHeader(tensor(NAME, entries, external)).location).to.equal('w.data');
+    expect(readTensorHeader(tensor(NAME, entries)).location).to.equal(undefined);
+    expect(readTensorHeader(tensor(NAME, external)).location).to.equal('');
   });
 
-  it('gives the data as a tensor, from raw or typed fields, and nothing for data in another place', () => {
+  it('and readTensorData return the data from raw or typed fields, and undefined for data elsewhere', () => {
     const half = [0, 0, 0, 0x3f];
-    const held = (...fields: Fields) => heldTensor(readTensor(tensor(...fields)));
+    const held = (...fields: Fields) => readTensorData(readTensorHeader(tensor(...fields)));
     for (const data of [message(9, half), message(4, half), [0x25, ...half]])
       expect([...held(FLOAT, dims(1), data)!.data]).to.deep.equal([0.5]);
     expect([...held(INT64, dims(2), int(7, -1), message(7, [3]))!.data]).to.deep.equal([-1n, 3n]);
@@ -62,7 +62,7 @@ describe('the header of a tensor', () => {
   });
 });
 
-describe('the check of a tensor', () => {
+describe('checkTensor', () => {
   const fitting: Record<string, Fields> = {
     'raw data': [FLOAT, dims(2, 3), message(9, new Array<number>(24).fill(0))],
     'packed floats': [FLOAT, dims(2, 3), message(4, new Array<number>(24).fill(0))],
@@ -92,7 +92,7 @@ describe('the check of a tensor', () => {
     'external data, left as well': [FLOAT, dims(2 ** 20), external, entry('location', 'w.data')],
   };
   for (const [what, fields] of Object.entries(fitting)) {
-    it(`takes ${what}`, () => checkTensor(tensor(NAME, ...fields)));
+    it(`accepts ${what}`, () => checkTensor(tensor(NAME, ...fields)));
   }
 
   const refused: Record<string, [Fields, string]> = {
@@ -103,12 +103,12 @@ describe('the check of a tensor', () => {
     'no data': [[FLOAT, dims(2 ** 40)], 'holds 0 bytes'],
     'too few packed elements': [[INT64, dims(3), message(7, varint(300), [1])], 'holds 2 elements'],
     'too many single elements': [[INT64, dims(1), int(7, 1), int(7, 2)], 'holds 2 elements'],
-    'a negative dimension': [[FLOAT, dims(-1)], '[-1] is no shape'],
-    'a dimension above 2^53': [[FLOAT, int(1, 2n ** 62n)], 'is no shape'],
-    'dimensions whose product is above 2^53': [[FLOAT, dims(2 ** 30, 2 ** 30)], 'is no shape'],
+    'a negative dimension': [[FLOAT, dims(-1)], '[-1] is not a shape'],
+    'a dimension above 2^53': [[FLOAT, int(1, 2n ** 62n)], 'is not a shape'],
+    'dimensions whose product is above 2^53': [[FLOAT, dims(2 ** 30, 2 ** 30)], 'is not a shape'],
     'more dimensions than any tensor has': [
       [FLOAT, message(1, new Array<number>(100_000).fill(1))],
-      'is no shape',
+      'is not a shape',
     ],
     'a float that is cut short': [[FLOAT, dims(1), message(4, [0, 0, 0])], 'in float_data is cut short'],
     'a number that is cut short': [[INT64, dims(1), message(7, [0x80])], 'in int64_data is cut short'],

@@ -34,9 +34,9 @@ function valuesOf({ dtype, data }: TensorData): (number | bigint)[] {
   return convert ? Array.from(data as Uint16Array, convert) : [...data];
 }
 
-describe('a tensor in a file of its own', () => {
+describe('decodeTensorFile', () => {
   for (const dtype of DTYPES) {
-    it(`is ${dtype} as ONNX's package writes it, in typed fields and as bytes`, () => {
+    it(`reads ${dtype} as ONNX's package writes it, in typed fields and as bytes`, () => {
       for (const form of ['typed', 'raw']) {
         const { name, tensor } = decodeTensorFile(sample(`${dtype}-${form}`), 'a.pb');
         expect([name, tensor.dtype, tensor.dims]).to.deep.equal([dtype, dtype, [2, 3]]);
@@ -46,14 +46,14 @@ describe('a tensor in a file of its own', () => {
     });
   }
 
-  it('may be a scalar, empty or without a name', () => {
+  it('reads scalars, empty tensors and tensors without a name', () => {
     const scalar = decodeTensorFile(all(int(2, 1), message(9, [0, 0, 0x80, 0x3f])), 'a.pb');
     expect([scalar.name, scalar.tensor.dims, [...scalar.tensor.data]]).to.deep.equal(['', [], [1]]);
     const empty = decodeTensorFile(all(int(1, 0), int(1, 3), int(2, 7)), 'a.pb');
     expect([empty.tensor.dims, empty.tensor.data.length]).to.deep.equal([[0, 3], 0]);
   });
 
-  it('is not limited in what it holds element by element', () => {
+  it('reads any number of elements from a typed field', () => {
     const many = new Uint8Array(100_000).fill(7);
     const bytes = Buffer.concat([all(int(1, many.length), int(2, 3)), Uint8Array.of(0x2a, 0xa0, 0x8d, 0x06), many]); // prettier-ignore
     const { tensor } = decodeTensorFile(bytes, 'a.pb');
@@ -64,11 +64,11 @@ describe('a tensor in a file of its own', () => {
   const refused: Record<string, [Uint8Array, string]> = {
     'an empty file': [
       new Uint8Array(0),
-      'a.pb: it has no dtype: the file is empty, cut short, or no TensorProto',
+      'a.pb: it has no dtype: the file is empty, cut short, or not a TensorProto',
     ],
     'one that is cut short within a field': [
       sample('float32-raw').slice(0, -1),
-      'a.pb: this is no TensorProto, or the file is damaged (24 bytes reach beyond',
+      'a.pb: this is not a TensorProto, or the file is damaged (24 bytes reach beyond',
     ],
     'one that is cut short before its data': [
       all(int(1, 2), int(2, 1)),
@@ -82,14 +82,14 @@ describe('a tensor in a file of its own', () => {
       all(int(1, 2 ** 40), int(2, 1), raw),
       'takes 4398046511104 bytes, but the file holds 4 bytes',
     ],
-    'a negative size': [all(int(1, -4), int(2, 1), raw), '[-4] is no shape'],
+    'a negative size': [all(int(1, -4), int(2, 1), raw), '[-4] is not a shape'],
     'a number that is cut short': [
       all(int(1, 1), int(2, 7), message(7, [0x80])),
       'in int64_data is cut short',
     ],
     'a number that does not end': [
       all(int(1, 1), int(2, 7), message(7, new Array<number>(10).fill(0x80), [1])),
-      'this is no TensorProto, or the file is damaged (a number takes more than 10 bytes',
+      'this is not a TensorProto, or the file is damaged (a number takes more than 10 bytes',
     ],
     strings: [sample('strings'), "its dtype is ONNX's STRING; allowed: float32, float64"],
     'a dtype of a newer ONNX': [all(int(2, 23), raw), "its dtype is ONNX's number 23; allowed: float32"],
@@ -101,7 +101,7 @@ describe('a tensor in a file of its own', () => {
       all(int(1, 1), int(2, 1), int(14, 1), message(13, text(1, 'location'), text(2, 'w.bin'))),
       "its data lies in a file of its own, 'w.bin'; it must lie in the tensor's file",
     ],
-    'a .npy file': [new TextEncoder().encode('\x93NUMPY'), 'this is no TensorProto'],
+    'a .npy file': [new TextEncoder().encode('\x93NUMPY'), 'this is not a TensorProto'],
   };
   for (const [what, [bytes, words]] of Object.entries(refused)) {
     it(`refuses ${what}`, () => {
@@ -111,11 +111,11 @@ describe('a tensor in a file of its own', () => {
     });
   }
 
-  it('says what another file is', () => {
+  it('names the format of another file', () => {
     const npy = readFileSync(new URL('../samples/npy/f4.npy', import.meta.url));
     expect(() => decodeTensorFile(npy, 'a.pb')).to.throw(
       ModelError,
-      'this is no TensorProto, it is a .npy file',
+      'this is not a TensorProto, it is a .npy file',
     );
   });
 });

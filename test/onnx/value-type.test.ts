@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { ModelError } from '../../lib/errors.js';
-import { joinChunks } from '../../lib/onnx/splice.js';
-import { otherType, readType, withDtype } from '../../lib/onnx/value-info.js';
+import { joinChunks } from '../../lib/onnx/chunks.js';
+import { readValueInfo, withDtype } from '../../lib/onnx/value-info.js';
 import { WireReader } from '../../lib/onnx/wire.js';
 import { all, int, message, text } from './bytes.js';
 
@@ -14,12 +14,15 @@ function info(...fields: Fields): WireReader {
   return reader;
 }
 
+const readType = (field: WireReader) => readValueInfo(field).type;
+const otherType = (field: WireReader) => readValueInfo(field).otherType;
+
 const FLOAT = int(1, 1);
 const tensorOf = (...fields: Fields) => message(2, message(1, ...fields));
 const shape = (...dims: Fields) => message(2, ...dims.map((dim) => message(1, dim)));
 
-describe('the type that a model declares', () => {
-  it('has sizes, names, and ? where nothing is said', () => {
+describe('readValueInfo', () => {
+  it('returns sizes and names, and ? for unknown dimensions', () => {
     const dims = shape(int(1, 4), text(2, 'N'), [], int(1, 0), text(2, ''), text(3, 'DATA_BATCH'));
     expect(readType(info(text(1, 'x'), tensorOf(FLOAT, dims)))).to.deep.equal({
       dtype: 'float32',
@@ -27,7 +30,7 @@ describe('the type that a model declares', () => {
     });
   });
 
-  it('is that of a scalar where the shape has no dimensions', () => {
+  it('returns the type of a scalar for a shape without dimensions', () => {
     expect(readType(info(tensorOf(FLOAT, shape())))).to.deep.equal({ dtype: 'float32', shape: [] });
   });
 
@@ -36,7 +39,7 @@ describe('the type that a model declares', () => {
     expect(readType(info(tensorOf(FLOAT, dims)))!.shape).to.deep.equal(['N', 4]);
   });
 
-  it('is nothing without a type, a shape or a dtype that this library holds, or for what is not a tensor', () => {
+  it('returns no type without a shape, without a dtype that this library holds, or for a value that is not a tensor', () => {
     const sequence = message(4, message(1, message(1, FLOAT)));
     const cases: Fields[] = [
       [],
@@ -50,7 +53,7 @@ describe('the type that a model declares', () => {
     for (const fields of cases) expect(readType(info(...fields))).to.equal(undefined);
   });
 
-  it('is named where it is not a tensor', () => {
+  it('names the type of a value that is not a tensor', () => {
     const typeOf = (field: number) => otherType(info(text(1, 'x'), message(2, message(field))));
     expect([4, 5, 7, 8, 9].map(typeOf)).to.deep.equal([
       'a sequence',
@@ -63,7 +66,7 @@ describe('the type that a model declares', () => {
     expect(otherType(info(text(1, 'x')))).to.equal(undefined);
   });
 
-  it('is refused where a part is there twice, which protobuf would take for two halves', () => {
+  it('refuses a part that occurs twice, which protobuf would merge', () => {
     const twice: [Fields, string][] = [
       [[tensorOf(FLOAT), tensorOf(shape())], "'type'"],
       [[message(2, message(1, FLOAT), message(1, shape()))], "'tensor_type'"],
@@ -76,7 +79,7 @@ describe('the type that a model declares', () => {
     }
   });
 
-  it('gets another dtype and keeps all else', () => {
+  it('has a counterpart, withDtype, that changes the dtype and keeps the rest', () => {
     const field = (dtype: number) => [
       text(1, 'x'),
       message(2, message(1, int(1, dtype), shape(text(2, 'N'))), text(6, 'TENSOR')),

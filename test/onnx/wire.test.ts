@@ -11,12 +11,12 @@ function first(...bytes: number[]): WireReader {
   return reader;
 }
 
-describe('the reader of the wire format', () => {
+describe('WireReader', () => {
   it('steps over fields of every wire type', () => {
     const bytes = [0x08, 0x96, 0x01, 0x11, 1, 2, 3, 4, 5, 6, 7, 8, 0x1a, 2, 9, 9, 0x25, 0, 0, 0x80, 0x3f];
     const reader = WireReader.of(Uint8Array.from(bytes));
     const seen: number[][] = [];
-    while (reader.next()) seen.push([reader.tag, reader.recordStart, reader.position]);
+    while (reader.next()) seen.push([reader.tag, reader.fieldStart, reader.position]);
     expect(seen).to.deep.equal([
       [varintTag(1), 0, 3],
       [fixed64Tag(2), 3, 12],
@@ -40,7 +40,7 @@ describe('the reader of the wire format', () => {
     expect(first(...int(1, 2 ** 32 + 7)).int32()).to.equal(7);
   });
 
-  it('takes numbers that are written with more bytes than they need', () => {
+  it('accepts numbers that are written with more bytes than they need', () => {
     expect(first(0x08, 0x81, 0x80, 0x00).int64()).to.equal(1);
     expect(first(0x8a, 0x00, 0x81, 0x00, 0x61).text()).to.equal('a');
   });
@@ -67,20 +67,20 @@ describe('the reader of the wire format', () => {
     expect([...first(0x09, ...bytesOf(doubles.slice(0, 1))).doubles()]).to.deep.equal([0.1]);
   });
 
-  it('reads text as it is: a byte order mark too, and bytes that are no UTF-8 as replacement characters', () => {
+  it('keeps a byte order mark in text, and reads bytes that are not UTF-8 as replacement characters', () => {
     expect(first(...text(1, 'é\ufeff名')).text()).to.equal('é\ufeff名');
     expect(first(...text(1, '\ufeffa')).text()).to.equal('\ufeffa');
     expect(first(0x0a, 2, 0x61, 0xff).text()).to.equal('a\ufffd');
   });
 
-  it('reads a message within a message, once more if asked to', () => {
+  it('reads a message within a message, and rewound reads it again', () => {
     const inner = first(...message(1, int(2, 3), int(2, 4))).enter();
     while (inner.next());
-    const again = inner.again();
+    const again = inner.rewound();
     expect([again.next(), again.tag, again.int64()]).to.deep.equal([true, varintTag(2), 3]);
   });
 
-  it('gives views and no copies', () => {
+  it('returns views and not copies', () => {
     const source = all(message(1, [1, 2, 3]));
     const reader = WireReader.of(source);
     reader.next();
@@ -89,7 +89,7 @@ describe('the reader of the wire format', () => {
   });
 });
 
-describe('the reader of the wire format, given damage', () => {
+describe('WireReader, given damage,', () => {
   const cases: Record<string, [number[], string]> = {
     'a tag that is cut short': [[0x88], 'a number is cut short, byte 1'],
     'a number that is cut short': [[0x08, 0x80], 'cut short'],
@@ -113,7 +113,7 @@ describe('the reader of the wire format, given damage', () => {
     });
   }
 
-  it('refuses a length beyond the end of the message that the field is in, though the file goes on', () => {
+  it('refuses a length beyond the end of the enclosing message, although the file goes on', () => {
     const inner = first(0x0a, 2, 0x0a, 5, 1, 2, 3, 4, 5).enter();
     expect(() => inner.next()).to.throw(ModelError, '5 bytes reach beyond');
   });
@@ -122,7 +122,7 @@ describe('the reader of the wire format, given damage', () => {
     expect(() => [...first(0x0a, 1, 0x80, 0x01).int64s()]).to.throw(ModelError, 'cut short');
   });
 
-  it('goes 100 messages deep, as protobuf does, and no deeper', () => {
+  it('reads messages 100 deep, as protobuf does, and refuses deeper ones', () => {
     let bytes: readonly number[] = [];
     for (let depth = 0; depth < 101; depth++) bytes = message(1, bytes);
     let reader = WireReader.of(all(bytes));
@@ -136,7 +136,7 @@ describe('the reader of the wire format, given damage', () => {
       .with.property('code', 'MODEL_INVALID');
   });
 
-  it('refuses more than 2^23 fields, counted over all messages within', () => {
+  it('refuses more than 2^23 fields, those of inner messages among them', () => {
     const bytes = new Uint8Array(2 ** 24 + 6).fill(0);
     for (let i = 0; i < bytes.length; i += 2) bytes[i] = 0x08;
     bytes.set([0x0a, 2, 0x08, 0], 0);
@@ -149,7 +149,7 @@ describe('the reader of the wire format, given damage', () => {
     expect(rest).to.throw(ModelError, '8388608 fields').with.property('code', 'MODEL_UNSUPPORTED');
   });
 
-  it('refuses to make a text of more than a name can be', () => {
+  it('refuses a text of more than 2^20 bytes', () => {
     const reader = WireReader.of(all([0x0a, 0x81, 0x80, 0x40], new Array<number>(2 ** 20 + 1).fill(0x61)));
     reader.next();
     expect(() => reader.text())

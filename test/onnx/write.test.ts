@@ -36,8 +36,8 @@ async function inFolder(action: (folder: string) => Promise<void>): Promise<void
   }
 }
 
-describe('writing a model', () => {
-  it('writes the bytes of encodeModel, and says how many', () =>
+describe('writeModel', () => {
+  it('writes the bytes of encodeModel, and returns their number', () =>
     inFolder(async (folder) => {
       const path = join(folder, 'm.onnx');
       const written = await writeModel(path, GRAPH, WEIGHTS, { opset: 17 });
@@ -46,7 +46,7 @@ describe('writing a model', () => {
       expect(written).to.equal(bytes.byteLength);
     }));
 
-  it('writes external data beside it, which ONNX Runtime finds', () =>
+  it('writes external data beside the model, and ONNX Runtime finds it', () =>
     inFolder(async (folder) => {
       const path = join(folder, 'm.onnx');
       const written = await writeModel(path, GRAPH, WEIGHTS, { externalData: true });
@@ -61,7 +61,7 @@ describe('writing a model', () => {
       await session.dispose();
     }));
 
-  it('writes no second file where every tensor is small', () =>
+  it('writes no second file if every tensor is small', () =>
     inFolder(async (folder) => {
       const small = new GraphBuilder('small');
       const w = small.parameter('w', { dtype: 'float32', shape: [2] });

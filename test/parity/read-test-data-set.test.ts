@@ -116,7 +116,7 @@ describe('readTestDataSet', () => {
     'a tensor is damaged': [
       write('output_1.pb', floatFile('', [1, 2]).slice(0, 9)),
       'TENSOR_INVALID',
-      join('test_data_set_0', 'output_1.pb: this is no TensorProto'),
+      join('test_data_set_0', 'output_1.pb: this is not a TensorProto'),
     ],
     'a file is a folder': [replaceByFolder('input_0.pb'), 'FILE_UNREADABLE', 'input_0.pb'],
     'an input is a sequence': [

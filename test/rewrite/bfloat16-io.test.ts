@@ -12,7 +12,7 @@ const model = (dtype: 'bfloat16' | 'float32'): Model =>
     ),
   );
 
-describe('widening bfloat16 at the boundary of a model', () => {
+describe('widenBfloat16', () => {
   it('makes inputs and outputs float32 and keeps their names and shapes', () => {
     const changed = model('bfloat16');
     const { shape } = changed.typeOf('x')!;
@@ -21,7 +21,7 @@ describe('widening bfloat16 at the boundary of a model', () => {
     for (const name of ['x', 'y']) expect(changed.typeOf(name)).to.deep.equal({ dtype: 'float32', shape });
   });
 
-  it('leaves a model without bfloat16 as it is', () => {
+  it('does not modify a model without bfloat16', () => {
     const untouched = model('float32');
     const before = untouched.encode();
     expect(widenBfloat16(untouched).size).to.equal(0);

@@ -67,12 +67,12 @@ async function expectRight(bytes: Uint8Array): Promise<void> {
   }
 }
 
-describe('converting a model', () => {
+describe('convertModel', () => {
   const plain = (opset: number) => loweringsAt(opset).filter((name) => name !== 'op');
 
   for (const opset of [13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23]) {
     for (const lowering of plain(opset)) {
-      it(`writes what PyTorch exports as ${lowering} at opset ${opset}, right for any mean`, async () => {
+      it(`writes a PyTorch export as ${lowering} at opset ${opset}, correct for any mean`, async () => {
         const { bytes, replaced, lowerings, foreign } = convertModel(exportedModel(CASE, opset), {
           lowering,
         });
@@ -87,7 +87,7 @@ describe('converting a model', () => {
 
   for (const opset of [18, 20, 21, 22, 23]) {
     for (const lowering of plain(opset)) {
-      it(`writes the operator as ${lowering} at opset ${opset}, right for any mean`, async () => {
+      it(`writes GroupNormalization as ${lowering} at opset ${opset}, correct for any mean`, async () => {
         const model = groupNormModel(CASE, { lowering: 'op', opset });
         const { bytes, replaced, lowerings } = convertModel(model, { lowering });
         expect(replaced).to.deep.equal({ ...NONE, groupNormalization: 1 });
@@ -98,14 +98,14 @@ describe('converting a model', () => {
     }
   }
 
-  it('starts from a file that ONNX Runtime itself gets wrong', async () => {
+  it('corrects a file whose results are wrong in ONNX Runtime', async () => {
     const y = await runPlain(groupNormModel(FAR, { lowering: 'op', opset: 21 }), FAR.x);
     expect(maxAbsDifference(y, referenceGroupNorm(FAR))).not.to.be.below(0.1);
   });
 
   for (const name of ['inlined-group-norm', 'saved-group-norm']) {
     for (const lowering of LOWERING_NAMES) {
-      it(`${name}: writes the body as ${lowering}, and leaves nothing of it behind`, async () => {
+      it(`writes the inlined body of ${name} as ${lowering}, and removes all of it`, async () => {
         const { bytes, replaced, lowerings } = convertModel(sample(name), { lowering });
         expect(replaced).to.deep.equal({ ...NONE, inlined: 1 });
         expect(lowerings).to.deep.equal([lowering]);
@@ -120,7 +120,7 @@ describe('converting a model', () => {
     }
   }
 
-  it('writes what TorchScript exports, which declares no types', async () => {
+  it('converts a TorchScript export, which declares no types', async () => {
     const { bytes, replaced } = convertModel(sample('torchscript-group-norm'));
     expect(replaced).to.deep.equal({ ...NONE, exported: 1 });
     expectClean(bytes, 'reduce-mean');
@@ -128,7 +128,7 @@ describe('converting a model', () => {
     expect(maxAbsDifference(await runPlain(bytes, x), sampled(x))).to.be.below(TOLERANCE);
   });
 
-  it('is the same file for a session, by whatever provider', async () => {
+  it('writes files that give the same results in a session on any provider', async () => {
     const { bytes } = convertModel(exportedModel(FAR, 17));
     for (const provider of ['cpu', 'wasm'] as const) {
       const y = await runModel(bytes, FAR.x, { providers: [provider] });
@@ -139,7 +139,7 @@ describe('converting a model', () => {
   for (const lowering of ['reduce-mean', 'instance-norm', 'layer-norm'] as const) {
     // ONNX Runtime has no float64 InstanceNormalization, so that reduce-mean stands in for it.
     const name = lowering === 'instance-norm' ? 'reduce-mean' : lowering;
-    it(`writes float64 as ${name} where ${lowering} is asked for`, async () => {
+    it(`writes float64 as ${name} for the lowering ${lowering}`, async () => {
       const wide = (one: TensorData | undefined) => one && castTensor(one, 'float64');
       const one = { ...FAR, x: wide(FAR.x)!, scale: wide(FAR.scale), bias: wide(FAR.bias), eps: 2 ** -17 };
       for (const model of [exportedModel(one, 17), groupNormModel(one, { lowering: 'op', opset: 21 })]) {
@@ -156,7 +156,7 @@ describe('converting a model', () => {
     FloatDType,
     number,
   ][]) {
-    it(`takes ${dtype}`, async () => {
+    it(`converts models of ${dtype}`, async () => {
       const narrow = (one: TensorData | undefined) => one && castTensor(one, dtype);
       const x = narrow(randomTensor('float32', DIMS, { mean: 10 }))!;
       const one = { ...CASE, x, scale: narrow(CASE.scale), bias: narrow(CASE.bias) };
@@ -166,9 +166,9 @@ describe('converting a model', () => {
     });
   }
 
-  describe('to the standard operator', () => {
+  describe('with the lowering op', () => {
     for (const opset of [21, 23]) {
-      it(`makes one node of what PyTorch exports, at opset ${opset}`, async () => {
+      it(`writes a PyTorch export as one node at opset ${opset}`, async () => {
         const { bytes, lowerings } = convertModel(exportedModel(CASE, opset), { lowering: 'op' });
         expect(operatorsOf(bytes)).to.include('GroupNormalization');
         expect(operatorsOf(bytes)).to.have.members(['Reshape', 'Reshape', 'GroupNormalization']);
@@ -182,7 +182,7 @@ describe('converting a model', () => {
       });
     }
 
-    it('leaves the operator, and normalizations that are no GroupNorm', () => {
+    it('leaves GroupNormalization, and normalizations that are not GroupNorm', () => {
       const model = groupNormModel(CASE, { lowering: 'op', opset: 21 });
       expect(convertModel(model, { lowering: 'op' }).bytes).to.equal(model);
       const rows = normalizations(21);
@@ -190,7 +190,7 @@ describe('converting a model', () => {
     });
 
     for (const opset of [13, 18, 20]) {
-      it(`is refused at opset ${opset}, with a way out`, () => {
+      it(`refuses opset ${opset}, with advice`, () => {
         const error = caught(() =>
           convertModel(exportedModel(CASE, opset), { lowering: 'op', where: 'a.onnx' }),
         );
@@ -203,7 +203,7 @@ describe('converting a model', () => {
     }
   });
 
-  it('replaces other normalizations of long rows, but not those of the name that is asked for', async () => {
+  it('replaces other normalizations of long rows, except the operator that the lowering names', async () => {
     const model = normalizations(17);
     const left = (lowering: LoweringName) => {
       const { bytes, replaced, lowerings } = convertModel(model, { lowering });
@@ -226,16 +226,16 @@ describe('converting a model', () => {
     expect(maxAbsDifference(y, twice)).to.be.below(TOLERANCE);
   });
 
-  it('gives the bytes that it was given where there is nothing to do', () => {
+  it('returns the given bytes if there is nothing to rewrite', () => {
     const g = new GraphBuilder('relu');
     g.output('y', op.relu(g, g.input('x', 'float32', [4])));
     const model = encodeModel(g.build(), new Map());
     const { bytes, ...rest } = convertModel(model);
     expect(bytes).to.equal(model);
-    expect(rest).to.deep.equal({ replaced: NONE, lowerings: [], foreign: [] });
+    expect(rest).to.deep.equal({ replaced: NONE, lowerings: [], foreign: [], externalData: [] });
   });
 
-  it('leaves what nobody read before, and names what is not of ONNX', () => {
+  it('leaves nodes that nobody read before, and lists operators that are not of ONNX', () => {
     const model = changed(({ graph, opsetImport }) => {
       opsetImport!.push({ domain: 'com.microsoft', version: 1 });
       graph!.node!.push(
@@ -260,7 +260,7 @@ describe('converting a model', () => {
     expect(maxAbsDifference(await runPlain(bytes, x), expected)).to.be.below(TOLERANCE);
   });
 
-  describe('refuses', () => {
+  describe('given a model or options that it cannot use', () => {
     const message = (model: Uint8Array, code: string, options = {}) => {
       const error = caught(() => convertModel(model, { where: 'a.onnx', ...options }));
       expect(error).to.be.instanceOf(ModelError).with.property('code', code);
@@ -269,7 +269,7 @@ describe('converting a model', () => {
     };
     const node = [{ opType: 'GroupNormalization', input: ['x'], output: ['z'] }];
 
-    it('a GroupNormalization in a body or a local function, but for op', () => {
+    it('refuses a GroupNormalization in a body or a local function, except for op', () => {
       const inBody = changed(({ graph }) => {
         const body = { name: 'body', node };
         graph!.node!.push({ opType: 'If', attribute: [{ name: 'then_branch', type: 5, g: body }] });
@@ -283,18 +283,18 @@ describe('converting a model', () => {
         expect(convertModel(model, { lowering: 'op' }).bytes).to.equal(model);
     });
 
-    it('a GroupNormalization of which too little is known', () => {
+    it('refuses a GroupNormalization without declared types', () => {
       const undeclared = changed(({ graph }) => {
         graph!.input = [];
       });
       expect(message(undeclared, 'MODEL_UNSUPPORTED')).to.include('onnx.shape_inference.infer_shapes');
     });
 
-    it('what is not a model', () => {
+    it('refuses bytes that are not a model', () => {
       message(new Uint8Array(3), 'MODEL_INVALID');
     });
 
-    it('opsets and lowerings that there are not', () => {
+    it('refuses unknown opsets and lowerings', () => {
       const old = changed((model) => {
         model.opsetImport = [{ domain: '', version: 11 }];
       });
@@ -312,7 +312,7 @@ describe('converting a model', () => {
       }
     });
 
-    it('options that it does not have, and a model that is not an array of bytes', () => {
+    it('refuses unknown options, and a model that is not a Uint8Array', () => {
       const model = exportedModel(CASE, 17);
       expect(() => convertModel(model, { groupNorm: 'op' } as object)).to.throw(OptionError, 'groupNorm');
       for (const no of ['model.onnx', undefined, new ArrayBuffer(8)]) {
@@ -321,7 +321,7 @@ describe('converting a model', () => {
     });
   });
 
-  it('takes opsets that files are not written for', () => {
+  it('converts models of newer opsets than this library builds', () => {
     const model = changed((message) => {
       message.opsetImport = [{ domain: '', version: 26 }];
     });

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { Model } from '../../lib/onnx/model.js';
 import { type ModelMessage, ModelProto } from '../../lib/onnx/proto.js';
-import { readNames, removeLeftovers } from '../../lib/rewrite/dead-code.js';
+import { readNames, removeDeadCode } from '../../lib/rewrite/dead-code.js';
 
 const node = (opType: string, input: string[], output: string[], more = {}) => ({
   opType,
@@ -12,7 +12,7 @@ const node = (opType: string, input: string[], output: string[], more = {}) => (
 });
 const weight = (name: string) => ({ name, dims: [1], dataType: 1, rawData: new Uint8Array(4) });
 
-/** x → Relu → Tanh → y, and beside it w → Abs → Neg → the second input of the Relu's place, which goes. */
+/** x → Add → Tanh → y; w → Abs → Neg → the second input of the Add, which is removed. */
 function graph(changes: ModelMessage['graph'] = {}): Model {
   const message = {
     irVersion: 10,
@@ -34,11 +34,11 @@ function graph(changes: ModelMessage['graph'] = {}): Model {
   return Model.decode(ModelProto.encode(message).finish());
 }
 
-/** What is left once a node is taken out, and what only it read. */
+/** Removes a node and what is dead then. Returns what is left. */
 function without(model: Model, opType: string): { nodes: string[]; weights: string[]; declared: string[] } {
   const before = readNames(model);
   model.replaceNodes((one) => (one.opType === opType ? { nodes: [], constants: [] } : undefined));
-  removeLeftovers(model, before);
+  removeDeadCode(model, before);
   const left = ModelProto.decode(model.encode()).graph!;
   const names = (list: readonly { name?: string | null }[] | null | undefined) =>
     (list ?? []).map(({ name }) => name!);
@@ -49,12 +49,12 @@ function without(model: Model, opType: string): { nodes: string[]; weights: stri
   };
 }
 
-describe('what a rewrite leaves behind', () => {
-  it('goes, with all that only it read: nodes, weights, declared types', () => {
+describe('removeDeadCode', () => {
+  it('removes what a rewrite made dead: nodes, weights, declared types', () => {
     expect(without(graph(), 'Add')).to.deep.equal({ nodes: ['Tanh'], weights: ['unused'], declared: ['c'] });
   });
 
-  it('stays where it is an output, is read by another node, or by one that nobody read before', () => {
+  it('keeps values that are outputs, that another node reads, or that a node without readers reads', () => {
     const output = graph({ output: [{ name: 'y' }, { name: 'b' }] });
     expect(without(output, 'Add').nodes).to.deep.equal(['Abs', 'Neg', 'Tanh']);
     const list = [
@@ -69,7 +69,7 @@ describe('what a rewrite leaves behind', () => {
     expect(left.weights).to.deep.equal(['w', 'unused']);
   });
 
-  it('stays where it is an input as well, or another result of its node is read', () => {
+  it('keeps weights that are inputs as well, and nodes of which another result is read', () => {
     const listed = graph({ input: [{ name: 'x' }, { name: 'w' }] });
     expect(without(listed, 'Add').weights).to.deep.equal(['w', 'unused']);
     const list = [
@@ -80,7 +80,7 @@ describe('what a rewrite leaves behind', () => {
     expect(without(graph({ node: list }), 'Add').nodes).to.deep.equal(['Split', 'Mul']);
   });
 
-  it('stays where the body of an If may read it', () => {
+  it('keeps values that the body of an If may read', () => {
     const body = { name: 'body', node: [node('Identity', ['b'], ['z'])] };
     const branch = node('If', ['c'], ['i'], { attribute: [{ name: 'then_branch', type: 5, g: body }] });
     const model = graph({ node: [node('Neg', ['w'], ['b']), node('Add', ['x', 'b'], ['c']), branch] });

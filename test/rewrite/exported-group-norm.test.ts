@@ -74,7 +74,7 @@ function operatorsAfter(model: Model): string[] {
 
 const MERGED = ['Reshape', 'Reshape', 'FusedGroupNormalization'];
 
-describe('merging GroupNorm as PyTorch exports it below opset 21', () => {
+describe('mergeExportedGroupNorm', () => {
   const same: Record<string, Partial<Parts>> = {
     'as it is': {},
     'of a known shape': { shape: DIMS, target: (g) => sizes(g, ...DIMS) },
@@ -89,7 +89,7 @@ describe('merging GroupNorm as PyTorch exports it below opset 21', () => {
   };
   for (const [name, changes] of Object.entries(same)) {
     for (const opset of [13, 20]) {
-      it(`makes one operator of it, ${name}, at opset ${opset}`, () => {
+      it(`replaces an export by one operator, ${name}, at opset ${opset}`, () => {
         const left = operatorsAfter(exported(changes, opset));
         expect(left).to.include('FusedGroupNormalization').and.not.include('InstanceNormalization');
         expect(left).to.not.include('Mul').and.not.include('Add');
@@ -97,11 +97,11 @@ describe('merging GroupNorm as PyTorch exports it below opset 21', () => {
     }
   }
 
-  it('leaves nothing of it behind', () => {
+  it('removes all nodes of the export', () => {
     expect(operatorsAfter(exported())).to.deep.equal(MERGED);
   });
 
-  it('leaves what somebody else reads, beside the operator', () => {
+  it('keeps the nodes that other nodes read', () => {
     const both: Parts['after'] = (g, { rows, y }) => {
       g.output('y', y);
       g.output('rows', rows);
@@ -136,7 +136,7 @@ describe('merging GroupNorm as PyTorch exports it below opset 21', () => {
     },
   };
   for (const [reason, changes] of Object.entries(other)) {
-    it(`leaves it alone where ${reason}`, () => {
+    it(`leaves the export if ${reason}`, () => {
       expect(operatorsAfter(exported(changes))).to.include('InstanceNormalization');
     });
   }
@@ -157,13 +157,13 @@ describe('merging GroupNorm as PyTorch exports it below opset 21', () => {
     },
   };
   for (const [reason, changes] of Object.entries(partly)) {
-    it(`leaves Mul and Add alone where what is multiplied ${reason}`, () => {
+    it(`leaves Mul and Add if the operand of Mul ${reason}`, () => {
       const left = operatorsAfter(exported(changes));
       expect(left).to.include('FusedGroupNormalization').and.include('Mul').and.include('Add');
     });
   }
 
-  it('leaves channels that are not known, and a graph that bodies of control flow may read', () => {
+  it('leaves exports with unknown channels, and graphs that bodies of control flow may read', () => {
     const unknown = (g: Scope, x: Value) =>
       g.node('Unknown', [x], {}, [{ dtype: 'float32', shape: x.shape }])[0]!;
     const message = ModelProto.decode(exported({ before: unknown }).encode());
@@ -178,7 +178,7 @@ describe('merging GroupNorm as PyTorch exports it below opset 21', () => {
   });
 });
 
-describe('a session, given GroupNorm as PyTorch exports it below opset 21', () => {
+describe('a session, given GroupNorm as PyTorch exports it below opset 21,', () => {
   const tolerances = { float32: 4e-6, float64: 1e-12, float16: 8e-3 } as const;
   const sessions = [
     ...(NATIVE_REASON === undefined ? [{ name: 'kernel', options: { providers: ['native'] } } as const] : []),
@@ -193,7 +193,7 @@ describe('a session, given GroupNorm as PyTorch exports it below opset 21', () =
 
   for (const { name, options } of sessions) {
     for (const [dtype, tolerance] of Object.entries(tolerances) as [FloatDType, number][]) {
-      it(`is right in ${dtype} for a mean of 10, by ${name}`, async () => {
+      it(`is correct in ${dtype} for a mean of 10, by ${name}`, async () => {
         const x = randomTensor(dtype, [2, 8, 61, 5], { mean: 10 });
         const session = await createSession(exported({ dtype }).encode(), options);
         const isWithoutKernel = name === 'instance-norm' && dtype === 'float64';
@@ -204,7 +204,7 @@ describe('a session, given GroupNorm as PyTorch exports it below opset 21', () =
       });
     }
 
-    it(`is right for what TorchScript writes, which declares no values, by ${name}`, async () => {
+    it(`is correct for a TorchScript export, which declares no values, by ${name}`, async () => {
       const sample = readFileSync(new URL('../samples/torchscript-group-norm.onnx', import.meta.url));
       const x = randomTensor('float32', [2, 4, 50, 60], { mean: 1000 });
       const session = await createSession(sample, options);

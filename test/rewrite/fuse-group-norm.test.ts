@@ -52,9 +52,9 @@ const opTypes = (bytes: Uint8Array): string[] => {
   return Model.decode(decoded.encode()).nodes.map(({ opType }) => opType);
 };
 
-describe('fusing GroupNormalization with what follows it', () => {
+describe('fuseGroupNorm', () => {
   for (const [name, tail] of Object.entries({ relu, silu, mulFirst, residual, residualFirst })) {
-    it(`makes one node of ${name}`, () => {
+    it(`replaces ${name} by one node`, () => {
       expect(opTypes(model(tail))).to.deep.equal(['FusedGroupNormalization']);
     });
   }
@@ -86,7 +86,7 @@ describe('fusing GroupNormalization with what follows it', () => {
     'no activation follows the sum': (g, norm, other) => g.output('y', op.add(g, norm, other)),
   };
   for (const [reason, tail] of Object.entries(left)) {
-    it(`leaves the operator alone where ${reason}`, () => {
+    it(`leaves the operator if ${reason}`, () => {
       expect(opTypes(model(tail)))
         .to.include('GroupNormalization')
         .and.not.include('FusedGroupNormalization');
@@ -97,7 +97,7 @@ describe('fusing GroupNormalization with what follows it', () => {
     ['none', undefined],
     ['0', 0],
   ] as const) {
-    it(`leaves an operator whose num_groups is ${what}: it is to be refused`, () => {
+    it(`leaves an operator whose num_groups is ${what} for the runtime to refuse`, () => {
       const message = ModelProto.decode(model(relu));
       const norm = message.graph!.node!.find(({ opType }) => opType === 'GroupNormalization')!;
       const others = norm.attribute!.filter(({ name }) => name !== 'num_groups');
@@ -117,7 +117,7 @@ describe('fusing GroupNormalization with what follows it', () => {
     });
   }
 
-  it('knows the shape of a residual that is another normalization', () => {
+  it('infers the shape of a residual that is another normalization', () => {
     const shortcut: Tail = (g, norm, other) => {
       const branch = op.groupNormalization(g, op.sigmoid(g, other), undefined, undefined, { numGroups: 2 });
       g.output('y', op.relu(g, op.add(g, norm, branch)));
@@ -145,7 +145,7 @@ describeNative('the fused operator, run', () => {
 
   for (const [dtype, tolerance] of Object.entries(tolerances) as [FloatDType, number][]) {
     for (const name of ['relu', 'silu', 'residual'] as const) {
-      it(`computes ${name} in ${dtype}`, async () => {
+      it(`fuses ${name} to an operator that computes it in ${dtype}`, async () => {
         const session = await createSession(model(tails[name], { dtype }), { providers: ['native'] });
         const feeds = {
           x: randomTensor(dtype, CASE.x.dims),
@@ -161,7 +161,7 @@ describeNative('the fused operator, run', () => {
     }
   }
 
-  it('refuses a residual whose size turns out to be another', async () => {
+  it('makes an operator that refuses a residual of another size at run time', async () => {
     const session = await createSession(model(residual), { providers: ['native'] });
     const wrong = { x: CASE.x, residual: randomTensor('float32', [2, 8, 7, 5]) };
     const error: unknown = await session.run(wrong).catch((caught: unknown) => caught);

@@ -26,11 +26,11 @@ function expected(x: TensorData): Float64Array {
 
 const FAR = randomTensor('float32', [2, 4, 6, 5], { mean: 1000, deviation: 0.1 });
 
-describe("ONNX's definition of GroupNormalization in the operator's place", () => {
+describe("lowerInlinedGroupNorm, given ONNX's definition of GroupNormalization,", () => {
   for (const name of SAMPLES) {
     for (const options of [{}, { groupNorm: 'reduce-mean' }, { providers: ['wasm'] }] as const) {
       const how = JSON.stringify(options);
-      it(`${name}, ${how}: is as in float64, whatever the mean`, async () => {
+      it(`makes a session agree with float64 for any mean: ${name}, ${how}`, async () => {
         const session = await createSession(sample(name), options);
         const isKernel = how === '{}' && NATIVE_REASON === undefined;
         expect(session.groupNorm).to.equal(isKernel ? 'kernel' : 'reduce-mean');
@@ -48,7 +48,7 @@ describe("ONNX's definition of GroupNormalization in the operator's place", () =
       });
     }
 
-    it(`${name}: ONNX Runtime's own way is left where it is asked for, and wrong`, async () => {
+    it(`leaves the inlined body of ${name}, which is wrong, to a session with groupNorm op`, async () => {
       const session = await createSession(sample(name), { groupNorm: 'op' });
       expect(session.groupNorm).to.equal(undefined);
       const { y } = await session.run({ x: FAR });
@@ -57,7 +57,7 @@ describe("ONNX's definition of GroupNormalization in the operator's place", () =
     });
   }
 
-  describe('is only that which is one', () => {
+  describe('matches only that definition', () => {
     interface Parts {
       readonly shape?: Shape;
       readonly axes?: readonly number[];
@@ -89,24 +89,24 @@ describe("ONNX's definition of GroupNormalization in the operator's place", () =
     }
 
     const cases: Record<string, [expected: number, parts: Parts]> = {
-      'of rows': [1, {}],
-      'over the last axis': [1, { axes: [-1] }],
-      'over other axes': [0, { axes: [1] }],
-      'of a matrix': [0, { shape: [3, 'K'], axes: [1] }],
-      'of unknown groups': [0, { shape: ['N', 'G', 'K'] }],
+      'a definition over rows': [1, {}],
+      'a definition over the last axis': [1, { axes: [-1] }],
+      'a definition over other axes': [0, { axes: [1] }],
+      'a definition over a matrix': [0, { shape: [3, 'K'], axes: [1] }],
+      'a definition with unknown groups': [0, { shape: ['N', 'G', 'K'] }],
       'E[x]² − E[x²]': [0, { variance: (g, a, b) => op.sub(g, b, a) }],
       'E[x²] + E[x]²': [0, { variance: op.add }],
-      'of two factors': [0, { square: (g, x) => op.mul(g, x, op.relu(g, x)) }],
-      'of another mean': [0, { mean: (g, mean) => op.relu(g, mean) }],
-      'with an ε of more dimensions, which the result then has': [
+      'a square of two factors': [0, { square: (g, x) => op.mul(g, x, op.relu(g, x)) }],
+      'a square of another mean': [0, { mean: (g, mean) => op.relu(g, mean) }],
+      'an ε of higher rank, which the result would have too': [
         0,
         { epsilon: (g) => g.constant(tensor('float32', [1, 1, 1, 1], Float32Array.of(1e-5))) },
       ],
-      'with an ε that is computed': [0, { epsilon: (g) => op.relu(g, g.input('e', 'float32', [1])) }],
+      'a computed ε': [0, { epsilon: (g) => op.relu(g, g.input('e', 'float32', [1])) }],
     };
     for (const opset of [13, 18, 21]) {
       for (const [what, [found, parts]] of Object.entries(cases)) {
-        it(`${what}, at opset ${opset}`, () => {
+        it(`${found === 1 ? 'matches' : 'does not match'} ${what}, at opset ${opset}`, () => {
           expect(count(parts, opset)).to.equal(found);
         });
       }

@@ -4,8 +4,8 @@ import { Model } from '../../lib/onnx/model.js';
 import { ModelProto } from '../../lib/onnx/proto.js';
 import { freeInlinedNames } from '../../lib/rewrite/inlined-group-norm.js';
 
-describe('names that ONNX Runtime gives when it inlines', () => {
-  it('are free again, the new ones differ from all that there are, and inputs and outputs stay', () => {
+describe('freeInlinedNames', () => {
+  it('renames inlined values to names that are free, except inputs and outputs', () => {
     const message = {
       irVersion: 10,
       opsetImport: [{ domain: '', version: 21 }],

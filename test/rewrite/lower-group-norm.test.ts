@@ -24,9 +24,9 @@ const CASE = {
 };
 const opTypes = (model: Model): string[] => model.nodes.map(({ opType }) => opType);
 
-describe('lowering the normalizations of a model', () => {
+describe('lowerNormalizations', () => {
   for (const opset of [18, 20, 21, 25]) {
-    it(`leaves no GroupNormalization at opset ${opset}, and the result is that of float64`, async () => {
+    it(`replaces every GroupNormalization at opset ${opset}, with the result of float64`, async () => {
       const model = Model.decode(groupNormModel(CASE, { lowering: 'op', opset }));
       expect(lowerNormalizations(model, 'reduce-mean', isGroupNorm)).to.deep.equal({
         replaced: 1,
@@ -38,7 +38,7 @@ describe('lowering the normalizations of a model', () => {
     });
   }
 
-  it('leaves out Mul and Add where scale and bias are constant ones and zeros', () => {
+  it('leaves out Mul and Add if scale and bias are constant ones and zeros', () => {
     const plain = { ...CASE, scale: undefined, bias: undefined };
     const model = Model.decode(groupNormModel(plain, { lowering: 'op', opset: 21, shape: plain.x.dims }));
     lowerNormalizations(model, 'layer-norm', isGroupNorm);
@@ -55,7 +55,7 @@ describe('lowering the normalizations of a model', () => {
     expect(lowerNormalizations(narrow, 'reduce-mean', isFloat64InstanceNorm).replaced).to.equal(0);
   });
 
-  it('reports a node of which too little is known, and leaves it alone', () => {
+  it('reports a node without declared types, and leaves it', () => {
     const message = ModelProto.decode(groupNormModel(CASE, { lowering: 'op', opset: 21 }));
     message.graph!.input = [];
     const model = Model.decode(ModelProto.encode(message).finish());

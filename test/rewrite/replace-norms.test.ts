@@ -6,9 +6,10 @@ import { Model } from '../../lib/onnx/model.js';
 import { ModelProto } from '../../lib/onnx/proto.js';
 import {
   type NormPlan,
+  recordedLowering,
+  type RefusalStyle,
   replaceNorms,
-  runnable,
-  unreachableGroupNorm,
+  requireReachable,
 } from '../../lib/rewrite/replace-norms.js';
 import { MAX_LAYER_NORM_ROW } from '../../lib/rewrite/row-norms.js';
 import { ValueTypes } from '../../lib/rewrite/value-types.js';
@@ -24,10 +25,15 @@ const ROWS: NormPlan['rows'] = {
 
 const report = (bytes: Uint8Array, plan: NormPlan) => replaceNorms(new ValueTypes(Model.decode(bytes)), plan);
 const sample = (name: string) => readFileSync(new URL(`../samples/${name}.onnx`, import.meta.url));
+const STYLE: RefusalStyle = {
+  error: (message) => new Error(message),
+  remedies: { 'a local function': 'inline it', 'the body of an If, Loop or Scan': 'run it elsewhere' },
+  advice: '',
+};
 const NONE = { exported: 0, inlined: 0, operator: 0, rows: 0, refusals: [] };
 
-describe('the passes over normalizations', () => {
-  it('do what the plan has a part for, and nothing else', () => {
+describe('replaceNorms', () => {
+  it('replaces the normalizations that the plan has a part for, and no others', () => {
     const standard = groupNormModel(CASE, { lowering: 'op', opset: 21 });
     const all: NormPlan = {
       exported: 'reduce-mean',
@@ -47,11 +53,11 @@ describe('the passes over normalizations', () => {
     }
   });
 
-  it('take what PyTorch exports as the rows that it is, where the plan has no part for it', () => {
+  it('replaces a PyTorch export as rows, if the plan has no part for exports', () => {
     expect(report(exportedModel(CASE, 17), { rows: ROWS })).to.deep.equal({ ...NONE, rows: 1 });
   });
 
-  it('say why they left what they should have replaced', () => {
+  it('gives the reason why a node stays that it should replace', () => {
     const message = ModelProto.decode(groupNormModel(CASE, { lowering: 'op', opset: 21 }));
     message.graph!.input = [];
     const { operator, refusals } = report(ModelProto.encode(message).finish(), { operator: 'reduce-mean' });
@@ -59,23 +65,31 @@ describe('the passes over normalizations', () => {
     expect(refusals[0]).to.include('does not declare');
   });
 
-  it('write reduce-mean where instance-norm is asked for and x is float64', () => {
+  it('writes reduce-mean for instance-norm if x is float64', () => {
     const site = (dtype: 'float32' | 'float64') =>
       ({ x: { name: 'x', dtype, shape: [] } }) as unknown as SiteRef;
-    expect(runnable('instance-norm', site('float64'))).to.equal('reduce-mean');
-    expect(runnable('instance-norm', site('float32'))).to.equal('instance-norm');
-    expect(runnable('layer-norm', site('float64'))).to.equal('layer-norm');
+    const used = new Set<string>();
+    const lowering = (name: string, dtype: 'float32' | 'float64') =>
+      recordedLowering(name, used)(site(dtype));
+    expect(lowering('instance-norm', 'float64')).to.equal('reduce-mean');
+    expect(lowering('instance-norm', 'float32')).to.equal('instance-norm');
+    expect(lowering('layer-norm', 'float64')).to.equal('layer-norm');
+    expect([...used]).to.deep.equal(['reduce-mean', 'instance-norm', 'layer-norm']);
   });
 
-  it('do not reach a body or a local function, which can be told', () => {
+  it('does not reach bodies and local functions, and requireReachable refuses a GroupNormalization there', () => {
     const node = [{ opType: 'GroupNormalization', input: ['x'], output: ['z'] }];
     const message = ModelProto.decode(groupNormModel(CASE, { lowering: 'reduce-mean', opset: 21 }));
     const decoded = () => Model.decode(ModelProto.encode(message).finish());
-    expect(unreachableGroupNorm(decoded())).to.equal(undefined);
+    expect(() => requireReachable(decoded(), 'm', STYLE)).not.to.throw();
     const body = { name: 'body', node };
     message.graph!.node!.push({ opType: 'If', attribute: [{ name: 'then_branch', type: 5, g: body }] });
-    expect(unreachableGroupNorm(decoded())).to.equal('the body of an If, Loop or Scan');
+    expect(() => requireReachable(decoded(), 'm', STYLE)).to.throw(
+      'm: a GroupNormalization lies in the body of an If, Loop or Scan, where it is not rewritten; run it elsewhere',
+    );
     message.functions = [{ name: 'Norm', domain: 'mine', input: ['x'], output: ['z'], node }];
-    expect(unreachableGroupNorm(decoded())).to.equal('a local function');
+    expect(() => requireReachable(decoded(), 'm', STYLE)).to.throw(
+      'm: a GroupNormalization lies in a local function, where it is not rewritten; inline it',
+    );
   });
 });

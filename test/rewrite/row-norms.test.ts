@@ -72,7 +72,7 @@ function referenceLayerNorm(x: TensorData, scale: TensorData, bias?: TensorData)
   return plain.map((value, i) => value * gamma[i % row]! + (beta?.[i % row] ?? 0));
 }
 
-describe('replacing normalizations of rows', () => {
+describe('lowerRowNorms', () => {
   for (const [what, shape, axis, replaced] of [
     ['a known row of 1024', [1, 2, 32, 32], 2, false],
     ['a known row of 1056', [1, 2, 33, 32], 2, true],
@@ -102,7 +102,7 @@ describe('replacing normalizations of rows', () => {
     });
   }
 
-  it('leaves what is not named, float64, and an opset that has no lowering', () => {
+  it('leaves operators that the caller does not name, float64, and opsets without a lowering', () => {
     const shape = ['N', 2, 'L'];
     const named = makeModel({ shape, node: instanceNorm(2) });
     expect(operatorsAfter(named, ['LayerNormalization'])).to.include('InstanceNormalization');
@@ -122,7 +122,7 @@ describe('replacing normalizations of rows', () => {
     }
   });
 
-  it('leaves a node whose input has a rank that is not known, and says nothing', () => {
+  it('leaves a node whose input has an unknown rank, without a refusal', () => {
     const unknown = (g: Scope, x: Value) =>
       g.node('Unknown', [x], {}, [{ dtype: 'float32', shape: x.shape }])[0]!;
     const model = withoutDeclarations(
@@ -131,7 +131,7 @@ describe('replacing normalizations of rows', () => {
     expect(operatorsAfter(model)).to.include('InstanceNormalization');
   });
 
-  it('replaces what declares nothing but its inputs, as TorchScript writes it', () => {
+  it('replaces nodes of a model that declares only its inputs, as TorchScript writes it', () => {
     for (const norm of [instanceNorm(2), layerNorm(vector('float32', 6, 'scale'))]) {
       const node = (g: Scope, x: Value) => norm(g, op.reshape(g, x, [0, 2, -1, 6]));
       const model = withoutDeclarations(makeModel({ shape: ['N', 4, 'H', 6], node }));
@@ -144,7 +144,7 @@ describe('replacing normalizations of rows', () => {
     const tolerance = { float32: 4e-6, float16: 2 ** -5, bfloat16: 2 ** -2 }[dtype];
     const x = castTensor(randomTensor('float32', [2, 3, 5000], { mean: 20 }), dtype);
 
-    it(`computes InstanceNormalization of ${dtype} with its own scale and bias`, async () => {
+    it(`replaces InstanceNormalization of ${dtype} correctly, with its scale and bias`, async () => {
       // bfloat16 InstanceNormalization is there from opset 22 on.
       const opset = dtype === 'bfloat16' ? 22 : 13;
       const model = makeModel({ shape: x.dims, dtype, opset, node: instanceNorm(3, dtype) });
@@ -155,7 +155,7 @@ describe('replacing normalizations of rows', () => {
       expect(maxAbsDifference(y, expected)).to.be.below(tolerance);
     });
 
-    it(`computes LayerNormalization of ${dtype} with a scale and bias along the row`, async () => {
+    it(`replaces LayerNormalization of ${dtype} correctly, with a scale and bias along the row`, async () => {
       const [scale, bias] = [vector(dtype, 5000, 'scale'), vector(dtype, 5000, 'bias')];
       for (const offset of [bias, undefined]) {
         const model = makeModel({ shape: ['N', 3, 'L'], dtype, node: layerNorm(scale, offset, -1) });
@@ -173,7 +173,7 @@ describe('replacing normalizations of rows', () => {
     [2, ['N', 'C', 'H', 'W']],
     [3, [2, 3, 50, 'W']],
   ] as const) {
-    it(`computes LayerNormalization from axis ${axis} of ${declared.join('×')}`, async () => {
+    it(`replaces LayerNormalization from axis ${axis} of ${declared.join('×')} correctly`, async () => {
       const x = randomTensor('float32', axis === 3 ? [2, 1, 3, 2000] : [2, 3, 50, 40], { mean: 20 });
       const row = x.dims.slice(axis);
       const [scale, bias] = ['scale', 'bias'].map((stream) => randomTensor('float32', row, { stream }));
@@ -192,7 +192,7 @@ describe('replacing normalizations of rows', () => {
   }
 
   for (const opset of [13, 14]) {
-    it(`computes LayerNormalization in a model of opset ${opset}, as ONNX Runtime saves one`, async () => {
+    it(`replaces LayerNormalization in a model of opset ${opset}, as ONNX Runtime saves it`, async () => {
       const x = randomTensor('float32', [2, 3, 1280]);
       const scale = vector('float32', 1280, 'scale');
       const node = (g: Scope, value: Value) =>
@@ -211,7 +211,7 @@ describe('replacing normalizations of rows', () => {
     });
   }
 
-  it('takes a second result that nobody reads for none, and leaves a node of which one is read', () => {
+  it('ignores a second result that nobody reads, and leaves a node whose second result is read', () => {
     for (const isRead of [false, true]) {
       const node = (g: Scope, x: Value) => {
         const [y, mean] = g.node(
@@ -230,7 +230,7 @@ describe('replacing normalizations of rows', () => {
     }
   });
 
-  it('replaces one whose bias is an empty name, over which ONNX Runtime ends the process', async () => {
+  it('replaces LayerNormalization with an empty name for its bias, over which ONNX Runtime ends the process', async () => {
     for (const dtype of ['float32', 'float64'] as const) {
       const scale = vector(dtype, 6, 'scale');
       const message = ModelProto.decode(
@@ -246,7 +246,7 @@ describe('replacing normalizations of rows', () => {
     }
   });
 
-  it('keeps sizes of 0 that only the run knows', async () => {
+  it('keeps sizes of 0 that are known only at run time', async () => {
     for (const [axis, dims] of [
       [1, [0, 3, 4]],
       [2, [2, 0, 4]],
@@ -262,7 +262,7 @@ describe('replacing normalizations of rows', () => {
     }
   });
 
-  it('multiplies by no scale that is all ones, as the layer-norm lowering expands it', () => {
+  it('leaves out a scale of expanded ones, as the layer-norm lowering has it', () => {
     const x = randomTensor('float32', [1, 4, 6, 7]);
     const muls = (lowering: 'layer-norm' | 'reduce-mean') => {
       const model = groupNormModel({ x, numGroups: 2, eps: 1e-5 }, { lowering, opset: 17, shape: x.dims });
@@ -281,7 +281,7 @@ describe('replacing normalizations of rows', () => {
   });
 });
 
-describe('a session, given InstanceNormalization or LayerNormalization of long rows', () => {
+describe('a session, given InstanceNormalization or LayerNormalization of long rows,', () => {
   const dims = [1, 2, 131_072];
   const relu = (randomTensor('float32', dims).data as Float32Array).map((value) => Math.max(value, 0));
   const groupNorm = { x: tensor('float32', dims, relu), numGroups: 1, eps: 1e-5 };
@@ -301,7 +301,7 @@ describe('a session, given InstanceNormalization or LayerNormalization of long r
   }
 });
 
-describe('a session, given InstanceNormalization of short rows', () => {
+describe('a session, given InstanceNormalization of short rows,', () => {
   const x = randomTensor('float32', [1, 8, 32, 32], { mean: 1000, deviation: 0.1 });
   const expected = referenceGroupNorm({
     x,
@@ -319,13 +319,13 @@ describe('a session, given InstanceNormalization of short rows', () => {
     });
   }
 
-  it('has it from ONNX Runtime where it is asked for by name', async () => {
+  it("uses ONNX Runtime's kernel if groupNorm names it", async () => {
     const y = await runModel(model, x, { groupNorm: 'instance-norm' });
     expect(maxAbsDifference(y, expected)).to.be.above(1e-4);
   });
 });
 
-describe('a session on wasm, given LayerNormalization of short rows', () => {
+describe('a session on wasm, given LayerNormalization of short rows,', () => {
   it('is within 2e-6 of float64 at mean 300, which its kernel is not', async () => {
     const x = randomTensor('float32', [1, 16, 768], { mean: 300 });
     const scale = tensor('float32', [768], new Float32Array(768).fill(1));

@@ -8,7 +8,6 @@ import type { RangedFile } from '../../files/ranged.js';
 import { openRanged, readFileBytes } from '../../files/read.js';
 import { getLowering, MAX_OPSET } from '../../lowering/choose.js';
 import { LOWERING_NAMES } from '../../lowering/types.js';
-import { Model } from '../../onnx/model.js';
 import { formatBytes, plural } from '../../quantities.js';
 import { type ConvertedModel, convertModel, type ReplacedNorms } from '../../rewrite/convert.js';
 import { UsageError } from '../shared/errors.js';
@@ -53,7 +52,7 @@ async function convert(path: string, { output, lowering }: ConvertOptions, io: I
     progress.step(`converting ${path}`);
     const name = lowering === undefined ? undefined : getLowering(lowering, MAX_OPSET).name;
     const converted = convertModel(bytes, { lowering: name, where: path });
-    const data = await planModelData(path, output, Model.decode(bytes, path).externalLocations());
+    const data = await planModelData(path, output, converted.externalData);
     progress.step(`writing ${output}`);
     await writeFilesAtomic([...data.copies, { path: output, content: converted.bytes }]);
     return describeConversion({ path, output, converted, data });

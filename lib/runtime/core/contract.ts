@@ -171,6 +171,15 @@ export interface ProviderProblem {
   readonly remedy?: string;
 }
 
+/** A model for a runtime, with the facts that backends need, so that no backend decodes the bytes again. */
+export interface ModelToLoad {
+  readonly bytes: Uint8Array;
+  /** Inputs and outputs without a declared shape. ONNX Runtime describes them like scalars. */
+  readonly unranked: ReadonlySet<string>;
+  /** Files that weights lie in, relative to the model's folder. */
+  readonly externalLocations: readonly string[];
+}
+
 /** A build of ONNX Runtime that runs models on one provider. */
 export interface Backend {
   readonly provider: Provider;
@@ -188,7 +197,7 @@ export interface Backend {
    * @throws SessionError `PROVIDER_UNAVAILABLE` if the provider is at fault, so that another may run the model.
    */
   load(
-    model: Uint8Array,
+    model: ModelToLoad,
     externalDataFolder: string | undefined,
     options: BackendOptions,
   ): Promise<LoadedModel>;

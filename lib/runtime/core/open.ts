@@ -2,7 +2,7 @@
 import { OptionError, SessionError, type SessionErrorCode } from '../../errors.js';
 import { getSessionLowering, MAX_OPSET } from '../../lowering/choose.js';
 import type { SessionLoweringName } from '../../lowering/types.js';
-import { requireKnownOptions } from '../../options.js';
+import { notBytes, requireKnownOptions } from '../../options.js';
 import {
   type Backend,
   type BackendOptions,
@@ -86,11 +86,7 @@ function requireBackendOptions({
 
 function requireModel(model: unknown): void {
   if (typeof model === 'string' || model instanceof Uint8Array) return;
-  const remedy = model instanceof ArrayBuffer ? ': new Uint8Array(buffer) makes one of it' : '';
-  throw new OptionError(
-    'INVALID_OPTION',
-    `createSession takes a path or a Uint8Array, not ${Object.prototype.toString.call(model).slice(8, -1)}${remedy}`,
-  );
+  throw notBytes('createSession takes a path or a Uint8Array', model);
 }
 
 /** The options of `createSession`, checked. */
@@ -173,7 +169,7 @@ async function load(
   const has = folder === undefined ? undefined : (name: string) => platform.hasFile(folder, name);
   const prepared = prepareModel(bytes, where, has, groupNorm, backend);
   const loaded = await withTypedErrors('MODEL_REJECTED', `${where}: ONNX Runtime refuses this model`, () =>
-    backend.load(prepared.bytes, folder, options),
+    backend.load(prepared, folder, options),
   );
   const { bfloat16, groupNorm: execution } = prepared;
   return { loaded, provider: backend.provider, bfloat16, groupNorm: execution };

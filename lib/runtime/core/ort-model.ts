@@ -15,11 +15,11 @@ export abstract class OrtModel implements LoadedModel {
 
   constructor(
     readonly session: InferenceSession,
-    model: Uint8Array,
+    unranked: ReadonlySet<string>,
     describe: (metadata: InferenceSession.ValueMetadata) => TensorInfo = toInfo,
   ) {
-    this.inputs = withOpenRanks(model, session.inputMetadata.map(describe));
-    this.outputs = withOpenRanks(model, session.outputMetadata.map(describe));
+    this.inputs = withOpenRanks(session.inputMetadata.map(describe), unranked);
+    this.outputs = withOpenRanks(session.outputMetadata.map(describe), unranked);
   }
 
   abstract run(feeds: TensorRecord, options: RunOptions): Promise<Record<string, TensorData>>;

@@ -1,7 +1,6 @@
 /** Checks of the tensors that go into and come out of a session, before ONNX Runtime sees them. */
 import { SessionError } from '../../errors.js';
 import { suggestion } from '../../nearest.js';
-import { unrankedNames } from '../../onnx/decode.js';
 import { formatShape, halfBits, tensor, tensorBytes, type TensorData } from '../../tensor.js';
 import type { TensorInfo, TensorRecord } from './contract.js';
 import { wrongOutput } from './errors.js';
@@ -173,15 +172,11 @@ export function copyInto(name: string, given: TensorData, result: TensorData): T
   return given;
 }
 
-/**
- * Returns `infos` with an undefined shape for tensors of any rank. ONNX Runtime describes them like scalars; the
- * model's bytes tell them apart.
- */
-export function withOpenRanks(model: Uint8Array, infos: readonly TensorInfo[]): readonly TensorInfo[] {
-  const isScalar = ({ shape }: TensorInfo) => shape?.length === 0;
-  if (!infos.some(isScalar)) return infos;
-  const unranked = unrankedNames(model);
-  return infos.map((info) =>
-    isScalar(info) && unranked.has(info.name) ? { ...info, shape: undefined } : info,
+/** Returns `infos` with an undefined shape for `unranked` tensors, which ONNX Runtime describes like scalars. */
+export const withOpenRanks = (
+  infos: readonly TensorInfo[],
+  unranked: ReadonlySet<string>,
+): readonly TensorInfo[] =>
+  infos.map((info) =>
+    info.shape?.length === 0 && unranked.has(info.name) ? { ...info, shape: undefined } : info,
   );
-}

@@ -6,6 +6,7 @@ import type {
   Backend,
   BackendOptions,
   LoadedModel,
+  ModelToLoad,
   RunOptions,
   TensorInfo,
   TensorRecord,
@@ -39,7 +40,7 @@ export const nativeBackendWith = (more: NativeOptions): Backend => ({
     if (!addon) throw new SessionError('PROVIDER_UNAVAILABLE', `the native kernel cannot be used: ${reason}`);
     const all = { ...DEFAULTS, ...more, ...toAddonOptions(options) };
     const config = { ...all.config, ...folderEntry(externalDataFolder) };
-    const session = await addon.createSession(model, { ...all, config });
+    const session = await addon.createSession(model.bytes, { ...all, config });
     return new NativeModel(addon, session, model);
   },
 });
@@ -77,10 +78,10 @@ class NativeModel implements LoadedModel {
   constructor(
     readonly addon: Addon,
     readonly session: AddonSession,
-    model: Uint8Array,
+    model: ModelToLoad,
   ) {
-    this.inputs = withOpenRanks(model, session.inputs.map(toInfo));
-    this.outputs = withOpenRanks(model, session.outputs.map(toInfo));
+    this.inputs = withOpenRanks(session.inputs.map(toInfo), model.unranked);
+    this.outputs = withOpenRanks(session.outputs.map(toInfo), model.unranked);
   }
 
   async run(feeds: TensorRecord, options: RunOptions): Promise<Record<string, TensorData>> {

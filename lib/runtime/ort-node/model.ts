@@ -2,7 +2,7 @@
 import type { InferenceSession } from 'onnxruntime-common';
 import { SessionError } from '../../errors.js';
 import type { TensorData } from '../../tensor.js';
-import type { Backend, BackendOptions, RunOptions, TensorRecord } from '../core/contract.js';
+import type { Backend, BackendOptions, ModelToLoad, RunOptions, TensorRecord } from '../core/contract.js';
 import { fromOrtTensor, makeOrRelease, OrtModel, type TensorType } from '../core/ort-model.js';
 import { describeProblems } from '../core/providers.js';
 import { loadOnnxRuntime } from './load.js';
@@ -33,14 +33,15 @@ export interface NodeOptions extends BackendOptions {
  */
 export async function loadOnNode(
   name: string,
-  model: Uint8Array,
+  model: ModelToLoad,
   externalDataFolder: string | undefined,
   options: NodeOptions,
 ): Promise<NodeModel> {
   const { ort, problem } = await loadOnnxRuntime();
   if (!ort) throw new SessionError('PROVIDER_UNAVAILABLE', describeProblems([problem]));
-  const session = await ort.InferenceSession.create(model, sessionOptions(name, externalDataFolder, options));
-  return makeOrRelease(session, () => new NodeModel(session, model, ort.Tensor));
+  const all = sessionOptions(name, externalDataFolder, options);
+  const session = await ort.InferenceSession.create(model.bytes, all);
+  return makeOrRelease(session, () => new NodeModel(session, model.unranked, ort.Tensor));
 }
 
 function sessionOptions(
@@ -71,10 +72,10 @@ function sessionOptions(
 export class NodeModel extends OrtModel {
   constructor(
     session: InferenceSession,
-    model: Uint8Array,
+    unranked: ReadonlySet<string>,
     readonly TensorClass: TensorType,
   ) {
-    super(session, model);
+    super(session, unranked);
   }
 
   /** Runs the model. onnxruntime-node blocks the thread meanwhile, so the session checks the signal before and after. */

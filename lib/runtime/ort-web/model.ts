@@ -1,9 +1,8 @@
 /** Models in onnxruntime-web, in Node and in browsers. */
 import type { InferenceSession } from 'onnxruntime-common';
 import { SessionError } from '../../errors.js';
-import { Model } from '../../onnx/model.js';
 import type { TensorData } from '../../tensor.js';
-import type { BackendOptions, RunOptions, TensorRecord } from '../core/contract.js';
+import type { BackendOptions, ModelToLoad, RunOptions, TensorRecord } from '../core/contract.js';
 import {
   fromOrtTensor,
   makeOrRelease,
@@ -43,17 +42,20 @@ export interface WebOptions extends BackendOptions {
 export async function loadOnWeb(
   runtime: WebRuntime,
   provider: 'wasm' | 'webgpu',
-  model: Uint8Array,
+  model: ModelToLoad,
   options: WebOptions,
   external: ExternalData,
 ): Promise<WebModel> {
   if (options.profileFilePrefix !== undefined) {
     throw new SessionError('PROVIDER_UNAVAILABLE', 'onnxruntime-web writes no profile: profileFilePrefix');
   }
-  const all = { ...sessionOptions(provider, options), ...(await externalData(model, external)) };
+  const all = {
+    ...sessionOptions(provider, options),
+    ...(await externalData(model.externalLocations, external)),
+  };
   return inTurn(async () => {
-    const session = await runtime.InferenceSession.create(model, all);
-    return makeOrRelease(session, () => new WebModel(session, model, runtime));
+    const session = await runtime.InferenceSession.create(model.bytes, all);
+    return makeOrRelease(session, () => new WebModel(session, model.unranked, runtime));
   });
 }
 
@@ -70,12 +72,10 @@ const sessionOptions = (
 
 /** Reads the files of external data for onnxruntime-web, which sees no files itself. */
 async function externalData(
-  model: Uint8Array,
+  locations: readonly string[],
   { folder, read }: ExternalData,
 ): Promise<Pick<InferenceSession.SessionOptions, 'externalData'>> {
-  if (folder === undefined) return {};
-  const locations = [...Model.decode(model).externalLocations()];
-  if (locations.length === 0) return {};
+  if (folder === undefined || locations.length === 0) return {};
   return {
     externalData: await Promise.all(
       locations.map(async (path) => ({ path, data: await read(folder, path) })),
@@ -87,10 +87,10 @@ async function externalData(
 class WebModel extends OrtModel {
   constructor(
     session: InferenceSession,
-    model: Uint8Array,
+    unranked: ReadonlySet<string>,
     readonly runtime: WebRuntime,
   ) {
-    super(session, model, (metadata) => toInfo(withNamelessDims(metadata)));
+    super(session, unranked, (metadata) => toInfo(withNamelessDims(metadata)));
   }
 
   /** Runs the model. onnxruntime-web blocks the thread meanwhile, so the session checks the signal before and after. */

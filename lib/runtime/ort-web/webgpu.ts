@@ -1,6 +1,6 @@
 /** onnxruntime-web on a GPU in a browser, which has to pass the self-test first. */
 import { SessionError } from '../../errors.js';
-import type { Backend, LoadedModel, ProviderProblem } from '../core/contract.js';
+import type { Backend, LoadedModel, ModelToLoad, ProviderProblem } from '../core/contract.js';
 import { isLeftToCpu } from '../core/errors.js';
 import { runSelfTest } from '../core/self-test.js';
 import { fetchExternal, prepareEnvironment } from './browser.js';
@@ -26,7 +26,7 @@ export const webgpuBackend: Backend = {
 };
 
 async function load(
-  model: Uint8Array,
+  model: ModelToLoad,
   folder: string | undefined,
   options: WebOptions,
 ): Promise<LoadedModel> {
@@ -62,6 +62,9 @@ async function findProblems(): Promise<readonly ProviderProblem[]> {
   } catch (error) {
     return [{ reason: error instanceof Error ? error.message : String(error) }];
   }
-  const reason = await runSelfTest((model) => load(model, undefined, { cpuFallback: false }), 'reduce-mean');
+  const reason = await runSelfTest(
+    (bytes) => load({ bytes, unranked: new Set(), externalLocations: [] }, undefined, { cpuFallback: false }),
+    'reduce-mean',
+  );
   return reason === undefined ? [] : [{ reason }];
 }

@@ -211,14 +211,21 @@ const lines = (
   describeConversion({
     path: 'in.onnx',
     output: 'out.onnx',
-    converted: { bytes: new Uint8Array(12), replaced: NONE, lowerings: [], foreign: [], ...changes },
+    converted: {
+      bytes: new Uint8Array(12),
+      replaced: NONE,
+      lowerings: [],
+      foreign: [],
+      externalData: [],
+      ...changes,
+    },
     data: data as Parameters<typeof describeConversion>[0]['data'],
   }).slice(1);
 
 describe('describeConversion', () => {
   it('describeConversion names the file and its size first', () => {
     const replaced = { ...NONE, exported: 1 };
-    const converted = { bytes: new Uint8Array(12), replaced, lowerings: [], foreign: [] };
+    const converted = { bytes: new Uint8Array(12), replaced, lowerings: [], foreign: [], externalData: [] };
     const data = { locations: [], copies: [] };
     expect(describeConversion({ path: 'in.onnx', output: 'out.onnx', converted, data })[0]).to.equal(
       'Wrote out.onnx (12 bytes)',

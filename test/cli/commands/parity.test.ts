@@ -300,7 +300,7 @@ describe('parity', () => {
       expect(damaged.code).to.equal(2);
       expect(damaged.stdout)
         .to.match(/^net\/test_data_set_0 +default +– +– .* FAILED$/m)
-        .and.to.match(/TENSOR_INVALID: .*output_1\.pb: this is no TensorProto/)
+        .and.to.match(/TENSOR_INVALID: .*output_1\.pb: this is not a TensorProto/)
         .and.to.match(/^0 passed, 1 failed$/m);
       rmSync(at('net/model.onnx'));
       const missing = await onnx('parity', at());

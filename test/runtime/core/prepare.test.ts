@@ -40,8 +40,8 @@ async function rejection(model: Uint8Array): Promise<string> {
   return (error as Error).message;
 }
 
-describe('preparing a model of another tool', () => {
-  it('takes scale and bias in typed fields, as onnx.helper.make_tensor writes them', async () => {
+describe('createSession, given a model of another tool,', () => {
+  it('reads scale and bias from typed fields, as onnx.helper.make_tensor writes them', async () => {
     const model = changed(({ graph }) => {
       for (const initializer of graph!.initializer!) {
         const { rawData } = initializer;
@@ -52,7 +52,7 @@ describe('preparing a model of another tool', () => {
     expect(maxAbsDifference(await runModel(model, CASE.x), referenceGroupNorm(CASE))).to.be.below(2e-6);
   });
 
-  it('refuses a GroupNormalization in the body of an If, which it would not rewrite', async () => {
+  it('refuses a GroupNormalization in the body of an If, which is not rewritten', async () => {
     const model = changed(({ graph }) => {
       const body = { name: 'body', node: [{ opType: 'GroupNormalization', input: ['x'], output: ['z'] }] };
       graph!.node!.push({ opType: 'If', attribute: [{ name: 'then_branch', type: 5, g: body }] });
@@ -65,7 +65,7 @@ describe('preparing a model of another tool', () => {
       .and.not.include('inline');
   });
 
-  it('refuses a GroupNormalization in a local function, and says that it can be inlined', async () => {
+  it('refuses a GroupNormalization in a local function, and suggests to inline it', async () => {
     const model = changed((message) => {
       const node = [{ opType: 'GroupNormalization', input: ['x'], output: ['z'] }];
       message.functions = [{ name: 'Norm', domain: 'mine', input: ['x'], output: ['z'], node }];
@@ -76,7 +76,7 @@ describe('preparing a model of another tool', () => {
       .and.not.include('body of an If');
   });
 
-  it('rewrites opsets that files are not written for, with operators that have not changed', async () => {
+  it('rewrites models of newer opsets than this library builds', async () => {
     const model = changed((message) => {
       message.opsetImport = [{ domain: '', version: 26 }];
     });
@@ -84,7 +84,7 @@ describe('preparing a model of another tool', () => {
     expect(maxAbsDifference(y, referenceGroupNorm(CASE))).to.be.below(2e-6);
   });
 
-  it('rewrites a model with local functions, which are of a newer ONNX than it knows', async () => {
+  it('rewrites a model with local functions, which are newer than the schema of this library', async () => {
     const sample = readFileSync(new URL('../../samples/local-function.onnx', import.meta.url));
     const x = tensor(
       'float32',
@@ -98,7 +98,7 @@ describe('preparing a model of another tool', () => {
   });
 
   for (const provider of ['cpu', 'wasm'] as const) {
-    it(`takes a scale and bias of one element per group, at opset 18, on ${provider}`, async () => {
+    it(`accepts a scale and bias of one element per group, at opset 18, on ${provider}`, async () => {
       const [scale, bias] = [Float32Array.of(1, -2, 3, 4), Float32Array.of(0, 5, 0, -1)];
       const model = changed(({ graph }) => {
         const { input } = graph!.node!.find(({ opType }) => opType === 'GroupNormalization')!;
@@ -128,13 +128,13 @@ describe('preparing a model of another tool', () => {
     for (const groupNorm of ['op', 'reduce-mean', 'instance-norm', 'layer-norm'] as const) {
       // ONNX Runtime has no InstanceNormalization of float64, so another lowering stands in for it.
       const name = groupNorm === 'instance-norm' ? 'reduce-mean' : groupNorm;
-      it(`runs float64 as ${name} where ${groupNorm} is asked for, on ${provider}`, async () => {
+      it(`runs float64 as ${name} for groupNorm ${groupNorm}, on ${provider}`, async () => {
         const wide = {
           ...CASE,
           x: castTensor(CASE.x, 'float64'),
           scale: castTensor(CASE.scale, 'float64'),
           bias: castTensor(CASE.bias, 'float64'),
-          // The operator's epsilon is a float32: one that is the same in both.
+          // The operator's epsilon is a float32: this number is the same in float32 and float64.
           eps: 2 ** -17,
         };
         const model = groupNormModel(wide, { lowering: 'op', opset: 21 });
@@ -147,14 +147,14 @@ describe('preparing a model of another tool', () => {
     }
   }
 
-  it('says that the opset is out of range, and of which model', async () => {
+  it('names the model whose opset is out of range', async () => {
     const model = changed((message) => {
       message.opsetImport = [{ domain: '', version: 29 }];
     });
     expect(await rejection(model)).to.include('model: opset 29 is not supported; allowed: 13 to 28');
   });
 
-  it('refuses external data of a model that was given as bytes: there is no folder to look in', async () => {
+  it('refuses external data of a model that was given as bytes, for it has no folder', async () => {
     const g = new GraphBuilder('external');
     const weight = g.parameter('weight', { dtype: 'float32', shape: [512] });
     g.output('y', op.mul(g, g.input('x', 'float32', [512]), weight));

@@ -7,6 +7,7 @@ import { SELF_TEST_INPUT, selfTestModel, selfTestProblem } from '../../../lib/ru
 import { selfTestInChild, withoutSource } from '../../../lib/runtime/ort-node/accelerators.js';
 import { loadOnNode, type NodeModel, type NodeOptions } from '../../../lib/runtime/ort-node/model.js';
 import { loadWithPlacementCheck, placements } from '../../../lib/runtime/ort-node/placement.js';
+import { modelToLoad } from '../../support/model-to-load.js';
 import { rejection } from '../../support/temporary.js';
 
 describe('runtime/ort-node/placement', () => {
@@ -29,7 +30,7 @@ describe('runtime/ort-node/placement', () => {
     const asked: NodeOptions[] = [];
     const model = await loadWithPlacementCheck(runtimeName, {}, (options): Promise<NodeModel> => {
       asked.push(options);
-      return loadOnNode('cpu', selfTestModel('reduce-mean'), undefined, options);
+      return loadOnNode('cpu', modelToLoad(selfTestModel('reduce-mean')), undefined, options);
     });
     expect(asked.map(({ cpuFallback }) => cpuFallback)).to.deep.equal([false, undefined]);
     return { model, folder: asked[1]!.profileFilePrefix!.replace(/run$/, '') };
@@ -39,7 +40,10 @@ describe('runtime/ort-node/placement', () => {
     const asked: NodeOptions[] = [];
     const model = await loadWithPlacementCheck('CUDAExecutionProvider', {}, (options): Promise<NodeModel> => {
       asked.push(options);
-      return loadOnNode('cpu', selfTestModel('reduce-mean'), undefined, { ...options, cpuFallback: true });
+      return loadOnNode('cpu', modelToLoad(selfTestModel('reduce-mean')), undefined, {
+        ...options,
+        cpuFallback: true,
+      });
     });
     expect(asked).to.deep.equal([{ cpuFallback: false }]);
     expect(selfTestProblem((await model.run({ x: SELF_TEST_INPUT }, {})).y!.data as Float32Array)).to.be

@@ -1,0 +1,114 @@
+/** What the names in a graph mean: who makes and who reads each value, and what the graph declares for it. */
+import { dtypeFromOnnx } from '../graph/types.js';
+import type { TensorData } from '../tensor.js';
+import type { GraphField } from './graph.js';
+import type { ModelNode } from './node.js';
+import { GRAPH } from './schema.js';
+import { readTensorData, type TensorHeader } from './tensors.js';
+import type { DeclaredValue, TensorType } from './value-info.js';
+
+/** The lists that declare values. The first list that has a name decides. */
+const PRECEDENCE = [GRAPH.valueInfo, GRAPH.output, GRAPH.input];
+
+/** An index over the fields of a graph, made in one pass. If a list has a name twice, the last one holds, as at run time. */
+export class GraphIndex {
+  readonly nodes: readonly ModelNode[];
+  /** The declared inputs and outputs, in their order. */
+  readonly boundary: readonly DeclaredValue[];
+  /** The declared inputs, initializers among them. */
+  readonly declaredInputs: ReadonlySet<string>;
+  /** Inputs that are not initializers. */
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
+  /** The operators in the bodies of control flow. */
+  readonly opTypesInBodies: ReadonlySet<string>;
+  readonly #initializers = new Map<string, TensorHeader>();
+  readonly #types = new Map<number, Map<string, TensorType>>(PRECEDENCE.map((tag) => [tag, new Map()]));
+  readonly #outputs: ReadonlySet<string>;
+  #uses: Uses | undefined;
+
+  constructor(fields: Iterable<GraphField>) {
+    const nodes: ModelNode[] = [];
+    const boundary: DeclaredValue[] = [];
+    const [inputs, outputs]: [string[], string[]] = [[], []];
+    const opTypes = new Set<string>();
+    for (const { tag, node, tensor, value, inner } of fields) {
+      if (node) nodes.push(node);
+      if (tensor) this.#initializers.set(tensor.name, tensor);
+      if (value?.type) this.#types.get(tag)!.set(value.name, value.type);
+      if (value && tag !== GRAPH.valueInfo) {
+        boundary.push(value);
+        (tag === GRAPH.input ? inputs : outputs).push(value.name);
+      }
+      for (const opType of inner?.opTypes ?? []) opTypes.add(opType);
+    }
+    this.nodes = nodes;
+    this.boundary = boundary;
+    this.declaredInputs = new Set(inputs);
+    this.inputNames = inputs.filter((name) => !this.#initializers.has(name));
+    this.outputNames = outputs;
+    this.opTypesInBodies = opTypes;
+    this.#outputs = new Set(outputs);
+  }
+
+  /** Returns what one list declares, by its tag in GRAPH: inputs, outputs or intermediate values. */
+  typeIn(list: number, name: string): TensorType | undefined {
+    return this.#types.get(list)!.get(name);
+  }
+
+  /** Returns the declared type of a value, or that of the initializer with its name. */
+  typeOf(name: string): TensorType | undefined {
+    const list = PRECEDENCE.find((tag) => this.#types.get(tag)!.has(name));
+    return list === undefined ? this.#typeOfInitializer(name) : this.typeIn(list, name);
+  }
+
+  /** Returns the data of an initializer, or `undefined` if the model does not hold it. */
+  constant(name: string): TensorData | undefined {
+    const initializer = this.#initializers.get(name);
+    return initializer && readTensorData(initializer);
+  }
+
+  /** Returns the nodes that read a value, each once; an empty list if the value is an output of the graph. */
+  onlyReaders(name: string): readonly ModelNode[] {
+    return this.#outputs.has(name) ? [] : (this.#usesOnce.readers.get(name) ?? []);
+  }
+
+  /** Returns whether a node of the graph, or the caller of the model, reads a value. */
+  isRead(name: string): boolean {
+    return this.#outputs.has(name) || this.#usesOnce.readers.has(name);
+  }
+
+  /** Returns the node that a value comes from, or `undefined` for inputs and initializers. */
+  producer(name: string): ModelNode | undefined {
+    return this.#usesOnce.producers.get(name);
+  }
+
+  get #usesOnce(): Uses {
+    return (this.#uses ??= usesOf(this.nodes));
+  }
+
+  #typeOfInitializer(name: string): TensorType | undefined {
+    const initializer = this.#initializers.get(name);
+    const dtype = initializer && dtypeFromOnnx(initializer.dataType);
+    return dtype && { dtype, shape: initializer.dims };
+  }
+}
+
+interface Uses {
+  readonly readers: ReadonlyMap<string, readonly ModelNode[]>;
+  readonly producers: ReadonlyMap<string, ModelNode>;
+}
+
+function usesOf(nodes: readonly ModelNode[]): Uses {
+  const readers = new Map<string, ModelNode[]>();
+  const producers = new Map<string, ModelNode>();
+  for (const node of nodes) {
+    for (const name of new Set(node.inputs)) {
+      const list = readers.get(name);
+      if (list) list.push(node);
+      else readers.set(name, [node]);
+    }
+    for (const name of node.outputs) producers.set(name, node);
+  }
+  return { readers, producers };
+}

@@ -1,0 +1,215 @@
+/**
+ * The graph of a model, decoded once: a list of fields, each with its bytes and what passes ask of it. Bodies of If,
+ * Loop and Scan lie in the attributes of nodes; of those, and of local functions, only `InnerFacts` are kept.
+ */
+import { delimited, joinChunks } from './chunks.js';
+import { type ModelNode, readNode } from './node.js';
+import { ATTRIBUTE, FUNCTION, GRAPH, SPARSE_TENSOR } from './schema.js';
+import { checkTensor, readTensorHeader, type TensorHeader } from './tensors.js';
+import { type DeclaredValue, readValueInfo } from './value-info.js';
+import { requireOnce, tooLarge, WireReader } from './wire.js';
+
+/** One field of a graph. At most one of `node`, `tensor` and `value` is there, by the tag. */
+export interface GraphField {
+  readonly tag: number;
+  /** The whole field, with its tag and length. */
+  readonly bytes: Uint8Array;
+  readonly node?: ModelNode;
+  /** An initializer, without its data. */
+  readonly tensor?: TensorHeader;
+  /** A declared input, output or intermediate value. */
+  readonly value?: DeclaredValue;
+  /** What the bodies and tensors within the field hold; `undefined` if the field has no bodies and no tensors. */
+  readonly inner: InnerFacts | undefined;
+}
+
+/** What lies within nodes (bodies, attributes that are tensors), sparse initializers and local functions. */
+export interface InnerFacts {
+  /** Names of values and nodes. */
+  readonly names: Set<string>;
+  /** The operators of nodes in bodies and functions. */
+  readonly opTypes: Set<string>;
+  /** The files that tensors lie in, relative to the model's folder. */
+  readonly locations: Set<string>;
+}
+
+export const noFacts = (): InnerFacts => ({ names: new Set(), opTypes: new Set(), locations: new Set() });
+
+/** The list of a graph's fields keeps one entry for each. Models in use have some thousands. */
+const MAX_ENTRIES = 2 ** 20;
+
+/**
+ * Reads and checks the graph and the local functions of one model, and counts their entries. All nodes, tensors and
+ * declared types are read, also in bodies, so that damage is reported when a model is decoded and not halfway through a
+ * pass.
+ * @throws ModelError.
+ */
+export class GraphDecoder {
+  #entries = 0;
+
+  /** Reads the fields of a graph. */
+  readFields(graph: WireReader): GraphField[] {
+    const fields: GraphField[] = [];
+    while (graph.next()) fields.push(this.#readField(graph));
+    return fields;
+  }
+
+  /** Adds what a local function holds to `facts`. Its names are its own and are left out. */
+  readFunction(body: WireReader, facts: InnerFacts): void {
+    const within = { ...noFacts(), opTypes: facts.opTypes, locations: facts.locations };
+    while (body.next()) {
+      if (body.tag === FUNCTION.node) this.#readInnerNode(body, within);
+      if (body.tag === FUNCTION.attributeProto) this.#readAttribute(body, within);
+    }
+  }
+
+  #readField(field: WireReader): GraphField {
+    this.#count();
+    const { tag } = field;
+    const bytes = field.between(field.fieldStart, field.position);
+    if (tag === GRAPH.node) {
+      let inner: InnerFacts | undefined;
+      const node = readNode(field, (attribute) => {
+        inner = this.#readAttribute(attribute, inner);
+      });
+      return { tag, bytes, node, inner };
+    }
+    if (tag === GRAPH.initializer) return { tag, bytes, tensor: checkTensor(field), inner: undefined };
+    if (DECLARING.has(tag)) return { tag, bytes, value: readValueInfo(field), inner: undefined };
+    const inner = tag === GRAPH.sparseInitializer ? readSparse(field, noFacts()) : undefined;
+    return { tag, bytes, inner };
+  }
+
+  /** Adds to `facts` what the body or tensor of an attribute holds, and makes them if they are `undefined`. */
+  #readAttribute(field: WireReader, facts: InnerFacts | undefined): InnerFacts | undefined {
+    const attribute = field.enter();
+    let found = facts;
+    let graphs = 0;
+    while (attribute.next()) {
+      const { tag } = attribute;
+      if (tag === ATTRIBUTE.g && ++graphs > 1) throw requireOnce('an attribute', 'graph');
+      if (tag === ATTRIBUTE.g || tag === ATTRIBUTE.graphs)
+        this.#readBody(attribute.enter(), (found ??= noFacts()));
+      else if (tag === ATTRIBUTE.t) addLocation(readTensorHeader(attribute), (found ??= noFacts()));
+    }
+    return found;
+  }
+
+  #readBody(graph: WireReader, facts: InnerFacts): void {
+    while (graph.next()) {
+      const { tag } = graph;
+      if (tag === GRAPH.node) this.#readInnerNode(graph, facts);
+      else if (tag === GRAPH.sparseInitializer) readSparse(graph, facts);
+      else if (tag === GRAPH.initializer) {
+        this.#count();
+        const tensor = checkTensor(graph);
+        facts.names.add(tensor.name);
+        addLocation(tensor, facts);
+      } else if (DECLARING.has(tag)) {
+        this.#count();
+        facts.names.add(readValueInfo(graph).name);
+      }
+    }
+  }
+
+  #readInnerNode(field: WireReader, facts: InnerFacts): void {
+    this.#count();
+    const node = readNode(field, (attribute) => void this.#readAttribute(attribute, facts));
+    facts.opTypes.add(node.opType);
+    for (const name of namesOfNode(node)) if (name) facts.names.add(name);
+  }
+
+  #count(): void {
+    if (++this.#entries > MAX_ENTRIES)
+      throw tooLarge(`more than ${MAX_ENTRIES} nodes, tensors and declared values`);
+  }
+}
+
+/** The lists of declared values. */
+const DECLARING: ReadonlySet<number> = new Set([GRAPH.input, GRAPH.output, GRAPH.valueInfo]);
+
+function readSparse(field: WireReader, facts: InnerFacts): InnerFacts {
+  const sparse = field.enter();
+  while (sparse.next()) {
+    if (sparse.tag !== SPARSE_TENSOR.values) continue;
+    const values = readTensorHeader(sparse);
+    facts.names.add(values.name);
+    addLocation(values, facts);
+  }
+  return facts;
+}
+
+function addLocation({ location }: TensorHeader, { locations }: InnerFacts): void {
+  if (location !== undefined) locations.add(location);
+}
+
+const namesOfNode = ({ name, outputs }: ModelNode): string[] => [name, ...outputs];
+
+/** Returns the names of values and nodes that fields take, also in bodies: new names must differ from them. */
+export function takenNames(fields: Iterable<GraphField>): Set<string> {
+  const names = new Set<string>();
+  for (const { node, tensor, value, inner } of fields) {
+    const own = node ? namesOfNode(node) : [(tensor ?? value)?.name];
+    for (const name of own) if (name) names.add(name);
+    for (const name of inner?.names ?? []) names.add(name);
+  }
+  return names;
+}
+
+/** Returns the files that the tensors in a field lie in. */
+export const locationsIn = ({ tensor, inner }: GraphField): string[] => [
+  ...(tensor?.location === undefined ? [] : [tensor.location]),
+  ...(inner?.locations ?? []),
+];
+
+/** Returns a reader that stands on a field. */
+export function readerOf({ bytes }: GraphField): WireReader {
+  const reader = WireReader.of(bytes);
+  reader.next();
+  return reader;
+}
+
+/** The fields of a graph, which edits replace. Only replacements are decoded again. */
+export class GraphFields implements Iterable<GraphField> {
+  #fields: readonly GraphField[];
+
+  constructor(graph: WireReader, decoder = new GraphDecoder()) {
+    this.#fields = decoder.readFields(graph);
+  }
+
+  [Symbol.iterator](): Iterator<GraphField> {
+    return this.#fields[Symbol.iterator]();
+  }
+
+  /** The graph's bytes, in order. */
+  get chunks(): Uint8Array[] {
+    return this.#fields.map(({ bytes }) => bytes);
+  }
+
+  /** Replaces fields: `replace` returns the whole fields that take one's place, or `undefined` to keep it. */
+  splice(replace: (field: GraphField) => Uint8Array[] | undefined): void {
+    const fields: GraphField[] = [];
+    for (const field of this.#fields) {
+      const replacement = replace(field);
+      if (replacement) fields.push(...fieldsIn(replacement));
+      else fields.push(field);
+    }
+    this.#fields = fields;
+  }
+
+  /** Puts messages before all fields, in this order. */
+  prepend(tag: number, messages: readonly Uint8Array[]): void {
+    this.#fields = [...fieldsOf(tag, messages), ...this.#fields];
+  }
+
+  /** Puts messages after all fields, in this order. */
+  append(tag: number, messages: readonly Uint8Array[]): void {
+    this.#fields = [...this.#fields, ...fieldsOf(tag, messages)];
+  }
+}
+
+const fieldsIn = (chunks: readonly Uint8Array[]): GraphField[] =>
+  new GraphDecoder().readFields(WireReader.of(joinChunks(chunks)));
+
+const fieldsOf = (tag: number, messages: readonly Uint8Array[]): GraphField[] =>
+  fieldsIn(messages.flatMap((message) => delimited(tag, [message])));

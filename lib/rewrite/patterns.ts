@@ -1,0 +1,55 @@
+/** What passes share to match chains of nodes and to replace them. */
+import type { Fragment } from '../lowering/lower-site.js';
+import type { Model } from '../onnx/model.js';
+import type { ModelNode } from '../onnx/node.js';
+
+/** Returns whether a node is an operator of ONNX. */
+export const isOp = ({ domain, opType }: ModelNode, name: string): boolean =>
+  domain === '' && opType === name;
+
+/** Returns the first output, which is the only one of most nodes. */
+export const outputOf = ({ outputs }: ModelNode): string => outputs[0]!;
+
+/** Returns the only reader of a node's first output, if it is the operator `opType`. */
+export function onlyReader({ index }: Model, node: ModelNode, opType: string): ModelNode | undefined {
+  const [reader, ...others] = index.onlyReaders(outputOf(node));
+  return reader && others.length === 0 && isOp(reader, opType) ? reader : undefined;
+}
+
+/** Returns the nodes that a node's inputs come from: `undefined` for inputs of the graph and initializers. */
+export const producers = ({ index }: Model, { inputs }: ModelNode): (ModelNode | undefined)[] =>
+  inputs.map((name) => index.producer(name));
+
+/**
+ * Returns whether the model has bodies or local functions. The body of an If or Loop may read any value of the graph, and
+ * `index` does not list those readers.
+ */
+export const hasHiddenReaders = (model: Model): boolean => model.nestedOpTypes().size > 0;
+
+/** Nodes that one fragment replaces. */
+export interface Chain {
+  /** The node whose place the fragment takes. */
+  readonly last: ModelNode;
+  /** The other nodes, which are removed. */
+  readonly inner: readonly ModelNode[];
+}
+
+/** Replaces chains of nodes. Returns how many there are: 0 if the model is not modified. */
+export function replaceChains<Found extends Chain>(
+  model: Model,
+  chains: readonly Found[],
+  replacement: (chain: Found) => Fragment,
+): number {
+  if (chains.length === 0) return 0;
+  const byLast = new Map(chains.map((chain) => [outputOf(chain.last), chain]));
+  const inner = new Set(chains.flatMap((chain) => chain.inner.map(outputOf)));
+  model.replaceNodes((node) => {
+    const chain = byLast.get(outputOf(node));
+    if (chain) return replacement(chain);
+    return inner.has(outputOf(node)) ? REMOVED : undefined;
+  });
+  return chains.length;
+}
+
+/** The fragment that removes a node. */
+export const REMOVED: Fragment = { nodes: [], constants: [] };
