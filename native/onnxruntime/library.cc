@@ -29,6 +29,15 @@ void* symbolOf(const std::string& path, const char* name) {
   return dlsym(handle, name);
 }
 
+// Node unloads an addon when the last worker that has loaded it ends. The runtime keeps pointers to the functions of
+// the pool's allocator, and the pool has blocks, for as long as the process lives: so must this code.
+void keepThisCode() {
+  Dl_info self;
+  if (dladdr(reinterpret_cast<void*>(keepThisCode), &self) != 0) {
+    dlopen(self.dli_fname, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD | RTLD_NODELETE);
+  }
+}
+
 Library open(const std::string& path) {
   const auto getApiBase = reinterpret_cast<GetApiBase>(symbolOf(path, "OrtGetApiBase"));
   if (!getApiBase) throw Error(path + " is not an ONNX Runtime: it has no OrtGetApiBase");
@@ -63,6 +72,7 @@ void load(const std::string& path) {
   Library opened = open(path);
   Status* status = opened.api->CreateEnv(kLogError, "onnx-groupnorm", &opened.environment);
   if (status) throw takeError(*opened.api, status);
+  keepThisCode();
   library = opened;
   library.hasPool = registerPool();
 }

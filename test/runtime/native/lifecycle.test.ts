@@ -105,6 +105,20 @@ describeNative('the native addon in processes that end', function () {
     expect(ended).to.deep.equal({ code: 0, signal: null, output: '[ 0, 0, 0, 0 ]' });
   });
 
+  it('runs in a worker, and then in the main thread, after the only worker that had loaded it has ended', async () => {
+    const ended = await runProcess(
+      `for (let round = 0; round < 3; round++) {
+         const other = ${worker(`
+           const session = await createSession(model, NATIVE);
+           if (!isRight((await session.run({ x: small.x })).y)) throw new Error('wrong');`)};
+         await new Promise((resolve, reject) => other.on('error', reject).on('exit', resolve));
+       }
+       const session = await createSession(model, NATIVE);
+       console.log(isRight((await session.run({ x: small.x })).y));`,
+    );
+    expect(ended).to.deep.equal({ code: 0, signal: null, output: 'true' });
+  });
+
   it('creates, runs and disposes of 1,000 sessions in memory that stays flat', async () => {
     const ended = await runProcess(
       `const cycles = async (count) => {
