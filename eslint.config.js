@@ -43,7 +43,15 @@ const MAY_IMPORT = {
 const IN_BROWSERS = ['lib/runtime/browser.ts', 'lib/runtime/core/*.ts', 'lib/runtime/ort-web/!(node).ts'];
 /** The top folders. A folder may import neither the other top folders nor its neighbours unless the table says so. */
 const TOP_FOLDERS = ['lib', 'graphs', 'web', 'bench', 'scripts', 'test', 'native'];
-const COMMON = ['errors.ts', 'tensor.ts', 'half.ts', 'nearest.ts', 'options.ts', 'quantities.ts'];
+const COMMON = [
+  'disposal.ts',
+  'errors.ts',
+  'tensor.ts',
+  'half.ts',
+  'nearest.ts',
+  'options.ts',
+  'quantities.ts',
+];
 
 /** Packages that one folder alone may know, so that their types stay behind one boundary. */
 const OWNED_PACKAGES = {

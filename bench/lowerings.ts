@@ -32,7 +32,7 @@ const MEANS = [0, 300];
 const BASELINE = 'inlined';
 const NATIVE = 'native kernel';
 /** The native kernel with a tensor of the caller for the result. */
-const INTO = 'native kernel, `outputs`';
+const INTO = 'native kernel, allocated `outputs`';
 type Variant = LoweringName | typeof BASELINE | typeof NATIVE | typeof INTO;
 const VARIANTS: readonly Variant[] = [
   BASELINE,
@@ -85,7 +85,7 @@ function specOf(shape: number[], variant: Variant): ThreadSpec {
     model: groupNormModel(shape, lowering),
     options: optionsOf(variant),
     shape,
-    intoBuffer: variant === INTO,
+    call: variant === INTO ? 'allocated outputs' : 'plain',
   };
 }
 

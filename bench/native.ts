@@ -83,7 +83,9 @@ async function againstPyTorch(python: string, rounds: number): Promise<Row[]> {
   for (const shape of SHAPES) {
     const model = groupNormModel(shape);
     const options = { ...NATIVE, intraOpNumThreads: threads };
-    const contestants = { 'native, into a given buffer': { model, options, shape, intoBuffer: true } };
+    const contestants = {
+      'native, allocated outputs': { model, options, shape, call: 'allocated outputs' as const },
+    };
     const pytorch = { PyTorch: startPyTorch(python, shape, threads) };
     rows.push(
       ...(await compare(`${shape.join('×')}, ${megabytes(shape)}`, contestants, rounds, {}, pytorch)),
@@ -111,11 +113,22 @@ async function groupNormAlone(rounds: number): Promise<Row[]> {
   const rows: Row[] = [];
   for (const shape of SHAPES) {
     const graph = getGraph('group-norm').build({ numGroups: 32, numChannels: shape[1]! }, { shape });
-    const all = forShape(runners(graph), shape);
-    const contestants = { ...all, 'native, into a given buffer': { ...all.native!, intoBuffer: true } };
+    const contestants = { ...forShape(runners(graph), shape), ...callStyles(groupNormModel(shape), shape) };
     rows.push(...(await compare(`${shape.join('×')}, ${megabytes(shape)}`, contestants, rounds)));
   }
   return rows;
+}
+
+/** The native kernel called in the ways that `CallStyle` lists, and two of them on the calling thread. */
+function callStyles(model: Uint8Array, shape: readonly number[]): Record<string, ThreadSpec> {
+  const native = { model, options: NATIVE, shape };
+  return {
+    'native, outputs': { ...native, call: 'outputs' },
+    'native, using': { ...native, call: 'using' },
+    'native, allocated outputs': { ...native, call: 'allocated outputs' },
+    'native, using, sync': { ...native, call: 'using', sync: true },
+    'native, allocated outputs, sync': { ...native, call: 'allocated outputs', sync: true },
+  };
 }
 
 async function withSilu(rounds: number): Promise<Row[]> {
@@ -145,9 +158,11 @@ function tinyModel(rounds: number): Promise<Row[]> {
   const g = new GraphBuilder('tiny');
   g.output('y', op.relu(g, g.input('x', 'float32', shape)));
   const model = encodeModel(g.build(), new Map(), { opset: OPSET });
+  const native = { model, options: NATIVE, shape };
   const contestants = {
     'onnxruntime-node': { model, options: ortNode('reduce-mean'), shape },
-    native: { model, options: NATIVE, shape },
+    native,
+    'native, sync': { ...native, sync: true },
   };
   return compare('Relu of 1×32×8×8', contestants, rounds, { calls: 200 });
 }

@@ -1,17 +1,37 @@
 /** The program of a contestant's thread, which session-threads.ts starts. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { createSession, tensor } from '../lib/index.js';
+import { createSession, tensor, type TensorData } from '../lib/index.js';
 import type { ThreadSpec } from './session-threads.js';
 import { normalTensor, turnOf } from './statistics.js';
 
-const { model, options, shape, intoBuffer } = workerData as ThreadSpec;
+const { model, options, shape, call: style = 'plain', sync = false } = workerData as ThreadSpec;
 const session = await createSession(model, options);
-const x = normalTensor(shape);
-const outputs = intoBuffer ? { y: tensor('float32', shape, new Float32Array(x.data.length)) } : {};
-/** Makes one call, and drops the result as a server does after a request. */
-async function call(): Promise<void> {
-  await session.run({ x }, { outputs });
+const ordinary = normalTensor(shape);
+
+function allocatedInput(): TensorData {
+  const x = session.allocate('float32', shape);
+  (x.data as Float32Array).set(ordinary.data as Float32Array);
+  return x;
 }
+
+/** Makes the call as a user writes it, and drops the result as a server does after a request. */
+function callOf(): () => Promise<void> {
+  const x = style === 'plain' || style === 'outputs' ? ordinary : allocatedInput();
+  if (style === 'using') {
+    return async () => {
+      using out = await session.run({ x }, { sync });
+      void out;
+    };
+  }
+  const y =
+    style === 'outputs'
+      ? tensor('float32', shape, new Float32Array(ordinary.data.length))
+      : session.allocate('float32', shape);
+  const outputs = style === 'plain' ? {} : { y };
+  return async () => void (await session.run({ x }, { outputs, sync }));
+}
+
+const call = callOf();
 const turn = turnOf(call);
 
 /** After it wakes, the thread shares a core with a thread of ONNX Runtime until the system moves it. */

@@ -11,11 +11,20 @@ import { pairedTurns, type Contestant, type Times } from './statistics.js';
 export interface ThreadSpec {
   readonly model: Uint8Array;
   readonly options: SessionOptions;
-  /** The shape of `x`, and with `intoBuffer` of the output `y` too. */
+  /** The shape of `x`, and where the caller gives an output, of `y` too. */
   readonly shape: readonly number[];
-  /** Whether all runs write into one given tensor. By default each run creates a tensor. */
-  readonly intoBuffer?: boolean;
+  /** How the caller uses memory. Default `plain`. */
+  readonly call?: CallStyle;
+  /** Whether runs hold the calling thread. Default false. */
+  readonly sync?: boolean;
 }
+
+/**
+ * The ways to call a session. `plain` leaves results to the garbage collector; `using` disposes of them; `outputs`
+ * gives an ordinary tensor for the output; `allocated outputs` gives a tensor of `session.allocate`. With `using` and
+ * `allocated outputs` the input is allocated too.
+ */
+export type CallStyle = 'plain' | 'using' | 'outputs' | 'allocated outputs';
 
 /** Calls until V8's garbage collection has reached a steady state. */
 const WARM_UP_CALLS = 100;

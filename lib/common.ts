@@ -64,11 +64,13 @@ export { chooseNumGroups, RECOMMENDED_NUM_GROUPS, SMALL_NETWORK_NUM_GROUPS } fro
 export type { GivenOptions, GraphDefinition, InputType, OptionSpec } from '../graphs/definition.js';
 
 export type {
+  AllocatedTensor,
   BackendOptions,
   GroupNormExecution,
   Provider,
   ProviderFallback,
   RunOptions,
+  RunResults,
   Session,
   SessionOptions,
   TensorInfo,

@@ -127,9 +127,7 @@ export const isStatic = (shape: Shape): shape is readonly number[] =>
  * @throws TensorError `TENSOR_INVALID` if the array's type or length contradicts `dtype` and `dims`.
  */
 export function tensor(dtype: DType, dims: readonly number[], data: ElementArray | HalfArray): TensorData {
-  if (!Object.hasOwn(ARRAY_OF, dtype)) {
-    throw new TensorError('TENSOR_INVALID', `unknown dtype '${dtype}'; allowed: ${DTYPES.join(', ')}`);
-  }
+  requireDType(dtype);
   const elements = dtype === 'float16' ? halfBits(data) : data;
   const ElementType = ARRAY_OF[dtype];
   if (!(elements instanceof ElementType)) {
@@ -156,6 +154,20 @@ export function halfBits(data: ElementArray | HalfArray): ElementArray {
   const { Float16Array } = globalThis as { Float16Array?: new () => HalfArray };
   if (Float16Array === undefined || !(data instanceof Float16Array)) return data as ElementArray;
   return new Uint16Array(data.buffer as ArrayBuffer, data.byteOffset, data.length);
+}
+
+function requireDType(dtype: DType): void {
+  if (Object.hasOwn(ARRAY_OF, dtype)) return;
+  throw new TensorError('TENSOR_INVALID', `unknown dtype '${dtype}'; allowed: ${DTYPES.join(', ')}`);
+}
+
+/**
+ * Checks a dtype and sizes, of which no tensor has been made yet.
+ * @throws TensorError `TENSOR_INVALID`.
+ */
+export function requireTensorType(dtype: DType, dims: readonly number[]): void {
+  requireDType(dtype);
+  requireSizes(dims);
 }
 
 function requireSizes(dims: readonly number[]): void {

@@ -15,7 +15,8 @@ const say = (message) => console.log(`onnx-groupnorm: ${message}`);
 
 /** What there is to say, and where it failed the whole output of the build. */
 function install() {
-  if (process.env.ONNX_GROUPNORM_ADDON === 'skip') return { said: 'native kernel left out, as asked' };
+  const { ONNX_GROUPNORM_ADDON } = process.env;
+  if (ONNX_GROUPNORM_ADDON === 'skip') return { said: 'native kernel left out, as asked' };
   if (loads(prebuilt)) return { said: 'native kernel: prebuilt' };
   if (process.platform === 'win32') return failed('it has not been tried on Windows yet');
   const nodeGyp = process.env.npm_config_node_gyp;

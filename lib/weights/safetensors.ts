@@ -3,6 +3,7 @@
  * a header length (u64, little-endian), a JSON header, and the tensors' bytes.
  * Source: "Format" in the README of huggingface/safetensors; where that is silent, what its reader accepts.
  */
+import { endsBy } from '../disposal.js';
 import { WeightsError } from '../errors.js';
 import type { RangedFile } from '../files/ranged.js';
 import { nearestName } from '../nearest.js';
@@ -203,5 +204,11 @@ export class SafetensorsFile {
   /** Closes the file. Closing it twice is allowed; reading it afterwards is a FileError `FILE_UNREADABLE`. */
   close(): Promise<void> {
     return this.#file.close();
+  }
+
+  /** Closes it: for `await using`. */
+  declare readonly [Symbol.asyncDispose]: () => Promise<void>;
+  static {
+    endsBy(this.prototype, Symbol.asyncDispose, 'close');
   }
 }

@@ -1,11 +1,14 @@
 // The addon's exports. TypeScript calls them through lib/runtime/native/addon.ts, which declares their types.
 #include <napi.h>
 
+#include <cstring>
+
+#include "../buffers/buffer_pool.h"
 #include "../kernel/group_norm.h"
 #include "../onnxruntime/library.h"
 #include "addon_data.h"
+#include "array_memory.h"
 #include "load_worker.h"
-#include "pinned_buffer.h"
 #include "session_object.h"
 #include "values.h"
 
@@ -16,7 +19,7 @@ Napi::Value loadLibrary(const Napi::CallbackInfo& info) try {
   ort::load(info[0].As<Napi::String>().Utf8Value());
   return Napi::String::New(info.Env(), ort::version());
 } catch (const ort::Error& error) {
-  throw Napi::Error::New(info.Env(), error.what());
+  throw toJavaScript(info.Env(), error);
 }
 
 ort::LoadOptions readOptions(const Napi::Object& object) {
@@ -46,7 +49,7 @@ ort::LoadOptions readOptions(const Napi::Object& object) {
 
 // createSession(model: Uint8Array, options) → Promise<NativeSession>
 Napi::Value createSession(const Napi::CallbackInfo& info) {
-  auto* worker = new LoadWorker(info.Env(), PinnedBuffer::forReading(info[0].As<Napi::TypedArray>()),
+  auto* worker = new LoadWorker(info.Env(), ArrayMemory::forReading(info[0].As<Napi::TypedArray>()),
                                 readOptions(info[1].As<Napi::Object>()));
   const Napi::Promise promise = worker->promise();
   worker->Queue();
@@ -58,21 +61,48 @@ Napi::Value instructionSet(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), group_norm::instructionSet());
 }
 
-// Electron's V8 is built with another C++ library, and Bun, which has none, exports V8's functions to end the process
-// if they are called.
-bool hasOtherSharedPointers(Napi::Env env) {
-  const auto versions = env.Global().Get("process").As<Napi::Object>().Get("versions").As<Napi::Object>();
-  return versions.Has("electron") || versions.Has("bun");
+// allocate(bytes) → ArrayBuffer of zeros in the pool's memory
+Napi::Value allocate(const Napi::CallbackInfo& info) {
+  const auto size = static_cast<size_t>(info[0].As<Napi::Number>().Int64Value());
+  if (size == 0) return Napi::ArrayBuffer::New(info.Env(), 0);
+  Hold block = BufferPool::ofProcess().takeShared(size);
+  if (!block) throwOutOfMemory(info.Env(), size);
+  std::memset(block.get(), 0, size);
+  void* const data = block.get();
+  const Napi::Value buffer = lendToJavaScript(info.Env(), data, size, std::move(block));
+  return buffer.IsEmpty() ? Napi::ArrayBuffer::New(info.Env(), size) : buffer;
+}
+
+// release(buffer): detaches it, and gives its memory back if it is the pool's
+void release(const Napi::CallbackInfo& info) { takeBack(info[0].As<Napi::ArrayBuffer>()); }
+
+// setPoolLimit(bytes)
+void setPoolLimit(const Napi::CallbackInfo& info) {
+  BufferPool::ofProcess().setLimit(static_cast<size_t>(info[0].As<Napi::Number>().Int64Value()));
+}
+
+// poolStatistics() → { usedBlocks, usedBytes, freeBlocks, freeBytes, reused }
+Napi::Value poolStatistics(const Napi::CallbackInfo& info) {
+  const BufferPool::Statistics statistics = BufferPool::ofProcess().statistics();
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("usedBlocks", static_cast<double>(statistics.usedBlocks));
+  object.Set("usedBytes", static_cast<double>(statistics.usedBytes));
+  object.Set("freeBlocks", static_cast<double>(statistics.freeBlocks));
+  object.Set("freeBytes", static_cast<double>(statistics.freeBytes));
+  object.Set("reused", static_cast<double>(statistics.reused));
+  return object;
 }
 
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
-  if (hasOtherSharedPointers(env)) PinnedBuffer::distrustSharedPointers();
   auto* data = new AddonData{Napi::Persistent(SessionObject::define(env))};
   env.SetInstanceData(data);
   exports.Set("loadLibrary", Napi::Function::New(env, loadLibrary));
   exports.Set("createSession", Napi::Function::New(env, createSession));
   exports.Set("instructionSet", Napi::Function::New(env, instructionSet));
-  exports.Set("writesToGivenMemory", Napi::Boolean::New(env, PinnedBuffer::canBeForWriting()));
+  exports.Set("allocate", Napi::Function::New(env, allocate));
+  exports.Set("release", Napi::Function::New(env, release));
+  exports.Set("setPoolLimit", Napi::Function::New(env, setPoolLimit));
+  exports.Set("poolStatistics", Napi::Function::New(env, poolStatistics));
   return exports;
 }
 

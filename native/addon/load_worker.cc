@@ -3,17 +3,23 @@
 #include <utility>
 
 #include "session_object.h"
+#include "values.h"
 
-LoadWorker::LoadWorker(Napi::Env env, PinnedBuffer model, ort::LoadOptions options)
+LoadWorker::LoadWorker(Napi::Env env, ArrayMemory model, ort::LoadOptions options)
     : Napi::AsyncWorker(env, "onnx-groupnorm.load"),
       deferred_(Napi::Promise::Deferred::New(env)),
       bytes_(std::move(model)),
       options_(std::move(options)) {}
 
-void LoadWorker::Execute() {
+void LoadWorker::Execute() try {
   model_ = std::make_shared<ort::ModelSession>(bytes_.data(), bytes_.size(), options_);
+} catch (const ort::Error& error) {
+  error_ = error;
+} catch (const std::exception& error) {
+  error_ = ort::Error(error.what());
 }
 
-void LoadWorker::OnOK() { deferred_.Resolve(wrapSession(Env(), std::move(model_))); }
-
-void LoadWorker::OnError(const Napi::Error& error) { deferred_.Reject(error.Value()); }
+void LoadWorker::OnOK() {
+  if (error_) return deferred_.Reject(toJavaScript(Env(), *error_).Value());
+  deferred_.Resolve(wrapSession(Env(), std::move(model_)));
+}

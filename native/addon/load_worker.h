@@ -4,13 +4,14 @@
 #include <napi.h>
 
 #include <memory>
+#include <optional>
 
 #include "../onnxruntime/model_session.h"
-#include "pinned_buffer.h"
+#include "array_memory.h"
 
 class LoadWorker : public Napi::AsyncWorker {
  public:
-  LoadWorker(Napi::Env env, PinnedBuffer model, ort::LoadOptions options);
+  LoadWorker(Napi::Env env, ArrayMemory model, ort::LoadOptions options);
 
   Napi::Promise promise() const { return deferred_.Promise(); }
 
@@ -18,11 +19,11 @@ class LoadWorker : public Napi::AsyncWorker {
   void Execute() override;
   // Resolves with the SessionObject.
   void OnOK() override;
-  void OnError(const Napi::Error& error) override;
 
  private:
   Napi::Promise::Deferred deferred_;
-  PinnedBuffer bytes_;
+  ArrayMemory bytes_;
   ort::LoadOptions options_;
   std::shared_ptr<ort::ModelSession> model_;
+  std::optional<ort::Error> error_;
 };

@@ -27,12 +27,9 @@ RunWorker::RunWorker(Napi::Env env, std::shared_ptr<RunContext> context, RunRequ
       context_(std::move(context)),
       model_(context_->model),
       request_(std::move(request)),
-      id_(id) {
-  for (const BorrowedTensor& input : request_.inputs) inputBytes_ += input.memory.size();
-}
+      id_(id) {}
 
-void RunWorker::start(bool mayRunHere) {
-  if (mayRunHere && context_->pace.expectsShort(inputBytes_)) return runHere();
+void RunWorker::start() {
   options_ = makeRunOptions();
   context_->underWay[id_] = options_;
   Queue();
@@ -40,35 +37,31 @@ void RunWorker::start(bool mayRunHere) {
 
 void RunWorker::runHere() {
   const std::unique_ptr<RunWorker> self(this);
-  try {
-    Execute();
-  } catch (const std::exception& error) {
-    return deferred_.Reject(Napi::Error::New(Env(), error.what()).Value());
-  }
+  Execute();
   OnOK();
 }
 
-void RunWorker::Execute() {
-  const auto start = RunPace::Clock::now();
+void RunWorker::Execute() try {
   results_ = model_->run(nameValues(request_.inputNames, request_.inputs),
                          nameValues(request_.outputNames, request_.outputs), options_.get());
-  context_->pace.record(inputBytes_, RunPace::Clock::now() - start);
+} catch (const ort::Error& error) {
+  error_ = error;
+} catch (const std::exception& error) {
+  error_ = ort::Error(error.what());
 }
 
 void RunWorker::OnOK() {
   context_->underWay.erase(id_);
+  if (error_) return deferred_.Reject(toJavaScript(Env(), *error_).Value());
   try {
     Napi::Array outputs = Napi::Array::New(Env(), results_.size());
     for (uint32_t index = 0; index < results_.size(); index++) {
-      if (results_[index]) outputs.Set(index, toJavaScript(Env(), std::move(results_[index])));
+      if (results_[index]) outputs.Set(index, toJavaScript(Env(), std::move(results_[index]), request_.inputs));
     }
     deferred_.Resolve(outputs);
   } catch (const ort::Error& error) {
-    deferred_.Reject(Napi::Error::New(Env(), error.what()).Value());
+    deferred_.Reject(toJavaScript(Env(), error).Value());
+  } catch (const Napi::Error& error) {
+    deferred_.Reject(error.Value());
   }
-}
-
-void RunWorker::OnError(const Napi::Error& error) {
-  context_->underWay.erase(id_);
-  deferred_.Reject(error.Value());
 }

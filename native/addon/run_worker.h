@@ -1,14 +1,14 @@
-// One run of a model: on libuv's thread pool, or on the spot if it is expected to be short.
+// One run of a model: on libuv's thread pool, or on the JavaScript thread where the caller asks for that.
 #pragma once
 
 #include <napi.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
-#include "run_pace.h"
 #include "values.h"
 
 // A run's inputs, and the outputs that the caller has given buffers for.
@@ -26,7 +26,6 @@ using RunsUnderWay = std::unordered_map<uint32_t, std::shared_ptr<ort::RunOption
 // What the runs of one session share.
 struct RunContext {
   std::shared_ptr<ort::ModelSession> model;
-  RunPace pace;
   RunsUnderWay underWay;
 };
 
@@ -36,25 +35,25 @@ class RunWorker : public Napi::AsyncWorker {
 
   Napi::Promise promise() const { return deferred_.Promise(); }
 
-  // Runs, and deletes itself in the end: on the spot, where the caller allows it, if that is expected to be short.
-  void start(bool mayRunHere);
+  // Runs on libuv's thread pool, and deletes itself in the end.
+  void start();
+  // Runs here and now, and deletes itself.
+  void runHere();
 
  protected:
+  // Leaves the results, or the error, for OnOK.
   void Execute() override;
   // Resolves with one { type, dims, data } for each output, undefined for those that were given buffers.
   void OnOK() override;
-  void OnError(const Napi::Error& error) override;
 
  private:
-  void runHere();
-
   Napi::Promise::Deferred deferred_;
   std::shared_ptr<RunContext> context_;
   // Its own hold: the session may be disposed of under the run.
   std::shared_ptr<ort::ModelSession> model_;
-  size_t inputBytes_ = 0;
   RunRequest request_;
   uint32_t id_;
   std::shared_ptr<ort::RunOptions> options_;
   std::vector<ort::OwnedValue> results_;
+  std::optional<ort::Error> error_;
 };

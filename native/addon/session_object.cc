@@ -18,7 +18,8 @@ std::vector<BorrowedTensor> readOutputs(const Napi::Array& tensors) {
   std::vector<BorrowedTensor> values(tensors.Length());
   for (uint32_t index = 0; index < tensors.Length(); index++) {
     const Napi::Value tensor = tensors.Get(index);
-    if (tensor.IsObject()) values[index] = writableTensor(tensor.As<Napi::Object>());
+    if (!tensor.IsObject()) continue;
+    if (auto writable = writableTensor(tensor.As<Napi::Object>())) values[index] = *std::move(writable);
   }
   return values;
 }
@@ -37,11 +38,11 @@ using ModelHandle = std::shared_ptr<ort::ModelSession>;
 }  // namespace
 
 Napi::Function SessionObject::define(Napi::Env env) {
-  return DefineClass(env, "NativeSession",
-                     {InstanceAccessor<&SessionObject::inputs>("inputs"),
-                      InstanceAccessor<&SessionObject::outputs>("outputs"), InstanceMethod<&SessionObject::run>("run"),
-                      InstanceMethod<&SessionObject::terminate>("terminate"),
-                      InstanceMethod<&SessionObject::dispose>("dispose")});
+  return DefineClass(
+      env, "NativeSession",
+      {InstanceAccessor<&SessionObject::inputs>("inputs"), InstanceAccessor<&SessionObject::outputs>("outputs"),
+       InstanceMethod<&SessionObject::run>("run"), InstanceMethod<&SessionObject::terminate>("terminate"),
+       InstanceMethod<&SessionObject::dispose>("dispose")});
 }
 
 SessionObject::SessionObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<SessionObject>(info) {
@@ -74,10 +75,14 @@ Napi::Value SessionObject::run(const Napi::CallbackInfo& info) try {
   const uint32_t id = info[4].As<Napi::Number>().Uint32Value();
   auto worker = std::make_unique<RunWorker>(info.Env(), context_, readRequest(info), id);
   const Napi::Promise promise = worker->promise();
-  worker.release()->start(info[5].As<Napi::Boolean>().Value());
+  if (info[5].As<Napi::Boolean>().Value()) {
+    worker.release()->runHere();
+  } else {
+    worker.release()->start();
+  }
   return promise;
 } catch (const ort::Error& error) {
-  throw Napi::Error::New(info.Env(), error.what());
+  throw toJavaScript(info.Env(), error);
 }
 
 void SessionObject::terminate(const Napi::CallbackInfo& info) {

@@ -16,7 +16,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
  private:
   Napi::Value inputs(const Napi::CallbackInfo& info);
   Napi::Value outputs(const Napi::CallbackInfo& info);
-  // run(names, tensors, outputNames, outputTensors | undefined each, id, mayRunHere) → Promise
+  // run(names, tensors, outputNames, outputTensors | undefined each, id, sync) → Promise
   Napi::Value run(const Napi::CallbackInfo& info);
   // terminate(id): ends that run, if it is under way.
   void terminate(const Napi::CallbackInfo& info);

@@ -1,7 +1,9 @@
 #include "values.h"
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 namespace {
 
@@ -16,7 +18,7 @@ std::vector<int64_t> readDims(const Napi::Array& array) {
   return dims;
 }
 
-BorrowedTensor borrow(const Napi::Object& tensor, PinnedBuffer memory) {
+BorrowedTensor borrow(const Napi::Object& tensor, ArrayMemory memory) {
   const auto type = static_cast<ort::ElementType>(tensor.Get("type").As<Napi::Number>().Int32Value());
   const auto dims = readDims(tensor.Get("dims").As<Napi::Array>());
   BorrowedTensor borrowed{std::move(memory), nullptr};
@@ -30,29 +32,21 @@ Napi::ArrayBuffer copyOf(Napi::Env env, const ort::TensorView& view) {
   return buffer;
 }
 
-using Hold = std::shared_ptr<ort::Value>;
-
-void letGo(napi_env, void*, void* hold) { delete static_cast<Hold*>(hold); }
-
-// The runtime's memory as an ArrayBuffer, which holds `value` from then on. Engines with a memory cage refuse, and so
-// does Node 20 above 4 GiB: a copy then.
-Napi::ArrayBuffer share(Napi::Env env, const ort::TensorView& view, ort::OwnedValue value) {
-  const Hold kept(std::move(value));
-  auto* hold = new Hold(kept);
-  napi_value buffer = nullptr;
-  const napi_status status = napi_create_external_arraybuffer(env, view.data, view.size, letGo, hold, &buffer);
-  if (status == napi_ok) return Napi::ArrayBuffer(env, buffer);
-  // Any other refusal has called the finalizer, or will.
-  if (status == napi_no_external_buffers_allowed) delete hold;
-  if (env.IsExceptionPending()) env.GetAndClearPendingException();
-  return copyOf(env, view);
+bool liesInOneOf(const std::vector<BorrowedTensor>& inputs, const void* data) {
+  return std::any_of(inputs.begin(), inputs.end(), [&](const BorrowedTensor& input) {
+    const char* begin = static_cast<const char*>(input.memory.data());
+    return data >= begin && data < begin + input.memory.size();
+  });
 }
 
 Napi::Array toShape(Napi::Env env, const ort::ValueInfo& value) {
   Napi::Array shape = Napi::Array::New(env, value.shape.size());
   for (uint32_t axis = 0; axis < value.shape.size(); axis++) {
-    if (value.shape[axis] >= 0) shape.Set(axis, Napi::Number::New(env, static_cast<double>(value.shape[axis])));
-    else shape.Set(axis, Napi::String::New(env, value.dimNames[axis]));
+    if (value.shape[axis] >= 0) {
+      shape.Set(axis, Napi::Number::New(env, static_cast<double>(value.shape[axis])));
+    } else {
+      shape.Set(axis, Napi::String::New(env, value.dimNames[axis]));
+    }
   }
   return shape;
 }
@@ -60,21 +54,27 @@ Napi::Array toShape(Napi::Env env, const ort::ValueInfo& value) {
 }  // namespace
 
 BorrowedTensor readTensor(Napi::Object tensor) {
-  return borrow(tensor, PinnedBuffer::forReading(tensor.Get("data").As<Napi::TypedArray>()));
+  return borrow(tensor, ArrayMemory::forReading(tensor.Get("data").As<Napi::TypedArray>()));
 }
 
-BorrowedTensor writableTensor(Napi::Object tensor) {
-  return borrow(tensor, PinnedBuffer::forWriting(tensor.Get("data").As<Napi::TypedArray>()));
+std::optional<BorrowedTensor> writableTensor(Napi::Object tensor) {
+  auto memory = ArrayMemory::forWriting(tensor.Get("data").As<Napi::TypedArray>());
+  if (!memory) return std::nullopt;
+  return borrow(tensor, *std::move(memory));
 }
 
-Napi::Object toJavaScript(Napi::Env env, ort::OwnedValue value) {
+Napi::Object toJavaScript(Napi::Env env, ort::OwnedValue value, const std::vector<BorrowedTensor>& inputs) {
   const ort::TensorView view = ort::viewTensor(value.get());
   Napi::Array dims = Napi::Array::New(env, view.shape.size());
   for (uint32_t axis = 0; axis < view.shape.size(); axis++) dims.Set(axis, static_cast<double>(view.shape[axis]));
   Napi::Object tensor = Napi::Object::New(env);
   tensor.Set("type", static_cast<int32_t>(view.type));
   tensor.Set("dims", dims);
-  tensor.Set("data", view.size <= kCopyUpTo ? copyOf(env, view) : share(env, view, std::move(value)));
+  Napi::Value data;
+  if (view.size > kCopyUpTo && !liesInOneOf(inputs, view.data)) {
+    data = lendToJavaScript(env, view.data, view.size, std::shared_ptr<ort::Value>(std::move(value)));
+  }
+  tensor.Set("data", data.IsEmpty() ? copyOf(env, view) : data);
   return tensor;
 }
 
@@ -88,6 +88,12 @@ Napi::Array toJavaScript(Napi::Env env, const std::vector<ort::ValueInfo>& value
     list.Set(index, info);
   }
   return list;
+}
+
+Napi::Error toJavaScript(Napi::Env env, const ort::Error& error) {
+  Napi::Error made = Napi::Error::New(env, error.what());
+  made.Set("ortCode", ort::nameOf(error.code()));
+  return made;
 }
 
 std::vector<std::string> toStrings(Napi::Array array) {

@@ -3,26 +3,32 @@
 
 #include <napi.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "../onnxruntime/model_session.h"
-#include "pinned_buffer.h"
+#include "array_memory.h"
 
-// A tensor of JavaScript's, over its own memory.
+// A tensor of JavaScript's in memory that stays valid.
 struct BorrowedTensor {
-  PinnedBuffer memory;
+  ArrayMemory memory;
   ort::OwnedValue value;
 };
 
 // From { type, dims, data }. Throws Napi::Error or ort::Error.
 BorrowedTensor readTensor(Napi::Object tensor);
-BorrowedTensor writableTensor(Napi::Object tensor);
+// Returns an empty value if a run cannot write into the tensor's own memory.
+std::optional<BorrowedTensor> writableTensor(Napi::Object tensor);
 
-// { type, dims, data: ArrayBuffer }: over the runtime's memory, without a copy, if it is worth it.
-Napi::Object toJavaScript(Napi::Env env, ort::OwnedValue value);
+// Returns { type, dims, data: ArrayBuffer }, for a large value over the runtime's own memory. `inputs` are the inputs
+// of the run that made the value: an output that is an input as it came in may lie in that input's memory.
+Napi::Object toJavaScript(Napi::Env env, ort::OwnedValue value, const std::vector<BorrowedTensor>& inputs);
 
 // [{ name, type, shape: (number | string)[] }]
 Napi::Array toJavaScript(Napi::Env env, const std::vector<ort::ValueInfo>& values);
+
+// An Error with the runtime's code as its property `ortCode`.
+Napi::Error toJavaScript(Napi::Env env, const ort::Error& error);
 
 std::vector<std::string> toStrings(Napi::Array array);

@@ -27,11 +27,11 @@ bool streams(const Problem& p) {
 
 }  // namespace
 
-bool run(const Problem& problem, const Threads& threads) noexcept {
-  if (!valid(problem)) return false;
-  if (empty(problem)) return true;
+Outcome run(const Problem& problem, const Threads& threads) noexcept {
+  if (!valid(problem)) return Outcome::invalid;
+  if (empty(problem)) return Outcome::done;
   const Rows rows(problem, kernelsInUse(), streams(problem));
-  return normalizeAll(rows, threads);
+  return normalizeAll(rows, threads) ? Outcome::done : Outcome::outOfMemory;
 }
 
 }  // namespace group_norm

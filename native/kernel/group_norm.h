@@ -41,10 +41,15 @@ struct Threads {
   int count = 1;  // threads that parallelFor uses, the caller's among them
 };
 
-// False, with y untouched, if channels cannot be cut into `groups` groups, a dimension is negative or there is no
-// memory. Empty tensors are fine. The result is bitwise the same for every number of threads and from run to run.
-// Never throws; may be called from many threads at once.
-bool run(const Problem& problem, const Threads& threads) noexcept;
+enum class Outcome {
+  done,
+  invalid,  // channels cannot be cut into `groups` groups, or a dimension is negative
+  outOfMemory,
+};
+
+// Leaves y untouched unless it is done. Empty tensors are fine. The result is bitwise the same for every number of
+// threads and from run to run. Never throws; may be called from many threads at once.
+Outcome run(const Problem& problem, const Threads& threads) noexcept;
 
 // What run() computes with on this machine: "avx512", "avx2", "neon" or "portable".
 const char* instructionSet() noexcept;

@@ -1,7 +1,6 @@
 // The kernels for x86-64 with AVX-512 F, BW, VL and DQ. Nothing on other machines.
 //
-// Flags: GCC, Clang: -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c -ffp-contract=off.
-// MSVC: /arch:AVX512.
+// Flags: -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c -ffp-contract=off.
 #include "kernels.h"
 
 #if GROUP_NORM_X86
@@ -10,14 +9,13 @@
 #error "compile this file, and no other, for AVX-512"
 #endif
 
-#include "vec_avx512.h"
-//
 #include "kernel_impl.h"
+#include "vec_avx512.h"
 
 namespace group_norm {
 
 const Kernels& avx512Kernels() {
-  static constexpr Kernels kernels = tableNamed("avx512");
+  static constexpr Kernels kernels = tableOf<Floats, Doubles>("avx512");
   return kernels;
 }
 

@@ -1,4 +1,4 @@
-// One instruction set's table of kernels, made of the vectors of the vec_*.h that was included before.
+// One instruction set's table of kernels, made of its two types of vectors, as a vec_*.h has them.
 //
 // Everything but the table is in unnamed namespaces, and nothing of the standard library but memcpy is used: an
 // inline or template function with a name of its own, compiled here with AVX, could be the copy that the linker
@@ -11,13 +11,17 @@
 namespace group_norm {
 namespace {
 
-template <typename T>
+template <typename V, typename T>
 constexpr TypeKernels typeKernels() {
-  return {moments<T>, normalize<T>};
+  return {moments<V, T>, normalize<V, T>};
 }
 
-constexpr Kernels tableNamed(const char* name) {
-  return {name, {typeKernels<float>(), typeKernels<double>(), typeKernels<Half>(), typeKernels<BFloat16>()}};
+// 16-bit elements are computed with as float.
+template <typename Floats, typename Doubles>
+constexpr Kernels tableOf(const char* name) {
+  return {name,
+          {typeKernels<Floats, float>(), typeKernels<Doubles, double>(), typeKernels<Floats, Half>(),
+           typeKernels<Floats, BFloat16>()}};
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 #include "group_norm.h"
 #include "moments.h"
 
-#if defined(__x86_64__) || defined(_M_X64)
+#if defined(__x86_64__)
 #define GROUP_NORM_X86 1
 #else
 #define GROUP_NORM_X86 0

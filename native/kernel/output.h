@@ -1,4 +1,4 @@
-// The output of a stretch of a row whose statistics are known. Included after one of the vec_*.h.
+// The output of a stretch of a row whose statistics are known, of elements of type T, by vectors of type V.
 //
 // (x - mean) * a + bias with a = scale * rstd, where the mean is centre + rest, the centre being what an element can
 // hold. x - centre is exact where x is near the mean, and rest * a, which is small, is taken from the bias. To take
@@ -33,9 +33,8 @@ struct Stretch {
   }
 };
 
-template <typename T, Activation activation, bool withResidual, bool streaming>
+template <typename V, typename T, Activation activation, bool withResidual, bool streaming>
 struct Output {
-  using V = VectorOf<T>;
   using Scalar = typename V::Scalar;
   static constexpr size_t lanes = V::lanes;
 
@@ -64,8 +63,8 @@ struct Output {
   // What the activation is applied to.
   template <typename Affine>
   static V before(const Stretch<T>& s, size_t i, Affine affine) {
-    const V v = affine(load(s.x + i), i, lanes);
-    return withResidual ? v + load(s.residual + i) : v;
+    const V v = affine(V::load(s.x + i), i, lanes);
+    return withResidual ? v + V::load(s.residual + i) : v;
   }
 
   static void put(const Stretch<T>& s, size_t i, V v) {
@@ -109,10 +108,10 @@ struct Output {
     const V zero = all<V>(0);
     each(s, [=](V x, size_t i, size_t count) {
       const bool whole = count == lanes;
-      const V given = whole ? load(scale + i) : loadPart(scale + i, count, zero);
+      const V given = whole ? V::load(scale + i) : loadPart(scale + i, count, zero);
       const V a = given * r;
       const V aRest = multiplyAdd(given, rRest, multiplyAdd(given, r, zero - a));
-      const V b = whole ? load(bias + i) : loadPart(bias + i, count, zero);
+      const V b = whole ? V::load(bias + i) : loadPart(bias + i, count, zero);
       const V d = x - c;
       return multiplyAdd(d, a, multiplyAdd(d, aRest, multiplyAdd(less, a, b)));
     });
@@ -158,32 +157,32 @@ struct Output {
     } else {
       longChannels(s, begin);
     }
-    if (streaming) endStreaming();
+    if (streaming) V::endStreaming();
   }
 };
 
-template <typename T, Activation activation>
+template <typename V, typename T, Activation activation>
 void normalizeWith(const Row& row, size_t begin, size_t end) {
-  const Stretch<T> whole = {static_cast<const T*>(row.x), static_cast<const T*>(row.residual),
-                            static_cast<T*>(row.y), 0};
+  const Stretch<T> whole = {static_cast<const T*>(row.x), static_cast<const T*>(row.residual), static_cast<T*>(row.y),
+                            0};
   const Stretch<T> s = whole.from(begin, end);
   if (row.residual) {
-    if (row.streaming) return Output<T, activation, true, true>{row}.run(s, begin);
-    return Output<T, activation, true, false>{row}.run(s, begin);
+    if (row.streaming) return Output<V, T, activation, true, true>{row}.run(s, begin);
+    return Output<V, T, activation, true, false>{row}.run(s, begin);
   }
-  if (row.streaming) return Output<T, activation, false, true>{row}.run(s, begin);
-  return Output<T, activation, false, false>{row}.run(s, begin);
+  if (row.streaming) return Output<V, T, activation, false, true>{row}.run(s, begin);
+  return Output<V, T, activation, false, false>{row}.run(s, begin);
 }
 
-template <typename T>
+template <typename V, typename T>
 void normalize(const Row& row, size_t begin, size_t end) {
   switch (row.activation) {
     case Activation::none:
-      return normalizeWith<T, Activation::none>(row, begin, end);
+      return normalizeWith<V, T, Activation::none>(row, begin, end);
     case Activation::relu:
-      return normalizeWith<T, Activation::relu>(row, begin, end);
+      return normalizeWith<V, T, Activation::relu>(row, begin, end);
     case Activation::silu:
-      return normalizeWith<T, Activation::silu>(row, begin, end);
+      return normalizeWith<V, T, Activation::silu>(row, begin, end);
   }
 }
 

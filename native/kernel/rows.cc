@@ -61,21 +61,22 @@ void Rows::normalizeWhole(size_t row) const {
 Row Rows::at(size_t row, const Moments& moments) const {
   const size_t group = row % static_cast<size_t>(problem_.groups);
   const size_t elements = row * length_ * elementBytes_;
-  Row result;
-  result.x = offset(problem_.x, elements);
-  result.residual = offset(problem_.residual, elements);
-  result.y = static_cast<char*>(problem_.y) + elements;
-  result.scale = offset(problem_.scale, group * channels_ * elementBytes_);
-  result.bias = offset(problem_.bias, group * channels_ * elementBytes_);
-  result.channels = channels_;
-  result.spatial = spatial_;
+  const size_t affine = group * channels_ * elementBytes_;
   const double variance = moments.squares / moments.count;
-  result.mean = moments.mean;
-  result.centre = moments.mean * moments.mean < variance / 16 ? 0 : moments.mean;
-  result.rstd = 1 / std::sqrt(variance + problem_.epsilon);
-  result.activation = problem_.activation;
-  result.streaming = streaming_;
-  return result;
+  return {
+      offset(problem_.x, elements),
+      offset(problem_.residual, elements),
+      static_cast<char*>(problem_.y) + elements,
+      offset(problem_.scale, affine),
+      offset(problem_.bias, affine),
+      channels_,
+      spatial_,
+      moments.mean,
+      moments.mean * moments.mean < variance / 16 ? 0 : moments.mean,
+      1 / std::sqrt(variance + problem_.epsilon),
+      problem_.activation,
+      streaming_,
+  };
 }
 
 void Rows::normalize(const Row& row, size_t begin, size_t end) const {

@@ -10,7 +10,7 @@ namespace {
 // Below this many elements a thread is not worth waking.
 constexpr size_t kLeastPerThread = 16384;
 
-// Tasks a thread, so that one that is late leaves its last tasks to the others.
+// Tasks for each thread. A late thread leaves its last tasks to the others.
 constexpr size_t kTasksPerThread = 4;
 
 // Rows that are read twice should still be in the last-level cache the second time.

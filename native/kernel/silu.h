@@ -6,8 +6,6 @@
 // register, that register holds 2^(j / steps) for each j = n mod steps, and the shorter polynomial takes the place of
 // the longer one's multiplications, which is what the loop waits for; a division is cheaper than the multiplications
 // that would refine an estimate.
-//
-// Included after one of the vec_*.h.
 #pragma once
 
 #include "always_inline.h"
@@ -67,10 +65,9 @@ struct Exp<float, 8> {
   }
   template <typename V>
   static ALWAYS_INLINE V power(V biased) {
-    static constexpr float table[8] = {
-        0.5311604f, 0.51673454f, 0.50665975f, 0.50132984f, 0.5011743f, 0.50666136f, 0.5183018f,
-        0.5366525f};
-    return tablePower(load(table), biased);
+    static constexpr float table[8] = {0.5311604f, 0.51673454f, 0.50665975f, 0.50132984f,
+                                       0.5011743f, 0.50666136f, 0.5183018f,  0.5366525f};
+    return tablePower(V::load(table), biased);
   }
 };
 
@@ -86,11 +83,10 @@ struct Exp<float, 16> {
   }
   template <typename V>
   static ALWAYS_INLINE V power(V biased) {
-    static constexpr float table[16] = {
-        0.52177656f, 0.5136276f, 0.5065014f, 0.5004432f, 0.4977502f, 0.49586114f, 0.49458024f,
-        0.4939344f, 0.49395174f, 0.49466163f, 0.49609473f, 0.49828306f, 0.5025201f, 0.5101212f,
-        0.51944244f, 0.5305599f};
-    return tablePower(load(table), biased);
+    static constexpr float table[16] = {0.52177656f, 0.5136276f, 0.5065014f,  0.5004432f,  0.4977502f,  0.49586114f,
+                                        0.49458024f, 0.4939344f, 0.49395174f, 0.49466163f, 0.49609473f, 0.49828306f,
+                                        0.5025201f,  0.5101212f, 0.51944244f, 0.5305599f};
+    return tablePower(V::load(table), biased);
   }
 };
 
@@ -104,8 +100,8 @@ struct Exp<double, 1> {
   static ALWAYS_INLINE V ofMinus(V r) {  // 2e-17
     return polynomial(r, all<V>(-2.51004241570050668e-8), 2.76201387197339956e-7, -2.75572683786841929e-6,
                       0.0000248015211902177277, -0.000198412698631059687, 0.00138888889172817933,
-                      -0.00833333333333005135, 0.0416666666666239915, -0.166666666666666675, 0.500000000000000103,
-                      -1.0, 1.0);
+                      -0.00833333333333005135, 0.0416666666666239915, -0.166666666666666675, 0.500000000000000103, -1.0,
+                      1.0);
   }
   template <typename V>
   static ALWAYS_INLINE V power(V biased) {

@@ -1,4 +1,4 @@
-// The statistics of a stretch of elements, in one trip through memory. Included after one of the vec_*.h.
+// The statistics of a stretch of elements of type T, in one trip through memory, by vectors of type V.
 //
 // A block's elements are centred by a shift before they are squared, so a large mean costs no digits. The shift is
 // the mean of the block before, or of the first elements. Where that is so far from the mean of all that taking it out
@@ -16,17 +16,6 @@ namespace group_norm {
 namespace {
 
 constexpr size_t kBlock = 4096;
-
-template <typename T>
-struct VectorFor {
-  using Type = Floats;
-};
-template <>
-struct VectorFor<double> {
-  using Type = Doubles;
-};
-template <typename T>
-using VectorOf = typename VectorFor<T>::Type;
 
 template <typename V>
 struct Sums {
@@ -60,12 +49,12 @@ Totals totalsAround(V shift, const T* x, size_t count) {
     Sums<V> a, b, c, d;  // an addition takes some cycles: four may be under way
     size_t i = begin;
     for (; i + 4 * lanes <= end; i += 4 * lanes) {
-      a.add(load(x + i) - shift);
-      b.add(load(x + i + lanes) - shift);
-      c.add(load(x + i + 2 * lanes) - shift);
-      d.add(load(x + i + 3 * lanes) - shift);
+      a.add(V::load(x + i) - shift);
+      b.add(V::load(x + i + lanes) - shift);
+      c.add(V::load(x + i + 2 * lanes) - shift);
+      d.add(V::load(x + i + 3 * lanes) - shift);
     }
-    for (; i + lanes <= end; i += lanes) a.add(load(x + i) - shift);
+    for (; i + lanes <= end; i += lanes) a.add(V::load(x + i) - shift);
     if (i < end) b.add(loadPart(x + i, end - i, shift) - shift);
     a.add(b);
     c.add(d);
@@ -87,9 +76,8 @@ bool fits(const T*, double squares, double leastSquares) {
 }
 
 // Of a stretch's first block: the mean of its first elements, and of a constant block the mean exactly.
-template <typename T>
+template <typename V, typename T>
 auto firstShift(const T* x, size_t count) {
-  using V = VectorOf<T>;
   using Scalar = typename V::Scalar;
   const size_t share = count / 16 > 32 ? count / 16 : 32;
   const size_t probe = share < count ? share : count;
@@ -97,9 +85,9 @@ auto firstShift(const T* x, size_t count) {
   return first + static_cast<Scalar>(totalsAround(all<V>(first), x, probe).values / static_cast<double>(probe));
 }
 
-template <typename T, typename Scalar>
-Moments blockMoments(const T* x, size_t count, Scalar shift, double leastSquares) {
-  using V = VectorOf<T>;
+template <typename V, typename T>
+Moments blockMoments(const T* x, size_t count, typename V::Scalar shift, double leastSquares) {
+  using Scalar = typename V::Scalar;
   const double n = static_cast<double>(count);
   Totals totals = totalsAround(all<V>(shift), x, count);
   if (totals.values * totals.values > n * totals.squares / 2) {
@@ -113,15 +101,15 @@ Moments blockMoments(const T* x, size_t count, Scalar shift, double leastSquares
   return {n, static_cast<double>(shift) + offset, squares};
 }
 
-template <typename T>
+template <typename V, typename T>
 Moments moments(const void* elements, size_t count, double leastSquares) {
-  using Scalar = typename VectorOf<T>::Scalar;
+  using Scalar = typename V::Scalar;
   const T* x = static_cast<const T*>(elements);
-  Scalar shift = firstShift(x, count < kBlock ? count : kBlock);
+  Scalar shift = firstShift<V>(x, count < kBlock ? count : kBlock);
   Moments total;
   for (size_t begin = 0; begin < count; begin += kBlock) {
     const size_t rest = count - begin;
-    const Moments block = blockMoments(x + begin, rest < kBlock ? rest : kBlock, shift, leastSquares);
+    const Moments block = blockMoments<V>(x + begin, rest < kBlock ? rest : kBlock, shift, leastSquares);
     total = merge(total, block);
     shift = static_cast<Scalar>(block.mean);
   }

@@ -13,6 +13,11 @@ struct Floats {
   static constexpr size_t lanes = 8;
   static constexpr size_t tableLanes = lanes;
   __m256 v;
+
+  static Floats load(const float* p);
+  template <typename T>
+  static Floats load(const T* p);
+  static void endStreaming() { _mm_sfence(); }
 };
 
 struct Doubles {
@@ -20,6 +25,9 @@ struct Doubles {
   static constexpr size_t lanes = 4;
   static constexpr size_t tableLanes = 1;
   __m256d v;
+
+  static Doubles load(const double* p);
+  static void endStreaming() { _mm_sfence(); }
 };
 
 inline __m256i firstLanes(size_t count) {
@@ -47,10 +55,10 @@ inline __m128i narrow(Floats a, const BFloat16*) {
   return _mm_packus_epi32(_mm256_castsi256_si128(high), _mm256_extracti128_si256(high, 1));
 }
 
-inline Floats load(const float* p) { return {_mm256_loadu_ps(p)}; }
-inline Doubles load(const double* p) { return {_mm256_loadu_pd(p)}; }
+inline Floats Floats::load(const float* p) { return {_mm256_loadu_ps(p)}; }
+inline Doubles Doubles::load(const double* p) { return {_mm256_loadu_pd(p)}; }
 template <typename T>
-Floats load(const T* p) {
+Floats Floats::load(const T* p) {
   return floats(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)), p);
 }
 
@@ -66,7 +74,7 @@ template <typename T>
 Floats loadPart(const T* p, size_t count, Floats fill) {
   T elements[Floats::lanes] = {};
   std::memcpy(elements, p, count * sizeof(T));
-  return {_mm256_blendv_ps(fill.v, load(elements).v, _mm256_castsi256_ps(firstLanes(count)))};
+  return {_mm256_blendv_ps(fill.v, Floats::load(elements).v, _mm256_castsi256_ps(firstLanes(count)))};
 }
 
 inline void store(float* p, Floats a) { _mm256_storeu_ps(p, a.v); }
@@ -91,7 +99,6 @@ template <typename T>
 void stream(T* p, Floats a) {
   _mm_stream_si128(reinterpret_cast<__m128i*>(p), narrow(a, p));
 }
-inline void endStreaming() { _mm_sfence(); }
 
 inline void set(Floats& a, float value) { a.v = _mm256_set1_ps(value); }
 inline void set(Doubles& a, double value) { a.v = _mm256_set1_pd(value); }

@@ -19,6 +19,11 @@ struct Floats {
   static constexpr size_t lanes = 16;
   static constexpr size_t tableLanes = lanes;
   __m512 v;
+
+  static Floats load(const float* p);
+  template <typename T>
+  static Floats load(const T* p);
+  static void endStreaming() { _mm_sfence(); }
 };
 
 struct Doubles {
@@ -26,6 +31,9 @@ struct Doubles {
   static constexpr size_t lanes = 8;
   static constexpr size_t tableLanes = 1;
   __m512d v;
+
+  static Doubles load(const double* p);
+  static void endStreaming() { _mm_sfence(); }
 };
 
 inline __mmask16 firstLanes(size_t count) { return static_cast<__mmask16>((1u << count) - 1u); }
@@ -45,10 +53,10 @@ inline __m256i narrow(Floats a, const BFloat16*) {
   return _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_mask_mov_epi32(rounded, nan, quiet), 16));
 }
 
-inline Floats load(const float* p) { return {_mm512_loadu_ps(p)}; }
-inline Doubles load(const double* p) { return {_mm512_loadu_pd(p)}; }
+inline Floats Floats::load(const float* p) { return {_mm512_loadu_ps(p)}; }
+inline Doubles Doubles::load(const double* p) { return {_mm512_loadu_pd(p)}; }
 template <typename T>
-Floats load(const T* p) {
+Floats Floats::load(const T* p) {
   return floats(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), p);
 }
 
@@ -86,7 +94,6 @@ template <typename T>
 void stream(T* p, Floats a) {
   _mm256_stream_si256(reinterpret_cast<__m256i*>(p), narrow(a, p));
 }
-inline void endStreaming() { _mm_sfence(); }
 
 inline void set(Floats& a, float value) { a.v = _mm512_set1_ps(value); }
 inline void set(Doubles& a, double value) { a.v = _mm512_set1_pd(value); }

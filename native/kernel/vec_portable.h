@@ -1,9 +1,9 @@
 // Vectors of 16 bytes, without intrinsics but for ARM's float16. vec_avx2.h and vec_avx512.h define the same
 // functions; every algorithm is written in them once.
 //
-//   load, store               a whole vector, unaligned; 16-bit elements widen to float and are rounded back
+//   V::load, store            a whole vector, unaligned; 16-bit elements widen to float and are rounded back
 //   loadPart, storePart       the first `count` lanes; the others are `fill`, or not written
-//   stream, endStreaming      store past the caches to an address aligned to the vector; before others may read it
+//   stream, V::endStreaming   store past the caches to an address aligned to the vector; before others may read it
 //   set                       one value in all lanes
 //   multiplyAdd(a, b, c)      a * b + c, fused where the machine does that
 //   atLeast, atMost           limited from below or above; NaN stays NaN
@@ -17,7 +17,7 @@
 #include "lanes.h"
 #include "storage.h"
 
-#if defined(__GNUC__) && defined(__aarch64__)
+#if defined(__aarch64__)
 #include <arm_neon.h>
 #endif
 
@@ -29,6 +29,11 @@ struct Floats {
   static constexpr size_t lanes = 4;
   static constexpr size_t tableLanes = 1;
   FloatLanes v;
+
+  static Floats load(const float* p);
+  template <typename T>
+  static Floats load(const T* p);
+  static void endStreaming() {}
 };
 
 struct Doubles {
@@ -36,6 +41,9 @@ struct Doubles {
   static constexpr size_t lanes = 2;
   static constexpr size_t tableLanes = 1;
   DoubleLanes v;
+
+  static Doubles load(const double* p);
+  static void endStreaming() {}
 };
 
 inline void narrow(float value, float* p) { *p = value; }
@@ -43,18 +51,18 @@ inline void narrow(double value, double* p) { *p = value; }
 inline void narrow(float value, Half* p) { *p = narrowToHalf(value); }
 inline void narrow(float value, BFloat16* p) { *p = narrowToBFloat16(value); }
 
-inline Floats load(const float* p) {
+inline Floats Floats::load(const float* p) {
   Floats a;
   std::memcpy(&a.v, p, sizeof a.v);
   return a;
 }
-inline Doubles load(const double* p) {
+inline Doubles Doubles::load(const double* p) {
   Doubles a;
   std::memcpy(&a.v, p, sizeof a.v);
   return a;
 }
 template <typename T>
-Floats load(const T* p) {
+Floats Floats::load(const T* p) {
   Floats a;
   for (size_t i = 0; i < Floats::lanes; ++i) a.v[i] = get(p, i);
   return a;
@@ -82,8 +90,8 @@ void store(T* p, Floats a) {
   storePart(p, Floats::lanes, a);
 }
 
-#if defined(__GNUC__)
-inline Floats load(const BFloat16* p) {
+template <>
+inline Floats Floats::load(const BFloat16* p) {
   ShortBits bits;
   std::memcpy(&bits, p, sizeof bits);
   const FloatBits wide = widened(bits);
@@ -97,10 +105,10 @@ inline void store(BFloat16* p, Floats a) {
   const ShortBits bits = narrowed(wide);
   std::memcpy(p, &bits, sizeof bits);
 }
-#endif
 
-#if defined(__GNUC__) && defined(__aarch64__)
-inline Floats load(const Half* p) {
+#if defined(__aarch64__)
+template <>
+inline Floats Floats::load(const Half* p) {
   float16x4_t halves;
   std::memcpy(&halves, p, sizeof halves);
   return {reinterpret_cast<FloatLanes>(vcvt_f32_f16(halves))};
@@ -115,7 +123,6 @@ template <typename V, typename T>
 void stream(T* p, V a) {
   store(p, a);
 }
-inline void endStreaming() {}
 
 template <typename V>
 void set(V& a, typename V::Scalar value) {
@@ -133,7 +140,7 @@ inline Doubles operator/(Doubles a, Doubles b) { return {a.v / b.v}; }
 
 // The compiler fuses a.v * b.v + c.v where that is one instruction and it was not told otherwise. Whether it does
 // must not depend on the place in the loop, so it is told otherwise, and ARM is asked for the instruction by name.
-#if defined(__aarch64__) && defined(__GNUC__)
+#if defined(__aarch64__)
 inline Floats multiplyAdd(Floats a, Floats b, Floats c) {
   Floats result;
   for (size_t i = 0; i < Floats::lanes; ++i) result.v[i] = __builtin_fmaf(a.v[i], b.v[i], c.v[i]);

@@ -15,9 +15,9 @@ constexpr size_t arityOf(Result (*)(Arguments...)) {
 template <typename Function>
 constexpr size_t kArity = arityOf(static_cast<Function>(nullptr));
 
-#define SAME_SLOT(Ours, Theirs, member)                                                                     \
-  static_assert(offsetof(ort::Ours, member) == offsetof(Theirs, member), #member " is in another slot");    \
-  static_assert(kArity<decltype(ort::Ours::member)> == kArity<decltype(Theirs::member)>,                    \
+#define SAME_SLOT(Ours, Theirs, member)                                                                  \
+  static_assert(offsetof(ort::Ours, member) == offsetof(Theirs, member), #member " is in another slot"); \
+  static_assert(kArity<decltype(ort::Ours::member)> == kArity<decltype(Theirs::member)>,                 \
                 #member " takes another number of arguments")
 
 SAME_SLOT(Api, OrtApi, CreateStatus);
@@ -79,9 +79,16 @@ SAME_SLOT(Api, OrtApi, ReleaseSessionOptions);
 SAME_SLOT(Api, OrtApi, ReleaseCustomOpDomain);
 SAME_SLOT(Api, OrtApi, AddFreeDimensionOverrideByName);
 SAME_SLOT(Api, OrtApi, AddSessionConfigEntry);
+SAME_SLOT(Api, OrtApi, RegisterAllocator);
 SAME_SLOT(Api, OrtApi, ShapeInferContext_GetInputTypeShape);
 SAME_SLOT(Api, OrtApi, ShapeInferContext_SetOutputTypeShape);
 SAME_SLOT(Api, OrtApi, KernelContext_ParallelFor);
+
+static_assert(offsetof(ort::Allocator, version) == offsetof(OrtAllocator, version));
+SAME_SLOT(Allocator, OrtAllocator, Alloc);
+SAME_SLOT(Allocator, OrtAllocator, Free);
+SAME_SLOT(Allocator, OrtAllocator, Info);
+SAME_SLOT(Allocator, OrtAllocator, Reserve);
 
 static_assert(offsetof(ort::CustomOp, version) == offsetof(OrtCustomOp, version));
 static_assert(sizeof(ort::CustomOp) == sizeof(OrtCustomOp), "OrtCustomOp has grown: see what ort::CustomOp lacks");
@@ -130,6 +137,7 @@ SAME_NUMBER(kDouble, ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE);
 SAME_NUMBER(kUint32, ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT32);
 SAME_NUMBER(kUint64, ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT64);
 SAME_NUMBER(kBfloat16, ONNX_TENSOR_ELEMENT_DATA_TYPE_BFLOAT16);
+SAME_NUMBER(kOk, ORT_OK);
 SAME_NUMBER(kFail, ORT_FAIL);
 SAME_NUMBER(kInvalidArgument, ORT_INVALID_ARGUMENT);
 SAME_NUMBER(kLogError, ORT_LOGGING_LEVEL_ERROR);

@@ -36,13 +36,28 @@ struct Kernel {
   Activation activation;
 };
 
-Status* failure(ErrorCode code, const std::string& message) { return api().CreateStatus(code, message.c_str()); }
+Status* failure(const char* name, const std::exception& error, ErrorCode code) {
+  return api().CreateStatus(code, (std::string(name) + ": " + error.what()).c_str());
+}
+
+// Runs `body`, and returns an exception as a status, because exceptions must not reach the runtime.
+template <typename Body>
+Status* guarded(const char* name, const Body& body) try {
+  body();
+  return nullptr;
+} catch (const Error& error) {
+  return failure(name, error, error.code());
+} catch (const std::exception& error) {
+  return failure(name, error, kFail);
+}
+
+[[noreturn]] void refuse(const std::string& message) { throw Error(message, kInvalidArgument); }
 
 Activation parseActivation(const std::string& name) {
   if (name == "none") return Activation::none;
   if (name == "relu") return Activation::relu;
   if (name == "silu") return Activation::silu;
-  throw Error("activation '" + name + "' is unknown; known: none, relu, silu");
+  refuse("activation '" + name + "' is unknown; known: none, relu, silu");
 }
 
 Activation readActivation(const KernelInfo* info) {
@@ -63,19 +78,18 @@ float readEpsilon(const KernelInfo* info) {
   return epsilon;
 }
 
-Status* ORT_CALL createKernel(const CustomOp* op, const Api*, const KernelInfo* info, void** out) try {
-  const auto& self = *static_cast<const GroupNormOp*>(op);
-  Kernel kernel{self.dtype, 0, readEpsilon(info), Activation::none};
-  check(api().KernelInfoGetAttribute_int64(info, "num_groups", &kernel.numGroups));
-  if (kernel.numGroups < (self.fused ? 0 : 1)) throw Error("num_groups is " + std::to_string(kernel.numGroups));
-  if (self.fused) kernel.activation = readActivation(info);
-  *out = new Kernel(kernel);
-  return nullptr;
-} catch (const std::exception& error) {
-  return failure(kInvalidArgument, std::string(op->GetName(op)) + ": " + error.what());
+Status* createKernel(const CustomOp* op, const Api*, const KernelInfo* info, void** out) {
+  return guarded(op->GetName(op), [&] {
+    const auto& self = *static_cast<const GroupNormOp*>(op);
+    Kernel kernel{self.dtype, 0, readEpsilon(info), Activation::none};
+    check(api().KernelInfoGetAttribute_int64(info, "num_groups", &kernel.numGroups));
+    if (kernel.numGroups < (self.fused ? 0 : 1)) refuse("num_groups is " + std::to_string(kernel.numGroups));
+    if (self.fused) kernel.activation = readActivation(info);
+    *out = new Kernel(kernel);
+  });
 }
 
-void ORT_CALL destroyKernel(void* kernel) { delete static_cast<Kernel*>(kernel); }
+void destroyKernel(void* kernel) { delete static_cast<Kernel*>(kernel); }
 
 struct Tensor {
   void* data = nullptr;
@@ -111,12 +125,11 @@ std::string describe(const std::vector<int64_t>& shape) {
 }
 
 // One element per channel, or, as opset 18 to 20 have it, one per group.
-bool isPerGroup(const std::vector<int64_t>& scale, const std::vector<int64_t>& bias, int64_t channels,
-                int64_t groups) {
+bool isPerGroup(const std::vector<int64_t>& scale, const std::vector<int64_t>& bias, int64_t channels, int64_t groups) {
   if (scale.size() == 1 && scale == bias && scale[0] == channels) return false;
   if (scale.size() == 1 && scale == bias && scale[0] == groups) return true;
-  throw Error("scale " + describe(scale) + " and bias " + describe(bias) + " must both have one element per channel, [" +
-              std::to_string(channels) + "], or (opset 18 to 20) one per group, [" + std::to_string(groups) + "]");
+  refuse("scale " + describe(scale) + " and bias " + describe(bias) + " must both have one element per channel, [" +
+         std::to_string(channels) + "], or (opset 18 to 20) one per group, [" + std::to_string(groups) + "]");
 }
 
 // 0 for an empty tensor, whose other dimensions may be too large for their product.
@@ -127,15 +140,15 @@ int64_t spatialOf(const std::vector<int64_t>& shape) {
 
 group_norm::Problem describeProblem(const Kernel& kernel, const Tensor& x, const Tensor& scale, const Tensor& bias,
                                     const Tensor& residual) {
-  if (x.shape.size() < 2) throw Error("X " + describe(x.shape) + " must be (N, C, ...), of rank 2 or more");
+  if (x.shape.size() < 2) refuse("X " + describe(x.shape) + " must be (N, C, ...), of rank 2 or more");
   const int64_t channels = x.shape[1];
   const int64_t groups = kernel.numGroups > 0 ? kernel.numGroups : std::max<int64_t>(channels, 1);
   if (channels % groups != 0) {
-    throw Error(std::to_string(channels) + " channels of X " + describe(x.shape) + " are not divisible by num_groups " +
-                std::to_string(groups));
+    refuse(std::to_string(channels) + " channels of X " + describe(x.shape) + " are not divisible by num_groups " +
+           std::to_string(groups));
   }
   if (residual.data && residual.shape != x.shape) {
-    throw Error("residual " + describe(residual.shape) + " must have the shape of X, " + describe(x.shape));
+    refuse("residual " + describe(residual.shape) + " must have the shape of X, " + describe(x.shape));
   }
   group_norm::Problem problem{};
   problem.dtype = kernel.dtype;
@@ -174,8 +187,7 @@ void* writeOutput(KernelContext* context, const std::vector<int64_t>& shape) {
   return data;
 }
 
-Status* ORT_CALL compute(void* opaque, KernelContext* context) try {
-  const auto& kernel = *static_cast<const Kernel*>(opaque);
+void normalize(const Kernel& kernel, KernelContext* context) {
   size_t inputs = 0;
   check(api().KernelContext_GetInputCount(context, &inputs));
   const Tensor x = readInput(context, kX);
@@ -183,10 +195,18 @@ Status* ORT_CALL compute(void* opaque, KernelContext* context) try {
   group_norm::Problem problem =
       describeProblem(kernel, x, readInput(context, kScale), readInput(context, kBias), residual);
   problem.y = writeOutput(context, x.shape);
-  if (!group_norm::run(problem, sessionThreads(context))) throw Error("out of memory");
-  return nullptr;
-} catch (const std::exception& error) {
-  return failure(kInvalidArgument, std::string("GroupNormalization: ") + error.what());
+  switch (group_norm::run(problem, sessionThreads(context))) {
+    case group_norm::Outcome::done:
+      return;
+    case group_norm::Outcome::invalid:
+      refuse("the sizes of X " + describe(x.shape) + " are invalid");
+    case group_norm::Outcome::outOfMemory:
+      throw Error("out of memory");
+  }
+}
+
+Status* compute(void* kernel, KernelContext* context) {
+  return guarded("GroupNormalization", [&] { normalize(*static_cast<const Kernel*>(kernel), context); });
 }
 
 bool isKnownOrNamed(const TensorTypeAndShapeInfo* info) {
@@ -204,23 +224,23 @@ bool isKnownOrNamed(const TensorTypeAndShapeInfo* info) {
 
 // The output is X's shape: without this the runtime plans and fuses nothing behind the operator. A size that has
 // neither number nor name is -1 here, which the runtime would take for a number.
-Status* ORT_CALL inferShape(const CustomOp* op, ShapeInferContext* context) try {
-  TensorTypeAndShapeInfo* info = nullptr;
-  check(api().ShapeInferContext_GetInputTypeShape(context, kX, &info));
-  return isKnownOrNamed(info) ? api().ShapeInferContext_SetOutputTypeShape(context, 0, info) : nullptr;
-} catch (const std::exception& error) {
-  return failure(kInvalidArgument, std::string(op->GetName(op)) + ": " + error.what());
+Status* inferShape(const CustomOp* op, ShapeInferContext* context) {
+  return guarded(op->GetName(op), [&] {
+    TensorTypeAndShapeInfo* info = nullptr;
+    check(api().ShapeInferContext_GetInputTypeShape(context, kX, &info));
+    if (isKnownOrNamed(info)) check(api().ShapeInferContext_SetOutputTypeShape(context, 0, info));
+  });
 }
 
 // y may take the place of X, whose last reader this often is.
-size_t ORT_CALL mayInplace(int** inputs, int** outputs) {
+size_t mayInplace(int** inputs, int** outputs) {
   static int input = kX;
   static int output = 0;
   *inputs = &input;
   *outputs = &output;
   return 1;
 }
-void ORT_CALL releaseMayInplace(int*, int*) {}
+void releaseMayInplace(int*, int*) {}
 
 GroupNormOp makeOp(const char* name, bool fused, ElementType elementType, DType dtype) {
   GroupNormOp op{};

@@ -1,48 +1,46 @@
 #include "library.h"
 
+#include <dlfcn.h>
+
+#include <iterator>
 #include <mutex>
 
-#ifdef _WIN32
-#include <windows.h>
-#else
-#include <dlfcn.h>
-#endif
+#include "pool_allocator.h"
 
 namespace ort {
 namespace {
 
-using GetApiBase = const ApiBase*(ORT_CALL*)();
+using GetApiBase = const ApiBase* (*)();
 
 struct Library {
   const Api* api = nullptr;
   const char* version = "";
   Env* environment = nullptr;
+  bool hasPool = false;
 };
 
 Library library;
 std::mutex loading;
 
-#ifdef _WIN32
-void* symbolOf(const std::string& path, const char* name) {
-  const int length = MultiByteToWideChar(CP_UTF8, 0, path.c_str(), -1, nullptr, 0);
-  std::wstring wide(static_cast<size_t>(length), L'\0');
-  MultiByteToWideChar(CP_UTF8, 0, path.c_str(), -1, wide.data(), length);
-  HMODULE handle = LoadLibraryExW(wide.c_str(), nullptr, LOAD_WITH_ALTERED_SEARCH_PATH);
-  if (!handle) throw Error("cannot load " + path + " (error " + std::to_string(GetLastError()) + ")");
-  return reinterpret_cast<void*>(GetProcAddress(handle, name));
-}
-#else
 // Once loaded it stays: RTLD_NODELETE, because the runtime's threads may run when the last worker has gone.
 void* symbolOf(const std::string& path, const char* name) {
   void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (!handle) throw Error(dlerror());
   return dlsym(handle, name);
 }
-#endif
+
+// Node unloads an addon when the last worker that has loaded it ends. The runtime keeps pointers to the functions of
+// the pool's allocator, and the pool has blocks, for as long as the process lives: so must this code.
+void keepThisCode() {
+  Dl_info self;
+  if (dladdr(reinterpret_cast<void*>(keepThisCode), &self) != 0) {
+    dlopen(self.dli_fname, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD | RTLD_NODELETE);
+  }
+}
 
 Library open(const std::string& path) {
   const auto getApiBase = reinterpret_cast<GetApiBase>(symbolOf(path, "OrtGetApiBase"));
-  if (!getApiBase) throw Error(path + " is no ONNX Runtime: it has no OrtGetApiBase");
+  if (!getApiBase) throw Error(path + " is not an ONNX Runtime: it has no OrtGetApiBase");
   Library opened;
   opened.version = getApiBase()->GetVersionString();
   opened.api = getApiBase()->GetApi(kApiVersion);
@@ -53,10 +51,17 @@ Library open(const std::string& path) {
   return opened;
 }
 
-std::string messageOf(const Api& api, Status* status) {
-  std::string message = api.GetErrorMessage(status);
+Error takeError(const Api& api, Status* status) {
+  Error error(api.GetErrorMessage(status), api.GetErrorCode(status));
   api.ReleaseStatus(status);
-  return message;
+  return error;
+}
+
+// The runtime has one allocator for the sessions that share one. The process may have registered another.
+bool registerPool() {
+  Status* refusal = api().RegisterAllocator(environment(), poolAllocator());
+  if (refusal) api().ReleaseStatus(refusal);
+  return !refusal;
 }
 
 }  // namespace
@@ -66,8 +71,10 @@ void load(const std::string& path) {
   if (library.api) return;
   Library opened = open(path);
   Status* status = opened.api->CreateEnv(kLogError, "onnx-groupnorm", &opened.environment);
-  if (status) throw Error(messageOf(*opened.api, status));
+  if (status) throw takeError(*opened.api, status);
+  keepThisCode();
   library = opened;
+  library.hasPool = registerPool();
 }
 
 const char* version() { return library.version; }
@@ -76,8 +83,32 @@ const Api& api() { return *library.api; }
 
 Env* environment() { return library.environment; }
 
+bool poolIsRegistered() { return library.hasPool; }
+
 void check(Status* status) {
-  if (status) throw Error(messageOf(api(), status));
+  if (status) throw takeError(api(), status);
+}
+
+const char* nameOf(ErrorCode code) {
+  static constexpr const char* kNames[] = {
+      "OK",
+      "FAIL",
+      "INVALID_ARGUMENT",
+      "NO_SUCHFILE",
+      "NO_MODEL",
+      "ENGINE_ERROR",
+      "RUNTIME_EXCEPTION",
+      "INVALID_PROTOBUF",
+      "MODEL_LOADED",
+      "NOT_IMPLEMENTED",
+      "INVALID_GRAPH",
+      "EP_FAIL",
+      "MODEL_LOAD_CANCELED",
+      "MODEL_REQUIRES_COMPILATION",
+      "NOT_FOUND",
+  };
+  const auto index = static_cast<size_t>(code);
+  return index < std::size(kNames) ? kNames[index] : "FAIL";
 }
 
 }  // namespace ort

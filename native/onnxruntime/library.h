@@ -9,11 +9,19 @@
 
 namespace ort {
 
-// What the runtime said of a call that failed.
+// What the runtime said of a call that failed, or this addon of its own.
 class Error : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  explicit Error(const std::string& message, ErrorCode code = kFail) : std::runtime_error(message), code_(code) {}
+
+  ErrorCode code() const { return code_; }
+
+ private:
+  ErrorCode code_;
 };
+
+// The name of a code in ONNX Runtime's C interface without its `ORT_`, such as "INVALID_ARGUMENT".
+const char* nameOf(ErrorCode);
 
 // Loads the library at `path` and asks it for its functions; only the first call does anything.
 // Throws Error if the library cannot be loaded or is older than kApiVersion.
@@ -29,15 +37,18 @@ const Api& api();
 // JavaScript still holds, may outlive everything else.
 Env* environment();
 
-// Throws Error with the runtime's message if `status` is one.
+// Whether sessions may take their memory from the pool: false if the process has registered another allocator.
+bool poolIsRegistered();
+
+// Throws Error with the runtime's message and code if `status` is an error, and frees it.
 void check(Status* status);
 
 // Frees what the runtime made.
-template <typename T, void(ORT_CALL* Api::*Release)(T*)>
+template <typename T, void (*Api::*Release)(T*)>
 struct Releaser {
   void operator()(T* object) const { (api().*Release)(object); }
 };
-template <typename T, void(ORT_CALL* Api::*Release)(T*)>
+template <typename T, void (*Api::*Release)(T*)>
 using Owned = std::unique_ptr<T, Releaser<T, Release>>;
 
 using OwnedMemoryInfo = Owned<MemoryInfo, &Api::ReleaseMemoryInfo>;

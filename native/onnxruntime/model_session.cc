@@ -1,15 +1,15 @@
 #include "model_session.h"
 
+#include <atomic>
+
+#include "../buffers/buffer_pool.h"
 #include "group_norm_ops.h"
 
 namespace ort {
 namespace {
 
-#ifdef _WIN32
-std::wstring toPath(const std::string& text) { return std::wstring(text.begin(), text.end()); }
-#else
-const std::string& toPath(const std::string& text) { return text; }
-#endif
+// The entry with which a session takes its memory from the allocator that is registered for all.
+constexpr const char* kUseRegisteredAllocator = "session.use_env_allocators";
 
 OwnedSessionOptions makeOptions(const LoadOptions& load) {
   SessionOptions* raw = nullptr;
@@ -21,10 +21,11 @@ OwnedSessionOptions makeOptions(const LoadOptions& load) {
   if (load.interOpNumThreads > 0) check(api().SetInterOpNumThreads(raw, load.interOpNumThreads));
   check(api().SetSessionExecutionMode(raw, load.executionMode));
   if (!load.cpuMemArena) check(api().DisableCpuMemArena(raw));
+  if (load.cpuMemArena && poolIsRegistered()) check(api().AddSessionConfigEntry(raw, kUseRegisteredAllocator, "1"));
   if (!load.memPattern) check(api().DisableMemPattern(raw));
-  if (!load.profilePrefix.empty()) check(api().EnableProfiling(raw, toPath(load.profilePrefix).c_str()));
+  if (!load.profilePrefix.empty()) check(api().EnableProfiling(raw, load.profilePrefix.c_str()));
   if (!load.optimizedModelPath.empty()) {
-    check(api().SetOptimizedModelFilePath(raw, toPath(load.optimizedModelPath).c_str()));
+    check(api().SetOptimizedModelFilePath(raw, load.optimizedModelPath.c_str()));
   }
   for (const auto& [name, size] : load.freeDimensions) {
     check(api().AddFreeDimensionOverrideByName(raw, name.c_str(), size));
@@ -41,9 +42,9 @@ OwnedSession loadModel(const void* model, size_t size, const LoadOptions& load) 
   return OwnedSession(session);
 }
 
-using CountGetter = Status*(ORT_CALL*)(const Session*, size_t*);
-using NameGetter = Status*(ORT_CALL*)(const Session*, size_t, Allocator*, char**);
-using TypeGetter = Status*(ORT_CALL*)(const Session*, size_t, TypeInfo**);
+using CountGetter = Status* (*)(const Session*, size_t*);
+using NameGetter = Status* (*)(const Session*, size_t, Allocator*, char**);
+using TypeGetter = Status* (*)(const Session*, size_t, TypeInfo**);
 
 // Names come from the runtime's allocator and go back to it.
 std::string takeString(Allocator* allocator, char* text) {
@@ -120,6 +121,9 @@ const MemoryInfo* cpuMemory() {
   return memory.get();
 }
 
+// Sessions of the process, of which the last to end frees what the pool keeps.
+std::atomic<size_t> sessions{0};
+
 }  // namespace
 
 ModelSession::ModelSession(const void* model, size_t size, const LoadOptions& load)
@@ -127,7 +131,14 @@ ModelSession::ModelSession(const void* model, size_t size, const LoadOptions& lo
       inputs_(describeValues(session_.get(), api().SessionGetInputCount, api().SessionGetInputName,
                              api().SessionGetInputTypeInfo)),
       outputs_(describeValues(session_.get(), api().SessionGetOutputCount, api().SessionGetOutputName,
-                              api().SessionGetOutputTypeInfo)) {}
+                              api().SessionGetOutputTypeInfo)) {
+  sessions++;
+}
+
+ModelSession::~ModelSession() {
+  session_.reset();
+  if (--sessions == 0) BufferPool::ofProcess().trim();
+}
 
 std::vector<OwnedValue> ModelSession::run(const std::vector<NamedValue>& feeds, const std::vector<NamedValue>& fetches,
                                           RunOptions* options) {
@@ -152,7 +163,7 @@ std::vector<OwnedValue> ModelSession::run(const std::vector<NamedValue>& feeds, 
 }
 
 OwnedValue wrapTensor(void* data, size_t size, const std::vector<int64_t>& shape, ElementType type) {
-  // An empty array may have no address, which the runtime does not accept even for no elements.
+  // The runtime accepts no null, not even for no elements.
   static char nothing;
   Value* value = nullptr;
   check(api().CreateTensorWithDataAsOrtValue(cpuMemory(), data ? data : &nothing, size, shape.data(), shape.size(),

@@ -16,6 +16,7 @@ struct LoadOptions {
   int interOpNumThreads = 0;
   ExecutionMode executionMode = kSequential;
   OptimizationLevel optimization = kEnableAll;
+  // Whether tensors lie in the process's pool, which keeps freed memory for later runs.
   bool cpuMemArena = true;
   bool memPattern = true;
   int logSeverity = kLogFatal;
@@ -48,6 +49,9 @@ class ModelSession {
  public:
   // Throws Error with the runtime's message if it refuses the model.
   ModelSession(const void* model, size_t size, const LoadOptions&);
+  ~ModelSession();
+  ModelSession(const ModelSession&) = delete;
+  ModelSession& operator=(const ModelSession&) = delete;
 
   const std::vector<ValueInfo>& inputs() const { return inputs_; }
   const std::vector<ValueInfo>& outputs() const { return outputs_; }

@@ -17,16 +17,16 @@ void fail(const char* file, int line, const std::string& what);
 
 }  // namespace check
 
-#define TEST(name)                                              \
-  static void name();                                           \
+#define TEST(name)                                                 \
+  static void name();                                              \
   static const check::Registration registered_##name(#name, name); \
   static void name()
 
-#define CHECK(condition, ...)                                      \
-  do {                                                             \
-    if (!(condition)) {                                            \
-      std::ostringstream message;                                  \
-      message << #condition << ": " << __VA_ARGS__;                \
-      check::fail(__FILE__, __LINE__, message.str());              \
-    }                                                              \
+#define CHECK(condition, ...)                         \
+  do {                                                \
+    if (!(condition)) {                               \
+      std::ostringstream message;                     \
+      message << #condition << ": " << __VA_ARGS__;   \
+      check::fail(__FILE__, __LINE__, message.str()); \
+    }                                                 \
   } while (false)

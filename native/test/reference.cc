@@ -70,7 +70,7 @@ group_norm::Problem Case::problem() {
 }
 
 void Case::run(const group_norm::Threads& threads) {
-  CHECK(group_norm::run(problem(), threads), describe(*this));
+  CHECK(group_norm::run(problem(), threads) == group_norm::Outcome::done, describe(*this));
 }
 
 // In units of the arithmetic's rounding u, to first order, z being the normalised value:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the kernel and its C++ tests with an installed compiler, and runs them.
+# Builds the kernel, the buffers and their C++ tests with an installed compiler, and runs them.
 #
 #   scripts/checks/native-tests.sh [--sanitize] [--bench] [WORD]
 #
@@ -55,6 +55,7 @@ sources() {
   if [ $mode = bench ]; then
     echo native/test/bench.cc
   else
+    ls native/buffers/*.cc
     ls native/test/*.cc | grep -v /bench.cc
   fi
 }
@@ -66,6 +67,8 @@ sources | xargs -P "$(getconf _NPROCESSORS_ONLN)" -I LINE sh -c '
   object=$build/$(basename "$1" .cc).o
   $compiler $flags "$@" -c -o "$object"' sh "$build" "$compiler" "$flags"
 
+# The tests ask for more memory than there is.
+export ASAN_OPTIONS=allocator_may_return_null=1
 # shellcheck disable=SC2086 # flags are words
 "$compiler" $flags "$build"/*.o -o "$build/run"
 exec ${RUN:-} "$build/run" "$@"

@@ -3,6 +3,7 @@ import { describe, it } from 'mocha';
 import { ParityError } from '../../lib/errors.js';
 import { attempt, runAndCompare } from '../../lib/parity/check.js';
 import type { Session } from '../../lib/runtime/core/contract.js';
+import { disposableResults } from '../../lib/runtime/core/owned.js';
 import { tensor, type TensorData } from '../../lib/tensor.js';
 
 const float = (value: number): TensorData => tensor('float32', [1], Float32Array.of(value));
@@ -13,8 +14,10 @@ const session = (outputs: Record<string, TensorData>, groupNorm?: Session['group
   provider: 'cpu',
   fallbacks: [],
   groupNorm,
-  run: () => Promise.resolve(outputs),
+  run: () => Promise.resolve(disposableResults(outputs, [], () => undefined)),
+  allocate: () => expect.fail('a check allocates nothing'),
   dispose: () => Promise.resolve(),
+  [Symbol.asyncDispose]: () => Promise.resolve(),
 });
 const expecting = (outputs: Record<string, TensorData>) => ({
   inputs: new Map(),

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** The types of lib/runtime: what users see of a session, and what each backend of ONNX Runtime implements. */
 import type { SessionLoweringName } from '../../lowering/types.js';
 import type { DType, Shape, TensorData } from '../../tensor.js';
@@ -44,7 +45,7 @@ export interface BackendOptions {
   readonly intraOpNumThreads?: number | undefined;
   /** ONNX Runtime's graph optimizations. Default `all`. */
   readonly graphOptimizationLevel?: (typeof GRAPH_OPTIMIZATION_LEVELS)[number] | undefined;
-  /** Whether ONNX Runtime keeps freed memory for later runs. Default true. */
+  /** Whether freed memory is kept for later runs. Default true. */
   readonly enableCpuMemArena?: boolean | undefined;
   /**
    * The start of a file name. If given, ONNX Runtime measures every node, and writes a Chrome trace to the file of
@@ -60,9 +61,26 @@ export interface RunOptions {
   /**
    * Tensors for the run to write its outputs into, by output name. Each needs the exact shape that the run computes.
    * Leave their data alone until the run has ended. They must not share memory with another tensor of the run.
+   * Tensors of {@link Session.allocate} are written in place; into other tensors the result is copied at the end.
    */
   readonly outputs?: TensorRecord | undefined;
+  /**
+   * Whether to run on the calling thread, which saves a short run the way to another thread and back. The event loop
+   * stands still during the run, and the run takes no `signal`. Default false. Only the native kernel has the choice:
+   * onnxruntime-node and onnxruntime-web hold the thread in any case.
+   */
+  readonly sync?: boolean | undefined;
 }
+
+/**
+ * The outputs of a run by name. `using out = await session.run(feeds)`, or `out.dispose()`, gives their memory to the
+ * next run at once, and leaves their data empty. Otherwise the garbage collector frees them later. An output named
+ * `dispose` takes the method's place; `using` still works.
+ */
+export type RunResults = Record<string, TensorData> & Disposable & { dispose(): void };
+
+/** A tensor with an end: `dispose` leaves its data empty, and gives the memory back at once. */
+export type AllocatedTensor = TensorData & Disposable & { dispose(): void };
 
 /**
  * How GroupNormalization runs: `kernel` if the native addon's kernel runs it, otherwise the name of the lowering that the
@@ -114,8 +132,9 @@ export interface Session {
    */
   readonly groupNorm: GroupNormExecution | undefined;
   /**
-   * Runs the model. With the native kernel the event loop stays free, and several runs may be in progress at once;
-   * they read their inputs where these lie, so leave the inputs unchanged until the run has ended.
+   * Runs the model. With the native kernel the event loop stays free, and several runs may be in progress at once.
+   * They read tensors of {@link Session.allocate}, results of other runs and shared memory in place, so leave these
+   * unchanged until the run has ended. They copy other inputs before `run` returns.
    * @param feeds One tensor for each input, of the input's dtype, rank and fixed sizes. Data of float16 may be a
    *   Float16Array if the JavaScript engine has it.
    * @returns Every output by name. Data of float16 and bfloat16 are the 16 bits of each element in a Uint16Array.
@@ -123,9 +142,17 @@ export interface Session {
    *   `PROVIDER_UNAVAILABLE` if the first run shows that no provider of the list can run the model, `OUT_OF_MEMORY`,
    *   `RUN_FAILED` if ONNX Runtime fails, `ABORTED`, `DISPOSED`. OptionError for an option that does not exist.
    */
-  run(feeds: TensorRecord, options?: RunOptions): Promise<Record<string, TensorData>>;
+  run(feeds: TensorRecord, options?: RunOptions): Promise<RunResults>;
+  /**
+   * Returns a tensor of zeros. With the native kernel, runs of any session read it as an input, and write it as a given
+   * output, without a copy. On other providers it is an ordinary tensor. It outlives the session.
+   * @throws TensorError `TENSOR_INVALID`, SessionError `OUT_OF_MEMORY`, `DISPOSED`.
+   */
+  allocate(dtype: DType, dims: readonly number[]): AllocatedTensor;
   /** Frees the model after all runs have ended. May be called again; `run` afterwards is an error. */
   dispose(): Promise<void>;
+  /** Calls `dispose`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** A model that a backend has loaded. It throws the runtime's own errors: the session gives them their type. */
@@ -133,6 +160,10 @@ export interface LoadedModel {
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
   run(feeds: TensorRecord, options: RunOptions): Promise<Record<string, TensorData>>;
+  /** Returns a tensor of zeros that runs read and write without a copy. Absent if the backend copies all tensors. */
+  allocate?(dtype: DType, dims: readonly number[]): TensorData;
+  /** Empties tensors that `run` or `allocate` returned, and frees their memory. Absent if only V8 can free it. */
+  release?(tensors: readonly TensorData[]): void;
   dispose(): Promise<void>;
 }
 

@@ -54,10 +54,16 @@ function toSessionError(code: 'MODEL_REJECTED' | 'RUN_FAILED', what: string, cau
   if (OUT_OF_MEMORY.test(message)) {
     return new SessionError('OUT_OF_MEMORY', `${message}. ${MORE_MEMORY}`, { cause });
   }
-  return new SessionError(code, `${message}${remedyFor(message)}`, { cause });
+  return new SessionError(code, `${message}${remedyFor(message, cause)}`, { cause });
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** The native addon passes on ONNX Runtime's error codes. Errors of onnxruntime-node and onnxruntime-web are text. */
+function lacksKernel(error: unknown): boolean {
+  const { ortCode } = Object(error) as { ortCode?: unknown };
+  return ortCode === undefined ? NO_KERNEL.test(messageOf(error)) : ortCode === 'NOT_IMPLEMENTED';
+}
 
 /**
  * Whether the next provider may load a model after this error of loading: the provider is at fault. For any other
@@ -68,7 +74,8 @@ export function canFallBackAfterLoad(error: unknown): boolean {
   const cause = error instanceof SessionError ? error.cause : undefined;
   return (
     cause !== undefined &&
-    [OUT_OF_MEMORY, NO_KERNEL, NO_CUDNN, DEVICE].some((pattern) => pattern.test(messageOf(cause)))
+    (lacksKernel(cause) ||
+      [OUT_OF_MEMORY, NO_CUDNN, DEVICE].some((pattern) => pattern.test(messageOf(cause))))
   );
 }
 
@@ -79,7 +86,7 @@ export function canFallBackAfterLoad(error: unknown): boolean {
 export function canFallBackAfterRun(error: unknown): error is SessionError {
   if (!(error instanceof SessionError)) return false;
   if (error.code === 'PROVIDER_UNAVAILABLE') return true;
-  return [NO_KERNEL, NO_CUDNN].some((pattern) => pattern.test(messageOf(error.cause)));
+  return lacksKernel(error.cause) || NO_CUDNN.test(messageOf(error.cause));
 }
 
 /** Whether ONNX Runtime refuses a model because it would run a node on the CPU, which the options forbid. */
@@ -102,9 +109,9 @@ export function wrongOutput(
 }
 
 /** Returns what to do, where ONNX Runtime does not say it. */
-function remedyFor(message: string): string {
+function remedyFor(message: string, cause: unknown): string {
   if (CONTRIB_GROUP_NORM.test(message)) return `. ${ORIGINAL_MODEL}`;
-  if (NO_KERNEL.test(message)) return `. ${OTHER_KERNEL}`;
+  if (lacksKernel(cause)) return `. ${OTHER_KERNEL}`;
   return NO_CUDNN.test(message) ? `. To do: ${cudnnRemedy('9')}` : '';
 }
 

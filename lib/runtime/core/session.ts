@@ -1,22 +1,35 @@
 /** The session that users see: it checks tensors, runs the model, and moves to the next provider if one falls short. */
+import { endsBy } from '../../disposal.js';
 import { OptionError, SessionError } from '../../errors.js';
 import { castTensor } from '../../half.js';
 import { requireKnownOptions } from '../../options.js';
-import type { TensorData } from '../../tensor.js';
+import {
+  allocate,
+  type DType,
+  elementCount,
+  formatShape,
+  requireTensorType,
+  tensor,
+  type TensorData,
+} from '../../tensor.js';
 import type {
+  AllocatedTensor,
   GroupNormExecution,
+  LoadedModel,
   Provider,
   ProviderFallback,
   RunOptions,
+  RunResults,
   Session,
   TensorInfo,
   TensorRecord,
 } from './contract.js';
 import { canFallBackAfterRun, withTypedErrors } from './errors.js';
 import type { OpenedModel, Opening } from './open.js';
+import { disposableResults, disposableTensor, type Release } from './owned.js';
 import { checkFeeds, checkOutputs, copyInto } from './tensors.js';
 
-const RUN_OPTIONS: readonly (keyof RunOptions)[] = ['signal', 'outputs'];
+const RUN_OPTIONS: readonly (keyof RunOptions)[] = ['signal', 'outputs', 'sync'];
 
 /** The model that a session runs at present, and the runs of it that are in progress. */
 interface Current {
@@ -35,6 +48,11 @@ export class RuntimeSession implements Session {
   #next: Opening['next'];
   #moving: Promise<void> | undefined;
   #disposed = false;
+
+  declare readonly [Symbol.asyncDispose]: () => Promise<void>;
+  static {
+    endsBy(this.prototype, Symbol.asyncDispose, 'dispose');
+  }
 
   constructor({ opened, next }: Opening) {
     const { loaded, bfloat16 } = opened;
@@ -58,11 +76,11 @@ export class RuntimeSession implements Session {
     return this.#current.opened.groupNorm;
   }
 
-  async run(feeds: TensorRecord, options: RunOptions = {}): Promise<Record<string, TensorData>> {
-    if (this.#disposed)
-      throw new SessionError('DISPOSED', 'this session is disposed of: create another session');
+  async run(feeds: TensorRecord, options: RunOptions = {}): Promise<RunResults> {
+    this.#requireOpen();
     requireKnownOptions('run', options, RUN_OPTIONS);
     requireSignal(options.signal);
+    requireSync(options);
     const tensors = checkFeeds(this.inputs, feeds);
     const outputs = checkOutputs(this.outputs, options.outputs ?? {}, feeds);
     const running = this.#runOn(this.#current, tensors, { ...options, outputs });
@@ -74,6 +92,24 @@ export class RuntimeSession implements Session {
     }
   }
 
+  allocate(dtype: DType, dims: readonly number[]): AllocatedTensor {
+    this.#requireOpen();
+    requireTensorType(dtype, dims);
+    const { loaded } = this.#current.opened;
+    try {
+      const made = loaded.allocate?.(dtype, dims) ?? tensor(dtype, dims, allocate(dtype, elementCount(dims)));
+      return disposableTensor(made, releaseOf(loaded));
+    } catch (cause) {
+      const what = `there is not enough memory for a ${dtype} tensor of shape ${formatShape(dims)}`;
+      throw new SessionError('OUT_OF_MEMORY', what, { cause });
+    }
+  }
+
+  #requireOpen(): void {
+    if (this.#disposed)
+      throw new SessionError('DISPOSED', 'this session is disposed of: create another session');
+  }
+
   async dispose(): Promise<void> {
     const isFirst = !this.#disposed;
     this.#disposed = true;
@@ -83,11 +119,7 @@ export class RuntimeSession implements Session {
     if (isFirst) await this.#current.opened.loaded.dispose();
   }
 
-  async #runOn(
-    current: Current,
-    feeds: TensorRecord,
-    options: RunOptions,
-  ): Promise<Record<string, TensorData>> {
+  async #runOn(current: Current, feeds: TensorRecord, options: RunOptions): Promise<RunResults> {
     requireNotAborted(options.signal);
     const { opened, started } = current;
     const running = withTypedErrors('RUN_FAILED', 'ONNX Runtime could not run the model', () =>
@@ -99,7 +131,9 @@ export class RuntimeSession implements Session {
       const results = await running;
       // The provider can run the model, so nothing needs to keep the model's bytes for the next one.
       if (this.#current === current) this.#next = undefined;
-      return results;
+      const given = new Set(Object.values(options.outputs ?? {}));
+      const own = Object.values(results).filter((value) => !given.has(value));
+      return disposableResults(results, own, releaseOf(opened.loaded));
     } catch (error) {
       if (!canFallBackAfterRun(error)) throw error;
       refusal = error;
@@ -132,6 +166,11 @@ export class RuntimeSession implements Session {
     this.#running.add(freeing);
   }
 }
+
+const releaseOf =
+  (loaded: LoadedModel): Release =>
+  (tensors) =>
+    loaded.release?.(tensors);
 
 /** Runs the model, in float32 instead of bfloat16 if the provider does not take bfloat16. */
 const runOpened = (
@@ -172,6 +211,16 @@ const cast = (
 function requireSignal(signal: unknown): void {
   if (signal === undefined || signal instanceof AbortSignal) return;
   throw new OptionError('INVALID_OPTION', "run: 'signal' must be an AbortSignal");
+}
+
+function requireSync({ sync, signal }: RunOptions): void {
+  if (sync === undefined || sync === false) return;
+  if (sync !== true) throw new OptionError('INVALID_OPTION', "run: 'sync' must be true or false");
+  if (signal === undefined) return;
+  throw new OptionError(
+    'INVALID_OPTION',
+    "run: a run with 'sync' blocks the thread, so 'signal' cannot abort it: leave out one of the two",
+  );
 }
 
 function requireNotAborted(signal: AbortSignal | undefined): void {

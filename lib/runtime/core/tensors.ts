@@ -174,6 +174,7 @@ const asBits = (tensors: TensorRecord): TensorRecord =>
  */
 export function copyInto(name: string, given: TensorData, result: TensorData): TensorData {
   if (formatShape(given.dims) !== formatShape(result.dims)) throw wrongOutput(name, result.dims, given.dims);
+  if (given.data.length !== result.data.length) fail(`output '${name}' was detached during the run`);
   tensorBytes(given).set(tensorBytes(result));
   return given;
 }

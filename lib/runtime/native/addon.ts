@@ -16,6 +16,7 @@ export interface AddonTensor {
 export interface AddonResult {
   readonly type: number;
   readonly dims: readonly number[];
+  /** The pool's memory, unless it is small. */
   readonly data: ArrayBuffer;
 }
 
@@ -33,8 +34,9 @@ export interface AddonSession {
   readonly outputs: readonly AddonValueInfo[];
   /**
    * @param id A number that no other run of the session has that is under way.
-   * @param mayRunHere Whether a run that is expected to be short may be made on the spot, and not on another thread.
-   * @returns One result for each output name; nothing for those that were given tensors.
+   * @param sync Whether to run on this thread.
+   * @returns A result for each output name; `undefined` where it was written into the given tensor, which is so for
+   *   tensors in the pool's memory and in shared memory.
    */
   run(
     inputNames: readonly string[],
@@ -42,9 +44,9 @@ export interface AddonSession {
     outputNames: readonly string[],
     outputs: readonly (AddonTensor | undefined)[],
     id: number,
-    mayRunHere: boolean,
+    sync: boolean,
   ): Promise<readonly (AddonResult | undefined)[]>;
-  /** Ends a run as soon as the node that is running has ended; it then rejects. Nothing if it is not under way. */
+  /** Makes a run reject as soon as the current node has ended. No effect on a run that has ended. */
   terminate(id: number): void;
   /** Frees the model once the runs that are under way have ended. */
   dispose(): void;
@@ -59,6 +61,7 @@ export interface AddonSessionOptions {
   readonly executionMode: number;
   /** GraphOptimizationLevel of ONNX Runtime's C interface. */
   readonly graphOptimizationLevel: number;
+  /** Whether the session's tensors lie in the pool. */
   readonly enableCpuMemArena: boolean;
   readonly enableMemPattern: boolean;
   /** From 0, everything, to 4, nothing but what ends the process. */
@@ -77,8 +80,23 @@ export interface Addon {
   createSession(model: Uint8Array, options: AddonSessionOptions): Promise<AddonSession>;
   /** What the kernel computes with here: `avx512`, `avx2`, `neon` or `portable`. */
   instructionSet(): string;
-  /** Whether runs can be given tensors to write into: only Node's own V8 lets their memory be held (not Bun, Deno). */
-  readonly writesToGivenMemory: boolean;
+  /** Returns zeros in the pool's memory, which all threads of the process share. */
+  allocate(bytes: number): ArrayBuffer;
+  /** Detaches a buffer, and gives its memory back if it is the pool's. Does nothing to a detached buffer. */
+  release(buffer: ArrayBuffer): void;
+  /** Sets how many bytes of free memory the pool keeps. */
+  setPoolLimit(bytes: number): void;
+  poolStatistics(): PoolStatistics;
+}
+
+/** What the pool of memory holds. */
+export interface PoolStatistics {
+  readonly usedBlocks: number;
+  readonly usedBytes: number;
+  readonly freeBlocks: number;
+  readonly freeBytes: number;
+  /** How often a free block was used again. */
+  readonly reused: number;
 }
 
 /** The addon, or why it cannot be had. */
@@ -95,8 +113,8 @@ const require = createRequire(import.meta.url);
 let state: AddonState | undefined;
 
 /**
- * Loads the addon on its first call. The variable `ONNX_GROUPNORM_ADDON` may name another binary, as for one that was
- * built with a sanitizer, or be `skip`, which keeps any from being used.
+ * Loads the addon on its first call. `ONNX_GROUPNORM_ADDON` in the environment may be the path of another binary, such
+ * as a binary built with a sanitizer, or `skip`, which leaves the addon out.
  */
 export function loadAddon(): AddonState {
   state ??= tryLoad();
@@ -117,7 +135,7 @@ const NOT_INSTALLED =
   'the package onnx-groupnorm is not installed beside this code, for example because the code was bundled: exclude ' +
   'onnx-groupnorm from the bundle (esbuild: --external:onnx-groupnorm) and install the package';
 
-/** Where the addon's folder is; nothing for a bundle without the package. */
+/** Returns the addon's folder; undefined in a bundle without the package. */
 function packageFolder(): string | undefined {
   try {
     return join(dirname(require.resolve('onnx-groupnorm/package.json')), 'native');
@@ -136,7 +154,7 @@ function tryPath(path: string): AddonState {
   }
 }
 
-/** A binary that came with the package, then one that was built on installation. */
+/** Returns the paths of the binary that came with the package, and of the binary that the installation built. */
 const candidates = (folder: string): string[] => [
   join(folder, 'prebuilt', `${process.platform}-${process.arch}`, 'onnx_groupnorm.node'),
   join(folder, 'build', 'Release', 'onnx_groupnorm.node'),

@@ -1,7 +1,7 @@
 /** ONNX Runtime through the project's own addon, which gives it a kernel for GroupNormalization. */
 import { ModelError, SessionError } from '../../errors.js';
 import { dtypeFromOnnx, ONNX_DTYPE } from '../../graph/types.js';
-import { type TensorData, tensorFromBytes } from '../../tensor.js';
+import { bytesPerElement, type DType, elementCount, type TensorData, tensorFromBytes } from '../../tensor.js';
 import type {
   Backend,
   BackendOptions,
@@ -13,6 +13,7 @@ import type {
 } from '../core/contract.js';
 import { copyInto, withOpenRanks } from '../core/tensors.js';
 import {
+  type Addon,
   type AddonResult,
   type AddonSession,
   type AddonSessionOptions,
@@ -20,8 +21,6 @@ import {
   type AddonValueInfo,
   loadAddon,
 } from './addon.js';
-import { loopHasTime, takesSteadyTime } from './short-runs.js';
-import { collectYoungResults, handedOver, youngResultsAreDue } from './young-results.js';
 
 /** What of ONNX Runtime's session options only its own interface has. */
 export type NativeOptions = Partial<
@@ -41,8 +40,8 @@ export const nativeBackendWith = (more: NativeOptions): Backend => ({
     if (!addon) throw new SessionError('PROVIDER_UNAVAILABLE', `the native kernel cannot be used: ${reason}`);
     const all = { ...DEFAULTS, ...more, ...toAddonOptions(options) };
     const config = { ...all.config, ...folderEntry(externalDataFolder) };
-    const session = await addon.createSession(fixedView(model.bytes), { ...all, config });
-    return new NativeModel(session, model, addon.writesToGivenMemory);
+    const session = await addon.createSession(model.bytes, { ...all, config });
+    return new NativeModel(addon, session, model);
   },
 });
 
@@ -76,24 +75,20 @@ class NativeModel implements LoadedModel {
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
 
-  readonly #takesSteadyTime: boolean;
-
   constructor(
+    readonly addon: Addon,
     readonly session: AddonSession,
     model: ModelToLoad,
-    readonly writesToGivenMemory: boolean,
   ) {
     this.inputs = withOpenRanks(session.inputs.map(toInfo), model.unranked);
     this.outputs = withOpenRanks(session.outputs.map(toInfo), model.unranked);
-    this.#takesSteadyTime = takesSteadyTime(model.bytes, this.inputs);
   }
 
-  async run(feeds: TensorRecord, { signal, outputs = {} }: RunOptions): Promise<Record<string, TensorData>> {
+  async run(feeds: TensorRecord, options: RunOptions): Promise<Record<string, TensorData>> {
+    const { signal, outputs = {}, sync = false } = options;
     const inputs = Object.entries(feeds);
     const names = this.outputs.map(({ name }) => name);
     const given = names.map((name) => (Object.hasOwn(outputs, name) ? outputs[name] : undefined));
-    const isDue = youngResultsAreDue();
-    if (isDue) queueMicrotask(collectYoungResults);
     const run: Run = { session: this.session, id: nextId() };
     const results = await untilAborted(
       run,
@@ -101,14 +96,34 @@ class NativeModel implements LoadedModel {
         inputs.map(([name]) => name),
         inputs.map(([, value]) => toAddon(value)),
         names,
-        given.map((value) => (value && this.writesToGivenMemory ? toAddon(value) : undefined)),
+        given.map((value) => value && toAddon(value)),
         run.id,
-        signal === undefined && !isDue && this.#takesSteadyTime && loopHasTime(),
+        sync,
       ),
       signal,
     );
-    handedOver(results.reduce((bytes, result) => bytes + (result?.data.byteLength ?? 0), 0));
-    return Object.fromEntries(names.map((name, i) => [name, resultOf(name, given[i], results[i])]));
+    return Object.fromEntries(names.map((name, i) => [name, this.#resultOf(name, given[i], results[i])]));
+  }
+
+  /** @param result `undefined` where it was written into the given tensor. */
+  #resultOf(name: string, given: TensorData | undefined, result: AddonResult | undefined): TensorData {
+    if (!result) return given!;
+    if (!given) return fromAddon(result);
+    try {
+      return copyInto(name, given, fromAddon(result));
+    } finally {
+      this.addon.release(result.data);
+    }
+  }
+
+  allocate(dtype: DType, dims: readonly number[]): TensorData {
+    const bytes = elementCount(dims) * bytesPerElement(dtype);
+    if (!Number.isSafeInteger(bytes)) throw new RangeError(`${bytes} bytes`);
+    return tensorFromBytes(dtype, dims, new Uint8Array(this.addon.allocate(bytes)));
+  }
+
+  release(tensors: readonly TensorData[]): void {
+    for (const { data } of tensors) this.addon.release(data.buffer as ArrayBuffer);
   }
 
   dispose(): Promise<void> {
@@ -126,46 +141,39 @@ interface Run {
 let lastId = 0;
 const nextId = (): number => (lastId = (lastId + 1) % 2 ** 32);
 
-/** They would keep a process that wants to exit waiting for their end. */
 const underWay = new Set<Run>();
-let endsRunsOnExit = false;
 
 const terminate = ({ session, id }: Run): void => session.terminate(id);
 
-async function untilAborted<T>(run: Run, result: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!endsRunsOnExit) process.once('exit', () => underWay.forEach(terminate));
-  endsRunsOnExit = true;
-  const abort = () => terminate(run);
+/** A process that exits waits for its runs. Node calls no cleanup hook of an addon before that, but this event. */
+const endRuns = (): void => underWay.forEach(terminate);
+
+function begin(run: Run): void {
+  if (underWay.size === 0) process.on('exit', endRuns);
   underWay.add(run);
+}
+
+function end(run: Run): void {
+  underWay.delete(run);
+  if (underWay.size === 0) process.off('exit', endRuns);
+}
+
+async function untilAborted<T>(run: Run, result: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  const abort = () => terminate(run);
+  begin(run);
   signal?.addEventListener('abort', abort, { once: true });
   try {
     return await result;
   } finally {
     signal?.removeEventListener('abort', abort);
-    underWay.delete(run);
+    end(run);
   }
 }
 
-const toAddon = ({ dtype, dims, data }: TensorData): AddonTensor => ({
-  type: ONNX_DTYPE[dtype],
-  dims,
-  data: fixedView(data),
-});
-
-/** A resizable buffer can lose its pages under a run, and nothing keeps it from that: its elements are copied. */
-function fixedView<T extends ArrayBufferView & { slice(): T }>(view: T): T {
-  const { resizable, growable } = view.buffer as { resizable?: boolean; growable?: boolean };
-  return resizable || growable ? view.slice() : view;
-}
+const toAddon = ({ dtype, dims, data }: TensorData): AddonTensor => ({ type: ONNX_DTYPE[dtype], dims, data });
 
 function fromAddon({ type, dims, data }: AddonResult): TensorData {
   return tensorFromBytes(requireDType(type, 'an output'), dims, new Uint8Array(data));
-}
-
-/** @param result Nothing where it was written into the given tensor. */
-function resultOf(name: string, given: TensorData | undefined, result: AddonResult | undefined): TensorData {
-  if (!result) return given!;
-  return given ? copyInto(name, given, fromAddon(result)) : fromAddon(result);
 }
 
 const toInfo = ({ name, type, shape }: AddonValueInfo): TensorInfo => ({

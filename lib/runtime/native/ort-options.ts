@@ -24,7 +24,7 @@ const EXECUTION_MODES = ['sequential', 'parallel'] as const;
 /**
  * The others. `logId` and `logVerbosityLevel` only colour what is logged, and do nothing here, nor does what is for
  * other devices: `preferredOutputLocation`, `enableGraphCapture`.
- * @throws OptionError `INVALID_OPTION` for what is none, and for `externalData`.
+ * @throws OptionError `INVALID_OPTION` for a value of the wrong type, and for `externalData`.
  */
 export function toNativeOptions(options: OrtOptions): NativeOptions {
   const { interOpNumThreads = 0, executionMode = 'sequential', enableMemPattern = true } = options;

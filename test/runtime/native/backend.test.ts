@@ -143,7 +143,7 @@ describeNative('the native provider: runs', () => {
     await session.dispose();
   });
 
-  it('refuses a signal that is none, before it runs', async () => {
+  it('refuses a signal that is not an AbortSignal, before it runs', async () => {
     const session = await createSession(MODEL(), NATIVE);
     const error = await rejection(session.run({ x: CASE.x }, { signal: {} as AbortSignal }));
     expect(error).to.include({ name: 'OptionError', message: "run: 'signal' must be an AbortSignal" });

@@ -66,7 +66,7 @@ describeNative('the native addon in processes that end', function () {
     expect(ended).to.deep.equal({ code: 3, signal: null, output: '' });
   });
 
-  it('lets a process end that disposed of nothing, and one that is still loading', async () => {
+  it('lets a process end without disposing of its session, and while a model loads', async () => {
     const ended = await runProcess(
       `const session = await createSession(model, NATIVE);
        await session.run({ x: small.x });
@@ -105,6 +105,20 @@ describeNative('the native addon in processes that end', function () {
     expect(ended).to.deep.equal({ code: 0, signal: null, output: '[ 0, 0, 0, 0 ]' });
   });
 
+  it('runs in a worker, and then in the main thread, after the only worker that had loaded it has ended', async () => {
+    const ended = await runProcess(
+      `for (let round = 0; round < 3; round++) {
+         const other = ${worker(`
+           const session = await createSession(model, NATIVE);
+           if (!isRight((await session.run({ x: small.x })).y)) throw new Error('wrong');`)};
+         await new Promise((resolve, reject) => other.on('error', reject).on('exit', resolve));
+       }
+       const session = await createSession(model, NATIVE);
+       console.log(isRight((await session.run({ x: small.x })).y));`,
+    );
+    expect(ended).to.deep.equal({ code: 0, signal: null, output: 'true' });
+  });
+
   it('creates, runs and disposes of 1,000 sessions in memory that stays flat', async () => {
     const ended = await runProcess(
       `const cycles = async (count) => {
@@ -124,5 +138,62 @@ describeNative('the native addon in processes that end', function () {
     expect({ ...ended, output: '' }).to.deep.equal({ code: 0, signal: null, output: '' });
     // MiB. A session that leaked would be at least 20 KiB, 14 MiB in all.
     expect(Number(ended.output)).to.be.below(10);
+  });
+
+  const kinds = {
+    'plain calls': 'await session.run({ x })',
+    using: '(await session.run({ x })).dispose()',
+    'allocated inputs and outputs': 'await session.run({ x: pooled }, { outputs: { y: given } })',
+    'ordinary given outputs': 'await session.run({ x }, { outputs: { y: ordinary } })',
+    sync: '(await session.run({ x }, { sync: true })).dispose()',
+  };
+  for (const [kind, call] of Object.entries(kinds)) {
+    it(`resident memory is flat over 2,000 runs: ${kind}`, async () => {
+      const ended = await runProcess(
+        `const x = randomTensor('float32', [1, 8, 64, 64]);
+         const session = await createSession(
+           groupNormModel({ x, numGroups: 4, eps: 1e-5 }, { lowering: 'op', opset: 21 }), NATIVE);
+         const [pooled, given] = [session.allocate('float32', x.dims), session.allocate('float32', x.dims)];
+         const ordinary = { ...x, data: new Float32Array(x.data.length) };
+         pooled.data.set(x.data);
+         const runs = async (count) => {
+           for (let i = 0; i < count; i++) ${call};
+           await sleep(1);
+           gc();
+           await sleep(1);
+           return process.memoryUsage().rss / 2 ** 20;
+         };
+         const warm = await runs(500);
+         console.log(Math.round((await runs(2000)) - warm));`,
+        ['--expose-gc', '--max-semi-space-size=1'],
+      );
+      expect({ ...ended, output: '' }).to.deep.equal({ code: 0, signal: null, output: '' });
+      // MiB. Results that leaked would be 250 MiB.
+      expect(Number(ended.output)).to.be.below(10);
+    });
+  }
+
+  it('a worker can be terminated while it has results, allocated tensors and a run in progress', async () => {
+    const ended = await runProcess(
+      `const { loadAddon } = await import(${url('../../../lib/runtime/native/addon.ts')});
+       const session = await createSession(model, NATIVE);
+       const before = loadAddon().addon.poolStatistics().usedBlocks;
+       for (let round = 0; round < 3; round++) {
+         const other = ${worker(`
+           const session = await createSession(heavyModel(100), NATIVE);
+           const x = session.allocate('float32', heavyInput().dims);
+           const kept = await session.run({ x }, { sync: true });
+           kept.y.data[0] = 1;
+           const running = session.run({ x: kept.y }, { outputs: { y: session.allocate('float32', x.dims) } });
+           kept.dispose();
+           parentPort.postMessage('running');
+           await running;`)};
+         await new Promise((resolve) => other.once('message', resolve));
+         await other.terminate();
+       }
+       const after = loadAddon().addon.poolStatistics().usedBlocks;
+       console.log(isRight((await session.run({ x: small.x })).y), after - before);`,
+    );
+    expect(ended).to.deep.equal({ code: 0, signal: null, output: 'true 0' });
   });
 });

@@ -34,7 +34,7 @@ describe("ONNX Runtime's session options", () => {
   const cyclic: Record<string, unknown> = {};
   cyclic['self'] = cyclic;
   const wrong: Record<string, unknown> = {
-    'freeDimensionOverrides that are none': { freeDimensionOverrides: null },
+    'freeDimensionOverrides that are not an object': { freeDimensionOverrides: null },
     'extra that contains itself': { extra: cyclic },
     'extra that is a text': { extra: 'abc' },
     'extra that is nothing': { extra: null },
