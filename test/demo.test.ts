@@ -14,9 +14,13 @@ describe('demo', function () {
   this.timeout(60_000);
   const at = useTemporaryFolder();
   const demo = (...argv: string[]) =>
-    spawnSync(process.execPath, ['--import', 'tsx', path('scripts/demo/demo.ts'), '--out', at('out'), ...argv], {
-      encoding: 'utf8',
-    });
+    spawnSync(
+      process.execPath,
+      ['--import', 'tsx', path('scripts/demo/demo.ts'), '--out', at('out'), ...argv],
+      {
+        encoding: 'utf8',
+      },
+    );
 
   it('demo builds the model, segments the image as PyTorch does, and says what to try next', () => {
     const { status, stdout } = demo();

@@ -38,7 +38,11 @@ describe('images/png-layout', () => {
     ],
     ['has no data', [header(1, 1), END], /claims 1 × 1 pixels, more than 0 compressed bytes/],
     ['has no pixels', [header(0, 7), DATA, END], /it has 0 × 7 pixels/],
-    ['has a colour type that there is not', [header(1, 1, 8, 5), DATA, END], /colour type 5 with 8 bits, which PNG does not allow/],
+    [
+      'has a colour type that there is not',
+      [header(1, 1, 8, 5), DATA, END],
+      /colour type 5 with 8 bits, which PNG does not allow/,
+    ],
     [
       'has a depth that its colour type does not have',
       [header(1, 1, 4, 2), DATA, END],

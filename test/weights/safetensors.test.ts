@@ -157,10 +157,7 @@ describe('decodeSafetensors', () => {
       encodeNpy(tensor('float32', [1], Float32Array.of(1))),
       'it is a .npy file, which has no names',
     );
-    expectRefused(
-      Buffer.from('{"metadata": {}, "weight_map": {}}'),
-      'it is JSON text; if it is an index,',
-    );
+    expectRefused(Buffer.from('{"metadata": {}, "weight_map": {}}'), 'it is JSON text; if it is an index,');
     expectRefused(
       Buffer.from('version https://git-lfs.github.com/spec/v1\n'),
       "'git lfs pull' fetches the file",
