@@ -81,4 +81,4 @@ export type { BuildGraph, CaseResult, CheckSpec } from './parity/check.js';
 export { compareTensors, type OutputComparison } from './parity/compare.js';
 export { decodeFixture, type Fixture } from './parity/fixture.js';
 export { describeFailure, makeReport, reportToJson, type Report } from './parity/report.js';
-export { defaultTolerance, type Tolerance } from './parity/tolerance.js';
+export { defaultTolerance, type Tolerance } from './parity/compare.js';

@@ -3,8 +3,8 @@
 import process from 'node:process';
 import { reasonOf } from '../files/system-error.js';
 import { runCli } from './run-cli.js';
-import { EXIT } from './shared/errors.js';
 import { removeTemporaryFilesAtSignals } from './shared/signals.js';
+import { EXIT } from './shared/terminal.js';
 
 // A reader such as `head` closes the pipe early (EPIPE). The command goes on, for its files and its exit code.
 // After any other error, such as a full disk, the results are lost, and the command ends.

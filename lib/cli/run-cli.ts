@@ -7,9 +7,16 @@ import { addConvert } from './commands/convert.js';
 import { addDoctor } from './commands/doctor.js';
 import { addParity } from './commands/parity.js';
 import { addRun } from './commands/run.js';
-import { EXIT, type ExitCode, UsageError } from './shared/errors.js';
-import { packageInfo } from './shared/package-info.js';
-import { type Cli, colorsOf, type Io, print } from './shared/terminal.js';
+import {
+  type Cli,
+  colorsOf,
+  EXIT,
+  type ExitCode,
+  type Io,
+  packageInfo,
+  print,
+  UsageError,
+} from './shared/terminal.js';
 
 /**
  * Runs one command line. Never throws.

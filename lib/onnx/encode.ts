@@ -2,7 +2,7 @@
 import { ModelError, TensorError } from '../errors.js';
 import { type Graph, requireGraph, type Value, type Weights } from '../graph/types.js';
 import { DEFAULT_OPSET, defaultLowering, requireOpset } from '../lowering/choose.js';
-import { lowerGraph } from '../lowering/lower-graph.js';
+import { lowerGraph } from '../lowering/lower.js';
 import type { LoweringName } from '../lowering/types.js';
 import { requireKnownOptions } from '../options.js';
 import {
@@ -13,9 +13,9 @@ import {
   tensorBytes,
   type TensorData,
 } from '../tensor.js';
+import { chunksLength, joinChunks, modelChunks } from './chunks.js';
 import { encodeNode } from './operators.js';
 import type { ModelMessage, TensorMessage } from './proto.js';
-import { chunksLength, joinChunks, modelChunks } from './chunks.js';
 import { encodeExternalTensor, encodeTensor } from './tensors.js';
 import { encodeValueInfo } from './value-info.js';
 

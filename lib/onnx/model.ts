@@ -1,10 +1,9 @@
 /** ONNX models that passes look into and change. */
 import { ModelError } from '../errors.js';
-import type { Fragment } from '../lowering/lower-site.js';
+import type { Fragment } from '../lowering/lower.js';
 import type { DType, TensorData } from '../tensor.js';
 import { delimited, joinChunks, spliceRuns } from './chunks.js';
 import { decodeModel, type ModelContent, operatorId } from './decode.js';
-import { type GraphFields, locationsIn, readerOf, takenNames } from './graph.js';
 import {
   applyCasts,
   type BoundaryCast,
@@ -14,6 +13,7 @@ import {
   renameValueInfo,
 } from './graph-edits.js';
 import { GraphIndex } from './graph-index.js';
+import { type GraphFields, locationsIn, readerOf, takenNames } from './graph.js';
 import type { ModelNode } from './node.js';
 import { encodeFragment } from './operators.js';
 import { OperatorSetIdProto } from './proto.js';

@@ -1,7 +1,7 @@
 /** Canonical nodes as nodes of one opset: the operators that it has, and the attributes that are inputs there. */
 import { GraphError } from '../errors.js';
 import type { Attribute, Attributes, Node } from '../graph/types.js';
-import type { Fragment } from '../lowering/lower-site.js';
+import type { Fragment } from '../lowering/lower.js';
 import { int64Vector, tensor } from '../tensor.js';
 import {
   ATTRIBUTE_TYPE,

@@ -15,9 +15,8 @@ import { withSession } from '../runtime/core/open.js';
 import type { DType, Shape, TensorData } from '../tensor.js';
 import { counterWeights } from '../weights/counter.js';
 import { matchStateDict } from '../weights/state-dict.js';
-import { compareTensors, type OutputComparison } from './compare.js';
+import { compareTensors, type OutputComparison, toleranceFor } from './compare.js';
 import type { Fixture } from './fixture.js';
-import { toleranceFor } from './tolerance.js';
 
 /** The result of one fixture, or of one data set of an existing model, run in one way. */
 export interface CaseResult {

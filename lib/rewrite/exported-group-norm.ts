@@ -15,7 +15,7 @@
  * It becomes one GroupNormalization of x, as the lowering writes it, with Mul's and Add's operands as scale and bias.
  */
 import { DEFAULT_EPSILON } from '../graph/ops/normalization.js';
-import type { SiteRef, ValueRef } from '../lowering/lower-site.js';
+import type { SiteRef, ValueRef } from '../lowering/lower.js';
 import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
 import { keepsShape } from '../shapes/operators.js';

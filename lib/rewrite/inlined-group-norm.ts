@@ -15,7 +15,7 @@
  * The Div becomes the nodes of a lowering. The reshaping before it and the affine part behind it stay, and so do the
  * other nodes of the match, which other nodes may read: dead code is for the runtime, or `removeDeadCode`.
  */
-import type { SiteRef } from '../lowering/lower-site.js';
+import type { SiteRef } from '../lowering/lower.js';
 import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
 import { isFloatDType } from '../tensor.js';

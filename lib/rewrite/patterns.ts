@@ -1,5 +1,5 @@
 /** What passes share to match chains of nodes and to replace them. */
-import type { Fragment } from '../lowering/lower-site.js';
+import type { Fragment } from '../lowering/lower.js';
 import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
 

@@ -1,6 +1,6 @@
 /** All passes over normalizations, in the order in which each leaves to the next the nodes that it can take. */
 import { GraphError } from '../errors.js';
-import type { LoweringChoice, SiteRef } from '../lowering/lower-site.js';
+import type { LoweringChoice, SiteRef } from '../lowering/lower.js';
 import type { Model } from '../onnx/model.js';
 import { mergeExportedGroupNorm } from './exported-group-norm.js';
 import {

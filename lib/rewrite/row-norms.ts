@@ -21,7 +21,7 @@ import {
   lowerSite,
   type RowSiteRef,
   type ValueRef,
-} from '../lowering/lower-site.js';
+} from '../lowering/lower.js';
 import { kernelLowering } from '../lowering/op.js';
 import type { SessionLoweringName } from '../lowering/types.js';
 import type { Model } from '../onnx/model.js';

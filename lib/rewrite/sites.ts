@@ -7,7 +7,7 @@ import {
   lowerSite,
   type SiteRef,
   type ValueRef,
-} from '../lowering/lower-site.js';
+} from '../lowering/lower.js';
 import { PER_CHANNEL_OPSET } from '../lowering/op.js';
 import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';

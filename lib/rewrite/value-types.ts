@@ -6,8 +6,8 @@ import { dtypeFromOnnx } from '../graph/types.js';
 import { FUSED_DOMAIN } from '../lowering/types.js';
 import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
-import { shapePart } from '../shapes/axes.js';
 import { inferType, type KnownNode, type ValueType } from '../shapes/operators.js';
+import { shapePart } from '../shapes/reshaping.js';
 import { type Dim, int64Vector, type Shape, tensor, type TensorData, UNKNOWN_DIM } from '../tensor.js';
 
 const UNKNOWN: ValueType = { dtype: undefined, shape: undefined };

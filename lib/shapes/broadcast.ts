@@ -1,4 +1,7 @@
-/** NumPy's broadcasting, and what follows from two dimensions that must fit each other. Source: ONNX's Broadcasting.md. */
+/**
+ * NumPy's broadcasting, two dimensions that must fit each other, and the shapes of matrix products.
+ * Sources: ONNX's Broadcasting.md; ONNX operator pages MatMul and Gemm; `numpy.matmul`.
+ */
 import { type Dim, type Shape, UNKNOWN_DIM } from '../tensor.js';
 import { maxDim } from './dims.js';
 
@@ -47,3 +50,22 @@ function broadcastDim(a: Dim, b: Dim): Dim {
 export const broadcastsTo = (from: Shape, to: Shape): boolean =>
   from.length <= to.length &&
   from.every((dim, axis) => dim === 1 || compatible(dim, to[axis - from.length + to.length]!));
+
+/**
+ * MatMul: (..., M, K) and (..., K, N) to (..., M, N), the dimensions before the last two broadcast; a vector is a row on
+ * the left and a column on the right, and the result lacks that dimension.
+ */
+export function matMul(a: Shape, b: Shape): Shape {
+  const rows = a.length < 2 ? [] : [a.at(-2)!];
+  const columns = b.length < 2 ? [] : [b.at(-1)!];
+  return [...broadcastPair(a.slice(0, -2), b.slice(0, -2)), ...rows, ...columns];
+}
+
+/** Gemm: (M, K) and (K, N) to (M, N), either input transposed where its flag says so. */
+export function gemm(
+  a: Shape | undefined,
+  b: Shape | undefined,
+  { transA, transB }: { readonly transA: boolean; readonly transB: boolean },
+): Shape {
+  return [a?.[transA ? 1 : 0] ?? UNKNOWN_DIM, b?.[transB ? 0 : 1] ?? UNKNOWN_DIM];
+}

@@ -7,12 +7,19 @@
  * Source: ONNX operator pages.
  */
 import { type Dim, type DType, isStatic, type Shape, UNKNOWN_DIM } from '../tensor.js';
-import { gather, reduce, shapePart, transpose, unsqueeze } from './axes.js';
-import { broadcast } from './broadcast.js';
-import { gemm, matMul } from './products.js';
-import { depthToSpace, flatten, reshape, spaceToDepth } from './reshaping.js';
-import { pad, resize, tile } from './resizing.js';
-import { concat, equalParts, slice, split } from './slicing.js';
+import { broadcast, gemm, matMul } from './broadcast.js';
+import {
+  depthToSpace,
+  flatten,
+  gather,
+  reduce,
+  reshape,
+  shapePart,
+  spaceToDepth,
+  transpose,
+  unsqueeze,
+} from './reshaping.js';
+import { concat, equalParts, pad, resize, slice, split, tile } from './slicing.js';
 import { conv, convTranspose, globalPool, pool, type Window } from './windows.js';
 
 /** What is known of a value; each part may be unknown. */

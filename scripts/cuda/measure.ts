@@ -31,7 +31,7 @@ import {
   type TensorData,
   toFloat64Array,
 } from '../../lib/index.js';
-import { defaultTolerance } from '../../lib/parity/tolerance.js';
+import { defaultTolerance } from '../../lib/parity/compare.js';
 import { placements } from '../../lib/runtime/ort-node/placement.js';
 import { referenceGroupNorm } from '../../test/support/group-norm.js';
 import type { CaseJob, TimingJob } from './jobs.js';

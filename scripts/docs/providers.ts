@@ -8,10 +8,10 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { groupNormModel, NUM_GROUPS } from '../../bench/runners.js';
-import { timeSessions, type ThreadSpec } from '../../bench/session-threads.js';
+import { type ThreadSpec, timeSessions } from '../../bench/session-threads.js';
 import { machine, normalTensor, quantile, table } from '../../bench/statistics.js';
 import { getGraph } from '../../graphs/registry.js';
-import { availableProviders } from '../../lib/cli/shared/providers.js';
+import { availableProviders } from '../../lib/cli/shared/options.js';
 import {
   type CaseResult,
   checkFixture,

@@ -1,8 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { ParityError } from '../../lib/errors.js';
-import { compareTensors } from '../../lib/parity/compare.js';
-import { defaultTolerance } from '../../lib/parity/tolerance.js';
+import { compareTensors, defaultTolerance } from '../../lib/parity/compare.js';
 import { tensor, type TensorData } from '../../lib/tensor.js';
 
 const floats = (values: number[], dims = [values.length]): TensorData =>

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { OptionError } from '../../lib/errors.js';
-import { defaultTolerance, requireTolerance, toleranceFor } from '../../lib/parity/tolerance.js';
+import { defaultTolerance, requireTolerance, toleranceFor } from '../../lib/parity/compare.js';
 
 describe('the tolerance of an output', () => {
   // The table in the documentation of torch.testing.assert_close.

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import type { SiteRef } from '../../lib/lowering/lower-site.js';
+import type { SiteRef } from '../../lib/lowering/lower.js';
 import { Model } from '../../lib/onnx/model.js';
 import { ModelProto } from '../../lib/onnx/proto.js';
 import {

@@ -7,13 +7,12 @@ import { getGraph, GRAPHS } from '../../../graphs/registry.js';
 import { keepIo } from '../../graph/keep-io.js';
 import type { Graph, Value } from '../../graph/types.js';
 import { DEFAULT_OPSET, defaultLowering, getLowering, MAX_OPSET, MIN_OPSET } from '../../lowering/choose.js';
-import { lowerGraph } from '../../lowering/lower-graph.js';
+import { lowerGraph } from '../../lowering/lower.js';
 import { LOWERING_NAMES } from '../../lowering/types.js';
 import { irVersionFor, parameterBytes, requireParametersFit } from '../../onnx/encode.js';
 import { writeModel } from '../../onnx/write.js';
 import { formatBytes, plural } from '../../quantities.js';
 import { elementCount, FLOAT_DTYPES, type FloatDType, formatShape, type Shape } from '../../tensor.js';
-import { UsageError } from '../shared/errors.js';
 import {
   parseInteger,
   parseNumber,
@@ -25,7 +24,7 @@ import {
 import { refuseOverwritingInputs } from '../shared/output-files.js';
 import { type Progress, withProgress } from '../shared/progress.js';
 import { formatTable, indent, quote } from '../shared/table.js';
-import { type Cli, colorsOf, type Io, print } from '../shared/terminal.js';
+import { type Cli, colorsOf, type Io, print, UsageError } from '../shared/terminal.js';
 import { loadWeights } from './build-weights.js';
 
 interface BuildOptions {

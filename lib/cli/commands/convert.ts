@@ -10,11 +10,10 @@ import { getLowering, MAX_OPSET } from '../../lowering/choose.js';
 import { LOWERING_NAMES } from '../../lowering/types.js';
 import { formatBytes, plural } from '../../quantities.js';
 import { type ConvertedModel, convertModel, type ReplacedNorms } from '../../rewrite/convert.js';
-import { UsageError } from '../shared/errors.js';
 import { pointToHelp, RequiredOption, requireOptions } from '../shared/options.js';
 import { refuseOverwritingInputs } from '../shared/output-files.js';
 import { withProgress } from '../shared/progress.js';
-import { type Cli, type Io, print } from '../shared/terminal.js';
+import { type Cli, type Io, print, UsageError } from '../shared/terminal.js';
 
 interface ConvertOptions {
   readonly output: string;

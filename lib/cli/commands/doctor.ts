@@ -8,12 +8,10 @@ import { isOnCuda, missingCudnn } from '../../runtime/ort-node/cuda.js';
 import { type InstalledPackage, installedPackages } from '../../runtime/ort-node/installation.js';
 import { type NativeBinding, nativeBinding } from '../../runtime/ort-node/load.js';
 import { tf32Problem } from '../../runtime/ort-node/workarounds.js';
-import { EXIT } from '../shared/errors.js';
 import { pointToHelp } from '../shared/options.js';
-import { packageInfo } from '../shared/package-info.js';
 import { withProgress } from '../shared/progress.js';
 import { formatTable, indent } from '../shared/table.js';
-import { type Cli, type Colors, colorsOf, print } from '../shared/terminal.js';
+import { type Cli, type Colors, colorsOf, EXIT, packageInfo, print } from '../shared/terminal.js';
 
 export function addDoctor(program: Command, cli: Cli): void {
   const command = program

@@ -12,15 +12,15 @@ import { reasonOf, systemCode } from '../../files/system-error.js';
 import { defaultLowering, getLowering, loweringsAt, requireOpset } from '../../lowering/choose.js';
 import type { SessionLoweringName } from '../../lowering/types.js';
 import type { BuildGraph, CaseName, CaseResult, CheckSpec } from '../../parity/check.js';
+import { defaultTolerance } from '../../parity/compare.js';
 import type { Fixture } from '../../parity/fixture.js';
 import { checkFixture, modelPathOf, readFixture, readTestDataSet } from '../../parity/node.js';
 import { checkTestDataSet, graphNameOf, nameCase, type TestDataSpec } from '../../parity/test-data-set.js';
-import { defaultTolerance } from '../../parity/tolerance.js';
 import type { Provider, ProviderFallback } from '../../runtime/core/contract.js';
-import type { ExitCode } from '../shared/errors.js';
 import { parseNames } from '../shared/options.js';
 import type { Progress } from '../shared/progress.js';
 import { withStopRequest } from '../shared/signals.js';
+import type { ExitCode } from '../shared/terminal.js';
 
 /** A fixture, or a data set of an existing model. */
 export interface ParitySource {

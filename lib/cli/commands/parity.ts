@@ -5,12 +5,16 @@ import { DEFAULT_OPSET } from '../../lowering/choose.js';
 import { LOWERING_NAMES } from '../../lowering/types.js';
 import { makeReport, type Report, reportToJson } from '../../parity/report.js';
 import { type Provider, PROVIDERS } from '../../runtime/core/contract.js';
-import { EXIT, UsageError } from '../shared/errors.js';
-import { groupNormOption, parseIntegers, parseTolerance, pointToHelp } from '../shared/options.js';
+import {
+  availableProviders,
+  groupNormOption,
+  parseIntegers,
+  parseTolerance,
+  pointToHelp,
+} from '../shared/options.js';
 import { refuseOverwritingInputs, requireWritableOutputs } from '../shared/output-files.js';
 import { withProgress } from '../shared/progress.js';
-import { availableProviders } from '../shared/providers.js';
-import { type Cli, colorsOf, print, widthOf } from '../shared/terminal.js';
+import { type Cli, colorsOf, EXIT, print, UsageError, widthOf } from '../shared/terminal.js';
 import {
   filesOf,
   findSources,

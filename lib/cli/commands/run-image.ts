@@ -5,11 +5,10 @@ import type { Image } from '../../images/image.js';
 import { type Mask, maskToImage } from '../../images/mask.js';
 import { decodePng, encodePng } from '../../images/png.js';
 import { segment, type Segmentation } from '../../images/segment.js';
-import { UsageError } from '../shared/errors.js';
 import { refuseOverwritingInputs } from '../shared/output-files.js';
 import { withProgress } from '../shared/progress.js';
 import { formatTable, indent } from '../shared/table.js';
-import { type Io, print } from '../shared/terminal.js';
+import { type Io, print, UsageError } from '../shared/terminal.js';
 import { describeRun, runRepeatedly, type SessionRequest, withSession } from './run-session.js';
 
 export interface ImageRequest {

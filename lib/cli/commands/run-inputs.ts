@@ -20,8 +20,8 @@ import {
   type TensorData,
 } from '../../tensor.js';
 import { Random } from '../../weights/initialize.js';
-import { UsageError } from '../shared/errors.js';
 import type { Progress } from '../shared/progress.js';
+import { UsageError } from '../shared/terminal.js';
 import { describeNotFinite } from './run-outputs.js';
 
 export interface InputRequest {

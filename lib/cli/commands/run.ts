@@ -1,7 +1,6 @@
 /** `run`: runs a model on `.npy` files or random numbers, or segments an image with it. */
 import type { Command } from 'commander';
 import { PROVIDERS } from '../../runtime/core/contract.js';
-import { UsageError } from '../shared/errors.js';
 import {
   collectInput,
   collectSizes,
@@ -14,7 +13,7 @@ import {
 import { refuseOverwritingInputs } from '../shared/output-files.js';
 import { withProgress } from '../shared/progress.js';
 import { indent } from '../shared/table.js';
-import { type Cli, type Io, print, widthOf } from '../shared/terminal.js';
+import { type Cli, type Io, print, UsageError, widthOf } from '../shared/terminal.js';
 import { type ImageRequest, isImageRequest, runImage } from './run-image.js';
 import { type InputRequest, loadInputs } from './run-inputs.js';
 import { outputNotes, outputPaths, outputTable, writeOutputs } from './run-outputs.js';

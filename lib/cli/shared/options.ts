@@ -2,8 +2,11 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { getSessionLowering, MAX_OPSET } from '../../lowering/choose.js';
 import { SESSION_LOWERING_NAMES, type SessionLoweringName } from '../../lowering/types.js';
+import { type Provider, type ProviderFallback, PROVIDERS } from '../../runtime/core/contract.js';
+import { requireProviders } from '../../runtime/core/providers.js';
+import { chooseBackend } from '../../runtime/node.js';
 import type { Dim, Shape } from '../../tensor.js';
-import { UsageError } from './errors.js';
+import { UsageError } from './terminal.js';
 
 /** Parses an integer of any sign. */
 export function parseInteger(text: string): number {
@@ -144,3 +147,28 @@ export const groupNormOption = (): Option =>
       "is installed, otherwise reduce-mean, which is exact for any mean. op: ONNX Runtime's own slow definition, which " +
       'loses digits if the mean is large. contrib-group-norm: only with --provider cuda',
   ).argParser((name: string): SessionLoweringName => getSessionLowering(name, MAX_OPSET).name);
+
+interface AvailableProviders {
+  readonly available: readonly Provider[];
+  /** Providers that do not work here, with the reason. `doctor` says what to do. */
+  readonly missing: readonly ProviderFallback[];
+  /** Whether the option names its providers; `false` for `all`. */
+  readonly isNamed: boolean;
+}
+
+/**
+ * Returns which providers of the option `--provider` work: names, or `all`.
+ * @throws SessionError `UNKNOWN_PROVIDER`.
+ */
+export async function availableProviders(text: string): Promise<AvailableProviders> {
+  const names = parseNames(text);
+  const isNamed = !names.includes('all');
+  const available: Provider[] = [];
+  const missing: ProviderFallback[] = [];
+  for (const provider of isNamed ? requireProviders(names) : PROVIDERS) {
+    const { backend, problems } = await chooseBackend(provider, false);
+    if (backend) available.push(provider);
+    else missing.push({ provider, reason: problems.map(({ reason }) => reason).join('; ') });
+  }
+  return { available, missing, isNamed };
+}

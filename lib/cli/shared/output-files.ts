@@ -6,7 +6,7 @@ import { access, constants, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { FileError } from '../../errors.js';
 import { notAFolder, reasonOf, systemCode } from '../../files/system-error.js';
-import { UsageError } from './errors.js';
+import { UsageError } from './terminal.js';
 
 /** Paths with the words for them in messages. An `undefined` path, of an option that was not given, is skipped. */
 type NamedPaths = Iterable<readonly [name: string, path: string | undefined]>;

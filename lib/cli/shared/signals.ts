@@ -3,7 +3,7 @@
  * prints the cases that ran before it exits. While a command writes files, a signal first removes the temporary ones.
  */
 import { onWriting, removeTemporaryFiles } from '../../files/atomic.js';
-import { EXIT, type ExitCode } from './errors.js';
+import { EXIT, type ExitCode } from './terminal.js';
 
 const EXIT_CODES = { SIGINT: EXIT.interrupted, SIGTERM: EXIT.terminated } as const satisfies Partial<
   Record<NodeJS.Signals, ExitCode>

@@ -1,7 +1,39 @@
-/** The streams that the command line writes to. Tests replace them. */
+/** What commands share with the terminal: the package's version, exit codes, the usage error, and the output streams. */
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import pico from 'picocolors';
-import type { ExitCode } from './errors.js';
 
+interface PackageInfo {
+  readonly version: string;
+  readonly engines: { readonly node: string };
+}
+
+/** Reads package.json. The package resolves its own name, so this works from the sources and from `dist`. */
+export function packageInfo(): PackageInfo {
+  const path = createRequire(import.meta.url).resolve('onnx-groupnorm/package.json');
+  return JSON.parse(readFileSync(path, 'utf8')) as PackageInfo;
+}
+
+/** A command line that cannot run as it stands. The message says what to write instead. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+export const EXIT = {
+  ok: 0,
+  /** A check failed, or the command line itself has a bug. */
+  failed: 1,
+  /** Bad usage or bad input. */
+  usage: 2,
+  /** Ctrl+C: 128 plus the number of SIGINT, as in shells. */
+  interrupted: 130,
+  /** 128 plus the number of SIGTERM. */
+  terminated: 143,
+} as const;
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/** A stream that the command line writes to. Tests replace it. */
 export type Output = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
 
 export interface Io {

@@ -3,8 +3,8 @@
  * Squeeze, Unsqueeze, ReduceMean and ReduceProd; `torch.permute`, `squeeze`, `unsqueeze`, `mean`, `prod`.
  */
 import { GraphError } from '../../errors.js';
-import * as infer from '../../shapes/axes.js';
 import { compatible } from '../../shapes/broadcast.js';
+import * as infer from '../../shapes/reshaping.js';
 import { fromStart, int64Vector } from '../../tensor.js';
 import { int, ints } from '../attr.js';
 import type { Scope } from '../builder.js';

@@ -1,7 +1,7 @@
 /** Matrix products. Sources: ONNX operator pages Gemm and MatMul; `torch.nn.Linear`, `torch.matmul`, `numpy.matmul`. */
 import { GraphError } from '../../errors.js';
-import { compatible, broadcastsTo, isBroadcastable } from '../../shapes/broadcast.js';
-import * as infer from '../../shapes/products.js';
+import * as infer from '../../shapes/broadcast.js';
+import { broadcastsTo, compatible, isBroadcastable } from '../../shapes/broadcast.js';
 import { type Dim, formatShape, type Shape } from '../../tensor.js';
 import { float, int } from '../attr.js';
 import type { Scope } from '../builder.js';

@@ -1,6 +1,6 @@
 /** Operators that make dimensions larger or smaller. Sources: ONNX operator pages Pad and Resize; `torch.nn.Upsample`. */
 import { GraphError } from '../../errors.js';
-import * as infer from '../../shapes/resizing.js';
+import * as infer from '../../shapes/slicing.js';
 import { type Dim, int64Vector, type Shape } from '../../tensor.js';
 import { floats, ints, string } from '../attr.js';
 import type { Scope } from '../builder.js';

@@ -1,6 +1,6 @@
 /** Models made ready for a runtime: the parts that ONNX Runtime has no kernel for, or a wrong one, are rewritten. */
 import { SessionError } from '../../errors.js';
-import type { LoweringChoice, SiteRef } from '../../lowering/lower-site.js';
+import type { LoweringChoice, SiteRef } from '../../lowering/lower.js';
 import { kernelLowering } from '../../lowering/op.js';
 import { carefulReduceMeanLowering } from '../../lowering/reduce-mean.js';
 import { CONTRIB_DOMAIN, FUSED_DOMAIN, type SessionLoweringName } from '../../lowering/types.js';

@@ -19,7 +19,7 @@ import {
   requireFits,
   type Written,
 } from '../../../lib/cli/commands/build.js';
-import { UsageError } from '../../../lib/cli/shared/errors.js';
+import { UsageError } from '../../../lib/cli/shared/terminal.js';
 import { ModelError } from '../../../lib/errors.js';
 import {
   counterWeights,

@@ -3,7 +3,7 @@ import { link, mkdir, writeFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { describeConversion, planModelData } from '../../../lib/cli/commands/convert.js';
-import { UsageError } from '../../../lib/cli/shared/errors.js';
+import { UsageError } from '../../../lib/cli/shared/terminal.js';
 import { FileError, ModelError } from '../../../lib/errors.js';
 import { GraphBuilder } from '../../../lib/graph/builder.js';
 import * as op from '../../../lib/graph/ops/index.js';

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { type InputRequest, loadInputs, randomTensor } from '../../../lib/cli/commands/run-inputs.js';
 import { Progress } from '../../../lib/cli/shared/progress.js';
-import { UsageError } from '../../../lib/cli/shared/errors.js';
+import { UsageError } from '../../../lib/cli/shared/terminal.js';
 import {
   castTensor,
   type DType,

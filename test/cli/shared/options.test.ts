@@ -13,7 +13,7 @@ import {
   RequiredOption,
   requireOptions,
 } from '../../../lib/cli/shared/options.js';
-import { UsageError } from '../../../lib/cli/shared/errors.js';
+import { UsageError } from '../../../lib/cli/shared/terminal.js';
 
 describe('the parsers of option values', () => {
   const refuses = (parse: (text: string) => unknown, ...texts: string[]) => {

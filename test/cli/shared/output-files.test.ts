@@ -3,7 +3,7 @@ import { link, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { refuseOverwritingInputs, requireWritableOutputs } from '../../../lib/cli/shared/output-files.js';
-import { UsageError } from '../../../lib/cli/shared/errors.js';
+import { UsageError } from '../../../lib/cli/shared/terminal.js';
 import { encodeNpy } from '../../../lib/index.js';
 import { rejection, temporaryFolder } from '../../support/temporary.js';
 import { floats, onnx, useTemporaryFolder, writeFixture } from '../support.js';

@@ -4,7 +4,7 @@ import * as attr from '../../lib/graph/attr.js';
 import { GraphBuilder } from '../../lib/graph/builder.js';
 import * as op from '../../lib/graph/ops/index.js';
 import type { Attributes, Graph, Value } from '../../lib/graph/types.js';
-import { lowerGraph } from '../../lib/lowering/lower-graph.js';
+import { lowerGraph } from '../../lib/lowering/lower.js';
 import { LOWERING_NAMES } from '../../lib/lowering/types.js';
 import { encodeModel } from '../../lib/onnx/encode.js';
 import { createSession } from '../../lib/runtime/node.js';
