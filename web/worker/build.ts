@@ -1,5 +1,13 @@
 /** Builds the model that the form describes. */
-import { elementCount, encodeModel, formatShape, getGraph, type Graph, type LoweringName, type Value } from '../../lib/browser.js';
+import {
+  elementCount,
+  encodeModel,
+  formatShape,
+  getGraph,
+  type Graph,
+  type LoweringName,
+  type Value,
+} from '../../lib/browser.js';
 import { lowerGraph } from '../../lib/lowering/lower.js';
 import { irVersionFor } from '../../lib/onnx/encode.js';
 import type { BuildResult, ModelSpec, ModelSummary, ValueSummary } from '../protocol.js';
