@@ -49,7 +49,7 @@ ort::LoadOptions readOptions(const Napi::Object& object) {
 
 // createSession(model: Uint8Array, options) → Promise<NativeSession>
 Napi::Value createSession(const Napi::CallbackInfo& info) {
-  auto* worker = new LoadWorker(info.Env(), ArrayMemory::forReading(info[0].As<Napi::TypedArray>()),
+  auto* worker = new LoadWorker(info.Env(), ArrayMemory::forLoading(info[0].As<Napi::TypedArray>()),
                                 readOptions(info[1].As<Napi::Object>()));
   const Napi::Promise promise = worker->promise();
   worker->Queue();

@@ -1,5 +1,7 @@
 #include "array_memory.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -25,8 +27,12 @@ Elements elementsOf(const Napi::TypedArray& array) {
   return {data, length * array.ElementSize(), buffer};
 }
 
-Hold copyOf(Napi::Env env, const Elements& elements) {
-  Hold copy = BufferPool::ofProcess().takeShared(elements.size);
+Hold takeFromPool(size_t size) { return BufferPool::ofProcess().takeShared(size); }
+
+Hold takeFresh(size_t size) { return Hold(std::malloc(std::max<size_t>(size, 1)), std::free); }
+
+Hold copyOf(Napi::Env env, const Elements& elements, Hold (*take)(size_t)) {
+  Hold copy = take(elements.size);
   if (!copy) throwOutOfMemory(env, elements.size);
   if (elements.size > 0) std::memcpy(copy.get(), elements.data, elements.size);
   return copy;
@@ -52,11 +58,15 @@ std::optional<ArrayMemory> ArrayMemory::forWriting(Napi::TypedArray array) {
   return std::nullopt;
 }
 
-ArrayMemory ArrayMemory::forReading(Napi::TypedArray array) {
+ArrayMemory ArrayMemory::forReading(Napi::TypedArray array) { return inPlaceOrCopied(array, takeFromPool); }
+
+ArrayMemory ArrayMemory::forLoading(Napi::TypedArray array) { return inPlaceOrCopied(array, takeFresh); }
+
+ArrayMemory ArrayMemory::inPlaceOrCopied(Napi::TypedArray array, Hold (*take)(size_t)) {
   if (auto memory = forWriting(array)) return *std::move(memory);
   const Elements elements = elementsOf(array);
   ArrayMemory memory;
-  memory.hold_ = copyOf(array.Env(), elements);
+  memory.hold_ = copyOf(array.Env(), elements, take);
   memory.data_ = memory.hold_.get();
   memory.size_ = elements.size;
   return memory;

@@ -16,6 +16,8 @@ class ArrayMemory {
 
   // Holds memory that this addon has lent, and shared memory. Copies any other memory.
   static ArrayMemory forReading(Napi::TypedArray);
+  // The same for the bytes of a model, which are read once: the pool does not keep the copy.
+  static ArrayMemory forLoading(Napi::TypedArray);
   // The same without a copy: empty for memory that would have to be copied.
   static std::optional<ArrayMemory> forWriting(Napi::TypedArray);
 
@@ -23,6 +25,8 @@ class ArrayMemory {
   size_t size() const { return size_; }
 
  private:
+  static ArrayMemory inPlaceOrCopied(Napi::TypedArray, Hold (*take)(size_t));
+
   void* data_ = nullptr;
   size_t size_ = 0;
   Hold hold_;
