@@ -80,7 +80,7 @@ describe('lowering/contrib-group-norm', () => {
       const error = await failure(createSession(model, { providers: [provider], groupNorm: NAME }));
       expect(error).to.be.instanceOf(SessionError).with.property('code', 'PROVIDER_UNAVAILABLE');
       expect(error.message)
-        .to.include(`on cuda and not on ${provider}`)
+        .to.include(`on cuda, but not on ${provider}`)
         .and.include("groupNorm: 'reduce-mean'");
     }
   });
