@@ -78,8 +78,12 @@ Napi::Value lendToJavaScript(Napi::Env env, void* data, size_t size, Hold hold) 
   napi_value buffer = nullptr;
   const napi_status status = napi_create_external_arraybuffer(env, data, size, endLease, lease, &buffer);
   if (status == napi_ok) return Napi::Value(env, buffer);
-  // After any other refusal, such as Node 20's above 4 GiB, the finalizer has been called, or will be.
-  if (status == napi_no_external_buffers_allowed) Leases::ofProcess().end(lease);
+  // Node-API refuses with these before it has a finalizer to call: the engine allows no such buffers, or the
+  // environment is ending. After any other refusal, such as Node 20's above 4 GiB, the finalizer has been called, or
+  // will be.
+  const bool hasFinalizer =
+      status != napi_no_external_buffers_allowed && status != napi_pending_exception && status != napi_cannot_run_js;
+  if (!hasFinalizer) Leases::ofProcess().end(lease);
   if (env.IsExceptionPending()) env.GetAndClearPendingException();
   return Napi::Value();
 }

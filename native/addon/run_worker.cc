@@ -63,5 +63,7 @@ void RunWorker::OnOK() {
     deferred_.Reject(toJavaScript(Env(), error).Value());
   } catch (const Napi::Error& error) {
     deferred_.Reject(error.Value());
+  } catch (const std::exception& error) {
+    deferred_.Reject(toJavaScript(Env(), ort::Error(error.what())).Value());
   }
 }

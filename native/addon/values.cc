@@ -71,8 +71,10 @@ Napi::Object toJavaScript(Napi::Env env, ort::OwnedValue value, const std::vecto
   tensor.Set("type", static_cast<int32_t>(view.type));
   tensor.Set("dims", dims);
   Napi::Value data;
+  // Keeps the memory until it is copied, if JavaScript gets no view of it.
+  const std::shared_ptr<ort::Value> hold(std::move(value));
   if (view.size > kCopyUpTo && !liesInOneOf(inputs, view.data)) {
-    data = lendToJavaScript(env, view.data, view.size, std::shared_ptr<ort::Value>(std::move(value)));
+    data = lendToJavaScript(env, view.data, view.size, hold);
   }
   tensor.Set("data", data.IsEmpty() ? copyOf(env, view) : data);
   return tensor;

@@ -38,7 +38,7 @@ void allowAccess(void*, size_t, size_t) {}
 }  // namespace
 
 BufferPool& BufferPool::ofProcess() {
-  static BufferPool* const pool = new BufferPool(kDefaultLimit);
+  static BufferPool* const pool = new BufferPool(kDefaultLimit, 0);
   return *pool;
 }
 
@@ -105,7 +105,7 @@ bool BufferPool::giveBack(void* memory) noexcept {
     statistics_.freeBytes += sizeClass.capacity;
     block->givenBackAt = ++clock_;
     sizeClass.free.splice(sizeClass.free.begin(), used_, block);
-    excess = takeOut(limit_);
+    excess = takeOut(users_ > 0 ? limit_ : 0);
   }
   release(excess);
   return true;
@@ -121,11 +121,16 @@ void BufferPool::setLimit(size_t bytes) noexcept {
   release(excess);
 }
 
-void BufferPool::trim() noexcept {
+void BufferPool::addUser() noexcept {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  users_++;
+}
+
+void BufferPool::removeUser() noexcept {
   Blocks all;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    all = takeOut(0);
+    if (--users_ == 0) all = takeOut(0);
   }
   release(all);
 }

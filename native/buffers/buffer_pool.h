@@ -27,7 +27,7 @@ class BufferPool {
   static BufferPool& ofProcess();
 
   // Keeps at most `limit` bytes of free blocks; the block that was given back longest ago is freed first.
-  explicit BufferPool(size_t limit) : limit_(limit) {}
+  explicit BufferPool(size_t limit, size_t users = 1) : limit_(limit), users_(users) {}
   ~BufferPool();
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
@@ -43,8 +43,9 @@ class BufferPool {
 
   void setLimit(size_t bytes) noexcept;
 
-  // Frees all free blocks.
-  void trim() noexcept;
+  // The pool keeps free blocks only while it has users, such as sessions. The last user to go frees them.
+  void addUser() noexcept;
+  void removeUser() noexcept;
 
   Statistics statistics() const noexcept;
 
@@ -75,6 +76,7 @@ class BufferPool {
 
   mutable std::mutex mutex_;
   size_t limit_;
+  size_t users_;
   uint64_t clock_ = 0;
   Statistics statistics_;
   std::map<size_t, SizeClass> sizeClasses_;

@@ -1,7 +1,5 @@
 #include "model_session.h"
 
-#include <atomic>
-
 #include "../buffers/buffer_pool.h"
 #include "group_norm_ops.h"
 
@@ -121,9 +119,6 @@ const MemoryInfo* cpuMemory() {
   return memory.get();
 }
 
-// Sessions of the process, of which the last to end frees what the pool keeps.
-std::atomic<size_t> sessions{0};
-
 }  // namespace
 
 ModelSession::ModelSession(const void* model, size_t size, const LoadOptions& load)
@@ -132,12 +127,12 @@ ModelSession::ModelSession(const void* model, size_t size, const LoadOptions& lo
                              api().SessionGetInputTypeInfo)),
       outputs_(describeValues(session_.get(), api().SessionGetOutputCount, api().SessionGetOutputName,
                               api().SessionGetOutputTypeInfo)) {
-  sessions++;
+  BufferPool::ofProcess().addUser();
 }
 
 ModelSession::~ModelSession() {
   session_.reset();
-  if (--sessions == 0) BufferPool::ofProcess().trim();
+  BufferPool::ofProcess().removeUser();
 }
 
 std::vector<OwnedValue> ModelSession::run(const std::vector<NamedValue>& feeds, const std::vector<NamedValue>& fetches,

@@ -70,7 +70,7 @@ TEST(poolKeepsNoMoreThanItsLimitAndFreesTheOldestFirst) {
   pool.giveBack(blocks[3]);
   pool.setLimit(kMiB);
   CHECK(pool.statistics().freeBytes == kMiB, pool.statistics().freeBytes);
-  pool.trim();
+  pool.removeUser();
   CHECK(pool.statistics().freeBlocks == 0 && pool.statistics().freeBytes == 0, pool.statistics().freeBytes);
 }
 
@@ -78,6 +78,19 @@ TEST(poolKeepsNothingWithALimitOfZero) {
   BufferPool pool(0);
   pool.giveBack(pool.take(kMiB));
   CHECK(pool.statistics().freeBlocks == 0 && pool.statistics().usedBlocks == 0, pool.statistics().freeBlocks);
+}
+
+TEST(poolKeepsFreeBlocksOnlyWhileItHasUsers) {
+  BufferPool pool(kMiB, 0);
+  pool.giveBack(pool.take(1024));
+  CHECK(pool.statistics().freeBlocks == 0, pool.statistics().freeBlocks);
+  pool.addUser();
+  void* late = pool.take(2048);
+  pool.giveBack(pool.take(1024));
+  CHECK(pool.statistics().freeBlocks == 1, pool.statistics().freeBlocks);
+  pool.removeUser();
+  pool.giveBack(late);
+  CHECK(pool.statistics().freeBlocks == 0, pool.statistics().freeBlocks);
 }
 
 TEST(poolReturnsNullForMoreMemoryThanThereIs) {

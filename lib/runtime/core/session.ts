@@ -81,7 +81,9 @@ export class RuntimeSession implements Session {
     requireKnownOptions('run', options, RUN_OPTIONS);
     requireSignal(options.signal);
     requireSync(options);
-    const tensors = checkFeeds(this.inputs, feeds);
+    const checked = checkFeeds(this.inputs, feeds);
+    // If the first run moves to the next provider, that provider reads the feeds later: the caller may change them.
+    const tensors = this.#next === undefined ? checked : copyTensors(checked);
     const outputs = checkOutputs(this.outputs, options.outputs ?? {}, feeds);
     const running = this.#runOn(this.#current, tensors, { ...options, outputs });
     this.#running.add(running);
@@ -133,7 +135,9 @@ export class RuntimeSession implements Session {
       if (this.#current === current) this.#next = undefined;
       const given = new Set(Object.values(options.outputs ?? {}));
       const own = Object.values(results).filter((value) => !given.has(value));
-      return disposableResults(results, own, releaseOf(opened.loaded));
+      const release = releaseOf(opened.loaded);
+      if (options.signal?.aborted) release(own);
+      return disposableResults(results, own, release);
     } catch (error) {
       if (!canFallBackAfterRun(error)) throw error;
       refusal = error;
@@ -166,6 +170,14 @@ export class RuntimeSession implements Session {
     this.#running.add(freeing);
   }
 }
+
+const copyTensors = (tensors: TensorRecord): TensorRecord =>
+  Object.fromEntries(
+    Object.entries(tensors).map(([name, { dtype, dims, data }]) => [
+      name,
+      { dtype, dims, data: data.slice() },
+    ]),
+  );
 
 const releaseOf =
   (loaded: LoadedModel): Release =>

@@ -1,7 +1,7 @@
 /** Checks of the tensors that go into and come out of a session, before ONNX Runtime sees them. */
 import { SessionError } from '../../errors.js';
 import { suggestion } from '../../nearest.js';
-import { formatShape, halfBits, tensor, tensorBytes, type TensorData } from '../../tensor.js';
+import { elementCount, formatShape, halfBits, tensor, tensorBytes, type TensorData } from '../../tensor.js';
 import type { TensorInfo, TensorRecord } from './contract.js';
 import { wrongOutput } from './errors.js';
 
@@ -168,13 +168,21 @@ const asBits = (tensors: TensorRecord): TensorRecord =>
   );
 
 /**
+ * Requires that the memory of a given output is still there after the run.
+ * @throws SessionError `OUTPUT_INVALID` if the caller has detached it, or disposed of the tensor, during the run.
+ */
+export function requireAttached(name: string, given: TensorData): void {
+  if (given.data.length !== elementCount(given.dims)) fail(`output '${name}' was detached during the run`);
+}
+
+/**
  * Copies the result of output `name` into the tensor that the caller gave for it.
  * @returns The given tensor.
  * @throws SessionError `OUTPUT_INVALID` if the shapes differ.
  */
 export function copyInto(name: string, given: TensorData, result: TensorData): TensorData {
   if (formatShape(given.dims) !== formatShape(result.dims)) throw wrongOutput(name, result.dims, given.dims);
-  if (given.data.length !== result.data.length) fail(`output '${name}' was detached during the run`);
+  requireAttached(name, given);
   tensorBytes(given).set(tensorBytes(result));
   return given;
 }

@@ -11,7 +11,7 @@ import type {
   TensorInfo,
   TensorRecord,
 } from '../core/contract.js';
-import { copyInto, withOpenRanks } from '../core/tensors.js';
+import { copyInto, requireAttached, withOpenRanks } from '../core/tensors.js';
 import {
   type Addon,
   type AddonResult,
@@ -102,12 +102,20 @@ class NativeModel implements LoadedModel {
       ),
       signal,
     );
-    return Object.fromEntries(names.map((name, i) => [name, this.#resultOf(name, given[i], results[i])]));
+    try {
+      return Object.fromEntries(names.map((name, i) => [name, this.#resultOf(name, given[i], results[i])]));
+    } catch (error) {
+      for (const result of results) if (result) this.addon.release(result.data);
+      throw error;
+    }
   }
 
   /** @param result `undefined` where it was written into the given tensor. */
   #resultOf(name: string, given: TensorData | undefined, result: AddonResult | undefined): TensorData {
-    if (!result) return given!;
+    if (!result) {
+      requireAttached(name, given!);
+      return given!;
+    }
     if (!given) return fromAddon(result);
     try {
       return copyInto(name, given, fromAddon(result));

@@ -238,6 +238,28 @@ describeNative('the native provider: ordinary memory', () => {
     });
   });
 
+  it('a run refuses an allocated output that is disposed of during the run', async () => {
+    await using session = await open();
+    const y = session.allocate('float32', CASE.x.dims);
+    const running = session.run({ x: CASE.x }, { outputs: { y } });
+    y.dispose();
+    const error = await rejection(running);
+    expect(error).to.be.instanceOf(SessionError).with.property('code', 'OUTPUT_INVALID');
+  });
+
+  it('an aborted run gives its results back at once', async () => {
+    await using session = await open();
+    (await session.run({ x: CASE.x })).dispose();
+    const before = statistics().usedBlocks;
+    for (let run = 0; run < 10; run++) {
+      const controller = new AbortController();
+      const running = rejection(session.run({ x: CASE.x }, { signal: controller.signal }));
+      controller.abort();
+      expect(await running).to.have.property('code', 'ABORTED');
+    }
+    expect(statistics().usedBlocks).to.equal(before);
+  });
+
   it('a run reads and writes shared memory in place', async () => {
     await using session = await open();
     const shared = () => new Float32Array(new SharedArrayBuffer(BYTES));
