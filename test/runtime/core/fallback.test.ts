@@ -43,6 +43,8 @@ function place(
   { onLoad = later, onDispose = works }: { onLoad?: Behaviour; onDispose?: Behaviour } = {},
 ) {
   const events: string[] = [];
+  /** The elements of `x` that each run has read, by its provider. */
+  const read: Partial<Record<Provider, number[]>> = {};
   const backend = (provider: Provider): Backend => ({
     provider,
     hasGroupNormKernel: false,
@@ -55,8 +57,9 @@ function place(
       const model: LoadedModel = {
         inputs: [{ name: 'x', ...INFO }],
         outputs: [{ name: 'y', ...INFO }],
-        async run() {
+        async run({ x }) {
           events.push(`run ${provider}`);
+          read[provider] = Array.from(x!.data as Float32Array);
           await later();
           await behaviours[provider]!();
           if (!isOpen) throw new Error('a run outlived its model');
@@ -78,7 +81,7 @@ function place(
     backends: Object.fromEntries(PROVIDERS.map((provider) => [provider, [backend(provider)]])),
   };
   const open = (options: SessionOptions) => openSession(platform, MODEL, options);
-  return { events, open };
+  return { events, open, read };
 }
 
 describe('a session whose provider lacks what the model needs', () => {
@@ -102,6 +105,17 @@ describe('a session whose provider lacks what the model needs', () => {
       'dispose webgpu',
       'dispose cpu',
     ]);
+  });
+
+  it('reads the inputs as they were when run was called, after it has moved too', async () => {
+    const { open, read } = place({ cuda: lacks, cpu: works });
+    const session = await open({ providers: ['cuda', 'cpu'] });
+    const x = tensor('float32', [2], Float32Array.of(1, 2));
+    const running = session.run({ x });
+    (x.data as Float32Array).fill(9);
+    await running;
+    expect(read).to.deep.equal({ cuda: [1, 2], cpu: [1, 2] });
+    await session.dispose();
   });
 
   it('moves once if several runs fail at the same time, and each run returns its result', async () => {
