@@ -1,4 +1,4 @@
-/** Parsers for the values of options, required options, and the option that `run` and `parity` share. */
+/** Parsers for the values of options, required options, the options that `run` and `parity` share, and which providers work. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { getSessionLowering, MAX_OPSET } from '../../lowering/choose.js';
 import { SESSION_LOWERING_NAMES, type SessionLoweringName } from '../../lowering/types.js';
