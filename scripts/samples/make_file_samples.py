@@ -60,8 +60,25 @@ def write_safetensors(folder: Path) -> None:
     # A single key of metadata, because the package writes several keys in random order.
     save_file(tensors, folder / "dtypes.safetensors", {"text": 'é "quoted"\n'})
     save_file({}, folder / "empty.safetensors")
-    float8 = {"quantized": torch.zeros(2, dtype=torch.float8_e4m3fn)}
-    save_file(float8, folder / "float8.safetensors")
+    save_file(float8_tensors(), folder / "float8.safetensors")
+    checkpoint = {
+        "complex": torch.tensor([1 + 2j]),
+        "float4": torch.zeros(2, dtype=torch.uint8).view(torch.float4_e2m1fn_x2),
+        "norm.weight": torch.tensor([1.5, 2.5]),
+        "norm.bias": torch.tensor([0.5, -0.5]),
+    }
+    save_file(checkpoint, folder / "checkpoint.safetensors")
+
+
+def float8_tensors() -> dict[str, torch.Tensor]:
+    """Every byte as each 8-bit float, and beside it PyTorch's float32."""
+    every_byte = torch.arange(256).to(torch.uint8)
+    tensors = {}
+    for form in ["e4m3fn", "e5m2", "e4m3fnuz", "e5m2fnuz", "e8m0fnu"]:
+        narrow = every_byte.clone().view(getattr(torch, f"float8_{form}"))
+        tensors[form] = narrow.reshape(16, 16)
+        tensors[f"{form}.float32"] = narrow.to(torch.float32).reshape(16, 16)
+    return tensors
 
 
 if __name__ == "__main__":
