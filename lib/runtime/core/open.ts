@@ -1,4 +1,5 @@
 /** Creates sessions: checks the options, and loads the model on the first provider that can run it. */
+import { unshared } from '../../arrays.js';
 import { OptionError, SessionError, type SessionErrorCode } from '../../errors.js';
 import { getSessionLowering, MAX_OPSET } from '../../lowering/choose.js';
 import type { SessionLoweringName } from '../../lowering/types.js';
@@ -51,7 +52,8 @@ export async function openSession(
   const source =
     typeof model === 'string'
       ? await platform.readModel(model)
-      : { bytes: model, where: 'model', folder: undefined };
+      : // Neither TextDecoder in browsers nor onnxruntime-node reads shared memory.
+        { bytes: unshared(model), where: 'model', folder: undefined };
   return new RuntimeSession(await openModel(platform, source, { providers, strict, groupNorm, backend }));
 }
 

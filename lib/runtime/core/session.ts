@@ -5,6 +5,7 @@ import { castTensor } from '../../half.js';
 import { requireKnownOptions } from '../../options.js';
 import {
   allocate,
+  copyTensor,
   type DType,
   elementCount,
   formatShape,
@@ -172,12 +173,7 @@ export class RuntimeSession implements Session {
 }
 
 const copyTensors = (tensors: TensorRecord): TensorRecord =>
-  Object.fromEntries(
-    Object.entries(tensors).map(([name, { dtype, dims, data }]) => [
-      name,
-      { dtype, dims, data: data.slice() },
-    ]),
-  );
+  Object.fromEntries(Object.entries(tensors).map(([name, value]) => [name, copyTensor(value)]));
 
 const releaseOf =
   (loaded: LoadedModel): Release =>

@@ -5,8 +5,9 @@ import type { TensorData } from '../../tensor.js';
 import type { Backend, BackendOptions, ModelToLoad, RunOptions, TensorRecord } from '../core/contract.js';
 import { fromOrtTensor, makeOrRelease, OrtModel, type TensorType } from '../core/ort-model.js';
 import { describeProblems } from '../core/providers.js';
+import { copyInto } from '../core/tensors.js';
 import { loadOnnxRuntime } from './load.js';
-import { toNodeTensor } from './workarounds.js';
+import { isWritable, toNodeTensor } from './workarounds.js';
 
 /** ONNX Runtime's CPU provider, without the native kernel. */
 export const cpuBackend: Backend = {
@@ -82,15 +83,17 @@ export class NodeModel extends OrtModel {
   async run(feeds: TensorRecord, { outputs = {} }: RunOptions): Promise<Record<string, TensorData>> {
     const toOrt = (value: TensorData) => toNodeTensor(this.TensorClass, value);
     const inputs = Object.entries(feeds).map(([name, value]) => [name, toOrt(value)] as const);
+    const givenFor = (name: string) => (Object.hasOwn(outputs, name) ? outputs[name] : undefined);
     const fetches = this.outputs.map(({ name }) => {
-      const given = Object.hasOwn(outputs, name) ? outputs[name] : undefined;
-      return [name, given ? toOrt(given) : null] as const;
+      const given = givenFor(name);
+      return [name, given && isWritable(given) ? toOrt(given) : null] as const;
     });
     const results = await this.session.run(Object.fromEntries(inputs), Object.fromEntries(fetches));
     return Object.fromEntries(
       Object.entries(results).map(([name, value]) => {
-        const given = Object.hasOwn(outputs, name) ? outputs[name] : undefined;
-        return [name, given ?? fromOrtTensor(value)];
+        const given = givenFor(name);
+        if (!given) return [name, fromOrtTensor(value)];
+        return [name, isWritable(given) ? given : copyInto(name, given, fromOrtTensor(value))];
       }),
     );
   }
