@@ -46,12 +46,27 @@ async function open(model: string | Uint8Array, options: OrtOptions): Promise<Se
   const backend = nativeBackendWith(toNativeOptions(options));
   const platform = { ...NODE, backends: { native: [backend] } };
   try {
-    return await openSession(platform, model, { providers: ['native'], ...toBackendOptions(options) });
+    const session = await openSession(platform, model, {
+      providers: ['native'],
+      ...toBackendOptions(options),
+    });
+    return await requireNumbers(session);
   } catch (cause) {
     if (!(cause instanceof ModelError && cause.code === 'MODEL_UNSUPPORTED')) throw cause;
     const remedy = "ONNX Runtime's own provider may take it: executionProviders: ['cpu']";
     throw new ModelError(cause.code, `native-cpu: ${cause.message}. ${remedy}`, { cause });
   }
+}
+
+/** @throws ModelError `MODEL_UNSUPPORTED` for an input or output of another kind. */
+async function requireNumbers(session: Session): Promise<Session> {
+  const other = [...session.inputs, ...session.outputs].find(
+    ({ dtype }) => dtype === undefined || dtype === 'string',
+  );
+  if (!other) return session;
+  await session.dispose();
+  const is = other.dtype === 'string' ? 'holds strings, which cannot be passed' : 'is not a tensor';
+  throw new ModelError('MODEL_UNSUPPORTED', `'${other.name}' ${is}; only tensors of numbers can be passed`);
 }
 
 class Handler implements InferenceSessionHandler {

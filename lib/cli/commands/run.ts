@@ -16,7 +16,7 @@ import { indent } from '../shared/table.js';
 import { type Cli, type Io, print, UsageError, widthOf } from '../shared/terminal.js';
 import { type ImageRequest, isImageRequest, runImage } from './run-image.js';
 import { type InputRequest, loadInputs } from './run-inputs.js';
-import { outputNotes, outputPaths, outputTable, writeOutputs } from './run-outputs.js';
+import { outputNotes, outputPaths, outputTable, splitOutputs, writeOutputs } from './run-outputs.js';
 import { describeRun, openSession, runRepeatedly, type SessionRequest } from './run-session.js';
 
 interface RunOptions extends SessionRequest, InputRequest, ImageRequest {
@@ -73,14 +73,15 @@ function refuseExcess(excess: readonly string[], { dim }: RunOptions): void {
 async function run(path: string, options: RunOptions, io: Io): Promise<void> {
   const lines = await withProgress(io.stderr, async (progress) => {
     await using session = await openSession(path, options, progress);
-    const paths = outputPaths(session.outputs, options.output);
+    const { numbers, others } = splitOutputs(session.outputs);
+    const paths = outputPaths(numbers, options.output);
     await refuseOverwritingInputs(
       [...paths.values()].map((file) => ['--output', file]),
       [['the model', path], ...inputFiles(options)],
     );
     const { feeds, notes } = await loadInputs(session.inputs, options, progress);
     const { result: outputs, times } = await runRepeatedly(session, options.repeat, progress, () =>
-      session.run(feeds),
+      session.run(feeds, { fetches: numbers.map(({ name }) => name) }),
     );
     if (options.output !== undefined) progress.step(`writing ${options.output}`);
     await writeOutputs(outputs, paths);
@@ -88,7 +89,7 @@ async function run(path: string, options: RunOptions, io: Io): Promise<void> {
     const width = widthOf(io.stdout);
     return [
       ...describeRun(path, session, times),
-      ...[...notes, ...outputNotes(outputs, paths)].map((note) => MARGIN + note),
+      ...[...notes, ...others, ...outputNotes(outputs, paths)].map((note) => MARGIN + note),
       '',
       indent(outputTable(outputs, paths, width && width - MARGIN.length), MARGIN),
     ];

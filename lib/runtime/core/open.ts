@@ -116,19 +116,32 @@ async function openModel(
 
 async function load(
   platform: Platform,
-  { bytes, where, folder }: ModelSource,
+  source: ModelSource,
   asked: Provider,
   backend: Backend,
-  { groupNorm, backend: options, providerOptions }: OpenOptions,
+  options: OpenOptions,
 ): Promise<Omit<OpenedModel, 'fallbacks'>> {
+  const { bytes, where, folder } = source;
+  const { groupNorm, providerOptions } = options;
   const has = folder === undefined ? undefined : (name: string) => platform.hasFile(folder, name);
   const prepared = prepareModel(bytes, where, has, groupNorm, backend);
   const loaded = await withTypedErrors('MODEL_REJECTED', `${where}: ONNX Runtime refuses this model`, () =>
-    backend.load(prepared, folder, options, providerOptions.get(asked)),
+    backend.load(prepared, folder, options.backend, providerOptions.get(asked)),
   );
+  if (asked === 'cpu' && backend.hasGroupNormKernel && passesTexts(loaded)) {
+    // The native kernel does not pass texts. The other backend of `cpu`, onnxruntime-node, does.
+    const { backend: other } = await chooseBackend(platform, asked, true);
+    if (other) {
+      await loaded.dispose();
+      return load(platform, source, asked, other, options);
+    }
+  }
   const { bfloat16, groupNorm: execution } = prepared;
   return { loaded, provider: backend.provider, bfloat16, groupNorm: execution };
 }
+
+const passesTexts = ({ inputs, outputs }: LoadedModel): boolean =>
+  [...inputs, ...outputs].some(({ dtype }) => dtype === 'string');
 
 function noProviderLeft(
   { where }: ModelSource,
