@@ -19,9 +19,18 @@ function install() {
   if (ONNX_GROUPNORM_ADDON === 'skip') return { said: 'native kernel left out, as asked' };
   if (loads(prebuilt)) return { said: 'native kernel: prebuilt' };
   if (process.platform === 'win32') return failed('it has not been tried on Windows yet');
-  const nodeGyp = process.env.npm_config_node_gyp;
-  if (!nodeGyp) return failed('there is no node-gyp: run it through npm (npm run build:addon)');
+  const nodeGyp = process.env.npm_config_node_gyp || nodeGypOfNpm();
+  if (!nodeGyp) return failed('there is no node-gyp, which comes with npm, and npm was not found');
   return build(nodeGyp);
+}
+
+/** The path of npm's node-gyp, for Yarn, which names none. Empty without npm, which as a rule comes with Node. */
+function nodeGypOfNpm() {
+  const { stdout } = spawnSync('npm', ['exec', '--call', 'node -p process.env.npm_config_node_gyp'], {
+    encoding: 'utf8',
+    cwd: folder,
+  });
+  return stdout?.trim();
 }
 
 /** Whether there is such a binary, and it is one for this machine: for its C library, too. */

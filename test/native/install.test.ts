@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { spawnSync } from 'node:child_process';
-import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { temporaryFolder } from '../support/temporary.js';
@@ -56,6 +56,20 @@ describe('the install script', () => {
       expect(log).to.include(output);
     });
   }
+
+  it('the install script takes the node-gyp of npm where the package manager names none, as Yarn does', async function () {
+    if (process.platform === 'win32') this.skip();
+    await writeFile(path('npm'), `#!/bin/sh\necho '${path('node-gyp.cjs')}'\n`);
+    await chmod(path('npm'), 0o755);
+    const env = { npm_config_node_gyp: undefined, PATH: path() };
+    expect(await install('', 0, env)).to.equal('onnx-groupnorm: native kernel: built');
+  });
+
+  it('the install script says that there is no node-gyp where there is no npm either', async function () {
+    if (process.platform === 'win32') this.skip();
+    const said = await install('', 0, { npm_config_node_gyp: undefined, PATH: path() });
+    expect(said).to.include('not built: there is no node-gyp, which comes with npm, and npm was not found.');
+  });
 
   it('the install script recognises that the compiler in CXX does not exist', async function () {
     if (process.platform === 'win32') this.skip();
