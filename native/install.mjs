@@ -49,11 +49,21 @@ function build(nodeGyp) {
   const { status, stdout, stderr, error } = spawnSync(process.execPath, [nodeGyp, ...options], {
     encoding: 'utf8',
     cwd: folder,
+    env: ownEnvironment(),
   });
   if (status === 0) return { said: 'native kernel: built' };
   const output = `${stdout ?? ''}\n${stderr ?? ''}\n${error ?? ''}`;
   return failed(reasonIn(output), output);
 }
+
+/** The environment without the user's npm configuration of what the options say: node-gyp prefers that to options. */
+function ownEnvironment() {
+  const entries = Object.entries(process.env).filter(([name]) => !OPTION_OF_NODE_GYP.test(name));
+  return Object.fromEntries(entries);
+}
+
+/** With `debug` the binary would lie in another folder. */
+const OPTION_OF_NODE_GYP = /^npm_(config|package_config_node_gyp)_(nodedir|directory|debug)$/i;
 
 /** What is missing, in the words of whoever missed it. */
 function reasonIn(output) {
