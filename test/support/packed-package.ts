@@ -20,8 +20,14 @@ const TSCONFIG = {
 /** Where npm's install script puts the kernel, if it may run and finds a compiler. */
 const ADDON = 'node_modules/onnx-groupnorm/native/build/Release/onnx_groupnorm.node';
 
-/** What npm says when it is the network that is missing, and not the package that is wrong. */
-const OFFLINE = /ENOTFOUND|EAI_AGAIN|ENETUNREACH|ETIMEDOUT|ECONNREFUSED|ENOTCACHED/;
+/** Packs the package into a folder. @returns The path of the archive. */
+export async function pack(folder: string): Promise<string> {
+  const { stdout } = await execute('npm', ['pack', '--silent', '--pack-destination', folder], { cwd: ROOT });
+  return join(folder, stdout.trim().split('\n').at(-1)!);
+}
+
+/** What package managers say when it is the network that is missing, and not the package that is wrong. */
+export const OFFLINE = /ENOTFOUND|EAI_AGAIN|ENETUNREACH|ETIMEDOUT|ECONNREFUSED|ENOTCACHED/;
 
 /**
  * Tests the package, packed and installed in an empty project.
@@ -40,10 +46,7 @@ export function testPackage({ addon }: { readonly addon: 'built' | 'skip' }): vo
     before(async function () {
       // The path has a space, as many a user's has.
       project = await mkdtemp(join(tmpdir(), 'new project-'));
-      const { stdout } = await execute('npm', ['pack', '--silent', '--pack-destination', project], {
-        cwd: ROOT,
-      });
-      archive = stdout.trim().split('\n').at(-1)!;
+      archive = await pack(project);
       await writeFile(join(project, 'package.json'), '{ "name": "new-project", "type": "module" }');
       await copyFile(PROGRAM, join(project, 'program.ts'));
       await writeFile(join(project, 'tsconfig.json'), JSON.stringify(TSCONFIG));
