@@ -174,7 +174,6 @@ MODELS: dict[str, Callable[[], Network]] = {
     "poolformer": from_timm("poolformer_s12"),
     "mobilevitv2": from_timm("mobilevitv2_050", size=128),
     "fpn": from_smp("FPN"),
-    "unet-instance-norm": from_smp("Unet", decoder_use_norm="instancenorm"),
     "unet2d": unet2d,
     "unet2d-condition": unet2d_condition,
     "autoencoder-kl": autoencoder_kl,
