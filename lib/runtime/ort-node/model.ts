@@ -5,6 +5,7 @@ import type { TensorData } from '../../tensor.js';
 import type { Backend, BackendOptions, ModelToLoad, RunOptions, TensorRecord } from '../core/contract.js';
 import { fromOrtTensor, makeOrRelease, OrtModel, type TensorType } from '../core/ort-model.js';
 import { describeProblems } from '../core/providers.js';
+import { withoutOptimizers } from '../core/workarounds.js';
 import { loadOnnxRuntime } from './load.js';
 import { toNodeTensor } from './workarounds.js';
 
@@ -39,22 +40,23 @@ export async function loadOnNode(
 ): Promise<NodeModel> {
   const { ort, problem } = await loadOnnxRuntime();
   if (!ort) throw new SessionError('PROVIDER_UNAVAILABLE', describeProblems([problem]));
-  const all = sessionOptions(name, externalDataFolder, options);
+  const all = sessionOptions(name, model, externalDataFolder, options);
   const session = await ort.InferenceSession.create(model.bytes, all);
   return makeOrRelease(session, () => new NodeModel(session, model.unranked, ort.Tensor));
 }
 
 function sessionOptions(
   name: string,
+  { wrongOptimizers }: ModelToLoad,
   externalDataFolder: string | undefined,
   options: NodeOptions,
 ): InferenceSession.SessionOptions {
   const { intraOpNumThreads, graphOptimizationLevel = 'all', enableCpuMemArena, profileFilePrefix } = options;
   const config = {
     ...(externalDataFolder !== undefined && {
-      model_external_initializers_file_folder_path: externalDataFolder,
+      'session.model_external_initializers_file_folder_path': externalDataFolder,
     }),
-    ...(options.cpuFallback === false && { disable_cpu_ep_fallback: '1' }),
+    ...(options.cpuFallback === false && { 'session.disable_cpu_ep_fallback': '1' }),
   };
   return {
     executionProviders: [name],
@@ -64,7 +66,7 @@ function sessionOptions(
     ...(intraOpNumThreads !== undefined && { intraOpNumThreads }),
     ...(enableCpuMemArena !== undefined && { enableCpuMemArena }),
     ...(profileFilePrefix !== undefined && { enableProfiling: true, profileFilePrefix }),
-    extra: { session: config },
+    extra: withoutOptimizers(config, wrongOptimizers),
   };
 }
 

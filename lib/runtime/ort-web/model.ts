@@ -12,6 +12,7 @@ import {
   toOrtTensor,
 } from '../core/ort-model.js';
 import { copyInto } from '../core/tensors.js';
+import { withoutOptimizers } from '../core/workarounds.js';
 import { inTurn, requireRoom, withNamelessDims } from './workarounds.js';
 
 /** The part of onnxruntime-web that is used, which all its builds have. */
@@ -53,7 +54,7 @@ export async function loadOnWeb(
     );
   }
   const all = {
-    ...sessionOptions(provider, options),
+    ...sessionOptions(provider, model, options),
     ...(await externalData(model.externalLocations, external)),
   };
   return inTurn(async () => {
@@ -64,13 +65,14 @@ export async function loadOnWeb(
 
 const sessionOptions = (
   provider: string,
+  { wrongOptimizers }: ModelToLoad,
   { graphOptimizationLevel = 'all', enableCpuMemArena = true, cpuFallback = true }: WebOptions,
 ): InferenceSession.SessionOptions => ({
   executionProviders: [provider],
   graphOptimizationLevel,
   enableCpuMemArena,
   logSeverityLevel: 4,
-  ...(!cpuFallback && { extra: { session: { disable_cpu_ep_fallback: '1' } } }),
+  extra: withoutOptimizers(cpuFallback ? {} : { 'session.disable_cpu_ep_fallback': '1' }, wrongOptimizers),
 });
 
 /** Reads the files of external data for onnxruntime-web, which sees no files itself. */
