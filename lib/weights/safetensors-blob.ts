@@ -7,7 +7,7 @@ import { SafetensorsFile } from './safetensors.js';
  * @param blob A Blob or File, such as a file that was dropped on a page.
  * @param name What messages call the file. Default: the File's own name.
  * @throws FileError `FILE_UNREADABLE`
- * @throws WeightsError `SAFETENSORS_INVALID` or `UNSUPPORTED_DTYPE`
+ * @throws WeightsError `SAFETENSORS_INVALID`
  */
 export const openSafetensors = (
   blob: BlobLike & { readonly name?: string },

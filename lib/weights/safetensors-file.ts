@@ -6,7 +6,7 @@ import { encodeSafetensors, type SafetensorsContent, SafetensorsFile } from './s
 /**
  * Opens a safetensors file and checks its header; tensors are read on demand. Close the file when done.
  * @throws FileError `FILE_NOT_FOUND` or `FILE_UNREADABLE`
- * @throws WeightsError `SAFETENSORS_INVALID` or `UNSUPPORTED_DTYPE`
+ * @throws WeightsError `SAFETENSORS_INVALID`
  */
 export const openSafetensors = async (path: string): Promise<SafetensorsFile> =>
   SafetensorsFile.of(await openRanged(path));

@@ -2,14 +2,21 @@
  * Parses and checks the beginning of a safetensors file: a header length (u64, little-endian) and a JSON header.
  * Source: "Format" in the README of huggingface/safetensors; where that is silent, what its reader accepts.
  */
+import { unshared } from '../arrays.js';
 import { WeightsError } from '../errors.js';
 import { type FileKind, KINDS, sniff } from '../files/sniff.js';
 import { bytesPerElement, type DType, elementCount, formatShape } from '../tensor.js';
+import { FLOAT8_NAMES, isFloat8 } from './float8.js';
 
 /** One tensor of a safetensors file. */
 export interface SafetensorsEntry {
-  /** The type of the elements. */
-  readonly dtype: DType;
+  /** The format's name of the elements in the file, such as F32 or F8_E4M3. */
+  readonly storedAs: string;
+  /**
+   * The dtype of the tensor that is read: float32 for 8-bit floats; `undefined` if this library does not hold such
+   * elements (C64, F4, F6), so that reading the tensor fails.
+   */
+  readonly dtype: DType | undefined;
   /** The size of each dimension, the outermost first; empty for a scalar. */
   readonly dims: readonly number[];
   /** The tensor's first byte, counted from the start of the file. */
@@ -66,6 +73,9 @@ const DTYPE_OF = new Map<string, DType>([
   ['BOOL', 'bool'],
 ]);
 
+/** The format's names of the dtypes that this library reads. */
+export const READABLE: readonly string[] = [...DTYPE_OF.keys(), ...FLOAT8_NAMES];
+
 /** The format's name of each dtype. */
 export const NAME_OF = new Map([...DTYPE_OF].map(([name, dtype]) => [dtype, name]));
 
@@ -104,8 +114,7 @@ export function safetensorsHeaderSize(prefix: Uint8Array, totalSize: number, whe
  * @param totalSize The size of the file in bytes.
  * @param where What messages call the data: the file's path.
  * @throws WeightsError `SAFETENSORS_INVALID` if the header breaks the format: a key twice, a shape that does not
- *   fit its bytes, bytes that belong to two tensors or to no tensor; `UNSUPPORTED_DTYPE` for a dtype that this library
- *   lacks, such as an 8-bit float.
+ *   fit its bytes, bytes that belong to two tensors or to no tensor.
  */
 export function parseSafetensorsHeader(
   bytes: Uint8Array,
@@ -129,7 +138,7 @@ function parseJson(bytes: Uint8Array, where: string): Record<string, unknown> {
   let text: string;
   let json: unknown;
   try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(unshared(bytes));
     json = JSON.parse(text);
   } catch (error) {
     throw invalid(where, 'its header is not JSON in UTF-8', { cause: error });
@@ -163,19 +172,23 @@ function parseEntry(name: string, info: unknown, headerSize: number, where: stri
   if (!areSizes(offsets) || offsets.length !== 2) {
     throw invalid(where, `${at}: data_offsets must be two integers from 0 to 2^53 - 1`);
   }
-  const dtype = DTYPE_OF.get(dtypeName);
-  if (!dtype) {
-    const allowed = [...DTYPE_OF.keys()].join(', ');
-    const what = `tensor '${name}' has the unsupported dtype ${dtypeName}; allowed: ${allowed}`;
-    throw new WeightsError('UNSUPPORTED_DTYPE', `${where}: ${what}`);
-  }
   const [start, end] = offsets as [number, number];
-  const size = elementCount(dims) * bytesPerElement(dtype);
-  if (end - start !== size) {
-    const takes = `shape ${formatShape(dims)} of ${dtypeName} takes ${size} bytes`;
-    throw invalid(where, `${at}: ${takes}, but data_offsets [${start}, ${end}] hold ${end - start}`);
+  const width = bytesPerStored(dtypeName);
+  const size = width === undefined ? undefined : elementCount(dims) * width;
+  if (size === undefined ? end < start : end - start !== size) {
+    const takes =
+      size === undefined ? '' : `shape ${formatShape(dims)} of ${dtypeName} takes ${size} bytes, but `;
+    throw invalid(where, `${at}: ${takes}data_offsets [${start}, ${end}] hold ${end - start}`);
   }
-  return { dtype, dims, start: headerSize + start, end: headerSize + end };
+  const dtype = isFloat8(dtypeName) ? 'float32' : DTYPE_OF.get(dtypeName);
+  return { storedAs: dtypeName, dtype, dims, start: headerSize + start, end: headerSize + end };
+}
+
+/** Returns the bytes of one element in the file, or `undefined` for a dtype that this library does not read. */
+function bytesPerStored(dtypeName: string): number | undefined {
+  if (isFloat8(dtypeName)) return 1;
+  const dtype = DTYPE_OF.get(dtypeName);
+  return dtype && bytesPerElement(dtype);
 }
 
 /** Requires that every byte after the header belongs to one tensor, so that tensors take no more memory than the file. */

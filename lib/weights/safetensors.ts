@@ -8,12 +8,14 @@ import { WeightsError } from '../errors.js';
 import type { RangedFile } from '../files/ranged.js';
 import { nearestName } from '../nearest.js';
 import { checkedTensor, tensorBytes, type TensorData, tensorFromBytes } from '../tensor.js';
+import { float8ToFloat32, isFloat8 } from './float8.js';
 import {
   isWellFormed,
   MAX_HEADER,
   METADATA_KEY,
   NAME_OF,
   parseSafetensorsHeader,
+  READABLE,
   SAFETENSORS_PREFIX,
   type SafetensorsEntry,
   type SafetensorsHeader,
@@ -37,18 +39,45 @@ export interface SafetensorsContent {
 }
 
 /**
- * Reads the tensors and metadata of a safetensors file. Tensors that are aligned in `bytes` are views of it.
+ * Reads the tensors and metadata of a safetensors file. Tensors that are aligned in `bytes` are views of it;
+ * 8-bit floats become float32.
  * Source: "Format" in the README of huggingface/safetensors.
  * @param where What messages call the data: the file's path.
- * @throws WeightsError `SAFETENSORS_INVALID` if the file breaks the format, `UNSUPPORTED_DTYPE`.
+ * @throws WeightsError `SAFETENSORS_INVALID` if the file breaks the format; `UNSUPPORTED_DTYPE` if a tensor is complex
+ *   or of 4 or 6 bits (openSafetensors reads the others of such a file).
  */
 export function decodeSafetensors(bytes: Uint8Array, where = 'the data'): Safetensors {
   const header = parseSafetensorsHeader(bytes, bytes?.byteLength, where);
   const tensors = new Map<string, TensorData>();
-  for (const [name, { dtype, dims, start, end }] of header.tensors) {
-    tensors.set(name, tensorFromBytes(dtype, dims, bytes.subarray(start, end)));
+  for (const [name, entry] of header.tensors) {
+    tensors.set(name, toTensor(where, name, entry, bytes.subarray(entry.start, entry.end)));
   }
   return { metadata: header.metadata, tensors };
+}
+
+/** Makes a tensor of its bytes in the file. */
+function toTensor(
+  where: string,
+  name: string,
+  { storedAs, dtype, dims }: SafetensorsEntry,
+  bytes: Uint8Array,
+): TensorData {
+  requireReadable(where, name, { storedAs, dtype });
+  return isFloat8(storedAs) ? float8ToFloat32(storedAs, dims, bytes) : tensorFromBytes(dtype!, dims, bytes);
+}
+
+/** Requires a dtype that this library holds. */
+function requireReadable(
+  where: string,
+  name: string,
+  { storedAs, dtype }: Pick<SafetensorsEntry, 'storedAs' | 'dtype'>,
+): void {
+  if (dtype !== undefined) return;
+  throw new WeightsError(
+    'UNSUPPORTED_DTYPE',
+    `${where}: tensor '${name}' has the unsupported dtype ${storedAs}; allowed: ${READABLE.join(', ')}. ` +
+      'The other tensors can be read by name (openSafetensors, build --prefix)',
+  );
 }
 
 /**
@@ -135,7 +164,7 @@ export class SafetensorsFile {
 
   /**
    * Reads and checks the header of an open file, and closes the file if the header is wrong.
-   * @throws FileError `FILE_UNREADABLE`, WeightsError `SAFETENSORS_INVALID` or `UNSUPPORTED_DTYPE`.
+   * @throws FileError `FILE_UNREADABLE`, WeightsError `SAFETENSORS_INVALID`.
    */
   static async of(file: RangedFile): Promise<SafetensorsFile> {
     const { path, size } = file;
@@ -183,18 +212,20 @@ export class SafetensorsFile {
   }
 
   /**
-   * Reads one tensor.
-   * @throws WeightsError `TENSOR_NOT_FOUND`
+   * Reads one tensor. An 8-bit float becomes float32, which holds each of its values.
+   * @throws WeightsError `TENSOR_NOT_FOUND`; `UNSUPPORTED_DTYPE` if the tensor is complex or of 4 or 6 bits.
    * @throws FileError `FILE_UNREADABLE`
    */
   async read(name: string): Promise<TensorData> {
-    const { dtype, dims, start, end } = this.info(name);
-    return tensorFromBytes(dtype, dims, await this.#file.read(start, end - start));
+    const entry = this.info(name);
+    requireReadable(this.path, name, entry);
+    const bytes = await this.#file.read(entry.start, entry.end - entry.start);
+    return toTensor(this.path, name, entry, bytes);
   }
 
   /**
    * Reads several tensors at once, by default every tensor of the file.
-   * @throws WeightsError `TENSOR_NOT_FOUND`
+   * @throws WeightsError `TENSOR_NOT_FOUND`, or `UNSUPPORTED_DTYPE` as {@link read}.
    * @throws FileError `FILE_UNREADABLE`
    */
   async readAll(names: readonly string[] = this.keys()): Promise<Map<string, TensorData>> {

@@ -1,4 +1,5 @@
 import { copyFile, mkdir, open, readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { FileError, WeightsError } from '../../lib/errors.js';
@@ -56,6 +57,33 @@ describe('safetensors files', () => {
     expect((await file.read('small')).data).to.deep.equal(Uint8Array.of(1, 2, 3));
     expect(file.info('large').dims).to.deep.equal([3 * 2 ** 29]);
     expect(process.memoryUsage().arrayBuffers - before).to.be.below(1e6);
+    await file.close();
+  });
+
+  it('openSafetensors reads the tensors beside those of a dtype that it does not hold', async () => {
+    const file = await openSafetensors(
+      fileURLToPath(new URL('../samples/checkpoint.safetensors', import.meta.url)),
+    );
+    expect(file.keys()).to.deep.equal(['complex', 'norm.bias', 'norm.weight', 'float4']);
+    expect((await file.read('norm.weight')).data).to.deep.equal(Float32Array.of(1.5, 2.5));
+    expect([...(await file.readAll(['norm.bias'])).values()]).to.deep.equal([
+      tensor('float32', [2], Float32Array.of(0.5, -0.5)),
+    ]);
+    expect(file.info('float4')).to.include({ storedAs: 'F4', dtype: undefined });
+    for (const name of ['complex', 'float4']) {
+      expect(await rejection(file.read(name)))
+        .to.be.instanceOf(WeightsError)
+        .with.property('code', 'UNSUPPORTED_DTYPE');
+    }
+    await file.close();
+  });
+
+  it('openSafetensors says that an 8-bit float becomes float32', async () => {
+    const file = await openSafetensors(
+      fileURLToPath(new URL('../samples/float8.safetensors', import.meta.url)),
+    );
+    expect(file.info('e4m3fn')).to.include({ storedAs: 'F8_E4M3', dtype: 'float32' });
+    expect(await file.read('e4m3fn')).to.deep.equal(await file.read('e4m3fn.float32'));
     await file.close();
   });
 

@@ -29,7 +29,13 @@ describe('weights/safetensors-header', () => {
     expect(headerSize).to.equal(976);
     const parsed = parseSafetensorsHeader(bytes.slice(0, headerSize), bytes.length);
     expect(parsed.headerSize).to.equal(headerSize);
-    expect(parsed.tensors.get('int64')).to.deep.equal({ dtype: 'int64', dims: [3], start: 1000, end: 1024 });
+    expect(parsed.tensors.get('int64')).to.deep.equal({
+      storedAs: 'I64',
+      dtype: 'int64',
+      dims: [3],
+      start: 1000,
+      end: 1024,
+    });
   });
 
   it('NAME_OF has a name of its own for every dtype', () => {

@@ -119,13 +119,27 @@ describe('decodeSafetensors', () => {
     expect(metadata['constructor']).to.equal(undefined);
   });
 
-  it('decodeSafetensors refuses an 8-bit float, and says what is allowed', () => {
-    expect(() => decodeSafetensors(sample('float8'), 'x.safetensors'))
+  it("decodeSafetensors reads every byte of each 8-bit float as PyTorch's float32", () => {
+    const { tensors } = decodeSafetensors(sample('float8'));
+    for (const form of ['e4m3fn', 'e5m2', 'e4m3fnuz', 'e5m2fnuz', 'e8m0fnu']) {
+      const read = tensors.get(form)!;
+      expect(read.data.some(Number.isNaN), form).to.be.true;
+      expect(read, form).to.deep.equal(tensors.get(`${form}.float32`));
+    }
+  });
+
+  it('decodeSafetensors refuses a tensor of complex numbers, and says how to read the others', () => {
+    expect(() => decodeSafetensors(sample('checkpoint'), 'x.safetensors'))
       .to.throw(
         WeightsError,
-        "x.safetensors: tensor 'quantized' has the unsupported dtype F8_E4M3; allowed: F64, F32, F16, BF16, I64,",
+        /^x\.safetensors: tensor 'complex' has the unsupported dtype C64; allowed: F64, F32, .*, F8_E8M0\. The other tensors can be read by name \(openSafetensors, build --prefix\)$/,
       )
       .and.include({ code: 'UNSUPPORTED_DTYPE' });
+  });
+
+  it('decodeSafetensors refuses offsets of an unknown dtype that run backwards or leave bytes unused', () => {
+    expectRefused(file(`{${entry('a', 2, 0, '[2]', '"F4"')}}`, [1, 2]), 'data_offsets [2, 0] hold -2');
+    expectRefused(file(`{${entry('a', 1, 2, '[2]', '"F4"')}}`, [1, 2]), 'leaves bytes unused before it');
   });
 
   it('decodeSafetensors refuses a header length that the file, or the format, does not allow', () => {

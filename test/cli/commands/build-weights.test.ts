@@ -1,8 +1,11 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { loadWeights, readStateDict } from '../../../lib/cli/commands/build-weights.js';
 import { getGraph, type GraphDefinition, initializeWeights, writeSafetensors } from '../../../lib/index.js';
-import { floats, useTemporaryFolder, writeFixture } from '../support.js';
+import { Model } from '../../../lib/onnx/model.js';
+import { floats, onnx, useTemporaryFolder, writeFixture } from '../support.js';
 
 const definition: GraphDefinition = getGraph('group-norm');
 const network = (graphOptions: Record<string, unknown>) => ({
@@ -69,6 +72,19 @@ describe('readStateDict', () => {
     ];
     expect(await keys('norm')).to.deep.equal(['norm.weight']);
     expect(await keys('nothing')).to.deep.equal(['norm.weight', 'conv.weight']);
+  });
+
+  it('build --prefix reads a part of a checkpoint whose other tensors are complex or of 4 bits', async () => {
+    const checkpoint = fileURLToPath(new URL('../../samples/checkpoint.safetensors', import.meta.url));
+    const build = ['build', 'group-norm', '--num-groups', '1', '--num-channels', '2', '-o', at('gn.onnx')];
+    const part = await onnx(...build, '--weights', checkpoint, '--prefix', 'norm');
+    expect(part).to.include({ code: 0, stderr: '' });
+    const model = Model.decode(readFileSync(at('gn.onnx')));
+    expect(model.constant('weight')?.data).to.deep.equal(Float32Array.of(1.5, 2.5));
+    const whole = await onnx(...build, '--weights', checkpoint);
+    expect(whole.code).to.equal(2);
+    expect(whole.stderr).to.include("tensor 'complex' has the unsupported dtype C64");
+    expect(whole.stderr).to.include('build --prefix');
   });
 
   it('readStateDict returns only the state_dict of a fixture', async () => {
