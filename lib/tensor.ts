@@ -194,6 +194,13 @@ export function checkedTensor(value: TensorData): TensorData {
 /** Makes an array of `length` zeros for `dtype`. */
 export const allocate = (dtype: DType, length: number): ElementArray => new ARRAY_OF[dtype](length);
 
+/** Returns a tensor of the same content in memory of its own, which no other thread can change. */
+export function copyTensor({ dtype, dims, data }: TensorData): TensorData {
+  const copy = allocate(dtype, data.length);
+  copy.set(data as never);
+  return { dtype, dims, data: copy };
+}
+
 /**
  * Makes a tensor out of its little-endian bytes: a view if the bytes are aligned, else a copy. In a bool tensor every
  * byte but 0 means true; if one is above 1, the bytes are copied and made 1.

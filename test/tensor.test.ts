@@ -6,6 +6,7 @@ import { ulpDistance } from '../lib/parity/compare.js';
 import {
   allocate,
   bytesPerElement,
+  copyTensor,
   type DType,
   DTYPES,
   elementCount,
@@ -156,6 +157,19 @@ describe('tensorFromBytes', () => {
       'a float32 tensor of shape [2] takes 8 bytes, not 9',
     );
     expect(() => tensorFromBytes('int8', [-3, -3], bytes)).to.throw(TensorError, 'dimensions must be');
+  });
+});
+
+describe('copyTensor', () => {
+  it('copyTensor copies a Buffer, whose own slice is a view, and shared memory', () => {
+    for (const data of [Buffer.from([1, 2]), new Uint8Array(new SharedArrayBuffer(2))]) {
+      const original = tensor('uint8', [2], data);
+      const copy = copyTensor(original);
+      expect([...copy.data]).to.deep.equal([...data]);
+      expect(copy.data.buffer).to.be.instanceOf(ArrayBuffer).and.not.equal(data.buffer);
+      data.fill(9);
+      expect([...copy.data]).not.to.include(9);
+    }
   });
 });
 

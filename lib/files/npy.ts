@@ -24,7 +24,8 @@ const ALIGNMENT = 64;
 const MAX_HEADER = 10_000;
 const MAX_RANK = 64;
 
-const DTYPE_OF = new Map<string, DType>([
+/** The codes that NumPy writes, after the byte order. */
+const CODES: readonly (readonly [code: string, dtype: DType])[] = [
   ['f4', 'float32'],
   ['f8', 'float64'],
   ['f2', 'float16'],
@@ -37,8 +38,47 @@ const DTYPE_OF = new Map<string, DType>([
   ['i8', 'int64'],
   ['u8', 'uint64'],
   ['b1', 'bool'],
-]);
-const KIND_OF = new Map([...DTYPE_OF].map(([kind, dtype]) => [dtype, kind]));
+];
+const CODE_OF = new Map(CODES.map(([code, dtype]) => [dtype, code]));
+
+/** What NumPy also reads after a byte order: the characters of C types, as they are on Linux and macOS. */
+const CHARACTERS: Readonly<Partial<Record<DType, string>>> = {
+  bool: '?',
+  int8: 'b',
+  uint8: 'B',
+  int16: 'h',
+  uint16: 'H',
+  int32: 'i',
+  uint32: 'I',
+  int64: 'lqpn',
+  uint64: 'LQPN',
+  float16: 'e',
+  float32: 'f',
+  float64: 'd',
+};
+
+/** What NumPy also reads without a byte order, besides the dtypes' own names. */
+const NAMES: Readonly<Partial<Record<DType, string>>> = {
+  bool: 'bool_',
+  int8: 'byte',
+  uint8: 'ubyte',
+  int16: 'short',
+  uint16: 'ushort',
+  int32: 'intc',
+  uint32: 'uintc',
+  int64: 'int int_ intp long longlong',
+  uint64: 'uint uintp ulong ulonglong',
+  float16: 'half',
+  float32: 'single',
+  float64: 'double float',
+};
+
+const BY_CODE = new Map<string, DType>(
+  CODES.flatMap(([code, dtype]) => [code, ...CHARACTERS[dtype]!].map((text) => [text, dtype] as const)),
+);
+const BY_NAME = new Map<string, DType>(
+  CODES.flatMap(([, dtype]) => [dtype, ...NAMES[dtype]!.split(' ')].map((text) => [text, dtype] as const)),
+);
 
 /** How to make a `.npy` file of a file of another kind. */
 const INSTEAD: Partial<Record<FileKind, string>> = {
@@ -55,21 +95,16 @@ const invalidNpy = (where: string, what: string): FileError =>
   new FileError('NPY_INVALID', `${where} is not a valid .npy file: ${what}`);
 
 /**
- * Reads the tensor of a `.npy` file: any numeric or bool dtype, either byte order, C or Fortran order. The tensor's
- * data is a view of `bytes` if it can be, else a copy, so that it takes no more memory than the file.
+ * Reads the tensor of a `.npy` file: integers, floats of at most 64 bits or bool in any spelling that NumPy reads,
+ * either byte order, C or Fortran order. The tensor's data is a view of `bytes` if it can be, else a copy, so that it
+ * takes no more memory than the file.
  * Source: the docstring of `numpy.lib.format`.
  * @param where What messages call the data: the file's path.
  * @throws FileError `NPY_INVALID` if the bytes break the format, hold another dtype, or are too few or too many.
  */
 export function decodeNpy(bytes: Uint8Array, where = 'the data'): TensorData {
-  const { text, dataStart } = splitHeader(bytes, where);
-  const { descr, fortranOrder, shape } = parseNpyHeader(text, where);
-  if (shape.length > MAX_RANK) {
-    throw invalidNpy(where, `it has ${shape.length} dimensions; NumPy allows ${MAX_RANK}`);
-  }
-  const { dtype, bigEndian } = parseDescr(descr, where);
+  const { dataStart, size, descr, dtype, shape, bigEndian, fortranOrder } = readNpyHeader(bytes, where);
   const data = bytes.subarray(dataStart);
-  const size = elementCount(shape) * bytesPerElement(dtype);
   if (data.byteLength !== size) {
     const difference = data.byteLength < size ? 'it is truncated' : 'bytes follow its end';
     throw invalidNpy(
@@ -79,6 +114,32 @@ export function decodeNpy(bytes: Uint8Array, where = 'the data'): TensorData {
   }
   const ordered = bigEndian || fortranOrder ? reorder(data, dtype, shape, bigEndian, fortranOrder) : data;
   return tensorFromBytes(dtype, shape, ordered);
+}
+
+/** What a header says, checked but for the number of bytes behind it. */
+interface NpyLayout extends NpyHeader {
+  /** Where the elements begin, in bytes from the start of the file. */
+  readonly dataStart: number;
+  /** The size of all elements in bytes. */
+  readonly size: number;
+  readonly dtype: DType;
+  readonly bigEndian: boolean;
+}
+
+/**
+ * Reads and checks the header of a `.npy` file.
+ * @param bytes The file from its start, at least its header.
+ * @throws FileError `NPY_INVALID`
+ */
+export function readNpyHeader(bytes: Uint8Array, where: string): NpyLayout {
+  const { text, dataStart } = splitHeader(bytes, where);
+  const header = parseNpyHeader(text, where);
+  const { descr, shape } = header;
+  if (shape.length > MAX_RANK) {
+    throw invalidNpy(where, `it has ${shape.length} dimensions; NumPy allows ${MAX_RANK}`);
+  }
+  const { dtype, bigEndian } = parseDescr(descr, where);
+  return { ...header, dataStart, size: elementCount(shape) * bytesPerElement(dtype), dtype, bigEndian };
 }
 
 function splitHeader(bytes: Uint8Array, where: string): { text: string; dataStart: number } {
@@ -171,7 +232,10 @@ function parseDict(text: string, where: string): Map<string, string> {
     const [entry, quoted, value] = ENTRY.exec(rest) ?? [];
     if (entry === undefined) throw invalidNpy(where, `its header has an unexpected '${rest.slice(0, 20)}'`);
     if (value!.startsWith('[')) {
-      throw invalidNpy(where, 'arrays of records (structured dtypes) are not supported');
+      throw invalidNpy(
+        where,
+        "arrays of records (structured dtypes) are not supported; save one field: numpy.save('x.npy', x['FIELD'])",
+      );
     }
     const key = quoted!.slice(1, -1);
     if (dict.has(key)) throw invalidNpy(where, `its header has '${key}' twice`);
@@ -181,17 +245,26 @@ function parseDict(text: string, where: string): Map<string, string> {
   return dict;
 }
 
+/** A byte order, `=` and `|` meaning that of the machine that reads; then what is in {@link BY_CODE}. */
+const WITH_ORDER = /^([<>=|]?)(.+)$/;
+
 function parseDescr(descr: string, where: string): { dtype: DType; bigEndian: boolean } {
-  const dtype = DTYPE_OF.get(descr.slice(1));
-  const byteOrders = dtype && bytesPerElement(dtype) === 1 ? '|<>' : '<>';
-  if (!dtype || !byteOrders.includes(descr[0]!)) {
-    const allowed = [...KIND_OF.values()].join(', ');
-    throw invalidNpy(
-      where,
-      `dtype '${descr}' is not supported; allowed: < or > and one of ${allowed}; in NumPy, x.astype('<f4') converts`,
-    );
-  }
-  return { dtype, bigEndian: descr[0] === '>' };
+  const [, order = '', code = ''] = WITH_ORDER.exec(descr) ?? [];
+  const dtype = BY_NAME.get(descr) ?? BY_CODE.get(code);
+  if (dtype) return { dtype, bigEndian: order === '>' };
+  const allowed = [...CODE_OF.values()].join(', ');
+  throw invalidNpy(
+    where,
+    `dtype '${descr}' is not supported; allowed: < or > and one of ${allowed}; ${adviceFor(code)}`,
+  );
+}
+
+/** Says how to convert an array in NumPy, which writes the floats of ml_dtypes (JAX, PyTorch) as void. */
+function adviceFor(code: string): string {
+  if (!code.startsWith('V')) return "in NumPy, x.astype('<f4') converts";
+  return code === 'V2'
+    ? "if x is bfloat16, (x.view('<u2').astype('<u4') << 16).view('<f4') converts in NumPy"
+    : "say what the bytes hold: x.view(ml_dtypes.float8_e4m3fn).astype('<f4') converts in NumPy with ml_dtypes";
 }
 
 /** Copies the elements to C order and little-endian. Moves bytes, not numbers, so that every NaN keeps its bits. */
@@ -243,7 +316,7 @@ export function encodeNpy(source: TensorData): Uint8Array {
     throw new FileError('NPY_INVALID', `${what}; NumPy allows ${MAX_RANK}`);
   }
   const order = bytesPerElement(dtype) === 1 ? '|' : '<';
-  const descr = `${order}${KIND_OF.get(dtype)}`;
+  const descr = `${order}${CODE_OF.get(dtype)}`;
   const header = encodeHeader(formatNpyHeader(descr, dims));
   const body = tensorBytes({ dtype, dims, data });
   const bytes = new Uint8Array(header.byteLength + body.byteLength);

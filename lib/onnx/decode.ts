@@ -26,7 +26,8 @@ interface ModelHeader {
 }
 
 /**
- * Reads a whole model and checks it: passes find no damage later.
+ * Reads a whole model and checks it: passes find no damage later. The graph's nodes are in an order in which they can run,
+ * whatever order the model has.
  * @param where What messages call the model.
  * @throws ModelError `MODEL_INVALID`, `TENSOR_INVALID`, or `MODEL_UNSUPPORTED` if it has a million nodes and values.
  */
@@ -38,13 +39,15 @@ export function decodeModel(bytes: Uint8Array, where: string): ModelContent {
     const missing = graph ? 'no opset' : 'no graph';
     throw new ModelError('MODEL_INVALID', `${where}: this is not an ONNX model: it has ${missing}`);
   }
-  return withContext(where, () => {
+  const content = withContext(where, () => {
     const decoder = new GraphDecoder();
     const fields = new GraphFields(graph, decoder);
     const inFunctions = noFacts();
     for (const body of functionBodies) decoder.readFunction(body, inFunctions);
     return { opset, domains, functions, graph: fields, inFunctions };
   });
+  content.graph.sortNodes(where);
+  return content;
 }
 
 /** Reads the fields of a ModelProto, but not the graph's. */

@@ -5,6 +5,7 @@
 import { delimited, joinChunks } from './chunks.js';
 import { type ModelNode, readNode } from './node.js';
 import { ATTRIBUTE, FUNCTION, GRAPH, SPARSE_TENSOR } from './schema.js';
+import { sortNodes } from './sort.js';
 import { checkTensor, readTensorHeader, type TensorHeader } from './tensors.js';
 import { type DeclaredValue, readValueInfo } from './value-info.js';
 import { requireOnce, tooLarge, WireReader } from './wire.js';
@@ -31,9 +32,16 @@ export interface InnerFacts {
   readonly opTypes: Set<string>;
   /** The files that tensors lie in, relative to the model's folder. */
   readonly locations: Set<string>;
+  /** The values that bodies read from outside of them. */
+  readonly reads: Set<string>;
 }
 
-export const noFacts = (): InnerFacts => ({ names: new Set(), opTypes: new Set(), locations: new Set() });
+export const noFacts = (): InnerFacts => ({
+  names: new Set(),
+  opTypes: new Set(),
+  locations: new Set(),
+  reads: new Set(),
+});
 
 /** The list of a graph's fields keeps one entry for each. Models in use have some thousands. */
 const MAX_ENTRIES = 2 ** 20;
@@ -56,7 +64,8 @@ export class GraphDecoder {
 
   /** Adds what a local function holds to `facts`. Its names are its own and are left out. */
   readFunction(body: WireReader, facts: InnerFacts): void {
-    const within = { ...noFacts(), opTypes: facts.opTypes, locations: facts.locations };
+    const { opTypes, locations } = facts;
+    const within = { ...noFacts(), opTypes, locations };
     while (body.next()) {
       if (body.tag === FUNCTION.node) this.#readInnerNode(body, within);
       if (body.tag === FUNCTION.attributeProto) this.#readAttribute(body, within);
@@ -76,7 +85,9 @@ export class GraphDecoder {
     }
     if (tag === GRAPH.initializer) return { tag, bytes, tensor: checkTensor(field), inner: undefined };
     if (DECLARING.has(tag)) return { tag, bytes, value: readValueInfo(field), inner: undefined };
-    const inner = tag === GRAPH.sparseInitializer ? readSparse(field, noFacts()) : undefined;
+    if (tag !== GRAPH.sparseInitializer) return { tag, bytes, inner: undefined };
+    const inner = noFacts();
+    readSparse(field, inner);
     return { tag, bytes, inner };
   }
 
@@ -96,27 +107,37 @@ export class GraphDecoder {
   }
 
   #readBody(graph: WireReader, facts: InnerFacts): void {
+    const body = { ...facts, reads: new Set<string>() };
+    /** The body's own values. Their names may be those of outer values too. */
+    const own = new Set<string>();
     while (graph.next()) {
       const { tag } = graph;
-      if (tag === GRAPH.node) this.#readInnerNode(graph, facts);
-      else if (tag === GRAPH.sparseInitializer) readSparse(graph, facts);
+      if (tag === GRAPH.node) for (const name of this.#readInnerNode(graph, body).outputs) own.add(name);
+      else if (tag === GRAPH.sparseInitializer) own.add(readSparse(graph, body));
       else if (tag === GRAPH.initializer) {
         this.#count();
         const tensor = checkTensor(graph);
-        facts.names.add(tensor.name);
-        addLocation(tensor, facts);
+        body.names.add(tensor.name);
+        own.add(tensor.name);
+        addLocation(tensor, body);
       } else if (DECLARING.has(tag)) {
         this.#count();
-        facts.names.add(readValueInfo(graph).name);
+        const { name } = readValueInfo(graph);
+        body.names.add(name);
+        if (tag === GRAPH.input) own.add(name);
+        if (tag === GRAPH.output) body.reads.add(name);
       }
     }
+    for (const name of body.reads) if (!own.has(name)) facts.reads.add(name);
   }
 
-  #readInnerNode(field: WireReader, facts: InnerFacts): void {
+  #readInnerNode(field: WireReader, facts: InnerFacts): ModelNode {
     this.#count();
     const node = readNode(field, (attribute) => void this.#readAttribute(attribute, facts));
     facts.opTypes.add(node.opType);
     for (const name of namesOfNode(node)) if (name) facts.names.add(name);
+    for (const name of node.inputs) if (name) facts.reads.add(name);
+    return node;
   }
 
   #count(): void {
@@ -128,15 +149,18 @@ export class GraphDecoder {
 /** The lists of declared values. */
 const DECLARING: ReadonlySet<number> = new Set([GRAPH.input, GRAPH.output, GRAPH.valueInfo]);
 
-function readSparse(field: WireReader, facts: InnerFacts): InnerFacts {
+/** Returns the name of a sparse tensor, which is that of its values. */
+function readSparse(field: WireReader, facts: InnerFacts): string {
+  let name = '';
   const sparse = field.enter();
   while (sparse.next()) {
     if (sparse.tag !== SPARSE_TENSOR.values) continue;
     const values = readTensorHeader(sparse);
-    facts.names.add(values.name);
+    name = values.name;
+    facts.names.add(name);
     addLocation(values, facts);
   }
-  return facts;
+  return name;
 }
 
 function addLocation({ location }: TensorHeader, { locations }: InnerFacts): void {
@@ -169,6 +193,9 @@ export function readerOf({ bytes }: GraphField): WireReader {
   return reader;
 }
 
+const isNodeField = (field: GraphField): field is GraphField & { readonly node: ModelNode } =>
+  field.node !== undefined;
+
 /** The fields of a graph, which edits replace. Only replacements are decoded again. */
 export class GraphFields implements Iterable<GraphField> {
   #fields: readonly GraphField[];
@@ -195,6 +222,16 @@ export class GraphFields implements Iterable<GraphField> {
       else fields.push(field);
     }
     this.#fields = fields;
+  }
+
+  /**
+   * Puts the nodes into an order in which they can run. The other fields keep their places.
+   * @throws ModelError `MODEL_INVALID` if nodes form a cycle.
+   */
+  sortNodes(where: string): void {
+    const nodes = this.#fields.filter(isNodeField);
+    const sorted = sortNodes(nodes, where).values();
+    this.#fields = this.#fields.map((field) => (isNodeField(field) ? sorted.next().value! : field));
   }
 
   /** Puts messages before all fields, in this order. */

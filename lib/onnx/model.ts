@@ -55,7 +55,7 @@ export class Model {
     return new Model(bytes, decodeModel(bytes, where));
   }
 
-  /** The nodes of the graph; the same array until the model changes. */
+  /** The nodes of the graph, each after the nodes that it needs; the same array until the model changes. */
   get nodes(): readonly ModelNode[] {
     return this.index.nodes;
   }

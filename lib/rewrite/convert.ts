@@ -1,4 +1,5 @@
 /** Existing models as files that any runtime runs correctly: GroupNorm out of ONNX's own operators. */
+import { unshared } from '../arrays.js';
 import { GraphError, ModelError } from '../errors.js';
 import { getLowering, MAX_OPSET, MAX_SESSION_OPSET, requireOpset } from '../lowering/choose.js';
 import { PER_CHANNEL_OPSET } from '../lowering/op.js';
@@ -84,7 +85,7 @@ export function convertModel(bytes: Uint8Array, options: ConvertOptions = {}): C
   const { lowering: asked = SAFE_LOWERING, where = 'model' } = options;
   const lowering = getLowering(asked, MAX_OPSET).name;
   requireModelSize(bytes.byteLength, where);
-  const model = Model.decode(bytes, where);
+  const model = Model.decode(unshared(bytes), where);
   requireLowering(lowering, model.opset, where);
   if (lowering !== 'op') requireReachable(model, where, REFUSAL);
   const before = readNames(model);

@@ -27,7 +27,7 @@ export function removeDeadCode(model: Model, before: ReadNames): boolean {
   return removedNodes + removedValues > 0;
 }
 
-/** Returns the first outputs of dead nodes. A node comes before its readers, so one pass from the end finds them all. */
+/** Returns the first outputs of dead nodes. A node comes before its readers (`Model`), so one pass from the end finds them all. */
 function deadNodes(model: Model, before: ReadNames): Set<string> {
   const dead = new Set<string>();
   const read = new Set(model.outputNames);

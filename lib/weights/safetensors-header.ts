@@ -2,6 +2,7 @@
  * Parses and checks the beginning of a safetensors file: a header length (u64, little-endian) and a JSON header.
  * Source: "Format" in the README of huggingface/safetensors; where that is silent, what its reader accepts.
  */
+import { unshared } from '../arrays.js';
 import { WeightsError } from '../errors.js';
 import { type FileKind, KINDS, sniff } from '../files/sniff.js';
 import { bytesPerElement, type DType, elementCount, formatShape } from '../tensor.js';
@@ -137,7 +138,7 @@ function parseJson(bytes: Uint8Array, where: string): Record<string, unknown> {
   let text: string;
   let json: unknown;
   try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(unshared(bytes));
     json = JSON.parse(text);
   } catch (error) {
     throw invalid(where, 'its header is not JSON in UTF-8', { cause: error });

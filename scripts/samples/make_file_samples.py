@@ -1,13 +1,17 @@
-"""Write the .npy and .safetensors samples of test/samples with the NumPy and safetensors packages.
+"""Write the .npy, .npz and .safetensors samples of test/samples with the NumPy and safetensors packages.
 
     python scripts/samples/make_file_samples.py
 
-The same versions give the same bytes. The values also stand as literals in test/files/npy.test.ts and
-test/weights/safetensors.test.ts. Last run: numpy 2.4.6, torch 2.13.0, safetensors 0.8.0.
+The same versions give the same bytes. The values also stand as literals in test/files/npy.test.ts, test/files/npz.test.ts and
+test/weights/safetensors.test.ts. Last run: numpy 2.4.6, torch 2.13.0, safetensors 0.8.0, ml_dtypes 0.6.0, on Linux.
 """
 
+import json
+import string
+import warnings
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import torch
 from numpy.lib import format as npy
@@ -42,9 +46,45 @@ def write_npy(folder: Path) -> None:
     np.save(folder / "strings.npy", np.array(["a", "bc"]))
     np.save(folder / "records.npy", np.zeros(2, [("x", "<f4"), ("y", "<i4")]))
     np.save(folder / "objects.npy", np.array([None], dtype=object), allow_pickle=True)
+    for name in ["bfloat16", "float8_e4m3fn"]:
+        np.save(folder / f"{name}.npy", np.array([1.5, -2.0, 0.0], getattr(ml_dtypes, name)))
+    check_advice(folder)
     for version in [(2, 0), (3, 0)]:
         with open(folder / f"version_{version[0]}.npy", "wb") as file:
             npy.write_array(file, of_dtype("f4"), version)
+
+
+def write_npz(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    counted = np.arange(24, dtype="<i2").reshape(2, 3, 4)
+    arrays = {"x": of_dtype("f4"), "mask": of_dtype("b1"), "in/ü": np.asfortranarray(counted)}
+    np.savez(folder / "arrays.npz", **arrays)
+    np.savez_compressed(folder / "compressed.npz", **arrays)
+    np.savez(folder / "one.npz", of_dtype("f8"))
+
+
+def check_advice(folder: Path) -> None:
+    """Run what decodeNpy's messages say converts the void arrays that NumPy loads from these files."""
+    x = np.load(folder / "bfloat16.npy")
+    assert ((x.view("<u2").astype("<u4") << 16).view("<f4") == [1.5, -2.0, 0.0]).all()
+    x = np.load(folder / "float8_e4m3fn.npy")
+    assert (x.view(ml_dtypes.float8_e4m3fn).astype("<f4") == [1.5, -2.0, 0.0]).all()
+
+
+def write_npy_spellings(path: Path) -> None:
+    """What NumPy reads as the dtype of a .npy file, and the dtype that it takes it for."""
+    codes = [code + size for code in string.ascii_letters + "?" for size in ["", "1", "2", "4", "8", "16"]]
+    names = [name for name in np.sctypeDict if isinstance(name, str)]
+    spellings = {}
+    for spelling in [order + name for order in ["", *"<>=|!"] for name in sorted({*codes, *names})]:
+        try:
+            dtype = npy.descr_to_dtype(spelling)
+        except (TypeError, ValueError):
+            continue
+        # The import of ml_dtypes adds dtypes of its own.
+        if dtype.kind in "fiub" and dtype.itemsize <= 8 and dtype.type.__module__ == "numpy":
+            spellings[spelling] = dtype.str
+    path.write_text(json.dumps(spellings, indent=0) + "\n")
 
 
 def write_safetensors(folder: Path) -> None:
@@ -82,5 +122,9 @@ def float8_tensors() -> dict[str, torch.Tensor]:
 
 
 if __name__ == "__main__":
+    # NumPy warns of `a`, a spelling of bytes.
+    warnings.simplefilter("ignore", DeprecationWarning)
     write_npy(FILES / "npy")
+    write_npz(FILES / "npz")
+    write_npy_spellings(FILES / "npy-spellings.json")
     write_safetensors(FILES)

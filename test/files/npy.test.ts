@@ -116,14 +116,43 @@ describe('decodeNpy', () => {
     }
   });
 
+  it('decodeNpy reads every spelling of a dtype that NumPy reads', () => {
+    const spellings = JSON.parse(
+      readFileSync(new URL('../samples/npy-spellings.json', import.meta.url), 'utf8'),
+    ) as Record<string, string>;
+    expect(Object.keys(spellings)).to.include.members(['f4', '=f4', '|f4', 'float32', '?', '<l']);
+    // Elements of 8 bytes with all bytes different: another width or byte order gives other numbers.
+    const data = [1, 2, 3, 4, 5, 6, 7, 8];
+    for (const [spelling, written] of Object.entries(spellings)) {
+      const read = (descr: string) => {
+        const count = data.length / Number(written.slice(-1));
+        return decodeNpy(
+          int8File(`(${count},)`, written === '|b1' ? data.map((i) => i % 2) : data, `'${descr}'`),
+        );
+      };
+      expect(read(spelling), spelling).to.deep.equal(read(written));
+    }
+  });
+
+  it('decodeNpy says how NumPy converts bfloat16 and 8-bit floats, which are saved as void', () => {
+    expectRefused(sample('bfloat16'), "(x.view('<u2').astype('<u4') << 16).view('<f4') converts in NumPy");
+    expectRefused(
+      sample('float8_e4m3fn'),
+      "x.view(ml_dtypes.float8_e4m3fn).astype('<f4') converts in NumPy with ml_dtypes",
+    );
+  });
+
   it('decodeNpy refuses arrays of strings, records and objects, and says what is allowed', () => {
     expectRefused(sample('strings'), "dtype '<U2' is not supported; allowed: < or > and one of f4, f8,");
-    expectRefused(sample('records'), 'arrays of records (structured dtypes) are not supported');
+    expectRefused(
+      sample('records'),
+      "arrays of records (structured dtypes) are not supported; save one field: numpy.save('x.npy', x['FIELD'])",
+    );
     expectRefused(sample('objects'), "dtype '|O' is not supported");
   });
 
   it('decodeNpy refuses an unknown dtype', () => {
-    const dtypes = ['<f16', '<c8', '<V2', '|S1', '=i1', 'i1', '|i2', '<M8[ns]', '', '<', 'constructor'];
+    const dtypes = ['<f16', '<c8', '<V2', '|S1', '!i1', '<float32', '<M8[ns]', '', '<', 'constructor'];
     for (const dtype of dtypes) {
       expectRefused(int8File('(1,)', [1], `'${dtype}'`), `dtype '${dtype}' is not supported`);
     }

@@ -39,6 +39,24 @@ const SCRIPT = `
     await session.dispose();
     return { inputs, provider, fallbacks, y: Array.from(y.data) };
   };
+  const shared = (bytes) => {
+    const memory = new Uint8Array(new SharedArrayBuffer(bytes.length));
+    memory.set(bytes);
+    return memory;
+  };
+  window.runShared = async (provider) => {
+    const graph = library.getGraph('group-norm').build({ numGroups: 1, numChannels: 2 });
+    const model = shared(library.encodeModel(graph, library.initializeWeights(graph)));
+    const session = await library.createSession(model, { providers: [provider] });
+    const vector = (...values) => {
+      const bytes = new Uint8Array(Float32Array.from(values).buffer);
+      return library.tensor('float32', [1, 2, 1, 1], new Float32Array(shared(bytes).buffer));
+    };
+    const y = vector(0, 0);
+    await session.run({ x: vector(1, 3) }, { outputs: { y } });
+    await session.dispose();
+    return Array.from(y.data);
+  };
   window.determinants = async (providers) => {
     const { GraphBuilder, op, encodeModel, createSession, tensor } = library;
     const g = new GraphBuilder('determinants');
@@ -85,6 +103,13 @@ describeInBrowser("the package's entry in a browser", () => {
     const row = y.slice(0, 1024);
     expect(row.reduce((sum, value) => sum + value) / 1024).to.be.closeTo(0, 1e-4);
     expect(row.reduce((sum, value) => sum + value ** 2) / 1024).to.be.closeTo(1, 1e-3);
+  });
+
+  it('the browser entry takes SharedArrayBuffer for the model, the inputs and the outputs', async () => {
+    const [first, second] = await call<[number, number]>('runShared', 'wasm');
+    // Mean 2, variance 1, epsilon 1e-5.
+    expect(first).to.be.closeTo(-1 / Math.sqrt(1 + 1e-5), 1e-6);
+    expect(second).to.be.closeTo(1 / Math.sqrt(1 + 1e-5), 1e-6);
   });
 
   it('the browser entry says which URL it cannot fetch', async () => {

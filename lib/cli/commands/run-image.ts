@@ -8,8 +8,8 @@ import { segment, type Segmentation } from '../../images/segment.js';
 import { refuseOverwritingInputs } from '../shared/output-files.js';
 import { withProgress } from '../shared/progress.js';
 import { formatTable, indent } from '../shared/table.js';
-import { type Io, print, UsageError } from '../shared/terminal.js';
-import { describeRun, runRepeatedly, type SessionRequest, withSession } from './run-session.js';
+import { colorsOf, type Io, print, UsageError } from '../shared/terminal.js';
+import { describeRun, openSession, runRepeatedly, type SessionRequest } from './run-session.js';
 
 export interface ImageRequest {
   /** Path of the PNG to segment. */
@@ -43,14 +43,15 @@ export async function runImage(path: string, options: ImageOptions, io: Io): Pro
   );
   const lines = await withProgress(io.stderr, async (progress) => {
     progress.step(`reading ${file}`);
-    const image = decodePng(await readFileBytes(file), file);
-    return withSession(path, options, progress, async (session) => {
-      const { result, times } = await runRepeatedly(session, options.repeat, progress, () =>
-        segment(session, image),
-      );
-      await writeFileAtomic(target, encodePng(maskToImage(result.mask)));
-      return [...describeRun(path, session, times), ...describeImage(file, image, result)];
-    });
+    const image = decodePng(await readFileBytes(file), file, (warning) =>
+      progress.say(`${colorsOf(io.stderr).yellow('warning:')} ${warning}`),
+    );
+    await using session = await openSession(path, options, progress);
+    const { result, times } = await runRepeatedly(session, options.repeat, progress, () =>
+      segment(session, image),
+    );
+    await writeFileAtomic(target, encodePng(maskToImage(result.mask)));
+    return [...describeRun(path, session, times), ...describeImage(file, image, result)];
   });
   print(io.stdout, ...lines, '', `Wrote ${target}`);
 }

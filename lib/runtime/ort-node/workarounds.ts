@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { isMainThread } from 'node:worker_threads';
 import type { Tensor } from 'onnxruntime-common';
-import type { TensorData } from '../../tensor.js';
+import { isShared } from '../../arrays.js';
+import { copyTensor, type TensorData } from '../../tensor.js';
 import type { ProviderProblem } from '../core/contract.js';
 import { type TensorType, toOrtTensor } from '../core/ort-model.js';
 
@@ -42,18 +43,23 @@ function commandLineLength(): number {
 }
 
 /**
- * Returns a tensor for onnxruntime-node, with float16 data as Uint16Array.
+ * Returns a tensor for onnxruntime-node to read, with float16 data as Uint16Array, and without shared memory.
  *
  * If the JavaScript engine has Float16Array, onnxruntime-common turns the bits into one, which the native library of
- * onnxruntime-node refuses: microsoft/onnxruntime issue 32323. Remove this when that issue is closed.
+ * onnxruntime-node refuses: microsoft/onnxruntime issue 32323. The library refuses SharedArrayBuffer too: issue 23148.
+ * Remove each part when its issue is closed.
  */
-export function toNodeTensor(TensorClass: TensorType, value: TensorData): Tensor {
+export function toNodeTensor(TensorClass: TensorType, given: TensorData): Tensor {
+  const value = isShared(given.data) ? copyTensor(given) : given;
   const made = toOrtTensor(TensorClass, value);
   if (value.dtype === 'float16' && (made.data as unknown) !== value.data) {
     Object.defineProperty(made, 'data', { value: value.data });
   }
   return made;
 }
+
+/** Whether onnxruntime-node can write an output into a tensor's own memory: issue 23148, as above. */
+export const isWritable = ({ data }: TensorData): boolean => !isShared(data);
 
 /**
  * Says that CUDA rounds float32, unless `env` decides about it.

@@ -1,0 +1,13 @@
+/**
+ * Typed arrays by what they are, not by whose they are. Jest, `node:vm` and iframes have a Float32Array of their own,
+ * which `instanceof` does not know; and the memory of an array may be shared with other threads.
+ */
+
+/** Returns the name of a value's built-in type, of any realm: `Float32Array`, `Map`, `Null`. */
+export const typeName = (value: unknown): string => Object.prototype.toString.call(value).slice(8, -1);
+
+/** Whether an array lies in memory that other threads may share. */
+export const isShared = ({ buffer }: ArrayBufferView): boolean => typeName(buffer) === 'SharedArrayBuffer';
+
+/** Returns bytes that no other thread can change: a copy if they lie in shared memory, else the same array. */
+export const unshared = (bytes: Uint8Array): Uint8Array => (isShared(bytes) ? new Uint8Array(bytes) : bytes);
