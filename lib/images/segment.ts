@@ -143,8 +143,8 @@ function requireClasses({ dtype, dims }: TensorData, height: number, width: numb
 }
 
 function imageInput({ inputs, outputs }: Session, image: Image) {
-  const [input] = inputs;
-  if (inputs.length !== 1 || outputs.length !== 1 || !takesImage(input!)) {
+  const [input, ...others] = inputs;
+  if (!input || others.some(({ optional }) => !optional) || outputs.length !== 1 || !takesImage(input)) {
     const list = (infos: readonly TensorInfo[]) => infos.map(describeInput).join(', ');
     throw unsupported(`it has inputs ${list(inputs)} and outputs ${list(outputs)}`);
   }

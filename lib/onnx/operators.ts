@@ -9,7 +9,6 @@ import {
   type NodeMessage,
   NodeProto,
   type TensorMessage,
-  TensorProto,
 } from './proto.js';
 import { encodeTensor } from './tensors.js';
 
@@ -176,18 +175,18 @@ function encodeAttribute(name: string, attribute: Attribute): AttributeMessage {
   }
 }
 
-/** Encodes a fragment for an opset, as NodeProtos and TensorProtos. */
+/** Encodes a fragment for an opset: its nodes as bytes. */
 export function encodeFragment(
   { nodes, constants }: Fragment,
   opset: number,
-): { readonly nodes: Uint8Array[]; readonly initializers: Uint8Array[] } {
+): { readonly nodes: Uint8Array[]; readonly initializers: TensorMessage[] } {
   const encoded = nodes.map((node) => encodeNode(node, opset));
-  const tensors = [
+  const initializers = [
     ...constants.map((constant) => encodeTensor(constant.name, constant.data!)),
-    ...encoded.flatMap(({ initializers }) => initializers),
+    ...encoded.flatMap((one) => one.initializers),
   ];
   return {
     nodes: encoded.map(({ node }) => NodeProto.encode(node).finish()),
-    initializers: tensors.map((message) => TensorProto.encode(message).finish()),
+    initializers,
   };
 }

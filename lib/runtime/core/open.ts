@@ -10,6 +10,7 @@ import {
   GRAPH_OPTIMIZATION_LEVELS,
   type LoadedModel,
   type ModelSource,
+  type ModelToLoad,
   type Platform,
   type Provider,
   type ProviderFallback,
@@ -18,6 +19,7 @@ import {
 } from './contract.js';
 import { canFallBackAfterLoad, withTypedErrors } from './errors.js';
 import { type PreparedModel, prepareModel } from './prepare.js';
+import { ModelWithVariants } from './variants.js';
 import { chooseBackend, describeProblems, requireProviders } from './providers.js';
 import { RuntimeSession } from './session.js';
 
@@ -101,7 +103,7 @@ export interface OpenOptions {
 }
 
 /** A model that a provider has loaded. */
-export interface OpenedModel extends Pick<PreparedModel, 'bfloat16' | 'groupNorm'> {
+export interface OpenedModel extends Pick<PreparedModel, 'bfloat16' | 'optionalInputs' | 'groupNorm'> {
   readonly loaded: LoadedModel;
   readonly provider: Provider;
   readonly fallbacks: readonly ProviderFallback[];
@@ -170,11 +172,19 @@ async function load(
 ): Promise<Omit<OpenedModel, 'fallbacks'>> {
   const has = folder === undefined ? undefined : (name: string) => platform.hasFile(folder, name);
   const prepared = prepareModel(bytes, where, has, groupNorm, backend);
+  const loadOnBackend = (model: ModelToLoad) => backend.load(model, folder, options);
   const loaded = await withTypedErrors('MODEL_REJECTED', `${where}: ONNX Runtime refuses this model`, () =>
-    backend.load(prepared, folder, options),
+    loadOnBackend(prepared),
   );
-  const { bfloat16, groupNorm: execution } = prepared;
-  return { loaded, provider: backend.provider, bfloat16, groupNorm: execution };
+  const { bfloat16, optionalInputs, groupNorm: execution } = prepared;
+  const needsVariants = optionalInputs.length > 0 && !backend.takesOptionalInputs;
+  return {
+    loaded: needsVariants ? new ModelWithVariants(loaded, prepared, loadOnBackend) : loaded,
+    provider: backend.provider,
+    bfloat16,
+    optionalInputs,
+    groupNorm: execution,
+  };
 }
 
 function noProviderLeft(

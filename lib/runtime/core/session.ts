@@ -56,12 +56,12 @@ export class RuntimeSession implements Session {
   }
 
   constructor({ opened, next }: Opening) {
-    const { loaded, bfloat16 } = opened;
+    const { loaded, bfloat16, optionalInputs } = opened;
     this.#current = currentOf(opened);
     this.#next = next;
     const own = (info: TensorInfo): TensorInfo =>
       bfloat16.has(info.name) ? { ...info, dtype: 'bfloat16' } : info;
-    this.inputs = loaded.inputs.map(own);
+    this.inputs = [...loaded.inputs.map(own), ...optionalInputs];
     this.outputs = loaded.outputs.map(own);
   }
 

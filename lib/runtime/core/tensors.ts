@@ -33,6 +33,7 @@ interface FeedProblem {
 
 function feedProblems(info: TensorInfo, feeds: TensorRecord): FeedProblem[] {
   const value = Object.hasOwn(feeds, info.name) ? feeds[info.name] : undefined;
+  if (value === undefined && info.optional) return [];
   if (!value) return [{ code: 'INPUT_MISSING', message: `input '${info.name}' is missing` }];
   if (typeof value !== 'object' || !('dtype' in value) || !Array.isArray(value.dims)) {
     const message = `input '${info.name}' is not a tensor: make one with tensor('${info.dtype}', dims, data)`;
@@ -77,8 +78,9 @@ export function unknownInputs(inputs: readonly TensorInfo[], names: Iterable<str
     .map((name) => `'${name}' is not an input of the model${suggestion(name, known)}`);
 }
 
-/** Returns name, dtype and shape of an input: `'x' float32 [N, 4, H, W]`. */
-export const describeInput = (info: TensorInfo): string => `'${info.name}' ${describeType(info)}`;
+/** Returns name, dtype and shape of an input: `'x' float32 [N, 4, H, W]`, with `(optional)` if it is. */
+export const describeInput = (info: TensorInfo): string =>
+  `'${info.name}' ${describeType(info)}${info.optional ? ' (optional)' : ''}`;
 
 /** Returns dtype and shape: `float32 [N, 4, H, W]`, or `float32 of any rank`. */
 const describeType = ({ dtype, shape }: TensorInfo): string =>
@@ -158,12 +160,16 @@ function fail(message: string, cause?: unknown): never {
   throw new SessionError('OUTPUT_INVALID', message, { cause });
 }
 
-/** Returns the tensors with float16 data as Uint16Array: the caller may give a Float16Array, which no runtime takes. */
+/**
+ * Returns the tensors with float16 data as Uint16Array: the caller may give a Float16Array, which no runtime takes.
+ * Leaves out `undefined`, which an optional input may be.
+ */
 const asBits = (tensors: TensorRecord): TensorRecord =>
   Object.fromEntries(
-    Object.entries(tensors).map(([name, value]) => {
+    Object.entries(tensors).flatMap(([name, value]: [string, TensorData | undefined]) => {
+      if (value === undefined) return [];
       const data = halfBits(value.data);
-      return [name, data === value.data ? value : { ...value, data }];
+      return [[name, data === value.data ? value : { ...value, data }]];
     }),
   );
 
