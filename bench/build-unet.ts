@@ -106,9 +106,8 @@ function copy(source: string, target: string): void {
 
 async function build(source: string, target: string): Promise<void> {
   const graph = getGraph('unet').build({});
-  const file = await openSafetensors(source);
+  await using file = await openSafetensors(source);
   await writeModel(target, graph, matchStateDict(graph, await file.readAll()));
-  await file.close();
 }
 
 /** Prints the time of `action`, and the peak resident size of the process. */

@@ -69,10 +69,9 @@ async function measureShape(shape: number[], rounds: number): Promise<Row[]> {
   const times = await timeSessions(Object.fromEntries(specs), rounds);
   const rows: Row[] = [];
   for (const [variant, { model, options }] of specs) {
-    const session = await createSession(model, options);
+    await using session = await createSession(model, options);
     const errors: number[] = [];
     for (const mean of MEANS) errors.push(await errorAt(session, shape, mean));
-    await session.dispose();
     const median = quantile(times[variant]!, 0.5);
     rows.push({ shape, variant, median, speedup: speedup(times, variant, BASELINE), errors });
   }

@@ -223,7 +223,7 @@ async function eventLoopDelays(): Promise<Record<string, number>> {
   const delays: Record<string, number> = {};
   for (const provider of ['cpu', 'native'] as const) {
     const groupNorm = provider === 'cpu' ? ('reduce-mean' as const) : undefined;
-    const session = await createSession(model, { providers: [provider], groupNorm });
+    await using session = await createSession(model, { providers: [provider], groupNorm });
     await session.run({ x });
     const histogram = monitorEventLoopDelay({ resolution: 1 });
     histogram.enable();
@@ -232,7 +232,6 @@ async function eventLoopDelays(): Promise<Record<string, number>> {
     await new Promise((resolve) => setTimeout(resolve, 5));
     histogram.disable();
     delays[provider === 'cpu' ? 'onnxruntime-node' : 'native'] = histogram.percentile(99) / 1e6;
-    await session.dispose();
   }
   return delays;
 }

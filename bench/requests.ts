@@ -78,7 +78,7 @@ function main(requests: number): void {
 
 async function measure({ requests, runner, shape }: Task): Promise<Figures> {
   const { options, held, disposes } = RUNNERS[runner]!;
-  const session = await createSession(groupNormModel(shape), options);
+  await using session = await createSession(groupNormModel(shape), options);
   const x = normalTensor(shape);
   const results: unknown[] = [];
   async function request(i: number): Promise<number> {

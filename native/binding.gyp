@@ -51,6 +51,7 @@
         'addon/values.cc',
         'buffers/buffer_pool.cc',
         'buffers/leases.cc',
+        'onnxruntime/broadcast.cc',
         'onnxruntime/group_norm_ops.cc',
         'onnxruntime/library.cc',
         'onnxruntime/model_session.cc',

@@ -32,12 +32,8 @@ export const checkFixture = (
  * @throws FileError or WeightsError if the file cannot be read; ParityError `FIXTURE_INVALID` if it is not a fixture.
  */
 export async function readFixture(path: string): Promise<Fixture> {
-  const file = await openSafetensors(path);
-  try {
-    return toFixture({ metadata: file.metadata, tensors: await file.readAll() }, path);
-  } finally {
-    await file.close();
-  }
+  await using file = await openSafetensors(path);
+  return toFixture({ metadata: file.metadata, tensors: await file.readAll() }, path);
 }
 
 /** Returns the path of a data set's model. */

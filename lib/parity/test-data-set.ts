@@ -7,7 +7,6 @@ import { ParityError } from '../errors.js';
 import type { SessionLoweringName } from '../lowering/types.js';
 import { requireKnownOptions } from '../options.js';
 import type { Provider } from '../runtime/core/contract.js';
-import { withSession } from '../runtime/core/open.js';
 import { createSession } from '../runtime/node.js';
 import type { TensorData } from '../tensor.js';
 import { attempt, type CaseName, type CaseResult, type Outcome, runAndCompare } from './check.js';
@@ -79,10 +78,10 @@ function requireDataSet(dataSet: TestDataSet): void {
   );
 }
 
-function loadAndRun(
+async function loadAndRun(
   dataSet: TestDataSet,
   { provider, groupNorm, ...tolerance }: TestDataSpec,
 ): Promise<Outcome> {
-  const opening = createSession(dataSet.model, { providers: [provider], groupNorm });
-  return withSession(opening, (session) => runAndCompare(session, dataSet, tolerance));
+  await using session = await createSession(dataSet.model, { providers: [provider], groupNorm });
+  return await runAndCompare(session, dataSet, tolerance);
 }

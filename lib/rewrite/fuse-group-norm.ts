@@ -10,7 +10,8 @@
  *
  * - the normalization is the standard operator with `num_groups`, or the fused operator with no activation yet;
  * - no other node, and no caller of the model, reads a value in between;
- * - the residual is known to have the shape of the result, for Add broadcasts and the kernel does not;
+ * - the residual is declared with the shape of the result, by numbers and names. A name promises nothing: where a size
+ *   is 1 at run time, the kernel repeats the elements as Add does, which is slower;
  * - the model has no bodies and no local functions, which could read such a value.
  *
  * Each becomes one FusedGroupNormalization.

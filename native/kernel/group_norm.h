@@ -13,6 +13,9 @@ namespace group_norm {
 
 enum class DType { float32, float64, float16, bfloat16 };
 
+// Of one element.
+size_t bytesOf(DType) noexcept;
+
 enum class Activation { none, relu, silu };
 
 struct Problem {

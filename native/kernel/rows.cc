@@ -11,7 +11,7 @@ const void* offset(const void* base, size_t bytes) { return base ? static_cast<c
 
 }  // namespace
 
-size_t bytesOf(DType dtype) {
+size_t bytesOf(DType dtype) noexcept {
   switch (dtype) {
     case DType::float32:
       return 4;

@@ -40,6 +40,4 @@ class Rows {
   const bool streaming_;
 };
 
-size_t bytesOf(DType dtype);
-
 }  // namespace group_norm

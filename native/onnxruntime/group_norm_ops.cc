@@ -4,12 +4,14 @@
 #include <array>
 #include <functional>
 #include <numeric>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "../kernel/group_norm.h"
+#include "broadcast.h"
 #include "library.h"
 
 namespace ort {
@@ -93,53 +95,61 @@ void destroyKernel(void* kernel) { delete static_cast<Kernel*>(kernel); }
 
 struct Tensor {
   void* data = nullptr;
-  std::vector<int64_t> shape;
+  Shape shape;
 };
 
-std::vector<int64_t> shapeOf(const Value* value) {
+Shape shapeOf(const Value* value) {
   TensorTypeAndShapeInfo* info = nullptr;
   check(api().GetTensorTypeAndShape(value, &info));
   const OwnedTensorInfo owned(info);
   size_t rank = 0;
   check(api().GetDimensionsCount(info, &rank));
-  std::vector<int64_t> shape(rank);
+  Shape shape(rank);
   check(api().GetDimensions(info, shape.data(), rank));
   return shape;
 }
 
-Tensor readInput(const KernelContext* context, size_t index) {
+// nullopt for an optional input that the node leaves out.
+std::optional<Tensor> readOptional(const KernelContext* context, size_t index) {
+  size_t inputs = 0;
+  check(api().KernelContext_GetInputCount(context, &inputs));
+  if (index >= inputs) return std::nullopt;
   const Value* value = nullptr;
   check(api().KernelContext_GetInput(context, index, &value));
+  if (!value) return std::nullopt;
   Tensor tensor;
-  if (!value) return tensor;
   // The runtime has no accessor for data that is only read.
   check(api().GetTensorMutableData(const_cast<Value*>(value), &tensor.data));
   tensor.shape = shapeOf(value);
   return tensor;
 }
 
-std::string describe(const std::vector<int64_t>& shape) {
+Tensor readInput(const KernelContext* context, Input input) { return readOptional(context, input).value(); }
+
+std::string describe(const Shape& shape) {
   std::string text = "[";
   for (const int64_t dim : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(dim);
   return text + "]";
 }
 
 // One element per channel, or, as opset 18 to 20 have it, one per group.
-bool isPerGroup(const std::vector<int64_t>& scale, const std::vector<int64_t>& bias, int64_t channels, int64_t groups) {
-  if (scale.size() == 1 && scale == bias && scale[0] == channels) return false;
+// Per group where both are right, which an X of one channel needs whose elements are repeated to more channels.
+bool isPerGroup(const Shape& scale, const Shape& bias, int64_t channels, int64_t groups) {
   if (scale.size() == 1 && scale == bias && scale[0] == groups) return true;
+  if (scale.size() == 1 && scale == bias && scale[0] == channels) return false;
   refuse("scale " + describe(scale) + " and bias " + describe(bias) + " must both have one element per channel, [" +
          std::to_string(channels) + "], or (opset 18 to 20) one per group, [" + std::to_string(groups) + "]");
 }
 
 // 0 for an empty tensor, whose other dimensions may be too large for their product.
-int64_t spatialOf(const std::vector<int64_t>& shape) {
+int64_t spatialOf(const Shape& shape) {
   if (std::find(shape.begin(), shape.end(), 0) != shape.end()) return 0;
   return std::accumulate(shape.begin() + 2, shape.end(), int64_t{1}, std::multiplies<>());
 }
 
+// Everything but the tensors of `shape`, which is X's shape or what X broadcasts to.
 group_norm::Problem describeProblem(const Kernel& kernel, const Tensor& x, const Tensor& scale, const Tensor& bias,
-                                    const Tensor& residual) {
+                                    const Shape& shape) {
   if (x.shape.size() < 2) refuse("X " + describe(x.shape) + " must be (N, C, ...), of rank 2 or more");
   const int64_t channels = x.shape[1];
   const int64_t groups = kernel.numGroups > 0 ? kernel.numGroups : std::max<int64_t>(channels, 1);
@@ -147,18 +157,13 @@ group_norm::Problem describeProblem(const Kernel& kernel, const Tensor& x, const
     refuse(std::to_string(channels) + " channels of X " + describe(x.shape) + " are not divisible by num_groups " +
            std::to_string(groups));
   }
-  if (residual.data && residual.shape != x.shape) {
-    refuse("residual " + describe(residual.shape) + " must have the shape of X, " + describe(x.shape));
-  }
   group_norm::Problem problem{};
   problem.dtype = kernel.dtype;
-  problem.x = x.data;
-  problem.residual = residual.data;
   problem.scale = scale.data;
   problem.bias = bias.data;
-  problem.batch = x.shape[0];
-  problem.channels = channels;
-  problem.spatial = spatialOf(x.shape);
+  problem.batch = shape[0];
+  problem.channels = shape[1];
+  problem.spatial = spatialOf(shape);
   problem.groups = groups;
   problem.perGroupAffine = isPerGroup(scale.shape, bias.shape, channels, groups);
   problem.epsilon = kernel.epsilon;
@@ -179,7 +184,7 @@ group_norm::Threads sessionThreads(KernelContext* context) {
   return {parallelFor, context, processors};
 }
 
-void* writeOutput(KernelContext* context, const std::vector<int64_t>& shape) {
+void* writeOutput(KernelContext* context, const Shape& shape) {
   Value* value = nullptr;
   check(api().KernelContext_GetOutput(context, 0, shape.data(), shape.size(), &value));
   void* data = nullptr;
@@ -187,14 +192,35 @@ void* writeOutput(KernelContext* context, const std::vector<int64_t>& shape) {
   return data;
 }
 
+// The shape of GroupNormalization(X) + residual. The session fuses an Add whose terms have equal shapes by the names of
+// their sizes, and a name promises nothing: at run time either term may have a size of 1 that Add repeats.
+Shape resultShape(const Tensor& x, const std::optional<Tensor>& residual) {
+  if (!residual) return x.shape;
+  const std::optional<Shape> shape = broadcastShape(x.shape, residual->shape);
+  if (!shape || shape->size() != x.shape.size()) {
+    refuse("residual " + describe(residual->shape) + " must broadcast to the rank of X, " + describe(x.shape));
+  }
+  return *shape;
+}
+
+// The elements of a tensor as if it had `shape`: `copy` holds them if they must be repeated. Repeated elements of X
+// have the mean and the variance of X.
+const void* elementsAs(const Tensor& tensor, const Shape& shape, DType dtype, std::vector<char>& copy) {
+  if (tensor.shape == shape) return tensor.data;
+  copy = expand(tensor.data, tensor.shape, shape, group_norm::bytesOf(dtype));
+  return copy.data();
+}
+
 void normalize(const Kernel& kernel, KernelContext* context) {
-  size_t inputs = 0;
-  check(api().KernelContext_GetInputCount(context, &inputs));
   const Tensor x = readInput(context, kX);
-  const Tensor residual = inputs > kResidual ? readInput(context, kResidual) : Tensor{};
+  const std::optional<Tensor> residual = readOptional(context, kResidual);
+  const Shape shape = resultShape(x, residual);
   group_norm::Problem problem =
-      describeProblem(kernel, x, readInput(context, kScale), readInput(context, kBias), residual);
-  problem.y = writeOutput(context, x.shape);
+      describeProblem(kernel, x, readInput(context, kScale), readInput(context, kBias), shape);
+  std::vector<char> repeatedX, repeatedResidual;
+  problem.x = elementsAs(x, shape, kernel.dtype, repeatedX);
+  if (residual) problem.residual = elementsAs(*residual, shape, kernel.dtype, repeatedResidual);
+  problem.y = writeOutput(context, shape);
   switch (group_norm::run(problem, sessionThreads(context))) {
     case group_norm::Outcome::done:
       return;
@@ -212,7 +238,7 @@ Status* compute(void* kernel, KernelContext* context) {
 bool isKnownOrNamed(const TensorTypeAndShapeInfo* info) {
   size_t rank = 0;
   check(api().GetDimensionsCount(info, &rank));
-  std::vector<int64_t> shape(rank);
+  Shape shape(rank);
   std::vector<const char*> names(rank, "");
   check(api().GetDimensions(info, shape.data(), rank));
   check(api().GetSymbolicDimensions(info, names.data(), rank));

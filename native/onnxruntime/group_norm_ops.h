@@ -6,9 +6,10 @@
 namespace ort {
 
 // The domain of FusedGroupNormalization: GroupNormalization with what follows it. Its inputs are X, scale, bias
-// and optionally a residual of X's shape; its attributes are num_groups, epsilon and activation ("none", "relu"
-// or "silu"): activation(GroupNormalization(X, scale, bias) + residual). The session writes it into a model
-// that it loads; it is in no file.
+// and optionally a residual, which is added as by Add, but of no more dimensions than X; its attributes are
+// num_groups, epsilon and activation ("none", "relu" or "silu"):
+// activation(GroupNormalization(X, scale, bias) + residual). The session writes it into a model that it loads; it is
+// in no file.
 constexpr const char* kFusedDomain = "onnx_groupnorm";
 
 // Gives sessions the standard GroupNormalization of the default domain, which the runtime then prefers to the

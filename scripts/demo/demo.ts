@@ -119,23 +119,19 @@ async function build({ graph: name, options, stateDict }: Fixture, { model }: Pa
 
 async function segmentImage(paths: Paths): Promise<Segmentation> {
   const image = decodePng(await readFileBytes(paths.image), paths.image);
-  const session = await progressing(`loading ${here(paths.model)}`, () => createSession(paths.model));
-  try {
-    const { result, times } = await withProgress(process.stderr, (progress) =>
-      runRepeatedly(session, RUNS, progress, () => segment(session, image)),
-    );
-    await writePictures(image, result.mask, paths);
-    step(
-      '3. An image that it has not seen, through ONNX Runtime',
-      `${here(paths.image)}, ${image.width} × ${image.height} pixels`,
-      `provider ${describeExecution(session)}`,
-      `from the pixels to the mask: ${describeTimes(times)}`,
-      `${here(paths.mask)}: the cells in white; ${here(paths.overlay)}: outlined in the image`,
-    );
-    return result;
-  } finally {
-    await session.dispose();
-  }
+  await using session = await progressing(`loading ${here(paths.model)}`, () => createSession(paths.model));
+  const { result, times } = await withProgress(process.stderr, (progress) =>
+    runRepeatedly(session, RUNS, progress, () => segment(session, image)),
+  );
+  await writePictures(image, result.mask, paths);
+  step(
+    '3. An image that it has not seen, through ONNX Runtime',
+    `${here(paths.image)}, ${image.width} × ${image.height} pixels`,
+    `provider ${describeExecution(session)}`,
+    `from the pixels to the mask: ${describeTimes(times)}`,
+    `${here(paths.mask)}: the cells in white; ${here(paths.overlay)}: outlined in the image`,
+  );
+  return result;
 }
 
 const writePictures = (image: Image, mask: Mask, paths: Paths): Promise<void> =>
@@ -227,12 +223,8 @@ async function verifyGroups(fixture: Fixture): Promise<{ passed: boolean; table:
 async function runGroupNorm({ graph: name, options, inputs, stateDict }: Fixture): Promise<TensorData> {
   const { dtype, dims } = inputs.get('x')!;
   const graph = getGraph(name).build(options, { dtype, shape: dims });
-  const session = await createSession(encodeModel(graph, matchStateDict(graph, stateDict)));
-  try {
-    return (await session.run(Object.fromEntries(inputs))).y!;
-  } finally {
-    await session.dispose();
-  }
+  await using session = await createSession(encodeModel(graph, matchStateDict(graph, stateDict)));
+  return (await session.run(Object.fromEntries(inputs))).y!;
 }
 
 /** Returns mean and deviation of (y − β) / γ over each group, in float64. */

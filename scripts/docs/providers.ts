@@ -130,11 +130,10 @@ async function timeWays(shape: readonly number[], provider: Provider): Promise<s
   const times = await timeSessions(Object.fromEntries(specs), ROUNDS, { calls: 4, warmUp: 20 });
   const rows: string[][] = [];
   for (const [name, { options }] of specs) {
-    const session = await createSession(model, options);
+    await using session = await createSession(model, options);
     const errors: string[] = [];
     for (const mean of MEANS) errors.push((await errorOf(session, shape, mean)).toExponential(1));
     rows.push([shape.join('×'), provider, name, quantile(times[name]!, 0.5).toFixed(2), ...errors]);
-    await session.dispose();
   }
   return rows;
 }

@@ -9,7 +9,7 @@ import { Model } from '../../lib/onnx/model.js';
 import { ModelProto } from '../../lib/onnx/proto.js';
 import { fuseGroupNorm } from '../../lib/rewrite/fuse-group-norm.js';
 import { createSession } from '../../lib/runtime/node.js';
-import type { FloatDType, Shape, TensorData } from '../../lib/tensor.js';
+import { elementCount, type FloatDType, type Shape, type TensorData } from '../../lib/tensor.js';
 import { maxAbsDifference, randomTensor, referenceGroupNorm } from '../support/group-norm.js';
 import { describeNative } from '../support/native.js';
 
@@ -130,6 +130,22 @@ describe('fuseGroupNorm', () => {
   });
 });
 
+/** Adds two tensors of one rank as ONNX defines it: a size of 1 is repeated. */
+function broadcastSum(a: Float64Array, aDims: readonly number[], b: Float64Array, bDims: readonly number[]) {
+  const dims = aDims.map((dim, axis) => (dim === 1 ? bDims[axis]! : dim));
+  const indexIn = (own: readonly number[], index: number) => {
+    let [flat, stride, rest] = [0, 1, index];
+    for (let axis = dims.length - 1; axis >= 0; axis--) {
+      flat += own[axis] === 1 ? 0 : (rest % dims[axis]!) * stride;
+      stride *= own[axis]!;
+      rest = Math.floor(rest / dims[axis]!);
+    }
+    return flat;
+  };
+  const sum = (_: unknown, i: number) => a[indexIn(aDims, i)]! + b[indexIn(bDims, i)]!;
+  return { dims, values: Float64Array.from({ length: elementCount(dims) }, sum) };
+}
+
 describeNative('the fused operator, run', () => {
   const expected = (dtype: FloatDType, x: TensorData) => {
     const [scale, bias] = ['scale', 'bias'].map((stream) => randomTensor(dtype, [8], { stream }));
@@ -155,6 +171,44 @@ describeNative('the fused operator, run', () => {
         const { y } = await session.run(feeds);
         const right = expected(dtype, feeds.x).map((value, i) => activations[name](value, others[i]!));
         expect(maxAbsDifference(y!, right)).to.be.below(tolerance);
+        expect(session.groupNorm).to.equal('kernel');
+        await session.dispose();
+      });
+    }
+  }
+
+  const sizes = {
+    'a residual of batch 1': [CASE.x.dims, [1, 8, 6, 5]],
+    'a residual of height 1': [CASE.x.dims, [2, 8, 1, 5]],
+    'a residual of batch 1 and height 1': [CASE.x.dims, [1, 8, 1, 5]],
+    'an input of batch 1': [
+      [1, 8, 6, 5],
+      [3, 8, 6, 5],
+    ],
+    'an input of height 1, a residual of batch 1': [
+      [2, 8, 1, 5],
+      [1, 8, 6, 5],
+    ],
+    'a residual of batch 0': [
+      [1, 8, 6, 5],
+      [0, 8, 6, 5],
+    ],
+  } as const;
+  for (const dtype of ['float32', 'float16'] as const) {
+    for (const [what, [dims, others]] of Object.entries(sizes)) {
+      it(`broadcasts ${what} as Add does, though the names of the sizes are equal, in ${dtype}`, async () => {
+        const session = await createSession(model(residual, { dtype }), { providers: ['native'] });
+        const feeds = {
+          x: randomTensor(dtype, dims),
+          residual: randomTensor(dtype, others, { stream: 'residual' }),
+        };
+        const right = broadcastSum(expected(dtype, feeds.x), dims, toFloat64Array(feeds.residual), others);
+        for (let run = 0; run < 2; run++) {
+          const { y } = await session.run(feeds);
+          expect(y!.dims).to.deep.equal(right.dims);
+          const sum = right.values.map((value) => Math.max(value, 0));
+          expect(maxAbsDifference(y!, sum)).to.be.below(tolerances[dtype]);
+        }
         expect(session.groupNorm).to.equal('kernel');
         await session.dispose();
       });

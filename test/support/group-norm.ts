@@ -70,12 +70,8 @@ export async function runModel(
   x: TensorData,
   options?: SessionOptions,
 ): Promise<TensorData> {
-  const session = await createSession(model, options);
-  try {
-    return (await session.run({ x })).y!;
-  } finally {
-    await session.dispose();
-  }
+  await using session = await createSession(model, options);
+  return (await session.run({ x })).y!;
 }
 
 /** Normal numbers around `mean`, the same for the same arguments. */

@@ -31,7 +31,7 @@ async function outcome(
 ): Promise<Omit<SessionOutcome, 'dtype' | 'providers'>> {
   const g = new GraphBuilder('relu');
   g.output('y', op.relu(g, g.input('x', dtype, ['N', 3])));
-  const session = await createSession(encodeModel(g.build(), new Map()), { providers });
+  await using session = await createSession(encodeModel(g.build(), new Map()), { providers });
   const before = session.provider;
   const run = async () => {
     const { y } = await session.run({ x: castTensor(X, dtype) });
@@ -39,7 +39,6 @@ async function outcome(
   };
   const runs = await Promise.all([1, 2, 3].map(() => run().catch(codeOf)));
   const { provider, fallbacks } = session;
-  await session.dispose();
   return { provider: [before, provider], fallbacks, runs };
 }
 

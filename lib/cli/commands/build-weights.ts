@@ -63,21 +63,17 @@ const STATE_DICT = 'state_dict.';
  * @throws FileError or WeightsError if the file cannot be read.
  */
 export async function readStateDict(path: string, prefix = ''): Promise<StateDictFile> {
-  const file = await openSafetensors(path);
-  try {
-    const keys = file.keys();
-    const isFixture =
-      keys.some((key) => key.startsWith(STATE_DICT)) || keys.every((key) => FIXTURE_KEY.test(key));
-    if (!isFixture) {
-      const under = keys.filter((key) => key.startsWith(prefix));
-      return { tensors: await file.readAll(under.length > 0 ? under : keys) };
-    }
-    const own = await file.readAll(keys.filter((key) => key.startsWith(STATE_DICT)));
-    const tensors = new Map([...own].map(([key, value]) => [key.slice(STATE_DICT.length), value]));
-    return { tensors, ...describeNetwork(file) };
-  } finally {
-    await file.close();
+  await using file = await openSafetensors(path);
+  const keys = file.keys();
+  const isFixture =
+    keys.some((key) => key.startsWith(STATE_DICT)) || keys.every((key) => FIXTURE_KEY.test(key));
+  if (!isFixture) {
+    const under = keys.filter((key) => key.startsWith(prefix));
+    return { tensors: await file.readAll(under.length > 0 ? under : keys) };
   }
+  const own = await file.readAll(keys.filter((key) => key.startsWith(STATE_DICT)));
+  const tensors = new Map([...own].map(([key, value]) => [key.slice(STATE_DICT.length), value]));
+  return { tensors, ...describeNetwork(file) };
 }
 
 function describeNetwork({ metadata }: SafetensorsFile): Omit<StateDictFile, 'tensors'> {

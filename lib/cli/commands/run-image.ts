@@ -9,7 +9,7 @@ import { refuseOverwritingInputs } from '../shared/output-files.js';
 import { withProgress } from '../shared/progress.js';
 import { formatTable, indent } from '../shared/table.js';
 import { type Io, print, UsageError } from '../shared/terminal.js';
-import { describeRun, runRepeatedly, type SessionRequest, withSession } from './run-session.js';
+import { describeRun, openSession, runRepeatedly, type SessionRequest } from './run-session.js';
 
 export interface ImageRequest {
   /** Path of the PNG to segment. */
@@ -44,13 +44,12 @@ export async function runImage(path: string, options: ImageOptions, io: Io): Pro
   const lines = await withProgress(io.stderr, async (progress) => {
     progress.step(`reading ${file}`);
     const image = decodePng(await readFileBytes(file), file);
-    return withSession(path, options, progress, async (session) => {
-      const { result, times } = await runRepeatedly(session, options.repeat, progress, () =>
-        segment(session, image),
-      );
-      await writeFileAtomic(target, encodePng(maskToImage(result.mask)));
-      return [...describeRun(path, session, times), ...describeImage(file, image, result)];
-    });
+    await using session = await openSession(path, options, progress);
+    const { result, times } = await runRepeatedly(session, options.repeat, progress, () =>
+      segment(session, image),
+    );
+    await writeFileAtomic(target, encodePng(maskToImage(result.mask)));
+    return [...describeRun(path, session, times), ...describeImage(file, image, result)];
   });
   print(io.stdout, ...lines, '', `Wrote ${target}`);
 }

@@ -1,8 +1,7 @@
-/** The session of `run`: opened, run several times, described and closed. */
+/** The session of `run`: opened, run several times and described. */
 import type { SessionLoweringName } from '../../lowering/types.js';
 import { formatDuration } from '../../quantities.js';
 import type { Session } from '../../runtime/core/contract.js';
-import { withSession as withOpenedSession } from '../../runtime/core/open.js';
 import { requireProviders } from '../../runtime/core/providers.js';
 import { createSession } from '../../runtime/node.js';
 import { parseNames } from '../shared/options.js';
@@ -17,16 +16,14 @@ export interface SessionRequest {
   readonly repeat: number;
 }
 
-/** Opens a session for the model at `path`, passes it to `action`, and closes it when the action ends or fails. */
-export async function withSession<T>(
+/** Opens a session for the model at `path`. */
+export async function openSession(
   path: string,
   { provider, groupNorm }: SessionRequest,
   progress: Progress,
-  action: (session: Session) => Promise<T>,
-): Promise<T> {
+): Promise<Session> {
   progress.step(`loading ${path}`);
-  const providers = requireProviders(parseNames(provider));
-  return await withOpenedSession(createSession(path, { providers, groupNorm }), action);
+  return createSession(path, { providers: requireProviders(parseNames(provider)), groupNorm });
 }
 
 interface TimedResult<T> {

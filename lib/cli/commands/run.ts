@@ -17,7 +17,7 @@ import { type Cli, type Io, print, UsageError, widthOf } from '../shared/termina
 import { type ImageRequest, isImageRequest, runImage } from './run-image.js';
 import { type InputRequest, loadInputs } from './run-inputs.js';
 import { outputNotes, outputPaths, outputTable, writeOutputs } from './run-outputs.js';
-import { describeRun, runRepeatedly, type SessionRequest, withSession } from './run-session.js';
+import { describeRun, openSession, runRepeatedly, type SessionRequest } from './run-session.js';
 
 interface RunOptions extends SessionRequest, InputRequest, ImageRequest {
   readonly output?: string;
@@ -71,29 +71,28 @@ function refuseExcess(excess: readonly string[], { dim }: RunOptions): void {
 }
 
 async function run(path: string, options: RunOptions, io: Io): Promise<void> {
-  const lines = await withProgress(io.stderr, (progress) =>
-    withSession(path, options, progress, async (session) => {
-      const paths = outputPaths(session.outputs, options.output);
-      await refuseOverwritingInputs(
-        [...paths.values()].map((file) => ['--output', file]),
-        [['the model', path], ...inputFiles(options)],
-      );
-      const { feeds, notes } = await loadInputs(session.inputs, options, progress);
-      const { result: outputs, times } = await runRepeatedly(session, options.repeat, progress, () =>
-        session.run(feeds),
-      );
-      if (options.output !== undefined) progress.step(`writing ${options.output}`);
-      await writeOutputs(outputs, paths);
-      progress.step('summarising the outputs');
-      const width = widthOf(io.stdout);
-      return [
-        ...describeRun(path, session, times),
-        ...[...notes, ...outputNotes(outputs, paths)].map((note) => MARGIN + note),
-        '',
-        indent(outputTable(outputs, paths, width && width - MARGIN.length), MARGIN),
-      ];
-    }),
-  );
+  const lines = await withProgress(io.stderr, async (progress) => {
+    await using session = await openSession(path, options, progress);
+    const paths = outputPaths(session.outputs, options.output);
+    await refuseOverwritingInputs(
+      [...paths.values()].map((file) => ['--output', file]),
+      [['the model', path], ...inputFiles(options)],
+    );
+    const { feeds, notes } = await loadInputs(session.inputs, options, progress);
+    const { result: outputs, times } = await runRepeatedly(session, options.repeat, progress, () =>
+      session.run(feeds),
+    );
+    if (options.output !== undefined) progress.step(`writing ${options.output}`);
+    await writeOutputs(outputs, paths);
+    progress.step('summarising the outputs');
+    const width = widthOf(io.stdout);
+    return [
+      ...describeRun(path, session, times),
+      ...[...notes, ...outputNotes(outputs, paths)].map((note) => MARGIN + note),
+      '',
+      indent(outputTable(outputs, paths, width && width - MARGIN.length), MARGIN),
+    ];
+  });
   print(io.stdout, ...lines);
 }
 
