@@ -30,7 +30,10 @@ export const declarationOf = ({ name, dims, dataType }: TensorMessage): Uint8Arr
   ValueInfoProto.encode({
     name: name!,
     type: {
-      tensorType: { elemType: dataType!, shape: { dim: dims!.map((dimValue) => ({ dimValue })) } },
+      tensorType: {
+        elemType: dataType!,
+        shape: { dim: dims!.map(Number).map((dimValue) => ({ dimValue })) },
+      },
     },
   }).finish();
 

@@ -5,24 +5,26 @@ import { tensor, type TensorData } from '../../lib/tensor.js';
 
 type Initializer = NonNullable<NonNullable<ModelMessage['graph']>['initializer']>[number];
 
-/**
- * Lists initializers of a model as inputs. Default: all of them.
- * @param vectorDim The dimension of those of rank 1: its own size, or a name.
- */
+interface Listing {
+  /** Default 10. */
+  readonly irVersion?: number;
+  /** Which initializers to list. Default: all. */
+  readonly isInput?: (initializer: Initializer) => boolean;
+  /** The name of the dimension of vectors. Default: their size. */
+  readonly vectorDim?: string;
+}
+
+/** Lists initializers of a model as inputs. */
 export function withInitializersAsInputs(
   model: Uint8Array,
-  {
-    irVersion = 10,
-    isInput = (_: Initializer): boolean => true,
-    vectorDim = undefined as string | undefined,
-  } = {},
+  { irVersion = 10, isInput = () => true, vectorDim }: Listing = {},
 ): Uint8Array {
   const message = ModelProto.decode(model);
   message.irVersion = irVersion;
   const { initializer = [], input = [] } = message.graph!;
   for (const { name, dataType, dims } of initializer!.filter(isInput)) {
     const isNamed = vectorDim !== undefined && dims!.length === 1 && dataType === FLOAT;
-    const dim = isNamed ? [{ dimParam: vectorDim }] : dims!.map((dimValue) => ({ dimValue }));
+    const dim = isNamed ? [{ dimParam: vectorDim }] : dims!.map(Number).map((dimValue) => ({ dimValue }));
     input!.push({ name: name!, type: { tensorType: { elemType: dataType!, shape: { dim } } } });
   }
   message.graph!.input = input;
