@@ -5,9 +5,15 @@ import { suggestion } from './nearest.js';
 /**
  * Requires an object that has known options only.
  * @param where What takes the options, for the message: `createSession`.
+ * @param hints What to write in place of an unknown option that callers are likely to give.
  * @throws OptionError `UNKNOWN_OPTION` naming the option and the known ones, `NO_OPTIONS` if it is not an object.
  */
-export function requireKnownOptions(where: string, options: object, known: readonly string[]): void {
+export function requireKnownOptions(
+  where: string,
+  options: object,
+  known: readonly string[],
+  hints: Readonly<Record<string, string>> = {},
+): void {
   if (typeof options !== 'object' || options === null) {
     const names = known.join(', ');
     throw new OptionError(
@@ -17,9 +23,10 @@ export function requireKnownOptions(where: string, options: object, known: reado
   }
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
+    const hint = Object.hasOwn(hints, name) ? `: ${hints[name]}` : suggestion(name, known);
     throw new OptionError(
       'UNKNOWN_OPTION',
-      `${where} has no option '${name}'${suggestion(name, known)}; it has: ${known.join(', ') || 'none'}`,
+      `${where} has no option '${name}'${hint}; it has: ${known.join(', ') || 'none'}`,
     );
   }
 }

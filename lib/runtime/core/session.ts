@@ -5,7 +5,6 @@ import { castTensor } from '../../half.js';
 import { requireKnownOptions } from '../../options.js';
 import {
   allocate,
-  copyTensor,
   type DType,
   elementCount,
   formatShape,
@@ -15,6 +14,8 @@ import {
 } from '../../tensor.js';
 import type {
   AllocatedTensor,
+  BackendRunOptions,
+  Feeds,
   GroupNormExecution,
   LoadedModel,
   Provider,
@@ -28,7 +29,7 @@ import type {
 import { canFallBackAfterRun, withTypedErrors } from './errors.js';
 import type { OpenedModel, Opening } from './open.js';
 import { disposableResults, disposableTensor, type Release } from './owned.js';
-import { checkFeeds, checkOutputs, copyInto } from './tensors.js';
+import { checkFeeds, checkOutputs, copyInto, copyTensors } from './tensors.js';
 
 const RUN_OPTIONS: readonly (keyof RunOptions)[] = ['signal', 'outputs', 'sync'];
 
@@ -77,7 +78,7 @@ export class RuntimeSession implements Session {
     return this.#current.opened.groupNorm;
   }
 
-  async run(feeds: TensorRecord, options: RunOptions = {}): Promise<RunResults> {
+  async run(feeds: Feeds, options: RunOptions = {}): Promise<RunResults> {
     this.#requireOpen();
     requireKnownOptions('run', options, RUN_OPTIONS);
     requireSignal(options.signal);
@@ -85,7 +86,7 @@ export class RuntimeSession implements Session {
     const checked = checkFeeds(this.inputs, feeds);
     // If the first run moves to the next provider, that provider reads the feeds later: the caller may change them.
     const tensors = this.#next === undefined ? checked : copyTensors(checked);
-    const outputs = checkOutputs(this.outputs, options.outputs ?? {}, feeds);
+    const outputs = checkOutputs(this.outputs, options.outputs ?? {}, checked);
     const running = this.#runOn(this.#current, tensors, { ...options, outputs });
     this.#running.add(running);
     try {
@@ -122,7 +123,7 @@ export class RuntimeSession implements Session {
     if (isFirst) await this.#current.opened.loaded.dispose();
   }
 
-  async #runOn(current: Current, feeds: TensorRecord, options: RunOptions): Promise<RunResults> {
+  async #runOn(current: Current, feeds: TensorRecord, options: BackendRunOptions): Promise<RunResults> {
     requireNotAborted(options.signal);
     const { opened, started } = current;
     const running = withTypedErrors('RUN_FAILED', 'ONNX Runtime could not run the model', () =>
@@ -172,9 +173,6 @@ export class RuntimeSession implements Session {
   }
 }
 
-const copyTensors = (tensors: TensorRecord): TensorRecord =>
-  Object.fromEntries(Object.entries(tensors).map(([name, value]) => [name, copyTensor(value)]));
-
 const releaseOf =
   (loaded: LoadedModel): Release =>
   (tensors) =>
@@ -184,7 +182,7 @@ const releaseOf =
 const runOpened = (
   opened: OpenedModel,
   feeds: TensorRecord,
-  options: RunOptions,
+  options: BackendRunOptions,
 ): Promise<Record<string, TensorData>> =>
   opened.bfloat16.size === 0 ? opened.loaded.run(feeds, options) : runWithoutBfloat16(opened, feeds, options);
 
@@ -192,7 +190,7 @@ const runOpened = (
 async function runWithoutBfloat16(
   { loaded, bfloat16 }: OpenedModel,
   feeds: TensorRecord,
-  options: RunOptions,
+  options: BackendRunOptions,
 ): Promise<Record<string, TensorData>> {
   const given = Object.entries(options.outputs ?? {});
   const outputs = Object.fromEntries(given.filter(([name]) => !bfloat16.has(name)));

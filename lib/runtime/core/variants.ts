@@ -4,8 +4,9 @@
  */
 import { Model } from '../../onnx/model.js';
 import type { TensorData } from '../../tensor.js';
-import type { LoadedModel, ModelToLoad, RunOptions, TensorInfo, TensorRecord } from './contract.js';
+import type { BackendRunOptions, LoadedModel, ModelToLoad, TensorInfo, TensorRecord } from './contract.js';
 import type { PreparedModel } from './prepare.js';
+import { copyTensors } from './tensors.js';
 
 /** A loaded model, and its variants by the inputs that are required: each is loaded when a run first needs it. */
 export class ModelWithVariants implements LoadedModel {
@@ -22,12 +23,13 @@ export class ModelWithVariants implements LoadedModel {
     this.outputs = loaded.outputs;
   }
 
-  async run(feeds: TensorRecord, options: RunOptions): Promise<Record<string, TensorData>> {
+  async run(feeds: TensorRecord, options: BackendRunOptions): Promise<Record<string, TensorData>> {
     const given = this.prepared.optionalInputs
       .map(({ name }) => name)
       .filter((name) => Object.hasOwn(feeds, name));
-    const model = given.length === 0 ? this.loaded : await this.#variantWith(given);
-    return model.run(feeds, options);
+    if (given.length === 0) return this.loaded.run(feeds, options);
+    const copies = copyTensors(feeds);
+    return (await this.#variantWith(given)).run(copies, options);
   }
 
   async dispose(): Promise<void> {

@@ -1,8 +1,13 @@
 /** Models in onnxruntime-web, in Node and in browsers. */
 import type { InferenceSession } from 'onnxruntime-common';
-import { SessionError } from '../../errors.js';
 import type { TensorData } from '../../tensor.js';
-import type { BackendOptions, ModelToLoad, RunOptions, TensorRecord } from '../core/contract.js';
+import type {
+  BackendOptions,
+  ModelToLoad,
+  ProviderOptions,
+  BackendRunOptions,
+  TensorRecord,
+} from '../core/contract.js';
 import {
   fromOrtTensor,
   makeOrRelease,
@@ -11,6 +16,7 @@ import {
   toInfo,
   toOrtTensor,
 } from '../core/ort-model.js';
+import { refuseOptions } from '../core/session-options.js';
 import { copyInto } from '../core/tensors.js';
 import { inTurn, requireRoom, withNamelessDims } from './workarounds.js';
 
@@ -33,6 +39,7 @@ interface ExternalData {
 export interface WebOptions extends BackendOptions {
   /** Whether ONNX Runtime may run nodes on the CPU that the provider has no kernel for. Default true. */
   readonly cpuFallback?: boolean;
+  readonly providerOptions?: ProviderOptions | undefined;
 }
 
 /**
@@ -46,12 +53,11 @@ export async function loadOnWeb(
   options: WebOptions,
   external: ExternalData,
 ): Promise<WebModel> {
-  if (options.profileFilePrefix !== undefined) {
-    throw new SessionError(
-      'PROVIDER_UNAVAILABLE',
-      'onnxruntime-web cannot write a profile: leave out the option profileFilePrefix',
-    );
-  }
+  refuseOptions('onnxruntime-web', options, {
+    profileFilePrefix: 'cannot write a profile',
+    interOpNumThreads: 'runs one node at a time',
+    executionMode: 'runs one node at a time',
+  });
   const all = {
     ...sessionOptions(provider, options),
     ...(await externalData(model.externalLocations, external)),
@@ -62,15 +68,13 @@ export async function loadOnWeb(
   });
 }
 
-const sessionOptions = (
-  provider: string,
-  { graphOptimizationLevel = 'all', enableCpuMemArena = true, cpuFallback = true }: WebOptions,
-): InferenceSession.SessionOptions => ({
-  executionProviders: [provider],
-  graphOptimizationLevel,
-  enableCpuMemArena,
+const sessionOptions = (provider: string, options: WebOptions): InferenceSession.SessionOptions => ({
+  executionProviders: [{ name: provider, ...options.providerOptions }],
+  graphOptimizationLevel: options.graphOptimizationLevel ?? 'all',
+  enableCpuMemArena: options.enableCpuMemArena ?? true,
+  freeDimensionOverrides: options.freeDimensionOverrides ?? {},
   logSeverityLevel: 4,
-  ...(!cpuFallback && { extra: { session: { disable_cpu_ep_fallback: '1' } } }),
+  ...(options.cpuFallback === false && { extra: { session: { disable_cpu_ep_fallback: '1' } } }),
 });
 
 /** Reads the files of external data for onnxruntime-web, which sees no files itself. */
@@ -97,7 +101,7 @@ class WebModel extends OrtModel {
   }
 
   /** Runs the model. onnxruntime-web blocks the thread meanwhile, so the session checks the signal before and after. */
-  async run(feeds: TensorRecord, { outputs = {} }: RunOptions): Promise<Record<string, TensorData>> {
+  async run(feeds: TensorRecord, { outputs = {} }: BackendRunOptions): Promise<Record<string, TensorData>> {
     const inputs = Object.entries(feeds).map(
       ([name, value]) => [name, toOrtTensor(this.runtime.Tensor, value)] as const,
     );

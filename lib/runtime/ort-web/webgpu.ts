@@ -15,7 +15,8 @@ export const webgpuBackend: Backend = {
   takesOptionalInputs: false,
   // Checked once in a page or worker.
   whyUnavailable: () => (checked ??= findProblems()),
-  async load(model, folder, options) {
+  async load(model, folder, all, providerOptions) {
+    const options = { ...all, providerOptions };
     try {
       return await load(model, folder, { ...options, cpuFallback: false });
     } catch (error) {
