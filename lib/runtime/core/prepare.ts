@@ -26,6 +26,7 @@ import {
   GROUP_NORM_CHOICES,
   type GroupNormChoice,
 } from './group-norm-policy.js';
+import { wrongOptimizers } from './workarounds.js';
 
 export interface PreparedModel extends ModelToLoad {
   /** Inputs and outputs that are bfloat16 in the model and float32 for the runtime. */
@@ -79,6 +80,7 @@ export function prepareModel(
     bytes: changed ? model.encode() : bytes,
     unranked,
     externalLocations,
+    wrongOptimizers: wrongOptimizers(model),
     bfloat16,
     groupNorm: execution,
   };

@@ -13,6 +13,7 @@ import type {
 } from '../core/contract.js';
 import { EXECUTION_MODES } from '../core/contract.js';
 import { copyInto, requireAttached, withOpenRanks } from '../core/tensors.js';
+import { withoutOptimizers } from '../core/workarounds.js';
 import {
   type Addon,
   type AddonResult,
@@ -40,7 +41,10 @@ export const nativeBackendWith = (more: NativeOptions): Backend => ({
     const { addon, reason } = loadAddon();
     if (!addon) throw new SessionError('PROVIDER_UNAVAILABLE', `the native kernel cannot be used: ${reason}`);
     const all = { ...DEFAULTS, ...more, ...toAddonOptions(options) };
-    const config = { ...all.config, ...folderEntry(externalDataFolder) };
+    const config = withoutOptimizers(
+      { ...all.config, ...folderEntry(externalDataFolder) },
+      model.wrongOptimizers,
+    );
     const session = await addon.createSession(model.bytes, { ...all, config });
     return new NativeModel(addon, session, model);
   },
