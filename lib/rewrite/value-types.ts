@@ -3,7 +3,7 @@
  * `lib/shapes`.
  */
 import { dtypeFromOnnx } from '../graph/types.js';
-import { FUSED_DOMAIN } from '../lowering/types.js';
+import { CONTRIB_DOMAIN, CONTRIB_OP, CONTRIB_SKIP_OP, FUSED_DOMAIN } from '../lowering/types.js';
 import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
 import { inferType, type KnownNode, type ValueType } from '../shapes/operators.js';
@@ -90,7 +90,7 @@ export class ValueTypes {
 
   #read(node: ModelNode, { types, constants, shapesOf, vectors }: Inferred): void {
     const [output] = node.outputs;
-    if (!output || (node.domain !== '' && node.domain !== FUSED_DOMAIN)) return;
+    if (!output || !isKnownOperator(node)) return;
     const constant = node.opType === 'Constant' ? constantOf(node) : undefined;
     if (constant) constants.set(output, constant);
     if (isWholeShape(node)) shapesOf.set(output, node.inputs[0]!);
@@ -100,9 +100,24 @@ export class ValueTypes {
       ? { dtype: constant.dtype, shape: constant.dims }
       : inferType(asKnownNode(node, this));
     if (!type) return;
-    for (const name of node.opType === 'Split' ? node.outputs : [output]) types.set(name, type);
+    const outputs = ['Split', CONTRIB_SKIP_OP].includes(node.opType) ? node.outputs : [output];
+    for (const name of outputs) if (name) types.set(name, type);
   }
 }
+
+/** The operators of ONNX Runtime's domain that the table of shape functions has. */
+const CONTRIB_OPERATORS: readonly string[] = [
+  CONTRIB_OP,
+  CONTRIB_SKIP_OP,
+  'BiasAdd',
+  'NhwcConv',
+  'QuickGelu',
+];
+
+const isKnownOperator = ({ domain, opType }: ModelNode): boolean =>
+  domain === '' ||
+  domain === FUSED_DOMAIN ||
+  (domain === CONTRIB_DOMAIN && CONTRIB_OPERATORS.includes(opType));
 
 /** Returns the node as the table of shape functions reads it. */
 const asKnownNode = (node: ModelNode, types: ValueTypes): KnownNode => ({
