@@ -6,7 +6,6 @@ import { requireKnownOptions } from '../../options.js';
 import {
   allocate,
   type AnyTensor,
-  copyTensor,
   type DType,
   elementCount,
   formatShape,
@@ -32,7 +31,7 @@ import type {
 import { canFallBackAfterRun, withTypedErrors } from './errors.js';
 import type { OpenedModel, Opening } from './open.js';
 import { disposableResults, disposableTensor, type Release } from './owned.js';
-import { checkFeeds, checkFetches, checkOutputs, copyInto } from './tensors.js';
+import { checkFeeds, checkFetches, checkOutputs, copyInto, copyTensors } from './tensors.js';
 
 const RUN_OPTIONS: readonly (keyof RunOptions)[] = ['fetches', 'outputs', 'signal', 'sync'];
 /** onnxruntime takes a list of outputs as the second argument. */
@@ -62,12 +61,12 @@ export class RuntimeSession implements Session {
   }
 
   constructor({ opened, next }: Opening) {
-    const { loaded, bfloat16 } = opened;
+    const { loaded, bfloat16, optionalInputs } = opened;
     this.#current = currentOf(opened);
     this.#next = next;
     const own = (info: TensorInfo): TensorInfo =>
       bfloat16.has(info.name) ? { ...info, dtype: 'bfloat16' } : info;
-    this.inputs = loaded.inputs.map(own);
+    this.inputs = [...loaded.inputs.map(own), ...optionalInputs];
     this.outputs = loaded.outputs.map(own);
   }
 
@@ -187,9 +186,6 @@ export class RuntimeSession implements Session {
     this.#running.add(freeing);
   }
 }
-
-const copyTensors = (tensors: AnyTensorRecord): AnyTensorRecord =>
-  Object.fromEntries(Object.entries(tensors).map(([name, value]) => [name, copyTensor(value)]));
 
 const releaseOf =
   (loaded: LoadedModel): Release =>
