@@ -16,7 +16,9 @@ const say = (message) => console.log(`onnx-groupnorm: ${message}`);
 /** What there is to say, and where it failed the whole output of the build. */
 function install() {
   const { ONNX_GROUPNORM_ADDON } = process.env;
-  if (ONNX_GROUPNORM_ADDON === 'skip') return { said: 'native kernel left out, as asked' };
+  if (ONNX_GROUPNORM_ADDON === 'skip') {
+    return { said: 'native kernel left out, as asked', reason: 'ONNX_GROUPNORM_ADDON=skip was set' };
+  }
   if (loads(prebuilt)) return { said: 'native kernel: prebuilt' };
   if (process.platform === 'win32') return failed('it has not been tried on Windows yet');
   const nodeGyp = process.env.npm_config_node_gyp || nodeGypOfNpm();
@@ -77,14 +79,17 @@ function reasonIn(output) {
 const NO_COMPILER =
   /(?:g|c|clang)\+\+\S*: (?:No such file|not found|command not found)|No such file or directory: '\S*(?:g|c|clang)\+\+/i;
 
-const failed = (reason, output = '') => ({ said: `native kernel not built: ${reason}`, reason, output });
+const failed = (reason, output = '') => ({
+  said: `native kernel not built: ${reason}. Models run without it, slower; 'onnx-groupnorm doctor' says more`,
+  reason,
+  output,
+});
 
-const { said, reason, output } = install();
+const { said, reason, output = '' } = install();
+say(said);
 if (reason) {
   mkdirSync(dirname(log), { recursive: true });
   writeFileSync(log, `${reason}\n\n${output}`);
-  say(`${said}. Models run without it, slower; 'onnx-groupnorm doctor' says more`);
 } else {
   rmSync(log, { force: true });
-  say(said);
 }
