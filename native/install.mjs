@@ -47,7 +47,8 @@ function loads(binary) {
 
 function build(nodeGyp) {
   rmSync(join(folder, 'build', 'Release', 'onnx_groupnorm.node'), { force: true });
-  const options = ['configure', 'build', '-C', folder, '--nodedir', join(folder, 'nodedir'), '--jobs', 'max'];
+  // A relative path: node-gyp writes the folder of the headers unquoted, and the way to this folder may have spaces.
+  const options = ['configure', 'build', '-C', folder, '--nodedir', 'nodedir', '--jobs', 'max'];
   const { status, stdout, stderr, error } = spawnSync(process.execPath, [nodeGyp, ...options], {
     encoding: 'utf8',
     cwd: folder,
