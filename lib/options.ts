@@ -1,4 +1,5 @@
 /** Checks options and arguments at run time, for callers in JavaScript, where no type checker sees a mistake. */
+import { typeName } from './arrays.js';
 import { OptionError } from './errors.js';
 import { suggestion } from './nearest.js';
 
@@ -37,8 +38,7 @@ export function requireKnownOptions(
  */
 export function notBytes(requirement: string, value: unknown): OptionError {
   const remedy = value instanceof ArrayBuffer ? ': new Uint8Array(buffer) makes one of it' : '';
-  const type = Object.prototype.toString.call(value).slice(8, -1);
-  return new OptionError('INVALID_OPTION', `${requirement}, not ${type}${remedy}`);
+  return new OptionError('INVALID_OPTION', `${requirement}, not ${typeName(value)}${remedy}`);
 }
 
 /**

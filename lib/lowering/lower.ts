@@ -12,6 +12,7 @@ import type { Attributes, Graph, Node, Value } from '../graph/types.js';
 import { type DType, isStatic, type Shape } from '../tensor.js';
 import { getLowering, getSessionLowering } from './choose.js';
 import { flatRows, int64 } from './rows.js';
+import { mayBeEmpty, skipEmpty, type SkipEmpty } from './skip-empty.js';
 import { inItsDomain, type Lowering } from './types.js';
 
 /** A value of a graph or model by name: the nodes of a fragment refer to it without owning it. */
@@ -50,10 +51,18 @@ export interface RowSiteRef extends Omit<SiteRef, 'numGroups'> {
 export interface Fragment {
   readonly nodes: readonly Node[];
   readonly constants: readonly Value[];
+  /** If given, the nodes run only if their input has elements. */
+  readonly skipEmpty?: SkipEmpty | undefined;
 }
 
 /** A lowering, or the name of one that a session may use. */
-export type LoweringChoice = Pick<Lowering, 'lower'> | string;
+export type LoweringChoice = (Pick<Lowering, 'lower'> & { readonly skipsEmpty?: boolean }) | string;
+
+/** Returns a session's lowering in a form that also takes empty inputs, where the lowering itself does not. */
+export const skippingEmpty = (name: string): LoweringChoice => ({
+  lower: (g, site, opset) => getSessionLowering(name, opset).lower(g, site, opset),
+  skipsEmpty: true,
+});
 
 /**
  * Lowers one GroupNormalization.
@@ -71,15 +80,17 @@ export function lowerSite(
   // The nodes of a decomposition go under the node's own name, which is unique; the operator keeps the node's path.
   const path = lowering === 'op' ? pathOf(site).slice(0, -1) : pathOf(site);
   const { numGroups, epsilon } = site;
-  return makeFragment(site, path, takenNames, (g, { x, scale, bias }) => {
+  const fragment = makeFragment(site, path, takenNames, (g, { x, scale, bias }) => {
     if (isEmpty(site)) return op.identity(g, x);
     const perChannel = (value: Value | undefined) => value && toChannels(g, value, site);
     const values = { x, scale: perChannel(scale), bias: perChannel(bias) };
     return chosen.lower(g, { ...values, numGroups, epsilon }, opset);
   });
+  const isGuarded = chosen.skipsEmpty && !isEmpty(site) && mayBeEmpty(site.x.shape);
+  return isGuarded ? skipEmpty(fragment, site.x.name, site.output, takenNames) : fragment;
 }
 
-const resolve = (lowering: LoweringChoice, opset: number): Pick<Lowering, 'lower'> =>
+const resolve = (lowering: LoweringChoice, opset: number): Exclude<LoweringChoice, string> =>
   typeof lowering === 'string' ? getSessionLowering(lowering, opset) : lowering;
 
 /** Makes a scale or bias (C). */

@@ -249,6 +249,8 @@ export interface ModelToLoad {
   readonly unranked: ReadonlySet<string>;
   /** Files that weights lie in, relative to the model's folder. */
   readonly externalLocations: readonly string[];
+  /** ONNX Runtime's optimizers that would change the results of this model. */
+  readonly wrongOptimizers: readonly string[];
 }
 
 /** A build of ONNX Runtime that runs models on one provider. */

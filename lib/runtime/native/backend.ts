@@ -14,6 +14,7 @@ import type {
 import { EXECUTION_MODES } from '../core/contract.js';
 import { describeProblems } from '../core/providers.js';
 import { copyInto, requireAttached, withOpenRanks } from '../core/tensors.js';
+import { withoutOptimizers } from '../core/workarounds.js';
 import {
   type Addon,
   type AddonResult,
@@ -47,7 +48,10 @@ export const nativeBackendWith = (more: NativeOptions): Backend => ({
       throw new SessionError('PROVIDER_UNAVAILABLE', `the native kernel cannot be used: ${why}`);
     }
     const all = { ...DEFAULTS, ...more, ...toAddonOptions(options) };
-    const config = { ...all.config, ...folderEntry(externalDataFolder) };
+    const config = withoutOptimizers(
+      { ...all.config, ...folderEntry(externalDataFolder) },
+      model.wrongOptimizers,
+    );
     const session = await addon.createSession(model.bytes, { ...all, config });
     return new NativeModel(addon, session, model);
   },

@@ -14,6 +14,7 @@ import { fromOrtTensor, makeOrRelease, OrtModel, type TensorType } from '../core
 import { describeProblems } from '../core/providers.js';
 import { refuseOptions } from '../core/session-options.js';
 import { copyInto } from '../core/tensors.js';
+import { withoutOptimizers } from '../core/workarounds.js';
 import { loadOnnxRuntime } from './load.js';
 import { isWritable, toNodeTensor } from './workarounds.js';
 
@@ -53,13 +54,14 @@ export async function loadOnNode(
   refuseOptions('onnxruntime-node', options, {
     freeDimensionOverrides: 'cannot fix the sizes of named dimensions',
   });
-  const all = sessionOptions(name, externalDataFolder, options);
+  const all = sessionOptions(name, model, externalDataFolder, options);
   const session = await ort.InferenceSession.create(model.bytes, all);
   return makeOrRelease(session, () => new NodeModel(session, model.unranked, ort.Tensor));
 }
 
 function sessionOptions(
   name: string,
+  { wrongOptimizers }: ModelToLoad,
   externalDataFolder: string | undefined,
   options: NodeOptions,
 ): InferenceSession.SessionOptions {
@@ -67,9 +69,9 @@ function sessionOptions(
   const { intraOpNumThreads, interOpNumThreads, executionMode, enableCpuMemArena } = options;
   const config = {
     ...(externalDataFolder !== undefined && {
-      model_external_initializers_file_folder_path: externalDataFolder,
+      'session.model_external_initializers_file_folder_path': externalDataFolder,
     }),
-    ...(options.cpuFallback === false && { disable_cpu_ep_fallback: '1' }),
+    ...(options.cpuFallback === false && { 'session.disable_cpu_ep_fallback': '1' }),
   };
   return {
     executionProviders: [{ name, ...providerOptions }],
@@ -81,7 +83,7 @@ function sessionOptions(
     ...(executionMode !== undefined && { executionMode }),
     ...(enableCpuMemArena !== undefined && { enableCpuMemArena }),
     ...(profileFilePrefix !== undefined && { enableProfiling: true, profileFilePrefix }),
-    extra: { session: config },
+    extra: withoutOptimizers(config, wrongOptimizers),
   };
 }
 

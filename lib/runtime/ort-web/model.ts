@@ -18,6 +18,7 @@ import {
 } from '../core/ort-model.js';
 import { refuseOptions } from '../core/session-options.js';
 import { copyInto } from '../core/tensors.js';
+import { withoutOptimizers } from '../core/workarounds.js';
 import { inTurn, requireRoom, withNamelessDims } from './workarounds.js';
 
 /** The part of onnxruntime-web that is used, which all its builds have. */
@@ -59,7 +60,7 @@ export async function loadOnWeb(
     executionMode: 'runs one node at a time',
   });
   const all = {
-    ...sessionOptions(provider, options),
+    ...sessionOptions(provider, model, options),
     ...(await externalData(model.externalLocations, external)),
   };
   return inTurn(async () => {
@@ -68,13 +69,20 @@ export async function loadOnWeb(
   });
 }
 
-const sessionOptions = (provider: string, options: WebOptions): InferenceSession.SessionOptions => ({
+const sessionOptions = (
+  provider: string,
+  { wrongOptimizers }: ModelToLoad,
+  options: WebOptions,
+): InferenceSession.SessionOptions => ({
   executionProviders: [{ name: provider, ...options.providerOptions }],
   graphOptimizationLevel: options.graphOptimizationLevel ?? 'all',
   enableCpuMemArena: options.enableCpuMemArena ?? true,
   freeDimensionOverrides: options.freeDimensionOverrides ?? {},
   logSeverityLevel: 4,
-  ...(options.cpuFallback === false && { extra: { session: { disable_cpu_ep_fallback: '1' } } }),
+  extra: withoutOptimizers(
+    options.cpuFallback === false ? { 'session.disable_cpu_ep_fallback': '1' } : {},
+    wrongOptimizers,
+  ),
 });
 
 /** Reads the files of external data for onnxruntime-web, which sees no files itself. */

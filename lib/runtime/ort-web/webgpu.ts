@@ -64,7 +64,10 @@ async function findProblems(): Promise<readonly ProviderProblem[]> {
     return [{ reason: error instanceof Error ? error.message : String(error) }];
   }
   const reason = await runSelfTest(
-    (bytes) => load({ bytes, unranked: new Set(), externalLocations: [] }, undefined, { cpuFallback: false }),
+    (bytes) =>
+      load({ bytes, unranked: new Set(), externalLocations: [], wrongOptimizers: [] }, undefined, {
+        cpuFallback: false,
+      }),
     'reduce-mean',
   );
   return reason === undefined ? [] : [{ reason }];

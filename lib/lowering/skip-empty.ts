@@ -1,0 +1,58 @@
+/**
+ * Fragments that run only if their input has elements. ONNX Runtime 1.30 reads outside a tensor in the rows of length 0
+ * of an InstanceNormalization, which ends the process on the CPU, and cannot reshape an empty input in its definition of
+ * GroupNormalization.
+ *
+ *     Size → Cast to bool → If: the nodes of the fragment, else Identity
+ *
+ * These operators exist at every opset. The If copies no data.
+ */
+import { type Node, Value } from '../graph/types.js';
+import type { Shape } from '../tensor.js';
+import type { Fragment } from './lower.js';
+
+/** The condition under which the nodes of a fragment run, and the names of the values that it needs. */
+export interface SkipEmpty {
+  /** The value whose elements are counted. It is the result if it is empty. */
+  readonly input: string;
+  /** The result, under the name that other nodes read. */
+  readonly output: string;
+  readonly size: string;
+  readonly hasElements: string;
+  /** The result of the fragment's own nodes. */
+  readonly computed: string;
+  /** The result of Identity. */
+  readonly empty: string;
+}
+
+/** Returns whether a tensor of this shape may have no elements. */
+export const mayBeEmpty = (shape: Shape | undefined): boolean =>
+  shape === undefined || shape.some((dim) => typeof dim !== 'number' || dim === 0);
+
+/**
+ * Returns a fragment that runs only if `input` has elements, and else returns `input`.
+ * @param output The name of the fragment's result, which has the dtype and shape of `input`.
+ * @param takenNames Every name of the surrounding graph; the new names are added.
+ */
+export function skipEmpty(
+  { nodes, constants }: Fragment,
+  input: string,
+  output: string,
+  takenNames: Set<string>,
+): Fragment {
+  const fresh = (what: string): string => {
+    let name = `${output}/${what}`;
+    while (takenNames.has(name)) name += '_';
+    takenNames.add(name);
+    return name;
+  };
+  const computed = fresh('computed');
+  const names = { computed, empty: fresh('empty'), size: fresh('size'), hasElements: fresh('has_elements') };
+  const renamed = nodes.map((node) => ({ ...node, outputs: renameIn(node, output, computed) }));
+  return { nodes: renamed, constants, skipEmpty: { input, output, ...names } };
+}
+
+const renameIn = ({ outputs }: Node, from: string, to: string): Value[] =>
+  outputs.map((value) =>
+    value.name === from ? new Value(value.owner, value.kind, to, value.dtype, value.shape) : value,
+  );
