@@ -37,6 +37,7 @@ export const nativeBackendWith = (more: NativeOptions): Backend => ({
   provider: 'native',
   hasGroupNormKernel: true,
   takesBfloat16: true,
+  takesOptionalInputs: true,
   whyUnavailable() {
     const { problem } = loadAddon();
     return Promise.resolve(problem ? [problem] : []);
