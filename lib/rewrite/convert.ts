@@ -40,6 +40,8 @@ export interface ReplacedNorms {
    * functions or control flow, whose bodies may read the values in between, is not searched for it.
    */
   readonly exported: number;
+  /** `com.microsoft.GroupNorm` and `SkipGroupNorm`, with their SiLU, as ONNX Runtime's optimizer writes them. */
+  readonly contrib: number;
   /** ONNX's definition of GroupNormalization in the operator's place, as ONNX Runtime saves it. */
   readonly inlined: number;
   /**
@@ -93,14 +95,14 @@ export function convertModel(bytes: Uint8Array, options: ConvertOptions = {}): C
   const types = new ValueTypes(model);
   const externalData = [...model.externalLocations()];
   const plan = planFor(lowering, used);
-  const { exported, inlined, operator, rows } = replaceAllNorms(types, plan, where, REFUSAL);
+  const { exported, contrib, inlined, operator, rows } = replaceAllNorms(types, plan, where, REFUSAL);
   const result = {
-    replaced: { groupNormalization: operator, exported, inlined, rows },
+    replaced: { groupNormalization: operator, exported, contrib, inlined, rows },
     lowerings: [...used],
     foreign: foreignOperators(model),
     externalData,
   };
-  if (exported + inlined + operator + rows === 0) return { bytes, ...result };
+  if (exported + contrib + inlined + operator + rows === 0) return { bytes, ...result };
   removeDeadCode(model, before);
   if (lowering === 'op') freeInlinedNames(model);
   const encoded = model.encode();
@@ -115,7 +117,7 @@ export function convertModel(bytes: Uint8Array, options: ConvertOptions = {}): C
  */
 function planFor(lowering: LoweringName, used: Set<LoweringName>): NormPlan {
   const nameFor = recordedLowering(lowering, used);
-  const every = { exported: nameFor, inlined: nameFor };
+  const every = { exported: nameFor, contrib: nameFor, inlined: nameFor };
   if (lowering === 'op') return every;
   const rows = {
     lowering: SAFE_LOWERING,

@@ -61,9 +61,11 @@ class Handler implements InferenceSessionHandler {
   readonly outputMetadata: readonly InferenceSession.ValueMetadata[];
 
   constructor(readonly session: Session) {
-    this.inputMetadata = session.inputs.map(toMetadata);
+    // ONNX Runtime's own backends list required inputs only, and its API demands each input that is listed.
+    const required = session.inputs.filter(({ optional }) => !optional);
+    this.inputMetadata = required.map(toMetadata);
     this.outputMetadata = session.outputs.map(toMetadata);
-    this.inputNames = session.inputs.map(({ name }) => name);
+    this.inputNames = required.map(({ name }) => name);
     this.outputNames = session.outputs.map(({ name }) => name);
   }
 

@@ -6,6 +6,7 @@ import {
   type Backend,
   type LoadedModel,
   type ModelSource,
+  type ModelToLoad,
   type Platform,
   type Provider,
   type ProviderFallback,
@@ -17,6 +18,7 @@ import { type PreparedModel, prepareModel } from './prepare.js';
 import { chooseBackend, describeProblems } from './providers.js';
 import { RuntimeSession } from './session.js';
 import { type OpenOptions, requireSessionOptions } from './session-options.js';
+import { ModelWithVariants } from './variants.js';
 
 /** Implements `createSession`, whose docstring lists the errors, on a platform. */
 export async function openSession(
@@ -53,7 +55,7 @@ function requireModel(model: unknown): void {
 }
 
 /** A model that a provider has loaded. */
-export interface OpenedModel extends Pick<PreparedModel, 'bfloat16' | 'groupNorm'> {
+export interface OpenedModel extends Pick<PreparedModel, 'bfloat16' | 'optionalInputs' | 'groupNorm'> {
   readonly loaded: LoadedModel;
   readonly provider: Provider;
   readonly fallbacks: readonly ProviderFallback[];
@@ -123,11 +125,20 @@ async function load(
 ): Promise<Omit<OpenedModel, 'fallbacks'>> {
   const has = folder === undefined ? undefined : (name: string) => platform.hasFile(folder, name);
   const prepared = prepareModel(bytes, where, has, groupNorm, backend);
+  const loadOnBackend = (model: ModelToLoad) =>
+    backend.load(model, folder, options, providerOptions.get(asked));
   const loaded = await withTypedErrors('MODEL_REJECTED', `${where}: ONNX Runtime refuses this model`, () =>
-    backend.load(prepared, folder, options, providerOptions.get(asked)),
+    loadOnBackend(prepared),
   );
-  const { bfloat16, groupNorm: execution } = prepared;
-  return { loaded, provider: backend.provider, bfloat16, groupNorm: execution };
+  const { bfloat16, optionalInputs, groupNorm: execution } = prepared;
+  const needsVariants = optionalInputs.length > 0 && !backend.takesOptionalInputs;
+  return {
+    loaded: needsVariants ? new ModelWithVariants(loaded, prepared, loadOnBackend) : loaded,
+    provider: backend.provider,
+    bfloat16,
+    optionalInputs,
+    groupNorm: execution,
+  };
 }
 
 function noProviderLeft(

@@ -36,6 +36,7 @@ export const nativeBackendWith = (more: NativeOptions): Backend => ({
   provider: 'native',
   hasGroupNormKernel: true,
   takesBfloat16: true,
+  takesOptionalInputs: true,
   whyUnavailable: () => loadAddon().reason,
   async load(model, externalDataFolder, options) {
     const { addon, reason } = loadAddon();
