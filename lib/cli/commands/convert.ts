@@ -6,8 +6,8 @@ import { FileError, ModelError } from '../../errors.js';
 import { type FileToWrite, requireOneFolder, writeFilesAtomic } from '../../files/atomic.js';
 import type { RangedFile } from '../../files/ranged.js';
 import { openRanged, readFileBytes } from '../../files/read.js';
-import { getLowering, MAX_OPSET } from '../../lowering/choose.js';
-import { LOWERING_NAMES } from '../../lowering/types.js';
+import { getSessionLowering, MAX_OPSET } from '../../lowering/choose.js';
+import { SESSION_LOWERING_NAMES } from '../../lowering/types.js';
 import { formatBytes, plural } from '../../quantities.js';
 import { type ConvertedModel, convertModel, type ReplacedNorms } from '../../rewrite/convert.js';
 import { pointToHelp, RequiredOption, requireOptions } from '../shared/options.js';
@@ -31,8 +31,8 @@ export function addConvert(program: Command, cli: Cli): void {
     .addOption(
       new Option(
         '--lowering <name>',
-        `how to write GroupNorm: ${LOWERING_NAMES.join(', ')} (default: reduce-mean; op needs a model of opset 21 ` +
-          'or later)',
+        `how to write GroupNorm: ${SESSION_LOWERING_NAMES.join(', ')} (default: reduce-mean; op needs a model of opset 21 ` +
+          "or later; contrib-group-norm is ONNX Runtime's own operator, for CUDA)",
       ),
     )
     .addHelpText('after', EXAMPLES)
@@ -49,7 +49,7 @@ async function convert(path: string, { output, lowering }: ConvertOptions, io: I
     progress.step(`loading ${path}`);
     const bytes = await readFileBytes(path);
     progress.step(`converting ${path}`);
-    const name = lowering === undefined ? undefined : getLowering(lowering, MAX_OPSET).name;
+    const name = lowering === undefined ? undefined : getSessionLowering(lowering, MAX_OPSET).name;
     const converted = convertModel(bytes, { lowering: name, where: path });
     const data = await planModelData(path, output, converted.externalData);
     progress.step(`writing ${output}`);
@@ -203,6 +203,7 @@ const isCopy = (replaced: ReplacedNorms): boolean => Object.values(replaced).eve
 const FORMS: readonly (readonly [form: keyof ReplacedNorms, words: string])[] = [
   ['groupNormalization', 'GroupNormalization'],
   ['exported', 'as PyTorch exports it below opset 21'],
+  ['contrib', "as ONNX Runtime's com.microsoft operators"],
   ['inlined', 'inlined'],
 ];
 
@@ -229,6 +230,9 @@ function describeNeeds({ lowerings, foreign }: ConvertedModel): string[] {
             'a session of onnx-groupnorm',
         ]
       : []),
+    ...(lowerings.includes('contrib-group-norm')
+      ? ['com.microsoft.GroupNorm runs on CUDA by ONNX Runtime, and elsewhere in sessions of onnx-groupnorm']
+      : []),
     ...(foreign.length > 0 ? [`Kept operators that only some runtimes have: ${foreign.join(', ')}`] : []),
   ];
 }
@@ -236,8 +240,9 @@ function describeNeeds({ lowerings, foreign }: ConvertedModel): string[] {
 const DESCRIPTION =
   'Copies an ONNX model and writes every GroupNorm with operators that every runtime has. The results are right, ' +
   'however large the mean of a group is. convert finds GroupNormalization, for which ONNX Runtime has no kernel; ' +
-  'InstanceNormalization between two Reshapes, which PyTorch exports below opset 21; and the inlined definition that ' +
-  'ONNX Runtime and onnx.inliner write. It keeps the opset and all other nodes.\n\n' +
+  'InstanceNormalization between two Reshapes, which PyTorch exports below opset 21; the GroupNorm and SkipGroupNorm ' +
+  'that the optimizer of ONNX Runtime writes for GPUs; and the inlined definition that ONNX Runtime and onnx.inliner ' +
+  'write. It keeps the opset and all other nodes.\n\n' +
   'ONNX Runtime also loses digits in other normalizations. convert writes these as reduce-mean: ' +
   'InstanceNormalization, and LayerNormalization over rows of more than 1,024 elements or of unknown length. ' +
   '--lowering instance-norm or layer-norm keeps the operator of that name.\n\n' +

@@ -19,7 +19,8 @@ import {
 } from '../../rewrite/replace-norms.js';
 import { MAX_LAYER_NORM_ROW, rowOperatorsToReplace } from '../../rewrite/row-norms.js';
 import { ValueTypes } from '../../rewrite/value-types.js';
-import type { Backend, GroupNormExecution, ModelToLoad, Provider } from './contract.js';
+import { type Dim, UNKNOWN_DIM } from '../../tensor.js';
+import type { Backend, GroupNormExecution, ModelToLoad, Provider, TensorInfo } from './contract.js';
 import {
   chosenLowering,
   CONTRIB_PROVIDERS,
@@ -31,6 +32,8 @@ import { wrongOptimizers } from './workarounds.js';
 export interface PreparedModel extends ModelToLoad {
   /** Inputs and outputs that are bfloat16 in the model and float32 for the runtime. */
   readonly bfloat16: ReadonlySet<string>;
+  /** The inputs that the model has a default value for, with their own dtypes. */
+  readonly optionalInputs: readonly TensorInfo[];
   /**
    * How GroupNormalization runs, PyTorch's exports of it below opset 21 and inlined ones included. `undefined` if the
    * model has none, or if the caller asked for ONNX Runtime's own body.
@@ -70,20 +73,32 @@ export function prepareModel(
     lowering,
     choice,
     hasKernel,
+    hasContribKernel: CONTRIB_PROVIDERS.includes(backend.provider),
   });
-  const bfloat16 = backend.takesBfloat16 ? new Set<string>() : widenBfloat16(model);
+  const widened = backend.takesBfloat16 ? new Set<string>() : widenBfloat16(model);
   const fused = hasKernel ? fuseGroupNorm(model, types) : 0;
   const guarded = skipEmptyInputs(model, types, backend.hasGroupNormKernel);
-  const changed = replaced + bfloat16.size + fused + guarded > 0;
+  const changed = replaced + widened.size + fused + guarded > 0;
+  const optionalInputs = describeOptional(model);
+  const narrow = backend.takesBfloat16 ? [] : optionalInputs.filter(({ dtype }) => dtype === 'bfloat16');
   return {
     bytes: changed ? model.encode() : bytes,
     unranked,
     externalLocations,
     wrongOptimizers: wrongOptimizers(model),
-    bfloat16,
+    bfloat16: new Set([...widened, ...narrow.map(({ name }) => name)]),
+    optionalInputs,
     groupNorm: execution,
   };
 }
+
+const describeOptional = (model: Model): TensorInfo[] =>
+  model.optionalInputs.flatMap(({ name, dtype, shape }) =>
+    dtype ? [{ name, dtype, shape: shape?.map(asRuntimesNameIt), optional: true }] : [],
+  );
+
+/** Returns a dimension as runtimes describe it: the name of an unknown dimension is empty. */
+const asRuntimesNameIt = (dim: Dim): Dim => (dim === UNKNOWN_DIM ? '' : dim);
 
 interface Rewriting {
   readonly model: Model;
@@ -95,6 +110,8 @@ interface Rewriting {
   readonly lowering: SessionLoweringName;
   readonly choice: GroupNormChoice;
   readonly hasKernel: boolean;
+  /** Whether the provider has ONNX Runtime's kernel for com.microsoft.GroupNorm. */
+  readonly hasContribKernel: boolean;
 }
 
 /** Rewrites every form of GroupNormalization, and the operators that ONNX Runtime's own kernels get wrong. */
@@ -105,8 +122,8 @@ function rewriteNorms(rewriting: Rewriting): {
   const { model, types, where, hasKernel } = rewriting;
   const used = new Set<SessionLoweringName>();
   const plan = planFor(rewriting, used);
-  const { exported, inlined, operator, rows } = replaceAllNorms(types, plan, where, REFUSAL);
-  const written = exported + inlined;
+  const { exported, contrib, inlined, operator, rows } = replaceAllNorms(types, plan, where, REFUSAL);
+  const written = exported + contrib + inlined;
   const isRunByKernel = hasKernel && (written > 0 || hasGroupNorm(model));
   if (used.has('contrib-group-norm')) model.importDomain(CONTRIB_DOMAIN, 1);
   if (hasKernel && written + rows > 0) model.importDomain(FUSED_DOMAIN, 1);
@@ -118,7 +135,7 @@ function rewriteNorms(rewriting: Rewriting): {
 
 /** @param used Collects the lowerings that GroupNormalization is written as. */
 function planFor(
-  { groupNorm, lowering, choice, hasKernel }: Rewriting,
+  { groupNorm, lowering, choice, hasKernel, hasContribKernel }: Rewriting,
   used: Set<SessionLoweringName>,
 ): NormPlan {
   const rows = {
@@ -126,11 +143,18 @@ function planFor(
     operators: rowOperatorsToReplace(groupNorm),
     maxRow: choice.hasLayerNormKernel === false ? 0 : MAX_LAYER_NORM_ROW,
   };
-  if (groupNorm === 'op') return { rows };
-  const nameFor = recordedLowering(lowering, used);
-  const loweringOf = (site: SiteRef) => asRun(nameFor(site), choice);
+  const by = (name: SessionLoweringName) => {
+    const nameFor = recordedLowering(name, used);
+    return (site: SiteRef) => asRun(nameFor(site), choice);
+  };
+  // ONNX Runtime has a body for the standard operator, but none for its own.
+  if (groupNorm === 'op') {
+    return { rows, contrib: hasContribKernel ? undefined : hasKernel ? kernelLowering : by(SAFE_LOWERING) };
+  }
+  const loweringOf = by(lowering);
   const written = hasKernel ? kernelLowering : loweringOf;
   return {
+    contrib: lowering === 'contrib-group-norm' ? undefined : written,
     exported: written,
     inlined: written,
     operator: lowering === 'op' ? undefined : loweringOf,
