@@ -202,7 +202,10 @@ export interface Session {
    * shows whether it runs any node; if it runs none, the next provider of the list takes over and is named here.
    */
   readonly provider: Provider;
-  /** The providers that were asked for before `provider`, in their order, and why each does not run the model. */
+  /**
+   * The providers that were asked for before `provider`, in their order, and why each does not run the model. Also
+   * `native`, if `cpu` runs the model without the native kernel because the kernel is missing here.
+   */
   readonly fallbacks: readonly ProviderFallback[];
   /**
    * How GroupNormalization runs, in whatever form the model holds it: as the operator, as PyTorch exports it below
@@ -319,4 +322,6 @@ export interface Platform {
   readModel(name: string): Promise<ModelSource>;
   /** Whether a file exists, as far as the platform can tell without reading it. */
   hasFile(folder: string, name: string): boolean;
+  /** Tells the user that a session runs without a better backend of its provider, and how to get that. */
+  warnOfLost?(problems: readonly ProviderProblem[]): void;
 }
