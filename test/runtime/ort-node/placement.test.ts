@@ -46,8 +46,9 @@ describe('runtime/ort-node/placement', () => {
       });
     });
     expect(asked).to.deep.equal([{ cpuFallback: false }]);
-    expect(selfTestProblem((await model.run({ x: SELF_TEST_INPUT }, { fetches: ['y'] })).y!.data as Float32Array)).to.be
-      .undefined;
+    expect(
+      selfTestProblem((await model.run({ x: SELF_TEST_INPUT }, { fetches: ['y'] })).y!.data as Float32Array),
+    ).to.be.undefined;
     await model.dispose();
   });
 
@@ -67,8 +68,11 @@ describe('runtime/ort-node/placement', () => {
     const { model, folder } = await load('CPUExecutionProvider');
     expect(existsSync(folder)).to.be.true;
     for (let run = 0; run < 2; run++) {
-      expect(selfTestProblem((await model.run({ x: SELF_TEST_INPUT }, { fetches: ['y'] })).y!.data as Float32Array)).to.be
-        .undefined;
+      expect(
+        selfTestProblem(
+          (await model.run({ x: SELF_TEST_INPUT }, { fetches: ['y'] })).y!.data as Float32Array,
+        ),
+      ).to.be.undefined;
       expect(existsSync(folder)).to.be.false;
     }
     await model.dispose();
