@@ -32,9 +32,10 @@ export async function registerNativeCpu(): Promise<void> {
 
 const nativeCpu: Backend = {
   init() {
-    const { reason } = loadAddon();
-    if (reason === undefined) return Promise.resolve();
-    return Promise.reject(new SessionError('PROVIDER_UNAVAILABLE', `native-cpu cannot be used: ${reason}`));
+    const { problem } = loadAddon();
+    if (problem === undefined) return Promise.resolve();
+    const message = `native-cpu cannot be used: ${describeProblems([problem])}`;
+    return Promise.reject(new SessionError('PROVIDER_UNAVAILABLE', message));
   },
   async createInferenceSessionHandler(model, options = {}) {
     return new Handler(await open(model, options));

@@ -15,7 +15,7 @@ import {
 } from './contract.js';
 import { canFallBackAfterLoad, withTypedErrors } from './errors.js';
 import { type PreparedModel, prepareModel } from './prepare.js';
-import { chooseBackend, describeProblems } from './providers.js';
+import { chooseBackend, describeProblems, type LostBackend } from './providers.js';
 import { RuntimeSession } from './session.js';
 import { type OpenOptions, requireSessionOptions } from './session-options.js';
 import { ModelWithVariants } from './variants.js';
@@ -91,13 +91,15 @@ async function openModel(
   const fallbacks = [...passedOver.fallbacks];
   const refusals = [...passedOver.refusals];
   for (const provider of providers.slice(fallbacks.length)) {
-    const { backend, problems } = await chooseBackend(platform, provider, groupNorm !== undefined);
+    const { backend, lost, problems } = await chooseBackend(platform, provider, groupNorm !== undefined);
     if (!backend) {
       fallbacks.push({ provider, reason: describeProblems(problems) });
       continue;
     }
     try {
-      const opened = { ...(await load(platform, source, provider, backend, options)), fallbacks };
+      const loaded = await load(platform, source, provider, backend, options);
+      const opened = { ...loaded, fallbacks: withLost(fallbacks, lost) };
+      if (lost.length > 0) platform.warnOfLost?.(lost);
       const isLast = provider === providers.at(-1);
       return { opened, next: isLast ? undefined : (refusal) => openNext(provider, refusal) };
     } catch (error) {
@@ -116,6 +118,18 @@ async function openModel(
   }
 }
 
+/** Adds the backends that were passed over without being named. */
+function withLost(
+  fallbacks: readonly ProviderFallback[],
+  lost: readonly LostBackend[],
+): readonly ProviderFallback[] {
+  const unnamed = lost.filter(({ provider }) => fallbacks.every((named) => named.provider !== provider));
+  return [
+    ...fallbacks,
+    ...unnamed.map((problem) => ({ provider: problem.provider, reason: describeProblems([problem]) })),
+  ];
+}
+
 async function load(
   platform: Platform,
   { bytes, where, folder }: ModelSource,
@@ -123,8 +137,9 @@ async function load(
   backend: Backend,
   { groupNorm, backend: options, providerOptions }: OpenOptions,
 ): Promise<Omit<OpenedModel, 'fallbacks'>> {
-  const has = folder === undefined ? undefined : (name: string) => platform.hasFile(folder, name);
-  const prepared = prepareModel(bytes, where, has, groupNorm, backend);
+  const problemOf =
+    folder === undefined ? undefined : (location: string) => platform.dataFileProblem(where, location);
+  const prepared = prepareModel(bytes, where, problemOf, groupNorm, backend);
   const loadOnBackend = (model: ModelToLoad) =>
     backend.load(model, folder, options, providerOptions.get(asked));
   const loaded = await withTypedErrors('MODEL_REJECTED', `${where}: ONNX Runtime refuses this model`, () =>
