@@ -139,8 +139,9 @@ async function load(
 ): Promise<Omit<OpenedModel, 'fallbacks'>> {
   const { bytes, where, folder } = source;
   const { groupNorm, providerOptions } = options;
-  const has = folder === undefined ? undefined : (name: string) => platform.hasFile(folder, name);
-  const prepared = prepareModel(bytes, where, has, groupNorm, backend);
+  const problemOf =
+    folder === undefined ? undefined : (location: string) => platform.dataFileProblem(where, location);
+  const prepared = prepareModel(bytes, where, problemOf, groupNorm, backend);
   const loadOnBackend = (model: ModelToLoad) =>
     backend.load(model, folder, options.backend, providerOptions.get(asked));
   const loaded = await withTypedErrors('MODEL_REJECTED', `${where}: ONNX Runtime refuses this model`, () =>
