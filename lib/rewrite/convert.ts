@@ -36,11 +36,13 @@ export interface ReplacedNorms {
   /** The standard operator. */
   readonly groupNormalization: number;
   /**
-   * GroupNorm as PyTorch exports it below opset 21: InstanceNormalization between two Reshapes. A model with local
-   * functions or control flow, whose bodies may read the values in between, is not searched for it.
+   * GroupNorm as PyTorch exports it below opset 21: InstanceNormalization of rows, which are reshaped, scaled and shifted.
    */
   readonly exported: number;
-  /** ONNX's definition of GroupNormalization in the operator's place, as ONNX Runtime saves it. */
+  /**
+   * GroupNorm that is written out in arithmetic: ONNX's definition in the operator's place, as ONNX Runtime saves it; Keras
+   * 3's form; a PyTorch module that computes mean and variance itself.
+   */
   readonly inlined: number;
   /**
    * InstanceNormalization, and LayerNormalization over more than 1,024 elements or an unknown number of them, that are
@@ -71,7 +73,7 @@ const CONVERT_OPTIONS: readonly (keyof ConvertOptions)[] = ['lowering', 'where']
 
 /**
  * Writes every GroupNorm of a model as a lowering, at the model's own opset: the operator, PyTorch's exports below opset
- * 21, and inlined bodies. It writes only operators of ONNX, so that any runtime runs the result. The rest of the model
+ * 21, and arithmetic. It writes only operators of ONNX, so that any runtime runs the result. The rest of the model
  * stays as it is, byte for byte, except values that only the replaced nodes read: these are removed. `op` writes the
  * standard operator instead, which ONNX Runtime has no kernel for, and leaves all other normalizations.
  * @param bytes A ModelProto, float32, float64, float16 or bfloat16, with its weights in it or in files of their own.

@@ -2,7 +2,7 @@
 import { GraphError } from '../errors.js';
 import type { LoweringChoice, SiteRef } from '../lowering/lower.js';
 import type { Model } from '../onnx/model.js';
-import { mergeExportedGroupNorm } from './exported-group-norm.js';
+import { mergeExportedGroupNorm, mergeWrittenGroupNorm } from './exported-group-norm.js';
 import {
   isFloat64InstanceNorm,
   isGroupNorm,
@@ -18,7 +18,7 @@ import type { ValueTypes } from './value-types.js';
 export interface NormPlan {
   /** GroupNorm as PyTorch exports it below opset 21. */
   readonly exported?: SiteLowering | undefined;
-  /** ONNX's definition of GroupNormalization in the operator's place. */
+  /** GroupNorm in arithmetic: ONNX's definition in the operator's place, Keras 3's form, modules by hand. */
   readonly inlined?: SiteLowering | undefined;
   /** The standard operator. */
   readonly operator?: SiteLowering | undefined;
@@ -51,7 +51,10 @@ interface NormReport extends NormCounts {
 export function replaceNorms(types: ValueTypes, { exported, inlined, operator, rows }: NormPlan): NormReport {
   const { model } = types;
   const exportedCount = exported === undefined ? 0 : mergeExportedGroupNorm(model, exported, types);
-  const inlinedCount = inlined === undefined ? 0 : lowerInlinedGroupNorm(model, inlined, types);
+  const inlinedCount =
+    inlined === undefined
+      ? 0
+      : mergeWrittenGroupNorm(model, inlined, types) + lowerInlinedGroupNorm(model, inlined, types);
   const operators =
     operator === undefined ? NOT_RUN : lowerNormalizations(model, operator, isGroupNorm, types);
   const float64 = rows ? lowerNormalizations(model, rows.lowering, isFloat64InstanceNorm, types) : NOT_RUN;

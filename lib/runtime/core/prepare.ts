@@ -30,7 +30,7 @@ export interface PreparedModel extends ModelToLoad {
   /** Inputs and outputs that are bfloat16 in the model and float32 for the runtime. */
   readonly bfloat16: ReadonlySet<string>;
   /**
-   * How GroupNormalization runs, PyTorch's exports of it below opset 21 and inlined ones included. `undefined` if the
+   * How GroupNormalization runs, PyTorch's exports of it below opset 21 and arithmetic included. `undefined` if the
    * model has none, or if the caller asked for ONNX Runtime's own body.
    */
   readonly groupNorm: GroupNormExecution | undefined;
