@@ -66,15 +66,20 @@ export type { GivenOptions, GraphDefinition, InputType, OptionSpec } from '../gr
 export type {
   AllocatedTensor,
   BackendOptions,
+  Feeds,
   GroupNormExecution,
+  OrtTensor,
   Provider,
   ProviderFallback,
+  ProviderOptions,
+  ProviderWithOptions,
   RunOptions,
   RunResults,
   Session,
   SessionOptions,
   TensorInfo,
   TensorRecord,
+  WebGpuCacheMode,
 } from './runtime/core/contract.js';
 export { PROVIDERS } from './runtime/core/contract.js';
 export type { BuildGraph, CaseResult, CheckSpec } from './parity/check.js';

@@ -88,9 +88,10 @@ export type ParityErrorCode = 'FIXTURE_INVALID' | 'NO_FIXTURES' | 'OUTPUT_MISSIN
 export class ParityError extends CodedError<ParityErrorCode> {}
 
 /** The codes of a {@link FileError}. */
-export type FileErrorCode = 'FILE_NOT_FOUND' | 'FILE_UNREADABLE' | 'FILE_UNWRITABLE' | 'NPY_INVALID';
+export type FileErrorCode =
+  'FILE_NOT_FOUND' | 'FILE_UNREADABLE' | 'FILE_UNWRITABLE' | 'NPY_INVALID' | 'NPZ_INVALID';
 
-/** Thrown for a file that cannot be read or written, and for an invalid `.npy` file. */
+/** Thrown for a file that cannot be read or written, and for an invalid `.npy` or `.npz` file. */
 export class FileError extends CodedError<FileErrorCode> {}
 
 /** The codes of an {@link ImageError}. */

@@ -7,5 +7,10 @@ export { writeModel, type WriteOptions } from './onnx/write.js';
 export * from './weights/safetensors-file.js';
 export { createSession } from './runtime/node.js';
 export { setBufferPoolLimit } from './runtime/native/buffer-pool.js';
-export { checkFixture, readFixture, readTestDataSet } from './parity/node.js';
-export { checkTestDataSet, type TestDataSet, type TestDataSpec } from './parity/test-data-set.js';
+export { checkFixture, readFixture } from './parity/node.js';
+export {
+  checkTestDataSet,
+  readTestDataSet,
+  type TestDataSet,
+  type TestDataSpec,
+} from './parity/test-data-set.js';

@@ -1,13 +1,20 @@
 /** Checks options and arguments at run time, for callers in JavaScript, where no type checker sees a mistake. */
+import { typeName } from './arrays.js';
 import { OptionError } from './errors.js';
 import { suggestion } from './nearest.js';
 
 /**
  * Requires an object that has known options only.
  * @param where What takes the options, for the message: `createSession`.
+ * @param hints What to write in place of an unknown option that callers are likely to give.
  * @throws OptionError `UNKNOWN_OPTION` naming the option and the known ones, `NO_OPTIONS` if it is not an object.
  */
-export function requireKnownOptions(where: string, options: object, known: readonly string[]): void {
+export function requireKnownOptions(
+  where: string,
+  options: object,
+  known: readonly string[],
+  hints: Readonly<Record<string, string>> = {},
+): void {
   if (typeof options !== 'object' || options === null) {
     const names = known.join(', ');
     throw new OptionError(
@@ -17,9 +24,10 @@ export function requireKnownOptions(where: string, options: object, known: reado
   }
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
+    const hint = Object.hasOwn(hints, name) ? `: ${hints[name]}` : suggestion(name, known);
     throw new OptionError(
       'UNKNOWN_OPTION',
-      `${where} has no option '${name}'${suggestion(name, known)}; it has: ${known.join(', ') || 'none'}`,
+      `${where} has no option '${name}'${hint}; it has: ${known.join(', ') || 'none'}`,
     );
   }
 }
@@ -30,8 +38,7 @@ export function requireKnownOptions(where: string, options: object, known: reado
  */
 export function notBytes(requirement: string, value: unknown): OptionError {
   const remedy = value instanceof ArrayBuffer ? ': new Uint8Array(buffer) makes one of it' : '';
-  const type = Object.prototype.toString.call(value).slice(8, -1);
-  return new OptionError('INVALID_OPTION', `${requirement}, not ${type}${remedy}`);
+  return new OptionError('INVALID_OPTION', `${requirement}, not ${typeName(value)}${remedy}`);
 }
 
 /**

@@ -19,9 +19,18 @@ function install() {
   if (ONNX_GROUPNORM_ADDON === 'skip') return { said: 'native kernel left out, as asked' };
   if (loads(prebuilt)) return { said: 'native kernel: prebuilt' };
   if (process.platform === 'win32') return failed('it has not been tried on Windows yet');
-  const nodeGyp = process.env.npm_config_node_gyp;
-  if (!nodeGyp) return failed('there is no node-gyp: run it through npm (npm run build:addon)');
+  const nodeGyp = process.env.npm_config_node_gyp || nodeGypOfNpm();
+  if (!nodeGyp) return failed('there is no node-gyp, which comes with npm, and npm was not found');
   return build(nodeGyp);
+}
+
+/** The path of npm's node-gyp, for Yarn, which names none. Empty without npm, which as a rule comes with Node. */
+function nodeGypOfNpm() {
+  const { stdout } = spawnSync('npm', ['exec', '--call', 'node -p process.env.npm_config_node_gyp'], {
+    encoding: 'utf8',
+    cwd: folder,
+  });
+  return stdout?.trim();
 }
 
 /** Whether there is such a binary, and it is one for this machine: for its C library, too. */
@@ -40,11 +49,21 @@ function build(nodeGyp) {
   const { status, stdout, stderr, error } = spawnSync(process.execPath, [nodeGyp, ...options], {
     encoding: 'utf8',
     cwd: folder,
+    env: ownEnvironment(),
   });
   if (status === 0) return { said: 'native kernel: built' };
   const output = `${stdout ?? ''}\n${stderr ?? ''}\n${error ?? ''}`;
   return failed(reasonIn(output), output);
 }
+
+/** The environment without the user's npm configuration of what the options say: node-gyp prefers that to options. */
+function ownEnvironment() {
+  const entries = Object.entries(process.env).filter(([name]) => !OPTION_OF_NODE_GYP.test(name));
+  return Object.fromEntries(entries);
+}
+
+/** With `debug` the binary would lie in another folder. */
+const OPTION_OF_NODE_GYP = /^npm_(config|package_config_node_gyp)_(nodedir|directory|debug)$/i;
 
 /** What is missing, in the words of whoever missed it. */
 function reasonIn(output) {

@@ -95,21 +95,16 @@ const invalidNpy = (where: string, what: string): FileError =>
   new FileError('NPY_INVALID', `${where} is not a valid .npy file: ${what}`);
 
 /**
- * Reads the tensor of a `.npy` file: any integer, float or bool dtype of at most 64 bits, either byte order, C or Fortran order. The tensor's
- * data is a view of `bytes` if it can be, else a copy, so that it takes no more memory than the file.
+ * Reads the tensor of a `.npy` file: integers, floats of at most 64 bits or bool in any spelling that NumPy reads,
+ * either byte order, C or Fortran order. The tensor's data is a view of `bytes` if it can be, else a copy, so that it
+ * takes no more memory than the file.
  * Source: the docstring of `numpy.lib.format`.
  * @param where What messages call the data: the file's path.
  * @throws FileError `NPY_INVALID` if the bytes break the format, hold another dtype, or are too few or too many.
  */
 export function decodeNpy(bytes: Uint8Array, where = 'the data'): TensorData {
-  const { text, dataStart } = splitHeader(bytes, where);
-  const { descr, fortranOrder, shape } = parseNpyHeader(text, where);
-  if (shape.length > MAX_RANK) {
-    throw invalidNpy(where, `it has ${shape.length} dimensions; NumPy allows ${MAX_RANK}`);
-  }
-  const { dtype, bigEndian } = parseDescr(descr, where);
+  const { dataStart, size, descr, dtype, shape, bigEndian, fortranOrder } = readNpyHeader(bytes, where);
   const data = bytes.subarray(dataStart);
-  const size = elementCount(shape) * bytesPerElement(dtype);
   if (data.byteLength !== size) {
     const difference = data.byteLength < size ? 'it is truncated' : 'bytes follow its end';
     throw invalidNpy(
@@ -119,6 +114,32 @@ export function decodeNpy(bytes: Uint8Array, where = 'the data'): TensorData {
   }
   const ordered = bigEndian || fortranOrder ? reorder(data, dtype, shape, bigEndian, fortranOrder) : data;
   return tensorFromBytes(dtype, shape, ordered);
+}
+
+/** What a header says, checked but for the number of bytes behind it. */
+interface NpyLayout extends NpyHeader {
+  /** Where the elements begin, in bytes from the start of the file. */
+  readonly dataStart: number;
+  /** The size of all elements in bytes. */
+  readonly size: number;
+  readonly dtype: DType;
+  readonly bigEndian: boolean;
+}
+
+/**
+ * Reads and checks the header of a `.npy` file.
+ * @param bytes The file from its start, at least its header.
+ * @throws FileError `NPY_INVALID`
+ */
+export function readNpyHeader(bytes: Uint8Array, where: string): NpyLayout {
+  const { text, dataStart } = splitHeader(bytes, where);
+  const header = parseNpyHeader(text, where);
+  const { descr, shape } = header;
+  if (shape.length > MAX_RANK) {
+    throw invalidNpy(where, `it has ${shape.length} dimensions; NumPy allows ${MAX_RANK}`);
+  }
+  const { dtype, bigEndian } = parseDescr(descr, where);
+  return { ...header, dataStart, size: elementCount(shape) * bytesPerElement(dtype), dtype, bigEndian };
 }
 
 function splitHeader(bytes: Uint8Array, where: string): { text: string; dataStart: number } {

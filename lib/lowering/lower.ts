@@ -12,6 +12,7 @@ import type { Attributes, Graph, Node, Value } from '../graph/types.js';
 import { type DType, type FloatDType, isStatic, type Shape } from '../tensor.js';
 import { getLowering, getSessionLowering } from './choose.js';
 import { filled, flatRows, int64 } from './rows.js';
+import { mayBeEmpty, skipEmpty, type SkipEmpty } from './skip-empty.js';
 import { inItsDomain, type Lowering } from './types.js';
 
 /** A value of a graph or model by name: the nodes of a fragment refer to it without owning it. */
@@ -63,10 +64,18 @@ export interface RowSiteRef extends Omit<SiteRef, 'numGroups' | 'gain'> {
 export interface Fragment {
   readonly nodes: readonly Node[];
   readonly constants: readonly Value[];
+  /** If given, the nodes run only if their input has elements. */
+  readonly skipEmpty?: SkipEmpty | undefined;
 }
 
 /** A lowering, or the name of one that a session may use. */
-export type LoweringChoice = Pick<Lowering, 'lower'> | string;
+export type LoweringChoice = (Pick<Lowering, 'lower'> & { readonly skipsEmpty?: boolean }) | string;
+
+/** Returns a session's lowering in a form that also takes empty inputs, where the lowering itself does not. */
+export const skippingEmpty = (name: string): LoweringChoice => ({
+  lower: (g, site, opset) => getSessionLowering(name, opset).lower(g, site, opset),
+  skipsEmpty: true,
+});
 
 /**
  * Lowers one GroupNormalization.
@@ -84,9 +93,9 @@ export function lowerSite(
   // The nodes of a decomposition go under the node's own name, which is unique; the operator keeps the node's path.
   const path = lowering === 'op' ? pathOf(site).slice(0, -1) : pathOf(site);
   const { numGroups, epsilon, gain = 1, view } = site;
-  return makeFragment(site, path, takenNames, (g, values) => {
+  const fragment = makeFragment(site, path, takenNames, (g, values) => {
     const shaped = view?.reshape && values.target ? reshaped(g, values.x, values.target, view) : values.x;
-    if (isEmpty(shaped)) return op.identity(g, shaped);
+    if (isEmpty(shaped.shape)) return op.identity(g, shaped);
     const isLast = view?.isChannelsLast === true;
     const x = isLast ? op.transpose(g, shaped, { perm: channelsFirst(shaped.rank) }) : shaped;
     const perChannel = (value: Value | undefined) => value && toChannels(g, value, x, numGroups);
@@ -94,6 +103,9 @@ export function lowerSite(
     const y = chosen.lower(g, { x, scale, bias: perChannel(values.bias), numGroups, epsilon }, opset);
     return isLast ? op.transpose(g, y, { perm: channelsLast(y.rank) }) : y;
   });
+  const { x, output } = site;
+  const isGuarded = chosen.skipsEmpty && !isEmpty(view?.shape ?? x.shape) && mayBeEmpty(x.shape);
+  return isGuarded ? skipEmpty(fragment, x.name, output, takenNames, view?.reshape) : fragment;
 }
 
 function reshaped(g: Scope, x: Value, target: Value, { shape, reshape }: SiteView): Value {
@@ -115,7 +127,7 @@ function multiplied(g: Scope, scale: Value | undefined, x: Value, factor: number
     : filled(g, dtype, x.shape[1] as number, factor);
 }
 
-const resolve = (lowering: LoweringChoice, opset: number): Pick<Lowering, 'lower'> =>
+const resolve = (lowering: LoweringChoice, opset: number): Exclude<LoweringChoice, string> =>
   typeof lowering === 'string' ? getSessionLowering(lowering, opset) : lowering;
 
 /** Makes a scale or bias (C). */
@@ -211,8 +223,8 @@ function makeFragment(
   return { nodes: nodes.map(inItsDomain), constants };
 }
 
-/** Whether a value has no elements. Reshape cannot make its shape: a 0 in the target means the input's size. */
-const isEmpty = ({ shape }: Value): boolean => shape.slice(2).includes(0);
+/** Whether a site has no elements. Reshape cannot make its shape: a 0 in the target means the input's size. */
+const isEmpty = (shape: Shape): boolean => shape.slice(1).includes(0);
 
 /** Returns the names that nodes and values take: their own and those of the nodes' results. */
 export const namesOf = (nodes: readonly Node[], values: readonly Value[]): string[] => [

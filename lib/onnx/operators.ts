@@ -1,7 +1,8 @@
 /** Canonical nodes as nodes of one opset: the operators that it has, and the attributes that are inputs there. */
 import { GraphError } from '../errors.js';
-import type { Attribute, Attributes, Node } from '../graph/types.js';
+import { type Attribute, type Attributes, type Node, ONNX_DTYPE } from '../graph/types.js';
 import type { Fragment } from '../lowering/lower.js';
+import type { SkipEmpty } from '../lowering/skip-empty.js';
 import { int64Vector, tensor } from '../tensor.js';
 import {
   ATTRIBUTE_TYPE,
@@ -178,16 +179,55 @@ function encodeAttribute(name: string, attribute: Attribute): AttributeMessage {
 
 /** Encodes a fragment for an opset, as NodeProtos and TensorProtos. */
 export function encodeFragment(
-  { nodes, constants }: Fragment,
+  { nodes, constants, skipEmpty }: Fragment,
   opset: number,
 ): { readonly nodes: Uint8Array[]; readonly initializers: Uint8Array[] } {
   const encoded = nodes.map((node) => encodeNode(node, opset));
+  const messages = encoded.map(({ node }) => node);
   const tensors = [
     ...constants.map((constant) => encodeTensor(constant.name, constant.data!)),
     ...encoded.flatMap(({ initializers }) => initializers),
   ];
   return {
-    nodes: encoded.map(({ node }) => NodeProto.encode(node).finish()),
+    nodes: (skipEmpty ? nodesIfNotEmpty(skipEmpty, messages) : messages).map((node) =>
+      NodeProto.encode(node).finish(),
+    ),
     initializers: tensors.map((message) => TensorProto.encode(message).finish()),
   };
+}
+
+/** Puts nodes into the body of an If that runs it where the input has elements. */
+function nodesIfNotEmpty(names: SkipEmpty, nodes: NodeMessage[]): NodeMessage[] {
+  const { input, output, reshape, size, hasElements, computed, empty } = names;
+  const passedOn: NodeMessage = reshape
+    ? {
+        opType: 'Reshape',
+        name: empty,
+        input: [input, reshape.target.name],
+        output: [empty],
+        attribute: reshape.allowZero ? [encodeAttribute('allowzero', { type: 'INT', value: 1 })] : [],
+      }
+    : { opType: 'Identity', name: empty, input: [input], output: [empty] };
+  const body = (name: string, node: NodeMessage[], result: string): AttributeMessage => ({
+    name,
+    type: ATTRIBUTE_TYPE.GRAPH,
+    g: { name, node, output: [{ name: result }] },
+  });
+  return [
+    { opType: 'Size', name: size, input: [input], output: [size] },
+    {
+      opType: 'Cast',
+      name: hasElements,
+      input: [size],
+      output: [hasElements],
+      attribute: [encodeAttribute('to', { type: 'INT', value: ONNX_DTYPE.bool })],
+    },
+    {
+      opType: 'If',
+      name: `${output}/if`,
+      input: [hasElements],
+      output: [output],
+      attribute: [body('then_branch', nodes, computed), body('else_branch', [passedOn], empty)],
+    },
+  ];
 }

@@ -1,10 +1,16 @@
 /**
- * Runs existing models on their data sets. Reading is `node.ts`'s: declarations that reach ONNX's protobuf messages would
- * not compile for users without their types.
+ * Data sets of existing models, in the layout of ONNX's own tests and the ONNX model zoo: reads a data set, and runs the
+ * model on it. No exported type may reach ONNX's protobuf messages: such declarations would not compile for users
+ * without the messages' types.
  */
-import { basename, dirname, resolve } from 'node:path';
-import { ParityError } from '../errors.js';
+import { readdir } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { FileError, ParityError } from '../errors.js';
+import { readFileBytes } from '../files/read.js';
+import { reasonOf, systemCode } from '../files/system-error.js';
 import type { SessionLoweringName } from '../lowering/types.js';
+import { Model } from '../onnx/model.js';
+import { decodeTensorFile } from '../onnx/tensors.js';
 import { requireKnownOptions } from '../options.js';
 import type { Provider } from '../runtime/core/contract.js';
 import { createSession } from '../runtime/node.js';
@@ -23,6 +29,164 @@ export interface TestDataSet {
   readonly inputs: ReadonlyMap<string, TensorData>;
   /** The outputs that the framework computed, by the model's names. */
   readonly outputs: ReadonlyMap<string, TensorData>;
+}
+
+/** Returns the path of a data set's model. */
+export const modelPathOf = (folder: string): string => join(folder, '..', 'model.onnx');
+
+/** Returns what reports call the model of a data set: the name of the folder that holds both. */
+export const graphNameOf = (folder: string): string => basename(dirname(resolve(folder)));
+
+/**
+ * Reads one data set of an existing model, in the layout of ONNX's own tests and the ONNX model zoo: `input_0.pb`,
+ * `output_0.pb` and so on in a folder, each a TensorProto, and `model.onnx` beside the folder. The files are the
+ * model's inputs without initializers and its outputs, in the model's order; a tensor with the name of an input or
+ * output belongs to that one.
+ * @param folder The path of the data set, such as `resnet/test_data_set_0`.
+ * @throws FileError if a file cannot be read; ModelError if the model or a tensor is invalid; ParityError
+ *   `FIXTURE_INVALID` if files are missing, other files are there, or an input or output of the model is not a tensor.
+ */
+export async function readTestDataSet(folder: string): Promise<TestDataSet> {
+  const files = sortFiles(folder, await listFiles(folder));
+  const path = modelPathOf(folder);
+  const model = Model.decode(await readModelBytes(folder, path), path);
+  requireFiles(folder, model, files);
+  const read = async (names: readonly string[], of: readonly string[]) =>
+    matchTensors(folder, await readTensors(folder, names), of);
+  return {
+    file: folder,
+    model: path,
+    opset: model.opset,
+    inputs: await read(files.input, model.inputNames),
+    outputs: await read(files.output, model.outputNames),
+  };
+}
+
+async function listFiles(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (cause) {
+    const code = systemCode(cause) === 'ENOENT' ? 'FILE_NOT_FOUND' : 'FILE_UNREADABLE';
+    throw new FileError(code, `cannot read '${folder}': ${reasonOf(cause)}`, { cause });
+  }
+}
+
+async function readModelBytes(folder: string, path: string): Promise<Uint8Array> {
+  try {
+    return await readFileBytes(path);
+  } catch (error) {
+    if (!(error instanceof FileError) || error.code !== 'FILE_NOT_FOUND') throw error;
+    throw invalid(folder, `its model must be beside it, as '${path}', but that file does not exist`, error);
+  }
+}
+
+async function readTensors(folder: string, names: readonly string[]): Promise<FileTensor[]> {
+  const tensors: FileTensor[] = [];
+  for (const file of names) {
+    const path = join(folder, file);
+    tensors.push({ file, ...decodeTensorFile(await readFileBytes(path), path) });
+  }
+  return tensors;
+}
+
+type Direction = 'input' | 'output';
+
+const FILE_NAME = /^(input|output)_(0|[1-9]\d*)\.pb$/;
+const ALLOWED = 'input_0.pb, input_1.pb and so on, output_0.pb, output_1.pb and so on';
+
+const invalid = (folder: string, problem: string, cause?: unknown): ParityError =>
+  new ParityError('FIXTURE_INVALID', `${folder} is not a test data set: ${problem}`, { cause });
+
+/**
+ * Sorts the names of a folder's files into inputs and outputs by number. Skips names that begin with a dot.
+ * @throws ParityError `FIXTURE_INVALID` if there are other files, or a number is missing before the last.
+ */
+export function sortFiles(folder: string, names: readonly string[]): Record<Direction, readonly string[]> {
+  const seen = names.filter((name) => !name.startsWith('.'));
+  // Other names are refused, because a file with a mistyped name would not be compared.
+  const odd = seen.find((name) => !FILE_NAME.test(name));
+  if (odd !== undefined) throw invalid(folder, `it holds '${odd}'; allowed: ${ALLOWED}`);
+  return { input: numbered(folder, 'input', seen), output: numbered(folder, 'output', seen) };
+}
+
+function numbered(folder: string, direction: Direction, names: readonly string[]): string[] {
+  const own = names.filter((name) => name.startsWith(direction));
+  const inOrder = own.map((_, index) => fileName(direction, index));
+  const gap = inOrder.find((name) => !own.includes(name));
+  if (gap === undefined) return inOrder;
+  throw invalid(folder, `'${gap}' is missing, but there is '${own.find((name) => !inOrder.includes(name))}'`);
+}
+
+const fileName = (direction: Direction, index: number): string => `${direction}_${index}.pb`;
+
+/**
+ * Requires a file for each input and output of the model, and tensors as inputs and outputs.
+ * @throws ParityError `FIXTURE_INVALID`.
+ */
+function requireFiles(folder: string, model: Model, files: Record<Direction, readonly string[]>): void {
+  const others = model.notTensors();
+  for (const [direction, names] of [
+    ['input', model.inputNames],
+    ['output', model.outputNames],
+  ] as const) {
+    const odd = names.find((name) => others.has(name));
+    if (odd !== undefined) {
+      throw invalid(
+        folder,
+        `the model's ${direction} '${odd}' is ${others.get(odd)}; a test data set can hold tensors only`,
+      );
+    }
+    requireCount(folder, direction, names, files[direction]);
+  }
+}
+
+function requireCount(
+  folder: string,
+  direction: Direction,
+  names: readonly string[],
+  files: readonly string[],
+): void {
+  if (files.length === names.length) return;
+  const needed = names.map((name, index) => `${fileName(direction, index)} ('${name}')`);
+  throw invalid(
+    folder,
+    `it has ${countOf(direction, files)}, and its model has ${countOf(direction, needed)}; there must be a file for each`,
+  );
+}
+
+/** Returns `2 inputs (input_0.pb, input_1.pb)`. */
+const countOf = (direction: Direction, all: readonly string[]): string =>
+  all.length === 0
+    ? `no ${direction}`
+    : `${all.length} ${direction}${all.length === 1 ? '' : 's'} (${all.join(', ')})`;
+
+/** A tensor, and the file that it comes from. */
+export interface FileTensor {
+  readonly file: string;
+  /** The name in the file; `''` if the tensor has no name. */
+  readonly name: string;
+  readonly tensor: TensorData;
+}
+
+/**
+ * Assigns tensors to the model's inputs or outputs: a tensor goes to the input or output of its own name, the others
+ * fill the rest in order. ONNX goes by the order; a tensor's name is what its exporter wrote, and may be missing.
+ * @param tensors As many as there are names, in the order of their files.
+ * @throws ParityError `FIXTURE_INVALID` if two tensors have one of the names.
+ */
+export function matchTensors(
+  folder: string,
+  tensors: readonly FileTensor[],
+  names: readonly string[],
+): Map<string, TensorData> {
+  const named = new Map<string, FileTensor>();
+  for (const one of tensors.filter(({ name }) => names.includes(name))) {
+    const other = named.get(one.name);
+    if (other) throw invalid(folder, `${other.file} and ${one.file} are both named '${one.name}'`);
+    named.set(one.name, one);
+  }
+  const rest = tensors.filter(({ name }) => !named.has(name)).values();
+  return new Map(names.map((name) => [name, (named.get(name) ?? rest.next().value!).tensor]));
 }
 
 /** How to run an existing model on a data set. */
@@ -65,9 +229,6 @@ export const nameCase = (
 });
 
 const SPEC_OPTIONS = ['provider', 'groupNorm', 'rtol', 'atol'] as const satisfies (keyof TestDataSpec)[];
-
-/** Returns what reports call the model of a data set: the name of the folder that holds both. */
-export const graphNameOf = (folder: string): string => basename(dirname(resolve(folder)));
 
 function requireDataSet(dataSet: TestDataSet): void {
   const { outputs, model } = (dataSet as TestDataSet | undefined | null) ?? {};

@@ -14,6 +14,8 @@ rm -rf "$build/native/build"
   # The check of virtual tables needs type information (RTTI), which Node is built without.
   flags='-fsanitize=address,undefined -fno-sanitize=vptr'
   export CXXFLAGS="$flags -fno-omit-frame-pointer -g" LDFLAGS="$flags"
+  # node-gyp would prefer it, from the user's npm configuration, to the option.
+  unset npm_config_nodedir
   node "${npm_config_node_gyp:?run it through npm: npm run test:native:sanitized}" configure build \
     -C "$PWD" --nodedir "$PWD/nodedir" --jobs max > build.log 2>&1 || { tail -20 build.log; exit 1; }
 )

@@ -1,8 +1,8 @@
-"""Write the .npy and .safetensors samples of test/samples with the NumPy and safetensors packages.
+"""Write the .npy, .npz and .safetensors samples of test/samples with the NumPy and safetensors packages.
 
     python scripts/samples/make_file_samples.py
 
-The same versions give the same bytes. The values also stand as literals in test/files/npy.test.ts and
+The same versions give the same bytes. The values also stand as literals in test/files/npy.test.ts, test/files/npz.test.ts and
 test/weights/safetensors.test.ts. Last run: numpy 2.4.6, torch 2.13.0, safetensors 0.8.0, ml_dtypes 0.6.0, on Linux.
 """
 
@@ -52,6 +52,15 @@ def write_npy(folder: Path) -> None:
     for version in [(2, 0), (3, 0)]:
         with open(folder / f"version_{version[0]}.npy", "wb") as file:
             npy.write_array(file, of_dtype("f4"), version)
+
+
+def write_npz(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    counted = np.arange(24, dtype="<i2").reshape(2, 3, 4)
+    arrays = {"x": of_dtype("f4"), "mask": of_dtype("b1"), "in/ü": np.asfortranarray(counted)}
+    np.savez(folder / "arrays.npz", **arrays)
+    np.savez_compressed(folder / "compressed.npz", **arrays)
+    np.savez(folder / "one.npz", of_dtype("f8"))
 
 
 def check_advice(folder: Path) -> None:
@@ -116,5 +125,6 @@ if __name__ == "__main__":
     # NumPy warns of `a`, a spelling of bytes.
     warnings.simplefilter("ignore", DeprecationWarning)
     write_npy(FILES / "npy")
+    write_npz(FILES / "npz")
     write_npy_spellings(FILES / "npy-spellings.json")
     write_safetensors(FILES)

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { spawnSync } from 'node:child_process';
-import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { temporaryFolder } from '../support/temporary.js';
@@ -21,11 +21,24 @@ const FAILURES = {
     'gyp info find Python using Python version 3.11.7 found at "/usr/bin/python3"\nkernel/rows.cc:7:3: error: expected identifier\nmake: *** [kernel.o] Error 1',
 };
 
+/** The user's npm configuration as node-gyp reads it from the environment, in place of the options that it is called with. */
+const OVERRIDES = [
+  'npm_config_nodedir',
+  'NPM_CONFIG_NODEDIR',
+  'npm_package_config_node_gyp_nodedir',
+  'npm_config_directory',
+  'npm_config_debug',
+];
+
 describe('the install script', () => {
   const path = temporaryFolder();
 
-  /** Runs it in a folder of its own, with a node-gyp that prints a text and ends with a status. */
-  async function install(output: string, status: number, env: NodeJS.ProcessEnv = {}): Promise<string> {
+  /** Runs it in a folder of its own, with a node-gyp that prints a text and ends with a status, which may be code. */
+  async function install(
+    output: string,
+    status: number | string,
+    env: NodeJS.ProcessEnv = {},
+  ): Promise<string> {
     await mkdir(path('native'), { recursive: true });
     await copyFile(INSTALL, path('native/install.mjs'));
     await writeFile(
@@ -56,6 +69,35 @@ describe('the install script', () => {
       expect(log).to.include(output);
     });
   }
+
+  it('the install script takes the node-gyp of npm where the package manager names none, as Yarn does', async function () {
+    if (process.platform === 'win32') this.skip();
+    await writeFile(path('npm'), `#!/bin/sh\necho '${path('node-gyp.cjs')}'\n`);
+    await chmod(path('npm'), 0o755);
+    const env = { npm_config_node_gyp: undefined, PATH: path() };
+    expect(await install('', 0, env)).to.equal('onnx-groupnorm: native kernel: built');
+  });
+
+  it('the install script says that there is no node-gyp where there is no npm either', async function () {
+    if (process.platform === 'win32') this.skip();
+    const said = await install('', 0, { npm_config_node_gyp: undefined, PATH: path() });
+    expect(said).to.include('not built: there is no node-gyp, which comes with npm, and npm was not found.');
+  });
+
+  for (const name of OVERRIDES) {
+    it(`the install script builds with its own headers, into its own folder, whatever ${name} says`, async function () {
+      if (process.platform === 'win32') this.skip();
+      const status = `Object.keys(process.env).includes('${name}') ? 1 : 0`;
+      expect(await install('', status, { [name]: '/usr' })).to.equal('onnx-groupnorm: native kernel: built');
+    });
+  }
+
+  it("the install script leaves the rest of npm's configuration to node-gyp", async function () {
+    if (process.platform === 'win32') this.skip();
+    const status = "process.env.npm_config_python === '/usr/bin/python3.11' ? 0 : 1";
+    const said = await install('', status, { npm_config_python: '/usr/bin/python3.11' });
+    expect(said).to.equal('onnx-groupnorm: native kernel: built');
+  });
 
   it('the install script recognises that the compiler in CXX does not exist', async function () {
     if (process.platform === 'win32') this.skip();

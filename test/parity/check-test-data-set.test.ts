@@ -4,8 +4,12 @@ import { describe, it } from 'mocha';
 import { OptionError, ParityError } from '../../lib/errors.js';
 import type { CaseResult } from '../../lib/parity/check.js';
 import { describeFailure } from '../../lib/parity/report.js';
-import { readTestDataSet } from '../../lib/parity/node.js';
-import { checkTestDataSet, type TestDataSet, type TestDataSpec } from '../../lib/parity/test-data-set.js';
+import {
+  checkTestDataSet,
+  readTestDataSet,
+  type TestDataSet,
+  type TestDataSpec,
+} from '../../lib/parity/test-data-set.js';
 import { tensor } from '../../lib/tensor.js';
 import { NATIVE_REASON } from '../support/native.js';
 import { rejection, temporaryFolder } from '../support/temporary.js';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { ModelError, OnnxGroupNormError } from '../../lib/errors.js';
-import { readTestDataSet } from '../../lib/parity/node.js';
+import { readTestDataSet } from '../../lib/parity/test-data-set.js';
 import { int, message, model, text, valueInfo } from '../onnx/bytes.js';
 import { rejection, temporaryFolder } from '../support/temporary.js';
 import {

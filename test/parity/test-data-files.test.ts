@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { ParityError } from '../../lib/errors.js';
-import { matchTensors, sortFiles, type FileTensor } from '../../lib/parity/test-data-files.js';
+import { matchTensors, sortFiles, type FileTensor } from '../../lib/parity/test-data-set.js';
 import { tensor } from '../../lib/tensor.js';
 
 const refusal = (action: () => unknown, words: string) =>

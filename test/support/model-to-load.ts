@@ -5,4 +5,5 @@ export const modelToLoad = (bytes: Uint8Array): ModelToLoad => ({
   bytes,
   unranked: new Set(),
   externalLocations: [],
+  wrongOptimizers: [],
 });

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { describe, it, before, after } from 'mocha';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,22 +11,8 @@ import { promisify } from 'node:util';
 const execute = promisify(execFile);
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-const PROGRAM = `
-import { createSession, encodeModel, getGraph, initializeWeights, tensor } from 'onnx-groupnorm';
-import { decodePng, encodePng, type Image } from 'onnx-groupnorm/images';
-const graph = getGraph('group-norm').build({ numGroups: 8, numChannels: 32 });
-const session = await createSession(encodeModel(graph, initializeWeights(graph), { opset: 21 }));
-const data = Float32Array.from({ length: 2048 }, (_, i) => 1000 + Math.sin(i));
-const { y } = await session.run({ x: tensor('float32', [1, 32, 8, 8], data) });
-const row: number[] = [...(y!.data as Float32Array).subarray(0, 256)];
-const mean = row.reduce((sum, v) => sum + v) / 256;
-const variance = row.reduce((sum, v) => sum + (v - mean) ** 2, 0) / 256;
-const isNormal = Math.abs(mean) < 1e-5 && Math.abs(variance - 1) < 1e-3;
-const image: Image = { width: 2, height: 1, channels: 1, samples: Uint8Array.of(0, 255), max: 255 };
-const pixels = [...decodePng(encodePng(image)).samples];
-console.log(JSON.stringify([y!.dims, isNormal, pixels, session.provider, session.groupNorm]));
-await session.dispose();
-`;
+/** A program of a project that has installed the package. */
+const PROGRAM = fileURLToPath(new URL('packed-program.ts', import.meta.url));
 const TSCONFIG = {
   compilerOptions: { module: 'NodeNext', target: 'ES2022', strict: true, types: [], lib: ['ES2023', 'DOM'] },
 };
@@ -34,8 +20,14 @@ const TSCONFIG = {
 /** Where npm's install script puts the kernel, if it may run and finds a compiler. */
 const ADDON = 'node_modules/onnx-groupnorm/native/build/Release/onnx_groupnorm.node';
 
-/** What npm says when it is the network that is missing, and not the package that is wrong. */
-const OFFLINE = /ENOTFOUND|EAI_AGAIN|ENETUNREACH|ETIMEDOUT|ECONNREFUSED|ENOTCACHED/;
+/** Packs the package into a folder. @returns The path of the archive. */
+export async function pack(folder: string): Promise<string> {
+  const { stdout } = await execute('npm', ['pack', '--silent', '--pack-destination', folder], { cwd: ROOT });
+  return join(folder, stdout.trim().split('\n').at(-1)!);
+}
+
+/** What package managers say when it is the network that is missing, and not the package that is wrong. */
+export const OFFLINE = /ENOTFOUND|EAI_AGAIN|ENETUNREACH|ETIMEDOUT|ECONNREFUSED|ENOTCACHED/;
 
 /**
  * Tests the package, packed and installed in an empty project.
@@ -54,12 +46,9 @@ export function testPackage({ addon }: { readonly addon: 'built' | 'skip' }): vo
     before(async function () {
       // The path has a space, as many a user's has.
       project = await mkdtemp(join(tmpdir(), 'new project-'));
-      const { stdout } = await execute('npm', ['pack', '--silent', '--pack-destination', project], {
-        cwd: ROOT,
-      });
-      archive = stdout.trim().split('\n').at(-1)!;
+      archive = await pack(project);
       await writeFile(join(project, 'package.json'), '{ "name": "new-project", "type": "module" }');
-      await writeFile(join(project, 'program.ts'), PROGRAM);
+      await copyFile(PROGRAM, join(project, 'program.ts'));
       await writeFile(join(project, 'tsconfig.json'), JSON.stringify(TSCONFIG));
       const flags = ['--prefer-offline', '--no-audit', '--no-fund', '--onnxruntime-node-install=skip'];
       try {

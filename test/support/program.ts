@@ -1,28 +1,34 @@
-/** A module in a process of its own, for what a process can do once. */
-import { execFile } from 'node:child_process';
+/** Runs exported functions of a module in processes and workers of their own, for what a process can do once. */
+import { execFile, type ExecFileOptions } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { Worker } from 'node:worker_threads';
 
-/** @returns What it wrote. */
-export async function outputOf(
-  source: string,
-  args: readonly string[] = [],
-  env: NodeJS.ProcessEnv = {},
-): Promise<string> {
-  const flags = ['--import', 'tsx', '--input-type=module', '--eval', source];
-  const options = { env: { ...process.env, ...env } };
-  const { stdout } = await promisify(execFile)(process.execPath, [...flags, ...args], options);
-  return stdout.trim();
+const MAIN = new URL('program.mjs', import.meta.url);
+
+export interface ProgramOptions extends Pick<ExecFileOptions, 'cwd' | 'timeout' | 'killSignal'> {
+  /** Node's flags. */
+  readonly flags?: readonly string[];
+  /** The arguments of the function. */
+  readonly args?: readonly string[];
+  /** Environment variables in addition to those of this process. */
+  readonly env?: NodeJS.ProcessEnv;
 }
 
-/** A module of this project as a program's text imports it. @param path From test/support. */
-export const moduleUrl = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
+/**
+ * Runs the function `name` of `module` in a process, until the process ends by itself.
+ * @returns What the process wrote.
+ * @throws ExecFileException if the process ends in another way than with exit code 0.
+ */
+export function runProgram(
+  module: URL,
+  name: string,
+  { flags = [], args = [], env, ...options }: ProgramOptions = {},
+): Promise<{ readonly stdout: string; readonly stderr: string }> {
+  const argv = [...flags, fileURLToPath(MAIN), module.href, name, ...args];
+  return promisify(execFile)(process.execPath, argv, { ...options, env: { ...process.env, ...env } });
+}
 
-/** The start of a program's text: `createSession`, and a `model` of one small GroupNormalization. */
-export const SMALL_MODEL = `
-  const { createSession } = await import(${moduleUrl('../../lib/index.ts')});
-  const { groupNormModel, randomTensor } = await import(${moduleUrl('group-norm.ts')});
-  const model = groupNormModel(
-    { x: randomTensor('float32', [2, 8, 6, 5]), numGroups: 4, eps: 1e-5 },
-    { lowering: 'op', opset: 21 },
-  );
-`;
+/** Starts the function `name` of `module` in a worker. */
+export const startWorker = (module: URL, name: string): Worker =>
+  new Worker(MAIN, { argv: [module.href, name], execArgv: [] });

@@ -14,8 +14,15 @@ import type { SessionLoweringName } from '../../lowering/types.js';
 import type { BuildGraph, CaseName, CaseResult, CheckSpec } from '../../parity/check.js';
 import { defaultTolerance } from '../../parity/compare.js';
 import type { Fixture } from '../../parity/fixture.js';
-import { checkFixture, modelPathOf, readFixture, readTestDataSet } from '../../parity/node.js';
-import { checkTestDataSet, graphNameOf, nameCase, type TestDataSpec } from '../../parity/test-data-set.js';
+import { checkFixture, readFixture } from '../../parity/node.js';
+import {
+  checkTestDataSet,
+  graphNameOf,
+  modelPathOf,
+  nameCase,
+  readTestDataSet,
+  type TestDataSpec,
+} from '../../parity/test-data-set.js';
 import type { Provider, ProviderFallback } from '../../runtime/core/contract.js';
 import { parseNames } from '../shared/options.js';
 import type { Progress } from '../shared/progress.js';

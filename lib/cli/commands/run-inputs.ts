@@ -1,7 +1,5 @@
-/** The inputs of `run`: tensors from `.npy` files, or random numbers. */
+/** The inputs of `run`: tensors from files, or random numbers. */
 import { setImmediate } from 'node:timers/promises';
-import { decodeNpy } from '../../files/npy.js';
-import { readFileBytes } from '../../files/read.js';
 import { castTensor } from '../../half.js';
 import { suggestion } from '../../nearest.js';
 import { formatBytes } from '../../quantities.js';
@@ -22,6 +20,7 @@ import {
 import { Random } from '../../weights/initialize.js';
 import type { Progress } from '../shared/progress.js';
 import { UsageError } from '../shared/terminal.js';
+import { readInputFile } from './run-input-files.js';
 import { describeNotFinite } from './run-outputs.js';
 
 export interface InputRequest {
@@ -37,6 +36,23 @@ interface LoadedInputs {
   readonly feeds: TensorRecord;
   /** Lines about conversions, and about NaN and infinite elements. */
   readonly notes: readonly string[];
+}
+
+/**
+ * Returns the file, or `random`, of each input by name, out of texts such as `x=x.npy`. Names and paths may contain
+ * `=`: the longest name that is an input of the model counts, and without such a name the text before the first `=`.
+ * @throws UsageError if an input is given twice.
+ */
+export function splitInputs(texts: readonly string[], infos: readonly TensorInfo[]): Map<string, string> {
+  const longestFirst = infos.map(({ name }) => name).sort((a, b) => b.length - a.length);
+  const sources = new Map<string, string>();
+  for (const text of texts) {
+    const isName = (known: string): boolean => text.startsWith(`${known}=`) && text.length > known.length + 1;
+    const name = longestFirst.find(isName) ?? text.slice(0, text.indexOf('='));
+    if (sources.has(name)) throw new UsageError(`--input gives '${name}' twice; give each input once`);
+    sources.set(name, text.slice(name.length + 1));
+  }
+  return sources;
 }
 
 /**
@@ -65,7 +81,7 @@ export async function loadInputs(
       feeds[info.name] = await randomTensor(info, boundShape(randomInput, sizes), seed, progress);
     } else {
       progress?.step(`reading ${source}`);
-      const value = decodeNpy(await readFileBytes(source), source);
+      const value = await readInputFile(source, info);
       const notFinite = describeNotFinite(value);
       if (notFinite) notes.push(`input ${info.name}: ${notFinite}`);
       feeds[info.name] = convert(info, source, value, notes);

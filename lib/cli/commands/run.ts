@@ -1,4 +1,4 @@
-/** `run`: runs a model on `.npy` files or random numbers, or segments an image with it. */
+/** `run`: runs a model on files of tensors or random numbers, or segments an image with it. */
 import type { Command } from 'commander';
 import { PROVIDERS } from '../../runtime/core/contract.js';
 import {
@@ -15,11 +15,13 @@ import { withProgress } from '../shared/progress.js';
 import { indent } from '../shared/table.js';
 import { type Cli, type Io, print, UsageError, widthOf } from '../shared/terminal.js';
 import { type ImageRequest, isImageRequest, runImage } from './run-image.js';
-import { type InputRequest, loadInputs } from './run-inputs.js';
+import { type InputRequest, loadInputs, splitInputs } from './run-inputs.js';
 import { outputNotes, outputPaths, outputTable, writeOutputs } from './run-outputs.js';
 import { describeRun, openSession, runRepeatedly, type SessionRequest } from './run-session.js';
 
-interface RunOptions extends SessionRequest, InputRequest, ImageRequest {
+interface RunOptions extends SessionRequest, Omit<InputRequest, 'input'>, ImageRequest {
+  /** Texts such as `x=x.npy`. */
+  readonly input?: readonly string[];
   readonly output?: string;
 }
 
@@ -29,10 +31,14 @@ const MARGIN = '  ';
 export function addRun(program: Command, cli: Cli): void {
   const command = program
     .command('run')
-    .summary('run an ONNX model on .npy files, random numbers or an image')
+    .summary('run an ONNX model on files of tensors, random numbers or an image')
     .description(DESCRIPTION)
     .argument('<model>', 'ONNX file to run')
-    .option('--input <name=file>', 'NAME=FILE.npy or NAME=random, once for each input', collectInput)
+    .option(
+      '--input <name=file>',
+      'NAME=FILE (.npy, .npz, .pb or .json) or NAME=random, once for each input',
+      collectInput,
+    )
     .option(
       '--output <dir>',
       'folder to write the outputs to, a .npy file for each (default: only print a summary)',
@@ -74,11 +80,13 @@ async function run(path: string, options: RunOptions, io: Io): Promise<void> {
   const lines = await withProgress(io.stderr, async (progress) => {
     await using session = await openSession(path, options, progress);
     const paths = outputPaths(session.outputs, options.output);
+    const input = splitInputs(options.input ?? [], session.inputs);
+    const inputFiles = [...input].map(([name, file]): [string, string] => [`input '${name}'`, file]);
     await refuseOverwritingInputs(
       [...paths.values()].map((file) => ['--output', file]),
-      [['the model', path], ...inputFiles(options)],
+      [['the model', path], ...inputFiles],
     );
-    const { feeds, notes } = await loadInputs(session.inputs, options, progress);
+    const { feeds, notes } = await loadInputs(session.inputs, { ...options, input }, progress);
     const { result: outputs, times } = await runRepeatedly(session, options.repeat, progress, () =>
       session.run(feeds),
     );
@@ -96,12 +104,12 @@ async function run(path: string, options: RunOptions, io: Io): Promise<void> {
   print(io.stdout, ...lines);
 }
 
-const inputFiles = ({ input }: RunOptions): [string, string][] =>
-  [...(input ?? [])].map(([name, file]) => [`input '${name}'`, file]);
-
 const DESCRIPTION =
   'Runs an ONNX model with ONNX Runtime, and prints a summary of the outputs and the time that a run takes. Inputs ' +
-  'are .npy files, as numpy.save writes them, or random numbers from a standard normal distribution.\n\n' +
+  'are files of tensors, or random numbers from a standard normal distribution. The extension of a file says what it ' +
+  'is: .npy, as numpy.save writes it; .npz, as numpy.savez writes it, of which run takes the array with the name of ' +
+  "the input, or the only array; .pb, a TensorProto, as in ONNX's tests; .json, nested lists of numbers such as " +
+  '[[1, 2], [3, 4]], as json.dump(x.tolist(), file) writes them.\n\n' +
   '--image and --mask segment a PNG. The model must have one input [N, 1 or 3, H, W] and one output ' +
   '[N, classes, H, W]. Pixels become numbers from 0 to 1, and alpha is dropped. If the model cannot take the size of ' +
   'the image, run reflects the image at its right and lower edge up to a multiple of 16, or else of 32, and cuts the ' +

@@ -59,22 +59,14 @@ function parseDim(part: string): Dim {
 }
 
 /**
- * Parses one `--input NAME=FILE` and adds it to those before it.
+ * Adds one `--input NAME=FILE` to those before it. Only the model's inputs say which `=` ends the name.
  * @throws UsageError
  */
-export function collectInput(
-  text: string,
-  previous: ReadonlyMap<string, string> = new Map(),
-): Map<string, string> {
-  const at = text.indexOf('=');
-  if (at < 1 || at === text.length - 1) {
-    throw new UsageError(
-      `--input takes NAME=FILE.npy or NAME=random, such as x=x.npy for an input x; got '${text}'`,
-    );
-  }
-  const name = text.slice(0, at);
-  if (previous.has(name)) throw new UsageError(`--input gives '${name}' twice; give each input once`);
-  return new Map([...previous, [name, text.slice(at + 1)]]);
+export function collectInput(text: string, previous: readonly string[] = []): string[] {
+  if (/^[^=]+=./s.test(text)) return [...previous, text];
+  throw new UsageError(
+    `--input takes NAME=FILE.npy or NAME=random, such as x=x.npy for an input x; got '${text}'`,
+  );
 }
 
 /**
@@ -87,8 +79,9 @@ export function collectSizes(
 ): Map<string, number> {
   const sizes = new Map(previous);
   for (const part of text.split(',')) {
-    const [, name = '', size = ''] = /^\s*([^=]*?)\s*=\s*(.*?)\s*$/.exec(part) ?? [];
-    if (size.includes('=')) throw missingCommas(text);
+    if (/=\s*\d+\s+\S/.test(part)) throw missingCommas(text);
+    // A name may contain `=`, a size may not.
+    const [, name = '', size = ''] = /^\s*(.*?)\s*=\s*([^=]*?)\s*$/.exec(part) ?? [];
     if (!name || !size) {
       throw new UsageError(`--dim takes NAME=SIZE pairs, such as N=1,H=64; got '${part}'`);
     }

@@ -12,6 +12,37 @@ export const PROVIDERS = ['native', 'cpu', 'cuda', 'tensorrt', 'webgpu', 'wasm',
 /** The name of an execution provider. */
 export type Provider = (typeof PROVIDERS)[number];
 
+/** How WebGPU keeps freed buffers for the next tensors. */
+export type WebGpuCacheMode = 'disabled' | 'lazyRelease' | 'simple' | 'bucket';
+
+/** The options that execution providers have in onnxruntime-node and onnxruntime-web, under the names they have there. */
+export interface ProviderOptions {
+  /** Of `cuda`, `tensorrt` and `dml`: the number of the GPU, from 0. */
+  readonly deviceId?: number | undefined;
+  /** Of `coreml`: the bits of `COREMLFlags` in ONNX Runtime's coreml_provider_factory.h. */
+  readonly coreMlFlags?: number | undefined;
+  /** Of `webgpu`: the layout in which convolutions and the like run. */
+  readonly preferredLayout?: 'NCHW' | 'NHWC' | undefined;
+  /** Of `webgpu`: names of nodes that run on the CPU. */
+  readonly forceCpuNodeNames?: readonly string[] | undefined;
+  /** Of `webgpu`: how much the runtime checks what it gives to the GPU. */
+  readonly validationMode?: 'disabled' | 'wgpuOnly' | 'basic' | 'full' | undefined;
+  /** Of `webgpu`: how buffers of tensors are kept. */
+  readonly storageBufferCacheMode?: WebGpuCacheMode | undefined;
+  /** Of `webgpu`: how buffers of arguments are kept. */
+  readonly uniformBufferCacheMode?: WebGpuCacheMode | undefined;
+  /** Of `webgpu`: how buffers of timings are kept. */
+  readonly queryResolveBufferCacheMode?: WebGpuCacheMode | undefined;
+  /** Of `webgpu`: how all other buffers are kept. */
+  readonly defaultBufferCacheMode?: WebGpuCacheMode | undefined;
+}
+
+/** A provider with options of its own: `{ name: 'cuda', deviceId: 1 }`. */
+export interface ProviderWithOptions extends ProviderOptions {
+  /** The name of the provider. */
+  readonly name: Provider;
+}
+
 /** An execution provider that the caller asked for and that does not run the model. */
 export interface ProviderFallback {
   /** The name of the provider. */
@@ -33,16 +64,44 @@ export interface TensorInfo {
   readonly shape: Shape | undefined;
 }
 
+/** A tensor of onnxruntime, of any of its packages: `new ort.Tensor('float32', data, [1, 3])`. */
+export interface OrtTensor {
+  /** The dtype, under the name that it has here too. */
+  readonly type: string;
+  /** The size of each dimension, the outermost first. */
+  readonly dims: readonly number[];
+  /** The elements in C order. */
+  readonly data: unknown;
+}
+
+/** Tensors by name, of this library or of onnxruntime. */
+export type Feeds = Readonly<Record<string, TensorData | OrtTensor>>;
+
 /** Tensors by name. */
 export type TensorRecord = Readonly<Record<string, TensorData>>;
 
 /** ONNX Runtime's levels of graph optimization, from none to all. */
 export const GRAPH_OPTIMIZATION_LEVELS = ['disabled', 'basic', 'extended', 'all'] as const;
 
+/** Whether nodes run one after another, or several at once where the graph has branches. */
+export const EXECUTION_MODES = ['sequential', 'parallel'] as const;
+
 /** ONNX Runtime's own session options, under the names that onnxruntime-common gives them. */
 export interface BackendOptions {
   /** Threads that one operator may use, at least 1. Default: ONNX Runtime's, one per physical core. */
   readonly intraOpNumThreads?: number | undefined;
+  /**
+   * Threads that run nodes at once if `executionMode` is `parallel`, at least 1. Default: one per physical core.
+   * onnxruntime-web does not have it.
+   */
+  readonly interOpNumThreads?: number | undefined;
+  /** Whether nodes run one after another, the default, or several at once. onnxruntime-web does not have it. */
+  readonly executionMode?: (typeof EXECUTION_MODES)[number] | undefined;
+  /**
+   * Sizes for named dimensions of the inputs, so that ONNX Runtime can optimize for them: `{ N: 1 }`. Inputs must then
+   * have these sizes. A name that the model does not have is ignored. `native` and onnxruntime-web have it.
+   */
+  readonly freeDimensionOverrides?: Readonly<Record<string, number>> | undefined;
   /** ONNX Runtime's graph optimizations. Default `all`. */
   readonly graphOptimizationLevel?: (typeof GRAPH_OPTIMIZATION_LEVELS)[number] | undefined;
   /** Whether freed memory is kept for later runs. Default true. */
@@ -63,7 +122,7 @@ export interface RunOptions {
    * Leave their data alone until the run has ended. They must not share memory with another tensor of the run.
    * Tensors of {@link Session.allocate} are written in place; into other tensors the result is copied at the end.
    */
-  readonly outputs?: TensorRecord | undefined;
+  readonly outputs?: Feeds | undefined;
   /**
    * Whether to run on the calling thread, which saves a short run the way to another thread and back. The event loop
    * stands still during the run, and the run takes no `signal`. Default false. Only the native kernel has the choice:
@@ -92,9 +151,10 @@ export type GroupNormExecution = SessionLoweringName | 'kernel' | 'mixed';
 export interface SessionOptions extends BackendOptions {
   /**
    * Execution providers in order of preference. A provider that cannot be used here, or that has no kernel for an
-   * operator of the model, is passed over for the next. Default `['cpu']`, and `['wasm']` in a browser.
+   * operator of the model, is passed over for the next. Default `['cpu']`, and `['wasm']` in a browser. A provider with
+   * options is an object: `[{ name: 'cuda', deviceId: 1 }, 'cpu']`.
    */
-  readonly providers?: readonly Provider[] | undefined;
+  readonly providers?: readonly (Provider | ProviderWithOptions)[] | undefined;
   /** Whether to fail if the first of `providers` cannot run the model, and not try the next. Default false. */
   readonly strict?: boolean | undefined;
   /**
@@ -135,14 +195,14 @@ export interface Session {
    * Runs the model. With the native kernel the event loop stays free, and several runs may be in progress at once.
    * They read tensors of {@link Session.allocate}, results of other runs and shared memory in place, so leave these
    * unchanged until the run has ended. They copy other inputs before `run` returns.
-   * @param feeds One tensor for each input, of the input's dtype, rank and fixed sizes. Data of float16 may be a
-   *   Float16Array if the JavaScript engine has it.
+   * @param feeds One tensor for each input, of the input's dtype, rank and fixed sizes: of this library, or of
+   *   onnxruntime with its data on the CPU. Data of float16 may be a Float16Array if the JavaScript engine has it.
    * @returns Every output by name. Data of float16 and bfloat16 are the 16 bits of each element in a Uint16Array.
    * @throws SessionError `INPUT_*` if the feeds do not fit, `OUTPUT_INVALID` if the given outputs do not,
    *   `PROVIDER_UNAVAILABLE` if the first run shows that no provider of the list can run the model, `OUT_OF_MEMORY`,
    *   `RUN_FAILED` if ONNX Runtime fails, `ABORTED`, `DISPOSED`. OptionError for an option that does not exist.
    */
-  run(feeds: TensorRecord, options?: RunOptions): Promise<RunResults>;
+  run(feeds: Feeds, options?: RunOptions): Promise<RunResults>;
   /**
    * Returns a tensor of zeros. With the native kernel, runs of any session read it as an input, and write it as a given
    * output, without a copy. On other providers it is an ordinary tensor. It outlives the session.
@@ -155,11 +215,16 @@ export interface Session {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** The options of one run as a backend gets them: checked, and with this library's tensors only. */
+export interface BackendRunOptions extends Omit<RunOptions, 'outputs'> {
+  readonly outputs?: TensorRecord | undefined;
+}
+
 /** A model that a backend has loaded. It throws the runtime's own errors: the session gives them their type. */
 export interface LoadedModel {
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
-  run(feeds: TensorRecord, options: RunOptions): Promise<Record<string, TensorData>>;
+  run(feeds: TensorRecord, options: BackendRunOptions): Promise<Record<string, TensorData>>;
   /** Returns a tensor of zeros that runs read and write without a copy. Absent if the backend copies all tensors. */
   allocate?(dtype: DType, dims: readonly number[]): TensorData;
   /** Empties tensors that `run` or `allocate` returned, and frees their memory. Absent if only V8 can free it. */
@@ -181,6 +246,8 @@ export interface ModelToLoad {
   readonly unranked: ReadonlySet<string>;
   /** Files that weights lie in, relative to the model's folder. */
   readonly externalLocations: readonly string[];
+  /** ONNX Runtime's optimizers that would change the results of this model. */
+  readonly wrongOptimizers: readonly string[];
 }
 
 /** A build of ONNX Runtime that runs models on one provider. */
@@ -203,6 +270,7 @@ export interface Backend {
     model: ModelToLoad,
     externalDataFolder: string | undefined,
     options: BackendOptions,
+    providerOptions?: ProviderOptions,
   ): Promise<LoadedModel>;
 }
 

@@ -1,13 +1,9 @@
 /** Creates sessions: checks the options, and loads the model on the first provider that can run it. */
 import { unshared } from '../../arrays.js';
-import { OptionError, SessionError, type SessionErrorCode } from '../../errors.js';
-import { getSessionLowering, MAX_OPSET } from '../../lowering/choose.js';
-import type { SessionLoweringName } from '../../lowering/types.js';
-import { notBytes, requireKnownOptions } from '../../options.js';
+import { SessionError, type SessionErrorCode } from '../../errors.js';
+import { notBytes } from '../../options.js';
 import {
   type Backend,
-  type BackendOptions,
-  GRAPH_OPTIMIZATION_LEVELS,
   type LoadedModel,
   type ModelSource,
   type Platform,
@@ -18,18 +14,9 @@ import {
 } from './contract.js';
 import { canFallBackAfterLoad, withTypedErrors } from './errors.js';
 import { type PreparedModel, prepareModel } from './prepare.js';
-import { chooseBackend, describeProblems, requireProviders } from './providers.js';
+import { chooseBackend, describeProblems } from './providers.js';
 import { RuntimeSession } from './session.js';
-
-const SESSION_OPTIONS: readonly (keyof SessionOptions)[] = [
-  'providers',
-  'strict',
-  'groupNorm',
-  'intraOpNumThreads',
-  'graphOptimizationLevel',
-  'enableCpuMemArena',
-  'profileFilePrefix',
-];
+import { type OpenOptions, requireSessionOptions } from './session-options.js';
 
 /** Implements `createSession`, whose docstring lists the errors, on a platform. */
 export async function openSession(
@@ -37,24 +24,14 @@ export async function openSession(
   model: string | Uint8Array,
   options: SessionOptions,
 ): Promise<Session> {
-  requireKnownOptions('createSession', options, SESSION_OPTIONS);
-  const { providers: names = [platform.defaultProvider], strict = false, groupNorm, ...backend } = options;
-  if (typeof strict !== 'boolean') {
-    throw new OptionError(
-      'INVALID_OPTION',
-      `createSession: strict must be true or false, not ${String(strict)}`,
-    );
-  }
-  requireBackendOptions(backend);
-  if (groupNorm !== undefined) getSessionLowering(groupNorm, MAX_OPSET);
-  const providers = requireProviders(names);
+  const checked = requireSessionOptions(options, platform.defaultProvider);
   requireModel(model);
   const source =
     typeof model === 'string'
       ? await platform.readModel(model)
       : // Neither TextDecoder in browsers nor onnxruntime-node reads shared memory.
         { bytes: unshared(model), where: 'model', folder: undefined };
-  return new RuntimeSession(await openModel(platform, source, { providers, strict, groupNorm, backend }));
+  return new RuntimeSession(await openModel(platform, source, checked));
 }
 
 /** Runs `action` with a session or a loaded model, and disposes of it afterwards. */
@@ -70,34 +47,9 @@ export async function withSession<S extends Pick<Session, 'dispose'>, Result>(
   }
 }
 
-/** Refuses values that a runtime would misread or blame on the model. */
-function requireBackendOptions({
-  intraOpNumThreads: threads,
-  graphOptimizationLevel: level,
-}: BackendOptions): void {
-  if (threads !== undefined && !(Number.isSafeInteger(threads) && threads >= 1)) {
-    const problem = `intraOpNumThreads must be an integer of at least 1, not ${String(threads)}`;
-    throw new OptionError('INVALID_OPTION', `createSession: ${problem}`);
-  }
-  if (level === undefined || GRAPH_OPTIMIZATION_LEVELS.includes(level)) return;
-  throw new OptionError(
-    'INVALID_OPTION',
-    `createSession: graphOptimizationLevel '${String(level)}' is unknown; known: ${GRAPH_OPTIMIZATION_LEVELS.join(', ')}`,
-  );
-}
-
 function requireModel(model: unknown): void {
   if (typeof model === 'string' || model instanceof Uint8Array) return;
   throw notBytes('createSession takes a path or a Uint8Array', model);
-}
-
-/** The options of `createSession`, checked. */
-export interface OpenOptions {
-  readonly providers: readonly [Provider, ...Provider[]];
-  /** Whether to try the first provider only. */
-  readonly strict: boolean;
-  readonly groupNorm: SessionLoweringName | undefined;
-  readonly backend: BackendOptions;
 }
 
 /** A model that a provider has loaded. */
@@ -143,7 +95,7 @@ async function openModel(
       continue;
     }
     try {
-      const opened = { ...(await load(platform, source, backend, options)), fallbacks };
+      const opened = { ...(await load(platform, source, provider, backend, options)), fallbacks };
       const isLast = provider === providers.at(-1);
       return { opened, next: isLast ? undefined : (refusal) => openNext(provider, refusal) };
     } catch (error) {
@@ -165,13 +117,14 @@ async function openModel(
 async function load(
   platform: Platform,
   { bytes, where, folder }: ModelSource,
+  asked: Provider,
   backend: Backend,
-  { groupNorm, backend: options }: OpenOptions,
+  { groupNorm, backend: options, providerOptions }: OpenOptions,
 ): Promise<Omit<OpenedModel, 'fallbacks'>> {
   const has = folder === undefined ? undefined : (name: string) => platform.hasFile(folder, name);
   const prepared = prepareModel(bytes, where, has, groupNorm, backend);
   const loaded = await withTypedErrors('MODEL_REJECTED', `${where}: ONNX Runtime refuses this model`, () =>
-    backend.load(prepared, folder, options),
+    backend.load(prepared, folder, options, providerOptions.get(asked)),
   );
   const { bfloat16, groupNorm: execution } = prepared;
   return { loaded, provider: backend.provider, bfloat16, groupNorm: execution };

@@ -2,7 +2,7 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-common';
 import { ModelError } from '../../errors.js';
 import { type DType, DTYPES, type ElementArray, tensor, type TensorData } from '../../tensor.js';
-import type { LoadedModel, RunOptions, TensorInfo, TensorRecord } from './contract.js';
+import type { LoadedModel, BackendRunOptions, TensorInfo, TensorRecord } from './contract.js';
 import { withOpenRanks } from './tensors.js';
 
 /** The Tensor class of a package: its `run` accepts no other. */
@@ -22,7 +22,7 @@ export abstract class OrtModel implements LoadedModel {
     this.outputs = withOpenRanks(session.outputMetadata.map(describe), unranked);
   }
 
-  abstract run(feeds: TensorRecord, options: RunOptions): Promise<Record<string, TensorData>>;
+  abstract run(feeds: TensorRecord, options: BackendRunOptions): Promise<Record<string, TensorData>>;
 
   dispose(): Promise<void> {
     return this.session.release();

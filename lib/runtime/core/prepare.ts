@@ -1,11 +1,12 @@
 /** Models made ready for a runtime: the parts that ONNX Runtime has no kernel for, or a wrong one, are rewritten. */
 import { SessionError } from '../../errors.js';
-import type { LoweringChoice, SiteRef } from '../../lowering/lower.js';
+import { type LoweringChoice, type SiteRef, skippingEmpty } from '../../lowering/lower.js';
 import { kernelLowering } from '../../lowering/op.js';
 import { carefulReduceMeanLowering } from '../../lowering/reduce-mean.js';
 import { CONTRIB_DOMAIN, FUSED_DOMAIN, type SessionLoweringName } from '../../lowering/types.js';
 import { Model } from '../../onnx/model.js';
 import { widenBfloat16 } from '../../rewrite/bfloat16-io.js';
+import { skipEmptyInputs } from '../../rewrite/empty-inputs.js';
 import { fuseGroupNorm } from '../../rewrite/fuse-group-norm.js';
 import { isGroupNorm } from '../../rewrite/group-normalization.js';
 import {
@@ -25,6 +26,7 @@ import {
   GROUP_NORM_CHOICES,
   type GroupNormChoice,
 } from './group-norm-policy.js';
+import { wrongOptimizers } from './workarounds.js';
 
 export interface PreparedModel extends ModelToLoad {
   /** Inputs and outputs that are bfloat16 in the model and float32 for the runtime. */
@@ -71,11 +73,13 @@ export function prepareModel(
   });
   const bfloat16 = backend.takesBfloat16 ? new Set<string>() : widenBfloat16(model);
   const fused = hasKernel ? fuseGroupNorm(model, types) : 0;
-  const changed = replaced + bfloat16.size + fused > 0;
+  const guarded = skipEmptyInputs(model, types, backend.hasGroupNormKernel);
+  const changed = replaced + bfloat16.size + fused + guarded > 0;
   return {
     bytes: changed ? model.encode() : bytes,
     unranked,
     externalLocations,
+    wrongOptimizers: wrongOptimizers(model),
     bfloat16,
     groupNorm: execution,
   };
@@ -134,9 +138,11 @@ function planFor(
   };
 }
 
-/** Returns a lowering in the form that a provider needs. */
-const asRun = (name: SessionLoweringName, { sumsInOneFloat = false }: GroupNormChoice): LoweringChoice =>
-  name === 'reduce-mean' && sumsInOneFloat ? carefulReduceMeanLowering : name;
+/** Returns a lowering in the form that a provider needs. These two do not take empty inputs by themselves. */
+function asRun(name: SessionLoweringName, { sumsInOneFloat = false }: GroupNormChoice): LoweringChoice {
+  if (name === 'instance-norm' || name === 'layer-norm') return skippingEmpty(name);
+  return name === 'reduce-mean' && sumsInOneFloat ? carefulReduceMeanLowering : name;
+}
 
 function executionOf(used: ReadonlySet<SessionLoweringName>): GroupNormExecution {
   const [first, ...others] = used;

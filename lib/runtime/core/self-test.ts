@@ -4,7 +4,7 @@ import * as op from '../../graph/ops/index.js';
 import type { LoweringName } from '../../lowering/types.js';
 import { encodeModel } from '../../onnx/encode.js';
 import { tensor, type TensorData } from '../../tensor.js';
-import type { RunOptions, TensorRecord } from './contract.js';
+import type { BackendRunOptions, TensorRecord } from './contract.js';
 import { withSession } from './open.js';
 
 /** The input: mean 2, deviation 1. With scale 2 and bias 1 the result is [-1, 3]. */
@@ -30,7 +30,7 @@ export function selfTestProblem(actual: ArrayLike<number>): string | undefined {
 
 /** A session or a loaded model. */
 interface Runnable {
-  run(feeds: TensorRecord, options: RunOptions): Promise<Record<string, TensorData>>;
+  run(feeds: TensorRecord, options: BackendRunOptions): Promise<Record<string, TensorData>>;
   dispose(): Promise<void>;
 }
 

@@ -15,6 +15,8 @@ import {
 } from '../../tensor.js';
 import type {
   AllocatedTensor,
+  BackendRunOptions,
+  Feeds,
   GroupNormExecution,
   LoadedModel,
   Provider,
@@ -77,7 +79,7 @@ export class RuntimeSession implements Session {
     return this.#current.opened.groupNorm;
   }
 
-  async run(feeds: TensorRecord, options: RunOptions = {}): Promise<RunResults> {
+  async run(feeds: Feeds, options: RunOptions = {}): Promise<RunResults> {
     this.#requireOpen();
     requireKnownOptions('run', options, RUN_OPTIONS);
     requireSignal(options.signal);
@@ -85,7 +87,7 @@ export class RuntimeSession implements Session {
     const checked = checkFeeds(this.inputs, feeds);
     // If the first run moves to the next provider, that provider reads the feeds later: the caller may change them.
     const tensors = this.#next === undefined ? checked : copyTensors(checked);
-    const outputs = checkOutputs(this.outputs, options.outputs ?? {}, feeds);
+    const outputs = checkOutputs(this.outputs, options.outputs ?? {}, checked);
     const running = this.#runOn(this.#current, tensors, { ...options, outputs });
     this.#running.add(running);
     try {
@@ -122,7 +124,7 @@ export class RuntimeSession implements Session {
     if (isFirst) await this.#current.opened.loaded.dispose();
   }
 
-  async #runOn(current: Current, feeds: TensorRecord, options: RunOptions): Promise<RunResults> {
+  async #runOn(current: Current, feeds: TensorRecord, options: BackendRunOptions): Promise<RunResults> {
     requireNotAborted(options.signal);
     const { opened, started } = current;
     const running = withTypedErrors('RUN_FAILED', 'ONNX Runtime could not run the model', () =>
@@ -184,7 +186,7 @@ const releaseOf =
 const runOpened = (
   opened: OpenedModel,
   feeds: TensorRecord,
-  options: RunOptions,
+  options: BackendRunOptions,
 ): Promise<Record<string, TensorData>> =>
   opened.bfloat16.size === 0 ? opened.loaded.run(feeds, options) : runWithoutBfloat16(opened, feeds, options);
 
@@ -192,7 +194,7 @@ const runOpened = (
 async function runWithoutBfloat16(
   { loaded, bfloat16 }: OpenedModel,
   feeds: TensorRecord,
-  options: RunOptions,
+  options: BackendRunOptions,
 ): Promise<Record<string, TensorData>> {
   const given = Object.entries(options.outputs ?? {});
   const outputs = Object.fromEntries(given.filter(([name]) => !bfloat16.has(name)));

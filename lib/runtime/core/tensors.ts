@@ -1,17 +1,26 @@
 /** Checks of the tensors that go into and come out of a session, before ONNX Runtime sees them. */
 import { SessionError } from '../../errors.js';
 import { suggestion } from '../../nearest.js';
-import { elementCount, formatShape, halfBits, tensor, tensorBytes, type TensorData } from '../../tensor.js';
-import type { TensorInfo, TensorRecord } from './contract.js';
+import {
+  type DType,
+  type ElementArray,
+  elementCount,
+  formatShape,
+  halfBits,
+  tensor,
+  tensorBytes,
+  type TensorData,
+} from '../../tensor.js';
+import type { Feeds, OrtTensor, TensorInfo, TensorRecord } from './contract.js';
 import { wrongOutput } from './errors.js';
 
 /**
  * Checks the inputs of a run, and reports everything that is wrong in one error.
- * @returns The same tensors, with float16 data as Uint16Array.
+ * @returns The same tensors, with float16 data as Uint16Array, and those of onnxruntime as this library's.
  * @throws SessionError `INPUT_MISSING`, `INPUT_UNKNOWN`, `INPUT_DTYPE` or `INPUT_SHAPE`: the code of the first problem.
  */
-export function checkFeeds(inputs: readonly TensorInfo[], feeds: TensorRecord): TensorRecord {
-  const given = feeds ?? {};
+export function checkFeeds(inputs: readonly TensorInfo[], feeds: Feeds): TensorRecord {
+  const given = mapRecord(feeds ?? {}, toOwnTensor);
   const unknown = unknownInputs(inputs, Object.keys(given)).map((message): FeedProblem => ({
     code: 'INPUT_UNKNOWN',
     message,
@@ -47,6 +56,26 @@ function feedProblems(info: TensorInfo, feeds: TensorRecord): FeedProblem[] {
   if (shape) return [{ code: 'INPUT_SHAPE', message: shape }];
   return inconsistency(info, value);
 }
+
+/** Returns a tensor of onnxruntime as this library's, with the same data; any other value as it is. */
+function toOwnTensor(value: TensorData | OrtTensor, name: string): TensorData {
+  if (typeof value !== 'object' || value === null || 'dtype' in value || !('type' in value)) return value;
+  const { type, dims, location = 'cpu' } = value as OrtTensor & { location?: string };
+  if (!location.startsWith('cpu')) {
+    const remedy = 'give new ort.Tensor(type, await tensor.getData(), dims)';
+    throw new SessionError(
+      'INPUT_DTYPE',
+      `the data of '${name}' are not on the CPU but '${location}': ${remedy}`,
+    );
+  }
+  return { dtype: type as DType, dims, data: value.data as ElementArray };
+}
+
+const mapRecord = <From, To>(
+  record: Readonly<Record<string, From>>,
+  map: (value: From, name: string) => To,
+): Record<string, To> =>
+  Object.fromEntries(Object.entries(record).map(([name, value]) => [name, map(value, name)]));
 
 function shapeProblem({ name, shape }: TensorInfo, value: TensorData): string | undefined {
   if (!shape) return undefined;
@@ -90,11 +119,8 @@ const describeType = ({ dtype, shape }: TensorInfo): string =>
  * @throws SessionError `OUTPUT_INVALID` for a name, dtype or shape that the model does not have, for a resizable
  *   buffer, and for memory that another tensor of the run also uses.
  */
-export function checkOutputs(
-  infos: readonly TensorInfo[],
-  outputs: TensorRecord,
-  feeds: TensorRecord,
-): TensorRecord {
+export function checkOutputs(infos: readonly TensorInfo[], given: Feeds, feeds: TensorRecord): TensorRecord {
+  const outputs = mapRecord(given, toOwnTensor);
   const names = infos.map(({ name }) => name);
   for (const [name, value] of Object.entries(outputs)) {
     const info = infos.find((candidate) => candidate.name === name);
@@ -160,12 +186,10 @@ function fail(message: string, cause?: unknown): never {
 
 /** Returns the tensors with float16 data as Uint16Array: the caller may give a Float16Array, which no runtime takes. */
 const asBits = (tensors: TensorRecord): TensorRecord =>
-  Object.fromEntries(
-    Object.entries(tensors).map(([name, value]) => {
-      const data = halfBits(value.data);
-      return [name, data === value.data ? value : { ...value, data }];
-    }),
-  );
+  mapRecord(tensors, (value) => {
+    const data = halfBits(value.data);
+    return data === value.data ? value : { ...value, data };
+  });
 
 /**
  * Requires that the memory of a given output is still there after the run.

@@ -7,11 +7,13 @@ import type {
   BackendOptions,
   LoadedModel,
   ModelToLoad,
-  RunOptions,
+  BackendRunOptions,
   TensorInfo,
   TensorRecord,
 } from '../core/contract.js';
+import { EXECUTION_MODES } from '../core/contract.js';
 import { copyInto, requireAttached, withOpenRanks } from '../core/tensors.js';
+import { withoutOptimizers } from '../core/workarounds.js';
 import {
   type Addon,
   type AddonResult,
@@ -39,7 +41,10 @@ export const nativeBackendWith = (more: NativeOptions): Backend => ({
     const { addon, reason } = loadAddon();
     if (!addon) throw new SessionError('PROVIDER_UNAVAILABLE', `the native kernel cannot be used: ${reason}`);
     const all = { ...DEFAULTS, ...more, ...toAddonOptions(options) };
-    const config = { ...all.config, ...folderEntry(externalDataFolder) };
+    const config = withoutOptimizers(
+      { ...all.config, ...folderEntry(externalDataFolder) },
+      model.wrongOptimizers,
+    );
     const session = await addon.createSession(model.bytes, { ...all, config });
     return new NativeModel(addon, session, model);
   },
@@ -61,7 +66,15 @@ const DEFAULTS: Required<NativeOptions> = {
 /** GraphOptimizationLevel of ONNX Runtime's C interface. */
 const OPTIMIZATION_LEVEL = { disabled: 0, basic: 1, extended: 2, all: 99 } as const;
 
-const toAddonOptions = (options: BackendOptions): Omit<AddonSessionOptions, keyof NativeOptions> => ({
+/** Returns the options for the addon; those that `NativeOptions` has too are absent where the caller does not ask. */
+const toAddonOptions = (
+  options: BackendOptions,
+): NativeOptions & Omit<AddonSessionOptions, keyof NativeOptions> => ({
+  ...(options.interOpNumThreads !== undefined && { interOpNumThreads: options.interOpNumThreads }),
+  ...(options.executionMode !== undefined && {
+    executionMode: EXECUTION_MODES.indexOf(options.executionMode),
+  }),
+  ...(options.freeDimensionOverrides && { freeDimensions: options.freeDimensionOverrides }),
   intraOpNumThreads: options.intraOpNumThreads ?? 0,
   graphOptimizationLevel: OPTIMIZATION_LEVEL[options.graphOptimizationLevel ?? 'all'],
   enableCpuMemArena: options.enableCpuMemArena ?? true,
@@ -84,7 +97,7 @@ class NativeModel implements LoadedModel {
     this.outputs = withOpenRanks(session.outputs.map(toInfo), model.unranked);
   }
 
-  async run(feeds: TensorRecord, options: RunOptions): Promise<Record<string, TensorData>> {
+  async run(feeds: TensorRecord, options: BackendRunOptions): Promise<Record<string, TensorData>> {
     const { signal, outputs = {}, sync = false } = options;
     const inputs = Object.entries(feeds);
     const names = this.outputs.map(({ name }) => name);

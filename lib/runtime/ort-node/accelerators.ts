@@ -56,10 +56,10 @@ export const acceleratorBackend = (provider: Accelerator): Backend => ({
     checked.set(provider, problems);
     return problems;
   },
-  load(model, externalDataFolder, options) {
+  load(model, externalDataFolder, options, providerOptions) {
     if (isOnCuda(provider)) warnOfTf32();
     return loadWithPlacementCheck(ACCELERATORS[provider].runtimeName, options, (all) =>
-      loadOnNode(provider, model, externalDataFolder, all),
+      loadOnNode(provider, model, externalDataFolder, { ...all, providerOptions }),
     );
   },
 });

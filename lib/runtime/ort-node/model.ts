@@ -2,10 +2,19 @@
 import type { InferenceSession } from 'onnxruntime-common';
 import { SessionError } from '../../errors.js';
 import type { TensorData } from '../../tensor.js';
-import type { Backend, BackendOptions, ModelToLoad, RunOptions, TensorRecord } from '../core/contract.js';
+import type {
+  Backend,
+  BackendOptions,
+  ModelToLoad,
+  ProviderOptions,
+  BackendRunOptions,
+  TensorRecord,
+} from '../core/contract.js';
 import { fromOrtTensor, makeOrRelease, OrtModel, type TensorType } from '../core/ort-model.js';
 import { describeProblems } from '../core/providers.js';
+import { refuseOptions } from '../core/session-options.js';
 import { copyInto } from '../core/tensors.js';
+import { withoutOptimizers } from '../core/workarounds.js';
 import { loadOnnxRuntime } from './load.js';
 import { isWritable, toNodeTensor } from './workarounds.js';
 
@@ -25,12 +34,14 @@ export const cpuBackend: Backend = {
 export interface NodeOptions extends BackendOptions {
   /** Whether ONNX Runtime may run nodes on the CPU that the provider has no kernel for. Default true. */
   readonly cpuFallback?: boolean;
+  readonly providerOptions?: ProviderOptions | undefined;
 }
 
 /**
  * Loads a model.
  * @param name The execution provider, under onnxruntime-node's name.
- * @throws SessionError `PROVIDER_UNAVAILABLE` if onnxruntime-node cannot be loaded; the runtime's own errors.
+ * @throws SessionError `PROVIDER_UNAVAILABLE` if onnxruntime-node cannot be loaded or does not have an option; the
+ *   runtime's own errors.
  */
 export async function loadOnNode(
   name: string,
@@ -40,32 +51,39 @@ export async function loadOnNode(
 ): Promise<NodeModel> {
   const { ort, problem } = await loadOnnxRuntime();
   if (!ort) throw new SessionError('PROVIDER_UNAVAILABLE', describeProblems([problem]));
-  const all = sessionOptions(name, externalDataFolder, options);
+  refuseOptions('onnxruntime-node', options, {
+    freeDimensionOverrides: 'cannot fix the sizes of named dimensions',
+  });
+  const all = sessionOptions(name, model, externalDataFolder, options);
   const session = await ort.InferenceSession.create(model.bytes, all);
   return makeOrRelease(session, () => new NodeModel(session, model.unranked, ort.Tensor));
 }
 
 function sessionOptions(
   name: string,
+  { wrongOptimizers }: ModelToLoad,
   externalDataFolder: string | undefined,
   options: NodeOptions,
 ): InferenceSession.SessionOptions {
-  const { intraOpNumThreads, graphOptimizationLevel = 'all', enableCpuMemArena, profileFilePrefix } = options;
+  const { graphOptimizationLevel = 'all', profileFilePrefix, providerOptions } = options;
+  const { intraOpNumThreads, interOpNumThreads, executionMode, enableCpuMemArena } = options;
   const config = {
     ...(externalDataFolder !== undefined && {
-      model_external_initializers_file_folder_path: externalDataFolder,
+      'session.model_external_initializers_file_folder_path': externalDataFolder,
     }),
-    ...(options.cpuFallback === false && { disable_cpu_ep_fallback: '1' }),
+    ...(options.cpuFallback === false && { 'session.disable_cpu_ep_fallback': '1' }),
   };
   return {
-    executionProviders: [name],
+    executionProviders: [{ name, ...providerOptions }],
     graphOptimizationLevel,
     // Errors arrive as exceptions; the caller has no use for what the runtime would print besides.
     logSeverityLevel: 4,
     ...(intraOpNumThreads !== undefined && { intraOpNumThreads }),
+    ...(interOpNumThreads !== undefined && { interOpNumThreads }),
+    ...(executionMode !== undefined && { executionMode }),
     ...(enableCpuMemArena !== undefined && { enableCpuMemArena }),
     ...(profileFilePrefix !== undefined && { enableProfiling: true, profileFilePrefix }),
-    extra: { session: config },
+    extra: withoutOptimizers(config, wrongOptimizers),
   };
 }
 
@@ -80,7 +98,7 @@ export class NodeModel extends OrtModel {
   }
 
   /** Runs the model. onnxruntime-node blocks the thread meanwhile, so the session checks the signal before and after. */
-  async run(feeds: TensorRecord, { outputs = {} }: RunOptions): Promise<Record<string, TensorData>> {
+  async run(feeds: TensorRecord, { outputs = {} }: BackendRunOptions): Promise<Record<string, TensorData>> {
     const toOrt = (value: TensorData) => toNodeTensor(this.TensorClass, value);
     const inputs = Object.entries(feeds).map(([name, value]) => [name, toOrt(value)] as const);
     const givenFor = (name: string) => (Object.hasOwn(outputs, name) ? outputs[name] : undefined);

@@ -1,8 +1,13 @@
 /** Models in onnxruntime-web, in Node and in browsers. */
 import type { InferenceSession } from 'onnxruntime-common';
-import { SessionError } from '../../errors.js';
 import type { TensorData } from '../../tensor.js';
-import type { BackendOptions, ModelToLoad, RunOptions, TensorRecord } from '../core/contract.js';
+import type {
+  BackendOptions,
+  ModelToLoad,
+  ProviderOptions,
+  BackendRunOptions,
+  TensorRecord,
+} from '../core/contract.js';
 import {
   fromOrtTensor,
   makeOrRelease,
@@ -11,7 +16,9 @@ import {
   toInfo,
   toOrtTensor,
 } from '../core/ort-model.js';
+import { refuseOptions } from '../core/session-options.js';
 import { copyInto } from '../core/tensors.js';
+import { withoutOptimizers } from '../core/workarounds.js';
 import { inTurn, requireRoom, withNamelessDims } from './workarounds.js';
 
 /** The part of onnxruntime-web that is used, which all its builds have. */
@@ -33,6 +40,7 @@ interface ExternalData {
 export interface WebOptions extends BackendOptions {
   /** Whether ONNX Runtime may run nodes on the CPU that the provider has no kernel for. Default true. */
   readonly cpuFallback?: boolean;
+  readonly providerOptions?: ProviderOptions | undefined;
 }
 
 /**
@@ -46,14 +54,13 @@ export async function loadOnWeb(
   options: WebOptions,
   external: ExternalData,
 ): Promise<WebModel> {
-  if (options.profileFilePrefix !== undefined) {
-    throw new SessionError(
-      'PROVIDER_UNAVAILABLE',
-      'onnxruntime-web cannot write a profile: leave out the option profileFilePrefix',
-    );
-  }
+  refuseOptions('onnxruntime-web', options, {
+    profileFilePrefix: 'cannot write a profile',
+    interOpNumThreads: 'runs one node at a time',
+    executionMode: 'runs one node at a time',
+  });
   const all = {
-    ...sessionOptions(provider, options),
+    ...sessionOptions(provider, model, options),
     ...(await externalData(model.externalLocations, external)),
   };
   return inTurn(async () => {
@@ -64,13 +71,18 @@ export async function loadOnWeb(
 
 const sessionOptions = (
   provider: string,
-  { graphOptimizationLevel = 'all', enableCpuMemArena = true, cpuFallback = true }: WebOptions,
+  { wrongOptimizers }: ModelToLoad,
+  options: WebOptions,
 ): InferenceSession.SessionOptions => ({
-  executionProviders: [provider],
-  graphOptimizationLevel,
-  enableCpuMemArena,
+  executionProviders: [{ name: provider, ...options.providerOptions }],
+  graphOptimizationLevel: options.graphOptimizationLevel ?? 'all',
+  enableCpuMemArena: options.enableCpuMemArena ?? true,
+  freeDimensionOverrides: options.freeDimensionOverrides ?? {},
   logSeverityLevel: 4,
-  ...(!cpuFallback && { extra: { session: { disable_cpu_ep_fallback: '1' } } }),
+  extra: withoutOptimizers(
+    options.cpuFallback === false ? { 'session.disable_cpu_ep_fallback': '1' } : {},
+    wrongOptimizers,
+  ),
 });
 
 /** Reads the files of external data for onnxruntime-web, which sees no files itself. */
@@ -97,7 +109,7 @@ class WebModel extends OrtModel {
   }
 
   /** Runs the model. onnxruntime-web blocks the thread meanwhile, so the session checks the signal before and after. */
-  async run(feeds: TensorRecord, { outputs = {} }: RunOptions): Promise<Record<string, TensorData>> {
+  async run(feeds: TensorRecord, { outputs = {} }: BackendRunOptions): Promise<Record<string, TensorData>> {
     const inputs = Object.entries(feeds).map(
       ([name, value]) => [name, toOrtTensor(this.runtime.Tensor, value)] as const,
     );

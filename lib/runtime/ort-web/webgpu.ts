@@ -14,7 +14,8 @@ export const webgpuBackend: Backend = {
   takesBfloat16: false,
   // Checked once in a page or worker.
   whyUnavailable: () => (checked ??= findProblems()),
-  async load(model, folder, options) {
+  async load(model, folder, all, providerOptions) {
+    const options = { ...all, providerOptions };
     try {
       return await load(model, folder, { ...options, cpuFallback: false });
     } catch (error) {
@@ -63,7 +64,10 @@ async function findProblems(): Promise<readonly ProviderProblem[]> {
     return [{ reason: error instanceof Error ? error.message : String(error) }];
   }
   const reason = await runSelfTest(
-    (bytes) => load({ bytes, unranked: new Set(), externalLocations: [] }, undefined, { cpuFallback: false }),
+    (bytes) =>
+      load({ bytes, unranked: new Set(), externalLocations: [], wrongOptimizers: [] }, undefined, {
+        cpuFallback: false,
+      }),
     'reduce-mean',
   );
   return reason === undefined ? [] : [{ reason }];

@@ -1,7 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { type InputRequest, loadInputs, randomTensor } from '../../../lib/cli/commands/run-inputs.js';
+import {
+  type InputRequest,
+  loadInputs,
+  randomTensor,
+  splitInputs,
+} from '../../../lib/cli/commands/run-inputs.js';
 import { Progress } from '../../../lib/cli/shared/progress.js';
 import { UsageError } from '../../../lib/cli/shared/terminal.js';
 import {
@@ -171,6 +176,28 @@ describe('loadInputs', () => {
       request({ x: 'randm' }, { N: 2 }),
       /no input is random; the inputs are x=randm$/,
     ));
+});
+
+describe('splitInputs', () => {
+  const split = (names: string[], ...texts: string[]) =>
+    Object.fromEntries(
+      splitInputs(
+        texts,
+        names.map((name) => info(name, [])),
+      ),
+    );
+
+  it('splitInputs takes the longest name that is an input of the model, for names and paths that contain =', () => {
+    expect(split(['x'], 'x=a=b.npy')).to.deep.equal({ x: 'a=b.npy' });
+    expect(split(['a=b'], 'a=b=x.npy')).to.deep.equal({ 'a=b': 'x.npy' });
+    expect(split(['a', 'a=b'], 'a=b=x.npy', 'a=x.npy')).to.deep.equal({ 'a=b': 'x.npy', a: 'x.npy' });
+    expect(split(['a', 'a=b'], 'a=b=')).to.deep.equal({ a: 'b=' });
+    expect(split(['x'], 'y=z=x.npy')).to.deep.equal({ y: 'z=x.npy' });
+  });
+
+  it('splitInputs refuses an input that is given twice', () => {
+    expect(() => split(['a=b'], 'a=b=x.npy', 'a=b=y.npy')).to.throw(UsageError, "--input gives 'a=b' twice");
+  });
 });
 
 const xOf = (dtype: FloatDType) => ({ name: 'x', dtype, shape: ['N'] });

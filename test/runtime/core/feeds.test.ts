@@ -1,5 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
+import * as common from 'onnxruntime-common';
+import * as ort from 'onnxruntime-node';
 import { SessionError, type SessionErrorCode } from '../../../lib/errors.js';
 import type { TensorInfo } from '../../../lib/runtime/core/contract.js';
 import { checkFeeds, describeInput, unknownInputs } from '../../../lib/runtime/core/tensors.js';
@@ -73,6 +75,25 @@ describe('runtime/core/tensors: checkFeeds', () => {
   it('does not take the properties of Object.prototype for inputs', () => {
     const toString: TensorInfo = { name: 'toString', dtype: 'bool', shape: [1] };
     expect(() => checkFeeds([toString], {})).to.throw(SessionError, "input 'toString' is missing");
+  });
+
+  it('takes a tensor of onnxruntime, whose dtype is its type', () => {
+    const [first, second] = [ort.Tensor, common.Tensor].map(
+      (Tensor) => checkFeeds([X, MASK], { x: new Tensor('float32', x(1, 2, 3).data, [1, 2, 3]), mask })['x'],
+    );
+    for (const found of [first, second]) expect(found).to.deep.equal(x(1, 2, 3));
+    refuses(
+      { x: new ort.Tensor('int32', [1], [1]), mask },
+      'INPUT_DTYPE',
+      /'x' is int32 but must be float32/,
+    );
+    const onGpu = { type: 'float32', dims: [1, 2, 3], location: 'gpu-buffer' };
+    Object.defineProperty(onGpu, 'data', {
+      get() {
+        throw new Error('the data is not on CPU');
+      },
+    });
+    refuses({ x: onGpu, mask }, 'INPUT_DTYPE', /of 'x' are not on the CPU but 'gpu-buffer': .*getData\(\)/);
   });
 
   it('unknownInputs suggests the nearest name for an unknown name', () => {

@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
+import * as ort from 'onnxruntime-node';
 import { FileError, ModelError, OnnxGroupNormError, OptionError, SessionError } from '../../../lib/errors.js';
 import { GraphBuilder } from '../../../lib/graph/builder.js';
 import * as op from '../../../lib/graph/ops/index.js';
 import { encodeModel } from '../../../lib/onnx/encode.js';
 import { writeModel } from '../../../lib/onnx/write.js';
+import type { SessionOptions } from '../../../lib/runtime/core/contract.js';
 import { createSession } from '../../../lib/runtime/node.js';
 import { tensor, type TensorData } from '../../../lib/tensor.js';
 import {
@@ -118,6 +120,21 @@ describe('a session', () => {
     });
     await session.dispose();
   });
+});
+
+describe('tensors of onnxruntime', () => {
+  const backends: SessionOptions[] = [{}, { groupNorm: 'reduce-mean' }, { providers: ['wasm'] }];
+  for (const options of backends) {
+    it(`a session takes tensors of onnxruntime as inputs and for outputs (${JSON.stringify(options)})`, async () => {
+      const session = await createSession(MODEL(), options);
+      const x = new ort.Tensor('float32', CASE.x.data as Float32Array, CASE.x.dims);
+      const given = new ort.Tensor('float32', new Float32Array(CASE.x.data.length), CASE.x.dims);
+      const { y } = await session.run({ x }, { outputs: { y: given } });
+      expect(y!.data).to.equal(given.data);
+      expect(maxAbsDifference(y!, referenceGroupNorm(CASE))).to.be.below(5e-6);
+      await session.dispose();
+    });
+  }
 });
 
 describe('a session checks its inputs before the runtime sees them', () => {

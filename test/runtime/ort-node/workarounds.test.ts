@@ -4,7 +4,9 @@ import { Tensor } from 'onnxruntime-node';
 import type { TensorType } from '../../../lib/runtime/core/ort-model.js';
 import { commandLineProblem, tf32Problem, toNodeTensor } from '../../../lib/runtime/ort-node/workarounds.js';
 import { tensor } from '../../../lib/tensor.js';
-import { moduleUrl, outputOf, SMALL_MODEL } from '../../support/program.js';
+import { runProgram } from '../../support/program.js';
+
+const PROGRAMS = new URL('programs.ts', import.meta.url);
 
 describe('runtime/ort-node/workarounds: the command line', () => {
   it('commandLineProblem names the length and the way out, beyond the safe length', () => {
@@ -15,15 +17,11 @@ describe('runtime/ort-node/workarounds: the command line', () => {
     expect(commandLineProblem(101, 100, '1')).to.equal(undefined);
   });
 
-  const source = `
-    ${SMALL_MODEL}
-    const refusal = await createSession(model).catch((error) => error);
-    const { provider } = await createSession(model, { providers: ['cpu', 'wasm'] });
-    console.log(JSON.stringify([refusal.code, refusal.message, provider]));
-    process.exit();
-  `;
-  const run = async (env: NodeJS.ProcessEnv) =>
-    JSON.parse(await outputOf(source, ['x'.repeat(40_000)], env)) as [string?, string?, string?];
+  const run = async (env: NodeJS.ProcessEnv) => {
+    const options = { args: ['x'.repeat(40_000)], env };
+    const { stdout } = await runProgram(PROGRAMS, 'createWithAndWithoutWasm', options);
+    return JSON.parse(stdout) as [string?, string?, string?];
+  };
 
   it('a command line of 40,000 bytes is refused on Linux, where it would end the process, and wasm runs', async function () {
     if (process.platform !== 'linux') return this.skip();
@@ -79,15 +77,7 @@ describe('runtime/ort-node/workarounds: TF32', () => {
   });
 
   it('warnOfTf32 warns once in a process, with a code, and sets no variable', async () => {
-    const said = await outputOf(
-      `
-      const { warnOfTf32 } = await import(${moduleUrl('../../lib/runtime/ort-node/workarounds.ts')});
-      delete process.env.NVIDIA_TF32_OVERRIDE;
-      process.on('warning', ({ code }) => console.log(code, process.env.NVIDIA_TF32_OVERRIDE));
-      warnOfTf32();
-      warnOfTf32();
-    `,
-    );
-    expect(said).to.equal('ONNX_GROUPNORM_TF32 undefined');
+    const { stdout } = await runProgram(PROGRAMS, 'warnTwiceOfTf32');
+    expect(stdout.trim()).to.equal('ONNX_GROUPNORM_TF32 undefined');
   }).timeout(30_000);
 });

@@ -1,0 +1,57 @@
+/**
+ * Normalizations that are left to ONNX Runtime and fail there if their input has no elements.
+ *
+ *     InstanceNormalization: rows of length 0 end the process on the CPU
+ *     GroupNormalization, unless the kernel runs it: its definition cannot reshape an empty input
+ *
+ * match unless the input is known to have elements. Each becomes the body of an If that an empty input passes by.
+ */
+import { float, int } from '../graph/attr.js';
+import { type Attributes, type Node, Value } from '../graph/types.js';
+import { opLowering } from '../lowering/op.js';
+import { mayBeEmpty, skipEmpty } from '../lowering/skip-empty.js';
+import type { Model } from '../onnx/model.js';
+import type { ModelNode } from '../onnx/node.js';
+import { isGroupNorm } from './group-normalization.js';
+import { isOp, outputOf } from './patterns.js';
+import type { ValueTypes } from './value-types.js';
+
+/**
+ * Replaces every match.
+ * @returns How many there are: 0 if the model is not modified.
+ */
+export function skipEmptyInputs(model: Model, types: ValueTypes, hasGroupNormKernel: boolean): number {
+  const leavesGroupNorm = !hasGroupNormKernel && model.opset >= opLowering.minOpset;
+  const fails = (node: ModelNode) =>
+    isOp(node, 'InstanceNormalization') || (leavesGroupNorm && isGroupNorm(node));
+  if (!model.nodes.some(fails)) return 0;
+  const taken = model.names();
+  return model.replaceNodes((node) => {
+    const [x] = node.inputs;
+    if (!fails(node) || !x || !mayBeEmpty(types.typeOf(x).shape)) return undefined;
+    return skipEmpty({ nodes: [sameNode(node)], constants: [] }, x, outputOf(node), taken);
+  });
+}
+
+/** Returns a node as one that can be encoded. */
+const sameNode = (node: ModelNode): Node => ({
+  name: node.name,
+  opType: node.opType,
+  inputs: node.inputs.map(reference),
+  outputs: node.outputs.map(reference),
+  attributes: attributesOf(node),
+});
+
+function attributesOf(node: ModelNode): Attributes {
+  const [epsilon, numGroups, stashType] = ['epsilon', 'num_groups', 'stash_type'].map((name) =>
+    node.number(name),
+  );
+  return {
+    ...(epsilon !== undefined && { epsilon: float(epsilon) }),
+    ...(numGroups !== undefined && { num_groups: int(numGroups) }),
+    ...(stashType !== undefined && { stash_type: int(stashType) }),
+  };
+}
+
+/** Makes a value that stands for its name, the only part of it that is encoded. */
+const reference = (name: string): Value => new Value({}, 'node', name, 'float32', []);

@@ -1,0 +1,171 @@
+/** The programs of lifecycle.test.ts: each runs in a process or a worker of its own. */
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parentPort, type Worker } from 'node:worker_threads';
+import { createSession, type Session, type TensorData } from '../../../lib/index.js';
+import { loadAddon } from '../../../lib/runtime/native/addon.js';
+import {
+  groupNormModel,
+  maxAbsDifference,
+  randomTensor,
+  referenceGroupNorm,
+} from '../../support/group-norm.js';
+import { heavyInput, heavyModel } from '../../support/heavy-model.js';
+import { startWorker as startWorkerOf } from '../../support/program.js';
+
+const NATIVE = { providers: ['native'] } as const;
+const small = { x: randomTensor('float32', [2, 8, 6, 5]), numGroups: 4, eps: 1e-5 };
+const model = groupNormModel(small, { lowering: 'op', opset: 21 });
+
+async function isRight(session: Session): Promise<boolean> {
+  const { y } = await session.run({ x: small.x });
+  return maxAbsDifference(y!, referenceGroupNorm(small)) < 2e-6;
+}
+
+async function requireRight(session: Session): Promise<void> {
+  if (!(await isRight(session))) throw new Error('wrong');
+}
+
+/** Starts a program of this module in a worker. */
+const startWorker = ({ name }: () => Promise<void>): Worker => startWorkerOf(new URL(import.meta.url), name);
+
+/** Starts a program in a worker, and terminates the worker in a run. */
+async function terminateInRun(program: () => Promise<void>): Promise<void> {
+  const worker = startWorker(program);
+  await once(worker, 'message');
+  await worker.terminate();
+}
+
+/** Returns the exit code of a worker that ends by itself. */
+async function exitCodeOf(worker: Worker): Promise<unknown> {
+  const [code] = (await once(worker, 'exit')) as unknown[];
+  return code;
+}
+
+export async function runManyAtOnce(): Promise<void> {
+  const session = await createSession(model, NATIVE);
+  const results = await Promise.all(Array.from({ length: 64 }, () => isRight(session)));
+  console.log(results.filter((right) => right).length);
+}
+
+export async function exitInRun(): Promise<void> {
+  const session = await createSession(heavyModel(5000), NATIVE);
+  void session.run({ x: heavyInput() });
+  await sleep(50);
+  process.exit(3);
+}
+
+export async function endWhileModelLoads(): Promise<void> {
+  const session = await createSession(model, NATIVE);
+  await session.run({ x: small.x });
+  void createSession(model, NATIVE);
+}
+
+export async function terminateWorkerInRun(): Promise<void> {
+  const session = await createSession(model, NATIVE);
+  await terminateInRun(runInWorker);
+  console.log(await isRight(session));
+}
+
+export async function runInWorker(): Promise<void> {
+  const session = await createSession(heavyModel(100), NATIVE);
+  const running = session.run({ x: heavyInput() });
+  parentPort!.postMessage('running');
+  await running;
+}
+
+export async function runInWorkersOnly(): Promise<void> {
+  const workers = Array.from({ length: 4 }, () => startWorker(runTwentyTimesInWorker));
+  console.log(await Promise.all(workers.map(exitCodeOf)));
+}
+
+export async function runTwentyTimesInWorker(): Promise<void> {
+  const session = await createSession(model, NATIVE);
+  for (let i = 0; i < 20; i++) await requireRight(session);
+}
+
+export async function runAfterWorkersHaveEnded(): Promise<void> {
+  for (let round = 0; round < 3; round++) await exitCodeOf(startWorker(runOnceInWorker));
+  console.log(await isRight(await createSession(model, NATIVE)));
+}
+
+export async function runOnceInWorker(): Promise<void> {
+  await requireRight(await createSession(model, NATIVE));
+}
+
+/** Prints by how many MiB 700 sessions let the resident memory grow. */
+export async function createManySessions(): Promise<void> {
+  const cycles = async (count: number): Promise<number> => {
+    for (let i = 0; i < count; i++) {
+      const session = await createSession(model, NATIVE);
+      await session.run({ x: small.x });
+      await session.dispose();
+    }
+    gc!();
+    return residentMiB();
+  };
+  const warm = await cycles(300);
+  console.log(Math.round((await cycles(700)) - warm));
+}
+
+const residentMiB = (): number => process.memoryUsage().rss / 2 ** 20;
+
+/** A session, its input, and tensors that it can read and write in place. */
+interface Run {
+  readonly session: Session;
+  readonly x: TensorData;
+  readonly pooled: TensorData;
+  readonly given: TensorData;
+  readonly ordinary: TensorData;
+}
+
+export const plainCalls = (): Promise<void> => callOften(({ session, x }) => session.run({ x }));
+export const usingCalls = (): Promise<void> =>
+  callOften(async ({ session, x }) => (await session.run({ x })).dispose());
+export const callsWithAllocatedTensors = (): Promise<void> =>
+  callOften(({ session, pooled, given }) => session.run({ x: pooled }, { outputs: { y: given } }));
+export const callsWithGivenOutputs = (): Promise<void> =>
+  callOften(({ session, x, ordinary }) => session.run({ x }, { outputs: { y: ordinary } }));
+export const syncCalls = (): Promise<void> =>
+  callOften(async ({ session, x }) => (await session.run({ x }, { sync: true })).dispose());
+
+/** Prints by how many MiB 2,000 calls let the resident memory grow. */
+async function callOften(call: (run: Run) => Promise<unknown>): Promise<void> {
+  const x = randomTensor('float32', [1, 8, 64, 64]);
+  const session = await createSession(
+    groupNormModel({ x, numGroups: 4, eps: 1e-5 }, { lowering: 'op', opset: 21 }),
+    NATIVE,
+  );
+  const [pooled, given] = [session.allocate('float32', x.dims), session.allocate('float32', x.dims)];
+  const ordinary = { ...x, data: new Float32Array(x.data.length) };
+  (pooled.data as Float32Array).set(x.data as Float32Array);
+  const runs = async (count: number): Promise<number> => {
+    for (let i = 0; i < count; i++) await call({ session, x, pooled, given, ordinary });
+    await sleep(1);
+    gc!();
+    await sleep(1);
+    return residentMiB();
+  };
+  const warm = await runs(500);
+  console.log(Math.round((await runs(2000)) - warm));
+}
+
+export async function terminateWorkersWithResults(): Promise<void> {
+  const session = await createSession(model, NATIVE);
+  const usedBlocks = () => loadAddon().addon!.poolStatistics().usedBlocks;
+  const before = usedBlocks();
+  for (let round = 0; round < 3; round++) await terminateInRun(runWithResultsInWorker);
+  const after = usedBlocks();
+  console.log(await isRight(session), after - before);
+}
+
+export async function runWithResultsInWorker(): Promise<void> {
+  const session = await createSession(heavyModel(100), NATIVE);
+  const x = session.allocate('float32', heavyInput().dims);
+  const kept = await session.run({ x }, { sync: true });
+  kept.y!.data[0] = 1;
+  const running = session.run({ x: kept.y! }, { outputs: { y: session.allocate('float32', x.dims) } });
+  kept.dispose();
+  parentPort!.postMessage('running');
+  await running;
+}
