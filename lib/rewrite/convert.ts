@@ -39,6 +39,8 @@ export interface ReplacedNorms {
    * GroupNorm as PyTorch exports it below opset 21: InstanceNormalization of rows, which are reshaped, scaled and shifted.
    */
   readonly exported: number;
+  /** `com.microsoft.GroupNorm` and `SkipGroupNorm`, with their SiLU, as ONNX Runtime's optimizer writes them. */
+  readonly contrib: number;
   /**
    * GroupNorm that is written out in arithmetic: ONNX's definition in the operator's place, as ONNX Runtime saves it; Keras
    * 3's form; a PyTorch module that computes mean and variance itself.
@@ -95,14 +97,14 @@ export function convertModel(bytes: Uint8Array, options: ConvertOptions = {}): C
   const types = new ValueTypes(model);
   const externalData = [...model.externalLocations()];
   const plan = planFor(lowering, used);
-  const { exported, inlined, operator, rows } = replaceAllNorms(types, plan, where, REFUSAL);
+  const { exported, contrib, inlined, operator, rows } = replaceAllNorms(types, plan, where, REFUSAL);
   const result = {
-    replaced: { groupNormalization: operator, exported, inlined, rows },
+    replaced: { groupNormalization: operator, exported, contrib, inlined, rows },
     lowerings: [...used],
     foreign: foreignOperators(model),
     externalData,
   };
-  if (exported + inlined + operator + rows === 0) return { bytes, ...result };
+  if (exported + contrib + inlined + operator + rows === 0) return { bytes, ...result };
   removeDeadCode(model, before);
   if (lowering === 'op') freeInlinedNames(model);
   const encoded = model.encode();
@@ -117,7 +119,7 @@ export function convertModel(bytes: Uint8Array, options: ConvertOptions = {}): C
  */
 function planFor(lowering: LoweringName, used: Set<LoweringName>): NormPlan {
   const nameFor = recordedLowering(lowering, used);
-  const every = { exported: nameFor, inlined: nameFor };
+  const every = { exported: nameFor, contrib: nameFor, inlined: nameFor };
   if (lowering === 'op') return every;
   const rows = {
     lowering: SAFE_LOWERING,

@@ -3,7 +3,7 @@
  * `lib/shapes`.
  */
 import { dtypeFromOnnx } from '../graph/types.js';
-import { FUSED_DOMAIN } from '../lowering/types.js';
+import { CONTRIB_DOMAIN, CONTRIB_OP, CONTRIB_SKIP_OP, FUSED_DOMAIN } from '../lowering/types.js';
 import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
 import { addDims, divideDim, productDim, scaleDim } from '../shapes/dims.js';
@@ -91,19 +91,33 @@ export class ValueTypes {
 
   #read(node: ModelNode, { types, constants, vectors }: Inferred): void {
     const [output] = node.outputs;
-    if (!output || (node.domain !== '' && node.domain !== FUSED_DOMAIN)) return;
+    if (!output || !isKnownOperator(node)) return;
     const constant = node.opType === 'Constant' ? constantOf(node) : undefined;
     const known = constant ?? (node.opType === 'Identity' ? this.constant(node.inputs[0]) : undefined);
     if (known) constants.set(output, known);
     const type = constant
       ? { dtype: constant.dtype, shape: constant.dims }
       : inferType(asKnownNode(node, this));
-    for (const name of type ? (node.opType === 'Split' ? node.outputs : [output]) : [])
-      types.set(name, type!);
+    const outputs = ['Split', CONTRIB_SKIP_OP].includes(node.opType) ? node.outputs : [output];
+    for (const name of type ? outputs : []) if (name) types.set(name, type!);
     const vector = constant ? undefined : vectorOf(node, this);
     if (vector) vectors.set(output, vector.map(withoutLongNames));
   }
 }
+
+/** The operators of ONNX Runtime's domain that the table of shape functions has. */
+const CONTRIB_OPERATORS: readonly string[] = [
+  CONTRIB_OP,
+  CONTRIB_SKIP_OP,
+  'BiasAdd',
+  'NhwcConv',
+  'QuickGelu',
+];
+
+const isKnownOperator = ({ domain, opType }: ModelNode): boolean =>
+  domain === '' ||
+  domain === FUSED_DOMAIN ||
+  (domain === CONTRIB_DOMAIN && CONTRIB_OPERATORS.includes(opType));
 
 /** Returns the node as the table of shape functions reads it. */
 const asKnownNode = (node: ModelNode, types: ValueTypes): KnownNode => ({

@@ -38,7 +38,7 @@ const FAR: GroupNormCase = { ...CASE, x: randomTensor('float32', DIMS, { mean: 1
 /** Results of up to 10: what torch.testing.assert_close allows of them. */
 const TOLERANCE = 1e-5 + 1.3e-5;
 
-const NONE = { groupNormalization: 0, exported: 0, inlined: 0, rows: 0 };
+const NONE = { groupNormalization: 0, exported: 0, contrib: 0, inlined: 0, rows: 0 };
 
 const sample = (name: string): Uint8Array =>
   new Uint8Array(readFileSync(new URL(`../samples/${name}.onnx`, import.meta.url)));

@@ -70,6 +70,7 @@ export function prepareModel(
     lowering,
     choice,
     hasKernel,
+    hasContribKernel: CONTRIB_PROVIDERS.includes(backend.provider),
   });
   const bfloat16 = backend.takesBfloat16 ? new Set<string>() : widenBfloat16(model);
   const fused = hasKernel ? fuseGroupNorm(model, types) : 0;
@@ -95,6 +96,8 @@ interface Rewriting {
   readonly lowering: SessionLoweringName;
   readonly choice: GroupNormChoice;
   readonly hasKernel: boolean;
+  /** Whether the provider has ONNX Runtime's kernel for com.microsoft.GroupNorm. */
+  readonly hasContribKernel: boolean;
 }
 
 /** Rewrites every form of GroupNormalization, and the operators that ONNX Runtime's own kernels get wrong. */
@@ -105,8 +108,8 @@ function rewriteNorms(rewriting: Rewriting): {
   const { model, types, where, hasKernel } = rewriting;
   const used = new Set<SessionLoweringName>();
   const plan = planFor(rewriting, used);
-  const { exported, inlined, operator, rows } = replaceAllNorms(types, plan, where, REFUSAL);
-  const written = exported + inlined;
+  const { exported, contrib, inlined, operator, rows } = replaceAllNorms(types, plan, where, REFUSAL);
+  const written = exported + contrib + inlined;
   const isRunByKernel = hasKernel && (written > 0 || hasGroupNorm(model));
   if (used.has('contrib-group-norm')) model.importDomain(CONTRIB_DOMAIN, 1);
   if (hasKernel && written + rows > 0) model.importDomain(FUSED_DOMAIN, 1);
@@ -118,7 +121,7 @@ function rewriteNorms(rewriting: Rewriting): {
 
 /** @param used Collects the lowerings that GroupNormalization is written as. */
 function planFor(
-  { groupNorm, lowering, choice, hasKernel }: Rewriting,
+  { groupNorm, lowering, choice, hasKernel, hasContribKernel }: Rewriting,
   used: Set<SessionLoweringName>,
 ): NormPlan {
   const rows = {
@@ -126,11 +129,18 @@ function planFor(
     operators: rowOperatorsToReplace(groupNorm),
     maxRow: choice.hasLayerNormKernel === false ? 0 : MAX_LAYER_NORM_ROW,
   };
-  if (groupNorm === 'op') return { rows };
-  const nameFor = recordedLowering(lowering, used);
-  const loweringOf = (site: SiteRef) => asRun(nameFor(site), choice);
+  const by = (name: SessionLoweringName) => {
+    const nameFor = recordedLowering(name, used);
+    return (site: SiteRef) => asRun(nameFor(site), choice);
+  };
+  // ONNX Runtime has a body for the standard operator, but none for its own.
+  if (groupNorm === 'op') {
+    return { rows, contrib: hasContribKernel ? undefined : hasKernel ? kernelLowering : by(SAFE_LOWERING) };
+  }
+  const loweringOf = by(lowering);
   const written = hasKernel ? kernelLowering : loweringOf;
   return {
+    contrib: lowering === 'contrib-group-norm' ? undefined : written,
     exported: written,
     inlined: written,
     operator: lowering === 'op' ? undefined : loweringOf,

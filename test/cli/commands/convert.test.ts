@@ -202,7 +202,7 @@ describe('convert', () => {
   });
 });
 
-const NONE = { groupNormalization: 0, exported: 0, inlined: 0, rows: 0 };
+const NONE = { groupNormalization: 0, exported: 0, contrib: 0, inlined: 0, rows: 0 };
 
 const lines = (
   changes: Partial<ConvertedModel>,
@@ -233,9 +233,9 @@ describe('describeConversion', () => {
   });
 
   it('describeConversion counts GroupNorm by its form in the model', () => {
-    const replaced = { groupNormalization: 60, exported: 1, inlined: 2, rows: 0 };
+    const replaced = { groupNormalization: 60, exported: 1, contrib: 3, inlined: 2, rows: 0 };
     expect(lines({ replaced, lowerings: ['reduce-mean'] })).to.deep.equal([
-      '63 GroupNorm written as reduce-mean: 60 GroupNormalization, 1 as PyTorch exports it below opset 21, 2 written out in arithmetic',
+      "66 GroupNorm written as reduce-mean: 60 GroupNormalization, 1 as PyTorch exports it below opset 21, 3 as ONNX Runtime's com.microsoft operators, 2 written out in arithmetic",
     ]);
     expect(
       lines({ replaced: { ...NONE, inlined: 2 }, lowerings: ['instance-norm', 'reduce-mean'] }),
