@@ -6,7 +6,7 @@ import { FUNCTION, MODEL, OPSET } from './schema.js';
 import { requireOnce, WireReader } from './wire.js';
 
 /** A decoded model. */
-export interface ModelContent extends Pick<ModelHeader, 'domains' | 'functions'> {
+export interface ModelContent extends Pick<ModelHeader, 'irVersion' | 'domains' | 'functions'> {
   readonly opset: number;
   readonly graph: GraphFields;
   /** What the local functions hold. */
@@ -15,6 +15,8 @@ export interface ModelContent extends Pick<ModelHeader, 'domains' | 'functions'>
 
 /** The fields of a ModelProto. The graph and the functions' bodies are readers that stand before the first field. */
 interface ModelHeader {
+  /** The version of ONNX's file format; 0 if the model does not name it. */
+  readonly irVersion: number;
   readonly graph: WireReader | undefined;
   /** The opset of the default ONNX domain: 0 if it is not imported, `undefined` if the model imports no opset at all. */
   readonly opset: number | undefined;
@@ -32,7 +34,7 @@ interface ModelHeader {
  * @throws ModelError `MODEL_INVALID`, `TENSOR_INVALID`, or `MODEL_UNSUPPORTED` if it has a million nodes and values.
  */
 export function decodeModel(bytes: Uint8Array, where: string): ModelContent {
-  const { graph, opset, domains, functions, functionBodies } = withContext(where, () =>
+  const { irVersion, graph, opset, domains, functions, functionBodies } = withContext(where, () =>
     readModelHeader(WireReader.of(bytes)),
   );
   if (!graph || opset === undefined) {
@@ -44,7 +46,7 @@ export function decodeModel(bytes: Uint8Array, where: string): ModelContent {
     const fields = new GraphFields(graph, decoder);
     const inFunctions = noFacts();
     for (const body of functionBodies) decoder.readFunction(body, inFunctions);
-    return { opset, domains, functions, graph: fields, inFunctions };
+    return { irVersion, opset, domains, functions, graph: fields, inFunctions };
   });
   content.graph.sortNodes(where);
   return content;
@@ -57,7 +59,9 @@ export function readModelHeader(model: WireReader): ModelHeader {
   const domains = new Set<string>();
   let graph: WireReader | undefined;
   let opset: number | undefined;
+  let irVersion = 0;
   while (model.next()) {
+    if (model.tag === MODEL.irVersion) irVersion = model.int64();
     if (model.tag === MODEL.functions) {
       functions.add(functionId(model.enter()));
       functionBodies.push(model.enter());
@@ -71,7 +75,7 @@ export function readModelHeader(model: WireReader): ModelHeader {
     if (graph) throw requireOnce('the model', 'graph');
     graph = model.enter();
   }
-  return { graph, opset, domains, functions, functionBodies };
+  return { irVersion, graph, opset, domains, functions, functionBodies };
 }
 
 /** Names an operator of ONNX or a local function. */

@@ -28,6 +28,8 @@ interface Inferred {
   readonly constants: Map<string, TensorData>;
   /** The elements of vectors and scalars of sizes. */
   readonly vectors: Map<string, Shape>;
+  /** Values whose sizes may depend on optional inputs. The model declares the sizes that the default values give. */
+  readonly variable: Set<string>;
 }
 
 /**
@@ -51,7 +53,9 @@ export class ValueTypes {
   /** Returns what the model declares, except sizes that contradict the inferred ones, and what is inferred for the rest. */
   typeOf(name: string | undefined): ValueType {
     if (!name) return UNKNOWN;
-    const [declared, inferred] = [this.model.typeOf(name), this.#known().types.get(name)];
+    const { types, variable } = this.#known();
+    const inferred = types.get(name);
+    const declared = variable.has(name) ? undefined : this.model.typeOf(name);
     const type = declared ? reconciled(declared, inferred?.shape) : (inferred ?? UNKNOWN);
     return this.#nameSize ? withOwnNames(type, inferred?.shape, (axis) => this.#nameSize!(name, axis)) : type;
   }
@@ -83,9 +87,20 @@ export class ValueTypes {
 
   #known(): Inferred {
     if (this.#inferred) return this.#inferred;
-    this.#inferred = { types: new Map(), constants: new Map(), vectors: new Map() };
-    for (const node of this.model.nodes)
+    const variable = new Set<string>();
+    this.#inferred = {
+      types: new Map(),
+      constants: new Map(),
+      vectors: new Map(),
+      variable,
+    };
+    const integers = this.model.optionalInputs.filter(({ dtype }) => dtype === 'int64');
+    const sizes = new Set(integers.map(({ name }) => name));
+    const isVariable = (name: string) => variable.has(name) || sizes.has(name);
+    for (const node of this.model.nodes) {
+      if (node.inputs.some(isVariable)) for (const name of node.outputs) variable.add(name);
       if (!this.model.isFunctionCall(node)) this.#read(node, this.#inferred);
+    }
     return this.#inferred;
   }
 

@@ -32,9 +32,10 @@ export async function registerNativeCpu(): Promise<void> {
 
 const nativeCpu: Backend = {
   init() {
-    const { reason } = loadAddon();
-    if (reason === undefined) return Promise.resolve();
-    return Promise.reject(new SessionError('PROVIDER_UNAVAILABLE', `native-cpu cannot be used: ${reason}`));
+    const { problem } = loadAddon();
+    if (problem === undefined) return Promise.resolve();
+    const message = `native-cpu cannot be used: ${describeProblems([problem])}`;
+    return Promise.reject(new SessionError('PROVIDER_UNAVAILABLE', message));
   },
   async createInferenceSessionHandler(model, options = {}) {
     return new Handler(await open(model, options));
@@ -61,9 +62,11 @@ class Handler implements InferenceSessionHandler {
   readonly outputMetadata: readonly InferenceSession.ValueMetadata[];
 
   constructor(readonly session: Session) {
-    this.inputMetadata = session.inputs.map(toMetadata);
+    // ONNX Runtime's own backends list required inputs only, and its API demands each input that is listed.
+    const required = session.inputs.filter(({ optional }) => !optional);
+    this.inputMetadata = required.map(toMetadata);
     this.outputMetadata = session.outputs.map(toMetadata);
-    this.inputNames = session.inputs.map(({ name }) => name);
+    this.inputNames = required.map(({ name }) => name);
     this.outputNames = session.outputs.map(({ name }) => name);
   }
 

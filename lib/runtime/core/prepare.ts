@@ -19,7 +19,7 @@ import {
 } from '../../rewrite/replace-norms.js';
 import { MAX_LAYER_NORM_ROW, rowOperatorsToReplace } from '../../rewrite/row-norms.js';
 import { ValueTypes } from '../../rewrite/value-types.js';
-import type { Backend, GroupNormExecution, ModelToLoad, Provider } from './contract.js';
+import type { Backend, GroupNormExecution, ModelToLoad, Provider, TensorInfo } from './contract.js';
 import {
   chosenLowering,
   CONTRIB_PROVIDERS,
@@ -31,6 +31,8 @@ import { wrongOptimizers } from './workarounds.js';
 export interface PreparedModel extends ModelToLoad {
   /** Inputs and outputs that are bfloat16 in the model and float32 for the runtime. */
   readonly bfloat16: ReadonlySet<string>;
+  /** The inputs that the model has a default value for, with their own dtypes. */
+  readonly optionalInputs: readonly TensorInfo[];
   /**
    * How GroupNormalization runs, PyTorch's exports of it below opset 21 and arithmetic included. `undefined` if the
    * model has none, or if the caller asked for ONNX Runtime's own body.
@@ -72,19 +74,27 @@ export function prepareModel(
     hasKernel,
     hasContribKernel: CONTRIB_PROVIDERS.includes(backend.provider),
   });
-  const bfloat16 = backend.takesBfloat16 ? new Set<string>() : widenBfloat16(model);
+  const widened = backend.takesBfloat16 ? new Set<string>() : widenBfloat16(model);
   const fused = hasKernel ? fuseGroupNorm(model, types) : 0;
   const guarded = skipEmptyInputs(model, types, backend.hasGroupNormKernel);
-  const changed = replaced + bfloat16.size + fused + guarded > 0;
+  const changed = replaced + widened.size + fused + guarded > 0;
+  const optionalInputs = describeOptional(model);
+  const narrow = backend.takesBfloat16 ? [] : optionalInputs.filter(({ dtype }) => dtype === 'bfloat16');
   return {
     bytes: changed ? model.encode() : bytes,
     unranked,
     externalLocations,
     wrongOptimizers: wrongOptimizers(model),
-    bfloat16,
+    bfloat16: new Set([...widened, ...narrow.map(({ name }) => name)]),
+    optionalInputs,
     groupNorm: execution,
   };
 }
+
+const describeOptional = (model: Model): TensorInfo[] =>
+  model.optionalInputs.flatMap(({ name, dtype, shape }) =>
+    dtype ? [{ name, dtype, shape, optional: true }] : [],
+  );
 
 interface Rewriting {
   readonly model: Model;

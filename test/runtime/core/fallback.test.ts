@@ -47,6 +47,7 @@ function place(
     provider,
     hasGroupNormKernel: false,
     takesBfloat16: false,
+    takesOptionalInputs: false,
     whyUnavailable: () => undefined,
     load: async () => {
       events.push(`load ${provider}`);
