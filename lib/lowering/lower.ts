@@ -108,6 +108,13 @@ export function lowerSite(
   return isGuarded ? skipEmpty(fragment, x.name, output, takenNames, view?.reshape) : fragment;
 }
 
+/** Returns a site's input as lowerings see it: (N, C, ...). */
+export function inputOf({ x, view }: SiteRef): Pick<ValueRef, 'dtype' | 'shape'> {
+  const shape = view?.shape ?? x.shape;
+  const axes = view?.isChannelsLast ? channelsFirst(shape.length) : shape.map((_, axis) => axis);
+  return { dtype: x.dtype, shape: axes.map((axis) => shape[axis]!) };
+}
+
 function reshaped(g: Scope, x: Value, target: Value, { shape, reshape }: SiteView): Value {
   const attributes = reshape?.allowZero ? { allowzero: int(1) } : {};
   return g.node('Reshape', [x, target], attributes, [{ dtype: x.dtype, shape }])[0]!;

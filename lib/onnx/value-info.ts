@@ -115,14 +115,14 @@ function readShape(shape: WireReader): Shape {
   return dims;
 }
 
-/** A dimension is a size or a name: the later of the two. An empty name counts as unknown. */
+/** A dimension is a size or a name: the later of the two. An empty name or a negative size counts as unknown. */
 function readDim(dim: WireReader): Dim {
   let result: Dim = UNKNOWN_DIM;
   while (dim.next()) {
     if (dim.tag === DIM.value) result = dim.int64();
     else if (dim.tag === DIM.param) result = dim.text() || UNKNOWN_DIM;
   }
-  return result;
+  return typeof result === 'number' && result < 0 ? UNKNOWN_DIM : result;
 }
 
 /** Changes the dtype in a tensor's ValueInfoProto and keeps the rest. */

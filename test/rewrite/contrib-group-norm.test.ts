@@ -12,7 +12,7 @@ import { openSession } from '../../lib/runtime/core/open.js';
 import { NODE } from '../../lib/runtime/node.js';
 import { cpuBackend } from '../../lib/runtime/ort-node/model.js';
 import { type FloatDType, type Shape, tensor, type TensorData } from '../../lib/tensor.js';
-import { maxAbsDifference, randomTensor, referenceGroupNorm } from '../support/group-norm.js';
+import { groupNormModel, maxAbsDifference, randomTensor, referenceGroupNorm } from '../support/group-norm.js';
 import { NATIVE_REASON } from '../support/native.js';
 import { caught, rejection } from '../support/temporary.js';
 
@@ -279,6 +279,41 @@ describe('com.microsoft.GroupNorm and SkipGroupNorm', function () {
     expect(converted.replaced.contrib).to.equal(1);
     expect(Model.decode(converted.bytes).nodes.map(({ opType }) => opType)).to.not.include('Transpose');
     await check(converted.bytes, first, { providers: ['cpu'], groupNorm: 'op' });
+  });
+
+  it('convert writes com.microsoft.GroupNorm where its kernel fits, and reads it back', async () => {
+    const variant: Variant = { channelsLast: false, input: 'named' };
+    const contrib = model(variant);
+    const { bytes: standard } = convertModel(contrib, { lowering: 'layer-norm' });
+    const operator = groupNormModel(
+      {
+        x: tensorsOf(variant).x,
+        scale: tensorsOf(variant).gamma,
+        bias: tensorsOf(variant).beta,
+        numGroups: GROUPS,
+        eps: EPSILON,
+      },
+      { lowering: 'op', opset: 21 },
+    );
+    for (const bytes of [standard, operator]) await check(bytes, variant, { providers: ['cpu'] });
+    const there = convertModel(operator, { lowering: 'contrib-group-norm' });
+    expect([there.replaced.groupNormalization, there.lowerings, there.foreign]).to.deep.equal([
+      1,
+      ['contrib-group-norm'],
+      ['com.microsoft.GroupNorm'],
+    ]);
+    await check(there.bytes, variant, { providers: ['cpu'] });
+    const back = convertModel(there.bytes, { lowering: 'op' });
+    expect([back.replaced.contrib, back.lowerings, back.foreign]).to.deep.equal([1, ['op'], []]);
+    await check(back.bytes, variant, { providers: ['cpu'] });
+    expect(convertModel(there.bytes, { lowering: 'contrib-group-norm' }).bytes).to.equal(there.bytes);
+  });
+
+  it('convert writes reduce-mean where the kernel of com.microsoft.GroupNorm does not fit', () => {
+    const x = randomTensor('float64', [2, 8, 3, 5]);
+    const operator = groupNormModel({ x, numGroups: GROUPS, eps: EPSILON }, { lowering: 'op', opset: 21 });
+    const { lowerings, foreign } = convertModel(operator, { lowering: 'contrib-group-norm' });
+    expect([lowerings, foreign]).to.deep.equal([['reduce-mean'], []]);
   });
 
   const refused: Readonly<Record<string, readonly [change: (node: NodeMessage) => void, message: string]>> = {

@@ -302,7 +302,7 @@ describe('convertModel', () => {
         [old, {}, 'UNSUPPORTED_OPSET', /opset 11 is not supported; allowed: 13 to 28; or bring the model/],
         [exportedModel(CASE, 16), { lowering: 'layer-norm' }, 'LOWERING_UNAVAILABLE', /needs opset 17/],
         [old, { lowering: 'redcue-mean' }, 'UNKNOWN_LOWERING', /did you mean 'reduce-mean'/],
-        [old, { lowering: 'contrib-group-norm' }, 'LOWERING_UNAVAILABLE', /for sessions/],
+        [old, { lowering: 'contrib-group-norm' }, 'UNSUPPORTED_OPSET', /opset 11 is not supported/],
       ] as const;
       for (const [model, options, code, words] of cases) {
         const given: object = options;

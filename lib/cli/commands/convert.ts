@@ -6,8 +6,8 @@ import { FileError, ModelError } from '../../errors.js';
 import { type FileToWrite, requireOneFolder, writeFilesAtomic } from '../../files/atomic.js';
 import type { RangedFile } from '../../files/ranged.js';
 import { openRanged, readFileBytes } from '../../files/read.js';
-import { getLowering, MAX_OPSET } from '../../lowering/choose.js';
-import { LOWERING_NAMES } from '../../lowering/types.js';
+import { getSessionLowering, MAX_OPSET } from '../../lowering/choose.js';
+import { SESSION_LOWERING_NAMES } from '../../lowering/types.js';
 import { formatBytes, plural } from '../../quantities.js';
 import { type ConvertedModel, convertModel, type ReplacedNorms } from '../../rewrite/convert.js';
 import { pointToHelp, RequiredOption, requireOptions } from '../shared/options.js';
@@ -31,8 +31,8 @@ export function addConvert(program: Command, cli: Cli): void {
     .addOption(
       new Option(
         '--lowering <name>',
-        `how to write GroupNorm: ${LOWERING_NAMES.join(', ')} (default: reduce-mean; op needs a model of opset 21 ` +
-          'or later)',
+        `how to write GroupNorm: ${SESSION_LOWERING_NAMES.join(', ')} (default: reduce-mean; op needs a model of opset 21 ` +
+          "or later; contrib-group-norm is ONNX Runtime's own operator, for CUDA)",
       ),
     )
     .addHelpText('after', EXAMPLES)
@@ -49,7 +49,7 @@ async function convert(path: string, { output, lowering }: ConvertOptions, io: I
     progress.step(`loading ${path}`);
     const bytes = await readFileBytes(path);
     progress.step(`converting ${path}`);
-    const name = lowering === undefined ? undefined : getLowering(lowering, MAX_OPSET).name;
+    const name = lowering === undefined ? undefined : getSessionLowering(lowering, MAX_OPSET).name;
     const converted = convertModel(bytes, { lowering: name, where: path });
     const data = await planModelData(path, output, converted.externalData);
     progress.step(`writing ${output}`);
@@ -229,6 +229,9 @@ function describeNeeds({ lowerings, foreign }: ConvertedModel): string[] {
           'ONNX Runtime has no kernel for GroupNormalization and loses digits when the mean is large: run the model in ' +
             'a session of onnx-groupnorm',
         ]
+      : []),
+    ...(lowerings.includes('contrib-group-norm')
+      ? ['com.microsoft.GroupNorm runs on CUDA by ONNX Runtime, and elsewhere in sessions of onnx-groupnorm']
       : []),
     ...(foreign.length > 0 ? [`Kept operators that only some runtimes have: ${foreign.join(', ')}`] : []),
   ];

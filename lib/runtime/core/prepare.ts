@@ -19,6 +19,7 @@ import {
 } from '../../rewrite/replace-norms.js';
 import { MAX_LAYER_NORM_ROW, rowOperatorsToReplace } from '../../rewrite/row-norms.js';
 import { ValueTypes } from '../../rewrite/value-types.js';
+import { type Dim, UNKNOWN_DIM } from '../../tensor.js';
 import type { Backend, GroupNormExecution, ModelToLoad, Provider, TensorInfo } from './contract.js';
 import {
   chosenLowering,
@@ -93,8 +94,11 @@ export function prepareModel(
 
 const describeOptional = (model: Model): TensorInfo[] =>
   model.optionalInputs.flatMap(({ name, dtype, shape }) =>
-    dtype ? [{ name, dtype, shape, optional: true }] : [],
+    dtype ? [{ name, dtype, shape: shape?.map(asRuntimesNameIt), optional: true }] : [],
   );
+
+/** Returns a dimension as runtimes describe it: the name of an unknown dimension is empty. */
+const asRuntimesNameIt = (dim: Dim): Dim => (dim === UNKNOWN_DIM ? '' : dim);
 
 interface Rewriting {
   readonly model: Model;

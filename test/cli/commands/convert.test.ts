@@ -160,10 +160,6 @@ describe('convert', () => {
       ],
       [[at('in.onnx'), '--lowering', 'layer-norm'], /in\.onnx: lowering 'layer-norm' needs opset 17/],
       [[at('in.onnx'), '--lowering', 'layernorm'], /unknown lowering 'layernorm': did you mean 'layer-norm'/],
-      [
-        [at('in.onnx'), '--lowering', 'contrib-group-norm'],
-        /for sessions .*, not for files, which other runtimes run/,
-      ],
       [[at('text.onnx')], /text\.onnx: this is not an ONNX model, or the file is damaged/],
       [[at('none.onnx')], /cannot read '.*none\.onnx': it does not exist; check the path/],
       [[at()], /cannot read .*: it is a folder/],
