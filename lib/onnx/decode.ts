@@ -2,6 +2,7 @@
 import { ModelError } from '../errors.js';
 import { GraphDecoder, GraphFields, type InnerFacts, noFacts } from './graph.js';
 import { canonicalDomain } from './node.js';
+import { describeOtherFile } from './other-files.js';
 import { FUNCTION, MODEL, OPSET } from './schema.js';
 import { requireOnce, WireReader } from './wire.js';
 
@@ -34,12 +35,12 @@ interface ModelHeader {
  * @throws ModelError `MODEL_INVALID`, `TENSOR_INVALID`, or `MODEL_UNSUPPORTED` if it has a million nodes and values.
  */
 export function decodeModel(bytes: Uint8Array, where: string): ModelContent {
-  const { irVersion, graph, opset, domains, functions, functionBodies } = withContext(where, () =>
-    readModelHeader(WireReader.of(bytes)),
-  );
+  const header = readHeader(bytes, where);
+  const { irVersion, graph, opset, domains, functions, functionBodies } = header;
   if (!graph || opset === undefined) {
-    const missing = graph ? 'no opset' : 'no graph';
-    throw new ModelError('MODEL_INVALID', `${where}: this is not an ONNX model: it has ${missing}`);
+    const what =
+      describeOtherFile(bytes) ?? `this is not an ONNX model: it has no ${graph ? 'opset' : 'graph'}`;
+    throw new ModelError('MODEL_INVALID', `${where}: ${what}`);
   }
   const content = withContext(where, () => {
     const decoder = new GraphDecoder();
@@ -50,6 +51,15 @@ export function decodeModel(bytes: Uint8Array, where: string): ModelContent {
   });
   content.graph.sortNodes(where);
   return content;
+}
+
+function readHeader(bytes: Uint8Array, where: string): ModelHeader {
+  try {
+    return withContext(where, () => readModelHeader(WireReader.of(bytes)));
+  } catch (cause) {
+    const other = describeOtherFile(bytes);
+    throw other === undefined ? cause : new ModelError('MODEL_INVALID', `${where}: ${other}`, { cause });
+  }
 }
 
 /** Reads the fields of a ModelProto, but not the graph's. */

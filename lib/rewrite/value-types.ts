@@ -88,12 +88,28 @@ export class ValueTypes {
     return this.#inferred;
   }
 
+  /**
+   * Returns the name of the value whose whole shape a Gather takes: the result of a Transpose, by its perm. ONNX Runtime
+   * writes Gather(Shape(x), perm) for Shape(Transpose(x, perm)).
+   */
+  #transposedOf(node: ModelNode, shapesOf: ReadonlyMap<string, string>): string | undefined {
+    const source = node.opType === 'Gather' ? shapesOf.get(node.inputs[0]!) : undefined;
+    if (source === undefined) return undefined;
+    const order = this.constant(node.inputs[1])?.data.join();
+    const readers = this.model.index.onlyReaders(source);
+    const isSame = (reader: ModelNode) =>
+      reader.opType === 'Transpose' && reader.numbers('perm')?.join() === order;
+    return readers.find((reader) => reader.domain === '' && isSame(reader))?.outputs[0];
+  }
+
   #read(node: ModelNode, { types, constants, shapesOf, vectors }: Inferred): void {
     const [output] = node.outputs;
     if (!output || !isKnownOperator(node)) return;
     const constant = node.opType === 'Constant' ? constantOf(node) : undefined;
     if (constant) constants.set(output, constant);
     if (isWholeShape(node)) shapesOf.set(output, node.inputs[0]!);
+    const transposed = this.#transposedOf(node, shapesOf);
+    if (transposed !== undefined) shapesOf.set(output, transposed);
     const vector = vectorOf(node, this);
     if (vector) vectors.set(output, vector);
     const type = constant

@@ -1,6 +1,6 @@
 /** Sessions in Node. */
-import { existsSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
+import { dataFileProblem } from '../files/data-file.js';
 import { readFileBytes } from '../files/read.js';
 import type { Platform, Provider, ProviderProblem, Session, SessionOptions } from './core/contract.js';
 import { openSession } from './core/open.js';
@@ -27,7 +27,7 @@ export const NODE: Platform = {
     where: path,
     folder: dirname(resolve(path)),
   }),
-  hasFile: (folder, name) => existsSync(join(folder, name)),
+  dataFileProblem,
   warnOfLost: warnOfLostKernel,
 };
 

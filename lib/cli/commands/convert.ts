@@ -1,8 +1,9 @@
 /** `convert`: copies an ONNX model and rewrites its GroupNorm, and copies the files that hold its weights. */
 import { realpath, stat } from 'node:fs/promises';
-import { dirname, isAbsolute, join, normalize, resolve, sep } from 'node:path';
+import { dirname, join, normalize, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { FileError, ModelError } from '../../errors.js';
+import { dataFileProblem, MISSING } from '../../files/data-file.js';
 import { type FileToWrite, requireOneFolder, writeFilesAtomic } from '../../files/atomic.js';
 import type { RangedFile } from '../../files/ranged.js';
 import { openRanged, readFileBytes } from '../../files/read.js';
@@ -73,7 +74,7 @@ interface ModelData {
  * @param output Path of the model to write.
  * @param locations The paths of the data files, as the model has them.
  * @throws UsageError if the output or a copy would overwrite another file, FileError if a file cannot be read,
- *   ModelError `MODEL_UNSUPPORTED` if a file that must be copied lies outside of the folder of the model.
+ *   ModelError `MODEL_UNSUPPORTED` if a file is not a regular file, or lies outside of the folder of the model.
  */
 export async function planModelData(
   input: string,
@@ -81,13 +82,13 @@ export async function planModelData(
   locations: Iterable<string>,
 ): Promise<ModelData> {
   const names = [...new Set([...locations].map((location) => normalize(location)))];
+  requireDataFiles(input, locations);
   const [from, to] = [dirname(resolve(input)), dirname(resolve(output))];
   const sources = names.map((name) => [`a data file of ${input}`, resolve(from, name)] as const);
   await refuseOverwritingInputs([['-o', output]], sources);
   if (names.length === 0) return { locations: names, copies: [] };
   await requireOneFolder(output);
   const isSame = await isSameFolder(from, to);
-  if (!isSame) for (const name of names) requireWithin(name, input);
   for (const [, path] of sources) await requireReadable(path);
   if (isSame) return { locations: names, copies: [] };
   const copies: FileToWrite[] = [];
@@ -99,14 +100,14 @@ export async function planModelData(
   return { locations: names, copies };
 }
 
-/** Refuses data files above the folder of the model, because runtimes do not read them. */
-function requireWithin(name: string, input: string): void {
-  if (!isAbsolute(name) && name.split(sep)[0] !== '..') return;
-  throw new ModelError(
-    'MODEL_UNSUPPORTED',
-    `${input} keeps weights in '${name}', outside of its own folder, and convert does not copy them from there; ` +
-      `write the output into the folder of ${input}`,
-  );
+/** Refuses data files outside of the folder of the model, because runtimes do not read them. */
+function requireDataFiles(input: string, locations: Iterable<string>): void {
+  for (const location of locations) {
+    const problem = dataFileProblem(input, location);
+    // `requireReadable` says which file is missing.
+    if (problem === undefined || problem === MISSING) continue;
+    throw new ModelError('MODEL_UNSUPPORTED', `${input} keeps its weights in '${location}', ${problem}`);
+  }
 }
 
 /** Compares folders by their real paths. A folder that does not exist is not the same as any other. */

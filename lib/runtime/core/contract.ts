@@ -303,8 +303,12 @@ export interface Platform {
   readonly backends: Readonly<Partial<Record<Provider, readonly Backend[]>>>;
   /** Reads a model by its path or URL. */
   readModel(name: string): Promise<ModelSource>;
-  /** Whether a file exists, as far as the platform can tell without reading it. */
-  hasFile(folder: string, name: string): boolean;
+  /**
+   * Says what is wrong with a file of weights, as far as the platform can tell without reading it; `undefined` if a
+   * runtime may read it. The words follow the name of the file: 'which is not beside the model'.
+   * @param model The path or URL of the model.
+   */
+  dataFileProblem(model: string, location: string): string | undefined;
   /** Tells the user that a session runs without a better backend of its provider, and how to get that. */
   warnOfLost?(problems: readonly ProviderProblem[]): void;
 }

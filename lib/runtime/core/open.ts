@@ -137,8 +137,9 @@ async function load(
   backend: Backend,
   { groupNorm, backend: options, providerOptions }: OpenOptions,
 ): Promise<Omit<OpenedModel, 'fallbacks'>> {
-  const has = folder === undefined ? undefined : (name: string) => platform.hasFile(folder, name);
-  const prepared = prepareModel(bytes, where, has, groupNorm, backend);
+  const problemOf =
+    folder === undefined ? undefined : (location: string) => platform.dataFileProblem(where, location);
+  const prepared = prepareModel(bytes, where, problemOf, groupNorm, backend);
   const loadOnBackend = (model: ModelToLoad) =>
     backend.load(model, folder, options, providerOptions.get(asked));
   const loaded = await withTypedErrors('MODEL_REJECTED', `${where}: ONNX Runtime refuses this model`, () =>

@@ -1,5 +1,6 @@
 /** Models made ready for a runtime: the parts that ONNX Runtime has no kernel for, or a wrong one, are rewritten. */
 import { SessionError } from '../../errors.js';
+import { LEAVES_FOLDER, leavesFolder } from '../../files/location.js';
 import { type LoweringChoice, type SiteRef, skippingEmpty } from '../../lowering/lower.js';
 import { kernelLowering } from '../../lowering/op.js';
 import { carefulReduceMeanLowering } from '../../lowering/reduce-mean.js';
@@ -43,7 +44,7 @@ export interface PreparedModel extends ModelToLoad {
 
 /**
  * Decodes a model once and rewrites it.
- * @param hasFile Tells whether external data is beside the model; `undefined` for a model that was given as bytes.
+ * @param problemOf Says what is wrong with a file of external data; `undefined` for a model that was given as bytes.
  * @param groupNorm `op` leaves the standard operator to ONNX Runtime's inlined body. A named operator runs by ONNX
  *   Runtime's own kernel: `instance-norm` and `layer-norm` leave the operator of that name as it is, `op` both.
  * @throws ModelError if the model cannot be read, SessionError `MODEL_REJECTED` if a node cannot be rewritten.
@@ -51,7 +52,7 @@ export interface PreparedModel extends ModelToLoad {
 export function prepareModel(
   bytes: Uint8Array,
   where: string,
-  hasFile: ((name: string) => boolean) | undefined,
+  problemOf: ((location: string) => string | undefined) | undefined,
   groupNorm: SessionLoweringName | undefined,
   backend: Pick<Backend, 'provider' | 'hasGroupNormKernel' | 'takesBfloat16'>,
   choice: GroupNormChoice = GROUP_NORM_CHOICES[backend.provider],
@@ -60,7 +61,7 @@ export function prepareModel(
   const model = Model.decode(bytes, where);
   const externalLocations = [...model.externalLocations()];
   const unranked = model.unrankedNames();
-  requireExternalData(externalLocations, where, hasFile);
+  requireExternalData(externalLocations, where, problemOf);
   const lowering = groupNorm ?? chosenLowering(choice);
   const hasKernel = lowering === 'op' && backend.hasGroupNormKernel;
   if (lowering !== 'op') requireReachable(model, where, REFUSAL);
@@ -189,19 +190,19 @@ function requireContrib(groupNorm: SessionLoweringName | undefined, provider: Pr
 function requireExternalData(
   locations: readonly string[],
   where: string,
-  hasFile: ((name: string) => boolean) | undefined,
+  problemOf: ((location: string) => string | undefined) | undefined,
 ): void {
-  const missing = locations.find((location) => !hasFile?.(location));
-  if (missing === undefined) return;
-  const remedy =
-    hasFile === undefined
-      ? 'which a model given as bytes cannot find: give the path of the model instead'
-      : 'which is not beside the model: put the file there';
-  throw new SessionError(
-    'MODEL_REJECTED',
-    `${where} keeps its weights in the separate file '${missing}', ${remedy}`,
-  );
+  for (const location of locations) {
+    const problem = leavesFolder(location) ? LEAVES_FOLDER : problemOf ? problemOf(location) : GIVEN_AS_BYTES;
+    if (problem === undefined) continue;
+    throw new SessionError(
+      'MODEL_REJECTED',
+      `${where} keeps its weights in the separate file '${location}', ${problem}`,
+    );
+  }
 }
+
+const GIVEN_AS_BYTES = 'which a model given as bytes cannot find: give the path of the model instead';
 
 const USE_INLINED = "pass groupNorm: 'op' (on the command line: --group-norm op)";
 

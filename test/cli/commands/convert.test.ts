@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { link, mkdir, writeFile } from 'node:fs/promises';
+import { link, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { describeConversion, planModelData } from '../../../lib/cli/commands/convert.js';
@@ -298,14 +298,16 @@ describe('planModelData', () => {
     expect(await rejection(plan('other/out.onnx', 'w'))).to.be.instanceOf(UsageError);
   });
 
-  it('planModelData refuses to copy data files outside of the folder of the model', async () => {
+  it('planModelData refuses data files outside of the folder of the model, and links that lead there', async () => {
     await write('w', 'abc');
     await writeFile(path('outside'), 'abc');
-    for (const location of ['../outside', path('outside'), 'weights/../../outside']) {
-      const error = await rejection(plan('to/out.onnx', 'w', location));
-      expect(error).to.be.instanceOf(ModelError).with.property('code', 'MODEL_UNSUPPORTED');
+    await symlink(path('outside'), path('from/link'));
+    for (const output of ['to/out.onnx', 'from/out.onnx']) {
+      for (const location of ['../outside', path('outside'), 'weights/../../outside', 'link', 'weights']) {
+        const error = await rejection(plan(output, 'w', location));
+        expect(error, location).to.be.instanceOf(ModelError).with.property('code', 'MODEL_UNSUPPORTED');
+      }
     }
-    expect((await plan('from/out.onnx', '../outside')).copies).to.deep.equal([]);
   });
 
   it('planModelData refuses a missing data file', async () => {

@@ -76,7 +76,7 @@ function place(
   const platform: Platform = {
     defaultProvider: 'cpu',
     readModel: () => Promise.reject(new Error('never read')),
-    hasFile: () => false,
+    dataFileProblem: () => 'which is missing',
     backends: Object.fromEntries(PROVIDERS.map((provider) => [provider, [backend(provider)]])),
   };
   const open = (options: SessionOptions) => openSession(platform, MODEL, options);
