@@ -25,7 +25,7 @@ async function failure(session: Session, options?: RunOptions): Promise<Error> {
   return (await rejection(session.run({ x: X }, options))) as Error;
 }
 
-describe('outputs that nobody asks for', () => {
+describe('the outputs of a run', () => {
   for (const [backend, options] of Object.entries(BACKENDS)) {
     it(`run returns the outputs of fetches alone on ${backend}, beside texts, maps and sequences`, async () => {
       const session = await createSession(classifier(), options);
