@@ -1,4 +1,5 @@
 /** Dtypes, shapes and tensors, in the terms of ONNX and NumPy: the words that all modules share. */
+import { typeName } from './arrays.js';
 import { TensorError } from './errors.js';
 
 /** Every dtype that this library holds, by NumPy's names (`bfloat16`: by PyTorch's). */
@@ -165,12 +166,11 @@ function stringTensor(dims: readonly number[], data: readonly string[]): StringT
 
 function numberTensor(dtype: DType, dims: readonly number[], data: ElementArray | HalfArray): TensorData {
   requireDType(dtype);
-  const elements = dtype === 'float16' ? halfBits(data) : data;
-  const ElementType = ARRAY_OF[dtype];
-  if (!(elements instanceof ElementType)) {
+  const elements = ownElements(dtype, data);
+  if (!elements) {
     throw new TensorError(
       'TENSOR_INVALID',
-      `a ${dtype} tensor needs its data as ${ElementType.name}${orFloat16Array(dtype)}, not ${Object.prototype.toString.call(data).slice(8, -1)}`,
+      `a ${dtype} tensor needs its data as ${ARRAY_OF[dtype].name}${orFloat16Array(dtype)}, not ${typeName(data)}`,
     );
   }
   requireSizes(dims);
@@ -189,11 +189,23 @@ function requireCount(dims: readonly number[], length: number): void {
 const orFloat16Array = (dtype: DType): string =>
   dtype === 'float16' && 'Float16Array' in globalThis ? ' (its bits) or Float16Array' : '';
 
+/**
+ * Returns the elements in an array of this realm's type for `dtype`, `undefined` if they are of another type: an array of
+ * another realm, and a Float16Array, become a view of the same memory.
+ */
+function ownElements(dtype: DType, data: ElementArray | HalfArray): ElementArray | undefined {
+  const elements = halfBits(data);
+  const ElementType = ARRAY_OF[dtype];
+  if (elements instanceof ElementType) return dtype === 'float16' || elements === data ? elements : undefined;
+  if (!ArrayBuffer.isView(elements) || typeName(elements) !== ElementType.name) return undefined;
+  return new ElementType(elements.buffer as ArrayBuffer, elements.byteOffset, elements.length);
+}
+
 /** Returns a view of a Float16Array's bits, and any other array as it is. */
 export function halfBits(data: ElementArray | HalfArray): ElementArray {
-  const { Float16Array } = globalThis as { Float16Array?: new () => HalfArray };
-  if (Float16Array === undefined || !(data instanceof Float16Array)) return data as ElementArray;
-  return new Uint16Array(data.buffer as ArrayBuffer, data.byteOffset, data.length);
+  if (!ArrayBuffer.isView(data) || typeName(data) !== 'Float16Array') return data as ElementArray;
+  const { buffer, byteOffset, length } = data as unknown as HalfArray;
+  return new Uint16Array(buffer as ArrayBuffer, byteOffset, length);
 }
 
 function requireDType(dtype: DType): void {

@@ -1,4 +1,5 @@
 /** Runs one case of a parity check: runs a session once and compares its outputs with the expected tensors. */
+import { isMap } from '../arrays.js';
 import { OnnxGroupNormError, ParityError } from '../errors.js';
 import type { Graph, Weights } from '../graph/types.js';
 import type { LoweringName, SessionLoweringName } from '../lowering/types.js';
@@ -158,7 +159,7 @@ const SPEC_OPTIONS = [
 ] as const satisfies (keyof CheckSpec)[];
 
 function requireFixture(fixture: Fixture): void {
-  if ((fixture as Fixture | undefined | null)?.outputs instanceof Map) return;
+  if (isMap((fixture as Fixture | undefined | null)?.outputs)) return;
   throw new ParityError(
     'FIXTURE_INVALID',
     'checkFixture: the first argument must be a fixture: what readFixture or decodeFixture returns',

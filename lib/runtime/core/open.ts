@@ -1,5 +1,5 @@
 /** Creates sessions: checks the options, and loads the model on the first provider that can run it. */
-import { unshared } from '../../arrays.js';
+import { isUint8Array, unshared } from '../../arrays.js';
 import { SessionError, type SessionErrorCode } from '../../errors.js';
 import { notBytes } from '../../options.js';
 import {
@@ -50,7 +50,7 @@ export async function withSession<S extends Pick<Session, 'dispose'>, Result>(
 }
 
 function requireModel(model: unknown): void {
-  if (typeof model === 'string' || model instanceof Uint8Array) return;
+  if (typeof model === 'string' || isUint8Array(model)) return;
   throw notBytes('createSession takes a path or a Uint8Array', model);
 }
 

@@ -1,6 +1,13 @@
 /** The common part of onnxruntime-node and onnxruntime-web: a loaded model, and its tensors on the way in and out. */
 import type { InferenceSession, Tensor } from 'onnxruntime-common';
-import { type AnyTensor, type DType, DTYPES, type ElementArray, tensor } from '../../tensor.js';
+import {
+  type AnyTensor,
+  type DType,
+  DTYPES,
+  type ElementArray,
+  isStringTensor,
+  tensor,
+} from '../../tensor.js';
 import type { AnyTensorRecord, LoadedModel, BackendRunOptions, TensorInfo } from './contract.js';
 import { requirePassable, withOpenRanks } from './tensors.js';
 
@@ -45,8 +52,11 @@ export const toInfo = (metadata: InferenceSession.ValueMetadata): TensorInfo =>
     ? { name: metadata.name, dtype: dtypeOf(metadata.type), shape: metadata.shape }
     : { name: metadata.name, dtype: undefined, shape: undefined };
 
-export const toOrtTensor = (TensorClass: TensorType, { dtype, dims, data }: AnyTensor): Tensor =>
-  new TensorClass(dtype as 'float32', data as Float32Array, dims);
+/** Returns a tensor of onnxruntime in the same memory. Its class takes no arrays of another realm; `tensor` does. */
+export const toOrtTensor = (TensorClass: TensorType, value: AnyTensor): Tensor => {
+  const { dtype, dims, data } = isStringTensor(value) ? value : tensor(value.dtype, value.dims, value.data);
+  return new TensorClass(dtype as 'float32', data as Float32Array, dims);
+};
 
 export function fromOrtTensor({ type, dims, data }: Tensor): AnyTensor {
   const dtype = dtypeOf(type);

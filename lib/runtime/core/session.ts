@@ -1,4 +1,5 @@
 /** The session that users see: it checks tensors, runs the model, and moves to the next provider if one falls short. */
+import { typeName } from '../../arrays.js';
 import { endsBy } from '../../disposal.js';
 import { OptionError, SessionError } from '../../errors.js';
 import { castTensor } from '../../half.js';
@@ -229,7 +230,7 @@ const cast = (
   );
 
 function requireSignal(signal: unknown): void {
-  if (signal === undefined || signal instanceof AbortSignal) return;
+  if (signal === undefined || typeName(signal) === 'AbortSignal') return;
   throw new OptionError('INVALID_OPTION', "run: 'signal' must be an AbortSignal");
 }
 
