@@ -257,6 +257,8 @@ export interface Backend {
   readonly hasGroupNormKernel: boolean;
   /** Whether it accepts bfloat16 tensors. */
   readonly takesBfloat16: boolean;
+  /** Whether it was given the content of a file of external data. Absent if it was given none. */
+  readonly hasFile?: (name: string) => boolean;
   /**
    * Says why it cannot be used here: the problems in the order in which to solve them; `undefined` or an empty list
    * if it can be used.

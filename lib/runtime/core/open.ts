@@ -121,7 +121,9 @@ async function load(
   backend: Backend,
   { groupNorm, backend: options, providerOptions }: OpenOptions,
 ): Promise<Omit<OpenedModel, 'fallbacks'>> {
-  const has = folder === undefined ? undefined : (name: string) => platform.hasFile(folder, name);
+  const beside = folder === undefined ? undefined : (name: string) => platform.hasFile(folder, name);
+  const { hasFile } = backend;
+  const has = hasFile ? (name: string) => hasFile(name) || beside?.(name) === true : beside;
   const prepared = prepareModel(bytes, where, has, groupNorm, backend);
   const loaded = await withTypedErrors('MODEL_REJECTED', `${where}: ONNX Runtime refuses this model`, () =>
     backend.load(prepared, folder, options, providerOptions.get(asked)),
