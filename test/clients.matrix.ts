@@ -6,13 +6,13 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { after, before, it } from 'mocha';
-import { loadAddon } from '../lib/runtime/native/addon.js';
+import { type AddonState, loadAddon } from '../lib/runtime/native/addon.js';
 import { describeNative } from './support/native.js';
 
 const execute = promisify(execFile);
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
-/** Versions of onnxruntime-node beside the version that transformers.js brings, and this package takes: 1.24.3. */
+/** Versions of onnxruntime-node beside the version that transformers.js brings, and that npm then gives this package too: 1.24.3. */
 const OTHERS = ['1.19.2', '1.20.1', '1.21.0', '1.22.0', '1.23.2', '1.26.0', '1.30.0'];
 const TRANSFORMERS = '4.2.0';
 const aliasOf = (version: string): string => `onnxruntime-${version}`;
@@ -94,7 +94,7 @@ console.log(JSON.stringify([refusal.code, refusal.message]));
 describeNative('the package beside other versions of onnxruntime-node', function () {
   this.timeout(900_000);
   let project: string;
-  const addon = loadAddon().path!;
+  const { path: addon } = loadAddon() as Extract<AddonState, { path: string }>;
 
   /** Runs a program in the project, and returns the JSON that it prints last. */
   async function run(source: string, env: NodeJS.ProcessEnv = {}): Promise<unknown> {

@@ -6,8 +6,8 @@ import type { ProviderProblem } from '../core/contract.js';
 /** The loader has found the library that another version has loaded, and misses the version's mark in it. */
 const OTHER_VERSION = /(\S.*): version `VERS_([\d.]+)' not found/;
 
-/** The first version of onnxruntime-node that passes ONNX Runtime's session configuration, which sessions use. */
-const OLDEST: readonly [number, number] = [1, 21];
+/** The oldest version of onnxruntime-node that this package's dependencies allow. */
+const OLDEST: readonly [number, number] = [1, 24];
 
 /** Returns what an error of loading onnxruntime-node means if the process has loaded another version of it. */
 export function otherVersionProblem(message: string): ProviderProblem | undefined {
