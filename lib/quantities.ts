@@ -20,10 +20,6 @@ export function formatDifference(value: number | undefined): string {
   return Number.isFinite(value) ? value.toExponential(1) : String(value);
 }
 
-/** Formats a distance in units in the last place: `12`, or `3.4e+7` from a million on. */
-export const formatUlp = (value: number): string =>
-  Number.isFinite(value) && value < 1e6 ? String(value) : formatDifference(value);
-
 /** Formats a number of any size with at most six digits. */
 export const formatNumber = (value: number): string => String(Number(value.toPrecision(6)));
 

@@ -16,7 +16,9 @@ const say = (message) => console.log(`onnx-groupnorm: ${message}`);
 /** What there is to say, and where it failed the whole output of the build. */
 function install() {
   const { ONNX_GROUPNORM_ADDON } = process.env;
-  if (ONNX_GROUPNORM_ADDON === 'skip') return { said: 'native kernel left out, as asked' };
+  if (ONNX_GROUPNORM_ADDON === 'skip') {
+    return { said: 'native kernel left out, as asked', reason: 'ONNX_GROUPNORM_ADDON=skip was set' };
+  }
   if (loads(prebuilt)) return { said: 'native kernel: prebuilt' };
   if (process.platform === 'win32') return failed('it has not been tried on Windows yet');
   const nodeGyp = process.env.npm_config_node_gyp || nodeGypOfNpm();
@@ -45,7 +47,8 @@ function loads(binary) {
 
 function build(nodeGyp) {
   rmSync(join(folder, 'build', 'Release', 'onnx_groupnorm.node'), { force: true });
-  const options = ['configure', 'build', '-C', folder, '--nodedir', join(folder, 'nodedir'), '--jobs', 'max'];
+  // A relative path: node-gyp writes the folder of the headers unquoted, and the way to this folder may have spaces.
+  const options = ['configure', 'build', '-C', folder, '--nodedir', 'nodedir', '--jobs', 'max'];
   const { status, stdout, stderr, error } = spawnSync(process.execPath, [nodeGyp, ...options], {
     encoding: 'utf8',
     cwd: folder,
@@ -77,14 +80,17 @@ function reasonIn(output) {
 const NO_COMPILER =
   /(?:g|c|clang)\+\+\S*: (?:No such file|not found|command not found)|No such file or directory: '\S*(?:g|c|clang)\+\+/i;
 
-const failed = (reason, output = '') => ({ said: `native kernel not built: ${reason}`, reason, output });
+const failed = (reason, output = '') => ({
+  said: `native kernel not built: ${reason}. Models run without it, slower; 'onnx-groupnorm doctor' says more`,
+  reason,
+  output,
+});
 
-const { said, reason, output } = install();
+const { said, reason, output = '' } = install();
+say(said);
 if (reason) {
   mkdirSync(dirname(log), { recursive: true });
   writeFileSync(log, `${reason}\n\n${output}`);
-  say(`${said}. Models run without it, slower; 'onnx-groupnorm doctor' says more`);
 } else {
   rmSync(log, { force: true });
-  say(said);
 }

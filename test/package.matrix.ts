@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { after, before, describe, it } from 'mocha';
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -12,52 +12,74 @@ testPackage({ addon: 'built' });
 
 const execute = promisify(execFile);
 
-/** A package manager of npm's registry, and how it installs a package whose install script it lets run. */
+/** A package manager of npm's registry. */
 interface Manager {
   readonly package: string;
   readonly program: string;
-  readonly files: Readonly<Record<string, string>>;
+  /** Files of the project, besides package.json. */
+  readonly files?: Readonly<Record<string, string>>;
+  readonly add: (archive: string) => readonly string[];
   /** How it runs the command of a package, so that only that command prints. */
   readonly run: readonly string[];
-  readonly commands: (archive: string) => readonly (readonly string[])[];
+  /** What doctor must name where the install script did not run, and the same for this test. */
+  readonly approve?: {
+    readonly named: readonly string[];
+    /** What goes into package.json. */
+    readonly manifest?: object;
+    readonly commands: readonly (readonly string[])[];
+  };
 }
 
-const MANIFEST = '{ "name": "app", "private": true }';
-const APPROVED =
-  '{ "name": "app", "private": true, "dependenciesMeta": { "onnx-groupnorm": { "built": true } } }';
-const ADD_WITH_YARN = (archive: string) => [['add', `onnx-groupnorm@file:${archive}`]];
+const YARN_4: Manager = {
+  package: '@yarnpkg/cli-dist@4',
+  program: '@yarnpkg/cli-dist/bin/yarn.js',
+  add: (archive) => ['add', `onnx-groupnorm@file:${archive}`],
+  run: ['run'],
+  approve: {
+    named: ['"dependenciesMeta": { "onnx-groupnorm": { "built": true } }', 'yarn rebuild onnx-groupnorm'],
+    manifest: { dependenciesMeta: { 'onnx-groupnorm': { built: true } } },
+    commands: [['rebuild', 'onnx-groupnorm']],
+  },
+};
 
 const MANAGERS: Readonly<Record<string, Manager>> = {
+  'npm 12': {
+    package: 'npm@12',
+    program: 'npm/bin/npm-cli.js',
+    add: (archive) => ['install', '--no-audit', '--no-fund', archive],
+    run: ['exec', '--'],
+    approve: {
+      named: ['npm install-scripts approve onnx-groupnorm', 'npm rebuild onnx-groupnorm'],
+      commands: [
+        ['install-scripts', 'approve', 'onnx-groupnorm'],
+        ['rebuild', 'onnx-groupnorm'],
+      ],
+    },
+  },
   'pnpm 10': {
     package: 'pnpm@10',
     program: 'pnpm/bin/pnpm.cjs',
+    add: (archive) => ['add', archive],
     run: ['exec'],
-    files: { 'package.json': MANIFEST },
-    commands: (archive) => [
-      ['add', archive],
-      ['approve-builds', '--all'],
-    ],
+    approve: {
+      named: ['pnpm approve-builds'],
+      // Without --all it asks, and waits for keys.
+      commands: [['approve-builds', '--all']],
+    },
   },
   'Yarn 1': {
     package: 'yarn@1',
     program: 'yarn/bin/yarn.js',
+    add: YARN_4.add,
     run: ['--silent', 'run'],
-    files: { 'package.json': MANIFEST },
-    commands: ADD_WITH_YARN,
   },
   'Yarn 4 with node_modules': {
-    package: '@yarnpkg/cli-dist@4',
-    program: '@yarnpkg/cli-dist/bin/yarn.js',
-    run: ['run'],
-    files: { 'package.json': APPROVED, 'yarn.lock': '', '.yarnrc.yml': 'nodeLinker: node-modules' },
-    commands: ADD_WITH_YARN,
+    ...YARN_4,
+    files: { 'yarn.lock': '', '.yarnrc.yml': 'nodeLinker: node-modules' },
   },
   "Yarn 4 with Plug'n'Play": {
-    package: '@yarnpkg/cli-dist@4',
-    program: '@yarnpkg/cli-dist/bin/yarn.js',
-    run: ['run'],
-    files: { 'package.json': APPROVED, 'yarn.lock': '', '.yarnrc.yml': 'nodeLinker: pnp' },
-    commands: ADD_WITH_YARN,
+    ...YARN_4,
+    files: { 'yarn.lock': '', '.yarnrc.yml': 'nodeLinker: pnp' },
   },
 };
 
@@ -85,26 +107,42 @@ describe('the kernel, installed by package managers', function () {
   after(() => rm(folder, { recursive: true, force: true }));
 
   for (const [name, manager] of Object.entries(MANAGERS)) {
-    it(`${name} builds the kernel where it may run the install script, and doctor finds it`, async function () {
-      const [tools, app] = ['tools', 'app'].map((part) => join(folder, name, part));
-      for (const made of [tools!, app!]) await mkdir(made, { recursive: true });
-      for (const [file, text] of Object.entries(manager.files)) await writeFile(join(app!, file), text);
-      const program = join(tools!, 'node_modules', manager.program);
-      const run = async (...args: readonly string[]) =>
-        (await execute(process.execPath, [program, ...args], { cwd: app!, env })).stdout;
+    it(`${name} builds the kernel once its user did what doctor says`, async function () {
+      const [tools, app] = [join(folder, name, 'tools'), join(folder, name, 'app')];
+      for (const made of [tools, app]) await mkdir(made, { recursive: true });
+      const manifest = join(app, 'package.json');
+      await writeFile(manifest, '{ "name": "app", "private": true }');
+      for (const [file, text] of Object.entries(manager.files ?? {})) await writeFile(join(app, file), text);
+      const run = async (args: readonly string[]) =>
+        (
+          await execute(process.execPath, [join(tools, 'node_modules', manager.program), ...args], {
+            cwd: app,
+            env,
+          })
+        ).stdout;
+      const kernel = async () =>
+        (JSON.parse(await run([...manager.run, 'onnx-groupnorm', 'doctor', '--json'])) as Diagnosis)
+          .nativeKernel;
       try {
-        await execute('npm', ['install', '--prefix', tools!, '--no-audit', '--no-fund', manager.package]);
-        for (const command of manager.commands(archive)) await run(...command);
+        await execute('npm', ['install', '--prefix', tools, '--no-audit', '--no-fund', manager.package]);
+        await run(manager.add(archive));
       } catch (error) {
         const { stdout, stderr } = error as { stdout?: string; stderr?: string };
         if (!OFFLINE.test(`${stdout}${stderr}`)) throw error;
         console.log('    not run: the package registry cannot be reached');
         this.skip();
       }
-      const doctor = await run(...manager.run, 'onnx-groupnorm', 'doctor', '--json');
-      const { nativeKernel } = JSON.parse(doctor) as Diagnosis;
-      expect(nativeKernel.reason).to.be.undefined;
-      expect(nativeKernel.path).to.include('onnx-groupnorm').and.to.include(folder);
+      if (manager.approve) {
+        const { reason, remedy } = await kernel();
+        expect(reason).to.include('did not run the install script');
+        for (const said of manager.approve.named) expect(remedy).to.include(said);
+        const now = JSON.parse(await readFile(manifest, 'utf8')) as object;
+        await writeFile(manifest, JSON.stringify({ ...now, ...manager.approve.manifest }));
+        for (const command of manager.approve.commands) await run(command);
+      }
+      const { reason, path } = await kernel();
+      expect(reason).to.be.undefined;
+      expect(path).to.include('onnx-groupnorm').and.to.include(folder);
     });
   }
 });

@@ -1,13 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import {
-  formatBytes,
-  formatDifference,
-  formatDuration,
-  formatNumber,
-  formatUlp,
-  plural,
-} from '../lib/quantities.js';
+import { formatBytes, formatDifference, formatDuration, formatNumber, plural } from '../lib/quantities.js';
 
 describe('quantities', () => {
   it('formatBytes chooses a unit that fits', () => {
@@ -38,16 +31,6 @@ describe('quantities', () => {
       'Infinity',
       'NaN',
       '–',
-    ]);
-  });
-
-  it('formatUlp prints whole numbers below a million', () => {
-    expect([0, 12, 999_999, 1e6, Infinity].map(formatUlp)).to.deep.equal([
-      '0',
-      '12',
-      '999999',
-      '1.0e+6',
-      'Infinity',
     ]);
   });
 

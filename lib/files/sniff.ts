@@ -13,6 +13,12 @@ export const KINDS = {
   gguf: 'a GGUF file',
   hdf5: 'an HDF5 file',
   png: 'a PNG image',
+  html: 'a page of HTML',
+  xml: 'XML text',
+  gzip: 'a gzip archive',
+  ort: "a model in ONNX Runtime's own format (.ort)",
+  tflite: 'a TensorFlow Lite model',
+  onnxText: 'an ONNX model as text',
 } as const;
 
 export type FileKind = keyof typeof KINDS;
@@ -30,6 +36,15 @@ const SIGNATURES: readonly (readonly [RegExp, FileKind])[] = [
   [/^GGUF/, 'gguf'],
   [/^\x89HDF/, 'hdf5'],
   [/^\x89PNG/, 'png'],
+  [/^\x1f\x8b/, 'gzip'],
+  // Flatbuffers have the name of their format at byte 4.
+  [/^[^]{4}ORTM/, 'ort'],
+  [/^[^]{4}TFL3/, 'tflite'],
+  // A byte order mark may come before text.
+  [/^(\xef\xbb\xbf)?\s*<(!doctype html|html|head|body)\b/i, 'html'],
+  [/^(\xef\xbb\xbf)?\s*<\?xml/, 'xml'],
+  // protobuf's text format, and ONNX's own.
+  [/^\s*((ir_version|producer_name|opset_import|graph|model_version)\s*[:{]|<\s*ir_version\s*:)/, 'onnxText'],
   // The IR version, followed by the producer's name, the opsets or the graph.
   [/^\x08[\x03-\x20](\x12|\x3a|\x42)/, 'onnx'],
   [/^\s*[{[]\s*["\]}]/, 'json'],

@@ -3,7 +3,8 @@
  * because a decoder allocates what the header claims.
  * Source: Portable Network Graphics, third edition (W3C), sections 5, 8.1 and 11.2.1.
  */
-import { inflateSync } from 'node:zlib';
+import process from 'node:process';
+import { constants, crc32, deflateSync, inflateRawSync } from 'node:zlib';
 import { PNG, type PNGWithMetadata } from 'pngjs';
 import { ImageError } from '../errors.js';
 import { type Image, requireImage } from './image.js';
@@ -14,10 +15,16 @@ interface PngLayout {
   readonly height: number;
   /** The size of the pixels before compression, in bytes. */
   readonly rawSize: number;
+  /** The chunk IHDR without its length, type and checksum. */
+  readonly header: Uint8Array;
+  /** The same of the chunk PLTE, if the file has one. */
+  readonly palette: Uint8Array | undefined;
   /** The compressed pixels, in the order of the chunks. */
   readonly data: readonly Uint8Array[];
-  /** The index after the last chunk; some programs leave bytes behind it. */
-  readonly end: number;
+  /** Whether the checksum of every chunk of compressed pixels is right. */
+  readonly isDataChecked: boolean;
+  /** Whether the file has its last chunk, IEND. */
+  readonly hasEnd: boolean;
 }
 
 /** 8192 × 8192: 256 MB as RGBA, and a network needs many times that. */
@@ -66,17 +73,16 @@ export function readPngLayout(bytes: Uint8Array, where: string): PngLayout {
   if (SIGNATURE.some((byte, at) => bytes[at] !== byte)) {
     throw invalidPng(where, 'it does not begin with the PNG signature; convert it to PNG');
   }
-  const { header, data, end } = readChunks(bytes, where);
+  const chunks = readChunks(bytes, where);
+  const { header, data } = chunks;
   const { width, height, passes, bitsPerPixel } = readHeader(header, where);
   const rawSize = passes.reduce((sum, pass) => sum + passSize(pass, width, height, bitsPerPixel), 0);
   const compressed = data.reduce((sum, { byteLength }) => sum + byteLength, 0);
   if (rawSize > compressed * BEST_COMPRESSION) {
-    throw invalidPng(
-      where,
-      `its header claims ${width} × ${height} pixels, more than ${compressed} compressed bytes can hold`,
-    );
+    const claim = `its header claims ${width} × ${height} pixels, more than ${compressed} compressed bytes can hold`;
+    throw invalidPng(where, chunks.hasEnd ? claim : `it is truncated: ${claim}`);
   }
-  return { width, height, rawSize, data, end };
+  return { width, height, rawSize, ...chunks };
 }
 
 /** Returns the size of one pass in bytes: each row has one byte for its filter. A pass without pixels has no rows. */
@@ -86,30 +92,41 @@ function passSize([x0, y0, dx, dy]: Pass, width: number, height: number, bitsPer
   return columns === 0 ? 0 : rows * (1 + Math.ceil((columns * bitsPerPixel) / 8));
 }
 
-function readChunks(bytes: Uint8Array, where: string) {
+/** Reads up to the chunk IEND, or to the end of the file, within a chunk or not. Ignores chunks of other types. */
+function readChunks(bytes: Uint8Array, where: string): Omit<PngLayout, 'width' | 'height' | 'rawSize'> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const data: Uint8Array[] = [];
-  let header: DataView | undefined;
-  for (let at = SIGNATURE.length; at + 12 <= bytes.length;) {
-    const length = view.getUint32(at);
+  let [header, palette]: (Uint8Array | undefined)[] = [];
+  let [isDataChecked, hasEnd] = [true, false];
+  for (let at = SIGNATURE.length; at + 8 <= bytes.length && !hasEnd;) {
+    const end = at + 8 + view.getUint32(at);
     const type = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
-    const next = at + 12 + length;
-    if (next > bytes.length) break;
+    const content = bytes.subarray(at + 8, end);
+    const isChecked = end + 4 <= bytes.length && crc32(bytes.subarray(at + 4, end)) === view.getUint32(end);
     // A second header is refused, because the decoder would use it.
-    if ((type === 'IHDR') === (header !== undefined) || (type === 'IHDR' && length !== 13)) {
+    if ((type === 'IHDR') === (header !== undefined) || (type === 'IHDR' && end !== at + 8 + 13)) {
       throw invalidPng(where, 'it must begin with one header of 13 bytes');
     }
-    if (type === 'IHDR') header = new DataView(view.buffer, view.byteOffset + at + 8, length);
-    if (type === 'IDAT') data.push(bytes.subarray(at + 8, at + 8 + length));
-    if (type === 'IEND') return { header: header!, data, end: next };
-    at = next;
+    if ((type === 'IHDR' || type === 'PLTE') && end + 4 <= bytes.length && !isChecked) {
+      throw invalidPng(where, `it is damaged: its chunk ${type} does not match its checksum`);
+    }
+    if (type === 'IHDR' && isChecked) header = content;
+    if (type === 'PLTE') palette = content;
+    if (type === 'IDAT') {
+      data.push(content);
+      isDataChecked &&= isChecked;
+    }
+    hasEnd = type === 'IEND';
+    at = end + 4;
   }
-  throw invalidPng(where, `it is truncated: its ${bytes.length} bytes end before its last chunk does`);
+  if (header && (data.length > 0 || hasEnd)) return { header, palette, data, isDataChecked, hasEnd };
+  throw invalidPng(where, `it is truncated: its ${bytes.length} bytes end before its pixels`);
 }
 
-function readHeader(header: DataView, where: string) {
-  const [width, height] = [header.getUint32(0), header.getUint32(4)];
-  const [depth, colourType, interlace] = [header.getUint8(8), header.getUint8(9), header.getUint8(12)];
+function readHeader(header: Uint8Array, where: string) {
+  const view = new DataView(header.buffer, header.byteOffset, header.byteLength);
+  const [width, height] = [view.getUint32(0), view.getUint32(4)];
+  const [depth, colourType, interlace] = [view.getUint8(8), view.getUint8(9), view.getUint8(12)];
   const colours = COLOUR_TYPES.get(colourType);
   if (!colours?.depths.includes(depth)) {
     throw invalidPng(
@@ -132,50 +149,126 @@ function readHeader(header: DataView, where: string) {
 type Decoded = Omit<PNGWithMetadata, 'data' | 'colorType'> & {
   readonly data: Uint8Array | Uint16Array;
   readonly colorType: number;
-  /** The grey, or the red, green and blue, that means transparent. */
-  readonly transColor?: readonly number[];
 };
 
 /**
  * Decodes a PNG file of any colour type, depth and interlacing. Grey stays grey; a palette becomes RGB. Drops alpha, and
- * applies neither gamma nor colour profiles, as Pillow's `convert('RGB')`.
+ * applies neither gamma nor colour profiles, as Pillow's `convert('RGB')`. As browsers and Pillow do, reads files whose
+ * pixels are whole although something else is damaged: a wrong or missing checksum, bytes behind the pixels, no end.
  * Source: Portable Network Graphics, third edition (W3C).
  * @param where What messages call the data: the file's path.
- * @throws ImageError `IMAGE_INVALID` if the bytes are not a PNG file, or are truncated or damaged; `IMAGE_TOO_LARGE` for
- *   more than 2²⁶ pixels.
+ * @param warn Receives a message about such damage. Default: `process.emitWarning`, with the code
+ *   `ONNX_GROUPNORM_PNG`.
+ * @throws ImageError `IMAGE_INVALID` if the bytes are not a PNG file, or pixels are missing, damaged, or match neither of
+ *   their checksums; `IMAGE_TOO_LARGE` for more than 2²⁶ pixels.
  */
-export function decodePng(bytes: Uint8Array, where = 'the data'): Image {
+export function decodePng(
+  bytes: Uint8Array,
+  where = 'the data',
+  warn: (message: string) => void = (message) => process.emitWarning(message, { code: 'ONNX_GROUPNORM_PNG' }),
+): Image {
   const layout = readPngLayout(bytes, where);
-  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, layout.end);
+  const { pixels, problems } = inflatePixels(layout, where);
+  if (!layout.hasEnd) problems.push('its last chunk, IEND, is missing');
+  if (problems.length > 0) warn(`${where} is damaged, but all its pixels are there: ${problems.join('; ')}`);
   try {
-    requirePixels(layout);
-    return toImage(PNG.sync.read(whole, { skipRescale: true }));
+    return toImage(PNG.sync.read(repaired(layout, pixels), { skipRescale: true }));
   } catch (cause) {
     const reason = cause instanceof Error ? ` (${cause.message})` : '';
     throw invalidPng(where, `it is damaged${reason}`, cause);
   }
 }
 
+/** The size of the header of compressed data, and that of the checksum behind the data. Source: RFC 1950. */
+const [ZLIB_HEADER_SIZE, ADLER_SIZE] = [2, 4];
+
+/** So many bytes behind the pixels are ignored, besides as many bytes as the pixels take. */
+const SPARE = 2 ** 16;
+
+/** Returns the pixels before compression, and what is wrong with the data although it has them all. */
+function inflatePixels(
+  { data, rawSize, isDataChecked, hasEnd }: PngLayout,
+  where: string,
+): { pixels: Uint8Array; problems: string[] } {
+  const compressed = Buffer.concat(data);
+  const state = hasEnd ? 'it is damaged' : 'it is truncated';
+  const { buffer: inflated, engine } = inflateSome(compressed, 2 * rawSize + SPARE, where);
+  if (inflated.length < rawSize) {
+    const what = `its pixels take ${rawSize} bytes, but its data has ${inflated.length}`;
+    throw invalidPng(where, `${state}: ${what}`);
+  }
+  const end = ZLIB_HEADER_SIZE + engine.bytesWritten;
+  const hasAdler = end + ADLER_SIZE <= compressed.length;
+  const isAdlerRight = hasAdler && compressed.readUInt32BE(end) === adler32(inflated);
+  if (!isDataChecked && !isAdlerRight) {
+    throw invalidPng(where, `${state}: its pixels match neither of their checksums (CRC and Adler-32)`);
+  }
+  const problems: string[] = [];
+  if (!isDataChecked) problems.push('the CRC of a chunk of pixels is wrong or missing');
+  if (!isAdlerRight)
+    problems.push(`the Adler-32 checksum of the pixels is ${hasAdler ? 'wrong' : 'missing'}`);
+  if (inflated.length > rawSize) problems.push(`${inflated.length - rawSize} bytes follow the pixels`);
+  return { pixels: inflated.subarray(0, rawSize), problems };
+}
+
+/** Inflates what is there, if the end is missing too. Leaves the checksum to the caller. */
+function inflateSome(compressed: Buffer, maxOutputLength: number, where: string) {
+  try {
+    const deflated = compressed.subarray(ZLIB_HEADER_SIZE);
+    const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength, info: true } as const;
+    // The types do not say what `info` returns.
+    return inflateRawSync(deflated, options) as unknown as {
+      buffer: Buffer;
+      engine: { bytesWritten: number };
+    };
+  } catch (cause) {
+    const reason = cause instanceof Error ? ` (${cause.message})` : '';
+    throw invalidPng(where, `it is damaged: its compressed pixels cannot be read${reason}`, cause);
+  }
+}
+
+/** Source: RFC 1950, section 9. Sums of 5552 bytes stay below 2³². */
+function adler32(bytes: Uint8Array): number {
+  let [a, b] = [1, 0];
+  for (let start = 0; start < bytes.length; start += 5552) {
+    for (let i = start; i < Math.min(start + 5552, bytes.length); i++) {
+      a += bytes[i]!;
+      b += a;
+    }
+    a %= 65521;
+    b %= 65521;
+  }
+  return b * 65536 + a;
+}
+
 /**
- * Inflates the data once and requires its exact size. pngjs inflates interlaced data without a limit, and fills missing
- * pixels of other data with whatever was in memory.
+ * Returns a PNG file without damage, for pngjs, which reads no other: it shows a damaged file with whatever was in
+ * memory, or refuses it. Transparency is left out, because pngjs makes the transparent colour black.
  */
-function requirePixels({ data, rawSize }: PngLayout): void {
-  const { byteLength } = inflateSync(Buffer.concat(data), { maxOutputLength: rawSize });
-  if (byteLength < rawSize)
-    throw new Error(`its pixels take ${rawSize} bytes, but its data has ${byteLength}`);
+const repaired = ({ header, palette }: PngLayout, pixels: Uint8Array): Buffer =>
+  Buffer.concat([
+    Uint8Array.from(SIGNATURE),
+    chunk('IHDR', header),
+    ...(palette ? [chunk('PLTE', palette)] : []),
+    chunk('IDAT', deflateSync(pixels, { level: constants.Z_NO_COMPRESSION })),
+    chunk('IEND', new Uint8Array(0)),
+  ]);
+
+function chunk(type: string, content: Uint8Array): Buffer {
+  const bytes = Buffer.alloc(12 + content.length);
+  bytes.writeUInt32BE(content.length);
+  bytes.write(type, 4, 'latin1');
+  bytes.set(content, 8);
+  bytes.writeUInt32BE(crc32(bytes.subarray(4, 8 + content.length)), 8 + content.length);
+  return bytes;
 }
 
 /** Makes an image out of pngjs's red, green, blue and alpha, whose samples have the file's depth. */
-function toImage({ width, height, depth, palette, colorType, data, transColor }: Decoded): Image {
+function toImage({ width, height, depth, palette, colorType, data }: Decoded): Image {
   const channels = colorType === 0 || colorType === 4 ? 1 : 3;
   const samples = new (depth === 16 ? Uint16Array : Uint8Array)(width * height * channels);
   for (let pixel = 0; pixel < width * height; pixel++) {
-    // pngjs makes the transparent colour black.
-    const replaced = transColor !== undefined && data[4 * pixel + 3] === 0;
-    for (let c = 0; c < channels; c++) {
-      samples[pixel * channels + c] = replaced ? transColor[c]! : data[4 * pixel + c]!;
-    }
+    for (let c = 0; c < channels; c++) samples[pixel * channels + c] = data[4 * pixel + c]!;
   }
   return { width, height, channels, samples, max: palette ? 255 : 2 ** depth - 1 };
 }

@@ -143,12 +143,12 @@ function requireClasses({ dtype, dims }: TensorData, height: number, width: numb
 }
 
 function imageInput({ inputs, outputs }: Session, image: Image) {
-  const [input] = inputs;
-  if (inputs.length !== 1 || outputs.length !== 1 || !takesImage(input!)) {
+  const [input, ...others] = inputs;
+  if (!input || others.some(({ optional }) => !optional) || outputs.length !== 1 || !takesImage(input)) {
     const list = (infos: readonly TensorInfo[]) => infos.map(describeInput).join(', ');
     throw unsupported(`it has inputs ${list(inputs)} and outputs ${list(outputs)}`);
   }
-  const { name, dtype, shape } = input!;
+  const { name, dtype, shape } = input;
   // If the model gives no shape, or a name for the channels, the image's own channels are used.
   const channels = typeof shape?.[1] === 'number' ? (shape[1] as 1 | 3) : image.channels;
   return { name, dtype: dtype as FloatDType, channels };

@@ -4,7 +4,8 @@ import type { Scope } from '../graph/builder.js';
 import { float, int, ints } from '../graph/attr.js';
 import type { Value } from '../graph/types.js';
 import { type DType, type FloatDType, formatShape, type Shape } from '../tensor.js';
-import { centre, channelsOf, filled, inWideDType, rowMean, splitRows } from './rows.js';
+import { centred } from './row-means.js';
+import { channelsOf, filled, inWideDType } from './rows.js';
 import { CONTRIB_DOMAIN, CONTRIB_OP as OP_TYPE, type GroupNormSite, type Lowering } from './types.js';
 
 /** The most channels per group that the kernel takes in one block. */
@@ -50,8 +51,7 @@ function normalize(g: Scope, site: GroupNormSite): Value {
   const { x, numGroups, epsilon } = site;
   const { channels } = channelsOf(site);
   const dtype = x.dtype as FloatDType;
-  const centred = centre(g, site, rowMean(g, splitRows(g, site).toRows(x)));
-  const last = transpose(g, centred, [0, 2, 3, 1]);
+  const last = transpose(g, centred(g, site), [0, 2, 3, 1]);
   const inputs = [
     last,
     site.scale ?? filled(g, dtype, channels, 1),

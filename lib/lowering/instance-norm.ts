@@ -3,7 +3,8 @@ import type { Scope } from '../graph/builder.js';
 import * as op from '../graph/ops/index.js';
 import type { Value } from '../graph/types.js';
 import type { FloatDType } from '../tensor.js';
-import { affine, centred, channelsOf, filled, fromRows, inWideDType, toRows } from './rows.js';
+import { centred } from './row-means.js';
+import { affine, channelsOf, filled, fromRows, inWideDType, toRows } from './rows.js';
 import type { GroupNormSite, Lowering } from './types.js';
 
 /**

@@ -90,7 +90,8 @@ export function lowerSite(
   return isGuarded ? skipEmpty(fragment, site.x.name, site.output, takenNames) : fragment;
 }
 
-const resolve = (lowering: LoweringChoice, opset: number): Exclude<LoweringChoice, string> =>
+/** Returns the lowering of a choice, which knows the name of one. */
+export const resolve = (lowering: LoweringChoice, opset: number): Exclude<LoweringChoice, string> =>
   typeof lowering === 'string' ? getSessionLowering(lowering, opset) : lowering;
 
 /** Makes a scale or bias (C). */
@@ -148,7 +149,7 @@ function asGroups(
   return g.node('Reshape', [rows, op.shape(g, x)], attributes, [{ dtype: x.dtype, shape: x.shape }])[0]!;
 }
 
-const isNarrow = ({ dtype }: Value): boolean => dtype === 'float16' || dtype === 'bfloat16';
+export const isNarrow = ({ dtype }: Value): boolean => dtype === 'float16' || dtype === 'bfloat16';
 
 interface SiteValues {
   readonly x: Value;
@@ -156,7 +157,7 @@ interface SiteValues {
   readonly bias: Value | undefined;
 }
 
-const pathOf = ({ name }: { readonly name: string }): string[] => name.split(/[/.]/).filter(Boolean);
+export const pathOf = ({ name }: { readonly name: string }): string[] => name.split(/[/.]/).filter(Boolean);
 
 function makeFragment(
   site: Omit<SiteRef, 'numGroups'>,
@@ -164,22 +165,40 @@ function makeFragment(
   takenNames: Set<string>,
   body: (g: Scope, values: SiteValues) => Value,
 ): Fragment {
-  takenNames.delete(site.name);
-  const g = new GraphBuilder(site.name, takenNames);
+  return buildFragment(site.name, path, takenNames, (g, importValue) => {
+    const values = {
+      x: importValue(site.x),
+      scale: site.scale && importValue(site.scale),
+      bias: site.bias && importValue(site.bias),
+    };
+    return [[site.output, body(g, values)]];
+  });
+}
+
+/**
+ * Builds a fragment that takes a node's place.
+ * @param name The name of the node.
+ * @param body Adds the nodes. Its second argument makes a value of the surrounding graph a value of the fragment. Returns
+ *   the results, with the names that they must have.
+ */
+export function buildFragment(
+  name: string,
+  path: readonly string[],
+  takenNames: Set<string>,
+  body: (g: Scope, importValue: (ref: ValueRef) => Value) => readonly (readonly [name: string, Value])[],
+): Fragment {
+  takenNames.delete(name);
+  const g = new GraphBuilder(name, takenNames);
   const imported = new Map<string, Value>();
-  const importValue = ({ name, dtype, shape }: ValueRef): Value => {
-    const value = imported.get(name) ?? g.input(name, dtype, shape);
-    imported.set(name, value);
+  const importValue = ({ name: ofValue, dtype, shape }: ValueRef): Value => {
+    const value = imported.get(ofValue) ?? g.input(ofValue, dtype, shape);
+    imported.set(ofValue, value);
     return value;
   };
-  const values = {
-    x: importValue(site.x),
-    scale: site.scale && importValue(site.scale),
-    bias: site.bias && importValue(site.bias),
-  };
-  g.output(site.output, body(path.length > 0 ? g.scope(path.join('.')) : g, values));
+  const results = body(path.length > 0 ? g.scope(path.join('.')) : g, importValue);
+  for (const [output, value] of results) g.output(output, value);
   const { nodes, constants } = g.build();
-  for (const name of namesOf(nodes, constants)) takenNames.add(name);
+  for (const taken of namesOf(nodes, constants)) takenNames.add(taken);
   return { nodes: nodes.map(inItsDomain), constants };
 }
 

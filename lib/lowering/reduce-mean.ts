@@ -3,7 +3,7 @@ import type { Scope } from '../graph/builder.js';
 import * as op from '../graph/ops/index.js';
 import type { Value } from '../graph/types.js';
 import type { FloatDType } from '../tensor.js';
-import { inTwoSteps, type RowMean, type RowMeans, rowMeansOf } from './long-rows.js';
+import { rowMeansOf } from './row-means.js';
 import { centre, channelsOf, filled, inWideDType, perChannel, perSample } from './rows.js';
 import type { GroupNormSite, Lowering } from './types.js';
 
@@ -19,24 +19,19 @@ import type { GroupNormSite, Lowering } from './types.js';
 export const reduceMeanLowering: Lowering = {
   name: 'reduce-mean',
   minOpset: 13,
-  lower: byRowMeans(() => (meanOf) => meanOf),
+  lower: (g, site) => inWideDType(g, site, (wide) => normalize(g, wide, false)),
 };
 
-/** The same for runtimes that sum a whole row in one float32: takes the variance in two steps as well. */
+/** The same for runtimes that sum a whole row in one float32. */
 export const carefulReduceMeanLowering: Pick<Lowering, 'lower'> = {
-  lower: byRowMeans(inTwoSteps),
+  lower: (g, site) => inWideDType(g, site, (wide) => normalize(g, wide, true)),
 };
 
-/** @param ofSquares Turns the function for a mean into the function for the mean of squares. */
-function byRowMeans(ofSquares: (g: Scope) => (meanOf: RowMean) => RowMean): Lowering['lower'] {
-  return (g, site) => inWideDType(g, site, (wide) => normalize(g, wide, rowMeansOf(g, wide, ofSquares(g))));
-}
-
-function normalize(g: Scope, site: GroupNormSite, meansOf: (value: Value) => RowMeans): Value {
-  const centred = centre(g, site, meansOf(site.x).mean());
-  const means = meansOf(centred);
-  const mean = means.mean();
-  const variance = abs(g, op.sub(g, means.meanOfSquares(), op.mul(g, mean, mean)));
+function normalize(g: Scope, site: GroupNormSite, sumsInOneFloat: boolean): Value {
+  const means = rowMeansOf(g, site, sumsInOneFloat);
+  const centred = centre(g, site, means.of(site.x));
+  const mean = means.ofCentred(centred);
+  const variance = abs(g, op.sub(g, means.ofSquares(centred), op.mul(g, mean, mean)));
   const factor = scaleOverDeviation(g, site, variance);
   const scaled = op.mul(g, centred, perSample(g, site, factor));
   const offset = perSample(g, site, op.mul(g, mean, factor));

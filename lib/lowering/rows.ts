@@ -105,41 +105,12 @@ export function splitLength(length: number): number[] {
   return [length];
 }
 
-/** How rows are split into parts. */
-interface Split {
-  /** Makes a value of `x`'s shape (N, G, K) or (N, G, P, L). */
-  readonly toRows: (value: Value) => Value;
-  /** P and L at run time, where the sizes are names. */
-  readonly sizes: readonly [parts: Value, inner: Value] | undefined;
-}
-
 /**
- * Splits rows into (N, G, P, L) with P · L = K, so that a mean can be taken in two steps: two short float32 sums lose
- * fewer bits than a long one. Rows that are short or have no divisors stay (N, G, K). Where sizes are names, L is the
- * last dimension.
+ * Makes `value`, whose sizes are known, rows (N, G, P, L) with P · L = K, so that a mean can be taken in two steps: two
+ * short float32 sums lose fewer bits than a long one. Rows that are short or have no divisors become (N, G, K).
  */
-export function splitRows(g: Scope, site: GroupNormSite): Split {
-  const { x, numGroups } = site;
-  const length = rowLength(site);
-  if (typeof length === 'number') {
-    const target = [0, numGroups, ...splitLength(length)];
-    return { toRows: (value) => op.reshape(g, value, target), sizes: undefined };
-  }
-  const axis = x.shape.findLastIndex((dim) => dim !== 1);
-  // At least 1, so that an empty input makes only P 0, and nothing is divided by 0.
-  const inner = max(g, runtimeSizes(g, x, axis, axis + 1), int64(g, [1]));
-  const parts = op.div(g, runtimeRowLength(g, site), inner);
-  const target = runtimeVector(g, [0, numGroups, 0, 0], {
-    0: runtimeSizes(g, x, 0, 1),
-    2: parts,
-    3: inner,
-  });
-  const outputShape = [x.shape[0]!, numGroups, sizeName(site, 'parts'), sizeName(site, 'inner')];
-  return {
-    toRows: (value) => op.reshape(g, withSpatialThird(g, value), target, { outputShape }),
-    sizes: [parts, inner],
-  };
-}
+export const toSplitRows = (g: Scope, site: GroupNormSite, value: Value): Value =>
+  op.reshape(g, value, [0, site.numGroups, ...splitLength(rowLength(site) as number)]);
 
 /**
  * Takes the mean of each row of (N, G, K) or (N, G, P, L), as (N, G, 1): innermost parts first, which are contiguous in
@@ -154,7 +125,7 @@ export function rowMean(g: Scope, rows: Value): Value {
 export function centre(g: Scope, site: GroupNormSite, mean: Value): Value {
   const { x } = site;
   if (isStatic(x.shape.slice(2))) {
-    const rows = splitRows(g, site).toRows(x);
+    const rows = toSplitRows(g, site, x);
     const fitted = rows.rank === 4 ? op.reshape(g, mean, [0, 0, 1, 1]) : mean;
     return fromRows(g, site, op.sub(g, rows, fitted));
   }
@@ -164,14 +135,6 @@ export function centre(g: Scope, site: GroupNormSite, mean: Value): Value {
   const perChannelMean = op.expand(g, mean, int64(g, [1, 1, channelsPerGroup]), { outputShape });
   return op.sub(g, x, perSample(g, site, perChannelMean));
 }
-
-/**
- * Subtracts the mean of each row from `x`, for ONNX Runtime's InstanceNormalization and LayerNormalization, which sum a
- * whole row in one float32: a mean far from 0 costs them digits, in the mean itself and in E[x²] − E[x]². Their
- * variance is still one float32 sum, and the longer the row, the fewer of its digits are right.
- */
-export const centred = (g: Scope, site: GroupNormSite): Value =>
-  centre(g, site, rowMean(g, splitRows(g, site).toRows(site.x)));
 
 /** Computes K at run time. */
 export const runtimeRowLength = (g: Scope, site: GroupNormSite): Value =>

@@ -5,6 +5,8 @@ import type { Node, Value } from '../graph/types.js';
 /** The domain of ONNX Runtime's own operators. */
 export const CONTRIB_DOMAIN = 'com.microsoft';
 export const CONTRIB_OP = 'GroupNorm';
+/** The same of a sum, `x + skip + bias`. */
+export const CONTRIB_SKIP_OP = 'SkipGroupNorm';
 
 /** The domain of the native kernel's operator; native/onnxruntime/group_norm_ops.h says what it computes. */
 export const FUSED_DOMAIN = 'onnx_groupnorm';

@@ -2,11 +2,12 @@
 import { ModelError } from '../errors.js';
 import { GraphDecoder, GraphFields, type InnerFacts, noFacts } from './graph.js';
 import { canonicalDomain } from './node.js';
+import { describeOtherFile } from './other-files.js';
 import { FUNCTION, MODEL, OPSET } from './schema.js';
 import { requireOnce, WireReader } from './wire.js';
 
 /** A decoded model. */
-export interface ModelContent extends Pick<ModelHeader, 'domains' | 'functions'> {
+export interface ModelContent extends Pick<ModelHeader, 'irVersion' | 'domains' | 'functions'> {
   readonly opset: number;
   readonly graph: GraphFields;
   /** What the local functions hold. */
@@ -15,6 +16,8 @@ export interface ModelContent extends Pick<ModelHeader, 'domains' | 'functions'>
 
 /** The fields of a ModelProto. The graph and the functions' bodies are readers that stand before the first field. */
 interface ModelHeader {
+  /** The version of ONNX's file format; 0 if the model does not name it. */
+  readonly irVersion: number;
   readonly graph: WireReader | undefined;
   /** The opset of the default ONNX domain: 0 if it is not imported, `undefined` if the model imports no opset at all. */
   readonly opset: number | undefined;
@@ -32,22 +35,31 @@ interface ModelHeader {
  * @throws ModelError `MODEL_INVALID`, `TENSOR_INVALID`, or `MODEL_UNSUPPORTED` if it has a million nodes and values.
  */
 export function decodeModel(bytes: Uint8Array, where: string): ModelContent {
-  const { graph, opset, domains, functions, functionBodies } = withContext(where, () =>
-    readModelHeader(WireReader.of(bytes)),
-  );
+  const header = readHeader(bytes, where);
+  const { irVersion, graph, opset, domains, functions, functionBodies } = header;
   if (!graph || opset === undefined) {
-    const missing = graph ? 'no opset' : 'no graph';
-    throw new ModelError('MODEL_INVALID', `${where}: this is not an ONNX model: it has ${missing}`);
+    const what =
+      describeOtherFile(bytes) ?? `this is not an ONNX model: it has no ${graph ? 'opset' : 'graph'}`;
+    throw new ModelError('MODEL_INVALID', `${where}: ${what}`);
   }
   const content = withContext(where, () => {
     const decoder = new GraphDecoder();
     const fields = new GraphFields(graph, decoder);
     const inFunctions = noFacts();
     for (const body of functionBodies) decoder.readFunction(body, inFunctions);
-    return { opset, domains, functions, graph: fields, inFunctions };
+    return { irVersion, opset, domains, functions, graph: fields, inFunctions };
   });
   content.graph.sortNodes(where);
   return content;
+}
+
+function readHeader(bytes: Uint8Array, where: string): ModelHeader {
+  try {
+    return withContext(where, () => readModelHeader(WireReader.of(bytes)));
+  } catch (cause) {
+    const other = describeOtherFile(bytes);
+    throw other === undefined ? cause : new ModelError('MODEL_INVALID', `${where}: ${other}`, { cause });
+  }
 }
 
 /** Reads the fields of a ModelProto, but not the graph's. */
@@ -57,7 +69,9 @@ export function readModelHeader(model: WireReader): ModelHeader {
   const domains = new Set<string>();
   let graph: WireReader | undefined;
   let opset: number | undefined;
+  let irVersion = 0;
   while (model.next()) {
+    if (model.tag === MODEL.irVersion) irVersion = model.int64();
     if (model.tag === MODEL.functions) {
       functions.add(functionId(model.enter()));
       functionBodies.push(model.enter());
@@ -71,7 +85,7 @@ export function readModelHeader(model: WireReader): ModelHeader {
     if (graph) throw requireOnce('the model', 'graph');
     graph = model.enter();
   }
-  return { graph, opset, domains, functions, functionBodies };
+  return { irVersion, graph, opset, domains, functions, functionBodies };
 }
 
 /** Names an operator of ONNX or a local function. */

@@ -1,6 +1,6 @@
 /** What the names in a graph mean: who makes and who reads each value, and what the graph declares for it. */
 import { dtypeFromOnnx } from '../graph/types.js';
-import type { TensorData } from '../tensor.js';
+import type { DType, Shape, TensorData } from '../tensor.js';
 import type { GraphField } from './graph.js';
 import type { ModelNode } from './node.js';
 import { GRAPH } from './schema.js';
@@ -9,6 +9,15 @@ import type { DeclaredValue, TensorType } from './value-info.js';
 
 /** The lists that declare values. The first list that has a name decides. */
 const PRECEDENCE = [GRAPH.valueInfo, GRAPH.output, GRAPH.input];
+
+/** An input that has an initializer: the value that it has if the caller of the model gives none. */
+export interface OptionalInput {
+  readonly name: string;
+  /** `undefined` if it is not a dtype of this library. */
+  readonly dtype: DType | undefined;
+  /** `undefined` if it may be of any rank. */
+  readonly shape: Shape | undefined;
+}
 
 /** An index over the fields of a graph, made in one pass. If a list has a name twice, the last one holds, as at run time. */
 export class GraphIndex {
@@ -19,15 +28,19 @@ export class GraphIndex {
   readonly declaredInputs: ReadonlySet<string>;
   /** Inputs that are not initializers. */
   readonly inputNames: readonly string[];
+  /** Inputs that are initializers, if callers may override these. */
+  readonly optionalInputs: readonly OptionalInput[];
   readonly outputNames: readonly string[];
   /** The operators in the bodies of control flow. */
   readonly opTypesInBodies: ReadonlySet<string>;
   readonly #initializers = new Map<string, TensorHeader>();
   readonly #types = new Map<number, Map<string, TensorType>>(PRECEDENCE.map((tag) => [tag, new Map()]));
   readonly #outputs: ReadonlySet<string>;
+  readonly #overridable: ReadonlySet<string>;
   #uses: Uses | undefined;
 
-  constructor(fields: Iterable<GraphField>) {
+  /** @param canOverride Whether an initializer that is an input too is a default value, and not a constant. */
+  constructor(fields: Iterable<GraphField>, canOverride = true) {
     const nodes: ModelNode[] = [];
     const boundary: DeclaredValue[] = [];
     const [inputs, outputs]: [string[], string[]] = [[], []];
@@ -46,6 +59,13 @@ export class GraphIndex {
     this.boundary = boundary;
     this.declaredInputs = new Set(inputs);
     this.inputNames = inputs.filter((name) => !this.#initializers.has(name));
+    const optional = canOverride ? inputs.filter((name) => this.#initializers.has(name)) : [];
+    this.#overridable = new Set(optional);
+    this.optionalInputs = optional.map((name) => ({
+      name,
+      dtype: dtypeFromOnnx(this.#initializers.get(name)!.dataType),
+      shape: this.typeIn(GRAPH.input, name)?.shape,
+    }));
     this.outputNames = outputs;
     this.opTypesInBodies = opTypes;
     this.#outputs = new Set(outputs);
@@ -62,9 +82,9 @@ export class GraphIndex {
     return list === undefined ? this.#typeOfInitializer(name) : this.typeIn(list, name);
   }
 
-  /** Returns the data of an initializer, or `undefined` if the model does not hold it. */
+  /** Returns the data of an initializer, or `undefined` if the model does not hold it, or a caller may override it. */
   constant(name: string): TensorData | undefined {
-    const initializer = this.#initializers.get(name);
+    const initializer = this.#constantInitializer(name);
     return initializer && readTensorData(initializer);
   }
 
@@ -87,8 +107,12 @@ export class GraphIndex {
     return (this.#uses ??= usesOf(this.nodes));
   }
 
+  #constantInitializer(name: string): TensorHeader | undefined {
+    return this.#overridable.has(name) ? undefined : this.#initializers.get(name);
+  }
+
   #typeOfInitializer(name: string): TensorType | undefined {
-    const initializer = this.#initializers.get(name);
+    const initializer = this.#constantInitializer(name);
     const dtype = initializer && dtypeFromOnnx(initializer.dataType);
     return dtype && { dtype, shape: initializer.dims };
   }

@@ -12,13 +12,13 @@ import {
   renameTensor,
   renameValueInfo,
 } from './graph-edits.js';
-import { GraphIndex } from './graph-index.js';
+import { GraphIndex, type OptionalInput } from './graph-index.js';
 import { type GraphFields, locationsIn, readerOf, takenNames } from './graph.js';
 import type { ModelNode } from './node.js';
 import { encodeFragment } from './operators.js';
-import { OperatorSetIdProto } from './proto.js';
+import { OperatorSetIdProto, type TensorMessage, TensorProto } from './proto.js';
 import { GRAPH, MODEL } from './schema.js';
-import type { TensorType } from './value-info.js';
+import { declarationOf, type TensorType } from './value-info.js';
 import { WireReader } from './wire.js';
 
 /**
@@ -33,6 +33,7 @@ export class Model {
   readonly #functions: ReadonlySet<string>;
   readonly #inFunctions: ModelContent['inFunctions'];
   readonly #domains: Set<string>;
+  readonly #canOverride: boolean;
   /** Operator sets that the encoded model imports besides its own. */
   readonly #imports: Uint8Array[] = [];
   #index: GraphIndex | undefined;
@@ -44,6 +45,7 @@ export class Model {
     this.#functions = content.functions;
     this.#inFunctions = content.inFunctions;
     this.#domains = new Set(content.domains);
+    this.#canOverride = content.irVersion >= FIRST_IR_VERSION_WITH_OVERRIDES;
   }
 
   /**
@@ -62,12 +64,20 @@ export class Model {
 
   /** What each name means in the graph; the same object until the model changes. */
   get index(): GraphIndex {
-    return (this.#index ??= new GraphIndex(this.#graph));
+    return (this.#index ??= new GraphIndex(this.#graph, this.#canOverride));
   }
 
   /** Inputs that are not initializers. */
   get inputNames(): readonly string[] {
     return this.index.inputNames;
+  }
+
+  /**
+   * Inputs that are initializers too, which are their default values. From version 4 of ONNX's file format on; before,
+   * every initializer had to be listed as an input, so ONNX Runtime takes those as constants, and so does this class.
+   */
+  get optionalInputs(): readonly OptionalInput[] {
+    return this.index.optionalInputs;
   }
 
   get outputNames(): readonly string[] {
@@ -118,7 +128,10 @@ export class Model {
     return this.index.typeOf(name);
   }
 
-  /** Returns the data of an initializer, or `undefined` if the model does not hold it. */
+  /**
+   * Returns the data of an initializer, or `undefined` if the model does not hold it, or the initializer is an optional
+   * input: a run may have another value.
+   */
   constant(name: string): TensorData | undefined {
     return this.index.constant(name);
   }
@@ -129,7 +142,7 @@ export class Model {
    */
   replaceNodes(replace: (node: ModelNode) => Fragment | undefined): number {
     let replaced = 0;
-    const initializers: Uint8Array[] = [];
+    const initializers: TensorMessage[] = [];
     this.#graph.splice(({ node }) => {
       if (!node || this.isFunctionCall(node)) return undefined;
       const fragment = replace(node);
@@ -140,9 +153,15 @@ export class Model {
       return encoded.nodes.flatMap((message) => delimited(GRAPH.node, [message]));
     });
     if (replaced === 0) return 0;
-    this.#graph.append(GRAPH.initializer, initializers);
+    this.#addConstants(initializers);
     this.#index = undefined;
     return replaced;
+  }
+
+  /** Makes optional inputs required, by removing their initializers. */
+  requireInputs(names: ReadonlySet<string>): void {
+    this.#graph.splice(({ tensor }) => (tensor && names.has(tensor.name) ? [] : undefined));
+    this.#index = undefined;
   }
 
   /** Renames values of the graph. Inputs and outputs keep their names, and the new names must be free. */
@@ -199,6 +218,13 @@ export class Model {
     return joinChunks([...spliceRuns(WireReader.of(this.#bytes), replaceGraph)!.flat(), ...this.#imports]);
   }
 
+  #addConstants(tensors: readonly TensorMessage[]): void {
+    const initializers = tensors.map((message) => TensorProto.encode(message).finish());
+    this.#graph.append(GRAPH.initializer, initializers);
+    if (this.#canOverride) return;
+    this.#graph.append(GRAPH.input, tensors.map(declarationOf));
+  }
+
   #cast(names: readonly string[], dtype: DType, at: BoundaryCast['at']): void {
     const { index } = this;
     const taken = this.names();
@@ -218,6 +244,9 @@ export class Model {
     this.#index = undefined;
   }
 }
+
+/** Source: ONNX's IR.md, and `Graph::CanOverrideInitializer` of ONNX Runtime. */
+const FIRST_IR_VERSION_WITH_OVERRIDES = 4;
 
 /** Returns a name that is not taken, and adds it to those that are. */
 function freshName(base: string, taken: Set<string>): string {

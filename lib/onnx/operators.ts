@@ -10,7 +10,6 @@ import {
   type NodeMessage,
   NodeProto,
   type TensorMessage,
-  TensorProto,
 } from './proto.js';
 import { encodeTensor } from './tensors.js';
 
@@ -177,22 +176,22 @@ function encodeAttribute(name: string, attribute: Attribute): AttributeMessage {
   }
 }
 
-/** Encodes a fragment for an opset, as NodeProtos and TensorProtos. */
+/** Encodes a fragment for an opset: its nodes as bytes. */
 export function encodeFragment(
   { nodes, constants, skipEmpty }: Fragment,
   opset: number,
-): { readonly nodes: Uint8Array[]; readonly initializers: Uint8Array[] } {
+): { readonly nodes: Uint8Array[]; readonly initializers: TensorMessage[] } {
   const encoded = nodes.map((node) => encodeNode(node, opset));
   const messages = encoded.map(({ node }) => node);
-  const tensors = [
+  const initializers = [
     ...constants.map((constant) => encodeTensor(constant.name, constant.data!)),
-    ...encoded.flatMap(({ initializers }) => initializers),
+    ...encoded.flatMap((one) => one.initializers),
   ];
   return {
     nodes: (skipEmpty ? nodesIfNotEmpty(skipEmpty, messages) : messages).map((node) =>
       NodeProto.encode(node).finish(),
     ),
-    initializers: tensors.map((message) => TensorProto.encode(message).finish()),
+    initializers,
   };
 }
 

@@ -5,14 +5,15 @@
 import onnxProto from 'onnx-proto';
 import type { onnx } from 'onnx-proto';
 
-const { AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto } = onnxProto.onnx;
-export { GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto };
+const { AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto } =
+  onnxProto.onnx;
+export { GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto };
 
 export type AttributeMessage = onnx.IAttributeProto;
 export type ModelMessage = onnx.IModelProto;
 export type NodeMessage = onnx.INodeProto;
 export type TensorMessage = onnx.ITensorProto;
-export type ValueInfoProto = onnx.IValueInfoProto;
+export type ValueInfoMessage = onnx.IValueInfoProto;
 
 /** The types of attributes, by name. */
 export const ATTRIBUTE_TYPE = AttributeProto.AttributeType;

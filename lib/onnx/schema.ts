@@ -1,7 +1,12 @@
 /** The fields of ONNX's messages that are read from existing models. Source: onnx.proto of ONNX 1.23. */
 import { bytesTag, fixed32Tag, fixed64Tag, varintTag } from './wire.js';
 
-export const MODEL = { graph: bytesTag(7), opsetImport: bytesTag(8), functions: bytesTag(25) } as const;
+export const MODEL = {
+  irVersion: varintTag(1),
+  graph: bytesTag(7),
+  opsetImport: bytesTag(8),
+  functions: bytesTag(25),
+} as const;
 
 export const OPSET = { domain: bytesTag(1), version: varintTag(2) } as const;
 

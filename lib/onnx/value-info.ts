@@ -2,7 +2,7 @@
 import { dtypeFromOnnx, ONNX_DTYPE } from '../graph/types.js';
 import { type Dim, type DType, type Shape, UNKNOWN_DIM } from '../tensor.js';
 import { spliceWithin, varint } from './chunks.js';
-import type { ValueInfoProto } from './proto.js';
+import { type TensorMessage, type ValueInfoMessage, ValueInfoProto } from './proto.js';
 import { DIM, OTHER_TYPES, SHAPE, TENSOR_TYPE, TYPE, VALUE_INFO } from './schema.js';
 import { requireOnce, type WireReader } from './wire.js';
 
@@ -15,7 +15,7 @@ export const encodeValueInfo = ({
   readonly name: string;
   readonly dtype: DType;
   readonly shape: Shape;
-}): ValueInfoProto => ({
+}): ValueInfoMessage => ({
   name,
   type: {
     tensorType: {
@@ -24,6 +24,18 @@ export const encodeValueInfo = ({
     },
   },
 });
+
+/** Writes a ValueInfoProto that declares a tensor of a model. */
+export const declarationOf = ({ name, dims, dataType }: TensorMessage): Uint8Array =>
+  ValueInfoProto.encode({
+    name: name!,
+    type: {
+      tensorType: {
+        elemType: dataType!,
+        shape: { dim: dims!.map(Number).map((dimValue) => ({ dimValue })) },
+      },
+    },
+  }).finish();
 
 function encodeDim(dim: Dim) {
   if (typeof dim === 'number') return { dimValue: dim };
@@ -103,14 +115,14 @@ function readShape(shape: WireReader): Shape {
   return dims;
 }
 
-/** A dimension is a size or a name: the later of the two. An empty name counts as unknown. */
+/** A dimension is a size or a name: the later of the two. An empty name or a negative size counts as unknown. */
 function readDim(dim: WireReader): Dim {
   let result: Dim = UNKNOWN_DIM;
   while (dim.next()) {
     if (dim.tag === DIM.value) result = dim.int64();
     else if (dim.tag === DIM.param) result = dim.text() || UNKNOWN_DIM;
   }
-  return result;
+  return typeof result === 'number' && result < 0 ? UNKNOWN_DIM : result;
 }
 
 /** Changes the dtype in a tensor's ValueInfoProto and keeps the rest. */

@@ -64,6 +64,15 @@ export interface OutputComparison {
   readonly maxUlp: number;
   /** Index of the element that exceeds its tolerance most, or comes nearest to it; `null` if there are no elements. */
   readonly worstIndex: readonly number[] | null;
+  /** The actual value of that element, as float64; `null` if there are no elements, and in JSON if it is not finite. */
+  readonly worstActual: number | null;
+  /** The expected value of that element, as float64; `null` as {@link worstActual}. */
+  readonly worstExpected: number | null;
+  /**
+   * Largest |actual − expected| / (atol + rtol·|expected|): above 1 where an element is beyond the tolerance. Unlike
+   * ULP, it stays small for elements near 0.
+   */
+  readonly toleranceUsed: number;
   /** The number of elements beyond the tolerance. */
   readonly mismatched: number;
   /** The number of elements. */
@@ -105,6 +114,9 @@ export function compareTensors(
     maxRel: extremes.maxRel,
     maxUlp: ulpDistance(actual, expected),
     worstIndex: extremes.worst < 0 ? null : unravel(extremes.worst, expected.dims),
+    worstActual: a[extremes.worst] ?? null,
+    worstExpected: e[extremes.worst] ?? null,
+    toleranceUsed: extremes.toleranceUsed,
     mismatched: extremes.mismatched,
     elements: e.length,
     rtol: tolerance.rtol,
@@ -126,19 +138,21 @@ function differenceOf(
 }
 
 function measure(differenceAt: (index: number) => number, expected: Float64Array, { rtol, atol }: Tolerance) {
-  const result = { maxAbs: 0, maxRel: 0, worst: -1, mismatched: 0 };
+  const result = { maxAbs: 0, maxRel: 0, worst: -1, mismatched: 0, toleranceUsed: 0 };
   let worstExcess = -Infinity;
   for (let i = 0; i < expected.length; i++) {
     const size = Math.abs(expected[i]!);
     const difference = differenceAt(i);
     // An infinite expected value allows no difference: rtol·∞ would allow every finite one.
-    const excess = difference - (size < Infinity ? atol + rtol * size : atol);
+    const allowed = size < Infinity ? atol + rtol * size : atol;
+    const excess = difference - allowed;
     if (excess > 0) result.mismatched += 1;
     if (excess > worstExcess || result.worst < 0) {
       worstExcess = excess;
       result.worst = i;
     }
     result.maxAbs = Math.max(result.maxAbs, difference);
+    if (difference > 0) result.toleranceUsed = Math.max(result.toleranceUsed, difference / allowed);
     if (size > 0 && difference > 0)
       result.maxRel = Math.max(result.maxRel, difference / (size < Infinity ? size : 1));
   }

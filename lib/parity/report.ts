@@ -13,6 +13,8 @@ export interface Report {
   readonly cases: readonly CaseResult[];
   /** Execution providers on which no case ran because this machine lacks them, and why. */
   readonly notRun?: readonly ProviderFallback[];
+  /** The number of cases that did not run because a signal stopped the command. */
+  readonly interrupted?: number;
 }
 
 /** Makes a report: counts the cases that passed and failed. */
@@ -35,8 +37,13 @@ export function describeFailure({ error, outputs }: CaseResult): string {
 
 const describeMismatch = (output: OutputComparison): string =>
   `output '${output.name}': ${output.mismatched} of ${output.elements} elements are beyond the tolerance, ` +
-  `the element at index [${output.worstIndex?.join(', ')}] the most; ${describeDifference(output)} ` +
+  `the element at index [${output.worstIndex?.join(', ')}] the most: it is ${formatElement(output.worstActual)}, ` +
+  `expected ${formatElement(output.worstExpected)}; ${describeDifference(output)} ` +
   `(allowed: atol ${formatTolerance(output.atol)}, rtol ${formatTolerance(output.rtol)})`;
+
+/** Writes an element with all its digits: nine tell every float32 from the others. */
+const formatElement = (value: number | null): string =>
+  value === null ? '–' : String(Math.fround(value) === value ? Number(value.toPrecision(9)) : value);
 
 function describeDifference({ maxAbs, maxRel, maxUlp }: OutputComparison): string {
   if (Number.isFinite(maxAbs)) {

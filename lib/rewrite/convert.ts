@@ -1,9 +1,17 @@
 /** Existing models as files that any runtime runs correctly: GroupNorm out of ONNX's own operators. */
 import { unshared } from '../arrays.js';
 import { GraphError, ModelError } from '../errors.js';
-import { getLowering, MAX_OPSET, MAX_SESSION_OPSET, requireOpset } from '../lowering/choose.js';
+import { whyNotContrib } from '../lowering/contrib-group-norm.js';
+import {
+  getLowering,
+  getSessionLowering,
+  MAX_OPSET,
+  MAX_SESSION_OPSET,
+  requireOpset,
+} from '../lowering/choose.js';
 import { PER_CHANNEL_OPSET } from '../lowering/op.js';
-import type { LoweringName } from '../lowering/types.js';
+import type { SiteRef } from '../lowering/lower.js';
+import { CONTRIB_DOMAIN, type SessionLoweringName } from '../lowering/types.js';
 import { requireModelSize } from '../onnx/encode.js';
 import { Model } from '../onnx/model.js';
 import { notBytes, requireKnownOptions } from '../options.js';
@@ -23,10 +31,12 @@ import { ValueTypes } from './value-types.js';
 /** How `convertModel` writes GroupNorm. */
 export interface ConvertOptions {
   /**
-   * One of `LOWERING_NAMES`. Default `reduce-mean`, which is right for any mean on every runtime. `op` needs a model of
-   * opset 21 or later.
+   * One of `LOWERING_NAMES`, or `contrib-group-norm`. Default `reduce-mean`, which is right for any mean on every runtime.
+   * `op` needs a model of opset 21 or later. `contrib-group-norm` writes ONNX Runtime's `com.microsoft.GroupNorm`, and
+   * `reduce-mean` where its CUDA kernel does not fit: it takes (N, C, H, W) of float32 or float16, and an even number of
+   * at most 512 channels per group.
    */
-  readonly lowering?: LoweringName | undefined;
+  readonly lowering?: SessionLoweringName | undefined;
   /** What messages call the model: its path, for example. Default `model`. */
   readonly where?: string | undefined;
 }
@@ -40,6 +50,8 @@ export interface ReplacedNorms {
    * functions or control flow, whose bodies may read the values in between, is not searched for it.
    */
   readonly exported: number;
+  /** `com.microsoft.GroupNorm` and `SkipGroupNorm`, with their SiLU, as ONNX Runtime's optimizer writes them. */
+  readonly contrib: number;
   /** ONNX's definition of GroupNormalization in the operator's place, as ONNX Runtime saves it. */
   readonly inlined: number;
   /**
@@ -60,7 +72,7 @@ export interface ConvertedModel {
    * The lowerings that GroupNorm was written as: the chosen lowering, and `reduce-mean` for nodes that the chosen lowering
    * could not run. Empty if the model does not have a GroupNorm.
    */
-  readonly lowerings: readonly LoweringName[];
+  readonly lowerings: readonly SessionLoweringName[];
   /** Operators of the graph from other domains (`com.microsoft.FusedConv`). They stay, and not every runtime has them. */
   readonly foreign: readonly string[];
   /** Files that the model keeps weights in, relative to its folder. The converted model refers to them too. */
@@ -71,9 +83,10 @@ const CONVERT_OPTIONS: readonly (keyof ConvertOptions)[] = ['lowering', 'where']
 
 /**
  * Writes every GroupNorm of a model as a lowering, at the model's own opset: the operator, PyTorch's exports below opset
- * 21, and inlined bodies. It writes only operators of ONNX, so that any runtime runs the result. The rest of the model
- * stays as it is, byte for byte, except values that only the replaced nodes read: these are removed. `op` writes the
- * standard operator instead, which ONNX Runtime has no kernel for, and leaves all other normalizations.
+ * 21, `com.microsoft.GroupNorm`, and inlined bodies. It writes only operators of ONNX, so that any runtime runs the
+ * result, unless `contrib-group-norm` is asked for. The rest of the model stays as it is, byte for byte, except values that
+ * only the replaced nodes read: these are removed. `op` writes the standard operator instead, which ONNX Runtime has no
+ * kernel for, and leaves all other normalizations.
  * @param bytes A ModelProto, float32, float64, float16 or bfloat16, with its weights in it or in files of their own.
  * @throws ModelError if the bytes are not a model, or the model is larger than 2 GiB (`MODEL_TOO_LARGE`), or has a
  *   GroupNormalization that cannot be rewritten (`MODEL_UNSUPPORTED`); GraphError `UNKNOWN_LOWERING`, `LOWERING_UNAVAILABLE` or
@@ -83,24 +96,25 @@ export function convertModel(bytes: Uint8Array, options: ConvertOptions = {}): C
   requireKnownOptions('convertModel', options, CONVERT_OPTIONS);
   if (!((bytes as unknown) instanceof Uint8Array)) throw notBytes('convertModel takes a Uint8Array', bytes);
   const { lowering: asked = SAFE_LOWERING, where = 'model' } = options;
-  const lowering = getLowering(asked, MAX_OPSET).name;
+  const lowering = findLowering(asked, MAX_OPSET);
   requireModelSize(bytes.byteLength, where);
   const model = Model.decode(unshared(bytes), where);
   requireLowering(lowering, model.opset, where);
   if (lowering !== 'op') requireReachable(model, where, REFUSAL);
   const before = readNames(model);
-  const used = new Set<LoweringName>();
+  const used = new Set<SessionLoweringName>();
   const types = new ValueTypes(model);
   const externalData = [...model.externalLocations()];
   const plan = planFor(lowering, used);
-  const { exported, inlined, operator, rows } = replaceAllNorms(types, plan, where, REFUSAL);
+  const { exported, contrib, inlined, operator, rows } = replaceAllNorms(types, plan, where, REFUSAL);
   const result = {
-    replaced: { groupNormalization: operator, exported, inlined, rows },
+    replaced: { groupNormalization: operator, exported, contrib, inlined, rows },
     lowerings: [...used],
     foreign: foreignOperators(model),
     externalData,
   };
-  if (exported + inlined + operator + rows === 0) return { bytes, ...result };
+  if (exported + contrib + inlined + operator + rows === 0) return { bytes, ...result };
+  if (used.has('contrib-group-norm')) model.importDomain(CONTRIB_DOMAIN, 1);
   removeDeadCode(model, before);
   if (lowering === 'op') freeInlinedNames(model);
   const encoded = model.encode();
@@ -113,9 +127,11 @@ export function convertModel(bytes: Uint8Array, options: ConvertOptions = {}): C
  * normalizations; other lowerings replace those that sessions replace.
  * @param used Collects the lowerings that are written.
  */
-function planFor(lowering: LoweringName, used: Set<LoweringName>): NormPlan {
-  const nameFor = recordedLowering(lowering, used);
-  const every = { exported: nameFor, inlined: nameFor };
+function planFor(lowering: SessionLoweringName, used: Set<SessionLoweringName>): NormPlan {
+  const isContrib = lowering === 'contrib-group-norm';
+  const [chosen, safe] = [lowering, SAFE_LOWERING].map((name) => recordedLowering(name, used));
+  const nameFor = (site: SiteRef) => (isContrib && whyNotContrib(site) !== undefined ? safe! : chosen!)(site);
+  const every = { exported: nameFor, contrib: isContrib ? undefined : nameFor, inlined: nameFor };
   if (lowering === 'op') return every;
   const rows = {
     lowering: SAFE_LOWERING,
@@ -132,12 +148,16 @@ function foreignOperators(model: Model): string[] {
   return [...new Set(foreign.map(({ domain, opType }) => `${domain}.${opType}`))];
 }
 
+/** Finds a lowering of files, or the one lowering of sessions that a file may have if the caller names it. */
+const findLowering = (name: string, opset: number): SessionLoweringName =>
+  (name === 'contrib-group-norm' ? getSessionLowering : getLowering)(name, opset).name;
+
 /** Checks the opset of an existing model, which may be newer than those of models that this library builds. */
-function requireLowering(lowering: LoweringName, opset: number, where: string): void {
+function requireLowering(lowering: SessionLoweringName, opset: number, where: string): void {
   try {
     requireOpset(opset, MAX_SESSION_OPSET);
     if (lowering === 'op') requirePerChannel(opset);
-    else getLowering(lowering, Math.min(opset, MAX_OPSET));
+    else findLowering(lowering, Math.min(opset, MAX_OPSET));
   } catch (cause) {
     if (!(cause instanceof GraphError)) throw cause;
     const upgrade = 'bring the model to another opset first (onnx.version_converter.convert_version)';

@@ -4,6 +4,7 @@
  *
  *     GroupNormalization → Relu → y
  *     GroupNormalization → Sigmoid → Mul (by the normalized value: SiLU) → y
+ *     GroupNormalization → QuickGelu with alpha 1 (SiLU, as ONNX Runtime saves it) → y
  *     GroupNormalization → Add (a residual) → Relu → y
  *
  * match if
@@ -19,7 +20,7 @@
 import { DEFAULT_EPSILON } from '../graph/ops/normalization.js';
 import { float, int, string } from '../graph/attr.js';
 import { type Node, Value } from '../graph/types.js';
-import { FUSED_DOMAIN, FUSED_OP } from '../lowering/types.js';
+import { CONTRIB_DOMAIN, FUSED_DOMAIN, FUSED_OP } from '../lowering/types.js';
 import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
 import { type Shape, UNKNOWN_DIM } from '../tensor.js';
@@ -68,8 +69,13 @@ function matchFusible(types: ValueTypes, norm: ModelNode): Fusible | undefined {
   if (!first || readers.length > 2) return undefined;
   if (second) return matchSilu(types.model, norm, readers);
   if (isOp(first, 'Relu')) return { norm, activation: 'relu', inner: [norm], last: first };
+  if (isFusedSilu(first)) return { norm, activation: 'silu', inner: [norm], last: first };
   return isOp(first, 'Add') ? matchResidual(types, norm, first) : undefined;
 }
+
+/** Returns whether a node is SiLU as ONNX Runtime saves it: x · sigmoid(alpha · x) with alpha 1. */
+const isFusedSilu = (node: ModelNode): boolean =>
+  node.domain === CONTRIB_DOMAIN && node.opType === 'QuickGelu' && node.number('alpha') === 1;
 
 function matchSilu({ index }: Model, norm: ModelNode, readers: readonly ModelNode[]): Fusible | undefined {
   const sigmoid = readers.find((node) => isOp(node, 'Sigmoid'));

@@ -2,6 +2,7 @@
 import { GraphError } from '../errors.js';
 import type { LoweringChoice, SiteRef } from '../lowering/lower.js';
 import type { Model } from '../onnx/model.js';
+import { lowerContribGroupNorm } from './contrib-group-norm.js';
 import { mergeExportedGroupNorm } from './exported-group-norm.js';
 import {
   isFloat64InstanceNorm,
@@ -18,6 +19,8 @@ import type { ValueTypes } from './value-types.js';
 export interface NormPlan {
   /** GroupNorm as PyTorch exports it below opset 21. */
   readonly exported?: SiteLowering | undefined;
+  /** com.microsoft.GroupNorm and SkipGroupNorm, as ONNX Runtime's optimizer writes them. */
+  readonly contrib?: SiteLowering | undefined;
   /** ONNX's definition of GroupNormalization in the operator's place. */
   readonly inlined?: SiteLowering | undefined;
   /** The standard operator. */
@@ -41,6 +44,8 @@ type NormCounts = Readonly<Record<keyof NormPlan, number>>;
 interface NormReport extends NormCounts {
   /** The nodes that the plan has a part for and that stay, each with the reason. */
   readonly refusals: readonly string[];
+  /** The same of ONNX Runtime's own operators, which have no definition that could run instead. */
+  readonly contribRefusals: readonly string[];
 }
 
 /**
@@ -48,8 +53,12 @@ interface NormReport extends NormCounts {
  * wrote it, and rows last, when only other uses of that operator are left.
  * @throws GraphError as `lowerSite`.
  */
-export function replaceNorms(types: ValueTypes, { exported, inlined, operator, rows }: NormPlan): NormReport {
+export function replaceNorms(
+  types: ValueTypes,
+  { exported, contrib, inlined, operator, rows }: NormPlan,
+): NormReport {
   const { model } = types;
+  const ofContrib = contrib === undefined ? NOT_RUN : lowerContribGroupNorm(types, contrib);
   const exportedCount = exported === undefined ? 0 : mergeExportedGroupNorm(model, exported, types);
   const inlinedCount = inlined === undefined ? 0 : lowerInlinedGroupNorm(model, inlined, types);
   const operators =
@@ -58,10 +67,12 @@ export function replaceNorms(types: ValueTypes, { exported, inlined, operator, r
   const rowCount = rows ? lowerRowNorms(model, rows.lowering, rows.operators, types, rows.maxRow) : 0;
   return {
     exported: exportedCount,
+    contrib: ofContrib.replaced,
     inlined: inlinedCount,
     operator: operators.replaced,
     rows: float64.replaced + rowCount,
     refusals: [...operators.refusals, ...float64.refusals],
+    contribRefusals: ofContrib.refusals,
   };
 }
 
@@ -104,7 +115,8 @@ export function replaceAllNorms(
   where: string,
   style: RefusalStyle,
 ): NormCounts {
-  const { refusals, ...counts } = orRefuse(() => replaceNorms(types, plan), where, style);
+  const { refusals, contribRefusals, ...counts } = orRefuse(() => replaceNorms(types, plan), where, style);
+  if (contribRefusals.length > 0) throw style.error(`${where}: ${contribRefusals.join('; ')}`);
   if (refusals.length > 0) throw style.error(`${where}: ${refusals.join('; ')}${style.advice}`);
   return counts;
 }

@@ -3,7 +3,7 @@
  * `lib/shapes`.
  */
 import { dtypeFromOnnx } from '../graph/types.js';
-import { FUSED_DOMAIN } from '../lowering/types.js';
+import { CONTRIB_DOMAIN, CONTRIB_OP, CONTRIB_SKIP_OP, FUSED_DOMAIN } from '../lowering/types.js';
 import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
 import { inferType, type KnownNode, type ValueType } from '../shapes/operators.js';
@@ -21,6 +21,8 @@ interface Inferred {
   readonly shapesOf: Map<string, string>;
   /** The elements of vectors that are made from parts of shapes. */
   readonly vectors: Map<string, Shape>;
+  /** Values whose sizes may depend on optional inputs. The model declares the sizes that the default values give. */
+  readonly variable: Set<string>;
 }
 
 /**
@@ -36,7 +38,9 @@ export class ValueTypes {
   /** Returns what the model declares, except sizes that contradict the inferred ones, or else what is inferred. */
   typeOf(name: string | undefined): ValueType {
     if (!name) return UNKNOWN;
-    const [declared, inferred] = [this.model.typeOf(name), this.#known().types.get(name)];
+    const { types, variable } = this.#known();
+    const inferred = types.get(name);
+    const declared = variable.has(name) ? undefined : this.model.typeOf(name);
     return declared ? withoutContradictions(declared, inferred?.shape) : (inferred ?? UNKNOWN);
   }
 
@@ -66,27 +70,70 @@ export class ValueTypes {
 
   #known(): Inferred {
     if (this.#inferred) return this.#inferred;
-    this.#inferred = { types: new Map(), constants: new Map(), shapesOf: new Map(), vectors: new Map() };
-    for (const node of this.model.nodes)
+    const variable = new Set<string>();
+    this.#inferred = {
+      types: new Map(),
+      constants: new Map(),
+      shapesOf: new Map(),
+      vectors: new Map(),
+      variable,
+    };
+    const integers = this.model.optionalInputs.filter(({ dtype }) => dtype === 'int64');
+    const sizes = new Set(integers.map(({ name }) => name));
+    const isVariable = (name: string) => variable.has(name) || sizes.has(name);
+    for (const node of this.model.nodes) {
+      if (node.inputs.some(isVariable)) for (const name of node.outputs) variable.add(name);
       if (!this.model.isFunctionCall(node)) this.#read(node, this.#inferred);
+    }
     return this.#inferred;
+  }
+
+  /**
+   * Returns the name of the value whose whole shape a Gather takes: the result of a Transpose, by its perm. ONNX Runtime
+   * writes Gather(Shape(x), perm) for Shape(Transpose(x, perm)).
+   */
+  #transposedOf(node: ModelNode, shapesOf: ReadonlyMap<string, string>): string | undefined {
+    const source = node.opType === 'Gather' ? shapesOf.get(node.inputs[0]!) : undefined;
+    if (source === undefined) return undefined;
+    const order = this.constant(node.inputs[1])?.data.join();
+    const readers = this.model.index.onlyReaders(source);
+    const isSame = (reader: ModelNode) =>
+      reader.opType === 'Transpose' && reader.numbers('perm')?.join() === order;
+    return readers.find((reader) => reader.domain === '' && isSame(reader))?.outputs[0];
   }
 
   #read(node: ModelNode, { types, constants, shapesOf, vectors }: Inferred): void {
     const [output] = node.outputs;
-    if (!output || (node.domain !== '' && node.domain !== FUSED_DOMAIN)) return;
+    if (!output || !isKnownOperator(node)) return;
     const constant = node.opType === 'Constant' ? constantOf(node) : undefined;
     if (constant) constants.set(output, constant);
     if (isWholeShape(node)) shapesOf.set(output, node.inputs[0]!);
+    const transposed = this.#transposedOf(node, shapesOf);
+    if (transposed !== undefined) shapesOf.set(output, transposed);
     const vector = vectorOf(node, this);
     if (vector) vectors.set(output, vector);
     const type = constant
       ? { dtype: constant.dtype, shape: constant.dims }
       : inferType(asKnownNode(node, this));
     if (!type) return;
-    for (const name of node.opType === 'Split' ? node.outputs : [output]) types.set(name, type);
+    const outputs = ['Split', CONTRIB_SKIP_OP].includes(node.opType) ? node.outputs : [output];
+    for (const name of outputs) if (name) types.set(name, type);
   }
 }
+
+/** The operators of ONNX Runtime's domain that the table of shape functions has. */
+const CONTRIB_OPERATORS: readonly string[] = [
+  CONTRIB_OP,
+  CONTRIB_SKIP_OP,
+  'BiasAdd',
+  'NhwcConv',
+  'QuickGelu',
+];
+
+const isKnownOperator = ({ domain, opType }: ModelNode): boolean =>
+  domain === '' ||
+  domain === FUSED_DOMAIN ||
+  (domain === CONTRIB_DOMAIN && CONTRIB_OPERATORS.includes(opType));
 
 /** Returns the node as the table of shape functions reads it. */
 const asKnownNode = (node: ModelNode, types: ValueTypes): KnownNode => ({

@@ -12,7 +12,7 @@ const BROWSER: Platform = {
     return { bytes: await fetchBytes(href), where: url, folder: new URL('.', href).href };
   },
   // Only fetching the file tells whether it exists.
-  hasFile: () => true,
+  dataFileProblem: () => undefined,
 };
 
 /**

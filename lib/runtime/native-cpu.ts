@@ -6,6 +6,7 @@ import type { DType, ElementArray, TensorData } from '../tensor.js';
 import type { Session, TensorInfo, TensorRecord } from './core/contract.js';
 import { openSession } from './core/open.js';
 import { loadAddon } from './native/addon.js';
+import { describeProblems } from './core/providers.js';
 import { type NativeBackend, nativeBackendWith } from './native/backend.js';
 import { toBackendOptions, toNativeOptions } from './native/ort-options.js';
 import { NODE } from './node.js';
@@ -67,9 +68,10 @@ function backendFor(ort: OnnxRuntimeModule): Backend {
 
 const nativeCpuFor = (sessions: OnnxRuntimeModule['InferenceSession']): Backend => ({
   init() {
-    const { reason } = loadAddon();
-    if (reason === undefined) return Promise.resolve();
-    return Promise.reject(new SessionError('PROVIDER_UNAVAILABLE', `native-cpu cannot be used: ${reason}`));
+    const { problem } = loadAddon();
+    if (problem === undefined) return Promise.resolve();
+    const message = `native-cpu cannot be used: ${describeProblems([problem])}`;
+    return Promise.reject(new SessionError('PROVIDER_UNAVAILABLE', message));
   },
   async createInferenceSessionHandler(model, options = {}) {
     const next = laterProviders(options);
@@ -143,9 +145,11 @@ class Handler implements InferenceSessionHandler {
     readonly session: Session,
     readonly endProfiling: () => void,
   ) {
-    this.inputMetadata = session.inputs.map(toMetadata);
+    // ONNX Runtime's own backends list required inputs only, and its API demands each input that is listed.
+    const required = session.inputs.filter(({ optional }) => !optional);
+    this.inputMetadata = required.map(toMetadata);
     this.outputMetadata = session.outputs.map(toMetadata);
-    this.inputNames = session.inputs.map(({ name }) => name);
+    this.inputNames = required.map(({ name }) => name);
     this.outputNames = session.outputs.map(({ name }) => name);
   }
 
@@ -161,11 +165,12 @@ class Handler implements InferenceSessionHandler {
 
   /** Returns the feeds of the model's inputs. onnxruntime-node ignores other feeds. */
   #known(feeds: OrtTensors): OrtTensors {
-    const known = Object.entries(feeds).filter(([name]) => this.inputNames.includes(name));
+    const names = this.session.inputs.map(({ name }) => name);
+    const known = Object.entries(feeds).filter(([name]) => names.includes(name));
     for (const name of Object.keys(feeds)) {
-      if (this.inputNames.includes(name) || this.#ignored.has(name)) continue;
+      if (names.includes(name) || this.#ignored.has(name)) continue;
       this.#ignored.add(name);
-      warn(`native-cpu ignores the feed '${name}': the model's inputs are ${this.inputNames.join(', ')}`);
+      warn(`native-cpu ignores the feed '${name}': the model's inputs are ${names.join(', ')}`);
     }
     return Object.fromEntries(known);
   }

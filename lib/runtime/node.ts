@@ -1,8 +1,8 @@
 /** Sessions in Node. */
-import { existsSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
+import { dataFileProblem } from '../files/data-file.js';
 import { readFileBytes } from '../files/read.js';
-import type { Platform, Provider, Session, SessionOptions } from './core/contract.js';
+import type { Platform, Provider, ProviderProblem, Session, SessionOptions } from './core/contract.js';
 import { openSession } from './core/open.js';
 import { type BackendChoice, chooseBackend as chooseBackendOn } from './core/providers.js';
 import { nativeBackend } from './native/backend.js';
@@ -27,8 +27,22 @@ export const NODE: Platform = {
     where: path,
     folder: dirname(resolve(path)),
   }),
-  hasFile: (folder, name) => existsSync(join(folder, name)),
+  dataFileProblem,
+  warnOfLost: warnOfLostKernel,
 };
+
+let hasWarned = false;
+
+/** Emits the warning ONNX_GROUPNORM_NO_KERNEL once in a process, if the user can do something about it. */
+function warnOfLostKernel([problem]: readonly ProviderProblem[]): void {
+  if (hasWarned || problem?.remedy === undefined) return;
+  hasWarned = true;
+  process.emitWarning(
+    "the native kernel is missing, so that sessions on 'cpu' run GroupNormalization slower, and on the calling " +
+      `thread: ${problem.reason}. To get the kernel, ${problem.remedy}`,
+    { code: 'ONNX_GROUPNORM_NO_KERNEL' },
+  );
+}
 
 /**
  * Loads a model into ONNX Runtime.

@@ -203,6 +203,14 @@ const SHAPES = new Map<string, ShapeOf>(
     ...forAll('Cast DequantizeLinear DynamicQuantizeLinear QuantizeLinear', sameShape),
     ...forAll('BatchNormalization FusedGroupNormalization GroupNormalization', sameShape),
     ...forAll('InstanceNormalization LayerNormalization RMSNormalization', sameShape),
+    // Of ONNX Runtime's own domain.
+    ...forAll('BiasAdd GroupNorm QuickGelu SkipGroupNorm', sameShape),
+    NhwcConv: ({ inputs: [x, weight] }) => [
+      x?.shape?.[0] ?? UNKNOWN_DIM,
+      UNKNOWN_DIM,
+      UNKNOWN_DIM,
+      weight?.shape?.[0] ?? UNKNOWN_DIM,
+    ],
     ...forAll('Add Div Max Mean Min Mul Pow Sub Sum Where', broadcastAll),
     ...forAll('And Equal Greater GreaterOrEqual Less LessOrEqual Or', broadcastAll),
     ...forAll('Conv ConvInteger', convolved(1)),
@@ -251,7 +259,7 @@ const SHAPES = new Map<string, ShapeOf>(
 const DTYPES = new Map<string, DTypeOf>(
   Object.entries({
     ...forAll('Add Concat Div Max Mean Min Mul Sub Sum', sharedDType()),
-    ...forAll('Conv ConvTranspose Gemm MatMul', sharedDType(0, 2)),
+    ...forAll('Conv ConvTranspose Gemm MatMul NhwcConv', sharedDType(0, 2)),
     ...forAll('FusedGroupNormalization GroupNormalization InstanceNormalization', sharedDType(0, 2)),
     ...forAll('BatchNormalization LayerNormalization RMSNormalization', agreedDType),
     ...forAll('And Equal Greater GreaterOrEqual Less LessOrEqual Or', () => 'bool' as const),

@@ -5,8 +5,9 @@
  *
  * Each folder holds folders of one export each: `model.onnx`, and `tensors.safetensors` with `input.NAME` and
  * `truth.NAME`, which PyTorch computed in float64. Each export runs in onnxruntime-node, without this project's sessions,
- * at each level of optimization. Where a level is further from float64 than the level `disabled` (MANY times), each
- * optimizer is switched off alone, to find the one that does it. Prints a Markdown table for docs/sessions.md.
+ * at each level of optimization. Where a level is MANY times further from float64 than the level `disabled`, each
+ * optimizer is switched off alone, to find the cause. Prints such exports as a Markdown table; with ALL=1 in the
+ * environment, all exports.
  */
 import * as ort from 'onnxruntime-node';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -102,7 +103,8 @@ for (const root of process.argv.slice(2)) {
     const wrong = LEVELS.find((level) => isWrong(distances[level], disabled));
     count += 1;
     if (process.env['ALL'] === undefined && wrong === undefined) continue;
-    const names = wrong === undefined ? '' : (await culprits(model, wrong, disabled)).join(', ') || 'no single one';
+    const names =
+      wrong === undefined ? '' : (await culprits(model, wrong, disabled)).join(', ') || 'no single one';
     console.log(`| ${name} | ${LEVELS.map((level) => format(distances[level])).join(' | ')} | ${names} |`);
   }
 }

@@ -19,10 +19,22 @@ const SAMPLES = [
   new Uint8Array(readFileSync(new URL('../../demo/cells-truth.png', import.meta.url))),
 ];
 
+const ignore = (): void => undefined;
+
 describe('decodePng on 1,200 broken files', () => {
-  it('decodePng decodes or refuses each damaged file', () => {
-    // Nearly all are refused: every chunk has a checksum.
-    expect(countRefused(corruptFiles(SAMPLES, 600, 1))).to.be.within(450, 599);
+  it('decodePng decodes each damaged file to the right pixels, or refuses it', () => {
+    const right = SAMPLES.map((bytes) => [...decodePng(bytes).samples]);
+    let refused = 0;
+    for (const { how, bytes } of corruptFiles(SAMPLES, 600, 1)) {
+      try {
+        expect(right, how).to.deep.include([...decodePng(bytes, 'a.png', ignore).samples]);
+      } catch (error) {
+        expect(error, how).to.be.instanceOf(ImageError);
+        refused++;
+      }
+    }
+    // Most are refused: the header, the palette and the pixels have checksums.
+    expect(refused).to.be.within(400, 599);
   });
 
   it('decodePng decodes or refuses each damaged file whose checksums are right', () => {
@@ -41,7 +53,7 @@ function countRefused(files: Iterable<CorruptFile>): number {
   let refused = 0;
   for (const { how, bytes } of files) {
     try {
-      const { width, height, channels, samples, max } = decodePng(bytes);
+      const { width, height, channels, samples, max } = decodePng(bytes, 'a.png', ignore);
       expect(samples.length, how).to.equal(width * height * channels);
       expect(
         samples.every((sample) => sample <= max),
@@ -58,7 +70,7 @@ function countRefused(files: Iterable<CorruptFile>): number {
 
 function attempt(bytes: Uint8Array): unknown {
   try {
-    return decodePng(bytes);
+    return decodePng(bytes, 'a.png', ignore);
   } catch (error) {
     return (error as Error).message;
   }

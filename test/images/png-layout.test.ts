@@ -7,6 +7,9 @@ import { chunk, concat, header, SIGNATURE } from './png-samples.js';
 
 const END = chunk('IEND', new Uint8Array(0));
 const DATA = chunk('IDAT', deflateSync(new Uint8Array(64)));
+/** A copy with one bit changed. */
+const flipped = (bytes: Uint8Array, at: number): Uint8Array =>
+  bytes.map((byte, i) => (i === at ? byte ^ 1 : byte));
 const read = (...chunks: Uint8Array[]) => readPngLayout(concat([SIGNATURE, ...chunks]), 'a.png');
 
 describe('images/png-layout', () => {
@@ -14,8 +17,20 @@ describe('images/png-layout', () => {
     const [first, second] = [Uint8Array.of(1, 2, 3), Uint8Array.of(4)];
     const text = chunk('tEXt', Uint8Array.of(65, 0, 66));
     const layout = read(header(5, 7), text, chunk('IDAT', first), chunk('IDAT', second), END, text);
-    expect(layout).to.include({ width: 5, height: 7, end: 8 + 25 + 15 + 15 + 13 + 12 });
+    expect(layout).to.include({ width: 5, height: 7, isDataChecked: true, hasEnd: true });
     expect(layout.data.map((part) => [...part])).to.deep.equal([[1, 2, 3], [4]]);
+  });
+
+  it('readPngLayout says whether the checksums of the pixels are right, and whether the end is there', () => {
+    const checks = (...chunks: Uint8Array[]) => {
+      const { isDataChecked, hasEnd } = read(header(1, 1), ...chunks);
+      return { isDataChecked, hasEnd };
+    };
+    const spoilt = flipped(DATA, DATA.length - 1);
+    expect(checks(DATA)).to.deep.equal({ isDataChecked: true, hasEnd: false });
+    expect(checks(spoilt, DATA, END)).to.deep.equal({ isDataChecked: false, hasEnd: true });
+    expect(checks(DATA, DATA.subarray(0, -2))).to.deep.equal({ isDataChecked: false, hasEnd: false });
+    expect(checks(flipped(chunk('tEXt', Uint8Array.of(1)), 8), DATA, END).isDataChecked).to.be.true;
   });
 
   it('readPngLayout counts one byte a row and the bits of the pixels, rounded up to bytes, before compression', () => {
@@ -60,7 +75,17 @@ describe('images/png-layout', () => {
       [chunk('IHDR', new Uint8Array(14)), DATA, END],
       /one header of 13 bytes/,
     ],
-    ['has no end', [header(1, 1), DATA], /truncated: its \d+ bytes end before its last chunk does/],
+    ['ends before its pixels', [header(1, 1)], /truncated: its \d+ bytes end before its pixels/],
+    [
+      'has a header whose checksum is wrong',
+      [flipped(header(1, 1), 16), DATA, END],
+      /its chunk IHDR does not match/,
+    ],
+    [
+      'has a palette whose checksum is wrong',
+      [header(1, 1, 8, 3), flipped(chunk('PLTE', Uint8Array.of(1, 2, 3)), 8), DATA, END],
+      /its chunk PLTE does not match its checksum/,
+    ],
     ['is a signature and nothing else', [], /truncated: its 8 bytes/],
   ];
   for (const [why, chunks, message] of refusals) {

@@ -18,6 +18,7 @@ import {
   SessionError,
 } from '../../lib/index.js';
 import { rejection } from '../support/temporary.js';
+import { withInitializersAsInputs } from '../support/optional-inputs.js';
 import { withoutShapes } from '../support/without-shapes.js';
 import { pixelModel, poolingModel, twoOutputs, unetModel } from './models.js';
 
@@ -52,6 +53,12 @@ const COLOURS = {
 };
 
 describe('images/segment', () => {
+  it('segment takes a model whose weights are optional inputs', async () => {
+    const red = picture(2, 2, (x, _, c) => (x === 1 && c < 2 ? 255 : 0));
+    const { mask } = await run(withInitializersAsInputs(pixelModel(COLOURS)), red);
+    expect([...mask.classes]).to.deep.equal([0, 1, 0, 1]);
+  });
+
   it("segment gives PyTorch's mask and logits for the demo's image", async () => {
     const { graph: name, options, stateDict, outputs } = await readFixture(demo('unet-cells.safetensors'));
     const graph = getGraph(name).build(options);

@@ -23,6 +23,20 @@ describe('compareTensors', () => {
     expect(compareTensors('y', doubles(1), doubles(2), { rtol: 0.75, atol: 0 }).passed).to.equal(true);
   });
 
+  it('a comparison has the values of the worst element, and how much of its tolerance it uses', () => {
+    const [actual, expected] = [doubles(1, 4, 1e-9), doubles(1, 2, -1e-9)];
+    // Allowed are 1.5, 2 and 1: the second element uses all of it, the third, far off in ULP, nearly none.
+    const result = compareTensors('y', actual, expected, { rtol: 0.5, atol: 1 });
+    expect(result).to.deep.include({ passed: true, worstIndex: [1], worstActual: 4, worstExpected: 2 });
+    expect(result.toleranceUsed).to.equal(1);
+    const near = compareTensors('y', doubles(1e-9), doubles(-1e-9), { rtol: 0, atol: 1 });
+    expect(near.maxUlp).to.be.above(1e18);
+    expect(near.toleranceUsed).to.equal(2e-9);
+    const none = compareTensors('y', doubles(), doubles(), exact);
+    expect(none).to.include({ worstActual: null, worstExpected: null, toleranceUsed: 0 });
+    expect(compareTensors('y', doubles(1), doubles(2), exact).toleranceUsed).to.equal(Infinity);
+  });
+
   it('NaN equals NaN and no number', () => {
     const result = compareTensors('y', floats([NaN, NaN, 1]), floats([NaN, 1, NaN]), { rtol: 1, atol: 1 });
     expect([result.passed, result.mismatched, result.maxAbs, result.maxUlp]).to.deep.equal([

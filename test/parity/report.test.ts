@@ -11,6 +11,9 @@ const output = (changes: Partial<OutputComparison> = {}): OutputComparison => ({
   maxRel: 0.5,
   maxUlp: 100,
   worstIndex: [1, 2],
+  worstActual: 1.5,
+  worstExpected: Math.fround(1.1),
+  toleranceUsed: 400,
   mismatched: 3,
   elements: 12,
   rtol: 1.3e-6,
@@ -46,9 +49,16 @@ describe('parity/report', () => {
 
   it('a failure message says how many elements fail, where the worst is, by how much, and what is allowed', () => {
     expect(describeFailure(result())).to.equal(
-      "output 'y': 3 of 12 elements are beyond the tolerance, the element at index [1, 2] the most; " +
+      "output 'y': 3 of 12 elements are beyond the tolerance, the element at index [1, 2] the most: it is 1.5, expected 1.10000002; " +
         'largest difference 2.5e-1 absolute, 5.0e-1 relative (allowed: atol 1e-5, rtol 1.3e-6)',
     );
+  });
+
+  it('a failure message gives the values of the worst element with all their digits', () => {
+    const values = (worstActual: number | null, worstExpected: number | null) =>
+      describeFailure(result({ outputs: [output({ worstActual, worstExpected })] }));
+    expect(values(NaN, -0.1)).to.include('it is NaN, expected -0.1;');
+    expect(values(1 / 3, Math.fround(1 / 3))).to.include('it is 0.3333333333333333, expected 0.333333343;');
   });
 
   it('a failure message names NaN and infinity', () => {

@@ -38,7 +38,7 @@ const FAR: GroupNormCase = { ...CASE, x: randomTensor('float32', DIMS, { mean: 1
 /** Results of up to 10: what torch.testing.assert_close allows of them. */
 const TOLERANCE = 1e-5 + 1.3e-5;
 
-const NONE = { groupNormalization: 0, exported: 0, inlined: 0, rows: 0 };
+const NONE = { groupNormalization: 0, exported: 0, contrib: 0, inlined: 0, rows: 0 };
 
 const sample = (name: string): Uint8Array =>
   new Uint8Array(readFileSync(new URL(`../samples/${name}.onnx`, import.meta.url)));
@@ -302,7 +302,7 @@ describe('convertModel', () => {
         [old, {}, 'UNSUPPORTED_OPSET', /opset 11 is not supported; allowed: 13 to 28; or bring the model/],
         [exportedModel(CASE, 16), { lowering: 'layer-norm' }, 'LOWERING_UNAVAILABLE', /needs opset 17/],
         [old, { lowering: 'redcue-mean' }, 'UNKNOWN_LOWERING', /did you mean 'reduce-mean'/],
-        [old, { lowering: 'contrib-group-norm' }, 'LOWERING_UNAVAILABLE', /for sessions/],
+        [old, { lowering: 'contrib-group-norm' }, 'UNSUPPORTED_OPSET', /opset 11 is not supported/],
       ] as const;
       for (const [model, options, code, words] of cases) {
         const given: object = options;

@@ -30,7 +30,7 @@ const STYLE: RefusalStyle = {
   remedies: { 'a local function': 'inline it', 'the body of an If, Loop or Scan': 'run it elsewhere' },
   advice: '',
 };
-const NONE = { exported: 0, inlined: 0, operator: 0, rows: 0, refusals: [] };
+const NONE = { exported: 0, contrib: 0, inlined: 0, operator: 0, rows: 0, refusals: [], contribRefusals: [] };
 
 describe('replaceNorms', () => {
   it('replaces the normalizations that the plan has a part for, and no others', () => {

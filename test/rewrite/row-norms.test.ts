@@ -289,7 +289,7 @@ describe('a session, given InstanceNormalization or LayerNormalization of long r
   for (const lowering of ['instance-norm', 'layer-norm'] as const) {
     const model = groupNormModel(groupNorm, { lowering, opset: 17 });
 
-    // 4e-6: see test/lowering/long-rows.test.ts. ONNX Runtime's own kernels are off by 5e-4 and more here.
+    // 4e-6: see test/lowering/row-means.test.ts. ONNX Runtime's own kernels are off by 5e-4 and more here.
     it(`is within 4e-6 of float64, which the kernel of ${lowering} is not`, async () => {
       const expected = referenceGroupNorm(groupNorm);
       expect(maxAbsDifference(await runModel(model, groupNorm.x), expected)).to.be.below(4e-6);

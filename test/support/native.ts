@@ -2,7 +2,7 @@
 import { describe, type Suite } from 'mocha';
 import { loadAddon } from '../../lib/runtime/native/addon.js';
 
-export const NATIVE_REASON = loadAddon().reason;
+export const NATIVE_REASON = loadAddon().problem?.reason;
 
 export function describeNative(title: string, tests: (this: Suite) => void): void {
   if (NATIVE_REASON === undefined) describe(title, tests);

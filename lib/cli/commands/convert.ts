@@ -1,13 +1,14 @@
 /** `convert`: copies an ONNX model and rewrites its GroupNorm, and copies the files that hold its weights. */
 import { realpath, stat } from 'node:fs/promises';
-import { dirname, isAbsolute, join, normalize, resolve, sep } from 'node:path';
+import { dirname, join, normalize, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { FileError, ModelError } from '../../errors.js';
+import { dataFileProblem, MISSING } from '../../files/data-file.js';
 import { type FileToWrite, requireOneFolder, writeFilesAtomic } from '../../files/atomic.js';
 import type { RangedFile } from '../../files/ranged.js';
 import { openRanged, readFileBytes } from '../../files/read.js';
-import { getLowering, MAX_OPSET } from '../../lowering/choose.js';
-import { LOWERING_NAMES } from '../../lowering/types.js';
+import { getSessionLowering, MAX_OPSET } from '../../lowering/choose.js';
+import { SESSION_LOWERING_NAMES } from '../../lowering/types.js';
 import { formatBytes, plural } from '../../quantities.js';
 import { type ConvertedModel, convertModel, type ReplacedNorms } from '../../rewrite/convert.js';
 import { pointToHelp, RequiredOption, requireOptions } from '../shared/options.js';
@@ -31,8 +32,8 @@ export function addConvert(program: Command, cli: Cli): void {
     .addOption(
       new Option(
         '--lowering <name>',
-        `how to write GroupNorm: ${LOWERING_NAMES.join(', ')} (default: reduce-mean; op needs a model of opset 21 ` +
-          'or later)',
+        `how to write GroupNorm: ${SESSION_LOWERING_NAMES.join(', ')} (default: reduce-mean; op needs a model of opset 21 ` +
+          "or later; contrib-group-norm is ONNX Runtime's own operator, for CUDA)",
       ),
     )
     .addHelpText('after', EXAMPLES)
@@ -49,7 +50,7 @@ async function convert(path: string, { output, lowering }: ConvertOptions, io: I
     progress.step(`loading ${path}`);
     const bytes = await readFileBytes(path);
     progress.step(`converting ${path}`);
-    const name = lowering === undefined ? undefined : getLowering(lowering, MAX_OPSET).name;
+    const name = lowering === undefined ? undefined : getSessionLowering(lowering, MAX_OPSET).name;
     const converted = convertModel(bytes, { lowering: name, where: path });
     const data = await planModelData(path, output, converted.externalData);
     progress.step(`writing ${output}`);
@@ -73,7 +74,7 @@ interface ModelData {
  * @param output Path of the model to write.
  * @param locations The paths of the data files, as the model has them.
  * @throws UsageError if the output or a copy would overwrite another file, FileError if a file cannot be read,
- *   ModelError `MODEL_UNSUPPORTED` if a file that must be copied lies outside of the folder of the model.
+ *   ModelError `MODEL_UNSUPPORTED` if a file is not a regular file, or lies outside of the folder of the model.
  */
 export async function planModelData(
   input: string,
@@ -81,13 +82,13 @@ export async function planModelData(
   locations: Iterable<string>,
 ): Promise<ModelData> {
   const names = [...new Set([...locations].map((location) => normalize(location)))];
+  requireDataFiles(input, locations);
   const [from, to] = [dirname(resolve(input)), dirname(resolve(output))];
   const sources = names.map((name) => [`a data file of ${input}`, resolve(from, name)] as const);
   await refuseOverwritingInputs([['-o', output]], sources);
   if (names.length === 0) return { locations: names, copies: [] };
   await requireOneFolder(output);
   const isSame = await isSameFolder(from, to);
-  if (!isSame) for (const name of names) requireWithin(name, input);
   for (const [, path] of sources) await requireReadable(path);
   if (isSame) return { locations: names, copies: [] };
   const copies: FileToWrite[] = [];
@@ -99,14 +100,14 @@ export async function planModelData(
   return { locations: names, copies };
 }
 
-/** Refuses data files above the folder of the model, because runtimes do not read them. */
-function requireWithin(name: string, input: string): void {
-  if (!isAbsolute(name) && name.split(sep)[0] !== '..') return;
-  throw new ModelError(
-    'MODEL_UNSUPPORTED',
-    `${input} keeps weights in '${name}', outside of its own folder, and convert does not copy them from there; ` +
-      `write the output into the folder of ${input}`,
-  );
+/** Refuses data files outside of the folder of the model, because runtimes do not read them. */
+function requireDataFiles(input: string, locations: Iterable<string>): void {
+  for (const location of locations) {
+    const problem = dataFileProblem(input, location);
+    // `requireReadable` says which file is missing.
+    if (problem === undefined || problem === MISSING) continue;
+    throw new ModelError('MODEL_UNSUPPORTED', `${input} keeps its weights in '${location}', ${problem}`);
+  }
 }
 
 /** Compares folders by their real paths. A folder that does not exist is not the same as any other. */
@@ -203,6 +204,7 @@ const isCopy = (replaced: ReplacedNorms): boolean => Object.values(replaced).eve
 const FORMS: readonly (readonly [form: keyof ReplacedNorms, words: string])[] = [
   ['groupNormalization', 'GroupNormalization'],
   ['exported', 'as PyTorch exports it below opset 21'],
+  ['contrib', "as ONNX Runtime's com.microsoft operators"],
   ['inlined', 'inlined'],
 ];
 
@@ -229,6 +231,9 @@ function describeNeeds({ lowerings, foreign }: ConvertedModel): string[] {
             'a session of onnx-groupnorm',
         ]
       : []),
+    ...(lowerings.includes('contrib-group-norm')
+      ? ['com.microsoft.GroupNorm runs on CUDA by ONNX Runtime, and elsewhere in sessions of onnx-groupnorm']
+      : []),
     ...(foreign.length > 0 ? [`Kept operators that only some runtimes have: ${foreign.join(', ')}`] : []),
   ];
 }
@@ -236,8 +241,9 @@ function describeNeeds({ lowerings, foreign }: ConvertedModel): string[] {
 const DESCRIPTION =
   'Copies an ONNX model and writes every GroupNorm with operators that every runtime has. The results are right, ' +
   'however large the mean of a group is. convert finds GroupNormalization, for which ONNX Runtime has no kernel; ' +
-  'InstanceNormalization between two Reshapes, which PyTorch exports below opset 21; and the inlined definition that ' +
-  'ONNX Runtime and onnx.inliner write. It keeps the opset and all other nodes.\n\n' +
+  'InstanceNormalization between two Reshapes, which PyTorch exports below opset 21; the GroupNorm and SkipGroupNorm ' +
+  'that the optimizer of ONNX Runtime writes for GPUs; and the inlined definition that ONNX Runtime and onnx.inliner ' +
+  'write. It keeps the opset and all other nodes.\n\n' +
   'ONNX Runtime also loses digits in other normalizations. convert writes these as reduce-mean: ' +
   'InstanceNormalization, and LayerNormalization over rows of more than 1,024 elements or of unknown length. ' +
   '--lowering instance-norm or layer-norm keeps the operator of that name.\n\n' +

@@ -61,6 +61,8 @@ interface NativeKernel {
   readonly instructionSet?: string | undefined;
   /** Why the addon cannot be loaded. */
   readonly reason?: string | undefined;
+  /** What to do about it. */
+  readonly remedy?: string | undefined;
 }
 
 interface ProviderDiagnosis {
@@ -113,8 +115,10 @@ function otherRuntime(): Pick<Diagnosis['node'], 'runtime'> {
 }
 
 function diagnoseKernel(): NativeKernel {
-  const { addon, ...found } = loadAddon();
-  return addon ? { ...found, instructionSet: addon.instructionSet() } : found;
+  const state = loadAddon();
+  return state.addon
+    ? { path: state.path, instructionSet: state.addon.instructionSet() }
+    : { ...state.problem };
 }
 
 async function diagnoseProvider(name: Provider): Promise<ProviderDiagnosis> {

@@ -4,7 +4,7 @@ import junit from 'junit-report-builder';
 import type { Builder } from 'junit-report-builder';
 import type { CaseResult } from '../../parity/check.js';
 import { describeFailure, type Report } from '../../parity/report.js';
-import { formatDifference, formatDuration, formatUlp, plural } from '../../quantities.js';
+import { formatDifference, formatDuration, plural } from '../../quantities.js';
 import { type Column, fitTable, indent } from '../shared/table.js';
 import type { Colors } from '../shared/terminal.js';
 
@@ -117,7 +117,8 @@ function columns(
     column('opset', ({ opset }) => (opset > 0 ? String(opset) : '–'), isOneOpset ? { drop: 5 } : {}),
     column('max abs', (one) => formatDifference(largest(one, 'maxAbs')) + star(one)),
     column('max rel', (one) => formatDifference(largest(one, 'maxRel')), { drop: 2 }),
-    column('max ULP', (one) => formatMaxUlp(largest(one, 'maxUlp')), { drop: 4 }),
+    // Not ULP: those of an element near 0 are millions although it is well within the tolerance.
+    column('of tolerance', (one) => formatShare(largest(one, 'toleranceUsed')), { drop: 4 }),
     column('to float64 (ours / PyTorch)', formatTruth, { drop: 3 }),
     column('time', ({ error, milliseconds }) => (error ? '–' : formatDuration(milliseconds)), { drop: 1 }),
     column('result', ({ passed }) => (passed ? colors.green('passed') : colors.red('FAILED')), {
@@ -129,7 +130,7 @@ function columns(
 const caseName = (folder: string, file: string): string =>
   relative(folder, resolve(file)).replace(/\.safetensors$/, '');
 
-type Figure = 'maxAbs' | 'maxRel' | 'maxUlp' | 'distanceToTruth' | 'referenceDistanceToTruth';
+type Figure = 'maxAbs' | 'maxRel' | 'toleranceUsed' | 'distanceToTruth' | 'referenceDistanceToTruth';
 
 /** Returns the largest figure of all outputs, or `undefined` if no output has it. */
 const largest = ({ outputs }: CaseResult, figure: Figure): number | undefined =>
@@ -138,7 +139,11 @@ const largest = ({ outputs }: CaseResult, figure: Figure): number | undefined =>
 const maxDefined = (a: number | undefined, b: number | undefined): number | undefined =>
   a === undefined || b === undefined ? (a ?? b) : Math.max(a, b);
 
-const formatMaxUlp = (ulp: number | undefined): string => (ulp === undefined ? '–' : formatUlp(ulp));
+/** Returns `4.1 %`: how much of its tolerance the worst element uses. */
+function formatShare(share: number | undefined): string {
+  if (share === undefined) return '–';
+  return share < 1e4 ? `${Number((100 * share).toPrecision(2))} %` : formatDifference(100 * share) + ' %';
+}
 
 function formatTruth(one: CaseResult): string {
   const ours = largest(one, 'distanceToTruth');
@@ -161,8 +166,13 @@ const describeOpset = ({ opset }: CaseResult): string => `opset ${opset > 0 ? op
 const factory = junit as unknown as Builder;
 
 /** Returns the report as JUnit XML: a suite for each graph, and in it a test case for each case. */
-export function reportToJunit({ cases }: Report): string {
+export function reportToJunit({ cases, interrupted }: Report): string {
   const builder = factory.newBuilder().name('onnx-groupnorm parity');
+  if (interrupted !== undefined) {
+    // Without this case, a report of what was found before a signal would look complete.
+    const name = `${plural(interrupted, 'case')} did not run: a signal stopped the command`;
+    builder.testSuite().name('interrupted').testCase().className('interrupted').name(name).skipped();
+  }
   for (const graph of new Set(cases.map((one) => one.graph))) {
     const suite = builder.testSuite().name(xmlText(graph));
     for (const one of cases.filter((other) => other.graph === graph)) {

@@ -94,16 +94,21 @@ async function parity(
   const { results, unreadable, stopped, ...remarks } = await withProgress(cli.io.stderr, (progress) =>
     runCases(providers.length > 0 ? sources : [], planCases(options, providers), progress, missing),
   );
-  const report = { ...makeReport(results), ...(missing.length > 0 && { notRun: missing }) };
+  const isInterrupted = stopped !== undefined && remarks.notRun > 0;
+  const report: Report = {
+    ...makeReport(results),
+    ...(missing.length > 0 && { notRun: missing }),
+    ...(isInterrupted && { interrupted: remarks.notRun }),
+  };
   const human = json === '-' ? cli.io.stderr : cli.io.stdout;
   const notes = notesOn(options, sources, isOpsetGiven);
   print(human, ...describeReport(report, colorsOf(human), { ...remarks, notes, width: widthOf(human) }));
-  if (stopped !== undefined && remarks.notRun > 0) {
-    print(cli.io.stderr, `interrupted${(json ?? junit) ? ': no report is written' : ''}`);
+  await writeReports(report, options, cli);
+  if (isInterrupted) {
+    print(cli.io.stderr, `interrupted${(json ?? junit) ? ': the report has the cases that ran' : ''}`);
     cli.exitCode = stopped;
     return;
   }
-  await writeReports(report, options, cli);
   cli.exitCode = unreadable > 0 ? EXIT.usage : report.failed > 0 ? EXIT.failed : EXIT.ok;
 }
 
@@ -163,4 +168,4 @@ Examples:
 
 Exit codes: 0 all cases passed; 1 a case failed or could not run, for example on a provider that does not
 work here; 2 bad usage, or a file that is not a readable fixture or data set (all others still run);
-130 stopped by Ctrl+C, after the cases that ran are printed.`;
+130 stopped by Ctrl+C and 143 by SIGTERM, after the cases that ran are printed and written to the reports.`;

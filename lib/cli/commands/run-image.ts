@@ -8,7 +8,7 @@ import { segment, type Segmentation } from '../../images/segment.js';
 import { refuseOverwritingInputs } from '../shared/output-files.js';
 import { withProgress } from '../shared/progress.js';
 import { formatTable, indent } from '../shared/table.js';
-import { type Io, print, UsageError } from '../shared/terminal.js';
+import { colorsOf, type Io, print, UsageError } from '../shared/terminal.js';
 import { describeRun, openSession, runRepeatedly, type SessionRequest } from './run-session.js';
 
 export interface ImageRequest {
@@ -43,7 +43,9 @@ export async function runImage(path: string, options: ImageOptions, io: Io): Pro
   );
   const lines = await withProgress(io.stderr, async (progress) => {
     progress.step(`reading ${file}`);
-    const image = decodePng(await readFileBytes(file), file);
+    const image = decodePng(await readFileBytes(file), file, (warning) =>
+      progress.say(`${colorsOf(io.stderr).yellow('warning:')} ${warning}`),
+    );
     await using session = await openSession(path, options, progress);
     const { result, times } = await runRepeatedly(session, options.repeat, progress, () =>
       segment(session, image),

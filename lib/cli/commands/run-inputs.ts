@@ -74,7 +74,7 @@ export async function loadInputs(
   requireSizes(random, sizes, sources);
   const notes: string[] = [];
   const feeds: Record<string, TensorData> = {};
-  for (const info of infos) {
+  for (const info of infos.filter(({ name }) => sources.has(name))) {
     const source = sources.get(info.name)!;
     const randomInput = random.find(({ name }) => name === info.name);
     if (randomInput) {
@@ -91,11 +91,10 @@ export async function loadInputs(
 }
 
 function requireNames(infos: readonly TensorInfo[], sources: ReadonlyMap<string, string>): void {
-  const names = infos.map(({ name }) => name);
   const unknown = unknownInputs(infos, sources.keys());
-  const missing = names
-    .filter((name) => !sources.has(name))
-    .map((name) => `input '${name}' is missing; add --input ${name}=FILE.npy or --input ${name}=random`);
+  const missing = infos
+    .filter(({ name, optional }) => !sources.has(name) && !optional)
+    .map(({ name }) => `input '${name}' is missing; add --input ${name}=FILE.npy or --input ${name}=random`);
   const problems = [...unknown, ...missing];
   if (problems.length === 0) return;
   const all = infos.map((info) => `  ${describeInput(info)}`);

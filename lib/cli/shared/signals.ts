@@ -1,6 +1,6 @@
 /**
  * SIGINT (Ctrl+C) and SIGTERM in commands. By default a signal ends the process at once. `parity` finishes in order: it
- * prints the cases that ran before it exits. While a command writes files, a signal first removes the temporary ones.
+ * prints and writes the cases that ran before it exits. While a command writes files, a signal first removes the temporary ones.
  */
 import { onWriting, removeTemporaryFiles } from '../../files/atomic.js';
 import { EXIT, type ExitCode } from './terminal.js';

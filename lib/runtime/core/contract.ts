@@ -62,6 +62,8 @@ export interface TensorInfo {
    * model accepts any rank.
    */
   readonly shape: Shape | undefined;
+  /** True for an input that a run may leave out: the model has a default value for it. */
+  readonly optional?: boolean;
 }
 
 /** A tensor of onnxruntime, of any of its packages: `new ort.Tensor('float32', data, [1, 3])`. */
@@ -175,7 +177,11 @@ export interface SessionOptions extends BackendOptions {
 
 /** A loaded model. */
 export interface Session {
-  /** The tensors that {@link Session.run} takes, in the model's order. */
+  /**
+   * The tensors that {@link Session.run} takes, in the model's order: the required inputs, and then the optional inputs.
+   * An input is optional if the model has an initializer of its name, which is its default value. (Up to version 3 of
+   * ONNX's file format every initializer is listed as an input; like ONNX Runtime, sessions take those as constants.)
+   */
   readonly inputs: readonly TensorInfo[];
   /** The tensors that {@link Session.run} returns, in the model's order. */
   readonly outputs: readonly TensorInfo[];
@@ -184,7 +190,10 @@ export interface Session {
    * shows whether it runs any node; if it runs none, the next provider of the list takes over and is named here.
    */
   readonly provider: Provider;
-  /** The providers that were asked for before `provider`, in their order, and why each does not run the model. */
+  /**
+   * The providers that were asked for before `provider`, in their order, and why each does not run the model. Also
+   * `native`, if `cpu` runs the model without the native kernel because the kernel is missing here.
+   */
   readonly fallbacks: readonly ProviderFallback[];
   /**
    * How GroupNormalization runs, in whatever form the model holds it: as the operator, as PyTorch exports it below
@@ -197,6 +206,8 @@ export interface Session {
    * unchanged until the run has ended. They copy other inputs before `run` returns.
    * @param feeds One tensor for each input, of the input's dtype, rank and fixed sizes: of this library, or of
    *   onnxruntime with its data on the CPU. Data of float16 may be a Float16Array if the JavaScript engine has it.
+   *   Optional inputs may be left out. Except with the native kernel, the first run that gives certain optional inputs
+   *   loads the model once more, for runs that give these.
    * @returns Every output by name. Data of float16 and bfloat16 are the 16 bits of each element in a Uint16Array.
    * @throws SessionError `INPUT_*` if the feeds do not fit, `OUTPUT_INVALID` if the given outputs do not,
    *   `PROVIDER_UNAVAILABLE` if the first run shows that no provider of the list can run the model, `OUT_OF_MEMORY`,
@@ -259,6 +270,8 @@ export interface Backend {
   readonly takesBfloat16: boolean;
   /** Whether it was given the content of a file of external data. Absent if it was given none. */
   readonly hasFile?: (name: string) => boolean;
+  /** Whether its runs take values for optional inputs. */
+  readonly takesOptionalInputs: boolean;
   /**
    * Says why it cannot be used here: the problems in the order in which to solve them; `undefined` or an empty list
    * if it can be used.
@@ -292,6 +305,12 @@ export interface Platform {
   readonly backends: Readonly<Partial<Record<Provider, readonly Backend[]>>>;
   /** Reads a model by its path or URL. */
   readModel(name: string): Promise<ModelSource>;
-  /** Whether a file exists, as far as the platform can tell without reading it. */
-  hasFile(folder: string, name: string): boolean;
+  /**
+   * Says what is wrong with a file of weights, as far as the platform can tell without reading it; `undefined` if a
+   * runtime may read it. The words follow the name of the file: 'which is not beside the model'.
+   * @param model The path or URL of the model.
+   */
+  dataFileProblem(model: string, location: string): string | undefined;
+  /** Tells the user that a session runs without a better backend of its provider, and how to get that. */
+  warnOfLost?(problems: readonly ProviderProblem[]): void;
 }

@@ -6,6 +6,7 @@ import {
   type Backend,
   type LoadedModel,
   type ModelSource,
+  type ModelToLoad,
   type Platform,
   type Provider,
   type ProviderFallback,
@@ -14,9 +15,10 @@ import {
 } from './contract.js';
 import { canFallBackAfterLoad, withTypedErrors } from './errors.js';
 import { type PreparedModel, prepareModel } from './prepare.js';
-import { chooseBackend, describeProblems } from './providers.js';
+import { chooseBackend, describeProblems, type LostBackend } from './providers.js';
 import { RuntimeSession } from './session.js';
 import { type OpenOptions, requireSessionOptions } from './session-options.js';
+import { ModelWithVariants } from './variants.js';
 
 /** Implements `createSession`, whose docstring lists the errors, on a platform. */
 export async function openSession(
@@ -53,7 +55,7 @@ function requireModel(model: unknown): void {
 }
 
 /** A model that a provider has loaded. */
-export interface OpenedModel extends Pick<PreparedModel, 'bfloat16' | 'groupNorm'> {
+export interface OpenedModel extends Pick<PreparedModel, 'bfloat16' | 'optionalInputs' | 'groupNorm'> {
   readonly loaded: LoadedModel;
   readonly provider: Provider;
   readonly fallbacks: readonly ProviderFallback[];
@@ -89,13 +91,15 @@ async function openModel(
   const fallbacks = [...passedOver.fallbacks];
   const refusals = [...passedOver.refusals];
   for (const provider of providers.slice(fallbacks.length)) {
-    const { backend, problems } = await chooseBackend(platform, provider, groupNorm !== undefined);
+    const { backend, lost, problems } = await chooseBackend(platform, provider, groupNorm !== undefined);
     if (!backend) {
       fallbacks.push({ provider, reason: describeProblems(problems) });
       continue;
     }
     try {
-      const opened = { ...(await load(platform, source, provider, backend, options)), fallbacks };
+      const loaded = await load(platform, source, provider, backend, options);
+      const opened = { ...loaded, fallbacks: withLost(fallbacks, lost) };
+      if (lost.length > 0) platform.warnOfLost?.(lost);
       const isLast = provider === providers.at(-1);
       return { opened, next: isLast ? undefined : (refusal) => openNext(provider, refusal) };
     } catch (error) {
@@ -114,6 +118,18 @@ async function openModel(
   }
 }
 
+/** Adds the backends that were passed over without being named. */
+function withLost(
+  fallbacks: readonly ProviderFallback[],
+  lost: readonly LostBackend[],
+): readonly ProviderFallback[] {
+  const unnamed = lost.filter(({ provider }) => fallbacks.every((named) => named.provider !== provider));
+  return [
+    ...fallbacks,
+    ...unnamed.map((problem) => ({ provider: problem.provider, reason: describeProblems([problem]) })),
+  ];
+}
+
 async function load(
   platform: Platform,
   { bytes, where, folder }: ModelSource,
@@ -121,15 +137,23 @@ async function load(
   backend: Backend,
   { groupNorm, backend: options, providerOptions }: OpenOptions,
 ): Promise<Omit<OpenedModel, 'fallbacks'>> {
-  const beside = folder === undefined ? undefined : (name: string) => platform.hasFile(folder, name);
-  const { hasFile } = backend;
-  const has = hasFile ? (name: string) => hasFile(name) || beside?.(name) === true : beside;
-  const prepared = prepareModel(bytes, where, has, groupNorm, backend);
+  const problemOf =
+    folder === undefined ? undefined : (location: string) => platform.dataFileProblem(where, location);
+  const prepared = prepareModel(bytes, where, problemOf, groupNorm, backend);
+  const loadOnBackend = (model: ModelToLoad) =>
+    backend.load(model, folder, options, providerOptions.get(asked));
   const loaded = await withTypedErrors('MODEL_REJECTED', `${where}: ONNX Runtime refuses this model`, () =>
-    backend.load(prepared, folder, options, providerOptions.get(asked)),
+    loadOnBackend(prepared),
   );
-  const { bfloat16, groupNorm: execution } = prepared;
-  return { loaded, provider: backend.provider, bfloat16, groupNorm: execution };
+  const { bfloat16, optionalInputs, groupNorm: execution } = prepared;
+  const needsVariants = optionalInputs.length > 0 && !backend.takesOptionalInputs;
+  return {
+    loaded: needsVariants ? new ModelWithVariants(loaded, prepared, loadOnBackend) : loaded,
+    provider: backend.provider,
+    bfloat16,
+    optionalInputs,
+    groupNorm: execution,
+  };
 }
 
 function noProviderLeft(

@@ -1,5 +1,6 @@
 /** Models made ready for a runtime: the parts that ONNX Runtime has no kernel for, or a wrong one, are rewritten. */
 import { SessionError } from '../../errors.js';
+import { LEAVES_FOLDER, leavesFolder } from '../../files/location.js';
 import { type LoweringChoice, type SiteRef, skippingEmpty } from '../../lowering/lower.js';
 import { kernelLowering } from '../../lowering/op.js';
 import { carefulReduceMeanLowering } from '../../lowering/reduce-mean.js';
@@ -19,7 +20,8 @@ import {
 } from '../../rewrite/replace-norms.js';
 import { MAX_LAYER_NORM_ROW, rowOperatorsToReplace } from '../../rewrite/row-norms.js';
 import { ValueTypes } from '../../rewrite/value-types.js';
-import type { Backend, GroupNormExecution, ModelToLoad, Provider } from './contract.js';
+import { type Dim, UNKNOWN_DIM } from '../../tensor.js';
+import type { Backend, GroupNormExecution, ModelToLoad, Provider, TensorInfo } from './contract.js';
 import {
   chosenLowering,
   CONTRIB_PROVIDERS,
@@ -31,6 +33,8 @@ import { wrongOptimizers } from './workarounds.js';
 export interface PreparedModel extends ModelToLoad {
   /** Inputs and outputs that are bfloat16 in the model and float32 for the runtime. */
   readonly bfloat16: ReadonlySet<string>;
+  /** The inputs that the model has a default value for, with their own dtypes. */
+  readonly optionalInputs: readonly TensorInfo[];
   /**
    * How GroupNormalization runs, PyTorch's exports of it below opset 21 and inlined ones included. `undefined` if the
    * model has none, or if the caller asked for ONNX Runtime's own body.
@@ -40,7 +44,7 @@ export interface PreparedModel extends ModelToLoad {
 
 /**
  * Decodes a model once and rewrites it.
- * @param hasFile Tells whether external data is beside the model; `undefined` for a model that was given as bytes.
+ * @param problemOf Says what is wrong with a file of external data; `undefined` for a model that was given as bytes.
  * @param groupNorm `op` leaves the standard operator to ONNX Runtime's inlined body. A named operator runs by ONNX
  *   Runtime's own kernel: `instance-norm` and `layer-norm` leave the operator of that name as it is, `op` both.
  * @throws ModelError if the model cannot be read, SessionError `MODEL_REJECTED` if a node cannot be rewritten.
@@ -48,16 +52,17 @@ export interface PreparedModel extends ModelToLoad {
 export function prepareModel(
   bytes: Uint8Array,
   where: string,
-  hasFile: ((name: string) => boolean) | undefined,
+  problemOf: ((location: string) => string | undefined) | undefined,
   groupNorm: SessionLoweringName | undefined,
-  backend: Pick<Backend, 'provider' | 'hasGroupNormKernel' | 'takesBfloat16'>,
+  backend: Pick<Backend, 'provider' | 'hasGroupNormKernel' | 'takesBfloat16' | 'hasFile'>,
   choice: GroupNormChoice = GROUP_NORM_CHOICES[backend.provider],
 ): PreparedModel {
   requireContrib(groupNorm, backend.provider);
   const model = Model.decode(bytes, where);
   const externalLocations = [...model.externalLocations()];
   const unranked = model.unrankedNames();
-  requireExternalData(externalLocations, where, hasFile);
+  const toFind = externalLocations.filter((location) => !backend.hasFile?.(location));
+  requireExternalData(toFind, where, problemOf);
   const lowering = groupNorm ?? chosenLowering(choice);
   const hasKernel = lowering === 'op' && backend.hasGroupNormKernel;
   if (lowering !== 'op') requireReachable(model, where, REFUSAL);
@@ -70,20 +75,32 @@ export function prepareModel(
     lowering,
     choice,
     hasKernel,
+    hasContribKernel: CONTRIB_PROVIDERS.includes(backend.provider),
   });
-  const bfloat16 = backend.takesBfloat16 ? new Set<string>() : widenBfloat16(model);
+  const widened = backend.takesBfloat16 ? new Set<string>() : widenBfloat16(model);
   const fused = hasKernel ? fuseGroupNorm(model, types) : 0;
   const guarded = skipEmptyInputs(model, types, backend.hasGroupNormKernel);
-  const changed = replaced + bfloat16.size + fused + guarded > 0;
+  const changed = replaced + widened.size + fused + guarded > 0;
+  const optionalInputs = describeOptional(model);
+  const narrow = backend.takesBfloat16 ? [] : optionalInputs.filter(({ dtype }) => dtype === 'bfloat16');
   return {
     bytes: changed ? model.encode() : bytes,
     unranked,
     externalLocations,
     wrongOptimizers: wrongOptimizers(model),
-    bfloat16,
+    bfloat16: new Set([...widened, ...narrow.map(({ name }) => name)]),
+    optionalInputs,
     groupNorm: execution,
   };
 }
+
+const describeOptional = (model: Model): TensorInfo[] =>
+  model.optionalInputs.flatMap(({ name, dtype, shape }) =>
+    dtype ? [{ name, dtype, shape: shape?.map(asRuntimesNameIt), optional: true }] : [],
+  );
+
+/** Returns a dimension as runtimes describe it: the name of an unknown dimension is empty. */
+const asRuntimesNameIt = (dim: Dim): Dim => (dim === UNKNOWN_DIM ? '' : dim);
 
 interface Rewriting {
   readonly model: Model;
@@ -95,6 +112,8 @@ interface Rewriting {
   readonly lowering: SessionLoweringName;
   readonly choice: GroupNormChoice;
   readonly hasKernel: boolean;
+  /** Whether the provider has ONNX Runtime's kernel for com.microsoft.GroupNorm. */
+  readonly hasContribKernel: boolean;
 }
 
 /** Rewrites every form of GroupNormalization, and the operators that ONNX Runtime's own kernels get wrong. */
@@ -105,8 +124,8 @@ function rewriteNorms(rewriting: Rewriting): {
   const { model, types, where, hasKernel } = rewriting;
   const used = new Set<SessionLoweringName>();
   const plan = planFor(rewriting, used);
-  const { exported, inlined, operator, rows } = replaceAllNorms(types, plan, where, REFUSAL);
-  const written = exported + inlined;
+  const { exported, contrib, inlined, operator, rows } = replaceAllNorms(types, plan, where, REFUSAL);
+  const written = exported + contrib + inlined;
   const isRunByKernel = hasKernel && (written > 0 || hasGroupNorm(model));
   if (used.has('contrib-group-norm')) model.importDomain(CONTRIB_DOMAIN, 1);
   if (hasKernel && written + rows > 0) model.importDomain(FUSED_DOMAIN, 1);
@@ -118,7 +137,7 @@ function rewriteNorms(rewriting: Rewriting): {
 
 /** @param used Collects the lowerings that GroupNormalization is written as. */
 function planFor(
-  { groupNorm, lowering, choice, hasKernel }: Rewriting,
+  { groupNorm, lowering, choice, hasKernel, hasContribKernel }: Rewriting,
   used: Set<SessionLoweringName>,
 ): NormPlan {
   const rows = {
@@ -126,11 +145,18 @@ function planFor(
     operators: rowOperatorsToReplace(groupNorm),
     maxRow: choice.hasLayerNormKernel === false ? 0 : MAX_LAYER_NORM_ROW,
   };
-  if (groupNorm === 'op') return { rows };
-  const nameFor = recordedLowering(lowering, used);
-  const loweringOf = (site: SiteRef) => asRun(nameFor(site), choice);
+  const by = (name: SessionLoweringName) => {
+    const nameFor = recordedLowering(name, used);
+    return (site: SiteRef) => asRun(nameFor(site), choice);
+  };
+  // ONNX Runtime has a body for the standard operator, but none for its own.
+  if (groupNorm === 'op') {
+    return { rows, contrib: hasContribKernel ? undefined : hasKernel ? kernelLowering : by(SAFE_LOWERING) };
+  }
+  const loweringOf = by(lowering);
   const written = hasKernel ? kernelLowering : loweringOf;
   return {
+    contrib: lowering === 'contrib-group-norm' ? undefined : written,
     exported: written,
     inlined: written,
     operator: lowering === 'op' ? undefined : loweringOf,
@@ -165,19 +191,19 @@ function requireContrib(groupNorm: SessionLoweringName | undefined, provider: Pr
 function requireExternalData(
   locations: readonly string[],
   where: string,
-  hasFile: ((name: string) => boolean) | undefined,
+  problemOf: ((location: string) => string | undefined) | undefined,
 ): void {
-  const missing = locations.find((location) => !hasFile?.(location));
-  if (missing === undefined) return;
-  const remedy =
-    hasFile === undefined
-      ? 'which a model given as bytes cannot find: give the path of the model instead'
-      : 'which is not beside the model: put the file there';
-  throw new SessionError(
-    'MODEL_REJECTED',
-    `${where} keeps its weights in the separate file '${missing}', ${remedy}`,
-  );
+  for (const location of locations) {
+    const problem = leavesFolder(location) ? LEAVES_FOLDER : problemOf ? problemOf(location) : GIVEN_AS_BYTES;
+    if (problem === undefined) continue;
+    throw new SessionError(
+      'MODEL_REJECTED',
+      `${where} keeps its weights in the separate file '${location}', ${problem}`,
+    );
+  }
 }
+
+const GIVEN_AS_BYTES = 'which a model given as bytes cannot find: give the path of the model instead';
 
 const USE_INLINED = "pass groupNorm: 'op' (on the command line: --group-norm op)";
 

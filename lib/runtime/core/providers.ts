@@ -125,8 +125,17 @@ export function requireProviderOptions(
 
 /** The backend that runs a provider, or the problems that keep every backend of it from being used. */
 export type BackendChoice =
-  | { readonly backend: Backend; readonly problems?: undefined }
-  | { readonly backend?: undefined; readonly problems: readonly ProviderProblem[] };
+  | { readonly backend: Backend; readonly lost: readonly LostBackend[]; readonly problems?: undefined }
+  | {
+      readonly backend?: undefined;
+      readonly lost?: undefined;
+      readonly problems: readonly ProviderProblem[];
+    };
+
+/** A better backend that cannot be used here: the native kernel, where `cpu` runs without it. */
+export interface LostBackend extends ProviderProblem {
+  readonly provider: Provider;
+}
 
 /**
  * Chooses the first backend of a provider that can be used here.
@@ -143,12 +152,12 @@ export async function chooseBackend(
     const known = Object.keys(backends).join(', ');
     return { problems: [{ reason: `the provider '${provider}' does not exist here; known: ${known}` }] };
   }
-  const problems: ProviderProblem[] = [];
+  const problems: LostBackend[] = [];
   for (const backend of candidates) {
     if (provider === 'cpu' && groupNormAsked && backend.hasGroupNormKernel) continue;
     const found = await problemsOf(backend);
-    if (found.length === 0) return { backend };
-    problems.push(...found);
+    if (found.length === 0) return { backend, lost: problems };
+    problems.push(...found.map((problem) => ({ ...problem, provider: backend.provider })));
   }
   return { problems };
 }

@@ -5,7 +5,6 @@ import { castTensor } from '../../half.js';
 import { requireKnownOptions } from '../../options.js';
 import {
   allocate,
-  copyTensor,
   type DType,
   elementCount,
   formatShape,
@@ -30,7 +29,7 @@ import type {
 import { canFallBackAfterRun, withTypedErrors } from './errors.js';
 import type { OpenedModel, Opening } from './open.js';
 import { disposableResults, disposableTensor, type Release } from './owned.js';
-import { checkFeeds, checkOutputs, copyInto } from './tensors.js';
+import { checkFeeds, checkOutputs, copyInto, copyTensors } from './tensors.js';
 
 const RUN_OPTIONS: readonly (keyof RunOptions)[] = ['signal', 'outputs', 'sync'];
 
@@ -58,12 +57,12 @@ export class RuntimeSession implements Session {
   }
 
   constructor({ opened, next }: Opening) {
-    const { loaded, bfloat16 } = opened;
+    const { loaded, bfloat16, optionalInputs } = opened;
     this.#current = currentOf(opened);
     this.#next = next;
     const own = (info: TensorInfo): TensorInfo =>
       bfloat16.has(info.name) ? { ...info, dtype: 'bfloat16' } : info;
-    this.inputs = loaded.inputs.map(own);
+    this.inputs = [...loaded.inputs.map(own), ...optionalInputs];
     this.outputs = loaded.outputs.map(own);
   }
 
@@ -173,9 +172,6 @@ export class RuntimeSession implements Session {
     this.#running.add(freeing);
   }
 }
-
-const copyTensors = (tensors: TensorRecord): TensorRecord =>
-  Object.fromEntries(Object.entries(tensors).map(([name, value]) => [name, copyTensor(value)]));
 
 const releaseOf =
   (loaded: LoadedModel): Release =>

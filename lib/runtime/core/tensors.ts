@@ -2,6 +2,7 @@
 import { SessionError } from '../../errors.js';
 import { suggestion } from '../../nearest.js';
 import {
+  copyTensor,
   type DType,
   type ElementArray,
   elementCount,
@@ -27,7 +28,7 @@ export function checkFeeds(inputs: readonly TensorInfo[], feeds: Feeds): TensorR
   }));
   const problems = [...inputs.flatMap((info) => feedProblems(info, given)), ...unknown];
   const [first] = problems;
-  if (!first) return asBits(given);
+  if (!first) return asBits(withoutUndefined(given));
   const expected = inputs.map(describeInput).join('; ') || 'none';
   throw new SessionError(
     first.code,
@@ -42,6 +43,7 @@ interface FeedProblem {
 
 function feedProblems(info: TensorInfo, feeds: TensorRecord): FeedProblem[] {
   const value = Object.hasOwn(feeds, info.name) ? feeds[info.name] : undefined;
+  if (value === undefined && info.optional) return [];
   if (!value) return [{ code: 'INPUT_MISSING', message: `input '${info.name}' is missing` }];
   if (typeof value !== 'object' || !('dtype' in value) || !Array.isArray(value.dims)) {
     const message = `input '${info.name}' is not a tensor: make one with tensor('${info.dtype}', dims, data)`;
@@ -70,6 +72,14 @@ function toOwnTensor(value: TensorData | OrtTensor, name: string): TensorData {
   }
   return { dtype: type as DType, dims, data: value.data as ElementArray };
 }
+
+/** Leaves out `undefined`, which a caller may give for an optional input. */
+const withoutUndefined = (tensors: TensorRecord): TensorRecord =>
+  Object.fromEntries(
+    Object.entries<TensorData | undefined>(tensors).filter(
+      (entry): entry is [string, TensorData] => entry[1] !== undefined,
+    ),
+  );
 
 const mapRecord = <From, To>(
   record: Readonly<Record<string, From>>,
@@ -106,8 +116,9 @@ export function unknownInputs(inputs: readonly TensorInfo[], names: Iterable<str
     .map((name) => `'${name}' is not an input of the model${suggestion(name, known)}`);
 }
 
-/** Returns name, dtype and shape of an input: `'x' float32 [N, 4, H, W]`. */
-export const describeInput = (info: TensorInfo): string => `'${info.name}' ${describeType(info)}`;
+/** Returns name, dtype and shape of an input: `'x' float32 [N, 4, H, W]`, with `(optional)` if it is. */
+export const describeInput = (info: TensorInfo): string =>
+  `'${info.name}' ${describeType(info)}${info.optional ? ' (optional)' : ''}`;
 
 /** Returns dtype and shape: `float32 [N, 4, H, W]`, or `float32 of any rank`. */
 const describeType = ({ dtype, shape }: TensorInfo): string =>
@@ -190,6 +201,9 @@ const asBits = (tensors: TensorRecord): TensorRecord =>
     const data = halfBits(value.data);
     return data === value.data ? value : { ...value, data };
   });
+
+/** Returns copies, for a run that reads its feeds later: the caller may change them meanwhile. */
+export const copyTensors = (tensors: TensorRecord): TensorRecord => mapRecord(tensors, copyTensor);
 
 /**
  * Requires that the memory of a given output is still there after the run.

@@ -2,7 +2,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import type { ProviderProblem } from '../core/contract.js';
 import { onnxRuntimeLibrary } from '../ort-node/load.js';
+import { howToBuild } from './package-manager.js';
 
 /** A tensor on its way to the addon. */
 export interface AddonTensor {
@@ -105,8 +107,8 @@ export interface PoolStatistics {
 
 /** The addon, or why it cannot be had. */
 export type AddonState =
-  | { readonly addon: Addon; readonly path: string; readonly reason?: undefined }
-  | { readonly addon?: never; readonly reason: string };
+  | { readonly addon: Addon; readonly path: string; readonly problem?: undefined }
+  | { readonly addon?: never; readonly problem: ProviderProblem };
 
 interface AddonModule extends Addon {
   /**
@@ -130,17 +132,23 @@ export function loadAddon(): AddonState {
 
 function tryLoad(): AddonState {
   const asked = process.env.ONNX_GROUPNORM_ADDON;
-  if (asked === 'skip') return { reason: 'ONNX_GROUPNORM_ADDON=skip is set in the environment' };
+  if (asked === 'skip') {
+    return { problem: { reason: 'ONNX_GROUPNORM_ADDON=skip is set in the environment' } };
+  }
   const folder = packageFolder();
-  if (folder === undefined) return { reason: NOT_INSTALLED };
+  if (folder === undefined) return { problem: NOT_INSTALLED };
   const paths = asked === undefined ? candidates(folder).filter((path) => existsSync(path)) : [asked];
-  const states = paths.map(tryPath);
-  return states.find(({ addon }) => addon !== undefined) ?? states[0] ?? { reason: whyNotBuilt(folder) };
+  const remedy = asked === undefined ? howToBuild(folder, true) : OTHER_BINARY;
+  const states = paths.map((path) => tryPath(path, remedy));
+  return states.find(({ addon }) => addon !== undefined) ?? states[0] ?? { problem: whyNotBuilt(folder) };
 }
 
-const NOT_INSTALLED =
-  'the package onnx-groupnorm is not installed beside this code, for example because the code was bundled: exclude ' +
-  'onnx-groupnorm from the bundle (esbuild: --external:onnx-groupnorm) and install the package';
+const NOT_INSTALLED: ProviderProblem = {
+  reason:
+    'the package onnx-groupnorm is not installed beside this code, for example because the code was bundled',
+  remedy:
+    "exclude onnx-groupnorm from the bundle, with esbuild by '--external:onnx-groupnorm', and install the package",
+};
 
 /** Returns the addon's folder; undefined in a bundle without the package. */
 function packageFolder(): string | undefined {
@@ -151,13 +159,16 @@ function packageFolder(): string | undefined {
   }
 }
 
-function tryPath(path: string): AddonState {
+const OTHER_BINARY = 'set ONNX_GROUPNORM_ADDON to a binary that loads, or unset it';
+
+function tryPath(path: string, remedy: string): AddonState {
   try {
     const addon = require(path) as AddonModule;
     addon.loadLibrary(onnxRuntimeLibrary());
     return { addon, path };
   } catch (error) {
-    return { reason: `${path} cannot be loaded: ${error instanceof Error ? error.message : String(error)}` };
+    const message = error instanceof Error ? error.message : String(error);
+    return { problem: { reason: `${path} cannot be loaded: ${message}`, remedy } };
   }
 }
 
@@ -167,12 +178,12 @@ const candidates = (folder: string): string[] => [
   join(folder, 'build', 'Release', 'onnx_groupnorm.node'),
 ];
 
-function whyNotBuilt(folder: string): string {
+function whyNotBuilt(folder: string): ProviderProblem {
   const log = join(folder, 'build', 'install.log');
-  const built = existsSync(log)
+  const ran = existsSync(log);
+  const reason = ran
     ? `it was not built: ${readFileSync(log, 'utf8').split('\n')[0]} (${log} has the whole story)`
-    : 'it was not built: npm did not run the install script of onnx-groupnorm';
+    : 'it was not built: the package manager did not run the install script of onnx-groupnorm';
   // There the install script says that it cannot be built.
-  if (process.platform === 'win32') return built;
-  return `${built}. To build it: npm rebuild onnx-groupnorm, or in a clone npm run build:addon`;
+  return process.platform === 'win32' ? { reason } : { reason, remedy: howToBuild(folder, ran) };
 }

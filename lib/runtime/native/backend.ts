@@ -12,6 +12,7 @@ import type {
   TensorRecord,
 } from '../core/contract.js';
 import { EXECUTION_MODES } from '../core/contract.js';
+import { describeProblems } from '../core/providers.js';
 import { copyInto, requireAttached, withOpenRanks } from '../core/tensors.js';
 import { withoutOptimizers } from '../core/workarounds.js';
 import {
@@ -42,10 +43,17 @@ export const nativeBackendWith = (more: NativeOptions): NativeBackend => ({
   hasGroupNormKernel: true,
   takesBfloat16: true,
   ...(more.externalFiles && { hasFile: (name: string) => Object.hasOwn(more.externalFiles!, name) }),
-  whyUnavailable: () => loadAddon().reason,
+  takesOptionalInputs: true,
+  whyUnavailable() {
+    const { problem } = loadAddon();
+    return Promise.resolve(problem ? [problem] : []);
+  },
   async load(model, externalDataFolder, options) {
-    const { addon, reason } = loadAddon();
-    if (!addon) throw new SessionError('PROVIDER_UNAVAILABLE', `the native kernel cannot be used: ${reason}`);
+    const { addon, problem } = loadAddon();
+    if (!addon) {
+      const why = describeProblems([problem]);
+      throw new SessionError('PROVIDER_UNAVAILABLE', `the native kernel cannot be used: ${why}`);
+    }
     const all = { ...DEFAULTS, ...more, ...toAddonOptions(options) };
     const config = withoutOptimizers(
       { ...all.config, ...folderEntry(externalDataFolder) },

@@ -51,6 +51,7 @@ export const acceleratorBackend = (provider: Accelerator): Backend => ({
   provider,
   hasGroupNormKernel: false,
   takesBfloat16: false,
+  takesOptionalInputs: false,
   whyUnavailable() {
     const problems = checked.get(provider) ?? findProblems(provider);
     checked.set(provider, problems);

@@ -23,6 +23,7 @@ export const cpuBackend: Backend = {
   provider: 'cpu',
   hasGroupNormKernel: false,
   takesBfloat16: false,
+  takesOptionalInputs: false,
   async whyUnavailable() {
     const { problem } = await loadOnnxRuntime();
     return problem === undefined ? [] : [problem];

@@ -8,6 +8,7 @@ export const browserWasmBackend: Backend = {
   provider: 'wasm',
   hasGroupNormKernel: false,
   takesBfloat16: false,
+  takesOptionalInputs: false,
   whyUnavailable: () => ('WebAssembly' in globalThis ? undefined : 'this browser has no WebAssembly'),
   async load(model, folder, options) {
     const ort = await import('onnxruntime-web/wasm');

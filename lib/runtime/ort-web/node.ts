@@ -11,6 +11,7 @@ export const nodeWasmBackend: Backend = {
   provider: 'wasm',
   hasGroupNormKernel: false,
   takesBfloat16: false,
+  takesOptionalInputs: false,
   whyUnavailable: () =>
     'WebAssembly' in globalThis ? undefined : 'this Node was started without WebAssembly (--jitless)',
   async load(model, externalDataFolder, options) {

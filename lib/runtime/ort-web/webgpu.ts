@@ -12,6 +12,7 @@ export const webgpuBackend: Backend = {
   provider: 'webgpu',
   hasGroupNormKernel: false,
   takesBfloat16: false,
+  takesOptionalInputs: false,
   // Checked once in a page or worker.
   whyUnavailable: () => (checked ??= findProblems()),
   async load(model, folder, all, providerOptions) {

@@ -87,6 +87,19 @@ describe('run --image', () => {
     expect([mask().width, mask().height]).to.deep.equal([3, 1]);
   });
 
+  it('run --image segments a PNG that is damaged beside its pixels, with a warning', async () => {
+    writeFileSync(
+      at('cut.png'),
+      readFileSync(png('rgb.png', 2, [255, 0, 0, 0, 0, 0, 255, 0, 0])).subarray(0, -12),
+    );
+    const { code, stderr } = await run('colours.onnx', at('cut.png'));
+    expect(code).to.equal(0);
+    expect(stderr).to.match(
+      /^warning: .*cut\.png is damaged, but all its pixels are there: its last chunk, IEND, is missing\n$/,
+    );
+    expect([...mask().samples]).to.deep.equal([128, 0, 0, 0, 0, 0, 128, 0, 0]);
+  });
+
   describe('run --image with bad usage or bad input', () => {
     const image = () => png('rgb.png', 2, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
     const cases: [flags: () => string[], message: RegExp][] = [
@@ -118,7 +131,7 @@ describe('run --image', () => {
     }
 
     it('run --image leaves the old mask as it was if the image is truncated', async () => {
-      writeFileSync(at('cut.png'), readFileSync(image()).subarray(0, 60));
+      writeFileSync(at('cut.png'), readFileSync(image()).subarray(0, 50));
       writeFileSync(at('mask.png'), 'old');
       const { code, stderr } = await run('colours.onnx', at('cut.png'));
       expect(code).to.equal(2);

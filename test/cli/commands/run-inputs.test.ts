@@ -61,6 +61,14 @@ describe('loadInputs', () => {
     expect(variance).to.be.closeTo(1, 0.07);
   });
 
+  it('run leaves out an optional input unless --input names it', async () => {
+    const infos = [info('x', [2]), { ...info('weight', [3]), optional: true }];
+    const without = await loadInputs(infos, request({ x: 'random' }));
+    expect(Object.keys(without.feeds)).to.deep.equal(['x']);
+    const { feeds } = await loadInputs(infos, request({ x: 'random', weight: 'random' }));
+    expect(feeds.weight!.dims).to.deep.equal([3]);
+  });
+
   it('run gives two random inputs the same sizes for a name, but different numbers', async () => {
     const infos = [info('a', ['N']), info('b', ['N'])];
     const { feeds } = await loadInputs(infos, request({ a: 'random', b: 'random' }, { N: 5 }));

@@ -1,7 +1,4 @@
 /** Sessions whose provider lacks something that the model needs, which the first run shows. */
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { SessionError } from '../../../lib/errors.js';
@@ -20,6 +17,7 @@ import { openSession } from '../../../lib/runtime/core/open.js';
 import { createSession } from '../../../lib/runtime/node.js';
 import { tensor } from '../../../lib/tensor.js';
 import { groupNormModel, randomTensor } from '../../support/group-norm.js';
+import { runProgram } from '../../support/program.js';
 import { rejection } from '../../support/temporary.js';
 
 const X = tensor('float32', [2], Float32Array.of(1, 2));
@@ -49,6 +47,7 @@ function place(
     provider,
     hasGroupNormKernel: false,
     takesBfloat16: false,
+    takesOptionalInputs: false,
     whyUnavailable: () => undefined,
     load: async () => {
       events.push(`load ${provider}`);
@@ -77,7 +76,7 @@ function place(
   const platform: Platform = {
     defaultProvider: 'cpu',
     readModel: () => Promise.reject(new Error('never read')),
-    hasFile: () => false,
+    dataFileProblem: () => 'which is missing',
     backends: Object.fromEntries(PROVIDERS.map((provider) => [provider, [backend(provider)]])),
   };
   const open = (options: SessionOptions) => openSession(platform, MODEL, options);
@@ -270,9 +269,8 @@ describe('a session of a bfloat16 model', () => {
 
 describe("the bytes of a session's model", () => {
   it('are freed after the first run, on every provider', async function () {
-    const program = fileURLToPath(new URL('../../support/model-bytes.ts', import.meta.url));
-    const args = ['--expose-gc', '--import', 'tsx', program];
-    const { stdout } = await promisify(execFile)(process.execPath, args);
+    const programs = new URL('programs.ts', import.meta.url);
+    const { stdout } = await runProgram(programs, 'printWhatIsFreed', { flags: ['--expose-gc'] });
     expect(JSON.parse(stdout)).to.deep.equal({ cpu: 'freed', 'native,wasm': 'freed', wasm: 'freed' });
   }).timeout(60_000);
 });

@@ -1,8 +1,8 @@
-/** The programs of lifecycle.test.ts: each runs in a process or a worker of its own. */
+/** The programs of the tests of this folder: each runs in a process or a worker of its own. */
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort, type Worker } from 'node:worker_threads';
-import { createSession, type Session, type TensorData } from '../../../lib/index.js';
+import { createSession, type Session, type SessionOptions, type TensorData } from '../../../lib/index.js';
 import { loadAddon } from '../../../lib/runtime/native/addon.js';
 import {
   groupNormModel,
@@ -168,4 +168,24 @@ export async function runWithResultsInWorker(): Promise<void> {
   kept.dispose();
   parentPort!.postMessage('running');
   await running;
+}
+
+/** Prints the provider and the fallbacks of sessions, and the warnings of the process. */
+export async function createWithoutKernel(): Promise<void> {
+  const warnings: (readonly unknown[])[] = [];
+  process.on('warning', ({ message, ...warning }: NodeJS.ErrnoException) =>
+    warnings.push([warning.code, message]),
+  );
+  const open = async (options: SessionOptions) => {
+    await using session = await createSession(model, options);
+    await new Promise(setImmediate);
+    return { provider: session.provider, fallbacks: session.fallbacks, warnings: [...warnings] };
+  };
+  const opened = {
+    wasm: await open({ providers: ['wasm', 'cpu'] }),
+    named: await open({ groupNorm: 'reduce-mean' }),
+    cpu: await open({}),
+    again: await open({ providers: ['native', 'cpu'] }),
+  };
+  console.log(JSON.stringify(opened));
 }

@@ -17,6 +17,7 @@ import {
   referenceGroupNorm,
 } from '../../support/group-norm.js';
 import { describeNative } from '../../support/native.js';
+import { withInitializersAsInputs } from '../../support/optional-inputs.js';
 import { rejection, temporaryFolder } from '../../support/temporary.js';
 
 const CASE = { x: randomTensor('float32', [2, 8, 6, 5], { mean: 1000 }), numGroups: 4, eps: 2 ** -17 };
@@ -57,6 +58,23 @@ describeNative("ONNX Runtime's own interface with native-cpu", () => {
       await session.release();
     });
   }
+
+  it('native-cpu lists required inputs only, as onnxruntime-node, and takes other values for optional inputs', async () => {
+    const scale = randomTensor('float32', [8], { stream: 'scale' });
+    const ones = randomTensor('float32', [8], { mean: 1, deviation: 0 });
+    const model = groupNormModel({ ...CASE, scale: ones }, { lowering: 'op', opset: 21 });
+    const session = await node.InferenceSession.create(withInitializersAsInputs(model), OPTIONS);
+    expect(session.inputNames).to.deep.equal(['x']);
+    const feeds = Object.entries({ x: CASE.x, weight: scale }).map(([name, { data, dims }]) => [
+      name,
+      new node.Tensor('float32', data as Float32Array, dims),
+    ]);
+    const { y } = await session.run(Object.fromEntries(feeds) as Record<string, node.Tensor>);
+    const data = y!.data as Float32Array;
+    const expected = referenceGroupNorm({ ...CASE, scale });
+    expect(maxAbsDifference({ dtype: 'float32', dims: y!.dims, data }, expected)).to.be.below(1e-5);
+    await session.release();
+  });
 
   it('writes into the tensor of a fetch', async () => {
     const session = await node.InferenceSession.create(MODEL, OPTIONS);

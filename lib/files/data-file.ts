@@ -1,0 +1,37 @@
+/** Checks of files that hold the weights of a model, before anything opens them. */
+import { existsSync, realpathSync, statSync } from 'node:fs';
+import { dirname, isAbsolute, join, relative, sep } from 'node:path';
+import { leavesFolder, LEAVES_FOLDER } from './location.js';
+import { reasonOf, systemCode } from './system-error.js';
+
+/**
+ * Says what is wrong with a file of weights; `undefined` if a runtime may read it. The file must be a regular file, in the
+ * folder of the model by its path and after links are followed. If the model itself is a link, its file's own folder counts
+ * too: Hugging Face's cache keeps a model and its weights as links to files of one folder.
+ * @param model Path of the model.
+ */
+export function dataFileProblem(model: string, location: string): string | undefined {
+  if (leavesFolder(location)) return LEAVES_FOLDER;
+  const path = join(dirname(model), location);
+  try {
+    if (!statSync(path).isFile()) return 'which is not a regular file: put a file with the weights there';
+    const real = realpathSync(path);
+    const folders = [
+      realpathSync(dirname(model)),
+      ...(existsSync(model) ? [dirname(realpathSync(model))] : []),
+    ];
+    if (folders.some((folder) => isWithin(real, folder))) return undefined;
+    return `which is a link to '${real}', outside of the model's folder: put a copy of the file there`;
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return MISSING;
+    return `which cannot be read: ${reasonOf(error)}`;
+  }
+}
+
+/** The problem of a file that does not exist. */
+export const MISSING = 'which is not beside the model: put the file there';
+
+function isWithin(path: string, folder: string): boolean {
+  const steps = relative(folder, path);
+  return steps !== '' && !isAbsolute(steps) && steps.split(sep)[0] !== '..';
+}
