@@ -4,6 +4,7 @@ import { toFloat64Array } from '../half.js';
 import { requireKnownOptions } from '../options.js';
 import type { TensorData } from '../tensor.js';
 import { type Image, requireImage } from './image.js';
+import { isClassIndices } from './scores.js';
 
 /** The class of every pixel of an image. */
 export interface Mask {
@@ -18,14 +19,15 @@ export interface Mask {
 }
 
 /**
- * Returns the class of each pixel of logits (1, classes, H, W): the class of the largest logit, the first of equals, as
- * `torch.argmax`. A single logit per pixel means two classes: 1 where the logit is above 0, that is, where its sigmoid
- * is above a half, else 0.
- * @throws ImageError `MASK_UNDEFINED` if a logit is NaN.
+ * Returns the class of each pixel of scores (1, classes, H, W): the class of the largest score, the first of equals, as
+ * `torch.argmax`. A single float per pixel means two classes: 1 where it is above `threshold`, else 0. A single integer
+ * per pixel is the index of its class; integers that are all 0 or 255 are a mask in black and white.
+ * @param threshold Default: {@link thresholdOf}.
+ * @throws ImageError `MASK_UNDEFINED` if a score is NaN, or an index is not an index.
  */
-export function maskOf(logits: TensorData): Mask {
-  const [, count, height, width] = logits.dims as [number, number, number, number];
-  const values = toFloat64Array(logits);
+export function maskOf(scores: TensorData, threshold = thresholdOf(scores)): Mask {
+  const [, count, height, width] = scores.dims as [number, number, number, number];
+  const values = toFloat64Array(scores);
   const nan = values.findIndex(Number.isNaN);
   if (nan >= 0) {
     const [x, y] = [nan % width, Math.floor(nan / width) % height];
@@ -34,12 +36,44 @@ export function maskOf(logits: TensorData): Mask {
       `the model's output is NaN at x = ${x}, y = ${y}: the pixel has no class`,
     );
   }
+  if (isClassIndices(scores)) return maskOfIndices(values, width, height);
   const plane = width * height;
   const classes = new Uint16Array(plane);
   for (let pixel = 0; pixel < plane; pixel++) {
-    classes[pixel] = count === 1 ? Number(values[pixel]! > 0) : argmax(values, pixel, plane, count);
+    classes[pixel] =
+      threshold === undefined ? argmax(values, pixel, plane, count) : Number(values[pixel]! > threshold);
   }
   return { width, height, numClasses: Math.max(2, count), classes };
+}
+
+/**
+ * Returns the score above which a pixel belongs to class 1: a half if all scores are within 0 and 1, as a Sigmoid gives
+ * them, else 0, where the sigmoid of a logit is a half; `undefined` if pixels have several scores or an index.
+ */
+export function thresholdOf(scores: TensorData): number | undefined {
+  if (scores.dims[1] !== 1 || isClassIndices(scores)) return undefined;
+  return toFloat64Array(scores).every((value) => value >= 0 && value <= 1) ? 0.5 : 0;
+}
+
+/** The largest index that a mask holds. */
+const MAX_CLASS = 65535;
+
+function maskOfIndices(values: Float64Array, width: number, height: number): Mask {
+  const isBlackAndWhite = values.includes(255) && values.every((value) => value === 0 || value === 255);
+  const classes = Uint16Array.from(values, (value) => (isBlackAndWhite ? value / 255 : value));
+  const odd = values.find((value) => value < 0 || value > MAX_CLASS);
+  if (odd !== undefined) {
+    throw new ImageError(
+      'MASK_UNDEFINED',
+      `the model's output has ${odd} in place of a class, which must be an integer from 0 to ${MAX_CLASS}`,
+    );
+  }
+  return {
+    width,
+    height,
+    numClasses: classes.reduce((most, index) => Math.max(most, index + 1), 2),
+    classes,
+  };
 }
 
 function argmax(values: Float64Array, pixel: number, plane: number, count: number): number {

@@ -1,19 +1,14 @@
 /** Runs networks that give every pixel a class: the image becomes a tensor (1, C, H, W), the output a mask. */
 import { ModelError, OptionError, SessionError } from '../errors.js';
 import { castTensor } from '../half.js';
+import { requireKnownOptions } from '../options.js';
 import type { Session, TensorInfo } from '../runtime/core/contract.js';
 import { describeInput } from '../runtime/core/tensors.js';
-import {
-  allocate,
-  elementCount,
-  type FloatDType,
-  formatShape,
-  isFloatDType,
-  tensor,
-  type TensorData,
-} from '../tensor.js';
+import { type Dim, type FloatDType, formatShape, isFloatDType, tensor, type TensorData } from '../tensor.js';
 import { type Image, requireImage } from './image.js';
-import { type Mask, maskOf } from './mask.js';
+import { type Mask, maskOf, thresholdOf } from './mask.js';
+import { crop, padTo, scaleBilinear, type Size } from './resample.js';
+import { readScores, scaleScores, toChannelsLast } from './scores.js';
 
 /**
  * Makes an image a float32 tensor (1, channels, H, W) from 0 to 1: sample / max, as `torchvision`'s `ToTensor`. Grey
@@ -36,56 +31,38 @@ export function imageToTensor(image: Image, channels: 1 | 3): TensorData {
 const luma = (samples: ArrayLike<number>, at: number): number =>
   (299 * samples[at]! + 587 * samples[at + 1]! + 114 * samples[at + 2]!) / 1000;
 
-/**
- * Pads (1, C, H, W) at the bottom and at the right by reflection, as `torch.nn.functional.pad(mode='reflect')`;
- * reflects repeatedly if the image is too small for one reflection.
- */
-export function padTo(x: TensorData, toHeight: number, toWidth: number): TensorData {
-  const [height, width] = x.dims.slice(2) as [number, number];
-  if (toHeight === height && toWidth === width) return x;
-  const [rows, columns] = [reflect(height, toHeight), reflect(width, toWidth)];
-  const dims = [...x.dims.slice(0, 2), rows.length, columns.length];
-  const data = allocate(x.dtype, elementCount(dims));
-  let at = 0;
-  for (let start = 0; start < x.data.length; start += height * width) {
-    for (const row of rows) {
-      for (const column of columns) data[at++] = x.data[start + row * width + column]!;
-    }
-  }
-  return tensor(x.dtype, dims, data);
-}
-
-/** Returns, for every index below `length`, the index below `size` that it reflects. */
-function reflect(size: number, length: number): number[] {
-  const period = Math.max(1, 2 * (size - 1));
-  return Array.from({ length }, (_, i) => Math.min(i % period, period - (i % period)));
-}
-
-/** Cuts (1, C, *, *) to the top left H × W. */
-export function crop(y: TensorData, height: number, width: number): TensorData {
-  const [rows, columns] = y.dims.slice(2) as [number, number];
-  if (rows === height && columns === width) return y;
-  const dims = [...y.dims.slice(0, 2), height, width];
-  const data = allocate(y.dtype, elementCount(dims)) as Float32Array;
-  let at = 0;
-  for (let start = 0; start < y.data.length; start += rows * columns) {
-    for (let row = 0; row < height; row++, at += width) {
-      const from = start + row * columns;
-      data.set(y.data.subarray(from, from + width) as Float32Array, at);
-    }
-  }
-  return tensor(y.dtype, dims, data);
-}
-
 /** The result of {@link segment}. */
 export interface Segmentation {
   /** The class of every pixel, of the image's own size. */
   readonly mask: Mask;
-  /** The network's output (1, classes, H, W), cut to the image's own size. */
+  /**
+   * The network's output of the image's own size: scores (1, classes, H, W), or the index of each pixel's class
+   * (1, 1, H, W). Scores that the network gives for a smaller size are scaled bilinearly.
+   */
   readonly logits: TensorData;
-  /** The height and width of the network's input. */
-  readonly paddedTo: readonly [number, number];
+  /** The score above which a pixel is of class 1, if the network gives a single score per pixel. */
+  readonly threshold?: number;
+  /** The height and width to which the image was scaled; its own if the network takes it as it is. */
+  readonly scaledTo: Size;
+  /** The height and width of the network's input, to which the image was reflected at its edges. */
+  readonly paddedTo: Size;
 }
+
+/** Options of {@link segment}. */
+export interface SegmentOptions {
+  /**
+   * A pixel is of class 1 where its score is above it; for networks with a single score per pixel. Default: 0.5 if all
+   * scores are within 0 and 1, else 0.
+   */
+  readonly threshold?: number | undefined;
+  /** Subtracted from the samples, which are within 0 and 1: a number for each channel, or one for all. Default: 0. */
+  readonly mean?: readonly number[] | undefined;
+  /** Divides the samples, after `mean`: a number for each channel, or one for all. Default: 1. */
+  readonly std?: readonly number[] | undefined;
+}
+
+/** The `mean` and `std` of networks that were trained on ImageNet. Source: `torchvision.models`. */
+export const IMAGENET = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const;
 
 /**
  * H and W are padded to multiples of these numbers, one after the other, until the network runs: no model says what it
@@ -94,27 +71,38 @@ export interface Segmentation {
 const MULTIPLES = [1, 16, 32];
 
 /**
- * Runs a model with one float input (N, 1 or 3, H, W) and one float output (N, classes, H, W) on an image, scaled to 0
- * to 1. If the network cannot take the image's size, the image is padded by reflection and the output cut back.
+ * Runs a model with one input (N, 1 or 3, H, W) or (N, H, W, 1 or 3) on an image, whose samples become floats from 0 to
+ * 1, or bytes for an input of uint8. The output has scores for each pixel, channels first or last, or the index of its
+ * class, of the input's size or a fraction of it. If the network cannot take the image's size, the image is padded by
+ * reflection and the output cut back; if the network's size is fixed and smaller, the image is scaled.
  * @param session A session of such a model, from `createSession`.
  * @throws ModelError `MODEL_UNSUPPORTED` if the model's inputs or outputs have other types; SessionError if the run
  *   fails; ImageError `IMAGE_INVALID` if `image` is not an image, `MASK_UNDEFINED` if the output has a NaN; OptionError
- *   `INVALID_OPTION` if `session` is not a session.
+ *   `INVALID_OPTION` if `session` is not a session or `mean` or `std` does not fit, `UNKNOWN_OPTION`.
  */
-export async function segment(session: Session, image: Image): Promise<Segmentation> {
+export async function segment(
+  session: Session,
+  image: Image,
+  options: SegmentOptions = {},
+): Promise<Segmentation> {
   if (!Array.isArray((session as Session | undefined | null)?.inputs)) {
     throw new OptionError('INVALID_OPTION', 'segment: its first argument must be what createSession returns');
   }
+  requireKnownOptions('segment', options, ['threshold', 'mean', 'std'] satisfies (keyof SegmentOptions)[]);
   requireImage('segment', image);
-  const { name, dtype, channels } = imageInput(session, image);
-  const x = castTensor(imageToTensor(image, channels), dtype);
+  const input = imageInput(session, image);
+  const pixels = normalize(imageToTensor(image, input.channels), input, options);
   let problem: unknown;
-  for (const [height, width] of sizesToTry(image)) {
+  for (const size of sizesToTry(image, input)) {
     try {
-      const [y] = Object.values(await session.run({ [name]: padTo(x, height, width) }));
-      requireClasses(y!, height, width);
-      const logits = crop(y!, image.height, image.width);
-      return { mask: maskOf(logits), logits, paddedTo: [height, width] };
+      const scaledTo: Size = [Math.min(size[0], image.height), Math.min(size[1], image.width)];
+      const x = padTo(scaleBilinear(pixels, scaledTo), ...size);
+      const [y] = Object.values(await session.run({ [input.name]: asInput(x, input) }));
+      const part = crop(scoresOf(y!, size, input), ...scaledTo);
+      const logits = scaleScores(part, [image.height, image.width]);
+      const threshold = logits.dims[1] === 1 ? (options.threshold ?? thresholdOf(logits)) : undefined;
+      const mask = maskOf(logits, threshold);
+      return { mask, logits, ...(threshold !== undefined && { threshold }), scaledTo, paddedTo: size };
     } catch (error) {
       if (!dependsOnSize(error)) throw error;
       problem ??= error;
@@ -123,11 +111,22 @@ export async function segment(session: Session, image: Image): Promise<Segmentat
   throw problem;
 }
 
-/** Returns the sizes to try, each once, the image's own size first. */
-function sizesToTry({ height, width }: Image): [height: number, width: number][] {
-  const sizes = MULTIPLES.map((multiple): [number, number] => [
-    Math.ceil(height / multiple) * multiple,
-    Math.ceil(width / multiple) * multiple,
+/** What a model takes as an image. */
+interface ImageInput {
+  readonly name: string;
+  readonly dtype: FloatDType | 'uint8';
+  readonly channels: 1 | 3;
+  readonly channelsLast: boolean;
+  /** The sizes that the model declares; `undefined` for a size that has a name. */
+  readonly height: number | undefined;
+  readonly width: number | undefined;
+}
+
+/** Returns the sizes to try, each once, the image's own size first. A size that the model declares stays. */
+function sizesToTry(image: Image, { height, width }: ImageInput): Size[] {
+  const sizes = MULTIPLES.map((multiple): Size => [
+    height ?? Math.ceil(image.height / multiple) * multiple,
+    width ?? Math.ceil(image.width / multiple) * multiple,
   ]);
   return sizes.filter(([h, w], i) => i === 0 || h !== sizes[i - 1]![0] || w !== sizes[i - 1]![1]);
 }
@@ -136,31 +135,89 @@ function sizesToTry({ height, width }: Image): [height: number, width: number][]
 const dependsOnSize = (error: unknown): boolean =>
   (error instanceof SessionError && error.code === 'RUN_FAILED') || error instanceof ModelError;
 
-function requireClasses({ dtype, dims }: TensorData, height: number, width: number): void {
-  if (isFloatDType(dtype) && dims.length === 4 && dims[1] !== 0 && dims[2] === height && dims[3] === width)
-    return;
-  throw unsupported(`for ${height} × ${width} pixels its output is ${dtype} ${formatShape(dims)}`);
-}
-
-function imageInput({ inputs, outputs }: Session, image: Image) {
-  const [input, ...others] = inputs;
-  if (!input || others.some(({ optional }) => !optional) || outputs.length !== 1 || !takesImage(input)) {
-    const list = (infos: readonly TensorInfo[]) => infos.map(describeInput).join(', ');
-    throw unsupported(`it has inputs ${list(inputs)} and outputs ${list(outputs)}`);
+/** Returns (x − mean) / std for each channel. */
+function normalize(
+  x: TensorData,
+  { dtype, channels }: ImageInput,
+  { mean, std }: SegmentOptions,
+): TensorData {
+  if (mean === undefined && std === undefined) return x;
+  if (dtype === 'uint8') {
+    throw new OptionError('INVALID_OPTION', 'segment: the model takes bytes; leave out mean and std');
   }
-  const { name, dtype, shape } = input;
-  // If the model gives no shape, or a name for the channels, the image's own channels are used.
-  const channels = typeof shape?.[1] === 'number' ? (shape[1] as 1 | 3) : image.channels;
-  return { name, dtype: dtype as FloatDType, channels };
+  const [means, deviations] = [
+    perChannel('mean', mean ?? [0], channels),
+    perChannel('std', std ?? [1], channels),
+  ];
+  const plane = x.data.length / channels;
+  const data = (x.data as Float32Array).map((value, i) => {
+    const c = Math.floor(i / plane);
+    return (value - means[c]!) / deviations[c]!;
+  });
+  return tensor('float32', x.dims, data);
 }
 
-const takesImage = ({ dtype, shape }: TensorInfo): boolean =>
-  isFloatDType(dtype) &&
-  (!shape || (shape.length === 4 && (typeof shape[1] !== 'number' || [1, 3].includes(shape[1]))));
+function perChannel(name: 'mean' | 'std', given: readonly number[], channels: number): number[] {
+  const isList = Array.isArray(given) && (given.length === 1 || given.length === channels);
+  if (isList && given.every((value) => Number.isFinite(value) && (name === 'mean' || value > 0))) {
+    return Array.from({ length: channels }, (_, c) => (given.length === 1 ? given[0]! : given[c]!) as number);
+  }
+  throw new OptionError(
+    'INVALID_OPTION',
+    `segment: ${name} must be a list of one number, or of one for each of the ${channels} channels of the model` +
+      `${name === 'std' ? ', above 0' : ''}; got ${String(given)}`,
+  );
+}
+
+/** Returns the pixels in the dtype and the layout of the model's input. */
+function asInput(x: TensorData, { dtype, channelsLast }: ImageInput): TensorData {
+  const values =
+    dtype === 'uint8'
+      ? tensor(
+          'uint8',
+          x.dims,
+          Uint8Array.from(x.data as Float32Array, (value) => Math.round(255 * value)),
+        )
+      : castTensor(x, dtype);
+  return channelsLast ? toChannelsLast(values) : values;
+}
+
+function scoresOf(output: TensorData, size: Size, { channelsLast }: ImageInput): TensorData {
+  const scores = readScores(output, size, channelsLast);
+  if (scores) return scaleScores(scores, size);
+  const { dtype, dims } = output;
+  throw unsupported(`for ${size[0]} × ${size[1]} pixels its output is ${dtype} ${formatShape(dims)}`);
+}
+
+function imageInput({ inputs, outputs }: Session, image: Image): ImageInput {
+  const [input, ...others] = inputs;
+  if (input && others.every(({ optional }) => optional) && outputs.length === 1) {
+    const { name, dtype, shape } = input;
+    const isImage = (isFloatDType(dtype) || dtype === 'uint8') && (!shape || shape.length === 4);
+    // If the model gives no shape, or names for the channels, they are first, and the image's own channels are used.
+    const channelsLast = !isChannels(shape?.[1]) && isChannels(shape?.[3]);
+    const channels = shape?.[channelsLast ? 3 : 1] ?? '';
+    if (isImage && (typeof channels === 'string' || isChannels(channels))) {
+      const [height, width] = channelsLast ? shape.slice(1, 3) : (shape?.slice(2) ?? []);
+      return {
+        name,
+        dtype,
+        channels: isChannels(channels) ? channels : image.channels,
+        channelsLast,
+        height: typeof height === 'number' ? height : undefined,
+        width: typeof width === 'number' ? width : undefined,
+      };
+    }
+  }
+  const list = (infos: readonly TensorInfo[]) => infos.map(describeInput).join(', ');
+  throw unsupported(`it has inputs ${list(inputs)} and outputs ${list(outputs)}`);
+}
+
+const isChannels = (dim: Dim | undefined): dim is 1 | 3 => dim === 1 || dim === 3;
 
 const unsupported = (what: string): ModelError =>
   new ModelError(
     'MODEL_UNSUPPORTED',
-    `this model does not segment images: ${what}; needed: one float input [N, 1 or 3, H, W] and one float output ` +
-      '[N, classes, H, W]',
+    `this model does not segment images: ${what}; needed: one float input [N, 1 or 3, H, W] or [N, H, W, 1 or 3] and ` +
+      'one output with scores of classes, or the class, for each pixel of the same size or a fraction of it',
   );

@@ -9,9 +9,9 @@ import type { Place } from '../graph/checks.js';
 import * as op from '../graph/ops/index.js';
 import { DEFAULT_EPSILON, requireGroupNormalization } from '../graph/ops/normalization.js';
 import type { Attributes, Graph, Node, Value } from '../graph/types.js';
-import { type DType, isStatic, type Shape } from '../tensor.js';
+import { type DType, type FloatDType, isStatic, type Shape } from '../tensor.js';
 import { getLowering, getSessionLowering } from './choose.js';
-import { flatRows, int64 } from './rows.js';
+import { filled, flatRows, int64 } from './rows.js';
 import { mayBeEmpty, skipEmpty, type SkipEmpty } from './skip-empty.js';
 import { inItsDomain, type Lowering } from './types.js';
 
@@ -33,12 +33,25 @@ export interface SiteRef {
   readonly bias?: ValueRef | undefined;
   readonly numGroups: number;
   readonly epsilon: number;
+  /** A number that the normalized values are multiplied by; `undefined` means 1. */
+  readonly gain?: number | undefined;
+  /** The shape that x is normalized in, if it is not x's own, and the result's shape. */
+  readonly view?: SiteView | undefined;
   /** The name that the result must have. */
   readonly output: string;
 }
 
+/** How a site sees its input. */
+export interface SiteView {
+  /** (N, C, ...), or (N, ..., C). */
+  readonly shape: Shape;
+  /** The target by which Reshape makes this shape; `undefined` if x has it. */
+  readonly reshape: { readonly target: ValueRef; readonly allowZero: boolean } | undefined;
+  readonly isChannelsLast: boolean;
+}
+
 /** One LayerNormalization node to be replaced. */
-export interface RowSiteRef extends Omit<SiteRef, 'numGroups'> {
+export interface RowSiteRef extends Omit<SiteRef, 'numGroups' | 'gain'> {
   /** The first axis of a row, from 0. */
   readonly axis: number;
   /** Of a shape that broadcasts to a row's from the right; `undefined` means ones. */
@@ -79,15 +92,46 @@ export function lowerSite(
   const chosen = resolve(lowering, opset);
   // The nodes of a decomposition go under the node's own name, which is unique; the operator keeps the node's path.
   const path = lowering === 'op' ? pathOf(site).slice(0, -1) : pathOf(site);
-  const { numGroups, epsilon } = site;
-  const fragment = makeFragment(site, path, takenNames, (g, { x, scale, bias }) => {
-    if (isEmpty(site)) return op.identity(g, x);
-    const perChannel = (value: Value | undefined) => value && toChannels(g, value, site);
-    const values = { x, scale: perChannel(scale), bias: perChannel(bias) };
-    return chosen.lower(g, { ...values, numGroups, epsilon }, opset);
+  const { numGroups, epsilon, gain = 1, view } = site;
+  const fragment = makeFragment(site, path, takenNames, (g, values) => {
+    const shaped = view?.reshape && values.target ? reshaped(g, values.x, values.target, view) : values.x;
+    if (isEmpty(shaped.shape)) return op.identity(g, shaped);
+    const isLast = view?.isChannelsLast === true;
+    const x = isLast ? op.transpose(g, shaped, { perm: channelsFirst(shaped.rank) }) : shaped;
+    const perChannel = (value: Value | undefined) => value && toChannels(g, value, x, numGroups);
+    const scale = multiplied(g, perChannel(values.scale), x, gain);
+    const y = chosen.lower(g, { x, scale, bias: perChannel(values.bias), numGroups, epsilon }, opset);
+    return isLast ? op.transpose(g, y, { perm: channelsLast(y.rank) }) : y;
   });
-  const isGuarded = chosen.skipsEmpty && !isEmpty(site) && mayBeEmpty(site.x.shape);
-  return isGuarded ? skipEmpty(fragment, site.x.name, site.output, takenNames) : fragment;
+  const { x, output } = site;
+  const isGuarded = chosen.skipsEmpty && !isEmpty(view?.shape ?? x.shape) && mayBeEmpty(x.shape);
+  return isGuarded ? skipEmpty(fragment, x.name, output, takenNames, view?.reshape) : fragment;
+}
+
+/** Returns a site's input as lowerings see it: (N, C, ...). */
+export function inputOf({ x, view }: SiteRef): Pick<ValueRef, 'dtype' | 'shape'> {
+  const shape = view?.shape ?? x.shape;
+  const axes = view?.isChannelsLast ? channelsFirst(shape.length) : shape.map((_, axis) => axis);
+  return { dtype: x.dtype, shape: axes.map((axis) => shape[axis]!) };
+}
+
+function reshaped(g: Scope, x: Value, target: Value, { shape, reshape }: SiteView): Value {
+  const attributes = reshape?.allowZero ? { allowzero: int(1) } : {};
+  return g.node('Reshape', [x, target], attributes, [{ dtype: x.dtype, shape }])[0]!;
+}
+
+const channelsFirst = (rank: number): number[] => [0, rank - 1, ...axesFrom(1, rank - 1)];
+const channelsLast = (rank: number): number[] => [0, ...axesFrom(2, rank), 1];
+const axesFrom = (first: number, end: number): number[] =>
+  Array.from({ length: end - first }, (_, index) => first + index);
+
+/** Multiplies a scale (C) by a number; without a scale, the number is the scale. */
+function multiplied(g: Scope, scale: Value | undefined, x: Value, factor: number): Value | undefined {
+  if (factor === 1) return scale;
+  const dtype = x.dtype as FloatDType;
+  return scale
+    ? op.mul(g, scale, filled(g, dtype, 1, factor))
+    : filled(g, dtype, x.shape[1] as number, factor);
 }
 
 /** Returns the lowering of a choice, which knows the name of one. */
@@ -95,7 +139,7 @@ export const resolve = (lowering: LoweringChoice, opset: number): Exclude<Loweri
   typeof lowering === 'string' ? getSessionLowering(lowering, opset) : lowering;
 
 /** Makes a scale or bias (C). */
-function toChannels(g: Scope, value: Value, { x, numGroups }: SiteRef): Value {
+function toChannels(g: Scope, value: Value, x: Value, numGroups: number): Value {
   const channels = x.shape[1] as number;
   const isOf = (length: number) => value.rank === 1 && value.shape[0] === length;
   if (isOf(channels)) return value;
@@ -155,12 +199,14 @@ interface SiteValues {
   readonly x: Value;
   readonly scale: Value | undefined;
   readonly bias: Value | undefined;
+  /** The target of the view's Reshape. */
+  readonly target: Value | undefined;
 }
 
 export const pathOf = ({ name }: { readonly name: string }): string[] => name.split(/[/.]/).filter(Boolean);
 
 function makeFragment(
-  site: Omit<SiteRef, 'numGroups'>,
+  site: Omit<SiteRef, 'numGroups' | 'gain'>,
   path: readonly string[],
   takenNames: Set<string>,
   body: (g: Scope, values: SiteValues) => Value,
@@ -170,6 +216,7 @@ function makeFragment(
       x: importValue(site.x),
       scale: site.scale && importValue(site.scale),
       bias: site.bias && importValue(site.bias),
+      target: site.view?.reshape && importValue(site.view.reshape.target),
     };
     return [[site.output, body(g, values)]];
   });
@@ -203,7 +250,7 @@ export function buildFragment(
 }
 
 /** Whether a site has no elements. Reshape cannot make its shape: a 0 in the target means the input's size. */
-const isEmpty = ({ x }: SiteRef): boolean => x.shape.slice(2).includes(0);
+const isEmpty = (shape: Shape): boolean => shape.slice(1).includes(0);
 
 /** Returns the names that nodes and values take: their own and those of the nodes' results. */
 export const namesOf = (nodes: readonly Node[], values: readonly Value[]): string[] => [

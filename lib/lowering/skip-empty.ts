@@ -15,14 +15,22 @@ import type { Fragment } from './lower.js';
 export interface SkipEmpty {
   /** The value whose elements are counted. It is the result if it is empty. */
   readonly input: string;
+  /** What the input is reshaped by to have the result's shape; `undefined` if it has that shape. */
+  readonly reshape: ReshapeBy | undefined;
   /** The result, under the name that other nodes read. */
   readonly output: string;
   readonly size: string;
   readonly hasElements: string;
   /** The result of the fragment's own nodes. */
   readonly computed: string;
-  /** The result of Identity. */
+  /** The result of Identity, or of Reshape. */
   readonly empty: string;
+}
+
+/** The target of a Reshape. */
+export interface ReshapeBy {
+  readonly target: { readonly name: string };
+  readonly allowZero: boolean;
 }
 
 /** Returns whether a tensor of this shape may have no elements. */
@@ -33,12 +41,14 @@ export const mayBeEmpty = (shape: Shape | undefined): boolean =>
  * Returns a fragment that runs only if `input` has elements, and else returns `input`.
  * @param output The name of the fragment's result, which has the dtype and shape of `input`.
  * @param takenNames Every name of the surrounding graph; the new names are added.
+ * @param reshape Gives an empty input the result's shape, if that is another.
  */
 export function skipEmpty(
   { nodes, constants }: Fragment,
   input: string,
   output: string,
   takenNames: Set<string>,
+  reshape?: ReshapeBy,
 ): Fragment {
   const fresh = (what: string): string => {
     let name = `${output}/${what}`;
@@ -49,7 +59,7 @@ export function skipEmpty(
   const computed = fresh('computed');
   const names = { computed, empty: fresh('empty'), size: fresh('size'), hasElements: fresh('has_elements') };
   const renamed = nodes.map((node) => ({ ...node, outputs: renameIn(node, output, computed) }));
-  return { nodes: renamed, constants, skipEmpty: { input, output, ...names } };
+  return { nodes: renamed, constants, skipEmpty: { input, output, reshape, ...names } };
 }
 
 const renameIn = ({ outputs }: Node, from: string, to: string): Value[] =>

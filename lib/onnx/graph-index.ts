@@ -36,6 +36,7 @@ export class GraphIndex {
   readonly #initializers = new Map<string, TensorHeader>();
   readonly #types = new Map<number, Map<string, TensorType>>(PRECEDENCE.map((tag) => [tag, new Map()]));
   readonly #outputs: ReadonlySet<string>;
+  readonly #readsInBodies = new Map<ModelNode, ReadonlySet<string>>();
   readonly #overridable: ReadonlySet<string>;
   #uses: Uses | undefined;
 
@@ -47,6 +48,7 @@ export class GraphIndex {
     const opTypes = new Set<string>();
     for (const { tag, node, tensor, value, inner } of fields) {
       if (node) nodes.push(node);
+      if (node && inner) this.#readsInBodies.set(node, inner.reads);
       if (tensor) this.#initializers.set(tensor.name, tensor);
       if (value?.type) this.#types.get(tag)!.set(value.name, value.type);
       if (value && tag !== GRAPH.valueInfo) {
@@ -88,7 +90,10 @@ export class GraphIndex {
     return initializer && readTensorData(initializer);
   }
 
-  /** Returns the nodes that read a value, each once; an empty list if the value is an output of the graph. */
+  /**
+   * Returns the nodes that read a value, each once, by an input or in the body of an If, Loop or Scan; an empty list if the
+   * value is an output of the graph.
+   */
   onlyReaders(name: string): readonly ModelNode[] {
     return this.#outputs.has(name) ? [] : (this.#usesOnce.readers.get(name) ?? []);
   }
@@ -98,13 +103,18 @@ export class GraphIndex {
     return this.#outputs.has(name) || this.#usesOnce.readers.has(name);
   }
 
+  /** Returns the values that a node reads: its inputs, and what its bodies read from outside of them. */
+  readsOf(node: ModelNode): ReadonlySet<string> {
+    return new Set([...node.inputs, ...(this.#readsInBodies.get(node) ?? [])]);
+  }
+
   /** Returns the node that a value comes from, or `undefined` for inputs and initializers. */
   producer(name: string): ModelNode | undefined {
     return this.#usesOnce.producers.get(name);
   }
 
   get #usesOnce(): Uses {
-    return (this.#uses ??= usesOf(this.nodes));
+    return (this.#uses ??= usesOf(this.nodes, (node) => this.readsOf(node)));
   }
 
   #constantInitializer(name: string): TensorHeader | undefined {
@@ -123,11 +133,11 @@ interface Uses {
   readonly producers: ReadonlyMap<string, ModelNode>;
 }
 
-function usesOf(nodes: readonly ModelNode[]): Uses {
+function usesOf(nodes: readonly ModelNode[], readsOf: (node: ModelNode) => ReadonlySet<string>): Uses {
   const readers = new Map<string, ModelNode[]>();
   const producers = new Map<string, ModelNode>();
   for (const node of nodes) {
-    for (const name of new Set(node.inputs)) {
+    for (const name of readsOf(node)) {
       const list = readers.get(name);
       if (list) list.push(node);
       else readers.set(name, [node]);

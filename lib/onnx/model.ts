@@ -118,6 +118,11 @@ export class Model {
     return this.#functions.has(operatorId(domain, opType));
   }
 
+  /** Returns whether the model has local functions of the default domain, so that operators may not be ONNX's own. */
+  redefinesOperators(): boolean {
+    return [...this.#functions].some((id) => id.startsWith(':'));
+  }
+
   /** Returns every name in use, of values and nodes, in the bodies of control flow too. */
   names(): Set<string> {
     return takenNames(this.#graph);

@@ -197,8 +197,16 @@ export function encodeFragment(
 
 /** Puts nodes into the body of an If that runs it where the input has elements. */
 function nodesIfNotEmpty(names: SkipEmpty, nodes: NodeMessage[]): NodeMessage[] {
-  const { input, output, size, hasElements, computed, empty } = names;
-  const identity = { opType: 'Identity', name: empty, input: [input], output: [empty] };
+  const { input, output, reshape, size, hasElements, computed, empty } = names;
+  const passedOn: NodeMessage = reshape
+    ? {
+        opType: 'Reshape',
+        name: empty,
+        input: [input, reshape.target.name],
+        output: [empty],
+        attribute: reshape.allowZero ? [encodeAttribute('allowzero', { type: 'INT', value: 1 })] : [],
+      }
+    : { opType: 'Identity', name: empty, input: [input], output: [empty] };
   const body = (name: string, node: NodeMessage[], result: string): AttributeMessage => ({
     name,
     type: ATTRIBUTE_TYPE.GRAPH,
@@ -218,7 +226,7 @@ function nodesIfNotEmpty(names: SkipEmpty, nodes: NodeMessage[]): NodeMessage[] 
       name: `${output}/if`,
       input: [hasElements],
       output: [output],
-      attribute: [body('then_branch', nodes, computed), body('else_branch', [identity], empty)],
+      attribute: [body('then_branch', nodes, computed), body('else_branch', [passedOn], empty)],
     },
   ];
 }

@@ -22,7 +22,7 @@ import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
 import { isFloatDType, type Shape, UNKNOWN_DIM } from '../tensor.js';
 import type { LoweringReport } from './group-normalization.js';
-import { hasHiddenReaders, isOp, onlyReader, outputOf, REMOVED } from './patterns.js';
+import { isOp, onlyReader, outputOf, REMOVED } from './patterns.js';
 import type { SiteLowering } from './sites.js';
 import type { ValueTypes } from './value-types.js';
 
@@ -155,7 +155,7 @@ function withoutTransposeBefore(
 
 /** Returns the only reader of a node, if it moves the channels back. */
 function transposeBehind(model: Model, node: ModelNode): ModelNode | undefined {
-  const reader = hasHiddenReaders(model) ? undefined : onlyReader(model, node, 'Transpose');
+  const reader = model.redefinesOperators() ? undefined : onlyReader(model, node, 'Transpose');
   return reader && movesChannels(reader, 'first') ? reader : undefined;
 }
 

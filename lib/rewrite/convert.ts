@@ -10,7 +10,7 @@ import {
   requireOpset,
 } from '../lowering/choose.js';
 import { PER_CHANNEL_OPSET } from '../lowering/op.js';
-import type { SiteRef } from '../lowering/lower.js';
+import { inputOf, type SiteRef } from '../lowering/lower.js';
 import { CONTRIB_DOMAIN, type SessionLoweringName } from '../lowering/types.js';
 import { requireModelSize } from '../onnx/encode.js';
 import { Model } from '../onnx/model.js';
@@ -46,13 +46,15 @@ export interface ReplacedNorms {
   /** The standard operator. */
   readonly groupNormalization: number;
   /**
-   * GroupNorm as PyTorch exports it below opset 21: InstanceNormalization between two Reshapes. A model with local
-   * functions or control flow, whose bodies may read the values in between, is not searched for it.
+   * GroupNorm as PyTorch exports it below opset 21: InstanceNormalization of rows, which are reshaped, scaled and shifted.
    */
   readonly exported: number;
   /** `com.microsoft.GroupNorm` and `SkipGroupNorm`, with their SiLU, as ONNX Runtime's optimizer writes them. */
   readonly contrib: number;
-  /** ONNX's definition of GroupNormalization in the operator's place, as ONNX Runtime saves it. */
+  /**
+   * GroupNorm that is written out in arithmetic: ONNX's definition in the operator's place, as ONNX Runtime saves it; Keras
+   * 3's form; a PyTorch module that computes mean and variance itself.
+   */
   readonly inlined: number;
   /**
    * InstanceNormalization, and LayerNormalization over more than 1,024 elements or an unknown number of them, that are
@@ -83,7 +85,7 @@ const CONVERT_OPTIONS: readonly (keyof ConvertOptions)[] = ['lowering', 'where']
 
 /**
  * Writes every GroupNorm of a model as a lowering, at the model's own opset: the operator, PyTorch's exports below opset
- * 21, `com.microsoft.GroupNorm`, and inlined bodies. It writes only operators of ONNX, so that any runtime runs the
+ * 21, `com.microsoft.GroupNorm`, and arithmetic. It writes only operators of ONNX, so that any runtime runs the
  * result, unless `contrib-group-norm` is asked for. The rest of the model stays as it is, byte for byte, except values that
  * only the replaced nodes read: these are removed. `op` writes the standard operator instead, which ONNX Runtime has no
  * kernel for, and leaves all other normalizations.
@@ -130,7 +132,9 @@ export function convertModel(bytes: Uint8Array, options: ConvertOptions = {}): C
 function planFor(lowering: SessionLoweringName, used: Set<SessionLoweringName>): NormPlan {
   const isContrib = lowering === 'contrib-group-norm';
   const [chosen, safe] = [lowering, SAFE_LOWERING].map((name) => recordedLowering(name, used));
-  const nameFor = (site: SiteRef) => (isContrib && whyNotContrib(site) !== undefined ? safe! : chosen!)(site);
+  const isLeft = (site: SiteRef) =>
+    isContrib && whyNotContrib({ x: inputOf(site), numGroups: site.numGroups }) !== undefined;
+  const nameFor = (site: SiteRef) => (isLeft(site) ? safe! : chosen!)(site);
   const every = { exported: nameFor, contrib: isContrib ? undefined : nameFor, inlined: nameFor };
   if (lowering === 'op') return every;
   const rows = {

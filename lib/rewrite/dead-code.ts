@@ -1,25 +1,21 @@
 /** Dead code that a rewrite leaves behind. Runtimes drop it when they load a model, but a file would keep it. */
 import type { Model } from '../onnx/model.js';
-import { hasHiddenReaders, outputOf, REMOVED } from './patterns.js';
+import { outputOf, REMOVED } from './patterns.js';
 
-/** Names of the values that nodes, or the callers of the model, read. */
+/** Names of the values that nodes, bodies of control flow, or the callers of the model read. */
 type ReadNames = ReadonlySet<string>;
 
 /** Returns the names of all values that are read in a model's graph. */
 export const readNames = (model: Model): ReadNames =>
-  new Set([...model.outputNames, ...model.nodes.flatMap(({ inputs }) => inputs)]);
+  new Set([...model.outputNames, ...model.nodes.flatMap((node) => [...model.index.readsOf(node)])]);
 
 /**
- * Removes nodes, weights and declared types that a rewrite has made dead:
- *
- * - the value was read before the rewrite, and is not read any more (values that were dead before stay);
- * - the model has no bodies and no local functions, whose reads are unknown.
- *
+ * Removes nodes, weights and declared types that a rewrite has made dead: values that were read before the rewrite, and are
+ * not read any more. Values that were dead before stay, and so do calls of local functions.
  * @param before The result of {@link readNames} before the rewrite.
  * @returns Whether the model was modified.
  */
 export function removeDeadCode(model: Model, before: ReadNames): boolean {
-  if (hasHiddenReaders(model)) return false;
   const dead = deadNodes(model, before);
   const removedNodes = model.replaceNodes((node) => (dead.has(outputOf(node)) ? REMOVED : undefined));
   const now = readNames(model);
@@ -31,10 +27,12 @@ export function removeDeadCode(model: Model, before: ReadNames): boolean {
 function deadNodes(model: Model, before: ReadNames): Set<string> {
   const dead = new Set<string>();
   const read = new Set(model.outputNames);
-  for (const { inputs, outputs } of [...model.nodes].reverse()) {
+  for (const node of [...model.nodes].reverse()) {
+    const { outputs } = node;
     const [first] = outputs;
-    if (first && before.has(first) && !outputs.some((name) => read.has(name))) dead.add(first);
-    else for (const name of inputs) read.add(name);
+    const wasRead = first !== undefined && before.has(first) && !model.isFunctionCall(node);
+    if (wasRead && !outputs.some((name) => read.has(name))) dead.add(first);
+    else for (const name of model.index.readsOf(node)) read.add(name);
   }
   return dead;
 }

@@ -10,10 +10,10 @@
  * match if
  *
  * - the normalization is the standard operator with `num_groups`, or the fused operator with no activation yet;
- * - no other node, and no caller of the model, reads a value in between;
+ * - no other node, no body of control flow, and no caller of the model reads a value in between;
  * - the residual is declared with the shape of the result, by numbers and names. A name promises nothing: where a size
  *   is 1 at run time, the kernel repeats the elements as Add does, which is slower;
- * - the model has no bodies and no local functions, which could read such a value.
+ * - the model does not have local functions in place of ONNX's operators.
  *
  * Each becomes one FusedGroupNormalization.
  */
@@ -25,7 +25,7 @@ import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
 import { type Shape, UNKNOWN_DIM } from '../tensor.js';
 import { isGroupNorm } from './group-normalization.js';
-import { type Chain, hasHiddenReaders, isOp, onlyReader, outputOf, replaceChains } from './patterns.js';
+import { type Chain, isOp, onlyReader, outputOf, replaceChains } from './patterns.js';
 import { ValueTypes } from './value-types.js';
 
 /** A match. */
@@ -41,7 +41,7 @@ interface Fusible extends Chain {
  * @returns How many there are: 0 if the model is not modified.
  */
 export function fuseGroupNorm(model: Model, types = new ValueTypes(model)): number {
-  if (hasHiddenReaders(model)) return 0;
+  if (model.redefinesOperators()) return 0;
   const byLast = new Map<string, Fusible>();
   for (const norm of model.nodes.filter(isRunByKernel)) {
     const found = matchFusible(types, norm);

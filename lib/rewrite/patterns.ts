@@ -20,12 +20,6 @@ export function onlyReader({ index }: Model, node: ModelNode, opType: string): M
 export const producers = ({ index }: Model, { inputs }: ModelNode): (ModelNode | undefined)[] =>
   inputs.map((name) => index.producer(name));
 
-/**
- * Returns whether the model has bodies or local functions. The body of an If or Loop may read any value of the graph, and
- * `index` does not list those readers.
- */
-export const hasHiddenReaders = (model: Model): boolean => model.nestedOpTypes().size > 0;
-
 /** Nodes that one fragment replaces. */
 export interface Chain {
   /** The node whose place the fragment takes. */

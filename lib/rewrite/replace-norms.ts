@@ -3,7 +3,7 @@ import { GraphError } from '../errors.js';
 import type { LoweringChoice, SiteRef } from '../lowering/lower.js';
 import type { Model } from '../onnx/model.js';
 import { lowerContribGroupNorm } from './contrib-group-norm.js';
-import { mergeExportedGroupNorm } from './exported-group-norm.js';
+import { mergeExportedGroupNorm, mergeWrittenGroupNorm } from './exported-group-norm.js';
 import {
   isFloat64InstanceNorm,
   isGroupNorm,
@@ -21,7 +21,7 @@ export interface NormPlan {
   readonly exported?: SiteLowering | undefined;
   /** com.microsoft.GroupNorm and SkipGroupNorm, as ONNX Runtime's optimizer writes them. */
   readonly contrib?: SiteLowering | undefined;
-  /** ONNX's definition of GroupNormalization in the operator's place. */
+  /** GroupNorm in arithmetic: ONNX's definition in the operator's place, Keras 3's form, modules by hand. */
   readonly inlined?: SiteLowering | undefined;
   /** The standard operator. */
   readonly operator?: SiteLowering | undefined;
@@ -60,7 +60,10 @@ export function replaceNorms(
   const { model } = types;
   const ofContrib = contrib === undefined ? NOT_RUN : lowerContribGroupNorm(types, contrib);
   const exportedCount = exported === undefined ? 0 : mergeExportedGroupNorm(model, exported, types);
-  const inlinedCount = inlined === undefined ? 0 : lowerInlinedGroupNorm(model, inlined, types);
+  const inlinedCount =
+    inlined === undefined
+      ? 0
+      : mergeWrittenGroupNorm(model, inlined, types) + lowerInlinedGroupNorm(model, inlined, types);
   const operators =
     operator === undefined ? NOT_RUN : lowerNormalizations(model, operator, isGroupNorm, types);
   const float64 = rows ? lowerNormalizations(model, rows.lowering, isFloat64InstanceNorm, types) : NOT_RUN;

@@ -27,7 +27,7 @@ import type { SessionLoweringName } from '../lowering/types.js';
 import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
 import { elementCount, fromStart, isFloatDType, isStatic } from '../tensor.js';
-import { hasHiddenReaders, isOp, outputOf } from './patterns.js';
+import { isOp, outputOf } from './patterns.js';
 import { describeSite, hasLowerings, isFilledWith, omitNeutral } from './sites.js';
 import { ValueTypes } from './value-types.js';
 
@@ -118,7 +118,7 @@ function describeLayerNorm(types: ValueTypes, node: ModelNode): RowSiteRef | und
   const x: ValueRef = { name: node.inputs[0]!, dtype, shape };
   const normalized = fromStart(node.number('axis') ?? -1, shape.length);
   const isInRange = normalized >= 0 && normalized < shape.length;
-  if (!isInRange || node.outputs.slice(1).some((name) => name !== '' && isRead(types.model, name)))
+  if (!isInRange || node.outputs.slice(1).some((name) => name !== '' && types.model.index.isRead(name)))
     return undefined;
   const parameter = (index: number): ValueRef | undefined => {
     const name = node.inputs[index];
@@ -141,8 +141,6 @@ function describeLayerNorm(types: ValueTypes, node: ModelNode): RowSiteRef | und
     output: outputOf(node),
   };
 }
-
-const isRead = (model: Model, name: string): boolean => model.index.isRead(name) || hasHiddenReaders(model);
 
 /** Returns whether a value is ones, expanded, as the layer-norm lowering makes its scale. */
 function isExpandedOnes(types: ValueTypes, name: string): boolean {

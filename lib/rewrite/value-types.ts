@@ -6,20 +6,27 @@ import { dtypeFromOnnx } from '../graph/types.js';
 import { CONTRIB_DOMAIN, CONTRIB_OP, CONTRIB_SKIP_OP, FUSED_DOMAIN } from '../lowering/types.js';
 import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
+import { addDims, divideDim, productDim, scaleDim } from '../shapes/dims.js';
 import { inferType, type KnownNode, type ValueType } from '../shapes/operators.js';
 import { shapePart } from '../shapes/reshaping.js';
-import { type Dim, int64Vector, type Shape, tensor, type TensorData, UNKNOWN_DIM } from '../tensor.js';
+import {
+  type Dim,
+  type DType,
+  int64Vector,
+  type Shape,
+  tensor,
+  type TensorData,
+  UNKNOWN_DIM,
+} from '../tensor.js';
 
 const UNKNOWN: ValueType = { dtype: undefined, shape: undefined };
 
 /** What follows from the nodes, by the name of the value. */
 interface Inferred {
   readonly types: Map<string, ValueType>;
-  /** The results of Constant nodes. */
+  /** The results of Constant nodes, and of Identity nodes that read a constant. */
   readonly constants: Map<string, TensorData>;
-  /** For a value that holds the whole shape of another value: the name of the other. */
-  readonly shapesOf: Map<string, string>;
-  /** The elements of vectors that are made from parts of shapes. */
+  /** The elements of vectors and scalars of sizes. */
   readonly vectors: Map<string, Shape>;
   /** Values whose sizes may depend on optional inputs. The model declares the sizes that the default values give. */
   readonly variable: Set<string>;
@@ -32,16 +39,33 @@ interface Inferred {
  */
 export class ValueTypes {
   #inferred: Inferred | undefined;
+  #atRun: ValueTypes | undefined;
+  readonly #nameSize: ((name: string, axis: number) => string) | undefined;
 
-  constructor(readonly model: Model) {}
+  /** @param nameSize Names a size that is not known, in place of the name that the model declares. */
+  constructor(
+    readonly model: Model,
+    nameSize?: (name: string, axis: number) => string,
+  ) {
+    this.#nameSize = nameSize;
+  }
 
-  /** Returns what the model declares, except sizes that contradict the inferred ones, or else what is inferred. */
+  /** Returns what the model declares, except sizes that contradict the inferred ones, and what is inferred for the rest. */
   typeOf(name: string | undefined): ValueType {
     if (!name) return UNKNOWN;
     const { types, variable } = this.#known();
     const inferred = types.get(name);
     const declared = variable.has(name) ? undefined : this.model.typeOf(name);
-    return declared ? withoutContradictions(declared, inferred?.shape) : (inferred ?? UNKNOWN);
+    const type = declared ? reconciled(declared, inferred?.shape) : (inferred ?? UNKNOWN);
+    return this.#nameSize ? withOwnNames(type, inferred?.shape, (axis) => this.#nameSize!(name, axis)) : type;
+  }
+
+  /**
+   * The same model, with a name of its own for each size that is not known. Equal sizes of these types are equal in every
+   * run. The names that a model declares do not promise that: a caller may give the inputs any sizes.
+   */
+  get atRun(): ValueTypes {
+    return (this.#atRun ??= new ValueTypes(this.model, sizeNamer()));
   }
 
   /** Returns the data of an initializer or of a Constant's result, if the model holds it. */
@@ -49,17 +73,10 @@ export class ValueTypes {
     return name ? (this.#known().constants.get(name) ?? this.model.constant(name)) : undefined;
   }
 
-  /** Returns the name of the value whose whole shape this value holds. */
-  shapeIsOf(name: string | undefined): string | undefined {
-    return name ? this.#known().shapesOf.get(name) : undefined;
-  }
-
-  /** Returns the elements of a vector of sizes, as far as they are known; `undefined` if even their number is not. */
+  /** Returns the elements of a vector or scalar of sizes, as far as known; `undefined` if even their number is not. */
   sizes(name: string | undefined): Shape | undefined {
     const constant = this.constant(name);
     if (constant) return Array.from(constant.data as ArrayLike<number | bigint>, Number);
-    const source = this.shapeIsOf(name);
-    if (source !== undefined) return this.typeOf(source).shape;
     const vector = name && this.#known().vectors.get(name);
     if (vector) return vector;
     const [length, ...others] = this.typeOf(name).shape ?? [];
@@ -74,7 +91,6 @@ export class ValueTypes {
     this.#inferred = {
       types: new Map(),
       constants: new Map(),
-      shapesOf: new Map(),
       vectors: new Map(),
       variable,
     };
@@ -88,36 +104,19 @@ export class ValueTypes {
     return this.#inferred;
   }
 
-  /**
-   * Returns the name of the value whose whole shape a Gather takes: the result of a Transpose, by its perm. ONNX Runtime
-   * writes Gather(Shape(x), perm) for Shape(Transpose(x, perm)).
-   */
-  #transposedOf(node: ModelNode, shapesOf: ReadonlyMap<string, string>): string | undefined {
-    const source = node.opType === 'Gather' ? shapesOf.get(node.inputs[0]!) : undefined;
-    if (source === undefined) return undefined;
-    const order = this.constant(node.inputs[1])?.data.join();
-    const readers = this.model.index.onlyReaders(source);
-    const isSame = (reader: ModelNode) =>
-      reader.opType === 'Transpose' && reader.numbers('perm')?.join() === order;
-    return readers.find((reader) => reader.domain === '' && isSame(reader))?.outputs[0];
-  }
-
-  #read(node: ModelNode, { types, constants, shapesOf, vectors }: Inferred): void {
+  #read(node: ModelNode, { types, constants, vectors }: Inferred): void {
     const [output] = node.outputs;
     if (!output || !isKnownOperator(node)) return;
     const constant = node.opType === 'Constant' ? constantOf(node) : undefined;
-    if (constant) constants.set(output, constant);
-    if (isWholeShape(node)) shapesOf.set(output, node.inputs[0]!);
-    const transposed = this.#transposedOf(node, shapesOf);
-    if (transposed !== undefined) shapesOf.set(output, transposed);
-    const vector = vectorOf(node, this);
-    if (vector) vectors.set(output, vector);
+    const known = constant ?? (node.opType === 'Identity' ? this.constant(node.inputs[0]) : undefined);
+    if (known) constants.set(output, known);
     const type = constant
       ? { dtype: constant.dtype, shape: constant.dims }
       : inferType(asKnownNode(node, this));
-    if (!type) return;
     const outputs = ['Split', CONTRIB_SKIP_OP].includes(node.opType) ? node.outputs : [output];
-    for (const name of outputs) if (name) types.set(name, type);
+    for (const name of type ? outputs : []) if (name) types.set(name, type!);
+    const vector = constant ? undefined : vectorOf(node, this);
+    if (vector) vectors.set(output, vector.map(withoutLongNames));
   }
 }
 
@@ -149,47 +148,141 @@ const asKnownNode = (node: ModelNode, types: ValueTypes): KnownNode => ({
 });
 
 /**
- * Returns the declared type without sizes that the inferred shape contradicts. A model whose inputs got other sizes after
- * its export still declares the old sizes inside; such a dimension is unknown, even where a name is inferred.
+ * Returns the declared type with inferred sizes in place of those that it leaves open, and without sizes that the inferred
+ * shape contradicts. A model whose inputs got other sizes after its export still declares the old sizes inside; such a
+ * dimension is unknown, even where a name is inferred.
  */
-function withoutContradictions(declared: ValueType, inferred: Shape | undefined): ValueType {
+function reconciled(declared: ValueType, inferred: Shape | undefined): ValueType {
   const { dtype, shape } = declared;
   if (!shape || shape.length !== inferred?.length) return declared;
   const isContradicted = (dim: Dim, axis: number) =>
     typeof dim === 'number' && inferred[axis] !== UNKNOWN_DIM && inferred[axis] !== dim;
-  if (!shape.some(isContradicted)) return declared;
-  return { dtype, shape: shape.map((dim, axis) => (isContradicted(dim, axis) ? UNKNOWN_DIM : dim)) };
+  const known = (dim: Dim, axis: number): Dim =>
+    dim === UNKNOWN_DIM ? inferred[axis]! : isContradicted(dim, axis) ? UNKNOWN_DIM : dim;
+  return { dtype, shape: shape.map(known) };
+}
+
+/** Returns the type with a name of its own for each size that is neither known nor inferred. */
+function withOwnNames(
+  { dtype, shape }: ValueType,
+  inferred: Shape | undefined,
+  nameOf: (axis: number) => string,
+): ValueType {
+  const follows = inferred?.length === shape?.length ? inferred : undefined;
+  const named = (dim: Dim, axis: number): Dim => {
+    if (typeof dim === 'number') return dim;
+    const other = follows?.[axis];
+    return typeof other === 'string' && other !== UNKNOWN_DIM ? other : nameOf(axis);
+  };
+  return { dtype, shape: shape?.map(named) };
+}
+
+/** Returns a function that names each axis of each value: `d0_1`. */
+function sizeNamer(): (name: string, axis: number) => string {
+  const numbers = new Map<string, number>();
+  return (name, axis) => {
+    const number = numbers.get(name) ?? numbers.size;
+    numbers.set(name, number);
+    return `d${number}_${axis}`;
+  };
 }
 
 /** The most elements of a vector of sizes; no tensor in use has more dimensions. */
 const MAX_RANK = 64;
 
-const isWholeShape = (node: ModelNode): boolean =>
-  node.opType === 'Shape' && !node.number('start') && node.number('end') === undefined;
+/** The longest expression that is kept: expressions of expressions would otherwise grow without bound. */
+const MAX_EXPRESSION = 100;
 
-/** Returns the elements of a node's result if they are sizes: a part of a shape, or several such parts joined. */
+const withoutLongNames = (dim: Dim): Dim =>
+  typeof dim === 'string' && dim.length > MAX_EXPRESSION ? UNKNOWN_DIM : dim;
+
+/** Operators whose result has the elements of their first input in the same order. */
+const MOVING: ReadonlySet<string> = new Set(['Cast', 'Identity', 'Reshape', 'Squeeze', 'Unsqueeze']);
+
+const ARITHMETIC: ReadonlyMap<string, (a: Dim, b: Dim) => Dim> = new Map([
+  ['Add', (a: Dim, b: Dim) => addDims(a, b)],
+  ['Sub', (a: Dim, b: Dim) => addDims(a, scaleDim(b, -1))],
+  ['Mul', (a: Dim, b: Dim) => productDim([a, b])],
+  ['Div', quotientOf],
+]);
+
+/** Returns a / b. ONNX rounds towards 0 and `divideDim` downwards, so that a difference, which may be negative, is unknown. */
+function quotientOf(a: Dim, b: Dim): Dim {
+  const mayBeNegative = typeof a === 'number' ? a < 0 : a.includes('-');
+  return typeof b === 'number' && !mayBeNegative ? divideDim(a, b) : UNKNOWN_DIM;
+}
+
+/**
+ * Returns the elements of a node's result if they are sizes: a part of a shape, or what follows from such parts by
+ * arithmetic, in a vector or a scalar.
+ */
 function vectorOf(node: ModelNode, types: ValueTypes): Shape | undefined {
   if (node.opType === 'Shape') {
     const { shape } = types.typeOf(node.inputs[0]);
     return shape && shapePart(shape, node.number('start'), node.number('end'));
   }
-  if (node.opType === 'Slice') return sliceOf(node, types);
-  if (node.opType !== 'Concat') return undefined;
-  const parts = node.inputs.map((name) => (isShort(types.typeOf(name)) ? types.sizes(name) : undefined));
-  return parts.every((part) => part !== undefined) ? parts.flat() : undefined;
+  if (!isShort(types.typeOf(node.outputs[0]))) return undefined;
+  const [first, second] = node.inputs;
+  if (MOVING.has(node.opType)) return sizesIn(types, first);
+  const combine = ARITHMETIC.get(node.opType);
+  if (combine) return combined(sizesIn(types, first), sizesIn(types, second), combine);
+  switch (node.opType) {
+    case 'Concat': {
+      const parts = node.inputs.map((name) => sizesIn(types, name));
+      return parts.every((part) => part !== undefined) ? parts.flat() : undefined;
+    }
+    case 'Gather': {
+      const whole = sizesIn(types, first);
+      return whole && sizesIn(types, second)?.map((index) => elementAt(whole, index));
+    }
+    case 'ReduceProd': {
+      const factors = sizesIn(types, first);
+      return factors && [productDim(factors)];
+    }
+    case 'Slice':
+      return sliceOf(node, types);
+    default:
+      return undefined;
+  }
+}
+
+const elementAt = (whole: Shape, index: Dim): Dim =>
+  typeof index === 'number' ? (whole.at(index) ?? UNKNOWN_DIM) : UNKNOWN_DIM;
+
+/** Combines two vectors element by element; one of them may be a single element. */
+function combined(
+  a: Shape | undefined,
+  b: Shape | undefined,
+  combine: (a: Dim, b: Dim) => Dim,
+): Shape | undefined {
+  if (!a || !b || (a.length !== b.length && a.length !== 1 && b.length !== 1)) return undefined;
+  const length = a.length === 1 ? b.length : a.length;
+  const pick = (list: Shape, index: number): Dim => list[list.length === 1 ? 0 : index]!;
+  return Array.from({ length }, (_, index) => combine(pick(a, index), pick(b, index)));
 }
 
 /** Returns the elements of a slice of a vector of sizes, from one known index to another with step 1. */
 function sliceOf(node: ModelNode, types: ValueTypes): Shape | undefined {
-  if (!isShort(types.typeOf(node.inputs[0]))) return undefined;
-  const [whole, start, end, , step = [1]] = node.inputs.map((name) => types.sizes(name));
-  const [from, to] = [start?.[0], end?.[0]];
-  if (typeof from !== 'number' || typeof to !== 'number' || step[0] !== 1) return undefined;
-  return whole?.slice(from, to);
+  const whole = sizesIn(types, node.inputs[0]);
+  const bound = (index: number, attribute: string) =>
+    types.sizes(node.inputs[index])?.[0] ?? node.numbers(attribute)?.[0];
+  const [from, to] = [bound(1, 'starts'), bound(2, 'ends')];
+  const [step] = types.sizes(node.inputs[4]) ?? [1];
+  return typeof from === 'number' && typeof to === 'number' && step === 1
+    ? whole?.slice(from, to)
+    : undefined;
 }
 
+/** Returns the elements of a value, if it is a short vector or a scalar of integers. */
+function sizesIn(types: ValueTypes, name: string | undefined): Shape | undefined {
+  const type = types.typeOf(name);
+  return isShort(type) && isInteger(type.dtype) ? types.sizes(name) : undefined;
+}
+
+const isInteger = (dtype: DType | undefined): boolean => dtype === 'int64' || dtype === 'int32';
+
 const isShort = ({ shape }: ValueType): boolean =>
-  shape?.length === 1 && typeof shape[0] === 'number' && shape[0] <= MAX_RANK;
+  shape?.length === 0 || (shape?.length === 1 && typeof shape[0] === 'number' && shape[0] <= MAX_RANK);
 
 /** Returns the data of a Constant node, in each of the attributes that may hold it. */
 function constantOf(node: ModelNode): TensorData | undefined {

@@ -16,6 +16,7 @@ import {
   reshape,
   shapePart,
   spaceToDepth,
+  squeeze,
   transpose,
   unsqueeze,
 } from './reshaping.js';
@@ -218,7 +219,7 @@ const SHAPES = new Map<string, ShapeOf>(
     ConvTranspose: transposedConvolved,
     ...forAll('AveragePool LpPool MaxPool', pooled),
     ...forAll('GlobalAveragePool GlobalMaxPool', from(globalPool)),
-    ...forAll('ReduceL2 ReduceMax ReduceMean ReduceMin ReduceSum', reduced),
+    ...forAll('ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum', reduced),
 
     Concat: ({ inputs, number }) => {
       const shapes = inputs.map(({ shape }) => shape);
@@ -246,10 +247,16 @@ const SHAPES = new Map<string, ShapeOf>(
     }),
     SpaceToDepth: from((x, { number }) => spaceToDepth(x, number('blocksize') ?? 0)),
     Split: parts,
+    Squeeze: from((x, { has, numbers, sizes }) => {
+      const axes = numbers('axes') ?? sizes(1);
+      if (axes) return isStatic(axes) ? squeeze(x, axes) : undefined;
+      // Without axes, all dimensions of size 1 go.
+      return !has(1) && isStatic(x) ? x.filter((dim) => dim !== 1) : undefined;
+    }),
     Tile: from((x, { sizes }) => tile(x, sizes(1))),
     Transpose: from((x, { numbers }) => transpose(x, numbers('perm'))),
-    Unsqueeze: from((x, { sizes }) => {
-      const axes = sizes(1);
+    Unsqueeze: from((x, { numbers, sizes }) => {
+      const axes = numbers('axes') ?? sizes(1);
       return axes && isStatic(axes) ? unsqueeze(x, axes) : undefined;
     }),
   } satisfies Record<string, ShapeOf>),

@@ -19,6 +19,24 @@ describe('images/mask', () => {
     expect([mask.numClasses, ...mask.classes]).to.deep.equal([2, 1, 0, 0, 1]);
   });
 
+  it('maskOf takes a single score within 0 and 1 for a probability, whose threshold is a half', () => {
+    expect([...maskOf(logits(1, 2, 2, 0.4, 0.5, 0.6, 1)).classes]).to.deep.equal([0, 0, 1, 1]);
+    expect([...maskOf(logits(1, 2, 2, 0.4, 0.5, 0.6, 1.5)).classes]).to.deep.equal([1, 1, 1, 1]);
+    expect([...maskOf(logits(1, 2, 2, 0.4, 0.5, 0.6, 1), 0.9).classes]).to.deep.equal([0, 0, 0, 1]);
+  });
+
+  it('maskOf takes a single integer for the index of a class, and 0 and 255 alone for black and white', () => {
+    const indices = maskOf(tensor('int64', [1, 1, 1, 3], BigInt64Array.of(0n, 20n, 3n)));
+    expect([indices.numClasses, ...indices.classes]).to.deep.equal([21, 0, 20, 3]);
+    const white = maskOf(tensor('uint8', [1, 1, 1, 3], Uint8Array.of(0, 255, 0)));
+    expect([white.numClasses, ...white.classes]).to.deep.equal([2, 0, 1, 0]);
+    const bool = maskOf(tensor('bool', [1, 1, 1, 2], Uint8Array.of(1, 0)));
+    expect([bool.numClasses, ...bool.classes]).to.deep.equal([2, 1, 0]);
+    expect(() => maskOf(tensor('int32', [1, 1, 1, 2], Int32Array.of(0, -1))))
+      .to.throw(ImageError, 'has -1 in place of a class')
+      .with.property('code', 'MASK_UNDEFINED');
+  });
+
   it('maskOf takes float16 by its value, not by its bits', () => {
     const half = castTensor(logits(2, 1, 2, -1, -1, -2, 0.5), 'float16');
     expect([...maskOf(half).classes]).to.deep.equal([0, 1]);

@@ -41,14 +41,17 @@ export function unetModel(numClasses: number): Uint8Array {
   return encodeModel(graph, initializeWeights(graph));
 }
 
-/** A model that is none of pixels: one value for every 2 × 2 of them. */
-export function poolingModel(): Uint8Array {
-  const g = new GraphBuilder('pool');
-  g.output(
-    'y',
-    op.maxPool(g, g.input('x', 'float32', ['N', 3, 'H', 'W']), { kernelShape: [2, 2], strides: [2, 2] }),
-  );
-  return encodeModel(g.build(), new Map());
+/** Probabilities: the sigmoid of 10 · (mean of the channels − 0.5). */
+export function sigmoidModel(): Uint8Array {
+  const g = new GraphBuilder('sigmoid');
+  const w = g.parameter('w', { dtype: 'float32', shape: [1, 3, 1, 1] });
+  const b = g.parameter('b', { dtype: 'float32', shape: [1] });
+  g.output('y', op.sigmoid(g, op.conv(g, g.input('x', 'float32', ['N', 3, 'H', 'W']), w, b)));
+  const weights = new Map([
+    ['w', tensor('float32', [1, 3, 1, 1], new Float32Array(3).fill(10 / 3))],
+    ['b', tensor('float32', [1], Float32Array.of(-5))],
+  ]);
+  return encodeModel(g.build(), weights);
 }
 
 /** A model with more than one result. */

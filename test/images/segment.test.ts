@@ -5,22 +5,30 @@ import { fileURLToPath } from 'node:url';
 import type { Image } from '../../lib/images/image.js';
 import { maskOf } from '../../lib/images/mask.js';
 import { decodePng } from '../../lib/images/png.js';
-import { segment } from '../../lib/images/segment.js';
+import { IMAGENET, segment } from '../../lib/images/segment.js';
 import {
   compareTensors,
   createSession,
   defaultTolerance,
+  type DType,
+  elementCount,
   encodeModel,
   getGraph,
   matchStateDict,
   ModelError,
+  OptionError,
   readFixture,
-  SessionError,
+  type Session,
+  type Shape,
+  tensor,
+  type TensorData,
+  type TensorInfo,
+  type TensorRecord,
 } from '../../lib/index.js';
 import { rejection } from '../support/temporary.js';
 import { withInitializersAsInputs } from '../support/optional-inputs.js';
 import { withoutShapes } from '../support/without-shapes.js';
-import { pixelModel, poolingModel, twoOutputs, unetModel } from './models.js';
+import { pixelModel, sigmoidModel, twoOutputs, unetModel } from './models.js';
 
 const demo = (name: string): string => fileURLToPath(new URL(`../../demo/${name}`, import.meta.url));
 
@@ -52,7 +60,95 @@ const COLOURS = {
   bias: [0, -1],
 };
 
+const info = (dtype: DType, shape: Shape): TensorInfo => ({ name: 'x', dtype, shape });
+const floats = (dims: number[], values?: readonly number[]) =>
+  tensor('float32', dims, values ? Float32Array.from(values) : new Float32Array(elementCount(dims)));
+
+/** A session whose model is a function. */
+const network = (input: TensorInfo, run: (x: TensorData) => TensorData): Session =>
+  ({
+    inputs: [input],
+    outputs: [{ name: 'y', dtype: 'float32', shape: undefined }],
+    run: (feeds: TensorRecord) => Promise.resolve({ y: run(feeds.x!) }),
+  }) as unknown as Session;
+
 describe('images/segment', () => {
+  it('segment recognises the probabilities of a network that ends in Sigmoid, and says its threshold', async () => {
+    const image = picture(3, 1, (x) => [0, 100, 255][x]!);
+    const { mask, threshold } = await run(sigmoidModel(), image);
+    expect([threshold, ...mask.classes]).to.deep.equal([0.5, 0, 0, 1]);
+    const session = await createSession(sigmoidModel());
+    const lower = await segment(session, image, { threshold: 0.1 });
+    await session.dispose();
+    expect([lower.threshold, ...lower.mask.classes]).to.deep.equal([0.1, 0, 1, 1]);
+  });
+
+  it('segment reflects an image for a larger fixed size, and scales an image and its scores for a smaller size', async () => {
+    const sample = (x: number) => (x < 8 ? 0 : 255);
+    const model = pixelModel({ weight: [[1, 1, 1]], bias: [-1.5], shape: [1, 3, 8, 8] });
+    const small = await run(
+      model,
+      picture(4, 5, () => 255),
+    );
+    expect([small.scaledTo, small.paddedTo]).to.deep.equal([
+      [5, 4],
+      [8, 8],
+    ]);
+    expect([...small.logits.data].every((value) => value === 1.5)).to.be.true;
+    const large = await run(model, picture(16, 12, sample));
+    expect([large.scaledTo, large.paddedTo, large.logits.dims]).to.deep.equal([
+      [8, 8],
+      [8, 8],
+      [1, 1, 12, 16],
+    ]);
+    for (let i = 0; i < 16 * 12; i++) expect(large.mask.classes[i]).to.equal(i % 16 < 8 ? 0 : 1);
+  });
+
+  it('segment scales an output of half the size bilinearly', async () => {
+    const session = network(info('float32', ['N', 3, 'H', 'W']), () => floats([1, 1, 1, 2], [-4, 4]));
+    const { logits, mask } = await segment(
+      session,
+      picture(4, 2, () => 0),
+    );
+    expect([...logits.data]).to.deep.equal([-4, -2, 2, 4, -4, -2, 2, 4]);
+    expect([...mask.classes]).to.deep.equal([0, 0, 1, 1, 0, 0, 1, 1]);
+  });
+
+  it('segment gives a network with channels last the bytes of the image, and takes the class indices of ArgMax', async () => {
+    const image = picture(3, 2, (x, y, c) => 10 * x + 100 * y + c);
+    let given: TensorData | undefined;
+    const session = network(info('uint8', [1, 'H', 'W', 3]), (x) => {
+      given = x;
+      return tensor('int64', [1, 2, 3], BigInt64Array.of(0n, 1n, 2n, 3n, 2n, 1n));
+    });
+    const { mask, threshold } = await segment(session, image);
+    expect(given).to.deep.equal(tensor('uint8', [1, 2, 3, 3], image.samples));
+    expect([mask.numClasses, ...mask.classes]).to.deep.equal([4, 0, 1, 2, 3, 2, 1]);
+    expect(threshold).to.be.undefined;
+    const error = await rejection(segment(session, image, { mean: [0.5] }));
+    expect(error).to.be.instanceOf(OptionError).with.property('code', 'INVALID_OPTION');
+  });
+
+  it('segment subtracts mean and divides by std for each channel, as torchvision does', async () => {
+    let given: TensorData | undefined;
+    const session = network(info('float32', ['N', 3, 'H', 'W']), (x) => {
+      given = x;
+      return floats([1, 2, 1, 1]);
+    });
+    const image = picture(1, 1, (_, __, c) => [255, 51, 0][c]!);
+    await segment(session, image, IMAGENET);
+    // (1 − 0.485) / 0.229, (0.2 − 0.456) / 0.224, −0.406 / 0.225
+    [2.2489082969432315, -1.142857142857143, -1.8044444444444445].forEach((value, c) =>
+      expect(Number(given!.data[c])).to.be.closeTo(value, 3e-7),
+    );
+    await segment(session, image, { mean: [0.5], std: [0.25] });
+    expect([...given!.data].map(Number)[0]).to.equal(2);
+    for (const wrong of [{ mean: [1, 2] }, { std: [0] }, { std: [NaN] }, { mean: 1 as never }]) {
+      const error = await rejection(segment(session, image, wrong));
+      expect(error).to.be.instanceOf(OptionError).with.property('code', 'INVALID_OPTION');
+    }
+  });
+
   it('segment takes a model whose weights are optional inputs', async () => {
     const red = picture(2, 2, (x, _, c) => (x === 1 && c < 2 ? 255 : 0));
     const { mask } = await run(withInitializersAsInputs(pixelModel(COLOURS)), red);
@@ -155,11 +251,6 @@ describe('images/segment', () => {
         () => encodeModel(getGraph('group-norm').build(group, { shape: ['N', 3, 'L'] }), new Map()),
         /\[N, 3, L\]/,
       ],
-      [
-        'an output that is half as large',
-        poolingModel,
-        /for 4 × 4 pixels its output is float32 \[1, 3, 2, 2\]/,
-      ],
       ['two outputs', twoOutputs, /outputs 'a' float32 \[N, 3, H, W\], 'b' float32/],
     ];
     for (const [what, model, message] of cases) {
@@ -172,9 +263,15 @@ describe('images/segment', () => {
       });
     }
 
-    it('segment refuses a model of another fixed size', async () => {
-      const error = await rejection(run(pixelModel({ ...COLOURS, shape: [1, 3, 8, 8] }), image));
-      expect(error).to.be.instanceOf(SessionError).with.property('code', 'INPUT_SHAPE');
+    it('segment refuses an output whose size is not a fraction of the input', async () => {
+      const error = await rejection(
+        segment(
+          network(info('float32', [1, 3, 4, 4]), () => floats([1, 2, 3, 4])),
+          image,
+        ),
+      );
+      expect(error).to.be.instanceOf(ModelError).with.property('code', 'MODEL_UNSUPPORTED');
+      expect((error as Error).message).to.match(/for 4 × 4 pixels its output is float32 \[1, 2, 3, 4\]/);
     });
   });
 });

@@ -4,7 +4,8 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import type { Image } from '../../lib/images/image.js';
 import { decodePng } from '../../lib/images/png.js';
-import { crop, imageToTensor, padTo } from '../../lib/images/segment.js';
+import { crop, padTo } from '../../lib/images/resample.js';
+import { imageToTensor } from '../../lib/images/segment.js';
 import { readFixture, tensor, type TensorData } from '../../lib/index.js';
 
 const demo = (name: string): string => fileURLToPath(new URL(`../../demo/${name}`, import.meta.url));

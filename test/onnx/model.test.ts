@@ -148,7 +148,7 @@ describe('Model', () => {
 
   it('refuses bytes that are not a model, and a model without a graph or an opset', () => {
     const cases: [Uint8Array, string][] = [
-      [new Uint8Array(0), 'no graph'],
+      [new Uint8Array(0), 'this file is empty'],
       [Uint8Array.of(0x08, 0x0a), 'no graph'],
       [Uint8Array.of(0x08, 0x0a, 0x3a, 0x00), 'no opset'],
       [Uint8Array.of(0x3a, 0x7f, 0x00), 'damaged'],

@@ -24,6 +24,8 @@ interface Parts {
   readonly zeros: number;
   /** The shape that the result gets. */
   readonly target: (g: Scope, x: Value) => Value;
+  /** What the result is declared as, if not as x. */
+  readonly result?: Shape;
   /** Dims of what is multiplied and added. */
   readonly affine: readonly number[];
   readonly before: (g: Scope, x: Value) => Value;
@@ -53,18 +55,34 @@ const sizes = (g: Scope, ...values: number[]) => g.constant(int64Vector(values))
 
 /** GroupNorm as PyTorch exports it below opset 21, but for what is changed. */
 function exported(changes: Partial<Parts> = {}, opset = 17): Model {
-  const { shape, dtype, rows, ones, zeros, target, affine, before, after } = { ...PARTS, ...changes };
+  const { shape, dtype, rows, ones, zeros, target, affine, before, after, result } = { ...PARTS, ...changes };
   const g = new GraphBuilder('exported');
   const x = before(g, g.input('x', dtype, shape));
   const split = op.reshape(g, x, rows);
   const groups = split.shape[1] as number;
   const [scale, bias] = [filled(g, dtype, groups, ones), filled(g, dtype, groups, zeros)];
   const norm = op.instanceNormalization(g, split, scale, bias);
-  const joined = op.reshape(g, norm, target(g, x), { outputShape: shape });
+  const joined = op.reshape(g, norm, target(g, x), { outputShape: result ?? shape });
   const scaled = op.mul(g, joined, g.constant(randomTensor(dtype, affine, { stream: 'scale' })));
   const y = op.add(g, scaled, g.constant(randomTensor(dtype, affine, { stream: 'bias' })));
   after(g, { rows: split, norm, joined, y });
   return Model.decode(encodeModel(g.build(), new Map(), { opset }));
+}
+
+/** The model with an If at the end, whose body reads a value by its name. */
+function withBody(model: Model, read: string): Model {
+  const message = ModelProto.decode(model.encode());
+  const graph = (name: string) => ({
+    name,
+    node: [{ opType: 'Identity', input: [read], output: [name] }],
+    output: [{ name }],
+  });
+  const branches = ['then', 'else'].map((name) => ({ name: `${name}_branch`, type: 5, g: graph(name) }));
+  const flag = { name: 'flag', dims: [], dataType: 9, int32Data: [1] };
+  message.graph!.initializer!.push(flag);
+  message.graph!.node!.push({ opType: 'If', input: ['flag'], output: ['chosen'], attribute: branches });
+  message.graph!.output!.push({ name: 'chosen' });
+  return Model.decode(ModelProto.encode(message).finish());
 }
 
 function operatorsAfter(model: Model): string[] {
@@ -109,13 +127,58 @@ describe('mergeExportedGroupNorm', () => {
     expect(operatorsAfter(exported({ after: both }))).to.deep.equal(['Reshape', ...MERGED]);
   });
 
+  const reshaped: Record<string, Partial<Parts>> = {
+    'has other spatial sizes': {
+      shape: [2, 8, 60, 5],
+      target: (g) => sizes(g, 2, 8, 5, 60),
+      result: [2, 8, 5, 60],
+    },
+    'has sizes that may not be those of x': { target: (g) => sizes(g, 0, 8, 60, 5) },
+    'has another rank': {
+      shape: [2, 8, 60, 5],
+      target: (g) => sizes(g, 2, 8, -1),
+      result: [2, 8, 300],
+      affine: [8, 1],
+    },
+    'is made from a value of another shape': {
+      shape: [2, 8, 60, 5],
+      before: (g, x) => op.reshape(g, x, [1, 4, 2, 120, 5]),
+      rows: [2, GROUPS, -1],
+      target: (g) => sizes(g, 2, 8, 60, 5),
+    },
+  };
+  for (const [what, changes] of Object.entries(reshaped)) {
+    it(`replaces an export whose result ${what} by one operator, and keeps its numbers`, async () => {
+      const model = exported(changes);
+      expect(operatorsAfter(exported(changes))).to.include('FusedGroupNormalization');
+      const x = randomTensor('float32', DIMS, { mean: 3 });
+      const [scale, bias] = ['scale', 'bias'].map((stream) => randomTensor('float32', [8], { stream }));
+      const expected = referenceGroupNorm({ x, scale, bias, numGroups: GROUPS, eps: Math.fround(1e-5) });
+      for (const provider of ['native', 'cpu', 'wasm'] as const) {
+        const session = await createSession(model.encode(), { providers: [provider, 'cpu'] });
+        const { y } = await session.run({ x });
+        expect(maxAbsDifference(y!, expected), provider).to.be.below(4e-6);
+        await session.dispose();
+      }
+    });
+  }
+
   const other: Record<string, Partial<Parts>> = {
     'the scale is not ones': { ones: 1.5 },
     'the bias is not zeros': { zeros: 0.25 },
     'the rows are not groups': { rows: [-1, GROUPS, 600], shape: [2, 8, 60, 5] },
-    'the result has another shape': { shape: [2, 8, 60, 5], target: (g) => sizes(g, 2, 8, 5, 60) },
-    'sizes are not known to be those of x': { target: (g) => sizes(g, 0, 8, 60, 5) },
-    'two sizes are copied': { shape: ['N', 8, 60, 5], target: (g) => sizes(g, 0, 8, 0, 5) },
+    'the result has another batch': {
+      shape: [2, 8, 60, 5],
+      target: (g) => sizes(g, 1, 8, 120, 5),
+      result: [1, 8, 120, 5],
+    },
+    'the batch is not known to be kept': { target: (g) => sizes(g, 2, 8, 60, 5) },
+    'the groups do not divide the channels': {
+      shape: [2, 8, 60, 5],
+      target: (g) => sizes(g, 2, 5, 60, 8),
+      result: [2, 5, 60, 8],
+      affine: [5, 1, 1],
+    },
     'the shape is that of another input, which names its sizes alike': {
       target: (g) => op.shape(g, (g as GraphBuilder).input('z', 'float32', SHAPE)),
     },
@@ -163,17 +226,35 @@ describe('mergeExportedGroupNorm', () => {
     });
   }
 
-  it('leaves exports with unknown channels, and graphs that bodies of control flow may read', () => {
+  it('leaves exports with unknown channels', () => {
     const unknown = (g: Scope, x: Value) =>
       g.node('Unknown', [x], {}, [{ dtype: 'float32', shape: x.shape }])[0]!;
     const message = ModelProto.decode(exported({ before: unknown }).encode());
     message.graph!.valueInfo = [];
     const undeclared = Model.decode(ModelProto.encode(message).finish());
     expect(operatorsAfter(undeclared)).to.include('InstanceNormalization');
-    const withBody = ModelProto.decode(exported().encode());
-    const body = { name: 'body', node: [{ opType: 'Identity', input: ['x'], output: ['z'] }] };
-    withBody.graph!.node!.push({ opType: 'If', attribute: [{ name: 'then_branch', type: 5, g: body }] });
-    const model = Model.decode(ModelProto.encode(withBody).finish());
+  });
+
+  it('replaces exports in a graph with control flow, except those whose inner values a body reads', async () => {
+    const model = exported();
+    const [split, norm] = model.nodes.map(({ outputs }) => outputs[0]!);
+    expect(operatorsAfter(withBody(model, 'x'))).to.deep.equal([...MERGED, 'If']);
+    expect(operatorsAfter(withBody(model, split!))).to.deep.equal(['Reshape', ...MERGED, 'If']);
+    expect(operatorsAfter(withBody(model, norm!))).to.include('InstanceNormalization');
+    const x = randomTensor('float32', [2, 8, 6, 5]);
+    const session = await createSession(withBody(model, split!).encode());
+    const { y, chosen } = await session.run({ x });
+    const plain = await createSession(model.encode());
+    expect((await plain.run({ x })).y).to.deep.equal(y);
+    expect(chosen!.data).to.deep.equal(x.data);
+    await session.dispose();
+    await plain.dispose();
+  });
+
+  it('leaves graphs whose operators may be local functions', () => {
+    const message = ModelProto.decode(exported().encode());
+    message.functions = [{ name: 'Mul', input: ['a', 'b'], output: ['c'], node: [] }];
+    const model = Model.decode(ModelProto.encode(message).finish());
     expect(mergeExportedGroupNorm(model, kernelLowering)).to.equal(0);
   });
 });

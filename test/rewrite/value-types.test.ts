@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { GraphBuilder } from '../../lib/graph/builder.js';
+import { GraphBuilder, type Scope } from '../../lib/graph/builder.js';
 import * as op from '../../lib/graph/ops/index.js';
 import { int, ints } from '../../lib/graph/attr.js';
 import type { Attributes, Value } from '../../lib/graph/types.js';
@@ -136,6 +136,89 @@ describe('a type that does not follow for certain', () => {
   });
 });
 
+describe('the sizes that a model computes at run time', () => {
+  const vector = (g: Scope, opType: string, inputs: Value[], shape: Shape, attributes = {}) =>
+    g.node(opType, inputs, attributes, [{ dtype: 'int64', shape }])[0]!;
+  /** Returns the elements of the vectors that `build` makes out of the shape of x. */
+  function sizes(build: (g: GraphBuilder, shape: Value) => Value[], inputs: readonly Shape[] = []) {
+    const g = new GraphBuilder('sizes');
+    const x = g.input('x', 'float32', ['N', 8, 'H', 6]);
+    inputs.forEach((shape, index) => g.input(`x${index}`, 'float32', shape));
+    const values = build(g, op.shape(g, x));
+    values.forEach((value, index) => g.output(`y${index}`, value));
+    const types = new ValueTypes(Model.decode(encodeModel(g.build(), new Map())));
+    return values.map((_, index) => types.sizes(`y${index}`));
+  }
+  const ints64 = (g: Scope, ...values: number[]) => g.constant(int64Vector(values));
+
+  it('ValueTypes computes Gather, Unsqueeze, Concat, Slice, ReduceProd and arithmetic', () => {
+    const found = sizes((g, shape) => {
+      const at = (index: number) => vector(g, 'Gather', [shape, ints64(g, index)], [1]);
+      const product = vector(g, 'Mul', [at(2), at(3)], [1]);
+      const scalar = vector(g, 'Squeeze', [product, ints64(g, 0)], []);
+      return [
+        at(-2),
+        product,
+        scalar,
+        vector(
+          g,
+          'Concat',
+          [at(0), ints64(g, 16), vector(g, 'Unsqueeze', [scalar, ints64(g, 0)], [1])],
+          [3],
+          {
+            axis: int(0),
+          },
+        ),
+        vector(g, 'Div', [at(1), ints64(g, 2)], [1]),
+        vector(g, 'Sub', [vector(g, 'Add', [at(2), ints64(g, 3)], [1]), ints64(g, 1)], [1]),
+        vector(g, 'ReduceProd', [vector(g, 'Slice', [shape, ints64(g, 1), ints64(g, 4)], [3])], [1]),
+        vector(g, 'Cast', [vector(g, 'Identity', [at(0)], [1])], [1], { to: int(7) }),
+      ];
+    });
+    expect(found).to.deep.equal([['H'], ['6*H'], ['6*H'], ['N', 16, '6*H'], [4], ['H+2'], ['48*H'], ['N']]);
+  });
+
+  it('ValueTypes does not divide what may be negative, nor by a name', () => {
+    const found = sizes((g, shape) => {
+      const [n, h] = [0, 2].map((index) => vector(g, 'Gather', [shape, ints64(g, index)], [1]));
+      const less = vector(g, 'Sub', [h!, ints64(g, 3)], [1]);
+      return [vector(g, 'Div', [less, ints64(g, 2)], [1]), vector(g, 'Div', [h!, n!], [1])];
+    });
+    expect(found).to.deep.equal([[UNKNOWN_DIM], [UNKNOWN_DIM]]);
+  });
+
+  it('ValueTypes.atRun gives equal names to sizes that are equal in every run, and to no others', () => {
+    const g = new GraphBuilder('names');
+    const [x, z] = ['x', 'x2'].map((name) => g.input(name, 'float32', ['N', 8, 'H']));
+    const like = (value: Value) =>
+      vector(g, 'Reshape', [g.input('w', 'float32', ['K']), op.shape(g, value)], x!.shape);
+    const values = {
+      relu: op.relu(g, x!),
+      other: op.relu(g, z!),
+      like: like(x!),
+      cut: op.slice(g, x!, { starts: [1], ends: [3], axes: [2] }),
+    };
+    Object.entries(values).forEach(([name, value]) => g.output(name, op.identity(g, value)));
+    const { atRun } = new ValueTypes(Model.decode(encodeModel(g.build(), new Map())));
+    const [n, , h] = atRun.typeOf('x').shape!;
+    expect(n).to.not.equal(h);
+    expect(atRun.typeOf('relu').shape).to.deep.equal([n, 8, h]);
+    expect(atRun.typeOf('like').shape).to.deep.equal([n, 8, h]);
+    expect(atRun.typeOf('other').shape).to.not.include(n).and.not.include(h);
+    expect(atRun.typeOf('cut').shape!.slice(0, 2)).to.deep.equal([n, 8]);
+    expect(atRun.typeOf('cut').shape).to.not.include(h);
+  });
+
+  it('ValueTypes takes what it infers for the sizes that a model declares as unknown', () => {
+    const message = ModelProto.decode(sample);
+    const dims = message.graph!.valueInfo!.find(({ name }) => name === 'rows_of_x')!.type!.tensorType!.shape!
+      .dim!;
+    dims[2] = {};
+    const model = Model.decode(ModelProto.encode(message).finish());
+    expect(new ValueTypes(model).typeOf('rows_of_x').shape).to.deep.equal([2, 2, 192]);
+  });
+});
+
 describe('the constants of a model', () => {
   const types = new ValueTypes(undeclared());
 
@@ -162,6 +245,5 @@ describe('the constants of a model', () => {
     expect(types.sizes('rows')).to.deep.equal([0, 2, -1]);
     expect(types.sizes('shape')).to.deep.equal([2, 4, 12, 8]);
     expect(types.sizes('flat')).to.equal(undefined);
-    expect(types.shapeIsOf('shape')).to.equal('x');
   });
 });

@@ -2,7 +2,8 @@
 import { elementCount, formatShape, SessionError, tensor, type TensorData } from '../../lib/browser.js';
 import { castTensor } from '../../lib/half.js';
 import type { Image } from '../../lib/images/image.js';
-import { imageToTensor, padTo } from '../../lib/images/segment.js';
+import { padTo } from '../../lib/images/resample.js';
+import { imageToTensor } from '../../lib/images/segment.js';
 import type { TensorInfo } from '../../lib/runtime/core/contract.js';
 import type { FloatDType, Shape } from '../../lib/tensor.js';
 import { Random } from '../../lib/weights/initialize.js';

@@ -205,7 +205,7 @@ const FORMS: readonly (readonly [form: keyof ReplacedNorms, words: string])[] = 
   ['groupNormalization', 'GroupNormalization'],
   ['exported', 'as PyTorch exports it below opset 21'],
   ['contrib', "as ONNX Runtime's com.microsoft operators"],
-  ['inlined', 'inlined'],
+  ['inlined', 'written out in arithmetic'],
 ];
 
 function describeReplaced({ replaced, lowerings }: ConvertedModel): string[] {
@@ -242,8 +242,9 @@ const DESCRIPTION =
   'Copies an ONNX model and writes every GroupNorm with operators that every runtime has. The results are right, ' +
   'however large the mean of a group is. convert finds GroupNormalization, for which ONNX Runtime has no kernel; ' +
   'InstanceNormalization between two Reshapes, which PyTorch exports below opset 21; the GroupNorm and SkipGroupNorm ' +
-  'that the optimizer of ONNX Runtime writes for GPUs; and the inlined definition that ONNX Runtime and onnx.inliner ' +
-  'write. It keeps the opset and all other nodes.\n\n' +
+  'that the optimizer of ONNX Runtime writes for GPUs; and arithmetic: the definition that ONNX Runtime and ' +
+  'onnx.inliner write in place of the operator, the form of Keras 3, and GroupNorm written by hand in PyTorch. It keeps ' +
+  'the opset and all other nodes.\n\n' +
   'ONNX Runtime also loses digits in other normalizations. convert writes these as reduce-mean: ' +
   'InstanceNormalization, and LayerNormalization over rows of more than 1,024 elements or of unknown length. ' +
   '--lowering instance-norm or layer-norm keeps the operator of that name.\n\n' +

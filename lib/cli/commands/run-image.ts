@@ -4,7 +4,9 @@ import { readFileBytes } from '../../files/read.js';
 import type { Image } from '../../images/image.js';
 import { type Mask, maskToImage } from '../../images/mask.js';
 import { decodePng, encodePng } from '../../images/png.js';
-import { segment, type Segmentation } from '../../images/segment.js';
+import type { Size } from '../../images/resample.js';
+import { IMAGENET, segment, type Segmentation } from '../../images/segment.js';
+import { parseNumber } from '../shared/options.js';
 import { refuseOverwritingInputs } from '../shared/output-files.js';
 import { withProgress } from '../shared/progress.js';
 import { formatTable, indent } from '../shared/table.js';
@@ -16,11 +18,23 @@ export interface ImageRequest {
   readonly image?: string;
   /** Path of the PNG to write. */
   readonly mask?: string;
+  readonly threshold?: number;
+  readonly mean?: readonly number[];
+  readonly std?: readonly number[];
 }
 
 /** Returns whether the options ask for an image and not for tensors. */
-export const isImageRequest = ({ image, mask }: ImageRequest): boolean =>
-  image !== undefined || mask !== undefined;
+export const isImageRequest = (options: ImageRequest): boolean =>
+  (['image', 'mask', 'threshold', 'mean', 'std'] as const).some((name) => options[name] !== undefined);
+
+/**
+ * Parses `--mean` and `--std`: a number, numbers with commas between them, or `imagenet`.
+ * @throws InvalidArgumentError
+ */
+export const parseChannels =
+  (name: 'mean' | 'std') =>
+  (text: string): readonly number[] =>
+    text === 'imagenet' ? IMAGENET[name] : text.split(',').map((part) => parseNumber(part.trim()));
 
 interface ImageOptions extends SessionRequest, ImageRequest {
   readonly input?: unknown;
@@ -48,7 +62,7 @@ export async function runImage(path: string, options: ImageOptions, io: Io): Pro
     );
     await using session = await openSession(path, options, progress);
     const { result, times } = await runRepeatedly(session, options.repeat, progress, () =>
-      segment(session, image),
+      segment(session, image, { threshold: options.threshold, mean: options.mean, std: options.std }),
     );
     await writeFileAtomic(target, encodePng(maskToImage(result.mask)));
     return [...describeRun(path, session, times), ...describeImage(file, image, result)];
@@ -56,8 +70,12 @@ export async function runImage(path: string, options: ImageOptions, io: Io): Pro
   print(io.stdout, ...lines, '', `Wrote ${target}`);
 }
 
-function requireBoth({ image, mask, input, dim, output }: ImageOptions): Required<ImageRequest> {
-  if (image === undefined) throw new UsageError('--mask needs --image; add --image IN.png');
+function requireBoth({ image, mask, input, dim, output }: ImageOptions): { image: string; mask: string } {
+  if (image === undefined) {
+    throw new UsageError(
+      `${mask === undefined ? '--threshold, --mean and --std need' : '--mask needs'} --image; add --image IN.png`,
+    );
+  }
   if (mask === undefined) throw new UsageError('--image needs --mask; add --mask OUT.png');
   if (input !== undefined || dim !== undefined || output !== undefined) {
     throw new UsageError('--image and --mask replace --input, --dim and --output; leave these out');
@@ -65,15 +83,22 @@ function requireBoth({ image, mask, input, dim, output }: ImageOptions): Require
   return { image, mask };
 }
 
-function describeImage(file: string, image: Image, { mask, paddedTo }: Segmentation): string[] {
+function describeImage(file: string, image: Image, result: Segmentation): string[] {
+  const { mask, threshold, scaledTo, paddedTo } = result;
   const { width, height, channels } = image;
-  const [paddedHeight, paddedWidth] = paddedTo;
-  const padded = paddedHeight !== height || paddedWidth !== width;
+  const isSize = (size: Size, other: Size) => size[0] === other[0] && size[1] === other[1];
+  const name = ([rows, columns]: Size) => `${columns} × ${rows}`;
   return [
     `  ${file}: ${width} × ${height} pixels, ${channels === 1 ? 'grey' : 'RGB'}`,
-    ...(padded
-      ? [`  reflected at its edges to ${paddedWidth} × ${paddedHeight}, a size that the model takes`]
-      : []),
+    ...(isSize(scaledTo, [height, width])
+      ? []
+      : [`  scaled to ${name(scaledTo)}, the size that the model takes`]),
+    ...(isSize(paddedTo, scaledTo)
+      ? []
+      : [`  reflected at its edges to ${name(paddedTo)}, a size that the model takes`]),
+    ...(threshold === undefined
+      ? []
+      : [`  one score for each pixel: class 1 where it is above ${threshold} (--threshold sets another)`]),
     '',
     indent(formatTable(classRows(mask), ['class', 'pixels', 'share'], ['right', 'right', 'right'])),
   ];

@@ -8,13 +8,14 @@ import {
   missingCommas,
   parseCount,
   parseInteger,
+  parseNumber,
   pointToHelp,
 } from '../shared/options.js';
 import { refuseOverwritingInputs } from '../shared/output-files.js';
 import { withProgress } from '../shared/progress.js';
 import { indent } from '../shared/table.js';
 import { type Cli, type Io, print, UsageError, widthOf } from '../shared/terminal.js';
-import { type ImageRequest, isImageRequest, runImage } from './run-image.js';
+import { type ImageRequest, isImageRequest, parseChannels, runImage } from './run-image.js';
 import { type InputRequest, loadInputs, splitInputs } from './run-inputs.js';
 import { outputNotes, outputPaths, outputTable, writeOutputs } from './run-outputs.js';
 import { describeRun, openSession, runRepeatedly, type SessionRequest } from './run-session.js';
@@ -50,6 +51,18 @@ export function addRun(program: Command, cli: Cli): void {
     )
     .option('--image <file>', 'PNG to segment, with a model that finds the class of each pixel')
     .option('--mask <file>', 'PNG to write, with the class of each pixel of --image')
+    .option(
+      '--threshold <t>',
+      'score above which a pixel of --image is of class 1, if the model gives one score for each pixel (default: 0.5 ' +
+        'if all scores are within 0 and 1, otherwise 0)',
+      parseNumber,
+    )
+    .option(
+      '--mean <m>',
+      'subtracted from the pixels of --image, which are within 0 and 1: R,G,B, one number, or imagenet',
+      parseChannels('mean'),
+    )
+    .option('--std <s>', 'divides the pixels of --image, after --mean: as --mean', parseChannels('std'))
     .option('--seed <n>', 'seed of random inputs', parseInteger, 0)
     .option('--repeat <n>', 'number of runs; prints the fastest and the median time', parseCount, 1)
     .option(
@@ -110,11 +123,14 @@ const DESCRIPTION =
   'is: .npy, as numpy.save writes it; .npz, as numpy.savez writes it, of which run takes the array with the name of ' +
   "the input, or the only array; .pb, a TensorProto, as in ONNX's tests; .json, nested lists of numbers such as " +
   '[[1, 2], [3, 4]], as json.dump(x.tolist(), file) writes them.\n\n' +
-  '--image and --mask segment a PNG. The model must have one input [N, 1 or 3, H, W] and one output ' +
-  '[N, classes, H, W]. Pixels become numbers from 0 to 1, and alpha is dropped. If the model cannot take the size of ' +
-  'the image, run reflects the image at its right and lower edge up to a multiple of 16, or else of 32, and cuts the ' +
-  'mask back. For two classes, or one logit above or below 0, the mask is black and white; for more classes it has ' +
-  'the colours of PASCAL VOC.';
+  '--image and --mask segment a PNG. The model must have one input [N, 1 or 3, H, W] or [N, H, W, 1 or 3], and one ' +
+  'output with scores of classes, or the index of a class, for each pixel: of the same size or a fraction of it, ' +
+  'channels first or last. Pixels become numbers from 0 to 1, and alpha is dropped; --mean imagenet --std imagenet ' +
+  'prepares them as networks that were trained on ImageNet need them. If the model cannot take the size of the image, ' +
+  'run reflects the image at its right and lower edge, up to the size that the model declares, or a multiple of 16, or ' +
+  'else of 32, and cuts the mask back; if the declared size is smaller, run scales the image and the scores. For two ' +
+  'classes, or one score above or below --threshold, the mask is black and white; for more classes it has the colours ' +
+  'of PASCAL VOC.';
 
 const EXAMPLES = `
 Examples:

@@ -197,7 +197,7 @@ export interface Session {
   readonly fallbacks: readonly ProviderFallback[];
   /**
    * How GroupNormalization runs, in whatever form the model holds it: as the operator, as PyTorch exports it below
-   * opset 21, or inlined. `undefined` if the model has none, or runs ONNX Runtime's inlined definition.
+   * opset 21, or written out in arithmetic. `undefined` if the model has none, or runs ONNX Runtime's inlined definition.
    */
   readonly groupNorm: GroupNormExecution | undefined;
   /**

@@ -36,7 +36,7 @@ export interface PreparedModel extends ModelToLoad {
   /** The inputs that the model has a default value for, with their own dtypes. */
   readonly optionalInputs: readonly TensorInfo[];
   /**
-   * How GroupNormalization runs, PyTorch's exports of it below opset 21 and inlined ones included. `undefined` if the
+   * How GroupNormalization runs, PyTorch's exports of it below opset 21 and arithmetic included. `undefined` if the
    * model has none, or if the caller asked for ONNX Runtime's own body.
    */
   readonly groupNorm: GroupNormExecution | undefined;

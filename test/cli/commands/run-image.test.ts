@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { beforeEach, describe, it } from 'mocha';
 import { decodePng } from '../../../lib/images/png.js';
 import { readFixture } from '../../../lib/index.js';
-import { pixelModel, unetModel } from '../../images/models.js';
+import { pixelModel, sigmoidModel, unetModel } from '../../images/models.js';
 import { makePng } from '../../images/png-samples.js';
 import { EXECUTION, onnx, useTemporaryFolder } from '../support.js';
 
@@ -87,6 +87,43 @@ describe('run --image', () => {
     expect([mask().width, mask().height]).to.deep.equal([3, 1]);
   });
 
+  it('run --image says the threshold of a model that gives one score, and --threshold sets another', async () => {
+    writeFileSync(at('sigmoid.onnx'), sigmoidModel());
+    const image = png('rgb.png', 2, [0, 0, 0, 100, 100, 100, 255, 255, 255]);
+    const half = await run('sigmoid.onnx', image);
+    expect(half.stdout).to.include(
+      '  one score for each pixel: class 1 where it is above 0.5 (--threshold sets another)\n',
+    );
+    expect([...mask().samples]).to.deep.equal([0, 0, 255]);
+    expect((await run('sigmoid.onnx', image, '--threshold', '0.1')).stdout).to.include('above 0.1 (');
+    expect([...mask().samples]).to.deep.equal([0, 255, 255]);
+  });
+
+  it('run --image --mean and --std prepare the pixels, by numbers or for ImageNet', async () => {
+    // Red, normalised for ImageNet, is 2.25 in its first channel.
+    writeFileSync(at('red.onnx'), pixelModel({ weight: [[1, 0, 0]], bias: [-2] }));
+    const image = png('rgb.png', 2, [255, 0, 0, 200, 0, 0, 0, 0, 0]);
+    await run('red.onnx', image);
+    expect([...mask().samples]).to.deep.equal([0, 0, 0]);
+    await run('red.onnx', image, '--mean', 'imagenet', '--std', 'imagenet');
+    expect([...mask().samples]).to.deep.equal([255, 0, 0]);
+    await run('red.onnx', image, '--mean', '-2', '--std', '1,1,1');
+    expect([...mask().samples]).to.deep.equal([255, 255, 0]);
+    const wrong = await run('red.onnx', image, '--mean', '1,2');
+    expect(wrong.code).to.equal(2);
+    expect(wrong.stderr).to.include(
+      'mean must be a list of one number, or of one for each of the 3 channels',
+    );
+  });
+
+  it('run --image scales an image for a model of a smaller fixed size, and says so', async () => {
+    writeFileSync(at('fixed.onnx'), pixelModel({ ...COLOURS, shape: [1, 3, 1, 2] }));
+    const { code, stdout } = await run('fixed.onnx', png('rgb.png', 2, [255, 0, 0, 0, 0, 0, 255, 0, 0]));
+    expect(code).to.equal(0);
+    expect(stdout).to.include('scaled to 2 × 1, the size that the model takes');
+    expect([mask().width, mask().height]).to.deep.equal([3, 1]);
+  });
+
   it('run --image segments a PNG that is damaged beside its pixels, with a warning', async () => {
     writeFileSync(
       at('cut.png'),
@@ -104,6 +141,7 @@ describe('run --image', () => {
     const image = () => png('rgb.png', 2, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
     const cases: [flags: () => string[], message: RegExp][] = [
       [() => ['--image', image()], /--image needs --mask; add --mask OUT\.png/],
+      [() => ['--threshold', '1'], /--threshold, --mean and --std need --image; add --image IN\.png/],
       [() => ['--mask', at('mask.png')], /--mask needs --image; add --image IN\.png/],
       [
         () => ['--image', image(), '--mask', at('mask.png'), '--input', 'x=random'],
