@@ -1,7 +1,7 @@
 /**
  * Finds optimizers of ONNX Runtime that change results by more than rounding.
  *
- *   node --import tsx scripts/docs/optimizers.ts FOLDER…
+ *   node --import tsx bench/optimizers.ts FOLDER…
  *
  * Each folder holds folders of one export each: `model.onnx`, and `tensors.safetensors` with `input.NAME` and
  * `truth.NAME`, which PyTorch computed in float64. Each export runs in onnxruntime-node, without this project's sessions,
@@ -12,7 +12,7 @@
 import * as ort from 'onnxruntime-node';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { decodeSafetensors, type TensorData } from '../../lib/index.js';
+import { decodeSafetensors, type TensorData } from '../lib/index.js';
 
 const LEVELS = ['disabled', 'basic', 'extended', 'all'] as const;
 type Level = (typeof LEVELS)[number];
