@@ -9,6 +9,8 @@
  * optimizer is switched off alone, to find the cause. Prints such exports as a Markdown table; with ALL=1 in the
  * environment, all exports.
  */
+// Sessions of this project switch optimizers off.
+// eslint-disable-next-line no-restricted-imports
 import * as ort from 'onnxruntime-node';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

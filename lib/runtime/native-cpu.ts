@@ -124,13 +124,24 @@ async function open(model: string | Uint8Array, options: OrtOptions): Promise<Ha
   const platform = { ...NODE, backends: { native: [watched] } };
   try {
     const all = { providers: ['native'], ...toBackendOptions(options) } as const;
-    const session = await openSession(platform, model, all);
+    const session = await requireNumbers(await openSession(platform, model, all));
     return new Handler(session, () => loaded!.endProfiling());
   } catch (cause) {
     if (!(cause instanceof ModelError && cause.code === 'MODEL_UNSUPPORTED')) throw cause;
     const remedy = "ONNX Runtime's own provider may take it: executionProviders: ['native-cpu', 'cpu']";
     throw new ModelError(cause.code, `native-cpu: ${cause.message}. ${remedy}`, { cause });
   }
+}
+
+/** @throws ModelError `MODEL_UNSUPPORTED` for an input or output of another kind. */
+async function requireNumbers(session: Session): Promise<Session> {
+  const other = [...session.inputs, ...session.outputs].find(
+    ({ dtype }) => dtype === undefined || dtype === 'string',
+  );
+  if (!other) return session;
+  await session.dispose();
+  const is = other.dtype === 'string' ? 'holds strings, which cannot be passed' : 'is not a tensor';
+  throw new ModelError('MODEL_UNSUPPORTED', `'${other.name}' ${is}; only tensors of numbers can be passed`);
 }
 
 class Handler implements InferenceSessionHandler {

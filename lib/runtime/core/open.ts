@@ -132,19 +132,29 @@ function withLost(
 
 async function load(
   platform: Platform,
-  { bytes, where, folder }: ModelSource,
+  source: ModelSource,
   asked: Provider,
   backend: Backend,
-  { groupNorm, backend: options, providerOptions }: OpenOptions,
+  options: OpenOptions,
 ): Promise<Omit<OpenedModel, 'fallbacks'>> {
+  const { bytes, where, folder } = source;
+  const { groupNorm, providerOptions } = options;
   const problemOf =
     folder === undefined ? undefined : (location: string) => platform.dataFileProblem(where, location);
   const prepared = prepareModel(bytes, where, problemOf, groupNorm, backend);
   const loadOnBackend = (model: ModelToLoad) =>
-    backend.load(model, folder, options, providerOptions.get(asked));
+    backend.load(model, folder, options.backend, providerOptions.get(asked));
   const loaded = await withTypedErrors('MODEL_REJECTED', `${where}: ONNX Runtime refuses this model`, () =>
     loadOnBackend(prepared),
   );
+  if (asked === 'cpu' && backend.hasGroupNormKernel && passesTexts(loaded)) {
+    // The native kernel does not pass texts. The other backend of `cpu`, onnxruntime-node, does.
+    const { backend: other } = await chooseBackend(platform, asked, true);
+    if (other) {
+      await loaded.dispose();
+      return load(platform, source, asked, other, options);
+    }
+  }
   const { bfloat16, optionalInputs, groupNorm: execution } = prepared;
   const needsVariants = optionalInputs.length > 0 && !backend.takesOptionalInputs;
   return {
@@ -155,6 +165,9 @@ async function load(
     groupNorm: execution,
   };
 }
+
+const passesTexts = ({ inputs, outputs }: LoadedModel): boolean =>
+  [...inputs, ...outputs].some(({ dtype }) => dtype === 'string');
 
 function noProviderLeft(
   { where }: ModelSource,
