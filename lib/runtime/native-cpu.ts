@@ -102,7 +102,7 @@ function laterProviders(options: OrtOptions): OrtProviders {
   return listed.slice(listed.findIndex((provider) => nameOf(provider) === 'native-cpu') + 1);
 }
 
-/** Whether an error is about the model: another provider may run it. An option or a path stays wrong. */
+/** Whether another provider may run the model after this error. A wrong option or path stays wrong. */
 const isRefusal = (error: unknown): error is ModelError | SessionError =>
   error instanceof ModelError || error instanceof SessionError;
 
@@ -194,7 +194,7 @@ class Handler implements InferenceSessionHandler {
   startProfiling(): void {}
 }
 
-/** A session of another provider in the place of one of `native-cpu`. */
+/** The session of a later provider. */
 class PassedOn implements InferenceSessionHandler {
   constructor(readonly session: InferenceSession) {}
 
