@@ -285,6 +285,8 @@ export interface Backend {
   readonly hasGroupNormKernel: boolean;
   /** Whether it accepts bfloat16 tensors. */
   readonly takesBfloat16: boolean;
+  /** Whether it was given the content of a file of external data. Absent if it was given none. */
+  readonly hasFile?: (name: string) => boolean;
   /** Whether its runs take values for optional inputs. */
   readonly takesOptionalInputs: boolean;
   /**

@@ -41,10 +41,16 @@ export type NativeOptions = Partial<
   >
 >;
 
-export const nativeBackendWith = (more: NativeOptions): Backend => ({
+/** The native backend, which says more about its models than other backends. */
+export interface NativeBackend extends Backend {
+  load(...args: Parameters<Backend['load']>): Promise<NativeModel>;
+}
+
+export const nativeBackendWith = (more: NativeOptions): NativeBackend => ({
   provider: 'native',
   hasGroupNormKernel: true,
   takesBfloat16: true,
+  ...(more.externalFiles && { hasFile: (name: string) => Object.hasOwn(more.externalFiles!, name) }),
   takesOptionalInputs: true,
   whyUnavailable() {
     const { problem } = loadAddon();
@@ -77,6 +83,7 @@ const DEFAULTS: Required<NativeOptions> = {
   optimizedModelPath: '',
   freeDimensions: {},
   config: {},
+  externalFiles: {},
 };
 
 /** GraphOptimizationLevel of ONNX Runtime's C interface. */
@@ -100,6 +107,7 @@ const toAddonOptions = (
 const folderEntry = (folder: string | undefined): Record<string, string> =>
   folder === undefined ? {} : { 'session.model_external_initializers_file_folder_path': folder };
 
+/** A model that the addon has loaded. */
 class NativeModel implements LoadedModel {
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
@@ -166,6 +174,11 @@ class NativeModel implements LoadedModel {
 
   release(tensors: readonly TensorData[]): void {
     for (const { data } of tensors) this.addon.release(data.buffer as ArrayBuffer);
+  }
+
+  /** Writes the profile now, if the options asked for one. */
+  endProfiling(): void {
+    this.session.endProfiling();
   }
 
   dispose(): Promise<void> {
