@@ -1,6 +1,7 @@
 /** Creates sessions: checks the options, and loads the model on the first provider that can run it. */
 import { unshared } from '../../arrays.js';
 import { SessionError, type SessionErrorCode } from '../../errors.js';
+import { renameLocations } from '../../onnx/locations.js';
 import { notBytes } from '../../options.js';
 import {
   type Backend,
@@ -132,14 +133,19 @@ function withLost(
 
 async function load(
   platform: Platform,
-  { bytes, where, folder }: ModelSource,
+  source: ModelSource,
   asked: Provider,
   backend: Backend,
   { groupNorm, backend: options, providerOptions }: OpenOptions,
 ): Promise<Omit<OpenedModel, 'fallbacks'>> {
+  const { bytes, where } = source;
   const problemOf =
-    folder === undefined ? undefined : (location: string) => platform.dataFileProblem(where, location);
-  const prepared = prepareModel(bytes, where, problemOf, groupNorm, backend);
+    source.folder === undefined ? undefined : (location: string) => platform.dataFileProblem(where, location);
+  const { prepared, folder } = followLinks(
+    platform,
+    source,
+    prepareModel(bytes, where, problemOf, groupNorm, backend),
+  );
   const loadOnBackend = (model: ModelToLoad) =>
     backend.load(model, folder, options, providerOptions.get(asked));
   const loaded = await withTypedErrors('MODEL_REJECTED', `${where}: ONNX Runtime refuses this model`, () =>
@@ -154,6 +160,21 @@ async function load(
     optionalInputs,
     groupNorm: execution,
   };
+}
+
+/** Makes the model name the real files of its weights if links lead out of its folder: runtimes refuse such links. */
+function followLinks(
+  platform: Platform,
+  { where, folder }: ModelSource,
+  prepared: PreparedModel,
+): { prepared: PreparedModel; folder: string | undefined } {
+  const { externalLocations } = prepared;
+  const real = folder === undefined ? undefined : platform.followDataLinks?.(where, externalLocations);
+  if (!real) return { prepared, folder };
+  const { names } = real;
+  const bytes = renameLocations(prepared.bytes, names);
+  const renamed = externalLocations.map((location) => names.get(location)!);
+  return { prepared: { ...prepared, bytes, externalLocations: renamed }, folder: real.folder };
 }
 
 function noProviderLeft(
