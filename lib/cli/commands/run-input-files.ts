@@ -14,11 +14,17 @@ import { UsageError } from '../shared/terminal.js';
  * @throws FileError, ModelError or UsageError if the file cannot be read or holds no such tensor.
  */
 export async function readInputFile(path: string, info: TensorInfo): Promise<TensorData> {
+  const { name, dtype } = info;
+  if (dtype === undefined || dtype === 'string') {
+    throw new UsageError(
+      `input '${name}' takes texts; run reads files of numbers, and session.run takes texts`,
+    );
+  }
   const bytes = await readFileBytes(path);
   const extension = extname(path).toLowerCase();
-  if (extension === '.npz') return arrayOfNpz(bytes, path, info.name);
+  if (extension === '.npz') return arrayOfNpz(bytes, path, name);
   if (extension === '.pb') return decodeTensorFile(bytes, path).tensor;
-  if (extension === '.json') return tensorFromJson(new TextDecoder().decode(bytes), info.dtype, path);
+  if (extension === '.json') return tensorFromJson(new TextDecoder().decode(bytes), dtype, path);
   return decodeNpy(bytes, path);
 }
 

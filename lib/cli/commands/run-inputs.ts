@@ -187,7 +187,7 @@ export async function randomTensor(
 ): Promise<TensorData> {
   const { name } = info;
   const dtype = requireFloat(info);
-  const data = allocateElements(info, dims);
+  const data = allocateElements(name, dtype, dims);
   const random = new Random(seed, name);
   for (let start = 0; start < data.length; start += CHUNK) {
     progress?.step(`random input ${name}, ${Math.floor((100 * start) / data.length)} %`);
@@ -204,7 +204,7 @@ function requireFloat({ name, dtype }: TensorInfo): FloatDType {
   );
 }
 
-function allocateElements({ name, dtype }: TensorInfo, dims: readonly number[]): ElementArray {
+function allocateElements(name: string, dtype: FloatDType, dims: readonly number[]): ElementArray {
   const elements = elementCount(dims);
   const size = `${elements} elements, ${formatBytes(elements * bytesPerElement(dtype))} of ${dtype}`;
   const would = `random input '${name}' ${formatShape(dims)} would have ${size}`;

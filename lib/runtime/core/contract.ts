@@ -2,7 +2,7 @@
 /** The types of lib/runtime: what users see of a session, and what each backend of ONNX Runtime implements. */
 import type { RealDataFiles } from '../../files/location.js';
 import type { SessionLoweringName } from '../../lowering/types.js';
-import type { DType, Shape, TensorData } from '../../tensor.js';
+import type { AnyTensor, DType, Shape, TensorData } from '../../tensor.js';
 
 /**
  * The execution providers that a session can ask for. `native` is ONNX Runtime's CPU provider with this project's
@@ -56,8 +56,11 @@ export interface ProviderFallback {
 export interface TensorInfo {
   /** The name in the model. */
   readonly name: string;
-  /** The dtype of the elements. */
-  readonly dtype: DType;
+  /**
+   * The dtype of the elements, `string` for texts. `undefined` for an output that is a sequence, a map or an optional
+   * value: sessions cannot return it.
+   */
+  readonly dtype: DType | 'string' | undefined;
   /**
    * One entry for each dimension: its size, or its name if the size is known only at run time. `undefined` if the
    * model accepts any rank.
@@ -78,10 +81,13 @@ export interface OrtTensor {
 }
 
 /** Tensors by name, of this library or of onnxruntime. */
-export type Feeds = Readonly<Record<string, TensorData | OrtTensor>>;
+export type Feeds = Readonly<Record<string, AnyTensor | OrtTensor>>;
 
 /** Tensors by name. */
 export type TensorRecord = Readonly<Record<string, TensorData>>;
+
+/** Tensors by name, of numbers or of texts. */
+export type AnyTensorRecord = Readonly<Record<string, AnyTensor>>;
 
 /** ONNX Runtime's levels of graph optimization, from none to all. */
 export const GRAPH_OPTIMIZATION_LEVELS = ['disabled', 'basic', 'extended', 'all'] as const;
@@ -118,6 +124,11 @@ export interface BackendOptions {
 
 /** The options of one run. */
 export interface RunOptions {
+  /**
+   * The names of the outputs to return, at least one. Default: every output. Name them if a model has outputs that
+   * you do not need, or sequences and maps, which sessions cannot return. ONNX Runtime runs every node all the same.
+   */
+  readonly fetches?: readonly string[] | undefined;
   /** Ends the run when the signal is aborted. */
   readonly signal?: AbortSignal | undefined;
   /**
@@ -139,7 +150,8 @@ export interface RunOptions {
  * next run at once, and leaves their data empty. Otherwise the garbage collector frees them later. An output named
  * `dispose` takes the method's place; `using` still works.
  */
-export type RunResults = Record<string, TensorData> & Disposable & { dispose(): void };
+export type RunResults<Outputs extends AnyTensorRecord = Record<string, TensorData>> = Outputs &
+  Disposable & { dispose(): void };
 
 /** A tensor with an end: `dispose` leaves its data empty, and gives the memory back at once. */
 export type AllocatedTensor = TensorData & Disposable & { dispose(): void };
@@ -209,12 +221,16 @@ export interface Session {
    *   onnxruntime with its data on the CPU. Data of float16 may be a Float16Array if the JavaScript engine has it.
    *   Optional inputs may be left out. Except with the native kernel, the first run that gives certain optional inputs
    *   loads the model once more, for runs that give these.
-   * @returns Every output by name. Data of float16 and bfloat16 are the 16 bits of each element in a Uint16Array.
+   * @returns Every output of `fetches` by name. Data of float16 and bfloat16 are the 16 bits of each element in a
+   *   Uint16Array. Where the model has outputs of texts, name the type: `run<{ label: StringTensor }>`.
    * @throws SessionError `INPUT_*` if the feeds do not fit, `OUTPUT_INVALID` if the given outputs do not,
    *   `PROVIDER_UNAVAILABLE` if the first run shows that no provider of the list can run the model, `OUT_OF_MEMORY`,
    *   `RUN_FAILED` if ONNX Runtime fails, `ABORTED`, `DISPOSED`. OptionError for an option that does not exist.
    */
-  run(feeds: Feeds, options?: RunOptions): Promise<RunResults>;
+  run<Outputs extends AnyTensorRecord = Record<string, TensorData>>(
+    feeds: Feeds,
+    options?: RunOptions,
+  ): Promise<RunResults<Outputs>>;
   /**
    * Returns a tensor of zeros. With the native kernel, runs of any session read it as an input, and write it as a given
    * output, without a copy. On other providers it is an ordinary tensor. It outlives the session.
@@ -228,7 +244,8 @@ export interface Session {
 }
 
 /** The options of one run as a backend gets them: checked, and with this library's tensors only. */
-export interface BackendRunOptions extends Omit<RunOptions, 'outputs'> {
+export interface BackendRunOptions extends Omit<RunOptions, 'fetches' | 'outputs'> {
+  readonly fetches: readonly string[];
   readonly outputs?: TensorRecord | undefined;
 }
 
@@ -236,7 +253,7 @@ export interface BackendRunOptions extends Omit<RunOptions, 'outputs'> {
 export interface LoadedModel {
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
-  run(feeds: TensorRecord, options: BackendRunOptions): Promise<Record<string, TensorData>>;
+  run(feeds: AnyTensorRecord, options: BackendRunOptions): Promise<Record<string, AnyTensor>>;
   /** Returns a tensor of zeros that runs read and write without a copy. Absent if the backend copies all tensors. */
   allocate?(dtype: DType, dims: readonly number[]): TensorData;
   /** Empties tensors that `run` or `allocate` returned, and frees their memory. Absent if only V8 can free it. */
@@ -269,6 +286,8 @@ export interface Backend {
   readonly hasGroupNormKernel: boolean;
   /** Whether it accepts bfloat16 tensors. */
   readonly takesBfloat16: boolean;
+  /** Whether it was given the content of a file of external data. Absent if it was given none. */
+  readonly hasFile?: (name: string) => boolean;
   /** Whether its runs take values for optional inputs. */
   readonly takesOptionalInputs: boolean;
   /**

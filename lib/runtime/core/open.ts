@@ -1,5 +1,5 @@
 /** Creates sessions: checks the options, and loads the model on the first provider that can run it. */
-import { unshared } from '../../arrays.js';
+import { isUint8Array, unshared } from '../../arrays.js';
 import { SessionError, type SessionErrorCode } from '../../errors.js';
 import { renameLocations } from '../../onnx/locations.js';
 import { notBytes } from '../../options.js';
@@ -51,7 +51,7 @@ export async function withSession<S extends Pick<Session, 'dispose'>, Result>(
 }
 
 function requireModel(model: unknown): void {
-  if (typeof model === 'string' || model instanceof Uint8Array) return;
+  if (typeof model === 'string' || isUint8Array(model)) return;
   throw notBytes('createSession takes a path or a Uint8Array', model);
 }
 
@@ -136,21 +136,24 @@ async function load(
   source: ModelSource,
   asked: Provider,
   backend: Backend,
-  { groupNorm, backend: options, providerOptions }: OpenOptions,
+  options: OpenOptions,
 ): Promise<Omit<OpenedModel, 'fallbacks'>> {
-  const { bytes, where } = source;
-  const problemOf =
-    source.folder === undefined ? undefined : (location: string) => platform.dataFileProblem(where, location);
-  const { prepared, folder } = followLinks(
-    platform,
-    source,
-    prepareModel(bytes, where, problemOf, groupNorm, backend),
-  );
+  const { where } = source;
+  const { groupNorm, providerOptions } = options;
+  const { prepared, folder } = prepare(platform, source, groupNorm, backend);
   const loadOnBackend = (model: ModelToLoad) =>
-    backend.load(model, folder, options, providerOptions.get(asked));
+    backend.load(model, folder, options.backend, providerOptions.get(asked));
   const loaded = await withTypedErrors('MODEL_REJECTED', `${where}: ONNX Runtime refuses this model`, () =>
     loadOnBackend(prepared),
   );
+  if (asked === 'cpu' && backend.hasGroupNormKernel && passesTexts(loaded)) {
+    // The native kernel does not pass texts. The other backend of `cpu`, onnxruntime-node, does.
+    const { backend: other } = await chooseBackend(platform, asked, true);
+    if (other) {
+      await loaded.dispose();
+      return load(platform, source, asked, other, options);
+    }
+  }
   const { bfloat16, optionalInputs, groupNorm: execution } = prepared;
   const needsVariants = optionalInputs.length > 0 && !backend.takesOptionalInputs;
   return {
@@ -162,20 +165,32 @@ async function load(
   };
 }
 
-/** Makes the model name the real files of its weights if links lead out of its folder: runtimes refuse such links. */
-function followLinks(
+/**
+ * Prepares the model for the backend. If links lead to its weights out of its folder, which runtimes refuse, the model names
+ * the real files of another folder.
+ */
+function prepare(
   platform: Platform,
-  { where, folder }: ModelSource,
-  prepared: PreparedModel,
+  { bytes, where, folder }: ModelSource,
+  groupNorm: OpenOptions['groupNorm'],
+  backend: Backend,
 ): { prepared: PreparedModel; folder: string | undefined } {
+  const problemOf =
+    folder === undefined ? undefined : (location: string) => platform.dataFileProblem(where, location);
+  const prepared = prepareModel(bytes, where, problemOf, groupNorm, backend);
   const { externalLocations } = prepared;
   const real = folder === undefined ? undefined : platform.followDataLinks?.(where, externalLocations);
   if (!real) return { prepared, folder };
   const { names } = real;
-  const bytes = renameLocations(prepared.bytes, names);
-  const renamed = externalLocations.map((location) => names.get(location)!);
-  return { prepared: { ...prepared, bytes, externalLocations: renamed }, folder: real.folder };
+  const renamed = {
+    bytes: renameLocations(prepared.bytes, names),
+    externalLocations: externalLocations.map((location) => names.get(location)!),
+  };
+  return { prepared: { ...prepared, ...renamed }, folder: real.folder };
 }
+
+const passesTexts = ({ inputs, outputs }: LoadedModel): boolean =>
+  [...inputs, ...outputs].some(({ dtype }) => dtype === 'string');
 
 function noProviderLeft(
   { where }: ModelSource,

@@ -54,14 +54,15 @@ export function prepareModel(
   where: string,
   problemOf: ((location: string) => string | undefined) | undefined,
   groupNorm: SessionLoweringName | undefined,
-  backend: Pick<Backend, 'provider' | 'hasGroupNormKernel' | 'takesBfloat16'>,
+  backend: Pick<Backend, 'provider' | 'hasGroupNormKernel' | 'takesBfloat16' | 'hasFile'>,
   choice: GroupNormChoice = GROUP_NORM_CHOICES[backend.provider],
 ): PreparedModel {
   requireContrib(groupNorm, backend.provider);
   const model = Model.decode(bytes, where);
   const externalLocations = [...model.externalLocations()];
   const unranked = model.unrankedNames();
-  requireExternalData(externalLocations, where, problemOf);
+  const toFind = externalLocations.filter((location) => !backend.hasFile?.(location));
+  requireExternalData(toFind, where, problemOf);
   const lowering = groupNorm ?? chosenLowering(choice);
   const hasKernel = lowering === 'op' && backend.hasGroupNormKernel;
   if (lowering !== 'op') requireReachable(model, where, REFUSAL);

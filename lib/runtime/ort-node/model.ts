@@ -1,14 +1,14 @@
 /** Models in onnxruntime-node. */
 import type { InferenceSession } from 'onnxruntime-common';
 import { SessionError } from '../../errors.js';
-import type { TensorData } from '../../tensor.js';
+import type { AnyTensor, TensorData } from '../../tensor.js';
 import type {
   Backend,
   BackendOptions,
   ModelToLoad,
   ProviderOptions,
   BackendRunOptions,
-  TensorRecord,
+  AnyTensorRecord,
 } from '../core/contract.js';
 import { fromOrtTensor, makeOrRelease, OrtModel, type TensorType } from '../core/ort-model.js';
 import { describeProblems } from '../core/providers.js';
@@ -99,11 +99,14 @@ export class NodeModel extends OrtModel {
   }
 
   /** Runs the model. onnxruntime-node blocks the thread meanwhile, so the session checks the signal before and after. */
-  async run(feeds: TensorRecord, { outputs = {} }: BackendRunOptions): Promise<Record<string, TensorData>> {
-    const toOrt = (value: TensorData) => toNodeTensor(this.TensorClass, value);
+  async run(
+    feeds: AnyTensorRecord,
+    { fetches: names, outputs = {} }: BackendRunOptions,
+  ): Promise<Record<string, AnyTensor>> {
+    const toOrt = (value: AnyTensor) => toNodeTensor(this.TensorClass, value);
     const inputs = Object.entries(feeds).map(([name, value]) => [name, toOrt(value)] as const);
     const givenFor = (name: string) => (Object.hasOwn(outputs, name) ? outputs[name] : undefined);
-    const fetches = this.outputs.map(({ name }) => {
+    const fetches = names.map((name) => {
       const given = givenFor(name);
       return [name, given && isWritable(given) ? toOrt(given) : null] as const;
     });
@@ -112,7 +115,7 @@ export class NodeModel extends OrtModel {
       Object.entries(results).map(([name, value]) => {
         const given = givenFor(name);
         if (!given) return [name, fromOrtTensor(value)];
-        return [name, isWritable(given) ? given : copyInto(name, given, fromOrtTensor(value))];
+        return [name, isWritable(given) ? given : copyInto(name, given, fromOrtTensor(value) as TensorData)];
       }),
     );
   }

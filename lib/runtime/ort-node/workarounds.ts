@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { isMainThread } from 'node:worker_threads';
 import type { Tensor } from 'onnxruntime-common';
 import { isShared } from '../../arrays.js';
-import { copyTensor, type TensorData } from '../../tensor.js';
+import { type AnyTensor, copyTensor, isStringTensor, type TensorData } from '../../tensor.js';
 import type { ProviderProblem } from '../core/contract.js';
 import { type TensorType, toOrtTensor } from '../core/ort-model.js';
 
@@ -49,8 +49,8 @@ function commandLineLength(): number {
  * onnxruntime-node refuses: microsoft/onnxruntime issue 32323. The library refuses SharedArrayBuffer too: issue 23148.
  * Remove each part when its issue is closed.
  */
-export function toNodeTensor(TensorClass: TensorType, given: TensorData): Tensor {
-  const value = isShared(given.data) ? copyTensor(given) : given;
+export function toNodeTensor(TensorClass: TensorType, given: AnyTensor): Tensor {
+  const value = !isStringTensor(given) && isShared(given.data) ? copyTensor(given) : given;
   const made = toOrtTensor(TensorClass, value);
   if (value.dtype === 'float16' && (made.data as unknown) !== value.data) {
     Object.defineProperty(made, 'data', { value: value.data });

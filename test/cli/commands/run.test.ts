@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { beforeEach, describe, it } from 'mocha';
 import { compareTensors, decodeNpy, encodeNpy, readFixture, type TensorData } from '../../../lib/index.js';
+import { classifier } from '../../support/classifier.js';
 import { EXECUTION, floats, onnx, useTemporaryFolder, writeFixture } from '../support.js';
 
 describe('run', () => {
@@ -50,6 +51,17 @@ describe('run', () => {
   it('run --repeat prints the fastest and the median time', async () => {
     const { stdout } = await run('--input', `x=${at('x.npy')}`, '--repeat', '4');
     expect(stdout).to.match(/: 4 runs, fastest [\d.]+ ms, median [\d.]+ ms\n/);
+  });
+
+  it('run leaves out texts, maps and sequences of a classifier, and says so', async () => {
+    writeFileSync(at('classifier.onnx'), classifier());
+    const flags = ['--input', 'x=random', '--dim', 'N=2', '--output', at('out')];
+    const { code, stdout } = await onnx('run', at('classifier.onnx'), ...flags);
+    expect(code).to.equal(0);
+    expect(stdout)
+      .to.include('output label: texts, left out')
+      .and.include('output maps: not a tensor, left out');
+    expect(readdirSync(at('out'))).to.deep.equal(['probabilities.npy']);
   });
 
   it('run --group-norm chooses how GroupNormalization runs', async () => {
