@@ -1,6 +1,6 @@
 /** Sessions in Node. */
 import { dirname, resolve } from 'node:path';
-import { dataFileProblem } from '../files/data-file.js';
+import { dataFileProblem, followDataLinks } from '../files/data-file.js';
 import { readFileBytes } from '../files/read.js';
 import type { Platform, Provider, ProviderProblem, Session, SessionOptions } from './core/contract.js';
 import { openSession } from './core/open.js';
@@ -28,6 +28,7 @@ export const NODE: Platform = {
     folder: dirname(resolve(path)),
   }),
   dataFileProblem,
+  followDataLinks,
   warnOfLost: warnOfLostKernel,
 };
 

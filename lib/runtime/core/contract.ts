@@ -1,5 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** The types of lib/runtime: what users see of a session, and what each backend of ONNX Runtime implements. */
+import type { RealDataFiles } from '../../files/location.js';
 import type { SessionLoweringName } from '../../lowering/types.js';
 import type { AnyTensor, DType, Shape, TensorData } from '../../tensor.js';
 
@@ -333,6 +334,11 @@ export interface Platform {
    * @param model The path or URL of the model.
    */
   dataFileProblem(model: string, location: string): string | undefined;
+  /**
+   * Returns where the files of weights are, if links lead out of the model's folder and the files may be read all the
+   * same. Absent on a platform without links.
+   */
+  followDataLinks?(model: string, locations: readonly string[]): RealDataFiles | undefined;
   /** Tells the user that a session runs without a better backend of its provider, and how to get that. */
   warnOfLost?(problems: readonly ProviderProblem[]): void;
 }

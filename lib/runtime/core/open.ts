@@ -1,6 +1,7 @@
 /** Creates sessions: checks the options, and loads the model on the first provider that can run it. */
 import { isUint8Array, unshared } from '../../arrays.js';
 import { SessionError, type SessionErrorCode } from '../../errors.js';
+import { renameLocations } from '../../onnx/locations.js';
 import { notBytes } from '../../options.js';
 import {
   type Backend,
@@ -142,11 +143,9 @@ async function load(
   backend: Backend,
   options: OpenOptions,
 ): Promise<Omit<OpenedModel, 'fallbacks'>> {
-  const { bytes, where, folder } = source;
+  const { where } = source;
   const { groupNorm, providerOptions } = options;
-  const problemOf =
-    folder === undefined ? undefined : (location: string) => platform.dataFileProblem(where, location);
-  const prepared = prepareModel(bytes, where, problemOf, groupNorm, backend);
+  const { prepared, folder } = prepare(platform, source, groupNorm, backend);
   const loadOnBackend = (model: ModelToLoad) =>
     backend.load(model, folder, options.backend, providerOptions.get(asked));
   const loaded = await withTypedErrors('MODEL_REJECTED', `${where}: ONNX Runtime refuses this model`, () =>
@@ -169,6 +168,30 @@ async function load(
     optionalInputs,
     groupNorm: execution,
   };
+}
+
+/**
+ * Prepares the model for the backend. If links lead to its weights out of its folder, which runtimes refuse, the model names
+ * the real files of another folder.
+ */
+function prepare(
+  platform: Platform,
+  { bytes, where, folder }: ModelSource,
+  groupNorm: OpenOptions['groupNorm'],
+  backend: Backend,
+): { prepared: PreparedModel; folder: string | undefined } {
+  const problemOf =
+    folder === undefined ? undefined : (location: string) => platform.dataFileProblem(where, location);
+  const prepared = prepareModel(bytes, where, problemOf, groupNorm, backend);
+  const { externalLocations } = prepared;
+  const real = folder === undefined ? undefined : platform.followDataLinks?.(where, externalLocations);
+  if (!real) return { prepared, folder };
+  const { names } = real;
+  const renamed = {
+    bytes: renameLocations(prepared.bytes, names),
+    externalLocations: externalLocations.map((location) => names.get(location)!),
+  };
+  return { prepared: { ...prepared, ...renamed }, folder: real.folder };
 }
 
 const passesTexts = ({ inputs, outputs }: LoadedModel): boolean =>
