@@ -21,6 +21,7 @@ const FILES: Readonly<Record<string, readonly [bytes: Uint8Array, words: RegExp]
   'HTML behind a byte order mark': [latin1('\xef\xbb\xbf<html lang="en">'), /a page of HTML/],
   'an error as XML': [latin1('<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>'), /XML text/],
   'an error as JSON': [latin1('{"error":"Repository not found"}'), /JSON text: download/],
+  'a tensor as JSON': [latin1('[[-1.5, 2], [3, 4]]'), /JSON text: download/],
   'a model in the text format of protobuf': [
     latin1('ir_version: 8\ngraph {\n  name: "g"\n}\n'),
     /onnx\.save/,
