@@ -91,12 +91,17 @@ async function openModel(
   options: OpenOptions,
   passedOver: PassedOver = { fallbacks: [], refusals: [] },
 ): Promise<Opening> {
-  const { strict, groupNorm } = options;
+  const { strict, groupNorm, providerOptions } = options;
   const providers = strict ? options.providers.slice(0, 1) : options.providers;
   const fallbacks = [...passedOver.fallbacks];
   const refusals = [...passedOver.refusals];
   for (const provider of providers.slice(fallbacks.length)) {
-    const { backend, lost, problems } = await chooseBackend(platform, provider, groupNorm !== undefined);
+    const { backend, lost, problems } = await chooseBackend(
+      platform,
+      provider,
+      groupNorm !== undefined,
+      providerOptions.get(provider),
+    );
     if (!backend) {
       fallbacks.push({ provider, reason: describeProblems(problems) });
       continue;
@@ -152,7 +157,7 @@ async function load(
   );
   if (asked === 'cpu' && backend.hasGroupNormKernel && passesTexts(loaded)) {
     // The native kernel does not pass texts. The other backend of `cpu`, onnxruntime-node, does.
-    const { backend: other } = await chooseBackend(platform, asked, true);
+    const { backend: other } = await chooseBackend(platform, asked, true, providerOptions.get(asked));
     if (other) {
       await loaded.dispose();
       return load(platform, source, asked, other, options);
