@@ -6,6 +6,13 @@
 /** Returns the name of a value's built-in type, of any realm: `Float32Array`, `Map`, `Null`. */
 export const typeName = (value: unknown): string => Object.prototype.toString.call(value).slice(8, -1);
 
+/** Whether a value is a Uint8Array of any realm, such as a Buffer. */
+export const isUint8Array = (value: unknown): value is Uint8Array =>
+  ArrayBuffer.isView(value) && typeName(value) === 'Uint8Array';
+
+/** Whether a value is a Map of any realm. */
+export const isMap = (value: unknown): value is ReadonlyMap<unknown, unknown> => typeName(value) === 'Map';
+
 /** Whether an array lies in memory that other threads may share. */
 export const isShared = ({ buffer }: ArrayBufferView): boolean => typeName(buffer) === 'SharedArrayBuffer';
 

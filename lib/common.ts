@@ -13,12 +13,14 @@ export {
   elementCount,
   formatShape,
   tensor,
+  type AnyTensor,
   type Dim,
   type DType,
   type ElementArray,
   type FloatDType,
   type HalfArray,
   type Shape,
+  type StringTensor,
   type TensorData,
 } from './tensor.js';
 
@@ -65,6 +67,7 @@ export type { GivenOptions, GraphDefinition, InputType, OptionSpec } from '../gr
 
 export type {
   AllocatedTensor,
+  AnyTensorRecord,
   BackendOptions,
   Feeds,
   GroupNormExecution,

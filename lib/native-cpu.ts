@@ -1,7 +1,9 @@
 /**
  * The entry `onnx-groupnorm/native-cpu`: importing it registers the native kernel with ONNX Runtime's own interface,
- * `ort.InferenceSession.create(model, { executionProviders: ['native-cpu'] })`.
+ * `ort.InferenceSession.create(model, { executionProviders: ['native-cpu', 'cpu'] })`.
  */
-import { registerNativeCpu } from './runtime/native-cpu.js';
+import { installedRegistries, registerNativeCpu } from './runtime/native-cpu.js';
 
-await registerNativeCpu();
+for (const ort of await installedRegistries()) registerNativeCpu(ort);
+
+export { registerNativeCpu, type OnnxRuntimeModule } from './runtime/native-cpu.js';

@@ -37,7 +37,7 @@ export function requireKnownOptions(
  * @param requirement `convertModel takes a Uint8Array`.
  */
 export function notBytes(requirement: string, value: unknown): OptionError {
-  const remedy = value instanceof ArrayBuffer ? ': new Uint8Array(buffer) makes one of it' : '';
+  const remedy = typeName(value) === 'ArrayBuffer' ? ': new Uint8Array(buffer) makes one of it' : '';
   return new OptionError('INVALID_OPTION', `${requirement}, not ${typeName(value)}${remedy}`);
 }
 

@@ -1,4 +1,5 @@
 /** Dtypes, shapes and tensors, in the terms of ONNX and NumPy: the words that all modules share. */
+import { typeName } from './arrays.js';
 import { TensorError } from './errors.js';
 
 /** Every dtype that this library holds, by NumPy's names (`bfloat16`: by PyTorch's). */
@@ -27,8 +28,8 @@ export const FLOAT_DTYPES = ['float32', 'float64', 'float16', 'bfloat16'] as con
 export type FloatDType = (typeof FLOAT_DTYPES)[number];
 
 /** Whether a dtype is one of {@link FLOAT_DTYPES}. */
-export const isFloatDType = (dtype: DType): dtype is FloatDType =>
-  (FLOAT_DTYPES as readonly DType[]).includes(dtype);
+export const isFloatDType = (dtype: string | undefined): dtype is FloatDType =>
+  (FLOAT_DTYPES as readonly (string | undefined)[]).includes(dtype);
 
 /** One dimension of a shape: a size, or the name of a size that is known only at run time (`'N'`). */
 export type Dim = number | string;
@@ -92,6 +93,22 @@ export interface TensorData {
   readonly data: ElementArray;
 }
 
+/** A tensor of texts. `data.length` is the product of `dims`. */
+export interface StringTensor {
+  /** Tells this tensor from tensors of numbers. */
+  readonly dtype: 'string';
+  /** The size of each dimension, the outermost first; empty for a scalar. */
+  readonly dims: readonly number[];
+  /** The texts in C order. */
+  readonly data: readonly string[];
+}
+
+/** A tensor of numbers or of texts. */
+export type AnyTensor = TensorData | StringTensor;
+
+/** Whether a tensor holds texts. */
+export const isStringTensor = (value: AnyTensor): value is StringTensor => value.dtype === 'string';
+
 /** Returns the size of one element in bytes. */
 export const bytesPerElement = (dtype: DType): number => ARRAY_OF[dtype].BYTES_PER_ELEMENT;
 
@@ -124,36 +141,71 @@ export const isStatic = (shape: Shape): shape is readonly number[] =>
  * @param dims The size of each dimension, the outermost first; `[]` for a scalar.
  * @param data The elements in C order. For float16 either the 16 bits of each or, where the engine has it, a
  *   Float16Array, whose memory the tensor shares; the tensor's own `data` is the bits in either case.
+ *   Texts (`string`) are an array of strings.
  * @throws TensorError `TENSOR_INVALID` if the array's type or length contradicts `dtype` and `dims`.
  */
-export function tensor(dtype: DType, dims: readonly number[], data: ElementArray | HalfArray): TensorData {
+export function tensor(dtype: DType, dims: readonly number[], data: ElementArray | HalfArray): TensorData;
+export function tensor(dtype: 'string', dims: readonly number[], data: readonly string[]): StringTensor;
+export function tensor(
+  dtype: DType | 'string',
+  dims: readonly number[],
+  data: ElementArray | HalfArray | readonly string[],
+): AnyTensor {
+  if (dtype === 'string') return stringTensor(dims, data as readonly string[]);
+  return numberTensor(dtype, dims, data as ElementArray | HalfArray);
+}
+
+function stringTensor(dims: readonly number[], data: readonly string[]): StringTensor {
+  if (!Array.isArray(data) || !data.every((text) => typeof text === 'string')) {
+    throw new TensorError('TENSOR_INVALID', 'a string tensor needs its data as an array of strings');
+  }
+  requireSizes(dims);
+  requireCount(dims, data.length);
+  return { dtype: 'string', dims: [...dims], data };
+}
+
+function numberTensor(dtype: DType, dims: readonly number[], data: ElementArray | HalfArray): TensorData {
   requireDType(dtype);
-  const elements = dtype === 'float16' ? halfBits(data) : data;
-  const ElementType = ARRAY_OF[dtype];
-  if (!(elements instanceof ElementType)) {
+  const elements = ownElements(dtype, data);
+  if (!elements) {
     throw new TensorError(
       'TENSOR_INVALID',
-      `a ${dtype} tensor needs its data as ${ElementType.name}${orFloat16Array(dtype)}, not ${Object.prototype.toString.call(data).slice(8, -1)}`,
+      `a ${dtype} tensor needs its data as ${ARRAY_OF[dtype].name}${orFloat16Array(dtype)}, not ${typeName(data)}`,
     );
   }
   requireSizes(dims);
-  if (elements.length !== elementCount(dims)) {
-    throw new TensorError(
-      'TENSOR_INVALID',
-      `shape ${formatShape(dims)} holds ${elementCount(dims)} elements, but the data has ${elements.length}`,
-    );
-  }
+  requireCount(dims, elements.length);
   return { dtype, dims: [...dims], data: elements };
+}
+
+function requireCount(dims: readonly number[], length: number): void {
+  if (length === elementCount(dims)) return;
+  throw new TensorError(
+    'TENSOR_INVALID',
+    `shape ${formatShape(dims)} holds ${elementCount(dims)} elements, but the data has ${length}`,
+  );
 }
 
 const orFloat16Array = (dtype: DType): string =>
   dtype === 'float16' && 'Float16Array' in globalThis ? ' (its bits) or Float16Array' : '';
 
+/**
+ * Returns the elements in an array of this realm's type for `dtype`, `undefined` if they are of another type: an array of
+ * another realm, and a Float16Array, become a view of the same memory.
+ */
+function ownElements(dtype: DType, data: ElementArray | HalfArray): ElementArray | undefined {
+  const elements = halfBits(data);
+  const ElementType = ARRAY_OF[dtype];
+  if (elements instanceof ElementType) return dtype === 'float16' || elements === data ? elements : undefined;
+  if (!ArrayBuffer.isView(elements) || typeName(elements) !== ElementType.name) return undefined;
+  return new ElementType(elements.buffer as ArrayBuffer, elements.byteOffset, elements.length);
+}
+
 /** Returns a view of a Float16Array's bits, and any other array as it is. */
 export function halfBits(data: ElementArray | HalfArray): ElementArray {
-  const { Float16Array } = globalThis as { Float16Array?: new () => HalfArray };
-  if (Float16Array === undefined || !(data instanceof Float16Array)) return data as ElementArray;
-  return new Uint16Array(data.buffer as ArrayBuffer, data.byteOffset, data.length);
+  if (!ArrayBuffer.isView(data) || typeName(data) !== 'Float16Array') return data as ElementArray;
+  const { buffer, byteOffset, length } = data as unknown as HalfArray;
+  return new Uint16Array(buffer as ArrayBuffer, byteOffset, length);
 }
 
 function requireDType(dtype: DType): void {
@@ -195,7 +247,9 @@ export function checkedTensor(value: TensorData): TensorData {
 export const allocate = (dtype: DType, length: number): ElementArray => new ARRAY_OF[dtype](length);
 
 /** Returns a tensor of the same content in memory of its own, which no other thread can change. */
-export function copyTensor({ dtype, dims, data }: TensorData): TensorData {
+export function copyTensor<Value extends AnyTensor>(value: Value): Value;
+export function copyTensor({ dtype, dims, data }: AnyTensor): AnyTensor {
+  if (dtype === 'string') return { dtype, dims, data: [...data] };
   const copy = allocate(dtype, data.length);
   copy.set(data as never);
   return { dtype, dims, data: copy };

@@ -69,7 +69,11 @@ describe('tensor', () => {
   });
 
   describe('tensor of float16 from a Float16Array (here a stand-in class)', () => {
-    class Float16Array extends Int16Array {}
+    class Float16Array extends Int16Array {
+      override get [Symbol.toStringTag](): never {
+        return 'Float16Array' as never;
+      }
+    }
     const engine = globalThis as { Float16Array?: unknown };
     const own = engine.Float16Array;
     before(() => (engine.Float16Array = Float16Array));

@@ -3,6 +3,7 @@
  * length, the header (a Python dict of `descr`, `fortran_order` and `shape`), and the elements.
  * Source: the docstring of `numpy.lib.format`.
  */
+import { isUint8Array } from '../arrays.js';
 import { FileError } from '../errors.js';
 import { castTensor } from '../half.js';
 import {
@@ -165,7 +166,7 @@ function splitHeader(bytes: Uint8Array, where: string): { text: string; dataStar
 }
 
 function requireMagic(bytes: Uint8Array, where: string): void {
-  if (!(bytes instanceof Uint8Array)) {
+  if (!isUint8Array(bytes)) {
     throw invalidNpy(where, 'it must be given as its bytes, a Uint8Array, not as a path or anything else');
   }
   if (bytes.byteLength >= MAGIC.length + 4 && MAGIC.every((byte, i) => bytes[i] === byte)) return;

@@ -6,6 +6,7 @@
 import process from 'node:process';
 import { constants, crc32, deflateSync, inflateRawSync } from 'node:zlib';
 import { PNG, type PNGWithMetadata } from 'pngjs';
+import { isUint8Array } from '../arrays.js';
 import { ImageError } from '../errors.js';
 import { type Image, requireImage } from './image.js';
 
@@ -67,7 +68,7 @@ const invalidPng = (where: string, what: string, cause?: unknown): ImageError =>
  *   hold; `IMAGE_TOO_LARGE`.
  */
 export function readPngLayout(bytes: Uint8Array, where: string): PngLayout {
-  if (!(bytes instanceof Uint8Array)) {
+  if (!isUint8Array(bytes)) {
     throw invalidPng(where, 'it must be given as its bytes, a Uint8Array, not as a path or anything else');
   }
   if (SIGNATURE.some((byte, at) => bytes[at] !== byte)) {
@@ -222,6 +223,9 @@ function inflateSome(compressed: Buffer, maxOutputLength: number, where: string)
       engine: { bytesWritten: number };
     };
   } catch (cause) {
+    if (cause instanceof RangeError) {
+      throw invalidPng(where, `it is damaged: its data has more than ${maxOutputLength} bytes`, cause);
+    }
     const reason = cause instanceof Error ? ` (${cause.message})` : '';
     throw invalidPng(where, `it is damaged: its compressed pixels cannot be read${reason}`, cause);
   }

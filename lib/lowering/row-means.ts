@@ -22,6 +22,9 @@ import type { GroupNormSite } from './types.js';
  */
 const MAX_SUM = 1024;
 
+/** The end of a Slice that takes all elements of an axis. */
+const ALL = 2 ** 31 - 1;
+
 /** Means of the rows of values that have the shape of the site's `x`. Each result is (N, G, 1). */
 export interface RowMeans {
   of(value: Value): Value;
@@ -47,8 +50,9 @@ export function rowMeansOf(g: Scope, site: GroupNormSite, opset: number, sumsInO
 export const centred = (g: Scope, site: GroupNormSite, opset: number): Value =>
   centre(g, site, rowMeansOf(g, site, opset, false).of(site.x));
 
-/** Returns whether rows are short, or have a length that is known and divides into short sums. */
+/** Returns whether rows are short, or have a length that is known and divides into short sums, or no axes but channels. */
 function splitsEvenly(site: GroupNormSite): boolean {
+  if (site.x.rank === 2) return true;
   const length = rowLength(site);
   if (typeof length !== 'number') return false;
   return splitLength(length).at(-1)! <= Math.max(MAX_SUM, 2 * Math.sqrt(length));
@@ -137,7 +141,12 @@ function correctionOfLongAxes(g: Scope, x: Value): OfLongAxes {
     { dtype: 'int64', shape: [1] },
   ]);
   const [isLong] = g.node('Less', [int64(g, [MAX_SUM]), longest!], {}, [{ dtype: 'bool', shape: [1] }]);
-  const end = where(g, isLong!, forEachAxis(2 ** 31 - 1), forEachAxis(1));
+  // One element of each channel, not of the whole input: 0 · NaN is NaN, which must stay in its own channel.
+  const ofEachChannel = int64(
+    g,
+    axes.map((axis) => (axis < 2 ? ALL : 1)),
+  );
+  const end = where(g, isLong!, forEachAxis(ALL), ofEachChannel);
   const weight = op.cast(g, isLong!, x.dtype);
   return (value, correction) => {
     const shape = value.shape.map((dim) => `part(${String(dim)})`);

@@ -1,4 +1,5 @@
 /** Graphs of the builder as ONNX models, with their weights inside or in a file beside the model. */
+import { isMap } from '../arrays.js';
 import { ModelError, TensorError } from '../errors.js';
 import { type Graph, requireGraph, type Value, type Weights } from '../graph/types.js';
 import { DEFAULT_OPSET, defaultLowering, requireOpset } from '../lowering/choose.js';
@@ -158,13 +159,13 @@ function collectWeights(graph: Graph, weights: Weights): [name: string, data: Te
 }
 
 function requireWeights({ name: graph, parameters }: Graph, weights: Weights): void {
-  const isMap = weights instanceof Map;
-  const missing = parameters.filter(({ name }) => !isMap || weights.get(name) === undefined);
-  if (isMap && missing.length === 0) return;
+  const isWeights = isMap(weights);
+  const missing = parameters.filter(({ name }) => !isWeights || weights.get(name) === undefined);
+  if (isWeights && missing.length === 0) return;
   const names = missing.map(({ name }) => `'${name}'`).join(', ') || 'any parameter';
   throw new ModelError(
     'WEIGHTS_NOT_SET',
-    `graph '${graph}': ${isMap ? '' : 'the weights must be a Map of tensors by name; there is '}` +
+    `graph '${graph}': ${isWeights ? '' : 'the weights must be a Map of tensors by name; there is '}` +
       `no data for ${names}; load a state_dict, or initialise the parameters`,
   );
 }

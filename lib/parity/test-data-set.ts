@@ -5,6 +5,7 @@
  */
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { isMap } from '../arrays.js';
 import { FileError, ParityError } from '../errors.js';
 import { readFileBytes } from '../files/read.js';
 import { reasonOf, systemCode } from '../files/system-error.js';
@@ -232,7 +233,7 @@ const SPEC_OPTIONS = ['provider', 'groupNorm', 'rtol', 'atol'] as const satisfie
 
 function requireDataSet(dataSet: TestDataSet): void {
   const { outputs, model } = (dataSet as TestDataSet | undefined | null) ?? {};
-  if (outputs instanceof Map && typeof model === 'string') return;
+  if (isMap(outputs) && typeof model === 'string') return;
   throw new ParityError(
     'FIXTURE_INVALID',
     'checkTestDataSet: the first argument must be a data set: what readTestDataSet returns',

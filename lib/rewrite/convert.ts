@@ -1,5 +1,5 @@
 /** Existing models as files that any runtime runs correctly: GroupNorm out of ONNX's own operators. */
-import { unshared } from '../arrays.js';
+import { isUint8Array, unshared } from '../arrays.js';
 import { GraphError, ModelError } from '../errors.js';
 import { whyNotContrib } from '../lowering/contrib-group-norm.js';
 import { getLowering, getSessionLowering, MAX_OPSET, requireRewrittenOpset } from '../lowering/choose.js';
@@ -91,7 +91,7 @@ const CONVERT_OPTIONS: readonly (keyof ConvertOptions)[] = ['lowering', 'where']
  */
 export function convertModel(bytes: Uint8Array, options: ConvertOptions = {}): ConvertedModel {
   requireKnownOptions('convertModel', options, CONVERT_OPTIONS);
-  if (!((bytes as unknown) instanceof Uint8Array)) throw notBytes('convertModel takes a Uint8Array', bytes);
+  if (!isUint8Array(bytes)) throw notBytes('convertModel takes a Uint8Array', bytes);
   const { lowering: asked = SAFE_LOWERING, where = 'model' } = options;
   const lowering = findLowering(asked);
   requireModelSize(bytes.byteLength, where);

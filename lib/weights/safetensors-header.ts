@@ -2,7 +2,7 @@
  * Parses and checks the beginning of a safetensors file: a header length (u64, little-endian) and a JSON header.
  * Source: "Format" in the README of huggingface/safetensors; where that is silent, what its reader accepts.
  */
-import { unshared } from '../arrays.js';
+import { isUint8Array, unshared } from '../arrays.js';
 import { WeightsError } from '../errors.js';
 import { type FileKind, KINDS, sniff } from '../files/sniff.js';
 import { bytesPerElement, type DType, elementCount, formatShape } from '../tensor.js';
@@ -87,7 +87,7 @@ export const NAME_OF = new Map([...DTYPE_OF].map(([name, dtype]) => [dtype, name
  * @throws WeightsError `SAFETENSORS_INVALID` if the header would be longer than the file or than 100 MB.
  */
 export function safetensorsHeaderSize(prefix: Uint8Array, totalSize: number, where = 'the data'): number {
-  if (!(prefix instanceof Uint8Array)) {
+  if (!isUint8Array(prefix)) {
     throw invalid(where, 'it must be given as its bytes, a Uint8Array; openSafetensors takes a path');
   }
   if (prefix.byteLength < SAFETENSORS_PREFIX) {

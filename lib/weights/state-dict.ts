@@ -1,4 +1,5 @@
 /** Matches a PyTorch state_dict with the parameters of a graph. */
+import { isMap } from '../arrays.js';
 import { WeightsError } from '../errors.js';
 import { type Graph, requireGraph, type Value, type Weights } from '../graph/types.js';
 import { castTensor } from '../half.js';
@@ -34,7 +35,7 @@ export function matchStateDict(
 ): Weights {
   requireGraph('matchStateDict', graph);
   requireKnownOptions('matchStateDict', options, ['prefix'] satisfies (keyof MatchOptions)[]);
-  if (!(stateDict instanceof Map)) {
+  if (!isMap(stateDict)) {
     throw mismatch(
       "a state_dict must be a Map of tensors by name, such as a safetensors file's readAll() gives",
     );

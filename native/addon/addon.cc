@@ -2,6 +2,8 @@
 #include <napi.h>
 
 #include <cstring>
+#include <utility>
+#include <vector>
 
 #include "../buffers/buffer_pool.h"
 #include "../kernel/group_norm.h"
@@ -47,10 +49,23 @@ ort::LoadOptions readOptions(const Napi::Object& object) {
   return options;
 }
 
+// Adds the files to the options, and returns what holds their contents.
+std::vector<ArrayMemory> readFiles(const Napi::Object& object, ort::LoadOptions& options) {
+  std::vector<ArrayMemory> contents;
+  for (const std::string& name : toStrings(object.GetPropertyNames())) {
+    contents.push_back(ArrayMemory::forLoading(object.Get(name).As<Napi::TypedArray>()));
+    options.externalFiles.push_back({name, contents.back().data(), contents.back().size()});
+  }
+  return contents;
+}
+
 // createSession(model: Uint8Array, options) → Promise<NativeSession>
 Napi::Value createSession(const Napi::CallbackInfo& info) {
-  auto* worker = new LoadWorker(info.Env(), ArrayMemory::forLoading(info[0].As<Napi::TypedArray>()),
-                                readOptions(info[1].As<Napi::Object>()));
+  const auto object = info[1].As<Napi::Object>();
+  ort::LoadOptions options = readOptions(object);
+  std::vector<ArrayMemory> files = readFiles(object.Get("externalFiles").As<Napi::Object>(), options);
+  auto* worker = new LoadWorker(info.Env(), ArrayMemory::forLoading(info[0].As<Napi::TypedArray>()), std::move(files),
+                                std::move(options));
   const Napi::Promise promise = worker->promise();
   worker->Queue();
   return promise;

@@ -5,10 +5,11 @@
 #include "session_object.h"
 #include "values.h"
 
-LoadWorker::LoadWorker(Napi::Env env, ArrayMemory model, ort::LoadOptions options)
+LoadWorker::LoadWorker(Napi::Env env, ArrayMemory model, std::vector<ArrayMemory> files, ort::LoadOptions options)
     : Napi::AsyncWorker(env, "onnx-groupnorm.load"),
       deferred_(Napi::Promise::Deferred::New(env)),
       bytes_(std::move(model)),
+      files_(std::move(files)),
       options_(std::move(options)) {}
 
 void LoadWorker::Execute() try {

@@ -5,13 +5,15 @@
 
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "../onnxruntime/model_session.h"
 #include "array_memory.h"
 
 class LoadWorker : public Napi::AsyncWorker {
  public:
-  LoadWorker(Napi::Env env, ArrayMemory model, ort::LoadOptions options);
+  // `files` are the contents of the options' external files.
+  LoadWorker(Napi::Env env, ArrayMemory model, std::vector<ArrayMemory> files, ort::LoadOptions options);
 
   Napi::Promise promise() const { return deferred_.Promise(); }
 
@@ -23,6 +25,7 @@ class LoadWorker : public Napi::AsyncWorker {
  private:
   Napi::Promise::Deferred deferred_;
   ArrayMemory bytes_;
+  std::vector<ArrayMemory> files_;
   ort::LoadOptions options_;
   std::shared_ptr<ort::ModelSession> model_;
   std::optional<ort::Error> error_;

@@ -42,6 +42,7 @@ Napi::Function SessionObject::define(Napi::Env env) {
       env, "NativeSession",
       {InstanceAccessor<&SessionObject::inputs>("inputs"), InstanceAccessor<&SessionObject::outputs>("outputs"),
        InstanceMethod<&SessionObject::run>("run"), InstanceMethod<&SessionObject::terminate>("terminate"),
+       InstanceMethod<&SessionObject::endProfiling>("endProfiling"),
        InstanceMethod<&SessionObject::dispose>("dispose")});
 }
 
@@ -88,6 +89,12 @@ Napi::Value SessionObject::run(const Napi::CallbackInfo& info) try {
 void SessionObject::terminate(const Napi::CallbackInfo& info) {
   const auto run = context_->underWay.find(info[0].As<Napi::Number>().Uint32Value());
   if (run != context_->underWay.end()) ort::check(ort::api().RunOptionsSetTerminate(run->second.get()));
+}
+
+void SessionObject::endProfiling(const Napi::CallbackInfo& info) try {
+  open(info.Env()).endProfiling();
+} catch (const ort::Error& error) {
+  throw toJavaScript(info.Env(), error);
 }
 
 void SessionObject::dispose(const Napi::CallbackInfo&) { context_->model.reset(); }

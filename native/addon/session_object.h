@@ -20,6 +20,8 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   Napi::Value run(const Napi::CallbackInfo& info);
   // terminate(id): ends that run, if it is under way.
   void terminate(const Napi::CallbackInfo& info);
+  // Writes the profile now, if there is one.
+  void endProfiling(const Napi::CallbackInfo& info);
   // Drops this object's hold of the model; runs that are under way keep theirs.
   void dispose(const Napi::CallbackInfo& info);
 

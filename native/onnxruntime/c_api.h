@@ -175,7 +175,9 @@ struct Api {
   void (*ReleaseTensorTypeAndShapeInfo)(TensorTypeAndShapeInfo*);
   void (*ReleaseSessionOptions)(SessionOptions*);
   void (*ReleaseCustomOpDomain)(CustomOpDomain*);
-  Slot unused102[22];
+  Slot unused102[8];
+  Status* (*SessionEndProfiling)(Session*, Allocator*, char** path);
+  Slot unused111[13];
   Status* (*AddFreeDimensionOverrideByName)(SessionOptions*, const char* name, int64_t size);
   Slot unused125[5];
   Status* (*AddSessionConfigEntry)(SessionOptions*, const char* key, const char* value);
@@ -189,6 +191,9 @@ struct Api {
   Slot unused271[3];
   Status* (*KernelContext_ParallelFor)(const KernelContext*, void (*body)(void* user, size_t index), size_t count,
                                        size_t batches, void* user);
+  Slot unused275[4];
+  Status* (*AddExternalInitializersFromFilesInMemory)(SessionOptions*, const char* const* names, char* const* contents,
+                                                      const size_t* sizes, size_t count);
 };
 
 struct ApiBase {

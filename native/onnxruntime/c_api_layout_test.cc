@@ -77,12 +77,14 @@ SAME_SLOT(Api, OrtApi, ReleaseTypeInfo);
 SAME_SLOT(Api, OrtApi, ReleaseTensorTypeAndShapeInfo);
 SAME_SLOT(Api, OrtApi, ReleaseSessionOptions);
 SAME_SLOT(Api, OrtApi, ReleaseCustomOpDomain);
+SAME_SLOT(Api, OrtApi, SessionEndProfiling);
 SAME_SLOT(Api, OrtApi, AddFreeDimensionOverrideByName);
 SAME_SLOT(Api, OrtApi, AddSessionConfigEntry);
 SAME_SLOT(Api, OrtApi, RegisterAllocator);
 SAME_SLOT(Api, OrtApi, ShapeInferContext_GetInputTypeShape);
 SAME_SLOT(Api, OrtApi, ShapeInferContext_SetOutputTypeShape);
 SAME_SLOT(Api, OrtApi, KernelContext_ParallelFor);
+SAME_SLOT(Api, OrtApi, AddExternalInitializersFromFilesInMemory);
 
 static_assert(offsetof(ort::Allocator, version) == offsetof(OrtAllocator, version));
 SAME_SLOT(Allocator, OrtAllocator, Alloc);

@@ -23,10 +23,16 @@ Library library;
 std::mutex loading;
 
 // Once loaded it stays: RTLD_NODELETE, because the runtime's threads may run when the last worker has gone.
-void* symbolOf(const std::string& path, const char* name) {
-  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+constexpr int kLoading = RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE;
+
+// The dynamic loader gives a process one library of a name such as libonnxruntime.so.1: each onnxruntime-node asks for
+// that name, and gets the library of the version that came first, or none. So this addon takes the loaded library, too.
+void* handleOf(const std::string& path) {
+  const std::string name = path.substr(path.rfind('/') + 1);
+  if (void* loaded = dlopen(name.c_str(), kLoading | RTLD_NOLOAD)) return loaded;
+  void* handle = dlopen(path.c_str(), kLoading);
   if (!handle) throw Error(dlerror());
-  return dlsym(handle, name);
+  return handle;
 }
 
 // Node unloads an addon when the last worker that has loaded it ends. The runtime keeps pointers to the functions of
@@ -39,7 +45,7 @@ void keepThisCode() {
 }
 
 Library open(const std::string& path) {
-  const auto getApiBase = reinterpret_cast<GetApiBase>(symbolOf(path, "OrtGetApiBase"));
+  const auto getApiBase = reinterpret_cast<GetApiBase>(dlsym(handleOf(path), "OrtGetApiBase"));
   if (!getApiBase) throw Error(path + " is not an ONNX Runtime: it has no OrtGetApiBase");
   Library opened;
   opened.version = getApiBase()->GetVersionString();

@@ -1,4 +1,5 @@
-// The process's one ONNX Runtime: the very library that onnxruntime-node ships, so that both share it.
+// The process's one ONNX Runtime: the very library that onnxruntime-node has loaded or will load, so that both share
+// it.
 #pragma once
 
 #include <memory>
@@ -23,7 +24,8 @@ class Error : public std::runtime_error {
 // The name of a code in ONNX Runtime's C interface without its `ORT_`, such as "INVALID_ARGUMENT".
 const char* nameOf(ErrorCode);
 
-// Loads the library at `path` and asks it for its functions; only the first call does anything.
+// Takes the ONNX Runtime that the process has loaded already, of whatever version, or loads the library at `path`, and
+// asks it for its functions; only the first call does anything.
 // Throws Error if the library cannot be loaded or is older than kApiVersion.
 void load(const std::string& path);
 

@@ -9,6 +9,20 @@ namespace {
 // The entry with which a session takes its memory from the allocator that is registered for all.
 constexpr const char* kUseRegisteredAllocator = "session.use_env_allocators";
 
+void addExternalFiles(SessionOptions* options, const std::vector<FileInMemory>& files) {
+  if (files.empty()) return;
+  std::vector<const char*> names;
+  std::vector<char*> contents;
+  std::vector<size_t> sizes;
+  for (const FileInMemory& file : files) {
+    names.push_back(file.name.c_str());
+    contents.push_back(static_cast<char*>(file.data));
+    sizes.push_back(file.size);
+  }
+  check(api().AddExternalInitializersFromFilesInMemory(options, names.data(), contents.data(), sizes.data(),
+                                                       files.size()));
+}
+
 OwnedSessionOptions makeOptions(const LoadOptions& load) {
   SessionOptions* raw = nullptr;
   check(api().CreateSessionOptions(&raw));
@@ -29,6 +43,7 @@ OwnedSessionOptions makeOptions(const LoadOptions& load) {
     check(api().AddFreeDimensionOverrideByName(raw, name.c_str(), size));
   }
   for (const auto& [key, value] : load.config) check(api().AddSessionConfigEntry(raw, key.c_str(), value.c_str()));
+  addExternalFiles(raw, load.externalFiles);
   addGroupNormOps(raw);
   return options;
 }
@@ -155,6 +170,12 @@ std::vector<OwnedValue> ModelSession::run(const std::vector<NamedValue>& feeds, 
     if (!fetches[index].value) allocated[index].reset(results[index]);
   }
   return allocated;
+}
+
+void ModelSession::endProfiling() {
+  char* path = nullptr;
+  check(api().SessionEndProfiling(session_.get(), defaultAllocator(), &path));
+  takeString(defaultAllocator(), path);
 }
 
 OwnedValue wrapTensor(void* data, size_t size, const std::vector<int64_t>& shape, ElementType type) {

@@ -9,6 +9,13 @@
 
 namespace ort {
 
+// A file of weights whose content the caller keeps until the model is loaded.
+struct FileInMemory {
+  std::string name;
+  void* data = nullptr;
+  size_t size = 0;
+};
+
 struct LoadOptions {
   // 0: one per physical core.
   int intraOpNumThreads = 0;
@@ -28,6 +35,8 @@ struct LoadOptions {
   std::vector<std::pair<std::string, int64_t>> freeDimensions;
   // Further entries of the session's configuration.
   std::vector<std::pair<std::string, std::string>> config;
+  // Files of external data, by their names in the model.
+  std::vector<FileInMemory> externalFiles;
 };
 
 struct ValueInfo {
@@ -60,6 +69,9 @@ class ModelSession {
   // for those that the caller gave. Throws Error.
   std::vector<OwnedValue> run(const std::vector<NamedValue>& feeds, const std::vector<NamedValue>& fetches,
                               RunOptions*);
+
+  // Writes the profile now, if there is one.
+  void endProfiling();
 
  private:
   OwnedSession session_;

@@ -10,11 +10,11 @@ const float = (value: number): TensorData => tensor('float32', [1], Float32Array
 const integer = (value: bigint): TensorData => tensor('int64', [1], BigInt64Array.of(value));
 const session = (outputs: Record<string, TensorData>, groupNorm?: Session['groupNorm']): Session => ({
   inputs: [],
-  outputs: [],
+  outputs: Object.entries(outputs).map(([name, { dtype, dims }]) => ({ name, dtype, shape: dims })),
   provider: 'cpu',
   fallbacks: [],
   groupNorm,
-  run: () => Promise.resolve(disposableResults(outputs, [], () => undefined)),
+  run: () => Promise.resolve(disposableResults(outputs, [], () => undefined) as never),
   allocate: () => expect.fail('a check allocates nothing'),
   dispose: () => Promise.resolve(),
   [Symbol.asyncDispose]: () => Promise.resolve(),

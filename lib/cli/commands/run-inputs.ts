@@ -70,7 +70,7 @@ export async function loadInputs(
     seed,
   } = request;
   requireNames(infos, sources);
-  const random = infos.filter(({ name }) => sources.get(name) === 'random').map(requireRank);
+  const random = infos.filter(({ name }) => sources.get(name) === 'random').map(requireFillable);
   requireSizes(random, sizes, sources);
   const notes: string[] = [];
   const feeds: Record<string, TensorData> = {};
@@ -101,13 +101,14 @@ function requireNames(infos: readonly TensorInfo[], sources: ReadonlyMap<string,
   throw new UsageError([...problems, 'The inputs of the model:', ...all].join('\n'));
 }
 
-/** An input of known rank, which random numbers need. */
+/** An input of floats of known rank, which random numbers need. */
 interface RandomInput extends TensorInfo {
   readonly shape: Shape;
 }
 
-function requireRank(info: TensorInfo): RandomInput {
+function requireFillable(info: TensorInfo): RandomInput {
   const { name, shape } = info;
+  requireFloat(info);
   if (shape) return { ...info, shape };
   throw new UsageError(
     `the model does not declare the rank of input '${name}', so it cannot be random; use a file: --input ${name}=FILE.npy`,
@@ -187,7 +188,7 @@ export async function randomTensor(
 ): Promise<TensorData> {
   const { name } = info;
   const dtype = requireFloat(info);
-  const data = allocateElements(info, dims);
+  const data = allocateElements(name, dtype, dims);
   const random = new Random(seed, name);
   for (let start = 0; start < data.length; start += CHUNK) {
     progress?.step(`random input ${name}, ${Math.floor((100 * start) / data.length)} %`);
@@ -204,7 +205,7 @@ function requireFloat({ name, dtype }: TensorInfo): FloatDType {
   );
 }
 
-function allocateElements({ name, dtype }: TensorInfo, dims: readonly number[]): ElementArray {
+function allocateElements(name: string, dtype: FloatDType, dims: readonly number[]): ElementArray {
   const elements = elementCount(dims);
   const size = `${elements} elements, ${formatBytes(elements * bytesPerElement(dtype))} of ${dtype}`;
   const would = `random input '${name}' ${formatShape(dims)} would have ${size}`;

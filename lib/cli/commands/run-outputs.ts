@@ -4,9 +4,29 @@ import { writeFilesAtomic } from '../../files/atomic.js';
 import { encodeNpy } from '../../files/npy.js';
 import { toFloat64Array } from '../../half.js';
 import { formatNumber, plural } from '../../quantities.js';
-import type { TensorRecord } from '../../runtime/core/contract.js';
+import type { TensorInfo, TensorRecord } from '../../runtime/core/contract.js';
 import { formatShape, isFloatDType, type TensorData } from '../../tensor.js';
 import { type Column, fitTable } from '../shared/table.js';
+import { UsageError } from '../shared/terminal.js';
+
+/**
+ * Splits the outputs of a model into tensors of numbers, and lines about the others, which `run` does not compute.
+ * @throws UsageError if the model has only others.
+ */
+export function splitOutputs(outputs: readonly TensorInfo[]): {
+  readonly numbers: readonly TensorInfo[];
+  readonly others: readonly string[];
+} {
+  const isNumbers = ({ dtype }: TensorInfo) => dtype !== undefined && dtype !== 'string';
+  const others = outputs
+    .filter((info) => !isNumbers(info))
+    .map(({ name, dtype }) => `output ${name}: ${dtype ? 'texts' : 'not a tensor'}, left out`);
+  const numbers = outputs.filter(isNumbers);
+  if (numbers.length > 0) return { numbers, others };
+  throw new UsageError(
+    `run prints outputs of numbers, and the model has no such output: ${others.join('; ')}`,
+  );
+}
 
 /**
  * Returns the path of the `.npy` file of each output.

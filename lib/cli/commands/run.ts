@@ -17,7 +17,7 @@ import { indent } from '../shared/table.js';
 import { type Cli, type Io, print, UsageError, widthOf } from '../shared/terminal.js';
 import { type ImageRequest, isImageRequest, parseChannels, runImage } from './run-image.js';
 import { type InputRequest, loadInputs, splitInputs } from './run-inputs.js';
-import { outputNotes, outputPaths, outputTable, writeOutputs } from './run-outputs.js';
+import { outputNotes, outputPaths, outputTable, splitOutputs, writeOutputs } from './run-outputs.js';
 import { describeRun, openSession, runRepeatedly, type SessionRequest } from './run-session.js';
 
 interface RunOptions extends SessionRequest, Omit<InputRequest, 'input'>, ImageRequest {
@@ -92,7 +92,8 @@ function refuseExcess(excess: readonly string[], { dim }: RunOptions): void {
 async function run(path: string, options: RunOptions, io: Io): Promise<void> {
   const lines = await withProgress(io.stderr, async (progress) => {
     await using session = await openSession(path, options, progress);
-    const paths = outputPaths(session.outputs, options.output);
+    const { numbers, others } = splitOutputs(session.outputs);
+    const paths = outputPaths(numbers, options.output);
     const input = splitInputs(options.input ?? [], session.inputs);
     const inputFiles = [...input].map(([name, file]): [string, string] => [`input '${name}'`, file]);
     await refuseOverwritingInputs(
@@ -101,7 +102,7 @@ async function run(path: string, options: RunOptions, io: Io): Promise<void> {
     );
     const { feeds, notes } = await loadInputs(session.inputs, { ...options, input }, progress);
     const { result: outputs, times } = await runRepeatedly(session, options.repeat, progress, () =>
-      session.run(feeds),
+      session.run(feeds, { fetches: numbers.map(({ name }) => name) }),
     );
     if (options.output !== undefined) progress.step(`writing ${options.output}`);
     await writeOutputs(outputs, paths);
@@ -109,7 +110,7 @@ async function run(path: string, options: RunOptions, io: Io): Promise<void> {
     const width = widthOf(io.stdout);
     return [
       ...describeRun(path, session, times),
-      ...[...notes, ...outputNotes(outputs, paths)].map((note) => MARGIN + note),
+      ...[...notes, ...others, ...outputNotes(outputs, paths)].map((note) => MARGIN + note),
       '',
       indent(outputTable(outputs, paths, width && width - MARGIN.length), MARGIN),
     ];

@@ -1,7 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** The types of lib/runtime: what users see of a session, and what each backend of ONNX Runtime implements. */
+import type { RealDataFiles } from '../../files/location.js';
 import type { SessionLoweringName } from '../../lowering/types.js';
-import type { DType, Shape, TensorData } from '../../tensor.js';
+import type { AnyTensor, DType, Shape, TensorData } from '../../tensor.js';
 
 /**
  * The execution providers that a session can ask for. `native` is ONNX Runtime's CPU provider with this project's
@@ -15,8 +16,13 @@ export type Provider = (typeof PROVIDERS)[number];
 /** How WebGPU keeps freed buffers for the next tensors. */
 export type WebGpuCacheMode = 'disabled' | 'lazyRelease' | 'simple' | 'bucket';
 
-/** The options that execution providers have in onnxruntime-node and onnxruntime-web, under the names they have there. */
+/** The options of execution providers. Those of onnxruntime-node and onnxruntime-web have the names that they have there. */
 export interface ProviderOptions {
+  /**
+   * Of `cpu`: whether onnxruntime-node may run in a worker thread, where it aborts the process if the worker or the
+   * process is ended during a call. Default false. The native kernel and `wasm` run in workers without it.
+   */
+  readonly allowInWorker?: boolean | undefined;
   /** Of `cuda`, `tensorrt` and `dml`: the number of the GPU, from 0. */
   readonly deviceId?: number | undefined;
   /** Of `coreml`: the bits of `COREMLFlags` in ONNX Runtime's coreml_provider_factory.h. */
@@ -55,8 +61,11 @@ export interface ProviderFallback {
 export interface TensorInfo {
   /** The name in the model. */
   readonly name: string;
-  /** The dtype of the elements. */
-  readonly dtype: DType;
+  /**
+   * The dtype of the elements, `string` for texts. `undefined` for an output that is a sequence, a map or an optional
+   * value: sessions cannot return it.
+   */
+  readonly dtype: DType | 'string' | undefined;
   /**
    * One entry for each dimension: its size, or its name if the size is known only at run time. `undefined` if the
    * model accepts any rank.
@@ -77,10 +86,13 @@ export interface OrtTensor {
 }
 
 /** Tensors by name, of this library or of onnxruntime. */
-export type Feeds = Readonly<Record<string, TensorData | OrtTensor>>;
+export type Feeds = Readonly<Record<string, AnyTensor | OrtTensor>>;
 
 /** Tensors by name. */
 export type TensorRecord = Readonly<Record<string, TensorData>>;
+
+/** Tensors by name, of numbers or of texts. */
+export type AnyTensorRecord = Readonly<Record<string, AnyTensor>>;
 
 /** ONNX Runtime's levels of graph optimization, from none to all. */
 export const GRAPH_OPTIMIZATION_LEVELS = ['disabled', 'basic', 'extended', 'all'] as const;
@@ -117,6 +129,11 @@ export interface BackendOptions {
 
 /** The options of one run. */
 export interface RunOptions {
+  /**
+   * The names of the outputs to return, at least one. Default: every output. Name them if a model has outputs that
+   * you do not need, or sequences and maps, which sessions cannot return. ONNX Runtime runs every node all the same.
+   */
+  readonly fetches?: readonly string[] | undefined;
   /** Ends the run when the signal is aborted. */
   readonly signal?: AbortSignal | undefined;
   /**
@@ -138,7 +155,8 @@ export interface RunOptions {
  * next run at once, and leaves their data empty. Otherwise the garbage collector frees them later. An output named
  * `dispose` takes the method's place; `using` still works.
  */
-export type RunResults = Record<string, TensorData> & Disposable & { dispose(): void };
+export type RunResults<Outputs extends AnyTensorRecord = Record<string, TensorData>> = Outputs &
+  Disposable & { dispose(): void };
 
 /** A tensor with an end: `dispose` leaves its data empty, and gives the memory back at once. */
 export type AllocatedTensor = TensorData & Disposable & { dispose(): void };
@@ -208,12 +226,16 @@ export interface Session {
    *   onnxruntime with its data on the CPU. Data of float16 may be a Float16Array if the JavaScript engine has it.
    *   Optional inputs may be left out. Except with the native kernel, the first run that gives certain optional inputs
    *   loads the model once more, for runs that give these.
-   * @returns Every output by name. Data of float16 and bfloat16 are the 16 bits of each element in a Uint16Array.
+   * @returns Every output of `fetches` by name. Data of float16 and bfloat16 are the 16 bits of each element in a
+   *   Uint16Array. Where the model has outputs of texts, name the type: `run<{ label: StringTensor }>`.
    * @throws SessionError `INPUT_*` if the feeds do not fit, `OUTPUT_INVALID` if the given outputs do not,
    *   `PROVIDER_UNAVAILABLE` if the first run shows that no provider of the list can run the model, `OUT_OF_MEMORY`,
    *   `RUN_FAILED` if ONNX Runtime fails, `ABORTED`, `DISPOSED`. OptionError for an option that does not exist.
    */
-  run(feeds: Feeds, options?: RunOptions): Promise<RunResults>;
+  run<Outputs extends AnyTensorRecord = Record<string, TensorData>>(
+    feeds: Feeds,
+    options?: RunOptions,
+  ): Promise<RunResults<Outputs>>;
   /**
    * Returns a tensor of zeros. With the native kernel, runs of any session read it as an input, and write it as a given
    * output, without a copy. On other providers it is an ordinary tensor. It outlives the session.
@@ -227,7 +249,8 @@ export interface Session {
 }
 
 /** The options of one run as a backend gets them: checked, and with this library's tensors only. */
-export interface BackendRunOptions extends Omit<RunOptions, 'outputs'> {
+export interface BackendRunOptions extends Omit<RunOptions, 'fetches' | 'outputs'> {
+  readonly fetches: readonly string[];
   readonly outputs?: TensorRecord | undefined;
 }
 
@@ -235,7 +258,7 @@ export interface BackendRunOptions extends Omit<RunOptions, 'outputs'> {
 export interface LoadedModel {
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
-  run(feeds: TensorRecord, options: BackendRunOptions): Promise<Record<string, TensorData>>;
+  run(feeds: AnyTensorRecord, options: BackendRunOptions): Promise<Record<string, AnyTensor>>;
   /** Returns a tensor of zeros that runs read and write without a copy. Absent if the backend copies all tensors. */
   allocate?(dtype: DType, dims: readonly number[]): TensorData;
   /** Empties tensors that `run` or `allocate` returned, and frees their memory. Absent if only V8 can free it. */
@@ -250,11 +273,14 @@ export interface ProviderProblem {
   readonly remedy?: string;
 }
 
+/** Tells whether a name belongs to a set. */
+export type NameSet = Pick<ReadonlySet<string>, 'has'>;
+
 /** A model for a runtime, with the facts that backends need, so that no backend decodes the bytes again. */
 export interface ModelToLoad {
   readonly bytes: Uint8Array;
   /** Inputs and outputs without a declared shape. ONNX Runtime describes them like scalars. */
-  readonly unranked: ReadonlySet<string>;
+  readonly unranked: NameSet;
   /** Files that weights lie in, relative to the model's folder. */
   readonly externalLocations: readonly string[];
   /** ONNX Runtime's optimizers that would change the results of this model. */
@@ -268,13 +294,15 @@ export interface Backend {
   readonly hasGroupNormKernel: boolean;
   /** Whether it accepts bfloat16 tensors. */
   readonly takesBfloat16: boolean;
+  /** Whether it was given the content of a file of external data. Absent if it was given none. */
+  readonly hasFile?: (name: string) => boolean;
   /** Whether its runs take values for optional inputs. */
   readonly takesOptionalInputs: boolean;
   /**
    * Says why it cannot be used here: the problems in the order in which to solve them; `undefined` or an empty list
    * if it can be used.
    */
-  whyUnavailable(): string | undefined | Promise<readonly ProviderProblem[]>;
+  whyUnavailable(options?: ProviderOptions): string | undefined | Promise<readonly ProviderProblem[]>;
   /**
    * @param externalDataFolder The folder or URL of the model's external data; `undefined` if it has none.
    * @throws SessionError `PROVIDER_UNAVAILABLE` if the provider is at fault, so that another may run the model.
@@ -309,6 +337,11 @@ export interface Platform {
    * @param model The path or URL of the model.
    */
   dataFileProblem(model: string, location: string): string | undefined;
+  /**
+   * Returns where the files of weights are, if links lead out of the model's folder and the files may be read all the
+   * same. Absent on a platform without links.
+   */
+  followDataLinks?(model: string, locations: readonly string[]): RealDataFiles | undefined;
   /** Tells the user that a session runs without a better backend of its provider, and how to get that. */
   warnOfLost?(problems: readonly ProviderProblem[]): void;
 }

@@ -1,9 +1,15 @@
 /** The common part of onnxruntime-node and onnxruntime-web: a loaded model, and its tensors on the way in and out. */
 import type { InferenceSession, Tensor } from 'onnxruntime-common';
-import { ModelError } from '../../errors.js';
-import { type DType, DTYPES, type ElementArray, tensor, type TensorData } from '../../tensor.js';
-import type { LoadedModel, BackendRunOptions, TensorInfo, TensorRecord } from './contract.js';
-import { withOpenRanks } from './tensors.js';
+import {
+  type AnyTensor,
+  type DType,
+  DTYPES,
+  type ElementArray,
+  isStringTensor,
+  tensor,
+} from '../../tensor.js';
+import type { AnyTensorRecord, LoadedModel, BackendRunOptions, NameSet, TensorInfo } from './contract.js';
+import { requirePassable, withOpenRanks } from './tensors.js';
 
 /** The Tensor class of a package: its `run` accepts no other. */
 export type TensorType = typeof Tensor;
@@ -15,14 +21,15 @@ export abstract class OrtModel implements LoadedModel {
 
   constructor(
     readonly session: InferenceSession,
-    unranked: ReadonlySet<string>,
+    unranked: NameSet,
     describe: (metadata: InferenceSession.ValueMetadata) => TensorInfo = toInfo,
   ) {
     this.inputs = withOpenRanks(session.inputMetadata.map(describe), unranked);
     this.outputs = withOpenRanks(session.outputMetadata.map(describe), unranked);
+    requirePassable(this.inputs);
   }
 
-  abstract run(feeds: TensorRecord, options: BackendRunOptions): Promise<Record<string, TensorData>>;
+  abstract run(feeds: AnyTensorRecord, options: BackendRunOptions): Promise<Record<string, AnyTensor>>;
 
   dispose(): Promise<void> {
     return this.session.release();
@@ -39,35 +46,27 @@ export async function makeOrRelease<Model>(session: InferenceSession, make: () =
   }
 }
 
-/**
- * Describes an input or output.
- * @throws ModelError `MODEL_UNSUPPORTED` if it is not a tensor, or has a dtype that sessions do not pass.
- */
-export function toInfo(metadata: InferenceSession.ValueMetadata): TensorInfo {
-  if (!metadata.isTensor) {
-    throw new ModelError(
-      'MODEL_UNSUPPORTED',
-      `the model's input or output '${metadata.name}' is not a tensor; sessions pass only tensors`,
-    );
-  }
-  return { name: metadata.name, dtype: requireDType(metadata.type), shape: metadata.shape };
-}
+/** Describes an input or output; without a dtype if it is not a tensor, or of a dtype that sessions do not pass. */
+export const toInfo = (metadata: InferenceSession.ValueMetadata): TensorInfo =>
+  metadata.isTensor
+    ? { name: metadata.name, dtype: dtypeOf(metadata.type), shape: metadata.shape }
+    : { name: metadata.name, dtype: undefined, shape: undefined };
 
-export const toOrtTensor = (TensorClass: TensorType, { dtype, dims, data }: TensorData): Tensor =>
-  new TensorClass(dtype as 'float32', data as Float32Array, dims);
+/** Returns a tensor of onnxruntime in the same memory. Its class takes no arrays of another realm; `tensor` does. */
+export const toOrtTensor = (TensorClass: TensorType, value: AnyTensor): Tensor => {
+  const { dtype, dims, data } = isStringTensor(value) ? value : tensor(value.dtype, value.dims, value.data);
+  return new TensorClass(dtype as 'float32', data as Float32Array, dims);
+};
 
-export function fromOrtTensor({ type, dims, data }: Tensor): TensorData {
-  const dtype = requireDType(type);
+export function fromOrtTensor({ type, dims, data }: Tensor): AnyTensor {
+  const dtype = dtypeOf(type);
+  if (dtype === undefined) throw new Error(`a session cannot return a tensor of ${type}`);
+  if (dtype === 'string') return tensor(dtype, dims, data as string[]);
   const array = data as ElementArray;
   // An engine with Float16Array gets one from ONNX Runtime; this library returns the bits.
   const bits = dtype === 'float16' ? new Uint16Array(array.buffer, array.byteOffset, array.length) : array;
   return tensor(dtype, dims, bits);
 }
 
-function requireDType(type: string): DType {
-  if ((DTYPES as readonly string[]).includes(type)) return type as DType;
-  throw new ModelError(
-    'MODEL_UNSUPPORTED',
-    `sessions cannot pass tensors of dtype '${type}'; allowed: ${DTYPES.join(', ')}`,
-  );
-}
+const dtypeOf = (type: string): DType | 'string' | undefined =>
+  [...DTYPES, 'string' as const].find((dtype) => dtype === type);

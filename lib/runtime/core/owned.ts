@@ -1,7 +1,7 @@
 /** Tensors whose memory can be given back before the garbage collector finds it. */
 import { endsBy } from '../../disposal.js';
 import type { TensorData } from '../../tensor.js';
-import type { AllocatedTensor, RunResults, TensorRecord } from './contract.js';
+import type { AllocatedTensor, AnyTensorRecord, RunResults } from './contract.js';
 
 /** Gives back the memory of tensors that a runtime has made. */
 export type Release = (tensors: readonly TensorData[]) => void;
@@ -10,7 +10,7 @@ export type Release = (tensors: readonly TensorData[]) => void;
 class Results {
   #release: (() => void) | undefined;
 
-  constructor(tensors: TensorRecord, release: () => void) {
+  constructor(tensors: AnyTensorRecord, release: () => void) {
     this.#release = release;
     for (const [name, value] of Object.entries(tensors)) {
       // Not by assignment: an output may be named `dispose`, or `__proto__`.
@@ -30,11 +30,11 @@ class Results {
 
 /** @param own The tensors that the run has made; the others are the caller's. */
 export function disposableResults(
-  tensors: TensorRecord,
+  tensors: AnyTensorRecord,
   own: readonly TensorData[],
   release: Release,
-): RunResults {
-  return new Results(tensors, () => release(own)) as object as RunResults;
+): RunResults<AnyTensorRecord> {
+  return new Results(tensors, () => release(own)) as object as RunResults<AnyTensorRecord>;
 }
 
 class OwnedTensor implements TensorData {

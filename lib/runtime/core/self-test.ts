@@ -3,7 +3,7 @@ import { GraphBuilder } from '../../graph/builder.js';
 import * as op from '../../graph/ops/index.js';
 import type { LoweringName } from '../../lowering/types.js';
 import { encodeModel } from '../../onnx/encode.js';
-import { tensor, type TensorData } from '../../tensor.js';
+import { type AnyTensor, tensor } from '../../tensor.js';
 import type { BackendRunOptions, TensorRecord } from './contract.js';
 import { withSession } from './open.js';
 
@@ -30,7 +30,7 @@ export function selfTestProblem(actual: ArrayLike<number>): string | undefined {
 
 /** A session or a loaded model. */
 interface Runnable {
-  run(feeds: TensorRecord, options: BackendRunOptions): Promise<Record<string, TensorData>>;
+  run(feeds: TensorRecord, options: BackendRunOptions): Promise<Record<string, AnyTensor>>;
   dispose(): Promise<void>;
 }
 
@@ -41,7 +41,7 @@ export async function runSelfTest(
 ): Promise<string | undefined> {
   try {
     return await withSession(load(selfTestModel(lowering)), async (model) => {
-      const { y } = await model.run({ x: SELF_TEST_INPUT }, {});
+      const { y } = await model.run({ x: SELF_TEST_INPUT }, { fetches: ['y'] });
       return selfTestProblem((y?.data ?? []) as ArrayLike<number>);
     });
   } catch (error) {

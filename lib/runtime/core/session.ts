@@ -1,19 +1,23 @@
 /** The session that users see: it checks tensors, runs the model, and moves to the next provider if one falls short. */
+import { typeName } from '../../arrays.js';
 import { endsBy } from '../../disposal.js';
 import { OptionError, SessionError } from '../../errors.js';
 import { castTensor } from '../../half.js';
 import { requireKnownOptions } from '../../options.js';
 import {
   allocate,
+  type AnyTensor,
   type DType,
   elementCount,
   formatShape,
+  isStringTensor,
   requireTensorType,
   tensor,
   type TensorData,
 } from '../../tensor.js';
 import type {
   AllocatedTensor,
+  AnyTensorRecord,
   BackendRunOptions,
   Feeds,
   GroupNormExecution,
@@ -24,14 +28,15 @@ import type {
   RunResults,
   Session,
   TensorInfo,
-  TensorRecord,
 } from './contract.js';
 import { canFallBackAfterRun, withTypedErrors } from './errors.js';
 import type { OpenedModel, Opening } from './open.js';
 import { disposableResults, disposableTensor, type Release } from './owned.js';
-import { checkFeeds, checkOutputs, copyInto, copyTensors } from './tensors.js';
+import { checkFeeds, checkFetches, checkOutputs, copyInto, copyTensors } from './tensors.js';
 
-const RUN_OPTIONS: readonly (keyof RunOptions)[] = ['signal', 'outputs', 'sync'];
+const RUN_OPTIONS: readonly (keyof RunOptions)[] = ['fetches', 'outputs', 'signal', 'sync'];
+/** onnxruntime takes a list of outputs as the second argument. */
+const RUN_HINTS = { 0: "to choose outputs, write run(feeds, { fetches: ['name'] })" };
 
 /** The model that a session runs at present, and the runs of it that are in progress. */
 interface Current {
@@ -78,19 +83,23 @@ export class RuntimeSession implements Session {
     return this.#current.opened.groupNorm;
   }
 
-  async run(feeds: Feeds, options: RunOptions = {}): Promise<RunResults> {
+  async run<Outputs extends AnyTensorRecord = Record<string, TensorData>>(
+    feeds: Feeds,
+    options: RunOptions = {},
+  ): Promise<RunResults<Outputs>> {
     this.#requireOpen();
-    requireKnownOptions('run', options, RUN_OPTIONS);
+    requireKnownOptions('run', options, RUN_OPTIONS, RUN_HINTS);
     requireSignal(options.signal);
     requireSync(options);
     const checked = checkFeeds(this.inputs, feeds);
     // If the first run moves to the next provider, that provider reads the feeds later: the caller may change them.
     const tensors = this.#next === undefined ? checked : copyTensors(checked);
     const outputs = checkOutputs(this.outputs, options.outputs ?? {}, checked);
-    const running = this.#runOn(this.#current, tensors, { ...options, outputs });
+    const fetches = checkFetches(this.outputs, options.fetches, outputs);
+    const running = this.#runOn(this.#current, tensors, { ...options, fetches, outputs });
     this.#running.add(running);
     try {
-      return await running;
+      return (await running) as RunResults<Outputs>;
     } finally {
       this.#running.delete(running);
     }
@@ -123,7 +132,11 @@ export class RuntimeSession implements Session {
     if (isFirst) await this.#current.opened.loaded.dispose();
   }
 
-  async #runOn(current: Current, feeds: TensorRecord, options: BackendRunOptions): Promise<RunResults> {
+  async #runOn(
+    current: Current,
+    feeds: AnyTensorRecord,
+    options: BackendRunOptions,
+  ): Promise<RunResults<AnyTensorRecord>> {
     requireNotAborted(options.signal);
     const { opened, started } = current;
     const running = withTypedErrors('RUN_FAILED', 'ONNX Runtime could not run the model', () =>
@@ -135,8 +148,10 @@ export class RuntimeSession implements Session {
       const results = await running;
       // The provider can run the model, so nothing needs to keep the model's bytes for the next one.
       if (this.#current === current) this.#next = undefined;
-      const given = new Set(Object.values(options.outputs ?? {}));
-      const own = Object.values(results).filter((value) => !given.has(value));
+      const given = new Set<AnyTensor>(Object.values(options.outputs ?? {}));
+      const own = Object.values(results).filter(
+        (value): value is TensorData => !isStringTensor(value) && !given.has(value),
+      );
       const release = releaseOf(opened.loaded);
       if (options.signal?.aborted) release(own);
       return disposableResults(results, own, release);
@@ -181,41 +196,56 @@ const releaseOf =
 /** Runs the model, in float32 instead of bfloat16 if the provider does not take bfloat16. */
 const runOpened = (
   opened: OpenedModel,
-  feeds: TensorRecord,
+  feeds: AnyTensorRecord,
   options: BackendRunOptions,
-): Promise<Record<string, TensorData>> =>
-  opened.bfloat16.size === 0 ? opened.loaded.run(feeds, options) : runWithoutBfloat16(opened, feeds, options);
+): Promise<Record<string, AnyTensor>> => {
+  if (opened.needsElements) requireElements(feeds);
+  return opened.bfloat16.size === 0
+    ? opened.loaded.run(feeds, options)
+    : runWithoutBfloat16(opened, feeds, options);
+};
+
+/** In ONNX models, sessions lead empty inputs past the nodes that would end the process. */
+function requireElements(feeds: AnyTensorRecord): void {
+  const empty = Object.entries(feeds).find(([, { dims }]) => elementCount(dims) === 0);
+  if (!empty) return;
+  const what = `input '${empty[0]}' has no elements`;
+  throw new SessionError(
+    'RUN_FAILED',
+    `${what}: ONNX Runtime's kernel for InstanceNormalization would end the process. Give at least one element`,
+  );
+}
 
 /** Runs the model with feeds, results and given outputs cast between bfloat16 and float32. */
 async function runWithoutBfloat16(
   { loaded, bfloat16 }: OpenedModel,
-  feeds: TensorRecord,
+  feeds: AnyTensorRecord,
   options: BackendRunOptions,
-): Promise<Record<string, TensorData>> {
+): Promise<Record<string, AnyTensor>> {
   const given = Object.entries(options.outputs ?? {});
   const outputs = Object.fromEntries(given.filter(([name]) => !bfloat16.has(name)));
   const results = await loaded.run(cast(feeds, bfloat16, 'float32'), { ...options, outputs });
   const narrow = cast(results, bfloat16, 'bfloat16');
   for (const [name, value] of given) {
-    if (bfloat16.has(name)) narrow[name] = copyInto(name, value, narrow[name]!);
+    if (bfloat16.has(name)) narrow[name] = copyInto(name, value, narrow[name] as TensorData);
   }
   return narrow;
 }
 
 const cast = (
-  tensors: TensorRecord,
+  tensors: AnyTensorRecord,
   names: ReadonlySet<string>,
   dtype: 'float32' | 'bfloat16',
-): Record<string, TensorData> =>
+): Record<string, AnyTensor> =>
   Object.fromEntries(
     Object.entries(tensors).map(([name, value]) => [
       name,
-      names.has(name) ? castTensor(value, dtype) : value,
+      names.has(name) ? castTensor(value as TensorData, dtype) : value,
     ]),
   );
 
 function requireSignal(signal: unknown): void {
-  if (signal === undefined || signal instanceof AbortSignal) return;
+  if (signal === undefined || typeName(signal) === 'AbortSignal') return;
   throw new OptionError('INVALID_OPTION', "run: 'signal' must be an AbortSignal");
 }
 

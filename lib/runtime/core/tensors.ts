@@ -1,18 +1,20 @@
 /** Checks of the tensors that go into and come out of a session, before ONNX Runtime sees them. */
-import { SessionError } from '../../errors.js';
+import { ModelError, OptionError, SessionError } from '../../errors.js';
 import { suggestion } from '../../nearest.js';
 import {
+  type AnyTensor,
   copyTensor,
   type DType,
   type ElementArray,
   elementCount,
   formatShape,
   halfBits,
+  isStringTensor,
   tensor,
   tensorBytes,
   type TensorData,
 } from '../../tensor.js';
-import type { Feeds, OrtTensor, TensorInfo, TensorRecord } from './contract.js';
+import type { AnyTensorRecord, Feeds, NameSet, OrtTensor, TensorInfo, TensorRecord } from './contract.js';
 import { wrongOutput } from './errors.js';
 
 /**
@@ -20,7 +22,7 @@ import { wrongOutput } from './errors.js';
  * @returns The same tensors, with float16 data as Uint16Array, and those of onnxruntime as this library's.
  * @throws SessionError `INPUT_MISSING`, `INPUT_UNKNOWN`, `INPUT_DTYPE` or `INPUT_SHAPE`: the code of the first problem.
  */
-export function checkFeeds(inputs: readonly TensorInfo[], feeds: Feeds): TensorRecord {
+export function checkFeeds(inputs: readonly TensorInfo[], feeds: Feeds): AnyTensorRecord {
   const given = mapRecord(feeds ?? {}, toOwnTensor);
   const unknown = unknownInputs(inputs, Object.keys(given)).map((message): FeedProblem => ({
     code: 'INPUT_UNKNOWN',
@@ -41,7 +43,7 @@ interface FeedProblem {
   readonly message: string;
 }
 
-function feedProblems(info: TensorInfo, feeds: TensorRecord): FeedProblem[] {
+function feedProblems(info: TensorInfo, feeds: AnyTensorRecord): FeedProblem[] {
   const value = Object.hasOwn(feeds, info.name) ? feeds[info.name] : undefined;
   if (value === undefined && info.optional) return [];
   if (!value) return [{ code: 'INPUT_MISSING', message: `input '${info.name}' is missing` }];
@@ -60,7 +62,7 @@ function feedProblems(info: TensorInfo, feeds: TensorRecord): FeedProblem[] {
 }
 
 /** Returns a tensor of onnxruntime as this library's, with the same data; any other value as it is. */
-function toOwnTensor(value: TensorData | OrtTensor, name: string): TensorData {
+function toOwnTensor(value: AnyTensor | OrtTensor, name: string): AnyTensor {
   if (typeof value !== 'object' || value === null || 'dtype' in value || !('type' in value)) return value;
   const { type, dims, location = 'cpu' } = value as OrtTensor & { location?: string };
   if (!location.startsWith('cpu')) {
@@ -74,10 +76,10 @@ function toOwnTensor(value: TensorData | OrtTensor, name: string): TensorData {
 }
 
 /** Leaves out `undefined`, which a caller may give for an optional input. */
-const withoutUndefined = (tensors: TensorRecord): TensorRecord =>
+const withoutUndefined = (tensors: AnyTensorRecord): AnyTensorRecord =>
   Object.fromEntries(
-    Object.entries<TensorData | undefined>(tensors).filter(
-      (entry): entry is [string, TensorData] => entry[1] !== undefined,
+    Object.entries<AnyTensor | undefined>(tensors).filter(
+      (entry): entry is [string, AnyTensor] => entry[1] !== undefined,
     ),
   );
 
@@ -87,7 +89,7 @@ const mapRecord = <From, To>(
 ): Record<string, To> =>
   Object.fromEntries(Object.entries(record).map(([name, value]) => [name, map(value, name)]));
 
-function shapeProblem({ name, shape }: TensorInfo, value: TensorData): string | undefined {
+function shapeProblem({ name, shape }: TensorInfo, value: AnyTensor): string | undefined {
   if (!shape) return undefined;
   const is = `input '${name}' has shape ${formatShape(value.dims)}`;
   if (value.dims.length !== shape.length) {
@@ -99,9 +101,9 @@ function shapeProblem({ name, shape }: TensorInfo, value: TensorData): string | 
 }
 
 /** Checks that dims and data agree: ONNX Runtime would read past the end of data that are too short. */
-function inconsistency(info: TensorInfo, { dtype, dims, data }: TensorData): FeedProblem[] {
+function inconsistency(info: TensorInfo, { dtype, dims, data }: AnyTensor): FeedProblem[] {
   try {
-    tensor(dtype, dims, data);
+    tensor(dtype as DType, dims, data as ElementArray);
     return [];
   } catch (error) {
     return [{ code: 'INPUT_SHAPE', message: `input '${info.name}': ${(error as Error).message}` }];
@@ -122,7 +124,57 @@ export const describeInput = (info: TensorInfo): string =>
 
 /** Returns dtype and shape: `float32 [N, 4, H, W]`, or `float32 of any rank`. */
 const describeType = ({ dtype, shape }: TensorInfo): string =>
-  `${dtype} ${shape ? formatShape(shape) : 'of any rank'}`;
+  dtype === undefined ? 'not a tensor' : `${dtype} ${shape ? formatShape(shape) : 'of any rank'}`;
+
+/**
+ * Requires that sessions can pass every input of a model.
+ * @throws ModelError `MODEL_UNSUPPORTED` with the name of an input that is a sequence, a map or an optional value.
+ */
+export function requirePassable(inputs: readonly TensorInfo[]): void {
+  const other = inputs.find(({ dtype }) => dtype === undefined);
+  if (!other) return;
+  throw new ModelError(
+    'MODEL_UNSUPPORTED',
+    `the model's input '${other.name}' is not a tensor of numbers or texts; sessions pass only these`,
+  );
+}
+
+/**
+ * Returns the names of the outputs that a run returns.
+ * @param given The tensors that the caller gives for outputs.
+ * @throws SessionError `OUTPUT_INVALID` for a name that the model does not have, and for an output that cannot be
+ *   returned; OptionError `INVALID_OPTION` if `fetches` is not a list of names.
+ */
+export function checkFetches(
+  infos: readonly TensorInfo[],
+  fetches: readonly string[] | undefined,
+  given: TensorRecord,
+): readonly string[] {
+  const all = infos.map(({ name }) => name);
+  const list: unknown = fetches ?? all;
+  if (!Array.isArray(list) || fetches?.length === 0) {
+    throw new OptionError(
+      'INVALID_OPTION',
+      "run: 'fetches' must be a list of names of outputs, at least one",
+    );
+  }
+  const wanted = [...new Set(list as string[])];
+  for (const name of wanted) {
+    const info = infos.find((candidate) => candidate.name === name);
+    if (!info) {
+      fail(`'${name}' is not an output of the model${suggestion(name, all)}; it has: ${all.join(', ')}`);
+    }
+    if (info.dtype !== undefined) continue;
+    const others = infos.filter(({ dtype }) => dtype !== undefined).map((one) => `'${one.name}'`);
+    const remedy =
+      others.length > 0 ? `: name the others, run(feeds, { fetches: [${others.join(', ')}] })` : '';
+    fail(`output '${name}' is not a tensor of numbers or texts, and sessions return only these${remedy}`);
+  }
+  const unwanted = Object.keys(given).find((name) => !wanted.includes(name));
+  if (unwanted !== undefined)
+    fail(`there is a tensor for output '${unwanted}', but 'fetches' does not name it`);
+  return wanted;
+}
 
 /**
  * Checks the tensors that the caller gives for outputs to be written into.
@@ -130,7 +182,11 @@ const describeType = ({ dtype, shape }: TensorInfo): string =>
  * @throws SessionError `OUTPUT_INVALID` for a name, dtype or shape that the model does not have, for a resizable
  *   buffer, and for memory that another tensor of the run also uses.
  */
-export function checkOutputs(infos: readonly TensorInfo[], given: Feeds, feeds: TensorRecord): TensorRecord {
+export function checkOutputs(
+  infos: readonly TensorInfo[],
+  given: Feeds,
+  feeds: AnyTensorRecord,
+): TensorRecord {
   const outputs = mapRecord(given, toOwnTensor);
   const names = infos.map(({ name }) => name);
   for (const [name, value] of Object.entries(outputs)) {
@@ -141,13 +197,14 @@ export function checkOutputs(infos: readonly TensorInfo[], given: Feeds, feeds: 
     checkOutput(info, value);
   }
   checkDisjoint(outputs, feeds);
-  return asBits(outputs);
+  return asBits(outputs) as TensorRecord;
 }
 
-function checkOutput(info: TensorInfo, value: TensorData): void {
+function checkOutput(info: TensorInfo, value: AnyTensor): void {
   const { name, dtype, shape } = info;
   const expected = `output '${name}' is ${describeType(info)}`;
   if (typeof value !== 'object' || value === null) fail(`${expected}: ${String(value)} is not a tensor`);
+  if (isStringTensor(value)) fail(`${expected}: a run cannot write texts into a given tensor`);
   try {
     tensor(value.dtype, value.dims, value.data);
   } catch (cause) {
@@ -166,7 +223,7 @@ function checkOutput(info: TensorInfo, value: TensorData): void {
     );
 }
 
-function checkDisjoint(outputs: TensorRecord, feeds: TensorRecord): void {
+function checkDisjoint(outputs: AnyTensorRecord, feeds: AnyTensorRecord): void {
   const written = Object.entries(outputs);
   const all = [...Object.entries(feeds), ...written];
   for (const entry of written) {
@@ -182,7 +239,8 @@ function checkDisjoint(outputs: TensorRecord, feeds: TensorRecord): void {
   }
 }
 
-function overlaps(a: TensorData, b: TensorData): boolean {
+function overlaps(a: AnyTensor, b: AnyTensor): boolean {
+  if (isStringTensor(a) || isStringTensor(b)) return false;
   if (a.data.buffer !== b.data.buffer) return false;
   const [first, second] = [tensorBytes(a), tensorBytes(b)];
   return (
@@ -196,14 +254,15 @@ function fail(message: string, cause?: unknown): never {
 }
 
 /** Returns the tensors with float16 data as Uint16Array: the caller may give a Float16Array, which no runtime takes. */
-const asBits = (tensors: TensorRecord): TensorRecord =>
+const asBits = (tensors: AnyTensorRecord): AnyTensorRecord =>
   mapRecord(tensors, (value) => {
+    if (isStringTensor(value)) return value;
     const data = halfBits(value.data);
     return data === value.data ? value : { ...value, data };
   });
 
 /** Returns copies, for a run that reads its feeds later: the caller may change them meanwhile. */
-export const copyTensors = (tensors: TensorRecord): TensorRecord => mapRecord(tensors, copyTensor);
+export const copyTensors = (tensors: AnyTensorRecord): AnyTensorRecord => mapRecord(tensors, copyTensor);
 
 /**
  * Requires that the memory of a given output is still there after the run.
@@ -226,10 +285,7 @@ export function copyInto(name: string, given: TensorData, result: TensorData): T
 }
 
 /** Returns `infos` with an undefined shape for `unranked` tensors, which ONNX Runtime describes like scalars. */
-export const withOpenRanks = (
-  infos: readonly TensorInfo[],
-  unranked: ReadonlySet<string>,
-): readonly TensorInfo[] =>
+export const withOpenRanks = (infos: readonly TensorInfo[], unranked: NameSet): readonly TensorInfo[] =>
   infos.map((info) =>
     info.shape?.length === 0 && unranked.has(info.name) ? { ...info, shape: undefined } : info,
   );

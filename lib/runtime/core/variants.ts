@@ -3,8 +3,8 @@
  * the model in which these inputs are required, because it lacks their initializers. Runs without them cost nothing more.
  */
 import { Model } from '../../onnx/model.js';
-import type { TensorData } from '../../tensor.js';
-import type { BackendRunOptions, LoadedModel, ModelToLoad, TensorInfo, TensorRecord } from './contract.js';
+import type { AnyTensor } from '../../tensor.js';
+import type { AnyTensorRecord, BackendRunOptions, LoadedModel, ModelToLoad, TensorInfo } from './contract.js';
 import type { PreparedModel } from './prepare.js';
 import { copyTensors } from './tensors.js';
 
@@ -23,7 +23,7 @@ export class ModelWithVariants implements LoadedModel {
     this.outputs = loaded.outputs;
   }
 
-  async run(feeds: TensorRecord, options: BackendRunOptions): Promise<Record<string, TensorData>> {
+  async run(feeds: AnyTensorRecord, options: BackendRunOptions): Promise<Record<string, AnyTensor>> {
     const given = this.prepared.optionalInputs
       .map(({ name }) => name)
       .filter((name) => Object.hasOwn(feeds, name));

@@ -50,6 +50,8 @@ export interface AddonSession {
   ): Promise<readonly (AddonResult | undefined)[]>;
   /** Makes a run reject as soon as the current node has ended. No effect on a run that has ended. */
   terminate(id: number): void;
+  /** Writes the profile now, if the options asked for one. */
+  endProfiling(): void;
   /** Frees the model once the runs that are under way have ended. */
   dispose(): void;
 }
@@ -76,6 +78,8 @@ export interface AddonSessionOptions {
   readonly freeDimensions: Readonly<Record<string, number>>;
   /** Further entries of ONNX Runtime's session configuration. */
   readonly config: Readonly<Record<string, string>>;
+  /** The contents of files of external data, by their names in the model. */
+  readonly externalFiles: Readonly<Record<string, Uint8Array>>;
 }
 
 export interface Addon {
@@ -107,7 +111,10 @@ export type AddonState =
   | { readonly addon?: never; readonly problem: ProviderProblem };
 
 interface AddonModule extends Addon {
-  /** @returns The version of the ONNX Runtime at `path`. */
+  /**
+   * Takes the ONNX Runtime that the process has loaded already, or loads the library at `path`.
+   * @returns Its version.
+   */
   loadLibrary(path: string): string;
 }
 

@@ -1,19 +1,27 @@
 /** ONNX Runtime through the project's own addon, which gives it a kernel for GroupNormalization. */
-import { ModelError, SessionError } from '../../errors.js';
+import { SessionError } from '../../errors.js';
 import { dtypeFromOnnx, ONNX_DTYPE } from '../../graph/types.js';
-import { bytesPerElement, type DType, elementCount, type TensorData, tensorFromBytes } from '../../tensor.js';
+import {
+  type AnyTensor,
+  bytesPerElement,
+  type DType,
+  elementCount,
+  isStringTensor,
+  type TensorData,
+  tensorFromBytes,
+} from '../../tensor.js';
 import type {
+  AnyTensorRecord,
   Backend,
   BackendOptions,
   LoadedModel,
   ModelToLoad,
   BackendRunOptions,
   TensorInfo,
-  TensorRecord,
 } from '../core/contract.js';
 import { EXECUTION_MODES } from '../core/contract.js';
 import { describeProblems } from '../core/providers.js';
-import { copyInto, requireAttached, withOpenRanks } from '../core/tensors.js';
+import { copyInto, requireAttached, requirePassable, withOpenRanks } from '../core/tensors.js';
 import { withoutOptimizers } from '../core/workarounds.js';
 import {
   type Addon,
@@ -33,10 +41,16 @@ export type NativeOptions = Partial<
   >
 >;
 
-export const nativeBackendWith = (more: NativeOptions): Backend => ({
+/** The native backend, which says more about its models than other backends. */
+export interface NativeBackend extends Backend {
+  load(...args: Parameters<Backend['load']>): Promise<NativeModel>;
+}
+
+export const nativeBackendWith = (more: NativeOptions): NativeBackend => ({
   provider: 'native',
   hasGroupNormKernel: true,
   takesBfloat16: true,
+  ...(more.externalFiles && { hasFile: (name: string) => Object.hasOwn(more.externalFiles!, name) }),
   takesOptionalInputs: true,
   whyUnavailable() {
     const { problem } = loadAddon();
@@ -69,6 +83,7 @@ const DEFAULTS: Required<NativeOptions> = {
   optimizedModelPath: '',
   freeDimensions: {},
   config: {},
+  externalFiles: {},
 };
 
 /** GraphOptimizationLevel of ONNX Runtime's C interface. */
@@ -92,6 +107,7 @@ const toAddonOptions = (
 const folderEntry = (folder: string | undefined): Record<string, string> =>
   folder === undefined ? {} : { 'session.model_external_initializers_file_folder_path': folder };
 
+/** A model that the addon has loaded. */
 class NativeModel implements LoadedModel {
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
@@ -103,12 +119,13 @@ class NativeModel implements LoadedModel {
   ) {
     this.inputs = withOpenRanks(session.inputs.map(toInfo), model.unranked);
     this.outputs = withOpenRanks(session.outputs.map(toInfo), model.unranked);
+    requirePassable(this.inputs);
   }
 
-  async run(feeds: TensorRecord, options: BackendRunOptions): Promise<Record<string, TensorData>> {
-    const { signal, outputs = {}, sync = false } = options;
-    const inputs = Object.entries(feeds);
-    const names = this.outputs.map(({ name }) => name);
+  async run(feeds: AnyTensorRecord, options: BackendRunOptions): Promise<Record<string, TensorData>> {
+    const { signal, fetches: names, outputs = {}, sync = false } = options;
+    const inputs = Object.entries(feeds).map(([name, value]) => [name, requireNumbers(name, value)] as const);
+    for (const name of names) this.#requireNumbers(name);
     const given = names.map((name) => (Object.hasOwn(outputs, name) ? outputs[name] : undefined));
     const run: Run = { session: this.session, id: nextId() };
     const results = await untilAborted(
@@ -145,6 +162,10 @@ class NativeModel implements LoadedModel {
     }
   }
 
+  #requireNumbers(name: string): void {
+    if (this.outputs.find((info) => info.name === name)?.dtype === 'string') throw noTexts(name);
+  }
+
   allocate(dtype: DType, dims: readonly number[]): TensorData {
     const bytes = elementCount(dims) * bytesPerElement(dtype);
     if (!Number.isSafeInteger(bytes)) throw new RangeError(`${bytes} bytes`);
@@ -153,6 +174,11 @@ class NativeModel implements LoadedModel {
 
   release(tensors: readonly TensorData[]): void {
     for (const { data } of tensors) this.addon.release(data.buffer as ArrayBuffer);
+  }
+
+  /** Writes the profile now, if the options asked for one. */
+  endProfiling(): void {
+    this.session.endProfiling();
   }
 
   dispose(): Promise<void> {
@@ -202,22 +228,26 @@ async function untilAborted<T>(run: Run, result: Promise<T>, signal: AbortSignal
 const toAddon = ({ dtype, dims, data }: TensorData): AddonTensor => ({ type: ONNX_DTYPE[dtype], dims, data });
 
 function fromAddon({ type, dims, data }: AddonResult): TensorData {
-  return tensorFromBytes(requireDType(type, 'an output'), dims, new Uint8Array(data));
+  return tensorFromBytes(dtypeFromOnnx(type)!, dims, new Uint8Array(data));
 }
 
-const toInfo = ({ name, type, shape }: AddonValueInfo): TensorInfo => ({
-  name,
-  dtype: requireDType(type, `'${name}'`),
-  shape,
-});
+function requireNumbers(name: string, value: AnyTensor): TensorData {
+  if (isStringTensor(value)) throw noTexts(name);
+  return value;
+}
+
+const noTexts = (name: string): SessionError =>
+  new SessionError(
+    'PROVIDER_UNAVAILABLE',
+    `'${name}' holds texts, which the native kernel does not pass; the provider 'cpu' (in a worker thread with ` +
+      "allowInWorker) runs the model without the kernel, and so does 'wasm'",
+  );
 
 /** Source: ONNXTensorElementDataType of ONNX Runtime's C interface. */
 const STRING = 8;
-const elementsOf = (type: number): string => (type === STRING ? 'strings' : `elements of type ${type}`);
 
-function requireDType(type: number, what: string): TensorInfo['dtype'] {
-  const dtype = dtypeFromOnnx(type);
-  if (dtype) return dtype;
-  const problem = type === 0 ? 'is not a tensor' : `holds ${elementsOf(type)}, which cannot be passed`;
-  throw new ModelError('MODEL_UNSUPPORTED', `${what} ${problem}; only tensors of numbers can be passed`);
-}
+const toInfo = ({ name, type, shape }: AddonValueInfo): TensorInfo => ({
+  name,
+  dtype: type === STRING ? 'string' : dtypeFromOnnx(type),
+  shape,
+});

@@ -23,15 +23,13 @@ const EXECUTION_MODES = ['sequential', 'parallel'] as const;
 
 /**
  * The others. `logId` and `logVerbosityLevel` only colour what is logged, and do nothing here, nor does what is for
- * other devices: `preferredOutputLocation`, `enableGraphCapture`.
- * @throws OptionError `INVALID_OPTION` for a value of the wrong type, and for `externalData`.
+ * other devices: `preferredOutputLocation`, `enableGraphCapture`. onnxruntime-node ignores `freeDimensionOverrides`.
+ * @throws OptionError `INVALID_OPTION` for a value of the wrong type.
  */
 export function toNativeOptions(options: OrtOptions): NativeOptions {
   const { interOpNumThreads = 0, executionMode = 'sequential', enableMemPattern = true } = options;
   const { logSeverityLevel = 4, optimizedModelFilePath = '' } = options;
-  const { freeDimensionOverrides = {}, extra = {} } = options;
-  const hasExternalData = (options.externalData?.length ?? 0) > 0;
-  ensure(!hasExternalData, 'externalData is not read: give the path of the model, with its data beside it');
+  const { extra = {}, externalData = [] } = options;
   for (const name of ['intraOpNumThreads', 'interOpNumThreads'] as const)
     ensure(isInt32(options[name] ?? 0), `${name} must be an integer of at least 0`);
   for (const name of ['enableCpuMemArena', 'enableMemPattern', 'enableProfiling'] as const)
@@ -40,9 +38,6 @@ export function toNativeOptions(options: OrtOptions): NativeOptions {
   ensure([0, 1, 2, 3, 4].includes(logSeverityLevel), 'logSeverityLevel must be 0, 1, 2, 3 or 4');
   const isPath = typeof optimizedModelFilePath === 'string' && !optimizedModelFilePath.includes('\0');
   ensure(isPath, 'optimizedModelFilePath must be a path');
-  ensure(isObject(freeDimensionOverrides), 'freeDimensionOverrides must be an object of sizes by name');
-  const sizes = Object.values(freeDimensionOverrides);
-  ensure(sizes.every(isCount), 'freeDimensionOverrides must be sizes, integers of at least 0');
   ensure(isObject(extra), "extra must be an object of ONNX Runtime's configuration entries");
   return {
     interOpNumThreads,
@@ -50,14 +45,32 @@ export function toNativeOptions(options: OrtOptions): NativeOptions {
     enableMemPattern,
     logSeverityLevel,
     optimizedModelPath: optimizedModelFilePath,
-    freeDimensions: freeDimensionOverrides,
     config: Object.fromEntries(configEntries(extra)),
+    ...(hasEntries(externalData) && { externalFiles: Object.fromEntries(externalData.map(fileEntry)) }),
   };
 }
 
 const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
 const isInt32 = (value: unknown): boolean => isCount(value) && (value as number) < 2 ** 31;
 const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;
+
+type ExternalData = NonNullable<OrtOptions['externalData']>;
+
+function hasEntries(list: ExternalData): boolean {
+  ensure(Array.isArray(list), 'externalData must be a list of { path, data }');
+  return list.length > 0;
+}
+
+/** onnxruntime-node takes the same: a path as the model has it, and bytes. */
+function fileEntry(file: ExternalData[number]): [path: string, data: Uint8Array] {
+  const { path, data } = Object(file) as { path?: unknown; data?: unknown };
+  const isFile = typeof path === 'string' && data instanceof Uint8Array;
+  ensure(
+    isFile,
+    'externalData must be a list of { path, data } with a path as in the model and a Uint8Array',
+  );
+  return [path, data];
+}
 
 /** Deeper than any entry of ONNX Runtime's; what contains itself has no depth. */
 const MAX_DEPTH = 8;

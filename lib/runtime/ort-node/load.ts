@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type * as OnnxRuntimeNode from 'onnxruntime-node';
 import type { ProviderProblem } from '../core/contract.js';
 import { runtimeFolder } from './installation.js';
+import { otherVersionProblem } from './two-versions.js';
 import { commandLineProblem } from './workarounds.js';
 
 /** onnxruntime-node, or the problem that keeps it from being used. */
@@ -24,8 +25,10 @@ async function tryLoad(): Promise<OnnxRuntime> {
   try {
     return { ort: await import('onnxruntime-node') };
   } catch (error) {
-    // The library is built for glibc, for example, and Alpine has musl.
     const message = error instanceof Error ? error.message : String(error);
+    const other = otherVersionProblem(message);
+    if (other) return { problem: other };
+    // The library is built for glibc, for example, and Alpine has musl.
     const cannot = `onnxruntime-node cannot be loaded: ${message}`;
     return { problem: { reason: cannot, remedy: WITHOUT_LIBRARY } };
   }

@@ -1,14 +1,15 @@
 /** Models in onnxruntime-node. */
 import type { InferenceSession } from 'onnxruntime-common';
 import { SessionError } from '../../errors.js';
-import type { TensorData } from '../../tensor.js';
+import type { AnyTensor, TensorData } from '../../tensor.js';
 import type {
   Backend,
   BackendOptions,
   ModelToLoad,
+  NameSet,
   ProviderOptions,
   BackendRunOptions,
-  TensorRecord,
+  AnyTensorRecord,
 } from '../core/contract.js';
 import { fromOrtTensor, makeOrRelease, OrtModel, type TensorType } from '../core/ort-model.js';
 import { describeProblems } from '../core/providers.js';
@@ -16,7 +17,7 @@ import { refuseOptions } from '../core/session-options.js';
 import { copyInto } from '../core/tensors.js';
 import { withoutOptimizers } from '../core/workarounds.js';
 import { loadOnnxRuntime } from './load.js';
-import { isWritable, toNodeTensor } from './workarounds.js';
+import { isWritable, toNodeTensor, workerProblem } from './workarounds.js';
 
 /** ONNX Runtime's CPU provider, without the native kernel. */
 export const cpuBackend: Backend = {
@@ -24,8 +25,8 @@ export const cpuBackend: Backend = {
   hasGroupNormKernel: false,
   takesBfloat16: false,
   takesOptionalInputs: false,
-  async whyUnavailable() {
-    const { problem } = await loadOnnxRuntime();
+  async whyUnavailable(options) {
+    const problem = workerProblem(options?.allowInWorker) ?? (await loadOnnxRuntime()).problem;
     return problem === undefined ? [] : [problem];
   },
   load: (model, externalDataFolder, options) => loadOnNode('cpu', model, externalDataFolder, options),
@@ -92,18 +93,21 @@ function sessionOptions(
 export class NodeModel extends OrtModel {
   constructor(
     session: InferenceSession,
-    unranked: ReadonlySet<string>,
+    unranked: NameSet,
     readonly TensorClass: TensorType,
   ) {
     super(session, unranked);
   }
 
   /** Runs the model. onnxruntime-node blocks the thread meanwhile, so the session checks the signal before and after. */
-  async run(feeds: TensorRecord, { outputs = {} }: BackendRunOptions): Promise<Record<string, TensorData>> {
-    const toOrt = (value: TensorData) => toNodeTensor(this.TensorClass, value);
+  async run(
+    feeds: AnyTensorRecord,
+    { fetches: names, outputs = {} }: BackendRunOptions,
+  ): Promise<Record<string, AnyTensor>> {
+    const toOrt = (value: AnyTensor) => toNodeTensor(this.TensorClass, value);
     const inputs = Object.entries(feeds).map(([name, value]) => [name, toOrt(value)] as const);
     const givenFor = (name: string) => (Object.hasOwn(outputs, name) ? outputs[name] : undefined);
-    const fetches = this.outputs.map(({ name }) => {
+    const fetches = names.map((name) => {
       const given = givenFor(name);
       return [name, given && isWritable(given) ? toOrt(given) : null] as const;
     });
@@ -112,7 +116,7 @@ export class NodeModel extends OrtModel {
       Object.entries(results).map(([name, value]) => {
         const given = givenFor(name);
         if (!given) return [name, fromOrtTensor(value)];
-        return [name, isWritable(given) ? given : copyInto(name, given, fromOrtTensor(value))];
+        return [name, isWritable(given) ? given : copyInto(name, given, fromOrtTensor(value) as TensorData)];
       }),
     );
   }

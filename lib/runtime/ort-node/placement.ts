@@ -7,13 +7,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SessionError } from '../../errors.js';
 import { reasonOf } from '../../files/system-error.js';
-import type { TensorData } from '../../tensor.js';
+import type { AnyTensor } from '../../tensor.js';
 import type {
   BackendOptions,
   LoadedModel,
   BackendRunOptions,
   TensorInfo,
-  TensorRecord,
+  AnyTensorRecord,
 } from '../core/contract.js';
 import { isLeftToCpu } from '../core/errors.js';
 import type { NodeModel, NodeOptions } from './model.js';
@@ -71,7 +71,7 @@ class PlacementCheckedModel implements LoadedModel {
     this.outputs = model.outputs;
   }
 
-  async run(feeds: TensorRecord, options: BackendRunOptions): Promise<Record<string, TensorData>> {
+  async run(feeds: AnyTensorRecord, options: BackendRunOptions): Promise<Record<string, AnyTensor>> {
     const results = await this.model.run(feeds, options);
     this.#check ??= this.#checkPlacement();
     await this.#check;

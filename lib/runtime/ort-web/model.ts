@@ -1,12 +1,13 @@
 /** Models in onnxruntime-web, in Node and in browsers. */
 import type { InferenceSession } from 'onnxruntime-common';
-import type { TensorData } from '../../tensor.js';
+import type { AnyTensor, TensorData } from '../../tensor.js';
 import type {
   BackendOptions,
   ModelToLoad,
+  NameSet,
   ProviderOptions,
   BackendRunOptions,
-  TensorRecord,
+  AnyTensorRecord,
 } from '../core/contract.js';
 import {
   fromOrtTensor,
@@ -102,26 +103,32 @@ async function externalData(
 class WebModel extends OrtModel {
   constructor(
     session: InferenceSession,
-    unranked: ReadonlySet<string>,
+    unranked: NameSet,
     readonly runtime: WebRuntime,
   ) {
     super(session, unranked, (metadata) => toInfo(withNamelessDims(metadata)));
   }
 
   /** Runs the model. onnxruntime-web blocks the thread meanwhile, so the session checks the signal before and after. */
-  async run(feeds: TensorRecord, { outputs = {} }: BackendRunOptions): Promise<Record<string, TensorData>> {
+  async run(
+    feeds: AnyTensorRecord,
+    { fetches, outputs = {} }: BackendRunOptions,
+  ): Promise<Record<string, AnyTensor>> {
     const inputs = Object.entries(feeds).map(
       ([name, value]) => [name, toOrtTensor(this.runtime.Tensor, value)] as const,
     );
     const results = await inTurn(async () => {
       await requireRoom(this.runtime.InferenceSession, feeds);
-      return this.session.run(Object.fromEntries(inputs), { logSeverityLevel: 4 });
+      return this.session.run(Object.fromEntries(inputs), fetches, { logSeverityLevel: 4 });
     });
     return Object.fromEntries(
       Object.entries(results).map(([name, value]) => {
         // onnxruntime-web copies every output out of its memory, so a given tensor needs a second copy.
         const given = Object.hasOwn(outputs, name) ? outputs[name] : undefined;
-        return [name, given ? copyInto(name, given, fromOrtTensor(value)) : fromOrtTensor(value)];
+        return [
+          name,
+          given ? copyInto(name, given, fromOrtTensor(value) as TensorData) : fromOrtTensor(value),
+        ];
       }),
     );
   }

@@ -1,6 +1,7 @@
 /** Workarounds for faults of onnxruntime-web 1.30, each with the condition for removing it. */
 import type { InferenceSession } from 'onnxruntime-common';
-import type { TensorRecord } from '../core/contract.js';
+import { type AnyTensor, isStringTensor } from '../../tensor.js';
+import type { AnyTensorRecord } from '../core/contract.js';
 
 let last: Promise<unknown> = Promise.resolve();
 
@@ -40,11 +41,17 @@ interface Loader {
  * Remove this when `prepareInputOutputTensor` of lib/wasm/wasm-core-impl.ts checks the result of `_malloc`.
  * @throws Error if there is no room.
  */
-export async function requireRoom(loader: Loader, feeds: TensorRecord): Promise<void> {
-  const size = Object.values(feeds).reduce((bytes, { data }) => bytes + data.byteLength, 0);
+export async function requireRoom(loader: Loader, feeds: AnyTensorRecord): Promise<void> {
+  const size = Object.values(feeds).reduce((bytes, value) => bytes + bytesOf(value), 0);
   if (size + SPARE_BYTES < ADDRESS_SPACE && (await canAllocate(loader, size + SPARE_BYTES))) return;
   throw new Error(`WebAssembly failed to allocate ${size} bytes for the inputs`);
 }
+
+/** Of a text, at most 3 bytes for each of its UTF-16 units, and its end. */
+const bytesOf = (value: AnyTensor): number =>
+  isStringTensor(value)
+    ? value.data.reduce((bytes, text) => bytes + 3 * text.length + 1, 0)
+    : value.data.byteLength;
 
 async function canAllocate(loader: Loader, size: number): Promise<boolean> {
   try {

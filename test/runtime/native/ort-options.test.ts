@@ -11,7 +11,6 @@ describe("ONNX Runtime's session options", () => {
       enableMemPattern: true,
       logSeverityLevel: 4,
       optimizedModelPath: '',
-      freeDimensions: {},
       config: {},
     });
   });
@@ -34,7 +33,7 @@ describe("ONNX Runtime's session options", () => {
   const cyclic: Record<string, unknown> = {};
   cyclic['self'] = cyclic;
   const wrong: Record<string, unknown> = {
-    'freeDimensionOverrides that are not an object': { freeDimensionOverrides: null },
+    'external data that is not a list': { externalData: 'w.bin' },
     'extra that contains itself': { extra: cyclic },
     'extra that is a text': { extra: 'abc' },
     'extra that is nothing': { extra: null },

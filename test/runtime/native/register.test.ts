@@ -1,8 +1,14 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
-import { before, it } from 'mocha';
+import { it } from 'mocha';
 import * as common from 'onnxruntime-common';
 import * as node from 'onnxruntime-node';
-import { registerNativeCpu } from '../../../lib/runtime/native-cpu.js';
+import { OptionError } from '../../../lib/errors.js';
+import { GraphBuilder } from '../../../lib/graph/builder.js';
+import * as op from '../../../lib/graph/ops/index.js';
+import { encodeModelExternal } from '../../../lib/onnx/encode.js';
+import { tensor } from '../../../lib/tensor.js';
+import { registerNativeCpu } from '../../../lib/native-cpu.js';
 import { all, int, message, text, valueInfo } from '../../onnx/bytes.js';
 import {
   groupNormModel,
@@ -18,8 +24,21 @@ const CASE = { x: randomTensor('float32', [2, 8, 6, 5], { mean: 1000 }), numGrou
 const MODEL = groupNormModel(CASE, { lowering: 'op', opset: 21 });
 const OPTIONS = { executionProviders: ['native-cpu'] };
 
+/** Collects the warnings of `native-cpu` from here on. Returns a function that waits for them and ends it. */
+function warningsOf(): () => Promise<string[]> {
+  const said: string[] = [];
+  const listen = (warning: Error & { code?: string }) => {
+    if (warning.code === 'ONNX_GROUPNORM_NATIVE_CPU') said.push(warning.message);
+  };
+  process.on('warning', listen);
+  return async () => {
+    await new Promise(setImmediate);
+    process.off('warning', listen);
+    return said;
+  };
+}
+
 describeNative("ONNX Runtime's own interface with native-cpu", () => {
-  before(registerNativeCpu);
   const at = temporaryFolder();
 
   for (const [name, ort] of Object.entries({ 'onnxruntime-common': common, 'onnxruntime-node': node })) {
@@ -85,14 +104,79 @@ describeNative("ONNX Runtime's own interface with native-cpu", () => {
     await session.release();
   });
 
-  it('fixes the sizes of free dimensions', async () => {
+  it('native-cpu ignores freeDimensionOverrides as onnxruntime-node does, with a warning', async () => {
+    const warnings = warningsOf();
+    for (const executionProviders of [['native-cpu'], ['cpu']]) {
+      const session = await node.InferenceSession.create(MODEL, {
+        executionProviders,
+        freeDimensionOverrides: { D0: 2, D3: 5 },
+      });
+      expect(session.inputMetadata[0]).to.have.deep.property('shape', ['D0', 8, 'D2', 'D3']);
+      const batch = new node.Tensor('float32', new Float32Array(3 * 240), [3, 8, 6, 5]);
+      expect((await session.run({ x: batch })).y!.dims).to.deep.equal([3, 8, 6, 5]);
+      await session.release();
+    }
+    expect(await warnings()).to.deep.equal([
+      "native-cpu ignores freeDimensionOverrides, as onnxruntime-node does; createSession's option of that name works",
+    ]);
+  });
+
+  it('native-cpu ignores feeds that are not inputs of the model, with one warning for each name', async () => {
+    const warnings = warningsOf();
+    const session = await node.InferenceSession.create(MODEL, OPTIONS);
+    const x = new node.Tensor('float32', CASE.x.data as Float32Array, CASE.x.dims);
+    for (let count = 0; count < 2; count++) {
+      const { y } = await session.run({ x, attention_mask: new node.Tensor('string', ['a'], [1]) });
+      expect(
+        maxAbsDifference(
+          { dtype: 'float32', dims: y!.dims, data: y!.data as Float32Array },
+          referenceGroupNorm(CASE),
+        ),
+      ).to.be.below(1e-6);
+    }
+    await session.release();
+    expect(await warnings()).to.deep.equal([
+      "native-cpu ignores the feed 'attention_mask': the model's inputs are x",
+    ]);
+  });
+
+  it('native-cpu reads weights from the buffers of externalData', async () => {
+    const g = new GraphBuilder('external');
+    const x = g.input('x', 'float32', ['N', 1024]);
+    g.output('y', op.add(g, x, g.parameter('weight', { dtype: 'float32', shape: [1024] })));
+    const values = Float32Array.from({ length: 1024 }, (_, i) => i);
+    const weights = new Map([['weight', tensor('float32', [1024], values)]]);
+    const { model, data } = encodeModelExternal(g.build(), weights, 'w.bin');
+    writeFileSync(at('external.onnx'), model);
+    for (const [source, provider] of [
+      [model, 'native-cpu'],
+      [at('external.onnx'), 'native-cpu'],
+      [model, 'cpu'],
+    ] as const) {
+      // The two `create`s are overloads.
+      const session = await node.InferenceSession.create(source as string, {
+        executionProviders: [provider],
+        externalData: [{ path: 'w.bin', data: Buffer.concat(data) }],
+      });
+      const { y } = await session.run({ x: new node.Tensor('float32', new Float32Array(1024), [1, 1024]) });
+      expect(y!.data).to.deep.equal(values);
+      await session.release();
+    }
+    const without = await rejection(node.InferenceSession.create(model, OPTIONS));
+    expect(without).to.have.property('message').that.includes("separate file 'w.bin'");
+  });
+
+  it('endProfiling of native-cpu writes the profile at once', async () => {
     const session = await node.InferenceSession.create(MODEL, {
       ...OPTIONS,
-      freeDimensionOverrides: { D0: 2, D3: 5 },
+      enableProfiling: true,
+      profileFilePrefix: at('profile'),
     });
-    expect(session.inputMetadata[0]).to.have.deep.property('shape', [2, 8, 'D2', 5]);
-    const batch = new node.Tensor('float32', new Float32Array(3 * 240), [3, 8, 6, 5]);
-    expect(await rejection(session.run({ x: batch }))).to.have.property('code', 'INPUT_SHAPE');
+    await session.run({ x: new node.Tensor('float32', CASE.x.data as Float32Array, CASE.x.dims) });
+    session.endProfiling();
+    const [name] = readdirSync(at()).filter((file) => file.startsWith('profile'));
+    const events = JSON.parse(readFileSync(at(name!), 'utf8')) as { args?: { op_name?: string } }[];
+    expect(events.map((event) => event.args?.op_name)).to.include('GroupNormalization');
     await session.release();
   });
 
@@ -117,13 +201,12 @@ describeNative("ONNX Runtime's own interface with native-cpu", () => {
   });
 
   const refused: Record<string, [object, string]> = {
-    'data that it would not read': [
-      { externalData: [{ path: 'weights', data: new Uint8Array(1) }] },
-      'externalData is not read: give the path of the model',
+    'external data that is not bytes': [
+      { externalData: [{ path: 'weights', data: new Float32Array(1) }] },
+      'externalData must be a list of { path, data }',
     ],
     'an unknown mode': [{ executionMode: 'both' }, 'executionMode must be sequential or parallel'],
     'threads that are not a number': [{ interOpNumThreads: '2' }, 'interOpNumThreads must be an integer'],
-    'a negative size': [{ freeDimensionOverrides: { D0: -1 } }, 'freeDimensionOverrides must be sizes'],
     'an entry that is not a text': [
       { extra: { session: { a: [null] } } },
       'extra: session.a.0 must be a string, a number or a boolean',
@@ -137,22 +220,46 @@ describeNative("ONNX Runtime's own interface with native-cpu", () => {
     });
   }
 
+  const STRINGS = all(
+    int(1, 10),
+    message(
+      7,
+      message(1, text(1, 'x'), text(2, 'y'), text(4, 'Identity')),
+      valueInfo(11, 'x', 8, 1),
+      valueInfo(12, 'y', 8, 1),
+    ),
+    message(8, int(2, 21)),
+  );
+
   it("says that tensors of strings need ONNX Runtime's own provider", async () => {
-    const model = all(
-      int(1, 10),
-      message(
-        7,
-        message(1, text(1, 'x'), text(2, 'y'), text(4, 'Identity')),
-        valueInfo(11, 'x', 8, 1),
-        valueInfo(12, 'y', 8, 1),
-      ),
-      message(8, int(2, 21)),
-    );
-    const error = await rejection(node.InferenceSession.create(model, OPTIONS));
+    const error = await rejection(node.InferenceSession.create(STRINGS, OPTIONS));
     expect(error).to.have.property('code', 'MODEL_UNSUPPORTED');
     expect(error)
       .to.have.property('message')
-      .that.matches(/'x' holds strings, which cannot be passed; .* executionProviders: \['cpu'\]/);
+      .that.matches(/'x' holds strings, which cannot be passed; .* \['native-cpu', 'cpu'\]/);
+  });
+
+  it('a model that native-cpu cannot run goes to the next provider of the list, with the reason as a warning', async () => {
+    const warnings = warningsOf();
+    const session = await node.InferenceSession.create(STRINGS, {
+      executionProviders: ['native-cpu', 'cpu'],
+    });
+    expect([session.inputNames, session.outputNames]).to.deep.equal([['x'], ['y']]);
+    expect(session.inputMetadata[0]).to.have.property('type', 'string');
+    const { y } = await session.run({ x: new node.Tensor('string', ['a'], [1]) });
+    expect(y!.data).to.deep.equal(['a']);
+    await session.release();
+    const [said, ...others] = await warnings();
+    expect(others).to.deep.equal([]);
+    expect(said).to.match(/^native-cpu cannot run this model, and cpu gets it: .*'x' holds strings/);
+  });
+
+  it('registerNativeCpu may be called again, and refuses what is not onnxruntime', () => {
+    registerNativeCpu(node);
+    registerNativeCpu(common);
+    expect(() => registerNativeCpu({} as typeof node))
+      .to.throw(OptionError, 'registerNativeCpu takes the module onnxruntime-node or onnxruntime-common')
+      .with.property('code', 'INVALID_OPTION');
   });
 
   it('refuses what is not a model', async () => {

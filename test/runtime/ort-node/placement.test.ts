@@ -46,8 +46,9 @@ describe('runtime/ort-node/placement', () => {
       });
     });
     expect(asked).to.deep.equal([{ cpuFallback: false }]);
-    expect(selfTestProblem((await model.run({ x: SELF_TEST_INPUT }, {})).y!.data as Float32Array)).to.be
-      .undefined;
+    expect(
+      selfTestProblem((await model.run({ x: SELF_TEST_INPUT }, { fetches: ['y'] })).y!.data as Float32Array),
+    ).to.be.undefined;
     await model.dispose();
   });
 
@@ -67,8 +68,11 @@ describe('runtime/ort-node/placement', () => {
     const { model, folder } = await load('CPUExecutionProvider');
     expect(existsSync(folder)).to.be.true;
     for (let run = 0; run < 2; run++) {
-      expect(selfTestProblem((await model.run({ x: SELF_TEST_INPUT }, {})).y!.data as Float32Array)).to.be
-        .undefined;
+      expect(
+        selfTestProblem(
+          (await model.run({ x: SELF_TEST_INPUT }, { fetches: ['y'] })).y!.data as Float32Array,
+        ),
+      ).to.be.undefined;
       expect(existsSync(folder)).to.be.false;
     }
     await model.dispose();
@@ -77,7 +81,7 @@ describe('runtime/ort-node/placement', () => {
   it('a model whose nodes all ran on the CPU is refused at every run', async () => {
     const { model } = await load('CUDAExecutionProvider');
     for (let run = 0; run < 2; run++) {
-      const error = await rejection(model.run({ x: SELF_TEST_INPUT }, {}));
+      const error = await rejection(model.run({ x: SELF_TEST_INPUT }, { fetches: ['y'] }));
       expect(error).to.be.instanceOf(SessionError).with.property('code', 'PROVIDER_UNAVAILABLE');
       expect((error as Error).message).to.match(
         /did not place a node .* on CUDAExecutionProvider \(nodes per provider: CPUExecutionProvider \d+\); ask for the provider 'cpu'/,
@@ -95,7 +99,7 @@ describe('runtime/ort-node/placement', () => {
   it('a model is refused if its profile is missing', async () => {
     const { model, folder } = await load('CPUExecutionProvider');
     await rm(folder, { recursive: true });
-    const error = await rejection(model.run({ x: SELF_TEST_INPUT }, {}));
+    const error = await rejection(model.run({ x: SELF_TEST_INPUT }, { fetches: ['y'] }));
     expect(error).to.be.instanceOf(SessionError).with.property('code', 'PROVIDER_UNAVAILABLE');
     expect((error as Error).message).to.match(
       /Only a profile shows .*, and there is no profile in .*\. Set TMPDIR to a folder that can be written/,
