@@ -152,7 +152,8 @@ export function checkFetches(
 ): readonly string[] {
   const all = infos.map(({ name }) => name);
   const list: unknown = fetches ?? all;
-  if (!Array.isArray(list) || fetches?.length === 0) {
+  const isList = Array.isArray(list) && list.every((name) => typeof name === 'string');
+  if (!isList || fetches?.length === 0) {
     throw new OptionError(
       'INVALID_OPTION',
       "run: 'fetches' must be a list of names of outputs, at least one",

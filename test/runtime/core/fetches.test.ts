@@ -67,7 +67,7 @@ describe('the outputs of a run', () => {
     expect(unknown.message)
       .to.include("'probability' is not an output")
       .and.include("did you mean 'probabilities'?");
-    for (const fetches of [[], 'probabilities' as never]) {
+    for (const fetches of [[], 'probabilities' as never, [undefined] as never, [0] as never]) {
       expect(await failure(session, { fetches })).to.be.instanceOf(OptionError);
     }
     const likeOrt = await failure(session, ['probabilities'] as never);
