@@ -44,7 +44,7 @@ function matchInlined(types: ValueTypes, node: ModelNode): SiteRef | undefined {
 }
 
 /** The prefix of ONNX Runtime's names for the values of a body that it inlines, whether they are free or not. */
-const INLINED = '_inlfunc_';
+export const INLINED = '_inlfunc_';
 
 /**
  * Renames values that a runtime has inlined before: it refuses to inline an operator into a model that has such names.

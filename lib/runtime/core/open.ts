@@ -15,6 +15,7 @@ import {
   type SessionOptions,
 } from './contract.js';
 import { canFallBackAfterLoad, withTypedErrors } from './errors.js';
+import { isOrtFormat, prepareOrtFormat } from './ort-format.js';
 import { type PreparedModel, prepareModel } from './prepare.js';
 import { chooseBackend, describeProblems, type LostBackend } from './providers.js';
 import { RuntimeSession } from './session.js';
@@ -56,7 +57,10 @@ function requireModel(model: unknown): void {
 }
 
 /** A model that a provider has loaded. */
-export interface OpenedModel extends Pick<PreparedModel, 'bfloat16' | 'optionalInputs' | 'groupNorm'> {
+export interface OpenedModel extends Pick<
+  PreparedModel,
+  'bfloat16' | 'optionalInputs' | 'groupNorm' | 'needsElements'
+> {
   readonly loaded: LoadedModel;
   readonly provider: Provider;
   readonly fallbacks: readonly ProviderFallback[];
@@ -87,12 +91,17 @@ async function openModel(
   options: OpenOptions,
   passedOver: PassedOver = { fallbacks: [], refusals: [] },
 ): Promise<Opening> {
-  const { strict, groupNorm } = options;
+  const { strict, groupNorm, providerOptions } = options;
   const providers = strict ? options.providers.slice(0, 1) : options.providers;
   const fallbacks = [...passedOver.fallbacks];
   const refusals = [...passedOver.refusals];
   for (const provider of providers.slice(fallbacks.length)) {
-    const { backend, lost, problems } = await chooseBackend(platform, provider, groupNorm !== undefined);
+    const { backend, lost, problems } = await chooseBackend(
+      platform,
+      provider,
+      groupNorm !== undefined,
+      providerOptions.get(provider),
+    );
     if (!backend) {
       fallbacks.push({ provider, reason: describeProblems(problems) });
       continue;
@@ -148,13 +157,13 @@ async function load(
   );
   if (asked === 'cpu' && backend.hasGroupNormKernel && passesTexts(loaded)) {
     // The native kernel does not pass texts. The other backend of `cpu`, onnxruntime-node, does.
-    const { backend: other } = await chooseBackend(platform, asked, true);
+    const { backend: other } = await chooseBackend(platform, asked, true, providerOptions.get(asked));
     if (other) {
       await loaded.dispose();
       return load(platform, source, asked, other, options);
     }
   }
-  const { bfloat16, optionalInputs, groupNorm: execution } = prepared;
+  const { bfloat16, optionalInputs, groupNorm: execution, needsElements } = prepared;
   const needsVariants = optionalInputs.length > 0 && !backend.takesOptionalInputs;
   return {
     loaded: needsVariants ? new ModelWithVariants(loaded, prepared, loadOnBackend) : loaded,
@@ -162,6 +171,7 @@ async function load(
     bfloat16,
     optionalInputs,
     groupNorm: execution,
+    needsElements,
   };
 }
 
@@ -177,14 +187,17 @@ function prepare(
 ): { prepared: PreparedModel; folder: string | undefined } {
   const problemOf =
     folder === undefined ? undefined : (location: string) => platform.dataFileProblem(where, location);
-  const prepared = prepareModel(bytes, where, problemOf, groupNorm, backend);
+  const prepared = isOrtFormat(bytes)
+    ? prepareOrtFormat(bytes, where, groupNorm, backend)
+    : prepareModel(bytes, where, problemOf, groupNorm, backend);
   const { externalLocations } = prepared;
-  const real = folder === undefined ? undefined : platform.followDataLinks?.(where, externalLocations);
+  const onDisk = externalLocations.filter((location) => !backend.hasFile?.(location));
+  const real = folder === undefined ? undefined : platform.followDataLinks?.(where, onDisk);
   if (!real) return { prepared, folder };
   const { names } = real;
   const renamed = {
     bytes: renameLocations(prepared.bytes, names),
-    externalLocations: externalLocations.map((location) => names.get(location)!),
+    externalLocations: externalLocations.map((location) => names.get(location) ?? location),
   };
   return { prepared: { ...prepared, ...renamed }, folder: real.folder };
 }

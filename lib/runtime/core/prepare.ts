@@ -40,6 +40,8 @@ export interface PreparedModel extends ModelToLoad {
    * model has none, or if the caller asked for ONNX Runtime's own body.
    */
   readonly groupNorm: GroupNormExecution | undefined;
+  /** Whether an input without elements would end the process. */
+  readonly needsElements: boolean;
 }
 
 /**
@@ -91,6 +93,7 @@ export function prepareModel(
     bfloat16: new Set([...widened, ...narrow.map(({ name }) => name)]),
     optionalInputs,
     groupNorm: execution,
+    needsElements: false,
   };
 }
 
@@ -179,7 +182,7 @@ const hasGroupNorm = (model: Model): boolean =>
   model.nodes.some((node) => isGroupNorm(node)) || model.nestedOpTypes().has('GroupNormalization');
 
 /** Other providers know com.microsoft.GroupNorm without a kernel for it; their message would not name a way out. */
-function requireContrib(groupNorm: SessionLoweringName | undefined, provider: Provider): void {
+export function requireContrib(groupNorm: SessionLoweringName | undefined, provider: Provider): void {
   if (groupNorm !== 'contrib-group-norm' || CONTRIB_PROVIDERS.includes(provider)) return;
   throw new SessionError(
     'PROVIDER_UNAVAILABLE',
@@ -205,7 +208,8 @@ function requireExternalData(
 
 const GIVEN_AS_BYTES = 'which a model given as bytes cannot find: give the path of the model instead';
 
-const USE_INLINED = "pass groupNorm: 'op' (on the command line: --group-norm op)";
+/** How to leave GroupNormalization to ONNX Runtime. */
+export const USE_INLINED = "pass groupNorm: 'op' (on the command line: --group-norm op)";
 
 /** A GroupNormalization that is not rewritten would run as ONNX Runtime's inlined body. */
 const REFUSAL: RefusalStyle = {
