@@ -10,8 +10,10 @@ import { widenBfloat16 } from '../../rewrite/bfloat16-io.js';
 import { skipEmptyInputs } from '../../rewrite/empty-inputs.js';
 import { fuseGroupNorm } from '../../rewrite/fuse-group-norm.js';
 import { isGroupNorm } from '../../rewrite/group-normalization.js';
+import { raiseOpset } from '../../rewrite/raise-opset.js';
 import {
   type NormPlan,
+  OTHER_OPSET,
   recordedLowering,
   type RefusalStyle,
   replaceAllNorms,
@@ -68,6 +70,7 @@ export function prepareModel(
   const lowering = groupNorm ?? chosenLowering(choice);
   const hasKernel = lowering === 'op' && backend.hasGroupNormKernel;
   if (lowering !== 'op') requireReachable(model, where, REFUSAL);
+  raiseOpset(model);
   const types = new ValueTypes(model);
   const { replaced, execution } = rewriteNorms({
     model,
@@ -213,7 +216,10 @@ export const USE_INLINED = "pass groupNorm: 'op' (on the command line: --group-n
 
 /** A GroupNormalization that is not rewritten would run as ONNX Runtime's inlined body. */
 const REFUSAL: RefusalStyle = {
-  error: (message, cause) => new SessionError('MODEL_REJECTED', message, { cause }),
+  error: (message, cause) => {
+    const remedy = cause?.code === 'UNSUPPORTED_OPSET' ? `; ${OTHER_OPSET}` : '';
+    return new SessionError('MODEL_REJECTED', `${message}${remedy}`, { cause });
+  },
   remedies: {
     'a local function': `inline it first (onnx.inliner.inline_local_functions), or ${USE_INLINED}`,
     'the body of an If, Loop or Scan': `install the native kernel, which runs it there (see onnx-groupnorm doctor), or ${USE_INLINED}`,
