@@ -20,3 +20,11 @@ export function leavesFolder(location: string): boolean {
 export const LEAVES_FOLDER =
   "which is not in the model's folder: models may read weights from their own folder only. Put the file there, and write " +
   'its name into the model (onnx.load, then onnx.save_model with location)';
+
+/** Where the files with the weights of a model are once links are followed. */
+export interface RealDataFiles {
+  /** A folder that holds all of them. */
+  readonly folder: string;
+  /** The path of each file in that folder, by its path in the model. */
+  readonly names: ReadonlyMap<string, string>;
+}

@@ -1,6 +1,6 @@
 /** Sessions in Node. */
 import { dirname, resolve } from 'node:path';
-import { dataFileProblem } from '../files/data-file.js';
+import { dataFileProblem, followDataLinks } from '../files/data-file.js';
 import { readFileBytes } from '../files/read.js';
 import type { Platform, Provider, ProviderProblem, Session, SessionOptions } from './core/contract.js';
 import { openSession } from './core/open.js';
@@ -28,6 +28,7 @@ export const NODE: Platform = {
     folder: dirname(resolve(path)),
   }),
   dataFileProblem,
+  followDataLinks,
   warnOfLost: warnOfLostKernel,
 };
 
@@ -46,7 +47,8 @@ function warnOfLostKernel([problem]: readonly ProviderProblem[]): void {
 
 /**
  * Loads a model into ONNX Runtime.
- * @param model The path of an `.onnx` file, or its bytes.
+ * @param model The path of an `.onnx` file, or its bytes; or of an `.ort` file (ONNX Runtime's own format) in which the session
+ *   has no operator to rewrite.
  * @throws FileError if the file cannot be read, ModelError if it is not a model, OptionError, GraphError
  *   `UNKNOWN_LOWERING`, SessionError `UNKNOWN_PROVIDER`, `PROVIDER_UNAVAILABLE`, `OUT_OF_MEMORY` or `MODEL_REJECTED`,
  *   with the runtime's own error as `cause`.

@@ -1,4 +1,5 @@
-// The process's one ONNX Runtime: the very library that onnxruntime-node has loaded or will load, so that both share it.
+// The process's one ONNX Runtime: the very library that onnxruntime-node has loaded or will load, so that both share
+// it.
 #pragma once
 
 #include <memory>

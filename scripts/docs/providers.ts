@@ -7,7 +7,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { groupNormModel, NUM_GROUPS } from '../../bench/runners.js';
+import { CPU, groupNormModel, NUM_GROUPS } from '../../bench/runners.js';
 import { type ThreadSpec, timeSessions } from '../../bench/session-threads.js';
 import { machine, normalTensor, quantile, table } from '../../bench/statistics.js';
 import { getGraph } from '../../graphs/registry.js';
@@ -125,7 +125,7 @@ async function timeWays(shape: readonly number[], provider: Provider): Promise<s
   const model = groupNormModel(shape);
   const specs = ways.map((groupNorm): [string, ThreadSpec] => [
     groupNorm ?? 'kernel',
-    { model, shape, options: { providers: [provider], strict: true, groupNorm } },
+    { model, shape, options: { providers: [provider === 'cpu' ? CPU : provider], strict: true, groupNorm } },
   ]);
   const times = await timeSessions(Object.fromEntries(specs), ROUNDS, { calls: 4, warmUp: 20 });
   const rows: string[][] = [];

@@ -118,4 +118,24 @@ describe('reduce-mean of long rows', () => {
       }
     });
   }
+
+  it('reduce-mean of named sizes keeps a NaN or an infinity in the group that has it', async () => {
+    for (const bad of [NaN, Infinity]) {
+      const x = randomTensor('float32', [2, 4, 3, 5]);
+      (x.data as Float32Array)[0] = bad;
+      const shape = ['N', 4, 'H', 'W'];
+      const model = groupNormModel(
+        { x, numGroups: 2, eps: 1e-5 },
+        { lowering: 'reduce-mean', opset: 18, shape },
+      );
+      const y = (await runModel(model, x)).data as Float32Array;
+      expect(y.subarray(30).every(Number.isFinite)).to.equal(true);
+    }
+  });
+
+  it('reduce-mean takes (N, C) whose groups have a large prime number of channels', async () => {
+    const x = randomTensor('float32', [2, 4106], { mean: 1000 });
+    expect(await errorOf(x, [2, 4106], 18, 2)).to.be.below(2e-6);
+    expect(await errorOf(x, ['N', 4106], 13, 2)).to.be.below(2e-6);
+  });
 });

@@ -90,12 +90,16 @@ export async function planModelData(
   await requireOneFolder(output);
   const isSame = await isSameFolder(from, to);
   for (const [, path] of sources) await requireReadable(path);
-  if (isSame) return { locations: names, copies: [] };
+  if (isSame) {
+    requireReadableFrom(output, names);
+    return { locations: names, copies: [] };
+  }
   const copies: FileToWrite[] = [];
   for (const name of names) {
     const [source, target] = [join(from, name), join(to, name)];
     if (target === resolve(output)) throw sameNameAsData(output, name);
-    if (!(await isCopied(source, target))) copies.push({ path: target, content: chunksOf(source) });
+    if (await isCopied(source, target)) requireReadableFrom(output, [name]);
+    else copies.push({ path: target, content: chunksOf(source) });
   }
   return { locations: names, copies };
 }
@@ -107,6 +111,16 @@ function requireDataFiles(input: string, locations: Iterable<string>): void {
     // `requireReadable` says which file is missing.
     if (problem === undefined || problem === MISSING) continue;
     throw new ModelError('MODEL_UNSUPPORTED', `${input} keeps its weights in '${location}', ${problem}`);
+  }
+}
+
+/** Refuses to leave data files in place that the output may not read: links that only its source is allowed to follow. */
+function requireReadableFrom(output: string, names: readonly string[]): void {
+  for (const name of names) {
+    const problem = dataFileProblem(output, name);
+    if (problem === undefined) continue;
+    const remedy = 'or name another folder with -o, which gets a copy';
+    throw new UsageError(`${output} would find its weights in '${name}', ${problem}, ${remedy}`);
   }
 }
 

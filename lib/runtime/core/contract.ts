@@ -1,5 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** The types of lib/runtime: what users see of a session, and what each backend of ONNX Runtime implements. */
+import type { RealDataFiles } from '../../files/location.js';
 import type { SessionLoweringName } from '../../lowering/types.js';
 import type { AnyTensor, DType, Shape, TensorData } from '../../tensor.js';
 
@@ -15,8 +16,13 @@ export type Provider = (typeof PROVIDERS)[number];
 /** How WebGPU keeps freed buffers for the next tensors. */
 export type WebGpuCacheMode = 'disabled' | 'lazyRelease' | 'simple' | 'bucket';
 
-/** The options that execution providers have in onnxruntime-node and onnxruntime-web, under the names they have there. */
+/** The options of execution providers. Those of onnxruntime-node and onnxruntime-web have the names that they have there. */
 export interface ProviderOptions {
+  /**
+   * Of `cpu`: whether onnxruntime-node may run in a worker thread, where it aborts the process if the worker or the
+   * process is ended during a call. Default false. The native kernel and `wasm` run in workers without it.
+   */
+  readonly allowInWorker?: boolean | undefined;
   /** Of `cuda`, `tensorrt` and `dml`: the number of the GPU, from 0. */
   readonly deviceId?: number | undefined;
   /** Of `coreml`: the bits of `COREMLFlags` in ONNX Runtime's coreml_provider_factory.h. */
@@ -267,11 +273,14 @@ export interface ProviderProblem {
   readonly remedy?: string;
 }
 
+/** Tells whether a name belongs to a set. */
+export type NameSet = Pick<ReadonlySet<string>, 'has'>;
+
 /** A model for a runtime, with the facts that backends need, so that no backend decodes the bytes again. */
 export interface ModelToLoad {
   readonly bytes: Uint8Array;
   /** Inputs and outputs without a declared shape. ONNX Runtime describes them like scalars. */
-  readonly unranked: ReadonlySet<string>;
+  readonly unranked: NameSet;
   /** Files that weights lie in, relative to the model's folder. */
   readonly externalLocations: readonly string[];
   /** ONNX Runtime's optimizers that would change the results of this model. */
@@ -293,7 +302,7 @@ export interface Backend {
    * Says why it cannot be used here: the problems in the order in which to solve them; `undefined` or an empty list
    * if it can be used.
    */
-  whyUnavailable(): string | undefined | Promise<readonly ProviderProblem[]>;
+  whyUnavailable(options?: ProviderOptions): string | undefined | Promise<readonly ProviderProblem[]>;
   /**
    * @param externalDataFolder The folder or URL of the model's external data; `undefined` if it has none.
    * @throws SessionError `PROVIDER_UNAVAILABLE` if the provider is at fault, so that another may run the model.
@@ -328,6 +337,11 @@ export interface Platform {
    * @param model The path or URL of the model.
    */
   dataFileProblem(model: string, location: string): string | undefined;
+  /**
+   * Returns where the files of weights are, if links lead out of the model's folder and the files may be read all the
+   * same. Absent on a platform without links.
+   */
+  followDataLinks?(model: string, locations: readonly string[]): RealDataFiles | undefined;
   /** Tells the user that a session runs without a better backend of its provider, and how to get that. */
   warnOfLost?(problems: readonly ProviderProblem[]): void;
 }

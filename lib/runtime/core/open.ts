@@ -1,6 +1,7 @@
 /** Creates sessions: checks the options, and loads the model on the first provider that can run it. */
 import { isUint8Array, unshared } from '../../arrays.js';
 import { SessionError, type SessionErrorCode } from '../../errors.js';
+import { renameLocations } from '../../onnx/locations.js';
 import { notBytes } from '../../options.js';
 import {
   type Backend,
@@ -14,6 +15,7 @@ import {
   type SessionOptions,
 } from './contract.js';
 import { canFallBackAfterLoad, withTypedErrors } from './errors.js';
+import { isOrtFormat, prepareOrtFormat } from './ort-format.js';
 import { type PreparedModel, prepareModel } from './prepare.js';
 import { chooseBackend, describeProblems, type LostBackend } from './providers.js';
 import { RuntimeSession } from './session.js';
@@ -55,7 +57,10 @@ function requireModel(model: unknown): void {
 }
 
 /** A model that a provider has loaded. */
-export interface OpenedModel extends Pick<PreparedModel, 'bfloat16' | 'optionalInputs' | 'groupNorm'> {
+export interface OpenedModel extends Pick<
+  PreparedModel,
+  'bfloat16' | 'optionalInputs' | 'groupNorm' | 'needsElements'
+> {
   readonly loaded: LoadedModel;
   readonly provider: Provider;
   readonly fallbacks: readonly ProviderFallback[];
@@ -86,12 +91,17 @@ async function openModel(
   options: OpenOptions,
   passedOver: PassedOver = { fallbacks: [], refusals: [] },
 ): Promise<Opening> {
-  const { strict, groupNorm } = options;
+  const { strict, groupNorm, providerOptions } = options;
   const providers = strict ? options.providers.slice(0, 1) : options.providers;
   const fallbacks = [...passedOver.fallbacks];
   const refusals = [...passedOver.refusals];
   for (const provider of providers.slice(fallbacks.length)) {
-    const { backend, lost, problems } = await chooseBackend(platform, provider, groupNorm !== undefined);
+    const { backend, lost, problems } = await chooseBackend(
+      platform,
+      provider,
+      groupNorm !== undefined,
+      providerOptions.get(provider),
+    );
     if (!backend) {
       fallbacks.push({ provider, reason: describeProblems(problems) });
       continue;
@@ -137,11 +147,9 @@ async function load(
   backend: Backend,
   options: OpenOptions,
 ): Promise<Omit<OpenedModel, 'fallbacks'>> {
-  const { bytes, where, folder } = source;
+  const { where } = source;
   const { groupNorm, providerOptions } = options;
-  const problemOf =
-    folder === undefined ? undefined : (location: string) => platform.dataFileProblem(where, location);
-  const prepared = prepareModel(bytes, where, problemOf, groupNorm, backend);
+  const { prepared, folder } = prepare(platform, source, groupNorm, backend);
   const loadOnBackend = (model: ModelToLoad) =>
     backend.load(model, folder, options.backend, providerOptions.get(asked));
   const loaded = await withTypedErrors('MODEL_REJECTED', `${where}: ONNX Runtime refuses this model`, () =>
@@ -149,13 +157,13 @@ async function load(
   );
   if (asked === 'cpu' && backend.hasGroupNormKernel && passesTexts(loaded)) {
     // The native kernel does not pass texts. The other backend of `cpu`, onnxruntime-node, does.
-    const { backend: other } = await chooseBackend(platform, asked, true);
+    const { backend: other } = await chooseBackend(platform, asked, true, providerOptions.get(asked));
     if (other) {
       await loaded.dispose();
       return load(platform, source, asked, other, options);
     }
   }
-  const { bfloat16, optionalInputs, groupNorm: execution } = prepared;
+  const { bfloat16, optionalInputs, groupNorm: execution, needsElements } = prepared;
   const needsVariants = optionalInputs.length > 0 && !backend.takesOptionalInputs;
   return {
     loaded: needsVariants ? new ModelWithVariants(loaded, prepared, loadOnBackend) : loaded,
@@ -163,7 +171,35 @@ async function load(
     bfloat16,
     optionalInputs,
     groupNorm: execution,
+    needsElements,
   };
+}
+
+/**
+ * Prepares the model for the backend. If links lead to its weights out of its folder, which runtimes refuse, the model names
+ * the real files of another folder.
+ */
+function prepare(
+  platform: Platform,
+  { bytes, where, folder }: ModelSource,
+  groupNorm: OpenOptions['groupNorm'],
+  backend: Backend,
+): { prepared: PreparedModel; folder: string | undefined } {
+  const problemOf =
+    folder === undefined ? undefined : (location: string) => platform.dataFileProblem(where, location);
+  const prepared = isOrtFormat(bytes)
+    ? prepareOrtFormat(bytes, where, groupNorm, backend)
+    : prepareModel(bytes, where, problemOf, groupNorm, backend);
+  const { externalLocations } = prepared;
+  const onDisk = externalLocations.filter((location) => !backend.hasFile?.(location));
+  const real = folder === undefined ? undefined : platform.followDataLinks?.(where, onDisk);
+  if (!real) return { prepared, folder };
+  const { names } = real;
+  const renamed = {
+    bytes: renameLocations(prepared.bytes, names),
+    externalLocations: externalLocations.map((location) => names.get(location) ?? location),
+  };
+  return { prepared: { ...prepared, ...renamed }, folder: real.folder };
 }
 
 const passesTexts = ({ inputs, outputs }: LoadedModel): boolean =>

@@ -60,6 +60,7 @@ const COUNT: OptionValues = {
   allows: (value) => Number.isSafeInteger(value) && (value as number) >= 0,
   are: 'an integer of at least 0',
 };
+const BOOLEAN: OptionValues = { allows: (value) => typeof value === 'boolean', are: 'true or false' };
 const NAMES: OptionValues = {
   allows: (value) => Array.isArray(value) && value.every((name) => typeof name === 'string'),
   are: 'a list of names',
@@ -70,10 +71,11 @@ const oneOf = (...known: unknown[]): OptionValues => ({
 });
 const CACHE_MODE = oneOf('disabled', 'lazyRelease', 'simple', 'bucket');
 
-/** The options of each provider. Source: js/node/src/session_options_helper.cc and js/web of ONNX Runtime 1.30. */
+/** The options of each provider. Source, but for `cpu`: js/node/src/session_options_helper.cc and js/web of ONNX Runtime 1.30. */
 const PROVIDER_OPTIONS: Partial<
   Record<Provider, Readonly<Partial<Record<keyof ProviderOptions, OptionValues>>>>
 > = {
+  cpu: { allowInWorker: BOOLEAN },
   cuda: { deviceId: COUNT },
   tensorrt: { deviceId: COUNT },
   dml: { deviceId: COUNT },
@@ -141,11 +143,13 @@ export interface LostBackend extends ProviderProblem {
  * Chooses the first backend of a provider that can be used here.
  * @param groupNormAsked Whether the caller names a way to run GroupNormalization. Then `cpu` is ONNX Runtime without
  *   the kernel, because only there does each name mean what it says.
+ * @param options The provider's options.
  */
 export async function chooseBackend(
   { backends }: Pick<Platform, 'backends'>,
   provider: Provider,
   groupNormAsked: boolean,
+  options?: ProviderOptions,
 ): Promise<BackendChoice> {
   const candidates = backends[provider];
   if (!candidates) {
@@ -155,15 +159,18 @@ export async function chooseBackend(
   const problems: LostBackend[] = [];
   for (const backend of candidates) {
     if (provider === 'cpu' && groupNormAsked && backend.hasGroupNormKernel) continue;
-    const found = await problemsOf(backend);
+    const found = await problemsOf(backend, options);
     if (found.length === 0) return { backend, lost: problems };
     problems.push(...found.map((problem) => ({ ...problem, provider: backend.provider })));
   }
   return { problems };
 }
 
-async function problemsOf(backend: Backend): Promise<readonly ProviderProblem[]> {
-  const found = await backend.whyUnavailable();
+async function problemsOf(
+  backend: Backend,
+  options: ProviderOptions | undefined,
+): Promise<readonly ProviderProblem[]> {
+  const found = await backend.whyUnavailable(options);
   return typeof found === 'string' ? [{ reason: found }] : (found ?? []);
 }
 

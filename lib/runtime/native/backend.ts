@@ -239,7 +239,8 @@ function requireNumbers(name: string, value: AnyTensor): TensorData {
 const noTexts = (name: string): SessionError =>
   new SessionError(
     'PROVIDER_UNAVAILABLE',
-    `'${name}' holds texts, which the native kernel does not pass; the provider 'cpu' runs the model without the kernel`,
+    `'${name}' holds texts, which the native kernel does not pass; the provider 'cpu' (in a worker thread with ` +
+      "allowInWorker) runs the model without the kernel, and so does 'wasm'",
   );
 
 /** Source: ONNXTensorElementDataType of ONNX Runtime's C interface. */

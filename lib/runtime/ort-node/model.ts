@@ -6,6 +6,7 @@ import type {
   Backend,
   BackendOptions,
   ModelToLoad,
+  NameSet,
   ProviderOptions,
   BackendRunOptions,
   AnyTensorRecord,
@@ -16,7 +17,7 @@ import { refuseOptions } from '../core/session-options.js';
 import { copyInto } from '../core/tensors.js';
 import { withoutOptimizers } from '../core/workarounds.js';
 import { loadOnnxRuntime } from './load.js';
-import { isWritable, toNodeTensor } from './workarounds.js';
+import { isWritable, toNodeTensor, workerProblem } from './workarounds.js';
 
 /** ONNX Runtime's CPU provider, without the native kernel. */
 export const cpuBackend: Backend = {
@@ -24,8 +25,8 @@ export const cpuBackend: Backend = {
   hasGroupNormKernel: false,
   takesBfloat16: false,
   takesOptionalInputs: false,
-  async whyUnavailable() {
-    const { problem } = await loadOnnxRuntime();
+  async whyUnavailable(options) {
+    const problem = workerProblem(options?.allowInWorker) ?? (await loadOnnxRuntime()).problem;
     return problem === undefined ? [] : [problem];
   },
   load: (model, externalDataFolder, options) => loadOnNode('cpu', model, externalDataFolder, options),
@@ -92,7 +93,7 @@ function sessionOptions(
 export class NodeModel extends OrtModel {
   constructor(
     session: InferenceSession,
-    unranked: ReadonlySet<string>,
+    unranked: NameSet,
     readonly TensorClass: TensorType,
   ) {
     super(session, unranked);

@@ -43,6 +43,27 @@ function commandLineLength(): number {
 }
 
 /**
+ * Says why the CPU must not be used in a worker thread; `undefined` if it may, or on the main thread.
+ *
+ * onnxruntime-node loads and runs models in one native call. If the worker or the process is ended meanwhile, Node
+ * refuses what the call asks of it afterwards, and the C++ exception over that ends the process (SIGABRT): an addon
+ * must be built with NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS (node-addon-api, doc/setup.md). JavaScript does not run
+ * meanwhile, so nothing that a worker does protects it. No issue upstream is known; pull request 28646 would run models
+ * on other threads. Remove this when the test 'onnxruntime-node by itself aborts the process' fails.
+ */
+export function workerProblem(isAllowed = false, isWorker = !isMainThread): ProviderProblem | undefined {
+  if (isAllowed || !isWorker) return undefined;
+  return {
+    reason:
+      'onnxruntime-node aborts the process if a worker thread, or the process, is ended while the worker loads or runs ' +
+      'a model',
+    remedy:
+      "in a worker, use the native kernel or providers: ['wasm'], which are safe; if nothing ends the worker or the " +
+      "process meanwhile, providers: [{ name: 'cpu', allowInWorker: true }] accepts the danger",
+  };
+}
+
+/**
  * Returns a tensor for onnxruntime-node to read, with float16 data as Uint16Array, and without shared memory.
  *
  * If the JavaScript engine has Float16Array, onnxruntime-common turns the bits into one, which the native library of

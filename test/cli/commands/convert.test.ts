@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { link, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
@@ -114,6 +123,27 @@ describe('convert', () => {
       expect(readFileSync(at('new/in.onnx.data')).equals(readFileSync(at('in.onnx.data')))).to.equal(true);
       expect(await runs('new/out.onnx')).to.equal(0);
       expect((await convertTo('new/other.onnx')).stdout).to.include('beside it: in.onnx.data\n');
+    });
+
+    it("convert copies weights of a model in Hugging Face's cache, where both are links into one folder", async () => {
+      await build();
+      for (const folder of ['blobs', 'snapshots/main']) mkdirSync(at(folder), { recursive: true });
+      renameSync(at('in.onnx'), at('blobs/4a5b'));
+      renameSync(at('in.onnx.data'), at('blobs/e3b0'));
+      symlinkSync('../../blobs/4a5b', at('snapshots/main/model.onnx'));
+      symlinkSync('../../blobs/e3b0', at('snapshots/main/in.onnx.data'));
+      const convertCached = (output: string) =>
+        onnx('convert', at('snapshots/main/model.onnx'), '-o', at(output));
+      expect((await convertCached('new/out.onnx')).stdout).to.include('beside it: in.onnx.data (copied)\n');
+      expect(lstatSync(at('new/in.onnx.data')).isFile()).to.equal(true);
+      expect(await runs('new/out.onnx')).to.equal(0);
+      // No session would follow the link to the weights for a model that is not a link itself.
+      const { code, stderr } = await convertCached('snapshots/main/out.onnx');
+      expect(code).to.equal(2);
+      expect(stderr)
+        .to.match(/is a link to '.*blobs.e3b0'/)
+        .and.include('name another folder with -o');
+      expect(files('snapshots/main')).to.deep.equal(['in.onnx.data', 'model.onnx']);
     });
 
     it('convert refuses to copy a data file over a different file, and writes nothing', async () => {

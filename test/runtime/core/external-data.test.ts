@@ -8,7 +8,7 @@ import { ModelProto } from '../../../lib/onnx/proto.js';
 import { convertModel } from '../../../lib/rewrite/convert.js';
 import type { SessionOptions } from '../../../lib/runtime/core/contract.js';
 import { createSession } from '../../../lib/runtime/node.js';
-import { tensorBytes } from '../../../lib/tensor.js';
+import { tensorBytes, type TensorData } from '../../../lib/tensor.js';
 import {
   type GroupNormCase,
   groupNormModel,
@@ -26,13 +26,14 @@ const CASE: GroupNormCase = {
 };
 
 /** A model whose scale lies in a file of 8 float32. */
-function modelWith(location: string): Uint8Array {
-  const message = ModelProto.decode(groupNormModel(CASE, { lowering: 'op', opset: 21 }));
-  const held = message.graph!.initializer!.filter(({ name }) => name !== 'weight');
-  message.graph!.initializer = [
-    ...held,
-    encodeExternalTensor('weight', CASE.scale!, { location, offset: 0 }),
-  ];
+const modelWith = (location: string): Uint8Array =>
+  withExternal(groupNormModel(CASE, { lowering: 'op', opset: 21 }), 'weight', CASE.scale!, location);
+
+/** Returns the model with an initializer in a file of its own. */
+function withExternal(model: Uint8Array, name: string, value: TensorData, location: string): Uint8Array {
+  const message = ModelProto.decode(model);
+  const held = message.graph!.initializer!.filter((tensor) => tensor.name !== name);
+  message.graph!.initializer = [...held, encodeExternalTensor(name, value, { location, offset: 0 })];
   return ModelProto.encode(message).finish();
 }
 
@@ -80,6 +81,49 @@ describe('external data', () => {
           .to.include(`'${location}'`)
           .and.match(words);
       }
+    });
+  }
+
+  /** Hugging Face's cache: a revision has links to files whose names are hashes. */
+  function cacheWith(location: string): string {
+    for (const folder of ['cache/blobs', 'cache/snapshots/main/onnx'])
+      mkdirSync(at(folder), { recursive: true });
+    writeFileSync(at('cache/blobs/4a5b'), modelWith(location));
+    writeFileSync(at('cache/blobs/e3b0'), tensorBytes(CASE.scale!));
+    const path = at('cache/snapshots/main/onnx/model.onnx');
+    symlinkSync('../../../blobs/4a5b', path);
+    return path;
+  }
+
+  for (const [way, options] of Object.entries(WAYS)) {
+    it(`a session on ${way} runs a model and weights that are links into one folder, as in Hugging Face's cache`, async () => {
+      const path = cacheWith('./model.onnx_data');
+      symlinkSync('../../../blobs/e3b0', at('cache/snapshots/main/onnx/model.onnx_data'));
+      await using session = await createSession(path, options);
+      const { y } = await session.run({ x: CASE.x });
+      expect(maxAbsDifference(y!, referenceGroupNorm(CASE))).to.be.below(1e-5 + 5.2e-6);
+    });
+
+    it(`a session on ${way} refuses weights that are a link elsewhere, though the model is a link too`, async () => {
+      const path = cacheWith('model.onnx_data');
+      writeFileSync(at('cache/outside'), tensorBytes(CASE.scale!));
+      symlinkSync('../../../outside', at('cache/snapshots/main/onnx/model.onnx_data'));
+      const error = await rejection(createSession(path, options));
+      expect(error).to.have.property('code', 'MODEL_REJECTED');
+      expect((error as Error).message).to.match(/is a link to '.*outside', outside of the model's folder/);
+    });
+
+    it(`a session on ${way} reads weights beside the link to a model, and beside its file, in one model`, async () => {
+      const withBias = { ...CASE, bias: randomTensor('float32', [8], { stream: 'bias' }) };
+      const inside = groupNormModel(withBias, { lowering: 'op', opset: 21 });
+      const model = withExternal(inside, 'weight', CASE.scale!, 'model.onnx_data');
+      const path = cacheWith('');
+      writeFileSync(path, withExternal(model, 'bias', withBias.bias, 'bias'));
+      symlinkSync('../../../blobs/e3b0', at('cache/snapshots/main/onnx/model.onnx_data'));
+      writeFileSync(at('cache/snapshots/main/onnx/bias'), tensorBytes(withBias.bias));
+      await using session = await createSession(path, options);
+      const { y } = await session.run({ x: CASE.x });
+      expect(maxAbsDifference(y!, referenceGroupNorm(withBias))).to.be.below(1e-5 + 5.2e-6);
     });
   }
 

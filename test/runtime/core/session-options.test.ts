@@ -138,6 +138,7 @@ describe('options of a provider', () => {
       'UNKNOWN_OPTION',
       "provider 'wasm' has no option 'deviceId'; it has: none",
     ],
+    [{ name: 'cpu', allowInWorker: 1 }, 'INVALID_OPTION', 'allowInWorker must be true or false, not 1'],
     [{ name: 'cuda', deviceID: 1 }, 'UNKNOWN_OPTION', "did you mean 'deviceId'?"],
     [{ name: 'cuda', deviceId: -1 }, 'INVALID_OPTION', 'deviceId must be an integer of at least 0, not -1'],
     [{ name: 'webgpu', preferredLayout: 'NHCW' }, 'INVALID_OPTION', "must be 'NCHW' or 'NHWC', not NHCW"],
