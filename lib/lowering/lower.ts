@@ -256,7 +256,7 @@ export function buildFragment(
 }
 
 /** Whether a site has no elements. Reshape cannot make its shape: a 0 in the target means the input's size. */
-const isEmpty = (shape: Shape): boolean => shape.slice(1).includes(0);
+export const isEmpty = (shape: Shape): boolean => shape.slice(1).includes(0);
 
 /** Returns the names that nodes and values take: their own and those of the nodes' results. */
 export const namesOf = (nodes: readonly Node[], values: readonly Value[]): string[] => [
