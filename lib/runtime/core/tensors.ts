@@ -153,13 +153,13 @@ export function checkFetches(
   const all = infos.map(({ name }) => name);
   const list: unknown = fetches ?? all;
   const isList = Array.isArray(list) && list.every((name) => typeof name === 'string');
-  if (!isList || fetches?.length === 0) {
+  if (!isList || list.length === 0) {
     throw new OptionError(
       'INVALID_OPTION',
       "run: 'fetches' must be a list of names of outputs, at least one",
     );
   }
-  const wanted = [...new Set(list as string[])];
+  const wanted = [...new Set(list)];
   for (const name of wanted) {
     const info = infos.find((candidate) => candidate.name === name);
     if (!info) {
