@@ -33,6 +33,7 @@ const MAY_IMPORT = {
   graphs: ['lib/graph', 'lib/weights'],
   web: ['lib', 'graphs'],
   bench: ['lib', 'graphs'],
+  'scripts/package': [],
   'scripts/checks': ['lib'],
   'scripts/cuda': ['lib', 'graphs', 'bench', 'test/support'],
   'scripts/demo': ['lib'],
@@ -141,5 +142,5 @@ export default tseslint.config(
     },
   },
   { files: ['**/*.js', '**/*.cjs', '**/*.mjs'], extends: [tseslint.configs.disableTypeChecked] },
-  { files: ['**/*.cjs'], rules: { '@typescript-eslint/no-require-imports': 'off' } },
+  { files: ['**/*.cjs', '**/*.cts'], rules: { '@typescript-eslint/no-require-imports': 'off' } },
 );

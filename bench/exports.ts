@@ -4,7 +4,7 @@
  *
  *   npm run bench:exports -- FOLDER [--rounds N] [--only TEXT]
  *
- * scripts/exports/make_exports.py writes the folder. Prints a Markdown table for docs/performance.md.
+ * scripts/exports/make_exports.py writes the folder. Prints Markdown tables for docs/performance.md.
  */
 // Plain onnxruntime-node is what this compares with.
 // eslint-disable-next-line no-restricted-imports
@@ -17,7 +17,7 @@ import type { Platform } from '../lib/runtime/core/contract.js';
 import { openSession } from '../lib/runtime/core/open.js';
 import { NODE } from '../lib/runtime/node.js';
 import { cpuBackend } from '../lib/runtime/ort-node/model.js';
-import { formatRatio, machine, quantile, quartiles, table, type Quartiles } from './statistics.js';
+import { machine, quantile, quartiles, table, type Quartiles } from './statistics.js';
 
 /** A turn lasts at least this long, because processor time is counted in steps of up to a millisecond. */
 const TURN_MS = 30;
@@ -26,6 +26,10 @@ const PLAIN = 'onnxruntime-node';
 const WITHOUT_ADDON: Platform = { ...NODE, backends: { cpu: [cpuBackend] } };
 const OURS = ['native', 'cpu'] as const;
 type Ours = (typeof OURS)[number];
+const TITLES: Readonly<Record<Ours, string>> = {
+  native: 'How many times as fast with the native kernel',
+  cpu: 'How many times as fast without the kernel',
+};
 
 interface Tensors {
   readonly inputs: Readonly<Record<string, TensorData>>;
@@ -34,9 +38,9 @@ interface Tensors {
 }
 
 interface Result {
-  readonly name: string;
-  /** How many norms the session recognised, as text; `undefined` if a session cannot run the export. */
-  readonly groupNorm: string;
+  readonly network: string;
+  /** How it was exported, such as `dynamo21-any`. */
+  readonly form: string;
   /** Milliseconds of processor time with plain onnxruntime-node. */
   readonly plain: number;
   readonly speedups: Readonly<Record<Ours, Quartiles>>;
@@ -70,6 +74,7 @@ async function main(): Promise<void> {
 
 async function measure(folder: string, name: string, rounds: number): Promise<Result> {
   const path = join(folder, 'model.onnx');
+  const [, network = name, form = ''] = /^(.+)-((?:ts|dynamo)\d+(?:-any)?)$/.exec(name) ?? [];
   const tensors = readTensors(join(folder, 'tensors.safetensors'));
   const plain = await ort.InferenceSession.create(path, { intraOpNumThreads: 1, interOpNumThreads: 1 });
   const feeds = Object.fromEntries(
@@ -94,11 +99,12 @@ async function measure(folder: string, name: string, rounds: number): Promise<Re
   }
   const times = await processorTimes(runs, rounds);
   const ratio = (ours: Ours) => quartiles(times[ours].map((time, round) => times[PLAIN][round]! / time));
-  const groupNorm = `${native.groupNorm ?? '–'} / ${cpu.groupNorm ?? '–'}`;
+  const unmerged = [native, cpu].filter((session) => session.groupNorm === undefined);
+  if (unmerged.length > 0) process.stderr.write(`${name}: a session found no GroupNorm\n`);
   await Promise.all([plain.release(), native.dispose(), cpu.dispose()]);
   return {
-    name,
-    groupNorm,
+    network,
+    form,
     plain: quantile(times[PLAIN], 0.5),
     speedups: { native: ratio('native'), cpu: ratio('cpu') },
     errors,
@@ -148,41 +154,36 @@ async function processorTime(run: () => Promise<unknown>, calls: number): Promis
 const entries = <Key extends string, Value>(record: Readonly<Record<Key, Value>>): [Key, Value][] =>
   Object.entries(record) as [Key, Value][];
 
+/** Prints a table for each of OURS and one of errors: a row for each network, a column for each form of export. */
 function print(results: readonly Result[]): void {
-  console.log(
-    `${machine()}, one thread, processor time, random weights. Errors are multiples of PyTorch's.\n`,
-  );
-  const error = (value: number) => (Number.isNaN(value) ? '–' : value.toFixed(value < 10 ? 1 : 0));
-  const rows = results.map(({ name, groupNorm, plain, speedups, errors }) => [
-    name,
-    groupNorm,
-    plain.toFixed(2),
-    formatRatio(speedups.native),
-    formatRatio(speedups.cpu),
-    `${error(errors[PLAIN])} / ${error(errors.native)} / ${error(errors.cpu)}`,
-  ]);
-  console.log(
-    table(
-      [
-        'export',
-        'GroupNorm: native / cpu',
-        `${PLAIN}, ms`,
-        'native',
-        'cpu',
-        `error: ${PLAIN} / native / cpu`,
-      ],
-      rows,
-    ),
-  );
+  const forms = [...new Set(results.map(({ form }) => form))].sort();
+  const networks = [...new Set(results.map(({ network }) => network))];
+  const tableOf = (cell: (result: Result) => string): string => {
+    const rows = networks.map((network) => [
+      network,
+      ...forms.map((form) => {
+        const found = results.find((result) => result.network === network && result.form === form);
+        return found === undefined ? '–' : cell(found);
+      }),
+    ]);
+    return table(['', ...forms], rows);
+  };
+  console.log(`${machine()}, one thread, processor time, random weights.`);
+  console.log(`\n### ${PLAIN}, milliseconds a run\n\n${tableOf(({ plain }) => plain.toFixed(1))}`);
   for (const ours of OURS) {
     const medians = results.map(({ speedups }) => speedups[ours].median);
-    const worst = Math.min(...medians);
-    console.log(
-      `\n${ours}: median ${quantile(medians, 0.5).toFixed(2)} ×, smallest ${worst.toFixed(2)} × (${
-        results.find(({ speedups }) => speedups[ours].median === worst)?.name
-      })`,
-    );
+    const shares = `median ${quantile(medians, 0.5).toFixed(2)} ×, smallest ${Math.min(...medians).toFixed(2)} ×`;
+    const cells = tableOf(({ speedups }) => {
+      const { median, low, high } = speedups[ours];
+      return `${median.toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`;
+    });
+    console.log(`\n### ${TITLES[ours]}: ${shares}\n\n${cells}`);
   }
+  const error = (value: number) => (Number.isNaN(value) ? '–' : value.toFixed(value < 10 ? 1 : 0));
+  const errors = tableOf(({ errors: { [PLAIN]: plain, native, cpu } }) =>
+    [plain, native, cpu].map(error).join(' / '),
+  );
+  console.log(`\n### Distance from float64 in multiples of PyTorch's: ${PLAIN} / native / cpu\n\n${errors}`);
 }
 
 await main();

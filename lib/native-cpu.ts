@@ -4,6 +4,6 @@
  */
 import { installedRegistries, registerNativeCpu } from './runtime/native-cpu.js';
 
-for (const ort of await installedRegistries()) registerNativeCpu(ort);
+for (const ort of installedRegistries()) registerNativeCpu(ort);
 
 export { registerNativeCpu, type OnnxRuntimeModule } from './runtime/native-cpu.js';

@@ -23,5 +23,11 @@ export function formatDifference(value: number | undefined): string {
 /** Formats a number of any size with at most six digits. */
 export const formatNumber = (value: number): string => String(Number(value.toPrecision(6)));
 
+/** `a, b, c`; of a long list the first names, and how many more there are. */
+export const listNames = (names: readonly string[], most = 20): string =>
+  names.length <= most
+    ? names.join(', ')
+    : `${names.slice(0, most).join(', ')} and ${names.length - most} more`;
+
 /** `1 node`, `2 nodes`. */
 export const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;

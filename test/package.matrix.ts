@@ -1,9 +1,10 @@
 import { expect } from 'chai';
 import { after, before, describe, it } from 'mocha';
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Diagnosis } from '../lib/cli/commands/doctor.js';
 import { OFFLINE, pack, testPackage } from './support/packed-package.js';
@@ -145,4 +146,39 @@ describe('the kernel, installed by package managers', function () {
       expect(path).to.include('onnx-groupnorm').and.to.include(folder);
     });
   }
+});
+
+/** The tests of an application, and what they share. */
+const JEST_TESTS = fileURLToPath(new URL('support/packed-jest', import.meta.url));
+
+describe('the packed package in an application that tests with Jest', function () {
+  this.timeout(900_000);
+  let app: string;
+  const node = (args: readonly string[], options = '') =>
+    execute(process.execPath, args, { cwd: app, env: { ...process.env, NODE_OPTIONS: options } });
+
+  before(async function () {
+    app = await mkdtemp(join(tmpdir(), 'jest application-'));
+    const archive = await pack(app);
+    await cp(JEST_TESTS, app, { recursive: true });
+    await writeFile(join(app, 'package.json'), '{ "name": "app", "private": true }');
+    try {
+      const flags = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts'];
+      await execute('npm', ['install', ...flags, archive, 'jest@30'], { cwd: app });
+    } catch (error) {
+      if (!OFFLINE.test(String((error as { stderr?: string }).stderr))) throw error;
+      console.log('    not run: the package registry cannot be reached');
+      this.skip();
+    }
+    const install = join(app, 'node_modules/onnx-groupnorm/native/install.mjs');
+    await execute(process.execPath, [install], { cwd: app, env: { ...process.env, CXXFLAGS: '-O0' } });
+  });
+
+  after(() => rm(app, { recursive: true, force: true }));
+
+  it('the packed package can be required in Jest, and says there what does not work', () =>
+    node(['node_modules/jest/bin/jest.js', 'plain']));
+
+  it('the packed package runs on onnxruntime-node and onnxruntime-web in Jest as its messages say', () =>
+    node(['node_modules/jest/bin/jest.js', 'prepared'], '--experimental-vm-modules'));
 });

@@ -1,6 +1,13 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { formatBytes, formatDifference, formatDuration, formatNumber, plural } from '../lib/quantities.js';
+import {
+  formatBytes,
+  formatDifference,
+  formatDuration,
+  formatNumber,
+  listNames,
+  plural,
+} from '../lib/quantities.js';
 
 describe('quantities', () => {
   it('formatBytes chooses a unit that fits', () => {
@@ -12,6 +19,11 @@ describe('quantities', () => {
       '3.6 MB',
       '2.5 GB',
     ]);
+  });
+
+  it('listNames shortens a long list, and says how many names it leaves out', () => {
+    expect(listNames(['a', 'b', 'c'], 3)).to.equal('a, b, c');
+    expect(listNames(['a', 'b', 'c', 'd'], 2)).to.equal('a, b and 2 more');
   });
 
   it('formatDuration prints milliseconds below a second', () => {

@@ -40,6 +40,7 @@ export const MISSING = 'which is not beside the model: put the file there';
  * @param locations Paths without a {@link dataFileProblem}.
  */
 export function followDataLinks(model: string, locations: readonly string[]): RealDataFiles | undefined {
+  if (locations.length === 0) return undefined;
   const within = dirname(model);
   const real = locations.map((location) => [location, realpathSync(join(within, location))] as const);
   const files = real.map(([, file]) => file);

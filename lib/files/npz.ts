@@ -6,6 +6,7 @@
 import { constants, crc32, inflateRawSync } from 'node:zlib';
 import { FileError } from '../errors.js';
 import { suggestion } from '../nearest.js';
+import { listNames } from '../quantities.js';
 import type { TensorData } from '../tensor.js';
 import { decodeNpy, readNpyHeader } from './npy.js';
 import { KINDS, sniff } from './sniff.js';
@@ -49,6 +50,9 @@ const COMPRESSED_HEADER_ROOM = 2 ** 14;
 const invalid = (where: string, what: string, cause?: unknown): FileError =>
   new FileError('NPZ_INVALID', `${where} is not a valid .npz archive: ${what}`, { cause });
 
+const invalidArray = (where: string, what: string, cause?: unknown): FileError =>
+  new FileError('NPZ_INVALID', `${where} cannot be read: ${what}`, { cause });
+
 /**
  * Opens a `.npz` archive in memory.
  * @param where What messages call the archive: its path.
@@ -64,7 +68,7 @@ export function openNpz(bytes: Uint8Array, where: string): NpzArchive {
       if (entry) return decodeNpy(readEntry(bytes, entry, `'${name}' in ${where}`), `'${name}' in ${where}`);
       throw new FileError(
         'NPZ_INVALID',
-        `${where} has no array '${name}'${suggestion(name, names)}; it has ${names.join(', ')}`,
+        `${where} has no array '${name}'${suggestion(name, names)}; it has ${listNames(names)}`,
       );
     },
   };
@@ -121,32 +125,38 @@ function readEntry(archive: Uint8Array, entry: Entry, where: string): Uint8Array
   // The header must claim as many bytes as the directory, before that many are allocated.
   const { dataStart, size: dataSize } = readNpyHeader(beginning(packed, entry, where), where);
   if (dataStart + dataSize !== size) {
-    throw invalid(where, `its header claims ${dataStart + dataSize} bytes, but the archive says ${size}`);
+    throw invalidArray(
+      where,
+      `its header claims ${dataStart + dataSize} bytes, but the archive says ${size}`,
+    );
   }
   const bytes = entry.method === STORED ? packed : inflate(packed, size, where);
-  if (bytes.byteLength !== size) throw invalid(where, `it has ${bytes.byteLength} bytes, not ${size}`);
-  if (crc32(bytes) !== crc) throw invalid(where, 'its checksum is wrong: the archive is damaged');
+  if (bytes.byteLength !== size) throw invalidArray(where, `it has ${bytes.byteLength} bytes, not ${size}`);
+  if (crc32(bytes) !== crc) throw invalidArray(where, 'its checksum is wrong: the archive is damaged');
   return bytes;
 }
 
 function packedBytes(archive: Uint8Array, entry: Entry, where: string): Uint8Array {
   const { flags, method, compressedSize, size, offset } = entry;
-  if (flags & ENCRYPTED) throw invalid(where, 'it is encrypted');
+  if (flags & ENCRYPTED) throw invalidArray(where, 'it is encrypted');
   if (method !== STORED && method !== DEFLATED) {
-    throw invalid(where, `its compression method is ${method}; numpy.savez_compressed writes ${DEFLATED}`);
+    throw invalidArray(
+      where,
+      `its compression method is ${method}; numpy.savez_compressed writes ${DEFLATED}`,
+    );
   }
   if ([compressedSize, size, offset].includes(ZIP64)) {
-    throw invalid(where, 'it is larger than 4 GiB; save the array as a .npy file');
+    throw invalidArray(where, 'it is larger than 4 GiB; save the array as a .npy file');
   }
   const view = viewOf(archive);
   const inside = offset + LOCAL_HEADER_SIZE <= archive.byteLength;
   if (!inside || view.getUint32(offset, true) !== LOCAL_HEADER) {
-    throw invalid(where, `it does not begin at byte ${offset}, where the directory has it`);
+    throw invalidArray(where, `it does not begin at byte ${offset}, where the directory has it`);
   }
   // The extra field of a local header often has another length than that of the directory.
   const start =
     offset + LOCAL_HEADER_SIZE + view.getUint16(offset + 26, true) + view.getUint16(offset + 28, true);
-  if (start + compressedSize > archive.byteLength) throw invalid(where, 'it is truncated');
+  if (start + compressedSize > archive.byteLength) throw invalidArray(where, 'it is truncated');
   return archive.subarray(start, start + compressedSize);
 }
 
@@ -159,7 +169,7 @@ function beginning(packed: Uint8Array, { method }: Entry, where: string): Uint8A
       finishFlush: constants.Z_SYNC_FLUSH,
     });
   } catch (cause) {
-    throw invalid(where, 'it is damaged', cause);
+    throw invalidArray(where, 'it is damaged', cause);
   }
 }
 
@@ -168,7 +178,7 @@ function inflate(packed: Uint8Array, size: number, where: string): Uint8Array {
     return inflateRawSync(packed, { maxOutputLength: Math.max(size, 1) });
   } catch (cause) {
     const isLonger = cause instanceof RangeError;
-    throw invalid(
+    throw invalidArray(
       where,
       isLonger ? `it has more than ${size} bytes, or too many for memory` : 'it is damaged',
       cause,

@@ -47,7 +47,7 @@ const SIGNATURES: readonly (readonly [RegExp, FileKind])[] = [
   [/^\s*((ir_version|producer_name|opset_import|graph|model_version)\s*[:{]|<\s*ir_version\s*:)/, 'onnxText'],
   // The IR version, followed by the producer's name, the opsets or the graph.
   [/^\x08[\x03-\x20](\x12|\x3a|\x42)/, 'onnx'],
-  [/^\s*[{[]\s*["\]}]/, 'json'],
+  [/^\s*(\{\s*["}]|\[[\s[]*["{\]\d-])/, 'json'],
   [/^[^]{4}\0{4}\{/, 'safetensors'],
 ];
 

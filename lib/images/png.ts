@@ -223,6 +223,9 @@ function inflateSome(compressed: Buffer, maxOutputLength: number, where: string)
       engine: { bytesWritten: number };
     };
   } catch (cause) {
+    if (cause instanceof RangeError) {
+      throw invalidPng(where, `it is damaged: its data has more than ${maxOutputLength} bytes`, cause);
+    }
     const reason = cause instanceof Error ? ` (${cause.message})` : '';
     throw invalidPng(where, `it is damaged: its compressed pixels cannot be read${reason}`, cause);
   }

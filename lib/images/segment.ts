@@ -164,8 +164,8 @@ function perChannel(name: 'mean' | 'std', given: readonly number[], channels: nu
   }
   throw new OptionError(
     'INVALID_OPTION',
-    `segment: ${name} must be a list of one number, or of one for each of the ${channels} channels of the model` +
-      `${name === 'std' ? ', above 0' : ''}; got ${String(given)}`,
+    `segment: ${name} must be a list of one number${channels === 1 ? '' : ', or of one for each of the 3 channels'}` +
+      `${name === 'std' ? ', above 0' : ''}, for this model; got ${String(given)}`,
   );
 }
 
@@ -218,6 +218,6 @@ const isChannels = (dim: Dim | undefined): dim is 1 | 3 => dim === 1 || dim === 
 const unsupported = (what: string): ModelError =>
   new ModelError(
     'MODEL_UNSUPPORTED',
-    `this model does not segment images: ${what}; needed: one float input [N, 1 or 3, H, W] or [N, H, W, 1 or 3] and ` +
+    `this model does not segment images: ${what}; needed: one input of floats or uint8 [N, 1 or 3, H, W] or [N, H, W, 1 or 3] and ` +
       'one output with scores of classes, or the class, for each pixel of the same size or a fraction of it',
   );

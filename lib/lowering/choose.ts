@@ -16,13 +16,15 @@ import {
 
 /** The first opset of the default ONNX domain that models can be written for: 13. */
 export const MIN_OPSET = 13;
+/** The first opset at which parts of existing models are rewritten: from it on, Add and Mul broadcast. */
+const MIN_REWRITTEN_OPSET = 7;
 /** The last opset of the default ONNX domain that models can be written for: 25. */
 export const MAX_OPSET = 25;
 /**
- * The last opset whose models sessions rewrite: up to it, the operators of the lowerings differ from those at
- * `MAX_OPSET` only by new dtypes (ONNX 1.23).
+ * The last opset at which parts of existing models are rewritten: up to it, the operators of the lowerings differ from those
+ * at `MAX_OPSET` only by new dtypes (ONNX 1.23).
  */
-export const MAX_SESSION_OPSET = 28;
+const MAX_REWRITTEN_OPSET = 28;
 
 /** The opset of a model by default: 21, the first whose GroupNormalization has scale and bias per channel. */
 export const DEFAULT_OPSET = 21;
@@ -49,7 +51,7 @@ interface FileLowering extends Lowering {
 }
 
 /**
- * Finds a lowering for a file.
+ * Finds a lowering for a file that this library builds.
  * @throws GraphError `UNSUPPORTED_OPSET`, `UNKNOWN_LOWERING`, or `LOWERING_UNAVAILABLE` where the opset is too low or
  *   only a session has it.
  */
@@ -62,23 +64,20 @@ export function getLowering(name: string, opset: number): FileLowering {
         `for files: ${LOWERING_NAMES.join(', ')}`,
     );
   }
-  return find(name, opset, LOWERING_NAMES, MAX_OPSET) as FileLowering;
+  requireOpset(opset);
+  return find(name, opset, LOWERING_NAMES) as FileLowering;
 }
 
 /**
- * Finds a lowering for a session.
+ * Finds a lowering for an existing model: in a session, or in a file that is converted.
  * @throws GraphError as {@link getLowering}.
  */
-export const getSessionLowering = (name: string, opset: number): Lowering =>
-  find(name, opset, SESSION_LOWERING_NAMES, MAX_SESSION_OPSET);
+export function getSessionLowering(name: string, opset: number): Lowering {
+  requireRewrittenOpset(opset);
+  return find(name, opset, SESSION_LOWERING_NAMES);
+}
 
-function find(
-  name: string,
-  opset: number,
-  known: readonly SessionLoweringName[],
-  maxOpset: number,
-): Lowering {
-  requireOpset(opset, maxOpset);
+function find(name: string, opset: number, known: readonly SessionLoweringName[]): Lowering {
   const lowering = Object.hasOwn(LOWERINGS, name) ? LOWERINGS[name as SessionLoweringName] : undefined;
   if (!lowering) {
     throw new GraphError(
@@ -97,10 +96,13 @@ function find(
 }
 
 /** @throws GraphError `UNSUPPORTED_OPSET` if models cannot be written for `opset`. */
-export function requireOpset(opset: number, maxOpset = MAX_OPSET): void {
-  if (Number.isInteger(opset) && opset >= MIN_OPSET && opset <= maxOpset) return;
-  throw new GraphError(
-    'UNSUPPORTED_OPSET',
-    `opset ${opset} is not supported; allowed: ${MIN_OPSET} to ${maxOpset}`,
-  );
+export const requireOpset = (opset: number): void => requireOpsetIn(opset, MIN_OPSET, MAX_OPSET);
+
+/** @throws GraphError `UNSUPPORTED_OPSET` if lowerings cannot be written into an existing model of `opset`. */
+export const requireRewrittenOpset = (opset: number): void =>
+  requireOpsetIn(opset, MIN_REWRITTEN_OPSET, MAX_REWRITTEN_OPSET);
+
+function requireOpsetIn(opset: number, min: number, max: number): void {
+  if (Number.isInteger(opset) && opset >= min && opset <= max) return;
+  throw new GraphError('UNSUPPORTED_OPSET', `opset ${opset} is not supported; allowed: ${min} to ${max}`);
 }

@@ -19,8 +19,8 @@ const MAX_CHANNELS_PER_GROUP = 512;
  */
 export const contribGroupNormLowering: Lowering = {
   name: 'contrib-group-norm',
-  minOpset: 13,
-  lower(g, site) {
+  minOpset: 7,
+  lower(g, site, opset) {
     const reason = whyNotContrib(site);
     if (reason !== undefined) {
       throw new GraphError(
@@ -28,7 +28,7 @@ export const contribGroupNormLowering: Lowering = {
         `${g.describe(`${CONTRIB_DOMAIN}.${OP_TYPE}`)}: ${reason}`,
       );
     }
-    return inWideDType(g, site, (wide) => normalize(g, wide));
+    return inWideDType(g, site, (wide) => normalize(g, wide, opset));
   },
 };
 
@@ -47,11 +47,11 @@ export function whyNotContrib({ x: { dtype, shape }, numGroups }: KernelInput): 
   return `the kernel takes an even number of at most ${MAX_CHANNELS_PER_GROUP} channels per group, not ${channels}`;
 }
 
-function normalize(g: Scope, site: GroupNormSite): Value {
+function normalize(g: Scope, site: GroupNormSite, opset: number): Value {
   const { x, numGroups, epsilon } = site;
   const { channels } = channelsOf(site);
   const dtype = x.dtype as FloatDType;
-  const last = transpose(g, centred(g, site), [0, 2, 3, 1]);
+  const last = transpose(g, centred(g, site, opset), [0, 2, 3, 1]);
   const inputs = [
     last,
     site.scale ?? filled(g, dtype, channels, 1),

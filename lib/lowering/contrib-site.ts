@@ -11,6 +11,7 @@ import type { Value } from '../graph/types.js';
 import {
   buildFragment,
   type Fragment,
+  isEmpty,
   type LoweringChoice,
   pathOf,
   resolve,
@@ -67,17 +68,14 @@ export function lowerContribSite(
     const x = importValue(site.x);
     const sum = addSkip(g, site, x, importValue);
     const { numGroups, epsilon } = site;
-    const normalized = chosen.lower(
-      g,
-      {
-        x: wide(site.layout === 'last' ? moveChannels(g, sum, 'first') : sum),
-        scale: wide(importValue(site.scale)),
-        bias: wide(importValue(site.bias)),
-        numGroups,
-        epsilon,
-      },
-      opset,
-    );
+    const groups = {
+      x: wide(site.layout === 'last' ? moveChannels(g, sum, 'first') : sum),
+      scale: wide(importValue(site.scale)),
+      bias: wide(importValue(site.bias)),
+      numGroups,
+      epsilon,
+    };
+    const normalized = isEmpty(groups.x.shape) ? groups.x : chosen.lower(g, groups, opset);
     const activated = site.hasSilu ? op.silu(g, normalized) : normalized;
     const narrow = isDirect ? activated : likeInput(g, site, activated, x);
     const y = site.outputLayout === 'last' ? moveChannels(g, narrow, 'last') : narrow;

@@ -14,19 +14,19 @@ import type { GroupNormSite, Lowering } from './types.js';
  */
 export const instanceNormLowering: Lowering = {
   name: 'instance-norm',
-  minOpset: 13,
-  lower: (g, site) =>
-    inWideDType(g, site, (wide) => (isInstanceNorm(wide) ? direct(g, wide) : viaRows(g, wide))),
+  minOpset: 7,
+  lower: (g, site, opset) =>
+    inWideDType(g, site, (wide) => (isInstanceNorm(wide) ? direct(g, wide, opset) : viaRows(g, wide, opset))),
 };
 
 const isInstanceNorm = (site: GroupNormSite): boolean =>
   site.numGroups === channelsOf(site).channels && site.x.rank >= 3;
 
-const direct = (g: Scope, site: GroupNormSite): Value =>
-  instanceNorm(g, centred(g, site), site, site.scale, site.bias);
+const direct = (g: Scope, site: GroupNormSite, opset: number): Value =>
+  instanceNorm(g, centred(g, site, opset), site, site.scale, site.bias);
 
-function viaRows(g: Scope, site: GroupNormSite): Value {
-  const normalized = instanceNorm(g, toRows(g, site, centred(g, site)), site, undefined, undefined);
+function viaRows(g: Scope, site: GroupNormSite, opset: number): Value {
+  const normalized = instanceNorm(g, toRows(g, site, centred(g, site, opset)), site, undefined, undefined);
   return affine(g, site, fromRows(g, site, normalized));
 }
 

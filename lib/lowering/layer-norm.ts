@@ -14,11 +14,11 @@ import type { GroupNormSite, Lowering } from './types.js';
 export const layerNormLowering: Lowering = {
   name: 'layer-norm',
   minOpset: 17,
-  lower: (g, site) => inWideDType(g, site, (wide) => normalize(g, wide)),
+  lower: (g, site, opset) => inWideDType(g, site, (wide) => normalize(g, wide, opset)),
 };
 
-function normalize(g: Scope, site: GroupNormSite): Value {
-  const rows = toRows(g, site, centred(g, site));
+function normalize(g: Scope, site: GroupNormSite, opset: number): Value {
+  const rows = toRows(g, site, centred(g, site, opset));
   const normalized = op.layerNormalization(g, rows, onesAlong(g, rows), undefined, {
     axis: -1,
     epsilon: site.epsilon,

@@ -10,10 +10,10 @@ import * as op from '../graph/ops/index.js';
 import { DEFAULT_EPSILON, requireGroupNormalization } from '../graph/ops/normalization.js';
 import type { Attributes, Graph, Node, Value } from '../graph/types.js';
 import { type DType, type FloatDType, isStatic, type Shape } from '../tensor.js';
-import { getLowering, getSessionLowering } from './choose.js';
+import { getLowering, getSessionLowering, requireRewrittenOpset } from './choose.js';
 import { filled, flatRows, int64 } from './rows.js';
 import { mayBeEmpty, skipEmpty, type SkipEmpty } from './skip-empty.js';
-import { inItsDomain, type Lowering } from './types.js';
+import { inItsDomain, type LoweringForm } from './types.js';
 
 /** A value of a graph or model by name: the nodes of a fragment refer to it without owning it. */
 export interface ValueRef {
@@ -69,7 +69,7 @@ export interface Fragment {
 }
 
 /** A lowering, or the name of one that a session may use. */
-export type LoweringChoice = (Pick<Lowering, 'lower'> & { readonly skipsEmpty?: boolean }) | string;
+export type LoweringChoice = LoweringForm | string;
 
 /** Returns a session's lowering in a form that also takes empty inputs, where the lowering itself does not. */
 export const skippingEmpty = (name: string): LoweringChoice => ({
@@ -134,9 +134,15 @@ function multiplied(g: Scope, scale: Value | undefined, x: Value, factor: number
     : filled(g, dtype, x.shape[1] as number, factor);
 }
 
-/** Returns the lowering of a choice, which knows the name of one. */
-export const resolve = (lowering: LoweringChoice, opset: number): Exclude<LoweringChoice, string> =>
-  typeof lowering === 'string' ? getSessionLowering(lowering, opset) : lowering;
+/**
+ * Returns the lowering of a choice.
+ * @throws GraphError if it cannot be written at this opset, or a name is unknown.
+ */
+export function resolve(lowering: LoweringChoice, opset: number): LoweringForm {
+  if (typeof lowering === 'string') return getSessionLowering(lowering, opset);
+  if (!lowering.isOfAnyOpset) requireRewrittenOpset(opset);
+  return lowering;
+}
 
 /** Makes a scale or bias (C). */
 function toChannels(g: Scope, value: Value, x: Value, numGroups: number): Value {
@@ -250,7 +256,7 @@ export function buildFragment(
 }
 
 /** Whether a site has no elements. Reshape cannot make its shape: a 0 in the target means the input's size. */
-const isEmpty = (shape: Shape): boolean => shape.slice(1).includes(0);
+export const isEmpty = (shape: Shape): boolean => shape.slice(1).includes(0);
 
 /** Returns the names that nodes and values take: their own and those of the nodes' results. */
 export const namesOf = (nodes: readonly Node[], values: readonly Value[]): string[] => [

@@ -4,7 +4,7 @@ import { float, int, string } from '../graph/attr.js';
 import { ONNX_DTYPE, type Value } from '../graph/types.js';
 import type { FloatDType } from '../tensor.js';
 import { affine, channelsOf, filled, inWideDType } from './rows.js';
-import { FUSED_OP, type GroupNormSite, type Lowering } from './types.js';
+import { FUSED_OP, type GroupNormSite, type Lowering, type LoweringForm } from './types.js';
 
 /** The first opset whose GroupNormalization has one scale and bias per channel; opsets 18 to 20 have one per group. */
 export const PER_CHANNEL_OPSET = 21;
@@ -51,7 +51,8 @@ function operator(
  * Writes the native kernel's own operator, which exists at any opset; the standard operator needs opset 18, and opset 21
  * for one scale per channel. Sessions alone use it, and it has no name that a user can ask for.
  */
-export const kernelLowering: Pick<Lowering, 'lower'> = {
+export const kernelLowering: LoweringForm = {
+  isOfAnyOpset: true,
   lower(g, site) {
     const { x, numGroups, epsilon } = site;
     const dtype = x.dtype as FloatDType;

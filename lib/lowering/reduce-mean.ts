@@ -5,11 +5,11 @@ import type { Value } from '../graph/types.js';
 import type { FloatDType } from '../tensor.js';
 import { rowMeansOf } from './row-means.js';
 import { centre, channelsOf, filled, inWideDType, perChannel, perSample } from './rows.js';
-import type { GroupNormSite, Lowering } from './types.js';
+import type { GroupNormSite, Lowering, LoweringForm } from './types.js';
 
 /**
  * Subtracts the mean first, then sums in short runs, so that float32 does not lose digits. Reshape, ReduceMean and
- * arithmetic are operators that every runtime has had since opset 13.
+ * arithmetic are operators that every runtime has; from opset 7 on, the arithmetic broadcasts.
  *
  * A mean that is large compared with the deviation has a rounding error, which grows with mean / deviation. So the mean
  * of the centred rows is taken again: it is that rounding error, small and therefore exact. Statistics of rows that are
@@ -18,17 +18,17 @@ import type { GroupNormSite, Lowering } from './types.js';
  */
 export const reduceMeanLowering: Lowering = {
   name: 'reduce-mean',
-  minOpset: 13,
-  lower: (g, site) => inWideDType(g, site, (wide) => normalize(g, wide, false)),
+  minOpset: 7,
+  lower: (g, site, opset) => inWideDType(g, site, (wide) => normalize(g, wide, opset, false)),
 };
 
 /** The same for runtimes that sum a whole row in one float32. */
-export const carefulReduceMeanLowering: Pick<Lowering, 'lower'> = {
-  lower: (g, site) => inWideDType(g, site, (wide) => normalize(g, wide, true)),
+export const carefulReduceMeanLowering: LoweringForm = {
+  lower: (g, site, opset) => inWideDType(g, site, (wide) => normalize(g, wide, opset, true)),
 };
 
-function normalize(g: Scope, site: GroupNormSite, sumsInOneFloat: boolean): Value {
-  const means = rowMeansOf(g, site, sumsInOneFloat);
+function normalize(g: Scope, site: GroupNormSite, opset: number, sumsInOneFloat: boolean): Value {
+  const means = rowMeansOf(g, site, opset, sumsInOneFloat);
   const centred = centre(g, site, means.of(site.x));
   const mean = means.ofCentred(centred);
   const variance = abs(g, op.sub(g, means.ofSquares(centred), op.mul(g, mean, mean)));

@@ -38,8 +38,8 @@ export interface RowMeans {
  * @param sumsInOneFloat Whether the runtime sums a whole row in one float32, as WebAssembly does (ONNX Runtime 1.30):
  *   a mean of 1,000 squares of which a ReLU zeroed half has a relative error of 3e-5. It is then taken in two steps.
  */
-export function rowMeansOf(g: Scope, site: GroupNormSite, sumsInOneFloat: boolean): RowMeans {
-  return splitsEvenly(site) ? splitMeans(g, site, sumsInOneFloat) : axisMeans(g, site, sumsInOneFloat);
+export function rowMeansOf(g: Scope, site: GroupNormSite, opset: number, sumsInOneFloat: boolean): RowMeans {
+  return splitsEvenly(site) ? splitMeans(g, site, sumsInOneFloat) : axisMeans(g, site, opset, sumsInOneFloat);
 }
 
 /**
@@ -47,8 +47,8 @@ export function rowMeansOf(g: Scope, site: GroupNormSite, sumsInOneFloat: boolea
  * whole row in one float32: a mean far from 0 costs them digits, in the mean itself and in E[x²] − E[x]². Their
  * variance is still one float32 sum, and the longer the row, the fewer of its digits are right.
  */
-export const centred = (g: Scope, site: GroupNormSite): Value =>
-  centre(g, site, rowMeansOf(g, site, false).of(site.x));
+export const centred = (g: Scope, site: GroupNormSite, opset: number): Value =>
+  centre(g, site, rowMeansOf(g, site, opset, false).of(site.x));
 
 /** Returns whether rows are short, or have a length that is known and divides into short sums, or no axes but channels. */
 function splitsEvenly(site: GroupNormSite): boolean {
@@ -80,11 +80,12 @@ function splitMeans(g: Scope, site: GroupNormSite, sumsInOneFloat: boolean): Row
  * known for that. Where an axis is long, the mean is corrected by the mean of what is left after it is subtracted: that is
  * near 0, so that a long sum of it loses nothing that matters.
  */
-function axisMeans(g: Scope, site: GroupNormSite, sumsInOneFloat: boolean): RowMeans {
+function axisMeans(g: Scope, site: GroupNormSite, opset: number, sumsInOneFloat: boolean): RowMeans {
   const { x, numGroups } = site;
   const { channelsPerGroup } = channelsOf(site);
   const spatial = Array.from({ length: x.rank - 2 }, (_, i) => i + 2);
-  const ifLong = correctionOfLongAxes(g, x);
+  const ifLong: OfLongAxes =
+    opset < SLICE_INPUTS_OPSET ? (value, correction) => correction(value) : correctionOfLongAxes(g, x);
 
   /** Takes the mean over axes, which are dropped, as ONNX Runtime is slower if they stay. */
   const meanOver = (axes: readonly number[], value: Value): Value =>
@@ -120,14 +121,20 @@ function axisMeans(g: Scope, site: GroupNormSite, sumsInOneFloat: boolean): RowM
   };
 }
 
+/** Computes a correction where a spatial axis is long. */
+type OfLongAxes = (value: Value, correction: (part: Value) => Value) => Value;
+
+/**
+ * The first opset whose Slice takes its ends at run time. Below it, short axes are corrected as well, which costs two more
+ * passes over the data.
+ */
+const SLICE_INPUTS_OPSET = 10;
+
 /**
  * Returns a function that computes a correction where a spatial axis is long, which is known at run time only. Where all
  * are short, the correction must cost little: it is computed for one element, and multiplied by 0.
  */
-function correctionOfLongAxes(
-  g: Scope,
-  x: Value,
-): (value: Value, correction: (part: Value) => Value) => Value {
+function correctionOfLongAxes(g: Scope, x: Value): OfLongAxes {
   const axes = x.shape.map((_, axis) => axis);
   const forEachAxis = (size: number) => int64(g, Array<number>(x.rank).fill(size));
   const [longest] = g.node('ReduceMax', [runtimeSizes(g, x, 2, x.rank)], {}, [

@@ -3,6 +3,7 @@
  * (N, C, ...) becomes rows (N, G, K), the rows are normalized, and become (N, C, ...) again. At the end: sizes that are
  * known only at run time, each an int64 vector of one element.
  */
+import { ints } from '../graph/attr.js';
 import type { Scope } from '../graph/builder.js';
 import * as op from '../graph/ops/index.js';
 import type { Value } from '../graph/types.js';
@@ -78,7 +79,7 @@ export function fromRows(g: Scope, { x }: GroupNormSite, rows: Value): Value {
 export function flatRows(g: Scope, value: Value, axis: number): Value {
   const flat = op.flatten(g, value, { axis });
   const shape = [flat.shape[0]!, 1, flat.shape[1]!];
-  return g.node('Unsqueeze', [flat, int64(g, [1])], {}, [{ dtype: value.dtype, shape }])[0]!;
+  return g.node('Unsqueeze', [flat], { axes: ints([1]) }, [{ dtype: value.dtype, shape }])[0]!;
 }
 
 /**
@@ -130,10 +131,9 @@ export function centre(g: Scope, site: GroupNormSite, mean: Value): Value {
     return fromRows(g, site, op.sub(g, rows, fitted));
   }
   // Rows cannot be reshaped back to sizes that may be 0, so that here `x` keeps its shape.
-  const { channelsPerGroup } = channelsOf(site);
-  const outputShape = [...mean.shape.slice(0, 2), channelsPerGroup];
-  const perChannelMean = op.expand(g, mean, int64(g, [1, 1, channelsPerGroup]), { outputShape });
-  return op.sub(g, x, perSample(g, site, perChannelMean));
+  // Mul repeats the mean as Expand would, which exists from opset 8 on.
+  const ones = filled(g, x.dtype as FloatDType, channelsOf(site).channelsPerGroup, 1);
+  return op.sub(g, x, perSample(g, site, op.mul(g, mean, ones)));
 }
 
 /** Computes K at run time. */
@@ -172,9 +172,9 @@ export function runtimeVector(
 /** Adds a constant int64 vector. */
 export const int64 = (g: Scope, values: readonly number[]): Value => g.constant(int64Vector(values));
 
-/** Returns the larger of two int64 vectors, element by element. */
+/** Returns the larger of two int64 vectors of one element. Max takes integers from opset 12 on. */
 export const max = (g: Scope, a: Value, b: Value): Value =>
-  g.node('Max', [a, b], {}, [{ dtype: 'int64', shape: a.shape }])[0]!;
+  g.node('ReduceMax', [op.concat(g, [a, b], { axis: 0 })], {}, [{ dtype: 'int64', shape: [1] }])[0]!;
 
 /** Returns `yes` where the condition holds, else `no`. */
 export const where = (g: Scope, condition: Value, yes: Value, no: Value): Value =>

@@ -44,6 +44,14 @@ export interface Lowering {
   lower(g: Scope, site: GroupNormSite, opset: number): Value;
 }
 
+/** A lowering in a form for sessions. */
+export interface LoweringForm extends Pick<Lowering, 'lower'> {
+  /** Whether its nodes run only if the input has elements. */
+  readonly skipsEmpty?: boolean;
+  /** Whether it can be written at every opset, because its operator does not belong to ONNX. */
+  readonly isOfAnyOpset?: boolean;
+}
+
 /** The names of the lowerings that a model file may have. */
 export const LOWERING_NAMES = ['op', 'reduce-mean', 'instance-norm', 'layer-norm'] as const;
 /** The name of a lowering: one of {@link LOWERING_NAMES}. */

@@ -77,7 +77,7 @@ export function readModelHeader(model: WireReader): ModelHeader {
       functionBodies.push(model.enter());
     }
     if (model.tag === MODEL.opsetImport) {
-      const { domain, version } = readOpset(model.enter());
+      const { domain, version } = readOpset(model);
       domains.add(domain);
       opset = opset || (domain === '' ? version : 0);
     }
@@ -100,8 +100,10 @@ function functionId(body: WireReader): string {
   return operatorId(domain, name);
 }
 
-function readOpset(entry: WireReader): { domain: string; version: number } {
+/** Reads the field of an operator set that a model imports. */
+export function readOpset(field: WireReader): { domain: string; version: number } {
   let [domain, version] = ['', 0];
+  const entry = field.enter();
   while (entry.next()) {
     if (entry.tag === OPSET.domain) domain = entry.text();
     else if (entry.tag === OPSET.version) version = entry.int64();

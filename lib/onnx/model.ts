@@ -3,7 +3,7 @@ import { ModelError } from '../errors.js';
 import type { Fragment } from '../lowering/lower.js';
 import type { DType, TensorData } from '../tensor.js';
 import { delimited, joinChunks, spliceRuns } from './chunks.js';
-import { decodeModel, type ModelContent, operatorId } from './decode.js';
+import { decodeModel, type ModelContent, operatorId, readOpset } from './decode.js';
 import {
   applyCasts,
   type BoundaryCast,
@@ -26,21 +26,22 @@ import { WireReader } from './wire.js';
  * survive, and weights are copied once: when the changed model is encoded.
  */
 export class Model {
-  /** The opset of the default ONNX domain; 0 if the model does not import it. */
-  readonly opset: number;
   readonly #bytes: Uint8Array;
   readonly #graph: GraphFields;
   readonly #functions: ReadonlySet<string>;
   readonly #inFunctions: ModelContent['inFunctions'];
   readonly #domains: Set<string>;
   readonly #canOverride: boolean;
+  #opset: number;
+  /** Whether the opset is another than that in the bytes. */
+  #isRaised = false;
   /** Operator sets that the encoded model imports besides its own. */
   readonly #imports: Uint8Array[] = [];
   #index: GraphIndex | undefined;
 
   private constructor(bytes: Uint8Array, content: ModelContent) {
     this.#bytes = bytes;
-    this.opset = content.opset;
+    this.#opset = content.opset;
     this.#graph = content.graph;
     this.#functions = content.functions;
     this.#inFunctions = content.inFunctions;
@@ -55,6 +56,11 @@ export class Model {
    */
   static decode(bytes: Uint8Array, where = 'model'): Model {
     return new Model(bytes, decodeModel(bytes, where));
+  }
+
+  /** The opset of the default ONNX domain; 0 if the model does not import it. */
+  get opset(): number {
+    return this.#opset;
   }
 
   /** The nodes of the graph, each after the nodes that it needs; the same array until the model changes. */
@@ -235,15 +241,30 @@ export class Model {
   importDomain(domain: string, version: number): void {
     if (this.#domains.has(domain)) return;
     this.#domains.add(domain);
-    const entry = OperatorSetIdProto.encode({ domain, version }).finish();
-    this.#imports.push(...delimited(MODEL.opsetImport, [entry]));
+    this.#addImport(domain, version);
+  }
+
+  /** Says that the nodes are of a later opset of the default ONNX domain. The nodes stay as they are. */
+  raiseOpset(opset: number): void {
+    this.#opset = opset;
+    this.#isRaised = true;
+    this.#addImport('', opset);
   }
 
   /** Returns the bytes of a ModelProto. */
   encode(): Uint8Array {
     const graph = delimited(MODEL.graph, this.#graph.chunks);
-    const replaceGraph = ({ tag }: WireReader) => (tag === MODEL.graph ? graph : undefined);
-    return joinChunks([...spliceRuns(WireReader.of(this.#bytes), replaceGraph)!.flat(), ...this.#imports]);
+    const replace = (field: WireReader) => {
+      if (field.tag === MODEL.graph) return graph;
+      const isOld = this.#isRaised && field.tag === MODEL.opsetImport && readOpset(field).domain === '';
+      return isOld ? [] : undefined;
+    };
+    return joinChunks([...spliceRuns(WireReader.of(this.#bytes), replace)!.flat(), ...this.#imports]);
+  }
+
+  #addImport(domain: string, version: number): void {
+    const entry = OperatorSetIdProto.encode({ domain, version }).finish();
+    this.#imports.push(...delimited(MODEL.opsetImport, [entry]));
   }
 
   #addConstants(tensors: readonly TensorMessage[]): void {

@@ -14,8 +14,8 @@ import {
 import { encodeTensor } from './tensors.js';
 
 /**
- * The first opset of every ONNX operator that is newer than the first supported opset. `op` has some of them, and
- * `Scope.node` takes any. Source: `onnx.defs.get_all_schemas_with_history()` of ONNX 1.23.
+ * The first opset of every ONNX operator that is newer than the first opset of models that are built. `op` has some of them,
+ * and `Scope.node` takes any. Source: `onnx.defs.get_all_schemas_with_history()` of ONNX 1.23.
  */
 const SINCE_OPSET: Readonly<Record<string, number>> = {
   AffineGrid: 20,
@@ -77,8 +77,18 @@ const BFLOAT16_SINCE_OPSET: Readonly<Record<string, number>> = {
   Where: 16,
 };
 
-/** The opset from which ReduceMean and ReduceProd take their axes as an input. */
-const AXES_INPUT_OPSET = 18;
+/**
+ * The inputs that are attributes in the canonical graph, in the order of the operator's inputs, and the opset from which
+ * they are inputs. Models of opset 7 to 12 get parts of the lowerings only, not Resize. Its second input, `roi`, is not used.
+ */
+const ATTRIBUTES_THAT_ARE_INPUTS: Readonly<Record<string, readonly [since: number, names: string[]]>> = {
+  ReduceMean: [18, ['axes']],
+  ReduceProd: [18, ['axes']],
+  Resize: [0, ['roi', 'scales', 'sizes']],
+  Slice: [10, ['starts', 'ends', 'axes']],
+  Squeeze: [13, ['axes']],
+  Unsqueeze: [13, ['axes']],
+};
 
 interface EncodedNode {
   readonly node: NodeMessage;
@@ -126,12 +136,10 @@ function toProto(
   };
 }
 
-/** Returns attributes in the order of the operator's inputs. Resize's second input, `roi`, is not used here. */
 function attributesThatAreInputs(opType: string, opset: number): readonly string[] {
-  if (opType === 'Slice') return ['starts', 'ends', 'axes'];
-  if (opType === 'Resize') return ['roi', 'scales', 'sizes'];
-  const reduces = opType === 'ReduceMean' || opType === 'ReduceProd';
-  return reduces && opset >= AXES_INPUT_OPSET ? ['axes'] : [];
+  if (!Object.hasOwn(ATTRIBUTES_THAT_ARE_INPUTS, opType)) return [];
+  const [since, names] = ATTRIBUTES_THAT_ARE_INPUTS[opType]!;
+  return opset >= since ? names : [];
 }
 
 function requireOperator({ opType, name, inputs }: Node, opset: number): void {

@@ -20,7 +20,7 @@ const REMEDIES: Readonly<Record<FileKind, string | undefined>> = {
   html: `${DOWNLOAD}. An address of Hugging Face has /resolve/ in it and not /blob/`,
   xml: 'give the model that it was made from',
   gzip: 'unpack it (gunzip, or tar xzf), and give the .onnx file in it',
-  ort: 'give the .onnx model that it was made from, because sessions and convert read ONNX only',
+  ort: 'give the .onnx model that it was made from, because only sessions (createSession, run) read this format',
   tflite: 'convert it to ONNX (tf2onnx --tflite)',
   onnxText: 'write it as a binary file (onnx.load, then onnx.save)',
 };

@@ -41,9 +41,12 @@ const describeMismatch = (output: OutputComparison): string =>
   `expected ${formatElement(output.worstExpected)}; ${describeDifference(output)} ` +
   `(allowed: atol ${formatTolerance(output.atol)}, rtol ${formatTolerance(output.rtol)})`;
 
-/** Writes an element with all its digits: nine tell every float32 from the others. */
-const formatElement = (value: number | null): string =>
-  value === null ? '–' : String(Math.fround(value) === value ? Number(value.toPrecision(9)) : value);
+/** Writes an element with all its digits: nine tell every float32 from the others, and integers need all. */
+function formatElement(value: number | null): string {
+  if (value === null) return '–';
+  const isFloat32 = Math.fround(value) === value && !Number.isInteger(value);
+  return String(isFloat32 ? Number(value.toPrecision(9)) : value);
+}
 
 function describeDifference({ maxAbs, maxRel, maxUlp }: OutputComparison): string {
   if (Number.isFinite(maxAbs)) {

@@ -2,13 +2,7 @@
 import { isUint8Array, unshared } from '../arrays.js';
 import { GraphError, ModelError } from '../errors.js';
 import { whyNotContrib } from '../lowering/contrib-group-norm.js';
-import {
-  getLowering,
-  getSessionLowering,
-  MAX_OPSET,
-  MAX_SESSION_OPSET,
-  requireOpset,
-} from '../lowering/choose.js';
+import { getLowering, getSessionLowering, MAX_OPSET, requireRewrittenOpset } from '../lowering/choose.js';
 import { PER_CHANNEL_OPSET } from '../lowering/op.js';
 import { inputOf, type SiteRef } from '../lowering/lower.js';
 import { CONTRIB_DOMAIN, type SessionLoweringName } from '../lowering/types.js';
@@ -19,6 +13,7 @@ import { readNames, removeDeadCode } from './dead-code.js';
 import { freeInlinedNames } from './inlined-group-norm.js';
 import {
   type NormPlan,
+  OTHER_OPSET,
   recordedLowering,
   type RefusalStyle,
   replaceAllNorms,
@@ -98,7 +93,7 @@ export function convertModel(bytes: Uint8Array, options: ConvertOptions = {}): C
   requireKnownOptions('convertModel', options, CONVERT_OPTIONS);
   if (!isUint8Array(bytes)) throw notBytes('convertModel takes a Uint8Array', bytes);
   const { lowering: asked = SAFE_LOWERING, where = 'model' } = options;
-  const lowering = findLowering(asked, MAX_OPSET);
+  const lowering = findLowering(asked);
   requireModelSize(bytes.byteLength, where);
   const model = Model.decode(unshared(bytes), where);
   requireLowering(lowering, model.opset, where);
@@ -153,19 +148,18 @@ function foreignOperators(model: Model): string[] {
 }
 
 /** Finds a lowering of files, or the one lowering of sessions that a file may have if the caller names it. */
-const findLowering = (name: string, opset: number): SessionLoweringName =>
-  (name === 'contrib-group-norm' ? getSessionLowering : getLowering)(name, opset).name;
+const findLowering = (name: string): SessionLoweringName =>
+  (name === 'contrib-group-norm' ? getSessionLowering : getLowering)(name, MAX_OPSET).name;
 
-/** Checks the opset of an existing model, which may be newer than those of models that this library builds. */
+/** Checks the opset of an existing model, which may be older or newer than those of models that this library builds. */
 function requireLowering(lowering: SessionLoweringName, opset: number, where: string): void {
   try {
-    requireOpset(opset, MAX_SESSION_OPSET);
+    requireRewrittenOpset(opset);
     if (lowering === 'op') requirePerChannel(opset);
-    else findLowering(lowering, Math.min(opset, MAX_OPSET));
+    else getSessionLowering(lowering, opset);
   } catch (cause) {
     if (!(cause instanceof GraphError)) throw cause;
-    const upgrade = 'bring the model to another opset first (onnx.version_converter.convert_version)';
-    throw new GraphError(cause.code, `${where}: ${cause.message}; or ${upgrade}`, { cause });
+    throw new GraphError(cause.code, `${where}: ${cause.message}; or ${OTHER_OPSET}`, { cause });
   }
 }
 

@@ -14,7 +14,7 @@
  * - Mul and Add (both optional) take one number per channel, (C, 1, …) or (C) if the channels are last, or a constant 1
  *   or 0; γ and β of the arithmetic take one per channel of the rows, (1, G, C / G, 1, …) or (1, …, G, C / G);
  * - no other node, no body of control flow and no caller of the model reads the normalized rows or the value before Add;
- * - the model does not have local functions in place of ONNX's operators.
+ * - the model is of opset 7 or later, and does not have local functions in place of ONNX's operators.
  *
  * The second Reshape may be missing behind InstanceNormalization of (N, C, L): rows with one group per channel have x's
  * shape. Mul or Add must then follow.
@@ -38,8 +38,8 @@ import {
   UNKNOWN_DIM,
 } from '../tensor.js';
 import { readNames, removeDeadCode } from './dead-code.js';
-import { isOp, onlyReader, outputOf } from './patterns.js';
-import { hasLowerings, isFilledWith, lowerWith, type SiteLowering } from './sites.js';
+import { hasKnownArithmetic, isOp, onlyReader, outputOf } from './patterns.js';
+import { isFilledWith, lowerWith, type SiteLowering } from './sites.js';
 import { ValueTypes } from './value-types.js';
 import { changesNothing, matchWrittenNorm, type RowNorm, sourceOf, unmoved } from './written-norm.js';
 
@@ -72,7 +72,7 @@ export const mergeWrittenGroupNorm = (
 ): number => merge(model, lowering, types, matchWritten);
 
 function merge(model: Model, lowering: SiteLowering, types: ValueTypes, match: Matcher): number {
-  if (!hasLowerings(model) || model.redefinesOperators()) return 0;
+  if (!hasKnownArithmetic(model)) return 0;
   const found = model.nodes.flatMap((node) => match(types, node) ?? []);
   if (found.length === 0) return 0;
   const sites = new Map(found.map(({ last, site }) => [outputOf(last), site]));

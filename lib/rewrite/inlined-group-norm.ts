@@ -13,8 +13,8 @@ import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
 import { isFloatDType } from '../tensor.js';
 import { readNames, removeDeadCode } from './dead-code.js';
-import { isOp, outputOf } from './patterns.js';
-import { hasLowerings, lowerWith, type SiteLowering } from './sites.js';
+import { hasKnownArithmetic, isOp, outputOf } from './patterns.js';
+import { lowerWith, type SiteLowering } from './sites.js';
 import type { ValueTypes } from './value-types.js';
 import { matchWrittenNorm } from './written-norm.js';
 
@@ -23,7 +23,7 @@ import { matchWrittenNorm } from './written-norm.js';
  * @returns How many there are: 0 if the model is not modified.
  */
 export function lowerInlinedGroupNorm(model: Model, lowering: SiteLowering, types: ValueTypes): number {
-  if (!hasLowerings(model) || model.redefinesOperators()) return 0;
+  if (!hasKnownArithmetic(model)) return 0;
   const [taken, before] = [model.names(), readNames(model)];
   const replaced = model.replaceNodes((node) => {
     const site = isOp(node, 'Div') ? matchInlined(types, node) : undefined;
@@ -44,7 +44,7 @@ function matchInlined(types: ValueTypes, node: ModelNode): SiteRef | undefined {
 }
 
 /** The prefix of ONNX Runtime's names for the values of a body that it inlines, whether they are free or not. */
-const INLINED = '_inlfunc_';
+export const INLINED = '_inlfunc_';
 
 /**
  * Renames values that a runtime has inlined before: it refuses to inline an operator into a model that has such names.

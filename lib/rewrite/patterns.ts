@@ -20,6 +20,12 @@ export function onlyReader({ index }: Model, node: ModelNode, opType: string): M
 export const producers = ({ index }: Model, { inputs }: ModelNode): (ModelNode | undefined)[] =>
   inputs.map((name) => index.producer(name));
 
+/**
+ * Returns whether a model's arithmetic is ONNX's own and broadcasts as NumPy does: from opset 7 on. Before, Add and Mul had
+ * attributes that say along which axes.
+ */
+export const hasKnownArithmetic = (model: Model): boolean => model.opset >= 7 && !model.redefinesOperators();
+
 /** Nodes that one fragment replaces. */
 export interface Chain {
   /** The node whose place the fragment takes. */

@@ -100,6 +100,9 @@ export interface RefusalStyle {
   readonly advice: string;
 }
 
+/** What to do where the opset of a model has no lowerings, or lacks one of them. */
+export const OTHER_OPSET = 'bring the model to another opset first (onnx.version_converter.convert_version)';
+
 /** Throws the caller's error if a GroupNormalization lies where passes do not reach. It would stay wrong. */
 export function requireReachable(model: Model, where: string, style: RefusalStyle): void {
   const place = unreachableGroupNorm(model);

@@ -28,7 +28,7 @@ import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
 import { elementCount, fromStart, isFloatDType, isStatic } from '../tensor.js';
 import { isOp, outputOf } from './patterns.js';
-import { describeSite, hasLowerings, isFilledWith, omitNeutral } from './sites.js';
+import { describeSite, isFilledWith, omitNeutral } from './sites.js';
 import { ValueTypes } from './value-types.js';
 
 /** The operators that normalize rows, and that ONNX Runtime has kernels for. */
@@ -73,7 +73,6 @@ export function lowerRowNorms(
   types = new ValueTypes(model),
   maxRow = MAX_LAYER_NORM_ROW,
 ): number {
-  if (!hasLowerings(model)) return 0;
   const taken = model.names();
   return model.replaceNodes((node): Fragment | undefined => {
     if (isOp(node, 'InstanceNormalization') && operators.includes('InstanceNormalization')) {

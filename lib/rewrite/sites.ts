@@ -1,6 +1,5 @@
 /** Normalization nodes of existing models as sites, which lowerings take. */
 import { DEFAULT_EPSILON } from '../graph/ops/normalization.js';
-import { MAX_SESSION_OPSET, MIN_OPSET } from '../lowering/choose.js';
 import {
   type Fragment,
   type LoweringChoice,
@@ -14,9 +13,6 @@ import type { ModelNode } from '../onnx/node.js';
 import type { ValueType } from '../shapes/operators.js';
 import { formatShape, isFloatDType, type Shape, type TensorData, UNKNOWN_DIM } from '../tensor.js';
 import type { ValueTypes } from './value-types.js';
-
-/** Returns whether lowerings can be written at a model's opset. */
-export const hasLowerings = ({ opset }: Model): boolean => opset >= MIN_OPSET && opset <= MAX_SESSION_OPSET;
 
 /** A lowering for all sites, or a function that chooses one for each. */
 export type SiteLowering = LoweringChoice | ((site: SiteRef) => LoweringChoice);

@@ -20,7 +20,7 @@
  */
 import { toFloat64Array } from '../half.js';
 import type { ModelNode } from '../onnx/node.js';
-import { elementCount, fromStart, isStatic, UNKNOWN_DIM } from '../tensor.js';
+import { elementCount, fromStart, isFloatDType, isStatic, UNKNOWN_DIM } from '../tensor.js';
 import { isOp, outputOf } from './patterns.js';
 import type { ValueTypes } from './value-types.js';
 
@@ -342,12 +342,15 @@ export function changesNothing(types: ValueTypes, node: ModelNode): boolean {
   return dtype !== undefined && dtype === types.typeOf(outputOf(node)).dtype;
 }
 
+/** The most nodes between a constant and a scalar. Each Sub has two terms, so that a deeper search might never end. */
+const MAX_STEPS = 8;
+
 /**
  * Returns the number in a scalar that is a constant, or that follows from constants and known sizes.
  * @param maxRank With a higher rank than that of the rows, it would raise the rank of the result.
  */
 function scalarOf(types: ValueTypes, name: string | undefined, maxRank = 1, depth = 0): number | undefined {
-  if (name === undefined || depth > MAX_CHAIN) return undefined;
+  if (name === undefined || depth > MAX_STEPS) return undefined;
   const data = types.constant(name);
   if (data) {
     const isScalar = data.dims.length <= maxRank && elementCount(data.dims) === 1;
@@ -357,7 +360,8 @@ function scalarOf(types: ValueTypes, name: string | undefined, maxRank = 1, dept
   const [first, second] = node?.inputs ?? [];
   if (!node || !first) return undefined;
   if (isOp(node, 'Identity')) return scalarOf(types, first, maxRank, depth + 1);
-  if (isOp(node, 'Cast')) {
+  const { dtype } = types.typeOf(outputOf(node));
+  if (isOp(node, 'Cast') && dtype && isFloatDType(dtype)) {
     const [size, ...others] = types.constant(first) ? [] : (types.sizes(first) ?? []);
     if (typeof size === 'number' && others.length === 0) return size;
     return scalarOf(types, first, maxRank, depth + 1);

@@ -1,5 +1,6 @@
 /** The native provider as the backend `native-cpu` of onnxruntime-common. */
 import { createRequire } from 'node:module';
+import * as ortCommon from 'onnxruntime-common';
 import type { Backend, InferenceSession, InferenceSessionHandler, OnnxValue } from 'onnxruntime-common';
 import { ModelError, OptionError, SessionError } from '../errors.js';
 import type { DType, ElementArray, TensorData } from '../tensor.js';
@@ -49,10 +50,10 @@ export function registerNativeCpu(ort: OnnxRuntimeModule): void {
  * and as CommonJS, each with its own registry. Code that imports onnxruntime-common uses the first, onnxruntime-node the
  * second. Loads no native library, so that a program may load another version of it later.
  */
-export async function installedRegistries(): Promise<readonly OnnxRuntimeModule[]> {
+export function installedRegistries(): readonly OnnxRuntimeModule[] {
   const node = createRequire(import.meta.url).resolve('onnxruntime-node');
   const common = createRequire(node)('onnxruntime-common') as OnnxRuntimeModule;
-  return [await import('onnxruntime-common'), common];
+  return [ortCommon, common];
 }
 
 /** A registry refuses a second backend of one name, and takes the same backend again. */

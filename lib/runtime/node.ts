@@ -71,7 +71,8 @@ function warnOfLostKernel([problem]: readonly ProviderProblem[]): void {
 
 /**
  * Loads a model into ONNX Runtime.
- * @param model The path of an `.onnx` file, or its bytes.
+ * @param model The path of an `.onnx` file, or its bytes; or of an `.ort` file (ONNX Runtime's own format) in which the session
+ *   has no operator to rewrite.
  * @throws FileError if the file cannot be read, ModelError if it is not a model, OptionError, GraphError
  *   `UNKNOWN_LOWERING`, SessionError `UNKNOWN_PROVIDER`, `PROVIDER_UNAVAILABLE`, `OUT_OF_MEMORY` or `MODEL_REJECTED`,
  *   with the runtime's own error as `cause`.

@@ -170,17 +170,22 @@ const reduced = from((x, { has, sizes, number, numbers }) => {
 /** What the shapes of all parts have in common. */
 const parts = from((x, node) => {
   const axis = node.number('axis') ?? 0;
-  const sizes = optionalSizes(node, 1) ?? equalParts(x.at(axis), node.outputCount);
+  const sizes = node.numbers('split') ?? optionalSizes(node, 1) ?? equalParts(x.at(axis), node.outputCount);
   const [first, ...others] = split(x, axis, sizes);
   return first?.map((dim, index) => (others.every((part) => part[index] === dim) ? dim : UNKNOWN_DIM));
 });
 
-const resized = from((x, { sizes, numbers, text }) => {
+const resized = from((x, { has, sizes, numbers, text }) => {
   // Of the policies, only the default makes the sizes exactly the given ones.
   const isExact = [undefined, 'stretch'].includes(text('keep_aspect_ratio_policy'));
   const given = isExact ? sizes(3) : sizes(3)?.map(() => UNKNOWN_DIM);
-  return resize(x, { scales: sizes(2), sizes: given, axes: numbers('axes') });
+  // In opset 10 the second input has the scales, and there are no more.
+  const scales = sizes(has(2) || has(3) ? 2 : 1);
+  return resize(x, { scales, sizes: given, axes: numbers('axes') });
 });
+
+/** Upsample, which has its scales in an attribute up to opset 8. */
+const upsampled = from((x, { sizes, numbers }) => resize(x, { scales: numbers('scales') ?? sizes(1) }));
 
 /** Operators whose result has the dtype and the shape of their first input. */
 const KEEPING: readonly string[] = (
@@ -232,7 +237,7 @@ const SHAPES = new Map<string, ShapeOf>(
     Gemm: ({ inputs: [a, b], number }) =>
       gemm(a?.shape, b?.shape, { transA: Boolean(number('transA')), transB: Boolean(number('transB')) }),
     MatMul: fromBoth((a, b) => (a.length && b.length ? matMul(a, b) : undefined)),
-    Pad: from((x, node) => pad(x, node.sizes(1), optionalSizes(node, 3))),
+    Pad: from((x, node) => pad(x, node.numbers('pads') ?? node.sizes(1), optionalSizes(node, 3))),
     Reshape: ({ inputs, sizes, number }) => {
       const target = sizes(1);
       return target && reshape(inputs[0]?.shape, target, number('allowzero') === 1);
@@ -242,8 +247,13 @@ const SHAPES = new Map<string, ShapeOf>(
       x?.shape ? shapePart(x.shape, number('start'), number('end')).length : UNKNOWN_DIM,
     ],
     Slice: from((x, node) => {
-      const [starts, ends] = [node.sizes(1), node.sizes(2)];
-      return slice(x, { starts, ends, axes: optionalSizes(node, 3), steps: optionalSizes(node, 4) });
+      const [starts, ends, axes] = ['starts', 'ends', 'axes'].map((name) => node.numbers(name));
+      return slice(x, {
+        starts: starts ?? node.sizes(1),
+        ends: ends ?? node.sizes(2),
+        axes: axes ?? optionalSizes(node, 3),
+        steps: optionalSizes(node, 4),
+      });
     }),
     SpaceToDepth: from((x, { number }) => spaceToDepth(x, number('blocksize') ?? 0)),
     Split: parts,
@@ -255,6 +265,7 @@ const SHAPES = new Map<string, ShapeOf>(
     }),
     Tile: from((x, { sizes }) => tile(x, sizes(1))),
     Transpose: from((x, { numbers }) => transpose(x, numbers('perm'))),
+    Upsample: upsampled,
     Unsqueeze: from((x, { numbers, sizes }) => {
       const axes = numbers('axes') ?? sizes(1);
       return axes && isStatic(axes) ? unsqueeze(x, axes) : undefined;

@@ -93,7 +93,7 @@ describe('openNpz', () => {
   });
 
   it('openNpz refuses encryption, other methods of compression, and archives of more than 4 GiB', () => {
-    expectRefused(archive(npy, { flags: 1 }), "'x' in a.npz is not a valid .npz archive: it is encrypted");
+    expectRefused(archive(npy, { flags: 1 }), "'x' in a.npz cannot be read: it is encrypted");
     expectRefused(
       archive(npy, { method: 12 }),
       'its compression method is 12; numpy.savez_compressed writes 8',

@@ -259,7 +259,7 @@ describe('images/segment', () => {
         expect(error).to.be.instanceOf(ModelError).with.property('code', 'MODEL_UNSUPPORTED');
         expect((error as Error).message)
           .to.match(message)
-          .and.to.include('needed: one float input [N, 1 or 3, H, W]');
+          .and.to.include('needed: one input of floats or uint8 [N, 1 or 3, H, W]');
       });
     }
 

@@ -1,7 +1,13 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { GraphError } from '../../lib/errors.js';
-import { defaultLowering, getLowering, loweringsAt, requireOpset } from '../../lib/lowering/choose.js';
+import {
+  defaultLowering,
+  getLowering,
+  getSessionLowering,
+  loweringsAt,
+  requireOpset,
+} from '../../lib/lowering/choose.js';
 
 const codeOf = (action: () => unknown): string => {
   try {
@@ -39,6 +45,17 @@ describe('choosing a lowering', () => {
 
   it('getLowering takes no name from the prototype of objects', () => {
     expect(codeOf(() => getLowering('constructor', 21))).to.equal('UNKNOWN_LOWERING');
+  });
+
+  it('getSessionLowering finds lowerings for existing models of opset 7 to 28', () => {
+    expect([7, 28].map((opset) => getSessionLowering('reduce-mean', opset).name)).to.deep.equal(
+      Array(2).fill('reduce-mean'),
+    );
+    for (const opset of [6, 29])
+      expect(codeOf(() => getSessionLowering('reduce-mean', opset))).to.equal('UNSUPPORTED_OPSET');
+    expect(() => getSessionLowering('layer-norm', 9)).to.throw(
+      "lowering 'layer-norm' needs opset 17 or later, not 9; at opset 9: reduce-mean, instance-norm",
+    );
   });
 
   for (const opset of [12, 26, 0, -1, 17.5, NaN]) {

@@ -21,6 +21,7 @@ const FILES: Readonly<Record<string, readonly [bytes: Uint8Array, words: RegExp]
   'HTML behind a byte order mark': [latin1('\xef\xbb\xbf<html lang="en">'), /a page of HTML/],
   'an error as XML': [latin1('<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>'), /XML text/],
   'an error as JSON': [latin1('{"error":"Repository not found"}'), /JSON text: download/],
+  'a tensor as JSON': [latin1('[[-1.5, 2], [3, 4]]'), /JSON text: download/],
   'a model in the text format of protobuf': [
     latin1('ir_version: 8\ngraph {\n  name: "g"\n}\n'),
     /onnx\.save/,
@@ -36,7 +37,6 @@ const FILES: Readonly<Record<string, readonly [bytes: Uint8Array, words: RegExp]
   'a safetensors file': [Buffer.concat(encodeSafetensors({ tensors: [['w', VECTOR]] })), /safetensors file/],
   'a .npy file': [encodeNpy(VECTOR), /a \.npy file/],
   'an empty file': [new Uint8Array(0), /this file is empty/],
-  'a model in the format .ort': [latin1('\x24\0\0\0ORTM\0\0\0\0'), /the \.onnx model that it was made from/],
   'a TensorFlow Lite model': [latin1('\x1c\0\0\0TFL3\x14\0'), /tf2onnx/],
 };
 
@@ -56,6 +56,13 @@ describe('models that are something else', () => {
       }
     });
   }
+
+  it("Model.decode and convertModel ask for the ONNX model that ONNX Runtime's own format was made from", () => {
+    const bytes = latin1('\x24\0\0\0ORTM\0\0\0\0');
+    for (const read of [() => Model.decode(bytes, 'a.ort'), () => convertModel(bytes, { where: 'a.ort' })]) {
+      expect(read).to.throw(ModelError, /a\.ort: .*\(\.ort\): give the \.onnx model that it was made from/);
+    }
+  });
 
   it('Model.decode keeps its own message for other bytes', () => {
     expect(() => Model.decode(latin1('hello'), 'a.onnx')).to.throw(

@@ -59,6 +59,7 @@ describe('parity/report', () => {
       describeFailure(result({ outputs: [output({ worstActual, worstExpected })] }));
     expect(values(NaN, -0.1)).to.include('it is NaN, expected -0.1;');
     expect(values(1 / 3, Math.fround(1 / 3))).to.include('it is 0.3333333333333333, expected 0.333333343;');
+    expect(values(2, 2 ** 53)).to.include('it is 2, expected 9007199254740992;');
   });
 
   it('a failure message names NaN and infinity', () => {

@@ -256,6 +256,29 @@ describe('com.microsoft.GroupNorm and SkipGroupNorm', function () {
     }
   });
 
+  it('sessions and convert give an empty result for images whose height is declared as 0', async () => {
+    const message = ModelProto.decode(
+      model({
+        opType: 'SkipGroupNorm',
+        dtype: 'float16',
+        scaleDType: 'float32',
+        activation: 1,
+        hasSum: true,
+      }),
+    );
+    for (const { type } of [...message.graph!.input!, ...message.graph!.output!])
+      type!.tensorType!.shape!.dim![1]!.dimValue = 0;
+    const bytes = ModelProto.encode(message).finish();
+    const empty = tensor('float16', [N, 0, W, C], new Uint16Array(0));
+    for (const file of [bytes, convertModel(bytes).bytes]) {
+      for (const provider of PROVIDERS) {
+        await using session = await openSession(PLAIN, file, { providers: [provider] });
+        const { y, sum } = await session.run({ x: empty, skip: empty });
+        expect([y!.dims, sum!.dims]).to.deep.equal([empty.dims, empty.dims]);
+      }
+    }
+  });
+
   /** Puts the model between Transposes to channels last and back, as the optimizer does for an image (N, C, H, W). */
   function betweenTransposes(bytes: Uint8Array): Uint8Array {
     const message = ModelProto.decode(bytes);

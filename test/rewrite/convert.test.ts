@@ -296,13 +296,13 @@ describe('convertModel', () => {
 
     it('refuses unknown opsets and lowerings', () => {
       const old = changed((model) => {
-        model.opsetImport = [{ domain: '', version: 11 }];
+        model.opsetImport = [{ domain: '', version: 6 }];
       });
       const cases = [
-        [old, {}, 'UNSUPPORTED_OPSET', /opset 11 is not supported; allowed: 13 to 28; or bring the model/],
+        [old, {}, 'UNSUPPORTED_OPSET', /opset 6 is not supported; allowed: 7 to 28; or bring the model/],
         [exportedModel(CASE, 16), { lowering: 'layer-norm' }, 'LOWERING_UNAVAILABLE', /needs opset 17/],
         [old, { lowering: 'redcue-mean' }, 'UNKNOWN_LOWERING', /did you mean 'reduce-mean'/],
-        [old, { lowering: 'contrib-group-norm' }, 'UNSUPPORTED_OPSET', /opset 11 is not supported/],
+        [old, { lowering: 'contrib-group-norm' }, 'UNSUPPORTED_OPSET', /opset 6 is not supported/],
       ] as const;
       for (const [model, options, code, words] of cases) {
         const given: object = options;

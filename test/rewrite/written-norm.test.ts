@@ -279,6 +279,16 @@ describe('mergeWrittenGroupNorm', () => {
         return op.sub(g, op.mul(g, rows, factor), op.mul(g, mean, factor));
       },
     },
+    'a Cast to integers rounds ε': {
+      epsilon: (g) => op.cast(g, op.cast(g, constant(g, 0.5), 'int64'), 'float32'),
+    },
+    'ε follows from a long chain of Subs, which has more paths than could be walked': {
+      epsilon: (g) => {
+        let value = constant(g, EPSILON);
+        for (let step = 0; step < 60; step++) value = op.sub(g, value, value);
+        return value;
+      },
+    },
     'channels are last and the result divides them otherwise': { ...KERAS_LAST, target: [2, 6, 10, 4] },
     'the result has another batch': { target: [4, 4, 6, 5], affine: undefined },
   };

@@ -11,8 +11,9 @@ import { promisify } from 'node:util';
 const execute = promisify(execFile);
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** A program of a project that has installed the package. */
+/** Programs of a project that has installed the package: an ES module, and CommonJS. */
 const PROGRAM = fileURLToPath(new URL('packed-program.ts', import.meta.url));
+const REQUIRING = fileURLToPath(new URL('packed-program.cts', import.meta.url));
 const TSCONFIG = {
   compilerOptions: { module: 'NodeNext', target: 'ES2022', strict: true, types: [], lib: ['ES2023', 'DOM'] },
 };
@@ -49,6 +50,7 @@ export function testPackage({ addon }: { readonly addon: 'built' | 'skip' }): vo
       archive = await pack(project);
       await writeFile(join(project, 'package.json'), '{ "name": "new-project", "type": "module" }');
       await copyFile(PROGRAM, join(project, 'program.ts'));
+      await copyFile(REQUIRING, join(project, 'requiring.cts'));
       await writeFile(join(project, 'tsconfig.json'), JSON.stringify(TSCONFIG));
       const flags = ['--prefer-offline', '--no-audit', '--no-fund', '--onnxruntime-node-install=skip'];
       try {
@@ -71,6 +73,14 @@ export function testPackage({ addon }: { readonly addon: 'built' | 'skip' }): vo
       console.log(`    installed ${hasKernel ? 'with the native kernel' : 'without the native kernel'}`);
       const printed = JSON.parse(await inProject(process.execPath, ['program.js'])) as unknown[];
       expect(printed).to.deep.equal([[1, 32, 8, 8], true, [0, 255], ...ranOn]);
+    });
+
+    it(`the packed package, installed ${title}, can be required: it is the module that import gives`, async () => {
+      const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+      // TypeScript before 5.8 has no other module setting for Node.
+      await inProject(process.execPath, [tsc, '-p', '.', '--module', 'Node16']);
+      const printed = JSON.parse(await inProject(process.execPath, ['requiring.cjs'])) as unknown[];
+      expect(printed).to.deep.equal([true, 'function', [7], 2]);
     });
 
     it(`the packed package, installed ${title}, holds no build products`, async () => {

@@ -1,4 +1,5 @@
 /** `run --image --mask`: segments an image with a model that finds the class of each pixel. */
+import { InvalidArgumentError } from 'commander';
 import { writeFileAtomic } from '../../files/atomic.js';
 import { readFileBytes } from '../../files/read.js';
 import type { Image } from '../../images/image.js';
@@ -6,7 +7,6 @@ import { type Mask, maskToImage } from '../../images/mask.js';
 import { decodePng, encodePng } from '../../images/png.js';
 import type { Size } from '../../images/resample.js';
 import { IMAGENET, segment, type Segmentation } from '../../images/segment.js';
-import { parseNumber } from '../shared/options.js';
 import { refuseOverwritingInputs } from '../shared/output-files.js';
 import { withProgress } from '../shared/progress.js';
 import { formatTable, indent } from '../shared/table.js';
@@ -34,7 +34,18 @@ export const isImageRequest = (options: ImageRequest): boolean =>
 export const parseChannels =
   (name: 'mean' | 'std') =>
   (text: string): readonly number[] =>
-    text === 'imagenet' ? IMAGENET[name] : text.split(',').map((part) => parseNumber(part.trim()));
+    text === 'imagenet' ? IMAGENET[name] : parseChannel(name, text);
+
+function parseChannel(name: 'mean' | 'std', text: string): readonly number[] {
+  const parts = text.split(',').map((part) => part.trim());
+  const values = parts.map(Number);
+  const isRight = (value: number) => Number.isFinite(value) && (name === 'mean' || value > 0);
+  if ([1, 3].includes(values.length) && values.every(isRight) && !parts.includes('')) return values;
+  const numbers = name === 'mean' ? 'numbers' : 'numbers above 0';
+  throw new InvalidArgumentError(
+    `It must be one or three ${numbers}, such as 0.5 or 0.5,0.4,0.6, or imagenet.`,
+  );
+}
 
 interface ImageOptions extends SessionRequest, ImageRequest {
   readonly input?: unknown;

@@ -4,6 +4,7 @@ import { decodeNpy } from '../../files/npy.js';
 import { openNpz } from '../../files/npz.js';
 import { readFileBytes } from '../../files/read.js';
 import { castTensor } from '../../half.js';
+import { listNames } from '../../quantities.js';
 import { decodeTensorFile } from '../../onnx/tensors.js';
 import type { TensorInfo } from '../../runtime/core/contract.js';
 import { allocate, type DType, elementCount, isFloatDType, tensor, type TensorData } from '../../tensor.js';
@@ -24,7 +25,7 @@ export async function readInputFile(path: string, info: TensorInfo): Promise<Ten
   const extension = extname(path).toLowerCase();
   if (extension === '.npz') return arrayOfNpz(bytes, path, name);
   if (extension === '.pb') return decodeTensorFile(bytes, path).tensor;
-  if (extension === '.json') return tensorFromJson(new TextDecoder().decode(bytes), dtype, path);
+  if (extension === '.json') return tensorFromJson(jsonText(bytes, path), dtype, path);
   return decodeNpy(bytes, path);
 }
 
@@ -34,8 +35,18 @@ function arrayOfNpz(bytes: Uint8Array, path: string, input: string): TensorData 
   if (names.includes(input)) return read(input);
   if (names.length === 1) return read(names[0]!);
   throw new UsageError(
-    `${path} has the arrays ${names.join(', ')}, but no array '${input}'; ` +
+    `${path} has the arrays ${listNames(names)}, but no array '${input}'; ` +
       `in Python: numpy.savez('inputs.npz', **{'${input}': x})`,
+  );
+}
+
+/** 32 MiB are more than a million numbers. Parsed, deeply nested lists take 50 times as much memory. */
+const MAX_JSON = 2 ** 25;
+
+function jsonText(bytes: Uint8Array, path: string): string {
+  if (bytes.byteLength <= MAX_JSON) return new TextDecoder().decode(bytes);
+  throw new UsageError(
+    `${path} has ${bytes.byteLength} bytes; run reads JSON files of at most ${MAX_JSON}: save the array as a .npy file`,
   );
 }
 
@@ -60,7 +71,7 @@ export function tensorFromJson(text: string, dtype: DType, path: string): Tensor
   const collect = (part: unknown): void => {
     if (place.length === dims.length) {
       if (store(data, count++, part, dtype)) return;
-      throw refuse(`is ${shown(part)}; the input takes nested lists of ${dtype}`);
+      throw refuse(`is ${shown(part)}; ${wanted(part, dtype)}`);
     }
     const length = dims[place.length]!;
     if (!Array.isArray(part) || part.length !== length) {
@@ -80,14 +91,21 @@ export function tensorFromJson(text: string, dtype: DType, path: string): Tensor
 const shown = (value: unknown): string =>
   Array.isArray(value) ? `a list of ${value.length}` : JSON.stringify(value).slice(0, 40);
 
+function wanted(part: unknown, dtype: DType): string {
+  return Number.isInteger(part) && !Number.isSafeInteger(part)
+    ? 'JSON holds integers up to 2^53 - 1 exactly: save the array as a .npy file'
+    : `the input takes nested lists of ${dtype}`;
+}
+
 function parseJson(text: string, path: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
     const reason = (cause as Error).message;
-    throw new UsageError(`${path} is not JSON: ${reason}; a .npy file can also hold NaN and infinity`, {
-      cause,
-    });
+    const advice = /NaN|Infinity/.test(text)
+      ? '; JSON has no NaN and no infinity, a .npy file holds them'
+      : '';
+    throw new UsageError(`${path} is not JSON: ${reason}${advice}`, { cause });
   }
 }
 

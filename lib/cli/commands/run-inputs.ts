@@ -70,7 +70,7 @@ export async function loadInputs(
     seed,
   } = request;
   requireNames(infos, sources);
-  const random = infos.filter(({ name }) => sources.get(name) === 'random').map(requireRank);
+  const random = infos.filter(({ name }) => sources.get(name) === 'random').map(requireFillable);
   requireSizes(random, sizes, sources);
   const notes: string[] = [];
   const feeds: Record<string, TensorData> = {};
@@ -101,13 +101,14 @@ function requireNames(infos: readonly TensorInfo[], sources: ReadonlyMap<string,
   throw new UsageError([...problems, 'The inputs of the model:', ...all].join('\n'));
 }
 
-/** An input of known rank, which random numbers need. */
+/** An input of floats of known rank, which random numbers need. */
 interface RandomInput extends TensorInfo {
   readonly shape: Shape;
 }
 
-function requireRank(info: TensorInfo): RandomInput {
+function requireFillable(info: TensorInfo): RandomInput {
   const { name, shape } = info;
+  requireFloat(info);
   if (shape) return { ...info, shape };
   throw new UsageError(
     `the model does not declare the rank of input '${name}', so it cannot be random; use a file: --input ${name}=FILE.npy`,

@@ -24,7 +24,7 @@ export function splitOutputs(outputs: readonly TensorInfo[]): {
   const numbers = outputs.filter(isNumbers);
   if (numbers.length > 0) return { numbers, others };
   throw new UsageError(
-    `run prints tensors of numbers, and the model does not have one. ${others.join('; ')}`,
+    `run prints outputs of numbers, and the model has no such output: ${others.join('; ')}`,
   );
 }
 

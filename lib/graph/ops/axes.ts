@@ -5,7 +5,7 @@
 import { GraphError } from '../../errors.js';
 import { compatible } from '../../shapes/broadcast.js';
 import * as infer from '../../shapes/reshaping.js';
-import { fromStart, int64Vector } from '../../tensor.js';
+import { fromStart } from '../../tensor.js';
 import { int, ints } from '../attr.js';
 import type { Scope } from '../builder.js';
 import {
@@ -80,7 +80,7 @@ export function squeeze(g: Scope, x: Value, options: SqueezeOptions): Value {
     );
   }
   const shape = infer.squeeze(x.shape, gone);
-  return g.node(opType, [x, g.constant(int64Vector(gone), 'axes')], {}, [{ dtype: x.dtype, shape }])[0]!;
+  return g.node(opType, [x], { axes: ints(gone) }, [{ dtype: x.dtype, shape }])[0]!;
 }
 
 /**
@@ -94,7 +94,7 @@ export function unsqueeze(g: Scope, x: Value, options: UnsqueezeOptions): Value 
   requireValues(g, opType, { x });
   const added = requireNewAxes(g, x, axes);
   const shape = infer.unsqueeze(x.shape, added);
-  return g.node(opType, [x, g.constant(int64Vector(added), 'axes')], {}, [{ dtype: x.dtype, shape }])[0]!;
+  return g.node(opType, [x], { axes: ints(added) }, [{ dtype: x.dtype, shape }])[0]!;
 }
 
 /** Returns the new axes of the result, counted from the start. */

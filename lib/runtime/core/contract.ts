@@ -275,11 +275,14 @@ export interface ProviderProblem {
   readonly remedy?: string;
 }
 
+/** Tells whether a name belongs to a set. */
+export type NameSet = Pick<ReadonlySet<string>, 'has'>;
+
 /** A model for a runtime, with the facts that backends need, so that no backend decodes the bytes again. */
 export interface ModelToLoad {
   readonly bytes: Uint8Array;
   /** Inputs and outputs without a declared shape. ONNX Runtime describes them like scalars. */
-  readonly unranked: ReadonlySet<string>;
+  readonly unranked: NameSet;
   /** Files that weights lie in, relative to the model's folder. */
   readonly externalLocations: readonly string[];
   /** ONNX Runtime's optimizers that would change the results of this model. */

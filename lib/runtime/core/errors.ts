@@ -16,6 +16,13 @@ const NO_CUDNN =
 const NO_FLOAT16 = /requires f16 but the device does not support it/;
 /** onnxruntime-web does not find its WebAssembly files. */
 const NO_WASM = /no available backend found/;
+/** A module loader that is not Node's own, such as Jest's, refuses the `import()` of onnxruntime-web. */
+const NO_IMPORT = /ERR_VM_DYNAMIC_IMPORT_CALLBACK_MISSING/;
+/**
+ * onnxruntime-node makes the results of a run in Node's realm, and its Tensor class, in Jest's realm, refuses them:
+ * https://github.com/microsoft/onnxruntime/issues/16622.
+ */
+const OTHER_REALM = /tensor's data must be type of/;
 /** A device or one of its libraries failed. */
 const DEVICE = /\b(CUDA|CUBLAS|CUDNN|TensorRT|WebGPU|DirectML|CoreML)\b.*\b(failure|failed|error)\b/i;
 
@@ -46,7 +53,11 @@ function toSessionError(code: 'MODEL_REJECTED' | 'RUN_FAILED', what: string, cau
     return wrongOutput(name, sizes(needs), sizes(has), cause);
   }
   if (NO_WASM.test(message)) {
-    return new SessionError('PROVIDER_UNAVAILABLE', `${message}. ${SERVE_WASM}`, { cause });
+    const remedy = NO_IMPORT.test(message) ? ALLOW_IMPORT : SERVE_WASM;
+    return new SessionError('PROVIDER_UNAVAILABLE', `${message}. ${remedy}`, { cause });
+  }
+  if (OTHER_REALM.test(message)) {
+    return new SessionError('PROVIDER_UNAVAILABLE', `${message}. ${SHARE_ARRAYS}`, { cause });
   }
   if (NO_FLOAT16.test(message)) {
     return new SessionError('PROVIDER_UNAVAILABLE', `${message}. ${OTHER_DTYPE}`, { cause });
@@ -126,6 +137,13 @@ const ORIGINAL_MODEL =
 const SERVE_WASM =
   "Serve onnxruntime-web's files ort-wasm-simd-threaded.* from the page's own origin, and name their folder with " +
   'setRuntimeFolder';
+
+const ALLOW_IMPORT =
+  "onnxruntime-web loads its WebAssembly files by import(). In Jest set NODE_OPTIONS=--experimental-vm-modules, or use provider 'native'";
+
+const SHARE_ARRAYS =
+  "In Jest use provider 'native', or 'wasm' with NODE_OPTIONS=--experimental-vm-modules, or a testEnvironment that " +
+  "shares Node's arrays: Object.assign(this.global, { Float32Array }) in its constructor";
 
 const OTHER_DTYPE =
   'This GPU does not support float16: add another provider to the list of providers, or build the model in float32';

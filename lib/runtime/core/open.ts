@@ -17,6 +17,7 @@ import {
   type SessionOptions,
 } from './contract.js';
 import { canFallBackAfterLoad, withTypedErrors } from './errors.js';
+import { isOrtFormat, prepareOrtFormat } from './ort-format.js';
 import { type PreparedModel, prepareModel } from './prepare.js';
 import { chooseBackend, describeProblems, type LostBackend } from './providers.js';
 import { RuntimeSession } from './session.js';
@@ -58,7 +59,10 @@ function requireModel(model: unknown): void {
 }
 
 /** A model that a provider has loaded. */
-export interface OpenedModel extends Pick<PreparedModel, 'bfloat16' | 'optionalInputs' | 'groupNorm'> {
+export interface OpenedModel extends Pick<
+  PreparedModel,
+  'bfloat16' | 'optionalInputs' | 'groupNorm' | 'needsElements'
+> {
   readonly loaded: LoadedModel;
   readonly provider: Provider;
   readonly fallbacks: readonly ProviderFallback[];
@@ -160,7 +164,7 @@ async function load(
       return load(platform, source, asked, other, options);
     }
   }
-  const { bfloat16, optionalInputs, groupNorm: execution } = prepared;
+  const { bfloat16, optionalInputs, groupNorm: execution, needsElements } = prepared;
   const needsInputs = optionalInputs.length > 0 && !backend.takesOptionalInputs;
   const prunes =
     loaded.outputs.length > 1 &&
@@ -179,6 +183,7 @@ async function load(
     bfloat16,
     optionalInputs,
     groupNorm: execution,
+    needsElements,
   };
 }
 
@@ -223,14 +228,17 @@ function prepare(
 ): { prepared: PreparedModel; folder: string | undefined } {
   const problemOf =
     folder === undefined ? undefined : (location: string) => platform.dataFileProblem(where, location);
-  const prepared = prepareModel(bytes, where, problemOf, groupNorm, backend);
+  const prepared = isOrtFormat(bytes)
+    ? prepareOrtFormat(bytes, where, groupNorm, backend)
+    : prepareModel(bytes, where, problemOf, groupNorm, backend);
   const { externalLocations } = prepared;
-  const real = folder === undefined ? undefined : platform.followDataLinks?.(where, externalLocations);
+  const onDisk = externalLocations.filter((location) => !backend.hasFile?.(location));
+  const real = folder === undefined ? undefined : platform.followDataLinks?.(where, onDisk);
   if (!real) return { prepared, folder };
   const { names } = real;
   const renamed = {
     bytes: renameLocations(prepared.bytes, names),
-    externalLocations: externalLocations.map((location) => names.get(location)!),
+    externalLocations: externalLocations.map((location) => names.get(location) ?? location),
   };
   return { prepared: { ...prepared, ...renamed }, folder: real.folder };
 }

@@ -8,7 +8,7 @@ import {
   isStringTensor,
   tensor,
 } from '../../tensor.js';
-import type { AnyTensorRecord, LoadedModel, BackendRunOptions, TensorInfo } from './contract.js';
+import type { AnyTensorRecord, LoadedModel, BackendRunOptions, NameSet, TensorInfo } from './contract.js';
 import { requirePassable, withOpenRanks } from './tensors.js';
 
 /** The Tensor class of a package: its `run` accepts no other. */
@@ -21,7 +21,7 @@ export abstract class OrtModel implements LoadedModel {
 
   constructor(
     readonly session: InferenceSession,
-    unranked: ReadonlySet<string>,
+    unranked: NameSet,
     describe: (metadata: InferenceSession.ValueMetadata) => TensorInfo = toInfo,
   ) {
     this.inputs = withOpenRanks(session.inputMetadata.map(describe), unranked);

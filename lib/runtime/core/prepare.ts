@@ -10,8 +10,10 @@ import { widenBfloat16 } from '../../rewrite/bfloat16-io.js';
 import { skipEmptyInputs } from '../../rewrite/empty-inputs.js';
 import { fuseGroupNorm } from '../../rewrite/fuse-group-norm.js';
 import { isGroupNorm } from '../../rewrite/group-normalization.js';
+import { raiseOpset } from '../../rewrite/raise-opset.js';
 import {
   type NormPlan,
+  OTHER_OPSET,
   recordedLowering,
   type RefusalStyle,
   replaceAllNorms,
@@ -40,6 +42,8 @@ export interface PreparedModel extends ModelToLoad {
    * model has none, or if the caller asked for ONNX Runtime's own body.
    */
   readonly groupNorm: GroupNormExecution | undefined;
+  /** Whether an input without elements would end the process. */
+  readonly needsElements: boolean;
 }
 
 /**
@@ -66,6 +70,7 @@ export function prepareModel(
   const lowering = groupNorm ?? chosenLowering(choice);
   const hasKernel = lowering === 'op' && backend.hasGroupNormKernel;
   if (lowering !== 'op') requireReachable(model, where, REFUSAL);
+  raiseOpset(model);
   const types = new ValueTypes(model);
   const { replaced, execution } = rewriteNorms({
     model,
@@ -91,6 +96,7 @@ export function prepareModel(
     bfloat16: new Set([...widened, ...narrow.map(({ name }) => name)]),
     optionalInputs,
     groupNorm: execution,
+    needsElements: false,
   };
 }
 
@@ -179,7 +185,7 @@ const hasGroupNorm = (model: Model): boolean =>
   model.nodes.some((node) => isGroupNorm(node)) || model.nestedOpTypes().has('GroupNormalization');
 
 /** Other providers know com.microsoft.GroupNorm without a kernel for it; their message would not name a way out. */
-function requireContrib(groupNorm: SessionLoweringName | undefined, provider: Provider): void {
+export function requireContrib(groupNorm: SessionLoweringName | undefined, provider: Provider): void {
   if (groupNorm !== 'contrib-group-norm' || CONTRIB_PROVIDERS.includes(provider)) return;
   throw new SessionError(
     'PROVIDER_UNAVAILABLE',
@@ -205,11 +211,15 @@ function requireExternalData(
 
 const GIVEN_AS_BYTES = 'which a model given as bytes cannot find: give the path of the model instead';
 
-const USE_INLINED = "pass groupNorm: 'op' (on the command line: --group-norm op)";
+/** How to leave GroupNormalization to ONNX Runtime. */
+export const USE_INLINED = "pass groupNorm: 'op' (on the command line: --group-norm op)";
 
 /** A GroupNormalization that is not rewritten would run as ONNX Runtime's inlined body. */
 const REFUSAL: RefusalStyle = {
-  error: (message, cause) => new SessionError('MODEL_REJECTED', message, { cause }),
+  error: (message, cause) => {
+    const remedy = cause?.code === 'UNSUPPORTED_OPSET' ? `; ${OTHER_OPSET}` : '';
+    return new SessionError('MODEL_REJECTED', `${message}${remedy}`, { cause });
+  },
   remedies: {
     'a local function': `inline it first (onnx.inliner.inline_local_functions), or ${USE_INLINED}`,
     'the body of an If, Loop or Scan': `install the native kernel, which runs it there (see onnx-groupnorm doctor), or ${USE_INLINED}`,

@@ -198,8 +198,23 @@ const runOpened = (
   opened: OpenedModel,
   feeds: AnyTensorRecord,
   options: BackendRunOptions,
-): Promise<Record<string, AnyTensor>> =>
-  opened.bfloat16.size === 0 ? opened.loaded.run(feeds, options) : runWithoutBfloat16(opened, feeds, options);
+): Promise<Record<string, AnyTensor>> => {
+  if (opened.needsElements) requireElements(feeds);
+  return opened.bfloat16.size === 0
+    ? opened.loaded.run(feeds, options)
+    : runWithoutBfloat16(opened, feeds, options);
+};
+
+/** In ONNX models, sessions lead empty inputs past the nodes that would end the process. */
+function requireElements(feeds: AnyTensorRecord): void {
+  const empty = Object.entries(feeds).find(([, { dims }]) => elementCount(dims) === 0);
+  if (!empty) return;
+  const what = `input '${empty[0]}' has no elements`;
+  throw new SessionError(
+    'RUN_FAILED',
+    `${what}: ONNX Runtime's kernel for InstanceNormalization would end the process. Give at least one element`,
+  );
+}
 
 /** Runs the model with feeds, results and given outputs cast between bfloat16 and float32. */
 async function runWithoutBfloat16(

@@ -14,7 +14,7 @@ import {
   tensorBytes,
   type TensorData,
 } from '../../tensor.js';
-import type { AnyTensorRecord, Feeds, OrtTensor, TensorInfo, TensorRecord } from './contract.js';
+import type { AnyTensorRecord, Feeds, NameSet, OrtTensor, TensorInfo, TensorRecord } from './contract.js';
 import { wrongOutput } from './errors.js';
 
 /**
@@ -285,10 +285,7 @@ export function copyInto(name: string, given: TensorData, result: TensorData): T
 }
 
 /** Returns `infos` with an undefined shape for `unranked` tensors, which ONNX Runtime describes like scalars. */
-export const withOpenRanks = (
-  infos: readonly TensorInfo[],
-  unranked: ReadonlySet<string>,
-): readonly TensorInfo[] =>
+export const withOpenRanks = (infos: readonly TensorInfo[], unranked: NameSet): readonly TensorInfo[] =>
   infos.map((info) =>
     info.shape?.length === 0 && unranked.has(info.name) ? { ...info, shape: undefined } : info,
   );

@@ -6,6 +6,7 @@ import type {
   Backend,
   BackendOptions,
   ModelToLoad,
+  NameSet,
   ProviderOptions,
   BackendRunOptions,
   AnyTensorRecord,
@@ -92,7 +93,7 @@ function sessionOptions(
 export class NodeModel extends OrtModel {
   constructor(
     session: InferenceSession,
-    unranked: ReadonlySet<string>,
+    unranked: NameSet,
     readonly TensorClass: TensorType,
   ) {
     super(session, unranked);

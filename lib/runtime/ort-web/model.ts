@@ -4,6 +4,7 @@ import type { AnyTensor, TensorData } from '../../tensor.js';
 import type {
   BackendOptions,
   ModelToLoad,
+  NameSet,
   ProviderOptions,
   BackendRunOptions,
   AnyTensorRecord,
@@ -102,7 +103,7 @@ async function externalData(
 class WebModel extends OrtModel {
   constructor(
     session: InferenceSession,
-    unranked: ReadonlySet<string>,
+    unranked: NameSet,
     readonly runtime: WebRuntime,
   ) {
     super(session, unranked, (metadata) => toInfo(withNamelessDims(metadata)));

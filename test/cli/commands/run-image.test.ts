@@ -112,7 +112,7 @@ describe('run --image', () => {
     const wrong = await run('red.onnx', image, '--mean', '1,2');
     expect(wrong.code).to.equal(2);
     expect(wrong.stderr).to.include(
-      'mean must be a list of one number, or of one for each of the 3 channels',
+      'It must be one or three numbers, such as 0.5 or 0.5,0.4,0.6, or imagenet',
     );
   });
 
@@ -142,6 +142,14 @@ describe('run --image', () => {
     const cases: [flags: () => string[], message: RegExp][] = [
       [() => ['--image', image()], /--image needs --mask; add --mask OUT\.png/],
       [() => ['--threshold', '1'], /--threshold, --mean and --std need --image; add --image IN\.png/],
+      [
+        () => ['--std', '0'],
+        /It must be one or three numbers above 0, such as 0\.5 or 0\.5,0\.4,0\.6, or imagenet/,
+      ],
+      [
+        () => ['--mean', 'image-net'],
+        /It must be one or three numbers, such as 0\.5 or 0\.5,0\.4,0\.6, or imagenet/,
+      ],
       [() => ['--mask', at('mask.png')], /--mask needs --image; add --image IN\.png/],
       [
         () => ['--image', image(), '--mask', at('mask.png'), '--input', 'x=random'],

@@ -39,6 +39,13 @@ describe('readInputFile', () => {
     expect([value.dtype, ...value.data]).to.deep.equal(['int16', 0, 1, 2, 100, -32768, 32767]);
   });
 
+  it('readInputFile refuses JSON of more than 32 MiB before it parses the text', async () => {
+    writeFileSync(at('large.json'), '['.repeat(2 ** 25 + 1));
+    expect(await refusal(() => readInputFile(at('large.json'), input('x')))).to.match(
+      /large\.json has 33554433 bytes; run reads JSON files of at most 33554432: save the array as a \.npy file$/,
+    );
+  });
+
   it('readInputFile takes any other file as .npy', async () => {
     writeFileSync(at('x.bin'), encodeNpy(floats([1], [3])));
     expect(await readInputFile(at('x.bin'), input('x'))).to.deep.equal(floats([1], [3]));
@@ -74,7 +81,7 @@ describe('tensorFromJson', () => {
 
   const refused: [text: string, dtype: DType, message: string][] = [
     ['[1,', 'float32', 'x.json is not JSON: '],
-    ['[NaN]', 'float32', 'a .npy file can also hold NaN and infinity'],
+    ['[NaN]', 'float32', 'JSON has no NaN and no infinity, a .npy file holds them'],
     [
       '[[1, 2], [3]]',
       'float32',
@@ -94,7 +101,11 @@ describe('tensorFromJson', () => {
     ['[1.5]', 'int32', 'element [0] is 1.5; the input takes nested lists of int32'],
     ['[256]', 'uint8', 'element [0] is 256'],
     ['[-1]', 'uint64', 'element [0] is -1'],
-    ['[9007199254740993]', 'int64', 'element [0] is 9007199254740992'],
+    [
+      '[9007199254740993]',
+      'int64',
+      'element [0] is 9007199254740992; JSON holds integers up to 2^53 - 1 exactly: save the array as a .npy file',
+    ],
     [`${'['.repeat(70)}${']'.repeat(70)}`, 'float32', 'x.json has more than 64 dimensions'],
   ];
   for (const [text, dtype, message] of refused) {

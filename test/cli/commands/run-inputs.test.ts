@@ -103,7 +103,7 @@ describe('loadInputs', () => {
 
   it('run refuses random integers, and asks for a file', () =>
     refuses(
-      [info('ids', [2], 'int64')],
+      [info('ids', ['N', 2], 'int64')],
       request({ ids: 'random' }),
       /'ids' is int64.*--input ids=FILE\.npy/,
     ));

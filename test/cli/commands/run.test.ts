@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { beforeEach, describe, it } from 'mocha';
 import { compareTensors, decodeNpy, encodeNpy, readFixture, type TensorData } from '../../../lib/index.js';
 import { classifier } from '../../support/classifier.js';
+import { toOrtFormat } from '../../support/ort-format.js';
 import { EXECUTION, floats, onnx, useTemporaryFolder, writeFixture } from '../support.js';
 
 describe('run', () => {
@@ -51,6 +52,15 @@ describe('run', () => {
   it('run --repeat prints the fastest and the median time', async () => {
     const { stdout } = await run('--input', `x=${at('x.npy')}`, '--repeat', '4');
     expect(stdout).to.match(/: 4 runs, fastest [\d.]+ ms, median [\d.]+ ms\n/);
+  });
+
+  it("run runs a model in ONNX Runtime's own format", async () => {
+    await onnx('convert', at('gn.onnx'), '-o', at('converted.onnx'));
+    writeFileSync(at('gn.ort'), await toOrtFormat(readFileSync(at('converted.onnx'))));
+    const { code } = await onnx('run', at('gn.ort'), '--input', `x=${at('x.npy')}`, '--output', at('out'));
+    expect(code).to.equal(0);
+    const y = decodeNpy(readFileSync(at('out/y.npy')));
+    expect(compareTensors('y', y, expected, { rtol: 0, atol: 2e-6 }).mismatched).to.equal(0);
   });
 
   it('run leaves out texts, maps and sequences of a classifier, and says so', async () => {

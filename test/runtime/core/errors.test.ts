@@ -80,6 +80,19 @@ const FAILURES: Record<string, [said: string, code: string, wayOut: RegExp, othe
     /name their folder with setRuntimeFolder/,
     true,
   ],
+  'Jest refuses the import() of onnxruntime-web': [
+    'no available backend found. ERR: [wasm] TypeError [ERR_VM_DYNAMIC_IMPORT_CALLBACK_MISSING_FLAG]: A dynamic import ' +
+      'callback was invoked without --experimental-vm-modules',
+    'PROVIDER_UNAVAILABLE',
+    /set NODE_OPTIONS=--experimental-vm-modules, or use provider 'native'/,
+    true,
+  ],
+  'onnxruntime-node makes its results in another realm': [
+    "A float32 tensor's data must be type of function Float32Array() { [native code] }",
+    'PROVIDER_UNAVAILABLE',
+    /In Jest use provider 'native', .* or a testEnvironment that shares Node's arrays/,
+    true,
+  ],
   'the device fails': [
     'CUDA failure 700: an illegal memory access was encountered ; GPU=0',
     'MODEL_REJECTED',
@@ -119,6 +132,8 @@ describe('runtime/core/errors', () => {
       'cuDNN is missing',
       "the GPU has no float16 for WebGPU's shaders",
       "onnxruntime-web's files are not where it looks for them",
+      'Jest refuses the import() of onnxruntime-web',
+      'onnxruntime-node makes its results in another realm',
     ];
     for (const [what, [said]] of Object.entries(FAILURES)) {
       const expected = [

@@ -151,7 +151,7 @@ describe('createSession, given a model of another tool,', () => {
     const model = changed((message) => {
       message.opsetImport = [{ domain: '', version: 29 }];
     });
-    expect(await rejection(model)).to.include('model: opset 29 is not supported; allowed: 13 to 28');
+    expect(await rejection(model)).to.include('model: opset 29 is not supported; allowed: 7 to 28');
   });
 
   it('refuses external data of a model that was given as bytes, for it has no folder', async () => {

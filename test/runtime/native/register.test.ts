@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { it } from 'mocha';
 import * as common from 'onnxruntime-common';
@@ -147,9 +147,15 @@ describeNative("ONNX Runtime's own interface with native-cpu", () => {
     const values = Float32Array.from({ length: 1024 }, (_, i) => i);
     const weights = new Map([['weight', tensor('float32', [1024], values)]]);
     const { model, data } = encodeModelExternal(g.build(), weights, 'w.bin');
-    for (const executionProviders of [['native-cpu'], ['cpu']]) {
-      const session = await node.InferenceSession.create(model, {
-        executionProviders,
+    writeFileSync(at('external.onnx'), model);
+    for (const [source, provider] of [
+      [model, 'native-cpu'],
+      [at('external.onnx'), 'native-cpu'],
+      [model, 'cpu'],
+    ] as const) {
+      // The two `create`s are overloads.
+      const session = await node.InferenceSession.create(source as string, {
+        executionProviders: [provider],
         externalData: [{ path: 'w.bin', data: Buffer.concat(data) }],
       });
       const { y } = await session.run({ x: new node.Tensor('float32', new Float32Array(1024), [1, 1024]) });

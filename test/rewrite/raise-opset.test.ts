@@ -1,0 +1,44 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { Model } from '../../lib/onnx/model.js';
+import { ModelProto } from '../../lib/onnx/proto.js';
+import { raiseOpset } from '../../lib/rewrite/raise-opset.js';
+
+/** A chain of operators of one input each. */
+function chain(opset: number, ...opTypes: string[]): Model {
+  const node = opTypes.map((opType, index) => ({ opType, input: [`v${index}`], output: [`v${index + 1}`] }));
+  const opsetImport = [
+    { domain: 'com.example', version: 1 },
+    { domain: '', version: opset },
+  ];
+  return Model.decode(
+    ModelProto.encode({ irVersion: 3, opsetImport, graph: { name: 'chain', node } }).finish(),
+  );
+}
+
+describe('raiseOpset', () => {
+  it('makes a model of opset 6 one of opset 7, and leaves its other operator sets', () => {
+    const model = chain(6, 'Relu', 'InstanceNormalization');
+    raiseOpset(model);
+    expect(model.opset).to.equal(7);
+    const { opsetImport } = ModelProto.decode(model.encode());
+    expect(opsetImport.map(({ domain, version }) => [domain, Number(version)])).to.deep.equal([
+      ['com.example', 1],
+      ['', 7],
+    ]);
+  });
+
+  it('leaves a model with an operator that opset 7 changed', () => {
+    const model = chain(6, 'Relu', 'Dropout');
+    raiseOpset(model);
+    expect(model.opset).to.equal(6);
+  });
+
+  it('leaves models of other opsets', () => {
+    for (const opset of [5, 7, 8]) {
+      const model = chain(opset, 'Relu');
+      raiseOpset(model);
+      expect(model.opset).to.equal(opset);
+    }
+  });
+});
