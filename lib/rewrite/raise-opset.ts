@@ -3,7 +3,7 @@
  *
  *     no operator that opset 7 changed
  *
- * matches. Only the number of the opset changes. ONNX Runtime (1.30) has no kernel for those operators as opset 6 has them,
+ * matches. Only the number of the opset changes. ONNX Runtime (1.32) has no kernel for those operators as opset 6 has them,
  * so that it refuses the other models.
  */
 import type { Model } from '../onnx/model.js';

@@ -123,10 +123,10 @@ const DESCRIPTION =
   'are files of tensors, or random numbers from a standard normal distribution. The extension of a file says what it ' +
   'is: .npy, as numpy.save writes it; .npz, as numpy.savez writes it, of which run takes the array with the name of ' +
   "the input, or the only array; .pb, a TensorProto, as in ONNX's tests; .json, nested lists of numbers such as " +
-  '[[1, 2], [3, 4]], as json.dump(x.tolist(), file) writes them.\n\n' +
+  '[[1, 2], [3, 4]] of at most 32 MiB, as json.dump(x.tolist(), file) writes them.\n\n' +
   '--image and --mask segment a PNG. The model must have one input [N, 1 or 3, H, W] or [N, H, W, 1 or 3], and one ' +
   'output with scores of classes, or the index of a class, for each pixel: of the same size or a fraction of it, ' +
-  'channels first or last. Pixels become numbers from 0 to 1, and alpha is dropped; --mean imagenet --std imagenet ' +
+  'channels first or last. Pixels become numbers from 0 to 1 (bytes for an input of uint8), and alpha is dropped; --mean imagenet --std imagenet ' +
   'prepares them as networks that were trained on ImageNet need them. If the model cannot take the size of the image, ' +
   'run reflects the image at its right and lower edge, up to the size that the model declares, or a multiple of 16, or ' +
   'else of 32, and cuts the mask back; if the declared size is smaller, run scales the image and the scores. For two ' +
