@@ -323,7 +323,7 @@ export interface ModelSource {
   readonly where: string;
   /** The folder or URL that external data is relative to; `undefined` for a model that was given as bytes. */
   readonly folder: string | undefined;
-  /** Reads the bytes again, so that nobody needs to keep them; `undefined` if they have changed. */
+  /** Reads the bytes again, so that the session need not keep them; `undefined` if they have changed. */
   readonly readAgain?: () => Promise<Uint8Array | undefined>;
 }
 
