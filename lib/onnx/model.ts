@@ -187,6 +187,29 @@ export class Model {
     this.#index = undefined;
   }
 
+  /** Removes outputs of the model. The nodes that compute them stay. */
+  removeOutputs(isUnneeded: (name: string) => boolean): void {
+    this.#graph.splice(({ tag, value }) =>
+      tag === GRAPH.output && isUnneeded(value!.name) ? [] : undefined,
+    );
+    this.#index = undefined;
+  }
+
+  /**
+   * Removes nodes, calls of local functions too.
+   * @returns How many were removed.
+   */
+  removeNodes(isUnneeded: (node: ModelNode) => boolean): number {
+    let removed = 0;
+    this.#graph.splice(({ node }) => {
+      if (!node || !isUnneeded(node)) return undefined;
+      removed += 1;
+      return [];
+    });
+    if (removed > 0) this.#index = undefined;
+    return removed;
+  }
+
   /**
    * Removes the weights and the declared types of some intermediate values. Those of inputs stay.
    * @returns How many were removed.

@@ -1,5 +1,6 @@
-/** Dead code that a rewrite leaves behind. Runtimes drop it when they load a model, but a file would keep it. */
+/** Nodes, weights and declared types that no output needs. ONNX Runtime runs such nodes, and files keep them. */
 import type { Model } from '../onnx/model.js';
+import type { ModelNode } from '../onnx/node.js';
 import { outputOf, REMOVED } from './patterns.js';
 
 /** Names of the values that nodes, bodies of control flow, or the callers of the model read. */
@@ -21,6 +22,24 @@ export function removeDeadCode(model: Model, before: ReadNames): boolean {
   const now = readNames(model);
   const removedValues = model.removeDeclared((name) => before.has(name) && !now.has(name));
   return removedNodes + removedValues > 0;
+}
+
+/**
+ * Removes all outputs but some, and every node and weight that these do not need. The inputs stay.
+ * @returns Whether a node was removed.
+ */
+export function keepOutputs(model: Model, kept: ReadonlySet<string>): boolean {
+  model.removeOutputs((name) => !kept.has(name));
+  const live = new Set<ModelNode>();
+  const read = new Set(model.outputNames);
+  for (const node of [...model.nodes].reverse()) {
+    if (!node.outputs.some((name) => read.has(name))) continue;
+    live.add(node);
+    for (const name of model.index.readsOf(node)) read.add(name);
+  }
+  const removed = model.removeNodes((node) => !live.has(node));
+  model.removeDeclared((name) => !read.has(name));
+  return removed > 0;
 }
 
 /** Returns the first outputs of dead nodes. A node comes before its readers (`Model`), so one pass from the end finds them all. */

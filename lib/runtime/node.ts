@@ -1,8 +1,16 @@
 /** Sessions in Node. */
+import { stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { dataFileProblem, followDataLinks } from '../files/data-file.js';
 import { readFileBytes } from '../files/read.js';
-import type { Platform, Provider, ProviderProblem, Session, SessionOptions } from './core/contract.js';
+import type {
+  ModelSource,
+  Platform,
+  Provider,
+  ProviderProblem,
+  Session,
+  SessionOptions,
+} from './core/contract.js';
 import { openSession } from './core/open.js';
 import { type BackendChoice, chooseBackend as chooseBackendOn } from './core/providers.js';
 import { nativeBackend } from './native/backend.js';
@@ -22,15 +30,31 @@ export const NODE: Platform = {
     coreml: [acceleratorBackend('coreml')],
     dml: [acceleratorBackend('dml')],
   },
-  readModel: async (path) => ({
-    bytes: await readFileBytes(path),
-    where: path,
-    folder: dirname(resolve(path)),
-  }),
+  readModel,
   dataFileProblem,
   followDataLinks,
   warnOfLost: warnOfLostKernel,
 };
+
+async function readModel(path: string): Promise<ModelSource> {
+  const absolute = resolve(path);
+  const before = await versionOf(absolute);
+  return {
+    bytes: await readFileBytes(path),
+    where: path,
+    folder: dirname(absolute),
+    async readAgain() {
+      const bytes = await readFileBytes(absolute);
+      return (await versionOf(absolute)) === before ? bytes : undefined;
+    },
+  };
+}
+
+/** Returns a text that is another one after the file has changed; an empty text if the file cannot be read. */
+async function versionOf(path: string): Promise<string> {
+  const found = await stat(path, { bigint: true }).catch(() => undefined);
+  return found ? [found.dev, found.ino, found.size, found.mtimeNs].join() : '';
+}
 
 let hasWarned = false;
 

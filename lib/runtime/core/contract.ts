@@ -131,7 +131,9 @@ export interface BackendOptions {
 export interface RunOptions {
   /**
    * The names of the outputs to return, at least one. Default: every output. Name them if a model has outputs that
-   * you do not need, or sequences and maps, which sessions cannot return. ONNX Runtime runs every node all the same.
+   * you do not need, or sequences and maps, which sessions cannot return. On `native`, `cpu` and `wasm` the run then
+   * computes only what these outputs need: the first run with a set of outputs loads the model once more for this set,
+   * up to four sets in a session.
    */
   readonly fetches?: readonly string[] | undefined;
   /** Ends the run when the signal is aborted. */
@@ -321,6 +323,8 @@ export interface ModelSource {
   readonly where: string;
   /** The folder or URL that external data is relative to; `undefined` for a model that was given as bytes. */
   readonly folder: string | undefined;
+  /** Reads the bytes again, so that the session need not keep them; `undefined` if they have changed. */
+  readonly readAgain?: () => Promise<Uint8Array | undefined>;
 }
 
 /** What sessions need from Node or from the browser. */

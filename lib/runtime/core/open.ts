@@ -5,12 +5,14 @@ import { renameLocations } from '../../onnx/locations.js';
 import { notBytes } from '../../options.js';
 import {
   type Backend,
+  type BackendOptions,
   type LoadedModel,
   type ModelSource,
   type ModelToLoad,
   type Platform,
   type Provider,
   type ProviderFallback,
+  type ProviderOptions,
   type Session,
   type SessionOptions,
 } from './contract.js';
@@ -20,7 +22,7 @@ import { type PreparedModel, prepareModel } from './prepare.js';
 import { chooseBackend, describeProblems, type LostBackend } from './providers.js';
 import { RuntimeSession } from './session.js';
 import { type OpenOptions, requireSessionOptions } from './session-options.js';
-import { ModelWithVariants } from './variants.js';
+import { ModelWithVariants, type VariantSource } from './variants.js';
 
 /** Implements `createSession`, whose docstring lists the errors, on a platform. */
 export async function openSession(
@@ -150,8 +152,7 @@ async function load(
   const { where } = source;
   const { groupNorm, providerOptions } = options;
   const { prepared, folder } = prepare(platform, source, groupNorm, backend);
-  const loadOnBackend = (model: ModelToLoad) =>
-    backend.load(model, folder, options.backend, providerOptions.get(asked));
+  const loadOnBackend = loader(backend, folder, options.backend, providerOptions.get(asked));
   const loaded = await withTypedErrors('MODEL_REJECTED', `${where}: ONNX Runtime refuses this model`, () =>
     loadOnBackend(prepared),
   );
@@ -164,9 +165,20 @@ async function load(
     }
   }
   const { bfloat16, optionalInputs, groupNorm: execution, needsElements } = prepared;
-  const needsVariants = optionalInputs.length > 0 && !backend.takesOptionalInputs;
+  const needsInputs = optionalInputs.length > 0 && !backend.takesOptionalInputs;
+  const prunes =
+    loaded.outputs.length > 1 &&
+    PRUNING.includes(backend.provider) &&
+    options.backend.profileFilePrefix === undefined;
+  const isReadAgain = source.readAgain !== undefined && !needsInputs;
+  const variants: VariantSource = {
+    optionalInputs: needsInputs ? optionalInputs.map(({ name }) => name) : [],
+    prunes,
+    prepared: isReadAgain ? preparer(platform, source, groupNorm, backend) : keeper(prepared),
+    load: loadOnBackend,
+  };
   return {
-    loaded: needsVariants ? new ModelWithVariants(loaded, prepared, loadOnBackend) : loaded,
+    loaded: needsInputs || prunes ? new ModelWithVariants(loaded, variants) : loaded,
     provider: backend.provider,
     bfloat16,
     optionalInputs,
@@ -174,6 +186,35 @@ async function load(
     needsElements,
   };
 }
+
+/** The providers whose models have variants without the outputs that a run does not ask for: memory of GPUs is dear. */
+const PRUNING: readonly Provider[] = ['native', 'cpu', 'wasm'];
+
+// These are functions of their own so that what they return keeps no more than it needs: not the bytes of the model.
+
+const loader =
+  (
+    backend: Backend,
+    folder: string | undefined,
+    options: BackendOptions,
+    providerOptions: ProviderOptions | undefined,
+  ) =>
+  (model: ModelToLoad): Promise<LoadedModel> =>
+    backend.load(model, folder, options, providerOptions);
+
+const keeper = (prepared: PreparedModel) => () => Promise.resolve(prepared);
+
+const preparer =
+  (
+    platform: Platform,
+    { where, folder, readAgain }: ModelSource,
+    groupNorm: OpenOptions['groupNorm'],
+    backend: Backend,
+  ) =>
+  async (): Promise<PreparedModel | undefined> => {
+    const bytes = await readAgain!();
+    return bytes && prepare(platform, { bytes, where, folder }, groupNorm, backend).prepared;
+  };
 
 /**
  * Prepares the model for the backend. If links lead to its weights out of its folder, which runtimes refuse, the model names

@@ -1,59 +1,120 @@
 /**
- * Values for optional inputs on runtimes whose JavaScript interface takes none. A run with such values goes to a variant of
- * the model in which these inputs are required, because it lacks their initializers. Runs without them cost nothing more.
+ * Variants of a model, each loaded when a run first needs it: without the nodes of outputs that a run does not ask for,
+ * which ONNX Runtime would run all the same; and without the initializers of optional inputs that a run gives, on runtimes
+ * whose JavaScript interface takes no values for these.
  */
 import { Model } from '../../onnx/model.js';
-import type { AnyTensor } from '../../tensor.js';
+import { keepOutputs } from '../../rewrite/dead-code.js';
+import type { AnyTensor, DType, TensorData } from '../../tensor.js';
 import type { AnyTensorRecord, BackendRunOptions, LoadedModel, ModelToLoad, TensorInfo } from './contract.js';
 import type { PreparedModel } from './prepare.js';
 import { copyTensors } from './tensors.js';
 
-/** A loaded model, and its variants by the inputs that are required: each is loaded when a run first needs it. */
+/** The most sets of outputs that have variants, which bounds the memory. Runs with other sets compute all outputs. */
+const MAX_OUTPUT_SETS = 4;
+
+export interface VariantSource {
+  /** The optional inputs whose values need a variant. */
+  readonly optionalInputs: readonly string[];
+  /** Whether runs that do not ask for all outputs have variants. */
+  readonly prunes: boolean;
+  /** Returns the model that was loaded; `undefined` if it cannot be had again. */
+  readonly prepared: () => Promise<PreparedModel | undefined>;
+  readonly load: (model: ModelToLoad) => Promise<LoadedModel>;
+}
+
+interface Variant {
+  readonly loading: Promise<LoadedModel>;
+  /** There as soon as `loading` has ended. */
+  loaded?: LoadedModel;
+}
+
+/** A loaded model with its variants. */
 export class ModelWithVariants implements LoadedModel {
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
-  readonly #variants = new Map<string, Promise<LoadedModel>>();
+  readonly allocate?: (dtype: DType, dims: readonly number[]) => TensorData;
+  readonly release?: (tensors: readonly TensorData[]) => void;
+  readonly #variants = new Map<string, Variant>();
+  readonly #outputSets = new Set<string>();
 
   constructor(
     readonly loaded: LoadedModel,
-    readonly prepared: PreparedModel,
-    readonly load: (model: ModelToLoad) => Promise<LoadedModel>,
+    readonly source: VariantSource,
   ) {
     this.inputs = loaded.inputs;
     this.outputs = loaded.outputs;
+    if (loaded.allocate) this.allocate = loaded.allocate.bind(loaded);
+    if (loaded.release) this.release = loaded.release.bind(loaded);
   }
 
   async run(feeds: AnyTensorRecord, options: BackendRunOptions): Promise<Record<string, AnyTensor>> {
-    const given = this.prepared.optionalInputs
-      .map(({ name }) => name)
-      .filter((name) => Object.hasOwn(feeds, name));
-    if (given.length === 0) return this.loaded.run(feeds, options);
+    const given = this.source.optionalInputs.filter((name) => Object.hasOwn(feeds, name));
+    const kept = this.#outputSet(options.fetches);
+    if (given.length === 0 && kept === undefined) return this.loaded.run(feeds, options);
+    const { loaded, loading } = this.#variant(given, kept);
+    if (loaded) return loaded.run(feeds, options);
     const copies = copyTensors(feeds);
-    return (await this.#variantWith(given)).run(copies, options);
+    return (await loading).run(copies, options);
   }
 
   async dispose(): Promise<void> {
-    for (const variant of this.#variants.values()) await (await variant).dispose();
-    await this.loaded.dispose();
+    const loaded = await Promise.allSettled([...this.#variants.values()].map(({ loading }) => loading));
+    const models = loaded.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    for (const model of new Set([this.loaded, ...models])) await model.dispose();
   }
 
-  #variantWith(names: readonly string[]): Promise<LoadedModel> {
-    const key = JSON.stringify(names);
+  /** Returns the outputs that a variant must have; `undefined` for all. */
+  #outputSet(fetches: readonly string[]): readonly string[] | undefined {
+    if (!this.source.prunes || fetches.length === this.outputs.length) return undefined;
+    const kept = this.outputs.map(({ name }) => name).filter((name) => fetches.includes(name));
+    const key = JSON.stringify(kept);
+    if (this.#outputSets.size >= MAX_OUTPUT_SETS && !this.#outputSets.has(key)) return undefined;
+    this.#outputSets.add(key);
+    return kept;
+  }
+
+  #variant(given: readonly string[], kept: readonly string[] | undefined): Variant {
+    const key = JSON.stringify([given, kept]);
     const known = this.#variants.get(key);
     if (known) return known;
-    const variant = this.load({ ...this.prepared, bytes: withRequiredInputs(this.prepared, names) });
+    const loading =
+      kept === undefined ? this.#loadWithInputs(given) : this.#loadWithOutputs(given, new Set(kept));
+    const variant: Variant = { loading };
     this.#variants.set(key, variant);
-    variant.catch(() => this.#variants.delete(key));
+    loading.then(
+      (model) => (variant.loaded = model),
+      () => this.#variants.delete(key),
+    );
     return variant;
+  }
+
+  async #loadWithInputs(given: readonly string[]): Promise<LoadedModel> {
+    const prepared = (await this.source.prepared())!;
+    const model = Model.decode(prepared.bytes);
+    return this.source.load(withRequiredInputs(prepared, model, given));
+  }
+
+  /** Returns a model with all outputs if no node can go, or if the variant cannot be loaded, as where memory is short. */
+  async #loadWithOutputs(given: readonly string[], kept: ReadonlySet<string>): Promise<LoadedModel> {
+    try {
+      const prepared = await this.source.prepared();
+      const model = prepared && Model.decode(prepared.bytes);
+      if (model && keepOutputs(model, kept)) {
+        return await this.source.load(withRequiredInputs(prepared, model, given));
+      }
+    } catch {
+      // The model with all outputs gives the same results.
+    }
+    return given.length === 0 ? this.loaded : this.#variant(given, undefined).loading;
   }
 }
 
-function withRequiredInputs({ bytes, bfloat16 }: PreparedModel, names: readonly string[]): Uint8Array {
-  const model = Model.decode(bytes);
+function withRequiredInputs(prepared: PreparedModel, model: Model, names: readonly string[]): PreparedModel {
   model.requireInputs(new Set(names));
   model.castInputs(
-    names.filter((name) => bfloat16.has(name)),
+    names.filter((name) => prepared.bfloat16.has(name)),
     'float32',
   );
-  return model.encode();
+  return { ...prepared, bytes: model.encode() };
 }

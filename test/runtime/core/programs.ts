@@ -1,4 +1,5 @@
 /** The programs of the tests of this folder: each runs in a process of its own. */
+import { writeFile } from 'node:fs/promises';
 import { GraphBuilder } from '../../../lib/graph/builder.js';
 import * as op from '../../../lib/graph/ops/index.js';
 import { encodeModel } from '../../../lib/onnx/encode.js';
@@ -8,10 +9,11 @@ import { tensor } from '../../../lib/tensor.js';
 
 const SIZE = 1 << 20;
 
-function model(): Uint8Array {
+function model(outputs = ['y']): Uint8Array {
   const g = new GraphBuilder('large');
   const weight = g.parameter('weight', { dtype: 'float32', shape: [SIZE] });
-  g.output('y', op.add(g, g.input('x', 'float32', [1]), weight));
+  const x = g.input('x', 'float32', [1]);
+  for (const name of outputs) g.output(name, op.add(g, x, weight));
   return encodeModel(g.build(), new Map([['weight', tensor('float32', [SIZE], new Float32Array(SIZE))]]));
 }
 
@@ -34,4 +36,19 @@ export async function printWhatIsFreed(): Promise<void> {
     await session.dispose();
   }
   console.log(JSON.stringify(found));
+}
+
+/** Prints what array buffers hold of a model with two outputs after its file was loaded. Needs --expose-gc. */
+export async function printWhatIsKeptOfFile(path: string): Promise<void> {
+  await writeFile(path, model(['y', 'z']));
+  globalThis.gc!();
+  const before = process.memoryUsage().arrayBuffers;
+  const session = await createSession(path, { providers: ['cpu'] });
+  for (let i = 0; i < 5; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    globalThis.gc!();
+  }
+  const kept = process.memoryUsage().arrayBuffers - before;
+  await session.dispose();
+  console.log(kept < 4 * SIZE ? 'freed' : `kept ${kept} bytes`);
 }
