@@ -61,7 +61,7 @@ describe('checkTestDataSet', () => {
     const result = await check(folder);
     expect(result.passed).to.equal(false);
     expect(describeFailure(result)).to.include(
-      "output 'z': 1 of 2 elements are beyond the tolerance, the element at index [1] the most;",
+      "output 'z': 1 of 2 elements are beyond the tolerance, the element at index [1] the most: it is 2, expected 2.5;",
     );
     expect(await check(folder, { atol: 0.5 })).to.include({ passed: true });
   });
