@@ -145,7 +145,8 @@ describe('planCases', () => {
     expect(asked({ lowering: 'layer-norm,op' })).to.deep.equal(['layer-norm', 'op']);
     expect(asked({ lowering: 'all' }, 26)).to.deep.equal([undefined, 'op', 'reduce-mean', 'instance-norm', 'layer-norm']); // prettier-ignore
     expect(asked({ lowering: 'all' }, 17)).to.deep.equal([undefined, 'reduce-mean', 'instance-norm', 'layer-norm']); // prettier-ignore
-    expect(asked({ lowering: 'all' }, 9)).to.deep.equal([undefined]);
+    expect(asked({ lowering: 'all' }, 9)).to.deep.equal([undefined, 'reduce-mean', 'instance-norm']);
+    expect(asked({ lowering: 'all' }, 6)).to.deep.equal([undefined]);
   });
 
   it('parity --group-norm takes the place of --lowering for a model.onnx', () => {
