@@ -52,7 +52,8 @@ describeNative('the native provider: the end of results', () => {
       expect(isRight(out.y)).to.equal(true);
     }
     const after = statistics();
-    expect([after.usedBytes, after.freeBytes]).to.deep.equal([before.usedBytes, before.freeBytes]);
+    // At most: the results of earlier tests may be collected meanwhile.
+    expect(after.usedBytes).to.be.at.most(before.usedBytes);
     expect(after.reused - before.reused).to.be.at.least(20);
   });
 
@@ -257,7 +258,8 @@ describeNative('the native provider: ordinary memory', () => {
       controller.abort();
       expect(await running).to.have.property('code', 'ABORTED');
     }
-    expect(statistics().usedBlocks).to.equal(before);
+    // The results of earlier tests may be collected meanwhile, but the ten aborted runs keep none.
+    expect(statistics().usedBlocks).to.be.at.most(before);
   });
 
   it('a run reads and writes shared memory in place', async () => {
