@@ -13,7 +13,7 @@ export interface Limits {
   readonly modelFields: number;
   /** The longest name and text in a model, in bytes. Default 1,048,576. */
   readonly modelTextBytes: number;
-  /** The most dimensions of a tensor in a model. Default 1,024. */
+  /** The most dimensions of a tensor in a model, and of a type that it declares. Default 64. */
   readonly modelRank: number;
 }
 
@@ -22,7 +22,7 @@ export const DEFAULT_LIMITS: Limits = {
   modelEntries: 2 ** 20,
   modelFields: 2 ** 23,
   modelTextBytes: 2 ** 20,
-  modelRank: 1024,
+  modelRank: 64,
 };
 
 const NAMES = Object.keys(DEFAULT_LIMITS) as (keyof Limits)[];
