@@ -50,6 +50,7 @@ const COMMON = [
   'errors.ts',
   'tensor.ts',
   'half.ts',
+  'limits.ts',
   'nearest.ts',
   'options.ts',
   'quantities.ts',

@@ -1,5 +1,6 @@
 /** The part of the public API that Node and browsers share. */
 export * from './errors.js';
+export { DEFAULT_LIMITS, type Limits } from './limits.js';
 export {
   castTensor,
   fromBfloat16Bits,

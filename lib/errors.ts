@@ -51,7 +51,12 @@ export class GraphError extends CodedError<GraphErrorCode> {}
 
 /** The codes of a {@link ModelError}. */
 export type ModelErrorCode =
-  'MODEL_INVALID' | 'MODEL_TOO_LARGE' | 'MODEL_UNSUPPORTED' | 'TENSOR_INVALID' | 'WEIGHTS_NOT_SET';
+  | 'LIMIT_EXCEEDED'
+  | 'MODEL_INVALID'
+  | 'MODEL_TOO_LARGE'
+  | 'MODEL_UNSUPPORTED'
+  | 'TENSOR_INVALID'
+  | 'WEIGHTS_NOT_SET';
 
 /** Thrown for an ONNX model that cannot be read, rewritten or written. */
 export class ModelError extends CodedError<ModelErrorCode> {}

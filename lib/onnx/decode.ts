@@ -1,5 +1,6 @@
 /** Decoding a ModelProto: its graph, the operator sets that it imports, and its local functions. */
 import { ModelError } from '../errors.js';
+import type { Limits } from '../limits.js';
 import { GraphDecoder, GraphFields, type InnerFacts, noFacts } from './graph.js';
 import { canonicalDomain } from './node.js';
 import { describeOtherFile } from './other-files.js';
@@ -32,10 +33,10 @@ interface ModelHeader {
  * Reads a whole model and checks it: passes find no damage later. The graph's nodes are in an order in which they can run,
  * whatever order the model has.
  * @param where What messages call the model.
- * @throws ModelError `MODEL_INVALID`, `TENSOR_INVALID`, or `MODEL_UNSUPPORTED` if it has a million nodes and values.
+ * @throws ModelError `MODEL_INVALID`, `TENSOR_INVALID`, or `LIMIT_EXCEEDED`.
  */
-export function decodeModel(bytes: Uint8Array, where: string): ModelContent {
-  const header = readHeader(bytes, where);
+export function decodeModel(bytes: Uint8Array, where: string, limits: Limits): ModelContent {
+  const header = readHeader(bytes, where, limits);
   const { irVersion, graph, opset, domains, functions, functionBodies } = header;
   if (!graph || opset === undefined) {
     const what =
@@ -43,7 +44,7 @@ export function decodeModel(bytes: Uint8Array, where: string): ModelContent {
     throw new ModelError('MODEL_INVALID', `${where}: ${what}`);
   }
   const content = withContext(where, () => {
-    const decoder = new GraphDecoder();
+    const decoder = new GraphDecoder(limits);
     const fields = new GraphFields(graph, decoder);
     const inFunctions = noFacts();
     for (const body of functionBodies) decoder.readFunction(body, inFunctions);
@@ -53,9 +54,9 @@ export function decodeModel(bytes: Uint8Array, where: string): ModelContent {
   return content;
 }
 
-function readHeader(bytes: Uint8Array, where: string): ModelHeader {
+function readHeader(bytes: Uint8Array, where: string, limits: Limits): ModelHeader {
   try {
-    return withContext(where, () => readModelHeader(WireReader.of(bytes)));
+    return withContext(where, () => readModelHeader(WireReader.of(bytes, limits)));
   } catch (cause) {
     const other = describeOtherFile(bytes);
     throw other === undefined ? cause : new ModelError('MODEL_INVALID', `${where}: ${other}`, { cause });

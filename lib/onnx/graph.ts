@@ -2,6 +2,7 @@
  * The graph of a model, decoded once: a list of fields, each with its bytes and what passes ask of it. Bodies of If,
  * Loop and Scan lie in the attributes of nodes; of those, and of local functions, only `InnerFacts` are kept.
  */
+import { DEFAULT_LIMITS, type Limits, NO_LIMITS } from '../limits.js';
 import { delimited, joinChunks } from './chunks.js';
 import { type ModelNode, readNode } from './node.js';
 import { ATTRIBUTE, FUNCTION, GRAPH, SPARSE_TENSOR } from './schema.js';
@@ -43,9 +44,6 @@ export const noFacts = (): InnerFacts => ({
   reads: new Set(),
 });
 
-/** The list of a graph's fields keeps one entry for each. Models in use have some thousands. */
-const MAX_ENTRIES = 2 ** 20;
-
 /**
  * Reads and checks the graph and the local functions of one model, and counts their entries. All nodes, tensors and
  * declared types are read, also in bodies, so that damage is reported when a model is decoded and not halfway through a
@@ -54,6 +52,8 @@ const MAX_ENTRIES = 2 ** 20;
  */
 export class GraphDecoder {
   #entries = 0;
+
+  constructor(readonly limits: Limits = DEFAULT_LIMITS) {}
 
   /** Reads the fields of a graph. */
   readFields(graph: WireReader): GraphField[] {
@@ -141,8 +141,9 @@ export class GraphDecoder {
   }
 
   #count(): void {
-    if (++this.#entries > MAX_ENTRIES)
-      throw tooLarge(`more than ${MAX_ENTRIES} nodes, tensors and declared values`);
+    const { modelEntries } = this.limits;
+    if (++this.#entries > modelEntries)
+      throw tooLarge(`more than ${modelEntries} nodes, tensors and declared values`, 'modelEntries');
   }
 }
 
@@ -188,7 +189,7 @@ export const locationsIn = ({ tensor, inner }: GraphField): string[] => [
 
 /** Returns a reader that stands on a field. */
 export function readerOf({ bytes }: GraphField): WireReader {
-  const reader = WireReader.of(bytes);
+  const reader = WireReader.of(bytes, NO_LIMITS);
   reader.next();
   return reader;
 }
@@ -246,7 +247,7 @@ export class GraphFields implements Iterable<GraphField> {
 }
 
 const fieldsIn = (chunks: readonly Uint8Array[]): GraphField[] =>
-  new GraphDecoder().readFields(WireReader.of(joinChunks(chunks)));
+  new GraphDecoder(NO_LIMITS).readFields(WireReader.of(joinChunks(chunks), NO_LIMITS));
 
 const fieldsOf = (tag: number, messages: readonly Uint8Array[]): GraphField[] =>
   fieldsIn(messages.flatMap((message) => delimited(tag, [message])));

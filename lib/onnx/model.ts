@@ -1,5 +1,6 @@
 /** ONNX models that passes look into and change. */
 import { ModelError } from '../errors.js';
+import { DEFAULT_LIMITS, NO_LIMITS } from '../limits.js';
 import type { Fragment } from '../lowering/lower.js';
 import type { DType, TensorData } from '../tensor.js';
 import { delimited, joinChunks, spliceRuns } from './chunks.js';
@@ -52,10 +53,10 @@ export class Model {
   /**
    * Decodes a model and checks that its tensors hold as much data as their shapes claim.
    * The model is a view of `bytes`, which must not change while it is in use.
-   * @throws ModelError `MODEL_INVALID` or `TENSOR_INVALID`; `MODEL_UNSUPPORTED` if it has a million nodes and values.
+   * @throws ModelError `MODEL_INVALID`, `TENSOR_INVALID` or `LIMIT_EXCEEDED`.
    */
-  static decode(bytes: Uint8Array, where = 'model'): Model {
-    return new Model(bytes, decodeModel(bytes, where));
+  static decode(bytes: Uint8Array, where = 'model', limits = DEFAULT_LIMITS): Model {
+    return new Model(bytes, decodeModel(bytes, where, limits));
   }
 
   /** The opset of the default ONNX domain; 0 if the model does not import it. */
@@ -259,7 +260,10 @@ export class Model {
       const isOld = this.#isRaised && field.tag === MODEL.opsetImport && readOpset(field).domain === '';
       return isOld ? [] : undefined;
     };
-    return joinChunks([...spliceRuns(WireReader.of(this.#bytes), replace)!.flat(), ...this.#imports]);
+    return joinChunks([
+      ...spliceRuns(WireReader.of(this.#bytes, NO_LIMITS), replace)!.flat(),
+      ...this.#imports,
+    ]);
   }
 
   #addImport(domain: string, version: number): void {

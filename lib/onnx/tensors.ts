@@ -17,7 +17,7 @@ import {
 } from '../tensor.js';
 import { type TensorMessage, TensorProto } from './proto.js';
 import { ENTRY, TENSOR, TYPED_DATA, type TypedField } from './schema.js';
-import { WireReader } from './wire.js';
+import { tooLarge, WireReader } from './wire.js';
 
 /** Makes a TensorProto whose `raw_data` is a view of the data and not a copy. */
 export const encodeTensor = (name: string, data: TensorData): TensorMessage => ({
@@ -82,13 +82,12 @@ function readHeader(message: WireReader): TensorHeader {
   return { name, dims, dataType, raw, location: isExternal ? location : undefined, message };
 }
 
-/** The highest rank. A message that claims more dimensions must not become a list of that length. */
-const MAX_RANK = 1024;
-
-/** Reads at most one dimension above MAX_RANK, so that the check still sees that there are too many. */
+/** @throws ModelError `LIMIT_EXCEEDED`: a message that claims many dimensions must not become a list of that length. */
 function readDims(tensor: WireReader, dims: number[]): void {
+  const { modelRank } = tensor.limits;
   for (const dim of tensor.int64s()) {
-    if (dims.length > MAX_RANK) return;
+    if (dims.length >= modelRank)
+      throw tooLarge(`a tensor of more than ${modelRank} dimensions`, 'modelRank');
     dims.push(dim);
   }
 }
@@ -137,9 +136,7 @@ function requireData(header: TensorHeader, where: string, holder: string): void 
 }
 
 const isShape = (dims: readonly number[]): boolean =>
-  dims.length <= MAX_RANK &&
-  dims.every((dim) => Number.isSafeInteger(dim) && dim >= 0) &&
-  Number.isSafeInteger(elementCount(dims));
+  dims.every((dim) => Number.isSafeInteger(dim) && dim >= 0) && Number.isSafeInteger(elementCount(dims));
 
 /** Returns the number of elements in the fullest typed field. Counts them without making an array. */
 function countElements(tensor: WireReader, where: string): number {
@@ -245,13 +242,15 @@ export interface NamedTensor {
  * Decodes a file that is one TensorProto, as in ONNX's test data (`input_0.pb`), of any dtype of `DTYPES`. The result is
  * a view of the bytes if possible. Memory does not depend on what the shape claims.
  * @param where What messages call the tensor: the file's path.
- * @throws ModelError `TENSOR_INVALID`.
+ * @throws ModelError `TENSOR_INVALID` or `LIMIT_EXCEEDED`.
  */
 export function decodeTensorFile(bytes: Uint8Array, where: string): NamedTensor {
   try {
     return decodeTensor(bytes, where);
   } catch (cause) {
     if (!(cause instanceof ModelError) || cause.code === 'TENSOR_INVALID') throw cause;
+    if (cause.code === 'LIMIT_EXCEEDED')
+      throw new ModelError(cause.code, `${where}: ${cause.message}`, { cause });
     const kind = sniff(bytes);
     const what = kind ? `it is ${KINDS[kind]}` : `or the file is damaged (${cause.message})`;
     throw new ModelError('TENSOR_INVALID', `${where}: this is not a TensorProto, ${what}`, { cause });

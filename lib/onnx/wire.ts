@@ -4,6 +4,7 @@
  * Source: protobuf.dev/programming-guides/encoding.
  */
 import { ModelError } from '../errors.js';
+import { DEFAULT_LIMITS, type Limits, overLimit } from '../limits.js';
 
 const VARINT = 0;
 const FIXED64 = 1;
@@ -19,17 +20,12 @@ export const fixed32Tag = (field: number): number => field * 8 + FIXED32;
 /** protobuf's own default: its implementations, ONNX Runtime's among them, refuse deeper messages. */
 const MAX_DEPTH = 100;
 
-/** Some 40 for each of 200,000 nodes. It limits the cost of a file that has fields and no weights, and fits a Set. */
-const MAX_FIELDS = 2 ** 23;
-
-/** The longest name. A file can be larger than the longest string of Node.js. */
-const MAX_TEXT_BYTES = 2 ** 20;
-
 const UTF8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** How deep a message is nested, and how many more fields may be read of the outermost one. */
 interface Budget {
   readonly depth: number;
+  readonly limits: Limits;
   readonly fields: { left: number };
 }
 
@@ -54,20 +50,22 @@ export class WireReader {
     this.#budget = budget;
   }
 
-  static of(bytes: Uint8Array): WireReader {
+  static of(bytes: Uint8Array, limits = DEFAULT_LIMITS): WireReader {
     // A Node Buffer's own methods are not those of a Uint8Array.
     const source = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return new WireReader(source, 0, source.byteLength, { depth: 0, fields: { left: MAX_FIELDS } });
+    const budget = { depth: 0, limits, fields: { left: limits.modelFields } };
+    return new WireReader(source, 0, source.byteLength, budget);
   }
 
   /**
    * Steps to the next field.
    * @returns Whether there is one.
-   * @throws ModelError `MODEL_INVALID`, or `MODEL_UNSUPPORTED` if there are too many.
+   * @throws ModelError `MODEL_INVALID`, or `LIMIT_EXCEEDED` if there are too many.
    */
   next(): boolean {
     if (this.#position === this.#end) return false;
-    if (this.#budget.fields.left-- === 0) throw tooLarge(`more than ${MAX_FIELDS} fields`);
+    if (this.#budget.fields.left-- <= 0)
+      throw tooLarge(`more than ${this.#budget.limits.modelFields} fields`, 'modelFields');
     this.#fieldStart = this.#position;
     this.#readVarint();
     if (this.#high !== 0 || this.#low < 8)
@@ -76,6 +74,10 @@ export class WireReader {
     this.#contentStart = this.#position;
     this.#skipContent();
     return true;
+  }
+
+  get limits(): Limits {
+    return this.#budget.limits;
   }
 
   /** A view of the field's content. */
@@ -102,20 +104,21 @@ export class WireReader {
   enter(): WireReader {
     const depth = this.#budget.depth + 1;
     if (depth > MAX_DEPTH) throw this.#damage(`messages are nested more than ${MAX_DEPTH} deep`);
-    const budget = { depth, fields: this.#budget.fields };
+    const budget = { ...this.#budget, depth };
     return new WireReader(this.#source, this.#contentStart, this.#position, budget);
   }
 
   /** Returns a new reader of the same message, before its first field. */
   rewound(): WireReader {
-    const budget = { ...this.#budget, fields: { left: MAX_FIELDS } };
+    const budget = { ...this.#budget, fields: { left: this.#budget.limits.modelFields } };
     return new WireReader(this.#source, this.#start, this.#end, budget);
   }
 
   /** Decodes the field's content as UTF-8. */
   text(): string {
     const size = this.#position - this.#contentStart;
-    if (size > MAX_TEXT_BYTES) throw tooLarge(`a name of ${size} bytes, more than ${MAX_TEXT_BYTES}`);
+    const most = this.#budget.limits.modelTextBytes;
+    if (size > most) throw tooLarge(`a name of ${size} bytes, more than ${most}`, 'modelTextBytes');
     return UTF8.decode(this.bytes);
   }
 
@@ -217,9 +220,9 @@ export class WireReader {
   }
 }
 
-/** The error for a part of a model that is larger than in any model in use, and would cost more than the file's size. */
-export const tooLarge = (what: string): ModelError =>
-  new ModelError('MODEL_UNSUPPORTED', `the model has ${what}; that is not supported`);
+/** The error for a part of a model that is larger than a limit. */
+export const tooLarge = (what: string, limit: keyof Limits): ModelError =>
+  new ModelError('LIMIT_EXCEEDED', overLimit(`it has ${what}`, limit));
 
 /**
  * The error for a message that occurs twice where ONNX has one. protobuf would merge the two. No writer writes that, so

@@ -4,6 +4,7 @@ import { GraphError, ModelError } from '../errors.js';
 import { whyNotContrib } from '../lowering/contrib-group-norm.js';
 import { getLowering, getSessionLowering, MAX_OPSET, requireRewrittenOpset } from '../lowering/choose.js';
 import { PER_CHANNEL_OPSET } from '../lowering/op.js';
+import { type Limits, requireLimits } from '../limits.js';
 import { inputOf, type SiteRef } from '../lowering/lower.js';
 import { CONTRIB_DOMAIN, type SessionLoweringName } from '../lowering/types.js';
 import { requireModelSize } from '../onnx/encode.js';
@@ -34,6 +35,8 @@ export interface ConvertOptions {
   readonly lowering?: SessionLoweringName | undefined;
   /** What messages call the model: its path, for example. Default `model`. */
   readonly where?: string | undefined;
+  /** How large the parts of the model may be: other numbers in place of the defaults of {@link Limits}. */
+  readonly limits?: Partial<Limits> | undefined;
 }
 
 /** How many normalizations were replaced, by how the model had them. */
@@ -76,7 +79,7 @@ export interface ConvertedModel {
   readonly externalData: readonly string[];
 }
 
-const CONVERT_OPTIONS: readonly (keyof ConvertOptions)[] = ['lowering', 'where'];
+const CONVERT_OPTIONS: readonly (keyof ConvertOptions)[] = ['lowering', 'where', 'limits'];
 
 /**
  * Writes every GroupNorm of a model as a lowering, at the model's own opset: the operator, PyTorch's exports below opset
@@ -85,7 +88,8 @@ const CONVERT_OPTIONS: readonly (keyof ConvertOptions)[] = ['lowering', 'where']
  * only the replaced nodes read: these are removed. `op` writes the standard operator instead, which ONNX Runtime has no
  * kernel for, and leaves all other normalizations.
  * @param bytes A ModelProto, float32, float64, float16 or bfloat16, with its weights in it or in files of their own.
- * @throws ModelError if the bytes are not a model, or the model is larger than 2 GiB (`MODEL_TOO_LARGE`), or has a
+ * @throws ModelError if the bytes are not a model, the model is larger than 2 GiB (`MODEL_TOO_LARGE`) or exceeds a
+ *   limit (`LIMIT_EXCEEDED`), or has a
  *   GroupNormalization that cannot be rewritten (`MODEL_UNSUPPORTED`); GraphError `UNKNOWN_LOWERING`, `LOWERING_UNAVAILABLE` or
  *   `UNSUPPORTED_OPSET`; OptionError.
  */
@@ -95,7 +99,7 @@ export function convertModel(bytes: Uint8Array, options: ConvertOptions = {}): C
   const { lowering: asked = SAFE_LOWERING, where = 'model' } = options;
   const lowering = findLowering(asked);
   requireModelSize(bytes.byteLength, where);
-  const model = Model.decode(unshared(bytes), where);
+  const model = Model.decode(unshared(bytes), where, requireLimits('convertModel', options.limits));
   requireLowering(lowering, model.opset, where);
   if (lowering !== 'op') requireReachable(model, where, REFUSAL);
   const before = readNames(model);

@@ -55,7 +55,7 @@ describe('Model.decode, which checks the whole model,', () => {
     for (let i = 0; i < nodes.length; i += 2) nodes[i] = 0x0a;
     const head = all([0x3a, ...varint(nodes.length)]);
     const bytes = Buffer.concat([head, nodes, all(message(8, int(2, 21)))]);
-    expect(code(bytes)).to.equal('MODEL_UNSUPPORTED');
+    expect(code(bytes)).to.equal('LIMIT_EXCEEDED');
   });
 
   it('does not decode the packed elements of a tensor', () => {

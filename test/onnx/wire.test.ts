@@ -146,7 +146,7 @@ describe('WireReader, given damage,', () => {
     const rest = () => {
       while (reader.next());
     };
-    expect(rest).to.throw(ModelError, '8388608 fields').with.property('code', 'MODEL_UNSUPPORTED');
+    expect(rest).to.throw(ModelError, '8388608 fields').with.property('code', 'LIMIT_EXCEEDED');
   });
 
   it('refuses a text of more than 2^20 bytes', () => {
@@ -154,6 +154,6 @@ describe('WireReader, given damage,', () => {
     reader.next();
     expect(() => reader.text())
       .to.throw(ModelError, '1048577 bytes')
-      .with.property('code', 'MODEL_UNSUPPORTED');
+      .with.property('code', 'LIMIT_EXCEEDED');
   });
 });

@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** The types of lib/runtime: what users see of a session, and what each backend of ONNX Runtime implements. */
 import type { RealDataFiles } from '../../files/location.js';
+import type { Limits } from '../../limits.js';
 import type { SessionLoweringName } from '../../lowering/types.js';
 import type { AnyTensor, DType, Shape, TensorData } from '../../tensor.js';
 
@@ -193,6 +194,8 @@ export interface SessionOptions extends BackendOptions {
    *   of float32 or float16 with an even number of at most 512 channels per group.
    */
   readonly groupNorm?: SessionLoweringName | undefined;
+  /** How large the parts of the model may be: other numbers in place of the defaults of {@link Limits}. */
+  readonly limits?: Partial<Limits> | undefined;
 }
 
 /** A loaded model. */

@@ -150,8 +150,8 @@ async function load(
   options: OpenOptions,
 ): Promise<Omit<OpenedModel, 'fallbacks'>> {
   const { where } = source;
-  const { groupNorm, providerOptions } = options;
-  const { prepared, folder } = prepare(platform, source, groupNorm, backend);
+  const { providerOptions } = options;
+  const { prepared, folder } = prepare(platform, source, options, backend);
   const loadOnBackend = loader(backend, folder, options.backend, providerOptions.get(asked));
   const loaded = await withTypedErrors('MODEL_REJECTED', `${where}: ONNX Runtime refuses this model`, () =>
     loadOnBackend(prepared),
@@ -174,7 +174,7 @@ async function load(
   const variants: VariantSource = {
     optionalInputs: needsInputs ? optionalInputs.map(({ name }) => name) : [],
     prunes,
-    prepared: isReadAgain ? preparer(platform, source, groupNorm, backend) : keeper(prepared),
+    prepared: isReadAgain ? preparer(platform, source, options, backend) : keeper(prepared),
     load: loadOnBackend,
   };
   return {
@@ -205,16 +205,14 @@ const loader =
 const keeper = (prepared: PreparedModel) => () => Promise.resolve(prepared);
 
 const preparer =
-  (
-    platform: Platform,
-    { where, folder, readAgain }: ModelSource,
-    groupNorm: OpenOptions['groupNorm'],
-    backend: Backend,
-  ) =>
+  (platform: Platform, { where, folder, readAgain }: ModelSource, options: Rewriting, backend: Backend) =>
   async (): Promise<PreparedModel | undefined> => {
     const bytes = await readAgain!();
-    return bytes && prepare(platform, { bytes, where, folder }, groupNorm, backend).prepared;
+    return bytes && prepare(platform, { bytes, where, folder }, options, backend).prepared;
   };
+
+/** The options that say how a model is read and rewritten. */
+type Rewriting = Pick<OpenOptions, 'groupNorm' | 'limits'>;
 
 /**
  * Prepares the model for the backend. If links lead to its weights out of its folder, which runtimes refuse, the model names
@@ -223,14 +221,14 @@ const preparer =
 function prepare(
   platform: Platform,
   { bytes, where, folder }: ModelSource,
-  groupNorm: OpenOptions['groupNorm'],
+  { groupNorm, limits }: Rewriting,
   backend: Backend,
 ): { prepared: PreparedModel; folder: string | undefined } {
   const problemOf =
     folder === undefined ? undefined : (location: string) => platform.dataFileProblem(where, location);
   const prepared = isOrtFormat(bytes)
     ? prepareOrtFormat(bytes, where, groupNorm, backend)
-    : prepareModel(bytes, where, problemOf, groupNorm, backend);
+    : prepareModel(bytes, where, problemOf, groupNorm, backend, undefined, limits);
   const { externalLocations } = prepared;
   const onDisk = externalLocations.filter((location) => !backend.hasFile?.(location));
   const real = folder === undefined ? undefined : platform.followDataLinks?.(where, onDisk);

@@ -1,6 +1,7 @@
 /** Models made ready for a runtime: the parts that ONNX Runtime has no kernel for, or a wrong one, are rewritten. */
 import { SessionError } from '../../errors.js';
 import { LEAVES_FOLDER, leavesFolder } from '../../files/location.js';
+import { DEFAULT_LIMITS } from '../../limits.js';
 import { type LoweringChoice, type SiteRef, skippingEmpty } from '../../lowering/lower.js';
 import { kernelLowering } from '../../lowering/op.js';
 import { carefulReduceMeanLowering } from '../../lowering/reduce-mean.js';
@@ -60,9 +61,10 @@ export function prepareModel(
   groupNorm: SessionLoweringName | undefined,
   backend: Pick<Backend, 'provider' | 'hasGroupNormKernel' | 'takesBfloat16' | 'hasFile'>,
   choice: GroupNormChoice = GROUP_NORM_CHOICES[backend.provider],
+  limits = DEFAULT_LIMITS,
 ): PreparedModel {
   requireContrib(groupNorm, backend.provider);
-  const model = Model.decode(bytes, where);
+  const model = Model.decode(bytes, where, limits);
   const externalLocations = [...model.externalLocations()];
   const unranked = model.unrankedNames();
   const toFind = externalLocations.filter((location) => !backend.hasFile?.(location));

@@ -1,5 +1,6 @@
 /** The options of `createSession`, checked before a runtime could misread them or blame them on the model. */
 import { OptionError, SessionError } from '../../errors.js';
+import { type Limits, requireLimits } from '../../limits.js';
 import { getSessionLowering, MAX_OPSET } from '../../lowering/choose.js';
 import type { SessionLoweringName } from '../../lowering/types.js';
 import { requireKnownOptions } from '../../options.js';
@@ -17,6 +18,7 @@ const SESSION_OPTIONS: readonly (keyof SessionOptions)[] = [
   'providers',
   'strict',
   'groupNorm',
+  'limits',
   'intraOpNumThreads',
   'interOpNumThreads',
   'executionMode',
@@ -41,13 +43,14 @@ export interface OpenOptions {
   /** Whether to try the first provider only. */
   readonly strict: boolean;
   readonly groupNorm: SessionLoweringName | undefined;
+  readonly limits: Limits;
   readonly backend: BackendOptions;
 }
 
 /** @throws OptionError; GraphError `UNKNOWN_LOWERING`; SessionError `UNKNOWN_PROVIDER`. */
 export function requireSessionOptions(options: SessionOptions, defaultProvider: Provider): OpenOptions {
   requireKnownOptions('createSession', options, SESSION_OPTIONS, HINTS);
-  const { providers = [defaultProvider], strict = false, groupNorm, ...backend } = options;
+  const { providers = [defaultProvider], strict = false, groupNorm, limits, ...backend } = options;
   ensure(typeof strict === 'boolean', `strict must be true or false, not ${String(strict)}`);
   requireBackendOptions(backend);
   if (groupNorm !== undefined) getSessionLowering(groupNorm, MAX_OPSET);
@@ -56,6 +59,7 @@ export function requireSessionOptions(options: SessionOptions, defaultProvider: 
     providerOptions: requireProviderOptions(providers),
     strict,
     groupNorm,
+    limits: requireLimits('createSession', limits),
     backend,
   };
 }

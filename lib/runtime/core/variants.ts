@@ -3,6 +3,7 @@
  * which ONNX Runtime would run all the same; and without the initializers of optional inputs that a run gives, on runtimes
  * whose JavaScript interface takes no values for these.
  */
+import { NO_LIMITS } from '../../limits.js';
 import { Model } from '../../onnx/model.js';
 import { keepOutputs } from '../../rewrite/dead-code.js';
 import type { AnyTensor, DType, TensorData } from '../../tensor.js';
@@ -91,7 +92,7 @@ export class ModelWithVariants implements LoadedModel {
 
   async #loadWithInputs(given: readonly string[]): Promise<LoadedModel> {
     const prepared = (await this.source.prepared())!;
-    const model = Model.decode(prepared.bytes);
+    const model = Model.decode(prepared.bytes, 'model', NO_LIMITS);
     return this.source.load(withRequiredInputs(prepared, model, given));
   }
 
@@ -99,7 +100,7 @@ export class ModelWithVariants implements LoadedModel {
   async #loadWithOutputs(given: readonly string[], kept: ReadonlySet<string>): Promise<LoadedModel> {
     try {
       const prepared = await this.source.prepared();
-      const model = prepared && Model.decode(prepared.bytes);
+      const model = prepared && Model.decode(prepared.bytes, 'model', NO_LIMITS);
       if (model && keepOutputs(model, kept)) {
         return await this.source.load(withRequiredInputs(prepared, model, given));
       }
