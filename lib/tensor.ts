@@ -209,8 +209,10 @@ function ownElements(dtype: DType, data: ElementArray | HalfArray): ElementArray
 
 /** Returns a view of a Float16Array's bits, and any other array as it is. */
 export function halfBits(data: ElementArray | HalfArray): ElementArray {
-  if (!ArrayBuffer.isView(data) || typeName(data) !== 'Float16Array') return data as ElementArray;
-  const { buffer, byteOffset, length } = data as unknown as HalfArray;
+  // Other sizes need no look at the type's name, which is slow.
+  if ((data as Uint16Array | undefined)?.BYTES_PER_ELEMENT !== 2 || typeName(data) !== 'Float16Array')
+    return data as ElementArray;
+  const { buffer, byteOffset, length } = data as HalfArray;
   return new Uint16Array(buffer as ArrayBuffer, byteOffset, length);
 }
 

@@ -13,8 +13,12 @@ class Results {
   constructor(tensors: AnyTensorRecord, release: () => void) {
     this.#release = release;
     for (const [name, value] of Object.entries(tensors)) {
-      // Not by assignment: an output may be named `dispose`, or `__proto__`.
-      Object.defineProperty(this, name, { value, enumerable: true, writable: true, configurable: true });
+      // An output may be named `dispose`, or `__proto__`.
+      if (name in this) {
+        Object.defineProperty(this, name, { value, enumerable: true, writable: true, configurable: true });
+      } else {
+        (this as Record<string, unknown>)[name] = value;
+      }
     }
   }
 

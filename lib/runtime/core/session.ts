@@ -89,14 +89,15 @@ export class RuntimeSession implements Session {
   ): Promise<RunResults<Outputs>> {
     this.#requireOpen();
     requireKnownOptions('run', options, RUN_OPTIONS, RUN_HINTS);
-    requireSignal(options.signal);
+    const { signal, sync } = options;
+    requireSignal(signal);
     requireSync(options);
     const checked = checkFeeds(this.inputs, feeds);
     // If the first run moves to the next provider, that provider reads the feeds later: the caller may change them.
     const tensors = this.#next === undefined ? checked : copyTensors(checked);
     const outputs = checkOutputs(this.outputs, options.outputs ?? {}, checked);
     const fetches = checkFetches(this.outputs, options.fetches, outputs);
-    const running = this.#runOn(this.#current, tensors, { ...options, fetches, outputs });
+    const running = this.#runOn(this.#current, tensors, { signal, sync, fetches, outputs });
     this.#running.add(running);
     try {
       return (await running) as RunResults<Outputs>;
@@ -148,9 +149,9 @@ export class RuntimeSession implements Session {
       const results = await running;
       // The provider can run the model, so nothing needs to keep the model's bytes for the next one.
       if (this.#current === current) this.#next = undefined;
-      const given = new Set<AnyTensor>(Object.values(options.outputs ?? {}));
+      const given = Object.values(options.outputs ?? {});
       const own = Object.values(results).filter(
-        (value): value is TensorData => !isStringTensor(value) && !given.has(value),
+        (value): value is TensorData => !isStringTensor(value) && !given.includes(value),
       );
       const release = releaseOf(opened.loaded);
       if (options.signal?.aborted) release(own);

@@ -23,14 +23,14 @@ import { wrongOutput } from './errors.js';
  * @throws SessionError `INPUT_MISSING`, `INPUT_UNKNOWN`, `INPUT_DTYPE` or `INPUT_SHAPE`: the code of the first problem.
  */
 export function checkFeeds(inputs: readonly TensorInfo[], feeds: Feeds): AnyTensorRecord {
-  const given = mapRecord(feeds ?? {}, toOwnTensor);
-  const unknown = unknownInputs(inputs, Object.keys(given)).map((message): FeedProblem => ({
+  const given = ownTensors(feeds ?? {});
+  const unknown = unknownInputs(inputs, Object.keys(feeds ?? {})).map((message): FeedProblem => ({
     code: 'INPUT_UNKNOWN',
     message,
   }));
   const problems = [...inputs.flatMap((info) => feedProblems(info, given)), ...unknown];
   const [first] = problems;
-  if (!first) return asBits(withoutUndefined(given));
+  if (!first) return asBits(given);
   const expected = inputs.map(describeInput).join('; ') || 'none';
   throw new SessionError(
     first.code,
@@ -75,13 +75,14 @@ function toOwnTensor(value: AnyTensor | OrtTensor, name: string): AnyTensor {
   return { dtype: type as DType, dims, data: value.data as ElementArray };
 }
 
-/** Leaves out `undefined`, which a caller may give for an optional input. */
-const withoutUndefined = (tensors: AnyTensorRecord): AnyTensorRecord =>
-  Object.fromEntries(
-    Object.entries<AnyTensor | undefined>(tensors).filter(
-      (entry): entry is [string, AnyTensor] => entry[1] !== undefined,
-    ),
-  );
+/** Returns tensors of onnxruntime as this library's. A caller may give `undefined` for an optional input: it is left out. */
+function ownTensors(tensors: Feeds): AnyTensorRecord {
+  const own: [string, AnyTensor][] = [];
+  for (const [name, value] of Object.entries<AnyTensor | OrtTensor | undefined>(tensors)) {
+    if (value !== undefined) own.push([name, toOwnTensor(value, name)]);
+  }
+  return Object.fromEntries(own);
+}
 
 const mapRecord = <From, To>(
   record: Readonly<Record<string, From>>,
@@ -91,13 +92,13 @@ const mapRecord = <From, To>(
 
 function shapeProblem({ name, shape }: TensorInfo, value: AnyTensor): string | undefined {
   if (!shape) return undefined;
-  const is = `input '${name}' has shape ${formatShape(value.dims)}`;
+  const has = () => `input '${name}' has shape ${formatShape(value.dims)}`;
   if (value.dims.length !== shape.length) {
-    return `${is} of rank ${value.dims.length} but must be of rank ${shape.length}: ${formatShape(shape)}`;
+    return `${has()} of rank ${value.dims.length} but must be of rank ${shape.length}: ${formatShape(shape)}`;
   }
   const wrong = value.dims.findIndex((dim, axis) => typeof shape[axis] === 'number' && dim !== shape[axis]);
   if (wrong < 0) return undefined;
-  return `${is} but must be ${formatShape(shape)}: dimension ${wrong} is ${value.dims[wrong]}`;
+  return `${has()} but must be ${formatShape(shape)}: dimension ${wrong} is ${value.dims[wrong]}`;
 }
 
 /** Checks that dims and data agree: ONNX Runtime would read past the end of data that are too short. */
@@ -203,9 +204,9 @@ export function checkOutputs(
 
 function checkOutput(info: TensorInfo, value: AnyTensor): void {
   const { name, dtype, shape } = info;
-  const expected = `output '${name}' is ${describeType(info)}`;
-  if (typeof value !== 'object' || value === null) fail(`${expected}: ${String(value)} is not a tensor`);
-  if (isStringTensor(value)) fail(`${expected}: a run cannot write texts into a given tensor`);
+  const refuse = (problem: string): never => fail(`output '${name}' is ${describeType(info)}${problem}`);
+  if (typeof value !== 'object' || value === null) return refuse(`: ${String(value)} is not a tensor`);
+  if (isStringTensor(value)) return refuse(': a run cannot write texts into a given tensor');
   try {
     tensor(value.dtype, value.dims, value.data);
   } catch (cause) {
@@ -216,7 +217,7 @@ function checkOutput(info: TensorInfo, value: AnyTensor): void {
     (!shape ||
       (value.dims.length === shape.length &&
         shape.every((dim, axis) => typeof dim === 'string' || dim === value.dims[axis])));
-  if (!fits) fail(`${expected}, but the tensor given for it is ${value.dtype} ${formatShape(value.dims)}`);
+  if (!fits) refuse(`, but the tensor given for it is ${value.dtype} ${formatShape(value.dims)}`);
   const { resizable, growable } = value.data.buffer as { resizable?: boolean; growable?: boolean };
   if (resizable || growable)
     fail(
@@ -256,11 +257,14 @@ function fail(message: string, cause?: unknown): never {
 
 /** Returns the tensors with float16 data as Uint16Array: the caller may give a Float16Array, which no runtime takes. */
 const asBits = (tensors: AnyTensorRecord): AnyTensorRecord =>
-  mapRecord(tensors, (value) => {
-    if (isStringTensor(value)) return value;
-    const data = halfBits(value.data);
-    return data === value.data ? value : { ...value, data };
-  });
+  Object.values(tensors).some(isHalfTensor)
+    ? mapRecord(tensors, (value) =>
+        isStringTensor(value) ? value : { ...value, data: halfBits(value.data) },
+      )
+    : tensors;
+
+const isHalfTensor = (value: AnyTensor): boolean =>
+  !isStringTensor(value) && halfBits(value.data) !== value.data;
 
 /** Returns copies, for a run that reads its feeds later: the caller may change them meanwhile. */
 export const copyTensors = (tensors: AnyTensorRecord): AnyTensorRecord => mapRecord(tensors, copyTensor);

@@ -124,22 +124,21 @@ class NativeModel implements LoadedModel {
 
   async run(feeds: AnyTensorRecord, options: BackendRunOptions): Promise<Record<string, TensorData>> {
     const { signal, fetches: names, outputs = {}, sync = false } = options;
-    const inputs = Object.entries(feeds).map(([name, value]) => [name, requireNumbers(name, value)] as const);
+    const inputNames = Object.keys(feeds);
+    const inputs = inputNames.map((name) => toAddon(requireNumbers(name, feeds[name]!)));
     for (const name of names) this.#requireNumbers(name);
     const given = names.map((name) => (Object.hasOwn(outputs, name) ? outputs[name] : undefined));
     const run: Run = { session: this.session, id: nextId() };
-    const results = await untilAborted(
-      run,
-      this.session.run(
-        inputs.map(([name]) => name),
-        inputs.map(([, value]) => toAddon(value)),
-        names,
-        given.map((value) => value && toAddon(value)),
-        run.id,
-        sync,
-      ),
-      signal,
+    const result = this.session.run(
+      inputNames,
+      inputs,
+      names,
+      given.map((value) => value && toAddon(value)),
+      run.id,
+      sync,
     );
+    // A synchronous run has ended here.
+    const results = await (sync ? result : untilAborted(run, result, signal));
     try {
       return Object.fromEntries(names.map((name, i) => [name, this.#resultOf(name, given[i], results[i])]));
     } catch (error) {
