@@ -23,6 +23,7 @@ const MAY_IMPORT = {
     '!lib/runtime/browser.ts',
     '!lib/runtime/native-cpu.ts',
     'lib/files',
+    'lib/onnx',
   ],
   'lib/runtime/native-cpu.ts': ['lib/runtime', '!lib/runtime/browser.ts'],
   'lib/runtime/browser.ts': ['lib/runtime/core', 'lib/runtime/ort-web'],

@@ -18,6 +18,8 @@ export type FileContent = string | Uint8Array | Iterable<Uint8Array> | AsyncIter
 export interface FileToWrite {
   readonly path: string;
   readonly content: FileContent;
+  /** The most permissions that a new file gets; the umask takes from them. Default `0o666`. */
+  readonly mode?: number;
 }
 
 /** A file that is written, and not yet renamed. */
@@ -46,9 +48,10 @@ export const writeFileAtomic = (path: string, content: FileContent): Promise<voi
 export async function writeFilesAtomic(files: readonly FileToWrite[]): Promise<void> {
   const staged: StagedFile[] = [];
   try {
-    for (const { path, content } of files) {
+    for (const file of files) {
+      const { path } = file;
       try {
-        await stage(path, content, staged);
+        await stage(file, staged);
       } catch (error) {
         throw asUnwritable(path, error);
       }
@@ -62,7 +65,7 @@ export async function writeFilesAtomic(files: readonly FileToWrite[]): Promise<v
   }
 }
 
-async function stage(path: string, content: FileContent, staged: StagedFile[]): Promise<void> {
+async function stage({ path, content, mode }: FileToWrite, staged: StagedFile[]): Promise<void> {
   const folder = dirname(path);
   await makeFolder(folder);
   const old = await ifThere(stat(path));
@@ -72,7 +75,7 @@ async function stage(path: string, content: FileContent, staged: StagedFile[]): 
   const temporary = temporaryName(dirname(target));
   track(temporary);
   staged.push({ path, target, temporary });
-  const handle = await open(temporary, 'wx');
+  const handle = await open(temporary, 'wx', mode);
   try {
     if (old) await handle.chmod(old.mode & 0o7777);
     await writeContent(handle, content);

@@ -5,6 +5,7 @@ import { GraphDecoder, GraphFields, type InnerFacts, noFacts } from './graph.js'
 import { canonicalDomain } from './node.js';
 import { describeOtherFile } from './other-files.js';
 import { FUNCTION, MODEL, OPSET } from './schema.js';
+import { type ExternalFiles, externalFiles } from './tensor-walk.js';
 import { requireOnce, WireReader } from './wire.js';
 
 /** A decoded model. */
@@ -13,6 +14,7 @@ export interface ModelContent extends Pick<ModelHeader, 'irVersion' | 'domains' 
   readonly graph: GraphFields;
   /** What the local functions hold. */
   readonly inFunctions: InnerFacts;
+  readonly externalFiles: ExternalFiles;
 }
 
 /** The fields of a ModelProto. The graph and the functions' bodies are readers that stand before the first field. */
@@ -48,7 +50,8 @@ export function decodeModel(bytes: Uint8Array, where: string, limits: Limits): M
     const fields = new GraphFields(graph, decoder);
     const inFunctions = noFacts();
     for (const body of functionBodies) decoder.readFunction(body, inFunctions);
-    return { irVersion, opset, domains, functions, graph: fields, inFunctions };
+    const files = externalFiles(bytes, limits);
+    return { irVersion, opset, domains, functions, graph: fields, inFunctions, externalFiles: files };
   });
   content.graph.sortNodes(where);
   return content;
