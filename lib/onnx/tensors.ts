@@ -77,7 +77,7 @@ function readHeader(message: WireReader): TensorHeader {
     else if (tag === TENSOR.dataType) dataType = message.int32();
     else if (tag === TENSOR.rawData) raw = message.bytes;
     else if (tag === TENSOR.dataLocation) {
-      // protobuf skips a number that the enum does not have, so the last field need not be the one that counts.
+      // protobuf skips a number that the enum does not have: the last field need not count.
       if (isExternal !== undefined) throw requireOnce('a tensor', 'data_location');
       isExternal = message.int32() === EXTERNAL;
     } else if (tag === TENSOR.externalData) {
