@@ -13,7 +13,7 @@ export interface Limits {
   readonly modelFields: number;
   /** The longest name and text in a model, in bytes. Default 1,048,576. */
   readonly modelTextBytes: number;
-  /** The most dimensions of a tensor in a model or a safetensors file. Default 1,024. */
+  /** The most dimensions of a tensor in a model or a safetensors file, and of a type that a model declares. Default 64. */
   readonly modelRank: number;
   /** The most tensors, and the most texts of metadata, of a safetensors file. Default 262,144. */
   readonly weightsEntries: number;
@@ -24,7 +24,7 @@ export const DEFAULT_LIMITS: Limits = {
   modelEntries: 2 ** 20,
   modelFields: 2 ** 23,
   modelTextBytes: 2 ** 20,
-  modelRank: 1024,
+  modelRank: 64,
   weightsEntries: 2 ** 18,
 };
 

@@ -112,9 +112,15 @@ export const isStringTensor = (value: AnyTensor): value is StringTensor => value
 /** Returns the size of one element in bytes. */
 export const bytesPerElement = (dtype: DType): number => ARRAY_OF[dtype].BYTES_PER_ELEMENT;
 
-/** Returns the number of elements of a tensor: the product of its dimensions, 1 for a scalar. */
-export const elementCount = (dims: readonly number[]): number =>
-  dims.reduce((product, dim) => product * dim, 1);
+/**
+ * Returns the number of elements of a tensor: the product of its dimensions, 1 for a scalar; `Infinity` for a product that
+ * is not exact, above 2^53, so that it never passes for a size. Every product of sizes is made here.
+ */
+export function elementCount(dims: readonly number[]): number {
+  if (dims.includes(0)) return 0;
+  const product = dims.reduce((total, dim) => total * dim, 1);
+  return Number.isSafeInteger(product) ? product : Infinity;
+}
 
 /**
  * Formats a shape for messages: `[N, 4, 8, 8]`; `?` stands for a dimension to which a model gives neither size nor

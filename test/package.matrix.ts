@@ -10,6 +10,7 @@ import type { Diagnosis } from '../lib/cli/commands/doctor.js';
 import { OFFLINE, pack, testPackage } from './support/packed-package.js';
 
 testPackage({ addon: 'built' });
+testPackage({ addon: 'skip' });
 
 const execute = promisify(execFile);
 

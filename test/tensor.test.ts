@@ -40,6 +40,18 @@ describe('shapes', () => {
     expect([[], [0], [3], [2, 3, 4], [5, 0]].map(elementCount)).to.deep.equal([1, 0, 3, 24, 0]);
   });
 
+  it('elementCount is Infinity for a product above 2^53, so that it never passes for a size', () => {
+    const huge = 2 ** 52;
+    expect(
+      [
+        [huge, 1],
+        [huge, 2],
+        [huge, huge, huge],
+      ].map(elementCount),
+    ).to.deep.equal([huge, Infinity, Infinity]);
+    expect(elementCount([...Array<number>(30).fill(huge), 0])).to.equal(0);
+  });
+
   it('formatShape writes shapes as ONNX users do', () => {
     expect(formatShape(['N', 4, 8])).to.equal('[N, 4, 8]');
     expect(formatShape([])).to.equal('[]');

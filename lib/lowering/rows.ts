@@ -97,9 +97,15 @@ function withSpatialThird(g: Scope, value: Value): Value {
  */
 const MAX_UNSPLIT = 64;
 
-/** Splits `length` into two factors as even as its divisors allow, the larger last; not if it is short or prime. */
+/** A model may declare sizes of 2^40, and a search for divisors from their root on would not end. No row in use is longer. */
+const MAX_SPLIT = 2 ** 31 - 1;
+
+/**
+ * Splits `length` into two factors as even as its divisors allow, the larger last; not if it is short, prime, or longer
+ * than any row.
+ */
 export function splitLength(length: number): number[] {
-  if (length <= MAX_UNSPLIT) return [length];
+  if (length <= MAX_UNSPLIT || length > MAX_SPLIT) return [length];
   for (let divisor = Math.floor(Math.sqrt(length)); divisor > 1; divisor--) {
     if (length % divisor === 0) return [divisor, length / divisor];
   }
@@ -125,7 +131,7 @@ export function rowMean(g: Scope, rows: Value): Value {
 /** Subtracts the mean of each row, (N, G, 1), from `x`. */
 export function centre(g: Scope, site: GroupNormSite, mean: Value): Value {
   const { x } = site;
-  if (isStatic(x.shape.slice(2))) {
+  if (typeof rowLength(site) === 'number') {
     const rows = toSplitRows(g, site, x);
     const fitted = rows.rank === 4 ? op.reshape(g, mean, [0, 0, 1, 1]) : mean;
     return fromRows(g, site, op.sub(g, rows, fitted));

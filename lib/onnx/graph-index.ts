@@ -38,6 +38,8 @@ export class GraphIndex {
   readonly #outputs: ReadonlySet<string>;
   readonly #readsInBodies = new Map<ModelNode, ReadonlySet<string>>();
   readonly #overridable: ReadonlySet<string>;
+  /** The constants that were read: many nodes may read one constant. */
+  readonly #constants = new Map<string, TensorData | undefined>();
   #uses: Uses | undefined;
 
   /** @param canOverride Whether an initializer that is an input too is a default value, and not a constant. */
@@ -86,8 +88,11 @@ export class GraphIndex {
 
   /** Returns the data of an initializer, or `undefined` if the model does not hold it, or a caller may override it. */
   constant(name: string): TensorData | undefined {
+    if (this.#constants.has(name)) return this.#constants.get(name);
     const initializer = this.#constantInitializer(name);
-    return initializer && readTensorData(initializer);
+    const data = initializer && readTensorData(initializer);
+    if (initializer) this.#constants.set(name, data);
+    return data;
   }
 
   /**
@@ -96,6 +101,12 @@ export class GraphIndex {
    */
   onlyReaders(name: string): readonly ModelNode[] {
     return this.#outputs.has(name) ? [] : (this.#usesOnce.readers.get(name) ?? []);
+  }
+
+  /** Returns the node that reads a value, as {@link onlyReaders}, if no other node does. */
+  onlyReader(name: string): ModelNode | undefined {
+    const readers = this.onlyReaders(name);
+    return readers.length === 1 ? readers[0] : undefined;
   }
 
   /** Returns whether a node of the graph, or the caller of the model, reads a value. */

@@ -4,7 +4,7 @@ import { type Dim, type DType, type Shape, UNKNOWN_DIM } from '../tensor.js';
 import { spliceWithin, varint } from './chunks.js';
 import { type TensorMessage, type ValueInfoMessage, ValueInfoProto } from './proto.js';
 import { DIM, OTHER_TYPES, SHAPE, TENSOR_TYPE, TYPE, VALUE_INFO } from './schema.js';
-import { requireOnce, type WireReader } from './wire.js';
+import { requireOnce, tooLarge, type WireReader } from './wire.js';
 
 /** Makes a ValueInfoProto for a tensor. */
 export const encodeValueInfo = ({
@@ -61,7 +61,7 @@ export interface TensorType {
 
 /**
  * Reads the ValueInfoProto in a field.
- * @throws ModelError `MODEL_INVALID` if a part occurs twice.
+ * @throws ModelError `MODEL_INVALID` if a part occurs twice; `LIMIT_EXCEEDED`.
  */
 export function readValueInfo(field: WireReader): DeclaredValue {
   const info = field.enter();
@@ -109,8 +109,11 @@ function readTensorType(tensor: WireReader): TypeParts {
 
 function readShape(shape: WireReader): Shape {
   const dims: Dim[] = [];
+  const { modelRank } = shape.limits;
   while (shape.next()) {
-    if (shape.tag === SHAPE.dim) dims.push(readDim(shape.enter()));
+    if (shape.tag !== SHAPE.dim) continue;
+    if (dims.length >= modelRank) throw tooLarge(`a type of more than ${modelRank} dimensions`, 'modelRank');
+    dims.push(readDim(shape.enter()));
   }
   return dims;
 }

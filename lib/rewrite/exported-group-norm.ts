@@ -209,8 +209,8 @@ const MAX_CHAIN = 100;
 function nextReader(types: ValueTypes, node: ModelNode, opType: string): ModelNode | undefined {
   let before = node;
   for (let step = 0; step < MAX_CHAIN; step++) {
-    const [reader, ...others] = types.model.index.onlyReaders(outputOf(before));
-    if (!reader || others.length > 0 || reader.inputs[0] !== outputOf(before)) return undefined;
+    const reader = types.model.index.onlyReader(outputOf(before));
+    if (!reader || reader.inputs[0] !== outputOf(before)) return undefined;
     if (isOp(reader, opType)) return reader;
     if (!changesNothing(types, reader)) return undefined;
     before = reader;

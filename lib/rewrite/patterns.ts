@@ -12,8 +12,8 @@ export const outputOf = ({ outputs }: ModelNode): string => outputs[0]!;
 
 /** Returns the only reader of a node's first output, if it is the operator `opType`. */
 export function onlyReader({ index }: Model, node: ModelNode, opType: string): ModelNode | undefined {
-  const [reader, ...others] = index.onlyReaders(outputOf(node));
-  return reader && others.length === 0 && isOp(reader, opType) ? reader : undefined;
+  const reader = index.onlyReader(outputOf(node));
+  return reader && isOp(reader, opType) ? reader : undefined;
 }
 
 /** Returns the nodes that a node's inputs come from: `undefined` for inputs of the graph and initializers. */

@@ -96,7 +96,23 @@ export function omitNeutral(types: ValueTypes, value: ValueRef, neutral: 0 | 1):
 }
 
 /** Returns whether a tensor has elements, and all of them are `value`. */
-export function isFilledWith({ dtype, data }: TensorData, value: 0 | 1): boolean {
+export function isFilledWith(tensor: TensorData, value: 0 | 1): boolean {
+  const { dtype } = tensor;
   const one = dtype === 'float16' ? 0x3c00 : dtype === 'bfloat16' ? 0x3f80 : 1;
-  return (data as ArrayLike<number>).length > 0 && Array.prototype.every.call(data, (x) => x === value * one);
+  return commonElement(tensor) === value * one;
+}
+
+/** What all elements of a tensor are. Many nodes may read one constant, so each constant is searched once. */
+const COMMON = new WeakMap<TensorData, number | bigint | undefined>();
+
+/** Returns what all elements of a tensor are; `undefined` if they differ, or if there are no elements. */
+function commonElement(tensor: TensorData): number | bigint | undefined {
+  if (COMMON.has(tensor)) return COMMON.get(tensor);
+  const data = tensor.data as ArrayLike<number | bigint>;
+  const [first] = tensor.data;
+  let index = 1;
+  while (index < data.length && data[index] === first) index++;
+  const common = index >= data.length ? first : undefined;
+  COMMON.set(tensor, common);
+  return common;
 }

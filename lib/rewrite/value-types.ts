@@ -7,7 +7,7 @@ import { CONTRIB_DOMAIN, CONTRIB_OP, CONTRIB_SKIP_OP, FUSED_DOMAIN } from '../lo
 import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
 import { addDims, divideDim, productDim, scaleDim } from '../shapes/dims.js';
-import { inferType, type KnownNode, type ValueType } from '../shapes/operators.js';
+import { inferType, type KnownNode, MAX_RANK, type ValueType } from '../shapes/operators.js';
 import { shapePart } from '../shapes/reshaping.js';
 import {
   type Dim,
@@ -76,7 +76,7 @@ export class ValueTypes {
   /** Returns the elements of a vector or scalar of sizes, as far as known; `undefined` if even their number is not. */
   sizes(name: string | undefined): Shape | undefined {
     const constant = this.constant(name);
-    if (constant) return Array.from(constant.data as ArrayLike<number | bigint>, Number);
+    if (constant) return sizesOf(constant);
     const vector = name && this.#known().vectors.get(name);
     if (vector) return vector;
     const [length, ...others] = this.typeOf(name).shape ?? [];
@@ -116,9 +116,16 @@ export class ValueTypes {
     const outputs = ['Split', CONTRIB_SKIP_OP].includes(node.opType) ? node.outputs : [output];
     for (const name of type ? outputs : []) if (name) types.set(name, type!);
     const vector = constant ? undefined : vectorOf(node, this);
-    if (vector) vectors.set(output, vector.map(withoutLongNames));
+    if (vector && vector.length <= MAX_RANK) vectors.set(output, vector.map(withoutLongNames));
   }
 }
+
+/** The most elements of a constant of sizes: Pad has two for each dimension. */
+const MAX_SIZES = 2 * MAX_RANK;
+
+/** Returns the elements of a constant, or `undefined` if they are too many to be sizes. */
+const sizesOf = ({ data }: TensorData): Shape | undefined =>
+  data.length <= MAX_SIZES ? Array.from(data as ArrayLike<number | bigint>, Number) : undefined;
 
 /** The operators of ONNX Runtime's domain that the table of shape functions has. */
 const CONTRIB_OPERATORS: readonly string[] = [
@@ -187,9 +194,6 @@ function sizeNamer(): (name: string, axis: number) => string {
   };
 }
 
-/** The most elements of a vector of sizes; no tensor in use has more dimensions. */
-const MAX_RANK = 64;
-
 /** The longest expression that is kept: expressions of expressions would otherwise grow without bound. */
 const MAX_EXPRESSION = 100;
 
@@ -228,8 +232,9 @@ function vectorOf(node: ModelNode, types: ValueTypes): Shape | undefined {
   if (combine) return combined(sizesIn(types, first), sizesIn(types, second), combine);
   switch (node.opType) {
     case 'Concat': {
-      const parts = node.inputs.map((name) => sizesIn(types, name));
-      return parts.every((part) => part !== undefined) ? parts.flat() : undefined;
+      const parts = node.inputs.slice(0, MAX_RANK).map((name) => sizesIn(types, name));
+      const isKnown = node.inputs.length <= MAX_RANK && parts.every((part) => part !== undefined);
+      return isKnown ? parts.flat() : undefined;
     }
     case 'Gather': {
       const whole = sizesIn(types, first);

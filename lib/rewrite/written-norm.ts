@@ -297,7 +297,8 @@ function hasKeptShape(types: ValueTypes, name: string, of: string, axes: readonl
 
 function rowLengthOf(types: ValueTypes, rows: string, axes: readonly number[]): number | undefined {
   const lengths = axes.map((axis) => types.typeOf(rows).shape![axis]!);
-  return isStatic(lengths) ? elementCount(lengths) : undefined;
+  const length = isStatic(lengths) ? elementCount(lengths) : undefined;
+  return length === Infinity ? undefined : length;
 }
 
 const inBothOrders = ([a, b]: readonly string[]): [string, string][] => [

@@ -18,8 +18,11 @@ export function merge(a: Dim, b: Dim): Dim {
 }
 
 /** Returns the shape that `shapes` broadcast to, with unknown dimensions where they do not; `undefined` if one is unknown. */
-export function broadcast(...shapes: readonly (Shape | undefined)[]): Shape | undefined {
-  return shapes.reduce((joined, next) => joined && next && broadcastPair(joined, next), []);
+export function broadcast(shapes: readonly (Shape | undefined)[]): Shape | undefined {
+  return shapes.reduce<Shape | undefined>(
+    (joined, next) => joined && next && broadcastPair(joined, next),
+    [],
+  );
 }
 
 /** Returns the shape that `a` and `b` broadcast to. */

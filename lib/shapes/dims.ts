@@ -9,7 +9,7 @@
  * Unequal sizes must never get the same text: ONNX Runtime takes equal names for equal sizes when it reuses buffers, and
  * fails if the sizes differ.
  */
-import { type Dim, UNKNOWN_DIM } from '../tensor.js';
+import { type Dim, elementCount, isStatic, UNKNOWN_DIM } from '../tensor.js';
 
 /** How a window slides along one dimension. */
 export interface DimWindow {
@@ -26,21 +26,36 @@ type Polynomial = Map<string, number>;
 /** An index from here on means the end of any dimension: ONNX advises INT_MAX for Slice. */
 const UNBOUNDED = 2 ** 31 - 1;
 
-/** Whether nothing follows from a dimension: its size is unknown, or an invalid model gives a fraction or NaN. */
+/** The longest expression that is computed with: expressions of expressions would otherwise grow without bound. */
+const MAX_EXPRESSION = 250;
+
+/** The most terms of a product of sums. A product of 64 sums would otherwise never end. */
+const MAX_TERMS = 100;
+
+/**
+ * Whether nothing follows from a dimension: its size is unknown, its expression is too long, or an invalid model gives a
+ * fraction or NaN.
+ */
 const isUnknown = (dim: Dim): boolean =>
-  dim === UNKNOWN_DIM || (typeof dim === 'number' && !Number.isSafeInteger(dim));
+  typeof dim === 'number' ? !Number.isSafeInteger(dim) : dim === UNKNOWN_DIM || dim.length > MAX_EXPRESSION;
 
 /** Returns the larger of two dimensions. */
 export const maxDim = (a: Dim, b: Dim): Dim => extreme('max', a, b);
 
-/** Returns the sum of `dims`. */
-export function addDims(...dims: readonly Dim[]): Dim {
+/** Returns the sum of two or three dimensions. */
+export const addDims = (...dims: readonly Dim[]): Dim => sumDims(dims);
+
+/** Returns the sum of `dims`; 0 for an empty list. */
+export function sumDims(dims: readonly Dim[]): Dim {
   if (dims.some(isUnknown)) return UNKNOWN_DIM;
   const terms = dims.filter((dim) => dim !== 0);
   if (terms.length === 1) return terms[0]!;
+  // Each dimension is read once, however often it occurs.
+  const counts = new Map<Dim, number>();
+  for (const dim of terms) counts.set(dim, (counts.get(dim) ?? 0) + 1);
   const sum: Polynomial = new Map();
-  for (const dim of terms)
-    parse(dim).forEach((coefficient, product) => accumulate(sum, product, coefficient));
+  for (const [dim, count] of counts)
+    parse(dim).forEach((coefficient, product) => accumulate(sum, product, count * coefficient));
   return format(sum);
 }
 
@@ -52,10 +67,13 @@ export function productDim(dims: readonly Dim[]): Dim {
   if (dims.some(isUnknown)) return UNKNOWN_DIM;
   const factors = dims.filter((dim) => dim !== 1);
   if (factors.length === 1) return factors[0]!;
+  if (isStatic(factors)) return exact(elementCount(factors));
   let result: Polynomial = new Map([['', 1]]);
   for (const dim of factors) {
     const product: Polynomial = new Map();
-    for (const [right, b] of parse(dim)) {
+    const terms = parse(dim);
+    if (terms.size * result.size > MAX_TERMS) return UNKNOWN_DIM;
+    for (const [right, b] of terms) {
       for (const [left, a] of result) accumulate(product, multiply(left, right), a * b);
     }
     result = product;
@@ -184,7 +202,12 @@ function parseSum(sum: string): Polynomial {
   return polynomial;
 }
 
+/** Returns a number, or an unknown dimension in place of a number that is not exact. */
+const exact = (size: number): Dim => (Number.isSafeInteger(size) ? size : UNKNOWN_DIM);
+
 function format(polynomial: Polynomial): Dim {
+  const coefficients = [...polynomial.values()];
+  if (!coefficients.every(Number.isSafeInteger)) return UNKNOWN_DIM;
   const isConstant = [...polynomial].every(([product, coefficient]) => product === '' || coefficient === 0);
   return isConstant ? (polynomial.get('') ?? 0) : withoutParentheses(formatSum(polynomial));
 }

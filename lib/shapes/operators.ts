@@ -63,23 +63,37 @@ export const keepsShape = ({ domain, opType }: Pick<KnownNode, 'opType'> & { dom
 const MAX_EXPRESSION = 100;
 
 /**
+ * The most dimensions of a shape that is inferred; NumPy and PyTorch have at most 64. A few operators would otherwise make
+ * a shape longer than any file: a Gather by its own result doubles the rank.
+ */
+export const MAX_RANK = 64;
+
+/**
  * Returns `shape` with unknown dimensions in place of numbers that are not sizes, and of expressions, except those of
  * {@link WITH_EXPRESSIONS}. A declared size counts as stale if it differs from the inferred one, and exporters that
- * evaluate more than this table declare the number that an expression comes to.
+ * evaluate more than this table declare the number that an expression comes to. A shape of more than {@link MAX_RANK}
+ * dimensions is unknown.
  */
 function settled(shape: Shape | undefined, node: KnownNode): Shape | undefined {
+  if (!shape || shape.length > MAX_RANK) return undefined;
+  let names: Set<Dim> | undefined;
   const isReliable = (dim: Dim): boolean => {
     if (typeof dim === 'number') return Number.isSafeInteger(dim) && dim >= 0;
     if (WITH_EXPRESSIONS.includes(node.opType) && dim.length <= MAX_EXPRESSION) return true;
-    return dim === UNKNOWN_DIM || isNameIn(dim, node);
+    return dim === UNKNOWN_DIM || (names ??= namesIn(node)).has(dim);
   };
-  return shape?.map((dim) => (isReliable(dim) ? dim : UNKNOWN_DIM));
+  return shape.every(isReliable) ? shape : shape.map((dim) => (isReliable(dim) ? dim : UNKNOWN_DIM));
 }
 
-/** Whether a dimension is a dimension of an input, or an element of an input that holds sizes. */
-const isNameIn = (dim: Dim, { inputs, sizes }: KnownNode): boolean =>
-  inputs.some(({ shape }) => shape?.includes(dim)) ||
-  inputs.some(({ shape }, index) => shape?.length === 1 && sizes(index)?.includes(dim));
+/** Returns the dimensions of inputs, and the elements of inputs that hold sizes. */
+function namesIn({ inputs, sizes }: KnownNode): Set<Dim> {
+  const names = new Set<Dim>();
+  for (const [index, { shape }] of inputs.entries()) {
+    for (const dim of shape ?? []) names.add(dim);
+    if (shape?.length === 1) for (const size of sizes(index) ?? []) names.add(size);
+  }
+  return names;
+}
 
 type DTypeOf = (node: KnownNode) => DType | undefined;
 type ShapeOf = (node: KnownNode) => Shape | undefined;
@@ -115,7 +129,7 @@ const fromBoth = (infer: (a: Shape, b: Shape, node: KnownNode) => Shape | undefi
 
 const sameShape: ShapeOf = from((x) => x);
 
-const broadcastAll: ShapeOf = ({ inputs }) => broadcast(...inputs.map(({ shape }) => shape));
+const broadcastAll: ShapeOf = ({ inputs }) => broadcast(inputs.map(({ shape }) => shape));
 
 /** The sizes in an optional input: `undefined` if it is absent, one unknown size if its sizes are not known. */
 const optionalSizes = ({ has, sizes }: KnownNode, index: number): Shape | undefined =>
@@ -171,8 +185,9 @@ const reduced = from((x, { has, sizes, number, numbers }) => {
 const parts = from((x, node) => {
   const axis = node.number('axis') ?? 0;
   const sizes = node.numbers('split') ?? optionalSizes(node, 1) ?? equalParts(x.at(axis), node.outputCount);
-  const [first, ...others] = split(x, axis, sizes);
-  return first?.map((dim, index) => (others.every((part) => part[index] === dim) ? dim : UNKNOWN_DIM));
+  const [size] = sizes;
+  if (size === undefined) return undefined;
+  return split(x, axis, [sizes.every((other) => other === size) ? size : UNKNOWN_DIM])[0];
 });
 
 const resized = from((x, { has, sizes, numbers, text }) => {
@@ -231,7 +246,7 @@ const SHAPES = new Map<string, ShapeOf>(
       return concat(shapes, number('axis') ?? 0);
     },
     DepthToSpace: from((x, { number }) => depthToSpace(x, number('blocksize') ?? 0)),
-    Expand: ({ inputs, sizes }) => broadcast(inputs[0]?.shape, sizes(1)),
+    Expand: ({ inputs, sizes }) => broadcast([inputs[0]?.shape, sizes(1)]),
     Flatten: from((x, { number }) => flatten(x, number('axis') ?? 1)),
     Gather: fromBoth((x, indices, { number }) => gather(x, indices, number('axis') ?? 0)),
     Gemm: ({ inputs: [a, b], number }) =>

@@ -4,7 +4,7 @@
  */
 import { type Dim, fromStart, isStatic, type Shape, UNKNOWN_DIM } from '../tensor.js';
 import { merge } from './broadcast.js';
-import { addDims, divideDim, productDim, resizeDim, sliceDim } from './dims.js';
+import { addDims, divideDim, productDim, resizeDim, sliceDim, sumDims } from './dims.js';
 
 /** The elements of Slice's inputs, as far as they are known. */
 interface Cuts {
@@ -51,12 +51,15 @@ export function equalParts(dim: Dim | undefined, count: number): Shape {
  * know the result; `undefined` if all are unknown.
  */
 export function concat(inputs: readonly (Shape | undefined)[], axis: number): Shape | undefined {
-  const [first, ...others] = inputs.filter((shape) => shape !== undefined);
+  const known = inputs.filter((shape) => shape !== undefined);
+  const [first] = known;
   if (!first) return undefined;
   const along = fromStart(axis, first.length);
-  const joined = others.reduce((shape, next) => join(shape, next, along), first);
-  if (others.length + 1 === inputs.length) return joined;
-  return joined.map((dim, index) => (index === along ? UNKNOWN_DIM : dim));
+  return first.map((_, index) => {
+    const dims = known.map((shape) => shape[index] ?? UNKNOWN_DIM);
+    if (index !== along) return dims.reduce(merge);
+    return known.length === inputs.length ? sumDims(dims) : UNKNOWN_DIM;
+  });
 }
 
 /** Concat of two inputs; `along` counts from the start. */

@@ -120,7 +120,7 @@ describe('checkTensor', () => {
 
   it('refuses more dimensions than any tensor has', () => {
     expect(() => checkTensor(tensor(NAME, FLOAT, message(1, new Array<number>(100_000).fill(1)))))
-      .to.throw(ModelError, 'more than 1024 dimensions')
+      .to.throw(ModelError, 'more than 64 dimensions')
       .with.property('code', 'LIMIT_EXCEEDED');
   });
 });

@@ -79,6 +79,12 @@ describe('readValueInfo', () => {
     }
   });
 
+  it('refuses more dimensions than any tensor has', () => {
+    expect(() => readType(info(tensorOf(FLOAT, message(2, new Array<number[]>(65).fill([0x0a, 0]).flat())))))
+      .to.throw(ModelError, 'more than 64 dimensions')
+      .with.property('code', 'LIMIT_EXCEEDED');
+  });
+
   it('has a counterpart, withDtype, that changes the dtype and keeps the rest', () => {
     const field = (dtype: number) => [
       text(1, 'x'),

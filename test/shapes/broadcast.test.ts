@@ -67,16 +67,26 @@ describe('broadcastShapes', () => {
 
 describe('broadcast', () => {
   it('broadcast gives an unknown dimension where sizes contradict each other, and keeps the rank', () => {
-    expect(broadcast([1, 64, 32], [1, 64, 48])).to.deep.equal([1, 64, '?']);
-    expect(broadcast([2, 3], [2])).to.deep.equal([2, '?']);
+    expect(
+      broadcast([
+        [1, 64, 32],
+        [1, 64, 48],
+      ]),
+    ).to.deep.equal([1, 64, '?']);
+    expect(broadcast([[2, 3], [2]])).to.deep.equal([2, '?']);
   });
 
   it('broadcast is undefined if a shape is unknown', () => {
-    expect(broadcast([2, 3], undefined)).to.equal(undefined);
+    expect(broadcast([[2, 3], undefined])).to.equal(undefined);
   });
 
   it('broadcast takes a number for an unknown dimension, and keeps it unknown against a name or 1', () => {
-    expect(broadcast(['?', '?', '?'], [5, 'N', 1])).to.deep.equal([5, '?', '?']);
+    expect(
+      broadcast([
+        ['?', '?', '?'],
+        [5, 'N', 1],
+      ]),
+    ).to.deep.equal([5, '?', '?']);
   });
 });
 

@@ -53,6 +53,12 @@ const { polynomial } = fc.letrec<{ polynomial: Dim }>((tie) => ({
 }));
 
 describe('dimension expressions', () => {
+  it('productDim and addDims return an unknown dimension for a size above 2^53', () => {
+    expect(productDim([2 ** 30, 2 ** 30])).to.equal('?');
+    expect(productDim(['H', 2 ** 30, 2 ** 30])).to.equal('?');
+    expect(addDims(2 ** 52, 2 ** 52)).to.equal('?');
+  });
+
   it('a dimension expression leaves a name alone if it does not change', () => {
     expect(convDim('H', window(3, 1, 1))).to.equal('H');
     expect(convDim('H', window(1))).to.equal('H');

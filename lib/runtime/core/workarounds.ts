@@ -39,13 +39,17 @@ const opTypesOf = (model: Model): ReadonlySet<string> =>
   new Set([...model.nodes.map(({ opType }) => opType), ...model.nestedOpTypes()]);
 
 /** Returns whether a `Pad` makes the weights or the bias of a Conv. */
-function padsWeights({ index, nodes }: Model): boolean {
-  const isPadded = (name: string): boolean => {
-    const maker = index.producer(name);
-    if (maker === undefined) return false;
-    return isOp(maker, 'Pad') || (PASSED_OVER.some((op) => isOp(maker, op)) && isPadded(maker.inputs[0]!));
-  };
-  return nodes.some((node) => isOp(node, 'Conv') && node.inputs.slice(1).some(isPadded));
+function padsWeights({ nodes }: Model): boolean {
+  const padded = new Set<string>();
+  // Each node comes after the nodes that it reads from.
+  for (const node of nodes) {
+    const [input] = node.inputs;
+    const isPassedOver = PASSED_OVER.some((op) => isOp(node, op)) && input !== undefined && padded.has(input);
+    const [output] = node.outputs;
+    if (output !== undefined && (isOp(node, 'Pad') || isPassedOver)) padded.add(output);
+    if (isOp(node, 'Conv') && node.inputs.slice(1).some((name) => padded.has(name))) return true;
+  }
+  return false;
 }
 
 /** Operators that `Pad_Fusion` looks through, or that go before it runs. */

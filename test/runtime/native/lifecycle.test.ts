@@ -76,7 +76,7 @@ describeNative('the native addon in processes that end', function () {
   }
 
   it('a worker can be terminated while it has results, allocated tensors and a run in progress', async () => {
-    const ended = await runProcess('terminateWorkersWithResults');
+    const ended = await runProcess('terminateWorkerWithResults');
     expect(ended).to.deep.equal({ code: 0, signal: null, output: 'true 0' });
   });
 });

@@ -1,3 +1,0 @@
-import { testPackage } from './support/packed-package.js';
-
-testPackage({ addon: 'skip' });

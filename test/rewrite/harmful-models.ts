@@ -1,0 +1,188 @@
+/** Models that are small files and claim, or would make, much more; and the program that converts them. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { OnnxGroupNormError } from '../../lib/errors.js';
+import { encodeModel } from '../../lib/onnx/encode.js';
+import { GraphBuilder } from '../../lib/graph/builder.js';
+import * as op from '../../lib/graph/ops/index.js';
+import { convertModel } from '../../lib/rewrite/convert.js';
+import { int, message, model, text, valueInfo } from '../onnx/bytes.js';
+
+type Bytes = readonly number[];
+
+const [FLOAT, INT64] = [1, 7];
+
+/** A NodeProto in a field of a GraphProto. */
+const node = (
+  opType: string,
+  inputs: readonly string[],
+  outputs: readonly string[],
+  ...more: Bytes[]
+): Bytes =>
+  message(
+    1,
+    inputs.flatMap((name) => text(1, name)),
+    outputs.flatMap((name) => text(2, name)),
+    text(4, opType),
+    ...more,
+  );
+
+const intAttribute = (name: string, value: number): Bytes =>
+  message(5, text(1, name), int(3, value), int(20, 2));
+
+const initializer = (name: string, dtype: number, dims: readonly number[], raw: ArrayBufferLike): Bytes =>
+  message(
+    5,
+    ...dims.map((dim) => int(1, dim)),
+    int(2, dtype),
+    text(8, name),
+    message(9, [...new Uint8Array(raw)]),
+  );
+
+const ones = (count: number): ArrayBufferLike => new Float32Array(count).fill(1).buffer;
+const int64s = (count: number, value: (index: number) => number): ArrayBufferLike =>
+  BigInt64Array.from({ length: count }, (_, index) => BigInt(value(index))).buffer;
+
+const STRIDES = message(5, text(1, 'strides'), int(8, 2), int(8, 2), int(20, 7));
+
+/** The ValueInfoProto of an input whose dimensions have names. */
+const namedInput = (name: string, dims: readonly string[]): Bytes =>
+  message(
+    11,
+    text(1, name),
+    message(2, message(1, int(1, FLOAT), message(2, ...dims.map((dim) => message(1, text(2, dim)))))),
+  );
+
+const X = valueInfo(11, 'x', FLOAT, 1, 8, 4, 4);
+const Y = valueInfo(12, 'y', FLOAT, 1, 8, 4, 4);
+/** A pass asks for the types of its inputs, so that types are inferred for the whole model. */
+const NORM = [
+  initializer('ones', FLOAT, [8], ones(8)),
+  node('InstanceNormalization', ['x', 'ones', 'ones'], ['y']),
+];
+
+const repeated = (count: number, make: (index: number) => Bytes): Bytes[] =>
+  Array.from({ length: count }, (_, i) => make(i));
+/** The nodes of a chain from x on: each reads the result of the one before it. */
+const chain = (count: number, make: (input: string, output: string) => Bytes): Bytes[] =>
+  repeated(count, (i) => make(i === 0 ? 'x' : `t${i - 1}`, `t${i}`));
+
+const typical = (...fields: readonly Bytes[]): Uint8Array => model(X, Y, ...NORM, ...fields);
+
+/** The models by what they do. */
+export const HARMFUL: Readonly<Record<string, () => Uint8Array>> = {
+  'many Reshapes to one long constant': () =>
+    typical(
+      initializer(
+        'long',
+        INT64,
+        [30_000],
+        int64s(30_000, () => 1),
+      ),
+      ...repeated(2000, (i) => node('Reshape', ['x', 'long'], [`r${i}`])),
+    ),
+  'Gathers by their own results, each of which doubles the rank': () =>
+    typical(...chain(40, (input, output) => node('Gather', [input, input], [output]))),
+  'Unsqueezes that add up to many dimensions': () =>
+    typical(
+      initializer(
+        'axes',
+        INT64,
+        [50],
+        int64s(50, (i) => i),
+      ),
+      ...chain(2000, (input, output) => node('Unsqueeze', [input, 'axes'], [output])),
+    ),
+  'a Sum of many inputs': () => typical(node('Sum', new Array<string>(200_000).fill('x'), ['z'])),
+  'a Concat of many inputs along a dimension with a name': () =>
+    model(
+      namedInput('w', ['N', 'H-1']),
+      X,
+      Y,
+      ...NORM,
+      node('Concat', new Array<string>(200_000).fill('w'), ['z'], intAttribute('axis', 1)),
+    ),
+  'one constant in a typed field that many nodes read': () =>
+    typical(
+      message(
+        5,
+        int(1, 60_000),
+        int(2, INT64),
+        text(8, 'long'),
+        message(7, new Array<number>(60_000).fill(1)),
+      ),
+      ...repeated(2000, (i) => node('Slice', ['x', 'long', 'long', 'long'], [`s${i}`])),
+    ),
+  'one long constant of ones that many nodes may leave out': () =>
+    typical(
+      initializer('long', FLOAT, [100_000], ones(100_000)),
+      ...repeated(2000, (i) => node('InstanceNormalization', ['x', 'long', 'long'], [`n${i}`])),
+    ),
+  'rows whose length is a prime of 53 bits': () =>
+    model(
+      valueInfo(11, 'x', FLOAT, 1, 2, 2 ** 53 - 111),
+      initializer('ones', FLOAT, [2], ones(2)),
+      node('GroupNormalization', ['x', 'ones', 'ones'], ['y'], intAttribute('num_groups', 2)),
+      Y,
+    ),
+  'long names of dimensions that many nodes compute with': () =>
+    model(
+      namedInput('x', ['1', '8', 'a'.repeat(50_000), 'b'.repeat(50_000)]),
+      Y,
+      ...NORM,
+      initializer('w', FLOAT, [8, 8, 1, 1], ones(64)),
+      ...repeated(2000, (i) => node('Conv', ['x', 'w'], [`c${i}`], STRIDES)),
+    ),
+  'a product of sums of names': () =>
+    model(
+      namedInput(
+        'w',
+        Array.from({ length: 20 }, (_, i) => [...'abcdefghijklmnop'].map((name) => `${name}${i}`).join('+')),
+      ),
+      X,
+      Y,
+      ...NORM,
+      node('Flatten', ['w'], ['f'], intAttribute('axis', 10)),
+    ),
+};
+
+/** What came of a model. */
+export interface Outcome {
+  /** The code of the error that refused it, `ok`, or the message of an error without a code. */
+  readonly result: string;
+  /** Processor time. */
+  readonly seconds: number;
+  /** How far the peak of the process's memory rose, above what it was after a small model. */
+  readonly bytes: number;
+}
+
+/** Converts the models in the files `0.onnx`, `1.onnx`, … of a folder, and writes the outcomes as JSON. */
+export function convertAll(folder: string, count: string): void {
+  convertModel(smallModel());
+  const peak = () => process.resourceUsage().maxRSS * 1024;
+  const before = peak();
+  const outcomes = Array.from({ length: Number(count) }, (_, index): Outcome => {
+    const bytes = new Uint8Array(readFileSync(join(folder, `${index}.onnx`)));
+    const start = process.cpuUsage();
+    const result = resultOf(() => convertModel(bytes));
+    const { user, system } = process.cpuUsage(start);
+    return { result, seconds: (user + system) / 1e6, bytes: peak() - before };
+  });
+  console.log(JSON.stringify(outcomes));
+}
+
+function resultOf(action: () => void): string {
+  try {
+    action();
+    return 'ok';
+  } catch (error) {
+    return error instanceof OnnxGroupNormError ? error.code : String(error);
+  }
+}
+
+function smallModel(): Uint8Array {
+  const g = new GraphBuilder('small');
+  const x = g.input('x', 'float32', [1, 4, 8]);
+  g.output('y', op.groupNormalization(g, x, undefined, undefined, { numGroups: 2 }));
+  return encodeModel(g.build(), new Map());
+}
