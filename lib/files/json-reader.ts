@@ -4,7 +4,7 @@
  * Source: RFC 8259.
  */
 
-/** How deep a value that nobody asks for may nest lists and objects. */
+/** How deep a value that the caller skips may nest lists and objects. */
 const MAX_DEPTH = 64;
 
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;

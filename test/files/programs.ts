@@ -52,7 +52,7 @@ function forgetPeak(): void {
   try {
     writeFileSync('/proc/self/clear_refs', '5');
   } catch {
-    // Elsewhere a peak hides a later one that is lower.
+    // On other systems a peak hides a lower peak behind it.
   }
 }
 
