@@ -334,9 +334,9 @@ describe('encodeSafetensors', () => {
     ] as const;
     refuse({ tensors: twice }, "tensor 'a' is given twice");
     refuse({ tensors: [['__metadata__', int8(1)]] }, "a tensor cannot be named '__metadata__'; rename it");
-    refuse({ tensors: [['\ud800', int8(1)]] }, "the name '\ud800' is not Unicode text");
+    refuse({ tensors: [['\ud800', int8(1)]] }, "the name '\\ud800' is not Unicode text");
     refuse({ metadata: { a: 1 as unknown as string }, tensors: [] }, "metadata 'a' must be a string");
-    refuse({ metadata: { '\ud83d': '\ude00' }, tensors: [] }, "metadata '\ud83d' is not Unicode text");
+    refuse({ metadata: { '\ud83d': '\ude00' }, tensors: [] }, "metadata '\\ud83d' is not Unicode text");
   });
 
   it('encodeSafetensors refuses a tensor that contradicts itself', () => {
