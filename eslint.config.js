@@ -54,6 +54,7 @@ const COMMON = [
   'limits.ts',
   'nearest.ts',
   'options.ts',
+  'printable.ts',
   'quantities.ts',
 ];
 

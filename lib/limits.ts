@@ -13,8 +13,10 @@ export interface Limits {
   readonly modelFields: number;
   /** The longest name and text in a model, in bytes. Default 1,048,576. */
   readonly modelTextBytes: number;
-  /** The most dimensions of a tensor in a model, and of a type that it declares. Default 64. */
+  /** The most dimensions of a tensor in a model or a safetensors file, and of a type that a model declares. Default 64. */
   readonly modelRank: number;
+  /** The most tensors, and the most texts of metadata, of a safetensors file. Default 262,144. */
+  readonly weightsEntries: number;
 }
 
 /** The limits that hold if the caller names no others. */
@@ -23,6 +25,7 @@ export const DEFAULT_LIMITS: Limits = {
   modelFields: 2 ** 23,
   modelTextBytes: 2 ** 20,
   modelRank: 64,
+  weightsEntries: 2 ** 18,
 };
 
 const NAMES = Object.keys(DEFAULT_LIMITS) as (keyof Limits)[];
