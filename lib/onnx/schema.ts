@@ -48,6 +48,8 @@ export const ATTRIBUTE = {
   packedInts: bytesTag(8),
   graphs: bytesTag(11),
   type: varintTag(20),
+  sparseTensor: bytesTag(22),
+  sparseTensors: bytesTag(23),
 } as const;
 
 export const VALUE_INFO = { name: bytesTag(1), type: bytesTag(2) } as const;
@@ -92,6 +94,10 @@ export const TYPED_DATA = [
 
 export type TypedField = (typeof TYPED_DATA)[number];
 
-export const SPARSE_TENSOR = { values: bytesTag(1) } as const;
+export const SPARSE_TENSOR = {
+  values: bytesTag(1),
+  dims: varintTag(3),
+  packedDims: bytesTag(3),
+} as const;
 
 export const ENTRY = { key: bytesTag(1), value: bytesTag(2) } as const;
