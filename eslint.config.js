@@ -53,6 +53,7 @@ const COMMON = [
   'limits.ts',
   'nearest.ts',
   'options.ts',
+  'printable.ts',
   'quantities.ts',
 ];
 

@@ -17,13 +17,15 @@ export interface Limits {
   readonly modelNameBytes: number;
   /** The most elements of an attribute that says axes or sizes, such as `perm`. Default 65,536. */
   readonly modelListElements: number;
-  /** The most dimensions of a tensor in a model, and of a type that it declares. Default 64. */
+  /** The most dimensions of a tensor in a model or a safetensors file, and of a type that a model declares. Default 64. */
   readonly modelRank: number;
   /**
    * The bytes that the sparse tensors of a model take when they are dense, as ONNX Runtime makes them. 8 more are allowed for
    * each byte of the file. Default 33,554,432.
    */
   readonly modelSparseBytes: number;
+  /** The most tensors, and the most texts of metadata, of a safetensors file. Default 262,144. */
+  readonly weightsEntries: number;
 }
 
 /** The limits that hold if the caller names no others. */
@@ -33,6 +35,7 @@ export const DEFAULT_LIMITS: Limits = {
   modelListElements: 2 ** 16,
   modelRank: 64,
   modelSparseBytes: 2 ** 25,
+  weightsEntries: 2 ** 18,
 };
 
 const NAMES = Object.keys(DEFAULT_LIMITS) as (keyof Limits)[];

@@ -9,6 +9,7 @@ import type { RangedFile } from '../../files/ranged.js';
 import { openRanged, readFileBytes } from '../../files/read.js';
 import { getSessionLowering, MAX_OPSET } from '../../lowering/choose.js';
 import { SESSION_LOWERING_NAMES } from '../../lowering/types.js';
+import { printable } from '../../printable.js';
 import { formatBytes, plural } from '../../quantities.js';
 import { type ConvertedModel, convertModel, type ReplacedNorms } from '../../rewrite/convert.js';
 import { pointToHelp, RequiredOption, requireOptions } from '../shared/options.js';
@@ -57,7 +58,7 @@ async function convert(path: string, { output, lowering }: ConvertOptions, io: I
     await writeFilesAtomic([...data.copies, { path: output, content: converted.bytes }]);
     return describeConversion({ path, output, converted, data });
   });
-  print(io.stdout, ...summary);
+  print(io.stdout, ...summary.map(printable));
 }
 
 /** The data files of a model, which hold weights outside of the `.onnx` file. */
