@@ -1,6 +1,6 @@
 /** ONNX models that passes look into and change. */
 import { ModelError } from '../errors.js';
-import { DEFAULT_LIMITS, NO_LIMITS } from '../limits.js';
+import { DEFAULT_LIMITS } from '../limits.js';
 import type { Fragment } from '../lowering/lower.js';
 import type { DType, TensorData } from '../tensor.js';
 import { delimited, joinChunks, spliceRuns } from './chunks.js';
@@ -21,7 +21,7 @@ import { OperatorSetIdProto, type TensorMessage, TensorProto } from './proto.js'
 import { GRAPH, MODEL } from './schema.js';
 import type { ExternalFiles } from './tensor-walk.js';
 import { declarationOf, type TensorType } from './value-info.js';
-import { WireReader } from './wire.js';
+import { UNBOUNDED, WireReader } from './wire.js';
 
 /**
  * A decoded model. Fields that no pass changes stay as the bytes that were read, so fields of any version of ONNX
@@ -260,7 +260,7 @@ export class Model {
       return isOld ? [] : undefined;
     };
     return joinChunks([
-      ...spliceRuns(WireReader.of(this.#bytes, NO_LIMITS), replace)!.flat(),
+      ...spliceRuns(WireReader.of(this.#bytes, UNBOUNDED), replace)!.flat(),
       ...this.#imports,
     ]);
   }

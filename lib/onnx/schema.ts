@@ -98,6 +98,11 @@ export const TYPED_DATA = [
 
 export type TypedField = (typeof TYPED_DATA)[number];
 
-export const SPARSE_TENSOR = { values: bytesTag(1), indices: bytesTag(2) } as const;
+export const SPARSE_TENSOR = {
+  values: bytesTag(1),
+  indices: bytesTag(2),
+  dims: varintTag(3),
+  packedDims: bytesTag(3),
+} as const;
 
 export const ENTRY = { key: bytesTag(1), value: bytesTag(2) } as const;

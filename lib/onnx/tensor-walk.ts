@@ -3,11 +3,11 @@
  * their data. ONNX Runtime opens these files from more places than passes look into, so whoever checks or changes the files of
  * a model does it here.
  */
-import { DEFAULT_LIMITS, NO_LIMITS } from '../limits.js';
+import type { Budget } from '../limits.js';
 import { joinChunks, spliceRuns, spliceWithin, textField } from './chunks.js';
 import { ATTRIBUTE, ENTRY, FUNCTION, GRAPH, MODEL, NODE, SPARSE_TENSOR, TENSOR, TRAINING } from './schema.js';
 import { externalEnd, readTensorHeader } from './tensors.js';
-import { requireOnce, WireReader } from './wire.js';
+import { requireOnce, UNBOUNDED, WireReader } from './wire.js';
 
 type Holder = 'model' | 'training' | 'function' | 'graph' | 'node' | 'attribute' | 'sparseTensor' | 'tensor';
 
@@ -108,9 +108,9 @@ export type ExternalFiles = ReadonlyMap<string, ExternalFile>;
  * Returns the files that the tensors of a model lie in.
  * @throws ModelError `MODEL_INVALID`, `TENSOR_INVALID`, `LIMIT_EXCEEDED`.
  */
-export function externalFiles(model: Uint8Array, limits = DEFAULT_LIMITS): ExternalFiles {
+export function externalFiles(model: Uint8Array, budget?: Budget): ExternalFiles {
   const files = new Map<string, ExternalFile>();
-  visitTensors(WireReader.of(model, limits), 'model', (field, isInitializer) => {
+  visitTensors(WireReader.of(model, budget), 'model', (field, isInitializer) => {
     const header = readTensorHeader(field);
     const { location } = header;
     if (location === undefined) return;
@@ -131,7 +131,7 @@ export function renameLocations(model: Uint8Array, names: ReadonlyMap<string, st
     const part = PARTS[holder].get(field.tag);
     return part && spliceWithin(field, renamedWithin(part.holds));
   };
-  const runs = spliceRuns(WireReader.of(model, NO_LIMITS), renamedWithin('model'));
+  const runs = spliceRuns(WireReader.of(model, UNBOUNDED), renamedWithin('model'));
   return runs ? joinChunks(runs.flat()) : model;
 }
 

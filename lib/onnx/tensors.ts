@@ -17,7 +17,7 @@ import {
 } from '../tensor.js';
 import { type TensorMessage, TensorProto } from './proto.js';
 import { ENTRY, TENSOR, TYPED_DATA, type TypedField } from './schema.js';
-import { requireOnce, tooLarge, WireReader } from './wire.js';
+import { exact, requireOnce, tooLarge, WireReader } from './wire.js';
 
 /** Makes a TensorProto whose `raw_data` is a view of the data and not a copy. */
 export const encodeTensor = (name: string, data: TensorData): TensorMessage => ({
@@ -87,12 +87,19 @@ function readHeader(message: WireReader): TensorHeader {
       location = value;
     }
   }
-  return { name, dims, dataType, raw, location: isExternal ? (location ?? '') : undefined, message };
+  return {
+    name,
+    dims: exact(dims),
+    dataType,
+    raw,
+    location: isExternal ? (location ?? '') : undefined,
+    message,
+  };
 }
 
-/** @throws ModelError `LIMIT_EXCEEDED`: a message that claims many dimensions must not become a list of that length. */
-function readDims(tensor: WireReader, dims: number[]): void {
-  const { modelRank } = tensor.limits;
+/** Adds the dimensions in a field. @throws ModelError `LIMIT_EXCEEDED`: a message that claims many dimensions must not become a list of that length. */
+export function readDims(tensor: WireReader, dims: number[]): void {
+  const { modelRank } = tensor.budget.limits;
   for (const dim of tensor.int64s()) {
     if (dims.length >= modelRank)
       throw tooLarge(`a tensor of more than ${modelRank} dimensions`, 'modelRank');
@@ -181,7 +188,8 @@ function requireData(header: TensorHeader, where: string, holder: string): void 
   );
 }
 
-const isShape = (dims: readonly number[]): boolean =>
+/** Whether all dimensions are sizes, and their product is exact. */
+export const isShape = (dims: readonly number[]): boolean =>
   dims.every((dim) => Number.isSafeInteger(dim) && dim >= 0) && Number.isSafeInteger(elementCount(dims));
 
 /** Returns the number of elements in the fullest typed field. Counts them without making an array. */
