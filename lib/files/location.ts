@@ -37,7 +37,8 @@ export const IN_MEMORY =
 
 const NOT_UTF8 = 'which is not UTF-8: give the file another name';
 
-const LEAVES_FOLDER =
+/** The problem of a path that leads out of the folder. */
+export const LEAVES_FOLDER =
   "which is not in the model's folder: models may read weights from their own folder only. Put the file there, and write " +
   'its name into the model (onnx.load, then onnx.save_model with location)';
 
