@@ -16,13 +16,14 @@ const MAY_IMPORT = {
   'lib/weights': ['lib/graph', 'lib/files'],
   'lib/runtime/core': ['lib/graph', 'lib/lowering', 'lib/onnx', 'lib/rewrite', 'lib/files'],
   'lib/runtime/ort-node': ['lib/runtime/core', 'lib/files'],
-  'lib/runtime/ort-web': ['lib/runtime/core'],
+  'lib/runtime/ort-web': ['lib/runtime/core', 'lib/files'],
   'lib/runtime/native': ['lib/runtime/core', 'lib/runtime/ort-node', 'lib/graph', 'lib/onnx'],
   'lib/runtime/node.ts': [
     'lib/runtime',
     '!lib/runtime/browser.ts',
     '!lib/runtime/native-cpu.ts',
     'lib/files',
+    'lib/onnx',
   ],
   'lib/runtime/native-cpu.ts': ['lib/runtime', '!lib/runtime/browser.ts'],
   'lib/runtime/browser.ts': ['lib/runtime/core', 'lib/runtime/ort-web'],
@@ -53,6 +54,7 @@ const COMMON = [
   'limits.ts',
   'nearest.ts',
   'options.ts',
+  'printable.ts',
   'quantities.ts',
 ];
 

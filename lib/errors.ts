@@ -1,15 +1,18 @@
 /** The errors of this library, one class for each concern. */
+import { printableMessage } from './printable.js';
 
 /**
  * The base class of every error that this library throws on purpose. The `code` is stable, and the message says what
- * is wrong, where, and what to do; `cause` is the original error, if there was one.
+ * is wrong, where, and what to do; `cause` is the original error, if there was one. Control characters in the message,
+ * which names in files may have, are escapes such as `\u001b`.
  */
 export abstract class OnnxGroupNormError extends Error {
   /** What went wrong, for programs: it stays the same when the message is reworded. */
   readonly code: string;
 
-  constructor(code: string, message: string, options?: ErrorOptions) {
-    super(message, options);
+  /** @param message One line, or several. */
+  constructor(code: string, message: string | readonly string[], options?: ErrorOptions) {
+    super(printableMessage(message), options);
     this.name = new.target.name;
     this.code = code;
   }
@@ -20,7 +23,7 @@ abstract class CodedError<Code extends string> extends OnnxGroupNormError {
   /** What went wrong, for programs: it stays the same when the message is reworded. */
   declare readonly code: Code;
 
-  constructor(code: Code, message: string, options?: ErrorOptions) {
+  constructor(code: Code, message: string | readonly string[], options?: ErrorOptions) {
     super(code, message, options);
   }
 }
@@ -63,7 +66,7 @@ export class ModelError extends CodedError<ModelErrorCode> {}
 
 /** The codes of a {@link WeightsError}. */
 export type WeightsErrorCode =
-  'SAFETENSORS_INVALID' | 'STATE_DICT_MISMATCH' | 'TENSOR_NOT_FOUND' | 'UNSUPPORTED_DTYPE';
+  'LIMIT_EXCEEDED' | 'SAFETENSORS_INVALID' | 'STATE_DICT_MISMATCH' | 'TENSOR_NOT_FOUND' | 'UNSUPPORTED_DTYPE';
 
 /** Thrown for weights that cannot be read or do not fit the graph. */
 export class WeightsError extends CodedError<WeightsErrorCode> {}

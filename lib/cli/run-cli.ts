@@ -2,6 +2,7 @@
 import { inspect } from 'node:util';
 import { Command, CommanderError } from 'commander';
 import { OnnxGroupNormError } from '../errors.js';
+import { printableLines } from '../printable.js';
 import { addBuild } from './commands/build.js';
 import { addConvert } from './commands/convert.js';
 import { addDoctor } from './commands/doctor.js';
@@ -42,8 +43,8 @@ function createProgram(cli: Cli): Command {
     .option('--debug', 'print the stack trace of an error')
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({
-      writeOut: (text) => void stdout.write(text),
-      writeErr: (text) => void stderr.write(text),
+      writeOut: (text) => void stdout.write(printableLines(text)),
+      writeErr: (text) => void stderr.write(printableLines(text)),
       getOutHelpWidth: () => stdout.columns || HELP_WIDTH,
       getErrHelpWidth: () => stderr.columns || HELP_WIDTH,
     })

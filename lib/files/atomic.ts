@@ -4,9 +4,20 @@
  * The library handles no signals. A command line that does asks here which temporary files exist ({@link onWriting})
  * and removes them ({@link removeTemporaryFiles}).
  */
-import { randomBytes } from 'node:crypto';
-import { linkSync, renameSync, rmSync, type Stats } from 'node:fs';
-import { access, constants, type FileHandle, mkdir, open, realpath, rm, stat } from 'node:fs/promises';
+import { createHash, randomBytes } from 'node:crypto';
+import { linkSync, renameSync, rmdirSync, rmSync, type Stats } from 'node:fs';
+import {
+  access,
+  constants,
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  realpath,
+  rm,
+  stat,
+} from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { FileError, OnnxGroupNormError } from '../errors.js';
 import { notAFolder, reasonOf, systemCode } from './system-error.js';
@@ -18,6 +29,8 @@ export type FileContent = string | Uint8Array | Iterable<Uint8Array> | AsyncIter
 export interface FileToWrite {
   readonly path: string;
   readonly content: FileContent;
+  /** The most permissions that a new file gets; the umask takes from them. Default `0o666`. */
+  readonly mode?: number;
 }
 
 /** A file that is written, and not yet renamed. */
@@ -38,41 +51,52 @@ export const writeFileAtomic = (path: string, content: FileContent): Promise<voi
 
 /**
  * Writes files that belong together. No file gets its name before all of them are on the disk, so that a failure on
- * the way leaves every old file as it was and no temporary file behind. Makes missing folders, keeps the mode of
- * files that exist, and passes on what `content` itself throws.
+ * the way leaves every old file as it was, and no temporary file and no new folder behind. Makes missing folders, keeps
+ * the mode of files that exist, removes temporary files of processes that were killed, and passes on what `content`
+ * itself throws.
  * @throws FileError `FILE_UNWRITABLE` if a path cannot be written, is listed twice, or is not a regular file, or if
  *   {@link removeTemporaryFiles} was called meanwhile.
  */
 export async function writeFilesAtomic(files: readonly FileToWrite[]): Promise<void> {
   const staged: StagedFile[] = [];
+  const made: string[] = [];
   try {
-    for (const { path, content } of files) {
+    for (const file of files) {
+      const { path } = file;
       try {
-        await stage(path, content, staged);
+        await stage(file, staged, made);
       } catch (error) {
         throw asUnwritable(path, error);
       }
     }
     renameAll(staged);
+    for (const folder of made) newFolders.delete(folder);
   } finally {
     for (const { temporary } of staged) {
       await rm(temporary, { force: true }).catch(() => undefined);
       untrack(temporary);
     }
+    removeNewFolders(made);
   }
 }
 
-async function stage(path: string, content: FileContent, staged: StagedFile[]): Promise<void> {
+async function stage(
+  { path, content, mode }: FileToWrite,
+  staged: StagedFile[],
+  made: string[],
+): Promise<void> {
   const folder = dirname(path);
-  await makeFolder(folder);
+  await makeFolder(folder, made);
   const old = await ifThere(stat(path));
   await checkReplaceable(path, old);
   const target = old ? await realpath(path) : join(await realpath(folder), basename(path));
   if (staged.some((other) => other.target === target)) throw unwritable(path, 'it is to be written twice');
+  if (!staged.some((other) => dirname(other.target) === dirname(target)))
+    await removeLeftovers(dirname(target));
   const temporary = temporaryName(dirname(target));
   track(temporary);
   staged.push({ path, target, temporary });
-  const handle = await open(temporary, 'wx');
+  const handle = await open(temporary, 'wx', mode);
   try {
     if (old) await handle.chmod(old.mode & 0o7777);
     await writeContent(handle, content);
@@ -81,16 +105,23 @@ async function stage(path: string, content: FileContent, staged: StagedFile[]): 
   }
 }
 
-/** Makes a folder and its missing parents. Not with `recursive`, which in Node never ends below `/proc`. */
-async function makeFolder(folder: string): Promise<void> {
+/**
+ * Makes a folder and its missing parents, and adds them to `made`. Not with `recursive`, which in Node never ends below
+ * `/proc`.
+ */
+async function makeFolder(folder: string, made: string[]): Promise<void> {
   const found = await ifThere(stat(folder));
   if (found?.isDirectory()) return;
   if (found) throw notAFolder(folder);
   const parent = dirname(folder);
-  if (parent !== folder) await makeFolder(parent);
-  await mkdir(folder).catch((error: unknown) => {
+  if (parent !== folder) await makeFolder(parent, made);
+  try {
+    await mkdir(folder);
+    made.push(folder);
+    newFolders.add(folder);
+  } catch (error) {
     if (systemCode(error) !== 'EEXIST') throw error;
-  });
+  }
 }
 
 /** A rename replaces whatever is there, even what writing would refuse: a read-only file, a device. */
@@ -183,11 +214,44 @@ function putBack({ target, backup, wasThere }: Replaced): void {
   } else if (!wasThere) rmSync(target, { force: true });
 }
 
+/** Process numbers mean something on one machine, or in one container, only. */
+const MACHINE = createHash('sha256').update(hostname()).digest('hex').slice(0, 12);
+
 /** Independent of the target's name, which may be as long as the file system allows. */
 const temporaryName = (folder: string): string =>
-  join(folder, `.onnx-groupnorm.${process.pid}.${randomBytes(6).toString('hex')}.tmp`);
+  join(folder, `.onnx-groupnorm.${MACHINE}.${process.pid}.${randomBytes(6).toString('hex')}.tmp`);
+
+const TEMPORARY_NAME = /^\.onnx-groupnorm\.([\da-f]{12})\.(\d+)\.[\da-f]{12}\.tmp$/;
+
+/** Milliseconds. A process of another machine may write to the folder: it has then changed its file more recently. */
+const ABANDONED = 24 * 60 * 60 * 1000;
+
+/** Removes the temporary files of processes that were killed before they could. */
+async function removeLeftovers(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names) {
+    const [, machine, pid] = TEMPORARY_NAME.exec(name) ?? [];
+    if (machine === undefined || Number(pid) === process.pid) continue;
+    const path = join(folder, name);
+    const found = await stat(path).catch(() => undefined);
+    const isAbandoned = found !== undefined && Date.now() - found.mtimeMs > ABANDONED;
+    // Another user's file stays.
+    if (isAbandoned || (machine === MACHINE && !isRunning(Number(pid))))
+      await rm(path, { force: true }).catch(() => undefined);
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return systemCode(error) !== 'ESRCH';
+  }
+}
 
 const temporaryFiles = new Set<string>();
+/** The folders that writes under way have made, parents first. */
+const newFolders = new Set<string>();
 let listener: WritingListener | undefined;
 
 /** Hears when temporary files exist. */
@@ -207,6 +271,19 @@ export function onWriting(next: WritingListener): void {
 export function removeTemporaryFiles(): void {
   for (const temporary of temporaryFiles) rmSync(temporary, { force: true });
   temporaryFiles.clear();
+  removeNewFolders([...newFolders]);
+}
+
+/** Removes those of the folders that are still new. A folder in which something lies stays. */
+function removeNewFolders(folders: readonly string[]): void {
+  for (const folder of folders.toReversed()) {
+    if (!newFolders.delete(folder)) continue;
+    try {
+      rmdirSync(folder);
+    } catch {
+      // Another process may have written into it.
+    }
+  }
 }
 
 function track(temporary: string): void {

@@ -8,6 +8,7 @@ import { constants, crc32, deflateSync, inflateRawSync } from 'node:zlib';
 import { PNG, type PNGWithMetadata } from 'pngjs';
 import { isUint8Array } from '../arrays.js';
 import { ImageError } from '../errors.js';
+import { printable } from '../printable.js';
 import { type Image, requireImage } from './image.js';
 
 /** What a PNG file claims to hold. */
@@ -166,7 +167,8 @@ type Decoded = Omit<PNGWithMetadata, 'data' | 'colorType'> & {
 export function decodePng(
   bytes: Uint8Array,
   where = 'the data',
-  warn: (message: string) => void = (message) => process.emitWarning(message, { code: 'ONNX_GROUPNORM_PNG' }),
+  warn: (message: string) => void = (message) =>
+    process.emitWarning(printable(message), { code: 'ONNX_GROUPNORM_PNG' }),
 ): Image {
   const layout = readPngLayout(bytes, where);
   const { pixels, problems } = inflatePixels(layout, where);

@@ -1,4 +1,5 @@
 /** Sums up cases, and says why a case failed. */
+import { printable, printableJson } from '../printable.js';
 import type { ProviderFallback } from '../runtime/core/contract.js';
 import type { CaseResult } from './check.js';
 import type { OutputComparison } from './compare.js';
@@ -24,7 +25,7 @@ export function makeReport(cases: readonly CaseResult[]): Report {
 }
 
 /** Returns the report as JSON text. An infinite difference, as between NaN and a number, becomes `null`. */
-export const reportToJson = (report: Report): string => `${JSON.stringify(report, null, 2)}\n`;
+export const reportToJson = (report: Report): string => `${printableJson(report)}\n`;
 
 /** Says in one line why a case failed; `''` if it passed. */
 export function describeFailure({ error, outputs }: CaseResult): string {
@@ -36,7 +37,7 @@ export function describeFailure({ error, outputs }: CaseResult): string {
 }
 
 const describeMismatch = (output: OutputComparison): string =>
-  `output '${output.name}': ${output.mismatched} of ${output.elements} elements are beyond the tolerance, ` +
+  `output '${printable(output.name)}': ${output.mismatched} of ${output.elements} elements are beyond the tolerance, ` +
   `the element at index [${output.worstIndex?.join(', ')}] the most: it is ${formatElement(output.worstActual)}, ` +
   `expected ${formatElement(output.worstExpected)}; ${describeDifference(output)} ` +
   `(allowed: atol ${formatTolerance(output.atol)}, rtol ${formatTolerance(output.rtol)})`;

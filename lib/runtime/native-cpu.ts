@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import * as ortCommon from 'onnxruntime-common';
 import type { Backend, InferenceSession, InferenceSessionHandler, OnnxValue } from 'onnxruntime-common';
 import { ModelError, OptionError, SessionError } from '../errors.js';
+import { printable } from '../printable.js';
 import type { DType, ElementArray, TensorData } from '../tensor.js';
 import type { Session, TensorInfo, TensorRecord } from './core/contract.js';
 import { openSession } from './core/open.js';
@@ -107,7 +108,8 @@ function laterProviders(options: OrtOptions): OrtProviders {
 const isRefusal = (error: unknown): error is ModelError | SessionError =>
   error instanceof ModelError || error instanceof SessionError;
 
-const warn = (message: string): void => process.emitWarning(message, { code: 'ONNX_GROUPNORM_NATIVE_CPU' });
+const warn = (message: string): void =>
+  process.emitWarning(printable(message), { code: 'ONNX_GROUPNORM_NATIVE_CPU' });
 
 /** Opens a session of this project, which reads fewer models than ONNX Runtime does. */
 async function open(model: string | Uint8Array, options: OrtOptions): Promise<Handler> {

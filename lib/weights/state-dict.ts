@@ -53,8 +53,8 @@ export function matchStateDict(
       );
     }
     const which = prefix ? `the part of the state_dict under '${prefix}'` : 'the state_dict';
-    const list = problems.map((problem) => `  ${problem}`).join('\n');
-    throw mismatch(`${which} does not fit graph '${graph.name}':\n${list}`);
+    const list = problems.map((problem) => `  ${problem}`);
+    throw mismatch([`${which} does not fit graph '${graph.name}':`, ...list]);
   }
   return new Map(graph.parameters.map(({ name, dtype }) => [name, convert(found.get(name)!, dtype)]));
 }
@@ -73,7 +73,8 @@ function prefixOfAll({ parameters }: Graph, stateDict: ReadonlyMap<string, Tenso
   return prefixes.find((prefix) => parameters.every(isAt(prefix)));
 }
 
-const mismatch = (message: string): WeightsError => new WeightsError('STATE_DICT_MISMATCH', message);
+const mismatch = (message: string | readonly string[]): WeightsError =>
+  new WeightsError('STATE_DICT_MISMATCH', message);
 
 function problemsOf({ parameters }: Graph, found: ReadonlyMap<string, TensorData>): string[] {
   const expected = new Set(parameters.map(({ name }) => name));

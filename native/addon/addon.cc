@@ -1,7 +1,11 @@
 // The addon's exports. TypeScript calls them through lib/runtime/native/addon.ts, which declares their types.
 #include <napi.h>
 
+#include <cmath>
+#include <cstdint>
 #include <cstring>
+#include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -24,8 +28,15 @@ Napi::Value loadLibrary(const Napi::CallbackInfo& info) try {
   throw toJavaScript(info.Env(), error);
 }
 
+// Int32Value would take another number for a number beyond 32 bits.
+int32_t toInt32(const Napi::Value& value, const char* name) {
+  const double number = value.As<Napi::Number>().DoubleValue();
+  if (number >= INT32_MIN && number <= INT32_MAX && number == std::trunc(number)) return static_cast<int32_t>(number);
+  throw Napi::RangeError::New(value.Env(), std::string(name) + " must be an integer of 32 bits");
+}
+
 ort::LoadOptions readOptions(const Napi::Object& object) {
-  const auto number = [&](const char* name) { return object.Get(name).As<Napi::Number>().Int32Value(); };
+  const auto number = [&](const char* name) { return toInt32(object.Get(name), name); };
   const auto flag = [&](const char* name) { return object.Get(name).As<Napi::Boolean>().Value(); };
   const auto text = [&](const char* name) { return object.Get(name).As<Napi::String>().Utf8Value(); };
   ort::LoadOptions options;
@@ -64,10 +75,12 @@ Napi::Value createSession(const Napi::CallbackInfo& info) {
   const auto object = info[1].As<Napi::Object>();
   ort::LoadOptions options = readOptions(object);
   std::vector<ArrayMemory> files = readFiles(object.Get("externalFiles").As<Napi::Object>(), options);
-  auto* worker = new LoadWorker(info.Env(), ArrayMemory::forLoading(info[0].As<Napi::TypedArray>()), std::move(files),
-                                std::move(options));
+  auto worker = std::make_unique<LoadWorker>(info.Env(), ArrayMemory::forLoading(info[0].As<Napi::TypedArray>()),
+                                             std::move(files), std::move(options));
   const Napi::Promise promise = worker->promise();
   worker->Queue();
+  // It deletes itself in the end.
+  worker.release();
   return promise;
 }
 

@@ -21,6 +21,8 @@ void LoadWorker::Execute() try {
 }
 
 void LoadWorker::OnOK() {
-  if (error_) return deferred_.Reject(toJavaScript(Env(), *error_).Value());
-  deferred_.Resolve(wrapSession(Env(), std::move(model_)));
+  settle(deferred_, [this] {
+    if (error_) throw *error_;
+    return wrapSession(Env(), std::move(model_));
+  });
 }

@@ -29,14 +29,21 @@ RunWorker::RunWorker(Napi::Env env, std::shared_ptr<RunContext> context, RunRequ
       request_(std::move(request)),
       id_(id) {}
 
-void RunWorker::start() {
-  options_ = makeRunOptions();
-  context_->underWay[id_] = options_;
-  Queue();
+void RunWorker::start(std::unique_ptr<RunWorker> worker) {
+  worker->options_ = makeRunOptions();
+  RunsUnderWay& underWay = worker->context_->underWay;
+  underWay[worker->id_] = worker->options_;
+  try {
+    worker->Queue();
+  } catch (...) {
+    underWay.erase(worker->id_);
+    throw;
+  }
+  // It deletes itself in the end.
+  worker.release();
 }
 
 void RunWorker::runHere() {
-  const std::unique_ptr<RunWorker> self(this);
   Execute();
   OnOK();
 }
@@ -52,18 +59,12 @@ void RunWorker::Execute() try {
 
 void RunWorker::OnOK() {
   context_->underWay.erase(id_);
-  if (error_) return deferred_.Reject(toJavaScript(Env(), *error_).Value());
-  try {
+  settle(deferred_, [this] {
+    if (error_) throw *error_;
     Napi::Array outputs = Napi::Array::New(Env(), results_.size());
     for (uint32_t index = 0; index < results_.size(); index++) {
       if (results_[index]) outputs.Set(index, toJavaScript(Env(), std::move(results_[index]), request_.inputs));
     }
-    deferred_.Resolve(outputs);
-  } catch (const ort::Error& error) {
-    deferred_.Reject(toJavaScript(Env(), error).Value());
-  } catch (const Napi::Error& error) {
-    deferred_.Reject(error.Value());
-  } catch (const std::exception& error) {
-    deferred_.Reject(toJavaScript(Env(), ort::Error(error.what())).Value());
-  }
+    return outputs;
+  });
 }

@@ -35,9 +35,9 @@ class RunWorker : public Napi::AsyncWorker {
 
   Napi::Promise promise() const { return deferred_.Promise(); }
 
-  // Runs on libuv's thread pool, and deletes itself in the end.
-  void start();
-  // Runs here and now, and deletes itself.
+  // Runs on libuv's thread pool.
+  static void start(std::unique_ptr<RunWorker> worker);
+  // Runs here and now.
   void runHere();
 
  protected:

@@ -72,14 +72,16 @@ Napi::Value SessionObject::outputs(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value SessionObject::run(const Napi::CallbackInfo& info) try {
-  open(info.Env());
   const uint32_t id = info[4].As<Napi::Number>().Uint32Value();
-  auto worker = std::make_unique<RunWorker>(info.Env(), context_, readRequest(info), id);
+  RunRequest request = readRequest(info);
+  // Afterwards: a getter of the caller's may have disposed of the session.
+  open(info.Env());
+  auto worker = std::make_unique<RunWorker>(info.Env(), context_, std::move(request), id);
   const Napi::Promise promise = worker->promise();
   if (info[5].As<Napi::Boolean>().Value()) {
-    worker.release()->runHere();
+    worker->runHere();
   } else {
-    worker.release()->start();
+    RunWorker::start(std::move(worker));
   }
   return promise;
 } catch (const ort::Error& error) {

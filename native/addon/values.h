@@ -3,6 +3,7 @@
 
 #include <napi.h>
 
+#include <exception>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,3 +33,19 @@ Napi::Array toJavaScript(Napi::Env env, const std::vector<ort::ValueInfo>& value
 Napi::Error toJavaScript(Napi::Env env, const ort::Error& error);
 
 std::vector<std::string> toStrings(Napi::Array array);
+
+// Settles a promise with what `build` returns or throws.
+template <typename Build>
+void settle(const Napi::Promise::Deferred& deferred, Build build) try {
+  try {
+    deferred.Resolve(build());
+  } catch (const ort::Error& error) {
+    deferred.Reject(toJavaScript(deferred.Env(), error).Value());
+  } catch (const Napi::Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    deferred.Reject(toJavaScript(deferred.Env(), ort::Error(error.what())).Value());
+  }
+} catch (const Napi::Error& error) {
+  deferred.Reject(error.Value());
+}

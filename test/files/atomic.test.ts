@@ -105,7 +105,6 @@ describe('writing files', () => {
         [`${path('folder')}/`, 'it is a folder; name a file'],
         [`${path('missing')}/`, 'it is a folder; name a file'],
         [path('n'.repeat(256)), 'the name is too long; choose a shorter one'],
-        [path('a\0b'), 'must be a string'],
       ];
       for (const [target, reason] of cases) {
         const error = await rejection(writeFileAtomic(target, 'new'));
@@ -114,7 +113,18 @@ describe('writing files', () => {
           .to.include(`cannot write '${target}': `)
           .and.include(reason);
       }
+      const error = await rejection(writeFileAtomic(path('a\0b'), 'new'));
+      expect((error as Error).message).to.match(/^cannot write '.*a\\u0000b': .*must be a string/);
       expect(await readdir(path())).to.have.members(['file', 'folder']);
+    });
+
+    it('writeFileAtomic removes the folders that it made when it fails', async () => {
+      await mkdir(path('old'));
+      const failing = chunks('new', new TypeError('a bug'));
+      await rejection(writeFileAtomic(path('old', 'new', 'newer', 'file'), failing));
+      expect(await readdir(path(), { recursive: true })).to.deep.equal(['old']);
+      await writeFileAtomic(path('old', 'new', 'file'), 'new');
+      expect(await readdir(path('old', 'new'))).to.deep.equal(['file']);
     });
 
     it("writeFileAtomic keeps the system's error as the cause", async () => {

@@ -1,5 +1,6 @@
 /** `doctor`: finds out what works in this installation, and what to do about the rest. */
 import type { Command } from 'commander';
+import { printableJson } from '../../printable.js';
 import { type Provider, type ProviderProblem, PROVIDERS } from '../../runtime/core/contract.js';
 import { runSelfTest } from '../../runtime/core/self-test.js';
 import { loadAddon } from '../../runtime/native/addon.js';
@@ -30,7 +31,7 @@ async function doctor({ json = false }: { json?: boolean }, cli: Cli): Promise<v
     progress.step('running a small model on each provider');
     return diagnose();
   });
-  if (json) print(stdout, JSON.stringify(diagnosis, null, 2));
+  if (json) print(stdout, printableJson(diagnosis));
   else print(stdout, ...describeDiagnosis(diagnosis, colorsOf(stdout)));
   cli.exitCode = works(diagnosis) ? EXIT.ok : EXIT.failed;
 }

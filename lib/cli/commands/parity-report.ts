@@ -4,6 +4,7 @@ import junit from 'junit-report-builder';
 import type { Builder } from 'junit-report-builder';
 import type { CaseResult } from '../../parity/check.js';
 import { describeFailure, type Report } from '../../parity/report.js';
+import { printable, printableLines } from '../../printable.js';
 import { formatDifference, formatDuration, plural } from '../../quantities.js';
 import { type Column, fitTable, indent } from '../shared/table.js';
 import type { Colors } from '../shared/terminal.js';
@@ -36,7 +37,7 @@ export function describeReport(report: Report, colors: Colors, remarks: Remarks 
     ...notes,
     '',
     ...failures.flatMap((one) => [
-      `${colors.red('FAILED')} ${one.file} (${describeCombination(one, cases)})`,
+      `${colors.red('FAILED')} ${printable(one.file)} (${describeCombination(one, cases)})`,
       indent(describeFailure(one)),
     ]),
     ...(failures.length > 0 ? [''] : []),
@@ -128,7 +129,7 @@ function columns(
 }
 
 const caseName = (folder: string, file: string): string =>
-  relative(folder, resolve(file)).replace(/\.safetensors$/, '');
+  printable(relative(folder, resolve(file)).replace(/\.safetensors$/, ''));
 
 type Figure = 'maxAbs' | 'maxRel' | 'toleranceUsed' | 'distanceToTruth' | 'referenceDistanceToTruth';
 
@@ -187,6 +188,5 @@ export function reportToJunit({ cases, interrupted }: Report): string {
   return `${builder.build()}\n`;
 }
 
-/** Replaces characters that XML 1.0 cannot hold, and lone surrogates, by U+FFFD. */
-const xmlText = (text: string): string =>
-  text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|\p{Surrogate}/gu, '\ufffd');
+/** Returns text with escapes for what does not print; XML 1.0 cannot hold the last two characters either. */
+const xmlText = (text: string): string => printableLines(text).replace(/[\ufffe\uffff]/g, '\ufffd');

@@ -168,4 +168,5 @@ Examples:
 
 Exit codes: 0 all cases passed; 1 a case failed or could not run, for example on a provider that does not
 work here; 2 bad usage, or a file that is not a readable fixture or data set (all others still run);
-130 stopped by Ctrl+C and 143 by SIGTERM, after the cases that ran are printed and written to the reports.`;
+stopped, after the cases that ran are printed and written to the reports: 130 by Ctrl+C, 143 by SIGTERM, 129
+by a terminal that was closed.`;

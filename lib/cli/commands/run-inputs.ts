@@ -98,7 +98,7 @@ function requireNames(infos: readonly TensorInfo[], sources: ReadonlyMap<string,
   const problems = [...unknown, ...missing];
   if (problems.length === 0) return;
   const all = infos.map((info) => `  ${describeInput(info)}`);
-  throw new UsageError([...problems, 'The inputs of the model:', ...all].join('\n'));
+  throw new UsageError([...problems, 'The inputs of the model:', ...all]);
 }
 
 /** An input of floats of known rank, which random numbers need. */

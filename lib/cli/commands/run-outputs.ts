@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { writeFilesAtomic } from '../../files/atomic.js';
 import { encodeNpy } from '../../files/npy.js';
 import { toFloat64Array } from '../../half.js';
+import { printable } from '../../printable.js';
 import { formatNumber, plural } from '../../quantities.js';
 import type { TensorInfo, TensorRecord } from '../../runtime/core/contract.js';
 import { formatShape, isFloatDType, type TensorData } from '../../tensor.js';
@@ -79,7 +80,7 @@ export function outputTable(
   const values = Object.entries(outputs);
   const summaries = values.map(([, value]) => summarize(value));
   const columns: Column[] = [
-    { head: 'output', cells: values.map(([name]) => name) },
+    { head: 'output', cells: values.map(([name]) => printable(name)) },
     { head: 'dtype', cells: values.map(([, { dtype }]) => dtype), drop: 1 },
     { head: 'shape', cells: values.map(([, { dims }]) => formatShape(dims)) },
     ...['min', 'max', 'mean'].map((head, index) => ({

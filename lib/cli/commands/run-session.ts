@@ -1,5 +1,6 @@
 /** The session of `run`: opened, run several times and described. */
 import type { SessionLoweringName } from '../../lowering/types.js';
+import { printable } from '../../printable.js';
 import { formatDuration } from '../../quantities.js';
 import type { Session } from '../../runtime/core/contract.js';
 import { requireProviders } from '../../runtime/core/providers.js';
@@ -60,8 +61,8 @@ export const describeRun = (
   session: Pick<Session, 'provider' | 'groupNorm' | 'fallbacks'>,
   times: readonly number[],
 ): string[] => [
-  `${path} on ${describeExecution(session)}: ${describeTimes(times)}`,
-  ...session.fallbacks.map(({ provider, reason }) => `  not on ${provider}: ${reason}`),
+  `${printable(path)} on ${describeExecution(session)}: ${describeTimes(times)}`,
+  ...session.fallbacks.map(({ provider, reason }) => `  not on ${provider}: ${printable(reason)}`),
 ];
 
 /** Returns `cpu, GroupNormalization as reduce-mean`: the provider, and how it runs the operator if the model has it. */

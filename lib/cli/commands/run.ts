@@ -1,5 +1,6 @@
 /** `run`: runs a model on files of tensors or random numbers, or segments an image with it. */
 import type { Command } from 'commander';
+import { printable } from '../../printable.js';
 import { PROVIDERS } from '../../runtime/core/contract.js';
 import {
   collectInput,
@@ -110,7 +111,7 @@ async function run(path: string, options: RunOptions, io: Io): Promise<void> {
     const width = widthOf(io.stdout);
     return [
       ...describeRun(path, session, times),
-      ...[...notes, ...others, ...outputNotes(outputs, paths)].map((note) => MARGIN + note),
+      ...[...notes, ...others, ...outputNotes(outputs, paths)].map((note) => MARGIN + printable(note)),
       '',
       indent(outputTable(outputs, paths, width && width - MARGIN.length), MARGIN),
     ];

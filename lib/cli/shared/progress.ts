@@ -1,7 +1,7 @@
 /** Progress on stderr: a spinner on a terminal, elsewhere a plain line every few seconds, so that logs stay short. */
 import ora from 'ora';
 import type { Ora } from 'ora';
-import { type Output, print } from './terminal.js';
+import { type Output, print, safeText } from './terminal.js';
 
 /** Milliseconds of work before the first plain line. Shorter work prints nothing. */
 const FIRST_LINE = 1000;
@@ -24,7 +24,8 @@ export class Progress {
   }
 
   /** Shows the next piece of work. Call it before the work, because the work may block the event loop. */
-  step(text: string): void {
+  step(task: string): void {
+    const text = safeText(task);
     if (this.#spinner) {
       if (this.#spinner.isSpinning) this.#spinner.text = text;
       else this.#spinner.start(text);

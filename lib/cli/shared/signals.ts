@@ -1,15 +1,20 @@
 /**
- * SIGINT (Ctrl+C) and SIGTERM in commands. By default a signal ends the process at once. `parity` finishes in order: it
- * prints and writes the cases that ran before it exits. While a command writes files, a signal first removes the temporary ones.
+ * SIGINT (Ctrl+C), SIGTERM, SIGHUP (the terminal is closed) and SIGQUIT (Ctrl+\) in commands. By default a signal ends the
+ * process at once. `parity` finishes in order at the first three: it prints and writes the cases that ran before it exits.
+ * While a command writes files, a signal first removes the temporary ones.
  */
 import { onWriting, removeTemporaryFiles } from '../../files/atomic.js';
 import { EXIT, type ExitCode } from './terminal.js';
 
-const EXIT_CODES = { SIGINT: EXIT.interrupted, SIGTERM: EXIT.terminated } as const satisfies Partial<
-  Record<NodeJS.Signals, ExitCode>
->;
+const EXIT_CODES = {
+  SIGINT: EXIT.interrupted,
+  SIGTERM: EXIT.terminated,
+  SIGHUP: EXIT.hungUp,
+} as const satisfies Partial<Record<NodeJS.Signals, ExitCode>>;
 type StopSignal = keyof typeof EXIT_CODES;
 const SIGNALS = Object.keys(EXIT_CODES) as StopSignal[];
+/** Windows does not have SIGQUIT. */
+const ENDING: readonly NodeJS.Signals[] = process.platform === 'win32' ? SIGNALS : [...SIGNALS, 'SIGQUIT'];
 
 /** Whether a signal has asked the command to stop. */
 interface StopRequest {
@@ -47,12 +52,12 @@ export const removeTemporaryFilesAtSignals = (): void =>
 
 function watchWriting(): void {
   // First in line: a listener such as `signal-exit` ends the process only if it is the only listener left.
-  for (const signal of SIGNALS) process.prependListener(signal, stopWriting);
+  for (const signal of ENDING) process.prependListener(signal, stopWriting);
   process.prependListener('exit', removeTemporaryFiles);
 }
 
 function stopWatching(): void {
-  for (const signal of SIGNALS) process.removeListener(signal, stopWriting);
+  for (const signal of ENDING) process.removeListener(signal, stopWriting);
   process.removeListener('exit', removeTemporaryFiles);
 }
 

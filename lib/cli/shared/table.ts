@@ -1,5 +1,6 @@
 /** Text for a terminal: quoted words, indented lines, and tables that fit the width. */
 import { stripVTControlCharacters } from 'node:util';
+import { safeText } from './terminal.js';
 
 /** Quotes a word for the user's shell, if it needs quotes. */
 export const quote = (word: string): string => {
@@ -28,7 +29,7 @@ export function formatTable(
   head: readonly string[] = [],
   alignments: readonly Alignment[] = [],
 ): string {
-  const lines = head.length > 0 ? [head, ...rows] : rows;
+  const lines = (head.length > 0 ? [head, ...rows] : rows).map((row) => row.map(safeText));
   const widths = (lines[0] ?? []).map((_, column) => widest(lines.map((line) => line[column] ?? '')));
   const formatLine = (line: readonly string[]) =>
     line.map((cell, column) => pad(cell, widths[column] ?? 0, alignments[column])).join(' '.repeat(GAP));

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import pico from 'picocolors';
+import { printable, printableLines, printableMessage } from '../../printable.js';
 
 interface PackageInfo {
   readonly version: string;
@@ -17,6 +18,11 @@ export function packageInfo(): PackageInfo {
 /** A command line that cannot run as it stands. The message says what to write instead. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
+
+  /** @param message One line, or several. */
+  constructor(message: string | readonly string[], options?: ErrorOptions) {
+    super(printableMessage(message), options);
+  }
 }
 
 export const EXIT = {
@@ -25,7 +31,9 @@ export const EXIT = {
   failed: 1,
   /** Bad usage or bad input. */
   usage: 2,
-  /** Ctrl+C: 128 plus the number of SIGINT, as in shells. */
+  /** The terminal was closed: 128 plus the number of SIGHUP, as in shells. */
+  hungUp: 129,
+  /** Ctrl+C: 128 plus the number of SIGINT. */
   interrupted: 130,
   /** 128 plus the number of SIGTERM. */
   terminated: 143,
@@ -50,10 +58,23 @@ export interface Cli {
   exitCode: ExitCode;
 }
 
-/** Writes lines of text. */
+/** Writes lines of text. Control characters become escapes such as `\u001b`, but for the colours of a terminal. */
 export function print(output: Output, ...lines: string[]): void {
-  for (const line of lines) output.write(`${line}\n`);
+  for (const line of lines) output.write(`${safeLines(line, output)}\n`);
 }
+
+const safeLines = (text: string, output: Output): string =>
+  output.isTTY === true ? mapText(text, printableLines) : printableLines(text);
+
+/** Returns text that a table or a progress line can hold: like {@link print}, but with escapes for line feeds too. */
+export const safeText = (text: string): string => mapText(text, printable);
+
+/** Maps the text between the escape sequences of {@link Colors}. */
+const mapText = (text: string, map: (part: string) => string): string =>
+  text
+    .split(/(\u001b\[\d+m)/)
+    .map((part, index) => (index % 2 === 0 ? map(part) : part))
+    .join('');
 
 export type Colors = ReturnType<typeof pico.createColors>;
 

@@ -46,7 +46,9 @@ export async function withTypedErrors<T>(
 }
 
 function toSessionError(code: 'MODEL_REJECTED' | 'RUN_FAILED', what: string, cause: unknown): SessionError {
-  const message = `${what}: ${messageOf(cause).replace(/\.?\s*$/, '')}`;
+  const message = `${what}: ${messageOf(cause)
+    .replace(/\.?\s*$/, '')
+    .replace(/\s*\n\s*/g, ' ')}`;
   const given = GIVEN_OUTPUT.exec(message);
   if (given) {
     const [, name, has, needs] = given as unknown as [string, string, string, string];

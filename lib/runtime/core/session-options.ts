@@ -64,11 +64,17 @@ export function requireSessionOptions(options: SessionOptions, defaultProvider: 
   };
 }
 
+/** ONNX Runtime takes 32 bits. */
+const MAX_THREADS = 2 ** 31 - 1;
+
 function requireBackendOptions(options: BackendOptions): void {
   for (const name of ['intraOpNumThreads', 'interOpNumThreads'] as const) {
     const threads = options[name];
     const isCount = threads === undefined || (Number.isSafeInteger(threads) && threads >= 1);
-    ensure(isCount, `${name} must be an integer of at least 1, not ${String(threads)}`);
+    ensure(
+      isCount && (threads ?? 0) <= MAX_THREADS,
+      `${name} must be an integer from 1 to ${MAX_THREADS}, not ${String(threads)}`,
+    );
   }
   const {
     executionMode = 'sequential',

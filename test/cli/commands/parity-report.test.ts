@@ -191,7 +191,7 @@ describe('reportToJunit', () => {
     const root = junit(result(nasty, { passed: false, graph: nasty, error }));
     const [testCase] = root.children[0]!.children;
     expect(testCase!.children[0]!.attributes.message).to.equal(
-      'X: \ufffd\ufffd\ufffd[31m<&>"\'\ufffd]]>\ufffd\n\t😀',
+      'X: \\u0000\\u0008\\u001b[31m<&>"\'\\ud800]]>\ufffd\n\\u0009😀',
     );
   });
 });

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { after, before, describe, it } from 'mocha';
@@ -8,7 +8,7 @@ import { removeTemporaryFilesAtSignals } from '../../../lib/cli/shared/signals.j
 import { onWriting, writeFileAtomic } from '../../../lib/files/atomic.js';
 import { rejection, temporaryFolder } from '../../support/temporary.js';
 
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+const SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
 const PROGRAM = fileURLToPath(new URL('slow-writer.ts', import.meta.url));
 const listeners = (): number[] => [...SIGNALS, 'exit'].map((event) => process.listenerCount(event));
 
@@ -49,7 +49,40 @@ describe('a signal while the command line writes a file', function () {
       expect(await readdir(path())).to.deep.equal(['file']);
       expect(await readFile(path('file'), 'utf8')).to.equal('old');
     });
+
+    it(`${signal} while the command line writes into new folders removes the folders too`, async () => {
+      const { child } = await startWriting(path('new', 'folder', 'file'));
+      child.kill(signal);
+      expect(await once(child, 'exit')).to.deep.equal([null, signal]);
+      expect(await readdir(path())).to.deep.equal([]);
+    });
   }
+
+  it('a write removes the temporary file that a killed process left, and no other', async () => {
+    const { child } = await startWriting(path('file'));
+    const other = await startWriting(path('other'));
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    expect(await readdir(path())).to.have.length(2);
+    await writeFile(path('.onnx-groupnorm.notes.tmp'), '');
+    await writeFileAtomic(path('file'), 'new');
+    const left = (await readdir(path())).filter((name) => !name.includes(`.${other.child.pid}.`));
+    expect(left).to.have.members(['.onnx-groupnorm.notes.tmp', 'file']);
+    expect(await readdir(path())).to.have.length(3);
+    other.child.kill();
+    await once(other.child, 'exit');
+  });
+
+  it("a write removes another machine's temporary file only after a day without a change", async () => {
+    const [old, recent] = ['a', 'b'].map(
+      (digit) => `.onnx-groupnorm.${digit.repeat(12)}.1.${digit.repeat(12)}.tmp`,
+    );
+    for (const name of [old!, recent!]) await writeFile(path(name), '');
+    const yesterday = new Date(Date.now() - 25 * 3600 * 1000);
+    await utimes(path(old!), yesterday, yesterday);
+    await writeFileAtomic(path('file'), 'new');
+    expect(await readdir(path())).to.have.members([recent, 'file']);
+  });
 
   it('a signal while the command line writes fails the write, and another listener decides whether to exit', async () => {
     const { child, output } = await startWriting(path('file'), 'go-on');

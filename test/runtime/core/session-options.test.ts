@@ -91,7 +91,7 @@ describe("options under onnxruntime's names", () => {
   });
 
   const wrong: [object, message: string][] = [
-    [{ interOpNumThreads: 0 }, 'interOpNumThreads must be an integer of at least 1, not 0'],
+    [{ interOpNumThreads: 0 }, 'interOpNumThreads must be an integer from 1 to 2147483647, not 0'],
     [{ executionMode: 'both' }, "executionMode 'both' is unknown; known: sequential, parallel"],
     [{ freeDimensionOverrides: null }, 'freeDimensionOverrides must be an object of sizes'],
     [{ freeDimensionOverrides: { N: -1 } }, "such as { N: 1 }; 'N' is -1"],
