@@ -59,7 +59,8 @@ export async function runCampaign(options: CampaignOptions): Promise<Result> {
       const id = caseId(seed, next++);
       const outcome = await worker.run({ ...id, only, collect: false });
       count(tallies, outcome);
-      for (const finding of outcome.findings.length ? await confirmed(id, only, outcome) : []) findings.push(finding);
+      for (const finding of outcome.findings.length ? await confirmed(id, only, outcome) : [])
+        findings.push(finding);
       options.onCase?.(++done, findings.length);
     }
     worker.stop();
@@ -98,7 +99,14 @@ export async function runAlone(id: CaseId, only?: string, save?: string): Promis
 
 function count(tallies: Map<string, Tally>, outcome: Outcome): void {
   const { format } = outcome;
-  const tally = tallies.get(format) ?? { cases: 0, accepted: 0, refused: 0, endedRuns: 0, peak: 0, resident: 0 };
+  const tally = tallies.get(format) ?? {
+    cases: 0,
+    accepted: 0,
+    refused: 0,
+    endedRuns: 0,
+    peak: 0,
+    resident: 0,
+  };
   tallies.set(format, tally);
   tally.cases++;
   tally.accepted += outcome.accepted;
@@ -113,7 +121,12 @@ function count(tallies: Map<string, Tally>, outcome: Outcome): void {
  * @param until When to stop, in milliseconds as of `Date.now()`.
  * @returns The smallest that was found.
  */
-export async function shrink(id: CaseId, kind: Finding['kind'], only: string | undefined, until: number): Promise<CaseId> {
+export async function shrink(
+  id: CaseId,
+  kind: Finding['kind'],
+  only: string | undefined,
+  until: number,
+): Promise<CaseId> {
   const worker = new Worker();
   let smallest = id;
   for (let step = 0; Date.now() < until; step++) {
@@ -137,7 +150,3 @@ function hasCase(id: CaseId, only: string | undefined): boolean {
     return false;
   }
 }
-
-/** Writes what to type to see a finding again. */
-export const replayLine = ({ seed, path }: CaseId, only?: string): string =>
-  `npm run fuzz -- --replay ${seed}:${path}${only ? ` --only ${only}` : ''}`;

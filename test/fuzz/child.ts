@@ -43,8 +43,9 @@ const send = (reply: Reply): void => void process.send!(reply);
 async function answer(request: Request): Promise<void> {
   const { format, sample } = makeCase(request, request.only);
   if (request.save) writeFileSync(request.save, sample.bytes);
-  const probe = new Probe(sample.bytes.length, (way) => send({ way, format }), request.collect);
-  await FORMATS[format]!.exercise(probe, sample, sandbox);
+  const { codes, exercise } = FORMATS[format]!;
+  const probe = new Probe(sample.bytes.length, (way) => send({ way, format }), request.collect, codes);
+  await exercise(probe, sample, sandbox);
   // Rejections that nobody handles are known one turn of the event loop later.
   if (sample.load) await new Promise(setImmediate);
   for (const error of unhandled) {

@@ -71,8 +71,16 @@ const INSERTED: readonly MessageType[] = [
 
 /** An edit of a message. Places are numbers that count from the first field of the tree to the last, and begin anew. */
 export type Edit =
-  | { readonly kind: 'remove' | 'repeat' | 'swap' | 'copy' | 'wire'; readonly at: number; readonly from: number }
-  | { readonly kind: 'scalar'; readonly at: number; readonly values: Readonly<Record<string, Field['value']>> }
+  | {
+      readonly kind: 'remove' | 'repeat' | 'swap' | 'copy' | 'wire';
+      readonly at: number;
+      readonly from: number;
+    }
+  | {
+      readonly kind: 'scalar';
+      readonly at: number;
+      readonly values: Readonly<Record<string, Field['value']>>;
+    }
   | { readonly kind: 'insert'; readonly at: number; readonly type: MessageType; readonly field: Field };
 
 export const edits: fc.Arbitrary<Edit> = fc.oneof(
@@ -128,9 +136,14 @@ export function edited(source: Message, list: readonly Edit[]): Message {
 function applyEdit(message: Message, edit: Edit): void {
   const spots = [...spotsOf(message)];
   if (edit.kind === 'insert') {
-    const parents = [message, ...spots.map(({ parent, index }) => parent.fields[index]!.value).filter(isMessage)];
+    const parents = [
+      message,
+      ...spots.map(({ parent, index }) => parent.fields[index]!.value).filter(isMessage),
+    ];
     const fitting = parents.filter(({ type }) => type === edit.type);
-    fitting[edit.at % fitting.length]?.fields.push(clone({ type: edit.type, fields: [edit.field] }).fields[0]!);
+    fitting[edit.at % fitting.length]?.fields.push(
+      clone({ type: edit.type, fields: [edit.field] }).fields[0]!,
+    );
     return;
   }
   const spot = spots[edit.at % spots.length];

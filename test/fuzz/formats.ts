@@ -13,12 +13,12 @@ import { Model } from '../../lib/onnx/model.js';
 import { decodeTensorFile } from '../../lib/onnx/tensors.js';
 import { toFixture } from '../../lib/parity/fixture.js';
 import { convertModel } from '../../lib/rewrite/convert.js';
-import type { Session, SessionOptions } from '../../lib/runtime/core/contract.js';
+import type { Provider, Session, SessionOptions } from '../../lib/runtime/core/contract.js';
 import { createSession } from '../../lib/runtime/node.js';
 import { allocate, isFloatDType, tensor, tensorBytes, type TensorData } from '../../lib/tensor.js';
 import { openSafetensors } from '../../lib/weights/safetensors-file.js';
 import { decodeSafetensors } from '../../lib/weights/safetensors.js';
-import { json, npy, npz, pictures, PNG_SAMPLES, safetensors } from './files.js';
+import { json, npy, npz, NPZ_SAMPLES, pictures, PNG_SAMPLES, safetensors } from './files.js';
 import { models, RIGHT_MODEL, tensorFiles } from './models.js';
 import type { Probe } from './probe.js';
 import { holdsSecret, type Sandbox } from './sandbox.js';
@@ -39,13 +39,18 @@ export interface Case {
 export interface Format {
   /** How many of 100 cases have this format. */
   readonly share: number;
+  /** The codes of errors that a file of the format may get. Default: any. */
+  readonly codes?: readonly string[];
   readonly cases: fc.Arbitrary<Case>;
-  exercise(probe: Probe, sample: Case, sandbox: Sandbox): Promise<void>;
+  readonly exercise: (probe: Probe, sample: Case, sandbox: Sandbox) => Promise<void>;
 }
 
 /** True in `percent` of 100 cases. (fast-check prefers small numbers, so that `fc.nat(99)` would not do.) */
 const sometimes = (percent: number): fc.Arbitrary<boolean> =>
-  fc.oneof({ weight: 100 - percent, arbitrary: fc.constant(false) }, { weight: percent, arbitrary: fc.constant(true) });
+  fc.oneof(
+    { weight: 100 - percent, arbitrary: fc.constant(false) },
+    { weight: percent, arbitrary: fc.constant(true) },
+  );
 
 const files = (bytes: fc.Arbitrary<Uint8Array>, cli = 0): fc.Arbitrary<Case> =>
   fc.record({ bytes, cli: sometimes(cli) });
@@ -66,6 +71,7 @@ export const FORMATS: Readonly<Record<string, Format>> = {
   },
   tensor: {
     share: 10,
+    codes: ['TENSOR_INVALID', 'LIMIT_EXCEEDED'],
     cases: files(tensorFiles),
     async exercise(probe, { bytes }) {
       const decoded = await probe.call('decodeTensorFile', () => decodeTensorFile(bytes, 'a.pb'));
@@ -73,9 +79,15 @@ export const FORMATS: Readonly<Record<string, Format>> = {
       if (decoded) requireSize(probe, 'decodeTensorFile', decoded.tensor, 8 * bytes.length);
     },
   },
-  safetensors: { share: 15, cases: files(safetensors, 5), exercise: exerciseSafetensors },
+  safetensors: {
+    share: 15,
+    codes: ['SAFETENSORS_INVALID', 'UNSUPPORTED_DTYPE', 'LIMIT_EXCEEDED', 'FIXTURE_INVALID'],
+    cases: files(safetensors, 5),
+    exercise: exerciseSafetensors,
+  },
   npy: {
     share: 10,
+    codes: ['NPY_INVALID', 'LIMIT_EXCEEDED'],
     cases: files(npy),
     async exercise(probe, { bytes }) {
       const decoded = await probe.call('decodeNpy', () => decodeNpy(bytes));
@@ -84,13 +96,18 @@ export const FORMATS: Readonly<Record<string, Format>> = {
   },
   npz: {
     share: 8,
+    codes: ['NPZ_INVALID', 'NPY_INVALID', 'LIMIT_EXCEEDED'],
     cases: files(npz),
     async exercise(probe, { bytes }) {
       const archive = await probe.call('openNpz', () => openNpz(bytes, 'a.npz'));
-      for (const name of archive?.names ?? []) await probe.call('openNpz.read', () => archive?.read(name));
+      for (const name of archive?.names ?? []) {
+        const array = await probe.call('openNpz.read', () => archive!.read(name));
+        // An archive has a checksum of each file in it.
+        if (array) probe.require(RIGHT_ARRAYS.includes(contentOf(array)), 'openNpz.read', 'a damaged array');
+      }
     },
   },
-  png: { share: 8, cases: pictures, exercise: exercisePng },
+  png: { share: 8, codes: ['IMAGE_INVALID', 'IMAGE_TOO_LARGE'], cases: pictures, exercise: exercisePng },
   json: {
     share: 4,
     cases: files(json),
@@ -102,6 +119,13 @@ export const FORMATS: Readonly<Record<string, Format>> = {
     },
   },
 };
+
+const contentOf = ({ dtype, dims, data }: TensorData): string =>
+  `${dtype} ${dims.join(',')}: ${data.join(',')}`;
+const RIGHT_ARRAYS = NPZ_SAMPLES.flatMap((bytes) => {
+  const { names, read } = openNpz(bytes, 'a.npz');
+  return names.map((name) => contentOf(read(name)));
+});
 
 function requireSize(probe: Probe, way: string, decoded: TensorData, most: number): void {
   const size = tensorBytes(decoded).byteLength;
@@ -122,11 +146,11 @@ async function exerciseModel(probe: Probe, sample: Case, sandbox: Sandbox): Prom
     const options = { providers: [load], strict: true, groupNorm: lowering } as const;
     const path = join(sandbox.models, 'model.onnx');
     if (sample.byPath) writeFileSync(path, bytes);
-    const outputs = await loadAndRun(probe, sample.byPath ? path : bytes, options);
+    const outputs = await loadAndRun(probe, sample.byPath ? path : bytes, load, options);
     // A conversion may not change what a model computes.
     if (outputs && converted && converted.bytes !== bytes) {
       if (sample.byPath) writeFileSync(path, converted.bytes);
-      const others = await loadAndRun(probe, sample.byPath ? path : converted.bytes, options);
+      const others = await loadAndRun(probe, sample.byPath ? path : converted.bytes, load, options);
       if (others) requireSameOutputs(probe, outputs, others);
     }
     for (const output of outputs?.values() ?? []) requireNoSecret(probe, 'run', tensorBytes(output));
@@ -138,7 +162,8 @@ async function exerciseModel(probe: Probe, sample: Case, sandbox: Sandbox): Prom
 }
 
 function requireNoSecret(probe: Probe, way: string, bytes: Uint8Array): void {
-  if (holdsSecret(bytes)) probe.report('file', way, 'the result holds bytes of a file that the model may not read');
+  if (holdsSecret(bytes))
+    probe.report('file', way, 'the result holds bytes of a file that the model may not read');
 }
 
 /** Inputs of more elements are not made, and the model does not run. */
@@ -148,25 +173,25 @@ const MOST_ELEMENTS = 2 ** 14;
 async function loadAndRun(
   probe: Probe,
   model: Uint8Array | string,
+  provider: Provider,
   options: SessionOptions,
 ): Promise<Map<string, TensorData> | undefined> {
-  await loadProvider(options);
-  const way = `createSession on ${String(options.providers?.[0])}`;
-  const session = await probe.call(way, () => createSession(model, options));
+  await loadProvider(provider, options);
+  const session = await probe.call(`createSession on ${provider}`, () => createSession(model, options));
   if (!session) return undefined;
   const feeds = feedsOf(session);
   const results = feeds && (await probe.call('run', () => session.run(feeds), true));
   const outputs =
-    results && new Map(Object.entries(results as Record<string, TensorData>).filter(([, value]) => isNumbers(value)));
+    results &&
+    new Map(Object.entries(results as Record<string, TensorData>).filter(([, value]) => isNumbers(value)));
   await probe.call('dispose', () => session.dispose());
   return outputs;
 }
 
-const loaded = new Set<unknown>();
+const loaded = new Set<Provider>();
 
 /** Loads a provider with a right model before its memory is measured: WebAssembly alone takes 80 MiB. */
-async function loadProvider(options: SessionOptions): Promise<void> {
-  const [provider] = options.providers ?? [];
+async function loadProvider(provider: Provider, options: SessionOptions): Promise<void> {
   if (loaded.has(provider)) return;
   loaded.add(provider);
   const session = await createSession(RIGHT_MODEL, options);
@@ -185,7 +210,9 @@ function feedsOf({ inputs }: Session): Record<string, TensorData> | undefined {
     const count = dims.reduce((product, dim) => product * dim, 1);
     if (count > MOST_ELEMENTS) return undefined;
     const waves = Float64Array.from({ length: count }, (_, i) => Math.sin(i));
-    const feed = isFloatDType(dtype) ? castTensor(tensor('float64', dims, waves), dtype) : tensor(dtype, dims, allocate(dtype, count));
+    const feed = isFloatDType(dtype)
+      ? castTensor(tensor('float64', dims, waves), dtype)
+      : tensor(dtype, dims, allocate(dtype, count));
     feeds.push([name, feed]);
   }
   return Object.fromEntries(feeds);
@@ -202,7 +229,8 @@ function requireSameOutputs(
     const scale = a.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
     // Values that are not finite, or nearly not, are no measure: an epsilon of 0, a scale of 1e30.
     if (!(scale < 1e6)) continue;
-    const isSame = a.length === b.length && a.every((value, i) => Math.abs(value - b[i]!) <= 1e-3 * (1 + scale));
+    const isSame =
+      a.length === b.length && a.every((value, i) => Math.abs(value - b[i]!) <= 1e-3 * (1 + scale));
     probe.require(isSame, 'convertModel', `the converted model computes another '${name}'`);
   }
 }
@@ -212,7 +240,11 @@ async function exerciseSafetensors(probe: Probe, { bytes, cli }: Case, sandbox: 
   if (decoded) {
     const size = [...decoded.tensors.values()].reduce((sum, value) => sum + tensorBytes(value).byteLength, 0);
     // An 8-bit float becomes a float32.
-    probe.require(size <= 4 * bytes.length, 'decodeSafetensors', `tensors of ${size} bytes from ${bytes.length} bytes`);
+    probe.require(
+      size <= 4 * bytes.length,
+      'decodeSafetensors',
+      `tensors of ${size} bytes from ${bytes.length} bytes`,
+    );
     await probe.call('toFixture', () => toFixture(decoded, 'a.safetensors'));
   }
   if (!cli) return;
@@ -221,7 +253,22 @@ async function exerciseSafetensors(probe: Probe, { bytes, cli }: Case, sandbox: 
   const file = await probe.call('openSafetensors', () => openSafetensors(path));
   if (file) await probe.call('SafetensorsFile.readAll', () => file.readAll());
   await file?.close();
-  await callCli(probe, ['build', 'group-norm', '--num-groups', '2', '--num-channels', '8', '--weights', path, '-o', 'built.onnx'], sandbox);
+  await callCli(
+    probe,
+    [
+      'build',
+      'group-norm',
+      '--num-groups',
+      '2',
+      '--num-channels',
+      '8',
+      '--weights',
+      path,
+      '-o',
+      'built.onnx',
+    ],
+    sandbox,
+  );
 }
 
 const RIGHT_PIXELS = PNG_SAMPLES.map((bytes) => String(decodePng(bytes).samples));
@@ -232,8 +279,13 @@ async function exercisePng(probe: Probe, { bytes, isChecked }: Case): Promise<vo
   if (!image) return;
   const { width, height, channels, samples, max } = image;
   probe.require(samples.length === width * height * channels, 'decodePng', 'a wrong number of samples');
-  probe.require(samples.every((sample) => sample <= max), 'decodePng', `a sample above ${max}`);
-  if (isChecked) probe.require(RIGHT_PIXELS.includes(String(samples)), 'decodePng', 'pixels of a damaged file');
+  probe.require(
+    samples.every((sample) => sample <= max),
+    'decodePng',
+    `a sample above ${max}`,
+  );
+  if (isChecked)
+    probe.require(RIGHT_PIXELS.includes(String(samples)), 'decodePng', 'pixels of a damaged file');
   const again = await probe.call('decodePng', decode);
   probe.require(String(again?.samples) === String(samples), 'decodePng', 'other pixels the second time');
 }

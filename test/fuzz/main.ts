@@ -5,9 +5,10 @@
  *   npm run fuzz -- --replay SEED:PATH [--only FORMAT] [--shrink] [--save FILE]
  */
 import { parseArgs } from 'node:util';
-import { type ConfirmedFinding, replayLine, type Result, runAlone, runCampaign, shrink } from './campaign.js';
-import { mib } from './probe.js';
+import { runAlone, runCampaign, shrink } from './campaign.js';
 import { FORMATS } from './formats.js';
+import { mib } from './probe.js';
+import { describeFinding, replayLine, summaryTable } from './report.js';
 import { hasLimits } from './worker.js';
 
 const { values } = parseArgs({
@@ -26,7 +27,8 @@ const { only } = values;
 if (only !== undefined && !(only in FORMATS)) {
   throw new Error(`--only takes one of ${Object.keys(FORMATS).join(', ')}; got '${only}'`);
 }
-if (!hasLimits) console.error('prlimit is not here: only the heap of V8 has a limit, and hangs count by the clock');
+if (!hasLimits)
+  console.error('prlimit is not here: only the heap of V8 has a limit, and hangs count by the clock');
 process.exitCode = await (values.replay === undefined ? search() : replay(values.replay));
 
 async function search(): Promise<number> {
@@ -46,8 +48,8 @@ async function search(): Promise<number> {
       console.log(`${Math.round((shown - start) / 1000)} s: ${done} cases, ${found} findings`);
     },
   });
-  console.log(summary(result));
-  for (const finding of result.findings) console.log(describe(finding, only));
+  console.log(summaryTable(result));
+  for (const finding of result.findings) console.log(describeFinding(finding, only));
   return result.findings.length > 0 ? 1 : 0;
 }
 
@@ -56,33 +58,15 @@ async function replay(text: string): Promise<number> {
   if (seed === undefined || path === undefined) throw new Error(`--replay takes SEED:PATH; got '${text}'`);
   const id = { seed: Number(seed), path };
   const outcome = await runAlone(id, only, values.save);
-  console.log(`${outcome.format}: accepted ${outcome.accepted}, refused ${outcome.refused}, peak ${mib(outcome.peak)}`);
+  console.log(
+    `${outcome.format}: accepted ${outcome.accepted}, refused ${outcome.refused}, peak ${mib(outcome.peak)}`,
+  );
   for (const { kind, way, what } of outcome.findings) console.log(`${kind} in ${way}: ${what}`);
   const [first] = outcome.findings;
   if (first && values.shrink) {
-    console.log(replayLine(await shrink(id, first.kind, only, Date.now() + 60_000 * Number(values.minutes)), only));
+    console.log(
+      replayLine(await shrink(id, first.kind, only, Date.now() + 60_000 * Number(values.minutes)), only),
+    );
   }
   return first ? 1 : 0;
-}
-
-export function describe({ kind, way, what, format, isRepeatable, ...id }: ConfirmedFinding, only?: string): string {
-  return `${kind} in ${way} (${format}${isRepeatable ? '' : ', only once'}): ${what}\n  ${replayLine(id, only)}`;
-}
-
-function summary({ tallies, findings }: Result): string {
-  const count = (kind: ConfirmedFinding['kind'], format: string): number =>
-    findings.filter((finding) => finding.kind === kind && finding.format === format).length;
-  const kinds = ['crash', 'hang', 'untyped', 'unhandled', 'memory', 'time', 'file', 'wrong'] as const;
-  const rows = [...tallies].map(([format, tally]) => [
-    format || '(start)',
-    tally.cases,
-    tally.accepted,
-    tally.refused,
-    tally.endedRuns,
-    mib(tally.peak),
-    mib(tally.resident),
-    ...kinds.map((kind) => count(kind, format)),
-  ]);
-  const head = ['format', 'cases', 'accepted', 'refused', 'ended runs', 'most of a call', 'resident', ...kinds];
-  return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
 }

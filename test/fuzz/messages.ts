@@ -222,7 +222,8 @@ export const WIRES = { int: 0, double: 1, text: 2, bytes: 2, float: 5 } as const
 export const kindOf = (type: MessageType, number: number): Kind | undefined =>
   rowsOf(type).find(([other]) => other === number)?.[1];
 
-export const isMessageType = (kind: Kind | undefined): kind is MessageType => kind !== undefined && kind in SCHEMA;
+export const isMessageType = (kind: Kind | undefined): kind is MessageType =>
+  kind !== undefined && kind in SCHEMA;
 
 /** Reads bytes that are a right message of this type. */
 export function readMessage(type: MessageType, bytes: Uint8Array): Message {
@@ -279,7 +280,10 @@ export function varintBytes(value: bigint): Uint8Array {
 type Content = bigint | number | string | Uint8Array | Message;
 
 /** Returns a message with these contents by field number; a list is a repeated field, floats are in Float32Arrays. */
-export function make(type: MessageType, contents: Readonly<Record<number, Content | readonly Content[]>>): Message {
+export function make(
+  type: MessageType,
+  contents: Readonly<Record<number, Content | readonly Content[]>>,
+): Message {
   const fields: Field[] = [];
   for (const [key, content] of Object.entries(contents)) {
     const list = Array.isArray(content) ? (content as readonly Content[]) : [content as Content];
@@ -287,7 +291,12 @@ export function make(type: MessageType, contents: Readonly<Record<number, Conten
       const number = Number(key);
       if (typeof item === 'number') fields.push({ number, wire: 0, value: BigInt(item) });
       else if (typeof item === 'bigint') fields.push({ number, wire: 0, value: item });
-      else fields.push({ number, wire: 2, value: typeof item === 'string' ? new TextEncoder().encode(item) : item });
+      else
+        fields.push({
+          number,
+          wire: 2,
+          value: typeof item === 'string' ? new TextEncoder().encode(item) : item,
+        });
     }
   }
   return { type, fields };
@@ -295,9 +304,8 @@ export function make(type: MessageType, contents: Readonly<Record<number, Conten
 
 /** Removes texts that nobody reads and that would take most of the edits: doc strings, and where a node comes from. */
 export function withoutRemarks(message: Message): Message {
-  const remarks: readonly number[] = { Node: [6, 9], Graph: [10, 16], Model: [6, 14], ValueInfo: [3, 4] }[
-    message.type as string
-  ] ?? [];
+  const remarks: readonly number[] =
+    { Node: [6, 9], Graph: [10, 16], Model: [6, 14], ValueInfo: [3, 4] }[message.type as string] ?? [];
   const fields = message.fields
     .filter(({ number }) => !remarks.includes(number))
     .map((field) => (isMessage(field.value) ? { ...field, value: withoutRemarks(field.value) } : field));

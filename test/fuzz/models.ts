@@ -12,7 +12,9 @@ const SAMPLES = new URL('../samples/', import.meta.url);
 
 /** GroupNorm in every form that the passes know, as small models. */
 function baseModels(): Message[] {
-  const files = readdirSync(SAMPLES, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.onnx'));
+  const files = readdirSync(SAMPLES, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.onnx'),
+  );
   const norm = {
     x: randomTensor('float32', [2, 8, 4, 4]),
     scale: randomTensor('float32', [8], { stream: 'scale' }),
@@ -71,7 +73,8 @@ function attributes(): readonly Message[] {
     2: 'body',
     12: valueInfo('inner', FLOAT, [2, 8, 4, 4]),
   });
-  const ints = (name: string, ...values: number[]): Message => make('Attribute', { 1: name, 8: values, 20: 7 });
+  const ints = (name: string, ...values: number[]): Message =>
+    make('Attribute', { 1: name, 8: values, 20: 7 });
   const int = (name: string, value: number): Message => make('Attribute', { 1: name, 3: value, 20: 2 });
   const sparse = (values: Message): Message =>
     make('SparseTensor', { 1: values, 2: rawTensor('', INT64, [8], int64s(0, 1, 2, 3, 4, 5, 6, 7)), 3: 64 });
@@ -147,7 +150,9 @@ function graphOf(list: readonly Step[], choice: number): Message {
   if (choice % 3 === 0) values.push('external');
   const nodes = list.map((step, i) => {
     const outputs = Array.from({ length: step.outputs }, (_, output) => `v${i}.${output}`);
-    const inputs = step.inputs.map((back) => values[(values.length - 1 - back + 99 * values.length) % values.length]!);
+    const inputs = step.inputs.map(
+      (back) => values[(values.length - 1 - back + 99 * values.length) % values.length]!,
+    );
     values.push(...outputs);
     const attribute = ATTRIBUTE_LIST[step.attribute];
     return make('Node', {
@@ -166,7 +171,10 @@ function graphOf(list: readonly Step[], choice: number): Message {
     12: valueInfo(values.at(-1)!, FLOAT, choice % 2 === 0 ? [2, 8, 4, 4] : ['A', 'B']),
   });
   const opset = OPSETS[choice % OPSETS.length]!;
-  const imports = [make('OperatorSet', { 1: '', 2: opset }), ...DOMAINS.map((domain) => make('OperatorSet', { 1: domain, 2: 1 }))];
+  const imports = [
+    make('OperatorSet', { 1: '', 2: opset }),
+    ...DOMAINS.map((domain) => make('OperatorSet', { 1: domain, 2: 1 })),
+  ];
   const local = make('Function', {
     1: list[0]?.operator ?? 'f',
     4: ['a', 'b'],
@@ -190,7 +198,9 @@ const trees: fc.Arbitrary<Message> = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom(...BASES) },
   {
     weight: 3,
-    arbitrary: fc.tuple(fc.array(steps, { minLength: 1, maxLength: 6 }), fc.nat(2 ** 16)).map(([list, choice]) => graphOf(list, choice)),
+    arbitrary: fc
+      .tuple(fc.array(steps, { minLength: 1, maxLength: 6 }), fc.nat(2 ** 16))
+      .map(([list, choice]) => graphOf(list, choice)),
   },
   { weight: 1, arbitrary: messageOf('Model', 4) },
 );
@@ -202,7 +212,11 @@ export const models: fc.Arbitrary<Uint8Array> = fc
 
 /** The bytes of TensorProto files, from right ones of every dtype and from any fields. */
 export const tensorFiles: fc.Arbitrary<Uint8Array> = fc
-  .tuple(fc.oneof({ weight: 3, arbitrary: fc.constantFrom(...baseTensors()) }, messageOf('Tensor', 1)), someEdits, someDamage)
+  .tuple(
+    fc.oneof({ weight: 3, arbitrary: fc.constantFrom(...baseTensors()) }, messageOf('Tensor', 1)),
+    someEdits,
+    someDamage,
+  )
   .map(([tree, list, damage]) => damaged(writeMessage(edited(tree, list)), damage));
 
 function baseTensors(): Message[] {

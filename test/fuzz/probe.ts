@@ -3,11 +3,27 @@
  * proportion, and whatever else a format checks.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { UsageError } from '../../lib/cli/shared/terminal.js';
 import { OnnxGroupNormError } from '../../lib/errors.js';
+
+/**
+ * What a case can show: the process ends, or does not end; an error without a code, or of another code than the format
+ * has; a rejection that nobody handles; memory or time out of proportion; a file read or left; a wrong result.
+ */
+export const FINDING_KINDS = [
+  'crash',
+  'hang',
+  'untyped',
+  'unhandled',
+  'memory',
+  'time',
+  'file',
+  'wrong',
+] as const;
 
 export interface Finding {
   /** `crash` and `hang` are found by the process that starts the child. */
-  readonly kind: 'crash' | 'hang' | 'untyped' | 'unhandled' | 'memory' | 'time' | 'file' | 'wrong';
+  readonly kind: (typeof FINDING_KINDS)[number];
   /** The function of the library: `convertModel`. */
   readonly way: string;
   readonly what: string;
@@ -26,12 +42,15 @@ export class Probe {
   readonly #fileSize: number;
   readonly #enter: (way: string) => void;
   readonly #collect: boolean;
+  readonly #codes: readonly string[] | undefined;
 
   /**
    * @param enter Is told the name of each call before it starts.
    * @param collect Whether to collect garbage before each call, so that memory of earlier calls does not count.
+   * @param codes The codes that errors may have. Default: any.
    */
-  constructor(fileSize: number, enter: (way: string) => void, collect: boolean) {
+  constructor(fileSize: number, enter: (way: string) => void, collect: boolean, codes?: readonly string[]) {
+    this.#codes = codes;
     this.#fileSize = fileSize;
     this.#enter = enter;
     this.#collect = collect;
@@ -51,8 +70,9 @@ export class Probe {
       this.counts.accepted++;
       return result;
     } catch (error) {
-      if (isTyped(error)) this.counts.refused++;
-      else this.report('untyped', way, error instanceof Error ? (error.stack ?? String(error)) : String(error));
+      if (isTyped(error, this.#codes)) this.counts.refused++;
+      else
+        this.report('untyped', way, error instanceof Error ? (error.stack ?? String(error)) : String(error));
       return undefined;
     } finally {
       if (!isFree) this.#measure(way, memory, time);
@@ -81,10 +101,11 @@ export class Probe {
   }
 }
 
-/** The command line has an error of its own for bad usage. */
-const isTyped = (error: unknown): boolean =>
-  error instanceof Error &&
-  ((error instanceof OnnxGroupNormError && /^[A-Z_]+$/.test(error.code)) || error.name === 'UsageError');
+/** Whether an error is of this library, with a code. The command line has an error of its own, for bad usage. */
+function isTyped(error: unknown, codes?: readonly string[]): boolean {
+  if (error instanceof UsageError) return true;
+  return error instanceof OnnxGroupNormError && (codes?.includes(error.code) ?? /^[A-Z_]+$/.test(error.code));
+}
 
 export const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
 

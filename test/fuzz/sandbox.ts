@@ -2,7 +2,17 @@
  * The folder of a fuzzing process: models are written to `models`, the process runs in `work`. Around them lie files that
  * no model may read, the canaries, under every name that the fuzzed models give to external data.
  */
-import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 

@@ -19,23 +19,63 @@ export const floats: fc.Arbitrary<number> = fc.constantFrom(
 );
 
 /** The names of values and attributes in the models that the fuzzer starts from. */
-const NAMES = ('x y scale bias weight eps mean var X Y out input_1 axes axis epsilon num_groups perm split value sparse_value ' +
+const NAMES = (
+  'x y scale bias weight eps mean var X Y out input_1 axes axis epsilon num_groups perm split value sparse_value ' +
   'value_int value_ints value_floats value_strings to keepdims body then_branch else_branch start end shape group ' +
-  'pads strides dilations kernel_shape allowzero stash_type channels_last activation groups mode blocksize N H').split(' ');
-export const OPERATORS = ('GroupNormalization InstanceNormalization LayerNormalization BatchNormalization Reshape Mul Add Sub ' +
+  'pads strides dilations kernel_shape allowzero stash_type channels_last activation groups mode blocksize N H'
+).split(' ');
+export const OPERATORS = (
+  'GroupNormalization InstanceNormalization LayerNormalization BatchNormalization Reshape Mul Add Sub ' +
   'Div Sqrt Pow ReduceMean ReduceSum Constant ConstantOfShape Shape Slice Gather Concat Unsqueeze Squeeze Transpose Cast Expand ' +
   'Identity If Loop Scan Split Pad Tile Conv ConvTranspose MaxPool AveragePool GlobalAveragePool Sum Where Range Resize ' +
   'Flatten Gemm MatMul Softmax Sigmoid Relu Clip GroupNorm SkipGroupNorm BiasAdd QuickGelu NhwcConv DequantizeLinear ' +
-  'QuantizeLinear SequenceConstruct SequenceAt Optional DepthToSpace SpaceToDepth RMSNormalization LpPool Upsample CastLike').split(' ');
+  'QuantizeLinear SequenceConstruct SequenceAt Optional DepthToSpace SpaceToDepth RMSNormalization LpPool Upsample CastLike'
+).split(' ');
 /** Texts that look like something else to a terminal, a file system or an object. */
 const HOSTILE = [
-  ...['', '\x1b[31mred\x1b]0;title\x07', 'line\nbreak', '\u202eabc', '__proto__', 'constructor', 'toString', '\0'],
-  ...['dispose', 'é\u0301', 'a'.repeat(300), '../x', 'com.microsoft', 'ai.onnx', 'pkg', 'local', 'onnx_groupnorm'],
+  ...[
+    '',
+    '\x1b[31mred\x1b]0;title\x07',
+    'line\nbreak',
+    '\u202eabc',
+    '__proto__',
+    'constructor',
+    'toString',
+    '\0',
+  ],
+  ...[
+    'dispose',
+    'é\u0301',
+    'a'.repeat(300),
+    '../x',
+    'com.microsoft',
+    'ai.onnx',
+    'pkg',
+    'local',
+    'onnx_groupnorm',
+  ],
 ];
 /** Where external data may be: in the model's folder, outside it, in a link out of it. */
 export const LOCATIONS = [
-  ...['beside.bin', 'sub/../beside.bin', './beside.bin', 'link.bin', 'secret.bin', '../secret.bin', 'sub/secret.bin'],
-  ...['/proc/self/environ', '/dev/zero', '.', '', 'file:///etc/hostname', 'missing.bin', '..\\secret.bin', 'fifo'],
+  ...[
+    'beside.bin',
+    'sub/../beside.bin',
+    './beside.bin',
+    'link.bin',
+    'secret.bin',
+    '../secret.bin',
+    'sub/secret.bin',
+  ],
+  ...[
+    '/proc/self/environ',
+    '/dev/zero',
+    '.',
+    '',
+    'file:///etc/hostname',
+    'missing.bin',
+    '..\\secret.bin',
+    'fifo',
+  ],
 ];
 const KEYS = ['location', 'offset', 'length', 'checksum', 'SCALE_TENSOR', 'ZERO_POINT_TENSOR'];
 const DIGITS = ['0', '4', '32', '-1', '4294967296', '18446744073709551616', '1e3', ''];

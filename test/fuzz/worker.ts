@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url';
 import type { Reply, Request } from './child.js';
 import { type Finding } from './probe.js';
 
+/** Where node finds tsx. */
+const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
 const CHILD = fileURLToPath(new URL('child.ts', import.meta.url));
 
 /** Bytes of data that a child may have. A model of some kilobytes needs a fraction of it. */
@@ -65,7 +67,8 @@ export class Worker {
       child.once('exit', (code, signal) => {
         this.#child = undefined;
         const kind = killed === 'hang' ? 'hang' : 'crash';
-        const what = killed === 'hang' ? `${HANG} s of processor time` : `${signal ?? `exit code ${code}`}\n${errors}`;
+        const what =
+          killed === 'hang' ? `${HANG} s of processor time` : `${signal ?? `exit code ${code}`}\n${errors}`;
         const findings: Finding[] = killed === 'run' ? [] : [{ kind, way, what }];
         end({ findings, accepted: 0, refused: 0, peak: 0, resident: 0 });
       });
@@ -81,12 +84,12 @@ export class Worker {
 }
 
 function startChild(): ChildProcess {
-  const node = [process.execPath, '--expose-gc', '--import', import.meta.resolve('tsx'), CHILD];
+  const node = [process.execPath, '--expose-gc', '--import', 'tsx', CHILD];
   const limits = ['prlimit', `--data=${DATA}`, '--core=0', `--fsize=${2 ** 28}`];
   const [command = '', ...args] = hasLimits
     ? [...limits, ...node]
     : [process.execPath, '--max-old-space-size=1024', ...node.slice(1)];
-  return spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+  return spawn(command, args, { cwd: PROJECT, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
 }
 
 /** Returns the processor time of a process; of systems other than Linux the time of the clock. */
