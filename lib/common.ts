@@ -53,6 +53,7 @@ export {
   safetensorsHeaderSize,
   type SafetensorsEntry,
   type SafetensorsHeader,
+  type SafetensorsOptions,
 } from './weights/safetensors-header.js';
 export * from './weights/safetensors.js';
 export { decodeNpy, encodeNpy } from './files/npy.js';

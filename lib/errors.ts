@@ -66,7 +66,7 @@ export class ModelError extends CodedError<ModelErrorCode> {}
 
 /** The codes of a {@link WeightsError}. */
 export type WeightsErrorCode =
-  'SAFETENSORS_INVALID' | 'STATE_DICT_MISMATCH' | 'TENSOR_NOT_FOUND' | 'UNSUPPORTED_DTYPE';
+  'LIMIT_EXCEEDED' | 'SAFETENSORS_INVALID' | 'STATE_DICT_MISMATCH' | 'TENSOR_NOT_FOUND' | 'UNSUPPORTED_DTYPE';
 
 /** Thrown for weights that cannot be read or do not fit the graph. */
 export class WeightsError extends CodedError<WeightsErrorCode> {}

@@ -1,10 +1,11 @@
 /** Decoding a ModelProto: its graph, the operator sets that it imports, and its local functions. */
 import { ModelError } from '../errors.js';
-import type { Limits } from '../limits.js';
+import { Budget, type Limits } from '../limits.js';
 import { GraphDecoder, GraphFields, type InnerFacts, noFacts } from './graph.js';
 import { canonicalDomain } from './node.js';
 import { describeOtherFile } from './other-files.js';
 import { FUNCTION, MODEL, OPSET } from './schema.js';
+import { type ExternalFiles, externalFiles } from './tensor-walk.js';
 import { requireOnce, WireReader } from './wire.js';
 
 /** A decoded model. */
@@ -13,6 +14,7 @@ export interface ModelContent extends Pick<ModelHeader, 'irVersion' | 'domains' 
   readonly graph: GraphFields;
   /** What the local functions hold. */
   readonly inFunctions: InnerFacts;
+  readonly externalFiles: ExternalFiles;
 }
 
 /** The fields of a ModelProto. The graph and the functions' bodies are readers that stand before the first field. */
@@ -44,11 +46,12 @@ export function decodeModel(bytes: Uint8Array, where: string, limits: Limits): M
     throw new ModelError('MODEL_INVALID', `${where}: ${what}`);
   }
   const content = withContext(where, () => {
-    const decoder = new GraphDecoder(limits);
-    const fields = new GraphFields(graph, decoder);
+    const decoder = new GraphDecoder();
+    const fields = new GraphFields(graph);
     const inFunctions = noFacts();
     for (const body of functionBodies) decoder.readFunction(body, inFunctions);
-    return { irVersion, opset, domains, functions, graph: fields, inFunctions };
+    const files = externalFiles(bytes, graph.budget);
+    return { irVersion, opset, domains, functions, graph: fields, inFunctions, externalFiles: files };
   });
   content.graph.sortNodes(where);
   return content;
@@ -56,7 +59,9 @@ export function decodeModel(bytes: Uint8Array, where: string, limits: Limits): M
 
 function readHeader(bytes: Uint8Array, where: string, limits: Limits): ModelHeader {
   try {
-    return withContext(where, () => readModelHeader(WireReader.of(bytes, limits)));
+    return withContext(where, () =>
+      readModelHeader(WireReader.of(bytes, new Budget(limits, bytes.byteLength))),
+    );
   } catch (cause) {
     const other = describeOtherFile(bytes);
     throw other === undefined ? cause : new ModelError('MODEL_INVALID', `${where}: ${other}`, { cause });

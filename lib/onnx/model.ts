@@ -1,6 +1,6 @@
 /** ONNX models that passes look into and change. */
 import { ModelError } from '../errors.js';
-import { DEFAULT_LIMITS, NO_LIMITS } from '../limits.js';
+import { DEFAULT_LIMITS } from '../limits.js';
 import type { Fragment } from '../lowering/lower.js';
 import type { DType, TensorData } from '../tensor.js';
 import { delimited, joinChunks, spliceRuns } from './chunks.js';
@@ -14,19 +14,22 @@ import {
   renameValueInfo,
 } from './graph-edits.js';
 import { GraphIndex, type OptionalInput } from './graph-index.js';
-import { type GraphFields, locationsIn, readerOf, takenNames } from './graph.js';
+import { type GraphFields, readerOf, takenNames } from './graph.js';
 import type { ModelNode } from './node.js';
 import { encodeFragment } from './operators.js';
 import { OperatorSetIdProto, type TensorMessage, TensorProto } from './proto.js';
 import { GRAPH, MODEL } from './schema.js';
+import type { ExternalFiles } from './tensor-walk.js';
 import { declarationOf, type TensorType } from './value-info.js';
-import { WireReader } from './wire.js';
+import { UNBOUNDED, WireReader } from './wire.js';
 
 /**
  * A decoded model. Fields that no pass changes stay as the bytes that were read, so fields of any version of ONNX
  * survive, and weights are copied once: when the changed model is encoded.
  */
 export class Model {
+  /** The files that tensors of the decoded bytes lie in, wherever a model has tensors. */
+  readonly externalFiles: ExternalFiles;
   readonly #bytes: Uint8Array;
   readonly #graph: GraphFields;
   readonly #functions: ReadonlySet<string>;
@@ -46,6 +49,7 @@ export class Model {
     this.#graph = content.graph;
     this.#functions = content.functions;
     this.#inFunctions = content.inFunctions;
+    this.externalFiles = content.externalFiles;
     this.#domains = new Set(content.domains);
     this.#canOverride = content.irVersion >= FIRST_IR_VERSION_WITH_OVERRIDES;
   }
@@ -103,11 +107,6 @@ export class Model {
   /** Returns the inputs and outputs that are declared without a shape, and so may be of any rank. */
   unrankedNames(): Set<string> {
     return new Set(this.index.boundary.filter(({ hasShape }) => !hasShape).map(({ name }) => name));
-  }
-
-  /** Returns the files that tensors lie in, in bodies and functions too, relative to the model's folder. */
-  externalLocations(): Set<string> {
-    return new Set([...[...this.#graph].flatMap(locationsIn), ...this.#inFunctions.locations]);
   }
 
   /** Returns the operators in local functions and in the bodies of control flow, which `nodes` does not list. */
@@ -261,7 +260,7 @@ export class Model {
       return isOld ? [] : undefined;
     };
     return joinChunks([
-      ...spliceRuns(WireReader.of(this.#bytes, NO_LIMITS), replace)!.flat(),
+      ...spliceRuns(WireReader.of(this.#bytes, UNBOUNDED), replace)!.flat(),
       ...this.#imports,
     ]);
   }

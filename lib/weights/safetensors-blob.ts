@@ -1,5 +1,6 @@
 /** Opens safetensors files in browsers. */
 import { type BlobLike, rangedBlob } from '../files/ranged.js';
+import type { SafetensorsOptions } from './safetensors-header.js';
 import { SafetensorsFile } from './safetensors.js';
 
 /**
@@ -7,9 +8,10 @@ import { SafetensorsFile } from './safetensors.js';
  * @param blob A Blob or File, such as a file that was dropped on a page.
  * @param name What messages call the file. Default: the File's own name.
  * @throws FileError `FILE_UNREADABLE`
- * @throws WeightsError `SAFETENSORS_INVALID`
+ * @throws WeightsError `SAFETENSORS_INVALID` or `LIMIT_EXCEEDED`
  */
 export const openSafetensors = (
   blob: BlobLike & { readonly name?: string },
   name = blob.name ?? 'the file',
-): Promise<SafetensorsFile> => SafetensorsFile.of(rangedBlob(blob, name));
+  options: SafetensorsOptions = {},
+): Promise<SafetensorsFile> => SafetensorsFile.of(rangedBlob(blob, name), options);

@@ -4,7 +4,9 @@
  */
 import { isUint8Array, unshared } from '../arrays.js';
 import { WeightsError } from '../errors.js';
+import { JsonReader } from '../files/json-reader.js';
 import { type FileKind, KINDS, sniff } from '../files/sniff.js';
+import { type Limits, overLimit, requireLimits } from '../limits.js';
 import { bytesPerElement, type DType, elementCount, formatShape } from '../tensor.js';
 import { FLOAT8_NAMES, isFloat8 } from './float8.js';
 
@@ -23,6 +25,12 @@ export interface SafetensorsEntry {
   readonly start: number;
   /** The byte after the tensor's last, counted from the start of the file. */
   readonly end: number;
+}
+
+/** How to read a safetensors file. */
+export interface SafetensorsOptions {
+  /** How large the parts of its header may be. Default: {@link DEFAULT_LIMITS}. */
+  readonly limits?: Partial<Limits>;
 }
 
 /** The header of a safetensors file. */
@@ -108,53 +116,88 @@ export function safetensorsHeaderSize(prefix: Uint8Array, totalSize: number, whe
 }
 
 /**
- * Parses and checks the header of a safetensors file.
+ * Parses and checks the header of a safetensors file. Takes memory in proportion to the header, whatever it says.
  * Source: "Format" in the README of huggingface/safetensors.
  * @param bytes The file from its start, at least {@link safetensorsHeaderSize} bytes of it.
  * @param totalSize The size of the file in bytes.
  * @param where What messages call the data: the file's path.
  * @throws WeightsError `SAFETENSORS_INVALID` if the header breaks the format: a key twice, a shape that does not
- *   fit its bytes, bytes that belong to two tensors or to no tensor.
+ *   fit its bytes, bytes that belong to two tensors or to no tensor; `LIMIT_EXCEEDED`.
  */
 export function parseSafetensorsHeader(
   bytes: Uint8Array,
   totalSize: number,
   where = 'the data',
+  { limits }: SafetensorsOptions = {},
 ): SafetensorsHeader {
   const headerSize = safetensorsHeaderSize(bytes, totalSize, where);
-  const json = parseJson(bytes.subarray(SAFETENSORS_PREFIX, headerSize), where);
-  const entries = Object.entries(json)
-    .filter(([name]) => name !== METADATA_KEY)
-    .map(([name, info]) => [name, parseEntry(name, info, headerSize, where)] as const)
-    .sort(([, a], [, b]) => a.start - b.start || a.end - b.end);
-  checkTiling(entries, headerSize, totalSize, where);
-  return { metadata: parseMetadata(json[METADATA_KEY] ?? {}, where), tensors: new Map(entries), headerSize };
+  const context = { headerSize, where, limits: requireLimits('safetensors', limits) };
+  const { metadata, tensors } = parseJson(bytes.subarray(SAFETENSORS_PREFIX, headerSize), context);
+  const inOrder = sorted(tensors);
+  checkTiling(inOrder, headerSize, totalSize, where);
+  return { metadata, tensors: inOrder, headerSize };
+}
+
+/** What the parts of the header are read with. */
+interface Context {
+  readonly headerSize: number;
+  readonly where: string;
+  readonly limits: Limits;
 }
 
 const invalid = (where: string, what: string, options?: ErrorOptions): WeightsError =>
   new WeightsError('SAFETENSORS_INVALID', `${where} is not a valid safetensors file: ${what}`, options);
 
-function parseJson(bytes: Uint8Array, where: string): Record<string, unknown> {
-  let text: string;
-  let json: unknown;
+const tooLarge = (where: string, what: string, limit: keyof Limits): WeightsError =>
+  new WeightsError('LIMIT_EXCEEDED', overLimit(`${where}: ${what}`, limit));
+
+function parseJson(bytes: Uint8Array, context: Context): Omit<SafetensorsHeader, 'headerSize'> {
+  const { where } = context;
   try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(unshared(bytes));
-    json = JSON.parse(text);
-  } catch (error) {
-    throw invalid(where, 'its header is not JSON in UTF-8', { cause: error });
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(unshared(bytes));
+    if (!text.startsWith('{')) throw invalid(where, "its header does not begin with '{'");
+    return readHeader(new JsonReader(text), context);
+  } catch (cause) {
+    if (cause instanceof WeightsError) throw cause;
+    throw invalid(where, `its header cannot be read as JSON in UTF-8: ${(cause as Error).message}`, {
+      cause,
+    });
   }
-  if (!text.startsWith('{') || !isObject(json)) throw invalid(where, "its header does not begin with '{'");
-  const duplicate = duplicateKey(text);
-  if (duplicate !== undefined) throw invalid(where, `its header has the key '${duplicate}' twice`);
-  return json;
 }
 
-function parseMetadata(value: unknown, where: string): Record<string, string> {
-  if (!isObject(value)) throw invalid(where, `${METADATA_KEY} must be an object`);
+function readHeader(json: JsonReader, context: Context): Omit<SafetensorsHeader, 'headerSize'> {
+  const { where, limits } = context;
+  const tensors = new Map<string, SafetensorsEntry>();
+  let metadata: Record<string, string> | undefined;
+  for (const name of json.members()) {
+    if (tensors.has(name) || (name === METADATA_KEY && metadata)) throw twice(where, name);
+    if (name === METADATA_KEY) {
+      metadata = readMetadata(json, context);
+    } else {
+      if (tensors.size >= limits.weightsEntries)
+        throw tooLarge(where, `it has more than ${limits.weightsEntries} tensors`, 'weightsEntries');
+      tensors.set(name, readEntry(json, name, context));
+    }
+  }
+  json.end();
   // Without a prototype, so that `metadata.constructor` is undefined unless the file has it.
+  return { metadata: metadata ?? (Object.create(null) as Record<string, string>), tensors };
+}
+
+const twice = (where: string, key: string): WeightsError =>
+  invalid(where, `its header has the key '${key}' twice`);
+
+function readMetadata(json: JsonReader, { where, limits }: Context): Record<string, string> {
   const metadata = Object.create(null) as Record<string, string>;
-  for (const [key, text] of Object.entries(value)) {
-    if (typeof text !== 'string') throw invalid(where, `${METADATA_KEY} '${key}' must be a string`);
+  if (json.peek() === 'n' && json.literal() === null) return metadata;
+  if (json.peek() !== '{') throw invalid(where, `${METADATA_KEY} must be an object`);
+  let count = 0;
+  for (const key of json.members()) {
+    if (++count > limits.weightsEntries)
+      throw tooLarge(where, `it has more than ${limits.weightsEntries} texts of metadata`, 'weightsEntries');
+    if (Object.hasOwn(metadata, key)) throw twice(where, key);
+    if (json.peek() !== '"') throw invalid(where, `${METADATA_KEY} '${key}' must be a string`);
+    const text = json.string();
     if (![key, text].every(isWellFormed))
       throw invalid(where, `${METADATA_KEY} '${key}' is not Unicode text`);
     metadata[key] = text;
@@ -162,26 +205,78 @@ function parseMetadata(value: unknown, where: string): Record<string, string> {
   return metadata;
 }
 
-function parseEntry(name: string, info: unknown, headerSize: number, where: string): SafetensorsEntry {
+function readEntry(json: JsonReader, name: string, context: Context): SafetensorsEntry {
+  const { where, headerSize } = context;
   const at = `tensor '${name}'`;
   if (!isWellFormed(name)) throw invalid(where, `${at}: its name is not Unicode text`);
-  if (!isObject(info)) throw invalid(where, `${at} must be an object of dtype, shape and data_offsets`);
-  const { dtype: dtypeName, shape: dims, data_offsets: offsets } = info;
-  if (typeof dtypeName !== 'string') throw invalid(where, `${at}: dtype must be a string`);
-  if (!areSizes(dims)) throw invalid(where, `${at}: shape must be a list of integers from 0 to 2^53 - 1`);
-  if (!areSizes(offsets) || offsets.length !== 2) {
-    throw invalid(where, `${at}: data_offsets must be two integers from 0 to 2^53 - 1`);
-  }
+  if (json.peek() !== '{') throw invalid(where, `${at} must be an object of dtype, shape and data_offsets`);
+  const fields = readFields(json, at, context);
+  const { dtype: storedAs, shape: dims, data_offsets: offsets } = fields;
+  if (storedAs === undefined) throw invalid(where, `${at}: ${RULES.dtype}`);
+  if (!dims) throw invalid(where, `${at}: ${RULES.shape}`);
+  if (offsets?.length !== 2) throw invalid(where, `${at}: ${RULES.data_offsets}`);
   const [start, end] = offsets as [number, number];
-  const width = bytesPerStored(dtypeName);
+  const width = bytesPerStored(storedAs);
   const size = width === undefined ? undefined : elementCount(dims) * width;
   if (size === undefined ? end < start : end - start !== size) {
     const takes =
-      size === undefined ? '' : `shape ${formatShape(dims)} of ${dtypeName} takes ${size} bytes, but `;
+      size === undefined ? '' : `shape ${formatShape(dims)} of ${storedAs} takes ${size} bytes, but `;
     throw invalid(where, `${at}: ${takes}data_offsets [${start}, ${end}] hold ${end - start}`);
   }
-  const dtype = isFloat8(dtypeName) ? 'float32' : DTYPE_OF.get(dtypeName);
-  return { storedAs: dtypeName, dtype, dims, start: headerSize + start, end: headerSize + end };
+  const dtype = isFloat8(storedAs) ? 'float32' : DTYPE_OF.get(storedAs);
+  return { storedAs, dtype, dims, start: headerSize + start, end: headerSize + end };
+}
+
+const RULES = {
+  dtype: 'dtype must be a string',
+  shape: 'shape must be a list of integers from 0 to 2^53 - 1',
+  data_offsets: 'data_offsets must be two integers from 0 to 2^53 - 1',
+};
+
+interface Fields {
+  dtype?: string;
+  shape?: number[];
+  data_offsets?: number[];
+}
+
+/** Reads the fields of a tensor; passes over fields that the format does not have. */
+function readFields(json: JsonReader, at: string, { where, limits }: Context): Fields {
+  const fields: Fields = {};
+  const sizes = (key: 'shape' | 'data_offsets', most: number): number[] => {
+    const list = readSizes(json, most);
+    if (list) return list;
+    throw invalid(where, `${at}: ${RULES[key]}`);
+  };
+  for (const key of json.members()) {
+    if (Object.hasOwn(fields, key)) throw twice(where, key);
+    if (key === 'dtype') {
+      if (json.peek() !== '"') throw invalid(where, `${at}: ${RULES.dtype}`);
+      fields.dtype = json.string();
+    } else if (key === 'shape') {
+      fields.shape = sizes('shape', limits.modelRank);
+      if (fields.shape.length > limits.modelRank)
+        throw tooLarge(where, `${at} has more than ${limits.modelRank} dimensions`, 'modelRank');
+    } else if (key === 'data_offsets') {
+      fields.data_offsets = sizes('data_offsets', 2);
+      if (fields.data_offsets.length !== 2) throw invalid(where, `${at}: ${RULES.data_offsets}`);
+    } else {
+      json.skip();
+    }
+  }
+  return fields;
+}
+
+/** Reads a list of sizes, and at most one more than `most`; returns `undefined` if the value is not such a list. */
+function readSizes(json: JsonReader, most: number): number[] | undefined {
+  if (json.peek() !== '[') return undefined;
+  const sizes: number[] = [];
+  for (const index of json.elements()) {
+    const size = json.size();
+    if (size === undefined) return undefined;
+    sizes.push(size);
+    if (index === most) break;
+  }
+  return sizes;
 }
 
 /** Returns the bytes of one element in the file, or `undefined` for a dtype that this library does not read. */
@@ -191,15 +286,26 @@ function bytesPerStored(dtypeName: string): number | undefined {
   return dtype && bytesPerElement(dtype);
 }
 
+/** Returns the tensors in the order of their bytes; an empty tensor comes before the tensor that begins where it is. */
+function sorted(tensors: ReadonlyMap<string, SafetensorsEntry>): ReadonlyMap<string, SafetensorsEntry> {
+  const compare = (a: SafetensorsEntry, b: SafetensorsEntry) => a.start - b.start || a.end - b.end;
+  let last: SafetensorsEntry | undefined;
+  for (const entry of tensors.values()) {
+    if (last && compare(last, entry) > 0) return new Map([...tensors].sort(([, a], [, b]) => compare(a, b)));
+    last = entry;
+  }
+  return tensors;
+}
+
 /** Requires that every byte after the header belongs to one tensor, so that tensors take no more memory than the file. */
 function checkTiling(
-  entries: readonly (readonly [string, SafetensorsEntry])[],
+  tensors: ReadonlyMap<string, SafetensorsEntry>,
   headerSize: number,
   totalSize: number,
   where: string,
 ): void {
   let end = headerSize;
-  for (const [name, entry] of entries) {
+  for (const [name, entry] of tensors) {
     if (entry.start !== end) {
       const fault = entry.start < end ? 'overlaps the tensor before it' : 'leaves bytes unused before it';
       const offsets = `starts at byte ${entry.start - headerSize} of the data, not ${end - headerSize}`;
@@ -213,45 +319,5 @@ function checkTiling(
   }
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-const areSizes = (value: unknown): value is number[] =>
-  Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && (size as number) >= 0);
-
 /** Whether text can be written as UTF-8: half of a surrogate pair cannot. */
 export const isWellFormed = (text: string): boolean => !/\p{Surrogate}/u.test(text);
-
-/**
- * Returns the first key that an object in `json` has twice, or `undefined`. `JSON.parse` keeps the last one silently.
- * @param json Valid JSON, of which only the strings, braces and colons matter here.
- */
-export function duplicateKey(json: string): string | undefined {
-  // The keys of each open object, the innermost last.
-  const open: Set<string>[] = [];
-  let lastString = '';
-  for (let at = 0; at < json.length; at++) {
-    const char = json[at];
-    if (char === '{') open.push(new Set());
-    else if (char === '}') open.pop();
-    else if (char === '"') {
-      const end = endOfString(json, at);
-      lastString = json.slice(at, end);
-      at = end - 1;
-    } else if (char === ':') {
-      // Parsed as JSON, because "\u0061" is "a".
-      const key = JSON.parse(lastString) as string;
-      const keys = open.at(-1)!;
-      if (keys.has(key)) return key;
-      keys.add(key);
-    }
-  }
-  return undefined;
-}
-
-/** Returns the index after the closing quote of the string that begins at `start`. */
-function endOfString(json: string, start: number): number {
-  let at = start + 1;
-  while (json[at] !== '"') at += json[at] === '\\' ? 2 : 1;
-  return at + 1;
-}

@@ -20,6 +20,7 @@ import {
   type SafetensorsEntry,
   type SafetensorsHeader,
   safetensorsHeaderSize,
+  type SafetensorsOptions,
 } from './safetensors-header.js';
 
 /** The content of a safetensors file, as it is read. */
@@ -44,10 +45,14 @@ export interface SafetensorsContent {
  * Source: "Format" in the README of huggingface/safetensors.
  * @param where What messages call the data: the file's path.
  * @throws WeightsError `SAFETENSORS_INVALID` if the file breaks the format; `UNSUPPORTED_DTYPE` if a tensor is complex
- *   or of 4 or 6 bits (openSafetensors reads the others of such a file).
+ *   or of 4 or 6 bits (openSafetensors reads the others of such a file); `LIMIT_EXCEEDED`.
  */
-export function decodeSafetensors(bytes: Uint8Array, where = 'the data'): Safetensors {
-  const header = parseSafetensorsHeader(bytes, bytes?.byteLength, where);
+export function decodeSafetensors(
+  bytes: Uint8Array,
+  where = 'the data',
+  options: SafetensorsOptions = {},
+): Safetensors {
+  const header = parseSafetensorsHeader(bytes, bytes?.byteLength, where, options);
   const tensors = new Map<string, TensorData>();
   for (const [name, entry] of header.tensors) {
     tensors.set(name, toTensor(where, name, entry, bytes.subarray(entry.start, entry.end)));
@@ -152,6 +157,37 @@ function checkName(name: string): void {
 /** Enough bytes for the header's length, and to recognize a file of another kind. */
 const FIRST_BYTES = 256;
 
+/** libuv has four threads for files. */
+const READS_AT_ONCE = 4;
+
+/** Tensors side by side are read at once up to this size, because a read takes longer than a small tensor. */
+const BATCH = 2 ** 16;
+
+const UNREAD: TensorData = { dtype: 'uint8', dims: [0], data: new Uint8Array(0) };
+
+/** Tensors that lie side by side in the file. */
+interface Batch {
+  readonly names: string[];
+  readonly start: number;
+  end: number;
+}
+
+/** Yields the tensors in the order of their bytes, in groups that are read at once. Sorts `names`. */
+function* batchesOf(names: string[], { tensors }: SafetensorsHeader): Generator<Batch, void> {
+  let batch: Batch | undefined;
+  for (const name of names.sort((a, b) => tensors.get(a)!.start - tensors.get(b)!.start)) {
+    const { start, end } = tensors.get(name)!;
+    if (batch?.end === start && end - batch.start <= BATCH) {
+      batch.names.push(name);
+      batch.end = end;
+    } else {
+      if (batch) yield batch;
+      batch = { names: [name], start, end };
+    }
+  }
+  if (batch) yield batch;
+}
+
 /** An open safetensors file, which `openSafetensors` returns: its header is in memory, its tensors are read on demand. */
 export class SafetensorsFile {
   readonly #file: RangedFile;
@@ -164,14 +200,15 @@ export class SafetensorsFile {
 
   /**
    * Reads and checks the header of an open file, and closes the file if the header is wrong.
-   * @throws FileError `FILE_UNREADABLE`, WeightsError `SAFETENSORS_INVALID`.
+   * @throws FileError `FILE_UNREADABLE`, WeightsError `SAFETENSORS_INVALID` or `LIMIT_EXCEEDED`.
    */
-  static async of(file: RangedFile): Promise<SafetensorsFile> {
+  static async of(file: RangedFile, options: SafetensorsOptions = {}): Promise<SafetensorsFile> {
     const { path, size } = file;
     try {
       const prefix = await file.read(0, Math.min(FIRST_BYTES, size));
       const headerSize = safetensorsHeaderSize(prefix, size, path);
-      return new SafetensorsFile(file, parseSafetensorsHeader(await file.read(0, headerSize), size, path));
+      const header = parseSafetensorsHeader(await file.read(0, headerSize), size, path, options);
+      return new SafetensorsFile(file, header);
     } catch (error) {
       await file.close();
       throw error;
@@ -217,19 +254,43 @@ export class SafetensorsFile {
    * @throws FileError `FILE_UNREADABLE`
    */
   async read(name: string): Promise<TensorData> {
-    const entry = this.info(name);
-    requireReadable(this.path, name, entry);
+    const entry = this.#readable(name);
     const bytes = await this.#file.read(entry.start, entry.end - entry.start);
     return toTensor(this.path, name, entry, bytes);
   }
 
   /**
-   * Reads several tensors at once, by default every tensor of the file.
+   * Reads several tensors at once, by default every tensor of the file. Small tensors that lie side by side in the file
+   * share memory.
    * @throws WeightsError `TENSOR_NOT_FOUND`, or `UNSUPPORTED_DTYPE` as {@link read}.
    * @throws FileError `FILE_UNREADABLE`
    */
   async readAll(names: readonly string[] = this.keys()): Promise<Map<string, TensorData>> {
-    return new Map(await Promise.all(names.map(async (name) => [name, await this.read(name)] as const)));
+    // Set in order, because batches are read in any order.
+    const tensors = new Map<string, TensorData>();
+    for (const name of names) {
+      this.#readable(name);
+      tensors.set(name, UNREAD);
+    }
+    const batches = batchesOf([...tensors.keys()], this.#header);
+    const readBatches = async (): Promise<void> => {
+      for (const { names, start, end } of batches) {
+        const bytes = await this.#file.read(start, end - start);
+        for (const name of names) {
+          const entry = this.info(name);
+          const own = bytes.subarray(entry.start - start, entry.end - start);
+          tensors.set(name, toTensor(this.path, name, entry, own));
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: READS_AT_ONCE }, readBatches));
+    return tensors;
+  }
+
+  #readable(name: string): SafetensorsEntry {
+    const entry = this.info(name);
+    requireReadable(this.path, name, entry);
+    return entry;
   }
 
   /** Closes the file. Closing it twice is allowed; reading it afterwards is a FileError `FILE_UNREADABLE`. */

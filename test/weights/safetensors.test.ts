@@ -187,14 +187,15 @@ describe('decodeSafetensors', () => {
   });
 
   it('decodeSafetensors refuses a header that is not a JSON object in UTF-8', () => {
-    for (const header of ['', '{', '{}x', '{}\0', '\ufeff{}', '{"a":1,}', "{'a':1}"]) {
-      expectRefused(file(header), 'its header is not JSON in UTF-8');
+    const rest = '"b":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}';
+    for (const header of ['{', '{}x', '{}\0', `{${rest},}`, `{${rest}`, "{'a':1}", `{${rest}}{}`]) {
+      expectRefused(file(header), 'its header cannot be read as JSON in UTF-8: ');
     }
     expectRefused(
       file(Uint8Array.from([...Buffer.from('{"\xff":1}', 'latin1')])),
-      'its header is not JSON in UTF-8',
+      'its header cannot be read as JSON in UTF-8: ',
     );
-    for (const header of ['[]', '1', 'null', ' {}'])
+    for (const header of ['', '\ufeff{}', '[]', '1', 'null', ' {}'])
       expectRefused(file(header), "its header does not begin with '{'");
   });
 
@@ -205,7 +206,14 @@ describe('decodeSafetensors', () => {
     ];
     for (const header of twice) expectRefused(file(header, [1]), "its header has the key 'a' twice");
     expectRefused(file('{"__metadata__":{"k":"1","k":"2"}}'), "its header has the key 'k' twice");
-    expectRefused(file('{"a":{"dtype":"U8","dtype":"U8"}}'), "its header has the key 'dtype' twice");
+    for (const field of ['"dtype":"U8"', '"shape":[1]', '"data_offsets":[0,1]']) {
+      const key = /\w+/.exec(field)![0];
+      expectRefused(file(`{"a":{${field},${field}}}`), `its header has the key '${key}' twice`);
+    }
+    expectRefused(
+      file('{"__metadata__":{},"__metadata__":{}}'),
+      "its header has the key '__metadata__' twice",
+    );
   });
 
   it('decodeSafetensors refuses bytes that belong to two tensors, and bytes that belong to no tensor', () => {
@@ -240,7 +248,8 @@ describe('decodeSafetensors', () => {
   it('decodeSafetensors refuses an invalid entry', () => {
     expectRefused(file('{"a":1}'), "tensor 'a' must be an object of dtype, shape and data_offsets");
     expectRefused(file('{"a":{}}'), "tensor 'a': dtype must be a string");
-    for (const shape of ['1', '[-1]', '[0.5]', '["1"]', '[9007199254740992]', '[null]', '{}']) {
+    const shapes = ['1', '[-1]', '[0.5]', '[1.0]', '[1e0]', '["1"]', '[9007199254740992]', '[null]', '{}'];
+    for (const shape of shapes) {
       expectRefused(
         file(`{${entry('a', 0, 1, shape)}}`, [1]),
         "tensor 'a': shape must be a list of integers",
