@@ -46,7 +46,7 @@ async function answer(request: Request): Promise<void> {
   const { codes, exercise } = FORMATS[format]!;
   const probe = new Probe(sample.bytes.length, (way) => send({ way, format }), request.collect, codes);
   await exercise(probe, sample, sandbox);
-  // Rejections that nobody handles are known one turn of the event loop later.
+  // Rejections without a handler are known one turn of the event loop later.
   if (sample.load) await new Promise(setImmediate);
   for (const error of unhandled) {
     probe.report('unhandled', 'the event loop', error instanceof Error ? (error.stack ?? '') : String(error));

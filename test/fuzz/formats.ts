@@ -227,7 +227,7 @@ function requireSameOutputs(
     const other = others.get(name);
     const [a, b] = [toFloat64Array(output), other ? toFloat64Array(other) : new Float64Array(0)];
     const scale = a.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-    // Values that are not finite, or nearly not, are no measure: an epsilon of 0, a scale of 1e30.
+    // Skips values that are not finite, or nearly not: an epsilon of 0, a scale of 1e30.
     if (!(scale < 1e6)) continue;
     const isSame =
       a.length === b.length && a.every((value, i) => Math.abs(value - b[i]!) <= 1e-3 * (1 + scale));

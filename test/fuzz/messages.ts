@@ -302,7 +302,7 @@ export function make(
   return { type, fields };
 }
 
-/** Removes texts that nobody reads and that would take most of the edits: doc strings, and where a node comes from. */
+/** Removes texts that the library does not read and that would take most of the edits: doc strings, and where a node comes from. */
 export function withoutRemarks(message: Message): Message {
   const remarks: readonly number[] =
     { Node: [6, 9], Graph: [10, 16], Model: [6, 14], ValueInfo: [3, 4] }[message.type as string] ?? [];

@@ -8,7 +8,7 @@ import { OnnxGroupNormError } from '../../lib/errors.js';
 
 /**
  * What a case can show: the process ends, or does not end; an error without a code, or of another code than the format
- * has; a rejection that nobody handles; memory or time out of proportion; a file read or left; a wrong result.
+ * has; a rejection without a handler; memory or time out of proportion; a file read or left; a wrong result.
  */
 export const FINDING_KINDS = [
   'crash',

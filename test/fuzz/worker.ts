@@ -35,7 +35,7 @@ export interface Outcome {
 export class Worker {
   #child: ChildProcess | undefined;
 
-  /** Runs one case, in a new process if there is none. Never throws. */
+  /** Runs one case, in a new process if the last one has ended. Never throws. */
   run(request: Request): Promise<Outcome> {
     const child = (this.#child ??= startChild());
     return new Promise((resolve) => {
