@@ -6,6 +6,7 @@ import { inlinedNodeCount } from './function-calls.js';
 import { canonicalDomain, PARTS } from './node.js';
 import { describeOtherFile } from './other-files.js';
 import { FUNCTION, MODEL, OPSET } from './schema.js';
+import { type ExternalFiles, externalFiles } from './tensor-walk.js';
 import { requireOnce, WireReader } from './wire.js';
 
 /** A decoded model. */
@@ -14,6 +15,7 @@ export interface ModelContent extends Pick<ModelHeader, 'irVersion' | 'domains' 
   readonly graph: GraphFields;
   /** What the local functions hold. */
   readonly inFunctions: InnerFacts;
+  readonly externalFiles: ExternalFiles;
 }
 
 /** The fields of a ModelProto. The graph and the functions' bodies are readers that stand before the first field. */
@@ -50,7 +52,8 @@ export function decodeModel(bytes: Uint8Array, where: string, limits: Limits): M
     if (functionBodies.length > 0) takeInlined(graph, functionBodies);
     const inFunctions = noFacts();
     for (const body of functionBodies) decoder.readFunction(body, inFunctions);
-    return { irVersion, opset, domains, functions, graph: fields, inFunctions };
+    const files = externalFiles(bytes, graph.budget);
+    return { irVersion, opset, domains, functions, graph: fields, inFunctions, externalFiles: files };
   });
   content.graph.sortNodes(where);
   return content;

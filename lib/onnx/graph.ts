@@ -12,7 +12,7 @@ import { ATTRIBUTE, FUNCTION, GRAPH, SPARSE_TENSOR } from './schema.js';
 import { sortNodes } from './sort.js';
 import { checkTensor, isShape, readDims, readTensorHeader, type TensorHeader } from './tensors.js';
 import { type DeclaredValue, readValueInfo } from './value-info.js';
-import { requireOnce, UNBOUNDED, WireReader } from './wire.js';
+import { UNBOUNDED, WireReader } from './wire.js';
 
 /** What a field of a graph holds. At most one of `node`, `tensor` and `value` is there, by the tag. */
 interface FieldContent {
@@ -21,7 +21,7 @@ interface FieldContent {
   readonly tensor?: TensorHeader;
   /** A declared input, output or intermediate value. */
   readonly value?: DeclaredValue;
-  /** What the bodies and tensors within the field hold; `undefined` if the field has no bodies and no tensors of files. */
+  /** What the bodies and sparse tensors within the field hold; `undefined` if the field has neither. */
   readonly inner?: InnerFacts | undefined;
 }
 
@@ -54,14 +54,12 @@ export class GraphField {
   }
 }
 
-/** What lies within nodes (bodies, attributes that are tensors), sparse initializers and local functions. */
+/** What lies within nodes (bodies), sparse tensors and local functions. */
 export interface InnerFacts {
   /** Names of values and nodes. */
   readonly names: Set<string>;
   /** The operators of nodes in bodies and functions. */
   readonly opTypes: Set<string>;
-  /** The files that tensors lie in, relative to the model's folder. */
-  readonly locations: Set<string>;
   /** The values that bodies read from outside of them. */
   readonly reads: Set<string>;
 }
@@ -69,12 +67,11 @@ export interface InnerFacts {
 export const noFacts = (): InnerFacts => ({
   names: new Set(),
   opTypes: new Set(),
-  locations: new Set(),
   reads: new Set(),
 });
 
 /**
- * Reads and checks the graph and the local functions of one model, and counts their entries. All nodes, tensors and
+ * Reads and checks the graph and the local functions of one model, and counts their entries. All nodes, initializers and
  * declared types are read, also in bodies, so that damage is reported when a model is decoded and not halfway through a
  * pass.
  * @throws ModelError.
@@ -89,8 +86,7 @@ export class GraphDecoder {
 
   /** Adds what a local function holds to `facts`. Its names are its own and are left out. */
   readFunction(body: WireReader, facts: InnerFacts): void {
-    const { opTypes, locations } = facts;
-    const within = { ...noFacts(), opTypes, locations };
+    const within = { ...noFacts(), opTypes: facts.opTypes };
     while (body.next()) {
       if (body.tag === FUNCTION.node) this.#readInnerNode(body, within);
       if (body.tag === FUNCTION.attributeProto) this.#readAttribute(body, within);
@@ -119,20 +115,15 @@ export class GraphDecoder {
     return { inner };
   }
 
-  /** Adds to `facts` what the body or tensor of an attribute holds, and makes them if they are `undefined`. */
+  /** Adds to `facts` what the bodies and sparse tensors in an attribute hold, and makes them if they are `undefined`. */
   #readAttribute(field: WireReader, facts: InnerFacts | undefined): InnerFacts | undefined {
     const attribute = field.enter();
     let found = facts;
-    let graphs = 0;
     while (attribute.next()) {
       const { tag } = attribute;
-      if (tag === ATTRIBUTE.g && ++graphs > 1) throw requireOnce('an attribute', 'graph');
       if (tag === ATTRIBUTE.g || tag === ATTRIBUTE.graphs)
         this.#readBody(attribute.enter(), (found ??= noFacts()));
-      else if (tag === ATTRIBUTE.t) {
-        const tensor = readTensorHeader(attribute);
-        if (tensor.location !== undefined) addLocation(tensor, (found ??= noFacts()));
-      } else if (tag === ATTRIBUTE.sparseTensor || tag === ATTRIBUTE.sparseTensors)
+      else if (tag === ATTRIBUTE.sparseTensor || tag === ATTRIBUTE.sparseTensors)
         readSparse(attribute, (found ??= noFacts()));
     }
     return found;
@@ -151,7 +142,6 @@ export class GraphDecoder {
         const tensor = checkTensor(graph);
         body.names.add(tensor.name);
         own.add(tensor.name);
-        addLocation(tensor, body);
       } else if (DECLARING.has(tag)) {
         takePart(graph, 'value');
         const { name } = readValueInfo(graph);
@@ -194,7 +184,6 @@ function readSparse(field: WireReader, facts: InnerFacts): string {
     width = dtype ? bytesPerElement(dtype) : WIDEST;
     name = values.name;
     facts.names.add(name);
-    addLocation(values, facts);
   }
   if (!isShape(dims))
     throw new ModelError('TENSOR_INVALID', `sparse tensor '${name}': ${formatShape(dims)} is not a shape`);
@@ -204,10 +193,6 @@ function readSparse(field: WireReader, facts: InnerFacts): string {
 
 /** An element of a dtype that this library does not hold takes no more than a complex number of 128 bits. */
 const WIDEST = 16;
-
-function addLocation({ location }: TensorHeader, { locations }: InnerFacts): void {
-  if (location !== undefined) locations.add(location);
-}
 
 const namesOfNode = ({ name, outputs }: ModelNode): string[] => [name, ...outputs];
 
@@ -221,12 +206,6 @@ export function takenNames(fields: Iterable<GraphField>): Set<string> {
   }
   return names;
 }
-
-/** Returns the files that the tensors in a field lie in. */
-export const locationsIn = ({ tensor, inner }: GraphField): string[] => [
-  ...(tensor?.location === undefined ? [] : [tensor.location]),
-  ...(inner?.locations ?? []),
-];
 
 /** Returns a reader that stands on a field. */
 export function readerOf({ bytes }: GraphField): WireReader {

@@ -14,11 +14,12 @@ import {
   renameValueInfo,
 } from './graph-edits.js';
 import { GraphIndex, type OptionalInput } from './graph-index.js';
-import { type GraphFields, locationsIn, readerOf, takenNames } from './graph.js';
+import { type GraphFields, readerOf, takenNames } from './graph.js';
 import type { ModelNode } from './node.js';
 import { encodeFragment } from './operators.js';
 import { OperatorSetIdProto, type TensorMessage, TensorProto } from './proto.js';
 import { GRAPH, MODEL } from './schema.js';
+import type { ExternalFiles } from './tensor-walk.js';
 import { declarationOf, type TensorType } from './value-info.js';
 import { tooLarge, UNBOUNDED, WireReader } from './wire.js';
 
@@ -27,6 +28,8 @@ import { tooLarge, UNBOUNDED, WireReader } from './wire.js';
  * survive, and weights are copied once: when the changed model is encoded.
  */
 export class Model {
+  /** The files that tensors of the decoded bytes lie in, wherever a model has tensors. */
+  readonly externalFiles: ExternalFiles;
   readonly #bytes: Uint8Array;
   readonly #graph: GraphFields;
   readonly #functions: ReadonlySet<string>;
@@ -48,6 +51,7 @@ export class Model {
     this.#functions = content.functions;
     this.#redefines = [...content.functions].some((id) => id.startsWith(':'));
     this.#inFunctions = content.inFunctions;
+    this.externalFiles = content.externalFiles;
     this.#domains = new Set(content.domains);
     this.#canOverride = content.irVersion >= FIRST_IR_VERSION_WITH_OVERRIDES;
   }
@@ -105,11 +109,6 @@ export class Model {
   /** Returns the inputs and outputs that are declared without a shape, and so may be of any rank. */
   unrankedNames(): Set<string> {
     return new Set(this.index.boundary.filter(({ hasShape }) => !hasShape).map(({ name }) => name));
-  }
-
-  /** Returns the files that tensors lie in, in bodies and functions too, relative to the model's folder. */
-  externalLocations(): Set<string> {
-    return new Set([...[...this.#graph].flatMap(locationsIn), ...this.#inFunctions.locations]);
   }
 
   /** Returns the operators in local functions and in the bodies of control flow, which `nodes` does not list. */

@@ -5,8 +5,11 @@ export const MODEL = {
   irVersion: varintTag(1),
   graph: bytesTag(7),
   opsetImport: bytesTag(8),
+  trainingInfo: bytesTag(20),
   functions: bytesTag(25),
 } as const;
+
+export const TRAINING = { initialization: bytesTag(1), algorithm: bytesTag(2) } as const;
 
 export const OPSET = { domain: bytesTag(1), version: varintTag(2) } as const;
 
@@ -48,6 +51,7 @@ export const ATTRIBUTE = {
   packedFloats: bytesTag(7),
   ints: varintTag(8),
   packedInts: bytesTag(8),
+  tensors: bytesTag(10),
   graphs: bytesTag(11),
   type: varintTag(20),
   sparseTensor: bytesTag(22),
@@ -98,6 +102,7 @@ export type TypedField = (typeof TYPED_DATA)[number];
 
 export const SPARSE_TENSOR = {
   values: bytesTag(1),
+  indices: bytesTag(2),
   dims: varintTag(3),
   packedDims: bytesTag(3),
 } as const;
