@@ -31,7 +31,10 @@ export const valueInfo = (name: string, type: number, dims: readonly (bigint | s
 };
 
 const externalTensors = fc
-  .tuple(fc.constantFrom(...LOCATIONS), fc.constantFrom(FLOAT, INT64))
+  .tuple(
+    fc.oneof(fc.constant('beside.bin'), fc.constantFrom(...LOCATIONS)),
+    fc.constantFrom(FLOAT, FLOAT, INT64),
+  )
   .map(([location, type]) =>
     make('Tensor', {
       1: type === FLOAT ? 8 : 4,
@@ -51,7 +54,7 @@ const tensors = fc.oneof(
       .array(fc.integer({ min: -1, max: 9 }), { maxLength: 5 })
       .map((list) => rawTensor('t', INT64, [list.length], int64s(...list))),
   },
-  { weight: 2, arbitrary: externalTensors },
+  { weight: 3, arbitrary: externalTensors },
   {
     weight: 2,
     arbitrary: fc
@@ -189,7 +192,7 @@ const SIGNATURES: Readonly<Record<string, readonly [inputs: string, attributes: 
   Sum: ['xxx', ''],
   ReduceMean: ['xs', 'axes keepdims noop_with_empty_axes'],
   ReduceSum: ['xs', 'keepdims'],
-  Constant: ['', 'value|sparse_value|value_int|value_ints|value_float|value_string'],
+  Constant: ['', 'value|value|sparse_value|sparse_value|value_int|value_ints|value_float|value_string'],
   ConstantOfShape: ['s', 'value'],
   Shape: ['x', 'start end'],
   Slice: ['xssss', 'axes'],
@@ -266,7 +269,7 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
       outputs: usually(fc.constant(operator === 'Split' ? 2 : 1), fc.constantFrom(0, 2, 3)),
       domain: /Skip|GroupNorm$|BiasAdd|QuickGelu/.test(operator) ? fc.constant('com.microsoft') : domains,
     });
-    return { weight: COMMON.includes(operator) ? 4 : 1, arbitrary };
+    return { weight: COMMON.includes(operator) ? 6 : 1, arbitrary };
   }),
 );
 
@@ -295,9 +298,7 @@ export const graphModels: fc.Arbitrary<Message> = fc
     opset: fc.constantFrom(9, 11, 13, 17, 18, 20, 21, 25),
     initializer: rarely(tensors),
     sparse: rarely(sparseTensors),
-    functionDefault: rarely(fc.oneof(tensor('value'), sparse('sparse_value'), int(1)('axis')), {
-      freq: 3,
-    }),
+    functionDefault: rarely(fc.oneof(tensor('value'), sparse('sparse_value'), int(1)('axis'))),
     isTraining: usually(fc.constant(false), fc.constant(true)),
   })
   .map(
