@@ -7,7 +7,9 @@ describe('docs/security.md', () => {
   it('docs/security.md lists every limit with its default', () => {
     const page = readFileSync(new URL('../docs/security.md', import.meta.url), 'utf8');
     const rows = [...page.matchAll(/^\| `(\w+)` +\| +([\d,]+) /gm)];
-    const listed = Object.fromEntries(rows.map(([, name, value]) => [name, Number(value!.replaceAll(',', ''))]));
+    const listed = Object.fromEntries(
+      rows.map(([, name, value]) => [name, Number(value!.replaceAll(',', ''))]),
+    );
     expect(listed).to.deep.equal(DEFAULT_LIMITS);
   });
 });
