@@ -17,6 +17,8 @@ export interface Limits {
   readonly modelRank: number;
   /** The most tensors, and the most texts of metadata, of a safetensors file. Default 262,144. */
   readonly weightsEntries: number;
+  /** The most bytes that the samples of an image take: 8192 × 8192 RGB of 8 bits take 201,326,592. Default 268,435,456. */
+  readonly imageBytes: number;
 }
 
 /** The limits that hold if the caller names no others. */
@@ -26,6 +28,7 @@ export const DEFAULT_LIMITS: Limits = {
   modelTextBytes: 2 ** 20,
   modelRank: 64,
   weightsEntries: 2 ** 18,
+  imageBytes: 2 ** 28,
 };
 
 const NAMES = Object.keys(DEFAULT_LIMITS) as (keyof Limits)[];
