@@ -7,14 +7,28 @@ import { requireKnownOptions } from './options.js';
 
 /** What a file may have and take. Each limit is a number of at least 0, or `Infinity` to take any. */
 export interface Limits {
-  /** The most nodes, tensors and declared values of a model. Default 1,048,576. */
-  readonly modelEntries: number;
-  /** The most fields of protobuf in a model. Default 8,388,608. */
-  readonly modelFields: number;
-  /** The longest name and text in a model, in bytes. Default 1,048,576. */
-  readonly modelTextBytes: number;
+  /**
+   * The most parts that a model has, or that rewriting makes of it, by the memory that they take: a node counts 4; a tensor
+   * and a declared value 3; an attribute, and a name of an input or output of a node, 1. 8 more are allowed for each 100
+   * bytes of the file. Default 524,288, some 64 MiB.
+   */
+  readonly modelParts: number;
+  /** The longest name in a model, in bytes. Default 65,536. */
+  readonly modelNameBytes: number;
+  /** The most elements of an attribute that says axes or sizes, such as `perm`. Default 65,536. */
+  readonly modelListElements: number;
   /** The most dimensions of a tensor in a model or a safetensors file, and of a type that a model declares. Default 64. */
   readonly modelRank: number;
+  /**
+   * The bytes that the sparse tensors of a model take when they are dense, as ONNX Runtime makes them. 8 more are allowed for
+   * each byte of the file. Default 33,554,432.
+   */
+  readonly modelSparseBytes: number;
+  /**
+   * The bytes of the constants that rewriting adds to a model. One more is allowed for each byte of the file. Default
+   * 16,777,216.
+   */
+  readonly modelAddedBytes: number;
   /** The most tensors, and the most texts of metadata, of a safetensors file. Default 262,144. */
   readonly weightsEntries: number;
   /** The most bytes that the samples of an image take: 8192 × 8192 RGB of 8 bits take 201,326,592. Default 268,435,456. */
@@ -23,10 +37,12 @@ export interface Limits {
 
 /** The limits that hold if the caller names no others. */
 export const DEFAULT_LIMITS: Limits = {
-  modelEntries: 2 ** 20,
-  modelFields: 2 ** 23,
-  modelTextBytes: 2 ** 20,
+  modelParts: 2 ** 19,
+  modelNameBytes: 2 ** 16,
+  modelListElements: 2 ** 16,
   modelRank: 64,
+  modelSparseBytes: 2 ** 25,
+  modelAddedBytes: 2 ** 24,
   weightsEntries: 2 ** 18,
   imageBytes: 2 ** 28,
 };
@@ -61,3 +77,28 @@ export function requireLimits(where: string, limits: Partial<Limits> = {}): Limi
  */
 export const overLimit = (claim: string, limit: keyof Limits): string =>
   `${claim}; if you trust the file, set a higher limit (the option limits.${limit})`;
+
+/** What a limit grows by with each byte of the file, if it does. */
+const PER_BYTE: Partial<Limits> = { modelParts: 0.08, modelSparseBytes: 8, modelAddedBytes: 1 };
+
+/** What one file may still take of each limit that it takes in parts. */
+export class Budget {
+  readonly #taken = new Map<keyof Limits, number>();
+
+  constructor(
+    readonly limits: Limits,
+    readonly fileBytes: number,
+  ) {}
+
+  /** Returns how much a file of this size may take. */
+  allowed(limit: keyof Limits): number {
+    return Math.floor(this.limits[limit] + (PER_BYTE[limit] ?? 0) * this.fileBytes);
+  }
+
+  /** Takes a part of a limit. Returns whether the limit still holds. */
+  take(limit: keyof Limits, amount: number): boolean {
+    const taken = (this.#taken.get(limit) ?? 0) + amount;
+    this.#taken.set(limit, taken);
+    return taken <= this.allowed(limit);
+  }
+}

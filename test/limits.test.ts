@@ -8,7 +8,7 @@ import { encodeModel } from '../lib/onnx/encode.js';
 import { convertModel } from '../lib/rewrite/convert.js';
 import { createSession } from '../lib/runtime/node.js';
 
-/** A model of one node and two declared values. */
+/** A model of 13 parts: a node with two names, two declared values and the name of the graph. */
 function model(): Uint8Array {
   const g = new GraphBuilder('sample');
   g.output('y', op.relu(g, g.input('x', 'float32', [1])));
@@ -20,7 +20,7 @@ const rejection = (promise: Promise<unknown>): Promise<unknown> => promise.catch
 describe('limits', () => {
   it('requireLimits adds the defaults to the limits that the caller names', () => {
     expect(requireLimits('f')).to.deep.equal(DEFAULT_LIMITS);
-    expect(requireLimits('f', { modelRank: 3, modelFields: undefined } as object)).to.deep.equal({
+    expect(requireLimits('f', { modelRank: 3, modelParts: undefined } as object)).to.deep.equal({
       ...DEFAULT_LIMITS,
       modelRank: 3,
     });
@@ -47,7 +47,7 @@ describe('limits', () => {
   });
 
   it('convertModel and createSession refuse a model above a limit, and name the limit', async () => {
-    const limits = { modelEntries: 2 };
+    const limits = { modelParts: 0 };
     const errors = [
       await rejection(createSession(model(), { limits })),
       await rejection(Promise.resolve().then(() => convertModel(model(), { limits }))),
@@ -55,14 +55,14 @@ describe('limits', () => {
     for (const error of errors) {
       expect(error).to.be.instanceOf(ModelError).with.property('code', 'LIMIT_EXCEEDED');
       expect((error as Error).message)
-        .to.include('model: it has more than 2 nodes, tensors and declared values')
-        .and.include('limits.modelEntries');
+        .to.include('nodes, tensors and other parts')
+        .and.include('limits.modelParts');
     }
-    expect(convertModel(model(), { limits: { modelEntries: 4 } }).foreign).to.deep.equal([]);
+    expect(convertModel(model(), { limits: { modelParts: 13 } }).foreign).to.deep.equal([]);
   });
 
   it('createSession checks the option limits', async () => {
-    const error = await rejection(createSession(model(), { limits: { modelEntries: 'many' } as never }));
+    const error = await rejection(createSession(model(), { limits: { modelParts: 'many' } as never }));
     expect(error).to.be.instanceOf(OptionError).with.property('code', 'INVALID_OPTION');
   });
 });

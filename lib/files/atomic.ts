@@ -29,6 +29,8 @@ export type FileContent = string | Uint8Array | Iterable<Uint8Array> | AsyncIter
 export interface FileToWrite {
   readonly path: string;
   readonly content: FileContent;
+  /** The most permissions that a new file gets; the umask takes from them. Default `0o666`. */
+  readonly mode?: number;
 }
 
 /** A file that is written, and not yet renamed. */
@@ -59,9 +61,10 @@ export async function writeFilesAtomic(files: readonly FileToWrite[]): Promise<v
   const staged: StagedFile[] = [];
   const made: string[] = [];
   try {
-    for (const { path, content } of files) {
+    for (const file of files) {
+      const { path } = file;
       try {
-        await stage(path, content, staged, made);
+        await stage(file, staged, made);
       } catch (error) {
         throw asUnwritable(path, error);
       }
@@ -78,8 +81,7 @@ export async function writeFilesAtomic(files: readonly FileToWrite[]): Promise<v
 }
 
 async function stage(
-  path: string,
-  content: FileContent,
+  { path, content, mode }: FileToWrite,
   staged: StagedFile[],
   made: string[],
 ): Promise<void> {
@@ -94,7 +96,7 @@ async function stage(
   const temporary = temporaryName(dirname(target));
   track(temporary);
   staged.push({ path, target, temporary });
-  const handle = await open(temporary, 'wx');
+  const handle = await open(temporary, 'wx', mode);
   try {
     if (old) await handle.chmod(old.mode & 0o7777);
     await writeContent(handle, content);

@@ -16,7 +16,28 @@ export function leavesFolder(location: string): boolean {
   return depth === 0;
 }
 
-/** Follows the name of the file in messages. */
+/**
+ * Says what is wrong with the text of a path; `undefined` if it may name a file in the model's folder. The words follow the
+ * path in messages.
+ */
+export function locationProblem(location: string): string | undefined {
+  if (leavesFolder(location)) return LEAVES_FOLDER;
+  if (location.includes('\uFFFD')) return NOT_UTF8;
+  return hasStar(location.split(/[/\\]/)) ? IN_MEMORY : undefined;
+}
+
+/**
+ * Returns whether a path has the name `*`. ONNX Runtime marks its own tensors in memory by paths such as
+ * `_ORT_MEM_ADDR_` between two names `*`, whose `offset` is an address: a path of a file must never become such a path.
+ */
+export const hasStar = (names: readonly string[]): boolean => names.includes('*');
+
+export const IN_MEMORY =
+  "which has the name '*', and ONNX Runtime takes such a path for an address in memory: give the file another name";
+
+const NOT_UTF8 = 'which is not UTF-8: give the file another name';
+
+/** The problem of a path that leads out of the folder. */
 export const LEAVES_FOLDER =
   "which is not in the model's folder: models may read weights from their own folder only. Put the file there, and write " +
   'its name into the model (onnx.load, then onnx.save_model with location)';

@@ -1,10 +1,12 @@
 /** Decoding a ModelProto: its graph, the operator sets that it imports, and its local functions. */
 import { ModelError } from '../errors.js';
-import type { Limits } from '../limits.js';
+import { Budget, type Limits } from '../limits.js';
 import { GraphDecoder, GraphFields, type InnerFacts, noFacts } from './graph.js';
-import { canonicalDomain } from './node.js';
+import { inlinedNodeCount } from './function-calls.js';
+import { canonicalDomain, PARTS } from './node.js';
 import { describeOtherFile } from './other-files.js';
 import { FUNCTION, MODEL, OPSET } from './schema.js';
+import { type ExternalFiles, externalFiles } from './tensor-walk.js';
 import { requireOnce, WireReader } from './wire.js';
 
 /** A decoded model. */
@@ -13,6 +15,7 @@ export interface ModelContent extends Pick<ModelHeader, 'irVersion' | 'domains' 
   readonly graph: GraphFields;
   /** What the local functions hold. */
   readonly inFunctions: InnerFacts;
+  readonly externalFiles: ExternalFiles;
 }
 
 /** The fields of a ModelProto. The graph and the functions' bodies are readers that stand before the first field. */
@@ -44,19 +47,29 @@ export function decodeModel(bytes: Uint8Array, where: string, limits: Limits): M
     throw new ModelError('MODEL_INVALID', `${where}: ${what}`);
   }
   const content = withContext(where, () => {
-    const decoder = new GraphDecoder(limits);
-    const fields = new GraphFields(graph, decoder);
+    const decoder = new GraphDecoder();
+    const fields = new GraphFields(graph);
+    if (functionBodies.length > 0) takeInlined(graph, functionBodies);
     const inFunctions = noFacts();
     for (const body of functionBodies) decoder.readFunction(body, inFunctions);
-    return { irVersion, opset, domains, functions, graph: fields, inFunctions };
+    const files = externalFiles(bytes, graph.budget);
+    return { irVersion, opset, domains, functions, graph: fields, inFunctions, externalFiles: files };
   });
   content.graph.sortNodes(where);
   return content;
 }
 
+/** Counts the nodes that the model has once ONNX Runtime has inlined its functions. */
+function takeInlined(graph: WireReader, functionBodies: readonly WireReader[]): void {
+  const count = inlinedNodeCount(graph, functionBodies);
+  graph.take('modelParts', PARTS.node * count, 'nodes and other parts, when its functions are inlined');
+}
+
 function readHeader(bytes: Uint8Array, where: string, limits: Limits): ModelHeader {
   try {
-    return withContext(where, () => readModelHeader(WireReader.of(bytes, limits)));
+    return withContext(where, () =>
+      readModelHeader(WireReader.of(bytes, new Budget(limits, bytes.byteLength))),
+    );
   } catch (cause) {
     const other = describeOtherFile(bytes);
     throw other === undefined ? cause : new ModelError('MODEL_INVALID', `${where}: ${other}`, { cause });

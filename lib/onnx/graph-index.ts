@@ -114,9 +114,10 @@ export class GraphIndex {
     return this.#outputs.has(name) || this.#usesOnce.readers.has(name);
   }
 
-  /** Returns the values that a node reads: its inputs, and what its bodies read from outside of them. */
-  readsOf(node: ModelNode): ReadonlySet<string> {
-    return new Set([...node.inputs, ...(this.#readsInBodies.get(node) ?? [])]);
+  /** Yields the values that a node reads: its inputs, and what its bodies read from outside of them. */
+  *readsOf(node: ModelNode): Generator<string, void> {
+    yield* node.inputs;
+    yield* this.#readsInBodies.get(node) ?? [];
   }
 
   /** Returns the node that a value comes from, or `undefined` for inputs and initializers. */
@@ -144,14 +145,15 @@ interface Uses {
   readonly producers: ReadonlyMap<string, ModelNode>;
 }
 
-function usesOf(nodes: readonly ModelNode[], readsOf: (node: ModelNode) => ReadonlySet<string>): Uses {
+function usesOf(nodes: readonly ModelNode[], readsOf: (node: ModelNode) => Iterable<string>): Uses {
   const readers = new Map<string, ModelNode[]>();
   const producers = new Map<string, ModelNode>();
   for (const node of nodes) {
     for (const name of readsOf(node)) {
       const list = readers.get(name);
-      if (list) list.push(node);
-      else readers.set(name, [node]);
+      if (!list) readers.set(name, [node]);
+      // A node may read a value more than once.
+      else if (list.at(-1) !== node) list.push(node);
     }
     for (const name of node.outputs) producers.set(name, node);
   }

@@ -2,37 +2,64 @@
  * The graph of a model, decoded once: a list of fields, each with its bytes and what passes ask of it. Bodies of If,
  * Loop and Scan lie in the attributes of nodes; of those, and of local functions, only `InnerFacts` are kept.
  */
-import { DEFAULT_LIMITS, type Limits, NO_LIMITS } from '../limits.js';
+import { ModelError } from '../errors.js';
+import { dtypeFromOnnx } from '../graph/types.js';
+import type { Budget } from '../limits.js';
+import { bytesPerElement, elementCount, formatShape } from '../tensor.js';
 import { delimited, joinChunks } from './chunks.js';
-import { type ModelNode, readNode } from './node.js';
+import { type ModelNode, readNode, takePart } from './node.js';
 import { ATTRIBUTE, FUNCTION, GRAPH, SPARSE_TENSOR } from './schema.js';
 import { sortNodes } from './sort.js';
-import { checkTensor, readTensorHeader, type TensorHeader } from './tensors.js';
+import { checkTensor, isShape, readDims, readTensorHeader, type TensorHeader } from './tensors.js';
 import { type DeclaredValue, readValueInfo } from './value-info.js';
-import { requireOnce, tooLarge, WireReader } from './wire.js';
+import { UNBOUNDED, WireReader } from './wire.js';
 
-/** One field of a graph. At most one of `node`, `tensor` and `value` is there, by the tag. */
-export interface GraphField {
-  readonly tag: number;
-  /** The whole field, with its tag and length. */
-  readonly bytes: Uint8Array;
+/** What a field of a graph holds. At most one of `node`, `tensor` and `value` is there, by the tag. */
+interface FieldContent {
   readonly node?: ModelNode;
   /** An initializer, without its data. */
   readonly tensor?: TensorHeader;
   /** A declared input, output or intermediate value. */
   readonly value?: DeclaredValue;
-  /** What the bodies and tensors within the field hold; `undefined` if the field has no bodies and no tensors. */
-  readonly inner: InnerFacts | undefined;
+  /** What the bodies and sparse tensors within the field hold; `undefined` if the field has neither. */
+  readonly inner?: InnerFacts | undefined;
 }
 
-/** What lies within nodes (bodies, attributes that are tensors), sparse initializers and local functions. */
+/** One field of a graph. */
+export class GraphField {
+  readonly tag: number;
+  readonly node: ModelNode | undefined;
+  readonly tensor: TensorHeader | undefined;
+  readonly value: DeclaredValue | undefined;
+  readonly inner: InnerFacts | undefined;
+  readonly #graph: WireReader;
+  readonly #start: number;
+  readonly #end: number;
+
+  /** @param graph Stands on the field. A view of each field would take more memory than a small field. */
+  constructor(graph: WireReader, { node, tensor, value, inner }: FieldContent) {
+    this.#graph = graph;
+    this.tag = graph.tag;
+    this.#start = graph.fieldStart;
+    this.#end = graph.position;
+    this.node = node;
+    this.tensor = tensor;
+    this.value = value;
+    this.inner = inner;
+  }
+
+  /** A view of the whole field, with its tag and length. */
+  get bytes(): Uint8Array {
+    return this.#graph.between(this.#start, this.#end);
+  }
+}
+
+/** What lies within nodes (bodies), sparse tensors and local functions. */
 export interface InnerFacts {
   /** Names of values and nodes. */
   readonly names: Set<string>;
   /** The operators of nodes in bodies and functions. */
   readonly opTypes: Set<string>;
-  /** The files that tensors lie in, relative to the model's folder. */
-  readonly locations: Set<string>;
   /** The values that bodies read from outside of them. */
   readonly reads: Set<string>;
 }
@@ -40,21 +67,16 @@ export interface InnerFacts {
 export const noFacts = (): InnerFacts => ({
   names: new Set(),
   opTypes: new Set(),
-  locations: new Set(),
   reads: new Set(),
 });
 
 /**
- * Reads and checks the graph and the local functions of one model, and counts their entries. All nodes, tensors and
+ * Reads and checks the graph and the local functions of one model, and counts their entries. All nodes, initializers and
  * declared types are read, also in bodies, so that damage is reported when a model is decoded and not halfway through a
  * pass.
  * @throws ModelError.
  */
 export class GraphDecoder {
-  #entries = 0;
-
-  constructor(readonly limits: Limits = DEFAULT_LIMITS) {}
-
   /** Reads the fields of a graph. */
   readFields(graph: WireReader): GraphField[] {
     const fields: GraphField[] = [];
@@ -64,8 +86,7 @@ export class GraphDecoder {
 
   /** Adds what a local function holds to `facts`. Its names are its own and are left out. */
   readFunction(body: WireReader, facts: InnerFacts): void {
-    const { opTypes, locations } = facts;
-    const within = { ...noFacts(), opTypes, locations };
+    const within = { ...noFacts(), opTypes: facts.opTypes };
     while (body.next()) {
       if (body.tag === FUNCTION.node) this.#readInnerNode(body, within);
       if (body.tag === FUNCTION.attributeProto) this.#readAttribute(body, within);
@@ -73,35 +94,37 @@ export class GraphDecoder {
   }
 
   #readField(field: WireReader): GraphField {
-    this.#count();
+    return new GraphField(field, this.#readContent(field));
+  }
+
+  #readContent(field: WireReader): FieldContent {
     const { tag } = field;
-    const bytes = field.between(field.fieldStart, field.position);
     if (tag === GRAPH.node) {
       let inner: InnerFacts | undefined;
       const node = readNode(field, (attribute) => {
         inner = this.#readAttribute(attribute, inner);
       });
-      return { tag, bytes, node, inner };
+      return { node, inner };
     }
-    if (tag === GRAPH.initializer) return { tag, bytes, tensor: checkTensor(field), inner: undefined };
-    if (DECLARING.has(tag)) return { tag, bytes, value: readValueInfo(field), inner: undefined };
-    if (tag !== GRAPH.sparseInitializer) return { tag, bytes, inner: undefined };
+    takePart(field, DECLARING.has(tag) ? 'value' : isTensor(tag) ? 'tensor' : 'other');
+    if (tag === GRAPH.initializer) return { tensor: checkTensor(field) };
+    if (DECLARING.has(tag)) return { value: readValueInfo(field) };
+    if (tag !== GRAPH.sparseInitializer) return {};
     const inner = noFacts();
     readSparse(field, inner);
-    return { tag, bytes, inner };
+    return { inner };
   }
 
-  /** Adds to `facts` what the body or tensor of an attribute holds, and makes them if they are `undefined`. */
+  /** Adds to `facts` what the bodies and sparse tensors in an attribute hold, and makes them if they are `undefined`. */
   #readAttribute(field: WireReader, facts: InnerFacts | undefined): InnerFacts | undefined {
     const attribute = field.enter();
     let found = facts;
-    let graphs = 0;
     while (attribute.next()) {
       const { tag } = attribute;
-      if (tag === ATTRIBUTE.g && ++graphs > 1) throw requireOnce('an attribute', 'graph');
       if (tag === ATTRIBUTE.g || tag === ATTRIBUTE.graphs)
         this.#readBody(attribute.enter(), (found ??= noFacts()));
-      else if (tag === ATTRIBUTE.t) addLocation(readTensorHeader(attribute), (found ??= noFacts()));
+      else if (tag === ATTRIBUTE.sparseTensor || tag === ATTRIBUTE.sparseTensors)
+        readSparse(attribute, (found ??= noFacts()));
     }
     return found;
   }
@@ -115,13 +138,12 @@ export class GraphDecoder {
       if (tag === GRAPH.node) for (const name of this.#readInnerNode(graph, body).outputs) own.add(name);
       else if (tag === GRAPH.sparseInitializer) own.add(readSparse(graph, body));
       else if (tag === GRAPH.initializer) {
-        this.#count();
+        takePart(graph, 'tensor');
         const tensor = checkTensor(graph);
         body.names.add(tensor.name);
         own.add(tensor.name);
-        addLocation(tensor, body);
       } else if (DECLARING.has(tag)) {
-        this.#count();
+        takePart(graph, 'value');
         const { name } = readValueInfo(graph);
         body.names.add(name);
         if (tag === GRAPH.input) own.add(name);
@@ -132,41 +154,45 @@ export class GraphDecoder {
   }
 
   #readInnerNode(field: WireReader, facts: InnerFacts): ModelNode {
-    this.#count();
     const node = readNode(field, (attribute) => void this.#readAttribute(attribute, facts));
     facts.opTypes.add(node.opType);
     for (const name of namesOfNode(node)) if (name) facts.names.add(name);
     for (const name of node.inputs) if (name) facts.reads.add(name);
     return node;
   }
-
-  #count(): void {
-    const { modelEntries } = this.limits;
-    if (++this.#entries > modelEntries)
-      throw tooLarge(`more than ${modelEntries} nodes, tensors and declared values`, 'modelEntries');
-  }
 }
+
+const isTensor = (tag: number): boolean => tag === GRAPH.initializer || tag === GRAPH.sparseInitializer;
 
 /** The lists of declared values. */
 const DECLARING: ReadonlySet<number> = new Set([GRAPH.input, GRAPH.output, GRAPH.valueInfo]);
 
-/** Returns the name of a sparse tensor, which is that of its values. */
+/**
+ * Returns the name of a sparse tensor, which is that of its values. ONNX Runtime makes the tensor dense when it reads it, so
+ * that one element may take any amount of memory.
+ */
 function readSparse(field: WireReader, facts: InnerFacts): string {
   let name = '';
+  let width = 1;
+  const dims: number[] = [];
   const sparse = field.enter();
   while (sparse.next()) {
+    if (sparse.tag === SPARSE_TENSOR.dims || sparse.tag === SPARSE_TENSOR.packedDims) readDims(sparse, dims);
     if (sparse.tag !== SPARSE_TENSOR.values) continue;
     const values = readTensorHeader(sparse);
+    const dtype = dtypeFromOnnx(values.dataType);
+    width = dtype ? bytesPerElement(dtype) : WIDEST;
     name = values.name;
     facts.names.add(name);
-    addLocation(values, facts);
   }
+  if (!isShape(dims))
+    throw new ModelError('TENSOR_INVALID', `sparse tensor '${name}': ${formatShape(dims)} is not a shape`);
+  sparse.take('modelSparseBytes', elementCount(dims) * width, 'bytes in sparse tensors, when they are dense');
   return name;
 }
 
-function addLocation({ location }: TensorHeader, { locations }: InnerFacts): void {
-  if (location !== undefined) locations.add(location);
-}
+/** An element of a dtype that this library does not hold takes no more than a complex number of 128 bits. */
+const WIDEST = 16;
 
 const namesOfNode = ({ name, outputs }: ModelNode): string[] => [name, ...outputs];
 
@@ -181,15 +207,9 @@ export function takenNames(fields: Iterable<GraphField>): Set<string> {
   return names;
 }
 
-/** Returns the files that the tensors in a field lie in. */
-export const locationsIn = ({ tensor, inner }: GraphField): string[] => [
-  ...(tensor?.location === undefined ? [] : [tensor.location]),
-  ...(inner?.locations ?? []),
-];
-
 /** Returns a reader that stands on a field. */
 export function readerOf({ bytes }: GraphField): WireReader {
-  const reader = WireReader.of(bytes, NO_LIMITS);
+  const reader = WireReader.of(bytes, UNBOUNDED);
   reader.next();
   return reader;
 }
@@ -200,9 +220,12 @@ const isNodeField = (field: GraphField): field is GraphField & { readonly node: 
 /** The fields of a graph, which edits replace. Only replacements are decoded again. */
 export class GraphFields implements Iterable<GraphField> {
   #fields: readonly GraphField[];
+  /** What the model may take. Replacements take their part of it. */
+  readonly budget: Budget;
 
-  constructor(graph: WireReader, decoder = new GraphDecoder()) {
-    this.#fields = decoder.readFields(graph);
+  constructor(graph: WireReader) {
+    this.#fields = new GraphDecoder().readFields(graph);
+    this.budget = graph.budget;
   }
 
   [Symbol.iterator](): Iterator<GraphField> {
@@ -219,8 +242,8 @@ export class GraphFields implements Iterable<GraphField> {
     const fields: GraphField[] = [];
     for (const field of this.#fields) {
       const replacement = replace(field);
-      if (replacement) fields.push(...fieldsIn(replacement));
-      else fields.push(field);
+      if (!replacement) fields.push(field);
+      else for (const added of fieldsIn(replacement, this.budget)) fields.push(added);
     }
     this.#fields = fields;
   }
@@ -237,17 +260,20 @@ export class GraphFields implements Iterable<GraphField> {
 
   /** Puts messages before all fields, in this order. */
   prepend(tag: number, messages: readonly Uint8Array[]): void {
-    this.#fields = [...fieldsOf(tag, messages), ...this.#fields];
+    this.#fields = [...fieldsOf(tag, messages, this.budget), ...this.#fields];
   }
 
   /** Puts messages after all fields, in this order. */
   append(tag: number, messages: readonly Uint8Array[]): void {
-    this.#fields = [...this.#fields, ...fieldsOf(tag, messages)];
+    this.#fields = [...this.#fields, ...fieldsOf(tag, messages, this.budget)];
   }
 }
 
-const fieldsIn = (chunks: readonly Uint8Array[]): GraphField[] =>
-  new GraphDecoder(NO_LIMITS).readFields(WireReader.of(joinChunks(chunks), NO_LIMITS));
+const fieldsIn = (chunks: readonly Uint8Array[], budget: Budget): GraphField[] =>
+  new GraphDecoder().readFields(WireReader.of(joinChunks(chunks), budget));
 
-const fieldsOf = (tag: number, messages: readonly Uint8Array[]): GraphField[] =>
-  fieldsIn(messages.flatMap((message) => delimited(tag, [message])));
+const fieldsOf = (tag: number, messages: readonly Uint8Array[], budget: Budget): GraphField[] =>
+  fieldsIn(
+    messages.flatMap((message) => delimited(tag, [message])),
+    budget,
+  );

@@ -1,6 +1,6 @@
 /** ONNX models that passes look into and change. */
 import { ModelError } from '../errors.js';
-import { DEFAULT_LIMITS, NO_LIMITS } from '../limits.js';
+import { DEFAULT_LIMITS } from '../limits.js';
 import type { Fragment } from '../lowering/lower.js';
 import type { DType, TensorData } from '../tensor.js';
 import { delimited, joinChunks, spliceRuns } from './chunks.js';
@@ -14,22 +14,26 @@ import {
   renameValueInfo,
 } from './graph-edits.js';
 import { GraphIndex, type OptionalInput } from './graph-index.js';
-import { type GraphFields, locationsIn, readerOf, takenNames } from './graph.js';
+import { type GraphFields, readerOf, takenNames } from './graph.js';
 import type { ModelNode } from './node.js';
 import { encodeFragment } from './operators.js';
 import { OperatorSetIdProto, type TensorMessage, TensorProto } from './proto.js';
 import { GRAPH, MODEL } from './schema.js';
+import type { ExternalFiles } from './tensor-walk.js';
 import { declarationOf, type TensorType } from './value-info.js';
-import { WireReader } from './wire.js';
+import { tooLarge, UNBOUNDED, WireReader } from './wire.js';
 
 /**
  * A decoded model. Fields that no pass changes stay as the bytes that were read, so fields of any version of ONNX
  * survive, and weights are copied once: when the changed model is encoded.
  */
 export class Model {
+  /** The files that tensors of the decoded bytes lie in, wherever a model has tensors. */
+  readonly externalFiles: ExternalFiles;
   readonly #bytes: Uint8Array;
   readonly #graph: GraphFields;
   readonly #functions: ReadonlySet<string>;
+  readonly #redefines: boolean;
   readonly #inFunctions: ModelContent['inFunctions'];
   readonly #domains: Set<string>;
   readonly #canOverride: boolean;
@@ -45,7 +49,9 @@ export class Model {
     this.#opset = content.opset;
     this.#graph = content.graph;
     this.#functions = content.functions;
+    this.#redefines = [...content.functions].some((id) => id.startsWith(':'));
     this.#inFunctions = content.inFunctions;
+    this.externalFiles = content.externalFiles;
     this.#domains = new Set(content.domains);
     this.#canOverride = content.irVersion >= FIRST_IR_VERSION_WITH_OVERRIDES;
   }
@@ -105,11 +111,6 @@ export class Model {
     return new Set(this.index.boundary.filter(({ hasShape }) => !hasShape).map(({ name }) => name));
   }
 
-  /** Returns the files that tensors lie in, in bodies and functions too, relative to the model's folder. */
-  externalLocations(): Set<string> {
-    return new Set([...[...this.#graph].flatMap(locationsIn), ...this.#inFunctions.locations]);
-  }
-
   /** Returns the operators in local functions and in the bodies of control flow, which `nodes` does not list. */
   nestedOpTypes(): ReadonlySet<string> {
     return new Set([...this.#inFunctions.opTypes, ...this.index.opTypesInBodies]);
@@ -127,7 +128,7 @@ export class Model {
 
   /** Returns whether the model has local functions of the default domain, so that operators may not be ONNX's own. */
   redefinesOperators(): boolean {
-    return [...this.#functions].some((id) => id.startsWith(':'));
+    return this.#redefines;
   }
 
   /** Returns every name in use, of values and nodes, in the bodies of control flow too. */
@@ -161,7 +162,10 @@ export class Model {
       if (!fragment) return undefined;
       replaced += 1;
       const encoded = encodeFragment(fragment, this.opset);
-      initializers.push(...encoded.initializers);
+      for (const tensor of encoded.initializers) {
+        this.#takeConstant(tensor);
+        initializers.push(tensor);
+      }
       return encoded.nodes.flatMap((message) => delimited(GRAPH.node, [message]));
     });
     if (replaced === 0) return 0;
@@ -261,9 +265,16 @@ export class Model {
       return isOld ? [] : undefined;
     };
     return joinChunks([
-      ...spliceRuns(WireReader.of(this.#bytes, NO_LIMITS), replace)!.flat(),
+      ...spliceRuns(WireReader.of(this.#bytes, UNBOUNDED), replace)!.flat(),
       ...this.#imports,
     ]);
+  }
+
+  #takeConstant({ rawData }: TensorMessage): void {
+    const { budget } = this.#graph;
+    if (budget.take('modelAddedBytes', rawData?.length ?? 0)) return;
+    const allowed = budget.allowed('modelAddedBytes');
+    throw tooLarge(`more than ${allowed} bytes of constants, when it is rewritten`, 'modelAddedBytes');
   }
 
   #addImport(domain: string, version: number): void {
@@ -282,7 +293,7 @@ export class Model {
     const { index } = this;
     const taken = this.names();
     const casts = new Map<string, BoundaryCast>();
-    for (const name of names) {
+    for (const name of new Set(names)) {
       const declared = index.typeIn(GRAPH[at], name);
       if (!declared)
         throw new ModelError('MODEL_INVALID', `'${name}' is not a tensor that the model declares`);

@@ -1,14 +1,14 @@
 /** Nodes of existing models, as passes see them. */
+import { DEFAULT_LIMITS } from '../limits.js';
 import type { TensorData } from '../tensor.js';
 import { ATTRIBUTE_TYPE } from './proto.js';
 import { ATTRIBUTE, NODE } from './schema.js';
 import { readTensorData, readTensorHeader } from './tensors.js';
-import type { WireReader } from './wire.js';
+import { exact, tooLarge, type WireReader } from './wire.js';
 
-/** A node of a decoded model. Attributes are read on first use. */
+/** A node of a decoded model. Attributes are read when they are asked for. */
 export class ModelNode {
-  readonly #message: WireReader;
-  #attributes: ReadonlyMap<string, Attribute> | undefined;
+  readonly #message: WireReader | undefined;
 
   constructor(
     readonly name: string,
@@ -18,48 +18,76 @@ export class ModelNode {
     /** Names of values; `''` for an optional input that the node leaves out. */
     readonly inputs: readonly string[],
     readonly outputs: readonly string[],
-    message: WireReader,
+    /** The node's message, if the node has attributes. */
+    message: WireReader | undefined,
   ) {
     this.#message = message;
   }
 
   /** Returns an attribute's integer or float, or `undefined` if the node has no such attribute of that type. */
   number(attribute: string): number | undefined {
-    return (
-      lastOf(this.#find(attribute, INT), ATTRIBUTE.i, 0, (field) => field.int64()) ??
-      lastOf(this.#find(attribute, FLOAT), ATTRIBUTE.f, 0, (field) => field.float())
-    );
+    const found = this.#find(attribute);
+    if (found?.type === INT) return lastOf(found.message, ATTRIBUTE.i, 0, (field) => field.int64());
+    return found?.type === FLOAT
+      ? lastOf(found.message, ATTRIBUTE.f, 0, (field) => field.float())
+      : undefined;
   }
 
-  /** Returns an attribute's list of integers or floats, or `undefined` as above. */
+  /**
+   * Returns an attribute's list of integers or floats, or `undefined` as above.
+   * @throws ModelError `LIMIT_EXCEEDED` for a list that is longer than any list of axes or sizes.
+   */
   numbers(attribute: string): readonly number[] | undefined {
-    return (
-      listOf(this.#find(attribute, INTS), [ATTRIBUTE.ints, ATTRIBUTE.packedInts], (field) =>
-        field.int64s(),
-      ) ??
-      listOf(this.#find(attribute, FLOATS), [ATTRIBUTE.floats, ATTRIBUTE.packedFloats], (field) =>
-        field.floats(),
-      )
-    );
+    const { modelListElements } = this.#message?.budget.limits ?? DEFAULT_LIMITS;
+    const list = this.numbersUpTo(attribute, modelListElements);
+    if (list !== 'longer') return list;
+    const what = `an attribute '${attribute}' of more than ${modelListElements} elements, in ${this.opType} '${this.name || this.outputs[0]}'`;
+    throw tooLarge(what, 'modelListElements');
+  }
+
+  /** Returns the same list, or `longer` for a list of more than `most` elements. */
+  numbersUpTo(attribute: string, most: number): readonly number[] | 'longer' | undefined {
+    const found = this.#find(attribute);
+    if (found?.type === INTS) return listOf(found.message, INT_FIELDS, most, (field) => field.int64s());
+    return found?.type === FLOATS
+      ? listOf(found.message, FLOAT_FIELDS, most, (field) => field.floats())
+      : undefined;
   }
 
   /** Returns an attribute's text, or `undefined` as above. */
   text(attribute: string): string | undefined {
-    return lastOf(this.#find(attribute, STRING), ATTRIBUTE.s, '', (field) => field.text());
+    const found = this.#find(attribute);
+    return found?.type === STRING
+      ? lastOf(found.message, ATTRIBUTE.s, '', (field) => field.text())
+      : undefined;
   }
 
   /** Returns an attribute's tensor, or `undefined` as above and if the model does not hold the tensor's data. */
   tensor(attribute: string): TensorData | undefined {
-    return lastOf(this.#find(attribute, TENSOR), ATTRIBUTE.t, undefined, (field) =>
-      readTensorData(readTensorHeader(field)),
-    );
+    const found = this.#find(attribute);
+    if (found?.type !== TENSOR) return undefined;
+    return lastOf(found.message, ATTRIBUTE.t, undefined, (field) => readTensorData(readTensorHeader(field)));
   }
 
-  #find(name: string, type: number): WireReader | undefined {
-    const found = (this.#attributes ??= readAttributes(this.#message.rewound())).get(name);
-    return found?.type === type ? found.message.rewound() : undefined;
+  /** Returns the first attribute of a name. The attributes are not kept: a node may have many, and few are read. */
+  #find(name: string): Attribute | undefined {
+    const node = this.#message?.rewound();
+    while (node?.next()) {
+      if (node.tag !== NODE.attribute) continue;
+      const message = node.enter();
+      let [isFound, type] = [name === '', 0];
+      while (message.next()) {
+        if (message.tag === ATTRIBUTE.name) isFound = message.isText(name);
+        else if (message.tag === ATTRIBUTE.type) type = message.int32();
+      }
+      if (isFound) return { type, message: message.rewound() };
+    }
+    return undefined;
   }
 }
+
+const INT_FIELDS: readonly number[] = [ATTRIBUTE.ints, ATTRIBUTE.packedInts];
+const FLOAT_FIELDS: readonly number[] = [ATTRIBUTE.floats, ATTRIBUTE.packedFloats];
 
 /** The default ONNX domain has two names. Returns the shorter one, `''`, for both. */
 export const canonicalDomain = (domain: string): string => (domain === 'ai.onnx' ? '' : domain);
@@ -74,17 +102,35 @@ export function readNode(field: WireReader, onAttribute?: (attribute: WireReader
   let domain = '';
   const inputs: string[] = [];
   const outputs: string[] = [];
+  let hasAttributes = false;
+  takePart(field, 'node');
   const node = field.enter();
   while (node.next()) {
-    if (node.tag === NODE.input) inputs.push(node.text());
-    else if (node.tag === NODE.output) outputs.push(node.text());
+    if (node.tag === NODE.input) inputs.push(readName(node));
+    else if (node.tag === NODE.output) outputs.push(readName(node));
     else if (node.tag === NODE.name) name = node.text();
     else if (node.tag === NODE.opType) opType = node.text();
     else if (node.tag === NODE.domain) domain = canonicalDomain(node.text());
-    else if (node.tag === NODE.attribute) onAttribute?.(node);
+    else if (node.tag === NODE.attribute) {
+      hasAttributes = true;
+      takePart(node, 'attribute');
+      onAttribute?.(node);
+    }
   }
-  return new ModelNode(name, opType, domain, inputs, outputs, node);
+  return new ModelNode(name, opType, domain, exact(inputs), exact(outputs), hasAttributes ? node : undefined);
 }
+
+function readName(node: WireReader): string {
+  takePart(node, 'name');
+  return node.text();
+}
+
+/** What parts of a model count, by the memory that they take. */
+export const PARTS = { node: 4, tensor: 3, value: 3, attribute: 1, name: 1, other: 1 } as const;
+
+/** Counts a part of a model. */
+export const takePart = (reader: WireReader, part: keyof typeof PARTS): void =>
+  reader.take('modelParts', PARTS[part], 'nodes, tensors and other parts');
 
 interface Attribute {
   /** One of ATTRIBUTE_TYPE. */
@@ -101,44 +147,26 @@ const {
   FLOATS,
 }: Readonly<Record<'INT' | 'FLOAT' | 'STRING' | 'TENSOR' | 'INTS' | 'FLOATS', number>> = ATTRIBUTE_TYPE;
 
-/** Returns a node's attributes by name: the first one, if a name occurs twice. */
-function readAttributes(node: WireReader): Map<string, Attribute> {
-  const attributes = new Map<string, Attribute>();
-  while (node.next()) {
-    if (node.tag !== NODE.attribute) continue;
-    const message = node.enter();
-    let [name, type] = ['', 0];
-    while (message.next()) {
-      if (message.tag === ATTRIBUTE.name) name = message.text();
-      else if (message.tag === ATTRIBUTE.type) type = message.int32();
-    }
-    if (!attributes.has(name)) attributes.set(name, { type, message });
-  }
-  return attributes;
-}
-
 /** Reads the last field with a tag. Returns `absent` if the attribute has no such field. */
-function lastOf<T>(
-  attribute: WireReader | undefined,
-  tag: number,
-  absent: T,
-  read: (field: WireReader) => T,
-): T | undefined {
-  if (!attribute) return undefined;
+function lastOf<T>(attribute: WireReader, tag: number, absent: T, read: (field: WireReader) => T): T {
   let value = absent;
   while (attribute.next()) if (attribute.tag === tag) value = read(attribute);
   return value;
 }
 
 function listOf(
-  attribute: WireReader | undefined,
+  attribute: WireReader,
   tags: readonly number[],
+  most: number,
   read: (field: WireReader) => Iterable<number>,
-): number[] | undefined {
-  if (!attribute) return undefined;
+): readonly number[] | 'longer' {
   const list: number[] = [];
   while (attribute.next()) {
-    if (tags.includes(attribute.tag)) for (const value of read(attribute)) list.push(value);
+    if (!tags.includes(attribute.tag)) continue;
+    for (const value of read(attribute)) {
+      if (list.length >= most) return 'longer';
+      list.push(value);
+    }
   }
   return list;
 }

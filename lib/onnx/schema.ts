@@ -5,8 +5,11 @@ export const MODEL = {
   irVersion: varintTag(1),
   graph: bytesTag(7),
   opsetImport: bytesTag(8),
+  trainingInfo: bytesTag(20),
   functions: bytesTag(25),
 } as const;
+
+export const TRAINING = { initialization: bytesTag(1), algorithm: bytesTag(2) } as const;
 
 export const OPSET = { domain: bytesTag(1), version: varintTag(2) } as const;
 
@@ -14,6 +17,7 @@ export const FUNCTION = {
   name: bytesTag(1),
   node: bytesTag(7),
   domain: bytesTag(10),
+  overload: bytesTag(13),
   attributeProto: bytesTag(11),
 } as const;
 
@@ -33,6 +37,7 @@ export const NODE = {
   opType: bytesTag(4),
   attribute: bytesTag(5),
   domain: bytesTag(7),
+  overload: bytesTag(8),
 } as const;
 
 export const ATTRIBUTE = {
@@ -46,8 +51,11 @@ export const ATTRIBUTE = {
   packedFloats: bytesTag(7),
   ints: varintTag(8),
   packedInts: bytesTag(8),
+  tensors: bytesTag(10),
   graphs: bytesTag(11),
   type: varintTag(20),
+  sparseTensor: bytesTag(22),
+  sparseTensors: bytesTag(23),
 } as const;
 
 export const VALUE_INFO = { name: bytesTag(1), type: bytesTag(2) } as const;
@@ -92,6 +100,11 @@ export const TYPED_DATA = [
 
 export type TypedField = (typeof TYPED_DATA)[number];
 
-export const SPARSE_TENSOR = { values: bytesTag(1) } as const;
+export const SPARSE_TENSOR = {
+  values: bytesTag(1),
+  indices: bytesTag(2),
+  dims: varintTag(3),
+  packedDims: bytesTag(3),
+} as const;
 
 export const ENTRY = { key: bytesTag(1), value: bytesTag(2) } as const;

@@ -11,44 +11,69 @@ export interface SortableNode {
 /**
  * Returns nodes in an order in which they can run. Nodes that are in such an order keep it. Of others, each node comes
  * where it stood, right behind the nodes that it needs and that stood later.
- * @throws ModelError `MODEL_INVALID` if nodes form a cycle.
+ * @throws ModelError `MODEL_INVALID` if nodes form a cycle, or two results have one name.
  */
 export function sortNodes<Entry extends SortableNode>(entries: readonly Entry[], where: string): Entry[] {
-  const needs = neededNodes(entries);
+  const producers = producersOf(entries, where);
   const sorted: Entry[] = [];
-  const isPlaced = entries.map(() => false);
-  const isWaiting = entries.map(() => false);
+  const isPlaced = new Uint8Array(entries.length);
+  const isWaiting = new Uint8Array(entries.length);
   for (const start of entries.keys()) {
+    if (isPlaced[start]) continue;
     // A list and not a recursion: a chain of nodes may be longer than the stack is deep.
-    const waiting = isPlaced[start] ? [] : [start];
+    const waiting = [{ at: start, reads: readsOf(entries[start]!) }];
+    isWaiting[start] = 1;
     while (waiting.length > 0) {
-      const at = waiting.at(-1)!;
-      isWaiting[at] = true;
-      const unplaced = needs[at]!;
-      while (unplaced.length > 0 && isPlaced[unplaced.at(-1)!]) unplaced.pop();
-      const next = unplaced.at(-1);
+      const { at, reads } = waiting.at(-1)!;
+      const next = nextUnplaced(reads, producers, isPlaced);
       if (next === undefined) {
         sorted.push(entries[at]!);
-        isPlaced[at] = true;
+        isPlaced[at] = 1;
         waiting.pop();
       } else if (isWaiting[next]) {
-        const cycle = waiting.slice(waiting.indexOf(next)).map((index) => entries[index]!.node);
+        const path = waiting.map((entry) => entry.at);
+        const cycle = path.slice(path.indexOf(next)).map((index) => entries[index]!.node);
         throw new ModelError('MODEL_INVALID', `${where}: ${describeCycle(cycle)}`);
-      } else waiting.push(next);
+      } else {
+        isWaiting[next] = 1;
+        waiting.push({ at: next, reads: readsOf(entries[next]!) });
+      }
     }
   }
   return sorted;
 }
 
-/** Returns for each node the indices of the nodes that it needs, the one of its first input last. */
-function neededNodes(entries: readonly SortableNode[]): number[][] {
+/** Yields the values that a node reads. */
+function* readsOf({ node, inner }: SortableNode): Generator<string, void> {
+  yield* node.inputs;
+  if (inner) yield* inner.reads;
+}
+
+/** Returns the node of the next value that comes from a node which is not placed yet. */
+function nextUnplaced(
+  reads: Generator<string, void>,
+  producers: ReadonlyMap<string, number>,
+  isPlaced: Uint8Array,
+): number | undefined {
+  for (let read = reads.next(); !read.done; read = reads.next()) {
+    const producer = producers.get(read.value);
+    if (producer !== undefined && !isPlaced[producer]) return producer;
+  }
+  return undefined;
+}
+
+/** Returns the index of the node that makes each value. */
+function producersOf(entries: readonly SortableNode[], where: string): Map<string, number> {
   const producers = new Map<string, number>();
   for (const [index, { node }] of entries.entries()) {
-    for (const name of node.outputs) if (name && !producers.has(name)) producers.set(name, index);
+    for (const name of node.outputs) {
+      if (name === '') continue;
+      if (producers.has(name))
+        throw new ModelError('MODEL_INVALID', `${where}: two results of nodes have the name '${name}'`);
+      producers.set(name, index);
+    }
   }
-  return entries.map(({ node, inner }) =>
-    [...node.inputs, ...(inner?.reads ?? [])].flatMap((name) => producers.get(name) ?? []).reverse(),
-  );
+  return producers;
 }
 
 /** A longer cycle is cut short in the message. */

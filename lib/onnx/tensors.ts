@@ -17,7 +17,7 @@ import {
 } from '../tensor.js';
 import { type TensorMessage, TensorProto } from './proto.js';
 import { ENTRY, TENSOR, TYPED_DATA, type TypedField } from './schema.js';
-import { tooLarge, WireReader } from './wire.js';
+import { exact, requireOnce, tooLarge, WireReader } from './wire.js';
 
 /** Makes a TensorProto whose `raw_data` is a view of the data and not a copy. */
 export const encodeTensor = (name: string, data: TensorData): TensorMessage => ({
@@ -66,8 +66,8 @@ export const readTensorHeader = (field: WireReader): TensorHeader => readHeader(
 function readHeader(message: WireReader): TensorHeader {
   let name = '';
   let dataType = 0;
-  let isExternal = false;
-  let location = '';
+  let isExternal: boolean | undefined;
+  let location: string | undefined;
   let raw: Uint8Array | undefined;
   const dims: number[] = [];
   while (message.next()) {
@@ -76,15 +76,30 @@ function readHeader(message: WireReader): TensorHeader {
     else if (tag === TENSOR.dims || tag === TENSOR.packedDims) readDims(message, dims);
     else if (tag === TENSOR.dataType) dataType = message.int32();
     else if (tag === TENSOR.rawData) raw = message.bytes;
-    else if (tag === TENSOR.dataLocation) isExternal = message.int32() === EXTERNAL;
-    else if (tag === TENSOR.externalData) location = readLocation(message.enter()) ?? location;
+    else if (tag === TENSOR.dataLocation) {
+      // protobuf skips a number that the enum does not have: the last field need not count.
+      if (isExternal !== undefined) throw requireOnce('a tensor', 'data_location');
+      isExternal = message.int32() === EXTERNAL;
+    } else if (tag === TENSOR.externalData) {
+      const { key, value } = readEntry(message.enter());
+      if (key !== 'location') continue;
+      if (location !== undefined) throw requireOnce("a tensor's external_data", 'location');
+      location = value;
+    }
   }
-  return { name, dims, dataType, raw, location: isExternal ? location : undefined, message };
+  return {
+    name,
+    dims: exact(dims),
+    dataType,
+    raw,
+    location: isExternal ? (location ?? '') : undefined,
+    message,
+  };
 }
 
-/** @throws ModelError `LIMIT_EXCEEDED`: a message that claims many dimensions must not become a list of that length. */
-function readDims(tensor: WireReader, dims: number[]): void {
-  const { modelRank } = tensor.limits;
+/** Adds the dimensions in a field. @throws ModelError `LIMIT_EXCEEDED`: a message that claims many dimensions must not become a list of that length. */
+export function readDims(tensor: WireReader, dims: number[]): void {
+  const { modelRank } = tensor.budget.limits;
   for (const dim of tensor.int64s()) {
     if (dims.length >= modelRank)
       throw tooLarge(`a tensor of more than ${modelRank} dimensions`, 'modelRank');
@@ -92,13 +107,51 @@ function readDims(tensor: WireReader, dims: number[]): void {
   }
 }
 
-function readLocation(entry: WireReader): string | undefined {
+function readEntry(entry: WireReader): { key: string; value: string } {
   let [key, value] = ['', ''];
   while (entry.next()) {
     if (entry.tag === ENTRY.key) key = entry.text();
     else if (entry.tag === ENTRY.value) value = entry.text();
   }
-  return key === 'location' ? value : undefined;
+  return { key, value };
+}
+
+/**
+ * Returns how many bytes the file of an external tensor must have: up to the end of the tensor's data.
+ * @throws ModelError `TENSOR_INVALID` if `offset` or `length` is not a number, or contradicts dtype and shape.
+ */
+export function externalEnd({ name, dims, dataType, message }: TensorHeader): number {
+  const where = `tensor '${name}'`;
+  if (!isShape(dims)) throw invalid(where, `${formatShape(dims)} is not a shape`);
+  const entries = new Map<string, string>();
+  const tensor = message.rewound();
+  while (tensor.next()) {
+    if (tensor.tag !== TENSOR.externalData) continue;
+    const { key, value } = readEntry(tensor.enter());
+    if (entries.has(key) && RANGE.includes(key)) throw requireOnce("a tensor's external_data", key);
+    entries.set(key, value);
+  }
+  const [offset, length] = RANGE.map((key) => bytesIn(entries.get(key), `${where}: its ${key}`));
+  const dtype = dtypeFromOnnx(dataType);
+  const expected = dtype && elementCount(dims) * bytesPerElement(dtype);
+  // ONNX Runtime takes a length of 0 for a length that the model does not name.
+  if (length && expected !== undefined && length !== expected) {
+    throw invalid(
+      where,
+      `shape ${formatShape(dims)} of ${dtype} takes ${expected} bytes, but its length in the file is ${length}`,
+    );
+  }
+  const end = offset! + (length || (expected ?? 0));
+  if (!Number.isSafeInteger(end)) throw invalid(where, `it ends in its file after ${end} bytes`);
+  return end;
+}
+
+const RANGE: readonly string[] = ['offset', 'length'];
+
+function bytesIn(text = '0', what: string): number {
+  const bytes = /^\d+$/.test(text) ? Number(text) : NaN;
+  if (Number.isSafeInteger(bytes)) return bytes;
+  throw new ModelError('TENSOR_INVALID', `${what} in its file must be a number of bytes; it is '${text}'`);
 }
 
 /**
@@ -135,7 +188,8 @@ function requireData(header: TensorHeader, where: string, holder: string): void 
   );
 }
 
-const isShape = (dims: readonly number[]): boolean =>
+/** Whether all dimensions are sizes, and their product is exact. */
+export const isShape = (dims: readonly number[]): boolean =>
   dims.every((dim) => Number.isSafeInteger(dim) && dim >= 0) && Number.isSafeInteger(elementCount(dims));
 
 /** Returns the number of elements in the fullest typed field. Counts them without making an array. */

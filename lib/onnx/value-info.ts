@@ -4,7 +4,7 @@ import { type Dim, type DType, type Shape, UNKNOWN_DIM } from '../tensor.js';
 import { spliceWithin, varint } from './chunks.js';
 import { type TensorMessage, type ValueInfoMessage, ValueInfoProto } from './proto.js';
 import { DIM, OTHER_TYPES, SHAPE, TENSOR_TYPE, TYPE, VALUE_INFO } from './schema.js';
-import { requireOnce, tooLarge, type WireReader } from './wire.js';
+import { exact, requireOnce, tooLarge, type WireReader } from './wire.js';
 
 /** Makes a ValueInfoProto for a tensor. */
 export const encodeValueInfo = ({
@@ -109,13 +109,13 @@ function readTensorType(tensor: WireReader): TypeParts {
 
 function readShape(shape: WireReader): Shape {
   const dims: Dim[] = [];
-  const { modelRank } = shape.limits;
+  const { modelRank } = shape.budget.limits;
   while (shape.next()) {
     if (shape.tag !== SHAPE.dim) continue;
     if (dims.length >= modelRank) throw tooLarge(`a type of more than ${modelRank} dimensions`, 'modelRank');
     dims.push(readDim(shape.enter()));
   }
-  return dims;
+  return exact(dims);
 }
 
 /** A dimension is a size or a name: the later of the two. An empty name or a negative size counts as unknown. */

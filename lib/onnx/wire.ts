@@ -4,7 +4,7 @@
  * Source: protobuf.dev/programming-guides/encoding.
  */
 import { ModelError } from '../errors.js';
-import { DEFAULT_LIMITS, type Limits, overLimit } from '../limits.js';
+import { Budget, DEFAULT_LIMITS, type Limits, NO_LIMITS, overLimit } from '../limits.js';
 
 const VARINT = 0;
 const FIXED64 = 1;
@@ -20,14 +20,10 @@ export const fixed32Tag = (field: number): number => field * 8 + FIXED32;
 /** protobuf's own default: its implementations, ONNX Runtime's among them, refuse deeper messages. */
 const MAX_DEPTH = 100;
 
-const UTF8 = new TextDecoder('utf-8', { ignoreBOM: true });
+/** The budget for bytes that were checked before. */
+export const UNBOUNDED = new Budget(NO_LIMITS, 0);
 
-/** How deep a message is nested, and how many more fields may be read of the outermost one. */
-interface Budget {
-  readonly depth: number;
-  readonly limits: Limits;
-  readonly fields: { left: number };
-}
+const UTF8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** One pass over the fields of one message. `tag`, `bytes` and so on describe the current field. */
 export class WireReader {
@@ -36,36 +32,41 @@ export class WireReader {
   readonly #source: Uint8Array;
   readonly #start: number;
   readonly #end: number;
-  readonly #budget: Budget;
+  /** How many messages the message lies in. */
+  readonly #depth: number;
   #position: number;
   #fieldStart = 0;
   #contentStart = 0;
   #low = 0;
   #high = 0;
 
-  private constructor(source: Uint8Array, start: number, end: number, budget: Budget) {
+  private constructor(
+    source: Uint8Array,
+    start: number,
+    end: number,
+    depth: number,
+    /** What the file that the message is part of may take. */
+    readonly budget: Budget,
+  ) {
     this.#source = source;
     this.#start = this.#position = start;
     this.#end = end;
-    this.#budget = budget;
+    this.#depth = depth;
   }
 
-  static of(bytes: Uint8Array, limits = DEFAULT_LIMITS): WireReader {
+  static of(bytes: Uint8Array, budget = new Budget(DEFAULT_LIMITS, bytes.byteLength)): WireReader {
     // A Node Buffer's own methods are not those of a Uint8Array.
     const source = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const budget = { depth: 0, limits, fields: { left: limits.modelFields } };
-    return new WireReader(source, 0, source.byteLength, budget);
+    return new WireReader(source, 0, source.byteLength, 0, budget);
   }
 
   /**
    * Steps to the next field.
    * @returns Whether there is one.
-   * @throws ModelError `MODEL_INVALID`, or `LIMIT_EXCEEDED` if there are too many.
+   * @throws ModelError `MODEL_INVALID`.
    */
   next(): boolean {
     if (this.#position === this.#end) return false;
-    if (this.#budget.fields.left-- <= 0)
-      throw tooLarge(`more than ${this.#budget.limits.modelFields} fields`, 'modelFields');
     this.#fieldStart = this.#position;
     this.#readVarint();
     if (this.#high !== 0 || this.#low < 8)
@@ -74,10 +75,6 @@ export class WireReader {
     this.#contentStart = this.#position;
     this.#skipContent();
     return true;
-  }
-
-  get limits(): Limits {
-    return this.#budget.limits;
   }
 
   /** A view of the field's content. */
@@ -102,24 +99,40 @@ export class WireReader {
 
   /** Returns a reader of the message in the field. */
   enter(): WireReader {
-    const depth = this.#budget.depth + 1;
+    const depth = this.#depth + 1;
     if (depth > MAX_DEPTH) throw this.#damage(`messages are nested more than ${MAX_DEPTH} deep`);
-    const budget = { ...this.#budget, depth };
-    return new WireReader(this.#source, this.#contentStart, this.#position, budget);
+    return new WireReader(this.#source, this.#contentStart, this.#position, depth, this.budget);
   }
 
   /** Returns a new reader of the same message, before its first field. */
   rewound(): WireReader {
-    const budget = { ...this.#budget, fields: { left: this.#budget.limits.modelFields } };
-    return new WireReader(this.#source, this.#start, this.#end, budget);
+    return new WireReader(this.#source, this.#start, this.#end, this.#depth, this.budget);
   }
 
   /** Decodes the field's content as UTF-8. */
   text(): string {
     const size = this.#position - this.#contentStart;
-    const most = this.#budget.limits.modelTextBytes;
-    if (size > most) throw tooLarge(`a name of ${size} bytes, more than ${most}`, 'modelTextBytes');
+    const most = this.budget.limits.modelNameBytes;
+    if (size > most) throw tooLarge(`a name of ${size} bytes, more than ${most}`, 'modelNameBytes');
     return UTF8.decode(this.bytes);
+  }
+
+  /** Returns whether the field's content is this text, which is ASCII. */
+  isText(text: string): boolean {
+    const start = this.#contentStart;
+    if (this.#position - start !== text.length) return false;
+    for (let i = 0; i < text.length; i++) if (this.#source[start + i] !== text.charCodeAt(i)) return false;
+    return true;
+  }
+
+  /**
+   * Takes a part of a limit that the file has.
+   * @param what What there is too much of otherwise, for the message.
+   * @throws ModelError `LIMIT_EXCEEDED`.
+   */
+  take(limit: keyof Limits, amount: number, what: string): void {
+    if (this.budget.take(limit, amount)) return;
+    throw tooLarge(`more than ${this.budget.allowed(limit)} ${what}`, limit);
   }
 
   /** Returns a varint as int32 or an enum: its lower half, as in protobuf. */
@@ -230,3 +243,8 @@ export const tooLarge = (what: string, limit: keyof Limits): ModelError =>
  */
 export const requireOnce = (where: string, field: string): ModelError =>
   new ModelError('MODEL_INVALID', `${where} has more than one '${field}'`);
+
+/** Returns a list without room to grow: a list that grew to 1 element takes the memory of 17. */
+export const exact = <T>(list: readonly T[]): readonly T[] => (list.length === 0 ? NONE : list.slice());
+
+const NONE: readonly never[] = Object.freeze([]);

@@ -2,9 +2,24 @@
 import { basename, dirname, join } from 'node:path';
 import { requireOneFolder, writeFilesAtomic } from '../files/atomic.js';
 import type { Graph, Weights } from '../graph/types.js';
+import { openRanged } from '../files/read.js';
 import { requireKnownOptions } from '../options.js';
-import { encodeModelChunks, encodeModelExternal, type EncodeOptions } from './encode.js';
+import { encodeModelChunks, encodeModelExternal, type EncodeOptions, requireModelSize } from './encode.js';
 import { chunksLength } from './chunks.js';
+
+/**
+ * Reads the file of a model. Checks its size first.
+ * @throws FileError, ModelError `MODEL_TOO_LARGE`.
+ */
+export async function readModelFile(path: string): Promise<Uint8Array> {
+  const file = await openRanged(path);
+  try {
+    requireModelSize(file.size, path);
+    return await file.read(0, file.size);
+  } finally {
+    await file.close();
+  }
+}
 
 /** How a model is written to disk. */
 export interface WriteOptions extends EncodeOptions {

@@ -7,8 +7,11 @@ import { outputOf, REMOVED } from './patterns.js';
 type ReadNames = ReadonlySet<string>;
 
 /** Returns the names of all values that are read in a model's graph. */
-export const readNames = (model: Model): ReadNames =>
-  new Set([...model.outputNames, ...model.nodes.flatMap((node) => [...model.index.readsOf(node)])]);
+export function readNames(model: Model): ReadNames {
+  const names = new Set(model.outputNames);
+  for (const node of model.nodes) for (const name of model.index.readsOf(node)) names.add(name);
+  return names;
+}
 
 /**
  * Removes nodes, weights and declared types that a rewrite has made dead: values that were read before the rewrite, and are

@@ -289,6 +289,9 @@ const isInteger = (dtype: DType | undefined): boolean => dtype === 'int64' || dt
 const isShort = ({ shape }: ValueType): boolean =>
   shape?.length === 0 || (shape?.length === 1 && typeof shape[0] === 'number' && shape[0] <= MAX_RANK);
 
+/** The longest list of a Constant that is read: passes read single numbers and sizes. */
+const MAX_LIST = 2 ** 16;
+
 /** Returns the data of a Constant node, in each of the attributes that may hold it. */
 function constantOf(node: ModelNode): TensorData | undefined {
   const held = node.tensor('value');
@@ -296,7 +299,7 @@ function constantOf(node: ModelNode): TensorData | undefined {
   const [oneFloat, oneInt] = [node.number('value_float'), node.number('value_int')];
   if (oneFloat !== undefined) return tensor('float32', [], Float32Array.of(oneFloat));
   if (oneInt !== undefined) return tensor('int64', [], BigInt64Array.of(BigInt(oneInt)));
-  const [floats, ints] = [node.numbers('value_floats'), node.numbers('value_ints')];
-  if (floats) return tensor('float32', [floats.length], Float32Array.from(floats));
-  return ints && int64Vector(ints);
+  const [floats, ints] = ['value_floats', 'value_ints'].map((name) => node.numbersUpTo(name, MAX_LIST));
+  if (floats && floats !== 'longer') return tensor('float32', [floats.length], Float32Array.from(floats));
+  return ints && ints !== 'longer' ? int64Vector(ints) : undefined;
 }

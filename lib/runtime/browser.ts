@@ -1,7 +1,7 @@
 /** Sessions in a browser. */
 import type { Platform, Session, SessionOptions } from './core/contract.js';
 import { openSession } from './core/open.js';
-import { fetchBytes, location, browserWasmBackend } from './ort-web/browser.js';
+import { browserWasmBackend, fetchBytes, folderOf, location } from './ort-web/browser.js';
 import { webgpuBackend } from './ort-web/webgpu.js';
 
 const BROWSER: Platform = {
@@ -9,7 +9,7 @@ const BROWSER: Platform = {
   backends: { wasm: [browserWasmBackend], webgpu: [webgpuBackend] },
   async readModel(url) {
     const { href } = new URL(url, location().href);
-    return { bytes: await fetchBytes(href), where: url, folder: new URL('.', href).href };
+    return { bytes: await fetchBytes(href), where: url, folder: folderOf(href) };
   },
   // Only fetching the file tells whether it exists.
   dataFileProblem: () => undefined,

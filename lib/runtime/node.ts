@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { dataFileProblem, followDataLinks } from '../files/data-file.js';
-import { readFileBytes } from '../files/read.js';
+import { readModelFile } from '../onnx/write.js';
 import type {
   ModelSource,
   Platform,
@@ -40,11 +40,11 @@ async function readModel(path: string): Promise<ModelSource> {
   const absolute = resolve(path);
   const before = await versionOf(absolute);
   return {
-    bytes: await readFileBytes(path),
+    bytes: await readModelFile(path),
     where: path,
     folder: dirname(absolute),
     async readAgain() {
-      const bytes = await readFileBytes(absolute);
+      const bytes = await readModelFile(absolute);
       return (await versionOf(absolute)) === before ? bytes : undefined;
     },
   };

@@ -18,9 +18,9 @@ const external = (field: number, location: string): Field =>
 const attribute = (...content: Field[]): Field => message(5, text(1, 'a'), ...content);
 const constant = (location: string): Field => message(1, attribute(external(5, location)));
 
-const locations = (bytes: Uint8Array): string[] => [...Model.decode(bytes).externalLocations()];
+const locations = (bytes: Uint8Array): string[] => [...Model.decode(bytes).externalFiles.keys()];
 
-describe('Model.externalLocations', () => {
+describe('Model.externalFiles', () => {
   it('lists the files of weights once each, without weights in the model', () => {
     const held = message(5, int(2, 1), int(1, 1), text(8, 'held'), message(9, [0, 0, 0, 0]));
     expect(locations(model(external(5, 'b'), external(5, 'a'), external(5, 'b'), held))).to.deep.equal([

@@ -1,6 +1,5 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { ModelError } from '../../lib/errors.js';
 import { joinChunks, textField } from '../../lib/onnx/chunks.js';
 import {
   GraphDecoder,
@@ -104,12 +103,5 @@ describe('GraphDecoder', () => {
     new GraphDecoder().readFunction(WireReader.of(all(inNode, byDefault)), facts);
     expect([...facts.opTypes].sort()).to.deep.equal(['A', 'B', 'C']);
     expect([...facts.names]).to.deep.equal([]);
-  });
-
-  it("refuses an attribute that has two 'g' graphs", () => {
-    const attribute = message(5, message(6), message(6));
-    expect(() => read(all(message(1, attribute))))
-      .to.throw(ModelError, "more than one 'graph'")
-      .with.property('code', 'MODEL_INVALID');
   });
 });

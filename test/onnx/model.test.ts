@@ -34,7 +34,7 @@ describe('Model', () => {
     expect(model.typeOf('weight')).to.deep.equal({ dtype: 'float32', shape: [4] });
     expect(model.typeOf('nothing')).to.equal(undefined);
     expect([...model.constant('weight')!.data]).to.deep.equal([1, -1, 2, -2]);
-    expect([...model.externalLocations()]).to.deep.equal([]);
+    expect([...model.externalFiles]).to.deep.equal([]);
   });
 
   it('lists the inputs and outputs that are not tensors', () => {

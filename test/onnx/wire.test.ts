@@ -136,24 +136,23 @@ describe('WireReader, given damage,', () => {
       .with.property('code', 'MODEL_INVALID');
   });
 
-  it('refuses more than 2^23 fields, those of inner messages among them', () => {
-    const bytes = new Uint8Array(2 ** 24 + 6).fill(0);
-    for (let i = 0; i < bytes.length; i += 2) bytes[i] = 0x08;
-    bytes.set([0x0a, 2, 0x08, 0], 0);
-    const reader = WireReader.of(bytes);
-    reader.next();
-    reader.enter().next();
-    const rest = () => {
-      while (reader.next());
-    };
-    expect(rest).to.throw(ModelError, '8388608 fields').with.property('code', 'LIMIT_EXCEEDED');
-  });
-
-  it('refuses a text of more than 2^20 bytes', () => {
-    const reader = WireReader.of(all([0x0a, 0x81, 0x80, 0x40], new Array<number>(2 ** 20 + 1).fill(0x61)));
+  it('refuses a text of more than 2^16 bytes', () => {
+    const reader = WireReader.of(all([0x0a, 0x81, 0x80, 0x04], new Array<number>(2 ** 16 + 1).fill(0x61)));
     reader.next();
     expect(() => reader.text())
-      .to.throw(ModelError, '1048577 bytes')
+      .to.throw(ModelError, '65537 bytes')
       .with.property('code', 'LIMIT_EXCEEDED');
+  });
+
+  it('isText compares a field with a text', () => {
+    const reader = WireReader.of(all([0x0a, 4], [...Buffer.from('perm')]));
+    reader.next();
+    expect(['perm', 'per', 'perms', 'pern', ''].map((text) => reader.isText(text))).to.deep.equal([
+      true,
+      false,
+      false,
+      false,
+      false,
+    ]);
   });
 });

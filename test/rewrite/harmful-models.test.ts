@@ -23,7 +23,7 @@ describe('convertModel takes memory and time in proportion to the file', () => {
       }
       const { stdout } = await runProgram(new URL('harmful-models.ts', import.meta.url), 'convertAll', {
         args: [folder, String(NAMES.length)],
-        flags: ['--max-old-space-size=512'],
+        flags: ['--expose-gc', '--max-old-space-size=512'],
         timeout: 60_000,
       });
       outcomes = JSON.parse(stdout) as Outcome[];

@@ -63,6 +63,13 @@ const NORM = [
 
 const repeated = (count: number, make: (index: number) => Bytes): Bytes[] =>
   Array.from({ length: count }, (_, i) => make(i));
+/** The content of a SparseTensorProto with one element. */
+const sparse = (name: string, size: number): Bytes => [
+  ...message(1, int(1, 1), int(2, FLOAT), text(8, name), message(9, [...new Uint8Array(ones(1))])),
+  ...message(2, int(1, 1), int(2, INT64), message(9, [...new Uint8Array(int64s(1, () => 0))])),
+  ...int(3, size),
+];
+
 /** The nodes of a chain from x on: each reads the result of the one before it. */
 const chain = (count: number, make: (input: string, output: string) => Bytes): Bytes[] =>
   repeated(count, (i) => make(i === 0 ? 'x' : `t${i - 1}`, `t${i}`));
@@ -71,6 +78,69 @@ const typical = (...fields: readonly Bytes[]): Uint8Array => model(X, Y, ...NORM
 
 /** The models by what they do. */
 export const HARMFUL: Readonly<Record<string, () => Uint8Array>> = {
+  'many empty nodes': () => model(new Array<Bytes>(250_000).fill([0x0a, 0]).flat()),
+  'a sparse initializer that claims 400,000,000 elements': () =>
+    typical(message(15, sparse('s', 400_000_000)), node('Add', ['x', 's'], ['z'])),
+  'a sparse Constant that claims 400,000,000 elements': () =>
+    typical(
+      node(
+        'Constant',
+        [],
+        ['s'],
+        message(5, text(1, 'sparse_value'), message(22, sparse('', 400_000_000)), int(20, 11)),
+      ),
+      node('Add', ['x', 's'], ['z']),
+    ),
+  'functions that each call the next one twice': () => {
+    const call = (input: string, output: string, index: number): Bytes =>
+      message(7, text(1, input), text(2, output), text(4, `f${index}`), text(7, 'local'));
+    const abs = message(7, text(1, 'a'), text(2, 'b'), text(4, 'Abs'));
+    const functions = repeated(40, (i) =>
+      message(
+        25,
+        text(1, `f${i}`),
+        text(10, 'local'),
+        text(4, 'a'),
+        text(5, 'b'),
+        ...(i === 39 ? [abs] : [call('a', 'm', i + 1), call('m', 'b', i + 1)]),
+      ),
+    );
+    const domain = message(8, text(1, 'local'), int(2, 1));
+    const caller = node('f0', ['x'], ['z'], text(7, 'local'));
+    return Uint8Array.from([...typical(caller), ...domain, ...functions.flat()]);
+  },
+  'GroupNorms of many channels, whose scales rewriting makes': () =>
+    Uint8Array.from([
+      ...int(1, 10),
+      ...message(
+        7,
+        valueInfo(11, 'x', FLOAT, 1, 2 ** 20, 4),
+        initializer('one', FLOAT, [1], ones(1)),
+        ...repeated(200, (i) =>
+          node('GroupNormalization', ['x', 'one', 'one'], [`n${i}`], intAttribute('num_groups', 1)),
+        ),
+        Y,
+      ),
+      ...message(8, int(2, 18)),
+    ]),
+  'a Constant of a long list': () =>
+    typical(
+      node(
+        'Constant',
+        [],
+        ['c'],
+        message(5, text(1, 'value_ints'), message(8, new Array<number>(1_000_000).fill(1)), int(20, 7)),
+      ),
+    ),
+  'a Transpose by a long list': () =>
+    typical(
+      node(
+        'Transpose',
+        ['x'],
+        ['z'],
+        message(5, text(1, 'perm'), message(8, new Array<number>(300_000).fill(0)), int(20, 7)),
+      ),
+    ),
   'many Reshapes to one long constant': () =>
     typical(
       initializer(
@@ -163,6 +233,8 @@ export function convertAll(folder: string, count: string): void {
   const before = peak();
   const outcomes = Array.from({ length: Number(count) }, (_, index): Outcome => {
     const bytes = new Uint8Array(readFileSync(join(folder, `${index}.onnx`)));
+    // Garbage of the model before this one does not count.
+    globalThis.gc!();
     const start = process.cpuUsage();
     const result = resultOf(() => convertModel(bytes));
     const { user, system } = process.cpuUsage(start);

@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import { build } from 'esbuild';
 import { after, before, it, type Context } from 'mocha';
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,6 +14,7 @@ import {
   LOWERING_NAMES,
   type CaseResult,
 } from '../../lib/index.js';
+import { renameLocations } from '../../lib/onnx/tensor-walk.js';
 import { copyRuntime } from '../../scripts/web/build.js';
 import { serve, type WebServer } from '../../scripts/web/server.js';
 import { fixturePath } from '../support/fixtures.js';
@@ -105,6 +106,21 @@ describeInBrowser("the package's entry in a browser", () => {
     expect(row.reduce((sum, value) => sum + value ** 2) / 1024).to.be.closeTo(1, 1e-3);
   });
 
+  it('the browser entry fetches no file out of the folder of the model', async () => {
+    const message = (path: string) => `window.open('${path}').catch((error) => [error.code, error.message])`;
+    for (const [index, location] of LEAVING.entries()) {
+      const [code, text] = await page.evaluate<string[]>(message(`sub/leaving-${index}.onnx`));
+      expect(code, location).to.equal('MODEL_REJECTED');
+      expect(text).to.include("is not in the model's folder");
+    }
+    // A name is not a URL: this is a file of that very name, which the server does not have.
+    const [code, text] = await page.evaluate<string[]>(message('sub/encoded.onnx'));
+    expect([code, text]).to.deep.equal([
+      'FILE_NOT_FOUND',
+      `cannot fetch '${server.url}sub/%252e%252e/model.onnx.data%3Fa%23b': the server answers 404`,
+    ]);
+  });
+
   it('the browser entry takes SharedArrayBuffer for the model, the inputs and the outputs', async () => {
     const [first, second] = await call<[number, number]>('runShared', 'wasm');
     // Mean 2, variance 1, epsilon 1e-5.
@@ -192,7 +208,25 @@ async function writePage(folder: string): Promise<void> {
   const { model, location, data } = encodeModelExternal(graph, initializeWeights(graph), 'model.onnx.data');
   await writeFile(join(folder, 'model.onnx'), model);
   await writeFile(join(folder, location), data);
+  await mkdir(join(folder, 'sub'));
+  const renamed = (name: string) => renameLocations(model, new Map([[location, name]]));
+  for (const [index, name] of LEAVING.entries())
+    await writeFile(join(folder, `sub/leaving-${index}.onnx`), renamed(name));
+  await writeFile(join(folder, 'sub/encoded.onnx'), renamed('%2e%2e/model.onnx.data?a#b'));
 }
+
+/** Names of the weights of models in the folder `sub`, none of which is in that folder. */
+const LEAVING = [
+  '../model.onnx.data',
+  '/model.onnx.data',
+  '\\model.onnx.data',
+  '..\\model.onnx.data',
+  '//localhost/model.onnx.data',
+  '\\\\localhost/model.onnx.data',
+  'https://localhost/model.onnx.data',
+  'data:,abcd',
+  'blob:x',
+];
 
 async function copyCases(folder: string): Promise<void> {
   for (const name of CASES) {

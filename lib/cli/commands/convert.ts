@@ -3,12 +3,14 @@ import { realpath, stat } from 'node:fs/promises';
 import { dirname, join, normalize, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { FileError, ModelError } from '../../errors.js';
-import { dataFileProblem, MISSING } from '../../files/data-file.js';
+import { type DataFile, dataFileProblem, findDataFile, MISSING } from '../../files/data-file.js';
 import { type FileToWrite, requireOneFolder, writeFilesAtomic } from '../../files/atomic.js';
 import type { RangedFile } from '../../files/ranged.js';
-import { openRanged, readFileBytes } from '../../files/read.js';
+import { openRanged } from '../../files/read.js';
 import { getSessionLowering, MAX_OPSET } from '../../lowering/choose.js';
 import { SESSION_LOWERING_NAMES } from '../../lowering/types.js';
+import { type ExternalFiles, externalFiles, renameLocations } from '../../onnx/tensor-walk.js';
+import { readModelFile } from '../../onnx/write.js';
 import { printable } from '../../printable.js';
 import { formatBytes, plural } from '../../quantities.js';
 import { type ConvertedModel, convertModel, type ReplacedNorms } from '../../rewrite/convert.js';
@@ -49,13 +51,14 @@ async function convert(path: string, { output, lowering }: ConvertOptions, io: I
   await refuseOverwritingInputs([['-o', output]], [['the model', path]]);
   const summary = await withProgress(io.stderr, async (progress) => {
     progress.step(`loading ${path}`);
-    const bytes = await readFileBytes(path);
+    const bytes = await readModelFile(path);
     progress.step(`converting ${path}`);
     const name = lowering === undefined ? undefined : getSessionLowering(lowering, MAX_OPSET).name;
     const converted = convertModel(bytes, { lowering: name, where: path });
-    const data = await planModelData(path, output, converted.externalData);
+    const data = await planModelData(path, output, externalFiles(bytes));
     progress.step(`writing ${output}`);
-    await writeFilesAtomic([...data.copies, { path: output, content: converted.bytes }]);
+    const content = renameLocations(converted.bytes, data.names);
+    await writeFilesAtomic([...data.copies, { path: output, content }]);
     return describeConversion({ path, output, converted, data });
   });
   print(io.stdout, ...summary.map(printable));
@@ -65,6 +68,8 @@ async function convert(path: string, { output, lowering }: ConvertOptions, io: I
 interface ModelData {
   /** Paths relative to the folder of the model. */
   readonly locations: readonly string[];
+  /** The path of each file in the output, by its path in the model. They differ where that has `.` or `..`. */
+  readonly names: ReadonlyMap<string, string>;
   /** The files to copy beside the output. Empty if it goes to the same folder, or if equal files are there already. */
   readonly copies: readonly FileToWrite[];
 }
@@ -73,46 +78,58 @@ interface ModelData {
  * Decides which data files must be copied for the output, and makes all checks before anything is written.
  * @param input Path of the model that is read.
  * @param output Path of the model to write.
- * @param locations The paths of the data files, as the model has them.
+ * @param files The data files.
  * @throws UsageError if the output or a copy would overwrite another file, FileError if a file cannot be read,
- *   ModelError `MODEL_UNSUPPORTED` if a file is not a regular file, or lies outside of the folder of the model.
+ *   ModelError `MODEL_UNSUPPORTED` if a file is not a regular file, is too short, or lies outside of the folder of the model.
  */
-export async function planModelData(
-  input: string,
-  output: string,
-  locations: Iterable<string>,
-): Promise<ModelData> {
-  const names = [...new Set([...locations].map((location) => normalize(location)))];
-  requireDataFiles(input, locations);
-  const [from, to] = [dirname(resolve(input)), dirname(resolve(output))];
-  const sources = names.map((name) => [`a data file of ${input}`, resolve(from, name)] as const);
-  await refuseOverwritingInputs([['-o', output]], sources);
-  if (names.length === 0) return { locations: names, copies: [] };
+export async function planModelData(input: string, output: string, files: ExternalFiles): Promise<ModelData> {
+  const sources = findSources(input, files);
+  const names = new Map([...files.keys()].map((location) => [location, normalize(location)]));
+  const locations = [...sources.keys()];
+  const plan = { locations, names, copies: [] };
+  const read = [...sources.values()].map(({ path }) => [`a data file of ${input}`, path] as const);
+  await refuseOverwritingInputs([['-o', output]], read);
+  if (locations.length === 0) return plan;
   await requireOneFolder(output);
+  const [from, to] = [dirname(resolve(input)), dirname(resolve(output))];
   const isSame = await isSameFolder(from, to);
-  for (const [, path] of sources) await requireReadable(path);
+  for (const [, path] of read) await requireReadable(path);
   if (isSame) {
-    requireReadableFrom(output, names);
-    return { locations: names, copies: [] };
+    requireReadableFrom(output, locations);
+    return plan;
   }
   const copies: FileToWrite[] = [];
-  for (const name of names) {
-    const [source, target] = [join(from, name), join(to, name)];
+  for (const [name, { path, mode }] of sources) {
+    const target = join(to, name);
     if (target === resolve(output)) throw sameNameAsData(output, name);
-    if (await isCopied(source, target)) requireReadableFrom(output, [name]);
-    else copies.push({ path: target, content: chunksOf(source) });
+    if (isHidden(name)) throw hiddenName(input, name);
+    if (await isCopied(path, target)) requireReadableFrom(output, [name]);
+    else copies.push({ path: target, content: chunksOf(path), mode });
   }
-  return { locations: names, copies };
+  return { ...plan, copies };
 }
 
-/** Refuses data files outside of the folder of the model, because runtimes do not read them. */
-function requireDataFiles(input: string, locations: Iterable<string>): void {
-  for (const location of locations) {
-    const problem = dataFileProblem(input, location);
-    // `requireReadable` says which file is missing.
-    if (problem === undefined || problem === MISSING) continue;
-    throw new ModelError('MODEL_UNSUPPORTED', `${input} keeps its weights in '${location}', ${problem}`);
+/**
+ * Finds the data files, by their paths without `.` and `..`. Refuses files outside of the folder of the model, because
+ * runtimes do not read them.
+ */
+function findSources(input: string, files: ExternalFiles): Map<string, DataFile> {
+  const sources = new Map<string, DataFile>();
+  for (const [location, { size }] of files) {
+    const found = findDataFile(input, location, size);
+    if (!('problem' in found)) sources.set(normalize(location), found);
+    else if (found.problem === MISSING)
+      throw new FileError(
+        'FILE_NOT_FOUND',
+        `${input} keeps its weights in the separate file '${location}', ${MISSING}`,
+      );
+    else
+      throw new ModelError(
+        'MODEL_UNSUPPORTED',
+        `${input} keeps its weights in '${location}', ${found.problem}`,
+      );
   }
+  return sources;
 }
 
 /** Refuses to leave data files in place that the output may not read: links that only its source is allowed to follow. */
@@ -182,6 +199,16 @@ async function* chunksOf(path: string): AsyncGenerator<Uint8Array> {
   }
 }
 
+const isHidden = (name: string): boolean => name.split(/[/\\]/).some((part) => part.startsWith('.'));
+
+/** The model chooses the names of copies, and programs take hidden files for settings: `.bashrc`, `.ssh`. */
+const hiddenName = (input: string, name: string): ModelError =>
+  new ModelError(
+    'MODEL_UNSUPPORTED',
+    `${input} keeps its weights in the hidden file '${name}', which convert does not copy to another folder: write the ` +
+      'output beside the model (-o)',
+  );
+
 const sameNameAsData = (output: string, name: string): FileError =>
   new FileError(
     'FILE_UNWRITABLE',
@@ -193,7 +220,7 @@ interface Conversion {
   readonly path: string;
   readonly output: string;
   readonly converted: ConvertedModel;
-  readonly data: ModelData;
+  readonly data: Pick<ModelData, 'locations' | 'copies'>;
 }
 
 /** Returns what was written and replaced, and what the output still needs, as lines. */
@@ -233,7 +260,7 @@ function describeReplaced({ replaced, lowerings }: ConvertedModel): string[] {
   return replaced.rows > 0 ? ['No GroupNorm to rewrite'] : [];
 }
 
-function describeData({ locations, copies }: ModelData): string[] {
+function describeData({ locations, copies }: Conversion['data']): string[] {
   if (locations.length === 0) return [];
   return [`Keep its weights beside it: ${locations.join(', ')}${copies.length > 0 ? ' (copied)' : ''}`];
 }

@@ -286,7 +286,7 @@ export interface ModelToLoad {
   readonly bytes: Uint8Array;
   /** Inputs and outputs without a declared shape. ONNX Runtime describes them like scalars. */
   readonly unranked: NameSet;
-  /** Files that weights lie in, relative to the model's folder. */
+  /** Files that weights lie in, relative to the model's folder, without those that the backend has in memory. */
   readonly externalLocations: readonly string[];
   /** ONNX Runtime's optimizers that would change the results of this model. */
   readonly wrongOptimizers: readonly string[];
@@ -342,11 +342,12 @@ export interface Platform {
    * Says what is wrong with a file of weights, as far as the platform can tell without reading it; `undefined` if a
    * runtime may read it. The words follow the name of the file: 'which is not beside the model'.
    * @param model The path or URL of the model.
+   * @param size How many bytes the file must have.
    */
-  dataFileProblem(model: string, location: string): string | undefined;
+  dataFileProblem(model: string, location: string, size: number): string | undefined;
   /**
-   * Returns where the files of weights are, if links lead out of the model's folder and the files may be read all the
-   * same. Absent on a platform without links.
+   * Returns where the files of weights are once links are followed, if that differs from the paths in the model. Absent on
+   * a platform without links.
    */
   followDataLinks?(model: string, locations: readonly string[]): RealDataFiles | undefined;
   /** Tells the user that a session runs without a better backend of its provider, and how to get that. */

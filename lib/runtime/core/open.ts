@@ -1,7 +1,7 @@
 /** Creates sessions: checks the options, and loads the model on the first provider that can run it. */
 import { isUint8Array, unshared } from '../../arrays.js';
 import { SessionError, type SessionErrorCode } from '../../errors.js';
-import { renameLocations } from '../../onnx/locations.js';
+import { renameLocations } from '../../onnx/tensor-walk.js';
 import { notBytes } from '../../options.js';
 import {
   type Backend,
@@ -215,8 +215,8 @@ const preparer =
 type Rewriting = Pick<OpenOptions, 'groupNorm' | 'limits'>;
 
 /**
- * Prepares the model for the backend. If links lead to its weights out of its folder, which runtimes refuse, the model names
- * the real files of another folder.
+ * Prepares the model for the backend, which gets the paths of the files that were checked: links are followed, and the
+ * folder is another one if links lead to the weights there.
  */
 function prepare(
   platform: Platform,
@@ -225,18 +225,20 @@ function prepare(
   backend: Backend,
 ): { prepared: PreparedModel; folder: string | undefined } {
   const problemOf =
-    folder === undefined ? undefined : (location: string) => platform.dataFileProblem(where, location);
+    folder === undefined
+      ? undefined
+      : (location: string, size: number) => platform.dataFileProblem(where, location, size);
   const prepared = isOrtFormat(bytes)
     ? prepareOrtFormat(bytes, where, groupNorm, backend)
     : prepareModel(bytes, where, problemOf, groupNorm, backend, undefined, limits);
   const { externalLocations } = prepared;
-  const onDisk = externalLocations.filter((location) => !backend.hasFile?.(location));
-  const real = folder === undefined ? undefined : platform.followDataLinks?.(where, onDisk);
+  const real = folder === undefined ? undefined : platform.followDataLinks?.(where, externalLocations);
   if (!real) return { prepared, folder };
   const { names } = real;
   const renamed = {
     bytes: renameLocations(prepared.bytes, names),
-    externalLocations: externalLocations.map((location) => names.get(location) ?? location),
+    // Two paths may name one file.
+    externalLocations: [...new Set(externalLocations.map((location) => names.get(location) ?? location))],
   };
   return { prepared: { ...prepared, ...renamed }, folder: real.folder };
 }

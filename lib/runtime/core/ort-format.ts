@@ -3,7 +3,6 @@
  * ONNX Runtime's graph after its optimizers, so nothing is rewritten: such a model runs as it is, or is refused.
  */
 import { SessionError } from '../../errors.js';
-import { sniff } from '../../files/sniff.js';
 import { CONTRIB_OP, CONTRIB_SKIP_OP, FUSED_OP, type SessionLoweringName } from '../../lowering/types.js';
 import { INLINED } from '../../rewrite/inlined-group-norm.js';
 import { rowOperatorsToReplace } from '../../rewrite/row-norms.js';
@@ -11,8 +10,8 @@ import type { Backend } from './contract.js';
 import { chosenLowering, GROUP_NORM_CHOICES } from './group-norm-policy.js';
 import { type PreparedModel, requireContrib, USE_INLINED } from './prepare.js';
 
-/** Returns whether a model is in ONNX Runtime's own format. */
-export const isOrtFormat = (bytes: Uint8Array): boolean => sniff(bytes) === 'ort';
+/** Returns whether ONNX Runtime takes a model for one in its own format: by these bytes alone, whatever else it may be. */
+export const isOrtFormat = (bytes: Uint8Array): boolean => hasBytes(bytes.subarray(4, 8), ascii('ORTM'));
 
 /**
  * Checks that the model has no operator that a session rewrites in an ONNX model. GroupNormalization may stay if the kernel
@@ -33,6 +32,7 @@ export function prepareOrtFormat(
     bytes,
     // ONNX Runtime describes a tensor of any rank like a scalar, and the file is not read for the difference.
     unranked: { has: () => true },
+    // The format has no field for the name of a file.
     externalLocations: [],
     // ONNX Runtime optimizes a model before it writes this format, and not when it reads it.
     wrongOptimizers: [],

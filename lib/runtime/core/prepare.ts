@@ -1,6 +1,6 @@
 /** Models made ready for a runtime: the parts that ONNX Runtime has no kernel for, or a wrong one, are rewritten. */
 import { SessionError } from '../../errors.js';
-import { LEAVES_FOLDER, leavesFolder } from '../../files/location.js';
+import { locationProblem } from '../../files/location.js';
 import { DEFAULT_LIMITS } from '../../limits.js';
 import { type LoweringChoice, type SiteRef, skippingEmpty } from '../../lowering/lower.js';
 import { kernelLowering } from '../../lowering/op.js';
@@ -57,7 +57,7 @@ export interface PreparedModel extends ModelToLoad {
 export function prepareModel(
   bytes: Uint8Array,
   where: string,
-  problemOf: ((location: string) => string | undefined) | undefined,
+  problemOf: DataFileCheck | undefined,
   groupNorm: SessionLoweringName | undefined,
   backend: Pick<Backend, 'provider' | 'hasGroupNormKernel' | 'takesBfloat16' | 'hasFile'>,
   choice: GroupNormChoice = GROUP_NORM_CHOICES[backend.provider],
@@ -65,10 +65,16 @@ export function prepareModel(
 ): PreparedModel {
   requireContrib(groupNorm, backend.provider);
   const model = Model.decode(bytes, where, limits);
-  const externalLocations = [...model.externalLocations()];
   const unranked = model.unrankedNames();
-  const toFind = externalLocations.filter((location) => !backend.hasFile?.(location));
-  requireExternalData(toFind, where, problemOf);
+  const { hasFile } = backend;
+  const onDisk = [...model.externalFiles].filter(
+    ([location, { hasOnlyInitializers }]) => !(hasOnlyInitializers && hasFile?.(location)),
+  );
+  for (const [location, { size }] of onDisk) {
+    const given = hasFile?.(location) ? ONLY_INITIALIZERS : GIVEN_AS_BYTES;
+    const problem = locationProblem(location) ?? (problemOf ? problemOf(location, size) : given);
+    if (problem !== undefined) throw noExternalData(where, location, problem);
+  }
   const lowering = groupNorm ?? chosenLowering(choice);
   const hasKernel = lowering === 'op' && backend.hasGroupNormKernel;
   if (lowering !== 'op') requireReachable(model, where, REFUSAL);
@@ -93,7 +99,7 @@ export function prepareModel(
   return {
     bytes: changed ? model.encode() : bytes,
     unranked,
-    externalLocations,
+    externalLocations: onDisk.map(([location]) => location),
     wrongOptimizers: wrongOptimizers(model),
     bfloat16: new Set([...widened, ...narrow.map(({ name }) => name)]),
     optionalInputs,
@@ -196,20 +202,18 @@ export function requireContrib(groupNorm: SessionLoweringName | undefined, provi
   );
 }
 
-function requireExternalData(
-  locations: readonly string[],
-  where: string,
-  problemOf: ((location: string) => string | undefined) | undefined,
-): void {
-  for (const location of locations) {
-    const problem = leavesFolder(location) ? LEAVES_FOLDER : problemOf ? problemOf(location) : GIVEN_AS_BYTES;
-    if (problem === undefined) continue;
-    throw new SessionError(
-      'MODEL_REJECTED',
-      `${where} keeps its weights in the separate file '${location}', ${problem}`,
-    );
-  }
-}
+/** Says what is wrong with a file of external data of at least `size` bytes; `undefined` if a runtime may read it. */
+export type DataFileCheck = (location: string, size: number) => string | undefined;
+
+const noExternalData = (where: string, location: string, problem: string): SessionError =>
+  new SessionError(
+    'MODEL_REJECTED',
+    `${where} keeps its weights in the separate file '${location}', ${problem}`,
+  );
+
+const ONLY_INITIALIZERS =
+  'and not all of them are initializers of its graph, which alone ONNX Runtime takes from memory (externalData): give the ' +
+  'path of the model instead';
 
 const GIVEN_AS_BYTES = 'which a model given as bytes cannot find: give the path of the model instead';
 

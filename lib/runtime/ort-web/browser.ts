@@ -1,6 +1,7 @@
 /** onnxruntime-web in a browser: its files, its settings, and WebAssembly. */
 import type { Env } from 'onnxruntime-common';
-import { FileError } from '../../errors.js';
+import { FileError, SessionError } from '../../errors.js';
+import { LEAVES_FOLDER } from '../../files/location.js';
 import type { Backend } from '../core/contract.js';
 import { loadOnWeb } from './model.js';
 
@@ -44,8 +45,28 @@ const isIsolated = (): boolean =>
   (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated === true;
 
 /** Fetches a file of external data, which lies beside its model. */
-export const fetchExternal = (folder: string, name: string): Promise<Uint8Array> =>
-  fetchBytes(new URL(name, folder).href);
+export const fetchExternal = async (folder: string, name: string): Promise<Uint8Array> =>
+  fetchBytes(urlWithin(folder, name));
+
+/** Returns the folder of a URL; `undefined` for a URL that is in no folder: `blob:`, `data:`. */
+export function folderOf(url: string): string | undefined {
+  try {
+    return new URL('.', url).href;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Returns the URL of a file in a folder. The name comes from a model and is a path, not a URL: `%2e`, `?`, `#`, `:` and `\`
+ * are parts of names.
+ * @throws SessionError `MODEL_REJECTED` if the path leads out of the folder.
+ */
+export function urlWithin(folder: string, name: string): string {
+  const { href } = new URL(name.split('/').map(encodeURIComponent).join('/'), folder);
+  if (href !== folder && href.startsWith(folder)) return href;
+  throw new SessionError('MODEL_REJECTED', `the model keeps its weights in '${name}', ${LEAVES_FOLDER}`);
+}
 
 /**
  * Fetches a file.

@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -6,6 +7,7 @@ import {
   readFileSync,
   renameSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { link, mkdir, symlink, writeFile } from 'node:fs/promises';
@@ -19,6 +21,8 @@ import * as op from '../../../lib/graph/ops/index.js';
 import type { ConvertedModel } from '../../../lib/index.js';
 import { encodeModel } from '../../../lib/onnx/encode.js';
 import { Model } from '../../../lib/onnx/model.js';
+import { externalFiles, renameLocations } from '../../../lib/onnx/tensor-walk.js';
+import { createSession } from '../../../lib/runtime/node.js';
 import { exportedModel } from '../../support/exported-model.js';
 import {
   type GroupNormCase,
@@ -146,6 +150,40 @@ describe('convert', () => {
       expect(files('snapshots/main')).to.deep.equal(['in.onnx.data', 'model.onnx']);
     });
 
+    it('convert gives a copy of a data file no more permissions than the file has', async function () {
+      if (process.platform === 'win32') this.skip();
+      await build();
+      for (const mode of [0o600, 0o640, 0o444]) {
+        chmodSync(at('in.onnx.data'), mode);
+        const folder = `mode-${mode.toString(8)}`;
+        expect((await convertTo(`${folder}/out.onnx`)).code).to.equal(0);
+        expect(lstatSync(at(`${folder}/in.onnx.data`)).mode & 0o777).to.equal(mode & ~process.umask());
+      }
+    });
+
+    it('convert writes the path of a copy into the output where the model has a path with ..', async () => {
+      await build();
+      mkdirSync(at('sub'));
+      const renamed = new Map([['in.onnx.data', 'sub/.././in.onnx.data']]);
+      writeFileSync(at('in.onnx'), renameLocations(readFileSync(at('in.onnx')), renamed));
+      for (const output of ['new/out.onnx', 'out.onnx']) {
+        const { code, stdout } = await convertTo(output);
+        expect(code).to.equal(0);
+        expect(stdout).to.match(/Keep its weights beside it: in\.onnx\.data( \(copied\))?\n/);
+        expect([...externalFiles(readFileSync(at(output))).keys()]).to.deep.equal(['in.onnx.data']);
+        expect(await runs(output)).to.equal(0);
+      }
+    });
+
+    it('convert refuses a data file that is shorter than the model says, and writes nothing', async () => {
+      await build();
+      truncateSync(at('in.onnx.data'), 6143);
+      const { code, stdout, stderr } = await convertTo('new/out.onnx');
+      expect([code, stdout]).to.deep.equal([2, '']);
+      expect(stderr).to.include("'in.onnx.data', which has 6143 bytes, but the model needs 6144");
+      expect(existsSync(at('new'))).to.equal(false);
+    });
+
     it('convert refuses to copy a data file over a different file, and writes nothing', async () => {
       await build();
       mkdirSync(at('new'));
@@ -203,6 +241,15 @@ describe('convert', () => {
     }
     expect(readFileSync(at('out.onnx'), 'utf8')).to.equal('the old model');
     expect(files()).to.deep.equal(['in.onnx', 'out.onnx', 'text.onnx']);
+  });
+
+  it('convert and a session refuse a model above 2 GiB before they read it', async () => {
+    writeFileSync(at('in.onnx'), '');
+    truncateSync(at('in.onnx'), 2 ** 31 + 2 ** 20);
+    const { code, stderr } = await convert();
+    expect(code).to.equal(2);
+    expect(stderr).to.include('2148532224 bytes, but an ONNX file holds at most');
+    expect(await rejection(createSession(at('in.onnx')))).to.have.property('code', 'MODEL_TOO_LARGE');
   });
 
   it('convert exits 2 if it cannot write the file', async () => {
@@ -287,14 +334,18 @@ describe('describeConversion', () => {
 describe('planModelData', () => {
   const path = temporaryFolder();
   const plan = (output: string, ...locations: string[]) =>
-    planModelData(path('from/in.onnx'), path(output), locations);
+    planModelData(
+      path('from/in.onnx'),
+      path(output),
+      new Map(locations.map((location) => [location, { size: 0, hasOnlyInitializers: true }])),
+    );
   const write = async (name: string, content: string) => {
     await mkdir(path('from/weights'), { recursive: true });
     await writeFile(path('from', name), content);
   };
 
   it('planModelData returns no copies for a model without data files', async () => {
-    expect(await plan('to/out.onnx')).to.deep.equal({ locations: [], copies: [] });
+    expect(await plan('to/out.onnx')).to.deep.equal({ locations: [], names: new Map(), copies: [] });
   });
 
   it('planModelData copies each data file once, and keeps its sub-folders', async () => {
@@ -337,6 +388,17 @@ describe('planModelData', () => {
         const error = await rejection(plan(output, 'w', location));
         expect(error, location).to.be.instanceOf(ModelError).with.property('code', 'MODEL_UNSUPPORTED');
       }
+    }
+  });
+
+  it('planModelData does not copy a hidden file, whose name the model chooses, to another folder', async () => {
+    await mkdir(path('from/.ssh'), { recursive: true });
+    for (const name of ['.bashrc', '.ssh/authorized_keys']) {
+      await write(name, 'abc');
+      expect((await plan('from/out.onnx', name)).locations).to.deep.equal([name]);
+      const error = await rejection(plan('to/out.onnx', name));
+      expect(error).to.be.instanceOf(ModelError).with.property('code', 'MODEL_UNSUPPORTED');
+      expect((error as Error).message).to.include(`hidden file '${name}'`);
     }
   });
 
