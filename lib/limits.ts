@@ -24,6 +24,11 @@ export interface Limits {
    * each byte of the file. Default 33,554,432.
    */
   readonly modelSparseBytes: number;
+  /**
+   * The bytes of the constants that rewriting adds to a model. One more is allowed for each byte of the file. Default
+   * 16,777,216.
+   */
+  readonly modelAddedBytes: number;
   /** The most tensors, and the most texts of metadata, of a safetensors file. Default 262,144. */
   readonly weightsEntries: number;
 }
@@ -35,6 +40,7 @@ export const DEFAULT_LIMITS: Limits = {
   modelListElements: 2 ** 16,
   modelRank: 64,
   modelSparseBytes: 2 ** 25,
+  modelAddedBytes: 2 ** 24,
   weightsEntries: 2 ** 18,
 };
 
@@ -70,7 +76,7 @@ export const overLimit = (claim: string, limit: keyof Limits): string =>
   `${claim}; if you trust the file, set a higher limit (the option limits.${limit})`;
 
 /** What a limit grows by with each byte of the file, if it does. */
-const PER_BYTE: Partial<Limits> = { modelParts: 0.08, modelSparseBytes: 8 };
+const PER_BYTE: Partial<Limits> = { modelParts: 0.08, modelSparseBytes: 8, modelAddedBytes: 1 };
 
 /** What one file may still take of each limit that it takes in parts. */
 export class Budget {
