@@ -31,6 +31,8 @@ export interface Limits {
   readonly modelAddedBytes: number;
   /** The most tensors, and the most texts of metadata, of a safetensors file. Default 262,144. */
   readonly weightsEntries: number;
+  /** The most bytes that the samples of an image take: 8192 × 8192 RGB of 8 bits take 201,326,592. Default 268,435,456. */
+  readonly imageBytes: number;
 }
 
 /** The limits that hold if the caller names no others. */
@@ -42,6 +44,7 @@ export const DEFAULT_LIMITS: Limits = {
   modelSparseBytes: 2 ** 25,
   modelAddedBytes: 2 ** 24,
   weightsEntries: 2 ** 18,
+  imageBytes: 2 ** 28,
 };
 
 const NAMES = Object.keys(DEFAULT_LIMITS) as (keyof Limits)[];

@@ -51,6 +51,7 @@ export const ATTRIBUTE = {
   packedFloats: bytesTag(7),
   ints: varintTag(8),
   packedInts: bytesTag(8),
+  strings: bytesTag(9),
   tensors: bytesTag(10),
   graphs: bytesTag(11),
   type: varintTag(20),

@@ -12,6 +12,7 @@ import { skipEmptyInputs } from '../../rewrite/empty-inputs.js';
 import { fuseGroupNorm } from '../../rewrite/fuse-group-norm.js';
 import { isGroupNorm } from '../../rewrite/group-normalization.js';
 import { raiseOpset } from '../../rewrite/raise-opset.js';
+import { requireValidNodes } from '../../rewrite/node-checks.js';
 import {
   type NormPlan,
   OTHER_OPSET,
@@ -65,6 +66,7 @@ export function prepareModel(
 ): PreparedModel {
   requireContrib(groupNorm, backend.provider);
   const model = Model.decode(bytes, where, limits);
+  requireValidNodes(model, where);
   const unranked = model.unrankedNames();
   const { hasFile } = backend;
   const onDisk = [...model.externalFiles].filter(
