@@ -17,6 +17,7 @@ export const FUNCTION = {
   name: bytesTag(1),
   node: bytesTag(7),
   domain: bytesTag(10),
+  overload: bytesTag(13),
   attributeProto: bytesTag(11),
 } as const;
 
@@ -36,6 +37,7 @@ export const NODE = {
   opType: bytesTag(4),
   attribute: bytesTag(5),
   domain: bytesTag(7),
+  overload: bytesTag(8),
 } as const;
 
 export const ATTRIBUTE = {
@@ -49,6 +51,7 @@ export const ATTRIBUTE = {
   packedFloats: bytesTag(7),
   ints: varintTag(8),
   packedInts: bytesTag(8),
+  strings: bytesTag(9),
   tensors: bytesTag(10),
   graphs: bytesTag(11),
   type: varintTag(20),

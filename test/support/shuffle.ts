@@ -1,6 +1,5 @@
 /** Models whose nodes stand in another order: ONNX Runtime sorts them, and some writers count on that. */
 import { ModelProto } from '../../lib/onnx/proto.js';
-import { seededPick } from './corrupt.js';
 
 /** Returns the model with its nodes in a random order, the same one for the same seed. */
 export function withShuffledNodes(model: Uint8Array, seed: number): Uint8Array {
@@ -21,4 +20,13 @@ function withNodeOrder(model: Uint8Array, reorder: (nodes: unknown[]) => void): 
   const message = ModelProto.decode(model);
   reorder(message.graph!.node!);
   return ModelProto.encode(message).finish();
+}
+
+/** Random integers from 0 to below a limit: a linear congruential generator, whose high bits are random enough for a test. */
+function seededPick(seed: number): (limit: number) => number {
+  let state = seed >>> 0;
+  return (limit) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * limit);
+  };
 }

@@ -59,9 +59,10 @@ const MAX_RANK = 64;
  * @throws UsageError if the text is not such lists, or if a number is not an element of the dtype.
  */
 export function tensorFromJson(text: string, dtype: DType, path: string): TensorData {
+  // Before the text is parsed: parsed, deep nesting takes the most memory, and messages could not show it.
+  if (isDeeper(text, MAX_RANK)) throw new UsageError(`${path} has more than ${MAX_RANK} dimensions`);
   const value = parseJson(text, path);
   const dims = dimsOf(value);
-  if (dims.length > MAX_RANK) throw new UsageError(`${path} has more than ${MAX_RANK} dimensions`);
   // Floats are collected in float64, so that they are rounded once.
   const data = allocate(isFloatDType(dtype) ? 'float64' : dtype, elementCount(dims));
   let count = 0;
@@ -95,6 +96,17 @@ function wanted(part: unknown, dtype: DType): string {
   return Number.isInteger(part) && !Number.isSafeInteger(part)
     ? 'JSON holds integers up to 2^53 - 1 exactly: save the array as a .npy file'
     : `the input takes nested lists of ${dtype}`;
+}
+
+/** Whether lists and objects of a JSON text are nested deeper than `limit`. */
+function isDeeper(text: string, limit: number): boolean {
+  let depth = 0;
+  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{}]/gs)) {
+    if (token === '[' || token === '{') depth++;
+    else if (token === ']' || token === '}') depth--;
+    if (depth > limit) return true;
+  }
+  return false;
 }
 
 function parseJson(text: string, path: string): unknown {

@@ -107,6 +107,8 @@ describe('tensorFromJson', () => {
       'element [0] is 9007199254740992; JSON holds integers up to 2^53 - 1 exactly: save the array as a .npy file',
     ],
     [`${'['.repeat(70)}${']'.repeat(70)}`, 'float32', 'x.json has more than 64 dimensions'],
+    [`${'{"a":'.repeat(5000)}1${'}'.repeat(5000)}`, 'float32', 'x.json has more than 64 dimensions'],
+    [`"${'['.repeat(70)}"`, 'float32', 'the value is "[[['],
   ];
   for (const [text, dtype, message] of refused) {
     it(`tensorFromJson refuses ${text.slice(0, 20)} as ${dtype}`, async () => {

@@ -1,0 +1,65 @@
+/** The process that cases run in. It gets one case at a time, and tells what it does, so that its end can be explained. */
+import { writeFileSync } from 'node:fs';
+import { type CaseId, makeCase } from './cases.js';
+import { FORMATS } from './formats.js';
+import { type Finding, Probe } from './probe.js';
+import { Sandbox } from './sandbox.js';
+
+export interface Request extends CaseId {
+  readonly only?: string | undefined;
+  /** Whether to collect garbage before each call. */
+  readonly collect: boolean;
+  /** A file to write the bytes of the case to. */
+  readonly save?: string | undefined;
+}
+
+/** What a child sends: the call that it makes, or that a case has ended. */
+export type Reply =
+  | { readonly way: string; readonly format: string }
+  | {
+      readonly format: string;
+      readonly findings: readonly Finding[];
+      readonly accepted: number;
+      readonly refused: number;
+      /** The most memory that a call took, and all memory after the case, in bytes. */
+      readonly peak: number;
+      readonly resident: number;
+    };
+
+const sandbox = new Sandbox();
+let unhandled: unknown[] = [];
+for (const event of ['unhandledRejection', 'uncaughtException']) {
+  process.on(event, (error: unknown) => unhandled.push(error));
+}
+process.on('warning', () => undefined);
+process.on('disconnect', () => {
+  sandbox.remove();
+  process.exit();
+});
+process.on('message', (request: Request) => void answer(request));
+
+const send = (reply: Reply): void => void process.send!(reply);
+
+async function answer(request: Request): Promise<void> {
+  const { format, sample } = makeCase(request, request.only);
+  if (request.save) writeFileSync(request.save, sample.bytes);
+  const { codes, exercise } = FORMATS[format]!;
+  const probe = new Probe(sample.bytes.length, (way) => send({ way, format }), request.collect, codes);
+  await exercise(probe, sample, sandbox);
+  // Rejections without a handler are known one turn of the event loop later.
+  if (sample.load) await new Promise(setImmediate);
+  for (const error of unhandled) {
+    probe.report('unhandled', 'the event loop', error instanceof Error ? (error.stack ?? '') : String(error));
+  }
+  unhandled = [];
+  for (const path of sandbox.readCanaries()) probe.report('file', 'reading', `it read ${path}`);
+  const stray = sandbox.strayFiles(['model.onnx', 'converted.onnx', 'weights.safetensors', 'built.onnx']);
+  if (stray.length > 0) probe.report('file', 'writing', `files left: ${stray.join(', ')}`);
+  send({
+    format,
+    findings: probe.findings,
+    ...probe.counts,
+    peak: probe.peak,
+    resident: process.memoryUsage.rss(),
+  });
+}
