@@ -5,6 +5,7 @@ import { requireModelSize } from '../onnx/encode.js';
 import { Model } from '../onnx/model.js';
 import { operatorName, readOutline } from '../onnx/outline.js';
 import { notBytes, requireKnownOptions } from '../options.js';
+import { requireValidNodes } from '../rewrite/node-checks.js';
 import { raiseOpset } from '../rewrite/raise-opset.js';
 import { ValueTypes } from '../rewrite/value-types.js';
 import type { TensorInfo } from '../runtime/core/contract.js';
@@ -46,6 +47,7 @@ export function inspectBytes(
   requireModelSize(bytes.byteLength, where);
   const own = unshared(bytes);
   const model = Model.decode(own, where, requireLimits('inspectModel', options.limits));
+  requireValidNodes(model, where);
   const [operators, controlFlow] = [new Counter(), new Counter()];
   const inside: Normalization[] = [];
   const outline = readOutline(own, (node, place, hasBody) => {

@@ -146,7 +146,7 @@ function describeOperator(types: ValueTypes, node: ModelNode): Normalization {
 export function describeInside(node: ModelNode, { text }: NodePlace): Normalization {
   const operator = operatorName(node.domain, node.opType);
   const facts = {
-    name: node.name || outputOf(node),
+    name: nameOf(node),
     module: moduleOf(node),
     operator,
     form: 'operator' as const,
@@ -211,7 +211,7 @@ function finish(types: ValueTypes, { node, last, reason, ...found }: Facts): Nor
     ? whyNotRewritten(model.opset)
     : undefined;
   const facts = {
-    name: node.name || outputOf(node),
+    name: nameOf(node),
     module: moduleOf(node),
     operator: found.operator,
     form: found.form,
@@ -228,6 +228,9 @@ function finish(types: ValueTypes, { node, last, reason, ...found }: Facts): Nor
   };
   return { ...facts, warnings: warningsOf(facts, reason ?? opsetReason) };
 }
+
+/** A node in a function or a body is not checked before, and may have no output. */
+const nameOf = ({ name, outputs }: ModelNode): string => name || (outputs[0] ?? '');
 
 const sizeIn = (dim: Shape[number] | undefined) => (typeof dim === 'number' ? dim : undefined);
 

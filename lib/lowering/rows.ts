@@ -3,6 +3,7 @@
  * (N, C, ...) becomes rows (N, G, K), the rows are normalized, and become (N, C, ...) again. At the end: sizes that are
  * known only at run time, each an int64 vector of one element.
  */
+import { GraphError } from '../errors.js';
 import { ints } from '../graph/attr.js';
 import type { Scope } from '../graph/builder.js';
 import * as op from '../graph/ops/index.js';
@@ -45,8 +46,20 @@ export function perChannel(g: Scope, { x }: GroupNormSite, vector: Value): Value
 export const perSample = (g: Scope, site: GroupNormSite, value: Value): Value =>
   op.reshape(g, value, [0, channelsOf(site).channels, ...Array<number>(site.x.rank - 2).fill(1)]);
 
-/** Adds a constant vector whose elements are all `value`. */
+/** The most elements of a vector that a lowering makes. A model may declare any number of channels. */
+const MAX_FILLED = 2 ** 20;
+
+/**
+ * Adds a constant vector whose elements are all `value`.
+ * @throws GraphError `LOWERING_UNAVAILABLE` for more elements than any network has channels.
+ */
 export function filled(g: Scope, dtype: FloatDType, length: number, value: number): Value {
+  if (length > MAX_FILLED) {
+    throw new GraphError(
+      'LOWERING_UNAVAILABLE',
+      `${g.describe('GroupNormalization')}: ${length} channels; lowerings take at most ${MAX_FILLED}`,
+    );
+  }
   return g.constant(filledTensor(dtype, [length], value));
 }
 

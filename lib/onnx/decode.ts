@@ -2,7 +2,8 @@
 import { ModelError } from '../errors.js';
 import { Budget, type Limits } from '../limits.js';
 import { GraphDecoder, GraphFields, type InnerFacts, noFacts } from './graph.js';
-import { canonicalDomain } from './node.js';
+import { inlinedNodeCount } from './function-calls.js';
+import { canonicalDomain, PARTS } from './node.js';
 import { describeOtherFile } from './other-files.js';
 import { FUNCTION, MODEL, OPSET } from './schema.js';
 import { type ExternalFiles, externalFiles } from './tensor-walk.js';
@@ -48,6 +49,7 @@ export function decodeModel(bytes: Uint8Array, where: string, limits: Limits): M
   const content = withContext(where, () => {
     const decoder = new GraphDecoder();
     const fields = new GraphFields(graph);
+    if (functionBodies.length > 0) takeInlined(graph, functionBodies);
     const inFunctions = noFacts();
     for (const body of functionBodies) decoder.readFunction(body, inFunctions);
     const files = externalFiles(bytes, graph.budget);
@@ -55,6 +57,12 @@ export function decodeModel(bytes: Uint8Array, where: string, limits: Limits): M
   });
   content.graph.sortNodes(where);
   return content;
+}
+
+/** Counts the nodes that the model has once ONNX Runtime has inlined its functions. */
+function takeInlined(graph: WireReader, functionBodies: readonly WireReader[]): void {
+  const count = inlinedNodeCount(graph, functionBodies);
+  graph.take('modelParts', PARTS.node * count, 'nodes and other parts, when its functions are inlined');
 }
 
 function readHeader(bytes: Uint8Array, where: string, limits: Limits): ModelHeader {

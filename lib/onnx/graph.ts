@@ -220,12 +220,12 @@ const isNodeField = (field: GraphField): field is GraphField & { readonly node: 
 /** The fields of a graph, which edits replace. Only replacements are decoded again. */
 export class GraphFields implements Iterable<GraphField> {
   #fields: readonly GraphField[];
-  /** What replacements take is taken from what the model may take. */
-  readonly #budget: Budget;
+  /** What the model may take. Replacements take their part of it. */
+  readonly budget: Budget;
 
   constructor(graph: WireReader) {
     this.#fields = new GraphDecoder().readFields(graph);
-    this.#budget = graph.budget;
+    this.budget = graph.budget;
   }
 
   [Symbol.iterator](): Iterator<GraphField> {
@@ -243,7 +243,7 @@ export class GraphFields implements Iterable<GraphField> {
     for (const field of this.#fields) {
       const replacement = replace(field);
       if (!replacement) fields.push(field);
-      else for (const added of fieldsIn(replacement, this.#budget)) fields.push(added);
+      else for (const added of fieldsIn(replacement, this.budget)) fields.push(added);
     }
     this.#fields = fields;
   }
@@ -260,12 +260,12 @@ export class GraphFields implements Iterable<GraphField> {
 
   /** Puts messages before all fields, in this order. */
   prepend(tag: number, messages: readonly Uint8Array[]): void {
-    this.#fields = [...fieldsOf(tag, messages, this.#budget), ...this.#fields];
+    this.#fields = [...fieldsOf(tag, messages, this.budget), ...this.#fields];
   }
 
   /** Puts messages after all fields, in this order. */
   append(tag: number, messages: readonly Uint8Array[]): void {
-    this.#fields = [...this.#fields, ...fieldsOf(tag, messages, this.#budget)];
+    this.#fields = [...this.#fields, ...fieldsOf(tag, messages, this.budget)];
   }
 }
 

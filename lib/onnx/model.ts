@@ -21,7 +21,7 @@ import { OperatorSetIdProto, type TensorMessage, TensorProto } from './proto.js'
 import { GRAPH, MODEL } from './schema.js';
 import type { ExternalFiles } from './tensor-walk.js';
 import { declarationOf, type TensorType } from './value-info.js';
-import { UNBOUNDED, WireReader } from './wire.js';
+import { tooLarge, UNBOUNDED, WireReader } from './wire.js';
 
 /**
  * A decoded model. Fields that no pass changes stay as the bytes that were read, so fields of any version of ONNX
@@ -33,6 +33,7 @@ export class Model {
   readonly #bytes: Uint8Array;
   readonly #graph: GraphFields;
   readonly #functions: ReadonlySet<string>;
+  readonly #redefines: boolean;
   readonly #inFunctions: ModelContent['inFunctions'];
   readonly #domains: Set<string>;
   readonly #canOverride: boolean;
@@ -48,6 +49,7 @@ export class Model {
     this.#opset = content.opset;
     this.#graph = content.graph;
     this.#functions = content.functions;
+    this.#redefines = [...content.functions].some((id) => id.startsWith(':'));
     this.#inFunctions = content.inFunctions;
     this.externalFiles = content.externalFiles;
     this.#domains = new Set(content.domains);
@@ -126,7 +128,7 @@ export class Model {
 
   /** Returns whether the model has local functions of the default domain, so that operators may not be ONNX's own. */
   redefinesOperators(): boolean {
-    return [...this.#functions].some((id) => id.startsWith(':'));
+    return this.#redefines;
   }
 
   /** Returns every name in use, of values and nodes, in the bodies of control flow too. */
@@ -160,7 +162,10 @@ export class Model {
       if (!fragment) return undefined;
       replaced += 1;
       const encoded = encodeFragment(fragment, this.opset);
-      initializers.push(...encoded.initializers);
+      for (const tensor of encoded.initializers) {
+        this.#takeConstant(tensor);
+        initializers.push(tensor);
+      }
       return encoded.nodes.flatMap((message) => delimited(GRAPH.node, [message]));
     });
     if (replaced === 0) return 0;
@@ -265,6 +270,13 @@ export class Model {
     ]);
   }
 
+  #takeConstant({ rawData }: TensorMessage): void {
+    const { budget } = this.#graph;
+    if (budget.take('modelAddedBytes', rawData?.length ?? 0)) return;
+    const allowed = budget.allowed('modelAddedBytes');
+    throw tooLarge(`more than ${allowed} bytes of constants, when it is rewritten`, 'modelAddedBytes');
+  }
+
   #addImport(domain: string, version: number): void {
     const entry = OperatorSetIdProto.encode({ domain, version }).finish();
     this.#imports.push(...delimited(MODEL.opsetImport, [entry]));
@@ -281,7 +293,7 @@ export class Model {
     const { index } = this;
     const taken = this.names();
     const casts = new Map<string, BoundaryCast>();
-    for (const name of names) {
+    for (const name of new Set(names)) {
       const declared = index.typeIn(GRAPH[at], name);
       if (!declared)
         throw new ModelError('MODEL_INVALID', `'${name}' is not a tensor that the model declares`);

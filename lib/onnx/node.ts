@@ -81,6 +81,12 @@ export class ModelNode {
     return text;
   }
 
+  /** Yields the name and the type of each attribute, without its value. */
+  *attributes(): Generator<AttributeHeader, void> {
+    const node = this.#message?.rewound();
+    while (node?.next()) if (node.tag === NODE.attribute) yield readHeader(node.enter());
+  }
+
   /** Returns the first attribute of a name. The attributes are not kept: a node may have many, and few are read. */
   #find(name: string): Attribute | undefined {
     const node = this.#message?.rewound();
@@ -96,6 +102,28 @@ export class ModelNode {
     }
     return undefined;
   }
+}
+
+/** What an attribute says about its value. */
+export interface AttributeHeader {
+  readonly name: string;
+  /** The declared type, one of ATTRIBUTE_TYPE; 0 if the attribute does not declare it. */
+  readonly type: number;
+  /** The types of the fields that hold a value. ONNX allows one, of the declared type. */
+  readonly held: readonly number[];
+}
+
+function readHeader(attribute: WireReader): AttributeHeader {
+  let [name, type] = ['', 0];
+  const held: number[] = [];
+  while (attribute.next()) {
+    const { tag } = attribute;
+    if (tag === ATTRIBUTE.name) name = attribute.text();
+    else if (tag === ATTRIBUTE.type) type = attribute.int32();
+    const holds = TYPES_OF_FIELDS.get(tag);
+    if (holds !== undefined && !held.includes(holds)) held.push(holds);
+  }
+  return { name, type, held };
 }
 
 const INT_FIELDS: readonly number[] = [ATTRIBUTE.ints, ATTRIBUTE.packedInts];
@@ -138,7 +166,7 @@ function readName(node: WireReader): string {
 }
 
 /** What parts of a model count, by the memory that they take. */
-export const PARTS = { node: 4, tensor: 3, value: 3, attribute: 1, name: 1, other: 1 } as const;
+export const PARTS = { node: 4, tensor: 3, value: 4, attribute: 1, name: 1, other: 1 } as const;
 
 /** Counts a part of a model. */
 export const takePart = (reader: WireReader, part: keyof typeof PARTS): void =>
@@ -158,6 +186,22 @@ const {
   INTS,
   FLOATS,
 }: Readonly<Record<'INT' | 'FLOAT' | 'STRING' | 'TENSOR' | 'INTS' | 'FLOATS', number>> = ATTRIBUTE_TYPE;
+
+/** The type of the value that each field holds. */
+const TYPES_OF_FIELDS: ReadonlyMap<number, number> = new Map([
+  [ATTRIBUTE.f, FLOAT],
+  [ATTRIBUTE.i, INT],
+  [ATTRIBUTE.s, STRING],
+  [ATTRIBUTE.t, TENSOR],
+  [ATTRIBUTE.g, ATTRIBUTE_TYPE.GRAPH],
+  [ATTRIBUTE.floats, FLOATS],
+  [ATTRIBUTE.packedFloats, FLOATS],
+  [ATTRIBUTE.ints, INTS],
+  [ATTRIBUTE.packedInts, INTS],
+  [ATTRIBUTE.strings, ATTRIBUTE_TYPE.STRINGS],
+  [ATTRIBUTE.tensors, ATTRIBUTE_TYPE.TENSORS],
+  [ATTRIBUTE.graphs, ATTRIBUTE_TYPE.GRAPHS],
+]);
 
 /** Reads the last field with a tag. Returns `absent` if the attribute has no such field. */
 function lastOf<T>(attribute: WireReader, tag: number, absent: T, read: (field: WireReader) => T): T {

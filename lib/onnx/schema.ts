@@ -19,6 +19,7 @@ export const FUNCTION = {
   name: bytesTag(1),
   node: bytesTag(7),
   domain: bytesTag(10),
+  overload: bytesTag(13),
   attributeProto: bytesTag(11),
 } as const;
 
@@ -38,6 +39,7 @@ export const NODE = {
   opType: bytesTag(4),
   attribute: bytesTag(5),
   domain: bytesTag(7),
+  overload: bytesTag(8),
   metadataProps: bytesTag(9),
 } as const;
 
@@ -52,6 +54,7 @@ export const ATTRIBUTE = {
   packedFloats: bytesTag(7),
   ints: varintTag(8),
   packedInts: bytesTag(8),
+  strings: bytesTag(9),
   tensors: bytesTag(10),
   graphs: bytesTag(11),
   type: varintTag(20),

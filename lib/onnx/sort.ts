@@ -11,10 +11,10 @@ export interface SortableNode {
 /**
  * Returns nodes in an order in which they can run. Nodes that are in such an order keep it. Of others, each node comes
  * where it stood, right behind the nodes that it needs and that stood later.
- * @throws ModelError `MODEL_INVALID` if nodes form a cycle.
+ * @throws ModelError `MODEL_INVALID` if nodes form a cycle, or two results have one name.
  */
 export function sortNodes<Entry extends SortableNode>(entries: readonly Entry[], where: string): Entry[] {
-  const producers = producersOf(entries);
+  const producers = producersOf(entries, where);
   const sorted: Entry[] = [];
   const isPlaced = new Uint8Array(entries.length);
   const isWaiting = new Uint8Array(entries.length);
@@ -62,11 +62,16 @@ function nextUnplaced(
   return undefined;
 }
 
-/** Returns the index of the first node that makes each value. */
-function producersOf(entries: readonly SortableNode[]): Map<string, number> {
+/** Returns the index of the node that makes each value. */
+function producersOf(entries: readonly SortableNode[], where: string): Map<string, number> {
   const producers = new Map<string, number>();
   for (const [index, { node }] of entries.entries()) {
-    for (const name of node.outputs) if (name && !producers.has(name)) producers.set(name, index);
+    for (const name of node.outputs) {
+      if (name === '') continue;
+      if (producers.has(name))
+        throw new ModelError('MODEL_INVALID', `${where}: two results of nodes have the name '${name}'`);
+      producers.set(name, index);
+    }
   }
   return producers;
 }

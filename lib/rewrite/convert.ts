@@ -12,6 +12,7 @@ import { Model } from '../onnx/model.js';
 import { notBytes, requireKnownOptions } from '../options.js';
 import { readNames, removeDeadCode } from './dead-code.js';
 import { freeInlinedNames } from './inlined-group-norm.js';
+import { requireValidNodes } from './node-checks.js';
 import {
   type NormPlan,
   OTHER_OPSET,
@@ -101,6 +102,7 @@ export function convertModel(bytes: Uint8Array, options: ConvertOptions = {}): C
   requireModelSize(bytes.byteLength, where);
   const model = Model.decode(unshared(bytes), where, requireLimits('convertModel', options.limits));
   requireLowering(lowering, model.opset, where);
+  requireValidNodes(model, where);
   if (lowering !== 'op') requireReachable(model, where, REFUSAL);
   const before = readNames(model);
   const used = new Set<SessionLoweringName>();

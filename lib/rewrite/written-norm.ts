@@ -19,6 +19,7 @@
  * γ and β are the caller's to check. Identity, and Cast to the dtype that a value has, may stand in between.
  */
 import { toFloat64Array } from '../half.js';
+import type { GraphIndex } from '../onnx/graph-index.js';
 import type { ModelNode } from '../onnx/node.js';
 import { elementCount, fromStart, isFloatDType, isStatic, UNKNOWN_DIM } from '../tensor.js';
 import { isOp, outputOf } from './patterns.js';
@@ -312,28 +313,53 @@ function producerOf(types: ValueTypes, name: string | undefined, opType: string)
   return node && isOp(node, opType) ? node : undefined;
 }
 
-/** Networks have shorter chains. Without a limit, a damaged model whose nodes form a cycle would never end. */
-const MAX_CHAIN = 100;
-
 /** Returns the value that Identity, and Cast to its own dtype, pass on as this value. */
 export const sourceOf = (types: ValueTypes, name: string): string =>
-  firstOf(types, name, (node) => changesNothing(types, node));
+  firstOf(types, name, SOURCES, (node) => changesNothing(types, node));
 
 /** Returns the value that this value is before Reshape and the like give it another shape. */
 export const unmoved = (types: ValueTypes, name: string): string =>
-  firstOf(types, name, (node) => changesNothing(types, node) || MOVING.some((opType) => isOp(node, opType)));
+  firstOf(
+    types,
+    name,
+    UNMOVED,
+    (node) => changesNothing(types, node) || MOVING.some((opType) => isOp(node, opType)),
+  );
 
 /** Operators that keep the elements. Expand may repeat them: callers check that their number is the same. */
 const MOVING = ['Reshape', 'Unsqueeze', 'Squeeze', 'Expand'];
 
-function firstOf(types: ValueTypes, name: string, isPassed: (node: ModelNode) => boolean): string {
+/** What is known of values, until the model changes. Each chain of nodes is followed once, however many nodes read it. */
+type Known<T> = WeakMap<GraphIndex, Map<string, T>>;
+const SOURCES: Known<string> = new WeakMap();
+const UNMOVED: Known<string> = new WeakMap();
+
+function knownIn<T>(known: Known<T>, { model: { index } }: ValueTypes): Map<string, T> {
+  const values = known.get(index) ?? new Map<string, T>();
+  known.set(index, values);
+  return values;
+}
+
+function firstOf(
+  types: ValueTypes,
+  name: string,
+  known: Known<string>,
+  isPassed: (node: ModelNode) => boolean,
+): string {
+  const sources = knownIn(known, types);
+  const path: string[] = [];
   let source = name;
-  for (let step = 0; step < MAX_CHAIN; step++) {
+  while (!sources.has(source)) {
+    path.push(source);
+    // A value that is its own source ends the search, also if a damaged model has two nodes that make one value.
+    sources.set(source, source);
     const node = types.model.index.producer(source);
     if (!node || !isPassed(node)) break;
     source = node.inputs[0]!;
   }
-  return source;
+  const first = sources.get(source) ?? source;
+  for (const passed of path) sources.set(passed, first);
+  return first;
 }
 
 /** Returns whether a node is Identity, or a Cast to the dtype that its input has. */
@@ -352,6 +378,15 @@ const MAX_STEPS = 8;
  */
 function scalarOf(types: ValueTypes, name: string | undefined, maxRank = 1, depth = 0): number | undefined {
   if (name === undefined || depth > MAX_STEPS) return undefined;
+  const scalars = knownIn(SCALARS, types);
+  const key = `${maxRank} ${depth} ${name}`;
+  if (!scalars.has(key)) scalars.set(key, findScalar(types, name, maxRank, depth));
+  return scalars.get(key);
+}
+
+const SCALARS: Known<number | undefined> = new WeakMap();
+
+function findScalar(types: ValueTypes, name: string, maxRank: number, depth: number): number | undefined {
   const data = types.constant(name);
   if (data) {
     const isScalar = data.dims.length <= maxRank && elementCount(data.dims) === 1;

@@ -96,4 +96,10 @@ describe('Model.decode of nodes in any order', () => {
     const { nodes } = decode(...list.reverse());
     expect([nodes[0]!.outputs, nodes.at(-1)!.outputs]).to.deep.equal([['v0'], ['v99999']]);
   });
+
+  it('Model.decode refuses two results of one name, as ONNX Runtime does', () => {
+    const error = caught(() => decode(node('Neg', ['x'], ['y']), node('Abs', ['x'], ['y'])));
+    expect(error).to.be.instanceOf(ModelError).with.property('code', 'MODEL_INVALID');
+    expect((error as Error).message).to.include("two results of nodes have the name 'y'");
+  });
 });

@@ -91,6 +91,38 @@ export const HARMFUL: Readonly<Record<string, () => Uint8Array>> = {
       ),
       node('Add', ['x', 's'], ['z']),
     ),
+  'functions that each call the next one twice': () => {
+    const call = (input: string, output: string, index: number): Bytes =>
+      message(7, text(1, input), text(2, output), text(4, `f${index}`), text(7, 'local'));
+    const abs = message(7, text(1, 'a'), text(2, 'b'), text(4, 'Abs'));
+    const functions = repeated(40, (i) =>
+      message(
+        25,
+        text(1, `f${i}`),
+        text(10, 'local'),
+        text(4, 'a'),
+        text(5, 'b'),
+        ...(i === 39 ? [abs] : [call('a', 'm', i + 1), call('m', 'b', i + 1)]),
+      ),
+    );
+    const domain = message(8, text(1, 'local'), int(2, 1));
+    const caller = node('f0', ['x'], ['z'], text(7, 'local'));
+    return Uint8Array.from([...typical(caller), ...domain, ...functions.flat()]);
+  },
+  'GroupNorms of many channels, whose scales rewriting makes': () =>
+    Uint8Array.from([
+      ...int(1, 10),
+      ...message(
+        7,
+        valueInfo(11, 'x', FLOAT, 1, 2 ** 20, 4),
+        initializer('one', FLOAT, [1], ones(1)),
+        ...repeated(200, (i) =>
+          node('GroupNormalization', ['x', 'one', 'one'], [`n${i}`], intAttribute('num_groups', 1)),
+        ),
+        Y,
+      ),
+      ...message(8, int(2, 18)),
+    ]),
   'a Constant of a long list': () =>
     typical(
       node(

@@ -102,6 +102,7 @@ export async function planModelData(input: string, output: string, files: Extern
   for (const [name, { path, mode }] of sources) {
     const target = join(to, name);
     if (target === resolve(output)) throw sameNameAsData(output, name);
+    if (isHidden(name)) throw hiddenName(input, name);
     if (await isCopied(path, target)) requireReadableFrom(output, [name]);
     else copies.push({ path: target, content: chunksOf(path), mode });
   }
@@ -197,6 +198,16 @@ async function* chunksOf(path: string): AsyncGenerator<Uint8Array> {
     await file.close();
   }
 }
+
+const isHidden = (name: string): boolean => name.split(/[/\\]/).some((part) => part.startsWith('.'));
+
+/** The model chooses the names of copies, and programs take hidden files for settings: `.bashrc`, `.ssh`. */
+const hiddenName = (input: string, name: string): ModelError =>
+  new ModelError(
+    'MODEL_UNSUPPORTED',
+    `${input} keeps its weights in the hidden file '${name}', which convert does not copy to another folder: write the ` +
+      'output beside the model (-o)',
+  );
 
 const sameNameAsData = (output: string, name: string): FileError =>
   new FileError(

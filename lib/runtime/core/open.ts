@@ -237,7 +237,8 @@ function prepare(
   const { names } = real;
   const renamed = {
     bytes: renameLocations(prepared.bytes, names),
-    externalLocations: externalLocations.map((location) => names.get(location) ?? location),
+    // Two paths may name one file.
+    externalLocations: [...new Set(externalLocations.map((location) => names.get(location) ?? location))],
   };
   return { prepared: { ...prepared, ...renamed }, folder: real.folder };
 }

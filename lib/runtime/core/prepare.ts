@@ -12,6 +12,7 @@ import { skipEmptyInputs } from '../../rewrite/empty-inputs.js';
 import { fuseGroupNorm } from '../../rewrite/fuse-group-norm.js';
 import { isGroupNorm } from '../../rewrite/group-normalization.js';
 import { raiseOpset } from '../../rewrite/raise-opset.js';
+import { requireValidNodes } from '../../rewrite/node-checks.js';
 import {
   type NormPlan,
   OTHER_OPSET,
@@ -65,6 +66,7 @@ export function prepareModel(
 ): PreparedModel {
   requireContrib(groupNorm, backend.provider);
   const model = Model.decode(bytes, where, limits);
+  requireValidNodes(model, where);
   const unranked = model.unrankedNames();
   const { hasFile } = backend;
   const onDisk = [...model.externalFiles].filter(
@@ -75,6 +77,7 @@ export function prepareModel(
     const problem = locationProblem(location) ?? (problemOf ? problemOf(location, size) : given);
     if (problem !== undefined) throw noExternalData(where, location, problem);
   }
+  requireContextFiles(model, where, problemOf);
   const lowering = groupNorm ?? chosenLowering(choice);
   const hasKernel = lowering === 'op' && backend.hasGroupNormKernel;
   if (lowering !== 'op') requireReachable(model, where, REFUSAL);
@@ -106,6 +109,25 @@ export function prepareModel(
     groupNorm: execution,
     needsElements: false,
   };
+}
+
+/**
+ * Checks the files that EPContext nodes name: a provider such as TensorRT reads the engine that it has compiled from there.
+ * Source: onnxruntime.ai/docs/execution-providers/EP-Context-Design.html.
+ */
+function requireContextFiles(model: Model, where: string, problemOf: DataFileCheck | undefined): void {
+  const refuse = (problem: string) => new SessionError('MODEL_REJECTED', `${where}: an EPContext ${problem}`);
+  if (model.nestedOpTypes().has('EPContext')) {
+    throw refuse(
+      'is in a local function or in the body of an If, Loop or Scan, where the file that it names is not checked',
+    );
+  }
+  for (const node of model.nodes) {
+    if (node.opType !== 'EPContext' || node.number('embed_mode') !== 0) continue;
+    const location = node.text('ep_cache_context') ?? '';
+    const problem = locationProblem(location) ?? (problemOf ? problemOf(location, 0) : GIVEN_AS_BYTES);
+    if (problem !== undefined) throw refuse(`names the file '${location}', ${problem}`);
+  }
 }
 
 const describeOptional = (model: Model): TensorInfo[] =>

@@ -391,6 +391,17 @@ describe('planModelData', () => {
     }
   });
 
+  it('planModelData does not copy a hidden file, whose name the model chooses, to another folder', async () => {
+    await mkdir(path('from/.ssh'), { recursive: true });
+    for (const name of ['.bashrc', '.ssh/authorized_keys']) {
+      await write(name, 'abc');
+      expect((await plan('from/out.onnx', name)).locations).to.deep.equal([name]);
+      const error = await rejection(plan('to/out.onnx', name));
+      expect(error).to.be.instanceOf(ModelError).with.property('code', 'MODEL_UNSUPPORTED');
+      expect((error as Error).message).to.include(`hidden file '${name}'`);
+    }
+  });
+
   it('planModelData refuses a missing data file', async () => {
     await write('w', 'abc');
     for (const output of ['from/out.onnx', 'to/out.onnx']) {

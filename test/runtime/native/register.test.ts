@@ -19,6 +19,7 @@ import {
 import { describeNative } from '../../support/native.js';
 import { withInitializersAsInputs } from '../../support/optional-inputs.js';
 import { rejection, temporaryFolder } from '../../support/temporary.js';
+import { externalTensor, modelsWithTensor } from '../../support/tensor-places.js';
 
 const CASE = { x: randomTensor('float32', [2, 8, 6, 5], { mean: 1000 }), numGroups: 4, eps: 2 ** -17 };
 const MODEL = groupNormModel(CASE, { lowering: 'op', opset: 21 });
@@ -164,6 +165,19 @@ describeNative("ONNX Runtime's own interface with native-cpu", () => {
     }
     const without = await rejection(node.InferenceSession.create(model, OPTIONS));
     expect(without).to.have.property('message').that.includes("separate file 'w.bin'");
+  });
+
+  it('native-cpu opens no file for tensors that ONNX Runtime does not take from the buffers of externalData', async () => {
+    // ONNX Runtime reads these tensors from the working directory, where this file is.
+    const name = 'package.json';
+    for (const [place, model] of Object.entries(modelsWithTensor(externalTensor(name)))) {
+      if (place === 'initializer') continue;
+      const externalData = [{ path: name, data: new Uint8Array(16) }];
+      const error = await rejection(node.InferenceSession.create(model, { ...OPTIONS, externalData }));
+      expect(error, place)
+        .to.have.property('message')
+        .that.includes('which alone ONNX Runtime takes from memory (externalData)');
+    }
   });
 
   it('endProfiling of native-cpu writes the profile at once', async () => {
