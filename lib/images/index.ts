@@ -1,3 +1,3 @@
 /** The entry `onnx-groupnorm/images` for Node: reads and writes PNG files, segments images, and draws masks. */
 export * from './browser.js';
-export { decodePng, encodePng } from './png.js';
+export { decodePng, type DecodePngOptions, encodePng } from './png.js';

@@ -1,13 +1,18 @@
 /** Programs that read files made to take much memory, in a process of their own: its peak is theirs. */
 import { writeFileSync } from 'node:fs';
 import { memoryUsage, resourceUsage } from 'node:process';
+import { deflateSync } from 'node:zlib';
+import { decodePng } from '../../lib/images/png.js';
 import { decodeSafetensors } from '../../lib/weights/safetensors.js';
+import { chunk, concat, header, SIGNATURE } from '../images/png-samples.js';
 
 /** A file, and what reads it. */
 interface Case {
   readonly name: string;
   readonly make: () => Uint8Array;
   readonly read: (bytes: Uint8Array) => unknown;
+  /** The bytes that it may take besides the rule for all files. */
+  readonly allowance: number;
 }
 
 const MEGA = 1e6;
@@ -41,11 +46,41 @@ const SAFETENSORS: readonly [name: string, make: () => Uint8Array][] = [
   ['many texts', () => safetensors('{"__metadata__":{', metadata(MEGA), '"x":""}}')],
 ];
 
-const CASES: readonly Case[] = SAFETENSORS.map(([name, make]) => ({
-  name: `safetensors: ${name}`,
-  make,
-  read: (bytes) => decodeSafetensors(bytes),
-}));
+/** The bytes that the pixels of a picture take in memory, which have a limit of their own. */
+const PIXELS = 2 ** 24;
+
+const png = (width: number, height: number, depth: number, colourType: number, raw: number) =>
+  concat([
+    SIGNATURE,
+    header(width, height, depth, colourType),
+    chunk('IDAT', deflateSync(new Uint8Array(raw))),
+    chunk('IEND', new Uint8Array(0)),
+  ]);
+
+const PICTURES: readonly [name: string, make: () => Uint8Array][] = [
+  ['one column', () => png(1, PIXELS, 8, 0, 2 * PIXELS)],
+  ['RGB and alpha of 16 bits', () => png(1024, 2730, 16, 6, 2730 * (1 + 1024 * 8))],
+  ['a picture above the limit', () => png(8192, 8192, 16, 6, 2 ** 20)],
+  [
+    'many chunks without data',
+    () => concat([png(1, 1, 8, 0, 2).subarray(0, 33), times('\0\0\0\0IDAT....', MEGA)]),
+  ],
+];
+
+const CASES: readonly Case[] = [
+  ...SAFETENSORS.map(([name, make]) => ({
+    name: `safetensors: ${name}`,
+    make,
+    read: (bytes: Uint8Array) => decodeSafetensors(bytes),
+    allowance: 0,
+  })),
+  ...PICTURES.map(([name, make]) => ({
+    name: `PNG: ${name}`,
+    make,
+    read: (bytes: Uint8Array) => decodePng(bytes),
+    allowance: 4 * PIXELS,
+  })),
+];
 
 /** Makes the present memory the peak, where the system can (Linux). */
 function forgetPeak(): void {
@@ -56,9 +91,9 @@ function forgetPeak(): void {
   }
 }
 
-/** Prints, as JSON, by how many bytes each file raises the memory of the process, and how many bytes it has. */
+/** Prints, as JSON, by how many bytes each file raises the memory of the process, and how many bytes are allowed. */
 export function measurePeaks(): void {
-  const peaks = CASES.map(({ name, make, read }) => {
+  const peaks = CASES.map(({ name, make, read, allowance }) => {
     const bytes = make();
     forgetPeak();
     const before = memoryUsage.rss();
@@ -68,7 +103,8 @@ export function measurePeaks(): void {
     } catch (error) {
       outcome = (error as { code?: string }).code ?? String(error);
     }
-    return { name, outcome, size: bytes.length, peak: 1024 * resourceUsage().maxRSS - before };
+    const allowed = 64 * 2 ** 20 + 8 * bytes.length + allowance;
+    return { name, outcome, allowed, peak: 1024 * resourceUsage().maxRSS - before };
   });
   console.log(JSON.stringify(peaks));
 }

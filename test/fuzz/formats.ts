@@ -62,7 +62,7 @@ export const FORMATS: Readonly<Record<string, Format>> = {
       bytes: models,
       load: fc.oneof(
         { weight: 6, arbitrary: fc.constant(undefined) },
-        fc.constantFrom('native', 'native', 'cpu', 'cpu', 'wasm'),
+        { weight: 3, arbitrary: fc.constantFrom('native', 'native', 'cpu', 'cpu', 'wasm') },
       ),
       byPath: fc.boolean(),
       cli: sometimes(4),
@@ -274,7 +274,7 @@ async function exerciseSafetensors(probe: Probe, { bytes, cli }: Case, sandbox: 
 const RIGHT_PIXELS = PNG_SAMPLES.map((bytes) => String(decodePng(bytes).samples));
 
 async function exercisePng(probe: Probe, { bytes, isChecked }: Case): Promise<void> {
-  const decode = () => decodePng(bytes, 'a.png', () => undefined);
+  const decode = () => decodePng(bytes, 'a.png', { warn: () => undefined });
   const image = await probe.call('decodePng', decode);
   if (!image) return;
   const { width, height, channels, samples, max } = image;

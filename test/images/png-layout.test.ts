@@ -2,6 +2,7 @@ import { deflateSync } from 'node:zlib';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { ImageError } from '../../lib/errors.js';
+import { DEFAULT_LIMITS } from '../../lib/limits.js';
 import { readPngLayout } from '../../lib/images/png.js';
 import { chunk, concat, header, SIGNATURE } from './png-samples.js';
 
@@ -10,7 +11,8 @@ const DATA = chunk('IDAT', deflateSync(new Uint8Array(64)));
 /** A copy with one bit changed. */
 const flipped = (bytes: Uint8Array, at: number): Uint8Array =>
   bytes.map((byte, i) => (i === at ? byte ^ 1 : byte));
-const read = (...chunks: Uint8Array[]) => readPngLayout(concat([SIGNATURE, ...chunks]), 'a.png');
+const read = (...chunks: Uint8Array[]) =>
+  readPngLayout(concat([SIGNATURE, ...chunks]), 'a.png', DEFAULT_LIMITS);
 
 describe('images/png-layout', () => {
   it('readPngLayout finds the size, the compressed data in order, and the end', () => {
@@ -18,7 +20,7 @@ describe('images/png-layout', () => {
     const text = chunk('tEXt', Uint8Array.of(65, 0, 66));
     const layout = read(header(5, 7), text, chunk('IDAT', first), chunk('IDAT', second), END, text);
     expect(layout).to.include({ width: 5, height: 7, isDataChecked: true, hasEnd: true });
-    expect(layout.data.map((part) => [...part])).to.deep.equal([[1, 2, 3], [4]]);
+    expect([...layout.data]).to.deep.equal([1, 2, 3, 4]);
   });
 
   it('readPngLayout says whether the checksums of the pixels are right, and whether the end is there', () => {
@@ -96,16 +98,34 @@ describe('images/png-layout', () => {
     });
   }
 
-  it('readPngLayout refuses more than 2²⁶ pixels, whatever the file holds', () => {
-    expect(() => read(header(8192, 8193, 1), DATA, END))
-      .to.throw(ImageError, 'a.png has 8192 × 8193 pixels; allowed: 67108864 pixels')
-      .with.property('code', 'IMAGE_TOO_LARGE');
-    expect(() => read(header(2 ** 31 - 1, 2 ** 31 - 1), DATA, END)).to.throw(ImageError, 'allowed');
+  it('readPngLayout refuses an image above limits.imageBytes, by the bytes of its samples, whatever the file holds', () => {
+    const data = concat([DATA, END]);
+    const error = (...size: Parameters<typeof header>) => {
+      try {
+        return readPngLayout(concat([SIGNATURE, header(...size), data]), 'a.png', {
+          ...DEFAULT_LIMITS,
+          imageBytes: 64,
+        });
+      } catch (error) {
+        expect(error).to.be.instanceOf(ImageError);
+        return (error as ImageError).code;
+      }
+    };
+    expect(error(8, 8, 8, 0)).to.have.property('rawSize', 72);
+    expect(error(8, 9, 1, 0)).to.equal('IMAGE_TOO_LARGE');
+    expect(error(4, 8, 16, 4)).to.have.property('height', 8);
+    expect(error(4, 9, 16, 4)).to.equal('IMAGE_TOO_LARGE');
+    expect(error(3, 7, 8, 6)).to.have.property('width', 3);
+    expect(error(3, 8, 8, 6)).to.equal('IMAGE_TOO_LARGE');
+    expect(() => read(header(2 ** 31 - 1, 2 ** 31 - 1), data)).to.throw(
+      ImageError,
+      /^a\.png has 2147483647 × 2147483647 pixels, .*; allowed: 268435456; .*limits\.imageBytes/,
+    );
   });
 
   it('readPngLayout refuses a file that is not a PNG, and says what to do', () => {
     for (const bytes of [new Uint8Array(0), Uint8Array.of(0xff, 0xd8, 0xff, 0xe0, 0, 0, 0, 0, 0)]) {
-      expect(() => readPngLayout(bytes, 'a.jpg')).to.throw(
+      expect(() => readPngLayout(bytes, 'a.jpg', DEFAULT_LIMITS)).to.throw(
         ImageError,
         'a.jpg is not a valid PNG: it does not begin with the PNG signature',
       );

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { fileURLToPath } from 'node:url';
 import { deflateSync, inflateSync } from 'node:zlib';
-import { ImageError } from '../../lib/errors.js';
+import { ImageError, OptionError } from '../../lib/errors.js';
 import { decodePng, encodePng } from '../../lib/images/png.js';
 import { decodeNpy, readFixture } from '../../lib/index.js';
 import { chunk, concat, header, makePng, SIGNATURE, type PngSample } from './png-samples.js';
@@ -102,6 +102,60 @@ describe('images/png', () => {
     }
   });
 
+  for (const [width, depth, colourType, each] of [
+    [7, 8, 6, 4],
+    [7, 16, 2, 3],
+    [13, 2, 0, 1],
+    [1, 8, 4, 2],
+  ] as const) {
+    it(`decodePng undoes each of PNG's filters, in rows of ${width} pixels of ${each} times ${depth} bits`, () => {
+      const height = 12;
+      const samples = varied(width * height * each, depth);
+      const plain = makePng({ width, height, depth, colourType, samples });
+      const stride = Math.ceil((width * each * depth) / 8);
+      const raw = inflateSync(plain.subarray(41, 41 + new DataView(plain.buffer).getUint32(33)));
+      // Source: the PNG specification, 9.2.
+      const at = (y: number, x: number): number => (x < 0 || y < 0 ? 0 : raw[y * (stride + 1) + 1 + x]!);
+      const step = Math.max(1, (each * depth) / 8);
+      const filtered = raw.map((byte, i) => {
+        const [y, x] = [Math.floor(i / (stride + 1)), (i % (stride + 1)) - 1];
+        if (x < 0) return (y + 1) % 5;
+        const [a, b, c] = [at(y, x - step), at(y - 1, x), at(y - 1, x - step)];
+        const p = a + b - c;
+        const nearest = [a, b, c].reduce((best, one) =>
+          Math.abs(p - one) < Math.abs(p - best) ? one : best,
+        );
+        return byte - [0, a, b, Math.floor((a + b) / 2), nearest][(y + 1) % 5]!;
+      });
+      const png = concat([
+        SIGNATURE,
+        header(width, height, depth, colourType),
+        chunk('IDAT', deflateSync(filtered)),
+        chunk('IEND', EMPTY),
+      ]);
+      expect(decodePng(png)).to.deep.equal(decodePng(plain));
+      expect([...decodePng(plain).samples].slice(0, 1)).to.deep.equal(samples.slice(0, 1));
+    });
+  }
+
+  it('decodePng refuses a filter that PNG does not have', () => {
+    const data = chunk('IDAT', deflateSync(Uint8Array.of(5, 1)));
+    expect(() => decodePng(concat([SIGNATURE, header(1, 1), data, chunk('IEND', EMPTY)]))).to.throw(
+      ImageError,
+      'filter 5 does not exist',
+    );
+  });
+
+  it('decodePng checks its options', () => {
+    const png = makePng({ ...size, depth: 8, colourType: 0, samples: [1, 2, 3, 4, 5, 6] });
+    expect(decodePng(png, 'a.png', { limits: { imageBytes: 6 } }).height).to.equal(2);
+    expect(() => decodePng(png, 'a.png', { limits: { imageBytes: 5 } })).to.throw(
+      ImageError,
+      'limits.imageBytes',
+    );
+    expect(() => decodePng(png, 'a.png', (() => undefined) as never)).to.throw(OptionError);
+  });
+
   it('decodePng ignores bytes behind the end', () => {
     const png = makePng({ ...size, depth: 8, colourType: 0, samples: [1, 2, 3, 4, 5, 6] });
     expect([...decodePng(concat([png, Uint8Array.of(1, 2, 3)])).samples]).to.deep.equal([1, 2, 3, 4, 5, 6]);
@@ -123,7 +177,9 @@ describe('images/png', () => {
       const sample = (name: string) => readFileSync(new URL(`../samples/png/${name}`, import.meta.url));
       const { dims, data } = decodeNpy(sample('picture.npy'));
       const warnings: string[] = [];
-      const image = decodePng(sample(`${file}.png`), 'a.png', (message) => warnings.push(message));
+      const image = decodePng(sample(`${file}.png`), 'a.png', {
+        warn: (message) => void warnings.push(message),
+      });
       expect([image.height, image.width, image.channels]).to.deep.equal(dims);
       expect(image.samples).to.deep.equal(data);
       expect(warnings).to.have.length(warning ? 1 : 0);

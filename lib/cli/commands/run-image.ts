@@ -68,9 +68,9 @@ export async function runImage(path: string, options: ImageOptions, io: Io): Pro
   );
   const lines = await withProgress(io.stderr, async (progress) => {
     progress.step(`reading ${file}`);
-    const image = decodePng(await readFileBytes(file), file, (warning) =>
-      progress.say(`${colorsOf(io.stderr).yellow('warning:')} ${warning}`),
-    );
+    const image = decodePng(await readFileBytes(file), file, {
+      warn: (warning) => progress.say(`${colorsOf(io.stderr).yellow('warning:')} ${warning}`),
+    });
     await using session = await openSession(path, options, progress);
     const { result, times } = await runRepeatedly(session, options.repeat, progress, () =>
       segment(session, image, { threshold: options.threshold, mean: options.mean, std: options.std }),
