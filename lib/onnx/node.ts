@@ -154,7 +154,7 @@ function readName(node: WireReader): string {
 }
 
 /** What parts of a model count, by the memory that they take. */
-export const PARTS = { node: 4, tensor: 3, value: 3, attribute: 1, name: 1, other: 1 } as const;
+export const PARTS = { node: 4, tensor: 3, value: 4, attribute: 1, name: 1, other: 1 } as const;
 
 /** Counts a part of a model. */
 export const takePart = (reader: WireReader, part: keyof typeof PARTS): void =>

@@ -43,13 +43,13 @@ const describeMismatch = (output: OutputComparison): string =>
   `(allowed: atol ${formatTolerance(output.atol)}, rtol ${formatTolerance(output.rtol)})`;
 
 /** Writes an element with all its digits: nine tell every float32 from the others, and integers need all. */
-function formatElement(value: number | null): string {
+export function formatElement(value: number | null): string {
   if (value === null) return '–';
   const isFloat32 = Math.fround(value) === value && !Number.isInteger(value);
   return String(isFloat32 ? Number(value.toPrecision(9)) : value);
 }
 
-function describeDifference({ maxAbs, maxRel, maxUlp }: OutputComparison): string {
+export function describeDifference({ maxAbs, maxRel, maxUlp }: OutputComparison): string {
   if (Number.isFinite(maxAbs)) {
     return `largest difference ${maxAbs.toExponential(1)} absolute, ${maxRel.toExponential(1)} relative`;
   }
@@ -60,5 +60,5 @@ function describeDifference({ maxAbs, maxRel, maxUlp }: OutputComparison): strin
 }
 
 /** Writes a tolerance as PyTorch's documentation does: `1e-5`, `1.3e-6`. */
-const formatTolerance = (value: number): string =>
+export const formatTolerance = (value: number): string =>
   value !== 0 && value < 1e-3 ? value.toExponential() : String(value);

@@ -38,18 +38,33 @@ export const modelPathOf = (folder: string): string => join(folder, '..', 'model
 /** Returns what reports call the model of a data set: the name of the folder that holds both. */
 export const graphNameOf = (folder: string): string => basename(dirname(resolve(folder)));
 
+/** Whether a folder of this name is a data set. */
+export const isDataSetName = (name: string): boolean => name.startsWith('test_data_set_');
+
+/**
+ * Returns the paths of the data sets in a folder, by their numbers.
+ * @throws ParityError `NO_FIXTURES` if the folder has no data set; FileError if it cannot be read.
+ */
+export async function dataSetsIn(folder: string): Promise<string[]> {
+  const names = (await listFiles(folder)).filter(isDataSetName);
+  if (names.length > 0) return names.sort(byNumber.compare).map((name) => join(folder, name));
+  throw new ParityError('NO_FIXTURES', `folder '${folder}' has no test_data_set_0, the data set of a model`);
+}
+
+const byNumber = new Intl.Collator('en', { numeric: true });
+
 /**
  * Reads one data set of an existing model, in the layout of ONNX's own tests and the ONNX model zoo: `input_0.pb`,
  * `output_0.pb` and so on in a folder, each a TensorProto, and `model.onnx` beside the folder. The files are the
  * model's inputs without initializers and its outputs, in the model's order; a tensor with the name of an input or
  * output belongs to that one.
  * @param folder The path of the data set, such as `resnet/test_data_set_0`.
+ * @param path The path of the model. Default: `model.onnx` beside the folder.
  * @throws FileError if a file cannot be read; ModelError if the model or a tensor is invalid; ParityError
  *   `FIXTURE_INVALID` if files are missing, other files are there, or an input or output of the model is not a tensor.
  */
-export async function readTestDataSet(folder: string): Promise<TestDataSet> {
+export async function readTestDataSet(folder: string, path = modelPathOf(folder)): Promise<TestDataSet> {
   const files = sortFiles(folder, await listFiles(folder));
-  const path = modelPathOf(folder);
   const model = Model.decode(await readModelBytes(folder, path), path);
   requireFiles(folder, model, files);
   const read = async (names: readonly string[], of: readonly string[]) =>

@@ -62,7 +62,7 @@ export const FORMATS: Readonly<Record<string, Format>> = {
       bytes: models,
       load: fc.oneof(
         { weight: 6, arbitrary: fc.constant(undefined) },
-        fc.constantFrom('native', 'native', 'cpu', 'cpu', 'wasm'),
+        { weight: 3, arbitrary: fc.constantFrom('native', 'native', 'cpu', 'cpu', 'wasm') },
       ),
       byPath: fc.boolean(),
       cli: sometimes(4),

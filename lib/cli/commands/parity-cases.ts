@@ -18,6 +18,7 @@ import { checkFixture, readFixture } from '../../parity/node.js';
 import {
   checkTestDataSet,
   graphNameOf,
+  isDataSetName,
   modelPathOf,
   nameCase,
   readTestDataSet,
@@ -96,8 +97,6 @@ async function entriesBelow(folder: string): Promise<ParitySource[]> {
     throw new FileError('FILE_UNREADABLE', `cannot read '${folder}': ${reasonOf(cause)}`, { cause });
   }
 }
-
-const isDataSetName = (name: string): boolean => name.startsWith('test_data_set_');
 
 /** Returns the files of a source, which no report may overwrite. Skips what does not exist. */
 export async function filesOf({ path, isDataSet }: ParitySource): Promise<string[]> {

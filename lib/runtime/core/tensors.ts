@@ -62,7 +62,7 @@ function feedProblems(info: TensorInfo, feeds: AnyTensorRecord): FeedProblem[] {
 }
 
 /** Returns a tensor of onnxruntime as this library's, with the same data; any other value as it is. */
-function toOwnTensor(value: AnyTensor | OrtTensor, name: string): AnyTensor {
+export function toOwnTensor(value: AnyTensor | OrtTensor, name: string): AnyTensor {
   if (typeof value !== 'object' || value === null || 'dtype' in value || !('type' in value)) return value;
   const { type, dims, location = 'cpu' } = value as OrtTensor & { location?: string };
   if (!location.startsWith('cpu')) {
