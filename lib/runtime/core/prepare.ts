@@ -25,6 +25,7 @@ import {
 import { MAX_LAYER_NORM_ROW, rowOperatorsToReplace, type RowPlan } from '../../rewrite/row-norms.js';
 import { ValueTypes } from '../../rewrite/value-types.js';
 import { type Dim, UNKNOWN_DIM } from '../../tensor.js';
+import { requireNoCrash } from './crashes.js';
 import type { Backend, GroupNormExecution, ModelToLoad, Provider, TensorInfo } from './contract.js';
 import {
   chosenLowering,
@@ -96,6 +97,7 @@ export function prepareModel(
   const widened = backend.takesBfloat16 ? new Set<string>() : widenBfloat16(model);
   const fused = hasKernel ? fuseGroupNorm(model, types) : 0;
   const guarded = skipEmptyInputs(model, types, backend.hasGroupNormKernel);
+  requireNoCrash(model, types, where);
   const changed = replaced + widened.size + fused + guarded > 0;
   const optionalInputs = describeOptional(model);
   const narrow = backend.takesBfloat16 ? [] : optionalInputs.filter(({ dtype }) => dtype === 'bfloat16');
