@@ -8,9 +8,9 @@ import { requireKnownOptions } from './options.js';
 /** What a file may have and take. Each limit is a number of at least 0, or `Infinity` to take any. */
 export interface Limits {
   /**
-   * The most parts that a model has, or that rewriting makes of it, by the memory that they take: a node counts 4; a tensor
-   * and a declared value 3; an attribute, and a name of an input or output of a node, 1. 8 more are allowed for each 100
-   * bytes of the file. Default 524,288, some 64 MiB.
+   * The most parts that a model has, or that rewriting makes of it, by the memory that they take: a node and a declared value
+   * count 4; a tensor 3; an attribute, and a name of an input or output of a node, 1. 5 more are allowed for each 100 bytes of
+   * the file. Default 262,144, some 64 MiB.
    */
   readonly modelParts: number;
   /** The longest name in a model, in bytes. Default 65,536. */
@@ -33,11 +33,16 @@ export interface Limits {
   readonly weightsEntries: number;
   /** The most bytes that the samples of an image take: 8192 × 8192 RGB of 8 bits take 201,326,592. Default 268,435,456. */
   readonly imageBytes: number;
+  /**
+   * The most bytes that an array of a `.npz` archive takes when it is decompressed. 7 more are allowed for each byte of the
+   * archive. Default 268,435,456.
+   */
+  readonly arrayBytes: number;
 }
 
 /** The limits that hold if the caller names no others. */
 export const DEFAULT_LIMITS: Limits = {
-  modelParts: 2 ** 19,
+  modelParts: 2 ** 18,
   modelNameBytes: 2 ** 16,
   modelListElements: 2 ** 16,
   modelRank: 64,
@@ -45,6 +50,7 @@ export const DEFAULT_LIMITS: Limits = {
   modelAddedBytes: 2 ** 24,
   weightsEntries: 2 ** 18,
   imageBytes: 2 ** 28,
+  arrayBytes: 2 ** 28,
 };
 
 const NAMES = Object.keys(DEFAULT_LIMITS) as (keyof Limits)[];
@@ -79,7 +85,7 @@ export const overLimit = (claim: string, limit: keyof Limits): string =>
   `${claim}; if you trust the file, set a higher limit (the option limits.${limit})`;
 
 /** What a limit grows by with each byte of the file, if it does. */
-const PER_BYTE: Partial<Limits> = { modelParts: 0.08, modelSparseBytes: 8, modelAddedBytes: 1 };
+const PER_BYTE: Partial<Limits> = { modelParts: 0.05, modelSparseBytes: 8, modelAddedBytes: 1 };
 
 /** What one file may still take of each limit that it takes in parts. */
 export class Budget {

@@ -15,6 +15,7 @@ import {
 } from './graph-edits.js';
 import { GraphIndex, type OptionalInput } from './graph-index.js';
 import { type GraphFields, readerOf, takenNames } from './graph.js';
+import { nestedNodes } from './nested-nodes.js';
 import type { ModelNode } from './node.js';
 import { encodeFragment } from './operators.js';
 import { OperatorSetIdProto, type TensorMessage, TensorProto } from './proto.js';
@@ -114,6 +115,11 @@ export class Model {
   /** Returns the operators in local functions and in the bodies of control flow, which `nodes` does not list. */
   nestedOpTypes(): ReadonlySet<string> {
     return new Set([...this.#inFunctions.opTypes, ...this.index.opTypesInBodies]);
+  }
+
+  /** Returns the nodes in local functions and in the bodies of control flow. They are read anew each time. */
+  nestedNodes(): ModelNode[] {
+    return nestedNodes(this.#graph, this.#bytes);
   }
 
   /** Returns the operators in local functions. */

@@ -197,13 +197,18 @@ void runModel(Choices& choices) {
   }
   const auto results = const_cast<ort::ModelSession&>(session).run(feeds, {{"y", nullptr}}, nullptr);
   const ort::TensorView view = ort::viewTensor(results.at(0).get());
-  size_t count = 1;
-  for (size_t axis = 0; axis < view.shape.size(); axis++) {
-    count *= static_cast<size_t>(view.shape[axis]);
-    int64_t expected = x.shape.at(axis);
-    if (inputs.size() > 3 && expected == 1) expected = inputs[3].shape.at(axis);
-    if (view.shape[axis] != expected) std::abort();
+  Shape expected = x.shape;
+  if (inputs.size() > 3) {
+    // Shapes are aligned at their ends.
+    const Shape& residual = inputs[3].shape;
+    const size_t missing = expected.size() - residual.size();
+    for (size_t axis = 0; axis < residual.size(); axis++) {
+      if (residual[axis] != 1) expected.at(missing + axis) = residual[axis];
+    }
   }
+  if (view.shape != expected) std::abort();
+  size_t count = 1;
+  for (const int64_t dim : expected) count *= static_cast<size_t>(dim);
   if (view.size != count * bytesOf(type)) std::abort();
 }
 

@@ -26,16 +26,13 @@ export type Reply =
       readonly resident: number;
     };
 
-const sandbox = new Sandbox();
+const sandbox = new Sandbox(process.argv[2]!);
 let unhandled: unknown[] = [];
 for (const event of ['unhandledRejection', 'uncaughtException']) {
   process.on(event, (error: unknown) => unhandled.push(error));
 }
 process.on('warning', () => undefined);
-process.on('disconnect', () => {
-  sandbox.remove();
-  process.exit();
-});
+process.on('disconnect', () => process.exit());
 process.on('message', (request: Request) => void answer(request));
 
 const send = (reply: Reply): void => void process.send!(reply);

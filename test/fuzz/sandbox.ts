@@ -19,18 +19,22 @@ import { join } from 'node:path';
 /** The content of a canary: a text that no model computes. */
 const SECRET = 'canary: no model may read this file. ';
 
+export const makeSandboxFolder = (): string =>
+  mkdtempSync(join(realpathSync(tmpdir()), 'onnx-groupnorm-fuzz-'));
+
 export class Sandbox {
-  readonly root = mkdtempSync(join(realpathSync(tmpdir()), 'onnx-groupnorm-fuzz-'));
-  readonly models = join(this.root, 'models');
+  readonly models: string;
   readonly #canaries: readonly string[];
   readonly #files: number;
 
-  constructor() {
-    const work = join(this.root, 'work');
+  /** @param root An empty folder. Whoever starts the process removes it, because the process may crash. */
+  constructor(root: string) {
+    this.models = join(root, 'models');
+    const work = join(root, 'work');
     const secret = Buffer.from(SECRET.repeat(20));
     for (const folder of [this.models, join(this.models, 'sub'), work, join(work, 'sub')]) mkdirSync(folder);
     const beside = ['beside.bin', 'secret.bin', 'external', 'missing.bin', 'link.bin', 'sub/secret.bin'];
-    this.#canaries = [join(this.root, 'secret.bin'), ...beside.map((name) => join(work, name))];
+    this.#canaries = [join(root, 'secret.bin'), ...beside.map((name) => join(work, name))];
     for (const path of this.#canaries) writeFileSync(path, secret);
     writeFileSync(join(this.models, 'beside.bin'), new Uint8Array(64));
     symlinkSync(join('..', 'secret.bin'), join(this.models, 'link.bin'));
@@ -59,11 +63,6 @@ export class Sandbox {
     const others = names.filter((name) => !own.includes(name));
     for (const name of others) rmSync(join(this.models, name), { recursive: true, force: true });
     return others.filter((name) => !written.includes(name));
-  }
-
-  remove(): void {
-    process.chdir(tmpdir());
-    rmSync(this.root, { recursive: true, force: true });
   }
 }
 

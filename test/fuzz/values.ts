@@ -18,6 +18,14 @@ export const floats: fc.Arbitrary<number> = fc.constantFrom(
   ...[0, -0, 1, 1e-5, 0.5, -1, 2, 1e-12, 1e30, 3.4e38, NaN, Infinity, -Infinity],
 );
 
+/** The bytes of a number, as protobuf has them. */
+export function floatBytes(value: number, size: 4 | 8): Uint8Array {
+  const view = new DataView(new ArrayBuffer(size));
+  if (size === 4) view.setFloat32(0, value, true);
+  else view.setFloat64(0, value, true);
+  return new Uint8Array(view.buffer);
+}
+
 /** The names of values and attributes in the models that the fuzzer starts from. */
 const NAMES = (
   'x y scale bias weight eps mean var X Y out input_1 axes axis epsilon num_groups perm split value sparse_value ' +

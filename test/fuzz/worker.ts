@@ -1,9 +1,10 @@
 /** One child process under limits, and what its end means. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Reply, Request } from './child.js';
-import { type Finding } from './probe.js';
+import type { Finding } from './probe.js';
+import { makeSandboxFolder } from './sandbox.js';
 
 /** Where node finds tsx. */
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
@@ -84,12 +85,15 @@ export class Worker {
 }
 
 function startChild(): ChildProcess {
-  const node = [process.execPath, '--expose-gc', '--import', 'tsx', CHILD];
+  const folder = makeSandboxFolder();
+  const node = [process.execPath, '--expose-gc', '--import', 'tsx', CHILD, folder];
   const limits = ['prlimit', `--data=${DATA}`, '--core=0', `--fsize=${2 ** 28}`];
   const [command = '', ...args] = hasLimits
     ? [...limits, ...node]
     : [process.execPath, '--max-old-space-size=1024', ...node.slice(1)];
-  return spawn(command, args, { cwd: PROJECT, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+  const child = spawn(command, args, { cwd: PROJECT, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+  child.once('close', () => rmSync(folder, { recursive: true, force: true }));
+  return child;
 }
 
 /** Returns the processor time of a process; of systems other than Linux the time of the clock. */

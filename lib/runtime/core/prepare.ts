@@ -22,9 +22,10 @@ import {
   requireReachable,
   SAFE_LOWERING,
 } from '../../rewrite/replace-norms.js';
-import { MAX_LAYER_NORM_ROW, rowOperatorsToReplace } from '../../rewrite/row-norms.js';
+import { MAX_LAYER_NORM_ROW, rowOperatorsToReplace, type RowPlan } from '../../rewrite/row-norms.js';
 import { ValueTypes } from '../../rewrite/value-types.js';
 import { type Dim, UNKNOWN_DIM } from '../../tensor.js';
+import { requireNoCrash } from './crashes.js';
 import type { Backend, GroupNormExecution, ModelToLoad, Provider, TensorInfo } from './contract.js';
 import {
   chosenLowering,
@@ -77,6 +78,7 @@ export function prepareModel(
     const problem = locationProblem(location) ?? (problemOf ? problemOf(location, size) : given);
     if (problem !== undefined) throw noExternalData(where, location, problem);
   }
+  requireContextFiles(model, where, problemOf);
   const lowering = groupNorm ?? chosenLowering(choice);
   const hasKernel = lowering === 'op' && backend.hasGroupNormKernel;
   if (lowering !== 'op') requireReachable(model, where, REFUSAL);
@@ -95,6 +97,7 @@ export function prepareModel(
   const widened = backend.takesBfloat16 ? new Set<string>() : widenBfloat16(model);
   const fused = hasKernel ? fuseGroupNorm(model, types) : 0;
   const guarded = skipEmptyInputs(model, types, backend.hasGroupNormKernel);
+  requireNoCrash(model, types, where);
   const changed = replaced + widened.size + fused + guarded > 0;
   const optionalInputs = describeOptional(model);
   const narrow = backend.takesBfloat16 ? [] : optionalInputs.filter(({ dtype }) => dtype === 'bfloat16');
@@ -108,6 +111,25 @@ export function prepareModel(
     groupNorm: execution,
     needsElements: false,
   };
+}
+
+/**
+ * Checks the files that EPContext nodes name: a provider such as TensorRT reads the engine that it has compiled from there.
+ * Source: onnxruntime.ai/docs/execution-providers/EP-Context-Design.html.
+ */
+function requireContextFiles(model: Model, where: string, problemOf: DataFileCheck | undefined): void {
+  const refuse = (problem: string) => new SessionError('MODEL_REJECTED', `${where}: an EPContext ${problem}`);
+  if (model.nestedOpTypes().has('EPContext')) {
+    throw refuse(
+      'is in a local function or in the body of an If, Loop or Scan, where the file that it names is not checked',
+    );
+  }
+  for (const node of model.nodes) {
+    if (node.opType !== 'EPContext' || node.number('embed_mode') !== 0) continue;
+    const location = node.text('ep_cache_context') ?? '';
+    const problem = locationProblem(location) ?? (problemOf ? problemOf(location, 0) : GIVEN_AS_BYTES);
+    if (problem !== undefined) throw refuse(`names the file '${location}', ${problem}`);
+  }
 }
 
 const describeOptional = (model: Model): TensorInfo[] =>
@@ -153,9 +175,9 @@ function rewriteNorms(rewriting: Rewriting): {
 
 /** @param used Collects the lowerings that GroupNormalization is written as. */
 function planFor(
-  { groupNorm, lowering, choice, hasKernel, hasContribKernel }: Rewriting,
+  { groupNorm, lowering, choice, hasKernel, hasContribKernel }: Omit<Rewriting, 'model' | 'types' | 'where'>,
   used: Set<SessionLoweringName>,
-): NormPlan {
+): NormPlan & { readonly rows: RowPlan } {
   const rows = {
     lowering: hasKernel ? kernelLowering : asRun(SAFE_LOWERING, choice),
     operators: rowOperatorsToReplace(groupNorm),
@@ -184,6 +206,39 @@ function planFor(
 function asRun(name: SessionLoweringName, { sumsInOneFloat = false }: GroupNormChoice): LoweringChoice {
   if (name === 'instance-norm' || name === 'layer-norm') return skippingEmpty(name);
   return name === 'reduce-mean' && sumsInOneFloat ? carefulReduceMeanLowering : name;
+}
+
+/** What a plan makes of a GroupNorm in one of its forms. */
+export type PlannedForm = Exclude<keyof NormPlan, 'rows'>;
+
+/** How sessions on a provider run normalizations if the caller does not say. */
+export interface ProviderPlan {
+  /** Whether the native kernel runs GroupNorm. */
+  readonly hasKernel: boolean;
+  readonly rows: RowPlan;
+  /** Returns how a GroupNorm runs. */
+  readonly execute: (form: PlannedForm, site: SiteRef) => Exclude<GroupNormExecution, 'mixed'>;
+}
+
+/** Returns the plan that {@link prepareModel} carries out for a provider that works here. */
+export function planOf(provider: Provider): ProviderPlan {
+  const choice = GROUP_NORM_CHOICES[provider];
+  const lowering = chosenLowering(choice);
+  const hasKernel = choice.groupNorm === 'kernel';
+  const hasContribKernel = CONTRIB_PROVIDERS.includes(provider);
+  const used = new Set<SessionLoweringName>();
+  const plan = planFor({ groupNorm: undefined, lowering, choice, hasKernel, hasContribKernel }, used);
+  return {
+    hasKernel,
+    rows: plan.rows,
+    execute: (form, site) => {
+      if (hasKernel) return 'kernel';
+      used.clear();
+      const choose = plan[form];
+      if (typeof choose === 'function') choose(site);
+      return [...used][0] ?? lowering;
+    },
+  };
 }
 
 function executionOf(used: ReadonlySet<SessionLoweringName>): GroupNormExecution {

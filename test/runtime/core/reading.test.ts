@@ -4,7 +4,9 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { planModelData } from '../../../lib/cli/commands/convert.js';
+import type { SessionError } from '../../../lib/errors.js';
 import { locationProblem } from '../../../lib/files/location.js';
+import { ModelProto, NodeProto } from '../../../lib/onnx/proto.js';
 import { externalFiles } from '../../../lib/onnx/tensor-walk.js';
 import type { Provider } from '../../../lib/runtime/core/contract.js';
 import { createSession } from '../../../lib/runtime/node.js';
@@ -43,6 +45,36 @@ describe('files that a model names', () => {
     execFileSync('mkfifo', [at('model/pipe')]);
     return at('model/model.onnx');
   }
+
+  it('a session opens no file that an EPContext node names outside of the folder of the model', async () => {
+    const context = (location: string): Uint8Array => {
+      const node = NodeProto.create({
+        domain: 'com.microsoft',
+        opType: 'EPContext',
+        input: ['x'],
+        output: ['y'],
+        attribute: [
+          { name: 'embed_mode', type: 2, i: 0 },
+          { name: 'ep_cache_context', type: 3, s: new TextEncoder().encode(location) },
+        ],
+      });
+      const opsetImport = [{ version: 17 }, { domain: 'com.microsoft', version: 1 }];
+      return ModelProto.encode({ irVersion: 8, opsetImport, graph: { name: 'g', node: [node] } }).finish();
+    };
+    const path = folderWithFiles();
+    for (const [location, words] of REFUSED.filter(([name]) => name !== 'short')) {
+      writeFileSync(path, context(location));
+      const error = await rejection(createSession(path));
+      expect([(error as SessionError).code, (error as Error).message]).to.satisfy(
+        ([code, message]: string[]) => code === 'MODEL_REJECTED' && words.test(message!),
+        location,
+      );
+    }
+    const error = await rejection(createSession(context('package.json')));
+    expect((error as Error).message).to.match(
+      /an EPContext names the file 'package.json', which a model given as bytes/,
+    );
+  });
 
   for (const provider of PROVIDERS) {
     it(`a session on ${provider} opens no file for a model given as bytes, wherever its tensors are`, async () => {
