@@ -2,7 +2,7 @@
 import { GraphBuilder } from '../lib/graph/builder.js';
 import { defineGraph } from './definition.js';
 import { imageInput } from './input.js';
-import { batchNorm, groupNorm, instanceNorm, layerNorm } from './layers/normalization.js';
+import { batchNormTraining, groupNorm, instanceNorm, layerNorm } from './layers/normalization.js';
 
 const CHANNELS = 8;
 const GROUPS = 4;
@@ -20,7 +20,7 @@ export const normComparisonGraph = defineGraph({
   build(_, { dtype, shape }) {
     const g = new GraphBuilder('norm-comparison');
     const x = imageInput(g, { channels: CHANNELS, dtype, shape });
-    g.output('batch_norm', batchNorm(g.scope('batch_norm'), x));
+    g.output('batch_norm', batchNormTraining(g.scope('batch_norm'), x));
     g.output('layer_norm', layerNorm(g.scope('layer_norm'), x));
     g.output('group_norm', groupNorm(g.scope('group_norm'), x, { numGroups: GROUPS, affine: false }));
     g.output('instance_norm', instanceNorm(g.scope('instance_norm'), x));

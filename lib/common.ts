@@ -44,6 +44,16 @@ export {
   type ReplacedNorms,
 } from './rewrite/convert.js';
 
+export type { InspectOptions } from './insight/inspect.js';
+export type {
+  ExternalDataFile,
+  ModelInspection,
+  ModelSummary,
+  Normalization,
+  NormalizationExecution,
+  NormalizationForm,
+} from './insight/types.js';
+
 export { counterWeights } from './weights/counter.js';
 export { initializeWeights } from './weights/initialize.js';
 export { matchStateDict, type MatchOptions } from './weights/state-dict.js';

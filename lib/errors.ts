@@ -97,7 +97,7 @@ export class ParityError extends CodedError<ParityErrorCode> {}
 
 /** The codes of a {@link FileError}. */
 export type FileErrorCode =
-  'FILE_NOT_FOUND' | 'FILE_UNREADABLE' | 'FILE_UNWRITABLE' | 'NPY_INVALID' | 'NPZ_INVALID';
+  'FILE_NOT_FOUND' | 'FILE_UNREADABLE' | 'FILE_UNWRITABLE' | 'LIMIT_EXCEEDED' | 'NPY_INVALID' | 'NPZ_INVALID';
 
 /** Thrown for a file that cannot be read or written, and for an invalid `.npy` or `.npz` file. */
 export class FileError extends CodedError<FileErrorCode> {}

@@ -33,6 +33,11 @@ export interface Limits {
   readonly weightsEntries: number;
   /** The most bytes that the samples of an image take: 8192 × 8192 RGB of 8 bits take 201,326,592. Default 268,435,456. */
   readonly imageBytes: number;
+  /**
+   * The most bytes that an array of a `.npz` archive takes when it is decompressed. 7 more are allowed for each byte of the
+   * archive. Default 268,435,456.
+   */
+  readonly arrayBytes: number;
 }
 
 /** The limits that hold if the caller names no others. */
@@ -45,6 +50,7 @@ export const DEFAULT_LIMITS: Limits = {
   modelAddedBytes: 2 ** 24,
   weightsEntries: 2 ** 18,
   imageBytes: 2 ** 28,
+  arrayBytes: 2 ** 28,
 };
 
 const NAMES = Object.keys(DEFAULT_LIMITS) as (keyof Limits)[];

@@ -7,17 +7,20 @@ import { requireChannels, requireRank } from '../../lib/graph/checks.js';
 import * as op from '../../lib/graph/ops/index.js';
 import type { Value } from '../../lib/graph/types.js';
 
-interface ConvTransposeOptions {
+/** Options of {@link convTranspose}. */
+export interface ConvTransposeOptions {
+  /** The number of channels of the result. */
   readonly outChannels: number;
   /** The size of the kernel in every spatial dimension. */
   readonly kernelSize: number;
-  /** Default 1. */
+  /** The step of the kernel in every spatial dimension. Default 1. */
   readonly stride?: number;
   /** Whether the convolution has a bias. Default true. */
   readonly bias?: boolean;
 }
 
-interface ConvOptions extends ConvTransposeOptions {
+/** Options of {@link conv} and {@link sharedConv}. */
+export interface ConvOptions extends ConvTransposeOptions {
   /** Zeros added at both ends of every spatial dimension. Default 0. */
   readonly padding?: number;
 }

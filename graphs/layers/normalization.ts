@@ -11,7 +11,8 @@ import type { Value } from '../../lib/graph/types.js';
 import { filledTensor } from '../../lib/half.js';
 import { formatShape } from '../../lib/tensor.js';
 
-interface GroupNormOptions {
+/** Options of {@link groupNorm}. */
+export interface GroupNormOptions {
   /** The number of groups; must divide the number of channels. */
   readonly numGroups: number;
   /** The number of channels that `x` must have. Default: any. */
@@ -23,13 +24,15 @@ interface GroupNormOptions {
 }
 
 /** A factor and an offset per channel, (C) each, of the input's dtype. */
-interface Affine {
+export interface Affine {
+  /** The factors. */
   readonly weight: Value;
+  /** The offsets. */
   readonly bias: Value;
 }
 
 /** Options of the normalizations that declare no parameters. */
-interface NormOptions {
+export interface NormOptions {
   /** Added to the variance. Default 1e-5. */
   readonly eps?: number;
   /** Default: a factor of 1 and an offset of 0. */
@@ -93,6 +96,33 @@ export function instanceNorm(g: Scope, x: Value, { eps = 1e-5, affine }: NormOpt
   });
 }
 
+/** Options of {@link batchNorm}. */
+export interface BatchNormOptions {
+  /** Added to the variance. Default 1e-5. */
+  readonly eps?: number;
+  /** Whether the layer has a weight and a bias. Default true. */
+  readonly affine?: boolean;
+}
+
+/**
+ * Adds `torch.nn.BatchNorm1d`, `BatchNorm2d` or `BatchNorm3d` as in `eval()`: parameters `weight` and `bias` if affine,
+ * `running_mean` and `running_var`, (C) each. PyTorch's `num_batches_tracked` is not a parameter: `matchStateDict` leaves
+ * it out.
+ * @param x (N, C, ...), any float.
+ * @throws OptionError, GraphError `RANK_TOO_LOW`, `INVALID_SHAPE`, `INVALID_ATTRIBUTE`, `DUPLICATE_NAME`.
+ */
+export function batchNorm(g: Scope, x: Value, { eps = 1e-5, affine = true }: BatchNormOptions = {}): Value {
+  requireRank(g, 'BatchNorm', x, 2, '(N, C, ...)');
+  const { dtype } = x;
+  const shape = [requireChannels(g, 'BatchNorm', x)];
+  const { weight, bias } = affine
+    ? affineParameters(g, x)
+    : { weight: filled(g, x, shape, 1), bias: filled(g, x, shape, 0) };
+  const mean = g.parameter('running_mean', { dtype, shape, init: 'zeros' });
+  const variance = g.parameter('running_var', { dtype, shape, init: 'ones' });
+  return op.batchNormalization(g, x, weight, bias, mean, variance, { epsilon: eps });
+}
+
 /**
  * Adds `torch.nn.functional.batch_norm(x, None, None, training=True, eps)`: normalizes each channel by the mean and the
  * biased variance of the whole batch.
@@ -103,7 +133,7 @@ export function instanceNorm(g: Scope, x: Value, { eps = 1e-5, affine }: NormOpt
  * @param x (N, C, ...), any float; float16 and bfloat16 take their statistics in float32.
  * @throws GraphError `RANK_TOO_LOW`, `INVALID_*`.
  */
-export function batchNorm(g: Scope, x: Value, { eps = 1e-5 }: Pick<NormOptions, 'eps'> = {}): Value {
+export function batchNormTraining(g: Scope, x: Value, { eps = 1e-5 }: Pick<NormOptions, 'eps'> = {}): Value {
   requireRank(g, 'BatchNorm', x, 2, '(N, C, ...)');
   return inWideDType(g, x, (wide) => {
     const centred = centreChannels(g, centreChannels(g, wide));

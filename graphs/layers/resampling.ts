@@ -4,10 +4,11 @@ import { requireRank } from '../../lib/graph/checks.js';
 import * as op from '../../lib/graph/ops/index.js';
 import type { Value } from '../../lib/graph/types.js';
 
-interface MaxPoolOptions {
+/** Options of {@link maxPool}. */
+export interface MaxPoolOptions {
   /** The size of the window in every spatial dimension. */
   readonly kernelSize: number;
-  /** Default: `kernelSize`, as in PyTorch. */
+  /** The step of the window in every spatial dimension. Default: `kernelSize`, as in PyTorch. */
   readonly stride?: number;
   /** Elements of −∞ added at both ends of every spatial dimension. Default 0. */
   readonly padding?: number;

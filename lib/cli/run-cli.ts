@@ -6,6 +6,7 @@ import { printableLines } from '../printable.js';
 import { addBuild } from './commands/build.js';
 import { addConvert } from './commands/convert.js';
 import { addDoctor } from './commands/doctor.js';
+import { addInspect } from './commands/inspect.js';
 import { addParity } from './commands/parity.js';
 import { addRun } from './commands/run.js';
 import {
@@ -51,7 +52,7 @@ function createProgram(cli: Cli): Command {
     .addHelpText('after', EXAMPLES)
     .showHelpAfterError("'onnx-groupnorm --help' lists the commands")
     .exitOverride();
-  for (const add of [addBuild, addConvert, addRun, addParity, addDoctor]) add(program, cli);
+  for (const add of [addBuild, addInspect, addConvert, addRun, addParity, addDoctor]) add(program, cli);
   return program;
 }
 
@@ -73,11 +74,12 @@ function reportError(error: unknown, { stderr }: Io, debug: boolean): ExitCode {
 const HELP_WIDTH = 100;
 
 const DESCRIPTION =
-  'Group Normalization in ONNX: builds and converts models, runs them with ONNX Runtime, and compares them with PyTorch.';
+  'Group Normalization in ONNX: builds, inspects and converts models, runs them with ONNX Runtime, and compares them with PyTorch.';
 
 const EXAMPLES = `
 Examples:
   $ onnx-groupnorm build group-norm --num-groups 8 --num-channels 32 -o gn.onnx
+  $ onnx-groupnorm inspect gn.onnx
   $ onnx-groupnorm convert gn.onnx -o gn-portable.onnx
   $ onnx-groupnorm run gn.onnx --input x=random --dim N=1,H=64,W=64
   $ onnx-groupnorm parity test/fixtures/group-norm

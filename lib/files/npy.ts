@@ -104,17 +104,37 @@ const invalidNpy = (where: string, what: string): FileError =>
  * @throws FileError `NPY_INVALID` if the bytes break the format, hold another dtype, or are too few or too many.
  */
 export function decodeNpy(bytes: Uint8Array, where = 'the data'): TensorData {
-  const { dataStart, size, descr, dtype, shape, bigEndian, fortranOrder } = readNpyHeader(bytes, where);
+  const layout = readNpyHeader(bytes, where);
+  requireDataSize(layout, bytes.byteLength, where);
+  const { dataStart, dtype, shape, bigEndian, fortranOrder } = layout;
   const data = bytes.subarray(dataStart);
-  if (data.byteLength !== size) {
-    const difference = data.byteLength < size ? 'it is truncated' : 'bytes follow its end';
-    throw invalidNpy(
-      where,
-      `its header claims ${formatShape(shape)} of '${descr}', ${size} bytes, but ${data.byteLength} follow: ${difference}`,
-    );
-  }
   const ordered = bigEndian || fortranOrder ? reorder(data, dtype, shape, bigEndian, fortranOrder) : data;
   return tensorFromBytes(dtype, shape, ordered);
+}
+
+/** The most bytes before the elements. */
+export const NPY_START = MAGIC.length + 6 + MAX_HEADER;
+
+/**
+ * Checks the header of a `.npy` file against the size of the file.
+ * @param start The first {@link NPY_START} bytes of the file, or all.
+ * @throws FileError `NPY_INVALID`
+ */
+export const checkNpyStart = (start: Uint8Array, fileSize: number, where: string): void =>
+  requireDataSize(readNpyHeader(start, where), fileSize, where);
+
+function requireDataSize(
+  { dataStart, size, shape, descr }: NpyLayout,
+  fileSize: number,
+  where: string,
+): void {
+  const there = fileSize - dataStart;
+  if (there === size) return;
+  const difference = there < size ? 'it is truncated' : 'bytes follow its end';
+  throw invalidNpy(
+    where,
+    `its header claims ${formatShape(shape)} of '${descr}', ${size} bytes, but ${there} follow: ${difference}`,
+  );
 }
 
 /** What a header says, checked but for the number of bytes behind it. */

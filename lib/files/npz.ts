@@ -1,10 +1,12 @@
 /**
  * Reads the arrays of NumPy's `.npz` archives: zip files of `.npy` files, stored (`numpy.savez`) or deflated
- * (`numpy.savez_compressed`). An array is decompressed when it is read, and takes no more memory than its header says.
+ * (`numpy.savez_compressed`). An array is decompressed when it is read, and takes no more memory than its header says, within a
+ * limit.
  * Source: PKWARE's APPNOTE.TXT, sections 4.3 and 4.4.
  */
 import { constants, crc32, inflateRawSync } from 'node:zlib';
 import { FileError } from '../errors.js';
+import { type Limits, overLimit, requireLimits } from '../limits.js';
 import { suggestion } from '../nearest.js';
 import { listNames } from '../quantities.js';
 import type { TensorData } from '../tensor.js';
@@ -47,6 +49,9 @@ const [STORED, DEFLATED] = [0, 8];
 /** The compressed bytes that hold the longest header that is allowed; they decompress to at most 16 MB. */
 const COMPRESSED_HEADER_ROOM = 2 ** 14;
 
+/** The bytes of an array that are always allowed for each byte of the archive. */
+const INFLATION = 7;
+
 const invalid = (where: string, what: string, cause?: unknown): FileError =>
   new FileError('NPZ_INVALID', `${where} is not a valid .npz archive: ${what}`, { cause });
 
@@ -56,16 +61,23 @@ const invalidArray = (where: string, what: string, cause?: unknown): FileError =
 /**
  * Opens a `.npz` archive in memory.
  * @param where What messages call the archive: its path.
- * @throws FileError `NPZ_INVALID` if the bytes are not a zip archive of at most 4 GiB, or it has no arrays.
+ * @throws FileError `NPZ_INVALID` if the bytes are not a zip archive of at most 4 GiB, or it has no arrays; `LIMIT_EXCEEDED` when
+ *   an array is read.
  */
-export function openNpz(bytes: Uint8Array, where: string): NpzArchive {
+export function openNpz(
+  bytes: Uint8Array,
+  where: string,
+  { limits }: { readonly limits?: Partial<Limits> } = {},
+): NpzArchive {
+  const { arrayBytes } = requireLimits('npz', limits);
   const entries = readDirectory(bytes, where);
   const names = [...entries.keys()];
   return {
     names,
     read(name) {
       const entry = entries.get(name);
-      if (entry) return decodeNpy(readEntry(bytes, entry, `'${name}' in ${where}`), `'${name}' in ${where}`);
+      const array = `'${name}' in ${where}`;
+      if (entry) return decodeNpy(readEntry(bytes, entry, array, arrayBytes), array);
       throw new FileError(
         'NPZ_INVALID',
         `${where} has no array '${name}'${suggestion(name, names)}; it has ${listNames(names)}`,
@@ -76,7 +88,7 @@ export function openNpz(bytes: Uint8Array, where: string): NpzArchive {
 
 function readDirectory(bytes: Uint8Array, where: string): Map<string, Entry> {
   const view = viewOf(bytes);
-  const end = findDirectoryEnd(view, bytes, where);
+  const end = requireDirectoryEnd(view, bytes, where);
   const count = view.getUint16(end + 10, true);
   const entries = new Map<string, Entry>();
   let at = view.getUint32(end + 16, true);
@@ -105,21 +117,33 @@ function readDirectory(bytes: Uint8Array, where: string): Map<string, Entry> {
 const viewOf = (bytes: Uint8Array): DataView =>
   new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-/** Returns where the record at the end of the archive begins. Only a comment may be behind it. */
-function findDirectoryEnd(view: DataView, bytes: Uint8Array, where: string): number {
+/** The most bytes from the record at the end of an archive on. */
+export const NPZ_END = DIRECTORY_END_SIZE + MAX_COMMENT;
+
+/**
+ * Returns where the record at the end of the archive begins, `-1` if there is no such record. Only a comment may be behind it.
+ * @param bytes The last {@link NPZ_END} bytes of the archive, or all.
+ */
+export function findNpzEnd(bytes: Uint8Array): number {
+  const view = viewOf(bytes);
   const last = bytes.byteLength - DIRECTORY_END_SIZE;
   for (let at = last; at >= 0 && at >= last - MAX_COMMENT; at--) {
-    if (view.getUint32(at, true) !== DIRECTORY_END) continue;
-    if (view.getUint32(at + 16, true) !== ZIP64) return at;
-    throw invalid(where, 'it is larger than 4 GiB; save its arrays as .npy files');
+    if (view.getUint32(at, true) === DIRECTORY_END) return at;
   }
+  return -1;
+}
+
+function requireDirectoryEnd(view: DataView, bytes: Uint8Array, where: string): number {
+  const end = findNpzEnd(bytes);
+  if (end >= 0 && view.getUint32(end + 16, true) !== ZIP64) return end;
+  if (end >= 0) throw invalid(where, 'it is larger than 4 GiB; save its arrays as .npy files');
   const kind = sniff(bytes);
   const isOther = kind !== undefined && kind !== 'npz' && kind !== 'zip' && kind !== 'torch';
   throw invalid(where, isOther ? `it is ${KINDS[kind]}` : 'it has no directory at its end: it is truncated');
 }
 
 /** Returns the bytes of a file in the archive. */
-function readEntry(archive: Uint8Array, entry: Entry, where: string): Uint8Array {
+function readEntry(archive: Uint8Array, entry: Entry, where: string, arrayBytes: number): Uint8Array {
   const { size, crc } = entry;
   const packed = packedBytes(archive, entry, where);
   // The header must claim as many bytes as the directory, before that many are allocated.
@@ -129,6 +153,10 @@ function readEntry(archive: Uint8Array, entry: Entry, where: string): Uint8Array
       where,
       `its header claims ${dataStart + dataSize} bytes, but the archive says ${size}`,
     );
+  }
+  if (entry.method !== STORED && size > arrayBytes + INFLATION * archive.byteLength) {
+    const claim = `${where} takes ${size} bytes, more than ${arrayBytes} and ${INFLATION} times the bytes of the archive`;
+    throw new FileError('LIMIT_EXCEEDED', overLimit(claim, 'arrayBytes'));
   }
   const bytes = entry.method === STORED ? packed : inflate(packed, size, where);
   if (bytes.byteLength !== size) throw invalidArray(where, `it has ${bytes.byteLength} bytes, not ${size}`);
@@ -175,7 +203,8 @@ function beginning(packed: Uint8Array, { method }: Entry, where: string): Uint8A
 
 function inflate(packed: Uint8Array, size: number, where: string): Uint8Array {
   try {
-    return inflateRawSync(packed, { maxOutputLength: Math.max(size, 1) });
+    // In one chunk, which needs no copy; a byte more, so that a full chunk is not followed by another.
+    return inflateRawSync(packed, { maxOutputLength: Math.max(size, 1), chunkSize: Math.max(size + 1, 64) });
   } catch (cause) {
     const isLonger = cause instanceof RangeError;
     throw invalidArray(

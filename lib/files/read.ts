@@ -1,4 +1,5 @@
 /** Reads files from disk, whole or in part, of any size. */
+import { constants, type Stats } from 'node:fs';
 import { open, stat, type FileHandle } from 'node:fs/promises';
 import { FileError } from '../errors.js';
 import { checkRange, unreadable, type RangedFile } from './ranged.js';
@@ -9,16 +10,25 @@ const CHUNK = 2 ** 30;
 
 /**
  * Reads a whole file.
+ * @param check Throws if the file is not worth reading, by its size or by parts of it.
  * @throws FileError `FILE_NOT_FOUND` or `FILE_UNREADABLE`, with the system's error as `cause`.
  */
-export async function readFileBytes(path: string): Promise<Uint8Array> {
+export async function readFileBytes(
+  path: string,
+  check?: (file: RangedFile) => void | Promise<void>,
+): Promise<Uint8Array> {
   const file = await openRanged(path);
   try {
+    await check?.(file);
     return await file.read(0, file.size);
   } finally {
     await file.close();
   }
 }
+
+/** Reads the first bytes of a file, `length` if it has as many. */
+export const readStart = (file: RangedFile, length: number): Promise<Uint8Array> =>
+  file.read(0, Math.min(length, file.size));
 
 /**
  * Opens a regular file to read parts of it. Folders, pipes and devices have no size to read within, and are refused.
@@ -41,15 +51,25 @@ export async function openRanged(path: string): Promise<RangedFile> {
 }
 
 async function openRegular(path: string): Promise<FileHandle> {
+  let handle: FileHandle | undefined;
   try {
-    // Checked before opening: opening a pipe waits for its writer.
-    const found = await stat(path);
-    if (found.isDirectory()) throw unreadable(path, 'it is a folder; name a file');
-    if (!found.isFile()) throw unreadable(path, 'it is not a regular file; copy its content into one');
-    return await open(path, 'r');
+    // Checked before opening, because some devices act when they are opened.
+    requireRegular(path, await stat(path));
+    handle = await open(path, READ_AT_ONCE);
+    requireRegular(path, await handle.stat());
+    return handle;
   } catch (error) {
+    await handle?.close();
     throw asFileError(path, error);
   }
+}
+
+/** Opening does not wait for the writer of a pipe, by which the file may have been replaced. Windows has no such flag. */
+const READ_AT_ONCE = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+
+function requireRegular(path: string, found: Stats): void {
+  if (found.isDirectory()) throw unreadable(path, 'it is a folder; name a file');
+  if (!found.isFile()) throw unreadable(path, 'it is not a regular file; copy its content into one');
 }
 
 async function readExactly(

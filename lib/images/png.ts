@@ -31,11 +31,18 @@ interface PngLayout extends PngHeader {
 /** The best ratio that deflate can reach. Source: zlib's technical details. */
 const BEST_COMPRESSION = 1032;
 
-const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
+/** The first bytes of a PNG file. */
+export const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 
 /** @param where What messages call the data: the file's path. */
 const invalidPng = (where: string, what: string, cause?: unknown): ImageError =>
   new ImageError('IMAGE_INVALID', `${where} is not a valid PNG: ${what}`, { cause });
+
+/** @throws ImageError `IMAGE_INVALID` if a file does not begin as a PNG does. */
+export function requirePngSignature(bytes: Uint8Array, where: string): void {
+  if (SIGNATURE.every((byte, at) => bytes[at] === byte)) return;
+  throw invalidPng(where, 'it does not begin with the PNG signature; convert it to PNG');
+}
 
 /**
  * Reads the header and finds the chunks, without decompressing.
@@ -46,9 +53,7 @@ export function readPngLayout(bytes: Uint8Array, where: string, limits: Limits):
   if (!isUint8Array(bytes)) {
     throw invalidPng(where, 'it must be given as its bytes, a Uint8Array, not as a path or anything else');
   }
-  if (SIGNATURE.some((byte, at) => bytes[at] !== byte)) {
-    throw invalidPng(where, 'it does not begin with the PNG signature; convert it to PNG');
-  }
+  requirePngSignature(bytes, where);
   const { header: ihdr, ...chunks } = readChunks(bytes, where);
   const header = readHeader(ihdr, where, limits);
   const rawSize = rawSizeOf(header);

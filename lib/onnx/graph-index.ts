@@ -1,6 +1,6 @@
 /** What the names in a graph mean: who makes and who reads each value, and what the graph declares for it. */
 import { dtypeFromOnnx } from '../graph/types.js';
-import type { DType, Shape, TensorData } from '../tensor.js';
+import { type DType, elementCount, type Shape, type TensorData } from '../tensor.js';
 import type { GraphField } from './graph.js';
 import type { ModelNode } from './node.js';
 import { GRAPH } from './schema.js';
@@ -107,6 +107,11 @@ export class GraphIndex {
   onlyReader(name: string): ModelNode | undefined {
     const readers = this.onlyReaders(name);
     return readers.length === 1 ? readers[0] : undefined;
+  }
+
+  /** Returns the number of elements of all initializers. */
+  countParameters(): number {
+    return [...this.#initializers.values()].reduce((sum, { dims }) => sum + elementCount(dims), 0);
   }
 
   /** Returns whether a node of the graph, or the caller of the model, reads a value. */

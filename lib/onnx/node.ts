@@ -3,7 +3,7 @@ import { DEFAULT_LIMITS } from '../limits.js';
 import type { TensorData } from '../tensor.js';
 import { ATTRIBUTE_TYPE } from './proto.js';
 import { ATTRIBUTE, NODE } from './schema.js';
-import { readTensorData, readTensorHeader } from './tensors.js';
+import { readEntry, readTensorData, readTensorHeader } from './tensors.js';
 import { exact, tooLarge, type WireReader } from './wire.js';
 
 /** A node of a decoded model. Attributes are read when they are asked for. */
@@ -18,7 +18,7 @@ export class ModelNode {
     /** Names of values; `''` for an optional input that the node leaves out. */
     readonly inputs: readonly string[],
     readonly outputs: readonly string[],
-    /** The node's message, if the node has attributes. */
+    /** The node's message, if the node has attributes or metadata. */
     message: WireReader | undefined,
   ) {
     this.#message = message;
@@ -67,6 +67,18 @@ export class ModelNode {
     const found = this.#find(attribute);
     if (found?.type !== TENSOR) return undefined;
     return lastOf(found.message, ATTRIBUTE.t, undefined, (field) => readTensorData(readTensorHeader(field)));
+  }
+
+  /** Returns the text of the last entry of a name in the node's metadata, which exporters write for tools. */
+  metadata(key: string): string | undefined {
+    const node = this.#message?.rewound();
+    let text: string | undefined;
+    while (node?.next()) {
+      if (node.tag !== NODE.metadataProps) continue;
+      const entry = readEntry(node.enter());
+      if (entry.key === key) text = entry.value;
+    }
+    return text;
   }
 
   /** Yields the name and the type of each attribute, without its value. */
@@ -130,7 +142,7 @@ export function readNode(field: WireReader, onAttribute?: (attribute: WireReader
   let domain = '';
   const inputs: string[] = [];
   const outputs: string[] = [];
-  let hasAttributes = false;
+  let isKept = false;
   takePart(field, 'node');
   const node = field.enter();
   while (node.next()) {
@@ -140,12 +152,12 @@ export function readNode(field: WireReader, onAttribute?: (attribute: WireReader
     else if (node.tag === NODE.opType) opType = node.text();
     else if (node.tag === NODE.domain) domain = canonicalDomain(node.text());
     else if (node.tag === NODE.attribute) {
-      hasAttributes = true;
+      isKept = true;
       takePart(node, 'attribute');
       onAttribute?.(node);
-    }
+    } else if (node.tag === NODE.metadataProps) isKept = true;
   }
-  return new ModelNode(name, opType, domain, exact(inputs), exact(outputs), hasAttributes ? node : undefined);
+  return new ModelNode(name, opType, domain, exact(inputs), exact(outputs), isKept ? node : undefined);
 }
 
 function readName(node: WireReader): string {

@@ -3,6 +3,8 @@ import { bytesTag, fixed32Tag, fixed64Tag, varintTag } from './wire.js';
 
 export const MODEL = {
   irVersion: varintTag(1),
+  producerName: bytesTag(2),
+  producerVersion: bytesTag(3),
   graph: bytesTag(7),
   opsetImport: bytesTag(8),
   trainingInfo: bytesTag(20),
@@ -38,6 +40,7 @@ export const NODE = {
   attribute: bytesTag(5),
   domain: bytesTag(7),
   overload: bytesTag(8),
+  metadataProps: bytesTag(9),
 } as const;
 
 export const ATTRIBUTE = {

@@ -107,7 +107,8 @@ export function readDims(tensor: WireReader, dims: number[]): void {
   }
 }
 
-function readEntry(entry: WireReader): { key: string; value: string } {
+/** Reads a StringStringEntryProto. */
+export function readEntry(entry: WireReader): { key: string; value: string } {
   let [key, value] = ['', ''];
   while (entry.next()) {
     if (entry.tag === ENTRY.key) key = entry.text();

@@ -7,10 +7,10 @@ import { readdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { isMap } from '../arrays.js';
 import { FileError, ParityError } from '../errors.js';
-import { readFileBytes } from '../files/read.js';
 import { reasonOf, systemCode } from '../files/system-error.js';
 import type { SessionLoweringName } from '../lowering/types.js';
 import { Model } from '../onnx/model.js';
+import { readModelFile } from '../onnx/write.js';
 import { decodeTensorFile } from '../onnx/tensors.js';
 import { requireKnownOptions } from '../options.js';
 import type { Provider } from '../runtime/core/contract.js';
@@ -89,7 +89,7 @@ async function listFiles(folder: string): Promise<string[]> {
 
 async function readModelBytes(folder: string, path: string): Promise<Uint8Array> {
   try {
-    return await readFileBytes(path);
+    return await readModelFile(path);
   } catch (error) {
     if (!(error instanceof FileError) || error.code !== 'FILE_NOT_FOUND') throw error;
     throw invalid(folder, `its model must be beside it, as '${path}', but that file does not exist`, error);
@@ -100,7 +100,7 @@ async function readTensors(folder: string, names: readonly string[]): Promise<Fi
   const tensors: FileTensor[] = [];
   for (const file of names) {
     const path = join(folder, file);
-    tensors.push({ file, ...decodeTensorFile(await readFileBytes(path), path) });
+    tensors.push({ file, ...decodeTensorFile(await readModelFile(path), path) });
   }
   return tensors;
 }

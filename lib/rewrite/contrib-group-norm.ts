@@ -41,7 +41,7 @@ export function lowerContribGroupNorm(types: ValueTypes, lowering: SiteLowering)
   const found = new Map<string, ContribSiteRef>();
   const removed = new Set<string>();
   for (const node of model.nodes.filter(isContribGroupNorm)) {
-    const site = describe(types, node);
+    const site = describeContribGroupNorm(types, node);
     if (typeof site === 'string') {
       refusals.push(`${CONTRIB_DOMAIN}.${node.opType} '${node.name || outputOf(node)}': ${site}`);
       continue;
@@ -63,7 +63,7 @@ export function lowerContribGroupNorm(types: ValueTypes, lowering: SiteLowering)
 }
 
 /** The GroupNormalization within, for the choice of a lowering. */
-const groupNormOf = ({ name, x, numGroups, epsilon, output }: ContribSiteRef) => ({
+export const groupNormOf = ({ name, x, numGroups, epsilon, output }: ContribSiteRef) => ({
   name,
   x,
   numGroups,
@@ -72,7 +72,7 @@ const groupNormOf = ({ name, x, numGroups, epsilon, output }: ContribSiteRef) =>
 });
 
 /** Returns the site that a node is, or the reason why it cannot be lowered. */
-function describe(types: ValueTypes, node: ModelNode): ContribSiteRef | string {
+export function describeContribGroupNorm(types: ValueTypes, node: ModelNode): ContribSiteRef | string {
   const [scale, bias] = [vector(types, node.inputs[1]), vector(types, node.inputs[2])];
   const channels = scale?.shape[0];
   if (!scale || !bias || bias.shape[0] !== channels)

@@ -39,17 +39,37 @@ import {
 } from '../tensor.js';
 import { readNames, removeDeadCode } from './dead-code.js';
 import { hasKnownArithmetic, isOp, onlyReader, outputOf } from './patterns.js';
-import { isFilledWith, lowerWith, type SiteLowering } from './sites.js';
+import { isConstant, lowerWith, type SiteLowering } from './sites.js';
 import { ValueTypes } from './value-types.js';
 import { changesNothing, matchWrittenNorm, type RowNorm, sourceOf, unmoved } from './written-norm.js';
 
-/** A match: the last node, and the GroupNorm that it ends. */
-interface Exported {
+/** A match. */
+export interface FoundGroupNorm {
+  /** The node that normalizes: InstanceNormalization, or the last node of the arithmetic before scale and bias. */
+  readonly norm: ModelNode;
+  /** The node that the whole GroupNorm ends with. */
   readonly last: ModelNode;
   readonly site: SiteRef;
+  /** Whether the variance is E[r²] − E[r]², which float32 loses digits in. */
+  readonly isUnstable?: boolean | undefined;
 }
 
-type Matcher = (types: ValueTypes, node: ModelNode) => Exported | undefined;
+/** A match without the facts about its arithmetic. */
+type Exported = Pick<FoundGroupNorm, 'last' | 'site'>;
+
+type Finder = (types: ValueTypes) => FoundGroupNorm[];
+
+/** Returns every match whose normalization is InstanceNormalization. */
+export const findExportedGroupNorm: Finder = (types) => find(types, matchExported);
+
+/** Returns every match whose normalization is arithmetic. */
+export const findWrittenGroupNorm: Finder = (types) => find(types, matchWritten);
+
+const find = (
+  types: ValueTypes,
+  match: (types: ValueTypes, node: ModelNode) => FoundGroupNorm | undefined,
+): FoundGroupNorm[] =>
+  hasKnownArithmetic(types.model) ? types.model.nodes.flatMap((node) => match(types, node) ?? []) : [];
 
 /**
  * Replaces every match whose normalization is InstanceNormalization.
@@ -59,7 +79,7 @@ export const mergeExportedGroupNorm = (
   model: Model,
   lowering: SiteLowering,
   types = new ValueTypes(model),
-): number => merge(model, lowering, types, matchExported);
+): number => merge(model, lowering, findExportedGroupNorm(types));
 
 /**
  * Replaces every match whose normalization is arithmetic.
@@ -69,11 +89,9 @@ export const mergeWrittenGroupNorm = (
   model: Model,
   lowering: SiteLowering,
   types = new ValueTypes(model),
-): number => merge(model, lowering, types, matchWritten);
+): number => merge(model, lowering, findWrittenGroupNorm(types));
 
-function merge(model: Model, lowering: SiteLowering, types: ValueTypes, match: Matcher): number {
-  if (!hasKnownArithmetic(model)) return 0;
-  const found = model.nodes.flatMap((node) => match(types, node) ?? []);
+function merge(model: Model, lowering: SiteLowering, found: readonly FoundGroupNorm[]): number {
   if (found.length === 0) return 0;
   const sites = new Map(found.map(({ last, site }) => [outputOf(last), site]));
   const [taken, before] = [model.names(), readNames(model)];
@@ -85,7 +103,7 @@ function merge(model: Model, lowering: SiteLowering, types: ValueTypes, match: M
   return replaced;
 }
 
-function matchExported(types: ValueTypes, node: ModelNode): Exported | undefined {
+function matchExported(types: ValueTypes, node: ModelNode): FoundGroupNorm | undefined {
   if (!isOp(node, 'InstanceNormalization')) return undefined;
   if (!isConstant(types, node.inputs[1], 1) || !isConstant(types, node.inputs[2], 0)) return undefined;
   const norm = {
@@ -94,12 +112,14 @@ function matchExported(types: ValueTypes, node: ModelNode): Exported | undefined
     groupAxis: 1,
     epsilon: node.number('epsilon') ?? DEFAULT_EPSILON,
   };
-  return matchReshaped(types, norm) ?? matchUnshaped(types, norm);
+  const found = matchReshaped(types, norm) ?? matchUnshaped(types, norm);
+  return found && { norm: node, ...found };
 }
 
-function matchWritten(types: ValueTypes, node: ModelNode): Exported | undefined {
+function matchWritten(types: ValueTypes, node: ModelNode): FoundGroupNorm | undefined {
   const norm = matchWrittenNorm(types, node);
-  return norm && matchReshaped(types, norm);
+  const found = norm && matchReshaped(types, norm);
+  return found && { norm: node, isUnstable: norm.isUnstable, ...found };
 }
 
 /** Where the channels of a shape are: scale and bias may have sizes other than 1 along these axes. */
@@ -281,9 +301,4 @@ function beforeReshapes(types: ValueTypes, { name, shape }: Parameter): Paramete
   const isSame =
     before && isStatic(before) && elementCount(before) === elementCount(shape as readonly number[]);
   return isSame ? { name: source, shape: before } : { name, shape };
-}
-
-function isConstant(types: ValueTypes, name: string | undefined, value: 0 | 1): boolean {
-  const data = types.constant(name);
-  return data !== undefined && isFilledWith(data, value);
 }

@@ -28,12 +28,16 @@ import { isGroupNorm } from './group-normalization.js';
 import { type Chain, isOp, onlyReader, outputOf, replaceChains } from './patterns.js';
 import { ValueTypes } from './value-types.js';
 
-/** A match. */
-interface Fusible extends Chain {
-  readonly norm: ModelNode;
+/** What follows a normalization: the nodes up to an activation. */
+export interface FollowingActivation extends Chain {
   /** The value that is added before the activation. */
   readonly residual?: string;
   readonly activation: 'relu' | 'silu';
+}
+
+/** A match. */
+interface Fusible extends FollowingActivation {
+  readonly norm: ModelNode;
 }
 
 /**
@@ -64,33 +68,51 @@ const isRunByKernel = (node: ModelNode): boolean =>
   (node.domain === FUSED_DOMAIN && node.opType === FUSED_OP && node.text('activation') === 'none');
 
 function matchFusible(types: ValueTypes, norm: ModelNode): Fusible | undefined {
-  const readers = types.model.index.onlyReaders(outputOf(norm));
+  const found = matchActivation(types, outputOf(norm), types.typeOf(norm.inputs[0]).shape);
+  return found && { ...found, norm, inner: [norm, ...found.inner] };
+}
+
+/**
+ * Returns the activation that is the only reader of a normalized value, with the residual that is added in between.
+ * @param shape The shape of the normalized value.
+ */
+export function matchActivation(
+  types: ValueTypes,
+  normalized: string,
+  shape: Shape | undefined,
+): FollowingActivation | undefined {
+  const readers = types.model.index.onlyReaders(normalized);
   const [first, second] = readers;
   if (!first || readers.length > 2) return undefined;
-  if (second) return matchSilu(types.model, norm, readers);
-  if (isOp(first, 'Relu')) return { norm, activation: 'relu', inner: [norm], last: first };
-  if (isFusedSilu(first)) return { norm, activation: 'silu', inner: [norm], last: first };
-  return isOp(first, 'Add') ? matchResidual(types, norm, first) : undefined;
+  if (second) return matchSilu(types.model, readers);
+  if (isOp(first, 'Relu')) return { activation: 'relu', inner: [], last: first };
+  if (isFusedSilu(first)) return { activation: 'silu', inner: [], last: first };
+  return isOp(first, 'Add') ? matchResidual(types, normalized, shape, first) : undefined;
 }
 
 /** Returns whether a node is SiLU as ONNX Runtime saves it: x · sigmoid(alpha · x) with alpha 1. */
 const isFusedSilu = (node: ModelNode): boolean =>
   node.domain === CONTRIB_DOMAIN && node.opType === 'QuickGelu' && node.number('alpha') === 1;
 
-function matchSilu({ index }: Model, norm: ModelNode, readers: readonly ModelNode[]): Fusible | undefined {
+function matchSilu({ index }: Model, readers: readonly ModelNode[]): FollowingActivation | undefined {
   const sigmoid = readers.find((node) => isOp(node, 'Sigmoid'));
   const mul = readers.find((node) => isOp(node, 'Mul'));
   if (!sigmoid || !mul?.inputs.includes(outputOf(sigmoid))) return undefined;
   if (index.onlyReaders(outputOf(sigmoid)).length !== 1) return undefined;
-  return { norm, activation: 'silu', inner: [norm, sigmoid], last: mul };
+  return { activation: 'silu', inner: [sigmoid], last: mul };
 }
 
-function matchResidual(types: ValueTypes, norm: ModelNode, add: ModelNode): Fusible | undefined {
-  const residual = add.inputs.find((name) => name !== outputOf(norm));
+function matchResidual(
+  types: ValueTypes,
+  normalized: string,
+  shape: Shape | undefined,
+  add: ModelNode,
+): FollowingActivation | undefined {
+  const residual = add.inputs.find((name) => name !== normalized);
   const relu = onlyReader(types.model, add, 'Relu');
   if (residual === undefined || !relu) return undefined;
-  if (!haveSameShape(types.typeOf(norm.inputs[0]).shape, types.typeOf(residual).shape)) return undefined;
-  return { norm, residual, activation: 'relu', inner: [norm, add], last: relu };
+  if (!haveSameShape(shape, types.typeOf(residual).shape)) return undefined;
+  return { residual, activation: 'relu', inner: [add], last: relu };
 }
 
 const haveSameShape = (a: Shape | undefined, b: Shape | undefined): boolean =>

@@ -55,5 +55,5 @@ export function lowerNormalizations(
 }
 
 /** Returns the dtype of a normalization's input, which is that of its scale too, or `''` if it is unknown. */
-const dtypeOf = (types: ValueTypes, { inputs }: ModelNode): string =>
+export const dtypeOf = (types: ValueTypes, { inputs }: ModelNode): string =>
   types.typeOf(inputs[0]).dtype ?? types.typeOf(inputs[1]).dtype ?? '';

@@ -13,6 +13,7 @@ import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
 import { isFloatDType } from '../tensor.js';
 import { readNames, removeDeadCode } from './dead-code.js';
+import type { FoundGroupNorm } from './exported-group-norm.js';
 import { hasKnownArithmetic, isOp, outputOf } from './patterns.js';
 import { lowerWith, type SiteLowering } from './sites.js';
 import type { ValueTypes } from './value-types.js';
@@ -23,14 +24,24 @@ import { matchWrittenNorm } from './written-norm.js';
  * @returns How many there are: 0 if the model is not modified.
  */
 export function lowerInlinedGroupNorm(model: Model, lowering: SiteLowering, types: ValueTypes): number {
-  if (!hasKnownArithmetic(model)) return 0;
+  const sites = new Map(findInlinedGroupNorm(types).map(({ norm, site }) => [outputOf(norm), site]));
+  if (sites.size === 0) return 0;
   const [taken, before] = [model.names(), readNames(model)];
   const replaced = model.replaceNodes((node) => {
-    const site = isOp(node, 'Div') ? matchInlined(types, node) : undefined;
+    const site = sites.get(outputOf(node));
     return site && lowerWith(lowering, site, model, taken);
   });
-  if (replaced > 0) removeDeadCode(model, before);
+  removeDeadCode(model, before);
   return replaced;
+}
+
+/** Returns every match. Those that are part of a whole GroupNorm (`findWrittenGroupNorm`) are among them. */
+export function findInlinedGroupNorm(types: ValueTypes): FoundGroupNorm[] {
+  if (!hasKnownArithmetic(types.model)) return [];
+  return types.model.nodes.flatMap((node) => {
+    const site = isOp(node, 'Div') ? matchInlined(types, node) : undefined;
+    return site ? [{ norm: node, last: node, site, isUnstable: true }] : [];
+  });
 }
 
 function matchInlined(types: ValueTypes, node: ModelNode): SiteRef | undefined {

@@ -1,6 +1,6 @@
 /** All passes over normalizations, in the order in which each leaves to the next the nodes that it can take. */
 import { GraphError } from '../errors.js';
-import type { LoweringChoice, SiteRef } from '../lowering/lower.js';
+import type { SiteRef } from '../lowering/lower.js';
 import type { Model } from '../onnx/model.js';
 import { lowerContribGroupNorm } from './contrib-group-norm.js';
 import { mergeExportedGroupNorm, mergeWrittenGroupNorm } from './exported-group-norm.js';
@@ -11,7 +11,7 @@ import {
   lowerNormalizations,
 } from './group-normalization.js';
 import { lowerInlinedGroupNorm } from './inlined-group-norm.js';
-import { lowerRowNorms, type RowOperator } from './row-norms.js';
+import { lowerRowNorms, type RowPlan } from './row-norms.js';
 import type { SiteLowering } from './sites.js';
 import type { ValueTypes } from './value-types.js';
 
@@ -27,15 +27,6 @@ export interface NormPlan {
   readonly operator?: SiteLowering | undefined;
   /** InstanceNormalization and LayerNormalization for which ONNX Runtime has a wrong kernel, or none. */
   readonly rows?: RowPlan | undefined;
-}
-
-/** The plan for the operators of `lowerRowNorms` and `isFloat64InstanceNorm`. */
-interface RowPlan {
-  readonly lowering: LoweringChoice;
-  /** The operators that are replaced. */
-  readonly operators: readonly RowOperator[];
-  /** The longest row of a LayerNormalization that is left to the runtime. */
-  readonly maxRow: number;
 }
 
 /** How many nodes of each part of the plan were replaced. */

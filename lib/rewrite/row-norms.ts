@@ -20,6 +20,7 @@ import {
   lowerRowSite,
   lowerSite,
   type RowSiteRef,
+  type SiteRef,
   type ValueRef,
 } from '../lowering/lower.js';
 import { kernelLowering } from '../lowering/op.js';
@@ -34,6 +35,15 @@ import { ValueTypes } from './value-types.js';
 /** The operators that normalize rows, and that ONNX Runtime has kernels for. */
 const ROW_OPERATORS = ['InstanceNormalization', 'LayerNormalization'] as const;
 export type RowOperator = (typeof ROW_OPERATORS)[number];
+
+/** The plan for the operators of `lowerRowNorms` and `isFloat64InstanceNorm`. */
+export interface RowPlan {
+  readonly lowering: LoweringChoice;
+  /** The operators that are replaced. */
+  readonly operators: readonly RowOperator[];
+  /** The longest row of a LayerNormalization that is left to the runtime. */
+  readonly maxRow: number;
+}
 
 /**
  * Returns the operators to replace for a lowering that the caller has named. The name asks for ONNX Runtime's own kernel
@@ -75,14 +85,24 @@ export function lowerRowNorms(
 ): number {
   const taken = model.names();
   return model.replaceNodes((node): Fragment | undefined => {
-    if (isOp(node, 'InstanceNormalization') && operators.includes('InstanceNormalization')) {
-      const site = describeSite(types, node, lowering === kernelLowering);
-      if (typeof site === 'string' || !isSummedInFloat32(site.x)) return undefined;
-      return lowerSite(site, lowering, model.opset, taken);
-    }
-    const site = matchLayerNorm(types, node, operators, maxRow);
-    return site && lowerRowSite(site, lowering, model.opset, taken);
+    const site = matchRowNorm(types, node, { lowering, operators, maxRow });
+    if (!site) return undefined;
+    return 'axis' in site
+      ? lowerRowSite(site, lowering, model.opset, taken)
+      : lowerSite(site, lowering, model.opset, taken);
   });
+}
+
+/** Returns the site of a node that a plan replaces. */
+export function matchRowNorm(
+  types: ValueTypes,
+  node: ModelNode,
+  { lowering, operators, maxRow }: RowPlan,
+): SiteRef | RowSiteRef | undefined {
+  if (!isOp(node, 'InstanceNormalization')) return matchLayerNorm(types, node, operators, maxRow);
+  if (!operators.includes('InstanceNormalization')) return undefined;
+  const site = describeSite(types, node, lowering === kernelLowering);
+  return typeof site === 'string' || !isSummedInFloat32(site.x) ? undefined : site;
 }
 
 function matchLayerNorm(

@@ -91,8 +91,13 @@ const lengthOf = ({ shape }: ValueType): number | undefined =>
 
 /** Returns `value`, or `undefined` if it is a constant all of whose elements are `neutral`. */
 export function omitNeutral(types: ValueTypes, value: ValueRef, neutral: 0 | 1): ValueRef | undefined {
-  const data = types.constant(value.name);
-  return data && isFilledWith(data, neutral) ? undefined : value;
+  return isConstant(types, value.name, neutral) ? undefined : value;
+}
+
+/** Returns whether a value is a constant all of whose elements are `element`. */
+export function isConstant(types: ValueTypes, name: string | undefined, element: 0 | 1): boolean {
+  const data = types.constant(name);
+  return data !== undefined && isFilledWith(data, element);
 }
 
 /** Returns whether a tensor has elements, and all of them are `value`. */

@@ -23,7 +23,8 @@ export interface MatchOptions {
  * Returns the tensors of a state_dict as the weights of a graph, with the rules of PyTorch's
  * `load_state_dict(strict=True)`: every parameter needs its key, other keys are errors, and shapes must agree. Floats are
  * converted to the parameter's dtype; integers and bool must have it. A prefix that all keys share (`module.`, `model.`,
- * `_orig_mod.`, `state_dict.`) is removed, unless the graph's names have it.
+ * `_orig_mod.`, `state_dict.`) is removed, unless the graph's names have it. The counter `num_batches_tracked` of a
+ * BatchNorm is left out.
  * @param stateDict Tensors by key, such as the `readAll()` of a safetensors file gives.
  * @throws WeightsError `STATE_DICT_MISMATCH` with every missing and unexpected key and every tensor of a wrong shape or
  *   dtype, or if no key has the prefix asked for; GraphError `INVALID_GRAPH`; OptionError `UNKNOWN_OPTION`.
@@ -78,7 +79,7 @@ const mismatch = (message: string | readonly string[]): WeightsError =>
 
 function problemsOf({ parameters }: Graph, found: ReadonlyMap<string, TensorData>): string[] {
   const expected = new Set(parameters.map(({ name }) => name));
-  const unexpected = [...found.keys()].filter((name) => !expected.has(name));
+  const unexpected = [...found.keys()].filter((name) => !expected.has(name) && !isCounter(name, expected));
   return [
     // Suggests unexpected keys only: another parameter's key is not a misspelling of this one.
     ...[...expected]
@@ -87,6 +88,13 @@ function problemsOf({ parameters }: Graph, found: ReadonlyMap<string, TensorData
     ...unexpected.map((name) => `unexpected '${name}'${hint(name, expected)}`),
     ...parameters.flatMap((parameter) => misfit(parameter, found.get(parameter.name))),
   ];
+}
+
+/** Whether a key is the counter of a BatchNorm in PyTorch, which no computation reads. */
+function isCounter(name: string, expected: ReadonlySet<string>): boolean {
+  const [counter, statistics] = ['num_batches_tracked', 'running_mean'] as const;
+  const isNamed = name === counter || name.endsWith(`.${counter}`);
+  return isNamed && expected.has(name.slice(0, -counter.length) + statistics);
 }
 
 function keysUnder(prefix: string, stateDict: ReadonlyMap<string, TensorData>): Map<string, TensorData> {

@@ -8,13 +8,14 @@ import { floats, onnx, Sink, useTemporaryFolder, writeFixture } from './support.
 
 /** The arguments and options of each command. */
 const COMMANDS: Record<string, string[]> = {
-  '': ['build', 'convert', 'run', 'parity', 'doctor', '--version', '--debug', '--help'],
+  '': ['build', 'inspect', 'convert', 'run', 'parity', 'doctor', '--version', '--debug', '--help'],
   build: ['group-norm', '--debug'],
   'build group-norm': [
     ...['--num-groups', '--num-channels', '--eps', '--no-affine', '-o, --output', '--weights', '--opset'],
     ...['--lowering', '--dtype', '--shape', '--seed', '--external-data', '--debug'],
   ],
   convert: ['model', '-o, --output', '--lowering', 'reduce-mean', 'opset 21', '--debug'],
+  inspect: ['<model>', '--json', 'reduce-mean', 'com.microsoft', '--debug'],
   run: [
     '<model>',
     '--input',
@@ -83,8 +84,8 @@ describe('the command line', () => {
     expect(stderr).to.include('Usage: onnx-groupnorm').and.to.include('Examples:');
   });
 
-  it('convert, run and parity point to their help if an argument is missing', async () => {
-    for (const command of ['convert', 'run', 'parity']) {
+  it('convert, inspect, run and parity point to their help if an argument is missing', async () => {
+    for (const command of ['convert', 'inspect', 'run', 'parity']) {
       const { code, stderr } = await onnx(command);
       expect(code).to.equal(2);
       expect(stderr)

@@ -11,7 +11,7 @@ describe('memory of readers', () => {
     const peaks = JSON.parse(stdout) as { name: string; outcome: string; allowed: number; peak: number }[];
     expect(peaks).to.not.be.empty;
     for (const { name, outcome, allowed, peak } of peaks) {
-      expect(outcome, name).to.match(/^(read|LIMIT_EXCEEDED|IMAGE_TOO_LARGE|[A-Z]+_INVALID)$/);
+      expect(outcome, name).to.match(/^(read|UsageError|LIMIT_EXCEEDED|IMAGE_TOO_LARGE|[A-Z]+_INVALID)$/);
       expect(peak, name).to.be.at.most(allowed);
     }
   });

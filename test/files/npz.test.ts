@@ -111,6 +111,20 @@ describe('openNpz', () => {
     expectRefused(archive(npy, { data: Buffer.from([7, 7, 7]) }), 'it is damaged');
   });
 
+  it('openNpz refuses to decompress an array above limits.arrayBytes, and reads a stored array of any size', () => {
+    const zeros = encodeNpy(tensor('uint8', [2 ** 20], new Uint8Array(2 ** 20)));
+    const packed = archive(zeros, { data: deflateRawSync(zeros) });
+    const read = (bytes: Uint8Array, arrayBytes: number) =>
+      openNpz(bytes, 'a.npz', { limits: { arrayBytes } }).read('x').data.length;
+    expect(read(packed, zeros.length)).to.equal(2 ** 20);
+    // 7 bytes are allowed for each byte of the archive.
+    expect(read(packed, zeros.length - 7 * packed.length)).to.equal(2 ** 20);
+    expect(() => read(packed, zeros.length - 7 * packed.length - 1))
+      .to.throw(FileError, `'x' in a.npz takes ${zeros.length} bytes`)
+      .with.property('code', 'LIMIT_EXCEEDED');
+    expect(read(archive(zeros, { method: 0, data: zeros }), 0)).to.equal(2 ** 20);
+  });
+
   it('openNpz refuses a bomb before it decompresses it', () => {
     // 256 MB of zeros behind an array of 24 bytes, and the size of either in the directory.
     const zeros = deflateRawSync(Buffer.concat([npy, Buffer.alloc(2 ** 28)]));

@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { memoryUsage, resourceUsage } from 'node:process';
 import { deflateSync } from 'node:zlib';
+import { tensorFromJson } from '../../lib/cli/commands/run-input-files.js';
 import { decodePng } from '../../lib/images/png.js';
 import { decodeSafetensors } from '../../lib/weights/safetensors.js';
 import { chunk, concat, header, SIGNATURE } from '../images/png-samples.js';
@@ -67,6 +68,12 @@ const PICTURES: readonly [name: string, make: () => Uint8Array][] = [
   ],
 ];
 
+const TEXTS: readonly [name: string, make: () => Uint8Array][] = [
+  ['lists in lists', () => concat([times('[', 2 * MEGA), times(']', 2 * MEGA)])],
+  ['empty lists', () => concat([times('[', 1), times('[],', 2 * MEGA), times('[]]', 1)])],
+  ['numbers', () => concat([times('[', 1), times('1,', 4 * MEGA), times('1]', 1)])],
+];
+
 const CASES: readonly Case[] = [
   ...SAFETENSORS.map(([name, make]) => ({
     name: `safetensors: ${name}`,
@@ -79,6 +86,12 @@ const CASES: readonly Case[] = [
     make,
     read: (bytes: Uint8Array) => decodePng(bytes),
     allowance: 4 * PIXELS,
+  })),
+  ...TEXTS.map(([name, make]) => ({
+    name: `JSON: ${name}`,
+    make,
+    read: (bytes: Uint8Array) => tensorFromJson(Buffer.from(bytes).toString(), 'float32', 'a.json'),
+    allowance: 0,
   })),
 ];
 
@@ -101,7 +114,8 @@ export function measurePeaks(): void {
     try {
       read(bytes);
     } catch (error) {
-      outcome = (error as { code?: string }).code ?? String(error);
+      const { code, name } = error as { code?: string; name: string };
+      outcome = code ?? name;
     }
     const allowed = 64 * 2 ** 20 + 8 * bytes.length + allowance;
     return { name, outcome, allowed, peak: 1024 * resourceUsage().maxRSS - before };

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { FileError } from '../../lib/errors.js';
 import { openRanged, readFileBytes } from '../../lib/files/read.js';
+import { printable } from '../../lib/printable.js';
 import { rejection, temporaryFolder } from '../support/temporary.js';
 
 const GIB = 2 ** 30;
@@ -139,7 +140,7 @@ async function expectRefused(target: string, code: string, reason: string): Prom
     const error = await rejection(attempt(target));
     expect(error).to.be.instanceOf(FileError).with.property('code', code);
     expect((error as Error).message)
-      .to.include(`cannot read '${target}': `)
+      .to.include(`cannot read '${printable(target)}': `)
       .and.include(reason);
   }
 }

@@ -61,8 +61,8 @@ export const FORMATS: Readonly<Record<string, Format>> = {
     cases: fc.record({
       bytes: models,
       load: fc.oneof(
-        { weight: 6, arbitrary: fc.constant(undefined) },
-        { weight: 3, arbitrary: fc.constantFrom('native', 'native', 'cpu', 'cpu', 'wasm') },
+        { weight: 8, arbitrary: fc.constant(undefined) },
+        { weight: 2, arbitrary: fc.constantFrom('native', 'native', 'native', 'cpu', 'cpu', 'cpu', 'wasm') },
       ),
       byPath: fc.boolean(),
       cli: sometimes(4),

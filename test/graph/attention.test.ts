@@ -3,20 +3,22 @@
  * Diffusion's VAE. Source: diffusers' `Attention` with `group_norm`, one head and `residual_connection=True`, as
  * `UNetMidBlock2D` makes it, and its state_dict keys.
  */
-import { expect } from 'chai';
+import { expect, use } from 'chai';
 import { describe, it } from 'mocha';
+import onnxMatchers from '../../lib/chai.js';
 import { GraphBuilder, type Scope } from '../../lib/graph/builder.js';
 import * as op from '../../lib/graph/ops/index.js';
 import type { Value } from '../../lib/graph/types.js';
 import { castTensor, toFloat64Array } from '../../lib/half.js';
 import { LOWERING_NAMES } from '../../lib/lowering/types.js';
 import { encodeModel } from '../../lib/onnx/encode.js';
-import { compareTensors } from '../../lib/parity/compare.js';
 import { createSession } from '../../lib/runtime/node.js';
 import { type FloatDType, tensor, type TensorData } from '../../lib/tensor.js';
 import { counterWeights } from '../../lib/weights/counter.js';
 import { referenceGroupNorm } from '../support/group-norm.js';
 import { numbers } from './runs.js';
+
+use(onnxMatchers);
 
 const CHANNELS = 16;
 const GROUPS = 4;
@@ -149,8 +151,7 @@ describe('the attention block of a VAE, built with op', () => {
           const session = await createSession(encodeModel(graph, weights, { opset, lowering }));
           const { y } = await session.run({ x });
           await session.dispose();
-          const { passed, maxAbs } = compareTensors('y', y!, expected, TOLERANCES[dtype]);
-          expect(passed, `${lowering}: off by ${maxAbs}`).to.equal(true);
+          expect(y, lowering).to.matchTensor(expected, TOLERANCES[dtype]);
         }
       });
     }

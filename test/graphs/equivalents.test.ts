@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { expect } from 'chai';
+import { expect, use } from 'chai';
 import { describe, it } from 'mocha';
 import type { InputType } from '../../graphs/definition.js';
 import {
@@ -7,11 +7,11 @@ import {
   instanceNormEquivalent,
   layerNormEquivalent,
 } from '../../graphs/equivalents.js';
+import onnxMatchers from '../../lib/chai.js';
 import { GraphError, OptionError } from '../../lib/errors.js';
 import type { Graph } from '../../lib/graph/types.js';
 import { toFloat64Array } from '../../lib/half.js';
 import { encodeModel } from '../../lib/onnx/encode.js';
-import { compareTensors, defaultTolerance } from '../../lib/parity/compare.js';
 import type { Fixture } from '../../lib/parity/fixture.js';
 import { readFixture } from '../../lib/parity/node.js';
 import { createSession } from '../../lib/runtime/node.js';
@@ -20,6 +20,8 @@ import { matchStateDict } from '../../lib/weights/state-dict.js';
 import { parityFixtures } from '../support/fixtures.js';
 import { maxAbsDifference, randomTensor } from '../support/group-norm.js';
 import { shapesOf } from './support.js';
+
+use(onnxMatchers);
 
 async function run(
   graph: Graph,
@@ -137,8 +139,6 @@ async function expectParity(fixture: Fixture, pair: (typeof EQUIVALENTS)[number]
   const x = fixture.inputs.get('x')!;
   const [, other] = pair({ numChannels, eps, affine }, { shape: x.dims, dtype: x.dtype });
   const actual = await run(other, fixture.stateDict, x);
-  const { rtol, atol } = defaultTolerance(x.dtype);
-  const tolerance = { rtol: fixture.rtol ?? rtol, atol: fixture.atol ?? atol };
-  const comparison = compareTensors('y', actual, fixture.outputs.get('y')!, tolerance);
-  expect(comparison.passed, JSON.stringify(comparison)).to.equal(true);
+  const { rtol, atol } = fixture;
+  expect(actual).to.matchTensor(fixture.outputs.get('y'), { rtol, atol });
 }

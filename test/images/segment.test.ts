@@ -1,15 +1,14 @@
-import { expect } from 'chai';
+import { expect, use } from 'chai';
 import { describe, it } from 'mocha';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import onnxMatchers from '../../lib/chai.js';
 import type { Image } from '../../lib/images/image.js';
 import { maskOf } from '../../lib/images/mask.js';
 import { decodePng } from '../../lib/images/png.js';
 import { IMAGENET, segment } from '../../lib/images/segment.js';
 import {
-  compareTensors,
   createSession,
-  defaultTolerance,
   type DType,
   elementCount,
   encodeModel,
@@ -29,6 +28,8 @@ import { rejection } from '../support/temporary.js';
 import { withInitializersAsInputs } from '../support/optional-inputs.js';
 import { withoutShapes } from '../support/without-shapes.js';
 import { pixelModel, sigmoidModel, twoOutputs, unetModel } from './models.js';
+
+use(onnxMatchers);
 
 const demo = (name: string): string => fileURLToPath(new URL(`../../demo/${name}`, import.meta.url));
 
@@ -162,7 +163,7 @@ describe('images/segment', () => {
     const { mask, logits, paddedTo } = await run(encodeModel(graph, matchStateDict(graph, stateDict)), image);
     const expected = outputs.get('y')!;
     // The network's error is below PyTorch's default for a single operation: the fixture states no other.
-    expect(compareTensors('y', logits, expected, defaultTolerance('float32')).mismatched).to.equal(0);
+    expect(logits).to.matchTensor(expected);
     expect(mask).to.deep.equal(maskOf(expected));
     expect(paddedTo).to.deep.equal([128, 192]);
   });

@@ -18,6 +18,8 @@ const TSCONFIG = {
   compilerOptions: { module: 'NodeNext', target: 'ES2022', strict: true, types: [], lib: ['ES2023', 'DOM'] },
 };
 
+const FLAGS = ['--prefer-offline', '--no-audit', '--no-fund', '--onnxruntime-node-install=skip'];
+
 /** Where npm's install script puts the kernel, if it may run and finds a compiler. */
 const ADDON = 'node_modules/onnx-groupnorm/native/build/Release/onnx_groupnorm.node';
 
@@ -52,9 +54,8 @@ export function testPackage({ addon }: { readonly addon: 'built' | 'skip' }): vo
       await copyFile(PROGRAM, join(project, 'program.ts'));
       await copyFile(REQUIRING, join(project, 'requiring.cts'));
       await writeFile(join(project, 'tsconfig.json'), JSON.stringify(TSCONFIG));
-      const flags = ['--prefer-offline', '--no-audit', '--no-fund', '--onnxruntime-node-install=skip'];
       try {
-        await inProject('npm', ['install', ...flags, archive]);
+        await inProject('npm', ['install', ...FLAGS, archive]);
       } catch (error) {
         if (!OFFLINE.test(String((error as { stderr?: string }).stderr))) throw error;
         console.log('    not run: the package registry cannot be reached');
@@ -72,7 +73,8 @@ export function testPackage({ addon }: { readonly addon: 'built' | 'skip' }): vo
       const ranOn = hasKernel ? ['native', 'kernel'] : ['cpu', 'reduce-mean'];
       console.log(`    installed ${hasKernel ? 'with the native kernel' : 'without the native kernel'}`);
       const printed = JSON.parse(await inProject(process.execPath, ['program.js'])) as unknown[];
-      expect(printed).to.deep.equal([[1, 32, 8, 8], true, [0, 255], ...ranOn]);
+      const functions = ['function', 'function'];
+      expect(printed).to.deep.equal([[1, 32, 8, 8], true, [0, 255], functions, ...ranOn]);
     });
 
     it(`the packed package, installed ${title}, can be required: it is the module that import gives`, async () => {
@@ -81,6 +83,18 @@ export function testPackage({ addon }: { readonly addon: 'built' | 'skip' }): vo
       await inProject(process.execPath, [tsc, '-p', '.', '--module', 'Node16']);
       const printed = JSON.parse(await inProject(process.execPath, ['requiring.cjs'])) as unknown[];
       expect(printed).to.deep.equal([true, 'function', [7], 2]);
+    });
+
+    it(`the packed package, installed ${title}, adds its matchers and their types to chai 5 and 6`, async () => {
+      for (const name of ['packed-chai.ts', 'packed-chai.cts'])
+        await copyFile(fileURLToPath(new URL(name, import.meta.url)), join(project, name));
+      await inProject('npm', ['install', ...FLAGS, 'chai@6', 'chai-5@npm:chai@5', '@types/chai@5']);
+      const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+      await inProject(process.execPath, [tsc, '-p', '.', '--types', 'chai']);
+      const printed = JSON.parse(await inProject(process.execPath, ['packed-chai.js'])) as unknown[];
+      const message = 'expected float32 [1] to match';
+      expect(printed).to.deep.equal([message, message]);
+      expect(JSON.parse(await inProject(process.execPath, ['packed-chai.cjs']))).to.equal('function');
     });
 
     it(`the packed package, installed ${title}, holds no build products`, async () => {

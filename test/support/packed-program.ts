@@ -1,6 +1,8 @@
 /** Runs what the package's entries export. packed-package.ts copies this file into a project that has installed it. */
 import { createSession, encodeModel, getGraph, initializeWeights, tensor } from 'onnx-groupnorm';
+import onnxMatchers from 'onnx-groupnorm/chai';
 import { decodePng, encodePng, type Image } from 'onnx-groupnorm/images';
+import { conv } from 'onnx-groupnorm/layers';
 
 const graph = getGraph('group-norm').build({ numGroups: 8, numChannels: 32 });
 await using session = await createSession(encodeModel(graph, initializeWeights(graph), { opset: 21 }));
@@ -12,4 +14,6 @@ const variance = row.reduce((sum, v) => sum + (v - mean) ** 2, 0) / 256;
 const isNormal = Math.abs(mean) < 1e-5 && Math.abs(variance - 1) < 1e-3;
 const image: Image = { width: 2, height: 1, channels: 1, samples: Uint8Array.of(0, 255), max: 255 };
 const pixels = [...decodePng(encodePng(image)).samples];
-console.log(JSON.stringify([y!.dims, isNormal, pixels, session.provider, session.groupNorm]));
+// The plugin loads where chai is not installed.
+const functions = [typeof onnxMatchers, typeof conv];
+console.log(JSON.stringify([y!.dims, isNormal, pixels, functions, session.provider, session.groupNorm]));

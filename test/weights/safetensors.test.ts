@@ -239,10 +239,7 @@ describe('decodeSafetensors', () => {
       'takes 1 bytes, but data_offsets [0, 2] hold 2',
     );
     expectRefused(file(`{${entry('a', 2, 0, '[2]')}}`, [1, 2]), 'hold -2');
-    expectRefused(
-      file(`{${entry('a', 0, 0, '[4294967296,4294967296]')}}`),
-      'takes 18446744073709552000 bytes',
-    );
+    expectRefused(file(`{${entry('a', 0, 0, '[4294967296,4294967296]')}}`), 'takes Infinity bytes');
   });
 
   it('decodeSafetensors refuses an invalid entry', () => {

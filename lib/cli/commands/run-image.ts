@@ -1,10 +1,11 @@
 /** `run --image --mask`: segments an image with a model that finds the class of each pixel. */
 import { InvalidArgumentError } from 'commander';
 import { writeFileAtomic } from '../../files/atomic.js';
-import { readFileBytes } from '../../files/read.js';
+import type { RangedFile } from '../../files/ranged.js';
+import { readFileBytes, readStart } from '../../files/read.js';
 import type { Image } from '../../images/image.js';
 import { type Mask, maskToImage } from '../../images/mask.js';
-import { decodePng, encodePng } from '../../images/png.js';
+import { decodePng, encodePng, requirePngSignature, SIGNATURE } from '../../images/png.js';
 import type { Size } from '../../images/resample.js';
 import { IMAGENET, segment, type Segmentation } from '../../images/segment.js';
 import { refuseOverwritingInputs } from '../shared/output-files.js';
@@ -68,7 +69,7 @@ export async function runImage(path: string, options: ImageOptions, io: Io): Pro
   );
   const lines = await withProgress(io.stderr, async (progress) => {
     progress.step(`reading ${file}`);
-    const image = decodePng(await readFileBytes(file), file, {
+    const image = decodePng(await readFileBytes(file, checkPng), file, {
       warn: (warning) => progress.say(`${colorsOf(io.stderr).yellow('warning:')} ${warning}`),
     });
     await using session = await openSession(path, options, progress);
@@ -122,4 +123,9 @@ function classRows({ classes, numClasses }: Mask): string[][] {
   return counts.flatMap((count, index) =>
     count === 0 ? [] : [[String(index), String(count), `${((100 * count) / classes.length).toFixed(1)} %`]],
   );
+}
+
+/** Refuses a file of another kind before it is read whole. */
+async function checkPng(file: RangedFile): Promise<void> {
+  requirePngSignature(await readStart(file, SIGNATURE.length), file.path);
 }

@@ -1,13 +1,16 @@
 /** The files of `run --input`: `.npy`, `.npz`, `.pb` (a TensorProto) and `.json` (nested lists). */
 import { extname } from 'node:path';
-import { decodeNpy } from '../../files/npy.js';
-import { openNpz } from '../../files/npz.js';
-import { readFileBytes } from '../../files/read.js';
+import { JsonReader } from '../../files/json-reader.js';
+import { checkNpyStart, decodeNpy, NPY_START } from '../../files/npy.js';
+import { findNpzEnd, NPZ_END, openNpz } from '../../files/npz.js';
+import type { RangedFile } from '../../files/ranged.js';
+import { readFileBytes, readStart } from '../../files/read.js';
 import { castTensor } from '../../half.js';
 import { listNames } from '../../quantities.js';
+import { requireModelSize } from '../../onnx/encode.js';
 import { decodeTensorFile } from '../../onnx/tensors.js';
 import type { TensorInfo } from '../../runtime/core/contract.js';
-import { allocate, type DType, elementCount, isFloatDType, tensor, type TensorData } from '../../tensor.js';
+import { allocate, type DType, isFloatDType, tensor, type TensorData } from '../../tensor.js';
 import { UsageError } from '../shared/terminal.js';
 
 /**
@@ -21,11 +24,11 @@ export async function readInputFile(path: string, info: TensorInfo): Promise<Ten
       `input '${name}' takes texts; run reads files of numbers, and session.run takes texts`,
     );
   }
-  const bytes = await readFileBytes(path);
   const extension = extname(path).toLowerCase();
+  const bytes = await readFileBytes(path, CHECKS.get(extension) ?? checkNpy);
   if (extension === '.npz') return arrayOfNpz(bytes, path, name);
   if (extension === '.pb') return decodeTensorFile(bytes, path).tensor;
-  if (extension === '.json') return tensorFromJson(jsonText(bytes, path), dtype, path);
+  if (extension === '.json') return tensorFromJson(new TextDecoder().decode(bytes), dtype, path);
   return decodeNpy(bytes, path);
 }
 
@@ -40,13 +43,33 @@ function arrayOfNpz(bytes: Uint8Array, path: string, input: string): TensorData 
   );
 }
 
-/** 32 MiB are more than a million numbers. Parsed, deeply nested lists take 50 times as much memory. */
+/** More than a million numbers. */
 const MAX_JSON = 2 ** 25;
 
-function jsonText(bytes: Uint8Array, path: string): string {
-  if (bytes.byteLength <= MAX_JSON) return new TextDecoder().decode(bytes);
+/** Enough of a file to say what it is. */
+const FIRST_BYTES = 256;
+
+/** By extension, what a file is refused for before it is read whole. */
+const CHECKS = new Map<string, (file: RangedFile) => void | Promise<void>>([
+  ['.npz', checkNpz],
+  ['.pb', ({ size, path }) => requireModelSize(size, path)],
+  ['.json', checkJson],
+]);
+
+const checkNpy = async (file: RangedFile): Promise<void> =>
+  checkNpyStart(await readStart(file, NPY_START), file.size, file.path);
+
+async function checkNpz(file: RangedFile): Promise<void> {
+  const length = Math.min(NPZ_END, file.size);
+  if (findNpzEnd(await file.read(file.size - length, length)) >= 0) return;
+  // Throws, because there is no end: with the kind of the file.
+  openNpz(await readStart(file, FIRST_BYTES), file.path);
+}
+
+function checkJson({ size, path }: RangedFile): void {
+  if (size <= MAX_JSON) return;
   throw new UsageError(
-    `${path} has ${bytes.byteLength} bytes; run reads JSON files of at most ${MAX_JSON}: save the array as a .npy file`,
+    `${path} has ${size} bytes; run reads JSON files of at most ${MAX_JSON}: save the array as a .npy file`,
   );
 }
 
@@ -54,78 +77,103 @@ function jsonText(bytes: Uint8Array, path: string): string {
 const MAX_RANK = 64;
 
 /**
- * Makes a tensor out of nested lists of numbers, as `json.dump(x.tolist(), file)` writes them.
+ * Makes a tensor out of nested lists of numbers, as `json.dump(x.tolist(), file)` writes them. Keeps the elements alone:
+ * `JSON.parse` takes up to 50 times the memory of the text.
  * @param dtype The dtype of the tensor, which the model knows and JSON does not.
  * @throws UsageError if the text is not such lists, or if a number is not an element of the dtype.
  */
 export function tensorFromJson(text: string, dtype: DType, path: string): TensorData {
-  // Before the text is parsed: parsed, deep nesting takes the most memory, and messages could not show it.
-  if (isDeeper(text, MAX_RANK)) throw new UsageError(`${path} has more than ${MAX_RANK} dimensions`);
-  const value = parseJson(text, path);
-  const dims = dimsOf(value);
-  // Floats are collected in float64, so that they are rounded once.
-  const data = allocate(isFloatDType(dtype) ? 'float64' : dtype, elementCount(dims));
+  try {
+    return readLists(text, dtype, path);
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause;
+    const advice = /NaN|Infinity/.test(text)
+      ? '; JSON has no NaN and no infinity, a .npy file holds them'
+      : '';
+    throw new UsageError(`${path} is not JSON: ${cause.message}${advice}`, { cause });
+  }
+}
+
+function readLists(text: string, dtype: DType, path: string): TensorData {
+  const json = new JsonReader(text);
+  // Between two elements is a comma. Floats are collected in float64, so that they are rounded once.
+  const data = allocate(isFloatDType(dtype) ? 'float64' : dtype, countCommas(text) + 1);
   let count = 0;
+  // The first list of each depth says the length of all. The first number, or the first empty list, says the rank.
+  const dims: number[] = [];
+  let rank: number | undefined;
   const place: number[] = [];
   const refuse = (what: string): UsageError =>
     new UsageError(`${path}: ${place.length === 0 ? 'the value' : `element [${place.join('][')}]`} ${what}`);
-  const collect = (part: unknown): void => {
-    if (place.length === dims.length) {
-      if (store(data, count++, part, dtype)) return;
-      throw refuse(`is ${shown(part)}; ${wanted(part, dtype)}`);
+  const requireLength = (depth: number, what: string): UsageError =>
+    refuse(`is ${what}, not a list of ${dims[depth]} as the lists before it`);
+
+  const read = (): void => {
+    const depth = place.length;
+    const isList = json.peek() === '[';
+    if (!isList) {
+      const value = readElement(json);
+      rank ??= depth;
+      if (depth < rank) throw requireLength(depth, shown(value));
+      if (!store(data, count++, value, dtype)) throw refuse(`is ${shown(value)}; ${wanted(value, dtype)}`);
+      return;
     }
-    const length = dims[place.length]!;
-    if (!Array.isArray(part) || part.length !== length) {
-      throw refuse(`is ${shown(part)}, not a list of ${length} as the lists before it`);
+    if (depth === rank) throw refuse(`is a list of ${lengthOf(json)}; ${wanted([], dtype)}`);
+    if (depth === MAX_RANK) throw new UsageError(`${path} has more than ${MAX_RANK} dimensions`);
+    let length = 0;
+    for (const index of json.elements()) {
+      place[depth] = index;
+      read();
+      length = index + 1;
     }
-    place.push(0);
-    for (const [index, element] of part.entries()) {
-      place[place.length - 1] = index;
-      collect(element);
-    }
-    place.pop();
+    place.length = depth;
+    rank ??= depth + 1;
+    dims[depth] ??= length;
+    if (length !== dims[depth]) throw requireLength(depth, `a list of ${length}`);
   };
-  collect(value);
-  return isFloatDType(dtype) ? castTensor(tensor('float64', dims, data), dtype) : tensor(dtype, dims, data);
+  read();
+  json.end();
+  const elements = data.subarray(0, count);
+  return isFloatDType(dtype)
+    ? castTensor(tensor('float64', dims, elements), dtype)
+    : tensor(dtype, dims, elements);
+}
+
+function countCommas(text: string): number {
+  let count = 0;
+  for (let at = text.indexOf(','); at >= 0; at = text.indexOf(',', at + 1)) count++;
+  return count;
+}
+
+/** Stands for an object, which is not built. */
+const OBJECT = Symbol('an object');
+
+/** Reads a value that is not a list. */
+function readElement(json: JsonReader): unknown {
+  const first = json.peek();
+  if (first === '"') return json.string();
+  if (/[tfn]/.test(first)) return json.literal();
+  if (first !== '{') return json.number();
+  json.skip();
+  return OBJECT;
+}
+
+function lengthOf(json: JsonReader): number {
+  let length = 0;
+  for (const index of json.elements()) {
+    json.skip();
+    length = index + 1;
+  }
+  return length;
 }
 
 const shown = (value: unknown): string =>
-  Array.isArray(value) ? `a list of ${value.length}` : JSON.stringify(value).slice(0, 40);
+  value === OBJECT ? 'an object' : JSON.stringify(value).slice(0, 40);
 
 function wanted(part: unknown, dtype: DType): string {
   return Number.isInteger(part) && !Number.isSafeInteger(part)
     ? 'JSON holds integers up to 2^53 - 1 exactly: save the array as a .npy file'
     : `the input takes nested lists of ${dtype}`;
-}
-
-/** Whether lists and objects of a JSON text are nested deeper than `limit`. */
-function isDeeper(text: string, limit: number): boolean {
-  let depth = 0;
-  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{}]/gs)) {
-    if (token === '[' || token === '{') depth++;
-    else if (token === ']' || token === '}') depth--;
-    if (depth > limit) return true;
-  }
-  return false;
-}
-
-function parseJson(text: string, path: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    const reason = (cause as Error).message;
-    const advice = /NaN|Infinity/.test(text)
-      ? '; JSON has no NaN and no infinity, a .npy file holds them'
-      : '';
-    throw new UsageError(`${path} is not JSON: ${reason}${advice}`, { cause });
-  }
-}
-
-/** Returns the length of the outermost list, that of its first list, and so on. */
-function dimsOf(value: unknown): number[] {
-  const dims: number[] = [];
-  for (let part = value; Array.isArray(part); part = part[0] as unknown) dims.push(part.length);
-  return dims;
 }
 
 /** Stores an element; returns whether `value` is an element of the dtype. */

@@ -22,7 +22,7 @@ import {
   requireReachable,
   SAFE_LOWERING,
 } from '../../rewrite/replace-norms.js';
-import { MAX_LAYER_NORM_ROW, rowOperatorsToReplace } from '../../rewrite/row-norms.js';
+import { MAX_LAYER_NORM_ROW, rowOperatorsToReplace, type RowPlan } from '../../rewrite/row-norms.js';
 import { ValueTypes } from '../../rewrite/value-types.js';
 import { type Dim, UNKNOWN_DIM } from '../../tensor.js';
 import { requireNoCrash } from './crashes.js';
@@ -175,9 +175,9 @@ function rewriteNorms(rewriting: Rewriting): {
 
 /** @param used Collects the lowerings that GroupNormalization is written as. */
 function planFor(
-  { groupNorm, lowering, choice, hasKernel, hasContribKernel }: Rewriting,
+  { groupNorm, lowering, choice, hasKernel, hasContribKernel }: Omit<Rewriting, 'model' | 'types' | 'where'>,
   used: Set<SessionLoweringName>,
-): NormPlan {
+): NormPlan & { readonly rows: RowPlan } {
   const rows = {
     lowering: hasKernel ? kernelLowering : asRun(SAFE_LOWERING, choice),
     operators: rowOperatorsToReplace(groupNorm),
@@ -206,6 +206,39 @@ function planFor(
 function asRun(name: SessionLoweringName, { sumsInOneFloat = false }: GroupNormChoice): LoweringChoice {
   if (name === 'instance-norm' || name === 'layer-norm') return skippingEmpty(name);
   return name === 'reduce-mean' && sumsInOneFloat ? carefulReduceMeanLowering : name;
+}
+
+/** What a plan makes of a GroupNorm in one of its forms. */
+export type PlannedForm = Exclude<keyof NormPlan, 'rows'>;
+
+/** How sessions on a provider run normalizations if the caller does not say. */
+export interface ProviderPlan {
+  /** Whether the native kernel runs GroupNorm. */
+  readonly hasKernel: boolean;
+  readonly rows: RowPlan;
+  /** Returns how a GroupNorm runs. */
+  readonly execute: (form: PlannedForm, site: SiteRef) => Exclude<GroupNormExecution, 'mixed'>;
+}
+
+/** Returns the plan that {@link prepareModel} carries out for a provider that works here. */
+export function planOf(provider: Provider): ProviderPlan {
+  const choice = GROUP_NORM_CHOICES[provider];
+  const lowering = chosenLowering(choice);
+  const hasKernel = choice.groupNorm === 'kernel';
+  const hasContribKernel = CONTRIB_PROVIDERS.includes(provider);
+  const used = new Set<SessionLoweringName>();
+  const plan = planFor({ groupNorm: undefined, lowering, choice, hasKernel, hasContribKernel }, used);
+  return {
+    hasKernel,
+    rows: plan.rows,
+    execute: (form, site) => {
+      if (hasKernel) return 'kernel';
+      used.clear();
+      const choose = plan[form];
+      if (typeof choose === 'function') choose(site);
+      return [...used][0] ?? lowering;
+    },
+  };
 }
 
 function executionOf(used: ReadonlySet<SessionLoweringName>): GroupNormExecution {

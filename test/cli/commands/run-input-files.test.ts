@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
@@ -6,6 +6,7 @@ import { readInputFile, tensorFromJson } from '../../../lib/cli/commands/run-inp
 import { UsageError } from '../../../lib/cli/shared/terminal.js';
 import { decodeNpy, encodeModel, encodeNpy, GraphBuilder, op } from '../../../lib/index.js';
 import { type DType, tensor } from '../../../lib/tensor.js';
+import { rejection } from '../../support/temporary.js';
 import { floats, onnx, useTemporaryFolder } from '../support.js';
 
 const sample = (name: string): string => fileURLToPath(new URL(`../../samples/${name}`, import.meta.url));
@@ -51,6 +52,20 @@ describe('readInputFile', () => {
     expect(await readInputFile(at('x.bin'), input('x'))).to.deep.equal(floats([1], [3]));
   });
 
+  it('readInputFile refuses a file of the wrong size or kind before it reads it whole', async () => {
+    // Their bytes are a hole, which takes no room on the disk; in memory they would take 8 GiB.
+    const sparse = async (name: string, start: Uint8Array = new Uint8Array(0)) => {
+      writeFileSync(at(name), start);
+      truncateSync(at(name), 2 ** 33);
+      return ((await rejection(readInputFile(at(name), input('x')))) as Error).message;
+    };
+    expect(await sparse('a.npy', encodeNpy(floats([1], [3])))).to.match(/4 bytes, but 8589934464 follow/);
+    expect(await sparse('b.npy')).to.include('it does not begin with');
+    expect(await sparse('c.npz')).to.include('it has no directory at its end');
+    expect(await sparse('d.pb')).to.match(/8589934592/);
+    expect(await sparse('e.json')).to.include('run reads JSON files of at most 33554432');
+  });
+
   it('run takes .npz, .pb and JSON files, and the input of a name that contains =', async () => {
     const g = new GraphBuilder('sum');
     const [a, ab] = [g.input('a', 'float32', ['N']), g.input('a=b', 'float32', ['N'])];
@@ -93,7 +108,7 @@ describe('tensorFromJson', () => {
       'float32',
       'x.json: element [0][1] is a list of 1; the input takes nested lists of float32',
     ],
-    ['{"x": [1]}', 'float32', 'x.json: the value is {"x":[1]}; the input takes nested lists of float32'],
+    ['{"x": [1]}', 'float32', 'x.json: the value is an object; the input takes nested lists of float32'],
     ['["1"]', 'float32', 'element [0] is "1"'],
     ['[null]', 'float32', 'element [0] is null'],
     ['[true]', 'float32', 'element [0] is true'],
@@ -107,7 +122,16 @@ describe('tensorFromJson', () => {
       'element [0] is 9007199254740992; JSON holds integers up to 2^53 - 1 exactly: save the array as a .npy file',
     ],
     [`${'['.repeat(70)}${']'.repeat(70)}`, 'float32', 'x.json has more than 64 dimensions'],
-    [`${'{"a":'.repeat(5000)}1${'}'.repeat(5000)}`, 'float32', 'x.json has more than 64 dimensions'],
+    [
+      `${'{"a":'.repeat(5000)}1${'}'.repeat(5000)}`,
+      'float32',
+      'lists or objects are nested more than 64 deep',
+    ],
+    ['[[], 1]', 'float32', 'x.json: element [1] is 1, not a list of 0 as the lists before it'],
+    ['[[], [1]]', 'float32', 'x.json: element [1] is a list of 1, not a list of 0 as the lists before it'],
+    ['[[[]], []]', 'float32', 'x.json: element [1] is a list of 0, not a list of 1 as the lists before it'],
+    ['[1, []]', 'float32', 'x.json: element [1] is a list of 0; the input takes nested lists of float32'],
+    ['[1] 2', 'float32', 'x.json is not JSON: unexpected "2" at character 4'],
     [`"${'['.repeat(70)}"`, 'float32', 'the value is "[[['],
   ];
   for (const [text, dtype, message] of refused) {

@@ -1,13 +1,15 @@
-import { expect } from 'chai';
+import { expect, use } from 'chai';
 import { describe, it } from 'mocha';
+import onnxMatchers from '../../../lib/chai.js';
 import { SessionError } from '../../../lib/errors.js';
 import { GraphBuilder } from '../../../lib/graph/builder.js';
 import * as op from '../../../lib/graph/ops/index.js';
 import { castTensor } from '../../../lib/half.js';
-import { compareTensors, defaultTolerance } from '../../../lib/parity/compare.js';
 import { FLOAT_DTYPES, type FloatDType } from '../../../lib/tensor.js';
 import { itComputes, listed, runGraph } from '../runs.js';
 import { describeTable, expectGraphError, nodesOf } from '../support.js';
+
+use(onnxMatchers);
 
 describeTable<op.GeluOptions>('gelu', (g, [x], options) => op.gelu(g, x!, options));
 
@@ -48,8 +50,7 @@ describe('gelu', () => {
       const expected = castTensor(listed([X.length], FROM_TORCH[approximate]), 'float32');
       for (const graphOptimizationLevel of ['disabled', 'basic', 'extended', 'all'] as const) {
         const [y] = await runGraph(g.build(), [x], 21, { graphOptimizationLevel });
-        const { passed, maxAbs } = compareTensors('y', y!, expected, defaultTolerance('float32'));
-        expect(passed, `${graphOptimizationLevel}: off by ${maxAbs}`).to.equal(true);
+        expect(y, graphOptimizationLevel).to.matchTensor(expected);
       }
     });
   }

@@ -1,0 +1,7 @@
+/**
+ * The package's entry `onnx-groupnorm/layers`: PyTorch's layers for `GraphBuilder`, whose parameters carry PyTorch's
+ * state_dict keys.
+ */
+export * from './convolution.js';
+export * from './normalization.js';
+export * from './resampling.js';

@@ -1,0 +1,110 @@
+/** What is in a model, and how its normalizations run. */
+import { isUint8Array, unshared } from '../arrays.js';
+import { type Limits, requireLimits } from '../limits.js';
+import { requireModelSize } from '../onnx/encode.js';
+import { Model } from '../onnx/model.js';
+import { operatorName, readOutline } from '../onnx/outline.js';
+import { notBytes, requireKnownOptions } from '../options.js';
+import { requireValidNodes } from '../rewrite/node-checks.js';
+import { raiseOpset } from '../rewrite/raise-opset.js';
+import { ValueTypes } from '../rewrite/value-types.js';
+import type { TensorInfo } from '../runtime/core/contract.js';
+import { describeInside, describeNormalizations, isNormalization } from './normalizations.js';
+import type { ExternalDataFile, ModelInspection, Normalization } from './types.js';
+
+/** The options of `inspectModel`. */
+export interface InspectOptions {
+  /** What messages call the model. Default: its path, or `model` for bytes. */
+  readonly where?: string | undefined;
+  /** How large the parts of the model may be: other numbers in place of the defaults of {@link Limits}. */
+  readonly limits?: Partial<Limits> | undefined;
+}
+
+const INSPECT_OPTIONS: readonly (keyof InspectOptions)[] = ['where', 'limits'];
+
+/** Says whether a session may read a file of weights of at least `size` bytes. */
+type DataFileCheck = (location: string, size: number) => Pick<ExternalDataFile, 'isThere' | 'problem'>;
+
+/**
+ * Describes a model: its head, and every normalization with how each provider would run it. Runs nothing and needs no
+ * ONNX Runtime.
+ * @param bytes A ModelProto.
+ * @throws ModelError `MODEL_INVALID`, `TENSOR_INVALID`, `MODEL_TOO_LARGE` or `LIMIT_EXCEEDED`; OptionError.
+ */
+export const inspectModel = (bytes: Uint8Array, options: InspectOptions = {}): Promise<ModelInspection> =>
+  // As in Node, where files are read, errors are rejections.
+  new Promise((resolve) => resolve(inspectBytes(bytes, options, () => ({ isThere: undefined }))));
+
+/** Describes a model, as {@link inspectModel}. */
+export function inspectBytes(
+  bytes: Uint8Array,
+  options: InspectOptions,
+  checkDataFile: DataFileCheck,
+): ModelInspection {
+  requireKnownOptions('inspectModel', options, INSPECT_OPTIONS);
+  if (!isUint8Array(bytes)) throw notBytes('inspectModel takes a Uint8Array', bytes);
+  const { where = 'model' } = options;
+  requireModelSize(bytes.byteLength, where);
+  const own = unshared(bytes);
+  const model = Model.decode(own, where, requireLimits('inspectModel', options.limits));
+  requireValidNodes(model, where);
+  const [operators, controlFlow] = [new Counter(), new Counter()];
+  const inside: Normalization[] = [];
+  const outline = readOutline(own, (node, place, hasBody) => {
+    const name = operatorName(node.domain, node.opType);
+    operators.add(name);
+    if (hasBody) controlFlow.add(name);
+    if (place.kind !== 'graph' && isNormalization(node) && !model.isFunctionCall(node))
+      inside.push(describeInside(node, place));
+  });
+  // A session does so, too.
+  raiseOpset(model);
+  const { opsets, functions, ...head } = outline;
+  return {
+    model: {
+      ...head,
+      opsets: recordOf([...opsets].map(([domain, version]) => [domain || 'ai.onnx', version])),
+      inputs: describeInputs(model),
+      outputs: model.outputNames.map((name) => describeTensor(model, name)),
+      operators: operators.sorted(),
+      parameters: model.index.countParameters(),
+      bytes: bytes.byteLength,
+      externalData: [...model.externalFiles].map(([location, { size }]) => ({
+        location,
+        bytes: size,
+        ...checkDataFile(location, size),
+      })),
+      functions,
+      controlFlow: controlFlow.sorted(),
+    },
+    normalizations: [...describeNormalizations(new ValueTypes(model)), ...inside],
+  };
+}
+
+const describeInputs = (model: Model): TensorInfo[] => [
+  ...model.inputNames.map((name) => describeTensor(model, name)),
+  ...model.optionalInputs.map(({ name, dtype, shape }) => ({ name, dtype, shape, optional: true })),
+];
+
+function describeTensor(model: Model, name: string): TensorInfo {
+  const type = model.typeOf(name);
+  return { name, dtype: type?.dtype, shape: type?.shape };
+}
+
+/** Counts names. */
+class Counter {
+  readonly #counts = new Map<string, number>();
+
+  add(name: string): void {
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
+  }
+
+  /** Returns the counts, the highest first. */
+  sorted(): Readonly<Record<string, number>> {
+    return recordOf([...this.#counts].sort(([, a], [, b]) => b - a));
+  }
+}
+
+/** Returns a record. A name may be `__proto__`, which an assignment would lose. */
+const recordOf = (entries: readonly (readonly [string, number])[]): Readonly<Record<string, number>> =>
+  Object.fromEntries(entries);

@@ -1,0 +1,23 @@
+/** `inspectModel` in Node, where a model may be a file. */
+import { findDataFile } from '../files/data-file.js';
+import { readModelFile } from '../onnx/write.js';
+import { inspectBytes, type InspectOptions } from './inspect.js';
+import type { ModelInspection } from './types.js';
+
+/**
+ * Describes a model: its head, and every normalization with how each provider would run it. Runs nothing and needs no
+ * ONNX Runtime.
+ * @param model A ModelProto, or the path of its file. Of a file, the result says whether the files of its weights are there.
+ * @throws FileError; ModelError `MODEL_INVALID`, `TENSOR_INVALID`, `MODEL_TOO_LARGE` or `LIMIT_EXCEEDED`; OptionError.
+ */
+export async function inspectModel(
+  model: Uint8Array | string,
+  options: InspectOptions = {},
+): Promise<ModelInspection> {
+  if (typeof model !== 'string') return inspectBytes(model, options, () => ({ isThere: undefined }));
+  const bytes = await readModelFile(model);
+  return inspectBytes(bytes, { where: model, ...options }, (location, size) => {
+    const found = findDataFile(model, location, size);
+    return 'problem' in found ? { isThere: false, problem: found.problem } : { isThere: true };
+  });
+}
