@@ -7,7 +7,7 @@ import type { FloatDType, Shape } from '../tensor.js';
 export interface ModelInspection {
   /** The head of the model. */
   readonly model: ModelSummary;
-  /** The normalizations of the graph in the order in which they run, then those of functions and bodies. */
+  /** The normalizations of the graph in the order in which they run, then those of functions and bodies in the order of the file. */
   readonly normalizations: readonly Normalization[];
 }
 

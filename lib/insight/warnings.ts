@@ -12,7 +12,7 @@ interface Warning {
 const isGroupNormOperator = ({ form, operator }: Facts) =>
   form === 'operator' && operator === 'GroupNormalization';
 
-/** docs/providers.md and docs/converting.md have the measurements. */
+/** docs/providers.md, docs/sessions.md and `MAX_LAYER_NORM_ROW` have the measurements. */
 const WARNINGS: readonly Warning[] = [
   {
     applies: isGroupNormOperator,

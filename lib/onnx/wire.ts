@@ -56,7 +56,11 @@ export class WireReader {
 
   static of(bytes: Uint8Array, budget = new Budget(DEFAULT_LIMITS, bytes.byteLength)): WireReader {
     // A Node Buffer's own methods are not those of a Uint8Array.
-    const source = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    // The buffer of an array that was transferred cannot be viewed; the array has no elements then.
+    const source =
+      bytes.byteLength === 0
+        ? new Uint8Array(0)
+        : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     return new WireReader(source, 0, source.byteLength, 0, budget);
   }
 

@@ -15,7 +15,7 @@ const COMMANDS: Record<string, string[]> = {
     ...['--lowering', '--dtype', '--shape', '--seed', '--external-data', '--debug'],
   ],
   convert: ['model', '-o, --output', '--lowering', 'reduce-mean', 'opset 21', '--debug'],
-  inspect: ['<model>', '--json', 'reduce-mean', 'com.microsoft', '--debug'],
+  inspect: ['model', '--json', 'reduce-mean', 'com.microsoft', '--debug'],
   run: [
     '<model>',
     '--input',

@@ -1,18 +1,25 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
+import { writeFileSync } from 'node:fs';
+import { FileError, ModelError, OptionError } from '../../lib/errors.js';
 import { GraphBuilder, type Scope } from '../../lib/graph/builder.js';
 import * as op from '../../lib/graph/ops/index.js';
 import type { Value } from '../../lib/graph/types.js';
+import { inspectModel as inspectInBrowser, type InspectOptions } from '../../lib/insight/inspect.js';
 import { inspectModel } from '../../lib/insight/node.js';
 import type { Normalization } from '../../lib/insight/types.js';
-import { encodeModel } from '../../lib/onnx/encode.js';
+import { delimited, joinChunks, textField } from '../../lib/onnx/chunks.js';
+import { encodeModel, encodeModelExternal } from '../../lib/onnx/encode.js';
 import {
   ATTRIBUTE_TYPE,
   type AttributeMessage,
+  GraphProto,
   type ModelMessage,
   ModelProto,
   type NodeMessage,
+  NodeProto,
 } from '../../lib/onnx/proto.js';
+import { ENTRY, GRAPH, MODEL, NODE } from '../../lib/onnx/schema.js';
 import { encodeTensor } from '../../lib/onnx/tensors.js';
 import { encodeValueInfo } from '../../lib/onnx/value-info.js';
 import { planOf } from '../../lib/runtime/core/prepare.js';
@@ -20,6 +27,7 @@ import { tensor } from '../../lib/tensor.js';
 import { exportedModel } from '../support/exported-model.js';
 import { type GroupNormCase, groupNormModel, randomTensor } from '../support/group-norm.js';
 import { atOpset, instanceNormModel } from '../support/old-models.js';
+import { rejection, temporaryFolder } from '../support/temporary.js';
 
 /** torch.nn.GroupNorm(4, 8, eps=1e-3) on (2, 8, 6, 5). */
 const CASE: GroupNormCase = {
@@ -96,7 +104,7 @@ function microsoft(...args: Parameters<typeof node>): NodeMessage {
 }
 
 /** Returns a model of these nodes, of an input `x`, vectors `gamma`, `beta`, `ones` and `zeros` of 8, and an output `y`. */
-function raw(nodes: NodeMessage[], model: ModelMessage = {}): Uint8Array {
+function raw(nodes: NodeMessage[], model: ModelMessage = {}, scopes?: string): Uint8Array {
   const filled = (element: number) => tensor('float32', [8], new Float32Array(8).fill(element));
   const dims = { name: 'x', dtype: 'float32', shape: [2, 8, 6, 5] } as const;
   const initializer = [
@@ -105,12 +113,27 @@ function raw(nodes: NodeMessage[], model: ModelMessage = {}): Uint8Array {
     encodeTensor('ones', filled(1)),
     encodeTensor('zeros', filled(0)),
   ];
-  const graph = { node: nodes, initializer, input: [encodeValueInfo(dims)], output: [encodeValueInfo({ ...dims, name: 'y' })] }; // prettier-ignore
   const opsetImport = [{ domain: '', version: 23 }, { domain: 'com.microsoft', version: 1 }]; // prettier-ignore
-  return ModelProto.encode({ irVersion: 10, opsetImport, graph, ...model }).finish();
+  const declared = {
+    initializer,
+    input: [encodeValueInfo(dims)],
+    output: [encodeValueInfo({ ...dims, name: 'y' })],
+  };
+  const entry = [
+    ...textField(ENTRY.key, 'pkg.torch.onnx.name_scopes'),
+    ...textField(ENTRY.value, scopes ?? ''),
+  ];
+  const metadata = scopes === undefined ? [] : delimited(NODE.metadataProps, entry);
+  const fields = nodes.flatMap((one) => delimited(GRAPH.node, [NodeProto.encode(one).finish(), ...metadata]));
+  return joinChunks([
+    ModelProto.encode({ irVersion: 10, opsetImport, ...model }).finish(),
+    ...delimited(MODEL.graph, [...fields, GraphProto.encode(declared).finish()]),
+  ]);
 }
 
 describe('inspectModel', () => {
+  const at = temporaryFolder();
+
   const forms: Record<string, [model: Uint8Array, form: string]> = {
     'the operator of opset 21': [groupNormModel(CASE, { lowering: 'op', opset: 21 }), 'operator'],
     "PyTorch's export below opset 21": [exportedModel(CASE, 17), 'exported'],
@@ -202,5 +225,96 @@ describe('inspectModel', () => {
     expect(plain.providers).to.deep.equal(REWRITTEN);
     const skip = await only(raw([microsoft('SkipGroupNorm', ['x', 'gamma', 'beta', 'x'], groups)]));
     expect(skip).to.deep.include({ ...MODULE, operator: 'com.microsoft.SkipGroupNorm', activation: 'none', shape: [2, 8, 8, 6] }); // prettier-ignore
+  });
+
+  const SCOPES = "['', 'layer1', 'layer1.0', 'layer1.0.bn1', 'group_norm']";
+  const modules: [name: string, node: NodeMessage, scopes: string | undefined, path: string | undefined][] = [
+    ['torch.export leaves it in the metadata', node('RMSNormalization', ['x', 'gamma']), SCOPES, 'layer1.0.bn1'],
+    ['TorchScript leaves it in the name', { ...node('RMSNormalization', ['x', 'gamma']), name: '/features/features.1/conv/conv.0/conv.0.0/bn1/Mul' }, undefined, 'features.1.conv.0.0.bn1'],
+    ['neither does', { ...node('RMSNormalization', ['x', 'gamma']), name: 'RMSNormalization_5' }, undefined, undefined],
+  ]; // prettier-ignore
+  for (const [name, message, scopes, path] of modules) {
+    it(`inspectModel says the PyTorch module of a normalization: ${name}`, async () => {
+      expect((await only(raw([message], {}, scopes))).module).to.equal(path);
+    });
+  }
+
+  it('inspectModel lists the normalizations in bodies and functions, with what the nodes say', async () => {
+    const groups = { name: 'num_groups', type: ATTRIBUTE_TYPE.INT, i: 4 };
+    const inner = node('GroupNormalization', ['x', 'gamma', 'beta'], groups);
+    const body = { name: 'body', node: [inner], output: [{ name: 'y' }] };
+    const branch = (name: string) => ({ name, type: ATTRIBUTE_TYPE.GRAPH, g: body });
+    const choice = {
+      opType: 'If',
+      name: 'choice',
+      input: ['c'],
+      output: ['y'],
+      attribute: [branch('then_branch')],
+    };
+    const called = { name: 'Block', domain: 'local', input: ['x'], output: ['y'], node: [node('LayerNormalization', ['x', 'x'])] }; // prettier-ignore
+    const { model, normalizations } = await inspectModel(raw([choice], { functions: [called] }));
+    expect(model.controlFlow).to.deep.equal({ If: 1 });
+    expect(model.functions).to.deep.equal(['local.Block']);
+    expect(model.operators).to.deep.equal({ If: 1, GroupNormalization: 1, LayerNormalization: 1 });
+    const [inFunction, inBody] = normalizations;
+    expect(inFunction).to.include({
+      operator: 'LayerNormalization',
+      where: 'function local.Block',
+      epsilon: 1e-3,
+    });
+    expect(inBody).to.include({ operator: 'GroupNormalization', where: "body of If 'choice'", groups: 4, epsilon: 1e-3 }); // prettier-ignore
+    expect(inBody!.providers).to.deep.equal({ ...everywhere('refused'), native: 'kernel' });
+    expect(inBody!.warnings.join()).to.include('refuse the model');
+  });
+
+  it('inspectModel describes the head of a model', async () => {
+    const bytes = raw([node('RMSNormalization', ['x', 'gamma'])], { producerName: 'pytorch', producerVersion: '2.13.0' }); // prettier-ignore
+    const tensorOf = (name: string) => ({ name, dtype: 'float32', shape: [2, 8, 6, 5] });
+    expect((await inspectInBrowser(bytes)).model).to.deep.equal({
+      irVersion: 10,
+      producerName: 'pytorch',
+      producerVersion: '2.13.0',
+      opsets: { 'ai.onnx': 23, 'com.microsoft': 1 },
+      inputs: [tensorOf('x')],
+      outputs: [tensorOf('y')],
+      operators: { RMSNormalization: 1 },
+      parameters: 4 * 8,
+      bytes: bytes.byteLength,
+      externalData: [],
+      functions: [],
+      controlFlow: {},
+    });
+  });
+
+  it('inspectModel says whether the files of the weights are there', async () => {
+    const g = new GraphBuilder('test');
+    const weight = g.parameter('weight', { dtype: 'float32', shape: [1024] });
+    g.output('y', op.add(g, g.input('x', 'float32', [1024]), weight));
+    const { model, data } = encodeModelExternal(g.build(), new Map([['weight', randomTensor('float32', [1024])]]), 'w.bin'); // prettier-ignore
+    writeFileSync(at('m.onnx'), model);
+    const files = async (source: string | Uint8Array) => (await inspectModel(source)).model.externalData;
+    expect(await files(model)).to.deep.equal([{ location: 'w.bin', bytes: 4096, isThere: undefined }]);
+    const [missing] = await files(at('m.onnx'));
+    expect(missing).to.include({ location: 'w.bin', bytes: 4096, isThere: false });
+    expect(missing!.problem).to.include('not beside the model');
+    writeFileSync(at('w.bin'), Buffer.concat(data));
+    expect(await files(at('m.onnx'))).to.deep.equal([{ location: 'w.bin', bytes: 4096, isThere: true }]);
+  });
+
+  it('inspectModel refuses bad input with the errors of convertModel', async () => {
+    const text = Buffer.from('<!doctype html>');
+    const model = raw([node('RMSNormalization', ['x', 'gamma'])]);
+    const errors: [input: Uint8Array | string, options: InspectOptions | undefined, type: unknown, code: string][] = [
+      [text, undefined, ModelError, 'MODEL_INVALID'],
+      [new Uint8Array(0), undefined, ModelError, 'MODEL_INVALID'],
+      [model.subarray(0, -3), undefined, ModelError, 'MODEL_INVALID'],
+      [model, { limits: { modelParts: 1 } }, ModelError, 'LIMIT_EXCEEDED'],
+      [at('missing.onnx'), undefined, FileError, 'FILE_NOT_FOUND'],
+      [model, { lowering: 'op' } as object, OptionError, 'UNKNOWN_OPTION'],
+    ]; // prettier-ignore
+    for (const [input, options, type, code] of errors) {
+      const error = await rejection(inspectModel(input, options));
+      expect(error).to.be.instanceOf(type).with.property('code', code);
+    }
   });
 });

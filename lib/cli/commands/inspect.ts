@@ -159,7 +159,7 @@ const EXAMPLES = `
 Examples:
   $ onnx-groupnorm inspect model.onnx
   $ onnx-groupnorm inspect model.onnx --json report.json
-  $ onnx-groupnorm inspect model.onnx --json - | jq -r '.normalizations[] | [.module, .providers.cpu] | @tsv'
+  $ onnx-groupnorm inspect model.onnx --json - > report.json
 
 'form' says how the model has GroupNorm: as an operator, exported (Reshape, InstanceNormalization,
 Reshape), written (in arithmetic) or inlined (in arithmetic, with the variance as E[x²] − E[x]²).

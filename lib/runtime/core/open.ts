@@ -36,8 +36,28 @@ export async function openSession(
     typeof model === 'string'
       ? await platform.readModel(model)
       : // Neither TextDecoder in browsers nor onnxruntime-node reads shared memory.
-        { bytes: unshared(model), where: 'model', folder: undefined };
+        givenBytes(unshared(model));
   return new RuntimeSession(await openModel(platform, source, checked));
+}
+
+/**
+ * Returns a source whose bytes are checked each time that they are read: the caller may have transferred or resized them while
+ * the session was loading.
+ */
+function givenBytes(bytes: Uint8Array): ModelSource {
+  const { byteLength } = bytes;
+  return {
+    get bytes() {
+      if (bytes.byteLength === byteLength) return bytes;
+      throw new SessionError(
+        'MODEL_REJECTED',
+        `model: its array had ${byteLength} bytes and has ${bytes.byteLength} now: it was transferred or resized while the ` +
+          'session was loading; keep it until createSession has returned the session, or pass a copy',
+      );
+    },
+    where: 'model',
+    folder: undefined,
+  };
 }
 
 /** Runs `action` with a session or a loaded model, and disposes of it afterwards. */
