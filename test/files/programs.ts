@@ -1,11 +1,10 @@
 /** Programs that read files made to take much memory, in a process of their own: its peak is theirs. */
-import { writeFileSync } from 'node:fs';
-import { memoryUsage, resourceUsage } from 'node:process';
 import { deflateSync } from 'node:zlib';
 import { tensorFromJson } from '../../lib/cli/commands/run-input-files.js';
 import { decodePng } from '../../lib/images/png.js';
 import { decodeSafetensors } from '../../lib/weights/safetensors.js';
 import { chunk, concat, header, SIGNATURE } from '../images/png-samples.js';
+import { peakMemory, resetPeak } from '../support/peak-memory.js';
 
 /** A file, and what reads it. */
 interface Case {
@@ -95,21 +94,11 @@ const CASES: readonly Case[] = [
   })),
 ];
 
-/** Makes the present memory the peak, where the system can (Linux). */
-function forgetPeak(): void {
-  try {
-    writeFileSync('/proc/self/clear_refs', '5');
-  } catch {
-    // On other systems a peak hides a lower peak behind it.
-  }
-}
-
 /** Prints, as JSON, by how many bytes each file raises the memory of the process, and how many bytes are allowed. */
 export function measurePeaks(): void {
   const peaks = CASES.map(({ name, make, read, allowance }) => {
     const bytes = make();
-    forgetPeak();
-    const before = memoryUsage.rss();
+    const before = resetPeak();
     let outcome = 'read';
     try {
       read(bytes);
@@ -118,7 +107,7 @@ export function measurePeaks(): void {
       outcome = code ?? name;
     }
     const allowed = 64 * 2 ** 20 + 8 * bytes.length + allowance;
-    return { name, outcome, allowed, peak: 1024 * resourceUsage().maxRSS - before };
+    return { name, outcome, allowed, peak: peakMemory() - before };
   });
   console.log(JSON.stringify(peaks));
 }

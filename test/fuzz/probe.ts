@@ -2,9 +2,9 @@
  * Calls the library on one case and writes down what must not be: an error without a code, memory and time out of
  * proportion, and whatever else a format checks.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
 import { UsageError } from '../../lib/cli/shared/terminal.js';
 import { OnnxGroupNormError } from '../../lib/errors.js';
+import { peakMemory, resetPeak } from '../support/peak-memory.js';
 
 /**
  * What a case can show: the process ends, or does not end; an error without a code, or of another code than the format
@@ -108,18 +108,3 @@ function isTyped(error: unknown, codes?: readonly string[]): boolean {
 }
 
 export const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
-
-const isLinux = process.platform === 'linux';
-
-/** Makes the peak of the resident memory begin anew, and returns the memory of now, in bytes. Source: proc_pid_clear_refs(5). */
-function resetPeak(): number {
-  if (isLinux) writeFileSync('/proc/self/clear_refs', '5');
-  return process.memoryUsage.rss();
-}
-
-/** Returns the most resident memory since the last reset. Systems other than Linux tell only the memory of now. */
-function peakMemory(): number {
-  if (!isLinux) return process.memoryUsage.rss();
-  const status = readFileSync('/proc/self/status', 'utf8');
-  return 1024 * Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0);
-}

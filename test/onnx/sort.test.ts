@@ -91,10 +91,10 @@ describe('Model.decode of nodes in any order', () => {
     expect(() => decode(node('Neg', ['y'], ['y']))).to.throw(ModelError, "Neg 'y', which reads from Neg 'y'");
   });
 
-  it('Model.decode sorts a hundred thousand nodes that stand from last to first', () => {
-    const list = Array.from({ length: 1e5 }, (_, i) => node('Neg', [i === 0 ? 'x' : `v${i - 1}`], [`v${i}`]));
+  it('Model.decode sorts forty thousand nodes that stand from last to first', () => {
+    const list = Array.from({ length: 4e4 }, (_, i) => node('Neg', [i === 0 ? 'x' : `v${i - 1}`], [`v${i}`]));
     const { nodes } = decode(...list.reverse());
-    expect([nodes[0]!.outputs, nodes.at(-1)!.outputs]).to.deep.equal([['v0'], ['v99999']]);
+    expect([nodes[0]!.outputs, nodes.at(-1)!.outputs]).to.deep.equal([['v0'], ['v39999']]);
   });
 
   it('Model.decode refuses two results of one name, as ONNX Runtime does', () => {

@@ -7,6 +7,7 @@ import { GraphBuilder } from '../../lib/graph/builder.js';
 import * as op from '../../lib/graph/ops/index.js';
 import { convertModel } from '../../lib/rewrite/convert.js';
 import { int, message, model, text, valueInfo } from '../onnx/bytes.js';
+import { peakMemory, resetPeak } from '../support/peak-memory.js';
 
 type Bytes = readonly number[];
 
@@ -222,23 +223,22 @@ export interface Outcome {
   readonly result: string;
   /** Processor time. */
   readonly seconds: number;
-  /** How far the peak of the process's memory rose, above what it was after a small model. */
+  /** How far the peak of the process's memory rose. */
   readonly bytes: number;
 }
 
 /** Converts the models in the files `0.onnx`, `1.onnx`, … of a folder, and writes the outcomes as JSON. */
 export function convertAll(folder: string, count: string): void {
   convertModel(smallModel());
-  const peak = () => process.resourceUsage().maxRSS * 1024;
-  const before = peak();
   const outcomes = Array.from({ length: Number(count) }, (_, index): Outcome => {
     const bytes = new Uint8Array(readFileSync(join(folder, `${index}.onnx`)));
     // Garbage of the model before this one does not count.
     globalThis.gc!();
+    const before = resetPeak();
     const start = process.cpuUsage();
     const result = resultOf(() => convertModel(bytes));
     const { user, system } = process.cpuUsage(start);
-    return { result, seconds: (user + system) / 1e6, bytes: peak() - before };
+    return { result, seconds: (user + system) / 1e6, bytes: peakMemory() - before };
   });
   console.log(JSON.stringify(outcomes));
 }

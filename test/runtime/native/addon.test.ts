@@ -93,7 +93,7 @@ describeNative('the addon with arguments of wrong kinds', () => {
     ];
     for (const tensor of wrong) await refusal(() => run(session, tensor));
     for (const type of [0, -1, 8, 99, 2 ** 40]) await refusal(() => run(session, { ...x, type }));
-    for (const names of [undefined, 'x', [1], [], ['x', 'x'], ['z'], ['\ud800']]) {
+    for (const names of [null, 'x', [1], [], ['x', 'x'], ['z'], ['\ud800']]) {
       await refusal(() => run(session, x, names));
       await refusal(() => run(session, x, ['x'], names));
     }
