@@ -1,8 +1,8 @@
 /**
  * Workarounds for models over which ONNX Runtime ends or hangs the process: a rule for each, which refuses the model before
- * ONNX Runtime sees it. No issue upstream is known for any of them. The comment of a rule has the smallest model, how
- * onnxruntime-node 1.30 fails on it, and whether Python's ONNX Runtime 1.32 still does. Remove a rule when the runtimes that
- * this package depends on refuse or run its model.
+ * ONNX Runtime sees it. The comment of a rule has the smallest model, how onnxruntime-node 1.30 fails on it, and whether Python's
+ * ONNX Runtime 1.32 still does; upstream has been searched for LayerNormalization and GatherND only. Remove a rule when the
+ * runtimes that this package depends on refuse or run its model.
  *
  * What depends on the values and sizes of a run's inputs cannot be judged before the run.
  */
@@ -19,6 +19,8 @@ interface Known {
   readonly node: ModelNode;
   readonly shape: (input: number) => Shape | undefined;
   readonly constant: (input: number) => TensorData | undefined;
+  /** Whether the node is in a body or a function. */
+  readonly isNested: boolean;
 }
 
 /**
@@ -32,6 +34,7 @@ export function requireNoCrash(model: Model, types: ValueTypes, where: string): 
       node,
       shape: (input) => types.typeOf(node.inputs[input]).shape,
       constant: (input) => types.constant(node.inputs[input]),
+      isNested: false,
     });
   }
   const isRuled = (opType: string) => RULES.has(opType) || RULES.has(`${CONTRIB_DOMAIN}.${opType}`);
@@ -40,7 +43,7 @@ export function requireNoCrash(model: Model, types: ValueTypes, where: string): 
     if (RULES.has(idOf(node)) && !model.isFunctionCall(node)) check(where, { node, ...UNKNOWN });
 }
 
-const UNKNOWN = { shape: () => undefined, constant: () => undefined };
+const UNKNOWN = { shape: () => undefined, constant: () => undefined, isNested: true };
 
 const idOf = ({ domain, opType }: ModelNode): string => (domain === '' ? opType : `${domain}.${opType}`);
 
@@ -98,11 +101,17 @@ const filled =
       : undefined;
   };
 
-/** LayerNormalization of x (2, 3) with axis 5 and three outputs: SIGSEGV in loading; 1.32 refuses it. */
-const layerNormalization: Rule = ({ node, shape }) => {
-  const rank = shape(0)?.length ?? MAX_RANK;
+/**
+ * LayerNormalization of x (2, 3) with axis 5 and three outputs: SIGSEGV in loading; 1.32 refuses it. In a body the rank is not
+ * known here, but it is to ONNX Runtime: only the axes of every rank pass.
+ * Upstream: https://github.com/onnx/onnx/pull/8466, https://github.com/microsoft/onnxruntime/pull/32555.
+ */
+const layerNormalization: Rule = ({ node, shape, isNested }) => {
+  const rank = isNested ? 1 : (shape(0)?.length ?? MAX_RANK);
   const axis = node.number('axis') ?? -1;
   if (node.outputs.length === 1 || (axis >= -rank && axis < rank)) return undefined;
+  if (isNested)
+    return `axis ${axis} and more than one output, in a body or function where the rank of its input is not known`;
   return `axis ${axis}, which is outside of its input's ${rank} dimensions`;
 };
 

@@ -127,4 +127,17 @@ describe('models over which ONNX Runtime would end the process', () => {
     );
     expect(await rejection(all(...[[...modelOf(called)], body]))).to.include('an empty name as input 1');
   });
+
+  it('createSession refuses an axis in a body whose rank it does not know, where LayerNormalization has several outputs', async () => {
+    const norm = (axis: number, outputs: number) =>
+      modelOf(
+        inBranch(
+          nodeOf('LayerNormalization', { inputs: ['x', 'w'], outputs, attributes: [intOf('axis', axis)] }),
+        ),
+      );
+    expect(await rejection(norm(5, 3))).to.include('axis 5 and more than one output, in a body');
+    // Without a declared condition the model is refused for another reason.
+    const accepted = [norm(-1, 3), norm(0, 2), norm(1, 1)];
+    for (const one of accepted) expect(await rejection(one)).to.not.include('end or hang');
+  });
 });
