@@ -1,7 +1,8 @@
 /** The nodes in the bodies of control flow and in local functions, which passes do not reach. */
 import { type GraphField, readerOf } from './graph.js';
-import { type ModelNode, readNode } from './node.js';
-import { ATTRIBUTE, FUNCTION, GRAPH, MODEL } from './schema.js';
+import type { ModelNode } from './node.js';
+import { GRAPH_PLACE, type NodePlace, visitFunction, visitNode } from './outline.js';
+import { MODEL } from './schema.js';
 import { UNBOUNDED, WireReader } from './wire.js';
 
 /**
@@ -10,22 +11,11 @@ import { UNBOUNDED, WireReader } from './wire.js';
  */
 export function nestedNodes(graph: Iterable<GraphField>, model: Uint8Array): ModelNode[] {
   const found: ModelNode[] = [];
-  for (const field of graph) if (field.node && field.inner) readNode(readerOf(field), bodiesInto(found));
+  const add = (node: ModelNode, { kind }: NodePlace): void => {
+    if (kind !== 'graph') found.push(node);
+  };
+  for (const field of graph) if (field.node && field.inner) visitNode(readerOf(field), GRAPH_PLACE, add);
   const fields = WireReader.of(model, UNBOUNDED);
-  while (fields.next()) if (fields.tag === MODEL.functions) addNodes(fields.enter(), FUNCTION.node, found);
+  while (fields.next()) if (fields.tag === MODEL.functions) visitFunction(fields, add);
   return found;
 }
-
-function addNodes(message: WireReader, tag: number, found: ModelNode[]): void {
-  while (message.next()) if (message.tag === tag) found.push(readNode(message, bodiesInto(found)));
-}
-
-/** Returns a function that adds the nodes of an attribute's graphs. */
-const bodiesInto =
-  (found: ModelNode[]) =>
-  (field: WireReader): void => {
-    const attribute = field.enter();
-    while (attribute.next())
-      if (attribute.tag === ATTRIBUTE.g || attribute.tag === ATTRIBUTE.graphs)
-        addNodes(attribute.enter(), GRAPH.node, found);
-  };

@@ -56,9 +56,10 @@ export function readOutline(model: Uint8Array, visit: Visit): ModelOutline {
   return { irVersion, producerName, producerVersion, opsets, functions };
 }
 
-const GRAPH_PLACE: NodePlace = { kind: 'graph', text: 'graph' };
+export const GRAPH_PLACE: NodePlace = { kind: 'graph', text: 'graph' };
 
-function visitFunction(field: WireReader, visit: Visit): string {
+/** Visits the nodes of the local function in a field, and returns the function's name. */
+export function visitFunction(field: WireReader, visit: Visit): string {
   let [domain, name] = ['', ''];
   const header = field.enter();
   while (header.next()) {
@@ -71,21 +72,22 @@ function visitFunction(field: WireReader, visit: Visit): string {
 }
 
 function visitNodes(message: WireReader, tag: number, place: NodePlace, visit: Visit): void {
-  while (message.next()) {
-    if (message.tag !== tag) continue;
-    const bodies: WireReader[] = [];
-    const node = readNode(message, (field) => {
-      const attribute = field.enter();
-      while (attribute.next())
-        if (attribute.tag === ATTRIBUTE.g || attribute.tag === ATTRIBUTE.graphs)
-          bodies.push(attribute.enter());
-    });
-    visit(node, place, bodies.length > 0);
-    if (bodies.length === 0) continue;
-    const body: NodePlace = {
-      kind: 'body',
-      text: `body of ${node.opType} '${node.name || node.outputs[0] || ''}'`,
-    };
-    for (const graph of bodies) visitNodes(graph, GRAPH.node, body, visit);
-  }
+  while (message.next()) if (message.tag === tag) visitNode(message, place, visit);
+}
+
+/** Visits the node in a field, and the nodes in its bodies. */
+export function visitNode(field: WireReader, place: NodePlace, visit: Visit): void {
+  const bodies: WireReader[] = [];
+  const node = readNode(field, (within) => {
+    const attribute = within.enter();
+    while (attribute.next())
+      if (attribute.tag === ATTRIBUTE.g || attribute.tag === ATTRIBUTE.graphs) bodies.push(attribute.enter());
+  });
+  visit(node, place, bodies.length > 0);
+  if (bodies.length === 0) return;
+  const body: NodePlace = {
+    kind: 'body',
+    text: `body of ${node.opType} '${node.name || node.outputs[0] || ''}'`,
+  };
+  for (const graph of bodies) visitNodes(graph, GRAPH.node, body, visit);
 }

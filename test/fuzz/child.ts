@@ -14,17 +14,18 @@ export interface Request extends CaseId {
 }
 
 /** What a child sends: the call that it makes, or that a case has ended. */
-export type Reply =
-  | { readonly way: string; readonly format: string }
-  | {
-      readonly format: string;
-      readonly findings: readonly Finding[];
-      readonly accepted: number;
-      readonly refused: number;
-      /** The most memory that a call took, and all memory after the case, in bytes. */
-      readonly peak: number;
-      readonly resident: number;
-    };
+export type Reply = { readonly way: string; readonly format: string } | CaseEnd;
+
+/** What a case led to. */
+export interface CaseEnd {
+  readonly format: string;
+  readonly findings: readonly Finding[];
+  readonly accepted: number;
+  readonly refused: number;
+  /** The most memory that a call took, and all memory after the case, in bytes. */
+  readonly peak: number;
+  readonly resident: number;
+}
 
 const sandbox = new Sandbox(process.argv[2]!);
 let unhandled: unknown[] = [];

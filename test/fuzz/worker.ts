@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { Reply, Request } from './child.js';
+import type { CaseEnd, Reply, Request } from './child.js';
 import type { Finding } from './probe.js';
 import { makeSandboxFolder } from './sandbox.js';
 
@@ -22,13 +22,7 @@ const MOST_RESIDENT = 900 * 2 ** 20;
 /** Whether the limits of Linux are there. Without them only V8's heap is limited. */
 export const hasLimits = process.platform === 'linux' && spawnSync('prlimit', ['--version']).status === 0;
 
-export interface Outcome {
-  readonly format: string;
-  readonly findings: readonly Finding[];
-  readonly accepted: number;
-  readonly refused: number;
-  readonly peak: number;
-  readonly resident: number;
+export interface Outcome extends CaseEnd {
   /** Whether the run of the model was ended. */
   readonly isRunEnded: boolean;
 }
