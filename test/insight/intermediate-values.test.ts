@@ -166,7 +166,7 @@ describe('values inside a model', () => {
     const inner = node.at(-2)!.output![0]!;
     node.at(-1)!.output = ['norm'];
     node.push({ opType: 'Relu', input: ['norm'], output: ['y'] });
-    const bytes = ModelProto.encode({ ...model, graph }).finish();
+    const bytes = ModelProto.encode({ ...model, graph: graph! }).finish();
     const choices: [SessionOptions, string[]][] = [
       [{ providers: ['cpu'], groupNorm: 'reduce-mean' }, ['norm', 'y']],
       [{ providers: ['wasm'] }, ['norm', 'y']],
