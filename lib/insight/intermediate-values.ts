@@ -202,7 +202,7 @@ export class ModelRun {
     const inner = names.filter((name) => this.#isInner(name));
     const results = await this.#run(inner.map((name) => this.#outputFor(name)));
     for (const name of names) if (!tensors.has(name)) tensors.set(name, results[name]!);
-    // A value may be named `dispose`, in the place of the method.
+    // A value may be named `dispose`, and then hides the method.
     return { tensors, dispose: () => results[Symbol.dispose]?.() };
   }
 
