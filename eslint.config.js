@@ -61,6 +61,7 @@ const COMMON = [
   'disposal.ts',
   'errors.ts',
   'tensor.ts',
+  'tensor-functions.ts',
   'half.ts',
   'limits.ts',
   'nearest.ts',
