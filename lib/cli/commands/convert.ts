@@ -7,6 +7,7 @@ import { type DataFile, dataFileProblem, findDataFile, MISSING } from '../../fil
 import { type FileToWrite, requireOneFolder, writeFilesAtomic } from '../../files/atomic.js';
 import type { RangedFile } from '../../files/ranged.js';
 import { openRanged } from '../../files/read.js';
+import { Budget, type Limits, requireLimits } from '../../limits.js';
 import { getSessionLowering, MAX_OPSET } from '../../lowering/choose.js';
 import { SESSION_LOWERING_NAMES } from '../../lowering/types.js';
 import { type ExternalFiles, externalFiles, renameLocations } from '../../onnx/tensor-walk.js';
@@ -14,7 +15,7 @@ import { readModelFile } from '../../onnx/write.js';
 import { printable } from '../../printable.js';
 import { formatBytes, plural } from '../../quantities.js';
 import { type ConvertedModel, convertModel, type ReplacedNorms } from '../../rewrite/convert.js';
-import { pointToHelp, RequiredOption, requireOptions } from '../shared/options.js';
+import { limitOption, pointToHelp, RequiredOption, requireOptions } from '../shared/options.js';
 import { refuseOverwritingInputs } from '../shared/output-files.js';
 import { withProgress } from '../shared/progress.js';
 import { type Cli, type Io, print, UsageError } from '../shared/terminal.js';
@@ -22,6 +23,7 @@ import { type Cli, type Io, print, UsageError } from '../shared/terminal.js';
 interface ConvertOptions {
   readonly output: string;
   readonly lowering?: string;
+  readonly limit?: Partial<Limits>;
 }
 
 export function addConvert(program: Command, cli: Cli): void {
@@ -39,6 +41,7 @@ export function addConvert(program: Command, cli: Cli): void {
           "or later; contrib-group-norm is ONNX Runtime's own operator, for CUDA)",
       ),
     )
+    .addOption(limitOption())
     .addHelpText('after', EXAMPLES)
     .action((model: string, options: ConvertOptions) => {
       requireOptions(command);
@@ -47,15 +50,16 @@ export function addConvert(program: Command, cli: Cli): void {
   pointToHelp(command);
 }
 
-async function convert(path: string, { output, lowering }: ConvertOptions, io: Io): Promise<void> {
+async function convert(path: string, { output, lowering, limit }: ConvertOptions, io: Io): Promise<void> {
   await refuseOverwritingInputs([['-o', output]], [['the model', path]]);
   const summary = await withProgress(io.stderr, async (progress) => {
     progress.step(`loading ${path}`);
     const bytes = await readModelFile(path);
     progress.step(`converting ${path}`);
     const name = lowering === undefined ? undefined : getSessionLowering(lowering, MAX_OPSET).name;
-    const converted = convertModel(bytes, { lowering: name, where: path });
-    const data = await planModelData(path, output, externalFiles(bytes));
+    const converted = convertModel(bytes, { lowering: name, where: path, limits: limit });
+    const budget = new Budget(requireLimits('convert', limit), bytes.byteLength);
+    const data = await planModelData(path, output, externalFiles(bytes, budget));
     progress.step(`writing ${output}`);
     const content = renameLocations(converted.bytes, data.names);
     await writeFilesAtomic([...data.copies, { path: output, content }]);

@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { castTensor } from '../../half.js';
 import { suggestion } from '../../nearest.js';
 import { formatBytes } from '../../quantities.js';
+import type { Limits } from '../../limits.js';
 import type { TensorInfo, TensorRecord } from '../../runtime/core/contract.js';
 import { describeInput, unknownInputs } from '../../runtime/core/tensors.js';
 import {
@@ -30,6 +31,8 @@ export interface InputRequest {
   readonly dim?: ReadonlyMap<string, number>;
   /** Seed of random inputs. */
   readonly seed: number;
+  /** The limits for the files. */
+  readonly limit?: Partial<Limits>;
 }
 
 interface LoadedInputs {
@@ -68,6 +71,7 @@ export async function loadInputs(
     input: sources = new Map<string, string>(),
     dim: sizes = new Map<string, number>(),
     seed,
+    limit,
   } = request;
   requireNames(infos, sources);
   const random = infos.filter(({ name }) => sources.get(name) === 'random').map(requireFillable);
@@ -81,7 +85,7 @@ export async function loadInputs(
       feeds[info.name] = await randomTensor(info, boundShape(randomInput, sizes), seed, progress);
     } else {
       progress?.step(`reading ${source}`);
-      const value = await readInputFile(source, info);
+      const value = await readInputFile(source, info, limit);
       const notFinite = describeNotFinite(value);
       if (notFinite) notes.push(`input ${info.name}: ${notFinite}`);
       feeds[info.name] = convert(info, source, value, notes);
