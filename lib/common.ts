@@ -53,6 +53,7 @@ export type {
   Normalization,
   NormalizationExecution,
   NormalizationForm,
+  NormalizationStatistics,
 } from './insight/types.js';
 
 export { counterWeights } from './weights/counter.js';

@@ -28,7 +28,7 @@ export interface InputRequest {
   /** A path of a file, or `random`, for each input. */
   readonly input?: ReadonlyMap<string, string>;
   /** Sizes of the named dimensions of random inputs. */
-  readonly dim?: ReadonlyMap<string, number>;
+  readonly dim?: ReadonlyMap<string, number> | undefined;
   /** Seed of random inputs. */
   readonly seed: number;
   /** The limits for the files. */

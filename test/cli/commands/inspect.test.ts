@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { describeInspection } from '../../../lib/cli/commands/inspect.js';
+import { describeInspection } from '../../../lib/cli/commands/inspect-report.js';
 import { inspectModel } from '../../../lib/insight/node.js';
 import type { ModelInspection } from '../../../lib/insight/types.js';
 import { type GroupNormCase, groupNormModel, randomTensor } from '../../support/group-norm.js';
