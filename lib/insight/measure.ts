@@ -40,9 +40,11 @@ export async function measureNormalizations(
   const body = new InlinedBody();
   const run = await ModelRun.open(NODE, model, options);
   try {
-    for await (const tensors of run.slices([...byValue.keys()], SLICE_BYTES))
+    // The outputs make it a run of the whole model, also if norms read its inputs alone.
+    const names = [...byValue.keys(), ...run.model.outputNames];
+    for await (const tensors of run.slices(names, SLICE_BYTES))
       for (const [name, value] of tensors)
-        for (const [one, input] of byValue.get(name)!)
+        for (const [one, input] of byValue.get(name) ?? [])
           results.set(one, await measureValue(value, input, body));
     for (const [one, { name }] of [...byValue.values()].flat())
       if (!results.has(one)) results.set(one, `its input '${name}' cannot be read: ${run.whyNot(name)}`);

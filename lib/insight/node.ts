@@ -1,8 +1,11 @@
-/** `inspectModel` in Node, where a model may be a file, and may be run. */
+/** `inspectModel` and `compareModels` in Node, where a model may be a file. */
 import { findDataFile } from '../files/data-file.js';
 import { readModelFile } from '../onnx/write.js';
 import { requireKnownOptions } from '../options.js';
 import type { Feeds, SessionOptions } from '../runtime/core/contract.js';
+import { NODE } from '../runtime/node.js';
+import { type CompareOptions, compareModelsOn, type ModelToCompare } from './compare-models.js';
+import type { ModelComparison } from './comparison.js';
 import { findInside, INSPECT_OPTIONS, type InspectOptions, toInspection } from './inspect.js';
 import { measureNormalizations } from './measure.js';
 import type { ModelInspection } from './types.js';
@@ -42,3 +45,15 @@ export async function inspectModel(
   const run = { feeds, session: { limits: own.limits, ...session } };
   return toInspection(inside, await measureNormalizations(model, inside.found, run));
 }
+
+/**
+ * Runs two models, or one model in two ways, on the same inputs, and compares every value that both compute, in the order of
+ * the graph. docs/compare.md says which values these are.
+ * @param expected The side that the other is compared with.
+ * @throws What `createSession` and `session.run` throw; ParityError `INPUTS_DIFFER`; OptionError.
+ */
+export const compareModels = (
+  expected: ModelToCompare,
+  actual: ModelToCompare,
+  options: CompareOptions,
+): Promise<ModelComparison> => compareModelsOn(NODE, expected, actual, options);

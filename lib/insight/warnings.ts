@@ -132,7 +132,7 @@ function describeSquares(statistics: NormalizationStatistics | undefined): strin
 /** Says whether the sum over a row overflows. */
 function describeSum(facts: Facts, statistics: NormalizationStatistics | undefined): string | undefined {
   const text = (what: string) =>
-    `a runtime that adds up a row in float16, which ends at 65,504, overflows ${what}`;
+    `a runtime that adds up a row in float16, which ends at 65,504, overflows${what}`;
   if (statistics) {
     const { sumOfSquares } = statistics;
     return sumOfSquares > LARGEST

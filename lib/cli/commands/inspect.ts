@@ -7,28 +7,16 @@ import { printable, printableJson } from '../../printable.js';
 import { PROVIDERS, type TensorInfo } from '../../runtime/core/contract.js';
 import { requireProviders } from '../../runtime/core/providers.js';
 import { UNKNOWN_DIM } from '../../tensor.js';
-import {
-  collectInput,
-  collectSizes,
-  limitOption,
-  parseInteger,
-  parseNames,
-  pointToHelp,
-} from '../shared/options.js';
+import { limitOption, parseNames, pointToHelp } from '../shared/options.js';
 import { refuseOverwritingInputs, requireWritableOutputs } from '../shared/output-files.js';
 import { withProgress } from '../shared/progress.js';
 import { type Cli, type Io, print, UsageError, widthOf } from '../shared/terminal.js';
 import { describeInspection } from './inspect-report.js';
 import { inspectionPage } from './inspect-page.js';
-import { loadInputs, splitInputs } from './run-inputs.js';
+import { addInputOptions, type InputOptions, inputSources, loadInputs } from './run-inputs.js';
 
-interface InspectCommandOptions {
-  /** Texts such as `x=x.npy`. */
-  readonly input?: readonly string[];
-  readonly random?: boolean;
-  readonly dim?: ReadonlyMap<string, number>;
-  readonly seed?: number;
-  readonly provider?: string;
+interface InspectCommandOptions extends InputOptions {
+  readonly provider: string;
   readonly json?: string;
   readonly html?: string;
   readonly limit?: Partial<Limits>;
@@ -40,34 +28,26 @@ export function addInspect(program: Command, cli: Cli): void {
     .summary('say what is in an ONNX file, and how its normalizations run')
     .description(DESCRIPTION)
     .usage('MODEL [options]')
-    .argument('<model>', 'ONNX file to read')
-    .option(
-      '--input <name=file>',
-      'run the model and measure: NAME=FILE (.npy, .npz, .pb or .json) or NAME=random, once for each input',
-      collectInput,
-    )
-    .option('--random', 'run the model and measure, with random numbers for every input without --input')
-    .option(
-      '--dim <name=size>',
-      'sizes of the named dimensions of random inputs, such as N=1,H=64',
-      collectSizes,
-    )
-    .option('--seed <n>', 'seed of random inputs (default: 0)', parseInteger)
+    .argument('<model>', 'ONNX file to read');
+  addInputOptions(command)
     .option(
       '--provider <names>',
-      `execution provider that runs the model: ${PROVIDERS.join(', ')}; or several in order of preference (default: cpu)`,
+      `execution provider that runs the model: ${PROVIDERS.join(', ')}; or several in order of preference (cuda,cpu)`,
+      'cpu',
     )
     .option('--html <file>', 'write a page for people: the table, and charts of what a run has measured')
     .option('--json <file>', 'write everything as JSON; - writes it to stdout, and the table to stderr')
     .addOption(limitOption())
     .addHelpText('after', EXAMPLES)
-    .action((model: string, options: InspectCommandOptions) => inspect(model, options, cli.io));
+    .action((model: string, options: InspectCommandOptions) => {
+      requireRun(command, options);
+      return inspect(model, options, cli.io);
+    });
   pointToHelp(command);
 }
 
 async function inspect(path: string, options: InspectCommandOptions, io: Io): Promise<void> {
   const { json, html, limit: limits } = options;
-  requireRun(options);
   const files: [string, string | undefined][] = [
     ['--json', json === '-' ? undefined : json],
     ['--html', html],
@@ -79,13 +59,13 @@ async function inspect(path: string, options: InspectCommandOptions, io: Io): Pr
     const unmeasured = await inspectModel(path, { limits });
     if (!asksForRun(options)) return { inspection: unmeasured, notes: [] };
     const { inputs } = unmeasured.model;
-    const sources = sourcesOf(options, inputs);
+    const sources = inputSources(options, inputs);
     const inputFiles = [...sources].map(([name, file]): [string, string] => [`input '${name}'`, file]);
     await refuseOverwritingInputs(files, inputFiles);
-    const request = { input: sources, dim: options.dim, seed: options.seed ?? 0 };
-    const loaded = await loadInputs(inputs.map(asSessionsNameDims), request, progress);
+    const infos = inputs.map(asSessionsNameDims);
+    const loaded = await loadInputs(infos, { ...options, input: sources }, progress);
     progress.step(`running ${path}`);
-    const providers = requireProviders(parseNames(options.provider ?? 'cpu'));
+    const providers = requireProviders(parseNames(options.provider));
     const inspection = await inspectModel(path, { limits, feeds: loaded.feeds, session: { providers } });
     return { inspection, notes: loaded.notes };
   });
@@ -101,24 +81,13 @@ const asksForRun = ({ input, random }: InspectCommandOptions): boolean =>
   input !== undefined || random === true;
 
 /** Refuses options of a run without a run. */
-function requireRun(options: InspectCommandOptions): void {
+function requireRun(command: Command, options: InspectCommandOptions): void {
   if (asksForRun(options)) return;
-  for (const name of ['dim', 'seed', 'provider'] as const)
-    if (options[name] !== undefined)
-      throw new UsageError(
-        `--${name} is for a run: add --random, or --input NAME=FILE for each input of the model`,
-      );
-}
-
-/** Returns the source of each input. With --random, the others are random, except those that have a default value. */
-function sourcesOf(
-  { input = [], random }: InspectCommandOptions,
-  inputs: readonly TensorInfo[],
-): Map<string, string> {
-  const sources = splitInputs(input, inputs);
-  if (!random) return sources;
-  for (const { name, optional } of inputs) if (!optional && !sources.has(name)) sources.set(name, 'random');
-  return sources;
+  const given = ['dim', 'seed', 'provider'].find((name) => command.getOptionValueSource(name) === 'cli');
+  if (given === undefined) return;
+  throw new UsageError(
+    `--${given} is for a run: add --random, or --input NAME=FILE for each input of the model`,
+  );
 }
 
 /** An unknown size has no name in sessions, so that --dim takes the name of the input and the axis. */
@@ -134,19 +103,25 @@ const DESCRIPTION =
   'LayerNormalization, RMSNormalization and BatchNormalization. A row has the PyTorch module where the exporter left ' +
   'it, and how a session runs the normalization on each provider: by the native kernel, rewritten as a lowering such as ' +
   "reduce-mean, or by ONNX Runtime's own operator (onnxruntime).\n\n" +
-  'inspect runs nothing: it needs neither a provider nor the files of the weights. Of a normalization in a local ' +
-  'function or in the body of an If, Loop or Scan it tells what the node itself says. A narrow terminal leaves columns ' +
-  'out; --json has all of them.';
+  'Without inputs, inspect runs nothing: it needs neither a provider nor the files of the weights. With --input or ' +
+  '--random it runs the model, and measures the input of each normalization: how many deviations the mean of its worst ' +
+  "row (a group of a sample) is from 0, and how far ONNX Runtime's own definition of GroupNormalization would be off " +
+  'there, against float64.\n\n' +
+  'Of a normalization in a local function or in the body of an If, Loop or Scan it tells what the node itself says. A ' +
+  'narrow terminal leaves columns out; --json and --html have all of them.';
 
 const EXAMPLES = `
 Examples:
   $ onnx-groupnorm inspect model.onnx
-  $ onnx-groupnorm inspect model.onnx --json report.json
+  $ onnx-groupnorm inspect model.onnx --random --dim N=1,H=64,W=64
+  $ onnx-groupnorm inspect model.onnx --input x=x.npy --html report.html
   $ onnx-groupnorm inspect model.onnx --json - > report.json
 
 'form' says how the model has GroupNorm: as an operator, exported (Reshape, InstanceNormalization,
 Reshape), written (in arithmetic), inlined (in arithmetic, with the variance as E[x²] − E[x]²) or
 lowered (as build and convert of this package write it).
 'then' is the activation behind it, and Add the residual in between.
+'mean ÷ dev' is the largest |mean| ÷ √(variance + epsilon) of a row, and 'inlined error' the largest
+difference from float64 of the result before scale and bias, whose deviation is about 1.
 
-Exit codes: 0 done, with warnings or without; 2 bad usage or bad input.`;
+Exit codes: 0 done, with warnings or without; 2 bad usage, bad input, or a model that does not run.`;
