@@ -44,6 +44,9 @@ export {
   type ReplacedNorms,
 } from './rewrite/convert.js';
 
+export { batchNormToGroupNorm, type BatchNormOptions, type GroupNormModel } from './rewrite/batch-norm.js';
+export type { ConvWithoutNorm, ReplacedBatchNorm } from './rewrite/batch-norm-report.js';
+
 export type { InspectOptions } from './insight/inspect.js';
 export type {
   ExternalDataFile,
@@ -54,6 +57,11 @@ export type {
   NormalizationForm,
 } from './insight/types.js';
 
+export {
+  batchNormToGroupNormStateDict,
+  type BatchNormStateDictOptions,
+  type GroupNormStateDict,
+} from './weights/batch-norm.js';
 export { counterWeights } from './weights/counter.js';
 export { initializeWeights } from './weights/initialize.js';
 export { matchStateDict, type MatchOptions } from './weights/state-dict.js';
