@@ -1,5 +1,6 @@
 /** What `batchNormToGroupNorm` says of a model: the new normalizations, and what an exporter may have folded away before. */
 import { inputOf, type SiteRef } from '../lowering/lower.js';
+import type { ModelNode } from '../onnx/node.js';
 import { plural, listNames } from '../quantities.js';
 import { elementCount, isStatic } from '../tensor.js';
 import { isOp, outputOf } from './patterns.js';
@@ -10,36 +11,44 @@ import type { ValueTypes } from './value-types.js';
 export interface ReplacedBatchNorm {
   /** The node's name, or the name of its output. */
   readonly name: string;
-  /** The PyTorch module, such as `layer1.0.bn1`, where the names of scale and bias tell it; `''` is the network itself. */
+  /** The PyTorch module, such as `layer1.0.bn1`, where the names of its tensors tell it; `''` is the network itself. */
   readonly module: string | undefined;
+  /** The number of channels. */
   readonly channels: number;
+  /** The number of groups, which divides the channels. */
   readonly numGroups: number;
+  /** Added to the variance: the BatchNormalization's. */
   readonly epsilon: number;
-  /** The name of the scale in the new model: the key of a state_dict if `module` is known. */
+  /** The name of the scale in the new model: the key of PyTorch's state_dict where the exporter has kept it. */
   readonly weight: string;
   /** The name of the bias, as `weight`. */
   readonly bias: string;
 }
 
-/** Describes the normalization that a site has become. */
-export function reportOf({ name, x, scale, bias, numGroups, epsilon, output }: SiteRef): ReplacedBatchNorm {
-  const [weight, offset] = [scale!.name, bias!.name];
+/** Describes the normalization that a BatchNormalization has become. */
+export function reportOf({ inputs }: ModelNode, site: SiteRef): ReplacedBatchNorm {
+  const { name, x, scale, bias, numGroups, epsilon, output } = site;
   return {
     name: name || output,
-    module: moduleOf(weight, offset),
+    module: moduleOf(inputs),
     channels: x.shape[1] as number,
     numGroups,
     epsilon,
-    weight,
-    bias: offset,
+    weight: scale!.name,
+    bias: bias!.name,
   };
 }
 
-/** Returns what `layer1.0.bn1.weight` and `layer1.0.bn1.bias` have in common. */
-function moduleOf(weight: string, bias: string): string | undefined {
-  const [, module] = /^(?:(.*)\.)?weight$/s.exec(weight) ?? [undefined, undefined];
-  const isPair = /^(.*\.)?weight$/s.test(weight) && bias === weight.replace(/weight$/, 'bias');
-  return isPair ? (module ?? '') : undefined;
+/** Returns `layer1.0.bn1` of `layer1.0.bn1.weight` and the like. A BatchNorm without weights has statistics of its name. */
+function moduleOf([, ...tensors]: readonly string[]): string | undefined {
+  const [weight, bias, mean, variance] = ['weight', 'bias', 'running_mean', 'running_var'].map(
+    (key, index) => {
+      const name = tensors[index]!;
+      return name === key ? '' : name.endsWith(`.${key}`) ? name.slice(0, -key.length - 1) : undefined;
+    },
+  );
+  if (weight !== undefined && weight === bias) return weight;
+  return mean === variance ? mean : undefined;
 }
 
 /** A convolution with a bias, and without a BatchNormalization behind it. */

@@ -11,7 +11,7 @@ import { type FloatDType, formatShape, isFloatDType, type Shape } from '../tenso
 import { isOp, outputOf } from './patterns.js';
 import { ANY_SHAPE, lengthOf, numberIn, undeclared } from './sites.js';
 import type { ValueTypes } from './value-types.js';
-import { sourceOf } from './written-norm.js';
+import { unmoved } from './written-norm.js';
 
 export const isBatchNorm = (node: ModelNode): boolean => isOp(node, 'BatchNormalization');
 
@@ -90,8 +90,11 @@ function channelsOf(shape: Shape, parameters: readonly ValueType[]): number | st
     : `it has ${channels} channels, and may have 1 to ${MAX_FILLED}`;
 }
 
-/** Returns whether a value is an initializer, or a constant that a node makes; Identity may lie between. */
+/**
+ * Returns whether a value has the elements of an initializer or a constant. Exporters write Identity where they merge equal
+ * weights, and Expand for the ones and zeros of a BatchNorm without weights.
+ */
 function isWeight(types: ValueTypes, name: string): boolean {
-  const source = sourceOf(types, name);
+  const source = unmoved(types, name);
   return types.constant(source) !== undefined || types.model.index.hasInitializer(source);
 }

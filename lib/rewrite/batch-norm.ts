@@ -117,7 +117,7 @@ export function batchNormToGroupNorm(bytes: Uint8Array, options: BatchNormOption
     ? { sites: new Map(sites.map((site) => [site.output, site])), fresh: new Map<string, TensorData>() }
     : renew(model, sites, where);
   const removed = replaceAll(model, written, fresh, lowering);
-  const norms = [...written.values()].map(reportOf);
+  const norms = nodes.map((node) => reportOf(node, written.get(outputOf(node))!));
   const encoded = model.encode();
   requireModelSize(encoded.byteLength, `${where}, converted`);
   return {

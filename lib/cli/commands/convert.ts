@@ -1,4 +1,5 @@
 /** `convert`: copies an ONNX model and rewrites its GroupNorm, and copies the files that hold its weights. */
+import { dirname, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type FileToWrite, writeFilesAtomic } from '../../files/atomic.js';
 import { getSessionLowering, MAX_OPSET } from '../../lowering/choose.js';
@@ -113,7 +114,7 @@ async function convertFile(path: string, options: ConvertOptions): Promise<Outco
   if (groups === undefined) return convertNorms(path, options, bytes);
   const lowering = options.lowering as LoweringName | undefined;
   const converted = batchNormToGroupNorm(bytes, { ...recipe, lowering, where: path });
-  const { files, data } = await planFiles(path, output, converted.bytes);
+  const { files, data } = await planFiles(path, output, bytes, converted.bytes);
   const [wrote, ...rest] = describeModel(converted, output, keepAffine);
   return { files, lines: [wrote!, ...describeData(data), ...rest], warnings: converted.warnings };
 }
@@ -125,16 +126,25 @@ async function convertNorms(
 ): Promise<Outcome> {
   const name = lowering === undefined ? undefined : getSessionLowering(lowering, MAX_OPSET).name;
   const converted = convertModel(bytes, { lowering: name, where: path });
-  const { files, data } = await planFiles(path, output, converted.bytes);
+  const { files, data } = await planFiles(path, output, bytes, converted.bytes);
   return { files, lines: describeConversion({ path, output, converted, data }), warnings: [] };
 }
 
-/** Returns the files to write for a converted model: copies of its data files, and the model itself at last. */
+/**
+ * Returns the files to write for a converted model: copies of the data files that it still needs, and the model itself at last.
+ * @param before The model as it was read.
+ */
 async function planFiles(
   path: string,
   output: string,
+  before: Uint8Array,
   bytes: Uint8Array,
 ): Promise<{ readonly files: readonly FileToWrite[]; readonly data: ModelData }> {
+  const read = [...externalFiles(before).keys()].map((location) => resolve(dirname(path), location));
+  await refuseOverwritingInputs(
+    [['-o', output]],
+    read.map((file) => [`a data file of ${path}`, file]),
+  );
   const data = await planModelData(path, output, externalFiles(bytes));
   return { files: [...data.copies, { path: output, content: renameLocations(bytes, data.names) }], data };
 }
@@ -218,13 +228,19 @@ const DESCRIPTION =
   'kernel for the operator, and for sessions of this package.\n\n' +
   'If there is nothing to rewrite, the output is a copy of the model. convert refuses a GroupNormalization in a local ' +
   'function or in the body of an If, Loop or Scan. Weights in separate files stay in place if the output goes to the ' +
-  'same folder. Otherwise convert copies them beside the output, but never over a different file.';
+  'same folder. Otherwise convert copies them beside the output, but never over a different file.\n\n' +
+  '--batch-norm-to-group-norm applies the recipe for small batches: it replaces each BatchNormalization by GroupNorm, ' +
+  'drops the statistics, and leaves all else. The network must be trained again. The names of weights and biases are those ' +
+  "of PyTorch's state_dict. Export with dynamo=True and optimize=False, or dynamo=False and do_constant_folding=False: " +
+  'by default, exporters fold BatchNorm into convolutions.';
 
 const EXAMPLES = `
 Examples:
   $ onnx-groupnorm convert gn.onnx -o gn-portable.onnx
   $ onnx-groupnorm convert gn.onnx -o out/gn.onnx --lowering layer-norm
   $ onnx-groupnorm convert gn.onnx -o gn-op.onnx --lowering op
+  $ onnx-groupnorm convert resnet50.onnx -o resnet50-gn.onnx --batch-norm-to-group-norm
+  $ onnx-groupnorm convert resnet50.safetensors -o gn.safetensors --batch-norm-to-group-norm 16
 
 Exit codes: 0 written, even if there was nothing to rewrite; 2 bad usage or bad input, and an older
 file stays as it was.`;
