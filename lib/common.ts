@@ -18,6 +18,7 @@ export {
   type Dim,
   type DType,
   type ElementArray,
+  type ElementSource,
   type FloatDType,
   type HalfArray,
   type Shape,
@@ -47,6 +48,16 @@ export {
 export { batchNormToGroupNorm, type BatchNormOptions, type GroupNormModel } from './rewrite/batch-norm.js';
 export type { ConvWithoutNorm, ReplacedBatchNorm } from './rewrite/batch-norm-report.js';
 
+export type { CompareOptions, ModelToCompare } from './insight/compare-models.js';
+export type {
+  ComparedSide,
+  HeatMap,
+  HeatMapTable,
+  ModelComparison,
+  NotCompared,
+  ValueComparison,
+  ValueVerdict,
+} from './insight/comparison.js';
 export type { InspectOptions } from './insight/inspect.js';
 export type {
   ExternalDataFile,
@@ -101,6 +112,7 @@ export type {
   Session,
   SessionOptions,
   TensorInfo,
+  TensorLike,
   TensorRecord,
   WebGpuCacheMode,
 } from './runtime/core/contract.js';

@@ -18,7 +18,15 @@ import { type GraphFields, readerOf, takenNames } from './graph.js';
 import { nestedNodes } from './nested-nodes.js';
 import type { ModelNode } from './node.js';
 import { encodeFragment } from './operators.js';
-import { OperatorSetIdProto, type TensorMessage, TensorProto } from './proto.js';
+import {
+  type NodeMessage,
+  NodeProto,
+  OperatorSetIdProto,
+  type TensorMessage,
+  TensorProto,
+  type ValueInfoMessage,
+  ValueInfoProto,
+} from './proto.js';
 import { GRAPH, MODEL } from './schema.js';
 import type { ExternalFiles } from './tensor-walk.js';
 import { encodeTensor } from './tensors.js';
@@ -215,8 +223,24 @@ export class Model {
 
   /** Removes inputs of the model, also those that are initializers: these stay, as constants. */
   removeInputs(isUnneeded: (name: string) => boolean): void {
-    this.#graph.splice(({ tag, value }) =>
-      tag === GRAPH.input && isUnneeded(value!.name) ? [] : undefined,
+    this.#graph.splice(({ tag, value }) => (tag === GRAPH.input && isUnneeded(value!.name) ? [] : undefined));
+    this.#index = undefined;
+  }
+
+  /** Adds values of the graph to its outputs. A value without a type has the type that the runtime infers. */
+  addOutputs(values: readonly ValueInfoMessage[]): void {
+    this.#graph.append(
+      GRAPH.output,
+      values.map((value) => ValueInfoProto.encode(value).finish()),
+    );
+    this.#index = undefined;
+  }
+
+  /** Adds nodes of ONNX's own operators behind all others. */
+  addNodes(nodes: readonly NodeMessage[]): void {
+    this.#graph.append(
+      GRAPH.node,
+      nodes.map((node) => NodeProto.encode(node).finish()),
     );
     this.#index = undefined;
   }

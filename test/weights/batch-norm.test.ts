@@ -70,7 +70,7 @@ describe('batchNormToGroupNormStateDict', () => {
     expect(refused([['bn.running_mean', four]])).to.include('has no BatchNorm');
     expect(refused([['bn.running_mean', four], ['bn.running_var', five]])).to.include("'bn.running_var' has shape [5]"); // prettier-ignore
     expect(refused([['bn.running_mean', none], ['bn.running_var', none]])).to.include("'bn.running_mean' has shape [0]"); // prettier-ignore
-    const scalar = { ...four, dims: [], data: new Float32Array(1) };
+    const scalar = filledTensor('float32', [], 1);
     expect(refused([['a.running_mean', scalar], ['a.running_var', scalar]])).to.include('has shape []'); // prettier-ignore
     expect(caught(() => batchNormToGroupNormStateDict({} as ReadonlyMap<string, TensorData>))).to.be.instanceOf(WeightsError); // prettier-ignore
     for (const options of [{ numGroups: 0 }, { numGroups: 2.5 }, { groups: 3 } as object])

@@ -1,6 +1,7 @@
 /** `convert --batch-norm-to-group-norm`: a model, or a state_dict, whose BatchNorm becomes GroupNorm. */
 import { extname } from 'node:path';
 import type { FileToWrite } from '../../files/atomic.js';
+import type { Limits } from '../../limits.js';
 import { formatBytes, listNames, plural } from '../../quantities.js';
 import type { GroupNormModel } from '../../rewrite/batch-norm.js';
 import { TRAIN_AGAIN } from '../../rewrite/batch-norm-report.js';
@@ -56,7 +57,7 @@ function describeNorms(norms: readonly Row[]): string[] {
   ]);
   const keys =
     'In the state_dict, each module keeps weight and bias; running_mean, running_var and num_batches_tracked are gone';
-  return ['', indent(table), ...(isKnown ? ['', keys] : [])];
+  return ['', ...indent(table).split('\n'), ...(isKnown ? ['', keys] : [])];
 }
 
 /** Reads a state_dict. Returns the file of the new one, and what was replaced, as lines. */
@@ -64,12 +65,13 @@ export async function convertStateDict(
   path: string,
   output: string,
   options: { readonly numGroups: number | undefined; readonly keepAffine: boolean },
+  limits: Partial<Limits> | undefined,
 ): Promise<{
   readonly files: readonly FileToWrite[];
   readonly lines: readonly string[];
   readonly warnings: readonly string[];
 }> {
-  const source = await openSafetensors(path);
+  const source = await openSafetensors(path, { limits });
   try {
     const { tensors, norms, removed } = batchNormToGroupNormStateDict(await source.readAll(), options);
     const content = encodeSafetensors({ metadata: source.metadata, tensors });

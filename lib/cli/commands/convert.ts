@@ -2,6 +2,7 @@
 import { dirname, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type FileToWrite, writeFilesAtomic } from '../../files/atomic.js';
+import { Budget, type Limits, requireLimits } from '../../limits.js';
 import { getSessionLowering, MAX_OPSET } from '../../lowering/choose.js';
 import { type LoweringName, SESSION_LOWERING_NAMES } from '../../lowering/types.js';
 import { externalFiles, renameLocations } from '../../onnx/tensor-walk.js';
@@ -10,7 +11,7 @@ import { printable } from '../../printable.js';
 import { formatBytes, plural } from '../../quantities.js';
 import { batchNormToGroupNorm } from '../../rewrite/batch-norm.js';
 import { type ConvertedModel, convertModel, type ReplacedNorms } from '../../rewrite/convert.js';
-import { parseCount, pointToHelp, RequiredOption, requireOptions } from '../shared/options.js';
+import { limitOption, parseCount, pointToHelp, RequiredOption, requireOptions } from '../shared/options.js';
 import { refuseOverwritingInputs } from '../shared/output-files.js';
 import { withProgress } from '../shared/progress.js';
 import { type Cli, colorsOf, type Io, print, UsageError } from '../shared/terminal.js';
@@ -23,6 +24,7 @@ interface ConvertOptions {
   /** `true` without a number. */
   readonly batchNormToGroupNorm?: number | true;
   readonly keepAffine?: boolean;
+  readonly limit?: Partial<Limits>;
 }
 
 export function addConvert(program: Command, cli: Cli): void {
@@ -51,6 +53,7 @@ export function addConvert(program: Command, cli: Cli): void {
       '--keep-affine',
       'keep scale and bias of each BatchNormalization (default: scale 1 and bias 0, as in a new torch.nn.GroupNorm)',
     )
+    .addOption(limitOption())
     .addHelpText('after', EXAMPLES)
     .action((model: string, options: ConvertOptions) => {
       requireOptions(command);
@@ -101,32 +104,29 @@ async function convert(path: string, options: ConvertOptions, io: Io): Promise<v
     await writeFilesAtomic(outcome.files);
     return outcome;
   });
-  print(io.stdout, ...lines);
+  print(io.stdout, ...lines.map(printable));
   for (const warning of warnings)
     print(io.stderr, `${colorsOf(io.stderr).yellow('warning:')} ${printable(warning)}`);
 }
 
 async function convertFile(path: string, options: ConvertOptions): Promise<Outcome> {
-  const { output, batchNormToGroupNorm: groups, keepAffine = false } = options;
+  const { output, batchNormToGroupNorm: groups, keepAffine = false, limit } = options;
   const recipe = { numGroups: groups === true ? undefined : groups, keepAffine };
-  if (groups !== undefined && isStateDict(path)) return convertStateDict(path, output, recipe);
+  if (groups !== undefined && isStateDict(path)) return convertStateDict(path, output, recipe, limit);
   const bytes = await readModelFile(path);
   if (groups === undefined) return convertNorms(path, options, bytes);
   const lowering = options.lowering as LoweringName | undefined;
-  const converted = batchNormToGroupNorm(bytes, { ...recipe, lowering, where: path });
-  const { files, data } = await planFiles(path, output, bytes, converted.bytes);
+  const converted = batchNormToGroupNorm(bytes, { ...recipe, lowering, where: path, limits: limit });
+  const { files, data } = await planFiles(path, options, bytes, converted.bytes);
   const [wrote, ...rest] = describeModel(converted, output, keepAffine);
   return { files, lines: [wrote!, ...describeData(data), ...rest], warnings: converted.warnings };
 }
 
-async function convertNorms(
-  path: string,
-  { output, lowering }: ConvertOptions,
-  bytes: Uint8Array,
-): Promise<Outcome> {
+async function convertNorms(path: string, options: ConvertOptions, bytes: Uint8Array): Promise<Outcome> {
+  const { output, lowering, limit } = options;
   const name = lowering === undefined ? undefined : getSessionLowering(lowering, MAX_OPSET).name;
-  const converted = convertModel(bytes, { lowering: name, where: path });
-  const { files, data } = await planFiles(path, output, bytes, converted.bytes);
+  const converted = convertModel(bytes, { lowering: name, where: path, limits: limit });
+  const { files, data } = await planFiles(path, options, bytes, converted.bytes);
   return { files, lines: describeConversion({ path, output, converted, data }), warnings: [] };
 }
 
@@ -136,16 +136,18 @@ async function convertNorms(
  */
 async function planFiles(
   path: string,
-  output: string,
+  { output, limit }: ConvertOptions,
   before: Uint8Array,
   bytes: Uint8Array,
 ): Promise<{ readonly files: readonly FileToWrite[]; readonly data: ModelData }> {
-  const read = [...externalFiles(before).keys()].map((location) => resolve(dirname(path), location));
+  const filesOf = (model: Uint8Array) =>
+    externalFiles(model, new Budget(requireLimits('convert', limit), model.byteLength));
+  const read = [...filesOf(before).keys()].map((location) => resolve(dirname(path), location));
   await refuseOverwritingInputs(
     [['-o', output]],
     read.map((file) => [`a data file of ${path}`, file]),
   );
-  const data = await planModelData(path, output, externalFiles(bytes));
+  const data = await planModelData(path, output, filesOf(bytes));
   return { files: [...data.copies, { path: output, content: renameLocations(bytes, data.names) }], data };
 }
 

@@ -3,11 +3,12 @@ import type { Command } from 'commander';
 import { writeFileAtomic } from '../../files/atomic.js';
 import { inspectModel } from '../../insight/node.js';
 import type { ModelInspection, ModelSummary, Normalization } from '../../insight/types.js';
+import type { Limits } from '../../limits.js';
 import { printable, printableJson } from '../../printable.js';
 import { formatBytes, listNames, plural } from '../../quantities.js';
 import type { TensorInfo } from '../../runtime/core/contract.js';
 import { formatShape } from '../../tensor.js';
-import { pointToHelp } from '../shared/options.js';
+import { limitOption, pointToHelp } from '../shared/options.js';
 import { refuseOverwritingInputs, requireWritableOutputs } from '../shared/output-files.js';
 import { withProgress } from '../shared/progress.js';
 import { type Column, fitTable } from '../shared/table.js';
@@ -15,6 +16,7 @@ import { type Cli, type Io, print, widthOf } from '../shared/terminal.js';
 
 interface InspectCommandOptions {
   readonly json?: string;
+  readonly limit?: Partial<Limits>;
 }
 
 export function addInspect(program: Command, cli: Cli): void {
@@ -25,18 +27,19 @@ export function addInspect(program: Command, cli: Cli): void {
     .usage('MODEL [options]')
     .argument('<model>', 'ONNX file to read')
     .option('--json <file>', 'write everything as JSON; - writes it to stdout, and the table to stderr')
+    .addOption(limitOption())
     .addHelpText('after', EXAMPLES)
     .action((model: string, options: InspectCommandOptions) => inspect(model, options, cli.io));
   pointToHelp(command);
 }
 
-async function inspect(path: string, { json }: InspectCommandOptions, io: Io): Promise<void> {
+async function inspect(path: string, { json, limit }: InspectCommandOptions, io: Io): Promise<void> {
   const file = json === '-' ? undefined : json;
   await refuseOverwritingInputs([['--json', file]], [['the model', path]]);
   await requireWritableOutputs([['--json', file]]);
   const inspection = await withProgress(io.stderr, (progress) => {
     progress.step(`loading ${path}`);
-    return inspectModel(path);
+    return inspectModel(path, { limits: limit });
   });
   const text = `${printableJson(inspection)}\n`;
   if (json === '-') io.stdout.write(text);
@@ -162,7 +165,8 @@ Examples:
   $ onnx-groupnorm inspect model.onnx --json - > report.json
 
 'form' says how the model has GroupNorm: as an operator, exported (Reshape, InstanceNormalization,
-Reshape), written (in arithmetic) or inlined (in arithmetic, with the variance as E[x²] − E[x]²).
+Reshape), written (in arithmetic), inlined (in arithmetic, with the variance as E[x²] − E[x]²) or
+lowered (as build and convert of this package write it).
 'then' is the activation behind it, and Add the residual in between.
 
 Exit codes: 0 done, with warnings or without; 2 bad usage or bad input.`;

@@ -70,6 +70,7 @@ export async function runImage(path: string, options: ImageOptions, io: Io): Pro
   const lines = await withProgress(io.stderr, async (progress) => {
     progress.step(`reading ${file}`);
     const image = decodePng(await readFileBytes(file, checkPng), file, {
+      limits: options.limit,
       warn: (warning) => progress.say(`${colorsOf(io.stderr).yellow('warning:')} ${warning}`),
     });
     await using session = await openSession(path, options, progress);

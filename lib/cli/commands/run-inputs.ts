@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { castTensor } from '../../half.js';
 import { suggestion } from '../../nearest.js';
 import { formatBytes } from '../../quantities.js';
+import type { Limits } from '../../limits.js';
 import type { TensorInfo, TensorRecord } from '../../runtime/core/contract.js';
 import { describeInput, unknownInputs } from '../../runtime/core/tensors.js';
 import {
@@ -30,6 +31,8 @@ export interface InputRequest {
   readonly dim?: ReadonlyMap<string, number>;
   /** Seed of random inputs. */
   readonly seed: number;
+  /** The limits for the files. */
+  readonly limit?: Partial<Limits>;
 }
 
 interface LoadedInputs {
@@ -68,6 +71,7 @@ export async function loadInputs(
     input: sources = new Map<string, string>(),
     dim: sizes = new Map<string, number>(),
     seed,
+    limit,
   } = request;
   requireNames(infos, sources);
   const random = infos.filter(({ name }) => sources.get(name) === 'random').map(requireFillable);
@@ -81,7 +85,7 @@ export async function loadInputs(
       feeds[info.name] = await randomTensor(info, boundShape(randomInput, sizes), seed, progress);
     } else {
       progress?.step(`reading ${source}`);
-      const value = await readInputFile(source, info);
+      const value = await readInputFile(source, info, limit);
       const notFinite = describeNotFinite(value);
       if (notFinite) notes.push(`input ${info.name}: ${notFinite}`);
       feeds[info.name] = convert(info, source, value, notes);
@@ -205,7 +209,11 @@ function requireFloat({ name, dtype }: TensorInfo): FloatDType {
   );
 }
 
-function allocateElements(name: string, dtype: FloatDType, dims: readonly number[]): ElementArray {
+function allocateElements(
+  name: string,
+  dtype: FloatDType,
+  dims: readonly number[],
+): ElementArray<FloatDType> {
   const elements = elementCount(dims);
   const size = `${elements} elements, ${formatBytes(elements * bytesPerElement(dtype))} of ${dtype}`;
   const would = `random input '${name}' ${formatShape(dims)} would have ${size}`;
@@ -217,8 +225,8 @@ function allocateElements(name: string, dtype: FloatDType, dims: readonly number
   }
 }
 
-function fill(part: ElementArray, dtype: FloatDType, numberAt: (i: number) => number): void {
+function fill(part: ElementArray<FloatDType>, dtype: FloatDType, numberAt: (i: number) => number): void {
   const wide = new Float64Array(part.length);
   for (let i = 0; i < wide.length; i++) wide[i] = numberAt(i);
-  (part as Float64Array).set(castTensor(tensor('float64', [wide.length], wide), dtype).data as Float64Array);
+  part.set(castTensor(tensor('float64', [wide.length], wide), dtype).data);
 }

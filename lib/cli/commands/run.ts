@@ -6,6 +6,7 @@ import {
   collectInput,
   collectSizes,
   groupNormOption,
+  limitOption,
   missingCommas,
   parseCount,
   parseInteger,
@@ -72,6 +73,7 @@ export function addRun(program: Command, cli: Cli): void {
       'cpu',
     )
     .addOption(groupNormOption())
+    .addOption(limitOption())
     .addHelpText('after', EXAMPLES)
     .allowExcessArguments()
     .action((model: string, options: RunOptions, { args }: Command) => {
