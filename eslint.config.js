@@ -34,7 +34,7 @@ const MAY_IMPORT = {
     'lib/lowering',
     'lib/onnx',
     'lib/rewrite',
-    'lib/runtime/core',
+    'lib/runtime',
     'lib/files',
   ],
   'lib/parity': ['lib/graph', 'lib/lowering', 'lib/onnx', 'lib/runtime', 'lib/weights', 'lib/files'],

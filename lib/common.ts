@@ -18,6 +18,7 @@ export {
   type Dim,
   type DType,
   type ElementArray,
+  type ElementSource,
   type FloatDType,
   type HalfArray,
   type Shape,
@@ -93,6 +94,7 @@ export type {
   Session,
   SessionOptions,
   TensorInfo,
+  TensorLike,
   TensorRecord,
   WebGpuCacheMode,
 } from './runtime/core/contract.js';

@@ -18,7 +18,15 @@ import { type GraphFields, readerOf, takenNames } from './graph.js';
 import { nestedNodes } from './nested-nodes.js';
 import type { ModelNode } from './node.js';
 import { encodeFragment } from './operators.js';
-import { OperatorSetIdProto, type TensorMessage, TensorProto } from './proto.js';
+import {
+  type NodeMessage,
+  NodeProto,
+  OperatorSetIdProto,
+  type TensorMessage,
+  TensorProto,
+  type ValueInfoMessage,
+  ValueInfoProto,
+} from './proto.js';
 import { GRAPH, MODEL } from './schema.js';
 import type { ExternalFiles } from './tensor-walk.js';
 import { declarationOf, type TensorType } from './value-info.js';
@@ -195,6 +203,24 @@ export class Model {
       if (field.tensor) return renameTensor(readerOf(field), rename);
       return field.tag === GRAPH.valueInfo ? renameValueInfo(readerOf(field), rename) : undefined;
     });
+    this.#index = undefined;
+  }
+
+  /** Adds values of the graph to its outputs. A value without a type has the type that the runtime infers. */
+  addOutputs(values: readonly ValueInfoMessage[]): void {
+    this.#graph.append(
+      GRAPH.output,
+      values.map((value) => ValueInfoProto.encode(value).finish()),
+    );
+    this.#index = undefined;
+  }
+
+  /** Adds nodes of ONNX's own operators behind all others. */
+  addNodes(nodes: readonly NodeMessage[]): void {
+    this.#graph.append(
+      GRAPH.node,
+      nodes.map((node) => NodeProto.encode(node).finish()),
+    );
     this.#index = undefined;
   }
 

@@ -209,7 +209,11 @@ function requireFloat({ name, dtype }: TensorInfo): FloatDType {
   );
 }
 
-function allocateElements(name: string, dtype: FloatDType, dims: readonly number[]): ElementArray {
+function allocateElements(
+  name: string,
+  dtype: FloatDType,
+  dims: readonly number[],
+): ElementArray<FloatDType> {
   const elements = elementCount(dims);
   const size = `${elements} elements, ${formatBytes(elements * bytesPerElement(dtype))} of ${dtype}`;
   const would = `random input '${name}' ${formatShape(dims)} would have ${size}`;
@@ -221,8 +225,8 @@ function allocateElements(name: string, dtype: FloatDType, dims: readonly number
   }
 }
 
-function fill(part: ElementArray, dtype: FloatDType, numberAt: (i: number) => number): void {
+function fill(part: ElementArray<FloatDType>, dtype: FloatDType, numberAt: (i: number) => number): void {
   const wide = new Float64Array(part.length);
   for (let i = 0; i < wide.length; i++) wide[i] = numberAt(i);
-  (part as Float64Array).set(castTensor(tensor('float64', [wide.length], wide), dtype).data as Float64Array);
+  part.set(castTensor(tensor('float64', [wide.length], wide), dtype).data);
 }
