@@ -34,7 +34,7 @@ export const hasEnded = (): boolean => end !== undefined;
 
 /**
  * Notes an error that ends the module: a trap or an abort of WebAssembly, such as a GRU of an input (0, 1, 2). Where native
- * ONNX Runtime would end the process, the module goes on with memory that nobody has cleaned up, and its later calls fail at
+ * ONNX Runtime would end the process, the module goes on with memory in no defined state, and its later calls fail at
  * random. onnxruntime-web cannot load a second module. Remove this when it refuses calls after an abort by itself.
  */
 function explainEnd(error: unknown): unknown {
