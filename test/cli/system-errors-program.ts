@@ -26,7 +26,7 @@ export const modelWithDataIn = (location: string): Uint8Array =>
   );
 
 /** A user without rights. */
-const NOBODY = 65534;
+const UNPRIVILEGED = 65534;
 
 /** Prints what commands do with files that they may not read, and then with files when no more can be opened. */
 export async function refuse(folder: string): Promise<void> {
@@ -47,7 +47,7 @@ export async function refuse(folder: string): Promise<void> {
     const { code, stderr } = await onnx(...argv);
     outcomes.push({ what, code, stderr });
   };
-  if (process.geteuid!() === 0) process.seteuid!(NOBODY);
+  if (process.geteuid!() === 0) process.seteuid!(UNPRIVILEGED);
   await report('a model without permission', 'inspect', at('forbidden.onnx'));
   await report('a folder without permission', 'inspect', at('closed/m.onnx'));
   await report('weights without permission', 'convert', at('m.onnx'), '-o', at('out.onnx'));
