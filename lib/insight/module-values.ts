@@ -9,14 +9,9 @@
 import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
 import { ValueTypes } from '../rewrite/value-types.js';
-import { type DType, formatShape, isFloatDType } from '../tensor.js';
+import { formatShape, isFloatDType } from '../tensor.js';
+import type { ActivationType } from './activations.js';
 import { KnownModules, modulesOf } from './module-path.js';
-
-/** The type of an activation. */
-export interface ActivationType {
-  readonly dtype: DType;
-  readonly dims: readonly number[];
-}
 
 /** Which value of a model holds each activation. */
 export interface ModuleValues {
@@ -51,7 +46,7 @@ export function findModuleValues(
   const find = ({ name, type, module, call, index }: Activation): Found => {
     const own = nodes.get(module);
     if (!own && module === OUTPUT) return outputOf(model, index);
-    if (!own) return { problem: 'no node of the model comes from this module' };
+    if (!own) return { problem: NO_NODE };
     if (index !== undefined)
       return { problem: `the module has several outputs: name the value with --map '${name}=VALUE'` };
     const count = calls.get(module)!;
@@ -87,6 +82,9 @@ function push<Item>(lists: Map<string, Item[]>, key: string, item: Item): void {
 
 /** The name of a value, and the number of nodes of the call that made it; or why it is not known. */
 type Found = { readonly value: string; readonly nodes: number } | { readonly problem: string };
+
+/** Why a module without nodes has no value: most often it is an Identity, a Dropout, or merged into another. */
+export const NO_NODE = 'no node of the model comes from this module';
 
 /** The name of what the model itself returned. */
 const OUTPUT = 'output';
