@@ -35,6 +35,7 @@ const MAY_IMPORT = {
     'lib/onnx',
     'lib/rewrite',
     'lib/runtime',
+    'lib/parity',
     'lib/files',
   ],
   'lib/parity': ['lib/graph', 'lib/lowering', 'lib/onnx', 'lib/runtime', 'lib/weights', 'lib/files'],

@@ -45,6 +45,16 @@ export {
   type ReplacedNorms,
 } from './rewrite/convert.js';
 
+export type { CompareOptions, ModelToCompare } from './insight/compare-models.js';
+export type {
+  ComparedSide,
+  HeatMap,
+  HeatMapTable,
+  ModelComparison,
+  NotCompared,
+  ValueComparison,
+  ValueVerdict,
+} from './insight/comparison.js';
 export type { InspectOptions } from './insight/inspect.js';
 export type {
   ExternalDataFile,

@@ -9,8 +9,14 @@ import { requireValidNodes } from '../rewrite/node-checks.js';
 import { raiseOpset } from '../rewrite/raise-opset.js';
 import { ValueTypes } from '../rewrite/value-types.js';
 import type { TensorInfo } from '../runtime/core/contract.js';
-import { describeInside, describeNormalizations, isNormalization } from './normalizations.js';
-import type { ExternalDataFile, ModelInspection, Normalization } from './types.js';
+import {
+  describeInside,
+  describeNormalizations,
+  type FoundNormalization,
+  isNormalization,
+} from './normalizations.js';
+import type { ExternalDataFile, ModelInspection } from './types.js';
+import { warningsOf } from './warnings.js';
 
 /** The options of `inspectModel`. */
 export interface InspectOptions {
@@ -49,7 +55,7 @@ export function inspectBytes(
   const model = Model.decode(own, where, requireLimits('inspectModel', options.limits));
   requireValidNodes(model, where);
   const [operators, controlFlow] = [new Counter(), new Counter()];
-  const inside: Normalization[] = [];
+  const inside: FoundNormalization[] = [];
   const outline = readOutline(own, (node, place, hasBody) => {
     const name = operatorName(node.domain, node.opType);
     operators.add(name);
@@ -77,7 +83,12 @@ export function inspectBytes(
       functions,
       controlFlow: controlFlow.sorted(),
     },
-    normalizations: [...describeNormalizations(new ValueTypes(model)), ...inside],
+    normalizations: [...describeNormalizations(new ValueTypes(model)), ...inside].map(
+      ({ facts, reason }) => ({
+        ...facts,
+        warnings: warningsOf(facts, reason),
+      }),
+    ),
   };
 }
 

@@ -1,6 +1,9 @@
-/** `inspectModel` in Node, where a model may be a file. */
+/** `inspectModel` and `compareModels` in Node, where a model may be a file. */
 import { findDataFile } from '../files/data-file.js';
 import { readModelFile } from '../onnx/write.js';
+import { NODE } from '../runtime/node.js';
+import { type CompareOptions, compareModelsOn, type ModelToCompare } from './compare-models.js';
+import type { ModelComparison } from './comparison.js';
 import { inspectBytes, type InspectOptions } from './inspect.js';
 import type { ModelInspection } from './types.js';
 
@@ -21,3 +24,15 @@ export async function inspectModel(
     return 'problem' in found ? { isThere: false, problem: found.problem } : { isThere: true };
   });
 }
+
+/**
+ * Runs two models, or one model in two ways, on the same inputs, and compares every value that both compute, in the order of
+ * the graph. docs/compare.md says which values these are.
+ * @param expected The side that the other is compared with.
+ * @throws What `createSession` and `session.run` throw; ParityError `INPUTS_DIFFER`; OptionError.
+ */
+export const compareModels = (
+  expected: ModelToCompare,
+  actual: ModelToCompare,
+  options: CompareOptions,
+): Promise<ModelComparison> => compareModelsOn(NODE, expected, actual, options);

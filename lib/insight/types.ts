@@ -53,13 +53,15 @@ export interface ExternalDataFile {
 
 /**
  * How a model has a normalization: as an `operator`; GroupNorm as PyTorch exports it below opset 21 (`exported`:
- * InstanceNormalization between two Reshapes); GroupNorm in arithmetic (`written`); or arithmetic with the variance as
- * E[x²] − E[x]², which is ONNX's definition in the operator's place (`inlined`).
+ * InstanceNormalization between two Reshapes); GroupNorm in arithmetic (`written`); arithmetic with the variance as
+ * E[x²] − E[x]², which is ONNX's definition in the operator's place (`inlined`); or as `build` and `convert` of this
+ * library write it below opset 21 (`lowered`: `reduce-mean`, `instance-norm` or `layer-norm`).
  */
-export type NormalizationForm = 'operator' | 'exported' | 'written' | 'inlined';
+export type NormalizationForm = 'operator' | 'exported' | 'written' | 'inlined' | 'lowered';
 
 /**
- * How a session runs a normalization: `kernel`, the native kernel; the name of the lowering that it rewrites the node to;
+ * How a session runs a normalization: `kernel`, the native kernel; the name of the lowering that it rewrites the node to, or
+ * that the model has it as;
  * `onnxruntime`, ONNX Runtime's own operator; `refused`, the model does not load.
  */
 export type NormalizationExecution = SessionLoweringName | 'kernel' | 'onnxruntime' | 'refused';

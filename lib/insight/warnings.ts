@@ -2,7 +2,8 @@
 import { MAX_LAYER_NORM_ROW } from '../rewrite/row-norms.js';
 import type { Normalization } from './types.js';
 
-type Facts = Omit<Normalization, 'warnings'>;
+/** What is known of a normalization before the warnings. */
+export type Facts = Omit<Normalization, 'warnings'>;
 
 interface Warning {
   readonly text: string;

@@ -165,7 +165,8 @@ Examples:
   $ onnx-groupnorm inspect model.onnx --json - > report.json
 
 'form' says how the model has GroupNorm: as an operator, exported (Reshape, InstanceNormalization,
-Reshape), written (in arithmetic) or inlined (in arithmetic, with the variance as E[x²] − E[x]²).
+Reshape), written (in arithmetic), inlined (in arithmetic, with the variance as E[x²] − E[x]²) or
+lowered (as build and convert of this package write it).
 'then' is the activation behind it, and Add the residual in between.
 
 Exit codes: 0 done, with warnings or without; 2 bad usage or bad input.`;
