@@ -44,7 +44,7 @@ export const compareModels = (
  * Runs a model on the inputs of a run of PyTorch, and compares its values with what PyTorch's modules returned.
  * docs/compare.md has the program that saves these, and says how values are found.
  * @param activations The path of the `.safetensors` file.
- * @returns As `compareModels`, with the activation in the place of the module of a value: `layer1.0.relu@2`.
+ * @returns As `compareModels`, with the name of the activation as the module of a value: `layer1.0.relu@2`.
  * @throws FileError or WeightsError if the file cannot be read; ParityError `INPUTS_DIFFER` if the file lacks an input of the
  *   model, `NO_ACTIVATIONS` if no tensor belongs to a value of the model; OptionError; what `createSession` and
  *   `session.run` throw.
