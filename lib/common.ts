@@ -117,7 +117,7 @@ export type {
   WebGpuCacheMode,
 } from './runtime/core/contract.js';
 export { PROVIDERS } from './runtime/core/contract.js';
-export type { BuildGraph, CaseResult, CheckSpec } from './parity/check.js';
+export type { BuildGraph, CaseResult, CheckSpec, Drift } from './parity/check.js';
 export { compareTensors, type OutputComparison } from './parity/compare.js';
 export { decodeFixture, type Fixture } from './parity/fixture.js';
 export { describeFailure, makeReport, reportToJson, type Report } from './parity/report.js';
