@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { expect, use } from 'chai';
 import { describe, it } from 'mocha';
 import onnxMatchers from '../../lib/chai.js';
-import type { GraphError} from '../../lib/errors.js';
+import type { GraphError } from '../../lib/errors.js';
 import { ModelError, OptionError } from '../../lib/errors.js';
 import { castTensor, filledTensor } from '../../lib/half.js';
 import { ONNX_DTYPE } from '../../lib/graph/types.js';
@@ -291,7 +291,7 @@ describe('batchNormToGroupNorm', () => {
     expect(removed).to.deep.equal(['m']);
     const once = expectedOf(X);
     const twice = expectedOf(tensor('float64', DIMS, once));
-    const bias = PARAMETERS.b!.data as Float32Array;
+    const bias = PARAMETERS.b!.data;
     const expected = twice.map((value, index) => value + bias[Math.floor(index / 12) % 6]!);
     expect(maxAbsDifference(await run(bytes, X), expected)).to.be.below(TOLERANCE.float32);
   });
