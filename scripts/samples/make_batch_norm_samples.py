@@ -25,7 +25,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "test" / "samples" / "batch-norm"
 
 
 class Images(nn.Module):
-    """Convolutions with BatchNorm behind, a BatchNorm in front of an activation, and one that is used twice."""
+    """Convolutions with BatchNorm behind, a BatchNorm in front of an activation, and a BatchNorm that is used twice."""
 
     def __init__(self) -> None:
         super().__init__()

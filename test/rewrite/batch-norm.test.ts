@@ -245,7 +245,7 @@ describe('batchNormToGroupNorm', () => {
     });
   }
 
-  it('batchNormToGroupNorm converts a BatchNormalization in training form whose statistics nobody reads', async () => {
+  it('batchNormToGroupNorm converts a BatchNormalization in training form whose statistics are not read', async () => {
     const node = { output: ['y', 'm2', 'v2'] };
     const { bytes } = convert(batchNorm({ node, attributes: [int('training_mode', 1)] }));
     expect(maxAbsDifference(await run(bytes, X), expectedOf(X))).to.be.below(TOLERANCE.float32);
@@ -296,7 +296,7 @@ describe('batchNormToGroupNorm', () => {
     expect(maxAbsDifference(await run(bytes, X), expected)).to.be.below(TOLERANCE.float32);
   });
 
-  it('batchNormToGroupNorm makes two tensors of one that is a scale here and a bias there', async () => {
+  it('batchNormToGroupNorm makes two tensors of a tensor that is a scale here and a bias there', async () => {
     const change = ({ graph }: ModelMessage) => {
       graph!.node!.push({ opType: 'BatchNormalization', input: ['y0', 'b', 's', 'm', 'v'], output: ['y'] });
     };
