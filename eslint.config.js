@@ -36,6 +36,7 @@ const MAY_IMPORT = {
     'lib/rewrite',
     'lib/runtime',
     'lib/parity',
+    'lib/weights',
     'lib/files',
   ],
   'lib/parity': ['lib/graph', 'lib/lowering', 'lib/onnx', 'lib/runtime', 'lib/weights', 'lib/files'],

@@ -186,7 +186,7 @@ function missingIn(
 
 const IN_PASSING = 'the session merges or fuses the nodes around it, or no output needs it';
 
-function describeSide({ label, execution: { provider, groupNorm } }: ModelRun): ComparedSide {
+export function describeSide({ label, execution: { provider, groupNorm } }: ModelRun): ComparedSide {
   return { label, provider, ...(groupNorm && { groupNorm }) };
 }
 

@@ -9,19 +9,17 @@
 import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
 import { ValueTypes } from '../rewrite/value-types.js';
-import { type DType, formatShape, isFloatDType } from '../tensor.js';
+import { formatShape, isFloatDType } from '../tensor.js';
+import type { ActivationType } from './activations.js';
 import { KnownModules, modulesOf } from './module-path.js';
-
-/** The type of an activation. */
-export interface ActivationType {
-  readonly dtype: DType;
-  readonly dims: readonly number[];
-}
 
 /** Which value of a model holds each activation. */
 export interface ModuleValues {
-  /** The names of the values, by the names of the activations. */
-  readonly values: ReadonlyMap<string, string>;
+  /**
+   * The names of the activations, by the name of the value. Several where a module returns what a module inside of it
+   * returned: the innermost comes first.
+   */
+  readonly activations: ReadonlyMap<string, readonly string[]>;
   /** Why no value is known to hold an activation, by its name. */
   readonly unmatched: ReadonlyMap<string, string>;
   /** The modules of the model that have no activation. */
@@ -48,32 +46,45 @@ export function findModuleValues(
   const find = ({ name, type, module, call, index }: Activation): Found => {
     const own = nodes.get(module);
     if (!own && module === OUTPUT) return outputOf(model, index);
-    if (!own) return { problem: 'no node of the model comes from this module' };
+    if (!own) return { problem: NO_NODE };
     if (index !== undefined)
       return { problem: `the module has several outputs: name the value with --map '${name}=VALUE'` };
     const count = calls.get(module)!;
     const ofCall = splitCalls(own, count)?.[call - 1];
     if (!ofCall) return { problem: `the nodes of the module do not show ${count} calls` };
     const value = leavingValues(model, ofCall).findLast((one) => isCompatible(types, one, type));
-    if (value !== undefined) return { value };
+    if (value !== undefined) return { value, nodes: ofCall.length };
     return { problem: `no result of the module is ${type.dtype} ${formatShape(type.dims)}` };
   };
 
-  const found = parsed.map((one) => [one.name, find(one)] as const);
+  const values: { readonly name: string; readonly value: string; readonly nodes: number }[] = [];
+  const unmatched = new Map<string, string>();
+  for (const one of parsed) {
+    const found = find(one);
+    if ('problem' in found) unmatched.set(one.name, found.problem);
+    else values.push({ name: one.name, ...found });
+  }
+  values.sort((a, b) => a.nodes - b.nodes || b.name.length - a.name.length);
+  const byValue = new Map<string, string[]>();
+  for (const { name, value } of values) push(byValue, value, name);
   return {
-    values: new Map(found.flatMap(([name, { value }]) => (value === undefined ? [] : [[name, value]]))),
-    unmatched: new Map(
-      found.flatMap(([name, { problem }]) => (problem === undefined ? [] : [[name, problem]])),
-    ),
+    activations: byValue,
+    unmatched,
     missing: [...nodes.keys()].filter((module) => !known.has(module)),
   };
 }
 
-/** The name of a value, or why it is not known. */
-interface Found {
-  readonly value?: string | undefined;
-  readonly problem?: string;
+function push<Item>(lists: Map<string, Item[]>, key: string, item: Item): void {
+  const list = lists.get(key);
+  if (list) list.push(item);
+  else lists.set(key, [item]);
 }
+
+/** The name of a value, and the number of nodes of the call that made it; or why it is not known. */
+type Found = { readonly value: string; readonly nodes: number } | { readonly problem: string };
+
+/** Why a module without nodes has no value: most often it is an Identity, a Dropout, or merged into another. */
+export const NO_NODE = 'no node of the model comes from this module';
 
 /** The name of what the model itself returned. */
 const OUTPUT = 'output';
@@ -108,11 +119,7 @@ function nodesByModule(model: Model, known: KnownModules): Map<string, ModelNode
   for (const node of model.nodes) {
     // Exporters share constants between calls.
     if (node.opType === 'Constant') continue;
-    for (const module of new Set(modulesOf(node, known))) {
-      const list = nodes.get(module);
-      if (list) list.push(node);
-      else nodes.set(module, [node]);
-    }
+    for (const module of new Set(modulesOf(node, known))) push(nodes, module, node);
   }
   return nodes;
 }
@@ -146,7 +153,8 @@ function isCompatible(types: ValueTypes, name: string, { dtype, dims }: Activati
 function outputOf({ outputNames }: Model, index: number | undefined): Found {
   if (index !== undefined || outputNames.length === 1) {
     const value = outputNames[index ?? 0];
-    return value === undefined ? { problem: `the model has ${outputNames.length} outputs` } : { value };
+    if (value !== undefined) return { value, nodes: Infinity };
+    return { problem: `the model has ${outputNames.length} outputs` };
   }
   return { problem: `the model has ${outputNames.length} outputs: name one with --map '${OUTPUT}=VALUE'` };
 }

@@ -1,9 +1,12 @@
-/** `inspectModel` and `compareModels` in Node, where a model may be a file. */
+/** `inspectModel`, `compareModels` and `compareActivations` in Node, where models and activations are files. */
 import { findDataFile } from '../files/data-file.js';
 import { readModelFile } from '../onnx/write.js';
 import { requireKnownOptions } from '../options.js';
 import type { Feeds, SessionOptions } from '../runtime/core/contract.js';
 import { NODE } from '../runtime/node.js';
+import { openSafetensors } from '../weights/safetensors-file.js';
+import { activationsOf } from './activations.js';
+import { compareActivationsOn, type CompareActivationsOptions } from './compare-activations.js';
 import { type CompareOptions, compareModelsOn, type ModelToCompare } from './compare-models.js';
 import type { ModelComparison } from './comparison.js';
 import { findInside, INSPECT_OPTIONS, type InspectOptions, toInspection } from './inspect.js';
@@ -57,3 +60,21 @@ export const compareModels = (
   actual: ModelToCompare,
   options: CompareOptions,
 ): Promise<ModelComparison> => compareModelsOn(NODE, expected, actual, options);
+
+/**
+ * Runs a model on the inputs of a run of PyTorch, and compares its values with what PyTorch's modules returned.
+ * docs/compare.md has the program that saves these, and says how values are found.
+ * @param activations The path of the `.safetensors` file.
+ * @returns As `compareModels`, with the name of the activation as the module of a value: `layer1.0.relu@2`.
+ * @throws FileError or WeightsError if the file cannot be read; ParityError `INPUTS_DIFFER` if the file lacks an input of the
+ *   model, `NO_ACTIVATIONS` if no tensor belongs to a value of the model; OptionError; what `createSession` and
+ *   `session.run` throw.
+ */
+export async function compareActivations(
+  model: ModelToCompare,
+  activations: string,
+  options: CompareActivationsOptions = {},
+): Promise<ModelComparison> {
+  await using file = await openSafetensors(activations, { limits: model.session?.limits });
+  return await compareActivationsOn(NODE, model, activationsOf(file), options);
+}
