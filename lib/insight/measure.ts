@@ -13,7 +13,7 @@ import type { NormalizationStatistics } from './types.js';
 export interface Measured {
   /** The provider that ran the model. */
   readonly provider: Provider;
-  /** The statistics of normalizations, or why there are none. Normalizations that take no mean are missing. */
+  /** The statistics of normalizations, or why they are missing. Normalizations that take no mean have no entry. */
   readonly results: ReadonlyMap<FoundNormalization, NormalizationStatistics | string>;
 }
 

@@ -22,7 +22,7 @@ interface Row {
 }
 
 /**
- * Returns the statistics of the value that a normalization reads, or why there are none.
+ * Returns the statistics of the value that a normalization reads, or why they are missing.
  * @param value A tensor of floats.
  */
 export async function measureRows(
