@@ -35,6 +35,8 @@ const MAY_IMPORT = {
     'lib/onnx',
     'lib/rewrite',
     'lib/runtime',
+    'lib/parity',
+    'lib/weights',
     'lib/files',
   ],
   'lib/parity': ['lib/graph', 'lib/lowering', 'lib/onnx', 'lib/runtime', 'lib/weights', 'lib/files'],

@@ -46,6 +46,19 @@ export {
   type ReplacedNorms,
 } from './rewrite/convert.js';
 
+export { batchNormToGroupNorm, type BatchNormOptions, type GroupNormModel } from './rewrite/batch-norm.js';
+export type { ConvWithoutNorm, ReplacedBatchNorm } from './rewrite/batch-norm-report.js';
+
+export type { CompareOptions, ModelToCompare } from './insight/compare-models.js';
+export type {
+  ComparedSide,
+  HeatMap,
+  HeatMapTable,
+  ModelComparison,
+  NotCompared,
+  ValueComparison,
+  ValueVerdict,
+} from './insight/comparison.js';
 export type { InspectOptions } from './insight/inspect.js';
 export type {
   ExternalDataFile,
@@ -54,8 +67,14 @@ export type {
   Normalization,
   NormalizationExecution,
   NormalizationForm,
+  NormalizationStatistics,
 } from './insight/types.js';
 
+export {
+  batchNormToGroupNormStateDict,
+  type BatchNormStateDictOptions,
+  type GroupNormStateDict,
+} from './weights/batch-norm.js';
 export { counterWeights } from './weights/counter.js';
 export { initializeWeights } from './weights/initialize.js';
 export { matchStateDict, type MatchOptions } from './weights/state-dict.js';
@@ -100,7 +119,7 @@ export type {
   WebGpuCacheMode,
 } from './runtime/core/contract.js';
 export { PROVIDERS } from './runtime/core/contract.js';
-export type { BuildGraph, CaseResult, CheckSpec } from './parity/check.js';
+export type { BuildGraph, CaseResult, CheckSpec, Drift } from './parity/check.js';
 export { compareTensors, type OutputComparison } from './parity/compare.js';
 export { decodeFixture, type Fixture } from './parity/fixture.js';
 export { describeFailure, makeReport, reportToJson, type Report } from './parity/report.js';

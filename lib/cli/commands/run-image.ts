@@ -51,6 +51,7 @@ function parseChannel(name: 'mean' | 'std', text: string): readonly number[] {
 
 interface ImageOptions extends SessionRequest, ImageRequest {
   readonly input?: unknown;
+  readonly random?: unknown;
   readonly dim?: unknown;
   readonly output?: unknown;
 }
@@ -84,15 +85,18 @@ export async function runImage(path: string, options: ImageOptions, io: Io): Pro
   print(io.stdout, ...lines, '', `Wrote ${target}`);
 }
 
-function requireBoth({ image, mask, input, dim, output }: ImageOptions): { image: string; mask: string } {
+function requireBoth({ image, mask, input, random, dim, output }: ImageOptions): {
+  image: string;
+  mask: string;
+} {
   if (image === undefined) {
     throw new UsageError(
       `${mask === undefined ? '--threshold, --mean and --std need' : '--mask needs'} --image; add --image IN.png`,
     );
   }
   if (mask === undefined) throw new UsageError('--image needs --mask; add --mask OUT.png');
-  if (input !== undefined || dim !== undefined || output !== undefined) {
-    throw new UsageError('--image and --mask replace --input, --dim and --output; leave these out');
+  if ([input, random, dim, output].some((option) => option !== undefined)) {
+    throw new UsageError('--image and --mask replace --input, --random, --dim and --output; leave these out');
   }
   return { image, mask };
 }
