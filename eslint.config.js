@@ -63,6 +63,7 @@ const COMMON = [
   'disposal.ts',
   'errors.ts',
   'tensor.ts',
+  'tensor-functions.ts',
   'half.ts',
   'limits.ts',
   'nearest.ts',

@@ -9,6 +9,7 @@ export {
   toFloat16Bits,
   toFloat64Array,
 } from './half.js';
+export { argmax, stack } from './tensor-functions.js';
 export {
   DTYPES,
   elementCount,
@@ -45,6 +46,9 @@ export {
   type ReplacedNorms,
 } from './rewrite/convert.js';
 
+export { batchNormToGroupNorm, type BatchNormOptions, type GroupNormModel } from './rewrite/batch-norm.js';
+export type { ConvWithoutNorm, ReplacedBatchNorm } from './rewrite/batch-norm-report.js';
+
 export type { CompareOptions, ModelToCompare } from './insight/compare-models.js';
 export type {
   ComparedSide,
@@ -63,8 +67,14 @@ export type {
   Normalization,
   NormalizationExecution,
   NormalizationForm,
+  NormalizationStatistics,
 } from './insight/types.js';
 
+export {
+  batchNormToGroupNormStateDict,
+  type BatchNormStateDictOptions,
+  type GroupNormStateDict,
+} from './weights/batch-norm.js';
 export { counterWeights } from './weights/counter.js';
 export { initializeWeights } from './weights/initialize.js';
 export { matchStateDict, type MatchOptions } from './weights/state-dict.js';

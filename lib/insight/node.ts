@@ -1,31 +1,52 @@
 /** `inspectModel`, `compareModels` and `compareActivations` in Node, where models and activations are files. */
 import { findDataFile } from '../files/data-file.js';
 import { readModelFile } from '../onnx/write.js';
+import { requireKnownOptions } from '../options.js';
+import type { Feeds, SessionOptions } from '../runtime/core/contract.js';
 import { NODE } from '../runtime/node.js';
 import { openSafetensors } from '../weights/safetensors-file.js';
 import { activationsOf } from './activations.js';
 import { compareActivationsOn, type CompareActivationsOptions } from './compare-activations.js';
 import { type CompareOptions, compareModelsOn, type ModelToCompare } from './compare-models.js';
 import type { ModelComparison } from './comparison.js';
-import { inspectBytes, type InspectOptions } from './inspect.js';
+import { findInside, INSPECT_OPTIONS, type InspectOptions, toInspection } from './inspect.js';
+import { measureNormalizations } from './measure.js';
 import type { ModelInspection } from './types.js';
 
+/** The options of `inspectModel` in Node. */
+export interface InspectRunOptions extends InspectOptions {
+  /**
+   * A tensor for each input of the model, to run it and measure the input of each normalization. Default: the model is not
+   * run.
+   */
+  readonly feeds?: Feeds | undefined;
+  /** The options of the session that runs the model. */
+  readonly session?: SessionOptions | undefined;
+}
+
 /**
- * Describes a model: its head, and every normalization with how each provider would run it. Runs nothing and needs no
- * ONNX Runtime.
+ * Describes a model: its head, and every normalization with how each provider would run it. With `feeds` it runs the model, and
+ * adds statistics of the input of each normalization; otherwise it runs nothing and needs no ONNX Runtime.
  * @param model A ModelProto, or the path of its file. Of a file, the result says whether the files of its weights are there.
- * @throws FileError; ModelError `MODEL_INVALID`, `TENSOR_INVALID`, `MODEL_TOO_LARGE` or `LIMIT_EXCEEDED`; OptionError.
+ * @throws FileError; ModelError `MODEL_INVALID`, `TENSOR_INVALID`, `MODEL_TOO_LARGE` or `LIMIT_EXCEEDED`; OptionError; with
+ *   `feeds` what `createSession` and `session.run` throw.
  */
 export async function inspectModel(
   model: Uint8Array | string,
-  options: InspectOptions = {},
+  options: InspectRunOptions = {},
 ): Promise<ModelInspection> {
-  if (typeof model !== 'string') return inspectBytes(model, options, () => ({ isThere: undefined }));
-  const bytes = await readModelFile(model);
-  return inspectBytes(bytes, { where: model, ...options }, (location, size) => {
-    const found = findDataFile(model, location, size);
-    return 'problem' in found ? { isThere: false, problem: found.problem } : { isThere: true };
-  });
+  requireKnownOptions('inspectModel', options, [...INSPECT_OPTIONS, 'feeds', 'session']);
+  const { feeds, session, ...own } = options;
+  const inside =
+    typeof model === 'string'
+      ? findInside(await readModelFile(model), { where: model, ...own }, (location, size) => {
+          const found = findDataFile(model, location, size);
+          return 'problem' in found ? { isThere: false, problem: found.problem } : { isThere: true };
+        })
+      : findInside(model, own, () => ({ isThere: undefined }));
+  if (feeds === undefined) return toInspection(inside);
+  const run = { feeds, session: { limits: own.limits, ...session } };
+  return toInspection(inside, await measureNormalizations(model, inside.found, run));
 }
 
 /**

@@ -70,8 +70,8 @@ export interface FoundNormalization {
   readonly facts: Facts;
   /** Why sessions cannot rewrite it, if they cannot. */
   readonly reason: string | undefined;
-  /** The value that it takes statistics of, or why there is no such value. */
-  readonly input: NormInput | string;
+  /** The value that it takes statistics of, or why there is no such value; `undefined` if it takes no mean. */
+  readonly input: NormInput | string | undefined;
 }
 
 /** Returns the normalizations of the graph, in the order in which they run. */
@@ -203,7 +203,6 @@ function inputOfContrib({
 
 const ADDS_INPUTS = 'it adds its inputs, and the model does not return the sum';
 const NOT_DESCRIBED = 'its groups are not known';
-const NO_ROWS = 'it takes no mean of rows';
 
 const channelsFirst = (shape: Shape): Shape => [shape[0]!, shape.at(-1)!, ...shape.slice(1, -1)];
 
@@ -233,12 +232,12 @@ function describeOperator(types: ValueTypes, node: ModelNode): FoundNormalizatio
 function inputOfOperator(
   node: ModelNode,
   { operator, epsilon }: ReturnType<typeof plainFacts>,
-): NormInput | string {
+): NormInput | string | undefined {
   if (operator === 'InstanceNormalization') return { name: node.inputs[0]!, epsilon, rowsOf: channelRows() };
   const rowsOf = rowsFrom(node.number('axis') ?? -1);
   if (operator === 'LayerNormalization') return { name: node.inputs[0]!, epsilon, rowsOf };
   const sum = SUMS.get(operator);
-  if (sum === undefined) return NO_ROWS;
+  if (sum === undefined) return undefined;
   return node.outputs[sum] ? { name: node.outputs[sum], epsilon, rowsOf } : ADDS_INPUTS;
 }
 
@@ -288,7 +287,7 @@ interface Found {
   readonly providers: Executions;
   /** Why sessions cannot rewrite the node. */
   readonly reason?: string | undefined;
-  readonly input: NormInput | string;
+  readonly input: NormInput | string | undefined;
 }
 
 function plainFacts(types: ValueTypes, node: ModelNode) {
