@@ -66,9 +66,12 @@ export function lineChart({ title, xLabel, yLabel, isLog = false, series, marks 
   const isOutside = points.some(({ y }) => !yAxis.has(y));
   return html`<figure>
     <figcaption>${title}</figcaption>
-    <ul class="legend">
-      ${series.map(({ name }, index) => html`<li class="series-${index}">${name}</li>`)}
-    </ul>
+    ${
+      series.length > 1 &&
+      html`<ul class="legend">
+        ${series.map(({ name }, index) => html`<li class="series-${index}">${name}</li>`)}
+      </ul>`
+    }
     <svg class="chart" role="img" aria-label="${title}">
       ${yAxis.ticks.map(drawTick)}${xAxis.ticks.map(
         ({ place, label }) =>

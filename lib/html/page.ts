@@ -48,26 +48,24 @@ export function table(caption: string, columns: readonly HtmlColumn[]): Html {
         : html`<td class="${classOf(column)}">${column.cells[row]}</td>`,
     ),
   );
-  return html`<div class="scroll" role="region" aria-label="${caption}" tabindex="0">
-    <table>
-      <caption>
-        ${caption}
-      </caption>
-      <thead>
-        <tr>
-          ${columns.map((column) => html`<th scope="col" class="${classOf(column)}">${column.head}</th>`)}
-        </tr>
-      </thead>
-      <tbody>
-        ${rows.map(
-          (row) =>
-            html`<tr>
-              ${row}
-            </tr>`,
-        )}
-      </tbody>
-    </table>
-  </div> `;
+  return html`<p class="caption">${caption}</p>
+    <div class="scroll" role="region" aria-label="${caption}" tabindex="0">
+      <table>
+        <thead>
+          <tr>
+            ${columns.map((column) => html`<th scope="col" class="${classOf(column)}">${column.head}</th>`)}
+          </tr>
+        </thead>
+        <tbody>
+          ${rows.map(
+            (row) =>
+              html`<tr>
+                ${row}
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    </div> `;
 }
 
 /** The browser applies this style alone: the policy has its hash. `--series-N` are the colours of charts. */
@@ -98,15 +96,14 @@ code { font: 0.9em ui-monospace, monospace; }
 .warn { color: var(--warn); }
 .fail { color: var(--fail); }
 .pass { color: var(--pass); }
-.scroll { overflow-x: auto; margin: 8px 0; }
+.scroll { overflow-x: auto; margin: 4px 0 8px; }
 table { border-collapse: collapse; font-size: 0.9rem; }
-caption { text-align: left; color: var(--dim); padding-bottom: 4px; }
 th, td { padding: 4px 10px; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; white-space: nowrap; }
 thead th { background: var(--raised); }
 tbody th { font-weight: 500; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
-figure { margin: 16px 0; }
-figcaption { color: var(--dim); font-size: 0.9rem; }
+figure { display: flow-root; margin: 16px 0; }
+figcaption, .caption { color: var(--dim); font-size: 0.9rem; margin: 0; }
 .legend { display: flex; flex-wrap: wrap; gap: 0 20px; margin: 0 0 4px; padding: 0; list-style: none; font-size: 0.9rem; }
 .legend li::before { content: "●"; margin-right: 6px; color: var(--series); }
 .chart { display: block; overflow: visible; height: 260px; margin: 34px 16px 52px 60px; width: calc(100% - 76px); }
@@ -122,5 +119,16 @@ figcaption { color: var(--dim); font-size: 0.9rem; }
 .series-1 { --series: var(--series-1); }
 .series-2 { --series: var(--series-2); }
 .series-3 { --series: var(--series-3); }
+.heats { display: flex; flex-wrap: wrap; gap: 0 32px; }
+.heat svg { display: block; max-width: 100%; border: 1px solid var(--line); }
+.heat-0 { --series: var(--raised); }
+.heat-1 { --series: color-mix(in srgb, var(--series-0) 20%, var(--back)); }
+.heat-2 { --series: color-mix(in srgb, var(--series-0) 50%, var(--back)); }
+.heat-3 { --series: var(--series-0); }
+.heat-4 { --series: color-mix(in srgb, var(--fail) 35%, var(--back)); }
+.heat-5 { --series: color-mix(in srgb, var(--fail) 65%, var(--back)); }
+.heat-6 { --series: var(--fail); }
+.heat-7 { --series: var(--text); }
+.heat path { fill: var(--series); }
 @media print { .scroll { overflow: visible; } th, td { white-space: normal; } }
 `;

@@ -2,6 +2,7 @@
 import { GraphError } from '../errors.js';
 import { requireRewrittenOpset } from '../lowering/choose.js';
 import type { SiteRef } from '../lowering/lower.js';
+import type { LoweringName } from '../lowering/types.js';
 import type { ModelNode } from '../onnx/node.js';
 import { dtypeOf, isFloat64InstanceNorm } from '../rewrite/group-normalization.js';
 import { SAFE_LOWERING } from '../rewrite/replace-norms.js';
@@ -52,6 +53,10 @@ export const executeOperator = (types: ValueTypes, node: ModelNode): Executions 
     if (hasKernel) return 'kernel';
     return whyNotRewritten(types.model.opset) === undefined ? SAFE_LOWERING : 'refused';
   });
+
+/** Returns how GroupNorm runs that a lowering wrote: as the lowering, where a session does not rewrite the operator in it. */
+export const asLowered = (lowering: LoweringName, executions: Executions): Executions =>
+  onEach((provider) => (executions[provider] === 'onnxruntime' ? lowering : executions[provider]));
 
 /** Returns how an operator runs that lies in a function or a body, where passes do not reach. */
 export const executeInside = (operator: string): Executions =>

@@ -23,6 +23,7 @@ import type {
   RunResults,
   Session,
   SessionOptions,
+  TensorInfo,
 } from '../runtime/core/contract.js';
 import { openSource, sourceOf } from '../runtime/core/open.js';
 import { isOrtFormat } from '../runtime/core/ort-format.js';
@@ -38,12 +39,14 @@ import {
   UNKNOWN_DIM,
 } from '../tensor.js';
 
-/** What to run. */
+/** What to run, and how. */
 export interface ModelRunOptions {
-  /** A tensor for each input of the model. */
-  readonly feeds: Feeds;
+  /** A tensor for each input of the model, or a function that returns these. */
+  readonly feeds: Feeds | ((inputs: readonly TensorInfo[]) => Feeds | Promise<Feeds>);
   /** How to load the model. */
   readonly session?: SessionOptions | undefined;
+  /** What messages call the run. Default: the path of the model, or `model` for bytes. */
+  readonly label?: string | undefined;
 }
 
 /** Tensors by the name of the value. They hold memory of the runtime until `dispose`, which leaves their data empty. */
@@ -64,8 +67,9 @@ export interface HeldValues {
  */
 export class ModelRun {
   /**
-   * The values that the session computes as they are here, in the order of the graph: results of nodes, without constants,
-   * without values that no output needs, and without values inside of what the session merges or fuses.
+   * The values that the session computes as the model has them, in the order of the graph: results of nodes, without
+   * constants, without values that no output needs, and without values inside of what the session merges or fuses. Then the
+   * outputs that no node makes.
    */
   readonly names: readonly string[];
   readonly #types: ValueTypes;
@@ -82,10 +86,13 @@ export class ModelRun {
   private constructor(
     readonly platform: Platform,
     readonly source: ModelSource,
-    readonly options: ModelRunOptions,
+    readonly options: SessionOptions,
     /** The decoded model. */
     readonly model: Model,
     session: Session,
+    /** What messages call the run. */
+    readonly label: string,
+    readonly feeds: Feeds,
   ) {
     this.#types = new ValueTypes(model);
     this.#outputs = new Set(model.outputNames);
@@ -105,7 +112,7 @@ export class ModelRun {
     model: string | Uint8Array,
     options: ModelRunOptions,
   ): Promise<ModelRun> {
-    const { session: sessionOptions = {} } = options;
+    const { session: sessionOptions = {}, label } = options;
     const source = await sourceOf(platform, model);
     if (isOrtFormat(source.bytes)) {
       throw new SessionError(
@@ -118,7 +125,8 @@ export class ModelRun {
     const decoded = Model.decode(source.bytes, source.where, limits);
     const session = await openSource(platform, source, sessionOptions);
     try {
-      return new ModelRun(platform, source, options, decoded, session);
+      const feeds = typeof options.feeds === 'function' ? await options.feeds(session.inputs) : options.feeds;
+      return new ModelRun(platform, source, sessionOptions, decoded, session, label ?? source.where, feeds);
     } catch (error) {
       await session.dispose();
       throw error;
@@ -133,12 +141,13 @@ export class ModelRun {
 
   /**
    * Says why a value cannot be read: `it is a sequence`; `undefined` if it can. Inputs can be read: they are the feeds. What
-   * ONNX Runtime alone knows is known after {@link plan} or {@link slices}.
+   * ONNX Runtime alone knows is known after {@link readable}.
    */
   whyNot(name: string): string | undefined {
     const { index } = this.model;
     const reason = this.#reasons.get(name);
-    if (reason !== undefined || index.producer(name) || this.#feed(name)) return reason;
+    const isThere = index.producer(name) || this.#outputs.has(name) || this.#feed(name);
+    if (reason !== undefined || isThere) return reason;
     if (index.declaredInputs.has(name)) return 'it is an input without a feed of numbers';
     if (this.model.typeOf(name)) return 'it is a weight: no node computes it';
     this.#allNames ??= this.model.names();
@@ -167,13 +176,21 @@ export class ModelRun {
   }
 
   /**
-   * Returns the names that can be read in slices, for {@link read}. If ONNX Runtime alone knows which values are tensors, it
-   * loads the model once more; if only a run knows their sizes, a run returns the shapes.
+   * Returns the names that can be read. If ONNX Runtime alone knows which of the values are tensors, it loads the model once
+   * more.
    */
-  async plan(names: readonly string[], maxBytes: number): Promise<string[][]> {
+  async readable(names: readonly string[]): Promise<string[]> {
     const wanted = [...new Set(names)];
     await this.#findTensors(wanted.filter((name) => this.#isInner(name)));
-    const readable = wanted.filter((name) => this.whyNot(name) === undefined);
+    return wanted.filter((name) => this.whyNot(name) === undefined);
+  }
+
+  /**
+   * Returns the names that can be read in slices, for {@link read}. If only a run knows the sizes of values, a run returns
+   * the shapes.
+   */
+  async plan(names: readonly string[], maxBytes: number): Promise<string[][]> {
+    const readable = await this.readable(names);
     const inner = readable.filter((name) => this.#isInner(name));
     await this.#measure(inner);
     const atOnce = readable.filter((name) => !this.#isInner(name));
@@ -221,15 +238,16 @@ export class ModelRun {
       takesBfloat16: true,
       hasFile: () => true,
     };
-    const { groupNorm } = this.options.session ?? {};
+    const { groupNorm } = this.options;
     const prepared = prepareModel(bytes, where, () => undefined, groupNorm, backend, undefined, NO_LIMITS);
     const run = Model.decode(prepared.bytes, where, NO_LIMITS);
     keepOutputs(run, new Set(run.outputNames));
     const computed = new Set(run.nodes.flatMap(({ outputs }) => outputs));
-    return this.model.nodes
+    const made = this.model.nodes
       .filter(({ opType, domain }) => opType !== 'Constant' || domain !== '')
       .flatMap(({ outputs }) => outputs)
       .filter((name) => name !== '' && computed.has(name));
+    return [...made, ...this.model.outputNames.filter((name) => !this.model.index.producer(name))];
   }
 
   /** Returns whether a value must become an output: a node computes it, and the model does not return it. */
@@ -238,7 +256,7 @@ export class ModelRun {
   }
 
   #feed(name: string): TensorData | undefined {
-    const { feeds } = this.options;
+    const { feeds } = this;
     if (this.model.index.producer(name) || !Object.hasOwn(feeds, name)) return undefined;
     const feed = toOwnTensor(feeds[name]!, `input '${name}'`);
     return isStringTensor(feed) ? undefined : feed;
@@ -309,7 +327,7 @@ export class ModelRun {
   async #run(added: readonly ValueInfoMessage[], nodes: readonly NodeMessage[] = []): Promise<RunResults> {
     const session = await this.#load(added, nodes);
     const outputs = session.outputs.filter(({ dtype }) => dtype !== undefined);
-    return session.run(this.options.feeds, { fetches: outputs.map(({ name }) => name) });
+    return session.run(this.feeds, { fetches: outputs.map(({ name }) => name) });
   }
 
   /** Loads the model with more outputs, in place of the session before. */
@@ -328,11 +346,7 @@ export class ModelRun {
       bytes = model.encode();
     }
     const { where, folder } = source;
-    const session = await openSource(
-      platform,
-      { bytes, where, folder },
-      { ...options.session, limits: NO_LIMITS },
-    );
+    const session = await openSource(platform, { bytes, where, folder }, { ...options, limits: NO_LIMITS });
     this.#loaded = { session, key };
     return session;
   }

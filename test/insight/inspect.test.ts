@@ -8,6 +8,7 @@ import type { Value } from '../../lib/graph/types.js';
 import { inspectModel as inspectInBrowser, type InspectOptions } from '../../lib/insight/inspect.js';
 import { inspectModel } from '../../lib/insight/node.js';
 import type { Normalization } from '../../lib/insight/types.js';
+import type { LoweringName } from '../../lib/lowering/types.js';
 import { delimited, joinChunks, textField } from '../../lib/onnx/chunks.js';
 import { encodeModel, encodeModelExternal } from '../../lib/onnx/encode.js';
 import {
@@ -225,6 +226,24 @@ describe('inspectModel', () => {
     expect(plain.providers).to.deep.equal(REWRITTEN);
     const skip = await only(raw([microsoft('SkipGroupNorm', ['x', 'gamma', 'beta', 'x'], groups)]));
     expect(skip).to.deep.include({ ...MODULE, operator: 'com.microsoft.SkipGroupNorm', activation: 'none', shape: [2, 8, 8, 6] }); // prettier-ignore
+  });
+
+  it('inspectModel names the versions of TensorRT that take num_groups = 1 for InstanceNorm, or refuse the operator', async () => {
+    const warnings = async (numGroups: number, lowering: LoweringName, opset = 21) =>
+      (await only(groupNormModel({ ...CASE, numGroups }, { lowering, opset }))).warnings.join();
+    expect(await warnings(1, 'op'))
+      .to.include('TensorRT/issues/4756')
+      .and.to.include('TensorRT/issues/4336');
+    expect(await warnings(4, 'op')).not.to.include('TensorRT/issues/4756');
+    expect(await warnings(1, 'op', 18))
+      .to.include('TensorRT/issues/4756')
+      .and.not.to.include('TensorRT/issues/4336');
+    expect(await warnings(1, 'reduce-mean')).not.to.include('TensorRT');
+  });
+
+  it('inspectModel says what refuses the operator of opset 18, whose scale has one element for each group', async () => {
+    const row = await only(groupNormModel(CASE, { lowering: 'op', opset: 18 }));
+    expect(row.warnings.join()).to.include('onnx.checker refuses the model');
   });
 
   const SCOPES = "['', 'layer1', 'layer1.0', 'layer1.0.bn1', 'group_norm']";

@@ -6,34 +6,16 @@ import { GraphBuilder } from '../../lib/graph/builder.js';
 import * as op from '../../lib/graph/ops/index.js';
 import { ModelRun } from '../../lib/insight/intermediate-values.js';
 import { encodeModelExternal } from '../../lib/onnx/encode.js';
-import { ModelProto, type NodeMessage, type ValueInfoMessage } from '../../lib/onnx/proto.js';
+import { ModelProto, type ValueInfoMessage } from '../../lib/onnx/proto.js';
 import type { Feeds, SessionOptions } from '../../lib/runtime/core/contract.js';
 import { NODE } from '../../lib/runtime/node.js';
 import { tensor, type TensorData } from '../../lib/tensor.js';
 import { exportedModel } from '../support/exported-model.js';
 import { randomTensor } from '../support/group-norm.js';
 import { NATIVE_REASON } from '../support/native.js';
+import { castNode, intAttribute, node, smallModel, STRING } from '../support/small-model.js';
 import { rejection, temporaryFolder } from '../support/temporary.js';
 import { TWO_HEADS_FEEDS, twoHeads } from '../support/two-heads.js';
-
-const [FLOAT, STRING] = [1, 8];
-const declared = (name: string, elemType: number, ...dims: (number | string)[]): ValueInfoMessage => ({
-  name,
-  type: {
-    tensorType: {
-      elemType,
-      shape: { dim: dims.map((dim) => (typeof dim === 'number' ? { dimValue: dim } : { dimParam: dim })) },
-    },
-  },
-});
-
-/** A model of `x` (N, 4). */
-const modelOf = (node: NodeMessage[], output: ValueInfoMessage[], input = declared('x', FLOAT, 'N', 4)) =>
-  ModelProto.encode({
-    irVersion: 8,
-    opsetImport: [{ domain: '', version: 17 }],
-    graph: { name: 'test', node, input: [input], output },
-  }).finish();
 
 const floats = (...values: number[]): TensorData =>
   tensor('float32', [values.length / 4, 4], Float32Array.from(values));
@@ -63,14 +45,7 @@ describe('values inside a model', () => {
 
   /** y = (relu(x) + relu(x)) * relu(x), and so on. */
   const chain = (): Uint8Array =>
-    modelOf(
-      [
-        { opType: 'Relu', input: ['x'], output: ['a'] },
-        { opType: 'Add', input: ['a', 'a'], output: ['b'] },
-        { opType: 'Mul', input: ['b', 'a'], output: ['y'] },
-      ],
-      [declared('y', FLOAT, 'N', 4)],
-    );
+    smallModel([node('Relu', 'x', 'a'), node('Add', 'a a', 'b'), node('Mul', 'b a', 'y')]);
 
   it('a run returns inputs and outputs together, and then the values between, whose sizes it measures', async () => {
     for (const providers of [['cpu'], ['wasm']] as const) {
@@ -91,31 +66,21 @@ describe('values inside a model', () => {
   });
 
   it('the tensors of a slice are empty after the next slice is asked for', async () => {
-    const run = await open(chain(), { x: floats(1, -2, 3, 4) }, { providers: ['native'] });
+    const run = await open(chain(), { x: floats(1, -2, 3, 4) });
     const held: TensorData[] = [];
     for await (const tensors of run.slices(['a', 'b'], 0)) held.push(...tensors.values());
     expect(held.map(({ data }) => data.length)).to.deep.equal(NATIVE_REASON === undefined ? [0, 0] : [4, 4]);
   });
 
   it('values that are not tensors of numbers, weights and values in bodies have a reason', async () => {
-    const run = await open(
-      modelOf(
-        [
-          { opType: 'SequenceConstruct', input: ['x', 'x'], output: ['list'] },
-          { opType: 'SequenceAt', input: ['list', 'at'], output: ['item'] },
-          {
-            opType: 'Cast',
-            input: ['item'],
-            output: ['text'],
-            attribute: [{ name: 'to', type: 2, i: STRING }],
-          },
-          { opType: 'Cast', input: ['text'], output: ['y'], attribute: [{ name: 'to', type: 2, i: FLOAT }] },
-          { opType: 'Constant', output: ['at'], attribute: [{ name: 'value_int', type: 2, i: 0 }] },
-        ],
-        [declared('y', FLOAT, 'N', 4)],
-      ),
-      { x: floats(1, -2, 3, 4) },
-    );
+    const model = smallModel([
+      node('SequenceConstruct', 'x x', 'list'),
+      node('SequenceAt', 'list at', 'item'),
+      castNode('item', 'text', STRING),
+      castNode('text', 'y', 'float32'),
+      node('Constant', '', 'at', intAttribute('value_int', 0)),
+    ]);
+    const run = await open(model, { x: floats(1, -2, 3, 4) });
     expect(await slicesOf(run, [...run.names, 'z'])).to.deep.equal([
       { y: [1, -2, 3, 4] },
       { item: [1, -2, 3, 4] },
@@ -140,18 +105,10 @@ describe('values inside a model', () => {
   it('an output that is a sequence is left out, and the values before it can be read', async () => {
     const sequence: ValueInfoMessage = {
       name: 'list',
-      type: { sequenceType: { elemType: { tensorType: { elemType: FLOAT } } } },
+      type: { sequenceType: { elemType: { tensorType: { elemType: 1 } } } },
     };
-    const run = await open(
-      modelOf(
-        [
-          { opType: 'Relu', input: ['x'], output: ['a'] },
-          { opType: 'SequenceConstruct', input: ['a'], output: ['list'] },
-        ],
-        [sequence],
-      ),
-      { x: floats(1, -2, 3, 4) },
-    );
+    const nodes = [node('Relu', 'x', 'a'), node('SequenceConstruct', 'a', 'list')];
+    const run = await open(smallModel(nodes, { output: [sequence] }), { x: floats(1, -2, 3, 4) });
     expect(await slicesOf(run, run.names)).to.deep.equal([{ a: [1, 0, 3, 4] }]);
     expect(run.whyNot('list')).to.equal('it is a sequence');
   });
@@ -182,13 +139,7 @@ describe('values inside a model', () => {
   });
 
   it('a bfloat16 value can be read where the runtime does not take bfloat16 over its boundary', async () => {
-    const cast = (input: string, output: string, to: number) => ({
-      opType: 'Cast',
-      input: [input],
-      output: [output],
-      attribute: [{ name: 'to', type: 2, i: to }],
-    });
-    const model = modelOf([cast('x', 'half', 16), cast('half', 'y', FLOAT)], [declared('y', FLOAT, 'N', 4)]);
+    const model = smallModel([castNode('x', 'half', 'bfloat16'), castNode('half', 'y', 'float32')]);
     const run = await open(model, { x: floats(1, -2, 3, 4) }, { providers: ['wasm'] });
     const [, inner] = await slicesOf(run, run.names);
     expect(inner).to.deep.equal({ half: [0x3f80, 0xc000, 0x4040, 0x4080] });

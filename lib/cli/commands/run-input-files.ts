@@ -101,7 +101,8 @@ export function tensorFromJson(text: string, dtype: DType, path: string): Tensor
 function readLists(text: string, dtype: DType, path: string): TensorData {
   const json = new JsonReader(text);
   // Between two elements is a comma. Floats are collected in float64, so that they are rounded once.
-  const data = allocate(isFloatDType(dtype) ? 'float64' : dtype, countCommas(text) + 1);
+  const wide = isFloatDType(dtype) ? 'float64' : dtype;
+  const data = allocate(wide, countCommas(text) + 1);
   let count = 0;
   // The first list of each depth says the length of all. The first number, or the first empty list, says the rank.
   const dims: number[] = [];
@@ -137,10 +138,8 @@ function readLists(text: string, dtype: DType, path: string): TensorData {
   };
   read();
   json.end();
-  const elements = data.subarray(0, count);
-  return isFloatDType(dtype)
-    ? castTensor(tensor('float64', dims, elements), dtype)
-    : tensor(dtype, dims, elements);
+  const lists = tensor(wide, dims, data.subarray(0, count));
+  return isFloatDType(dtype) ? castTensor(lists, dtype) : lists;
 }
 
 function countCommas(text: string): number {
