@@ -9,6 +9,7 @@ export {
   toFloat16Bits,
   toFloat64Array,
 } from './half.js';
+export { argmax, stack } from './tensor-functions.js';
 export {
   DTYPES,
   elementCount,

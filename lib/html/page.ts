@@ -119,5 +119,16 @@ figcaption, .caption { color: var(--dim); font-size: 0.9rem; margin: 0; }
 .series-1 { --series: var(--series-1); }
 .series-2 { --series: var(--series-2); }
 .series-3 { --series: var(--series-3); }
+.heats { display: flex; flex-wrap: wrap; gap: 0 32px; }
+.heat svg { display: block; max-width: 100%; border: 1px solid var(--line); }
+.heat-0 { --series: var(--raised); }
+.heat-1 { --series: color-mix(in srgb, var(--series-0) 20%, var(--back)); }
+.heat-2 { --series: color-mix(in srgb, var(--series-0) 50%, var(--back)); }
+.heat-3 { --series: var(--series-0); }
+.heat-4 { --series: color-mix(in srgb, var(--fail) 35%, var(--back)); }
+.heat-5 { --series: color-mix(in srgb, var(--fail) 65%, var(--back)); }
+.heat-6 { --series: var(--fail); }
+.heat-7 { --series: var(--text); }
+.heat path { fill: var(--series); }
 @media print { .scroll { overflow: visible; } th, td { white-space: normal; } }
 `;

@@ -97,7 +97,15 @@ export async function compareValues(
         for (const name of slice) {
           const pair = [is.tensors.get(name)!, must.tensors.get(name)!] as const;
           const value = compareValue(name, pair, options);
-          values.push({ ...describeNode(nodes.get(name)), isOutput: outputs.has(name), ...value });
+          const node = nodes.get(name);
+          values.push({
+            ...describeNode(node),
+            merged: node
+              ? mergedInto(node, (input) => (inBoth.has(input) ? undefined : nodes.get(input)))
+              : [],
+            isOutput: outputs.has(name),
+            ...value,
+          });
           if (value.difference) worst.offer(value.difference, pair);
         }
       } finally {
@@ -152,13 +160,33 @@ const describeNode = (
   module: node && moduleOf(node),
 });
 
+/** The most nodes that are looked at behind a value: a norm in arithmetic has about 20. */
+const MAX_MERGED = 64;
+
+/**
+ * Returns the modules of the nodes that compute the inputs of a node.
+ * @param producerOf Returns the node that makes a value; `undefined` for a value that is compared.
+ */
+function mergedInto(node: ModelNode, producerOf: (name: string) => ModelNode | undefined): string[] {
+  const found = new Set([node]);
+  for (const one of found) {
+    for (const input of one.inputs) {
+      const producer = producerOf(input);
+      if (producer && producer.opType !== 'Constant' && found.size < MAX_MERGED) found.add(producer);
+    }
+  }
+  const own = moduleOf(node);
+  const modules = [...found].map((one) => moduleOf(one)).filter((name) => name !== undefined);
+  return [...new Set(modules)].filter((name) => name !== own);
+}
+
 type Pair = readonly [actual: TensorData, expected: TensorData];
 
 function compareValue(
   name: string,
   [actual, expected]: Pair,
   tolerances: Pick<CompareValuesOptions, 'rtol' | 'atol'>,
-): Omit<ValueComparison, keyof ReturnType<typeof describeNode> | 'isOutput'> {
+): Omit<ValueComparison, keyof ReturnType<typeof describeNode> | 'merged' | 'isOutput'> {
   const isSameKind =
     actual.dtype === expected.dtype || (isFloatDType(actual.dtype) && isFloatDType(expected.dtype));
   const isComparable = isSameKind && formatShape(actual.dims) === formatShape(expected.dims);

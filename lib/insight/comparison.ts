@@ -52,6 +52,11 @@ export interface ValueComparison {
   readonly node: string;
   /** The path of the PyTorch module that the node comes from, where the exporter left it. */
   readonly module: string | undefined;
+  /**
+   * The modules of the other nodes that compute the value from the compared values before it, the nearest first: of an
+   * activation that is fused with its norm, the norm.
+   */
+  readonly merged: readonly string[];
   /** Whether the value is an output of the model. */
   readonly isOutput: boolean;
   /** The result. */

@@ -6,7 +6,8 @@ import onnxMatchers from '../../lib/chai.js';
 import type { Image } from '../../lib/images/image.js';
 import { maskOf } from '../../lib/images/mask.js';
 import { decodePng } from '../../lib/images/png.js';
-import { IMAGENET, segment } from '../../lib/images/segment.js';
+import { segment } from '../../lib/images/segment.js';
+import { IMAGENET } from '../../lib/images/to-tensor.js';
 import {
   createSession,
   type DType,
