@@ -19,7 +19,6 @@ import {
   recordedLowering,
   type RefusalStyle,
   replaceAllNorms,
-  requireReachable,
   SAFE_LOWERING,
 } from './replace-norms.js';
 import { MAX_LAYER_NORM_ROW, rowOperatorsToReplace } from './row-norms.js';
@@ -103,7 +102,6 @@ export function convertModel(bytes: Uint8Array, options: ConvertOptions = {}): C
   const model = Model.decode(unshared(bytes), where, requireLimits('convertModel', options.limits));
   requireLowering(lowering, model.opset, where);
   requireValidNodes(model, where);
-  if (lowering !== 'op') requireReachable(model, where, REFUSAL);
   const before = readNames(model);
   const used = new Set<SessionLoweringName>();
   const types = new ValueTypes(model);
@@ -181,11 +179,5 @@ function requirePerChannel(opset: number): void {
 
 const REFUSAL: RefusalStyle = {
   error: (message, cause) => new ModelError('MODEL_UNSUPPORTED', message, { cause }),
-  remedies: {
-    'a local function': 'inline it first (onnx.inliner.inline_local_functions)',
-    'the body of an If, Loop or Scan':
-      'export the model again with conditions and counts that are constants, or leave the file as it is and run it in a ' +
-      'session with the native kernel (createSession)',
-  },
   advice: '',
 };
