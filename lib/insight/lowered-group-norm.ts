@@ -38,7 +38,7 @@ export interface LoweredGroupNorm {
 /** Returns every match. */
 export const findLoweredGroupNorm = (types: ValueTypes): LoweredGroupNorm[] =>
   hasKnownArithmetic(types.model)
-    ? types.model.nodes.flatMap((node) => matchReduceMean(types, node) ?? matchOperator(types, node) ?? [])
+    ? types.index.nodes.flatMap((node) => matchReduceMean(types, node) ?? matchOperator(types, node) ?? [])
     : [];
 
 function matchReduceMean(types: ValueTypes, node: ModelNode): LoweredGroupNorm | undefined {
@@ -106,10 +106,10 @@ function affineBehind(
   node: ModelNode,
   parameter: Shape | undefined,
 ): { readonly last: ModelNode; readonly affine: boolean } {
-  let last = onlyReader(types.model, node, 'Reshape') ?? node;
+  let last = onlyReader(types, node, 'Reshape') ?? node;
   let affine = false;
   for (const opType of ['Mul', 'Add']) {
-    const step = onlyReader(types.model, last, opType);
+    const step = onlyReader(types, last, opType);
     const { shape } = types.typeOf(step?.inputs[1]);
     if (!step || !parameter || step.inputs[0] !== outputOf(last)) continue;
     if (shape?.filter((size) => size !== 1).join() !== parameter.filter((size) => size !== 1).join())
@@ -121,9 +121,9 @@ function affineBehind(
 
 /** float16 and bfloat16 are float32 in between. */
 function withoutCasts(types: ValueTypes, x: string, last: ModelNode): Pick<LoweredGroupNorm, 'x' | 'last'> {
-  const widened = types.model.index.producer(x);
+  const widened = types.index.producer(x);
   if (!widened || !isOp(widened, 'Cast')) return { x, last };
-  const narrowed = onlyReader(types.model, last, 'Cast');
+  const narrowed = onlyReader(types, last, 'Cast');
   return { x: widened.inputs[0]!, last: narrowed ?? last };
 }
 
@@ -134,7 +134,7 @@ function centredFrom(types: ValueTypes, name: string): Pick<LoweredGroupNorm, 'x
   const [rows, mean] = difference.inputs as [string, string];
   const x = sourceOf(types, rows);
   if (!isMean(types, mean, (value) => value === x)) return undefined;
-  const flatten = types.model.index.producer(unmoved(types, rows));
+  const flatten = types.index.producer(unmoved(types, rows));
   return { x, axis: flatten && isOp(flatten, 'Flatten') ? (flatten.number('axis') ?? 1) : undefined };
 }
 
@@ -149,7 +149,7 @@ function isMean(types: ValueTypes, name: string, isWhole: (value: string) => boo
   let value = sourceOf(types, name);
   let hasMean = false;
   for (let step = 0; step < MAX_STEPS && !(hasMean && isWhole(value)); step++) {
-    const node = types.model.index.producer(value);
+    const node = types.index.producer(value);
     if (!node) return false;
     const isPassed = ['ReduceMean', 'Add'].some((opType) => isOp(node, opType));
     if (!isPassed && !(isOp(node, 'Mul') && isConstant(types, node.inputs[1], 1))) return false;
@@ -163,7 +163,7 @@ function isMean(types: ValueTypes, name: string, isWhole: (value: string) => boo
 function sourceOf(types: ValueTypes, name: string): string {
   let source = unmoved(types, name);
   for (let step = 0; step < MAX_STEPS; step++) {
-    const node = types.model.index.producer(source);
+    const node = types.index.producer(source);
     if (!node || !isOp(node, 'Flatten')) break;
     source = unmoved(types, node.inputs[0]!);
   }
@@ -172,7 +172,7 @@ function sourceOf(types: ValueTypes, name: string): string {
 
 /** Returns the node that a value comes from, if it is this operator. */
 function producerOf(types: ValueTypes, name: string | undefined, opType: string): ModelNode | undefined {
-  const node = name === undefined ? undefined : types.model.index.producer(sourceOf(types, name));
+  const node = name === undefined ? undefined : types.index.producer(sourceOf(types, name));
   return node && isOp(node, opType) ? node : undefined;
 }
 
