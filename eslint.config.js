@@ -8,6 +8,7 @@ import tseslint from 'typescript-eslint';
  */
 const MAY_IMPORT = {
   'lib/files': [],
+  'lib/html': [],
   'lib/shapes': [],
   'lib/graph': ['lib/shapes'],
   'lib/lowering': ['lib/graph', 'lib/shapes'],
@@ -33,7 +34,9 @@ const MAY_IMPORT = {
     'lib/lowering',
     'lib/onnx',
     'lib/rewrite',
-    'lib/runtime/core',
+    'lib/runtime',
+    'lib/parity',
+    'lib/weights',
     'lib/files',
   ],
   'lib/parity': ['lib/graph', 'lib/lowering', 'lib/onnx', 'lib/runtime', 'lib/weights', 'lib/files'],
@@ -60,6 +63,7 @@ const COMMON = [
   'disposal.ts',
   'errors.ts',
   'tensor.ts',
+  'tensor-functions.ts',
   'half.ts',
   'limits.ts',
   'nearest.ts',

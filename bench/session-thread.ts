@@ -10,7 +10,7 @@ const ordinary = normalTensor(shape);
 
 function allocatedInput(): TensorData {
   const x = session.allocate('float32', shape);
-  (x.data as Float32Array).set(ordinary.data as Float32Array);
+  x.data.set(ordinary.data as Float32Array);
   return x;
 }
 

@@ -9,6 +9,7 @@ export {
   toFloat16Bits,
   toFloat64Array,
 } from './half.js';
+export { argmax, stack } from './tensor-functions.js';
 export {
   DTYPES,
   elementCount,
@@ -18,6 +19,7 @@ export {
   type Dim,
   type DType,
   type ElementArray,
+  type ElementSource,
   type FloatDType,
   type HalfArray,
   type Shape,
@@ -44,6 +46,19 @@ export {
   type ReplacedNorms,
 } from './rewrite/convert.js';
 
+export { batchNormToGroupNorm, type BatchNormOptions, type GroupNormModel } from './rewrite/batch-norm.js';
+export type { ConvWithoutNorm, ReplacedBatchNorm } from './rewrite/batch-norm-report.js';
+
+export type { CompareOptions, ModelToCompare } from './insight/compare-models.js';
+export type {
+  ComparedSide,
+  HeatMap,
+  HeatMapTable,
+  ModelComparison,
+  NotCompared,
+  ValueComparison,
+  ValueVerdict,
+} from './insight/comparison.js';
 export type { InspectOptions } from './insight/inspect.js';
 export type {
   ExternalDataFile,
@@ -52,8 +67,14 @@ export type {
   Normalization,
   NormalizationExecution,
   NormalizationForm,
+  NormalizationStatistics,
 } from './insight/types.js';
 
+export {
+  batchNormToGroupNormStateDict,
+  type BatchNormStateDictOptions,
+  type GroupNormStateDict,
+} from './weights/batch-norm.js';
 export { counterWeights } from './weights/counter.js';
 export { initializeWeights } from './weights/initialize.js';
 export { matchStateDict, type MatchOptions } from './weights/state-dict.js';
@@ -93,11 +114,12 @@ export type {
   Session,
   SessionOptions,
   TensorInfo,
+  TensorLike,
   TensorRecord,
   WebGpuCacheMode,
 } from './runtime/core/contract.js';
 export { PROVIDERS } from './runtime/core/contract.js';
-export type { BuildGraph, CaseResult, CheckSpec } from './parity/check.js';
+export type { BuildGraph, CaseResult, CheckSpec, Drift } from './parity/check.js';
 export { compareTensors, type OutputComparison } from './parity/compare.js';
 export { decodeFixture, type Fixture } from './parity/fixture.js';
 export { describeFailure, makeReport, reportToJson, type Report } from './parity/report.js';

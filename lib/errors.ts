@@ -90,7 +90,8 @@ export type SessionErrorCode =
 export class SessionError extends CodedError<SessionErrorCode> {}
 
 /** The codes of a {@link ParityError}. */
-export type ParityErrorCode = 'FIXTURE_INVALID' | 'NO_FIXTURES' | 'OUTPUT_MISSING' | 'OUTPUT_SHAPE';
+export type ParityErrorCode =
+  'FIXTURE_INVALID' | 'INPUTS_DIFFER' | 'NO_ACTIVATIONS' | 'NO_FIXTURES' | 'OUTPUT_MISSING' | 'OUTPUT_SHAPE';
 
 /** Thrown for a parity check that cannot be made. A check that was made and failed is a result, not an error. */
 export class ParityError extends CodedError<ParityErrorCode> {}

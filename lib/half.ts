@@ -64,11 +64,11 @@ export function fromFloat16Bits(bits: number): number {
  */
 export function toFloat64Array(source: TensorData): Float64Array {
   const { dtype, data } = checkedTensor(source);
-  if (dtype === 'float64') return data as Float64Array;
-  if (dtype === 'float16') return convertEach(data as Uint16Array, fromFloat16Bits);
-  if (dtype === 'bfloat16') return convertEach(data as Uint16Array, fromBfloat16Bits);
-  if (dtype === 'int64' || dtype === 'uint64') return convertEach(data as BigInt64Array, Number);
-  return new Float64Array(data as Float32Array);
+  if (dtype === 'float64') return data;
+  if (dtype === 'float16') return convertEach(data, fromFloat16Bits);
+  if (dtype === 'bfloat16') return convertEach(data, fromBfloat16Bits);
+  if (dtype === 'int64' || dtype === 'uint64') return convertEach(data, Number);
+  return new Float64Array(data);
 }
 
 /** Converts in a loop, because `Float64Array.from` with a function takes ten times as long. */
@@ -83,17 +83,17 @@ function convertEach<T>(from: ArrayLike<T>, convert: (element: T) => number): Fl
  * that already has the dtype is returned as it is.
  * @throws TensorError `TENSOR_INVALID` if either dtype is not a float, or `source` is not a tensor.
  */
-export function castTensor(source: TensorData, dtype: FloatDType): TensorData {
-  if (source?.dtype === dtype) return source;
+export function castTensor<D extends FloatDType>(source: TensorData, dtype: D): TensorData<D> {
+  if (source?.dtype === dtype) return source as TensorData<D>;
   checkedTensor(source);
   if (!isFloatDType(source.dtype) || !isFloatDType(dtype)) {
     throw new TensorError('TENSOR_INVALID', `cannot cast ${source.dtype} to ${dtype}: both must be floats`);
   }
-  const wide = source.dtype === 'float32' ? (source.data as Float32Array) : toFloat64Array(source);
-  const result = allocate(dtype, wide.length) as Float64Array;
+  const wide = source.dtype === 'float32' ? source.data : toFloat64Array(source);
+  const result = allocate(dtype, wide.length);
   const convert = CONVERT[dtype];
   for (let i = 0; i < wide.length; i++) result[i] = convert(wide[i]!);
-  return tensor(dtype, source.dims, result);
+  return tensor<D>(dtype, source.dims, result);
 }
 
 /**

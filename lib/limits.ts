@@ -82,7 +82,7 @@ export function requireLimits(where: string, limits: Partial<Limits> = {}): Limi
  * @param claim What the file has or claims: `the model has more than 100 nodes`.
  */
 export const overLimit = (claim: string, limit: keyof Limits): string =>
-  `${claim}; if you trust the file, set a higher limit (the option limits.${limit})`;
+  `${claim}; if you trust the file, set a higher limit (the option limits.${limit}, on the command line --limit ${limit}=NUMBER)`;
 
 /** What a limit grows by with each byte of the file, if it does. */
 const PER_BYTE: Partial<Limits> = { modelParts: 0.05, modelSparseBytes: 8, modelAddedBytes: 1 };

@@ -20,8 +20,8 @@ export function formatDifference(value: number | undefined): string {
   return Number.isFinite(value) ? value.toExponential(1) : String(value);
 }
 
-/** Formats a number of any size with at most six digits. */
-export const formatNumber = (value: number): string => String(Number(value.toPrecision(6)));
+/** Formats a number of any size with at most six digits, or `digits`. */
+export const formatNumber = (value: number, digits = 6): string => String(Number(value.toPrecision(digits)));
 
 /** `a, b, c`; of a long list the first names, and how many more there are. */
 export const listNames = (names: readonly string[], most = 20): string =>

@@ -39,21 +39,29 @@ export type Shape = readonly Dim[];
 /** A dimension of unknown size. It is not a name: two unknown dimensions need not be the same size. */
 export const UNKNOWN_DIM = '?';
 
+/** The array that holds the elements of each dtype. */
+interface ElementArrays {
+  float32: Float32Array;
+  float64: Float64Array;
+  float16: Uint16Array;
+  bfloat16: Uint16Array;
+  int8: Int8Array;
+  uint8: Uint8Array;
+  int16: Int16Array;
+  uint16: Uint16Array;
+  int32: Int32Array;
+  uint32: Uint32Array;
+  int64: BigInt64Array;
+  uint64: BigUint64Array;
+  bool: Uint8Array;
+}
+
 /**
- * A tensor's elements in C order. float16 and bfloat16 elements are held as their 16 bits (`tensor` takes a
- * Float16Array too), bool elements as one byte, 0 or 1.
+ * A tensor's elements in C order: `ElementArray<'float32'>` is a Float32Array, `ElementArray` the array of any dtype.
+ * float16 and bfloat16 elements are held as their 16 bits in a Uint16Array (`tensor` takes a Float16Array too), bool
+ * elements as one byte, 0 or 1.
  */
-export type ElementArray =
-  | Float32Array
-  | Float64Array
-  | Uint16Array
-  | Int8Array
-  | Uint8Array
-  | Int16Array
-  | Int32Array
-  | Uint32Array
-  | BigInt64Array
-  | BigUint64Array;
+export type ElementArray<D extends DType = DType> = ElementArrays[D];
 
 /** JavaScript's own Float16Array, where the engine has it (Node 24). */
 export interface HalfArray {
@@ -83,15 +91,26 @@ const ARRAY_OF = {
   bool: Uint8Array,
 } as const;
 
-/** A tensor. `data.length` is the product of `dims`: 1 for a scalar, whose `dims` is empty. */
-export interface TensorData {
+/** The arrays that `tensor` takes for a dtype. */
+export type ElementSource<D extends DType = DType> =
+  ElementArray<D> | ('float16' extends D ? HalfArray : never);
+
+/** A tensor of one dtype. */
+interface TensorOf<D extends DType> {
   /** The type of the elements. */
-  readonly dtype: DType;
+  readonly dtype: D;
   /** The size of each dimension, the outermost first; empty for a scalar. */
   readonly dims: readonly number[];
   /** The elements in C order. */
-  readonly data: ElementArray;
+  readonly data: ElementArray<D>;
 }
+
+/**
+ * A tensor. `TensorData<'float32'>` has its elements in a Float32Array; `TensorData` is a tensor of any dtype, and a
+ * comparison of its `dtype` tells TypeScript the type of `data`. `data.length` is the product of `dims`: 1 for a scalar,
+ * whose `dims` is empty.
+ */
+export type TensorData<D extends DType = DType> = D extends DType ? TensorOf<D> : never;
 
 /** A tensor of texts. `data.length` is the product of `dims`. */
 export interface StringTensor {
@@ -150,15 +169,19 @@ export const isStatic = (shape: Shape): shape is readonly number[] =>
  *   Texts (`string`) are an array of strings.
  * @throws TensorError `TENSOR_INVALID` if the array's type or length contradicts `dtype` and `dims`.
  */
-export function tensor(dtype: DType, dims: readonly number[], data: ElementArray | HalfArray): TensorData;
 export function tensor(dtype: 'string', dims: readonly number[], data: readonly string[]): StringTensor;
+export function tensor<D extends DType>(
+  dtype: D,
+  dims: readonly number[],
+  data: ElementSource<D>,
+): TensorData<D>;
 export function tensor(
   dtype: DType | 'string',
   dims: readonly number[],
-  data: ElementArray | HalfArray | readonly string[],
+  data: ElementSource | readonly string[],
 ): AnyTensor {
   if (dtype === 'string') return stringTensor(dims, data as readonly string[]);
-  return numberTensor(dtype, dims, data as ElementArray | HalfArray);
+  return numberTensor(dtype, dims, data as ElementSource);
 }
 
 function stringTensor(dims: readonly number[], data: readonly string[]): StringTensor {
@@ -170,7 +193,7 @@ function stringTensor(dims: readonly number[], data: readonly string[]): StringT
   return { dtype: 'string', dims: [...dims], data };
 }
 
-function numberTensor(dtype: DType, dims: readonly number[], data: ElementArray | HalfArray): TensorData {
+function numberTensor(dtype: DType, dims: readonly number[], data: ElementSource): TensorData {
   requireDType(dtype);
   const elements = ownElements(dtype, data);
   if (!elements) {
@@ -181,7 +204,7 @@ function numberTensor(dtype: DType, dims: readonly number[], data: ElementArray 
   }
   requireSizes(dims);
   requireCount(dims, elements.length);
-  return { dtype, dims: [...dims], data: elements };
+  return { dtype, dims: [...dims], data: elements } as TensorData;
 }
 
 function requireCount(dims: readonly number[], length: number): void {
@@ -199,7 +222,7 @@ const orFloat16Array = (dtype: DType): string =>
  * Returns the elements in an array of this realm's type for `dtype`, `undefined` if they are of another type: an array of
  * another realm, and a Float16Array, become a view of the same memory.
  */
-function ownElements(dtype: DType, data: ElementArray | HalfArray): ElementArray | undefined {
+function ownElements(dtype: DType, data: ElementSource): ElementArray | undefined {
   const elements = halfBits(data);
   const ElementType = ARRAY_OF[dtype];
   if (elements instanceof ElementType) return dtype === 'float16' || elements === data ? elements : undefined;
@@ -208,7 +231,7 @@ function ownElements(dtype: DType, data: ElementArray | HalfArray): ElementArray
 }
 
 /** Returns a view of a Float16Array's bits, and any other array as it is. */
-export function halfBits(data: ElementArray | HalfArray): ElementArray {
+export function halfBits(data: ElementSource): ElementArray {
   // Other sizes need no look at the type's name, which is slow.
   if ((data as Uint16Array | undefined)?.BYTES_PER_ELEMENT !== 2 || typeName(data) !== 'Float16Array')
     return data as ElementArray;
@@ -252,7 +275,8 @@ export function checkedTensor(value: TensorData): TensorData {
 }
 
 /** Makes an array of `length` zeros for `dtype`. */
-export const allocate = (dtype: DType, length: number): ElementArray => new ARRAY_OF[dtype](length);
+export const allocate = <D extends DType>(dtype: D, length: number): ElementArray<D> =>
+  new ARRAY_OF[dtype](length) as ElementArray<D>;
 
 /** Returns a tensor of the same content in memory of its own, which no other thread can change. */
 export function copyTensor<Value extends AnyTensor>(value: Value): Value;
@@ -260,7 +284,7 @@ export function copyTensor({ dtype, dims, data }: AnyTensor): AnyTensor {
   if (dtype === 'string') return { dtype, dims, data: [...data] };
   const copy = allocate(dtype, data.length);
   copy.set(data as never);
-  return { dtype, dims, data: copy };
+  return { dtype, dims, data: copy } as TensorData;
 }
 
 /**
@@ -268,7 +292,11 @@ export function copyTensor({ dtype, dims, data }: AnyTensor): AnyTensor {
  * byte but 0 means true; if one is above 1, the bytes are copied and made 1.
  * @throws TensorError `TENSOR_INVALID` if the number of bytes does not fit `dtype` and `dims`.
  */
-export function tensorFromBytes(dtype: DType, dims: readonly number[], bytes: Uint8Array): TensorData {
+export function tensorFromBytes<D extends DType>(
+  dtype: D,
+  dims: readonly number[],
+  bytes: Uint8Array,
+): TensorData<D> {
   const width = bytesPerElement(dtype);
   if (bytes.byteLength !== elementCount(dims) * width) {
     throw new TensorError(
@@ -282,7 +310,7 @@ export function tensorFromBytes(dtype: DType, dims: readonly number[], bytes: Ui
     usable.byteOffset,
     usable.byteLength / width,
   );
-  return tensor(dtype, dims, data);
+  return tensor(dtype, dims, data as ElementArray<D>);
 }
 
 /** Not `bytes.slice()`: a Node Buffer's `slice` is a view at the same address. */
@@ -293,9 +321,9 @@ const zeroOrOne = (bytes: Uint8Array): Uint8Array =>
   bytes.some((byte) => byte > 1) ? Uint8Array.from(bytes, (byte) => Number(byte !== 0)) : bytes;
 
 /** Returns the bytes of a tensor's elements, without a copy. */
-export const tensorBytes = ({ data }: TensorData): Uint8Array =>
+export const tensorBytes = ({ data }: Pick<TensorData, 'data'>): Uint8Array =>
   new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
 /** Makes an int64 vector, the form in which ONNX takes sizes, axes and indices. */
-export const int64Vector = (values: readonly number[]): TensorData =>
+export const int64Vector = (values: readonly number[]): TensorData<'int64'> =>
   tensor('int64', [values.length], BigInt64Array.from(values, BigInt));

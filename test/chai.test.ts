@@ -150,7 +150,7 @@ describe('matchTensor', () => {
     }
     // 2.5 is 2 + 256·2^-9.
     const [a, b] = [castTensor(one, 'float16'), castTensor(more, 'float16')];
-    const ort = new Tensor('float16', b.data as Uint16Array, [2]);
+    const ort = new Tensor('float16', b.data, [2]);
     expect(b).to.matchTensor(ort);
     expect(messageOf(() => expect(ort).to.matchTensor(a))).to.equal(
       'expected float16 [2] to match: 1 of 2 elements is beyond the tolerance (rtol 0.001, atol 1e-5)\n' +

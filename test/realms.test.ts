@@ -32,6 +32,7 @@ describe('values of another realm', () => {
     expect(data.buffer).to.equal(floats.buffer);
     const integers = foreign<BigInt64Array>('BigInt64Array.of(3n)');
     expect([...tensor('int64', [1], integers).data]).to.deep.equal([3n]);
+    // @ts-expect-error: an array of another dtype.
     expect(() => tensor('float64', [2], floats)).to.throw(TensorError, 'as Float64Array, not Float32Array');
     const fake = { [Symbol.toStringTag]: 'Float32Array', length: 2 } as unknown as Float32Array;
     expect(() => tensor('float32', [2], fake)).to.throw(TensorError);

@@ -74,6 +74,7 @@ describe('tensor', () => {
   });
 
   it('tensor refuses data of another type', () => {
+    // @ts-expect-error: an array of another dtype.
     expect(() => tensor('float16', [1], Float32Array.of(1))).to.throw(
       TensorError,
       /^a float16 tensor needs its data as Uint16Array( \(its bits\) or Float16Array)?, not Float32Array$/,
@@ -110,6 +111,7 @@ describe('tensor', () => {
         TensorError,
         'holds 3 elements, but the data has 2',
       );
+      // @ts-expect-error: a Float16Array is of float16 alone.
       expect(() => tensor('bfloat16', [2], data)).to.throw(TensorError, 'needs its data as Uint16Array');
     });
   });

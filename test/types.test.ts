@@ -6,21 +6,33 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import {
   attr,
+  castTensor,
   createSession,
+  type ElementArray,
   encodeModel,
   getGraph,
   GraphBuilder,
   GRAPHS,
   initializeWeights,
   OnnxGroupNormError,
+  tensor,
+  TensorError,
+  toFloat64Array,
   writeModel,
+  type AnyTensor,
   type Attribute,
+  type DType,
   type EncodeOptions,
+  type Feeds,
+  type FloatDType,
   type Graph,
   type GraphDefinition,
   type GraphName,
+  type HalfArray,
   type OutputType,
   type Provider,
+  type StringTensor,
+  type TensorData,
 } from '../lib/index.js';
 
 const refuses = async (code: string, action: () => unknown) => {
@@ -109,5 +121,78 @@ describe('the types of the public API', () => {
       { type: 'INTS', value: [1] },
       { type: 'FLOATS', value: [0.5] },
     ]);
+  });
+
+  it('the types know the array of a tensor by its dtype', () => {
+    const made = tensor('float32', [1], Float32Array.of(1));
+    made.data satisfies Float32Array;
+    castTensor(made, 'float64').data satisfies Float64Array;
+    castTensor(made, 'bfloat16').data satisfies Uint16Array;
+    tensor('int64', [], BigInt64Array.of(1n)).data satisfies BigInt64Array;
+    tensor('bool', [1], Uint8Array.of(1)).data satisfies Uint8Array;
+    tensor('string', [1], ['a']).data satisfies readonly string[];
+    // @ts-expect-error: the elements are float32.
+    made.data satisfies Float64Array;
+    // @ts-expect-error: a tensor of another dtype.
+    made satisfies TensorData<'float64'>;
+    made satisfies TensorData<FloatDType> satisfies TensorData satisfies AnyTensor;
+    // @ts-expect-error: an array of another dtype.
+    expect(() => tensor('float32', [1], Float64Array.of(1))).to.throw(TensorError, 'as Float32Array');
+    // @ts-expect-error: bigints are of int64 and uint64.
+    expect(() => tensor('int32', [1], BigInt64Array.of(1n))).to.throw(TensorError, 'as Int32Array');
+    // @ts-expect-error: misspelt.
+    expect(() => tensor('flaot32', [1], Float32Array.of(1))).to.throw(TensorError, 'unknown dtype');
+    // @ts-expect-error: sizes, not names.
+    expect(() => tensor('float32', ['N'], Float32Array.of(1))).to.throw(TensorError, 'integers');
+    // @ts-expect-error: dtype and data contradict each other.
+    const byHand: TensorData = { dtype: 'int8', dims: [1], data: Uint8Array.of(1) };
+    expect(() => toFloat64Array(byHand)).to.throw(TensorError, 'as Int8Array');
+  });
+
+  it('the types hold the 16 bits of float16, and take a Float16Array where a caller gives the data', () => {
+    const half = (data: HalfArray) => tensor('float16', [1], data).data satisfies Uint16Array;
+    const feed = (data: HalfArray): Feeds => ({ x: { dtype: 'float16', dims: [1], data } });
+    // @ts-expect-error: a Float16Array is of float16 alone.
+    const other = (data: HalfArray) => tensor('bfloat16', [1], data);
+    expect([half, feed, other]).to.have.length(3);
+  });
+
+  it('the types take a dtype that only the run knows, and narrow the data behind a comparison', () => {
+    const make = (dtype: DType, data: ElementArray): TensorData => tensor(dtype, [data.length], data);
+    const generic = <D extends DType>(value: TensorData<D>): Float64Array => toFloat64Array(value);
+    const first = (value: AnyTensor): number | bigint | string | undefined => {
+      if (value.dtype === 'string') return value.data[0] satisfies string | undefined;
+      if (value.dtype === 'float32') return (value.data satisfies Float32Array)[0];
+      return 0;
+    };
+    const { dtype, data } = make('int64', BigInt64Array.of(3n));
+    if (dtype !== 'int64') throw new Error('of another dtype');
+    data satisfies BigInt64Array;
+    // @ts-expect-error: not the array of int64.
+    data satisfies Float32Array;
+    expect([...generic(make('float32', Float32Array.of(2)))]).to.deep.equal([2]);
+    expect(first(tensor('string', [1], ['a']))).to.equal('a');
+  });
+
+  it('the types of results narrow by their dtype, can be named, and session.allocate knows its array', async () => {
+    await using session = await createSession(encodeModel(graph, weights));
+    using x = session.allocate('float32', [1, 4, 1, 2]);
+    x.data satisfies Float32Array;
+    x.data.set([1, 3, 1, 3, 2, 6, 2, 6]);
+    const { y } = await session.run({ x });
+    // @ts-expect-error: of any dtype before a comparison.
+    y!.data satisfies Float32Array;
+    if (y?.dtype !== 'float32') throw new Error('of another dtype');
+    expect(y.data.map(Math.round) satisfies Float32Array).to.deep.equal(
+      Float32Array.of(-1, 1, -1, 1, -1, 1, -1, 1),
+    );
+    const named = await session.run<{ y: TensorData<'float32'> }>({ x });
+    named.y.data satisfies Float32Array;
+    const texts = (await session.run<{ y: StringTensor }>({ x })).y;
+    texts.data satisfies readonly string[];
+    // @ts-expect-error: misspelt.
+    await refuses('TENSOR_INVALID', () => session.allocate('flaot32', [1]));
+    // @ts-expect-error: numbers are not a tensor.
+    await refuses('INPUT_DTYPE', () => session.run({ x: [1, 2, 3] }));
   });
 });

@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { OnnxGroupNormError } from '../errors.js';
 import { printableLines } from '../printable.js';
 import { addBuild } from './commands/build.js';
+import { addCompare } from './commands/compare.js';
 import { addConvert } from './commands/convert.js';
 import { addDoctor } from './commands/doctor.js';
 import { addInspect } from './commands/inspect.js';
@@ -52,7 +53,8 @@ function createProgram(cli: Cli): Command {
     .addHelpText('after', EXAMPLES)
     .showHelpAfterError("'onnx-groupnorm --help' lists the commands")
     .exitOverride();
-  for (const add of [addBuild, addInspect, addConvert, addRun, addParity, addDoctor]) add(program, cli);
+  for (const add of [addBuild, addInspect, addCompare, addConvert, addRun, addParity, addDoctor])
+    add(program, cli);
   return program;
 }
 
@@ -80,6 +82,7 @@ const EXAMPLES = `
 Examples:
   $ onnx-groupnorm build group-norm --num-groups 8 --num-channels 32 -o gn.onnx
   $ onnx-groupnorm inspect gn.onnx
+  $ onnx-groupnorm compare gn.onnx --provider native,wasm --random --dim N=1,H=64,W=64
   $ onnx-groupnorm convert gn.onnx -o gn-portable.onnx
   $ onnx-groupnorm run gn.onnx --input x=random --dim N=1,H=64,W=64
   $ onnx-groupnorm parity test/fixtures/group-norm

@@ -339,7 +339,7 @@ export function encodeNpy(source: TensorData): Uint8Array {
   const order = bytesPerElement(dtype) === 1 ? '|' : '<';
   const descr = `${order}${CODE_OF.get(dtype)}`;
   const header = encodeHeader(formatNpyHeader(descr, dims));
-  const body = tensorBytes({ dtype, dims, data });
+  const body = tensorBytes({ data });
   const bytes = new Uint8Array(header.byteLength + body.byteLength);
   bytes.set(header);
   bytes.set(body, header.byteLength);

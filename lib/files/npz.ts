@@ -67,7 +67,7 @@ const invalidArray = (where: string, what: string, cause?: unknown): FileError =
 export function openNpz(
   bytes: Uint8Array,
   where: string,
-  { limits }: { readonly limits?: Partial<Limits> } = {},
+  { limits }: { readonly limits?: Partial<Limits> | undefined } = {},
 ): NpzArchive {
   const { arrayBytes } = requireLimits('npz', limits);
   const entries = readDirectory(bytes, where);

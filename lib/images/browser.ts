@@ -4,4 +4,5 @@
  */
 export { fromRgba, type Image, type RgbaPixels, toRgba } from './image.js';
 export { type Mask, maskToImage, overlay, type OverlayOptions } from './mask.js';
-export { IMAGENET, segment, type Segmentation, type SegmentOptions } from './segment.js';
+export { segment, type Segmentation, type SegmentOptions } from './segment.js';
+export { IMAGENET, toTensor, type ToTensorOptions } from './to-tensor.js';

@@ -24,9 +24,12 @@ export function requireImage(where: string, image: Image): void {
   const { width, height, channels, samples, max } = (image ?? {}) as Partial<Image>;
   const sized = [width, height, max].every((size) => Number.isSafeInteger(size) && size! > 0);
   if (!sized || (channels !== 1 && channels !== 3) || samples?.length === undefined) {
+    const remedy = ArrayBuffer.isView((image as unknown as RgbaPixels | undefined)?.data)
+      ? '; fromRgba makes an image of pixels of red, green, blue and alpha'
+      : '';
     throw new ImageError(
       'IMAGE_INVALID',
-      `${where}: this is not an image: width, height and max must be integers above 0, channels 1 or 3`,
+      `${where}: this is not an image: width, height and max must be integers above 0, channels 1 or 3${remedy}`,
     );
   }
   if (samples.length === width! * height! * channels) return;

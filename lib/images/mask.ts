@@ -2,7 +2,8 @@
 import { ImageError } from '../errors.js';
 import { toFloat64Array } from '../half.js';
 import { requireKnownOptions } from '../options.js';
-import type { TensorData } from '../tensor.js';
+import { argmax } from '../tensor-functions.js';
+import { tensor, type TensorData } from '../tensor.js';
 import { type Image, requireImage } from './image.js';
 import { isClassIndices } from './scores.js';
 
@@ -37,12 +38,10 @@ export function maskOf(scores: TensorData, threshold = thresholdOf(scores)): Mas
     );
   }
   if (isClassIndices(scores)) return maskOfIndices(values, width, height);
-  const plane = width * height;
-  const classes = new Uint16Array(plane);
-  for (let pixel = 0; pixel < plane; pixel++) {
-    classes[pixel] =
-      threshold === undefined ? argmax(values, pixel, plane, count) : Number(values[pixel]! > threshold);
-  }
+  const classes =
+    threshold === undefined
+      ? new Uint16Array(toFloat64Array(argmax(tensor('float64', scores.dims, values), 1)))
+      : new Uint16Array(values.map((value) => Number(value > threshold)));
   return { width, height, numClasses: Math.max(2, count), classes };
 }
 
@@ -74,14 +73,6 @@ function maskOfIndices(values: Float64Array, width: number, height: number): Mas
     numClasses: classes.reduce((most, index) => Math.max(most, index + 1), 2),
     classes,
   };
-}
-
-function argmax(values: Float64Array, pixel: number, plane: number, count: number): number {
-  let best = 0;
-  for (let c = 1; c < count; c++) {
-    if (values[c * plane + pixel]! > values[best * plane + pixel]!) best = c;
-  }
-  return best;
 }
 
 /**

@@ -131,7 +131,7 @@ export interface DecodePngOptions {
    */
   readonly warn?: (message: string) => void;
   /** How large the image may be: `imageBytes`. Default: {@link DEFAULT_LIMITS}. */
-  readonly limits?: Partial<Limits>;
+  readonly limits?: Partial<Limits> | undefined;
 }
 
 const emitWarning = (message: string): void =>

@@ -1,16 +1,16 @@
-/** Changes the size of (1, C, H, W): pads by reflection, cuts, and scales. */
-import { allocate, elementCount, tensor, type TensorData } from '../tensor.js';
+/** Changes the size of (..., H, W): pads by reflection, cuts, and scales. And the place of the channels. */
+import { allocate, type ElementArray, elementCount, tensor, type TensorData } from '../tensor.js';
 
 /** A height and a width. */
 export type Size = readonly [height: number, width: number];
 
-/** Returns the height and the width of (1, C, H, W). */
-export const sizeOf = ({ dims }: TensorData): Size => [dims[2]!, dims[3]!];
+/** Returns the height and the width of (..., H, W). */
+export const sizeOf = ({ dims }: TensorData): Size => dims.slice(-2) as [number, number];
 
-/** Returns (1, C, H, W) with the elements of each row and column that the lists name. */
+/** Returns (..., H, W) with the elements of each row and column that the lists name. */
 function pick(x: TensorData, rows: readonly number[], columns: readonly number[]): TensorData {
   const [height, width] = sizeOf(x);
-  const dims = [...x.dims.slice(0, 2), rows.length, columns.length];
+  const dims = [...x.dims.slice(0, -2), rows.length, columns.length];
   const data = allocate(x.dtype, elementCount(dims));
   let at = 0;
   for (let start = 0; start < x.data.length; start += height * width) {
@@ -22,7 +22,7 @@ function pick(x: TensorData, rows: readonly number[], columns: readonly number[]
 }
 
 /**
- * Pads (1, C, H, W) at the bottom and at the right by reflection, as `torch.nn.functional.pad(mode='reflect')`;
+ * Pads (..., H, W) at the bottom and at the right by reflection, as `torch.nn.functional.pad(mode='reflect')`;
  * reflects repeatedly if the image is too small for one reflection.
  */
 export function padTo(x: TensorData, toHeight: number, toWidth: number): TensorData {
@@ -37,14 +37,14 @@ function reflect(size: number, length: number): number[] {
   return Array.from({ length }, (_, i) => Math.min(i % period, period - (i % period)));
 }
 
-/** Cuts (1, C, *, *) to the top left H × W. */
+/** Cuts (..., *, *) to the top left H × W. */
 export function crop(y: TensorData, height: number, width: number): TensorData {
   const [rows, columns] = sizeOf(y);
   if (rows === height && columns === width) return y;
   return pick(y, [...Array(height).keys()], [...Array(width).keys()]);
 }
 
-/** Scales (1, C, H, W) of any dtype: each element becomes that whose centre is nearest. */
+/** Scales (..., H, W) of any dtype: each element becomes that whose centre is nearest. */
 export function scaleNearest(x: TensorData, [toHeight, toWidth]: Size): TensorData {
   const [height, width] = sizeOf(x);
   if (toHeight === height && toWidth === width) return x;
@@ -54,15 +54,15 @@ export function scaleNearest(x: TensorData, [toHeight, toWidth]: Size): TensorDa
 }
 
 /**
- * Scales (1, C, H, W) of float32 bilinearly, as `torch.nn.functional.interpolate(mode='bilinear', antialias=True)` and
+ * Scales (..., H, W) of float32 bilinearly, as `torch.nn.functional.interpolate(mode='bilinear', antialias=True)` and
  * Pillow's `BILINEAR` do: smaller sizes are means over as many elements as each result stands for.
  */
-export function scaleBilinear(x: TensorData, [toHeight, toWidth]: Size): TensorData {
+export function scaleBilinear(x: TensorData<'float32'>, [toHeight, toWidth]: Size): TensorData<'float32'> {
   const [height, width] = sizeOf(x);
   if (toHeight === height && toWidth === width) return x;
   const [rows, columns] = [weightsOf(height, toHeight), weightsOf(width, toWidth)];
-  const dims = [...x.dims.slice(0, 2), toHeight, toWidth];
-  const planes = x.dims[0]! * x.dims[1]!;
+  const dims = [...x.dims.slice(0, -2), toHeight, toWidth];
+  const planes = elementCount(x.dims.slice(0, -2));
   const data = new Float32Array(elementCount(dims));
   const wide = new Float64Array(height * toWidth);
   for (let plane = 0; plane < planes; plane++) {
@@ -71,7 +71,7 @@ export function scaleBilinear(x: TensorData, [toHeight, toWidth]: Size): TensorD
       for (let to = 0; to < toWidth; to++) {
         const { first, weights } = columns[to]!;
         let sum = 0;
-        for (let i = 0; i < weights.length; i++) sum += weights[i]! * Number(x.data[start + first + i]);
+        for (let i = 0; i < weights.length; i++) sum += weights[i]! * x.data[start + first + i]!;
         wide[row * toWidth + to] = sum;
       }
     }
@@ -108,4 +108,25 @@ function weightsOf(size: number, length: number): Window[] {
     const sum = heights.reduce((total, height) => total + height, 0);
     return { first, weights: heights.map((height) => height / sum) };
   });
+}
+
+/** Makes (C, H, W) out of (H, W, C). */
+export function toChannelsFirst<Value extends TensorData>(x: Value): Value {
+  const [height, width, channels] = x.dims as [number, number, number];
+  return { ...x, dims: [channels, height, width], data: transpose(x.data, height * width, channels) };
+}
+
+/** Makes (H, W, C) out of (C, H, W). */
+export function toChannelsLast<Value extends TensorData>(x: Value): Value {
+  const [channels, height, width] = x.dims as [number, number, number];
+  return { ...x, dims: [height, width, channels], data: transpose(x.data, channels, height * width) };
+}
+
+/** Makes columns of rows. */
+function transpose(data: ElementArray, rows: number, columns: number): ElementArray {
+  const result = data.slice();
+  for (let i = 0; i < result.length; i++) {
+    result[i] = data[(i % rows) * columns + Math.floor(i / rows)]!;
+  }
+  return result;
 }

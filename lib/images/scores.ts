@@ -1,7 +1,8 @@
 /** Reads a network's output for each pixel: scores of classes or class indices, channels first or last, of any size. */
 import { castTensor, toFloat64Array } from '../half.js';
-import { type ElementArray, isFloatDType, tensor, type TensorData } from '../tensor.js';
-import { scaleBilinear, scaleNearest, type Size, sizeOf } from './resample.js';
+import { stack } from '../tensor-functions.js';
+import { isFloatDType, tensor, type TensorData } from '../tensor.js';
+import { scaleBilinear, scaleNearest, type Size, sizeOf, toChannelsFirst } from './resample.js';
 
 /**
  * Returns an output as (1, classes, h, w), or (1, 1, h, w) for a single score or a class index per pixel; `undefined` if
@@ -22,7 +23,7 @@ export function readScores(output: TensorData, size: Size, channelsLast: boolean
   const isFirst = isFraction([b, c], size, channelsLast);
   const isLast = isFraction([a, b], size, !channelsLast);
   if (isFirst && !(isLast && channelsLast)) return output;
-  return isLast ? toChannelsFirst(output) : undefined;
+  return isLast ? stack([toChannelsFirst(tensor(dtype, [a, b, c], data))]) : undefined;
 }
 
 /** The networks' strides: outputs are seldom smaller than a 32nd of the input. */
@@ -33,27 +34,6 @@ function isFraction([height, width]: Size, [ofHeight, ofWidth]: Size, exact = fa
   const isPart = (part: number, whole: number, n: number) =>
     exact ? part * n === whole : part === Math.floor(whole / n) || part === Math.ceil(whole / n);
   return STRIDES.some((n) => isPart(height, ofHeight, n) && isPart(width, ofWidth, n));
-}
-
-/** Makes (1, C, H, W) out of (1, H, W, C). */
-export function toChannelsFirst({ dtype, dims, data }: TensorData): TensorData {
-  const [, height, width, channels] = dims as [number, number, number, number];
-  return tensor(dtype, [1, channels, height, width], transpose(data, height * width, channels));
-}
-
-/** Makes (1, H, W, C) out of (1, C, H, W). */
-export function toChannelsLast({ dtype, dims, data }: TensorData): TensorData {
-  const [, channels, height, width] = dims as [number, number, number, number];
-  return tensor(dtype, [1, height, width, channels], transpose(data, channels, height * width));
-}
-
-/** Makes columns of rows. */
-function transpose(data: ElementArray, rows: number, columns: number): ElementArray {
-  const result = data.slice();
-  for (let i = 0; i < result.length; i++) {
-    result[i] = data[(i % rows) * columns + Math.floor(i / rows)]!;
-  }
-  return result;
 }
 
 /** Returns whether (1, 1, H, W) has the index of a class for each pixel, as ArgMax gives it. */

@@ -4,32 +4,13 @@ import { castTensor } from '../half.js';
 import { requireKnownOptions } from '../options.js';
 import type { Session, TensorInfo } from '../runtime/core/contract.js';
 import { describeInput } from '../runtime/core/tensors.js';
+import { stack } from '../tensor-functions.js';
 import { type Dim, type FloatDType, formatShape, isFloatDType, tensor, type TensorData } from '../tensor.js';
 import { type Image, requireImage } from './image.js';
 import { type Mask, maskOf, thresholdOf } from './mask.js';
-import { crop, padTo, scaleBilinear, type Size } from './resample.js';
-import { readScores, scaleScores, toChannelsLast } from './scores.js';
-
-/**
- * Makes an image a float32 tensor (1, channels, H, W) from 0 to 1: sample / max, as `torchvision`'s `ToTensor`. Grey
- * becomes RGB by repetition; RGB becomes grey by ITU-R 601's luma, as Pillow's `convert('L')`, but not rounded.
- */
-export function imageToTensor(image: Image, channels: 1 | 3): TensorData {
-  const { width, height, channels: has, samples, max } = image;
-  const plane = width * height;
-  const data = new Float32Array(channels * plane);
-  for (let pixel = 0; pixel < plane; pixel++) {
-    for (let c = 0; c < channels; c++) {
-      const sample =
-        has > channels ? luma(samples, pixel * has) : samples[pixel * has + (has === 1 ? 0 : c)]!;
-      data[c * plane + pixel] = sample / max;
-    }
-  }
-  return tensor('float32', [1, channels, height, width], data);
-}
-
-const luma = (samples: ArrayLike<number>, at: number): number =>
-  (299 * samples[at]! + 587 * samples[at + 1]! + 114 * samples[at + 2]!) / 1000;
+import { crop, padTo, type Size, toChannelsLast } from './resample.js';
+import { readScores, scaleScores } from './scores.js';
+import { imageTensor } from './to-tensor.js';
 
 /** The result of {@link segment}. */
 export interface Segmentation {
@@ -61,9 +42,6 @@ export interface SegmentOptions {
   readonly std?: readonly number[] | undefined;
 }
 
-/** The `mean` and `std` of networks that were trained on ImageNet. Source: `torchvision.models`. */
-export const IMAGENET = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const;
-
 /**
  * H and W are padded to multiples of these numbers, one after the other, until the network runs: no model says what it
  * needs. A U-Net with four poolings needs 16, many backbones need 32.
@@ -91,16 +69,20 @@ export async function segment(
   requireKnownOptions('segment', options, ['threshold', 'mean', 'std'] satisfies (keyof SegmentOptions)[]);
   requireImage('segment', image);
   const input = imageInput(session, image);
-  const pixels = normalize(imageToTensor(image, input.channels), input, options);
+  const { threshold: givenThreshold, mean, std } = options;
+  if (input.dtype === 'uint8' && (mean ?? std) !== undefined) {
+    throw new OptionError('INVALID_OPTION', 'segment: the model takes bytes; leave out mean and std');
+  }
   let problem: unknown;
   for (const size of sizesToTry(image, input)) {
     try {
       const scaledTo: Size = [Math.min(size[0], image.height), Math.min(size[1], image.width)];
-      const x = padTo(scaleBilinear(pixels, scaledTo), ...size);
-      const [y] = Object.values(await session.run({ [input.name]: asInput(x, input) }));
+      const pixels = imageTensor('segment', image, { channels: input.channels, size: scaledTo, mean, std });
+      const x = stack([asInput(padTo(pixels, ...size), input)]);
+      const [y] = Object.values(await session.run({ [input.name]: x }));
       const part = crop(scoresOf(y!, size, input), ...scaledTo);
       const logits = scaleScores(part, [image.height, image.width]);
-      const threshold = logits.dims[1] === 1 ? (options.threshold ?? thresholdOf(logits)) : undefined;
+      const threshold = logits.dims[1] === 1 ? (givenThreshold ?? thresholdOf(logits)) : undefined;
       const mask = maskOf(logits, threshold);
       return { mask, logits, ...(threshold !== undefined && { threshold }), scaledTo, paddedTo: size };
     } catch (error) {
@@ -134,40 +116,6 @@ function sizesToTry(image: Image, { height, width }: ImageInput): Size[] {
 /** Whether another size may help: a failed run or an output of another size may come from sizes that do not halve. */
 const dependsOnSize = (error: unknown): boolean =>
   (error instanceof SessionError && error.code === 'RUN_FAILED') || error instanceof ModelError;
-
-/** Returns (x − mean) / std for each channel. */
-function normalize(
-  x: TensorData,
-  { dtype, channels }: ImageInput,
-  { mean, std }: SegmentOptions,
-): TensorData {
-  if (mean === undefined && std === undefined) return x;
-  if (dtype === 'uint8') {
-    throw new OptionError('INVALID_OPTION', 'segment: the model takes bytes; leave out mean and std');
-  }
-  const [means, deviations] = [
-    perChannel('mean', mean ?? [0], channels),
-    perChannel('std', std ?? [1], channels),
-  ];
-  const plane = x.data.length / channels;
-  const data = (x.data as Float32Array).map((value, i) => {
-    const c = Math.floor(i / plane);
-    return (value - means[c]!) / deviations[c]!;
-  });
-  return tensor('float32', x.dims, data);
-}
-
-function perChannel(name: 'mean' | 'std', given: readonly number[], channels: number): number[] {
-  const isList = Array.isArray(given) && (given.length === 1 || given.length === channels);
-  if (isList && given.every((value) => Number.isFinite(value) && (name === 'mean' || value > 0))) {
-    return Array.from({ length: channels }, (_, c) => (given.length === 1 ? given[0]! : given[c]!) as number);
-  }
-  throw new OptionError(
-    'INVALID_OPTION',
-    `segment: ${name} must be a list of one number${channels === 1 ? '' : ', or of one for each of the 3 channels'}` +
-      `${name === 'std' ? ', above 0' : ''}, for this model; got ${String(given)}`,
-  );
-}
 
 /** Returns the pixels in the dtype and the layout of the model's input. */
 function asInput(x: TensorData, { dtype, channelsLast }: ImageInput): TensorData {

@@ -2,6 +2,7 @@
 import { GraphError } from '../errors.js';
 import { requireRewrittenOpset } from '../lowering/choose.js';
 import type { SiteRef } from '../lowering/lower.js';
+import type { LoweringName } from '../lowering/types.js';
 import type { ModelNode } from '../onnx/node.js';
 import { dtypeOf, isFloat64InstanceNorm } from '../rewrite/group-normalization.js';
 import { SAFE_LOWERING } from '../rewrite/replace-norms.js';
@@ -53,13 +54,29 @@ export const executeOperator = (types: ValueTypes, node: ModelNode): Executions 
     return whyNotRewritten(types.model.opset) === undefined ? SAFE_LOWERING : 'refused';
   });
 
-/** Returns how an operator runs that lies in a function or a body, where passes do not reach. */
-export const executeInside = (operator: string): Executions =>
-  onEach((provider) => {
-    if (operator === 'GroupNormalization') return planOf(provider).hasKernel ? 'kernel' : 'refused';
-    const isContrib = CONTRIB_ONLY.includes(operator);
-    return isContrib && !CONTRIB_PROVIDERS.includes(provider) ? 'refused' : 'onnxruntime';
-  });
+/** Returns how GroupNorm runs that a lowering wrote: as the lowering, where a session does not rewrite the operator in it. */
+export const asLowered = (lowering: LoweringName, executions: Executions): Executions =>
+  onEach((provider) => (executions[provider] === 'onnxruntime' ? lowering : executions[provider]));
+
+/**
+ * Returns how an operator runs that lies in a function or a body. Sessions rewrite GroupNormalization there, and no others.
+ * @param sites Where a GroupNormalization runs; an empty list for a function that no node calls.
+ */
+export function executeInside(
+  operator: string,
+  sites: readonly (SiteRef | string)[],
+  opset: number,
+): Executions {
+  const [first] = sites;
+  if (first !== undefined) {
+    const isRefused = sites.some((site) => typeof site === 'string');
+    return executeGroupNorm('operator', isRefused ? undefined : (first as SiteRef), opset);
+  }
+  const isContrib = CONTRIB_ONLY.includes(operator);
+  return onEach((provider) =>
+    isContrib && !CONTRIB_PROVIDERS.includes(provider) ? 'refused' : 'onnxruntime',
+  );
+}
 
 /** The operators that only {@link CONTRIB_PROVIDERS} have a kernel for. */
 const CONTRIB_ONLY: readonly string[] = ['com.microsoft.GroupNorm', 'com.microsoft.SkipGroupNorm'];

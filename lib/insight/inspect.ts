@@ -9,8 +9,16 @@ import { requireValidNodes } from '../rewrite/node-checks.js';
 import { raiseOpset } from '../rewrite/raise-opset.js';
 import { ValueTypes } from '../rewrite/value-types.js';
 import type { TensorInfo } from '../runtime/core/contract.js';
-import { describeInside, describeNormalizations, isNormalization } from './normalizations.js';
-import type { ExternalDataFile, ModelInspection, Normalization } from './types.js';
+import { findInnerSites } from './inner-sites.js';
+import {
+  describeInside,
+  describeNormalizations,
+  type FoundNormalization,
+  isNormalization,
+} from './normalizations.js';
+import type { Measured } from './measure.js';
+import type { ExternalDataFile, ModelInspection, ModelSummary } from './types.js';
+import { warningsOf } from './warnings.js';
 
 /** The options of `inspectModel`. */
 export interface InspectOptions {
@@ -20,7 +28,7 @@ export interface InspectOptions {
   readonly limits?: Partial<Limits> | undefined;
 }
 
-const INSPECT_OPTIONS: readonly (keyof InspectOptions)[] = ['where', 'limits'];
+export const INSPECT_OPTIONS: readonly (keyof InspectOptions)[] = ['where', 'limits'];
 
 /** Says whether a session may read a file of weights of at least `size` bytes. */
 type DataFileCheck = (location: string, size: number) => Pick<ExternalDataFile, 'isThere' | 'problem'>;
@@ -33,15 +41,23 @@ type DataFileCheck = (location: string, size: number) => Pick<ExternalDataFile, 
  */
 export const inspectModel = (bytes: Uint8Array, options: InspectOptions = {}): Promise<ModelInspection> =>
   // As in Node, where files are read, errors are rejections.
-  new Promise((resolve) => resolve(inspectBytes(bytes, options, () => ({ isThere: undefined }))));
+  new Promise((resolve) => {
+    requireKnownOptions('inspectModel', options, INSPECT_OPTIONS);
+    resolve(toInspection(findInside(bytes, options, () => ({ isThere: undefined }))));
+  });
 
-/** Describes a model, as {@link inspectModel}. */
-export function inspectBytes(
+/** What is in a model. */
+export interface FoundInside {
+  readonly model: ModelSummary;
+  readonly found: readonly FoundNormalization[];
+}
+
+/** Finds what {@link inspectModel} describes. */
+export function findInside(
   bytes: Uint8Array,
   options: InspectOptions,
   checkDataFile: DataFileCheck,
-): ModelInspection {
-  requireKnownOptions('inspectModel', options, INSPECT_OPTIONS);
+): FoundInside {
   if (!isUint8Array(bytes)) throw notBytes('inspectModel takes a Uint8Array', bytes);
   const { where = 'model' } = options;
   requireModelSize(bytes.byteLength, where);
@@ -49,13 +65,15 @@ export function inspectBytes(
   const model = Model.decode(own, where, requireLimits('inspectModel', options.limits));
   requireValidNodes(model, where);
   const [operators, controlFlow] = [new Counter(), new Counter()];
-  const inside: Normalization[] = [];
+  const types = new ValueTypes(model);
+  const sites = findInnerSites(types);
+  const inside: FoundNormalization[] = [];
   const outline = readOutline(own, (node, place, hasBody) => {
     const name = operatorName(node.domain, node.opType);
     operators.add(name);
     if (hasBody) controlFlow.add(name);
     if (place.kind !== 'graph' && isNormalization(node) && !model.isFunctionCall(node))
-      inside.push(describeInside(node, place));
+      inside.push(describeInside(node, place, sites, model.opset));
   });
   // A session does so, too.
   raiseOpset(model);
@@ -77,9 +95,24 @@ export function inspectBytes(
       functions,
       controlFlow: controlFlow.sorted(),
     },
-    normalizations: [...describeNormalizations(new ValueTypes(model)), ...inside],
+    found: [...describeNormalizations(types), ...inside],
   };
 }
+
+/** Returns the result of `inspectModel`: adds the warnings, and what a run has measured, if there was one. */
+export const toInspection = ({ model, found }: FoundInside, measured?: Measured): ModelInspection => ({
+  model,
+  ...(measured && { provider: measured.provider }),
+  normalizations: found.map((one) => {
+    const result = measured?.results.get(one);
+    const [statistics, problem] = typeof result === 'string' ? [undefined, result] : [result, undefined];
+    return {
+      ...one.facts,
+      ...(measured && { statistics }),
+      warnings: warningsOf({ ...one, opset: model.opsets['ai.onnx'], statistics, problem }),
+    };
+  }),
+});
 
 const describeInputs = (model: Model): TensorInfo[] => [
   ...model.inputNames.map((name) => describeTensor(model, name)),

@@ -1,6 +1,7 @@
 /** Finds and describes the normalizations of a model, with the functions that sessions and `convertModel` find them by. */
 import { DEFAULT_EPSILON } from '../graph/ops/normalization.js';
-import { inputOf } from '../lowering/lower.js';
+import type { ContribSiteRef } from '../lowering/contrib-site.js';
+import { inputOf, type SiteRef } from '../lowering/lower.js';
 import { CONTRIB_DOMAIN } from '../lowering/types.js';
 import type { ModelNode } from '../onnx/node.js';
 import { type NodePlace, operatorName } from '../onnx/outline.js';
@@ -21,12 +22,16 @@ import {
   type Executions,
   executeGroupNorm,
   executeInside,
+  asLowered,
   executeOperator,
   whyNotRewritten,
 } from './execution.js';
+import { commonSite, type InnerSites, keyInside } from './inner-sites.js';
+import { findLoweredGroupNorm, type LoweredGroupNorm } from './lowered-group-norm.js';
 import { moduleOf } from './module-path.js';
-import type { Normalization, NormalizationForm } from './types.js';
-import { warningsOf } from './warnings.js';
+import { channelRows, lastChannelRows, type NormInput, rowsFrom } from './rows.js';
+import type { NormalizationForm } from './types.js';
+import type { Facts } from './warnings.js';
 
 /** An operator that normalizes. Numbers say which input is the scale and which is the bias. */
 interface NormOperator {
@@ -61,12 +66,23 @@ const OPERATORS: ReadonlyMap<string, NormOperator> = new Map<string, NormOperato
 export const isNormalization = ({ domain, opType }: ModelNode): boolean =>
   OPERATORS.has(operatorName(domain, opType));
 
+/** A normalization that was found. */
+export interface FoundNormalization {
+  readonly facts: Facts;
+  /** Why sessions cannot rewrite it, if they cannot. */
+  readonly reason: string | undefined;
+  /** The value that it takes statistics of, or why there is no such value; `undefined` if it takes no mean. */
+  readonly input: NormInput | string | undefined;
+}
+
 /** Returns the normalizations of the graph, in the order in which they run. */
-export function describeNormalizations(types: ValueTypes): Normalization[] {
+export function describeNormalizations(types: ValueTypes): FoundNormalization[] {
   const { model } = types;
   const found = findGroupNorms(types);
+  const lowered = new Map(findLoweredGroupNorm(types).map((one) => [one.norm, one]));
   return model.nodes.flatMap((node) => {
-    const groupNorm = found.get(node);
+    const [groupNorm, written] = [found.get(node), lowered.get(node)];
+    if (written) return describeLowered(types, written, groupNorm);
     if (groupNorm) return describeFound(types, groupNorm);
     if (!isNormalization(node) || model.isFunctionCall(node)) return [];
     return isContribGroupNorm(node) ? describeContrib(types, node) : describeOperator(types, node);
@@ -84,7 +100,10 @@ function findGroupNorms(types: ValueTypes): Map<ModelNode, FoundGroupNorm> {
   return new Map(all.map((found) => [found.norm, found]));
 }
 
-function describeFound(types: ValueTypes, { norm, last, site, isUnstable }: FoundGroupNorm): Normalization {
+function describeFound(
+  types: ValueTypes,
+  { norm, last, site, isUnstable }: FoundGroupNorm,
+): FoundNormalization {
   const isExported = norm.opType === 'InstanceNormalization';
   // Rows by themselves: no Reshape behind them says what the channels are.
   const isRows = !isExported && site.view === undefined;
@@ -101,10 +120,55 @@ function describeFound(types: ValueTypes, { norm, last, site, isUnstable }: Foun
     epsilon: site.epsilon,
     affine: isRows ? undefined : site.scale !== undefined || site.bias !== undefined,
     providers: executeGroupNorm(isExported ? 'exported' : 'inlined', site, types.model.opset),
+    input: inputOfSite(site),
   });
 }
 
-function describeContrib(types: ValueTypes, node: ModelNode): Normalization {
+function inputOfSite({ x: { name }, view, numGroups, epsilon }: SiteRef): NormInput {
+  const channels = view?.isChannelsLast ? sizeIn(view.shape.at(-1)) : undefined;
+  const rowsOf = channels ? lastChannelRows(numGroups, channels / numGroups) : channelRows(numGroups);
+  return { name, epsilon, rowsOf };
+}
+
+/** @param inner What sessions see of it: the InstanceNormalization in the middle as a GroupNorm of centred values. */
+function describeLowered(
+  types: ValueTypes,
+  { lowering, norm, last, x, axis, numGroups, epsilon, affine }: LoweredGroupNorm,
+  inner: FoundGroupNorm | undefined,
+): FoundNormalization {
+  const { shape, dtype } = types.typeOf(x);
+  const isOfRows = axis !== undefined;
+  const found = finish(types, {
+    node: norm,
+    last,
+    operator: isOfRows ? 'LayerNormalization' : 'GroupNormalization',
+    form: 'lowered',
+    shape,
+    dtype,
+    groups: isOfRows ? undefined : numGroups,
+    channels: isOfRows ? undefined : sizeIn(shape?.[1]),
+    epsilon,
+    affine,
+    providers: asLowered(
+      lowering,
+      inner ? executeGroupNorm('exported', inner.site, types.model.opset) : executeOperator(types, norm),
+    ),
+    input: { name: x, epsilon, rowsOf: isOfRows ? rowsFrom(axis) : channelRows(numGroups) },
+  });
+  // The lowering has put the operators under the name of the node that it replaced.
+  const { name, module } = found.facts;
+  return {
+    ...found,
+    facts: { ...found.facts, name: parentOf(name, '/') ?? name, module: module && parentOf(module, '.') },
+  };
+}
+
+function parentOf(path: string, separator: string): string | undefined {
+  const end = path.lastIndexOf(separator);
+  return end > 0 ? path.slice(0, end) : undefined;
+}
+
+function describeContrib(types: ValueTypes, node: ModelNode): FoundNormalization {
   const described = describeContribGroupNorm(types, node);
   const site = typeof described === 'string' ? undefined : described;
   const input = types.typeOf(node.inputs[0]);
@@ -118,12 +182,32 @@ function describeContrib(types: ValueTypes, node: ModelNode): Normalization {
     activation: site?.hasSilu ? 'silu' : undefined,
     providers: executeGroupNorm('contrib', site && groupNormOf(site), types.model.opset),
     reason: typeof described === 'string' ? described : undefined,
+    input: site ? inputOfContrib(site) : NOT_DESCRIBED,
   });
 }
 
+function inputOfContrib({
+  x,
+  skip,
+  sum,
+  layout,
+  scale,
+  numGroups,
+  epsilon,
+}: ContribSiteRef): NormInput | string {
+  const name = skip ? sum : x.name;
+  if (name === undefined) return ADDS_INPUTS;
+  const length = (scale.shape[0] as number) / numGroups;
+  const rowsOf = layout === 'last' ? lastChannelRows(numGroups, length) : channelRows(numGroups);
+  return { name, epsilon, rowsOf };
+}
+
+const ADDS_INPUTS = 'it adds its inputs, and the model does not return the sum';
+const NOT_DESCRIBED = 'its groups are not known';
+
 const channelsFirst = (shape: Shape): Shape => [shape[0]!, shape.at(-1)!, ...shape.slice(1, -1)];
 
-function describeOperator(types: ValueTypes, node: ModelNode): Normalization {
+function describeOperator(types: ValueTypes, node: ModelNode): FoundNormalization {
   const facts = plainFacts(types, node);
   const { hasChannels } = OPERATORS.get(facts.operator)!;
   const site = hasChannels && node.opType !== 'BatchNormalization' ? describeSite(types, node, false) : '';
@@ -132,40 +216,70 @@ function describeOperator(types: ValueTypes, node: ModelNode): Normalization {
   const common = { ...facts, shape, dtype, channels };
   if (!isGroupNorm(node)) {
     const groups = node.opType === 'InstanceNormalization' ? channels : undefined;
-    return finish(types, { ...common, groups, providers: executeOperator(types, node) });
+    const input = inputOfOperator(node, facts);
+    return finish(types, { ...common, groups, providers: executeOperator(types, node), input });
   }
+  const groups = node.number('num_groups');
   return finish(types, {
     ...common,
-    groups: node.number('num_groups'),
+    groups,
     providers: executeGroupNorm('operator', typeof site === 'string' ? undefined : site, types.model.opset),
     reason: typeof site === 'string' ? site : undefined,
+    input: { name: node.inputs[0]!, epsilon: facts.epsilon, rowsOf: channelRows(groups) },
   });
 }
 
-/** Returns what a node in a function or a body tells by itself. */
-export function describeInside(node: ModelNode, { text }: NodePlace): Normalization {
+/** Returns the value that an operator takes statistics of. Operators that add their inputs may return the sum. */
+function inputOfOperator(
+  node: ModelNode,
+  { operator, epsilon }: ReturnType<typeof plainFacts>,
+): NormInput | string | undefined {
+  if (operator === 'InstanceNormalization') return { name: node.inputs[0]!, epsilon, rowsOf: channelRows() };
+  const rowsOf = rowsFrom(node.number('axis') ?? -1);
+  if (operator === 'LayerNormalization') return { name: node.inputs[0]!, epsilon, rowsOf };
+  const sum = SUMS.get(operator);
+  if (sum === undefined) return undefined;
+  return node.outputs[sum] ? { name: node.outputs[sum], epsilon, rowsOf } : ADDS_INPUTS;
+}
+
+/** The output that is the sum of the inputs, by the operator. */
+const SUMS: ReadonlyMap<string, number> = new Map([
+  [`${CONTRIB_DOMAIN}.SkipLayerNormalization`, 3],
+  [`${CONTRIB_DOMAIN}.EmbedLayerNormalization`, 2],
+]);
+
+/** Returns what a node in a function or a body tells by itself, and what is known of it where it runs. */
+export function describeInside(
+  node: ModelNode,
+  { text }: NodePlace,
+  inner: InnerSites,
+  opset: number,
+): FoundNormalization {
   const operator = operatorName(node.domain, node.opType);
+  const sites = inner.get(keyInside(text, node)) ?? [];
+  const reason = sites.find((site) => typeof site === 'string');
+  const site = commonSite(sites.filter((one) => typeof one !== 'string'));
   const facts = {
     name: nameOf(node),
     module: moduleOf(node),
     operator,
     form: 'operator' as const,
-    shape: undefined,
-    groups: node.number('num_groups') ?? node.number('groups'),
-    channels: undefined,
-    epsilon: shortest(node.number('epsilon') ?? OPERATORS.get(operator)!.epsilon),
-    affine: undefined,
+    shape: site.shape,
+    groups: sites.length > 0 ? site.groups : (node.number('num_groups') ?? node.number('groups')),
+    channels: site.channels,
+    epsilon: shortest(site.epsilon ?? node.number('epsilon') ?? OPERATORS.get(operator)!.epsilon),
+    affine: site.affine,
     activation: undefined,
     residual: undefined,
-    dtype: undefined,
+    dtype: site.dtype && isFloatDType(site.dtype) ? site.dtype : undefined,
     where: text,
-    providers: executeInside(operator),
+    providers: executeInside(operator, sites, opset),
   };
-  return { ...facts, warnings: warningsOf(facts, undefined) };
+  return { facts, reason, input: `it lies in the ${text}` };
 }
 
-/** The facts that {@link finish} makes a row of. */
-interface Facts {
+/** What {@link finish} makes a row of. */
+interface Found {
   readonly node: ModelNode;
   /** The node whose output is the result. */
   readonly last: ModelNode;
@@ -182,6 +296,7 @@ interface Facts {
   readonly providers: Executions;
   /** Why sessions cannot rewrite the node. */
   readonly reason?: string | undefined;
+  readonly input: NormInput | string | undefined;
 }
 
 function plainFacts(types: ValueTypes, node: ModelNode) {
@@ -201,8 +316,8 @@ function plainFacts(types: ValueTypes, node: ModelNode) {
   };
 }
 
-/** Adds what follows the normalization, its names, and the warnings. */
-function finish(types: ValueTypes, { node, last, reason, ...found }: Facts): Normalization {
+/** Adds what follows the normalization, and its names. */
+function finish(types: ValueTypes, { node, last, reason, input, ...found }: Found): FoundNormalization {
   const { model } = types;
   const [output, shape] = [outputOf(last), types.typeOf(outputOf(last)).shape ?? found.shape];
   const isOwn = found.activation !== undefined || model.redefinesOperators();
@@ -226,7 +341,7 @@ function finish(types: ValueTypes, { node, last, reason, ...found }: Facts): Nor
     where: 'graph',
     providers: found.providers,
   };
-  return { ...facts, warnings: warningsOf(facts, reason ?? opsetReason) };
+  return { facts, reason: reason ?? opsetReason, input };
 }
 
 /** A node in a function or a body is not checked before, and may have no output. */

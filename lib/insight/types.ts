@@ -7,6 +7,8 @@ import type { FloatDType, Shape } from '../tensor.js';
 export interface ModelInspection {
   /** The head of the model. */
   readonly model: ModelSummary;
+  /** The provider that ran the model; `undefined` if it was not run. */
+  readonly provider?: Provider | undefined;
   /** The normalizations of the graph in the order in which they run, then those of functions and bodies in the order of the file. */
   readonly normalizations: readonly Normalization[];
 }
@@ -53,13 +55,15 @@ export interface ExternalDataFile {
 
 /**
  * How a model has a normalization: as an `operator`; GroupNorm as PyTorch exports it below opset 21 (`exported`:
- * InstanceNormalization between two Reshapes); GroupNorm in arithmetic (`written`); or arithmetic with the variance as
- * E[x²] − E[x]², which is ONNX's definition in the operator's place (`inlined`).
+ * InstanceNormalization between two Reshapes); GroupNorm in arithmetic (`written`); arithmetic with the variance as
+ * E[x²] − E[x]², which is ONNX's definition in the operator's place (`inlined`); or as `build` and `convert` of this
+ * library write it below opset 21 (`lowered`: `reduce-mean`, `instance-norm` or `layer-norm`).
  */
-export type NormalizationForm = 'operator' | 'exported' | 'written' | 'inlined';
+export type NormalizationForm = 'operator' | 'exported' | 'written' | 'inlined' | 'lowered';
 
 /**
- * How a session runs a normalization: `kernel`, the native kernel; the name of the lowering that it rewrites the node to;
+ * How a session runs a normalization: `kernel`, the native kernel; the name of the lowering that it rewrites the node to, or
+ * that the model has it as;
  * `onnxruntime`, ONNX Runtime's own operator; `refused`, the model does not load.
  */
 export type NormalizationExecution = SessionLoweringName | 'kernel' | 'onnxruntime' | 'refused';
@@ -94,6 +98,36 @@ export interface Normalization {
   readonly where: string;
   /** How a session runs it on each provider, if the provider works and the caller does not set `groupNorm`. */
   readonly providers: Readonly<Record<Provider, NormalizationExecution>>;
+  /** What a run found in its input; `undefined` without a run, and where it takes no mean or its input is not to be had. */
+  readonly statistics?: NormalizationStatistics | undefined;
   /** What may go wrong, in sentences. */
   readonly warnings: readonly string[];
+}
+
+/**
+ * What a run found in the input of a normalization. A row is what has a mean and a variance of its own: a group of a sample.
+ * All numbers are of float64 arithmetic on the input that the run computed.
+ */
+export interface NormalizationStatistics {
+  /** The number of rows. */
+  readonly rows: number;
+  /** The number of elements of a row. */
+  readonly rowLength: number;
+  /** The number of rows with NaN or an infinity. The other figures are of the other rows. */
+  readonly notFinite: number;
+  /** The largest |mean| ÷ √(variance + epsilon) of a row: how many deviations the mean is from 0. */
+  readonly meanToDeviation: number;
+  /** The row of this figure: the sample and the group, from 0. */
+  readonly worstRow: readonly number[];
+  /** The largest |x|. */
+  readonly largest: number;
+  /** The largest sum of (x − mean)² of a row. */
+  readonly sumOfSquares: number;
+  /**
+   * How far ONNX Runtime's inlined body of GroupNormalization is off in these rows: the largest difference from float64 of
+   * the result before scale and bias, whose deviation is about 1. NaN if the body returns NaN; `null` in JSON.
+   */
+  readonly inlinedError: number;
+  /** The largest |difference| ÷ (1e-5 + 1.3e-6·|expected|): above 1 where `torch.testing.assert_close` fails in float32. */
+  readonly inlinedToleranceUsed: number;
 }

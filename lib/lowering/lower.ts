@@ -144,8 +144,9 @@ export function resolve(lowering: LoweringChoice, opset: number): LoweringForm {
   return lowering;
 }
 
-/** Makes a scale or bias (C). */
-function toChannels(g: Scope, value: Value, x: Value, numGroups: number): Value {
+/** Makes a scale or bias (C), of x's dtype. */
+function toChannels(g: Scope, given: Value, x: Value, numGroups: number): Value {
+  const value = given.dtype === x.dtype ? given : op.cast(g, given, x.dtype);
   const channels = x.shape[1] as number;
   const isOf = (length: number) => value.rank === 1 && value.shape[0] === length;
   if (isOf(channels)) return value;

@@ -47,7 +47,7 @@ export const perSample = (g: Scope, site: GroupNormSite, value: Value): Value =>
   op.reshape(g, value, [0, channelsOf(site).channels, ...Array<number>(site.x.rank - 2).fill(1)]);
 
 /** The most elements of a vector that a lowering makes. A model may declare any number of channels. */
-const MAX_FILLED = 2 ** 20;
+export const MAX_FILLED = 2 ** 20;
 
 /**
  * Adds a constant vector whose elements are all `value`.

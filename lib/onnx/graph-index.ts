@@ -115,6 +115,11 @@ export class GraphIndex {
     return readers.length === 1 ? readers[0] : undefined;
   }
 
+  /** Returns whether a value is an initializer, whose data may lie in a file. */
+  hasInitializer(name: string): boolean {
+    return this.#initializers.has(name);
+  }
+
   /** Returns the number of elements of all initializers. */
   countParameters(): number {
     return [...this.#initializers.values()].reduce((sum, { dims }) => sum + elementCount(dims), 0);

@@ -27,9 +27,18 @@ import {
 import { nestedNodes } from './nested-nodes.js';
 import { type ModelNode, PARTS } from './node.js';
 import { constantNode, encodeFragment } from './operators.js';
-import { OperatorSetIdProto, type TensorMessage, TensorProto } from './proto.js';
+import {
+  type NodeMessage,
+  NodeProto,
+  OperatorSetIdProto,
+  type TensorMessage,
+  TensorProto,
+  type ValueInfoMessage,
+  ValueInfoProto,
+} from './proto.js';
 import { GRAPH, MODEL } from './schema.js';
 import type { ExternalFiles } from './tensor-walk.js';
+import { encodeTensor } from './tensors.js';
 import { declarationOf, type TensorType } from './value-info.js';
 import { tooLarge, UNBOUNDED, WireReader } from './wire.js';
 
@@ -282,6 +291,44 @@ export class Model {
     this.#index = undefined;
   }
 
+  /** Makes values constants, in place of the initializers that have their names. No node may compute such a value. */
+  setConstants(constants: ReadonlyMap<string, TensorData>): void {
+    const added = new Map([...constants].map(([name, data]) => [name, encodeTensor(name, data)]));
+    for (const tensor of added.values()) this.#takeConstant(tensor);
+    this.#graph.splice(({ tensor }) => {
+      const replacement = tensor && added.get(tensor.name);
+      if (!replacement) return undefined;
+      added.delete(tensor.name);
+      return delimited(GRAPH.initializer, [TensorProto.encode(replacement).finish()]);
+    });
+    this.#addConstants([...added.values()]);
+    this.#index = undefined;
+  }
+
+  /** Removes inputs of the model, also those that are initializers: these stay, as constants. */
+  removeInputs(isUnneeded: (name: string) => boolean): void {
+    this.#graph.splice(({ tag, value }) => (tag === GRAPH.input && isUnneeded(value!.name) ? [] : undefined));
+    this.#index = undefined;
+  }
+
+  /** Adds values of the graph to its outputs. A value without a type has the type that the runtime infers. */
+  addOutputs(values: readonly ValueInfoMessage[]): void {
+    this.#graph.append(
+      GRAPH.output,
+      values.map((value) => ValueInfoProto.encode(value).finish()),
+    );
+    this.#index = undefined;
+  }
+
+  /** Adds nodes of ONNX's own operators behind all others. */
+  addNodes(nodes: readonly NodeMessage[]): void {
+    this.#graph.append(
+      GRAPH.node,
+      nodes.map((node) => NodeProto.encode(node).finish()),
+    );
+    this.#index = undefined;
+  }
+
   /** Removes outputs of the model. The nodes that compute them stay. */
   removeOutputs(isUnneeded: (name: string) => boolean): void {
     this.#graph.splice(({ tag, value }) =>
@@ -414,7 +461,7 @@ export class Model {
 const FIRST_IR_VERSION_WITH_OVERRIDES = 4;
 
 /** Returns a name that is not taken, and adds it to those that are. */
-function freshName(base: string, taken: Set<string>): string {
+export function freshName(base: string, taken: Set<string>): string {
   let name = base;
   for (let count = 1; taken.has(name); count++) name = `${base}_${count}`;
   taken.add(name);

@@ -82,6 +82,17 @@ export class ModelNode {
       : undefined;
   }
 
+  /** Returns how many integers or texts an attribute's list has; 0 if the node has no such attribute. */
+  lengthOf(attribute: string): number {
+    const message = this.#find(attribute)?.message;
+    let length = 0;
+    while (message?.next()) {
+      if (message.tag === ATTRIBUTE.strings) length++;
+      else if (INT_FIELDS.includes(message.tag)) length += [...message.int64s()].length;
+    }
+    return length;
+  }
+
   /** Returns an attribute's text, or `undefined` as above. */
   text(attribute: string): string | undefined {
     const found = this.#find(attribute);

@@ -2,6 +2,7 @@
 import { ModelError } from '../errors.js';
 import { KINDS, sniff } from '../files/sniff.js';
 import { dtypeFromOnnx, ONNX_DTYPE } from '../graph/types.js';
+import { Budget, type Limits, requireLimits } from '../limits.js';
 import {
   allocate,
   bytesPerElement,
@@ -297,11 +298,12 @@ export interface NamedTensor {
  * Decodes a file that is one TensorProto, as in ONNX's test data (`input_0.pb`), of any dtype of `DTYPES`. The result is
  * a view of the bytes if possible. Memory does not depend on what the shape claims.
  * @param where What messages call the tensor: the file's path.
- * @throws ModelError `TENSOR_INVALID` or `LIMIT_EXCEEDED`.
+ * @throws ModelError `TENSOR_INVALID` or `LIMIT_EXCEEDED`; OptionError.
  */
-export function decodeTensorFile(bytes: Uint8Array, where: string): NamedTensor {
+export function decodeTensorFile(bytes: Uint8Array, where: string, limits?: Partial<Limits>): NamedTensor {
+  const budget = new Budget(requireLimits('decodeTensorFile', limits), bytes.byteLength);
   try {
-    return decodeTensor(bytes, where);
+    return decodeTensor(WireReader.of(bytes, budget), where);
   } catch (cause) {
     if (!(cause instanceof ModelError) || cause.code === 'TENSOR_INVALID') throw cause;
     if (cause.code === 'LIMIT_EXCEEDED')
@@ -312,8 +314,8 @@ export function decodeTensorFile(bytes: Uint8Array, where: string): NamedTensor 
   }
 }
 
-function decodeTensor(bytes: Uint8Array, where: string): NamedTensor {
-  const header = readHeader(WireReader.of(bytes));
+function decodeTensor(file: WireReader, where: string): NamedTensor {
+  const header = readHeader(file);
   requireDtype(header, where);
   requireNotExternal(header, where);
   requireData(header, where, 'the file');

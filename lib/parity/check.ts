@@ -41,8 +41,24 @@ export interface CaseResult {
   readonly error?: { readonly code: string; readonly message: string };
   /** How GroupNormalization ran; absent if the model lacks the operator or the case did not run. */
   readonly groupNorm?: GroupNormExecution;
+  /** Where the drift of a failed case begins; absent if it was not searched. */
+  readonly drift?: Drift;
   /** The time for building, loading, running and comparing, in milliseconds. */
   readonly milliseconds: number;
+}
+
+/** Where a drift begins, or why that is not known. */
+export interface Drift {
+  /** What the values of the model were compared with: a file of activations, or a provider; absent if they were not. */
+  readonly comparedWith?: string;
+  /** The PyTorch module that the drift begins at, such as `layer3.0.bn1`, where the model names it. */
+  readonly module?: string | undefined;
+  /** The value of the model that the drift begins at. */
+  readonly value?: string;
+  /** The differences of that value; absent if its shape or dtype differs. */
+  readonly difference?: OutputComparison;
+  /** The same in words, for people. */
+  readonly description: string;
 }
 
 /** The part of a result that identifies the case. */
@@ -172,13 +188,24 @@ async function buildAndRun(
   spec: CheckSpec,
   buildGraph: BuildGraph,
 ): Promise<Outcome> {
-  const graph = buildGraph(fixture.graph, fixture.options, inputType(fixture, spec));
-  const weights = weightsOf(fixture, graph);
-  const model = encodeModel(graph, weights, { opset: spec.opset, lowering: spec.lowering });
-  const tolerance = { rtol: spec.rtol ?? fixture.rtol, atol: spec.atol ?? fixture.atol };
+  const model = buildFixtureModel(fixture, spec, buildGraph);
+  const tolerance = toleranceOf(fixture, spec);
   const opening = openSession(model, { providers: [spec.provider], groupNorm: spec.groupNorm });
   return withSession(opening, (session) => runAndCompare(session, fixture, tolerance, fixture.truth));
 }
+
+/** Returns the model of a fixture. */
+export function buildFixtureModel(fixture: Fixture, spec: CheckSpec, buildGraph: BuildGraph): Uint8Array {
+  const graph = buildGraph(fixture.graph, fixture.options, inputType(fixture, spec));
+  const { opset, lowering } = spec;
+  return encodeModel(graph, weightsOf(fixture, graph), { opset, lowering });
+}
+
+/** Returns the tolerance of a case, where it is not the default of the dtype. */
+export const toleranceOf = (
+  fixture: Fixture,
+  { rtol = fixture.rtol, atol = fixture.atol }: Pick<CheckSpec, 'rtol' | 'atol'>,
+): Pick<CheckSpec, 'rtol' | 'atol'> => ({ rtol, atol });
 
 /** Weights made once for each fixture, however often it runs: 31 million numbers take a second. */
 const weightsByFixture = new WeakMap<Fixture, Weights>();

@@ -30,9 +30,11 @@ export interface Fixture {
   readonly outputs: ReadonlyMap<string, TensorData>;
   /** The outputs of the same module in float64, by the graph's names, where the file has them. */
   readonly truth: ReadonlyMap<string, TensorData>;
+  /** What the framework's modules returned, by their paths, where the file has it: `layer1.0.bn1`. */
+  readonly activations: ReadonlyMap<string, TensorData>;
 }
 
-const PREFIXES = ['input.', 'state_dict.', 'output.', 'truth.'] as const;
+const PREFIXES = ['input.', 'state_dict.', 'output.', 'truth.', 'activation.'] as const;
 
 /**
  * Reads a fixture from the bytes of its `.safetensors` file.
@@ -61,6 +63,7 @@ export function toFixture({ metadata, tensors }: Safetensors, path: string): Fix
     weightsSeed: parseWeightsSeed(path, metadata),
     outputs: withPrefix(tensors, 'output.'),
     truth: withPrefix(tensors, 'truth.'),
+    activations: withPrefix(tensors, 'activation.'),
   };
   requireTensors(path, fixture);
   requireFloat64(path, fixture.truth);

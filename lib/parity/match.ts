@@ -142,7 +142,7 @@ function matchTensors(
     const same = actual.dtype === expected.dtype ? '' : 'dtype and ';
     return differ(`the ${same}shape must be ${same ? typeOf(expected) : formatShape(expected.dims)}`);
   }
-  const comparison = compareValues(actual, expected, tolerance);
+  const comparison = compareAcrossDtypes('', actual, expected, tolerance);
   const details = comparison.passed ? [agreement(comparison)] : mismatch(actual, expected, comparison);
   if (actual.dtype !== expected.dtype && checkDtype)
     return differ(`the dtype must be ${expected.dtype}`, ...details);
@@ -161,7 +161,7 @@ function agreement({ elements, rtol, atol }: OutputComparison): string {
 }
 
 /** Returns the larger tolerance of two dtypes, as PyTorch does. */
-function commonTolerance(a: DType, b: DType, given: Partial<MatchOptions>): Tolerance {
+export function commonTolerance(a: DType, b: DType, given: Partial<MatchOptions>): Tolerance {
   const [one, other] = [toleranceFor(a, given), toleranceFor(b, given)];
   return { rtol: larger(one.rtol, other.rtol), atol: larger(one.atol, other.atol) };
 }
@@ -170,9 +170,14 @@ function commonTolerance(a: DType, b: DType, given: Partial<MatchOptions>): Tole
 const larger = (a: number, b: number): number => (a >= b ? a : b);
 
 /** Compares tensors of one dtype in that dtype, and others in float64. */
-function compareValues(actual: TensorData, expected: TensorData, tolerance: Tolerance): OutputComparison {
-  if (actual.dtype === expected.dtype) return compareTensors('', actual, expected, tolerance);
-  return compareTensors('', inFloat64(actual), inFloat64(expected), tolerance);
+export function compareAcrossDtypes(
+  name: string,
+  actual: TensorData,
+  expected: TensorData,
+  tolerance: Tolerance,
+): OutputComparison {
+  if (actual.dtype === expected.dtype) return compareTensors(name, actual, expected, tolerance);
+  return compareTensors(name, inFloat64(actual), inFloat64(expected), tolerance);
 }
 
 const inFloat64 = (value: TensorData): TensorData => tensor('float64', value.dims, toFloat64Array(value));

@@ -27,17 +27,16 @@ export function makeReport(cases: readonly CaseResult[]): Report {
 /** Returns the report as JSON text. An infinite difference, as between NaN and a number, becomes `null`. */
 export const reportToJson = (report: Report): string => `${printableJson(report)}\n`;
 
-/** Says in one line why a case failed; `''` if it passed. */
-export function describeFailure({ error, outputs }: CaseResult): string {
+/** Says why a case failed, and in a second line where its drift begins; `''` if it passed. */
+export function describeFailure({ error, outputs, drift }: CaseResult): string {
   if (error) return `${error.code}: ${error.message}`;
-  return outputs
-    .filter(({ passed }) => !passed)
-    .map(describeMismatch)
-    .join('; ');
+  const mismatches = outputs.filter(({ passed }) => !passed).map((output) => describeMismatch(output));
+  return [mismatches.join('; '), ...(drift ? [drift.description] : [])].join('\n');
 }
 
-const describeMismatch = (output: OutputComparison): string =>
-  `output '${printable(output.name)}': ${output.mismatched} of ${output.elements} elements are beyond the tolerance, ` +
+/** @param what What is compared. */
+export const describeMismatch = (output: OutputComparison, what = 'output'): string =>
+  `${what} '${printable(output.name)}': ${output.mismatched} of ${output.elements} elements are beyond the tolerance, ` +
   `the element at index [${output.worstIndex?.join(', ')}] the most: it is ${formatElement(output.worstActual)}, ` +
   `expected ${formatElement(output.worstExpected)}; ${describeDifference(output)} ` +
   `(allowed: atol ${formatTolerance(output.atol)}, rtol ${formatTolerance(output.rtol)})`;

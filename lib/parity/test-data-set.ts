@@ -8,6 +8,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { isMap } from '../arrays.js';
 import { FileError, ParityError } from '../errors.js';
 import { reasonOf, systemCode } from '../files/system-error.js';
+import { type Limits, requireLimits } from '../limits.js';
 import type { SessionLoweringName } from '../lowering/types.js';
 import { Model } from '../onnx/model.js';
 import { readModelFile } from '../onnx/write.js';
@@ -60,15 +61,24 @@ const byNumber = new Intl.Collator('en', { numeric: true });
  * output belongs to that one.
  * @param folder The path of the data set, such as `resnet/test_data_set_0`.
  * @param path The path of the model. Default: `model.onnx` beside the folder.
+ * @param options.limits How large the parts of the model and of the tensors may be. Default: `DEFAULT_LIMITS`.
  * @throws FileError if a file cannot be read; ModelError if the model or a tensor is invalid; ParityError
  *   `FIXTURE_INVALID` if files are missing, other files are there, or an input or output of the model is not a tensor.
  */
-export async function readTestDataSet(folder: string, path = modelPathOf(folder)): Promise<TestDataSet> {
+export async function readTestDataSet(
+  folder: string,
+  path = modelPathOf(folder),
+  { limits }: { readonly limits?: Partial<Limits> | undefined } = {},
+): Promise<TestDataSet> {
   const files = sortFiles(folder, await listFiles(folder));
-  const model = Model.decode(await readModelBytes(folder, path), path);
+  const model = Model.decode(
+    await readModelBytes(folder, path),
+    path,
+    requireLimits('readTestDataSet', limits),
+  );
   requireFiles(folder, model, files);
   const read = async (names: readonly string[], of: readonly string[]) =>
-    matchTensors(folder, await readTensors(folder, names), of);
+    matchTensors(folder, await readTensors(folder, names, limits), of);
   return {
     file: folder,
     model: path,
@@ -96,11 +106,15 @@ async function readModelBytes(folder: string, path: string): Promise<Uint8Array>
   }
 }
 
-async function readTensors(folder: string, names: readonly string[]): Promise<FileTensor[]> {
+async function readTensors(
+  folder: string,
+  names: readonly string[],
+  limits?: Partial<Limits>,
+): Promise<FileTensor[]> {
   const tensors: FileTensor[] = [];
   for (const file of names) {
     const path = join(folder, file);
-    tensors.push({ file, ...decodeTensorFile(await readModelFile(path), path) });
+    tensors.push({ file, ...decodeTensorFile(await readModelFile(path), path, limits) });
   }
   return tensors;
 }
@@ -215,6 +229,8 @@ export interface TestDataSpec {
   readonly rtol?: number | undefined;
   /** Replaces the dtype's absolute tolerance for floats. */
   readonly atol?: number | undefined;
+  /** How large the parts of the model may be. Default: `DEFAULT_LIMITS`. */
+  readonly limits?: Partial<Limits> | undefined;
 }
 
 /**
@@ -244,7 +260,13 @@ export const nameCase = (
   provider,
 });
 
-const SPEC_OPTIONS = ['provider', 'groupNorm', 'rtol', 'atol'] as const satisfies (keyof TestDataSpec)[];
+const SPEC_OPTIONS = [
+  'provider',
+  'groupNorm',
+  'rtol',
+  'atol',
+  'limits',
+] as const satisfies (keyof TestDataSpec)[];
 
 function requireDataSet(dataSet: TestDataSet): void {
   const { outputs, model } = (dataSet as TestDataSet | undefined | null) ?? {};
@@ -257,8 +279,8 @@ function requireDataSet(dataSet: TestDataSet): void {
 
 async function loadAndRun(
   dataSet: TestDataSet,
-  { provider, groupNorm, ...tolerance }: TestDataSpec,
+  { provider, groupNorm, limits, ...tolerance }: TestDataSpec,
 ): Promise<Outcome> {
-  await using session = await createSession(dataSet.model, { providers: [provider], groupNorm });
+  await using session = await createSession(dataSet.model, { providers: [provider], groupNorm, limits });
   return await runAndCompare(session, dataSet, tolerance);
 }

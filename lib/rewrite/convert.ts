@@ -156,7 +156,7 @@ const findLowering = (name: string): SessionLoweringName =>
   (name === 'contrib-group-norm' ? getSessionLowering : getLowering)(name, MAX_OPSET).name;
 
 /** Checks the opset of an existing model, which may be older or newer than those of models that this library builds. */
-function requireLowering(lowering: SessionLoweringName, opset: number, where: string): void {
+export function requireLowering(lowering: SessionLoweringName, opset: number, where: string): void {
   try {
     requireRewrittenOpset(opset);
     if (lowering === 'op') requirePerChannel(opset);

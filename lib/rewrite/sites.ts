@@ -28,7 +28,8 @@ export const lowerWith = (
   takenNames: Set<string>,
 ): Fragment => lowerSite(site, typeof lowering === 'function' ? lowering(site) : lowering, opset, takenNames);
 
-const ANY_SHAPE: Shape = [UNKNOWN_DIM, UNKNOWN_DIM, UNKNOWN_DIM];
+/** Stands for a shape whose rank is not known. */
+export const ANY_SHAPE: Shape = [UNKNOWN_DIM, UNKNOWN_DIM, UNKNOWN_DIM];
 
 /**
  * Returns the site that an InstanceNormalization or GroupNormalization is, or the reason why it cannot be lowered.
@@ -73,7 +74,8 @@ export function describeSite(types: ValueTypes, node: ModelNode, takesAnyRank: b
   };
 }
 
-const undeclared = (what: string): string =>
+/** Says that a type is missing, and how to add it. */
+export const undeclared = (what: string): string =>
   `the model does not declare ${what}; run onnx.shape_inference.infer_shapes, which adds the types and shapes that it ` +
   'can infer to the model';
 
@@ -83,10 +85,10 @@ const describeMismatch = (scale: ValueType, bias: ValueType, length: number, isP
 
 const describeShape = (shape: Shape | undefined): string => (shape ? formatShape(shape) : UNKNOWN_DIM);
 
-const numberIn = (dim: Shape[number] | undefined) => (typeof dim === 'number' ? dim : undefined);
+export const numberIn = (dim: Shape[number] | undefined) => (typeof dim === 'number' ? dim : undefined);
 
 /** Returns a vector's length, `undefined` if it is unknown, and `NaN` for a non-vector, so that it never matches. */
-const lengthOf = ({ shape }: ValueType): number | undefined =>
+export const lengthOf = ({ shape }: ValueType): number | undefined =>
   shape && (shape.length === 1 ? numberIn(shape[0]) : NaN);
 
 /** Returns `value`, or `undefined` if it is a constant all of whose elements are `neutral`. */

@@ -313,7 +313,7 @@ function producerOf(types: ValueTypes, name: string | undefined, opType: string)
   return node && isOp(node, opType) ? node : undefined;
 }
 
-/** Returns the value that Identity, and Cast to its own dtype, pass on as this value. */
+/** Returns the value that Identity, and Cast or CastLike to its own dtype, pass on as this value. */
 export const sourceOf = (types: ValueTypes, name: string): string =>
   firstOf(types, name, SOURCES, (node) => changesNothing(types, node));
 
@@ -365,7 +365,7 @@ function firstOf(
 /** Returns whether a node is Identity, or a Cast to the dtype that its input has. */
 export function changesNothing(types: ValueTypes, node: ModelNode): boolean {
   if (isOp(node, 'Identity')) return true;
-  const dtype = isOp(node, 'Cast') ? types.typeOf(node.inputs[0]).dtype : undefined;
+  const dtype = isOp(node, 'Cast') || isOp(node, 'CastLike') ? types.typeOf(node.inputs[0]).dtype : undefined;
   return dtype !== undefined && dtype === types.typeOf(outputOf(node)).dtype;
 }
 

@@ -4,7 +4,7 @@ import { openSession } from './core/open.js';
 import { browserWasmBackend, fetchBytes, folderOf, location } from './ort-web/browser.js';
 import { webgpuBackend } from './ort-web/webgpu.js';
 
-const BROWSER: Platform = {
+export const BROWSER: Platform = {
   defaultProvider: 'wasm',
   backends: { wasm: [browserWasmBackend], webgpu: [webgpuBackend] },
   async readModel(url) {

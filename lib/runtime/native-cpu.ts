@@ -4,7 +4,7 @@ import * as ortCommon from 'onnxruntime-common';
 import type { Backend, InferenceSession, InferenceSessionHandler, OnnxValue } from 'onnxruntime-common';
 import { ModelError, OptionError, SessionError } from '../errors.js';
 import { printable } from '../printable.js';
-import type { DType, ElementArray, TensorData } from '../tensor.js';
+import type { ElementArray, TensorData } from '../tensor.js';
 import type { Session, TensorInfo, TensorRecord } from './core/contract.js';
 import { openSession } from './core/open.js';
 import { loadAddon } from './native/addon.js';
@@ -250,7 +250,7 @@ function toOwnTensor({ type, dims, data }: OnnxValue): TensorData {
   const array = data as ElementArray;
   // The caller's data may be a Float16Array; this library passes the bits.
   const bits = type === 'float16' ? new Uint16Array(array.buffer, array.byteOffset, array.length) : array;
-  return { dtype: type as DType, dims, data: bits };
+  return { dtype: type, dims, data: bits } as TensorData;
 }
 
 /** Returns the parts of which onnxruntime-common makes a Tensor. */

@@ -221,7 +221,7 @@ const forAll = <T>(names: string, value: T): Record<string, T> =>
 const SHAPES = new Map<string, ShapeOf>(
   Object.entries({
     ...forAll(KEEPING.join(' '), sameShape),
-    ...forAll('Cast DequantizeLinear DynamicQuantizeLinear QuantizeLinear', sameShape),
+    ...forAll('Cast CastLike DequantizeLinear DynamicQuantizeLinear QuantizeLinear', sameShape),
     ...forAll('BatchNormalization FusedGroupNormalization GroupNormalization', sameShape),
     ...forAll('InstanceNormalization LayerNormalization RMSNormalization', sameShape),
     // Of ONNX Runtime's own domain.
@@ -297,6 +297,7 @@ const DTYPES = new Map<string, DTypeOf>(
     ...forAll('BatchNormalization LayerNormalization RMSNormalization', agreedDType),
     ...forAll('And Equal Greater GreaterOrEqual Less LessOrEqual Or', () => 'bool' as const),
     Cast: ({ dtype }) => dtype('to'),
+    CastLike: dtypeOfInput(1),
     ConvInteger: () => 'int32',
     DequantizeLinear: (node) => node.dtype('output_dtype') ?? dtypeOfInput(1)(node),
     DynamicQuantizeLinear: () => 'uint8',

@@ -30,7 +30,7 @@ export interface SafetensorsEntry {
 /** How to read a safetensors file. */
 export interface SafetensorsOptions {
   /** How large the parts of its header may be. Default: {@link DEFAULT_LIMITS}. */
-  readonly limits?: Partial<Limits>;
+  readonly limits?: Partial<Limits> | undefined;
 }
 
 /** The header of a safetensors file. */

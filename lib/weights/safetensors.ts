@@ -109,7 +109,7 @@ export function encodeSafetensors(content: SafetensorsContent): Uint8Array[] {
     checkName(name);
     if (members.has(name)) throw unencodable(`tensor '${name}' is given twice`);
     const { dtype, dims, data } = checkedTensor(value);
-    const bytes = tensorBytes({ dtype, dims, data });
+    const bytes = tensorBytes({ data });
     const info = {
       dtype: NAME_OF.get(dtype),
       shape: dims,

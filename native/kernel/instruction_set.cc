@@ -3,16 +3,47 @@
 #include <atomic>
 #include <cstring>
 
+#if GROUP_NORM_X86
+#include <cpuid.h>
+#endif
+
 namespace group_norm {
 namespace {
 
 #if GROUP_NORM_X86
 
-// These ask the operating system's support, too. Not every compiler knows "f16c"; every machine with AVX2 has it.
-bool hasAvx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+// Not __builtin_cpu_supports: each compiler has its own names of features, and zig links a stub that knows no feature.
+
+struct Registers {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+};
+
+// Zeros where the processor does not have the leaf.
+Registers cpuid(unsigned leaf) {
+  Registers registers;
+  __get_cpuid_count(leaf, 0, &registers.eax, &registers.ebx, &registers.ecx, &registers.edx);
+  return registers;
+}
+
+constexpr bool hasAll(unsigned value, unsigned bits) { return (value & bits) == bits; }
+
+// Whether the operating system saves these registers of a thread (XCR0).
+bool savesState(unsigned bits) {
+  if (!hasAll(cpuid(1).ecx, bit_OSXSAVE)) return false;
+  unsigned low, high;
+  __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return hasAll(low, bits);
+}
+
+bool hasAvx2() {
+  constexpr unsigned kXmmYmm = 0x6;
+  return savesState(kXmmYmm) && hasAll(cpuid(1).ecx, bit_AVX | bit_FMA | bit_F16C) && hasAll(cpuid(7).ebx, bit_AVX2);
+}
+
 bool hasAvx512() {
-  return hasAvx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+  constexpr unsigned kMaskZmm = 0xe0;
+  return hasAvx2() && savesState(kMaskZmm) &&
+         hasAll(cpuid(7).ebx, bit_AVX512F | bit_AVX512BW | bit_AVX512VL | bit_AVX512DQ);
 }
 
 #endif

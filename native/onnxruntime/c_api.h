@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "platform.h"
+
 namespace ort {
 
 // Version 18 (ONNX Runtime 1.18) is the first whose custom operators can write over their input.
@@ -103,15 +105,15 @@ struct Api {
   const char* (*GetErrorMessage)(const Status*);
   Status* (*CreateEnv)(LogLevel, const char* id, Env**);
   Slot unused4[3];
-  Status* (*CreateSession)(const Env*, const char* path, const SessionOptions*, Session**);
+  Status* (*CreateSession)(const Env*, const PathChar* path, const SessionOptions*, Session**);
   Status* (*CreateSessionFromArray)(const Env*, const void* model, size_t size, const SessionOptions*, Session**);
   Status* (*Run)(Session*, const RunOptions*, const char* const* inputNames, const Value* const* inputs,
                  size_t inputCount, const char* const* outputNames, size_t outputCount, Value** outputs);
   Status* (*CreateSessionOptions)(SessionOptions**);
-  Status* (*SetOptimizedModelFilePath)(SessionOptions*, const char* path);
+  Status* (*SetOptimizedModelFilePath)(SessionOptions*, const PathChar* path);
   Slot unused12;
   Status* (*SetSessionExecutionMode)(SessionOptions*, ExecutionMode);
-  Status* (*EnableProfiling)(SessionOptions*, const char* prefix);
+  Status* (*EnableProfiling)(SessionOptions*, const PathChar* prefix);
   Slot unused15[2];
   Status* (*DisableMemPattern)(SessionOptions*);
   Slot unused18;
@@ -192,8 +194,8 @@ struct Api {
   Status* (*KernelContext_ParallelFor)(const KernelContext*, void (*body)(void* user, size_t index), size_t count,
                                        size_t batches, void* user);
   Slot unused275[4];
-  Status* (*AddExternalInitializersFromFilesInMemory)(SessionOptions*, const char* const* names, char* const* contents,
-                                                      const size_t* sizes, size_t count);
+  Status* (*AddExternalInitializersFromFilesInMemory)(SessionOptions*, const PathChar* const* names,
+                                                      char* const* contents, const size_t* sizes, size_t count);
 };
 
 struct ApiBase {

@@ -1,10 +1,9 @@
 #include "library.h"
 
-#include <dlfcn.h>
-
 #include <iterator>
 #include <mutex>
 
+#include "platform.h"
 #include "pool_allocator.h"
 
 namespace ort {
@@ -22,30 +21,10 @@ struct Library {
 Library library;
 std::mutex loading;
 
-// Once loaded it stays: RTLD_NODELETE, because the runtime's threads may run when the last worker has gone.
-constexpr int kLoading = RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE;
-
 // The dynamic loader gives a process one library of a name such as libonnxruntime.so.1: each onnxruntime-node asks for
 // that name, and gets the library of the version that came first, or none. So this addon takes the loaded library, too.
-void* handleOf(const std::string& path) {
-  const std::string name = path.substr(path.rfind('/') + 1);
-  if (void* loaded = dlopen(name.c_str(), kLoading | RTLD_NOLOAD)) return loaded;
-  void* handle = dlopen(path.c_str(), kLoading);
-  if (!handle) throw Error(dlerror());
-  return handle;
-}
-
-// Node unloads an addon when the last worker that has loaded it ends. The runtime keeps pointers to the functions of
-// the pool's allocator, and the pool has blocks, for as long as the process lives: so must this code.
-void keepThisCode() {
-  Dl_info self;
-  if (dladdr(reinterpret_cast<void*>(keepThisCode), &self) != 0) {
-    dlopen(self.dli_fname, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD | RTLD_NODELETE);
-  }
-}
-
 Library open(const std::string& path) {
-  const auto getApiBase = reinterpret_cast<GetApiBase>(dlsym(handleOf(path), "OrtGetApiBase"));
+  const auto getApiBase = reinterpret_cast<GetApiBase>(symbolOf(openLibrary(path), "OrtGetApiBase"));
   if (!getApiBase) throw Error(path + " is not an ONNX Runtime: it has no OrtGetApiBase");
   Library opened;
   opened.version = getApiBase()->GetVersionString();
@@ -78,6 +57,8 @@ void load(const std::string& path) {
   Library opened = open(path);
   Status* status = opened.api->CreateEnv(kLogError, "onnx-groupnorm", &opened.environment);
   if (status) throw takeError(*opened.api, status);
+  // Node unloads an addon when the last worker that has loaded it ends. The runtime keeps pointers to the functions of
+  // the pool's allocator, and the pool has blocks, for as long as the process lives: so must this code.
   keepThisCode();
   library = opened;
   library.hasPool = registerPool();

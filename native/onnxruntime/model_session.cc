@@ -11,11 +11,13 @@ constexpr const char* kUseRegisteredAllocator = "session.use_env_allocators";
 
 void addExternalFiles(SessionOptions* options, const std::vector<FileInMemory>& files) {
   if (files.empty()) return;
-  std::vector<const char*> names;
+  std::vector<Path> paths;
+  for (const FileInMemory& file : files) paths.push_back(toPath(file.name));
+  std::vector<const PathChar*> names;
   std::vector<char*> contents;
   std::vector<size_t> sizes;
+  for (const Path& path : paths) names.push_back(path.c_str());
   for (const FileInMemory& file : files) {
-    names.push_back(file.name.c_str());
     contents.push_back(static_cast<char*>(file.data));
     sizes.push_back(file.size);
   }
@@ -35,9 +37,9 @@ OwnedSessionOptions makeOptions(const LoadOptions& load) {
   if (!load.cpuMemArena) check(api().DisableCpuMemArena(raw));
   if (load.cpuMemArena && poolIsRegistered()) check(api().AddSessionConfigEntry(raw, kUseRegisteredAllocator, "1"));
   if (!load.memPattern) check(api().DisableMemPattern(raw));
-  if (!load.profilePrefix.empty()) check(api().EnableProfiling(raw, load.profilePrefix.c_str()));
+  if (!load.profilePrefix.empty()) check(api().EnableProfiling(raw, toPath(load.profilePrefix).c_str()));
   if (!load.optimizedModelPath.empty()) {
-    check(api().SetOptimizedModelFilePath(raw, load.optimizedModelPath.c_str()));
+    check(api().SetOptimizedModelFilePath(raw, toPath(load.optimizedModelPath).c_str()));
   }
   for (const auto& [name, size] : load.freeDimensions) {
     check(api().AddFreeDimensionOverrideByName(raw, name.c_str(), size));

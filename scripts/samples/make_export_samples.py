@@ -20,6 +20,8 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
+from without_traces import without_traces
+
 FOLDER = Path(__file__).resolve().parents[2] / "test" / "samples" / "exports"
 
 
@@ -209,16 +211,6 @@ SAMPLES: dict[str, Callable[[], Exported]] = {
     "keras-first-dynamo": lambda: keras_model(False, by_keras=False),
     "keras-last-dynamo": lambda: keras_model(True, by_keras=False),
 }
-
-
-def without_traces(model: onnx.ModelProto) -> bytes:
-    """Return the bytes of a model without the exporter's notes, which hold paths of this machine."""
-    for message in (model, model.graph, *model.graph.node, *model.graph.input, *model.graph.output):
-        message.ClearField("metadata_props")
-        message.ClearField("doc_string")
-    for message in (*model.graph.value_info, *model.graph.initializer):
-        message.ClearField("metadata_props")
-    return model.SerializeToString(deterministic=True)
 
 
 if __name__ == "__main__":

@@ -148,6 +148,7 @@ def value_types_model() -> onnx.ModelProto:
         node("ConvInteger", ["q", "w8"], ["iconv"]),
         node("DynamicQuantizeLinear", ["x"], ["dynq", "dyns", "dynz"]),
         node("Cast", ["x"], ["half"], to=TensorProto.FLOAT16),
+        node("CastLike", ["x", "half"], ["alike"]),
         node("Reshape", ["x", "rows"], ["rows_of_x"]),
         node("Shape", ["x"], ["shape"]),
         node("Reshape", ["rows_of_x", "shape"], ["x_again"]),

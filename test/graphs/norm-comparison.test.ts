@@ -23,9 +23,10 @@ function images(): TensorData {
   );
 }
 
-const sampleOf = ({ data }: TensorData, index: number): TensorData => {
-  const length = data.length / BATCH;
-  return tensor('float32', SAMPLE, data.slice(index * length, (index + 1) * length));
+const sampleOf = (batch: TensorData, index: number): TensorData => {
+  const length = batch.data.length / BATCH;
+  const values = toFloat64Array(batch).subarray(index * length, (index + 1) * length);
+  return tensor('float32', SAMPLE, Float32Array.from(values));
 };
 
 describe('norm-comparison', () => {

@@ -8,6 +8,7 @@ import type { Value } from '../../lib/graph/types.js';
 import { inspectModel as inspectInBrowser, type InspectOptions } from '../../lib/insight/inspect.js';
 import { inspectModel } from '../../lib/insight/node.js';
 import type { Normalization } from '../../lib/insight/types.js';
+import type { LoweringName } from '../../lib/lowering/types.js';
 import { delimited, joinChunks, textField } from '../../lib/onnx/chunks.js';
 import { encodeModel, encodeModelExternal } from '../../lib/onnx/encode.js';
 import {
@@ -227,6 +228,24 @@ describe('inspectModel', () => {
     expect(skip).to.deep.include({ ...MODULE, operator: 'com.microsoft.SkipGroupNorm', activation: 'none', shape: [2, 8, 8, 6] }); // prettier-ignore
   });
 
+  it('inspectModel names the versions of TensorRT that take num_groups = 1 for InstanceNorm, or refuse the operator', async () => {
+    const warnings = async (numGroups: number, lowering: LoweringName, opset = 21) =>
+      (await only(groupNormModel({ ...CASE, numGroups }, { lowering, opset }))).warnings.join();
+    expect(await warnings(1, 'op'))
+      .to.include('TensorRT/issues/4756')
+      .and.to.include('TensorRT/issues/4336');
+    expect(await warnings(4, 'op')).not.to.include('TensorRT/issues/4756');
+    expect(await warnings(1, 'op', 18))
+      .to.include('TensorRT/issues/4756')
+      .and.not.to.include('TensorRT/issues/4336');
+    expect(await warnings(1, 'reduce-mean')).not.to.include('TensorRT');
+  });
+
+  it('inspectModel says what refuses the operator of opset 18, whose scale has one element for each group', async () => {
+    const row = await only(groupNormModel(CASE, { lowering: 'op', opset: 18 }));
+    expect(row.warnings.join()).to.include('onnx.checker refuses the model');
+  });
+
   const SCOPES = "['', 'layer1', 'layer1.0', 'layer1.0.bn1', 'group_norm']";
   const modules: [name: string, node: NodeMessage, scopes: string | undefined, path: string | undefined][] = [
     ['torch.export leaves it in the metadata', node('RMSNormalization', ['x', 'gamma']), SCOPES, 'layer1.0.bn1'],
@@ -262,9 +281,33 @@ describe('inspectModel', () => {
       where: 'function local.Block',
       epsilon: 1e-3,
     });
-    expect(inBody).to.include({ operator: 'GroupNormalization', where: "body of If 'choice'", groups: 4, epsilon: 1e-3 }); // prettier-ignore
-    expect(inBody!.providers).to.deep.equal({ ...everywhere('refused'), native: 'kernel' });
-    expect(inBody!.warnings.join()).to.include('refuse the model');
+    expect(inBody).to.include({ operator: 'GroupNormalization', where: "body of If 'choice'", groups: 4, epsilon: 1e-3, channels: 8, dtype: 'float32', affine: true }); // prettier-ignore
+    expect(inBody!.shape).to.deep.equal([2, 8, 6, 5]);
+    expect(inBody!.providers).to.deep.equal({ ...everywhere('reduce-mean'), native: 'kernel' });
+  });
+
+  it('inspectModel describes a norm of a function by its calls, and says why one of them cannot be rewritten', async () => {
+    const reference = { name: 'num_groups', type: ATTRIBUTE_TYPE.INT, refAttrName: 'g' };
+    const norm = {
+      opType: 'GroupNormalization',
+      input: ['v', 's', 'b'],
+      output: ['r'],
+      attribute: [reference],
+    };
+    const block = { name: 'Block', domain: 'local', input: ['v', 's', 'b'], output: ['r'], node: [norm] };
+    const call = (x: string, g: number) => ({ opType: 'Block', domain: 'local', input: [x, 'gamma', 'beta'], output: [`${x}${g}`], attribute: [{ name: 'g', type: ATTRIBUTE_TYPE.INT, i: g }] }); // prettier-ignore
+    const unknown = { opType: 'Unknown', input: ['x'], output: ['u'] };
+    const describe = async (...nodes: NodeMessage[]) =>
+      (await inspectModel(raw(nodes, { functions: [block] }))).normalizations.find(
+        ({ where }) => where !== 'graph',
+      )!;
+    const known = await describe(call('x', 2), call('x', 4));
+    expect(known).to.include({ where: 'function local.Block', groups: undefined, channels: 8, affine: true });
+    expect(known.providers).to.deep.equal({ ...everywhere('reduce-mean'), native: 'kernel' });
+    const refused = await describe(call('x', 2), unknown, call('u', 2));
+    expect(refused.providers).to.deep.equal({ ...everywhere('refused'), native: 'kernel' });
+    expect(refused.warnings.join()).to.include("the rank of the node's input");
+    expect((await describe()).providers).to.deep.equal(everywhere('onnxruntime'));
   });
 
   it('inspectModel describes the head of a model', async () => {

@@ -27,6 +27,7 @@ function makeFixture(change: Partial<Fixture> = {}): Fixture {
     weightsSeed: undefined,
     outputs: new Map([['y', tensor('float32', x.dims, Float32Array.from(y))]]),
     truth: new Map([['y', tensor('float64', x.dims, y)]]),
+    activations: new Map(),
     ...change,
   };
 }

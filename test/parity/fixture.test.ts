@@ -46,7 +46,8 @@ async function refusal(metadata: Record<string, string>, tensors: [string, Tenso
 
 describe('readFixture', () => {
   it('readFixture sorts tensors by their prefix and keeps the rest of the name', async () => {
-    const fixture = await read(METADATA, [...TENSORS, ['truth.y', DOUBLE]]);
+    const fixture = await read(METADATA, [...TENSORS, ['truth.y', DOUBLE], ['activation.a.0', ONE]]);
+    expect([...fixture.activations.keys()]).to.deep.equal(['a.0']);
     expect([...fixture.inputs.keys()]).to.deep.equal(['x']);
     expect([...fixture.stateDict.keys()]).to.deep.equal(['a.weight']);
     expect([...fixture.outputs.keys(), ...fixture.truth.keys()]).to.deep.equal(['y', 'y']);
@@ -105,7 +106,7 @@ describe('readFixture', () => {
       'with a tensor of an unknown prefix',
       METADATA,
       [...TENSORS, ['trut.y', DOUBLE]],
-      "tensor 'trut.y' must begin with one of input., state_dict., output., truth.: did you mean 'truth.y'?",
+      "tensor 'trut.y' must begin with one of input., state_dict., output., truth., activation.: did you mean 'truth.y'?",
     ],
     [
       'whose truth is not float64',

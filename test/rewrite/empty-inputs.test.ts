@@ -58,7 +58,7 @@ const CHOICES = [undefined, 'op', 'reduce-mean', 'instance-norm', 'layer-norm'] 
 const scale = randomTensor('float32', [4], { stream: 'scale' });
 const bias = randomTensor('float32', [4], { stream: 'bias' });
 const x = randomTensor('float32', [2, 4, 3, 5]);
-const absX = tensor('float32', x.dims, (x.data as Float32Array).map(Math.abs));
+const absX = tensor('float32', x.dims, x.data.map(Math.abs));
 const CASE = { x: absX, scale, bias, eps: 1e-5 };
 
 async function check(

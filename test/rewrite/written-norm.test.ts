@@ -141,7 +141,7 @@ describe('mergeWrittenGroupNorm', () => {
   const affine = ['scale', 'bias'].map((stream) => randomTensor('float32', [8], { stream }));
   /** The result in float64, with the variance times `correction`. */
   const expected = (x: TensorData, correction = 1): Float64Array => {
-    const [scale, bias] = affine.map((value) => Float64Array.from(value.data as Float32Array));
+    const [scale, bias] = affine.map((value) => Float64Array.from(value.data));
     const whole = { numGroups: GROUPS, eps: EPSILON / correction };
     const y = referenceGroupNorm({ x, ...whole });
     return y.map((value, i) => {
@@ -159,9 +159,7 @@ describe('mergeWrittenGroupNorm', () => {
   async function differenceOf(model: Model, isLast: boolean, correction = 1): Promise<number> {
     const { dims } = randomTensor('float32', isLast ? [2, 6, 5, 8] : [2, 8, 6, 5]);
     const x = randomTensor('float32', dims, { mean: 2 });
-    const first = isLast
-      ? tensor('float32', [2, 8, 6, 5], Float32Array.from(toFirst(x.data as Float32Array)))
-      : x;
+    const first = isLast ? tensor('float32', [2, 8, 6, 5], Float32Array.from(toFirst(x.data))) : x;
     await using session = await createSession(model.encode(), { providers: ['cpu'] });
     const { y } = await session.run({ x });
     const values = isLast ? Float32Array.from(toFirst(y!.data as Float32Array)) : (y!.data as Float32Array);

@@ -75,11 +75,11 @@ export async function runModel(
 }
 
 /** Normal numbers around `mean`, the same for the same arguments. */
-export function randomTensor(
-  dtype: FloatDType,
+export function randomTensor<D extends FloatDType>(
+  dtype: D,
   dims: readonly number[],
   { seed = 0, stream = 'x', mean = 0, deviation = 1 } = {},
-): TensorData {
+): TensorData<D> {
   const random = new Random(seed, stream);
   const values = Float64Array.from(
     { length: elementCount(dims) },

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { FileError, WeightsError } from '../../lib/errors.js';
-import { tensor } from '../../lib/tensor.js';
+import { tensor, type TensorData } from '../../lib/tensor.js';
 import { openSafetensors, writeSafetensors } from '../../lib/weights/safetensors-file.js';
 import { decodeSafetensors } from '../../lib/weights/safetensors.js';
 import { rejection, temporaryFolder } from '../support/temporary.js';
@@ -133,7 +133,7 @@ describe('safetensors files', () => {
     await writeSafetensors(path('b'), content);
     expect(await readFile(path('a'))).to.deep.equal(await readFile(path('b')));
     const file = await openSafetensors(path('a'));
-    expect(await file.readAll()).to.deep.equal(new Map(TENSORS));
+    expect(await file.readAll()).to.deep.equal(new Map<string, TensorData>(TENSORS));
     expect(file.metadata['graph']).to.equal('group-norm');
     await file.close();
   });

@@ -37,7 +37,8 @@ const DTYPES_SAMPLE: readonly (readonly [string, TensorData])[] = [
   ['bool', tensor('bool', [3], Uint8Array.of(1, 0, 1))],
 ];
 
-const int8 = (...values: number[]): TensorData => tensor('int8', [values.length], Int8Array.from(values));
+const int8 = (...values: number[]): TensorData<'int8'> =>
+  tensor('int8', [values.length], Int8Array.from(values));
 
 const encode = (content: SafetensorsContent): Uint8Array =>
   new Uint8Array(Buffer.concat(encodeSafetensors(content)));
@@ -275,10 +276,10 @@ describe('encodeSafetensors', () => {
   });
 
   it("encodeSafetensors does not copy the tensors' bytes", () => {
-    const { dtype, dims, data } = int8(1, 2);
-    const [header, bytes, ...rest] = encodeSafetensors({ tensors: [['a', { dtype, dims, data }]] });
+    const a = int8(1, 2);
+    const [header, bytes, ...rest] = encodeSafetensors({ tensors: [['a', a]] });
     expect(header!.byteLength % 8).to.equal(0);
-    expect(bytes!.buffer).to.equal(data.buffer);
+    expect(bytes!.buffer).to.equal(a.data.buffer);
     expect(rest).to.deep.equal([]);
   });
 

@@ -1,9 +1,16 @@
 /** Makes the input of a network: random numbers, or an image. */
-import { elementCount, formatShape, SessionError, tensor, type TensorData } from '../../lib/browser.js';
+import {
+  elementCount,
+  formatShape,
+  SessionError,
+  stack,
+  tensor,
+  type TensorData,
+} from '../../lib/browser.js';
 import { castTensor } from '../../lib/half.js';
 import type { Image } from '../../lib/images/image.js';
 import { padTo } from '../../lib/images/resample.js';
-import { imageToTensor } from '../../lib/images/segment.js';
+import { toTensor } from '../../lib/images/to-tensor.js';
 import type { TensorInfo } from '../../lib/runtime/core/contract.js';
 import type { FloatDType, Shape } from '../../lib/tensor.js';
 import { Random } from '../../lib/weights/initialize.js';
@@ -37,9 +44,9 @@ export function makeInput(info: InputInfo, source: InputSource, image: Image | u
         'run it on random numbers',
     );
   }
-  const x = castTensor(imageToTensor(image, channels), info.dtype as FloatDType);
+  const x = castTensor(toTensor(image, { channels }), info.dtype as FloatDType);
   const [height, width] = [image.height, image.width].map((side) => Math.ceil(side / MULTIPLE) * MULTIPLE);
-  return padTo(x, height!, width!);
+  return stack([padTo(x, height!, width!)]);
 }
 
 /** A larger tensor would take too long. */

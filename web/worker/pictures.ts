@@ -22,11 +22,12 @@ export const segmentationPictures = (image: Image, mask: Mask): Picture[] => [
  * Makes pictures of the first channels of the first sample: grey from each channel's smallest value (black) to its
  * largest (white). Of a volume the middle slice.
  */
-export function channelPictures(name: string, { dims, dtype, data }: TensorData): Picture[] {
+export function channelPictures(name: string, output: TensorData): Picture[] {
+  const { dims } = output;
   if (dims.length < 3 || elementCount(dims) === 0) return [];
   const [height, width] = dims.slice(-2) as [number, number];
   const depth = elementCount(dims.slice(2, -2));
-  const values = toFloat64Array({ dtype, dims, data });
+  const values = toFloat64Array(output);
   return Array.from({ length: Math.min(CHANNELS, dims[1]!) }, (_, channel) => {
     const start = (channel * depth + Math.floor(depth / 2)) * height * width;
     const plane = values.subarray(start, start + height * width);
@@ -46,9 +47,9 @@ function toGrey(values: Float64Array): Uint8Array {
   return Uint8Array.from(values, (value) => (Number.isFinite(value) ? Math.round((value - min) * scale) : 0));
 }
 
-export function figuresOf(name: string, { dims, dtype, data }: TensorData): OutputFigures {
-  const values = toFloat64Array({ dtype, dims, data });
-  return { name, type: `${dtype} ${formatShape(dims)}`, ...range(values) };
+export function figuresOf(name: string, output: TensorData): OutputFigures {
+  const { dtype, dims } = output;
+  return { name, type: `${dtype} ${formatShape(dims)}`, ...range(toFloat64Array(output)) };
 }
 
 function range(values: Float64Array) {

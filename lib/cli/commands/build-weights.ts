@@ -1,9 +1,11 @@
 /** The weights of `build`: read from a `.safetensors` file, or PyTorch's default initialisation. */
 import type { GraphDefinition } from '../../../graphs/definition.js';
 import type { Graph, Weights } from '../../graph/types.js';
+import type { Limits } from '../../limits.js';
 import type { TensorData } from '../../tensor.js';
 import { counterWeights } from '../../weights/counter.js';
 import { initializeWeights } from '../../weights/initialize.js';
+import type { SafetensorsOptions } from '../../weights/safetensors-header.js';
 import { openSafetensors } from '../../weights/safetensors-file.js';
 import type { SafetensorsFile } from '../../weights/safetensors.js';
 import { matchStateDict } from '../../weights/state-dict.js';
@@ -21,6 +23,8 @@ interface WeightsRequest {
   readonly weights?: string;
   readonly prefix?: string;
   readonly seed: number;
+  /** The limits for the file. */
+  readonly limit?: Partial<Limits>;
 }
 
 /**
@@ -30,11 +34,11 @@ interface WeightsRequest {
  */
 export async function loadWeights(
   network: Network,
-  { weights: path, prefix, seed }: WeightsRequest,
+  { weights: path, prefix, seed, limit }: WeightsRequest,
   warn: (warning: string) => void,
 ): Promise<Weights> {
   if (path === undefined) return initializeWeights(network.graph, seed);
-  const file = await readStateDict(path, prefix);
+  const file = await readStateDict(path, prefix, { limits: limit });
   const differences = compareNetworks(network, file);
   if (differences.length > 0) warn(`${path} was made for another network: ${differences.join('; ')}`);
   return file.counterSeed === undefined
@@ -62,8 +66,12 @@ const STATE_DICT = 'state_dict.';
  * @param prefix Reads only the tensors under it, or all tensors if no key has the prefix, for the error message.
  * @throws FileError or WeightsError if the file cannot be read.
  */
-export async function readStateDict(path: string, prefix = ''): Promise<StateDictFile> {
-  await using file = await openSafetensors(path);
+export async function readStateDict(
+  path: string,
+  prefix = '',
+  options: SafetensorsOptions = {},
+): Promise<StateDictFile> {
+  await using file = await openSafetensors(path, options);
   const keys = file.keys();
   const isFixture =
     keys.some((key) => key.startsWith(STATE_DICT)) || keys.every((key) => FIXTURE_KEY.test(key));

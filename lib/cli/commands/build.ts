@@ -6,6 +6,7 @@ import type { GraphDefinition, OptionSpec } from '../../../graphs/definition.js'
 import { getGraph, GRAPHS } from '../../../graphs/registry.js';
 import { keepIo } from '../../graph/keep-io.js';
 import type { Graph, Value } from '../../graph/types.js';
+import type { Limits } from '../../limits.js';
 import { DEFAULT_OPSET, defaultLowering, getLowering, MAX_OPSET, MIN_OPSET } from '../../lowering/choose.js';
 import { lowerGraph } from '../../lowering/lower.js';
 import { LOWERING_NAMES } from '../../lowering/types.js';
@@ -14,6 +15,7 @@ import { writeModel } from '../../onnx/write.js';
 import { formatBytes, plural } from '../../quantities.js';
 import { elementCount, FLOAT_DTYPES, type FloatDType, formatShape, type Shape } from '../../tensor.js';
 import {
+  limitOption,
   parseInteger,
   parseNumber,
   parseShape,
@@ -31,6 +33,7 @@ interface BuildOptions {
   readonly output: string;
   readonly weights?: string;
   readonly prefix?: string;
+  readonly limit?: Partial<Limits>;
   readonly seed: number;
   readonly opset: number;
   readonly lowering?: string;
@@ -87,6 +90,7 @@ const buildFlags = (): Option[] => [
       'names. Without --prefix, build removes these prefixes if all keys have them: module., model., _orig_mod., ' +
       'state_dict.',
   ),
+  limitOption(),
   new Option('--seed <n>', "seed of PyTorch's default initialisation, which is used without --weights")
     .argParser(parseInteger)
     .default(0),

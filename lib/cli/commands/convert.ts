@@ -1,33 +1,36 @@
 /** `convert`: copies an ONNX model and rewrites its GroupNorm, and copies the files that hold its weights. */
-import { realpath, stat } from 'node:fs/promises';
-import { dirname, join, normalize, resolve } from 'node:path';
-import { type Command, Option } from 'commander';
-import { FileError, ModelError } from '../../errors.js';
-import { type DataFile, dataFileProblem, findDataFile, MISSING } from '../../files/data-file.js';
-import { type FileToWrite, requireOneFolder, writeFilesAtomic } from '../../files/atomic.js';
-import type { RangedFile } from '../../files/ranged.js';
-import { openRanged } from '../../files/read.js';
+import { dirname, resolve } from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type FileToWrite, writeFilesAtomic } from '../../files/atomic.js';
+import { Budget, type Limits, requireLimits } from '../../limits.js';
 import { getSessionLowering, MAX_OPSET } from '../../lowering/choose.js';
-import { SESSION_LOWERING_NAMES } from '../../lowering/types.js';
-import { type ExternalFiles, externalFiles, renameLocations } from '../../onnx/tensor-walk.js';
+import { type LoweringName, SESSION_LOWERING_NAMES } from '../../lowering/types.js';
+import { externalFiles, renameLocations } from '../../onnx/tensor-walk.js';
 import { readModelFile } from '../../onnx/write.js';
 import { printable } from '../../printable.js';
 import { formatBytes, plural } from '../../quantities.js';
+import { batchNormToGroupNorm } from '../../rewrite/batch-norm.js';
 import { type ConvertedModel, convertModel, type ReplacedNorms } from '../../rewrite/convert.js';
-import { pointToHelp, RequiredOption, requireOptions } from '../shared/options.js';
+import { limitOption, parseCount, pointToHelp, RequiredOption, requireOptions } from '../shared/options.js';
 import { refuseOverwritingInputs } from '../shared/output-files.js';
 import { withProgress } from '../shared/progress.js';
-import { type Cli, type Io, print, UsageError } from '../shared/terminal.js';
+import { type Cli, colorsOf, type Io, print, UsageError } from '../shared/terminal.js';
+import { convertStateDict, describeModel, isStateDict } from './convert-batch-norm.js';
+import { type ModelData, planModelData } from './convert-data.js';
 
 interface ConvertOptions {
   readonly output: string;
   readonly lowering?: string;
+  /** `true` without a number. */
+  readonly batchNormToGroupNorm?: number | true;
+  readonly keepAffine?: boolean;
+  readonly limit?: Partial<Limits>;
 }
 
 export function addConvert(program: Command, cli: Cli): void {
   const command = program
     .command('convert')
-    .summary('rewrite GroupNorm in an ONNX file, for any runtime')
+    .summary('rewrite GroupNorm in an ONNX file, for any runtime, or BatchNorm as GroupNorm')
     .description(DESCRIPTION)
     .usage('MODEL -o FILE [options]')
     .argument('<model>', 'ONNX file to read')
@@ -39,181 +42,114 @@ export function addConvert(program: Command, cli: Cli): void {
           "or later; contrib-group-norm is ONNX Runtime's own operator, for CUDA)",
       ),
     )
+    .addOption(
+      new Option(
+        '--batch-norm-to-group-norm [groups]',
+        'replace each BatchNormalization by GroupNorm with 32 groups, or this number, halved until it divides the ' +
+          'channels. The network must be trained again. MODEL may be a state_dict (.safetensors) too',
+      ).argParser(parseGroups),
+    )
+    .option(
+      '--keep-affine',
+      'keep scale and bias of each BatchNormalization (default: scale 1 and bias 0, as in a new torch.nn.GroupNorm)',
+    )
+    .addOption(limitOption())
     .addHelpText('after', EXAMPLES)
     .action((model: string, options: ConvertOptions) => {
       requireOptions(command);
+      requireFitting(model, options);
       return convert(model, options, cli.io);
     });
   pointToHelp(command);
 }
 
-async function convert(path: string, { output, lowering }: ConvertOptions, io: Io): Promise<void> {
+/** Parses the number of groups. The model's path is taken for the number if it follows the option. */
+function parseGroups(text: string): number {
+  if (!/^[+-]?\d/.test(text))
+    throw new InvalidArgumentError(
+      'It must be a number of groups, such as 32; write MODEL before the option.',
+    );
+  return parseCount(text);
+}
+
+/** @throws UsageError for options that do not fit together. */
+function requireFitting(path: string, { batchNormToGroupNorm, keepAffine, lowering }: ConvertOptions): void {
+  const isRecipe = batchNormToGroupNorm !== undefined;
+  if (keepAffine && !isRecipe)
+    throw new UsageError(
+      '--keep-affine belongs to --batch-norm-to-group-norm; add it, or remove --keep-affine',
+    );
+  if (isRecipe && lowering !== undefined && isStateDict(path))
+    throw new UsageError(
+      `--lowering writes nodes of a model, and ${path} is a state_dict; remove --lowering`,
+    );
+}
+
+/** A file that is ready to be written. */
+interface Outcome {
+  readonly files: readonly FileToWrite[];
+  /** What was done, for stdout. */
+  readonly lines: readonly string[];
+  /** For stderr. */
+  readonly warnings: readonly string[];
+}
+
+async function convert(path: string, options: ConvertOptions, io: Io): Promise<void> {
+  const { output } = options;
   await refuseOverwritingInputs([['-o', output]], [['the model', path]]);
-  const summary = await withProgress(io.stderr, async (progress) => {
-    progress.step(`loading ${path}`);
-    const bytes = await readModelFile(path);
+  const { lines, warnings } = await withProgress(io.stderr, async (progress) => {
     progress.step(`converting ${path}`);
-    const name = lowering === undefined ? undefined : getSessionLowering(lowering, MAX_OPSET).name;
-    const converted = convertModel(bytes, { lowering: name, where: path });
-    const data = await planModelData(path, output, externalFiles(bytes));
+    const outcome = await convertFile(path, options);
     progress.step(`writing ${output}`);
-    const content = renameLocations(converted.bytes, data.names);
-    await writeFilesAtomic([...data.copies, { path: output, content }]);
-    return describeConversion({ path, output, converted, data });
+    await writeFilesAtomic(outcome.files);
+    return outcome;
   });
-  print(io.stdout, ...summary.map(printable));
+  print(io.stdout, ...lines.map(printable));
+  for (const warning of warnings)
+    print(io.stderr, `${colorsOf(io.stderr).yellow('warning:')} ${printable(warning)}`);
 }
 
-/** The data files of a model, which hold weights outside of the `.onnx` file. */
-interface ModelData {
-  /** Paths relative to the folder of the model. */
-  readonly locations: readonly string[];
-  /** The path of each file in the output, by its path in the model. They differ where that has `.` or `..`. */
-  readonly names: ReadonlyMap<string, string>;
-  /** The files to copy beside the output. Empty if it goes to the same folder, or if equal files are there already. */
-  readonly copies: readonly FileToWrite[];
+async function convertFile(path: string, options: ConvertOptions): Promise<Outcome> {
+  const { output, batchNormToGroupNorm: groups, keepAffine = false, limit } = options;
+  const recipe = { numGroups: groups === true ? undefined : groups, keepAffine };
+  if (groups !== undefined && isStateDict(path)) return convertStateDict(path, output, recipe, limit);
+  const bytes = await readModelFile(path);
+  if (groups === undefined) return convertNorms(path, options, bytes);
+  const lowering = options.lowering as LoweringName | undefined;
+  const converted = batchNormToGroupNorm(bytes, { ...recipe, lowering, where: path, limits: limit });
+  const { files, data } = await planFiles(path, options, bytes, converted.bytes);
+  const [wrote, ...rest] = describeModel(converted, output, keepAffine);
+  return { files, lines: [wrote!, ...describeData(data), ...rest], warnings: converted.warnings };
 }
 
-/**
- * Decides which data files must be copied for the output, and makes all checks before anything is written.
- * @param input Path of the model that is read.
- * @param output Path of the model to write.
- * @param files The data files.
- * @throws UsageError if the output or a copy would overwrite another file, FileError if a file cannot be read,
- *   ModelError `MODEL_UNSUPPORTED` if a file is not a regular file, is too short, or lies outside of the folder of the model.
- */
-export async function planModelData(input: string, output: string, files: ExternalFiles): Promise<ModelData> {
-  const sources = findSources(input, files);
-  const names = new Map([...files.keys()].map((location) => [location, normalize(location)]));
-  const locations = [...sources.keys()];
-  const plan = { locations, names, copies: [] };
-  const read = [...sources.values()].map(({ path }) => [`a data file of ${input}`, path] as const);
-  await refuseOverwritingInputs([['-o', output]], read);
-  if (locations.length === 0) return plan;
-  await requireOneFolder(output);
-  const [from, to] = [dirname(resolve(input)), dirname(resolve(output))];
-  const isSame = await isSameFolder(from, to);
-  for (const [, path] of read) await requireReadable(path);
-  if (isSame) {
-    requireReadableFrom(output, locations);
-    return plan;
-  }
-  const copies: FileToWrite[] = [];
-  for (const [name, { path, mode }] of sources) {
-    const target = join(to, name);
-    if (target === resolve(output)) throw sameNameAsData(output, name);
-    if (isHidden(name)) throw hiddenName(input, name);
-    if (await isCopied(path, target)) requireReadableFrom(output, [name]);
-    else copies.push({ path: target, content: chunksOf(path), mode });
-  }
-  return { ...plan, copies };
+async function convertNorms(path: string, options: ConvertOptions, bytes: Uint8Array): Promise<Outcome> {
+  const { output, lowering, limit } = options;
+  const name = lowering === undefined ? undefined : getSessionLowering(lowering, MAX_OPSET).name;
+  const converted = convertModel(bytes, { lowering: name, where: path, limits: limit });
+  const { files, data } = await planFiles(path, options, bytes, converted.bytes);
+  return { files, lines: describeConversion({ path, output, converted, data }), warnings: [] };
 }
 
 /**
- * Finds the data files, by their paths without `.` and `..`. Refuses files outside of the folder of the model, because
- * runtimes do not read them.
+ * Returns the files to write for a converted model: copies of the data files that it still needs, and the model itself at last.
+ * @param before The model as it was read.
  */
-function findSources(input: string, files: ExternalFiles): Map<string, DataFile> {
-  const sources = new Map<string, DataFile>();
-  for (const [location, { size }] of files) {
-    const found = findDataFile(input, location, size);
-    if (!('problem' in found)) sources.set(normalize(location), found);
-    else if (found.problem === MISSING)
-      throw new FileError(
-        'FILE_NOT_FOUND',
-        `${input} keeps its weights in the separate file '${location}', ${MISSING}`,
-      );
-    else
-      throw new ModelError(
-        'MODEL_UNSUPPORTED',
-        `${input} keeps its weights in '${location}', ${found.problem}`,
-      );
-  }
-  return sources;
-}
-
-/** Refuses to leave data files in place that the output may not read: links that only its source is allowed to follow. */
-function requireReadableFrom(output: string, names: readonly string[]): void {
-  for (const name of names) {
-    const problem = dataFileProblem(output, name);
-    if (problem === undefined) continue;
-    const remedy = 'or name another folder with -o, which gets a copy';
-    throw new UsageError(`${output} would find its weights in '${name}', ${problem}, ${remedy}`);
-  }
-}
-
-/** Compares folders by their real paths. A folder that does not exist is not the same as any other. */
-async function isSameFolder(a: string, b: string): Promise<boolean> {
-  const [one, other] = await Promise.all([a, b].map((path) => realpath(path).catch(() => undefined)));
-  return one !== undefined && one === other;
-}
-
-async function requireReadable(path: string): Promise<void> {
-  const file = await openRanged(path);
-  await file.close();
-}
-
-/**
- * Returns whether `target` has the bytes of `source` already. A target that cannot be looked at counts as missing: the
- * write says what is wrong with it.
- * @throws UsageError if the target is another file, or a folder.
- */
-async function isCopied(source: string, target: string): Promise<boolean> {
-  const found = await stat(target).catch(() => undefined);
-  if (!found) return false;
-  if (found.isFile() && (await haveSameBytes(source, target))) return true;
-  throw new UsageError(
-    `the model needs a copy of '${source}' beside it, but '${target}' exists and is different; ` +
-      'name another folder with -o',
+async function planFiles(
+  path: string,
+  { output, limit }: ConvertOptions,
+  before: Uint8Array,
+  bytes: Uint8Array,
+): Promise<{ readonly files: readonly FileToWrite[]; readonly data: ModelData }> {
+  const filesOf = (model: Uint8Array) =>
+    externalFiles(model, new Budget(requireLimits('convert', limit), model.byteLength));
+  const read = [...filesOf(before).keys()].map((location) => resolve(dirname(path), location));
+  await refuseOverwritingInputs(
+    [['-o', output]],
+    read.map((file) => [`a data file of ${path}`, file]),
   );
+  const data = await planModelData(path, output, filesOf(bytes));
+  return { files: [...data.copies, { path: output, content: renameLocations(bytes, data.names) }], data };
 }
-
-async function haveSameBytes(...paths: readonly [string, string]): Promise<boolean> {
-  const files: RangedFile[] = [];
-  try {
-    for (const path of paths) files.push(await openRanged(path));
-    const [one, other] = files as [RangedFile, RangedFile];
-    if (one.size !== other.size) return false;
-    for (let at = 0; at < one.size; at += CHUNK) {
-      const length = Math.min(CHUNK, one.size - at);
-      const [a, b] = await Promise.all([one.read(at, length), other.read(at, length)]);
-      if (Buffer.compare(a, b) !== 0) return false;
-    }
-    return true;
-  } finally {
-    for (const file of files) await file.close();
-  }
-}
-
-/** Bytes that are read at once, because data files may be larger than the memory. */
-const CHUNK = 2 ** 24;
-
-async function* chunksOf(path: string): AsyncGenerator<Uint8Array> {
-  const file = await openRanged(path);
-  try {
-    for (let at = 0; at < file.size; at += CHUNK) {
-      yield await file.read(at, Math.min(CHUNK, file.size - at));
-    }
-  } finally {
-    await file.close();
-  }
-}
-
-const isHidden = (name: string): boolean => name.split(/[/\\]/).some((part) => part.startsWith('.'));
-
-/** The model chooses the names of copies, and programs take hidden files for settings: `.bashrc`, `.ssh`. */
-const hiddenName = (input: string, name: string): ModelError =>
-  new ModelError(
-    'MODEL_UNSUPPORTED',
-    `${input} keeps its weights in the hidden file '${name}', which convert does not copy to another folder: write the ` +
-      'output beside the model (-o)',
-  );
-
-const sameNameAsData = (output: string, name: string): FileError =>
-  new FileError(
-    'FILE_UNWRITABLE',
-    `cannot write '${output}': the weights of the model go to '${name}' in the same folder; give the output another name`,
-  );
 
 /** A conversion that has been written. */
 interface Conversion {
@@ -294,13 +230,19 @@ const DESCRIPTION =
   'kernel for the operator, and for sessions of this package.\n\n' +
   'If there is nothing to rewrite, the output is a copy of the model. convert refuses a GroupNormalization in a local ' +
   'function or in the body of an If, Loop or Scan. Weights in separate files stay in place if the output goes to the ' +
-  'same folder. Otherwise convert copies them beside the output, but never over a different file.';
+  'same folder. Otherwise convert copies them beside the output, but never over a different file.\n\n' +
+  '--batch-norm-to-group-norm applies the recipe for small batches: it replaces each BatchNormalization by GroupNorm, ' +
+  'drops the statistics, and leaves all else. The network must be trained again. The names of weights and biases are those ' +
+  "of PyTorch's state_dict. Export with dynamo=True and optimize=False, or dynamo=False and do_constant_folding=False: " +
+  'by default, exporters fold BatchNorm into convolutions.';
 
 const EXAMPLES = `
 Examples:
   $ onnx-groupnorm convert gn.onnx -o gn-portable.onnx
   $ onnx-groupnorm convert gn.onnx -o out/gn.onnx --lowering layer-norm
   $ onnx-groupnorm convert gn.onnx -o gn-op.onnx --lowering op
+  $ onnx-groupnorm convert resnet50.onnx -o resnet50-gn.onnx --batch-norm-to-group-norm
+  $ onnx-groupnorm convert resnet50.safetensors -o gn.safetensors --batch-norm-to-group-norm 16
 
 Exit codes: 0 written, even if there was nothing to rewrite; 2 bad usage or bad input, and an older
 file stays as it was.`;

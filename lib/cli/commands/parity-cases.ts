@@ -10,6 +10,7 @@ import { getGraph } from '../../../graphs/registry.js';
 import { FileError, OnnxGroupNormError, ParityError, type SessionError } from '../../errors.js';
 import { reasonOf, systemCode } from '../../files/system-error.js';
 import { defaultLowering, getLowering, loweringsAt, requireOpset } from '../../lowering/choose.js';
+import type { Limits } from '../../limits.js';
 import type { SessionLoweringName } from '../../lowering/types.js';
 import type { BuildGraph, CaseName, CaseResult, CheckSpec } from '../../parity/check.js';
 import { defaultTolerance } from '../../parity/compare.js';
@@ -112,6 +113,8 @@ export interface PlanOptions {
   readonly opset: readonly number[];
   readonly rtol?: number;
   readonly atol?: number;
+  /** The limits for existing models and their data sets. */
+  readonly limit?: Partial<Limits>;
 }
 
 /** The combinations of lowering, opset and provider to run. */
@@ -120,11 +123,13 @@ interface ParityPlan {
   readonly fixtures: readonly CheckSpec[];
   /** Returns the combinations for each data set whose model has this opset. */
   dataSets(opset: number): readonly TestDataSpec[];
+  /** The limits for data sets. */
+  readonly limits?: Partial<Limits> | undefined;
 }
 
 /** @throws GraphError if a lowering or an opset does not exist, or if the opset does not have the lowering. */
 export function planCases(options: PlanOptions, providers: readonly Provider[]): ParityPlan {
-  const { groupNorm, opset: opsets, rtol, atol } = options;
+  const { groupNorm, opset: opsets, rtol, atol, limit: limits } = options;
   const fixtures = opsets.flatMap((opset) =>
     fixtureLowerings(options, opset).flatMap((lowering) =>
       providers.map((provider) => ({ lowering, opset, provider, groupNorm, rtol, atol })),
@@ -132,9 +137,9 @@ export function planCases(options: PlanOptions, providers: readonly Provider[]):
   );
   const dataSets = (opset: number) =>
     sessionLowerings(options, opset).flatMap((one) =>
-      providers.map((provider) => ({ provider, groupNorm: one, rtol, atol })),
+      providers.map((provider) => ({ provider, groupNorm: one, rtol, atol, ...(limits && { limits }) })),
     );
-  return { fixtures, dataSets };
+  return { fixtures, dataSets, limits };
 }
 
 /** Returns the lowerings with which the models of fixtures are built. */
@@ -245,7 +250,7 @@ const allowsMore = ({ outputs, ...own }: Fixture, spec: CheckSpec): boolean =>
   );
 
 async function dataSetCases(path: string, plan: ParityPlan): Promise<SourceCases> {
-  const dataSet = await readTestDataSet(path);
+  const dataSet = await readTestDataSet(path, undefined, { limits: plan.limits });
   const cases = plan.dataSets(dataSet.opset).map((spec) => ({
     name: nameCase(dataSet, spec),
     run: () => checkTestDataSet(dataSet, spec),

@@ -1,11 +1,10 @@
 /** The reports of `parity` for people: a table for the terminal, and JUnit XML for CI systems. */
 import { dirname, join, relative, resolve, sep } from 'node:path';
-import junit from 'junit-report-builder';
-import type { Builder } from 'junit-report-builder';
 import type { CaseResult } from '../../parity/check.js';
 import { describeFailure, type Report } from '../../parity/report.js';
-import { printable, printableLines } from '../../printable.js';
+import { printable } from '../../printable.js';
 import { formatDifference, formatDuration, plural } from '../../quantities.js';
+import { junitReport, xmlText } from '../shared/junit.js';
 import { type Column, fitTable, indent } from '../shared/table.js';
 import type { Colors } from '../shared/terminal.js';
 
@@ -163,12 +162,9 @@ const describeLowering = ({ lowering, groupNorm }: CaseResult): string =>
 /** Returns the opset, which is 0 if the model could not be read. */
 const describeOpset = ({ opset }: CaseResult): string => `opset ${opset > 0 ? opset : 'unknown'}`;
 
-// The types of the package declare a default export; at run time the module itself is the builder.
-const factory = junit as unknown as Builder;
-
 /** Returns the report as JUnit XML: a suite for each graph, and in it a test case for each case. */
 export function reportToJunit({ cases, interrupted }: Report): string {
-  const builder = factory.newBuilder().name('onnx-groupnorm parity');
+  const builder = junitReport('onnx-groupnorm parity');
   if (interrupted !== undefined) {
     // Without this case, a report of what was found before a signal would look complete.
     const name = `${plural(interrupted, 'case')} did not run: a signal stopped the command`;
@@ -187,6 +183,3 @@ export function reportToJunit({ cases, interrupted }: Report): string {
   }
   return `${builder.build()}\n`;
 }
-
-/** Returns text with escapes for what does not print; XML 1.0 cannot hold the last two characters either. */
-const xmlText = (text: string): string => printableLines(text).replace(/[\ufffe\uffff]/g, '\ufffd');

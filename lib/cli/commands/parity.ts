@@ -8,6 +8,7 @@ import { type Provider, PROVIDERS } from '../../runtime/core/contract.js';
 import {
   availableProviders,
   groupNormOption,
+  limitOption,
   parseIntegers,
   parseTolerance,
   pointToHelp,
@@ -62,6 +63,7 @@ export function addParity(program: Command, cli: Cli): void {
       parseTolerance,
     )
     .option('--atol <a>', 'absolute tolerance of floats (default: as for --rtol)', parseTolerance)
+    .addOption(limitOption())
     .option('--json <file>', 'write the report as JSON; - writes it to stdout, and the table to stderr')
     .option('--junit <file>', 'write the report as JUnit XML')
     .addHelpText('after', EXAMPLES)

@@ -7,7 +7,8 @@ import type { Image } from '../../images/image.js';
 import { type Mask, maskToImage } from '../../images/mask.js';
 import { decodePng, encodePng, requirePngSignature, SIGNATURE } from '../../images/png.js';
 import type { Size } from '../../images/resample.js';
-import { IMAGENET, segment, type Segmentation } from '../../images/segment.js';
+import { segment, type Segmentation } from '../../images/segment.js';
+import { IMAGENET } from '../../images/to-tensor.js';
 import { refuseOverwritingInputs } from '../shared/output-files.js';
 import { withProgress } from '../shared/progress.js';
 import { formatTable, indent } from '../shared/table.js';
@@ -50,6 +51,7 @@ function parseChannel(name: 'mean' | 'std', text: string): readonly number[] {
 
 interface ImageOptions extends SessionRequest, ImageRequest {
   readonly input?: unknown;
+  readonly random?: unknown;
   readonly dim?: unknown;
   readonly output?: unknown;
 }
@@ -70,6 +72,7 @@ export async function runImage(path: string, options: ImageOptions, io: Io): Pro
   const lines = await withProgress(io.stderr, async (progress) => {
     progress.step(`reading ${file}`);
     const image = decodePng(await readFileBytes(file, checkPng), file, {
+      limits: options.limit,
       warn: (warning) => progress.say(`${colorsOf(io.stderr).yellow('warning:')} ${warning}`),
     });
     await using session = await openSession(path, options, progress);
@@ -82,15 +85,18 @@ export async function runImage(path: string, options: ImageOptions, io: Io): Pro
   print(io.stdout, ...lines, '', `Wrote ${target}`);
 }
 
-function requireBoth({ image, mask, input, dim, output }: ImageOptions): { image: string; mask: string } {
+function requireBoth({ image, mask, input, random, dim, output }: ImageOptions): {
+  image: string;
+  mask: string;
+} {
   if (image === undefined) {
     throw new UsageError(
       `${mask === undefined ? '--threshold, --mean and --std need' : '--mask needs'} --image; add --image IN.png`,
     );
   }
   if (mask === undefined) throw new UsageError('--image needs --mask; add --mask OUT.png');
-  if (input !== undefined || dim !== undefined || output !== undefined) {
-    throw new UsageError('--image and --mask replace --input, --dim and --output; leave these out');
+  if ([input, random, dim, output].some((option) => option !== undefined)) {
+    throw new UsageError('--image and --mask replace --input, --random, --dim and --output; leave these out');
   }
   return { image, mask };
 }

@@ -2,10 +2,11 @@
 import { extname } from 'node:path';
 import { JsonReader } from '../../files/json-reader.js';
 import { checkNpyStart, decodeNpy, NPY_START } from '../../files/npy.js';
-import { findNpzEnd, NPZ_END, openNpz } from '../../files/npz.js';
+import { findNpzEnd, NPZ_END, type NpzArchive, openNpz } from '../../files/npz.js';
 import type { RangedFile } from '../../files/ranged.js';
 import { readFileBytes, readStart } from '../../files/read.js';
 import { castTensor } from '../../half.js';
+import type { Limits } from '../../limits.js';
 import { listNames } from '../../quantities.js';
 import { requireModelSize } from '../../onnx/encode.js';
 import { decodeTensorFile } from '../../onnx/tensors.js';
@@ -17,7 +18,11 @@ import { UsageError } from '../shared/terminal.js';
  * Reads the tensor of an input from a file, whose extension says its format; `.npy` if the extension is another.
  * @throws FileError, ModelError or UsageError if the file cannot be read or holds no such tensor.
  */
-export async function readInputFile(path: string, info: TensorInfo): Promise<TensorData> {
+export async function readInputFile(
+  path: string,
+  info: TensorInfo,
+  limits?: Partial<Limits>,
+): Promise<TensorData> {
   const { name, dtype } = info;
   if (dtype === undefined || dtype === 'string') {
     throw new UsageError(
@@ -26,15 +31,14 @@ export async function readInputFile(path: string, info: TensorInfo): Promise<Ten
   }
   const extension = extname(path).toLowerCase();
   const bytes = await readFileBytes(path, CHECKS.get(extension) ?? checkNpy);
-  if (extension === '.npz') return arrayOfNpz(bytes, path, name);
-  if (extension === '.pb') return decodeTensorFile(bytes, path).tensor;
+  if (extension === '.npz') return arrayOfNpz(openNpz(bytes, path, { limits }), path, name);
+  if (extension === '.pb') return decodeTensorFile(bytes, path, limits).tensor;
   if (extension === '.json') return tensorFromJson(new TextDecoder().decode(bytes), dtype, path);
   return decodeNpy(bytes, path);
 }
 
 /** Returns the array with the name of the input, or the only array. */
-function arrayOfNpz(bytes: Uint8Array, path: string, input: string): TensorData {
-  const { names, read } = openNpz(bytes, path);
+function arrayOfNpz({ names, read }: NpzArchive, path: string, input: string): TensorData {
   if (names.includes(input)) return read(input);
   if (names.length === 1) return read(names[0]!);
   throw new UsageError(
@@ -97,7 +101,8 @@ export function tensorFromJson(text: string, dtype: DType, path: string): Tensor
 function readLists(text: string, dtype: DType, path: string): TensorData {
   const json = new JsonReader(text);
   // Between two elements is a comma. Floats are collected in float64, so that they are rounded once.
-  const data = allocate(isFloatDType(dtype) ? 'float64' : dtype, countCommas(text) + 1);
+  const wide = isFloatDType(dtype) ? 'float64' : dtype;
+  const data = allocate(wide, countCommas(text) + 1);
   let count = 0;
   // The first list of each depth says the length of all. The first number, or the first empty list, says the rank.
   const dims: number[] = [];
@@ -133,10 +138,8 @@ function readLists(text: string, dtype: DType, path: string): TensorData {
   };
   read();
   json.end();
-  const elements = data.subarray(0, count);
-  return isFloatDType(dtype)
-    ? castTensor(tensor('float64', dims, elements), dtype)
-    : tensor(dtype, dims, elements);
+  const lists = tensor(wide, dims, data.subarray(0, count));
+  return isFloatDType(dtype) ? castTensor(lists, dtype) : lists;
 }
 
 function countCommas(text: string): number {

@@ -1,8 +1,10 @@
-/** The inputs of `run`: tensors from files, or random numbers. */
+/** The inputs of `run` and `compare`: tensors from files, or random numbers. */
 import { setImmediate } from 'node:timers/promises';
+import type { Command } from 'commander';
 import { castTensor } from '../../half.js';
 import { suggestion } from '../../nearest.js';
 import { formatBytes } from '../../quantities.js';
+import type { Limits } from '../../limits.js';
 import type { TensorInfo, TensorRecord } from '../../runtime/core/contract.js';
 import { describeInput, unknownInputs } from '../../runtime/core/tensors.js';
 import {
@@ -18,10 +20,46 @@ import {
   type TensorData,
 } from '../../tensor.js';
 import { Random } from '../../weights/initialize.js';
+import { collectInput, collectSizes, parseInteger } from '../shared/options.js';
 import type { Progress } from '../shared/progress.js';
 import { UsageError } from '../shared/terminal.js';
 import { readInputFile } from './run-input-files.js';
 import { describeNotFinite } from './run-outputs.js';
+
+/** The options of a command that say what a model runs on. */
+export interface InputOptions extends Omit<InputRequest, 'input'> {
+  /** Texts such as `x=x.npy`. */
+  readonly input?: readonly string[];
+  /** Whether inputs without a text are random. */
+  readonly random?: boolean;
+}
+
+/** Adds `--input`, `--random`, `--dim` and `--seed`. */
+export const addInputOptions = (command: Command): Command =>
+  command
+    .option(
+      '--input <name=file>',
+      'NAME=FILE (.npy, .npz, .pb or .json) or NAME=random, once for each input',
+      collectInput,
+    )
+    .option('--random', 'random numbers for every input that --input does not name')
+    .option(
+      '--dim <name=size>',
+      'sizes of the named dimensions of random inputs, such as N=1,H=64',
+      collectSizes,
+    )
+    .option('--seed <n>', 'seed of random inputs', parseInteger, 0);
+
+/** Returns the file, or `random`, of each input by name. */
+export function inputSources(
+  { input = [], random = false }: InputOptions,
+  infos: readonly TensorInfo[],
+): Map<string, string> {
+  const sources = splitInputs(input, infos);
+  for (const { name, optional } of random ? infos : [])
+    if (!optional && !sources.has(name)) sources.set(name, 'random');
+  return sources;
+}
 
 export interface InputRequest {
   /** A path of a file, or `random`, for each input. */
@@ -30,6 +68,8 @@ export interface InputRequest {
   readonly dim?: ReadonlyMap<string, number>;
   /** Seed of random inputs. */
   readonly seed: number;
+  /** The limits for the files. */
+  readonly limit?: Partial<Limits>;
 }
 
 interface LoadedInputs {
@@ -68,6 +108,7 @@ export async function loadInputs(
     input: sources = new Map<string, string>(),
     dim: sizes = new Map<string, number>(),
     seed,
+    limit,
   } = request;
   requireNames(infos, sources);
   const random = infos.filter(({ name }) => sources.get(name) === 'random').map(requireFillable);
@@ -81,7 +122,7 @@ export async function loadInputs(
       feeds[info.name] = await randomTensor(info, boundShape(randomInput, sizes), seed, progress);
     } else {
       progress?.step(`reading ${source}`);
-      const value = await readInputFile(source, info);
+      const value = await readInputFile(source, info, limit);
       const notFinite = describeNotFinite(value);
       if (notFinite) notes.push(`input ${info.name}: ${notFinite}`);
       feeds[info.name] = convert(info, source, value, notes);
@@ -205,7 +246,11 @@ function requireFloat({ name, dtype }: TensorInfo): FloatDType {
   );
 }
 
-function allocateElements(name: string, dtype: FloatDType, dims: readonly number[]): ElementArray {
+function allocateElements(
+  name: string,
+  dtype: FloatDType,
+  dims: readonly number[],
+): ElementArray<FloatDType> {
   const elements = elementCount(dims);
   const size = `${elements} elements, ${formatBytes(elements * bytesPerElement(dtype))} of ${dtype}`;
   const would = `random input '${name}' ${formatShape(dims)} would have ${size}`;
@@ -217,8 +262,8 @@ function allocateElements(name: string, dtype: FloatDType, dims: readonly number
   }
 }
 
-function fill(part: ElementArray, dtype: FloatDType, numberAt: (i: number) => number): void {
+function fill(part: ElementArray<FloatDType>, dtype: FloatDType, numberAt: (i: number) => number): void {
   const wide = new Float64Array(part.length);
   for (let i = 0; i < wide.length; i++) wide[i] = numberAt(i);
-  (part as Float64Array).set(castTensor(tensor('float64', [wide.length], wide), dtype).data as Float64Array);
+  part.set(castTensor(tensor('float64', [wide.length], wide), dtype).data);
 }

@@ -1,4 +1,5 @@
 /** The session of `run`: opened, run several times and described. */
+import type { Limits } from '../../limits.js';
 import type { SessionLoweringName } from '../../lowering/types.js';
 import { printable } from '../../printable.js';
 import { formatDuration } from '../../quantities.js';
@@ -13,6 +14,7 @@ export interface SessionRequest {
   /** Names of providers with commas between them, in order of preference. */
   readonly provider: string;
   readonly groupNorm?: SessionLoweringName;
+  readonly limit?: Partial<Limits>;
   /** Number of runs, at least 1. */
   readonly repeat: number;
 }
@@ -20,11 +22,15 @@ export interface SessionRequest {
 /** Opens a session for the model at `path`. */
 export async function openSession(
   path: string,
-  { provider, groupNorm }: SessionRequest,
+  { provider, groupNorm, limit }: SessionRequest,
   progress: Progress,
 ): Promise<Session> {
   progress.step(`loading ${path}`);
-  return createSession(path, { providers: requireProviders(parseNames(provider)), groupNorm });
+  return createSession(path, {
+    providers: requireProviders(parseNames(provider)),
+    groupNorm,
+    limits: limit,
+  });
 }
 
 interface TimedResult<T> {

@@ -3,12 +3,10 @@ import type { Command } from 'commander';
 import { printable } from '../../printable.js';
 import { PROVIDERS } from '../../runtime/core/contract.js';
 import {
-  collectInput,
-  collectSizes,
   groupNormOption,
+  limitOption,
   missingCommas,
   parseCount,
-  parseInteger,
   parseNumber,
   pointToHelp,
 } from '../shared/options.js';
@@ -17,13 +15,11 @@ import { withProgress } from '../shared/progress.js';
 import { indent } from '../shared/table.js';
 import { type Cli, type Io, print, UsageError, widthOf } from '../shared/terminal.js';
 import { type ImageRequest, isImageRequest, parseChannels, runImage } from './run-image.js';
-import { type InputRequest, loadInputs, splitInputs } from './run-inputs.js';
+import { addInputOptions, type InputOptions, inputSources, loadInputs } from './run-inputs.js';
 import { outputNotes, outputPaths, outputTable, splitOutputs, writeOutputs } from './run-outputs.js';
 import { describeRun, openSession, runRepeatedly, type SessionRequest } from './run-session.js';
 
-interface RunOptions extends SessionRequest, Omit<InputRequest, 'input'>, ImageRequest {
-  /** Texts such as `x=x.npy`. */
-  readonly input?: readonly string[];
+interface RunOptions extends SessionRequest, InputOptions, ImageRequest {
   readonly output?: string;
 }
 
@@ -35,20 +31,11 @@ export function addRun(program: Command, cli: Cli): void {
     .command('run')
     .summary('run an ONNX model on files of tensors, random numbers or an image')
     .description(DESCRIPTION)
-    .argument('<model>', 'ONNX file to run')
-    .option(
-      '--input <name=file>',
-      'NAME=FILE (.npy, .npz, .pb or .json) or NAME=random, once for each input',
-      collectInput,
-    )
+    .argument('<model>', 'ONNX file to run');
+  addInputOptions(command)
     .option(
       '--output <dir>',
       'folder to write the outputs to, a .npy file for each (default: only print a summary)',
-    )
-    .option(
-      '--dim <name=size>',
-      'sizes of the named dimensions of random inputs, such as N=1,H=64',
-      collectSizes,
     )
     .option('--image <file>', 'PNG to segment, with a model that finds the class of each pixel')
     .option('--mask <file>', 'PNG to write, with the class of each pixel of --image')
@@ -64,7 +51,6 @@ export function addRun(program: Command, cli: Cli): void {
       parseChannels('mean'),
     )
     .option('--std <s>', 'divides the pixels of --image, after --mean: as --mean', parseChannels('std'))
-    .option('--seed <n>', 'seed of random inputs', parseInteger, 0)
     .option('--repeat <n>', 'number of runs; prints the fastest and the median time', parseCount, 1)
     .option(
       '--provider <names>',
@@ -72,6 +58,7 @@ export function addRun(program: Command, cli: Cli): void {
       'cpu',
     )
     .addOption(groupNormOption())
+    .addOption(limitOption())
     .addHelpText('after', EXAMPLES)
     .allowExcessArguments()
     .action((model: string, options: RunOptions, { args }: Command) => {
@@ -95,7 +82,7 @@ async function run(path: string, options: RunOptions, io: Io): Promise<void> {
     await using session = await openSession(path, options, progress);
     const { numbers, others } = splitOutputs(session.outputs);
     const paths = outputPaths(numbers, options.output);
-    const input = splitInputs(options.input ?? [], session.inputs);
+    const input = inputSources(options, session.inputs);
     const inputFiles = [...input].map(([name, file]): [string, string] => [`input '${name}'`, file]);
     await refuseOverwritingInputs(
       [...paths.values()].map((file) => ['--output', file]),
@@ -137,7 +124,7 @@ const DESCRIPTION =
 const EXAMPLES = `
 Examples:
   $ onnx-groupnorm run gn.onnx --input x=random --dim N=1,H=64,W=64
-  $ onnx-groupnorm run gn.onnx --input x=random --dim N=1,H=64,W=64 --output out --repeat 20
+  $ onnx-groupnorm run gn.onnx --random --dim N=1,H=64,W=64 --output out --repeat 20
   $ onnx-groupnorm run gn.onnx --input x=x.npy --output out
   $ onnx-groupnorm build unet --num-groups 4 --width 8 --weights demo/unet-cells.safetensors -o unet.onnx
   $ onnx-groupnorm run unet.onnx --image demo/cells.png --mask mask.png

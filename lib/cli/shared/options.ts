@@ -1,5 +1,7 @@
 /** Parsers for the values of options, required options, the options that `run` and `parity` share, and which providers work. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { OptionError } from '../../errors.js';
+import { DEFAULT_LIMITS, type Limits, requireLimits } from '../../limits.js';
 import { getSessionLowering, MAX_OPSET } from '../../lowering/choose.js';
 import { SESSION_LOWERING_NAMES, type SessionLoweringName } from '../../lowering/types.js';
 import { type Provider, type ProviderFallback, PROVIDERS } from '../../runtime/core/contract.js';
@@ -93,6 +95,34 @@ export function collectSizes(
   }
   return sizes;
 }
+
+/**
+ * Parses one `--limit modelRank=100` and adds its limit to those before it.
+ * @throws UsageError
+ */
+function collectLimit(text: string, previous: Partial<Limits> = {}): Partial<Limits> {
+  const [, name = '', number = ''] = /^\s*(\w+)\s*=\s*(\S+)\s*$/.exec(text) ?? [];
+  if (!name)
+    throw new UsageError(
+      `--limit takes NAME=NUMBER, such as modelRank=100 or modelRank=Infinity; got '${text}'`,
+    );
+  const limits = { ...previous, [name]: Number(number) };
+  try {
+    requireLimits('--limit', limits);
+    return limits;
+  } catch (cause) {
+    if (cause instanceof OptionError) throw new UsageError(cause.message, { cause });
+    throw cause;
+  }
+}
+
+/** `--limit`, for commands that read files which others may have made. */
+export const limitOption = (): Option =>
+  new Option(
+    '--limit <name=number>',
+    `a higher limit for a file that you trust, once for each: ${Object.keys(DEFAULT_LIMITS).join(', ')}; Infinity takes ` +
+      'any size. A message about a limit names it',
+  ).argParser(collectLimit);
 
 /** Returns the error for `--dim N=1 H=64`, with the option as it must be written. */
 export const missingCommas = (text: string): UsageError =>

@@ -3,7 +3,7 @@
 import type { RealDataFiles } from '../../files/location.js';
 import type { Limits } from '../../limits.js';
 import type { SessionLoweringName } from '../../lowering/types.js';
-import type { AnyTensor, DType, Shape, TensorData } from '../../tensor.js';
+import type { AnyTensor, DType, ElementSource, Shape, TensorData } from '../../tensor.js';
 
 /**
  * The execution providers that a session can ask for. `native` is ONNX Runtime's CPU provider with this project's
@@ -86,8 +86,18 @@ export interface OrtTensor {
   readonly data: unknown;
 }
 
+/** A tensor of this library, or one that a caller has put together: `data` fits `dtype`, and may be a Float16Array. */
+export interface TensorLike {
+  /** The type of the elements, `string` for texts. */
+  readonly dtype: DType | 'string';
+  /** The size of each dimension, the outermost first; empty for a scalar. */
+  readonly dims: readonly number[];
+  /** The elements in C order. */
+  readonly data: ElementSource | readonly string[];
+}
+
 /** Tensors by name, of this library or of onnxruntime. */
-export type Feeds = Readonly<Record<string, AnyTensor | OrtTensor>>;
+export type Feeds = Readonly<Record<string, TensorLike | OrtTensor>>;
 
 /** Tensors by name. */
 export type TensorRecord = Readonly<Record<string, TensorData>>;
@@ -162,7 +172,7 @@ export type RunResults<Outputs extends AnyTensorRecord = Record<string, TensorDa
   Disposable & { dispose(): void };
 
 /** A tensor with an end: `dispose` leaves its data empty, and gives the memory back at once. */
-export type AllocatedTensor = TensorData & Disposable & { dispose(): void };
+export type AllocatedTensor<D extends DType = DType> = TensorData<D> & Disposable & { dispose(): void };
 
 /**
  * How GroupNormalization runs: `kernel` if the native addon's kernel runs it, otherwise the name of the lowering that the
@@ -232,7 +242,8 @@ export interface Session {
    *   Optional inputs may be left out. Except with the native kernel, the first run that gives certain optional inputs
    *   loads the model once more, for runs that give these.
    * @returns Every output of `fetches` by name. Data of float16 and bfloat16 are the 16 bits of each element in a
-   *   Uint16Array. Where the model has outputs of texts, name the type: `run<{ label: StringTensor }>`.
+   *   Uint16Array. TypeScript knows the type of `y.data` behind `if (y.dtype === 'float32')`, and by name:
+   *   `run<{ y: TensorData<'float32'>; label: StringTensor }>`, which outputs of texts need.
    * @throws SessionError `INPUT_*` if the feeds do not fit, `OUTPUT_INVALID` if the given outputs do not,
    *   `PROVIDER_UNAVAILABLE` if the first run shows that no provider of the list can run the model, `OUT_OF_MEMORY`,
    *   `RUN_FAILED` if ONNX Runtime fails, `ABORTED`, `DISPOSED`. OptionError for an option that does not exist.
@@ -246,7 +257,7 @@ export interface Session {
    * output, without a copy. On other providers it is an ordinary tensor. It outlives the session.
    * @throws TensorError `TENSOR_INVALID`, SessionError `OUT_OF_MEMORY`, `DISPOSED`.
    */
-  allocate(dtype: DType, dims: readonly number[]): AllocatedTensor;
+  allocate<D extends DType>(dtype: D, dims: readonly number[]): AllocatedTensor<D>;
   /** Frees the model after all runs have ended. May be called again; `run` afterwards is an error. */
   dispose(): Promise<void>;
   /** Calls `dispose`, for `await using`. */

@@ -164,6 +164,44 @@ const upsample: Rule = ({ shape, constant }) => {
   return `scales [${scales.dims.join(', ')}] that are not one number for each dimension of its input`;
 };
 
+/** STFT with a constant frame_length 0, or without it and a constant window of shape (0): SIGFPE in the run; 1.32 too. */
+const stft: Rule = anyOf(filled(2), ({ constant }) =>
+  [...(constant(3)?.data ?? [])].some((length) => Number(length) === 0) ? 'frame_length 0' : undefined,
+);
+
+/** More than any use has. */
+const MAX_SKIPS = 2 ** 16;
+
+/**
+ * TfIdfVectorizer with 2^40 skips: the run takes hours. With fewer ngram_indexes than n-grams in its pool: SIGABRT in the run.
+ * 1.32 too.
+ */
+const tfIdfVectorizer: Rule = anyOf(within('max_skip_count', 0, MAX_SKIPS), ({ node }) => {
+  const pool = node.lengthOf('pool_strings') + node.lengthOf('pool_int64s');
+  const starts = node.numbers('ngram_counts') ?? [];
+  const ngrams = starts.reduce((count, start, index) => {
+    const length = (starts[index + 1] ?? pool) - start;
+    return count + Math.max(0, Math.floor(length / (index + 1)));
+  }, 0);
+  const indexes = node.lengthOf('ngram_indexes');
+  return indexes < ngrams ? `${indexes} ngram_indexes for ${ngrams} n-grams` : undefined;
+});
+
+/** QLinearConcat with a constant of shape (0) as a scale or zero point: SIGSEGV in loading; 1.32 too. */
+const quantizedConcat: Rule = anyOf(named(), ({ node, constant }) => {
+  const isParameter = (index: number) => index < 2 || (index - 2) % 3 !== 0;
+  const empty = node.inputs.findIndex((_, index) => isParameter(index) && constant(index)?.data.length === 0);
+  return empty === -1 ? undefined : `a constant without elements as input ${empty}`;
+});
+
+/**
+ * QLinearSoftmax with a constant of shape (0) as the scale or zero point of its output: SIGSEGV in the run; 1.32 too. Of x (2, 0):
+ * SIGSEGV in the run.
+ */
+const quantizedSoftmax: Rule = anyOf(filled(3), filled(4), ({ shape }) =>
+  shape(0)?.includes(0) ? `an input of shape [${shape(0)!.join(', ')}], without elements` : undefined,
+);
+
 const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   // The second: LayerNormalization with an empty name for its bias is a SIGSEGV in loading, where no pass has replaced it.
   ['LayerNormalization', anyOf(layerNormalization, named(2))],
@@ -173,6 +211,8 @@ const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ['AveragePool', pool],
   ['LpPool', pool],
   ['Upsample', upsample],
+  ['STFT', stft],
+  ['TfIdfVectorizer', tfIdfVectorizer],
   // Min, Max, Mean, Sum or Einsum of x and '': SIGSEGV in the run; 1.32 too.
   ...['Min', 'Max', 'Mean', 'Sum', 'Einsum'].map((name): [string, Rule] => [name, named()]),
   // BatchNormalization with training_mode 2 and one output: SIGSEGV in the run; 1.32 runs it.
@@ -187,8 +227,9 @@ const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
     `${CONTRIB_DOMAIN}.Attention`,
     ({ node: { inputs } }) => (inputs[2] ? undefined : 'no input 2 (its bias)'),
   ],
-  // QLinearConcat with an empty name: SIGSEGV in the run; 1.32 too.
-  [`${CONTRIB_DOMAIN}.QLinearConcat`, named()],
+  // The first: QLinearConcat with an empty name is a SIGSEGV in the run; 1.32 too.
+  [`${CONTRIB_DOMAIN}.QLinearConcat`, quantizedConcat],
+  [`${CONTRIB_DOMAIN}.QLinearSoftmax`, quantizedSoftmax],
   // GatherBlockQuantized with bits 0 or block_size 0: SIGFPE in loading; 1.32 refuses it.
   [
     `${CONTRIB_DOMAIN}.GatherBlockQuantized`,

@@ -31,13 +31,28 @@ export async function openSession(
   options: SessionOptions,
 ): Promise<Session> {
   const checked = requireSessionOptions(options, platform.defaultProvider);
-  requireModel(model);
-  const source =
-    typeof model === 'string'
-      ? await platform.readModel(model)
-      : // Neither TextDecoder in browsers nor onnxruntime-node reads shared memory.
-        givenBytes(unshared(model));
+  return new RuntimeSession(await openModel(platform, await sourceOf(platform, model), checked));
+}
+
+/** Opens a session for a model that was read before: its own bytes, or others that need the same files of weights. */
+export const openSource = async (
+  platform: Platform,
+  source: ModelSource,
+  options: SessionOptions,
+): Promise<Session> => {
+  const checked = requireSessionOptions(options, platform.defaultProvider);
   return new RuntimeSession(await openModel(platform, source, checked));
+};
+
+/**
+ * Reads a model that the caller gives by its path or as bytes.
+ * @throws FileError; ModelError `MODEL_TOO_LARGE`; OptionError `INVALID_OPTION`.
+ */
+export async function sourceOf(platform: Platform, model: string | Uint8Array): Promise<ModelSource> {
+  if (typeof model === 'string') return platform.readModel(model);
+  if (!isUint8Array(model)) throw notBytes('createSession takes a path or a Uint8Array', model);
+  // Neither TextDecoder in browsers nor onnxruntime-node reads shared memory.
+  return givenBytes(unshared(model));
 }
 
 /**
@@ -71,11 +86,6 @@ export async function withSession<S extends Pick<Session, 'dispose'>, Result>(
   } finally {
     await session.dispose();
   }
-}
-
-function requireModel(model: unknown): void {
-  if (typeof model === 'string' || isUint8Array(model)) return;
-  throw notBytes('createSession takes a path or a Uint8Array', model);
 }
 
 /** A model that a provider has loaded. */

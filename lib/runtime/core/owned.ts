@@ -41,13 +41,13 @@ export function disposableResults(
   return new Results(tensors, () => release(own)) as object as RunResults<AnyTensorRecord>;
 }
 
-class OwnedTensor implements TensorData {
-  #release: Release | undefined;
+class OwnedTensor {
+  #release: (() => void) | undefined;
   readonly dtype: TensorData['dtype'];
   readonly dims: TensorData['dims'];
   readonly data: TensorData['data'];
 
-  constructor({ dtype, dims, data }: TensorData, release: Release) {
+  constructor({ dtype, dims, data }: TensorData, release: () => void) {
     this.dtype = dtype;
     this.dims = dims;
     this.data = data;
@@ -55,7 +55,7 @@ class OwnedTensor implements TensorData {
   }
 
   dispose(): void {
-    this.#release?.([this]);
+    this.#release?.();
     this.#release = undefined;
   }
 
@@ -65,4 +65,4 @@ class OwnedTensor implements TensorData {
 }
 
 export const disposableTensor = (value: TensorData, release: Release): AllocatedTensor =>
-  new OwnedTensor(value, release) as TensorData as AllocatedTensor;
+  new OwnedTensor(value, () => release([value])) as object as AllocatedTensor;

@@ -106,13 +106,13 @@ export class RuntimeSession implements Session {
     }
   }
 
-  allocate(dtype: DType, dims: readonly number[]): AllocatedTensor {
+  allocate<D extends DType>(dtype: D, dims: readonly number[]): AllocatedTensor<D> {
     this.#requireOpen();
     requireTensorType(dtype, dims);
     const { loaded } = this.#current.opened;
     try {
       const made = loaded.allocate?.(dtype, dims) ?? tensor(dtype, dims, allocate(dtype, elementCount(dims)));
-      return disposableTensor(made, releaseOf(loaded));
+      return disposableTensor(made, releaseOf(loaded)) as AllocatedTensor<D>;
     } catch (cause) {
       const what = `there is not enough memory for a ${dtype} tensor of shape ${formatShape(dims)}`;
       throw new SessionError('OUT_OF_MEMORY', what, { cause });

@@ -14,7 +14,15 @@ import {
   tensorBytes,
   type TensorData,
 } from '../../tensor.js';
-import type { AnyTensorRecord, Feeds, NameSet, OrtTensor, TensorInfo, TensorRecord } from './contract.js';
+import type {
+  AnyTensorRecord,
+  Feeds,
+  NameSet,
+  OrtTensor,
+  TensorInfo,
+  TensorLike,
+  TensorRecord,
+} from './contract.js';
 import { wrongOutput } from './errors.js';
 
 /**
@@ -62,8 +70,10 @@ function feedProblems(info: TensorInfo, feeds: AnyTensorRecord): FeedProblem[] {
 }
 
 /** Returns a tensor of onnxruntime as this library's, with the same data; any other value as it is. */
-export function toOwnTensor(value: AnyTensor | OrtTensor, name: string): AnyTensor {
-  if (typeof value !== 'object' || value === null || 'dtype' in value || !('type' in value)) return value;
+export function toOwnTensor(value: TensorLike | OrtTensor, name: string): AnyTensor {
+  if (typeof value !== 'object' || value === null || 'dtype' in value || !('type' in value)) {
+    return value as AnyTensor;
+  }
   const { type, dims, location = 'cpu' } = value as OrtTensor & { location?: string };
   if (!location.startsWith('cpu')) {
     const remedy = 'give new ort.Tensor(type, await tensor.getData(), dims)';
@@ -72,13 +82,13 @@ export function toOwnTensor(value: AnyTensor | OrtTensor, name: string): AnyTens
       `the data of '${name}' are not on the CPU but '${location}': ${remedy}`,
     );
   }
-  return { dtype: type as DType, dims, data: value.data as ElementArray };
+  return { dtype: type, dims, data: value.data } as AnyTensor;
 }
 
 /** Returns tensors of onnxruntime as this library's. A caller may give `undefined` for an optional input: it is left out. */
 function ownTensors(tensors: Feeds): AnyTensorRecord {
   const own: [string, AnyTensor][] = [];
-  for (const [name, value] of Object.entries<AnyTensor | OrtTensor | undefined>(tensors)) {
+  for (const [name, value] of Object.entries<Feeds[string] | undefined>(tensors)) {
     if (value !== undefined) own.push([name, toOwnTensor(value, name)]);
   }
   return Object.fromEntries(own);
@@ -259,7 +269,7 @@ function fail(message: string, cause?: unknown): never {
 const asBits = (tensors: AnyTensorRecord): AnyTensorRecord =>
   Object.values(tensors).some(isHalfTensor)
     ? mapRecord(tensors, (value) =>
-        isStringTensor(value) ? value : { ...value, data: halfBits(value.data) },
+        isStringTensor(value) ? value : ({ ...value, data: halfBits(value.data) } as TensorData),
       )
     : tensors;
 

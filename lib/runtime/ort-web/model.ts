@@ -20,7 +20,7 @@ import {
 import { refuseOptions } from '../core/session-options.js';
 import { copyInto } from '../core/tensors.js';
 import { withoutOptimizers } from '../core/workarounds.js';
-import { inTurn, requireRoom, withNamelessDims } from './workarounds.js';
+import { hasEnded, inTurn, requireRoom, withNamelessDims } from './workarounds.js';
 
 /** The part of onnxruntime-web that is used, which all its builds have. */
 interface WebRuntime {
@@ -134,6 +134,6 @@ class WebModel extends OrtModel {
   }
 
   override dispose(): Promise<void> {
-    return inTurn(() => super.dispose());
+    return hasEnded() ? Promise.resolve() : inTurn(() => super.dispose());
   }
 }

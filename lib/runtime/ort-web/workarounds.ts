@@ -1,5 +1,6 @@
 /** Workarounds for faults of onnxruntime-web 1.30, each with the condition for removing it. */
 import type { InferenceSession } from 'onnxruntime-common';
+import { SessionError } from '../../errors.js';
 import { type AnyTensor, isStringTensor } from '../../tensor.js';
 import type { AnyTensorRecord } from '../core/contract.js';
 
@@ -14,12 +15,42 @@ let last: Promise<unknown> = Promise.resolve();
  * Remove this when `run` of lib/wasm/wasm-core-impl.ts no longer awaits between `stackSave` and `stackRestore`.
  */
 export function inTurn<T>(action: () => Promise<T>): Promise<T> {
-  const result = last.then(action, action).catch((error: unknown) => {
-    throw explainMemory(error);
+  const result = last.then(() => {
+    requireAlive();
+    return action();
   });
-  last = result.catch(() => undefined);
-  return result;
+  const explained = result.catch((error: unknown) => {
+    throw explainMemory(explainEnd(error));
+  });
+  last = explained.catch(() => undefined);
+  return explained;
 }
+
+/** What ended the module. */
+let end: string | undefined;
+
+/** Whether the module has ended, so that a session has nothing left to release. */
+export const hasEnded = (): boolean => end !== undefined;
+
+/**
+ * Notes an error that ends the module: a trap or an abort of WebAssembly, such as a GRU of an input (0, 1, 2). Where native
+ * ONNX Runtime would end the process, the module goes on with memory in no defined state, and its later calls fail at
+ * random. onnxruntime-web cannot load a second module. Remove this when it refuses calls after an abort by itself.
+ */
+function explainEnd(error: unknown): unknown {
+  if (!(error instanceof Error) || error.name !== 'RuntimeError' || hasEnded()) return error;
+  end = error.message.replace(/\.$/, '');
+  return new Error(`${end}. ${ENDED}`, { cause: error });
+}
+
+/** @throws SessionError `PROVIDER_UNAVAILABLE` if the module has ended. */
+function requireAlive(): void {
+  if (hasEnded())
+    throw new SessionError('PROVIDER_UNAVAILABLE', `an earlier run has ended WebAssembly (${end}). ${ENDED}`);
+}
+
+const ENDED =
+  "This ends provider 'wasm' in this thread, for all its sessions: a new worker or process has a fresh one";
 
 /** What 32 bits can address: the memory of the module, which all sessions of a thread share. */
 const ADDRESS_SPACE = 2 ** 32;

@@ -13,7 +13,8 @@ import {
 import { link, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { describeConversion, planModelData } from '../../../lib/cli/commands/convert.js';
+import { describeConversion } from '../../../lib/cli/commands/convert.js';
+import { planModelData } from '../../../lib/cli/commands/convert-data.js';
 import { UsageError } from '../../../lib/cli/shared/terminal.js';
 import { FileError, ModelError } from '../../../lib/errors.js';
 import { GraphBuilder } from '../../../lib/graph/builder.js';

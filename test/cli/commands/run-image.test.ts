@@ -153,7 +153,7 @@ describe('run --image', () => {
       [() => ['--mask', at('mask.png')], /--mask needs --image; add --image IN\.png/],
       [
         () => ['--image', image(), '--mask', at('mask.png'), '--input', 'x=random'],
-        /--image and --mask replace --input, --dim and --output; leave these out/,
+        /--image and --mask replace --input, --random, --dim and --output; leave these out/,
       ],
       [
         () => ['--image', at('none.png'), '--mask', at('mask.png')],

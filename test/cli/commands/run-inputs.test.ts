@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import {
   type InputRequest,
+  inputSources,
   loadInputs,
   randomTensor,
   splitInputs,
@@ -184,6 +185,17 @@ describe('loadInputs', () => {
       request({ x: 'randm' }, { N: 2 }),
       /no input is random; the inputs are x=randm$/,
     ));
+});
+
+describe('inputSources', () => {
+  it('--random makes the inputs random that have no --input, but for optional ones', () => {
+    const infos = [info('x', ['N', 4]), info('y', [4]), { ...info('z', [4]), optional: true }];
+    expect([...inputSources({ input: ['y=y.npy'], random: true, seed: 0 }, infos)]).to.deep.equal([
+      ['y', 'y.npy'],
+      ['x', 'random'],
+    ]);
+    expect([...inputSources({ seed: 0 }, infos)]).to.deep.equal([]);
+  });
 });
 
 describe('splitInputs', () => {

@@ -12,7 +12,7 @@ import { GraphError } from '../../../lib/errors.js';
 import { GraphBuilder } from '../../../lib/graph/builder.js';
 import type { Value } from '../../../lib/graph/types.js';
 import { encodeModel } from '../../../lib/onnx/encode.js';
-import { type DType, type Shape, tensor } from '../../../lib/tensor.js';
+import { type DType, type Shape, tensor, type TensorData } from '../../../lib/tensor.js';
 import { matchStateDict } from '../../../lib/weights/state-dict.js';
 import { maxAbsDifference, randomTensor, referenceGroupNorm, runModel } from '../../support/group-norm.js';
 import { runGraph, shapesOf } from '../support.js';
@@ -52,7 +52,7 @@ describe('batchNorm', () => {
 
   /** (x − mean) / √(variance + eps) · weight + bias of each channel, in float64. */
   const reference = (eps: number, weight: readonly number[], bias: readonly number[]): Float64Array =>
-    Float64Array.from(x as Float32Array, (value, i) => {
+    Float64Array.from(x, (value, i) => {
       const channel = Math.floor(i / 3) % 2;
       const deviation = Math.sqrt(statistics.variance[channel]! + eps);
       return ((value - statistics.mean[channel]!) / deviation) * weight[channel]! + bias[channel]!;
@@ -67,7 +67,7 @@ describe('batchNorm', () => {
       'bn1.running_var': 'ones',
     };
     expect(Object.fromEntries(graph.parameters.map(({ name, init }) => [name, init]))).to.deep.equal(names);
-    const stateDict = new Map([
+    const stateDict = new Map<string, TensorData>([
       ['bn1.weight', vector(2, -1)],
       ['bn1.bias', vector(0.5, 1)],
       ['bn1.running_mean', vector(...statistics.mean)],
@@ -80,7 +80,7 @@ describe('batchNorm', () => {
 
   it('layer batchNorm without affine has the running statistics alone', async () => {
     const graph = graphOf(['N', 2, 'L'], (g, value) => batchNorm(g, value, { affine: false }));
-    const stateDict = new Map([
+    const stateDict = new Map<string, TensorData>([
       ['running_mean', vector(...statistics.mean)],
       ['running_var', vector(...statistics.variance)],
       ['num_batches_tracked', tensor('int64', [], BigInt64Array.of(7n))],

@@ -6,7 +6,7 @@ import { all, int, message, text, valueInfo } from '../../onnx/bytes.js';
 
 type Bytes = readonly number[];
 
-const [FLOAT, INT64] = [1, 7];
+const [FLOAT, UINT8, INT64] = [1, 2, 7];
 const MICROSOFT = 'com.microsoft';
 
 interface Spec {
@@ -31,10 +31,21 @@ const nodeOf = (opType: string, { inputs, outputs = 1, domain = '', attributes =
     ...attributes,
   );
 
-/** Constants that nodes may read: without elements, and a scalar. */
+/** Two n-grams of one token and one of two. */
+const NGRAMS = [
+  ints('pool_int64s', 1, 2, 3, 4),
+  ints('ngram_counts', 0, 2),
+  intOf('min_gram_length', 1),
+  intOf('max_gram_length', 2),
+];
+
+/** Constants that nodes may read: without elements, and scalars. */
 const CONSTANTS = [
   message(5, int(1, 0), int(2, INT64), text(8, 'none'), message(9)),
   message(5, int(2, FLOAT), text(8, 'scalar'), message(9, [0, 0, 0x80, 0x3f])),
+  message(5, int(2, UINT8), text(8, 'byte'), message(9, [0])),
+  message(5, int(2, INT64), text(8, 'one'), message(9, [1, 0, 0, 0, 0, 0, 0, 0])),
+  message(5, int(2, INT64), text(8, 'zero'), message(9, [0, 0, 0, 0, 0, 0, 0, 0])),
 ];
 
 const modelOf = (node: Bytes, opset = 21): Uint8Array =>
@@ -46,6 +57,8 @@ const modelOf = (node: Bytes, opset = 21): Uint8Array =>
       ...['x', 'w'].map((name) => valueInfo(11, name, FLOAT, 2, 3)),
       valueInfo(11, 'x3', FLOAT, 2, 3, 4),
       valueInfo(11, 'i', INT64, 2, 1),
+      valueInfo(11, 'b', UINT8, 2, 3),
+      valueInfo(11, 'empty', UINT8, 2, 0),
       ...CONSTANTS,
       message(12, text(1, 'y0')),
     ),
@@ -79,7 +92,37 @@ const CRASHES: readonly (readonly [opType: string, spec: Spec, message: RegExp, 
   ['OneHot', { inputs: ['i', 'none', 'x'] }, /without elements as input 1/],
   ['DFT', { inputs: ['x3', '', ''] }, /an empty name as input 2/],
   ['Attention', { inputs: ['x3', 'x3', 'x3'], attributes: [intOf('q_num_heads', 0)] }, /q_num_heads 0/, 23],
+  ['STFT', { inputs: ['x3', 'one', 'none'] }, /without elements as input 2/],
+  ['STFT', { inputs: ['x3', 'one', '', 'zero'] }, /frame_length 0/],
+  [
+    'TfIdfVectorizer',
+    { inputs: ['i'], attributes: [...NGRAMS, ints('ngram_indexes', 0, 1)] },
+    /2 ngram_indexes for 3 n-grams/,
+  ],
+  [
+    'TfIdfVectorizer',
+    {
+      inputs: ['i'],
+      attributes: [...NGRAMS, ints('ngram_indexes', 0, 1, 2), intOf('max_skip_count', 2 ** 40)],
+    },
+    /max_skip_count/,
+  ],
   ['Attention', { inputs: ['x', 'w'], domain: MICROSOFT }, /no input 2/],
+  [
+    'QLinearConcat',
+    { inputs: ['scalar', 'byte', 'x', 'scalar', 'none'], domain: MICROSOFT },
+    /without elements as input 4/,
+  ],
+  [
+    'QLinearSoftmax',
+    { inputs: ['b', 'scalar', 'byte', 'scalar', 'none'], domain: MICROSOFT },
+    /without elements as input 4/,
+  ],
+  [
+    'QLinearSoftmax',
+    { inputs: ['empty', 'scalar', 'byte', 'scalar', 'byte'], domain: MICROSOFT },
+    /\[2, 0\]/,
+  ],
   ['QLinearConcat', { inputs: ['scalar', '', 'x'], domain: MICROSOFT }, /an empty name as input 1/],
   [
     'GatherBlockQuantized',

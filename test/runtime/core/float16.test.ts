@@ -82,7 +82,7 @@ describe('float16', () => {
         if (!Float16Array) return notRun(this, `Node ${process.versions.node} has no Float16Array`);
         const HalfArrayType = Float16Array;
         const test = withSession(async (session) => {
-          const bits = CASE.x.data as Uint16Array;
+          const bits = CASE.x.data;
           const data = new HalfArrayType(bits.buffer, bits.byteOffset, bits.length);
           const target = new HalfArrayType(bits.map(() => 0));
           const byHand = (half: HalfArray) =>

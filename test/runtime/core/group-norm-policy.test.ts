@@ -110,6 +110,6 @@ function afterRelu(dims: readonly number[]): TensorData {
   return tensor(
     'float32',
     dims,
-    (data as Float32Array).map((value) => Math.max(value, 0)),
+    data.map((value) => Math.max(value, 0)),
   );
 }

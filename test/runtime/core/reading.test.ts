@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { planModelData } from '../../../lib/cli/commands/convert.js';
+import { planModelData } from '../../../lib/cli/commands/convert-data.js';
 import type { SessionError } from '../../../lib/errors.js';
 import { locationProblem } from '../../../lib/files/location.js';
 import { ModelProto, NodeProto } from '../../../lib/onnx/proto.js';

@@ -228,7 +228,7 @@ describeNative('the native provider: memory of the caller', () => {
 
   it('reads shared memory', async () => {
     const data = new Float32Array(new SharedArrayBuffer(CASE.x.data.byteLength));
-    data.set(CASE.x.data as Float32Array);
+    data.set(CASE.x.data);
     const y = await runModel(MODEL(), { ...CASE.x, data }, NATIVE);
     expect(maxAbsDifference(y, referenceGroupNorm(CASE))).to.be.below(2e-6);
   });

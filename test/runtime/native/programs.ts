@@ -138,7 +138,7 @@ async function callOften(call: (run: Run) => Promise<unknown>): Promise<void> {
   );
   const [pooled, given] = [session.allocate('float32', x.dims), session.allocate('float32', x.dims)];
   const ordinary = { ...x, data: new Float32Array(x.data.length) };
-  (pooled.data as Float32Array).set(x.data as Float32Array);
+  pooled.data.set(x.data);
   const runs = async (count: number): Promise<number> => {
     for (let i = 0; i < count; i++) await call({ session, x, pooled, given, ordinary });
     await sleep(1);

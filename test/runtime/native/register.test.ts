@@ -49,7 +49,7 @@ describeNative("ONNX Runtime's own interface with native-cpu", () => {
       expect(session.inputMetadata).to.deep.equal([
         { name: 'x', isTensor: true, type: 'float32', shape: ['D0', 8, 'D2', 'D3'] },
       ]);
-      const x = new ort.Tensor('float32', CASE.x.data as Float32Array, CASE.x.dims);
+      const x = new ort.Tensor('float32', CASE.x.data, CASE.x.dims);
       const { y } = await session.run({ x });
       expect(y).to.be.instanceOf(ort.Tensor);
       const data = y!.data as Float32Array;
@@ -68,7 +68,7 @@ describeNative("ONNX Runtime's own interface with native-cpu", () => {
     expect(session.inputNames).to.deep.equal(['x']);
     const feeds = Object.entries({ x: CASE.x, weight: scale }).map(([name, { data, dims }]) => [
       name,
-      new node.Tensor('float32', data as Float32Array, dims),
+      new node.Tensor('float32', data, dims),
     ]);
     const { y } = await session.run(Object.fromEntries(feeds) as Record<string, node.Tensor>);
     const data = y!.data as Float32Array;
@@ -79,7 +79,7 @@ describeNative("ONNX Runtime's own interface with native-cpu", () => {
 
   it('writes into the tensor of a fetch', async () => {
     const session = await node.InferenceSession.create(MODEL, OPTIONS);
-    const feeds = { x: new node.Tensor('float32', CASE.x.data as Float32Array, CASE.x.dims) };
+    const feeds = { x: new node.Tensor('float32', CASE.x.data, CASE.x.dims) };
     const y = new node.Tensor('float32', new Float32Array(CASE.x.data.length), CASE.x.dims);
     const results = await session.run(feeds, { y });
     expect(results.y!.data).to.equal(y.data);
@@ -96,7 +96,7 @@ describeNative("ONNX Runtime's own interface with native-cpu", () => {
       OPTIONS,
     );
     const { y } = await session.run({
-      x: new node.Tensor('float16', half.x.data as Uint16Array, half.x.dims),
+      x: new node.Tensor('float16', half.x.data, half.x.dims),
     });
     const bits = new Uint16Array((y!.data as Uint16Array).buffer);
     expect(
@@ -125,7 +125,7 @@ describeNative("ONNX Runtime's own interface with native-cpu", () => {
   it('native-cpu ignores feeds that are not inputs of the model, with one warning for each name', async () => {
     const warnings = warningsOf();
     const session = await node.InferenceSession.create(MODEL, OPTIONS);
-    const x = new node.Tensor('float32', CASE.x.data as Float32Array, CASE.x.dims);
+    const x = new node.Tensor('float32', CASE.x.data, CASE.x.dims);
     for (let count = 0; count < 2; count++) {
       const { y } = await session.run({ x, attention_mask: new node.Tensor('string', ['a'], [1]) });
       expect(
@@ -186,7 +186,7 @@ describeNative("ONNX Runtime's own interface with native-cpu", () => {
       enableProfiling: true,
       profileFilePrefix: at('profile'),
     });
-    await session.run({ x: new node.Tensor('float32', CASE.x.data as Float32Array, CASE.x.dims) });
+    await session.run({ x: new node.Tensor('float32', CASE.x.data, CASE.x.dims) });
     session.endProfiling();
     const [name] = readdirSync(at()).filter((file) => file.startsWith('profile'));
     const events = JSON.parse(readFileSync(at(name!), 'utf8')) as { args?: { op_name?: string } }[];
@@ -204,7 +204,7 @@ describeNative("ONNX Runtime's own interface with native-cpu", () => {
       // The two `create`s are overloads.
       const session = await node.InferenceSession.create(model as string, { ...OPTIONS, ...more });
       const { y } = await session.run({
-        x: new node.Tensor('float32', CASE.x.data as Float32Array, CASE.x.dims),
+        x: new node.Tensor('float32', CASE.x.data, CASE.x.dims),
       });
       const data = y!.data as Float32Array;
       expect(

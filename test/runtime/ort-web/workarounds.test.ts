@@ -22,6 +22,21 @@ describe('runtime/ort-web/workarounds', () => {
     expect(message).to.include('failed to allocate 4286578688 bytes for the inputs').and.not.include('spent');
   });
 
+  it('after an abort of WebAssembly, its sessions say so and can be disposed of, and another provider takes over', async () => {
+    const { stdout } = await runProgram(new URL('programs.ts', import.meta.url), 'divideByZero');
+    const { divide, otherRun, load, dispose, next } = JSON.parse(stdout) as Record<string, string>;
+    const remedy = 'a new worker or process has a fresh one';
+    expect(divide)
+      .to.match(/^RUN_FAILED: .*divide by zero/)
+      .and.include(remedy);
+    for (const later of [otherRun, load])
+      expect(later)
+        .to.match(/^PROVIDER_UNAVAILABLE: .*\(divide by zero\)/)
+        .and.include(remedy);
+    expect(dispose).to.equal('done');
+    expect(next).to.be.oneOf(['native', 'cpu']);
+  });
+
   it('explainMemory says after a failed allocation that the memory is spent, in every later error about memory', () => {
     const full = new Error('failed to allocate 9 bytes');
     const other = new Error('no kernel');
