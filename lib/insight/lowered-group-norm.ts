@@ -59,12 +59,11 @@ function matchReduceMean(types: ValueTypes, node: ModelNode): LoweredGroupNorm |
   const isSquareOfC = (value: string) => producerOf(types, value, 'Mul')?.inputs.every(isC) === true;
   if (!centred || !isMean(types, variance.inputs[0]!, isSquareOfC)) return undefined;
   if (![offset.inputs[0]!, ...square.inputs].every((mean) => isMean(types, mean, isC))) return undefined;
-  const [, numGroups] = types.typeOf(outputOf(factor)).shape ?? [];
   const epsilon = types.constant(sum.inputs[1]);
-  if (typeof numGroups !== 'number' || !epsilon || elementCount(epsilon.dims) !== 1) return undefined;
+  if (!epsilon || elementCount(epsilon.dims) !== 1) return undefined;
   const hasScale = !isConstant(types, sourceOf(types, factor.inputs[0]!), 1);
   const hasBias = shift !== undefined && !isConstant(types, sourceOf(types, shift.inputs[0]!), 0);
-  const { x, axis } = centred;
+  const { x, axis, numGroups } = centred;
   const rows = axis === undefined ? undefined : affineBehind(types, node, types.typeOf(x).shape?.slice(axis));
   return {
     lowering: 'reduce-mean',
@@ -81,10 +80,9 @@ function matchOperator(types: ValueTypes, norm: ModelNode): LoweredGroupNorm | u
   const isOfChannels = isOp(norm, 'InstanceNormalization');
   if (!isOfChannels && !isOp(norm, 'LayerNormalization')) return undefined;
   const centred = centredFrom(types, sourceOf(types, norm.inputs[0]!));
-  const [rows, shape] = [norm.inputs[0], centred?.x].map((name) => types.typeOf(name).shape);
-  const [, numGroups] = rows ?? [];
-  const channels = shape?.[1];
-  if (!centred || typeof numGroups !== 'number' || typeof channels !== 'number') return undefined;
+  const channels = types.typeOf(centred?.x).shape?.[1];
+  if (!centred || typeof channels !== 'number') return undefined;
+  const { x, numGroups } = centred;
   // Without rows, the operator has the scale and bias of the site.
   const isWhole = isOfChannels && numGroups === channels;
   const isAffine = !(isConstant(types, norm.inputs[1], 1) && isConstant(types, norm.inputs[2], 0));
@@ -92,7 +90,7 @@ function matchOperator(types: ValueTypes, norm: ModelNode): LoweredGroupNorm | u
   return {
     lowering: isOfChannels ? 'instance-norm' : 'layer-norm',
     norm,
-    ...withoutCasts(types, centred.x, last),
+    ...withoutCasts(types, x, last),
     axis: undefined,
     numGroups,
     epsilon: norm.number('epsilon') ?? DEFAULT_EPSILON,
@@ -127,15 +125,28 @@ function withoutCasts(types: ValueTypes, x: string, last: ModelNode): Pick<Lower
   return { x: widened.inputs[0]!, last: narrowed ?? last };
 }
 
-/** Returns x, if a value is x − mean(x), and the axis from which on Flatten has made it rows. */
-function centredFrom(types: ValueTypes, name: string): Pick<LoweredGroupNorm, 'x' | 'axis'> | undefined {
+/** Returns x and its groups, if a value is x − mean(x), and the axis from which on Flatten has made it rows. */
+function centredFrom(
+  types: ValueTypes,
+  name: string,
+): Pick<LoweredGroupNorm, 'x' | 'axis' | 'numGroups'> | undefined {
   const difference = producerOf(types, name, 'Sub');
   if (!difference) return undefined;
   const [rows, mean] = difference.inputs as [string, string];
   const x = sourceOf(types, rows);
-  if (!isMean(types, mean, (value) => value === x)) return undefined;
+  const numGroups = groupsOf(types, mean);
+  if (numGroups === undefined || !isMean(types, mean, (value) => value === x)) return undefined;
   const flatten = types.index.producer(unmoved(types, rows));
-  return { x, axis: flatten && isOp(flatten, 'Flatten') ? (flatten.number('axis') ?? 1) : undefined };
+  const axis = flatten && isOp(flatten, 'Flatten') ? (flatten.number('axis') ?? 1) : undefined;
+  return { x, axis, numGroups };
+}
+
+/** Returns G, if a mean is (N, G, 1), repeated for the channels of a group or not. */
+function groupsOf(types: ValueTypes, mean: string): number | undefined {
+  const repeated = producerOf(types, mean, 'Mul');
+  const ofRows = producerOf(types, repeated?.inputs[0] ?? mean, 'ReduceMean');
+  const [, groups] = (ofRows && types.typeOf(outputOf(ofRows)).shape) ?? [];
+  return typeof groups === 'number' ? groups : undefined;
 }
 
 /** No mean that a lowering writes has so many nodes. */

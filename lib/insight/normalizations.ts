@@ -4,12 +4,11 @@ import type { ContribSiteRef } from '../lowering/contrib-site.js';
 import { inputOf, type SiteRef } from '../lowering/lower.js';
 import { CONTRIB_DOMAIN } from '../lowering/types.js';
 import type { ModelNode } from '../onnx/node.js';
-import { operatorName } from '../onnx/outline.js';
+import { type NodePlace, operatorName } from '../onnx/outline.js';
 import { describeContribGroupNorm, groupNormOf } from '../rewrite/contrib-group-norm.js';
 import type { FoundGroupNorm } from '../rewrite/exported-group-norm.js';
 import { matchActivation } from '../rewrite/fuse-group-norm.js';
 import { isGroupNorm } from '../rewrite/group-normalization.js';
-import { problemOf } from '../rewrite/node-checks.js';
 import { outputOf } from '../rewrite/patterns.js';
 import { describeSite, isConstant } from '../rewrite/sites.js';
 import type { ValueTypes } from '../rewrite/value-types.js';
@@ -224,27 +223,30 @@ const SUMS: ReadonlyMap<string, number> = new Map([
   [`${CONTRIB_DOMAIN}.EmbedLayerNormalization`, 2],
 ]);
 
-/** Describes a node that breaks a rule, in a body or a function, where nodes are not checked. */
-export function describeUnknown(types: ValueTypes, node: ModelNode): FoundNormalization {
+/**
+ * Describes a node in a body or function by itself: no node calls the function, or the node breaks a rule, which is not checked
+ * there.
+ * @param problem The rule that it breaks.
+ */
+export function describeAlone(node: ModelNode, { text }: NodePlace, problem?: string): FoundNormalization {
   const operator = operatorName(node.domain, node.opType);
-  const { text } = types.inside!.graph.place;
   const facts = {
     name: nameOf(node),
     module: moduleOf(node),
     operator,
     form: 'operator' as const,
     shape: undefined,
-    groups: undefined,
+    groups: node.number('num_groups') ?? node.number('groups'),
     channels: undefined,
-    epsilon: undefined,
+    epsilon: shortest(node.number('epsilon') ?? OPERATORS.get(operator)!.epsilon),
     affine: undefined,
     activation: undefined,
     residual: undefined,
     dtype: undefined,
     where: text,
-    providers: onEach(() => 'refused' as const),
+    providers: onEach(() => (problem === undefined ? 'onnxruntime' : 'refused')),
   };
-  return { facts, reason: problemOf(node, types.model.opset), input: undefined };
+  return { facts, reason: problem, input: `it lies in the ${text}` };
 }
 
 /** What {@link finish} makes a row of. */

@@ -41,7 +41,7 @@ export interface ConvertOptions {
 
 /** How many normalizations were replaced, by how the model had them. */
 export interface ReplacedNorms {
-  /** The standard operator. */
+  /** The standard operator, in bodies of If, Loop and Scan and in local functions too: in each copy of a function. */
   readonly groupNormalization: number;
   /**
    * GroupNorm as PyTorch exports it below opset 21: InstanceNormalization of rows, which are reshaped, scaled and shifted.

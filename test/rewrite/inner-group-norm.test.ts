@@ -28,16 +28,25 @@ import {
   reference,
 } from '../support/nested-norms.js';
 
-const X = randomTensor('float32', [2, 8, 3, 5], { mean: 1000, deviation: 0.1 });
-const SCALE = randomTensor('float32', [8], { stream: 'scale' });
-const BIAS = randomTensor('float32', [8], { stream: 'bias' });
+const X: TensorData = randomTensor('float32', [2, 8, 3, 5], { mean: 1000, deviation: 0.1 });
+const SCALE: TensorData = randomTensor('float32', [8], { stream: 'scale' });
+const BIAS: TensorData = randomTensor('float32', [8], { stream: 'bias' });
 const WEIGHTS = { scale: SCALE, bias: BIAS };
 const EPS = Math.fround(1e-5);
 /** As far as ONNX Runtime's float32 is off where results are up to 5. */
 const TOLERANCE = 2e-5;
 
-const normalized = (x: TensorData, numGroups: number, { scale = SCALE, bias = BIAS, eps = EPS } = {}) =>
-  referenceGroupNorm({ x, scale, bias, numGroups, eps });
+interface Affine {
+  readonly scale?: TensorData;
+  readonly bias?: TensorData;
+  readonly eps?: number;
+}
+
+const normalized = (
+  x: TensorData,
+  numGroups: number,
+  { scale = SCALE, bias = BIAS, eps = EPS }: Affine = {},
+) => referenceGroupNorm({ x, scale, bias, numGroups, eps });
 const float32 = (dims: readonly number[], values: ArrayLike<number>): TensorData =>
   tensor('float32', dims, Float32Array.from(values));
 
@@ -159,7 +168,7 @@ describe('convertModel, where GroupNormalization is in a body', () => {
   it('takes the shape that a Loop carries without a type from the first iteration, if the body keeps it', async () => {
     const nodes = [groupNorm(['carried', 'scale', 'bias'], 'norm', 2), node('Relu', ['norm'], ['next'])];
     const [y, all] = await run(converted(loop(nodes), 1), { x: X });
-    let state = X;
+    let state: TensorData = X;
     const expected: number[] = [];
     for (let i = 0; i < 3; i++) {
       state = float32(
@@ -184,7 +193,7 @@ describe('convertModel, where GroupNormalization is in a body', () => {
     bytes.graph!.node![0]!.attribute![0]!.g!.output!.pop();
     bytes.graph!.output!.pop();
     const [y] = await run(converted(ModelProto.encode(bytes).finish(), 1), { x: X });
-    let state = X;
+    let state: TensorData = X;
     for (let i = 0; i < 3; i++) {
       const [n, c, h, w] = state.dims as [number, number, number, number];
       const rows = Array.from({ length: n * c * h }, (_, row) => [...(state.data as Float32Array).subarray(row * w, row * w + w)]); // prettier-ignore
@@ -229,7 +238,7 @@ describe('convertModel, where GroupNormalization is in a body', () => {
     const outputs = allNodes(ModelProto.decode(bytes)).flatMap(({ output }) => output!);
     expect(new Set(outputs).size).to.equal(outputs.length);
     const [y] = await run(bytes, { x: X, c: bool(false) });
-    let state = X;
+    let state: TensorData = X;
     for (let i = 0; i < 3; i++) state = float32(X.dims, normalized(state, 2));
     expect(maxAbsDifference(y!, Float64Array.from(state.data as Float32Array))).to.be.below(TOLERANCE);
   });
@@ -330,7 +339,7 @@ describe('convertModel, where GroupNormalization is in a local function', () => 
       1,
     );
     const { functions } = ModelProto.decode(bytes);
-    expect(functions!.map(({ name, opsetImport }) => [name, opsetImport!.length])).to.deep.equal([
+    expect(functions.map(({ name, opsetImport }) => [name, opsetImport!.length])).to.deep.equal([
       ['Block', 2],
     ]);
     const eps = Math.fround(1e-3);
@@ -365,7 +374,7 @@ describe('convertModel, where GroupNormalization is in a local function', () => 
       ]),
     ]);
     const result = converted(bytes, 3);
-    expect(ModelProto.decode(result).functions!.map(({ name }) => name)).to.deep.equal(['Block', 'Block_2', 'Block_3']); // prettier-ignore
+    expect(ModelProto.decode(result).functions.map(({ name }) => name)).to.deep.equal(['Block', 'Block_2', 'Block_3']); // prettier-ignore
     const [s4, b4] = [float32([4], [1, 2, 3, 4]), float32([4], [0, 0, 1, 1])];
     const eps = 0.25;
     const a = float32([2, 4, 30], relu(normalized(X, 4, { eps })));
@@ -438,7 +447,7 @@ describe('convertModel, where GroupNormalization is in a local function', () => 
     const opsetImport = [{ domain: '', version: 21 }];
     const bytes = model([call('Block', ['x', 'scale', 'bias'], ['y'], int('groups', 1))], { x: [2, 8, 3, 5] }, { y: 4 }, { weights: WEIGHTS, functions: [block([], { opsetImport })], opset: 23 }); // prettier-ignore
     const imports = (result: Uint8Array) =>
-      ModelProto.decode(result).functions![0]!.opsetImport!.map(({ domain, version }) => [
+      ModelProto.decode(result).functions[0]!.opsetImport!.map(({ domain, version }) => [
         domain,
         Number(version),
       ]);
