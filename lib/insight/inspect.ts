@@ -6,7 +6,7 @@ import { Model } from '../onnx/model.js';
 import { operatorName, readOutline } from '../onnx/outline.js';
 import { notBytes, requireKnownOptions } from '../options.js';
 import { requireValidNodes } from '../rewrite/node-checks.js';
-import { raiseOpset } from '../rewrite/raise-opset.js';
+import { raiseOpset6 } from '../rewrite/raise-opset.js';
 import { ValueTypes } from '../rewrite/value-types.js';
 import type { TensorInfo } from '../runtime/core/contract.js';
 import {
@@ -73,7 +73,7 @@ export function findInside(
       inside.push(describeInside(node, place));
   });
   // A session does so, too.
-  raiseOpset(model);
+  raiseOpset6(model);
   const { opsets, functions, ...head } = outline;
   return {
     model: {

@@ -8,6 +8,8 @@ import { decodeModel, type ModelContent, operatorId, readOpset } from './decode.
 import {
   applyCasts,
   type BoundaryCast,
+  editNode,
+  type NodeEdit,
   type Rename,
   renameInNode,
   renameTensor,
@@ -203,6 +205,15 @@ export class Model {
       if (field.node) return renameInNode(readerOf(field), rename);
       if (field.tensor) return renameTensor(readerOf(field), rename);
       return field.tag === GRAPH.valueInfo ? renameValueInfo(readerOf(field), rename) : undefined;
+    });
+    this.#index = undefined;
+  }
+
+  /** Edits each node for which `edit` returns an edit. The rest of the node stays as it is. */
+  editNodes(edit: (node: ModelNode) => NodeEdit | undefined): void {
+    this.#graph.splice((field) => {
+      const change = field.node && edit(field.node);
+      return change && editNode(readerOf(field), change);
     });
     this.#index = undefined;
   }
