@@ -8,6 +8,8 @@ import { decodeModel, type ModelContent, operatorId, readOpset } from './decode.
 import {
   applyCasts,
   type BoundaryCast,
+  editNode,
+  type NodeEdit,
   type Rename,
   renameInNode,
   renameTensor,
@@ -21,8 +23,8 @@ import {
   editedNode,
   type FunctionVersion,
   type InnerGraph,
+  type InnerEdit,
   LocalFunction,
-  type NodeEdit,
 } from './inner-graph.js';
 import { nestedNodes } from './nested-nodes.js';
 import { type ModelNode, PARTS } from './node.js';
@@ -168,6 +170,11 @@ export class Model {
     return this.#functionsById.get(functionId(node.domain, node.opType, node.overload));
   }
 
+  /** Returns the operators in local functions. */
+  functionOpTypes(): ReadonlySet<string> {
+    return this.#inFunctions.opTypes;
+  }
+
   /** Returns whether a node calls a local function, which may have the name of an operator of ONNX. */
   isFunctionCall({ domain, opType }: ModelNode): boolean {
     return this.#functions.has(operatorId(domain, opType));
@@ -241,7 +248,7 @@ export class Model {
    * Edits nodes that have bodies or call local functions.
    * @param edit Returns what changes in a node.
    */
-  editNodes(edit: (node: ModelNode) => NodeEdit | undefined): void {
+  editInner(edit: (node: ModelNode) => InnerEdit | undefined): void {
     this.#graph.splice((field) => {
       const change = field.node && edit(field.node);
       return change && editedNode(readerOf(field), field.node, change);
@@ -287,6 +294,15 @@ export class Model {
       if (field.node) return renameInNode(readerOf(field), rename);
       if (field.tensor) return renameTensor(readerOf(field), rename);
       return field.tag === GRAPH.valueInfo ? renameValueInfo(readerOf(field), rename) : undefined;
+    });
+    this.#index = undefined;
+  }
+
+  /** Edits each node for which `edit` returns an edit. The rest of the node stays as it is. */
+  editNodes(edit: (node: ModelNode) => NodeEdit | undefined): void {
+    this.#graph.splice((field) => {
+      const change = field.node && edit(field.node);
+      return change && editNode(readerOf(field), change);
     });
     this.#index = undefined;
   }
