@@ -2,7 +2,7 @@
 import { ModelError } from '../errors.js';
 import { DEFAULT_LIMITS } from '../limits.js';
 import type { Fragment } from '../lowering/lower.js';
-import type { DType, TensorData } from '../tensor.js';
+import type { DType, Shape, TensorData } from '../tensor.js';
 import { delimited, joinChunks, spliceRuns } from './chunks.js';
 import { decodeModel, type ModelContent, operatorId, readOpset } from './decode.js';
 import {
@@ -41,7 +41,7 @@ import {
 import { GRAPH, MODEL } from './schema.js';
 import type { ExternalFiles } from './tensor-walk.js';
 import { encodeTensor } from './tensors.js';
-import { declarationOf, type TensorType } from './value-info.js';
+import { declarationOf, encodeValueInfo, type TensorType } from './value-info.js';
 import { tooLarge, UNBOUNDED, WireReader } from './wire.js';
 
 /**
@@ -333,6 +333,19 @@ export class Model {
       GRAPH.output,
       values.map((value) => ValueInfoProto.encode(value).finish()),
     );
+    this.#index = undefined;
+  }
+
+  /** Gives inputs other shapes. */
+  declareInputs(shapeOf: (name: string) => Shape | undefined): void {
+    this.#graph.splice(({ tag, value }) => {
+      const shape = tag === GRAPH.input ? shapeOf(value!.name) : undefined;
+      const { dtype } = (shape && value!.type) ?? {};
+      if (!shape || !dtype) return undefined;
+      return delimited(GRAPH.input, [
+        ValueInfoProto.encode(encodeValueInfo({ name: value!.name, dtype, shape })).finish(),
+      ]);
+    });
     this.#index = undefined;
   }
 
