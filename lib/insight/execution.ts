@@ -58,13 +58,25 @@ export const executeOperator = (types: ValueTypes, node: ModelNode): Executions 
 export const asLowered = (lowering: LoweringName, executions: Executions): Executions =>
   onEach((provider) => (executions[provider] === 'onnxruntime' ? lowering : executions[provider]));
 
-/** Returns how an operator runs that lies in a function or a body, where passes do not reach. */
-export const executeInside = (operator: string): Executions =>
-  onEach((provider) => {
-    if (operator === 'GroupNormalization') return planOf(provider).hasKernel ? 'kernel' : 'refused';
-    const isContrib = CONTRIB_ONLY.includes(operator);
-    return isContrib && !CONTRIB_PROVIDERS.includes(provider) ? 'refused' : 'onnxruntime';
-  });
+/**
+ * Returns how an operator runs that lies in a function or a body. Sessions rewrite GroupNormalization there, and no others.
+ * @param sites Where a GroupNormalization runs; an empty list for a function that no node calls.
+ */
+export function executeInside(
+  operator: string,
+  sites: readonly (SiteRef | string)[],
+  opset: number,
+): Executions {
+  const [first] = sites;
+  if (first !== undefined) {
+    const isRefused = sites.some((site) => typeof site === 'string');
+    return executeGroupNorm('operator', isRefused ? undefined : (first as SiteRef), opset);
+  }
+  const isContrib = CONTRIB_ONLY.includes(operator);
+  return onEach((provider) =>
+    isContrib && !CONTRIB_PROVIDERS.includes(provider) ? 'refused' : 'onnxruntime',
+  );
+}
 
 /** The operators that only {@link CONTRIB_PROVIDERS} have a kernel for. */
 const CONTRIB_ONLY: readonly string[] = ['com.microsoft.GroupNorm', 'com.microsoft.SkipGroupNorm'];

@@ -26,6 +26,7 @@ import {
   executeOperator,
   whyNotRewritten,
 } from './execution.js';
+import { commonSite, type InnerSites, keyInside } from './inner-sites.js';
 import { findLoweredGroupNorm, type LoweredGroupNorm } from './lowered-group-norm.js';
 import { moduleOf } from './module-path.js';
 import { channelRows, lastChannelRows, type NormInput, rowsFrom } from './rows.js';
@@ -247,26 +248,34 @@ const SUMS: ReadonlyMap<string, number> = new Map([
   [`${CONTRIB_DOMAIN}.EmbedLayerNormalization`, 2],
 ]);
 
-/** Returns what a node in a function or a body tells by itself. */
-export function describeInside(node: ModelNode, { text }: NodePlace): FoundNormalization {
+/** Returns what a node in a function or a body tells by itself, and what is known of it where it runs. */
+export function describeInside(
+  node: ModelNode,
+  { text }: NodePlace,
+  inner: InnerSites,
+  opset: number,
+): FoundNormalization {
   const operator = operatorName(node.domain, node.opType);
+  const sites = inner.get(keyInside(text, node)) ?? [];
+  const reason = sites.find((site) => typeof site === 'string');
+  const site = commonSite(sites.filter((one) => typeof one !== 'string'));
   const facts = {
     name: nameOf(node),
     module: moduleOf(node),
     operator,
     form: 'operator' as const,
-    shape: undefined,
-    groups: node.number('num_groups') ?? node.number('groups'),
-    channels: undefined,
-    epsilon: shortest(node.number('epsilon') ?? OPERATORS.get(operator)!.epsilon),
-    affine: undefined,
+    shape: site.shape,
+    groups: sites.length > 0 ? site.groups : (node.number('num_groups') ?? node.number('groups')),
+    channels: site.channels,
+    epsilon: shortest(site.epsilon ?? node.number('epsilon') ?? OPERATORS.get(operator)!.epsilon),
+    affine: site.affine,
     activation: undefined,
     residual: undefined,
-    dtype: undefined,
+    dtype: site.dtype && isFloatDType(site.dtype) ? site.dtype : undefined,
     where: text,
-    providers: executeInside(operator),
+    providers: executeInside(operator, sites, opset),
   };
-  return { facts, reason: undefined, input: `it lies in the ${text}` };
+  return { facts, reason, input: `it lies in the ${text}` };
 }
 
 /** What {@link finish} makes a row of. */

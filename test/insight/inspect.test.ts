@@ -281,9 +281,33 @@ describe('inspectModel', () => {
       where: 'function local.Block',
       epsilon: 1e-3,
     });
-    expect(inBody).to.include({ operator: 'GroupNormalization', where: "body of If 'choice'", groups: 4, epsilon: 1e-3 }); // prettier-ignore
-    expect(inBody!.providers).to.deep.equal({ ...everywhere('refused'), native: 'kernel' });
-    expect(inBody!.warnings.join()).to.include('refuse the model');
+    expect(inBody).to.include({ operator: 'GroupNormalization', where: "body of If 'choice'", groups: 4, epsilon: 1e-3, channels: 8, dtype: 'float32', affine: true }); // prettier-ignore
+    expect(inBody!.shape).to.deep.equal([2, 8, 6, 5]);
+    expect(inBody!.providers).to.deep.equal({ ...everywhere('reduce-mean'), native: 'kernel' });
+  });
+
+  it('inspectModel describes a norm of a function by its calls, and says why one of them cannot be rewritten', async () => {
+    const reference = { name: 'num_groups', type: ATTRIBUTE_TYPE.INT, refAttrName: 'g' };
+    const norm = {
+      opType: 'GroupNormalization',
+      input: ['v', 's', 'b'],
+      output: ['r'],
+      attribute: [reference],
+    };
+    const block = { name: 'Block', domain: 'local', input: ['v', 's', 'b'], output: ['r'], node: [norm] };
+    const call = (x: string, g: number) => ({ opType: 'Block', domain: 'local', input: [x, 'gamma', 'beta'], output: [`${x}${g}`], attribute: [{ name: 'g', type: ATTRIBUTE_TYPE.INT, i: g }] }); // prettier-ignore
+    const unknown = { opType: 'Unknown', input: ['x'], output: ['u'] };
+    const describe = async (...nodes: NodeMessage[]) =>
+      (await inspectModel(raw(nodes, { functions: [block] }))).normalizations.find(
+        ({ where }) => where !== 'graph',
+      )!;
+    const known = await describe(call('x', 2), call('x', 4));
+    expect(known).to.include({ where: 'function local.Block', groups: undefined, channels: 8, affine: true });
+    expect(known.providers).to.deep.equal({ ...everywhere('reduce-mean'), native: 'kernel' });
+    const refused = await describe(call('x', 2), unknown, call('u', 2));
+    expect(refused.providers).to.deep.equal({ ...everywhere('refused'), native: 'kernel' });
+    expect(refused.warnings.join()).to.include("the rank of the node's input");
+    expect((await describe()).providers).to.deep.equal(everywhere('onnxruntime'));
   });
 
   it('inspectModel describes the head of a model', async () => {
