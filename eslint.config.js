@@ -52,6 +52,7 @@ const MAY_IMPORT = {
   'scripts/cuda': ['lib', 'graphs', 'bench', 'test/support'],
   'scripts/demo': ['lib'],
   'scripts/docs': ['lib', 'graphs', 'bench', 'test/support'],
+  'scripts/release': ['lib'],
   'scripts/web': ['lib', 'web'],
 };
 /** The modules of lib/runtime that browsers load: they import nothing of Node. */

@@ -33,7 +33,10 @@ export const isFloatDType = (dtype: string | undefined): dtype is FloatDType =>
 
 /** One dimension of a shape: a size, or the name of a size that is known only at run time (`'N'`). */
 export type Dim = number | string;
-/** The dimensions of a tensor, the outermost first; `[]` for a scalar. */
+/**
+ * The shape that a model or a graph declares for a value, the outermost dimension first: sizes, and names of sizes that
+ * only a run knows. `[]` for a scalar. A tensor has `dims` instead, as ONNX's TensorProto: all of them are sizes.
+ */
 export type Shape = readonly Dim[];
 
 /** A dimension of unknown size. It is not a name: two unknown dimensions need not be the same size. */

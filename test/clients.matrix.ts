@@ -2,15 +2,14 @@ import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { after, before, it } from 'mocha';
 import { type AddonState, loadAddon } from '../lib/runtime/native/addon.js';
 import { describeNative } from './support/native.js';
+import { pack } from './support/packed-package.js';
 
 const execute = promisify(execFile);
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 /** Versions of onnxruntime-node beside the version that transformers.js brings, and that npm then gives this package too: 1.24.3. */
 const OTHERS = ['1.19.2', '1.20.1', '1.21.0', '1.22.0', '1.23.2', '1.26.0', '1.30.0'];
@@ -108,13 +107,12 @@ describeNative('the package beside other versions of onnxruntime-node', function
 
   before(async () => {
     project = await mkdtemp(join(tmpdir(), 'onnx-groupnorm-clients-'));
-    const packing = ['pack', '--silent', '--pack-destination', project];
-    const archive = (await execute('npm', packing, { cwd: ROOT })).stdout.trim().split('\n').at(-1)!;
+    const archive = await pack(project);
     await writeFile(join(project, 'package.json'), '{ "name": "clients", "type": "module" }');
     await writeFile(join(project, 'model.mjs'), MODEL);
     const flags = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts'];
     const others = OTHERS.map((version) => `${aliasOf(version)}@npm:onnxruntime-node@${version}`);
-    const packages = [join(project, archive), `@huggingface/transformers@${TRANSFORMERS}`, ...others];
+    const packages = [archive, `@huggingface/transformers@${TRANSFORMERS}`, ...others];
     await execute('npm', ['install', ...flags, ...packages], { cwd: project });
   });
 

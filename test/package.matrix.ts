@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Diagnosis } from '../lib/cli/commands/doctor.js';
-import { OFFLINE, pack, testPackage } from './support/packed-package.js';
+import { HAS_PREBUILT, OFFLINE, pack, testPackage } from './support/packed-package.js';
 
 testPackage({ addon: 'built' });
 testPackage({ addon: 'skip' });
@@ -109,7 +109,7 @@ describe('the kernel, installed by package managers', function () {
   after(() => rm(folder, { recursive: true, force: true }));
 
   for (const [name, manager] of Object.entries(MANAGERS)) {
-    it(`${name} builds the kernel once its user did what doctor says`, async function () {
+    it(`${name} installs the prebuilt kernel, or builds it once its user did what doctor says`, async function () {
       const [tools, app] = [join(folder, name, 'tools'), join(folder, name, 'app')];
       for (const made of [tools, app]) await mkdir(made, { recursive: true });
       const manifest = join(app, 'package.json');
@@ -134,7 +134,8 @@ describe('the kernel, installed by package managers', function () {
         console.log('    not run: the package registry cannot be reached');
         this.skip();
       }
-      if (manager.approve) {
+      if (HAS_PREBUILT) expect((await kernel()).origin).to.equal('prebuilt');
+      else if (manager.approve) {
         const { reason, remedy } = await kernel();
         expect(reason).to.include('did not run the install script');
         for (const said of manager.approve.named) expect(remedy).to.include(said);

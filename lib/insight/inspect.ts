@@ -6,7 +6,7 @@ import { Model } from '../onnx/model.js';
 import { operatorName, readOutline } from '../onnx/outline.js';
 import { notBytes, requireKnownOptions } from '../options.js';
 import { requireValidNodes } from '../rewrite/node-checks.js';
-import { raiseOpset } from '../rewrite/raise-opset.js';
+import { raiseOpset6 } from '../rewrite/raise-opset.js';
 import { ValueTypes } from '../rewrite/value-types.js';
 import type { TensorInfo } from '../runtime/core/contract.js';
 import { findNormalizations } from './find-normalizations.js';
@@ -66,7 +66,7 @@ export function findInside(
     if (hasBody) controlFlow.add(name);
   });
   // A session does so, too.
-  raiseOpset(model);
+  raiseOpset6(model);
   const { opsets, functions, ...head } = outline;
   return {
     model: {

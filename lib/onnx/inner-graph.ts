@@ -22,7 +22,7 @@ import { readValueInfo } from './value-info.js';
 import { UNBOUNDED, WireReader } from './wire.js';
 
 /** What changes in a node. */
-export interface NodeEdit {
+export interface InnerEdit {
   /** The encoded nodes that take its place. */
   readonly nodes?: readonly Uint8Array[];
   /** The name of the local function that it calls instead, of the same domain. */
@@ -32,7 +32,7 @@ export interface NodeEdit {
 }
 
 /** What changes in nodes, by their positions among the nodes of a body or function. */
-export type GraphEdits = ReadonlyMap<number, NodeEdit>;
+export type GraphEdits = ReadonlyMap<number, InnerEdit>;
 
 /** A body or a local function. Decoded before, so that its limits are checked. */
 export class InnerGraph {
@@ -97,7 +97,7 @@ function spliced(
 }
 
 /** Returns the field of a node with its edit. */
-export function editedNode(field: WireReader, node: ModelNode, edit: NodeEdit): Uint8Array[] | undefined {
+export function editedNode(field: WireReader, node: ModelNode, edit: InnerEdit): Uint8Array[] | undefined {
   if (edit.nodes) return edit.nodes.flatMap((message) => delimited(field.tag, [message]));
   const bodies = edit.bodies ? bodiesOf(node) : [];
   let next = 0;

@@ -2,12 +2,14 @@
 import { ModelError } from '../errors.js';
 import { DEFAULT_LIMITS } from '../limits.js';
 import type { Fragment } from '../lowering/lower.js';
-import type { DType, TensorData } from '../tensor.js';
+import type { DType, Shape, TensorData } from '../tensor.js';
 import { delimited, joinChunks, spliceRuns } from './chunks.js';
 import { decodeModel, type ModelContent, operatorId, readOpset } from './decode.js';
 import {
   applyCasts,
   type BoundaryCast,
+  editNode,
+  type NodeEdit,
   type Rename,
   renameInNode,
   renameTensor,
@@ -21,8 +23,8 @@ import {
   editedNode,
   type FunctionVersion,
   type InnerGraph,
+  type InnerEdit,
   LocalFunction,
-  type NodeEdit,
 } from './inner-graph.js';
 import { nestedNodes } from './nested-nodes.js';
 import { type ModelNode, PARTS } from './node.js';
@@ -39,7 +41,7 @@ import {
 import { GRAPH, MODEL } from './schema.js';
 import type { ExternalFiles } from './tensor-walk.js';
 import { encodeTensor } from './tensors.js';
-import { declarationOf, type TensorType } from './value-info.js';
+import { declarationOf, encodeValueInfo, type TensorType } from './value-info.js';
 import { tooLarge, UNBOUNDED, WireReader } from './wire.js';
 
 /**
@@ -168,6 +170,11 @@ export class Model {
     return this.#functionsById.get(functionId(node.domain, node.opType, node.overload));
   }
 
+  /** Returns the operators in local functions. */
+  functionOpTypes(): ReadonlySet<string> {
+    return this.#inFunctions.opTypes;
+  }
+
   /** Returns whether a node calls a local function, which may have the name of an operator of ONNX. */
   isFunctionCall({ domain, opType }: ModelNode): boolean {
     return this.#functions.has(operatorId(domain, opType));
@@ -241,7 +248,7 @@ export class Model {
    * Edits nodes that have bodies or call local functions.
    * @param edit Returns what changes in a node.
    */
-  editNodes(edit: (node: ModelNode) => NodeEdit | undefined): void {
+  editInner(edit: (node: ModelNode) => InnerEdit | undefined): void {
     this.#graph.splice((field) => {
       const change = field.node && edit(field.node);
       return change && editedNode(readerOf(field), field.node, change);
@@ -291,6 +298,15 @@ export class Model {
     this.#index = undefined;
   }
 
+  /** Edits each node for which `edit` returns an edit. The rest of the node stays as it is. */
+  editNodes(edit: (node: ModelNode) => NodeEdit | undefined): void {
+    this.#graph.splice((field) => {
+      const change = field.node && edit(field.node);
+      return change && editNode(readerOf(field), change);
+    });
+    this.#index = undefined;
+  }
+
   /** Makes values constants, in place of the initializers that have their names. No node may compute such a value. */
   setConstants(constants: ReadonlyMap<string, TensorData>): void {
     const added = new Map([...constants].map(([name, data]) => [name, encodeTensor(name, data)]));
@@ -317,6 +333,19 @@ export class Model {
       GRAPH.output,
       values.map((value) => ValueInfoProto.encode(value).finish()),
     );
+    this.#index = undefined;
+  }
+
+  /** Gives inputs other shapes. */
+  declareInputs(shapeOf: (name: string) => Shape | undefined): void {
+    this.#graph.splice(({ tag, value }) => {
+      const shape = tag === GRAPH.input ? shapeOf(value!.name) : undefined;
+      const { dtype } = (shape && value!.type) ?? {};
+      if (!shape || !dtype) return undefined;
+      return delimited(GRAPH.input, [
+        ValueInfoProto.encode(encodeValueInfo({ name: value!.name, dtype, shape })).finish(),
+      ]);
+    });
     this.#index = undefined;
   }
 

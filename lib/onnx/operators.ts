@@ -168,7 +168,8 @@ function listTensor(attribute: Attribute) {
   return int64Vector(values);
 }
 
-function encodeAttribute(name: string, attribute: Attribute): AttributeMessage {
+/** Encodes an attribute of a node. */
+export function encodeAttribute(name: string, attribute: Attribute): AttributeMessage {
   const type = ATTRIBUTE_TYPE[attribute.type];
   switch (attribute.type) {
     case 'INT':

@@ -15,7 +15,7 @@ import {
   type GraphEdits,
   keyOf,
   type LocalFunction,
-  type NodeEdit,
+  type InnerEdit,
 } from '../onnx/inner-graph.js';
 import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
@@ -65,7 +65,7 @@ class InnerPass {
   run(types: ValueTypes): LoweringReport {
     const { model } = this;
     const scope: Scope = { taken: model.names(), imports: new Map() };
-    model.editNodes((node) => {
+    model.editInner((node) => {
       const edit = this.#isGroupNorm(node) ? undefined : this.#edit(types, node, scope);
       this.#replaced += edit ? countReplaced(edit) : 0;
       return edit;
@@ -84,7 +84,7 @@ class InnerPass {
     return isGroupNorm(node) && !this.model.isFunctionCall(node);
   }
 
-  #edit(types: ValueTypes, node: ModelNode, scope: Scope): NodeEdit | undefined {
+  #edit(types: ValueTypes, node: ModelNode, scope: Scope): InnerEdit | undefined {
     if (this.#isGroupNorm(node)) return this.#lower(types, types.asCalled(node), scope);
     const callee = this.model.functionOf(node);
     const within = types.within(node);
@@ -103,7 +103,7 @@ class InnerPass {
   }
 
   #editAll(types: ValueTypes, scope: Scope): GraphEdits | undefined {
-    const edits = new Map<number, NodeEdit>();
+    const edits = new Map<number, InnerEdit>();
     for (const [position, node] of types.inside!.graph.nodes.entries()) {
       const edit = this.#edit(types, node, scope);
       if (edit) edits.set(position, edit);
@@ -112,9 +112,9 @@ class InnerPass {
   }
 
   /** Finds or makes the version of a function that a call needs. */
-  #editCall(callee: LocalFunction, types: ValueTypes): NodeEdit | undefined {
+  #editCall(callee: LocalFunction, types: ValueTypes): InnerEdit | undefined {
     const scope: Scope = { taken: callee.names(), imports: new Map() };
-    const edits = this.#editAll(types, scope) ?? new Map<number, NodeEdit>();
+    const edits = this.#editAll(types, scope) ?? new Map<number, InnerEdit>();
     const versions = this.#versions.get(callee) ?? new Map<string, FunctionVersion>();
     this.#versions.set(callee, versions);
     const key = keyOf(edits);
@@ -134,7 +134,7 @@ class InnerPass {
     return name;
   }
 
-  #lower(types: ValueTypes, node: ModelNode, { taken, imports }: Scope): NodeEdit | undefined {
+  #lower(types: ValueTypes, node: ModelNode, { taken, imports }: Scope): InnerEdit | undefined {
     const { model, lowering } = this;
     const site = problemOf(node, model.opset) ?? describeSite(types, node, false);
     if (typeof site === 'string') {
@@ -155,7 +155,7 @@ class InnerPass {
 }
 
 /** Returns how many nodes an edit replaces. Those of functions that it calls are counted with the functions. */
-function countReplaced({ nodes, bodies = [] }: NodeEdit): number {
+function countReplaced({ nodes, bodies = [] }: InnerEdit): number {
   const within = bodies.flatMap((edits) => [...(edits?.values() ?? [])]);
   return (nodes ? 1 : 0) + within.reduce((sum, edit) => sum + countReplaced(edit), 0);
 }

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { chmod, copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -105,12 +106,59 @@ describe('the install script', () => {
     expect(await install(output, 1)).to.include('there is no C++ compiler');
   });
 
-  it('the install script builds if it cannot load the prebuilt binary', async function () {
-    if (process.platform === 'win32') this.skip();
-    const prebuilt = path(`native/prebuilt/${process.platform}-${process.arch}/onnx_groupnorm.node`);
-    await mkdir(dirname(prebuilt), { recursive: true });
-    await writeFile(prebuilt, 'for another machine');
-    expect(await install('', 0)).to.equal('onnx-groupnorm: native kernel: built');
+  /** Lays a prebuilt binary, and a self-check that is this code. */
+  async function layPrebuilt(selfCheck: string): Promise<void> {
+    const binary = path(`native/prebuilt/${process.platform}-${process.arch}/onnx_groupnorm.node`);
+    await mkdir(dirname(binary), { recursive: true });
+    await writeFile(binary, '');
+    await writeFile(path('native/self-check.mjs'), selfCheck);
+  }
+  const log = (): Promise<string> => readFile(path('native/build/install.log'), 'utf8');
+
+  it('the install script takes a prebuilt binary that passes its self-check, and builds nothing', async () => {
+    await layPrebuilt("console.log('avx2')");
+    expect(await install('', 1)).to.equal('onnx-groupnorm: native kernel: prebuilt (avx2)');
+  });
+
+  it('the install script checks the prebuilt binary itself, whatever binary is built', async () => {
+    await layPrebuilt(
+      "console.log(process.env.ONNX_GROUPNORM_ADDON.includes('prebuilt') ? 'avx2' : 'another')",
+    );
+    expect(await install('', 1)).to.include('prebuilt (avx2)');
+  });
+
+  const FAULTS = {
+    "console.error('Error: it computes [1, 1]'); process.exit(1)": 'Error: it computes [1, 1]',
+    "process.kill(process.pid, 'SIGILL')": 'it ended with SIGILL',
+    "console.log('portable')": 'it does not use the vector instructions of this machine',
+  };
+  for (const [selfCheck, problem] of Object.entries(FAULTS)) {
+    it(`the install script builds if of the prebuilt binary it finds '${problem}'`, async function () {
+      const vectors =
+        process.arch === 'arm64' || (await readFile('/proc/cpuinfo', 'utf8')).includes(' avx2 ');
+      if (process.platform !== 'linux' || !vectors) this.skip();
+      await layPrebuilt(selfCheck);
+      expect(await install('', 0)).to.equal('onnx-groupnorm: native kernel: built');
+      await install('', 1);
+      const [reason] = (await log()).split('\n');
+      expect(reason).to.equal(`the prebuilt binary does not work here (${problem}), and the build failed`);
+    });
+  }
+
+  it('the install script builds on request, and where there is a local build, whatever is prebuilt', async () => {
+    await layPrebuilt("console.log('avx2')");
+    const built = 'onnx-groupnorm: native kernel: built';
+    expect(await install('', 0, { npm_config_build_from_source: 'true' })).to.equal(built);
+    await mkdir(path('native/build/Release'), { recursive: true });
+    await writeFile(path('native/build/Release/onnx_groupnorm.node'), 'of older sources');
+    expect(await install('', 0)).to.equal(built);
+  });
+
+  it('the install script leaves the prebuilt binary in use if the build that was asked for fails', async () => {
+    await layPrebuilt("console.log('avx2')");
+    const said = await install('', 1, { npm_config_build_from_source: 'true' });
+    expect(said).to.include('not built: the build failed').and.to.include('The prebuilt binary stays in use');
+    expect(existsSync(path('native/build/install.log'))).to.equal(false);
   });
 
   it('the install script leaves the addon out with ONNX_GROUPNORM_ADDON=skip', async () => {

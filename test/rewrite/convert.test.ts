@@ -232,7 +232,13 @@ describe('convertModel', () => {
     const model = encodeModel(g.build(), new Map());
     const { bytes, ...rest } = convertModel(model);
     expect(bytes).to.equal(model);
-    expect(rest).to.deep.equal({ replaced: NONE, lowerings: [], foreign: [], externalData: [] });
+    expect(rest).to.deep.equal({
+      replaced: NONE,
+      lowerings: [],
+      foreign: [],
+      raisedFrom: undefined,
+      externalData: [],
+    });
   });
 
   it('leaves nodes whose outputs no other node reads, and lists operators that are not of ONNX', () => {

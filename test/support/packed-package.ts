@@ -20,12 +20,18 @@ const TSCONFIG = {
 
 const FLAGS = ['--prefer-offline', '--no-audit', '--no-fund', '--onnxruntime-node-install=skip'];
 
-/** Where npm's install script puts the kernel, if it may run and finds a compiler. */
-const ADDON = 'node_modules/onnx-groupnorm/native/build/Release/onnx_groupnorm.node';
+/** Where the kernel lies in the package: built by the install script, or prebuilt by `npm run build:prebuilt`. */
+const BUILT = 'native/build/Release/onnx_groupnorm.node';
+const PREBUILT = `native/prebuilt/${process.platform}-${process.arch}/onnx_groupnorm.node`;
 
-/** Packs the package into a folder. @returns The path of the archive. */
+/** Whether packages of this checkout carry a binary for this machine. */
+export const HAS_PREBUILT = existsSync(join(ROOT, PREBUILT));
+
+/** Packs the package into a folder, with the prebuilt binaries that there are. @returns The path of the archive. */
 export async function pack(folder: string): Promise<string> {
-  const { stdout } = await execute('npm', ['pack', '--silent', '--pack-destination', folder], { cwd: ROOT });
+  const env = { ...process.env, ONNX_GROUPNORM_PREBUILT: 'skip' };
+  const args = ['pack', '--silent', '--pack-destination', folder];
+  const { stdout } = await execute('npm', args, { cwd: ROOT, env });
   return join(folder, stdout.trim().split('\n').at(-1)!);
 }
 
@@ -69,7 +75,9 @@ export function testPackage({ addon }: { readonly addon: 'built' | 'skip' }): vo
       await execute(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', project], {
         cwd: project,
       });
-      const hasKernel = existsSync(join(project, ADDON)) && env['ONNX_GROUPNORM_ADDON'] !== 'skip';
+      const installed = join(project, 'node_modules/onnx-groupnorm');
+      const hasBinary = [BUILT, PREBUILT].some((binary) => existsSync(join(installed, binary)));
+      const hasKernel = hasBinary && env['ONNX_GROUPNORM_ADDON'] !== 'skip';
       const ranOn = hasKernel ? ['native', 'kernel'] : ['cpu', 'reduce-mean'];
       console.log(`    installed ${hasKernel ? 'with the native kernel' : 'without the native kernel'}`);
       const printed = JSON.parse(await inProject(process.execPath, ['program.js'])) as unknown[];
@@ -102,7 +110,7 @@ export function testPackage({ addon }: { readonly addon: 'built' | 'skip' }): vo
       expect(listed).to.include('package/native/binding.gyp');
       expect(listed).to.include('package/dist/lib/index.d.ts');
       expect(listed).to.include('package/dist/lib/browser.js').and.not.include('package/web/');
-      expect(listed).not.to.match(/native\/(build|node_modules|test)\/|_test\.cc|\.(o|a|tgz)$/m);
+      expect(listed).not.to.match(/native\/(build|node_modules|test)\/|_test\.cc|\.(o|a|map|tgz)$/m);
     });
 
     it(`the packed package, installed ${title}, installs its command`, async () => {

@@ -1,9 +1,11 @@
 /** `doctor`: finds out what works in this installation, and what to do about the rest. */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { printableJson } from '../../printable.js';
 import { type Provider, type ProviderProblem, PROVIDERS } from '../../runtime/core/contract.js';
 import { runSelfTest } from '../../runtime/core/self-test.js';
-import { loadAddon } from '../../runtime/native/addon.js';
+import { type AddonOrigin, loadAddon } from '../../runtime/native/addon.js';
 import { chooseBackend, createSession } from '../../runtime/node.js';
 import { isOnCuda, missingCudnn } from '../../runtime/ort-node/cuda.js';
 import { type InstalledPackage, installedPackages } from '../../runtime/ort-node/installation.js';
@@ -58,6 +60,10 @@ export interface Diagnosis {
 interface NativeKernel {
   /** Path of its binary. */
   readonly path?: string | undefined;
+  /** `prebuilt` (it came with the package), `local build`, or `ONNX_GROUPNORM_ADDON`, which named it. */
+  readonly origin?: AddonOrigin | undefined;
+  /** SHA-256 of the binary. */
+  readonly sha256?: string | undefined;
   /** `avx512`, `avx2`, `neon` or `portable`. */
   readonly instructionSet?: string | undefined;
   /** Why the addon cannot be loaded. */
@@ -117,9 +123,9 @@ function otherRuntime(): Pick<Diagnosis['node'], 'runtime'> {
 
 function diagnoseKernel(): NativeKernel {
   const state = loadAddon();
-  return state.addon
-    ? { path: state.path, instructionSet: state.addon.instructionSet() }
-    : { ...state.problem };
+  if (!state.addon) return { ...state.problem };
+  const sha256 = createHash('sha256').update(readFileSync(state.binary.path)).digest('hex');
+  return { ...state.binary, instructionSet: state.addon.instructionSet(), sha256 };
 }
 
 async function diagnoseProvider(name: Provider): Promise<ProviderDiagnosis> {
@@ -167,6 +173,7 @@ function describeInstallation(diagnosis: Diagnosis, colors: Colors): string[] {
     ),
     ['native binding', '', binding.error === undefined ? colors.green('loads') : colors.red('does not load')],
     ['native kernel', kernel.instructionSet ?? '', kernel.path ?? colors.yellow('not installed')],
+    ...(kernel.origin === undefined ? [] : [['', kernel.origin, `SHA-256 ${kernel.sha256}`]]),
   ];
   const faults = [binding.error, kernel.reason].filter((text) => text !== undefined);
   return [formatTable(rows), ...faults.map((text) => indent(text))];

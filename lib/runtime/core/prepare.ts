@@ -11,7 +11,7 @@ import { widenBfloat16 } from '../../rewrite/bfloat16-io.js';
 import { skipEmptyInputs } from '../../rewrite/empty-inputs.js';
 import { fuseGroupNorm } from '../../rewrite/fuse-group-norm.js';
 import { isGroupNorm } from '../../rewrite/group-normalization.js';
-import { raiseOpset } from '../../rewrite/raise-opset.js';
+import { raiseOpset6 } from '../../rewrite/raise-opset.js';
 import { requireValidNodes } from '../../rewrite/node-checks.js';
 import {
   type NormPlan,
@@ -80,7 +80,7 @@ export function prepareModel(
   requireContextFiles(model, where, problemOf);
   const lowering = groupNorm ?? chosenLowering(choice);
   const hasKernel = lowering === 'op' && backend.hasGroupNormKernel;
-  raiseOpset(model);
+  raiseOpset6(model);
   const types = new ValueTypes(model);
   const { replaced, execution } = rewriteNorms({
     model,

@@ -1,9 +1,9 @@
 /** Finds and loads the native addon: the one place that knows where its binary lies. */
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, toNamespacedPath } from 'node:path';
 import type { ProviderProblem } from '../core/contract.js';
-import { onnxRuntimeLibrary } from '../ort-node/load.js';
+import { muslProblem, onnxRuntimeLibrary } from '../ort-node/load.js';
 import { howToBuild } from './package-manager.js';
 
 /** A tensor on its way to the addon. */
@@ -105,10 +105,19 @@ export interface PoolStatistics {
   readonly reused: number;
 }
 
-/** The addon, or why it cannot be had. */
+/** How a binary came about: who built it, or who named it. */
+export type AddonOrigin = 'prebuilt' | 'local build' | 'ONNX_GROUPNORM_ADDON';
+
+/** A binary of the addon. */
+export interface AddonBinary {
+  readonly path: string;
+  readonly origin: AddonOrigin;
+}
+
+/** The addon with its binary, or why it cannot be had. */
 export type AddonState =
-  | { readonly addon: Addon; readonly path: string; readonly problem?: undefined }
-  | { readonly addon?: never; readonly problem: ProviderProblem };
+  | { readonly addon: Addon; readonly binary: AddonBinary; readonly problem?: undefined }
+  | { readonly addon?: never; readonly binary?: never; readonly problem: ProviderProblem };
 
 interface AddonModule extends Addon {
   /**
@@ -137,9 +146,10 @@ function tryLoad(): AddonState {
   }
   const folder = packageFolder();
   if (folder === undefined) return { problem: NOT_INSTALLED };
-  const paths = asked === undefined ? candidates(folder).filter((path) => existsSync(path)) : [asked];
-  const remedy = asked === undefined ? howToBuild(folder, true) : OTHER_BINARY;
-  const states = paths.map((path) => tryPath(path, remedy));
+  const musl = muslProblem();
+  if (musl) return { problem: musl };
+  if (asked !== undefined) return tryBinary({ path: asked, origin: 'ONNX_GROUPNORM_ADDON' }, OTHER_BINARY);
+  const states = binariesIn(folder).map((binary) => tryBinary(binary, howToBuild(folder, true)));
   return states.find(({ addon }) => addon !== undefined) ?? states[0] ?? { problem: whyNotBuilt(folder) };
 }
 
@@ -161,29 +171,39 @@ function packageFolder(): string | undefined {
 
 const OTHER_BINARY = 'set ONNX_GROUPNORM_ADDON to a binary that loads, or unset it';
 
-function tryPath(path: string, remedy: string): AddonState {
+function tryBinary(binary: AddonBinary, remedy: string): AddonState {
   try {
-    const addon = require(path) as AddonModule;
-    addon.loadLibrary(onnxRuntimeLibrary());
-    return { addon, path };
+    const addon = require(binary.path) as AddonModule;
+    addon.loadLibrary(toNamespacedPath(onnxRuntimeLibrary()));
+    return { addon, binary };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    return { problem: { reason: `${path} cannot be loaded: ${message}`, remedy } };
+    return { problem: { reason: `${binary.path} cannot be loaded: ${message}`, remedy } };
   }
 }
 
-/** Returns the paths of the binary that came with the package, and of the binary that the installation built. */
-const candidates = (folder: string): string[] => [
-  join(folder, 'prebuilt', `${process.platform}-${process.arch}`, 'onnx_groupnorm.node'),
-  join(folder, 'build', 'Release', 'onnx_groupnorm.node'),
-];
+/**
+ * Returns the binaries that exist, best first: a local build before the binary that came with the package. An install
+ * script that ran and has left a log found that the prebuilt binary does not work here, or was told to leave it out.
+ */
+export function binariesIn(folder: string): AddonBinary[] {
+  const name = 'onnx_groupnorm.node';
+  const local: AddonBinary = { path: join(folder, 'build', 'Release', name), origin: 'local build' };
+  const path = join(folder, 'prebuilt', `${process.platform}-${process.arch}`, name);
+  const prebuilt: AddonBinary[] = existsSync(installLog(folder)) ? [] : [{ path, origin: 'prebuilt' }];
+  return [local, ...prebuilt].filter((binary) => existsSync(binary.path));
+}
+
+const installLog = (folder: string): string => join(folder, 'build', 'install.log');
 
 function whyNotBuilt(folder: string): ProviderProblem {
-  const log = join(folder, 'build', 'install.log');
+  const log = installLog(folder);
+  const platform = `${process.platform}-${process.arch}`;
   const ran = existsSync(log);
   const reason = ran
     ? `it was not built: ${readFileSync(log, 'utf8').split('\n')[0]} (${log} has the whole story)`
-    : 'it was not built: the package manager did not run the install script of onnx-groupnorm';
+    : `there is no prebuilt binary for ${platform}, and the package manager did not run the install script of ` +
+      'onnx-groupnorm, which builds a binary';
   // There the install script says that it cannot be built.
   return process.platform === 'win32' ? { reason } : { reason, remedy: howToBuild(folder, ran) };
 }

@@ -1,5 +1,5 @@
 /** Loads ONNX Runtime's native library: the only module that does, and that checks whether the library may start. */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type * as OnnxRuntimeNode from 'onnxruntime-node';
 import type { ProviderProblem } from '../core/contract.js';
@@ -26,11 +26,27 @@ async function tryLoad(): Promise<OnnxRuntime> {
     return { ort: await import('onnxruntime-node') };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    const other = otherVersionProblem(message);
-    if (other) return { problem: other };
-    // The library is built for glibc, for example, and Alpine has musl.
+    const known = muslProblem() ?? otherVersionProblem(message);
+    if (known) return { problem: known };
     const cannot = `onnxruntime-node cannot be loaded: ${message}`;
     return { problem: { reason: cannot, remedy: WITHOUT_LIBRARY } };
+  }
+}
+
+/** Says that ONNX Runtime has no native library for this process's C library, musl; `undefined` for another. */
+export function muslProblem(mapped = mappedFiles()): ProviderProblem | undefined {
+  if (!/\/ld-musl-[^/\n]*\.so\.1$/m.test(mapped)) return undefined;
+  const reason = 'onnxruntime-node has no library for musl, the C library of Alpine Linux, but for glibc';
+  return { reason, remedy: `${WITHOUT_LIBRARY}; or use an image with glibc, such as node:slim` };
+}
+
+/** Returns the list of the files that are mapped into this process on Linux, and the empty string elsewhere. */
+function mappedFiles(): string {
+  if (process.platform !== 'linux') return '';
+  try {
+    return readFileSync('/proc/self/maps', 'utf8');
+  } catch {
+    return '';
   }
 }
 

@@ -1,5 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import pico from 'picocolors';
 import {
   describeDiagnosis,
@@ -9,6 +11,7 @@ import {
   works,
 } from '../../../lib/cli/commands/doctor.js';
 import { PROVIDERS } from '../../../lib/index.js';
+import { loadAddon } from '../../../lib/runtime/native/addon.js';
 import { NATIVE_REASON } from '../../support/native.js';
 import { onnx } from '../support.js';
 
@@ -40,14 +43,28 @@ describe('doctor', () => {
     for (const { name, usable, problems } of diagnosis.providers) {
       expect(usable || problems?.[0]?.reason, name).to.be.ok;
     }
-    const { instructionSet, path, reason } = diagnosis.nativeKernel;
-    if (reason === undefined) expect([instructionSet, path].every((text) => text!.length > 3)).to.be.true;
-    else expect(reason).to.equal(NATIVE_REASON);
+    const { instructionSet, path, origin, sha256, reason } = diagnosis.nativeKernel;
+    if (reason === undefined) {
+      expect(instructionSet).to.match(/^(avx512|avx2|neon|portable)$/);
+      expect(origin).to.be.oneOf(['prebuilt', 'local build', 'ONNX_GROUPNORM_ADDON']);
+      const binary = readFileSync(path!);
+      expect(sha256).to.equal(createHash('sha256').update(binary).digest('hex'));
+    } else expect(reason).to.equal(NATIVE_REASON);
   });
 
   it('doctor compares versions of Node as numbers, not as text', () => {
     expect(['20.19.0', '20.20.2', '21.0.0', '100.0.0'].every((version) => isSupported('>=20.19', version))).to.be.true; // prettier-ignore
     expect(['20.18.9', '20.2.0', '18.20.0', '9.99.0'].some((version) => isSupported('>=20.19', version))).to.be.false; // prettier-ignore
+  });
+
+  it('doctor says which binary of the kernel is used, how it came about, and its checksum', async function () {
+    if (NATIVE_REASON !== undefined) this.skip();
+    const { stdout } = await onnx('doctor');
+    const { path, origin } = loadAddon().binary!;
+    expect(stdout).to.match(
+      /^native kernel +(avx512|avx2|neon|portable) +\/.*onnx_groupnorm\.node\n +\S.* +SHA-256 [0-9a-f]{64}$/m,
+    );
+    expect(stdout).to.include(path).and.to.include(origin);
   });
 
   describe('doctor in a broken installation', () => {

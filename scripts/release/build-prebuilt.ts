@@ -1,0 +1,60 @@
+/** `npm run build:prebuilt`: builds the addon for every platform, or for the platforms that are named. */
+import { readFileSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { readBinary } from './binary.js';
+import { compile } from './compile.js';
+import { faultsOf } from './gate.js';
+import { record } from './manifest.js';
+import { binaryOf, nameOf, type Target, TARGETS, targetsNamed } from './targets.js';
+import { installZig, WORK } from './zig.js';
+
+const HELP = `Builds the addon into native/prebuilt with zig, which it installs from PyPI into build/prebuild.
+
+  npm run build:prebuilt -- [--twice] [TARGET...]
+
+  --twice  build a second time with empty caches, and fail if a byte differs
+  TARGET   ${TARGETS.map(nameOf).join(', ')}; all by default
+
+darwin-arm64 needs LLVM's linker for macOS: ld64.lld-19 (Debian's package lld-19), or the program that LD64 names.`;
+
+function build(target: Target, zig: string, work: string): Buffer {
+  const started = performance.now();
+  compile(target, { zig, objects: join(work, 'objects'), cache: join(work, 'cache') });
+  const bytes = readFileSync(binaryOf(target));
+  const faults = faultsOf(readBinary(bytes), target);
+  if (faults.length > 0) throw new Error(`${binaryOf(target)}:\n${faults.join('\n')}`);
+  const seconds = ((performance.now() - started) / 1000).toFixed(0);
+  console.log(
+    `${nameOf(target)}: ${(statSync(binaryOf(target)).size / 1000).toFixed(0)} kB, built in ${seconds} s`,
+  );
+  return bytes;
+}
+
+function buildAgain(target: Target, zig: string, first: Buffer): void {
+  const again = join(WORK, 'again');
+  rmSync(again, { recursive: true, force: true });
+  if (!build(target, zig, again).equals(first)) throw new Error(`${nameOf(target)}: two builds differ`);
+  rmSync(again, { recursive: true });
+  console.log(`${nameOf(target)}: both builds have the same bytes`);
+}
+
+try {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { twice: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
+  });
+  if (values.help) console.log(HELP);
+  else {
+    const targets = targetsNamed(positionals);
+    const zig = installZig();
+    for (const target of targets) {
+      const bytes = build(target, zig, WORK);
+      if (values.twice) buildAgain(target, zig, bytes);
+      record(target);
+    }
+  }
+} catch (error) {
+  console.error(`build:prebuilt: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+}
