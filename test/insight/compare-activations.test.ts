@@ -104,7 +104,7 @@ describe('compareActivations', () => {
       'no result of the module is float32 [1, 3]',
     );
     const mapped = await compare('network-dynamo21', activations, { map: new Map([['stem.0', 'conv2d']]) });
-    expect(mapped.first).to.deep.include({ module: 'stem.0', verdict: 'type', expectedShape: [1, 3] });
+    expect(mapped.first).to.deep.include({ module: 'stem.0', verdict: 'type', expectedDims: [1, 3] });
   });
 
   it('compareActivations refuses bad input with errors that say what to do', async () => {

@@ -21,6 +21,7 @@ import { type ModelData, planModelData } from './convert-data.js';
 interface ConvertOptions {
   readonly output: string;
   readonly lowering?: string;
+  readonly merge?: boolean;
   /** `true` without a number. */
   readonly batchNormToGroupNorm?: number | true;
   readonly keepAffine?: boolean;
@@ -41,6 +42,11 @@ export function addConvert(program: Command, cli: Cli): void {
         `how to write GroupNorm: ${SESSION_LOWERING_NAMES.join(', ')} (default: reduce-mean; op needs a model of opset 21 ` +
           "or later; contrib-group-norm is ONNX Runtime's own operator, for CUDA)",
       ),
+    )
+    .option(
+      '--merge',
+      'write the standard operator, as --lowering op does, and make a model below opset 21 one of opset 21, if that ' +
+        'changes the meaning of no other node',
     )
     .addOption(
       new Option(
@@ -73,12 +79,21 @@ function parseGroups(text: string): number {
 }
 
 /** @throws UsageError for options that do not fit together. */
-function requireFitting(path: string, { batchNormToGroupNorm, keepAffine, lowering }: ConvertOptions): void {
+function requireFitting(
+  path: string,
+  { batchNormToGroupNorm, keepAffine, lowering, merge }: ConvertOptions,
+): void {
   const isRecipe = batchNormToGroupNorm !== undefined;
   if (keepAffine && !isRecipe)
     throw new UsageError(
       '--keep-affine belongs to --batch-norm-to-group-norm; add it, or remove --keep-affine',
     );
+  if (merge && isRecipe)
+    throw new UsageError(
+      '--merge and --batch-norm-to-group-norm are two conversions: run convert once for each, --merge first',
+    );
+  if (merge && lowering !== undefined && lowering !== 'op')
+    throw new UsageError(`--merge writes the standard operator; remove --merge or --lowering ${lowering}`);
   if (isRecipe && lowering !== undefined && isStateDict(path))
     throw new UsageError(
       `--lowering writes nodes of a model, and ${path} is a state_dict; remove --lowering`,
@@ -123,9 +138,9 @@ async function convertFile(path: string, options: ConvertOptions): Promise<Outco
 }
 
 async function convertNorms(path: string, options: ConvertOptions, bytes: Uint8Array): Promise<Outcome> {
-  const { output, lowering, limit } = options;
+  const { output, lowering, merge, limit } = options;
   const name = lowering === undefined ? undefined : getSessionLowering(lowering, MAX_OPSET).name;
-  const converted = convertModel(bytes, { lowering: name, where: path, limits: limit });
+  const converted = convertModel(bytes, { lowering: name, merge, where: path, limits: limit });
   const { files, data } = await planFiles(path, options, bytes, converted.bytes);
   return { files, lines: describeConversion({ path, output, converted, data }), warnings: [] };
 }
@@ -166,6 +181,9 @@ export function describeConversion({ path, output, converted, data }: Conversion
   return [
     isCopy(replaced) ? `${written}, a copy of ${path}: there is nothing to rewrite` : written,
     ...describeReplaced(converted),
+    ...(converted.raisedFrom === undefined
+      ? []
+      : [`Opset ${converted.raisedFrom} became 21: all other nodes compute what they did`]),
     ...(replaced.rows > 0
       ? [
           `${plural(replaced.rows, 'other normalization')} in which ONNX Runtime loses digits, written as reduce-mean`,
@@ -227,10 +245,12 @@ const DESCRIPTION =
   'InstanceNormalization, and LayerNormalization over rows of more than 1,024 elements or of unknown length. ' +
   '--lowering instance-norm or layer-norm keeps the operator of that name.\n\n' +
   '--lowering op writes the standard operator and keeps all other normalizations. Use it for runtimes that have a ' +
-  'kernel for the operator, and for sessions of this package.\n\n' +
-  'If there is nothing to rewrite, the output is a copy of the model. convert refuses a GroupNormalization in a local ' +
-  'function or in the body of an If, Loop or Scan. Weights in separate files stay in place if the output goes to the ' +
-  'same folder. Otherwise convert copies them beside the output, but never over a different file.\n\n' +
+  'kernel for the operator, and for sessions of this package. --merge does so below opset 21 too: it makes the model one ' +
+  'of opset 21, edits the nodes that are written otherwise there, and refuses a model with a node that it cannot keep.\n\n' +
+  'In local functions and in the bodies of If, Loop and Scan, convert rewrites the standard operator in place, and no ' +
+  'other form. If there is nothing to rewrite, the output is a copy of the model. Weights in separate files stay in ' +
+  'place if the output goes to the same folder. Otherwise convert copies them beside the output, but never over a ' +
+  'different file.\n\n' +
   '--batch-norm-to-group-norm applies the recipe for small batches: it replaces each BatchNormalization by GroupNorm, ' +
   'drops the statistics, and leaves all else. The network must be trained again. The names of weights and biases are those ' +
   "of PyTorch's state_dict. Export with dynamo=True and optimize=False, or dynamo=False and do_constant_folding=False: " +
@@ -241,6 +261,7 @@ Examples:
   $ onnx-groupnorm convert gn.onnx -o gn-portable.onnx
   $ onnx-groupnorm convert gn.onnx -o out/gn.onnx --lowering layer-norm
   $ onnx-groupnorm convert gn.onnx -o gn-op.onnx --lowering op
+  $ onnx-groupnorm convert gn-opset17.onnx -o gn-op.onnx --merge
   $ onnx-groupnorm convert resnet50.onnx -o resnet50-gn.onnx --batch-norm-to-group-norm
   $ onnx-groupnorm convert resnet50.safetensors -o gn.safetensors --batch-norm-to-group-norm 16
 
