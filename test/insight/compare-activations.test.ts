@@ -75,7 +75,7 @@ describe('compareActivations', () => {
     });
     const missing = await rejection(compare('network-dynamo21', activations));
     expect(missing).to.be.instanceOf(ParityError).with.property('code', 'INPUTS_DIFFER');
-    expect((missing as Error).message).to.include("--map 'input.image=x'");
+    expect((missing as Error).message).to.include("'input.image=x'");
     const map = new Map([
       ['input.image', 'x'],
       ['halves[0]', 'split_split_0'],
