@@ -144,4 +144,10 @@ describe('compareActivations', () => {
       expect((error as Error).message).to.include(text);
     }
   });
+
+  it('docs/compare.md has the program that the samples were saved with, in at most 20 lines', () => {
+    const program = readFileSync('scripts/samples/save_activations.py', 'utf8').trim();
+    expect(readFileSync('docs/compare.md', 'utf8')).to.include(`\`\`\`python\n${program}\n\`\`\`\n`);
+    expect(program.split('\n').filter((line) => line !== '').length).to.be.at.most(20);
+  });
 });
