@@ -111,7 +111,7 @@ function driftAt(start: ValueComparison, comparedWith: string): Drift {
   const made = `${operator} '${printable(node || name)}'`;
   const how = difference
     ? describeMismatch(difference, 'value')
-    : `value '${printable(name)}' is ${start.dtype} [${start.shape.join(', ')}], expected ${start.expectedDtype} [${start.expectedShape.join(', ')}]`;
+    : `value '${printable(name)}' is ${start.dtype} [${start.dims.join(', ')}], expected ${start.expectedDtype} [${start.expectedDims.join(', ')}]`;
   return {
     comparedWith,
     module,

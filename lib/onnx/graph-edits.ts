@@ -4,6 +4,7 @@ import { ONNX_DTYPE } from '../graph/types.js';
 import type { DType } from '../tensor.js';
 import { delimited, spliceRuns, spliceWithin, textField } from './chunks.js';
 import { type GraphFields, readerOf } from './graph.js';
+import { isBody } from './node.js';
 import { encodeAttribute } from './operators.js';
 import { ATTRIBUTE_TYPE, AttributeProto, NodeProto } from './proto.js';
 import { ATTRIBUTE, GRAPH, NODE, SPARSE_TENSOR, TENSOR, VALUE_INFO } from './schema.js';
@@ -30,8 +31,7 @@ export const renameValueInfo = (field: WireReader, rename: Rename): Uint8Array[]
 
 const renameInAttribute = (field: WireReader, rename: Rename): Uint8Array[] | undefined =>
   spliceWithin(field, (part) => {
-    const isBody = part.tag === ATTRIBUTE.g || part.tag === ATTRIBUTE.graphs;
-    return isBody ? renameInBody(part, rename) : undefined;
+    return isBody(part.tag) ? renameInBody(part, rename) : undefined;
   });
 
 const renameInBody = (field: WireReader, rename: Rename): Uint8Array[] | undefined => {

@@ -204,6 +204,15 @@ export function encodeFragment(
   };
 }
 
+/** Writes a constant as a node. */
+export const constantNode = (tensor: TensorMessage): Uint8Array =>
+  NodeProto.encode({
+    opType: 'Constant',
+    name: tensor.name!,
+    output: [tensor.name!],
+    attribute: [{ name: 'value', type: ATTRIBUTE_TYPE.TENSOR, t: tensor }],
+  }).finish();
+
 /** Puts nodes into the body of an If that runs it where the input has elements. */
 function nodesIfNotEmpty(names: SkipEmpty, nodes: NodeMessage[]): NodeMessage[] {
   const { input, output, reshape, size, hasElements, computed, empty } = names;

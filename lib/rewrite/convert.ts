@@ -22,7 +22,6 @@ import {
   recordedLowering,
   type RefusalStyle,
   replaceAllNorms,
-  requireReachable,
   SAFE_LOWERING,
 } from './replace-norms.js';
 import { outputOf } from './patterns.js';
@@ -52,7 +51,7 @@ export interface ConvertOptions {
 
 /** How many normalizations were replaced, by how the model had them. */
 export interface ReplacedNorms {
-  /** The standard operator. */
+  /** The standard operator, in bodies of If, Loop and Scan and in local functions too: in each copy of a function. */
   readonly groupNormalization: number;
   /**
    * GroupNorm as PyTorch exports it below opset 21: InstanceNormalization of rows, which are reshaped, scaled and shifted.
@@ -116,7 +115,6 @@ export function convertModel(bytes: Uint8Array, options: ConvertOptions = {}): C
   const isRaised = merge && model.opset < PER_CHANNEL_OPSET;
   requireLowering(isRaised ? SAFE_LOWERING : lowering, model.opset, where);
   requireValidNodes(model, where);
-  if (lowering !== 'op') requireReachable(model, where, REFUSAL);
   const raise = isRaised ? raiseToMerge(model, where) : undefined;
   const before = readNames(model);
   const used = new Set<SessionLoweringName>();
@@ -247,11 +245,5 @@ function requirePerChannel(opset: number): void {
 
 const REFUSAL: RefusalStyle = {
   error: (message, cause) => new ModelError('MODEL_UNSUPPORTED', message, { cause }),
-  remedies: {
-    'a local function': 'inline it first (onnx.inliner.inline_local_functions)',
-    'the body of an If, Loop or Scan':
-      'export the model again with conditions and counts that are constants, or leave the file as it is and run it in a ' +
-      'session with the native kernel (createSession)',
-  },
   advice: '',
 };

@@ -308,9 +308,10 @@ const DESCRIPTION =
   '--lowering op writes the standard operator and keeps all other normalizations. Use it for runtimes that have a ' +
   'kernel for the operator, and for sessions of this package. --merge does so below opset 21 too: it makes the model one ' +
   'of opset 21, edits the nodes that are written otherwise there, and refuses a model with a node that it cannot keep.\n\n' +
-  'If there is nothing to rewrite, the output is a copy of the model. convert refuses a GroupNormalization in a local ' +
-  'function or in the body of an If, Loop or Scan. Weights in separate files stay in place if the output goes to the ' +
-  'same folder. Otherwise convert copies them beside the output, but never over a different file.\n\n' +
+  'In local functions and in the bodies of If, Loop and Scan, convert rewrites the standard operator in place, and no ' +
+  'other form. If there is nothing to rewrite, the output is a copy of the model. Weights in separate files stay in ' +
+  'place if the output goes to the same folder. Otherwise convert copies them beside the output, but never over a ' +
+  'different file.\n\n' +
   '--batch-norm-to-group-norm applies the recipe for small batches: it replaces each BatchNormalization by GroupNorm, ' +
   'drops the statistics, and leaves all else. The network must be trained again. The names of weights and biases are those ' +
   "of PyTorch's state_dict. Export with dynamo=True and optimize=False, or dynamo=False and do_constant_folding=False: " +
