@@ -25,8 +25,8 @@ export interface Limits {
    */
   readonly modelSparseBytes: number;
   /**
-   * The bytes of the constants that rewriting adds to a model. One more is allowed for each byte of the file. Default
-   * 16,777,216.
+   * The bytes of the constants and copies of functions that rewriting adds to a model. One more is allowed for each byte of
+   * the file. Default 16,777,216.
    */
   readonly modelAddedBytes: number;
   /** The most tensors, and the most texts of metadata, of a safetensors file. Default 262,144. */

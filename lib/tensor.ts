@@ -33,7 +33,10 @@ export const isFloatDType = (dtype: string | undefined): dtype is FloatDType =>
 
 /** One dimension of a shape: a size, or the name of a size that is known only at run time (`'N'`). */
 export type Dim = number | string;
-/** The dimensions of a tensor, the outermost first; `[]` for a scalar. */
+/**
+ * The shape that a model or a graph declares for a value, the outermost dimension first: sizes, and names of sizes that
+ * only a run knows. `[]` for a scalar. A tensor has `dims` instead, as ONNX's TensorProto: all of them are sizes.
+ */
 export type Shape = readonly Dim[];
 
 /** A dimension of unknown size. It is not a name: two unknown dimensions need not be the same size. */
@@ -95,8 +98,8 @@ const ARRAY_OF = {
 export type ElementSource<D extends DType = DType> =
   ElementArray<D> | ('float16' extends D ? HalfArray : never);
 
-/** A tensor of one dtype. */
-interface TensorOf<D extends DType> {
+/** A tensor of one dtype: a member of {@link TensorData}, under whose name TypeScript shows and declares it. */
+export interface TensorOf<D extends DType> {
   /** The type of the elements. */
   readonly dtype: D;
   /** The size of each dimension, the outermost first; empty for a scalar. */

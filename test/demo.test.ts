@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { decodePng } from '../lib/images/png.js';
 import { openSafetensors, tensor, writeSafetensors, type TensorData } from '../lib/index.js';
@@ -67,8 +67,48 @@ describe('demo', function () {
     }
   });
 
+  it('demo norms runs four normalizations in five batch sizes, with the figures of PyTorch, and writes a page with charts', () => {
+    const { status, stdout } = demo('norms');
+    expect([status, stdout.match(/^(Passed|FAILED): .* from those of torch 2/m)?.[1]]).to.deep.equal([
+      0,
+      'Passed',
+    ]);
+    const rows = [...stdout.matchAll(/^ +(\d+) +(\S+) +(\S+) +(\S+) +(\S+)$/gm)].map((row) =>
+      row.slice(1).map(Number),
+    );
+    expect(rows.map(([size]) => size)).to.deep.equal([1, 2, 4, 8, 32, 1, 2, 4, 8, 32, 1, 2, 4, 8, 32]);
+    // BatchNorm of one sample is InstanceNorm; with neighbours it moves the sample, and no other normalization does.
+    expect(rows[0]!.slice(1)).to.deep.equal([0, 0, 0, 0]);
+    for (const [, batch, ...others] of rows.slice(1, 5)) {
+      expect(batch).to.be.within(0.1, 1);
+      expect(others).to.deep.equal([0, 0, 0]);
+    }
+    const page = readFileSync(at('out/norms.html'), 'utf8');
+    expect(page.match(/<svg/g)).to.have.length(3);
+    expect(page)
+      .to.include('Passed: ')
+      .and.not.to.match(/NaN|undefined/);
+  });
+
+  it("demo norms exits with 1 if a figure differs from PyTorch's, and demo with 2 for a demo that does not exist", () => {
+    const figures = JSON.parse(readFileSync(path('demo/norms.json'), 'utf8')) as {
+      norms: { group_norm: { move: number }[] };
+    };
+    figures.norms.group_norm[2]!.move += 1e-5;
+    writeFileSync(at('wrong.json'), JSON.stringify(figures));
+    const wrong = demo('norms', '--figures', at('wrong.json'));
+    expect([wrong.status, wrong.stdout]).to.satisfy(
+      ([status, text]: [number, string]) => status === 1 && text.includes('FAILED: the figures differ'),
+    );
+    const unknown = demo('norm');
+    expect([unknown.status, unknown.stderr]).to.deep.equal([
+      2,
+      "error: there is no demo 'norm': write npm run demo, or npm run demo -- norms\n",
+    ]);
+  });
+
   it('demo has files of less than 2 MB together, with weights of less than 1 MB', async () => {
-    const sizes = ['cells.png', 'cells-truth.png', 'unet-cells.safetensors'].map(
+    const sizes = ['cells.png', 'cells-truth.png', 'norms.json', 'unet-cells.safetensors'].map(
       (name) => readFileSync(path(`demo/${name}`)).length,
     );
     expect(sizes.reduce((a, b) => a + b)).to.be.below(2e6);

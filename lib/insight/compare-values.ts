@@ -197,9 +197,9 @@ function compareValue(
     name,
     verdict: verdictOf(difference, notFinite.expected + notFinite.actual > 0),
     dtype: actual.dtype,
-    shape: actual.dims,
+    dims: actual.dims,
     expectedDtype: expected.dtype,
-    expectedShape: expected.dims,
+    expectedDims: expected.dims,
     notFinite,
     difference,
   };

@@ -63,12 +63,12 @@ export interface ValueComparison {
   readonly verdict: ValueVerdict;
   /** The actual dtype. */
   readonly dtype: DType;
-  /** The actual shape. */
-  readonly shape: readonly number[];
+  /** The actual sizes. */
+  readonly dims: readonly number[];
   /** The expected dtype. Two dtypes of floats are compared in float64, with the larger of their tolerances. */
   readonly expectedDtype: DType;
-  /** The expected shape. */
-  readonly expectedShape: readonly number[];
+  /** The expected sizes. */
+  readonly expectedDims: readonly number[];
   /** The number of elements that are NaN or infinite. */
   readonly notFinite: { readonly expected: number; readonly actual: number };
   /** The differences; `null` if the types differ. */

@@ -26,14 +26,17 @@ export interface DriftSearch extends ModelToCompare {
 
 /**
  * Finds the layer at which a model begins to drift: by the activations of PyTorch, or else by the same model on another
- * provider. An error of the search is its result: the check itself has been made.
+ * provider.
  */
-export async function findDrift(platform: Platform, search: DriftSearch): Promise<Drift> {
+export const findDrift = (platform: Platform, search: DriftSearch): Promise<Drift> =>
+  search.activations
+    ? fromPyTorch(platform, search, search.activations)
+    : fromOtherProvider(platform, search);
+
+/** Makes the error of a search its result: the check itself has been made. */
+export async function orReason(search: () => Promise<Drift>): Promise<Drift> {
   try {
-    const { activations } = search;
-    return activations
-      ? await fromPyTorch(platform, search, activations)
-      : await fromOtherProvider(platform, search);
+    return await search();
   } catch (error) {
     if (!(error instanceof OnnxGroupNormError)) throw error;
     return { description: `the first layer that drifts was not found: ${error.message}` };
@@ -108,7 +111,7 @@ function driftAt(start: ValueComparison, comparedWith: string): Drift {
   const made = `${operator} '${printable(node || name)}'`;
   const how = difference
     ? describeMismatch(difference, 'value')
-    : `value '${printable(name)}' is ${start.dtype} [${start.shape.join(', ')}], expected ${start.expectedDtype} [${start.expectedShape.join(', ')}]`;
+    : `value '${printable(name)}' is ${start.dtype} [${start.dims.join(', ')}], expected ${start.expectedDtype} [${start.expectedDims.join(', ')}]`;
   return {
     comparedWith,
     module,

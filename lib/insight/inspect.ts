@@ -6,15 +6,11 @@ import { Model } from '../onnx/model.js';
 import { operatorName, readOutline } from '../onnx/outline.js';
 import { notBytes, requireKnownOptions } from '../options.js';
 import { requireValidNodes } from '../rewrite/node-checks.js';
-import { raiseOpset } from '../rewrite/raise-opset.js';
+import { raiseOpset6 } from '../rewrite/raise-opset.js';
 import { ValueTypes } from '../rewrite/value-types.js';
 import type { TensorInfo } from '../runtime/core/contract.js';
-import {
-  describeInside,
-  describeNormalizations,
-  type FoundNormalization,
-  isNormalization,
-} from './normalizations.js';
+import { findNormalizations } from './find-normalizations.js';
+import type { FoundNormalization } from './normalizations.js';
 import type { Measured } from './measure.js';
 import type { ExternalDataFile, ModelInspection, ModelSummary } from './types.js';
 import { warningsOf } from './warnings.js';
@@ -64,16 +60,13 @@ export function findInside(
   const model = Model.decode(own, where, requireLimits('inspectModel', options.limits));
   requireValidNodes(model, where);
   const [operators, controlFlow] = [new Counter(), new Counter()];
-  const inside: FoundNormalization[] = [];
-  const outline = readOutline(own, (node, place, hasBody) => {
+  const outline = readOutline(own, (node, _place, hasBody) => {
     const name = operatorName(node.domain, node.opType);
     operators.add(name);
     if (hasBody) controlFlow.add(name);
-    if (place.kind !== 'graph' && isNormalization(node) && !model.isFunctionCall(node))
-      inside.push(describeInside(node, place));
   });
   // A session does so, too.
-  raiseOpset(model);
+  raiseOpset6(model);
   const { opsets, functions, ...head } = outline;
   return {
     model: {
@@ -92,7 +85,7 @@ export function findInside(
       functions,
       controlFlow: controlFlow.sorted(),
     },
-    found: [...describeNormalizations(new ValueTypes(model)), ...inside],
+    found: findNormalizations(new ValueTypes(model)),
   };
 }
 

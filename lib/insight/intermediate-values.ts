@@ -285,12 +285,18 @@ export class ModelRun {
     return this.#types.typeOf(name).dtype ?? this.#dtypes.get(name);
   }
 
-  /** Finds the bytes of values: by their types, or by a run that returns the shapes of the others. */
+  /**
+   * Finds the bytes of values: by their declared types, by what follows from the sizes of the feeds, or else by a run that
+   * returns the shapes.
+   */
   async #measure(names: readonly string[]): Promise<void> {
     const unknown: string[] = [];
+    let forFeeds: ValueTypes | undefined;
     for (const name of names) {
       if (this.#sizes.has(name)) continue;
-      const { shape } = this.#types.typeOf(name);
+      const declared = this.#types.typeOf(name).shape;
+      const shape =
+        declared && isStatic(declared) ? declared : (forFeeds ??= this.#typesForFeeds()).typeOf(name).shape;
       if (shape && isStatic(shape)) this.#setSize(name, shape);
       else unknown.push(name);
     }
@@ -311,6 +317,16 @@ export class ModelRun {
       const { data } = results[`${prefix}_${index}`]!;
       this.#setSize(name, Array.from(data as BigInt64Array, Number));
     });
+  }
+
+  /** Returns what follows from the sizes of the feeds, in place of the sizes and names that the model declares. */
+  #typesForFeeds(): ValueTypes {
+    const { bytes, where } = this.source;
+    const model = Model.decode(bytes, where, NO_LIMITS);
+    model.removeOutputs(() => true);
+    model.removeDeclared((name) => this.model.index.producer(name) !== undefined);
+    model.declareInputs((name) => this.#feed(name)?.dims);
+    return new ValueTypes(model);
   }
 
   #setSize(name: string, dims: readonly number[]): void {

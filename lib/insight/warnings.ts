@@ -82,13 +82,6 @@ const WARNINGS: readonly Warning[] = [
     const isOfOwnSquares = facts.form === 'inlined' || (isGroupNormOperator(facts) && isPerGroup(opset));
     return isOfOwnSquares ? describeSquares(statistics) : describeSum(facts, statistics);
   },
-  function nested({ facts: { operator, where } }) {
-    if (operator !== 'GroupNormalization' || where === 'graph') return undefined;
-    return (
-      'sessions without the native kernel, and convert, refuse the model: a GroupNormalization in a function or in the ' +
-      'body of an If, Loop or Scan is not rewritten'
-    );
-  },
   ({ reason }) => reason && `sessions refuse it where they must rewrite it: ${reason}`,
   ({ problem }) => problem && `no statistics of this run: ${problem}`,
   ({ statistics }) =>

@@ -3,8 +3,8 @@
  * call functions may double the nodes with every level, so that a small file would take all memory.
  */
 import { ModelError } from '../errors.js';
-import { canonicalDomain } from './node.js';
-import { ATTRIBUTE, FUNCTION, GRAPH, NODE } from './schema.js';
+import { canonicalDomain, isBody } from './node.js';
+import { FUNCTION, GRAPH, NODE } from './schema.js';
 import type { WireReader } from './wire.js';
 
 /** The nodes in a graph or function, those in bodies of control flow among them. */
@@ -20,7 +20,7 @@ interface Nodes {
  * @throws ModelError `MODEL_INVALID` if a function calls itself, also by way of others.
  */
 export function inlinedNodeCount(graph: WireReader, functions: readonly WireReader[]): number {
-  const ids = functions.map(functionId);
+  const ids = functions.map(idOfFunction);
   const known = new Set(ids);
   const bodies = new Map<string, Nodes>();
   for (const [index, body] of functions.entries())
@@ -55,10 +55,10 @@ function frameOf(id: string, bodies: ReadonlyMap<string, Nodes>) {
 }
 
 /** Names a function as nodes call it. */
-const idOf = (domain: string, name: string, overload: string): string =>
+export const functionId = (domain: string, name: string, overload: string): string =>
   JSON.stringify([canonicalDomain(domain), name, overload]);
 
-function functionId(message: WireReader): string {
+function idOfFunction(message: WireReader): string {
   const body = message.rewound();
   let [domain, name, overload] = ['', '', ''];
   while (body.next()) {
@@ -66,7 +66,7 @@ function functionId(message: WireReader): string {
     else if (body.tag === FUNCTION.name) name = body.text();
     else if (body.tag === FUNCTION.overload) overload = body.text();
   }
-  return idOf(domain, name, overload);
+  return functionId(domain, name, overload);
 }
 
 function sumOfCalls({ calls }: Nodes, sizes: ReadonlyMap<string, number>): number {
@@ -95,13 +95,12 @@ function addNode(node: WireReader, functions: ReadonlySet<string>, nodes: Nodes)
     else if (node.tag === NODE.opType) opType = node.text();
     else if (node.tag === NODE.attribute) addBodies(node.enter(), functions, nodes);
   }
-  const id = idOf(domain, opType, overload);
+  const id = functionId(domain, opType, overload);
   if (functions.has(id)) nodes.calls.set(id, (nodes.calls.get(id) ?? 0) + 1);
 }
 
 function addBodies(attribute: WireReader, functions: ReadonlySet<string>, nodes: Nodes): void {
   while (attribute.next()) {
-    const isBody = attribute.tag === ATTRIBUTE.g || attribute.tag === ATTRIBUTE.graphs;
-    if (isBody) nodesIn(attribute.enter(), GRAPH.node, functions, nodes);
+    if (isBody(attribute.tag)) nodesIn(attribute.enter(), GRAPH.node, functions, nodes);
   }
 }

@@ -1,9 +1,12 @@
 /** Edits of a graph's fields: new names for values, and casts at the boundary. All else stays, byte for byte. */
+import { int, string } from '../graph/attr.js';
 import { ONNX_DTYPE } from '../graph/types.js';
 import type { DType } from '../tensor.js';
-import { spliceWithin, textField } from './chunks.js';
+import { delimited, spliceRuns, spliceWithin, textField } from './chunks.js';
 import { type GraphFields, readerOf } from './graph.js';
-import { ATTRIBUTE_TYPE, NodeProto } from './proto.js';
+import { isBody } from './node.js';
+import { encodeAttribute } from './operators.js';
+import { ATTRIBUTE_TYPE, AttributeProto, NodeProto } from './proto.js';
 import { ATTRIBUTE, GRAPH, NODE, SPARSE_TENSOR, TENSOR, VALUE_INFO } from './schema.js';
 import { withDtype } from './value-info.js';
 import type { WireReader } from './wire.js';
@@ -28,8 +31,7 @@ export const renameValueInfo = (field: WireReader, rename: Rename): Uint8Array[]
 
 const renameInAttribute = (field: WireReader, rename: Rename): Uint8Array[] | undefined =>
   spliceWithin(field, (part) => {
-    const isBody = part.tag === ATTRIBUTE.g || part.tag === ATTRIBUTE.graphs;
-    return isBody ? renameInBody(part, rename) : undefined;
+    return isBody(part.tag) ? renameInBody(part, rename) : undefined;
   });
 
 const renameInBody = (field: WireReader, rename: Rename): Uint8Array[] | undefined => {
@@ -67,6 +69,34 @@ function renamedField(field: WireReader, rename: Rename): Uint8Array[] | undefin
   const name = field.text();
   const renamed = rename(name);
   return renamed === name ? undefined : textField(field.tag, renamed);
+}
+
+/** A change of a node's inputs and attributes. */
+export interface NodeEdit {
+  /** The names of attributes that are removed. */
+  readonly dropped: readonly string[];
+  /** The names of inputs that are added behind the others. */
+  readonly inputs: readonly string[];
+  /** Integers and texts that are added as attributes. */
+  readonly set: Readonly<Record<string, number | string>>;
+}
+
+/** Edits the node in a field. */
+export function editNode(field: WireReader, { dropped, inputs, set }: NodeEdit): Uint8Array[] {
+  const isDropped = (part: WireReader) =>
+    part.tag === NODE.attribute &&
+    [...texts(part.enter(), ATTRIBUTE.name)].some((name) => dropped.includes(name));
+  const kept = spliceRuns(field.enter(), (part) => (isDropped(part) ? [] : undefined));
+  const attributes = Object.entries(set).map(([name, value]) =>
+    encodeAttribute(name, typeof value === 'number' ? int(value) : string(value)),
+  );
+  return delimited(field.tag, [
+    ...(kept?.flat() ?? [field.bytes]),
+    ...inputs.flatMap((name) => textField(NODE.input, name)),
+    ...attributes.flatMap((attribute) =>
+      delimited(NODE.attribute, [AttributeProto.encode(attribute).finish()]),
+    ),
+  ]);
 }
 
 /** An input or output of a graph whose dtype outside differs from that inside. */

@@ -19,6 +19,10 @@ export interface OptionalInput {
   readonly shape: Shape | undefined;
 }
 
+/** What an index asks of a field of a graph. */
+export type IndexedField = Pick<GraphField, 'tag'> &
+  Partial<Pick<GraphField, 'node' | 'tensor' | 'value' | 'inner'>>;
+
 /** An index over the fields of a graph, made in one pass. If a list has a name twice, the last one holds, as at run time. */
 export class GraphIndex {
   readonly nodes: readonly ModelNode[];
@@ -38,12 +42,13 @@ export class GraphIndex {
   readonly #outputs: ReadonlySet<string>;
   readonly #readsInBodies = new Map<ModelNode, ReadonlySet<string>>();
   readonly #overridable: ReadonlySet<string>;
+  readonly #sparse = new Set<string>();
   /** The constants that were read: many nodes may read one constant. */
   readonly #constants = new Map<string, TensorData | undefined>();
   #uses: Uses | undefined;
 
   /** @param canOverride Whether an initializer that is an input too is a default value, and not a constant. */
-  constructor(fields: Iterable<GraphField>, canOverride = true) {
+  constructor(fields: Iterable<IndexedField>, canOverride = true) {
     const nodes: ModelNode[] = [];
     const boundary: DeclaredValue[] = [];
     const [inputs, outputs]: [string[], string[]] = [[], []];
@@ -58,6 +63,7 @@ export class GraphIndex {
         (tag === GRAPH.input ? inputs : outputs).push(value.name);
       }
       for (const opType of inner?.opTypes ?? []) opTypes.add(opType);
+      if (tag === GRAPH.sparseInitializer) for (const name of inner?.names ?? []) this.#sparse.add(name);
     }
     this.nodes = nodes;
     this.boundary = boundary;
@@ -128,6 +134,16 @@ export class GraphIndex {
   *readsOf(node: ModelNode): Generator<string, void> {
     yield* node.inputs;
     yield* this.#readsInBodies.get(node) ?? [];
+  }
+
+  /** Returns whether a value of this name is the graph's own, and not of a graph around it. */
+  defines(name: string): boolean {
+    return (
+      this.declaredInputs.has(name) ||
+      this.#initializers.has(name) ||
+      this.#sparse.has(name) ||
+      this.#usesOnce.producers.has(name)
+    );
   }
 
   /** Returns the node that a value comes from, or `undefined` for inputs and initializers. */

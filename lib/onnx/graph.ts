@@ -7,7 +7,7 @@ import { dtypeFromOnnx } from '../graph/types.js';
 import type { Budget } from '../limits.js';
 import { bytesPerElement, elementCount, formatShape } from '../tensor.js';
 import { delimited, joinChunks } from './chunks.js';
-import { type ModelNode, readNode, takePart } from './node.js';
+import { isBody, type ModelNode, readNode, takePart } from './node.js';
 import { ATTRIBUTE, FUNCTION, GRAPH, SPARSE_TENSOR } from './schema.js';
 import { sortNodes } from './sort.js';
 import { checkTensor, isShape, readDims, readTensorHeader, type TensorHeader } from './tensors.js';
@@ -93,19 +93,22 @@ export class GraphDecoder {
     }
   }
 
+  /** Reads the node in a field, and what its bodies hold. */
+  readNode(field: WireReader): { readonly node: ModelNode; readonly inner: InnerFacts | undefined } {
+    let inner: InnerFacts | undefined;
+    const node = readNode(field, (attribute) => {
+      inner = this.#readAttribute(attribute, inner);
+    });
+    return { node, inner };
+  }
+
   #readField(field: WireReader): GraphField {
     return new GraphField(field, this.#readContent(field));
   }
 
   #readContent(field: WireReader): FieldContent {
     const { tag } = field;
-    if (tag === GRAPH.node) {
-      let inner: InnerFacts | undefined;
-      const node = readNode(field, (attribute) => {
-        inner = this.#readAttribute(attribute, inner);
-      });
-      return { node, inner };
-    }
+    if (tag === GRAPH.node) return this.readNode(field);
     takePart(field, DECLARING.has(tag) ? 'value' : isTensor(tag) ? 'tensor' : 'other');
     if (tag === GRAPH.initializer) return { tensor: checkTensor(field) };
     if (DECLARING.has(tag)) return { value: readValueInfo(field) };
@@ -121,8 +124,7 @@ export class GraphDecoder {
     let found = facts;
     while (attribute.next()) {
       const { tag } = attribute;
-      if (tag === ATTRIBUTE.g || tag === ATTRIBUTE.graphs)
-        this.#readBody(attribute.enter(), (found ??= noFacts()));
+      if (isBody(tag)) this.#readBody(attribute.enter(), (found ??= noFacts()));
       else if (tag === ATTRIBUTE.sparseTensor || tag === ATTRIBUTE.sparseTensors)
         readSparse(attribute, (found ??= noFacts()));
     }
@@ -197,7 +199,9 @@ const WIDEST = 16;
 const namesOfNode = ({ name, outputs }: ModelNode): string[] => [name, ...outputs];
 
 /** Returns the names of values and nodes that fields take, also in bodies: new names must differ from them. */
-export function takenNames(fields: Iterable<GraphField>): Set<string> {
+export function takenNames(
+  fields: Iterable<Partial<Pick<GraphField, 'node' | 'tensor' | 'value' | 'inner'>>>,
+): Set<string> {
   const names = new Set<string>();
   for (const { node, tensor, value, inner } of fields) {
     const own = node ? namesOfNode(node) : [(tensor ?? value)?.name];

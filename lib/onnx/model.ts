@@ -2,22 +2,33 @@
 import { ModelError } from '../errors.js';
 import { DEFAULT_LIMITS } from '../limits.js';
 import type { Fragment } from '../lowering/lower.js';
-import type { DType, TensorData } from '../tensor.js';
+import type { DType, Shape, TensorData } from '../tensor.js';
 import { delimited, joinChunks, spliceRuns } from './chunks.js';
 import { decodeModel, type ModelContent, operatorId, readOpset } from './decode.js';
 import {
   applyCasts,
   type BoundaryCast,
+  editNode,
+  type NodeEdit,
   type Rename,
   renameInNode,
   renameTensor,
   renameValueInfo,
 } from './graph-edits.js';
+import { functionId } from './function-calls.js';
 import { GraphIndex, type OptionalInput } from './graph-index.js';
-import { type GraphFields, readerOf, takenNames } from './graph.js';
+import { GraphDecoder, type GraphFields, type InnerFacts, noFacts, readerOf, takenNames } from './graph.js';
+import {
+  bodiesOf,
+  editedNode,
+  type FunctionVersion,
+  type InnerGraph,
+  type InnerEdit,
+  LocalFunction,
+} from './inner-graph.js';
 import { nestedNodes } from './nested-nodes.js';
-import type { ModelNode } from './node.js';
-import { encodeFragment } from './operators.js';
+import { type ModelNode, PARTS } from './node.js';
+import { constantNode, encodeFragment } from './operators.js';
 import {
   type NodeMessage,
   NodeProto,
@@ -30,7 +41,7 @@ import {
 import { GRAPH, MODEL } from './schema.js';
 import type { ExternalFiles } from './tensor-walk.js';
 import { encodeTensor } from './tensors.js';
-import { declarationOf, type TensorType } from './value-info.js';
+import { declarationOf, encodeValueInfo, type TensorType } from './value-info.js';
 import { tooLarge, UNBOUNDED, WireReader } from './wire.js';
 
 /**
@@ -44,7 +55,7 @@ export class Model {
   readonly #graph: GraphFields;
   readonly #functions: ReadonlySet<string>;
   readonly #redefines: boolean;
-  readonly #inFunctions: ModelContent['inFunctions'];
+  #inFunctions: InnerFacts;
   readonly #domains: Set<string>;
   readonly #canOverride: boolean;
   #opset: number;
@@ -53,6 +64,10 @@ export class Model {
   /** Operator sets that the encoded model imports besides its own. */
   readonly #imports: Uint8Array[] = [];
   #index: GraphIndex | undefined;
+  #localFunctions: readonly LocalFunction[] | undefined;
+  #functionsById: ReadonlyMap<string, LocalFunction> | undefined;
+  /** The fields that take the places of local functions. */
+  #editedFunctions: ReadonlyMap<LocalFunction, readonly Uint8Array[]> = new Map();
 
   private constructor(bytes: Uint8Array, content: ModelContent) {
     this.#bytes = bytes;
@@ -128,7 +143,31 @@ export class Model {
 
   /** Returns the nodes in local functions and in the bodies of control flow. They are read anew each time. */
   nestedNodes(): ModelNode[] {
-    return nestedNodes(this.#graph, this.#bytes);
+    const fields = this.localFunctions.flatMap((one) => this.#editedFunctions.get(one) ?? one.field);
+    return nestedNodes(this.#graph, fields);
+  }
+
+  /** Returns the bodies of a node, in the order of the file. */
+  bodiesOf(node: ModelNode): readonly InnerGraph[] {
+    return bodiesOf(node);
+  }
+
+  /** The local functions of the decoded bytes, in the order of the file. */
+  get localFunctions(): readonly LocalFunction[] {
+    if (this.#localFunctions) return this.#localFunctions;
+    const found: LocalFunction[] = [];
+    const fields = WireReader.of(this.#bytes, UNBOUNDED);
+    while (fields.next())
+      if (fields.tag === MODEL.functions) found.push(new LocalFunction(fields.wholeField));
+    return (this.#localFunctions = found);
+  }
+
+  /** Returns the local function that a node calls, as it is in the decoded bytes. */
+  functionOf(node: ModelNode): LocalFunction | undefined {
+    if (!this.isFunctionCall(node)) return undefined;
+    const idOf = (one: LocalFunction) => functionId(one.domain, one.name, one.overload);
+    this.#functionsById ??= new Map(this.localFunctions.map((one) => [idOf(one), one]));
+    return this.#functionsById.get(functionId(node.domain, node.opType, node.overload));
   }
 
   /** Returns the operators in local functions. */
@@ -189,6 +228,58 @@ export class Model {
     return replaced;
   }
 
+  /**
+   * Encodes the nodes of a fragment for a body or a local function, which have no initializers: the constants are nodes.
+   * @throws ModelError `LIMIT_EXCEEDED`.
+   */
+  encodeInner(fragment: Fragment): Uint8Array[] {
+    const { nodes, initializers } = encodeFragment(fragment, this.opset);
+    for (const tensor of initializers) this.#takeConstant(tensor);
+    const encoded = [...initializers.map(constantNode), ...nodes];
+    const { budget } = this.#graph;
+    if (!budget.take('modelParts', PARTS.node * encoded.length)) {
+      const what = `more than ${budget.allowed('modelParts')} nodes and other parts, when it is rewritten`;
+      throw tooLarge(what, 'modelParts');
+    }
+    return encoded;
+  }
+
+  /**
+   * Edits nodes that have bodies or call local functions.
+   * @param edit Returns what changes in a node.
+   */
+  editInner(edit: (node: ModelNode) => InnerEdit | undefined): void {
+    this.#graph.splice((field) => {
+      const change = field.node && edit(field.node);
+      return change && editedNode(readerOf(field), field.node, change);
+    });
+    this.#index = undefined;
+  }
+
+  /**
+   * Writes local functions anew. The nodes that call a version must name it.
+   * @throws ModelError `LIMIT_EXCEEDED`.
+   */
+  replaceFunctions(versions: ReadonlyMap<LocalFunction, readonly FunctionVersion[]>): void {
+    const { budget } = this.#graph;
+    const edited = new Map<LocalFunction, readonly Uint8Array[]>();
+    for (const [one, all] of versions)
+      edited.set(
+        one,
+        all.map((version) => joinChunks(one.version(version))),
+      );
+    this.#inFunctions = noFacts();
+    for (const one of this.localFunctions) {
+      const fields = edited.get(one);
+      for (const field of fields ?? [one.field]) {
+        if (fields) this.#takeAdded(field.length);
+        const reader = WireReader.of(field, fields ? budget : UNBOUNDED);
+        while (reader.next()) new GraphDecoder().readFunction(reader.enter(), this.#inFunctions);
+      }
+    }
+    this.#editedFunctions = edited;
+  }
+
   /** Makes optional inputs required, by removing their initializers. */
   requireInputs(names: ReadonlySet<string>): void {
     this.#graph.splice(({ tensor }) => (tensor && names.has(tensor.name) ? [] : undefined));
@@ -203,6 +294,15 @@ export class Model {
       if (field.node) return renameInNode(readerOf(field), rename);
       if (field.tensor) return renameTensor(readerOf(field), rename);
       return field.tag === GRAPH.valueInfo ? renameValueInfo(readerOf(field), rename) : undefined;
+    });
+    this.#index = undefined;
+  }
+
+  /** Edits each node for which `edit` returns an edit. The rest of the node stays as it is. */
+  editNodes(edit: (node: ModelNode) => NodeEdit | undefined): void {
+    this.#graph.splice((field) => {
+      const change = field.node && edit(field.node);
+      return change && editNode(readerOf(field), change);
     });
     this.#index = undefined;
   }
@@ -233,6 +333,19 @@ export class Model {
       GRAPH.output,
       values.map((value) => ValueInfoProto.encode(value).finish()),
     );
+    this.#index = undefined;
+  }
+
+  /** Gives inputs other shapes. */
+  declareInputs(shapeOf: (name: string) => Shape | undefined): void {
+    this.#graph.splice(({ tag, value }) => {
+      const shape = tag === GRAPH.input ? shapeOf(value!.name) : undefined;
+      const { dtype } = (shape && value!.type) ?? {};
+      if (!shape || !dtype) return undefined;
+      return delimited(GRAPH.input, [
+        ValueInfoProto.encode(encodeValueInfo({ name: value!.name, dtype, shape })).finish(),
+      ]);
+    });
     this.#index = undefined;
   }
 
@@ -312,8 +425,12 @@ export class Model {
   /** Returns the bytes of a ModelProto. */
   encode(): Uint8Array {
     const graph = delimited(MODEL.graph, this.#graph.chunks);
+    const functions = new Map(
+      [...this.#editedFunctions].map(([{ field }, fields]) => [field.byteOffset, [...fields]]),
+    );
     const replace = (field: WireReader) => {
       if (field.tag === MODEL.graph) return graph;
+      if (field.tag === MODEL.functions) return functions.get(field.wholeField.byteOffset);
       const isOld = this.#isRaised && field.tag === MODEL.opsetImport && readOpset(field).domain === '';
       return isOld ? [] : undefined;
     };
@@ -324,10 +441,17 @@ export class Model {
   }
 
   #takeConstant({ rawData }: TensorMessage): void {
+    this.#takeAdded(rawData?.length ?? 0);
+  }
+
+  #takeAdded(bytes: number): void {
     const { budget } = this.#graph;
-    if (budget.take('modelAddedBytes', rawData?.length ?? 0)) return;
+    if (budget.take('modelAddedBytes', bytes)) return;
     const allowed = budget.allowed('modelAddedBytes');
-    throw tooLarge(`more than ${allowed} bytes of constants, when it is rewritten`, 'modelAddedBytes');
+    throw tooLarge(
+      `more than ${allowed} bytes of constants and functions, when it is rewritten`,
+      'modelAddedBytes',
+    );
   }
 
   #addImport(domain: string, version: number): void {

@@ -9,6 +9,7 @@ import { exact, tooLarge, type WireReader } from './wire.js';
 /** A node of a decoded model. Attributes are read when they are asked for. */
 export class ModelNode {
   readonly #message: WireReader | undefined;
+  readonly #arguments: FindAttribute | undefined;
 
   constructor(
     readonly name: string,
@@ -18,10 +19,37 @@ export class ModelNode {
     /** Names of values; `''` for an optional input that the node leaves out. */
     readonly inputs: readonly string[],
     readonly outputs: readonly string[],
-    /** The node's message, if the node has attributes or metadata. */
+    /** The node's message, if the node has attributes, metadata or an overload. */
     message: WireReader | undefined,
+    /** Finds the attributes of the local function that the node lies in, to which its own may refer. */
+    ofFunction?: FindAttribute,
   ) {
     this.#message = message;
+    this.#arguments = ofFunction;
+  }
+
+  /** Returns the same node of a local function, in a call that gives the function these attributes. */
+  within(ofFunction: FindAttribute): ModelNode {
+    const { name, opType, domain, inputs, outputs } = this;
+    return new ModelNode(name, opType, domain, inputs, outputs, this.#message, ofFunction);
+  }
+
+  /** Which of the local functions of one name the node calls. */
+  get overload(): string {
+    const node = this.#message?.rewound();
+    let overload = '';
+    while (node?.next()) if (node.tag === NODE.overload) overload = node.text();
+    return overload;
+  }
+
+  /** Yields the bytes of the body of each branch, loop or scan: a GraphProto. */
+  *bodies(): Generator<Uint8Array, void> {
+    const node = this.#message?.rewound();
+    while (node?.next()) {
+      if (node.tag !== NODE.attribute) continue;
+      const attribute = node.enter();
+      while (attribute.next()) if (isBody(attribute.tag)) yield attribute.bytes;
+    }
   }
 
   /** Returns an attribute's integer or float, or `undefined` if the node has no such attribute of that type. */
@@ -98,22 +126,65 @@ export class ModelNode {
     while (node?.next()) if (node.tag === NODE.attribute) yield readHeader(node.enter());
   }
 
-  /** Returns the first attribute of a name. The attributes are not kept: a node may have many, and few are read. */
-  #find(name: string): Attribute | undefined {
-    const node = this.#message?.rewound();
-    while (node?.next()) {
-      if (node.tag !== NODE.attribute) continue;
-      const message = node.enter();
-      let [isFound, type] = [name === '', 0];
-      while (message.next()) {
-        if (message.tag === ATTRIBUTE.name) isFound = message.isText(name);
-        else if (message.tag === ATTRIBUTE.type) type = message.int32();
-      }
-      if (isFound) return { type, message: message.rewound() };
+  /** Returns the first attribute of each name, as a local function that the node calls reads them. */
+  givenAttributes(): Map<string, Attribute> {
+    const given = new Map<string, Attribute>();
+    for (const [name, attribute] of attributesIn(this.#message, NODE.attribute)) {
+      const own = this.#resolved(attribute);
+      if (own && !given.has(name)) given.set(name, own);
     }
-    return undefined;
+    return given;
+  }
+
+  #find(name: string): Attribute | undefined {
+    return this.#resolved(findAttribute(this.#message, name));
+  }
+
+  /** Returns the attribute of the function's call that an attribute stands for; others as they are. */
+  #resolved(found: Attribute | undefined): Attribute | undefined {
+    if (!found?.reference) return found;
+    const given = this.#arguments?.(found.reference);
+    // Other nodes read the same attribute.
+    return given?.type === found.type ? { ...given, message: given.message.rewound() } : undefined;
   }
 }
+
+/** Finds an attribute by its name. */
+export type FindAttribute = (name: string) => Attribute | undefined;
+
+/** Returns a node's first attribute of a name. The attributes are not kept: a node may have many, and few are read. */
+function findAttribute(message: WireReader | undefined, name: string): Attribute | undefined {
+  const node = message?.rewound();
+  while (node?.next()) {
+    if (node.tag !== NODE.attribute) continue;
+    const attribute = node.enter();
+    let [isFound, type, reference] = [name === '', 0, ''];
+    while (attribute.next()) {
+      if (attribute.tag === ATTRIBUTE.name) isFound = attribute.isText(name);
+      else if (attribute.tag === ATTRIBUTE.type) type = attribute.int32();
+      else if (attribute.tag === ATTRIBUTE.reference) reference = attribute.text();
+    }
+    if (isFound) return { type, reference, message: attribute.rewound() };
+  }
+  return undefined;
+}
+
+/** Yields the attributes of a message by their names. Their fields have the tag `tag`. */
+export function* attributesIn(
+  message: WireReader | undefined,
+  tag: number,
+): Generator<[name: string, Attribute], void> {
+  const fields = message?.rewound();
+  while (fields?.next()) {
+    if (fields.tag !== tag) continue;
+    const attribute = fields.enter();
+    const { name, type, reference } = readHeader(attribute);
+    yield [name, { type, reference, message: attribute.rewound() }];
+  }
+}
+
+/** Returns whether a field of an attribute is the body of an If, Loop or Scan. */
+export const isBody = (tag: number): boolean => tag === ATTRIBUTE.g || tag === ATTRIBUTE.graphs;
 
 /** What an attribute says about its value. */
 export interface AttributeHeader {
@@ -122,19 +193,22 @@ export interface AttributeHeader {
   readonly type: number;
   /** The types of the fields that hold a value. ONNX allows one, of the declared type. */
   readonly held: readonly number[];
+  /** The attribute of the local function around the node that it stands for; `''` if it has a value of its own. */
+  readonly reference: string;
 }
 
 function readHeader(attribute: WireReader): AttributeHeader {
-  let [name, type] = ['', 0];
+  let [name, type, reference] = ['', 0, ''];
   const held: number[] = [];
   while (attribute.next()) {
     const { tag } = attribute;
     if (tag === ATTRIBUTE.name) name = attribute.text();
     else if (tag === ATTRIBUTE.type) type = attribute.int32();
+    else if (tag === ATTRIBUTE.reference) reference = attribute.text();
     const holds = TYPES_OF_FIELDS.get(tag);
     if (holds !== undefined && !held.includes(holds)) held.push(holds);
   }
-  return { name, type, held };
+  return { name, type, held, reference };
 }
 
 const INT_FIELDS: readonly number[] = [ATTRIBUTE.ints, ATTRIBUTE.packedInts];
@@ -166,7 +240,7 @@ export function readNode(field: WireReader, onAttribute?: (attribute: WireReader
       isKept = true;
       takePart(node, 'attribute');
       onAttribute?.(node);
-    } else if (node.tag === NODE.metadataProps) isKept = true;
+    } else if (node.tag === NODE.metadataProps || node.tag === NODE.overload) isKept = true;
   }
   return new ModelNode(name, opType, domain, exact(inputs), exact(outputs), isKept ? node : undefined);
 }
@@ -183,9 +257,11 @@ export const PARTS = { node: 4, tensor: 3, value: 4, attribute: 1, name: 1, othe
 export const takePart = (reader: WireReader, part: keyof typeof PARTS): void =>
   reader.take('modelParts', PARTS[part], 'nodes, tensors and other parts');
 
-interface Attribute {
+export interface Attribute {
   /** One of ATTRIBUTE_TYPE. */
   readonly type: number;
+  /** The attribute of a local function that it stands for; `''` if it has a value of its own. */
+  readonly reference: string;
   readonly message: WireReader;
 }
 

@@ -168,7 +168,8 @@ function listTensor(attribute: Attribute) {
   return int64Vector(values);
 }
 
-function encodeAttribute(name: string, attribute: Attribute): AttributeMessage {
+/** Encodes an attribute of a node. */
+export function encodeAttribute(name: string, attribute: Attribute): AttributeMessage {
   const type = ATTRIBUTE_TYPE[attribute.type];
   switch (attribute.type) {
     case 'INT':
@@ -202,6 +203,15 @@ export function encodeFragment(
     initializers,
   };
 }
+
+/** Writes a constant as a node. */
+export const constantNode = (tensor: TensorMessage): Uint8Array =>
+  NodeProto.encode({
+    opType: 'Constant',
+    name: tensor.name!,
+    output: [tensor.name!],
+    attribute: [{ name: 'value', type: ATTRIBUTE_TYPE.TENSOR, t: tensor }],
+  }).finish();
 
 /** Puts nodes into the body of an If that runs it where the input has elements. */
 function nodesIfNotEmpty(names: SkipEmpty, nodes: NodeMessage[]): NodeMessage[] {

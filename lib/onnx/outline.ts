@@ -1,7 +1,7 @@
 /** The head of an encoded model, and a walk over all of its nodes: those of local functions and of bodies too. */
 import { canonicalDomain, type ModelNode, readNode } from './node.js';
 import { readOpset } from './decode.js';
-import { ATTRIBUTE, FUNCTION, GRAPH, MODEL } from './schema.js';
+import { FUNCTION, GRAPH, MODEL } from './schema.js';
 import { UNBOUNDED, WireReader } from './wire.js';
 
 /** What a ModelProto says of itself. */
@@ -66,10 +66,15 @@ export function visitFunction(field: WireReader, visit: Visit): string {
     if (header.tag === FUNCTION.domain) domain = header.text();
     else if (header.tag === FUNCTION.name) name = header.text();
   }
-  const own = operatorName(domain, name);
-  visitNodes(field.enter(), FUNCTION.node, { kind: 'function', text: `function ${own}` }, visit);
-  return own;
+  visitNodes(field.enter(), FUNCTION.node, functionPlace(domain, name), visit);
+  return operatorName(domain, name);
 }
+
+/** Returns the place of the nodes in a local function. */
+export const functionPlace = (domain: string, name: string): NodePlace => ({
+  kind: 'function',
+  text: `function ${operatorName(domain, name)}`,
+});
 
 function visitNodes(message: WireReader, tag: number, place: NodePlace, visit: Visit): void {
   while (message.next()) if (message.tag === tag) visitNode(message, place, visit);
@@ -77,17 +82,14 @@ function visitNodes(message: WireReader, tag: number, place: NodePlace, visit: V
 
 /** Visits the node in a field, and the nodes in its bodies. */
 export function visitNode(field: WireReader, place: NodePlace, visit: Visit): void {
-  const bodies: WireReader[] = [];
-  const node = readNode(field, (within) => {
-    const attribute = within.enter();
-    while (attribute.next())
-      if (attribute.tag === ATTRIBUTE.g || attribute.tag === ATTRIBUTE.graphs) bodies.push(attribute.enter());
-  });
+  const node = readNode(field);
+  const bodies = [...node.bodies()];
   visit(node, place, bodies.length > 0);
-  if (bodies.length === 0) return;
-  const body: NodePlace = {
-    kind: 'body',
-    text: `body of ${node.opType} '${node.name || node.outputs[0] || ''}'`,
-  };
-  for (const graph of bodies) visitNodes(graph, GRAPH.node, body, visit);
+  for (const body of bodies) visitNodes(WireReader.of(body, UNBOUNDED), GRAPH.node, bodyPlace(node), visit);
 }
+
+/** Returns the place of the nodes in a node's bodies. */
+export const bodyPlace = ({ name, opType, outputs }: ModelNode): NodePlace => ({
+  kind: 'body',
+  text: `body of ${opType} '${name || outputs[0] || ''}'`,
+});

@@ -7,7 +7,7 @@ import type { onnx } from 'onnx-proto';
 
 const { AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto } =
   onnxProto.onnx;
-export { GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto };
+export { AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto };
 
 export type AttributeMessage = onnx.IAttributeProto;
 export type ModelMessage = onnx.IModelProto;

@@ -17,10 +17,14 @@ export const OPSET = { domain: bytesTag(1), version: varintTag(2) } as const;
 
 export const FUNCTION = {
   name: bytesTag(1),
+  input: bytesTag(4),
+  output: bytesTag(5),
   node: bytesTag(7),
+  opsetImport: bytesTag(9),
   domain: bytesTag(10),
-  overload: bytesTag(13),
   attributeProto: bytesTag(11),
+  valueInfo: bytesTag(12),
+  overload: bytesTag(13),
 } as const;
 
 export const GRAPH = {
@@ -58,6 +62,7 @@ export const ATTRIBUTE = {
   tensors: bytesTag(10),
   graphs: bytesTag(11),
   type: varintTag(20),
+  reference: bytesTag(21),
   sparseTensor: bytesTag(22),
   sparseTensors: bytesTag(23),
 } as const;

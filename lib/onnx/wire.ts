@@ -86,6 +86,11 @@ export class WireReader {
     return this.#source.subarray(this.#contentStart, this.#position);
   }
 
+  /** A view of the field, with its tag and length. */
+  get wholeField(): Uint8Array {
+    return this.between(this.#fieldStart, this.#position);
+  }
+
   /** Where the field begins, at its tag. */
   get fieldStart(): number {
     return this.#fieldStart;

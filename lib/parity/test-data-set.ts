@@ -39,6 +39,9 @@ export const modelPathOf = (folder: string): string => join(folder, '..', 'model
 /** Returns what reports call the model of a data set: the name of the folder that holds both. */
 export const graphNameOf = (folder: string): string => basename(dirname(resolve(folder)));
 
+/** The file of what PyTorch's modules returned, in the folder of a data set or beside its model: docs/compare.md. */
+export const ACTIVATIONS_FILE = 'activations.safetensors';
+
 /** Whether a folder of this name is a data set. */
 export const isDataSetName = (name: string): boolean => name.startsWith('test_data_set_');
 
@@ -128,11 +131,11 @@ const invalid = (folder: string, problem: string, cause?: unknown): ParityError 
   new ParityError('FIXTURE_INVALID', `${folder} is not a test data set: ${problem}`, { cause });
 
 /**
- * Sorts the names of a folder's files into inputs and outputs by number. Skips names that begin with a dot.
+ * Sorts the names of a folder's files into inputs and outputs by number. Skips names that begin with a dot, and activations.
  * @throws ParityError `FIXTURE_INVALID` if there are other files, or a number is missing before the last.
  */
 export function sortFiles(folder: string, names: readonly string[]): Record<Direction, readonly string[]> {
-  const seen = names.filter((name) => !name.startsWith('.'));
+  const seen = names.filter((name) => !name.startsWith('.') && name !== ACTIVATIONS_FILE);
   // Other names are refused, because a file with a mistyped name would not be compared.
   const odd = seen.find((name) => !FILE_NAME.test(name));
   if (odd !== undefined) throw invalid(folder, `it holds '${odd}'; allowed: ${ALLOWED}`);

@@ -1,16 +1,19 @@
 /** Existing models as files that any runtime runs correctly: GroupNorm out of ONNX's own operators. */
 import { isUint8Array, unshared } from '../arrays.js';
-import { GraphError, ModelError } from '../errors.js';
+import { GraphError, ModelError, OptionError } from '../errors.js';
+import type { Scope } from '../graph/builder.js';
 import { whyNotContrib } from '../lowering/contrib-group-norm.js';
 import { getLowering, getSessionLowering, MAX_OPSET, requireRewrittenOpset } from '../lowering/choose.js';
-import { PER_CHANNEL_OPSET } from '../lowering/op.js';
+import { opLowering, PER_CHANNEL_OPSET } from '../lowering/op.js';
 import { type Limits, requireLimits } from '../limits.js';
 import { inputOf, type SiteRef } from '../lowering/lower.js';
-import { CONTRIB_DOMAIN, type SessionLoweringName } from '../lowering/types.js';
+import { CONTRIB_DOMAIN, type GroupNormSite, type SessionLoweringName } from '../lowering/types.js';
 import { requireModelSize } from '../onnx/encode.js';
 import { Model } from '../onnx/model.js';
 import { notBytes, requireKnownOptions } from '../options.js';
+import { listNames } from '../quantities.js';
 import { readNames, removeDeadCode } from './dead-code.js';
+import { isGroupNorm, lowerNormalizations } from './group-normalization.js';
 import { freeInlinedNames } from './inlined-group-norm.js';
 import { requireValidNodes } from './node-checks.js';
 import {
@@ -19,9 +22,10 @@ import {
   recordedLowering,
   type RefusalStyle,
   replaceAllNorms,
-  requireReachable,
   SAFE_LOWERING,
 } from './replace-norms.js';
+import { outputOf } from './patterns.js';
+import { type Obstacle, planRaise, raiseOpset } from './raise-opset.js';
 import { MAX_LAYER_NORM_ROW, rowOperatorsToReplace } from './row-norms.js';
 import { ValueTypes } from './value-types.js';
 
@@ -34,6 +38,11 @@ export interface ConvertOptions {
    * at most 512 channels per group.
    */
   readonly lowering?: SessionLoweringName | undefined;
+  /**
+   * Whether to write the standard operator, `op`, in a model below opset 21 too: the model becomes one of opset 21, if that
+   * changes the meaning of no other node. Default `false`.
+   */
+  readonly merge?: boolean | undefined;
   /** What messages call the model: its path, for example. Default `model`. */
   readonly where?: string | undefined;
   /** How large the parts of the model may be: other numbers in place of the defaults of {@link Limits}. */
@@ -42,7 +51,7 @@ export interface ConvertOptions {
 
 /** How many normalizations were replaced, by how the model had them. */
 export interface ReplacedNorms {
-  /** The standard operator. */
+  /** The standard operator, in bodies of If, Loop and Scan and in local functions too: in each copy of a function. */
   readonly groupNormalization: number;
   /**
    * GroupNorm as PyTorch exports it below opset 21: InstanceNormalization of rows, which are reshaped, scaled and shifted.
@@ -76,11 +85,13 @@ export interface ConvertedModel {
   readonly lowerings: readonly SessionLoweringName[];
   /** Operators of the graph from other domains (`com.microsoft.FusedConv`). They stay, and not every runtime has them. */
   readonly foreign: readonly string[];
+  /** The opset that the model had, if `merge` has raised it to 21. */
+  readonly raisedFrom: number | undefined;
   /** Files that the model keeps weights in, relative to its folder. The converted model refers to them too. */
   readonly externalData: readonly string[];
 }
 
-const CONVERT_OPTIONS: readonly (keyof ConvertOptions)[] = ['lowering', 'where', 'limits'];
+const CONVERT_OPTIONS: readonly (keyof ConvertOptions)[] = ['lowering', 'merge', 'where', 'limits'];
 
 /**
  * Writes every GroupNorm of a model as a lowering, at the model's own opset: the operator, PyTorch's exports below opset
@@ -97,32 +108,84 @@ const CONVERT_OPTIONS: readonly (keyof ConvertOptions)[] = ['lowering', 'where',
 export function convertModel(bytes: Uint8Array, options: ConvertOptions = {}): ConvertedModel {
   requireKnownOptions('convertModel', options, CONVERT_OPTIONS);
   if (!isUint8Array(bytes)) throw notBytes('convertModel takes a Uint8Array', bytes);
-  const { lowering: asked = SAFE_LOWERING, where = 'model' } = options;
-  const lowering = findLowering(asked);
+  const { merge = false, where = 'model' } = options;
+  const lowering = merge ? requireOp(options.lowering) : findLowering(options.lowering ?? SAFE_LOWERING);
   requireModelSize(bytes.byteLength, where);
   const model = Model.decode(unshared(bytes), where, requireLimits('convertModel', options.limits));
-  requireLowering(lowering, model.opset, where);
+  const isRaised = merge && model.opset < PER_CHANNEL_OPSET;
+  requireLowering(isRaised ? SAFE_LOWERING : lowering, model.opset, where);
   requireValidNodes(model, where);
-  if (lowering !== 'op') requireReachable(model, where, REFUSAL);
+  const raise = isRaised ? raiseToMerge(model, where) : undefined;
   const before = readNames(model);
   const used = new Set<SessionLoweringName>();
   const types = new ValueTypes(model);
   const externalData = [...model.externalFiles.keys()];
   const plan = planFor(lowering, used);
   const { exported, contrib, inlined, operator, rows } = replaceAllNorms(types, plan, where, REFUSAL);
+  const perGroup = raise?.perGroup ?? 0;
+  if (perGroup > 0) used.add('op');
+  const count = exported + contrib + inlined + operator + rows + perGroup;
   const result = {
-    replaced: { groupNormalization: operator, exported, contrib, inlined, rows },
+    replaced: { groupNormalization: operator + perGroup, exported, contrib, inlined, rows },
     lowerings: [...used],
+    raisedFrom: count > 0 ? raise?.from : undefined,
     foreign: foreignOperators(model),
     externalData,
   };
-  if (exported + contrib + inlined + operator + rows === 0) return { bytes, ...result };
+  if (count === 0) return { bytes, ...result };
+  if (raise) requireNoObstacle(model, raise, where);
   if (used.has('contrib-group-norm')) model.importDomain(CONTRIB_DOMAIN, 1);
   removeDeadCode(model, before);
   if (lowering === 'op') freeInlinedNames(model);
   const encoded = model.encode();
   requireModelSize(encoded.byteLength, `${where}, converted`);
   return { bytes: encoded, ...result };
+}
+
+/** @throws OptionError if `merge` is asked for together with a lowering that it does not write. */
+function requireOp(lowering: SessionLoweringName | undefined): 'op' {
+  if (lowering === undefined || lowering === 'op') return 'op';
+  throw new OptionError(
+    'INVALID_OPTION',
+    `convertModel: merge writes the standard operator, lowering 'op'; remove merge or lowering '${lowering}'`,
+  );
+}
+
+/** A model that was raised to opset 21. */
+interface Raise {
+  readonly obstacles: readonly Obstacle[];
+  readonly from: number;
+  /** How many GroupNormalizations with one scale a group became those of opset 21. */
+  readonly perGroup: number;
+}
+
+/** Makes a model one of opset 21, before GroupNorm is merged in it. Nodes that are in the way may be merged, too. */
+function raiseToMerge(model: Model, where: string): Raise {
+  const { opset: from } = model;
+  const plan = planRaise(model, PER_CHANNEL_OPSET);
+  const operator = {
+    lower: (g: Scope, site: GroupNormSite) => opLowering.lower(g, site, PER_CHANNEL_OPSET),
+  };
+  const lowered = new Set(model.nodes.filter(isGroupNorm).map(outputOf));
+  const { replaced, refusals } = lowerNormalizations(model, operator, isGroupNorm);
+  if (refusals.length > 0) throw REFUSAL.error(`${where}: ${refusals.join('; ')}`);
+  raiseOpset(model, plan);
+  const obstacles = plan.obstacles.filter(({ output }) => output === undefined || !lowered.has(output));
+  return { from, perGroup: replaced, obstacles };
+}
+
+/** @throws ModelError `MODEL_UNSUPPORTED` that names the nodes which a later opset would change. */
+function requireNoObstacle(model: Model, { from, obstacles }: Raise, where: string): void {
+  const left = obstacles.filter(({ output }) => output === undefined || model.index.producer(output));
+  if (left.length === 0) return;
+  const problems = listNames(
+    left.map(({ text }) => text),
+    5,
+  );
+  throw REFUSAL.error(
+    `${where}: it cannot become a model of opset ${PER_CHANNEL_OPSET} from ${from}: ${problems}; ${OTHER_OPSET}, or convert ` +
+      'it without merge (--merge)',
+  );
 }
 
 /**
@@ -175,17 +238,12 @@ function requirePerChannel(opset: number): void {
   throw new GraphError(
     'LOWERING_UNAVAILABLE',
     `lowering 'op' needs a model of opset ${PER_CHANNEL_OPSET} or later, and this one is of ${opset}, where ` +
-      `GroupNormalization is deprecated (18 to 20) or does not exist: choose another lowering, such as ${SAFE_LOWERING}`,
+      `GroupNormalization is deprecated (18 to 20) or does not exist: choose another lowering, such as ${SAFE_LOWERING}, or ` +
+      'raise the opset (merge, --merge)',
   );
 }
 
 const REFUSAL: RefusalStyle = {
   error: (message, cause) => new ModelError('MODEL_UNSUPPORTED', message, { cause }),
-  remedies: {
-    'a local function': 'inline it first (onnx.inliner.inline_local_functions)',
-    'the body of an If, Loop or Scan':
-      'export the model again with conditions and counts that are constants, or leave the file as it is and run it in a ' +
-      'session with the native kernel (createSession)',
-  },
   advice: '',
 };

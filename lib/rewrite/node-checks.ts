@@ -10,15 +10,13 @@ import { ATTRIBUTE_TYPE } from '../onnx/proto.js';
 import { type Arity, arityOf } from '../shapes/arity.js';
 
 /**
- * Checks the nodes of a model's graph whose operators passes know. Nodes in bodies and functions, and calls of functions, are
- * left to the runtime: no pass reads or replaces them.
+ * Checks the nodes of a model's graph whose operators passes know. Calls of functions are left to the runtime, and so are nodes
+ * in bodies and functions: passes do not read nodes there that break a rule.
  * @throws ModelError `MODEL_INVALID` for the first node that breaks a rule.
  */
 export function requireValidNodes(model: Model, where: string): void {
   for (const node of model.nodes) {
-    const arity = DOMAINS.includes(node.domain) ? arityOf(node.opType, model.opset) : undefined;
-    if (!arity || model.isFunctionCall(node)) continue;
-    const problem = arityProblem(node, arity) ?? attributesProblem(node, model.opset);
+    const problem = model.isFunctionCall(node) ? undefined : problemOf(node, model.opset);
     if (problem === undefined) continue;
     const name = node.name || node.outputs.find(Boolean) || 'without a name';
     throw new ModelError(
@@ -29,6 +27,12 @@ export function requireValidNodes(model: Model, where: string): void {
 }
 
 const DOMAINS = ['', CONTRIB_DOMAIN, FUSED_DOMAIN];
+
+/** Returns which rule a node breaks: `has 4 inputs, and …`; `undefined` for operators that passes do not know. */
+export function problemOf(node: ModelNode, opset: number): string | undefined {
+  const arity = DOMAINS.includes(node.domain) ? arityOf(node.opType, opset) : undefined;
+  return arity && (arityProblem(node, arity) ?? attributesProblem(node, opset));
+}
 
 function arityProblem({ inputs, outputs }: ModelNode, arity: Arity): string | undefined {
   const { minInputs, maxInputs, minOutputs, maxOutputs } = arity;

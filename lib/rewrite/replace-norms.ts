@@ -1,7 +1,6 @@
 /** All passes over normalizations, in the order in which each leaves to the next the nodes that it can take. */
 import { GraphError } from '../errors.js';
 import type { SiteRef } from '../lowering/lower.js';
-import type { Model } from '../onnx/model.js';
 import { lowerContribGroupNorm } from './contrib-group-norm.js';
 import { mergeExportedGroupNorm, mergeWrittenGroupNorm } from './exported-group-norm.js';
 import {
@@ -11,6 +10,7 @@ import {
   lowerNormalizations,
 } from './group-normalization.js';
 import { lowerInlinedGroupNorm } from './inlined-group-norm.js';
+import { lowerInnerGroupNorm } from './inner-group-norm.js';
 import { lowerRowNorms, type RowPlan } from './row-norms.js';
 import type { SiteLowering } from './sites.js';
 import type { ValueTypes } from './value-types.js';
@@ -23,7 +23,7 @@ export interface NormPlan {
   readonly contrib?: SiteLowering | undefined;
   /** GroupNorm in arithmetic: ONNX's definition in the operator's place, Keras 3's form, modules by hand. */
   readonly inlined?: SiteLowering | undefined;
-  /** The standard operator. */
+  /** The standard operator, in bodies and local functions too. */
   readonly operator?: SiteLowering | undefined;
   /** InstanceNormalization and LayerNormalization for which ONNX Runtime has a wrong kernel, or none. */
   readonly rows?: RowPlan | undefined;
@@ -57,50 +57,31 @@ export function replaceNorms(
       : mergeWrittenGroupNorm(model, inlined, types) + lowerInlinedGroupNorm(model, inlined, types);
   const operators =
     operator === undefined ? NOT_RUN : lowerNormalizations(model, operator, isGroupNorm, types);
+  const inner = operator === undefined ? NOT_RUN : lowerInnerGroupNorm(types, operator);
   const float64 = rows ? lowerNormalizations(model, rows.lowering, isFloat64InstanceNorm, types) : NOT_RUN;
   const rowCount = rows ? lowerRowNorms(model, rows.lowering, rows.operators, types, rows.maxRow) : 0;
   return {
     exported: exportedCount,
     contrib: ofContrib.replaced,
     inlined: inlinedCount,
-    operator: operators.replaced,
+    operator: operators.replaced + inner.replaced,
     rows: float64.replaced + rowCount,
-    refusals: [...operators.refusals, ...float64.refusals],
+    refusals: [...operators.refusals, ...inner.refusals, ...float64.refusals],
     contribRefusals: ofContrib.refusals,
   };
 }
 
 const NOT_RUN: LoweringReport = { replaced: 0, refusals: [] };
 
-/** Places that passes do not reach, in words. */
-type UnreachablePlace = 'a local function' | 'the body of an If, Loop or Scan';
-
-/** Returns the place of a GroupNormalization that passes do not reach, or `undefined` if they reach all. */
-function unreachableGroupNorm(model: Model): UnreachablePlace | undefined {
-  const isIn = (opTypes: ReadonlySet<string>) => opTypes.has('GroupNormalization');
-  if (!isIn(model.nestedOpTypes())) return undefined;
-  return isIn(model.functionOpTypes()) ? 'a local function' : 'the body of an If, Loop or Scan';
-}
-
 /** How a caller refuses a model: with its own class of errors, and its own advice. */
 export interface RefusalStyle {
   error(message: string, cause?: GraphError): Error;
-  /** What to do about a GroupNormalization in each place that passes do not reach. */
-  readonly remedies: Readonly<Record<UnreachablePlace, string>>;
   /** Follows the reasons why nodes cannot be replaced. */
   readonly advice: string;
 }
 
 /** What to do where the opset of a model has no lowerings, or lacks one of them. */
 export const OTHER_OPSET = 'bring the model to another opset first (onnx.version_converter.convert_version)';
-
-/** Throws the caller's error if a GroupNormalization lies where passes do not reach. It would stay wrong. */
-export function requireReachable(model: Model, where: string, style: RefusalStyle): void {
-  const place = unreachableGroupNorm(model);
-  if (place === undefined) return;
-  const problem = `a GroupNormalization is in ${place}, where it is not rewritten`;
-  throw style.error(`${where}: ${problem}; ${style.remedies[place]}`);
-}
 
 /**
  * Carries out a plan, and throws the caller's error if a node stays that the plan has a part for, or if lowerings do not

@@ -4,8 +4,11 @@
  */
 import { dtypeFromOnnx } from '../graph/types.js';
 import { CONTRIB_DOMAIN, CONTRIB_OP, CONTRIB_SKIP_OP, FUSED_DOMAIN } from '../lowering/types.js';
+import type { GraphIndex } from '../onnx/graph-index.js';
+import { bodiesOf, type InnerGraph, type LocalFunction } from '../onnx/inner-graph.js';
 import type { Model } from '../onnx/model.js';
-import type { ModelNode } from '../onnx/node.js';
+import type { FindAttribute, ModelNode } from '../onnx/node.js';
+import { ATTRIBUTE_TYPE } from '../onnx/proto.js';
 import { addDims, divideDim, productDim, scaleDim } from '../shapes/dims.js';
 import { inferType, type KnownNode, MAX_RANK, type ValueType } from '../shapes/operators.js';
 import { shapePart } from '../shapes/reshaping.js';
@@ -18,8 +21,33 @@ import {
   type TensorData,
   UNKNOWN_DIM,
 } from '../tensor.js';
+import { bodyInputs, carriedTypes, resultTypes, type Types, UNKNOWN, withoutNames } from './body-types.js';
+import { problemOf } from './node-checks.js';
 
-const UNKNOWN: ValueType = { dtype: undefined, shape: undefined };
+/** A body or a local function, and what its surroundings say of it. */
+interface Inside {
+  readonly graph: InnerGraph;
+  /** The values around the node whose body it is, or that calls it. */
+  readonly outer: ValueTypes;
+  /** The inputs that are outer values under other names. */
+  readonly same: ReadonlyMap<string, string>;
+  /** The types of other inputs. */
+  readonly inputs: Types;
+  /** Whether the sizes of these inputs may depend on optional inputs of the model. */
+  readonly isVariable: boolean;
+  /** Finds the attributes of the call of the local function that it is or lies in. */
+  readonly attributes: FindAttribute | undefined;
+  /** Whether the types of the inputs are an assumption. Loops within are left unknown then, so that each is walked few times. */
+  readonly isTrial: boolean;
+}
+
+const CONTROL_FLOW = ['If', 'Loop', 'Scan'];
+
+/** The types of attributes that are one number. */
+const NUMBERS: readonly number[] = [ATTRIBUTE_TYPE.INT, ATTRIBUTE_TYPE.FLOAT];
+
+/** How deep functions and bodies lie in each other at most: others are left unknown. */
+export const MAX_DEPTH = 64;
 
 /** What follows from the nodes, by the name of the value. */
 interface Inferred {
@@ -30,32 +58,43 @@ interface Inferred {
   readonly vectors: Map<string, Shape>;
   /** Values whose sizes may depend on optional inputs. The model declares the sizes that the default values give. */
   readonly variable: Set<string>;
+  /** Optional inputs of integers, which other values may take their sizes from. */
+  readonly optional: ReadonlySet<string>;
 }
 
 /**
  * Knows dtypes, shapes and constants of a model's values. Exporters leave much out (TorchScript's declares only inputs and
  * outputs), so the first question walks the nodes once, in an order in which they can run, and infers the rest. The
- * answers stay true while passes replace nodes.
+ * answers stay true while passes replace nodes. `within` knows those of bodies and local functions.
  */
 export class ValueTypes {
   #inferred: Inferred | undefined;
   #atRun: ValueTypes | undefined;
   readonly #nameSize: ((name: string, axis: number) => string) | undefined;
+  readonly #within = new Map<ModelNode, readonly ValueTypes[]>();
+  readonly #depth: number;
 
-  /** @param nameSize Names a size that is not known, in place of the name that the model declares. */
+  /**
+   * @param nameSize Names a size that is not known, in place of the name that the model declares.
+   * @param inside The body or function whose values are meant; by default those of the graph.
+   */
   constructor(
     readonly model: Model,
     nameSize?: (name: string, axis: number) => string,
+    readonly inside?: Inside,
   ) {
     this.#nameSize = nameSize;
+    this.#depth = inside ? inside.outer.#depth + 1 : 0;
   }
 
   /** Returns what the model declares, except sizes that contradict the inferred ones, and what is inferred for the rest. */
   typeOf(name: string | undefined): ValueType {
     if (!name) return UNKNOWN;
+    const outside = this.#outside(name);
+    if (outside) return outside.types.typeOf(outside.name);
     const { types, variable } = this.#known();
     const inferred = types.get(name);
-    const declared = variable.has(name) ? undefined : this.model.typeOf(name);
+    const declared = variable.has(name) ? undefined : this.index.typeOf(name);
     const type = declared ? reconciled(declared, inferred?.shape) : (inferred ?? UNKNOWN);
     return this.#nameSize ? withOwnNames(type, inferred?.shape, (axis) => this.#nameSize!(name, axis)) : type;
   }
@@ -70,14 +109,20 @@ export class ValueTypes {
 
   /** Returns the data of an initializer or of a Constant's result, if the model holds it. */
   constant(name: string | undefined): TensorData | undefined {
-    return name ? (this.#known().constants.get(name) ?? this.model.constant(name)) : undefined;
+    if (!name) return undefined;
+    const outside = this.#outside(name);
+    if (outside) return outside.types.constant(outside.name);
+    return this.#known().constants.get(name) ?? this.index.constant(name);
   }
 
   /** Returns the elements of a vector or scalar of sizes, as far as known; `undefined` if even their number is not. */
   sizes(name: string | undefined): Shape | undefined {
+    if (!name) return undefined;
+    const outside = this.#outside(name);
+    if (outside) return outside.types.sizes(outside.name);
     const constant = this.constant(name);
     if (constant) return sizesOf(constant);
-    const vector = name && this.#known().vectors.get(name);
+    const vector = this.#known().vectors.get(name);
     if (vector) return vector;
     const [length, ...others] = this.typeOf(name).shape ?? [];
     return typeof length === 'number' && others.length === 0 && length <= MAX_RANK
@@ -85,39 +130,143 @@ export class ValueTypes {
       : undefined;
   }
 
+  /**
+   * Returns the values in a node's bodies, or in the local function that the node calls; an empty list for other nodes, and
+   * deeper than {@link MAX_DEPTH}.
+   */
+  within(node: ModelNode): readonly ValueTypes[] {
+    const known = this.#within.get(node);
+    if (known) return known;
+    const callee = this.model.functionOf(node);
+    const isTooDeep = this.#depth === MAX_DEPTH;
+    const found = isTooDeep ? [] : callee ? [this.#inCall(node, callee)] : this.#inBodies(node);
+    if (found.length > 0) this.#within.set(node, found);
+    return found;
+  }
+
+  /** Returns the node of a local function with the attributes that the call gives; other nodes as they are. */
+  asCalled(node: ModelNode): ModelNode {
+    const attributes = this.inside?.attributes;
+    return attributes ? node.within(attributes) : node;
+  }
+
+  /** What the names mean in the graph, the body or the function whose values these are. */
+  get index(): GraphIndex {
+    return this.inside?.graph.index ?? this.model.index;
+  }
+
+  /**
+   * Returns a node as it is called; `undefined` for a node of a body or function that breaks a rule, for these nodes were not
+   * checked before. Attributes that stand for a list or a tensor of the call are not followed: every call would read them anew.
+   */
+  #readable(node: ModelNode): ModelNode | undefined {
+    if (!this.inside) return node;
+    if (problemOf(node, this.model.opset) !== undefined) return undefined;
+    for (const { reference, type } of node.attributes())
+      if (reference && !NUMBERS.includes(type)) return undefined;
+    return this.asCalled(node);
+  }
+
+  /** Returns where else a value is known; `undefined` for the own values of this graph, body or function. */
+  #outside(name: string): { readonly types: ValueTypes; readonly name: string } | undefined {
+    if (!this.inside) return undefined;
+    const { graph, outer, same } = this.inside;
+    const argument = same.get(name);
+    if (argument !== undefined) return { types: outer, name: argument };
+    const isOuter = graph.place.kind === 'body' && !graph.index.defines(name);
+    return isOuter ? { types: outer, name } : undefined;
+  }
+
+  #inCall(node: ModelNode, graph: LocalFunction): ValueTypes {
+    const same = new Map(graph.inputs.map((name, at) => [name, node.inputs[at] ?? '']));
+    return this.#inner({ graph, same, attributes: graph.attributesOf(this.asCalled(node)) });
+  }
+
+  #inBodies(node: ModelNode): ValueTypes[] {
+    const isVariable = node.inputs.some((name) => this.#isVariable(name));
+    const readable = this.#readable(node);
+    return bodiesOf(node).map((graph) => {
+      const inBody = (inputs: Types, isTrial?: boolean) =>
+        this.#inner({ graph, inputs, isVariable, ...(isTrial && { isTrial }) });
+      if (!readable) return inBody(new Map());
+      const first = bodyInputs(readable, graph, (name) => this.typeOf(name));
+      if (node.opType !== 'Loop') return inBody(first);
+      return inBody(carriedTypes(first, (inputs) => inBody(inputs, true).results.slice(1)));
+    });
+  }
+
+  #inner(inside: Pick<Inside, 'graph'> & Partial<Inside>): ValueTypes {
+    return new ValueTypes(this.model, undefined, {
+      outer: this,
+      same: new Map(),
+      inputs: new Map(),
+      isVariable: false,
+      attributes: this.inside?.attributes,
+      isTrial: this.inside?.isTrial ?? false,
+      ...inside,
+    });
+  }
+
+  /** The types of the results of this body or function. */
+  get results(): ValueType[] {
+    return this.inside!.graph.outputs.map((name) => this.typeOf(name));
+  }
+
+  /** Returns whether the sizes of a value may depend on optional inputs. */
+  #isVariable(name: string): boolean {
+    const outside = this.#outside(name);
+    if (outside) return outside.types.#isVariable(outside.name);
+    const { variable, optional } = this.#known();
+    return variable.has(name) || optional.has(name);
+  }
+
   #known(): Inferred {
     if (this.#inferred) return this.#inferred;
-    const variable = new Set<string>();
-    this.#inferred = {
-      types: new Map(),
-      constants: new Map(),
-      vectors: new Map(),
-      variable,
-    };
-    const integers = this.model.optionalInputs.filter(({ dtype }) => dtype === 'int64');
-    const sizes = new Set(integers.map(({ name }) => name));
-    const isVariable = (name: string) => variable.has(name) || sizes.has(name);
-    for (const node of this.model.nodes) {
-      if (node.inputs.some(isVariable)) for (const name of node.outputs) variable.add(name);
-      if (!this.model.isFunctionCall(node)) this.#read(node, this.#inferred);
+    const index = this.index;
+    const integers = index.optionalInputs.filter(({ dtype }) => dtype === 'int64');
+    const optional = new Set(integers.map(({ name }) => name));
+    const { inputs = new Map<string, ValueType>(), isVariable = false } = this.inside ?? {};
+    const variable = new Set<string>(isVariable ? inputs.keys() : []);
+    this.#inferred = { types: new Map(inputs), constants: new Map(), vectors: new Map(), variable, optional };
+    const mayVary = optional.size > 0 || this.inside !== undefined;
+    const isVarying = (node: ModelNode) =>
+      mayVary && [...index.readsOf(node)].some((name) => this.#isVariable(name));
+    for (const node of index.nodes) {
+      if (isVarying(node)) for (const name of node.outputs) variable.add(name);
+      this.#read(node, this.#inferred);
     }
     return this.#inferred;
   }
 
   #read(node: ModelNode, { types, constants, vectors }: Inferred): void {
+    if (this.model.isFunctionCall(node)) {
+      setAll(types, node, (this.within(node)[0]?.results ?? []).map(withoutNames));
+      return;
+    }
+    const called = this.#readable(node);
     const [output] = node.outputs;
-    if (!output || !isKnownOperator(node)) return;
+    if (!called || !output || !isKnownOperator(node)) return;
+    if (CONTROL_FLOW.includes(node.opType)) {
+      if (this.inside?.isTrial && node.opType === 'Loop') return;
+      const bodies = this.within(node).map((one) => ({ inputs: one.inside!.inputs, results: one.results }));
+      setAll(types, node, resultTypes(called, bodies));
+      return;
+    }
     const constant = node.opType === 'Constant' ? constantOf(node) : undefined;
     const known = constant ?? (node.opType === 'Identity' ? this.constant(node.inputs[0]) : undefined);
     if (known) constants.set(output, known);
     const type = constant
       ? { dtype: constant.dtype, shape: constant.dims }
-      : inferType(asKnownNode(node, this));
+      : inferType(asKnownNode(called, this));
     const outputs = ['Split', CONTRIB_SKIP_OP].includes(node.opType) ? node.outputs : [output];
     for (const name of type ? outputs : []) if (name) types.set(name, type!);
-    const vector = constant ? undefined : vectorOf(node, this);
+    const vector = constant ? undefined : vectorOf(called, this);
     if (vector && vector.length <= MAX_RANK) vectors.set(output, vector.map(withoutLongNames));
   }
+}
+
+function setAll(types: Map<string, ValueType>, { outputs }: ModelNode, results: readonly ValueType[]): void {
+  for (const [at, name] of outputs.entries()) if (name && results[at]) types.set(name, results[at]);
 }
 
 /** The most elements of a constant of sizes: Pad has two for each dimension. */
@@ -292,8 +441,16 @@ const isShort = ({ shape }: ValueType): boolean =>
 /** The longest list of a Constant that is read: passes read single numbers and sizes. */
 const MAX_LIST = 2 ** 16;
 
-/** Returns the data of a Constant node, in each of the attributes that may hold it. */
+/** The results of Constant nodes. Many calls may run the Constant of one function, so each is read once. */
+const CONSTANTS = new WeakMap<ModelNode, TensorData | undefined>();
+
 function constantOf(node: ModelNode): TensorData | undefined {
+  if (!CONSTANTS.has(node)) CONSTANTS.set(node, readConstant(node));
+  return CONSTANTS.get(node);
+}
+
+/** Returns the data of a Constant node, in each of the attributes that may hold it. */
+function readConstant(node: ModelNode): TensorData | undefined {
   const held = node.tensor('value');
   if (held) return held;
   const [oneFloat, oneInt] = [node.number('value_float'), node.number('value_int')];

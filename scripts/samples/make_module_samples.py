@@ -1,4 +1,5 @@
-"""Write test/samples/modules: exports of two networks, and what each of their modules returns.
+"""Write test/samples/modules: exports of two networks, and what each of their modules returns; and a fixture with the
+same of a network of the registry.
 
     python scripts/samples/make_module_samples.py
 
@@ -7,12 +8,19 @@ torch 2.13.0, onnxscript 0.7.2, onnx 1.23.2 (scripts/requirements.txt).
 """
 
 import io
+import json
+import sys
 from pathlib import Path
 
 import onnx
 import torch
+from safetensors.torch import load_file, save_file
 from save_activations import save_activations
 from torch import Tensor, nn
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "fixtures"))
+
+from resnet import ResNetBlockGN  # noqa: E402
 
 FOLDER = Path(__file__).resolve().parents[2] / "test" / "samples" / "modules"
 
@@ -130,8 +138,23 @@ def randomized(module: nn.Module) -> nn.Module:
     return module.eval()
 
 
+def write_fixture(path: Path) -> None:
+    """Write a fixture of a residual block with its activations."""
+    torch.manual_seed(0)
+    options = {"in_channels": 4, "out_channels": 8, "num_groups": 2}
+    block, x = randomized(ResNetBlockGN(**options)), torch.randn(1, 4, 5, 5)
+    save_activations(block, {"x": x}, path)
+    activations = {f"activation.{name}": tensor for name, tensor in load_file(path).items() if name != "input.x"}
+    tensors = {"input.x": x, "output.y": activations.pop("activation.output"), **activations}
+    tensors |= {f"state_dict.{key}": value for key, value in block.state_dict().items()}
+    camel = {"inChannels": 4, "outChannels": 8, "numGroups": 2}
+    metadata = {"graph": "resnet-block", "options": json.dumps(camel), "framework": f"torch {torch.__version__}"}
+    save_file(tensors, path, metadata)
+
+
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
+    write_fixture(FOLDER / "fixture.safetensors")
     FORMS = [(False, 13), (False, 17), (True, 18), (True, 21), (True, 22)]
     for network, outputs in ((Network, ["a", "b"]), (Folded, ["y"])):
         torch.manual_seed(0)

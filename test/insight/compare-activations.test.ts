@@ -75,7 +75,7 @@ describe('compareActivations', () => {
     });
     const missing = await rejection(compare('network-dynamo21', activations));
     expect(missing).to.be.instanceOf(ParityError).with.property('code', 'INPUTS_DIFFER');
-    expect((missing as Error).message).to.include("--map 'input.image=x'");
+    expect((missing as Error).message).to.include("'input.image=x'");
     const map = new Map([
       ['input.image', 'x'],
       ['halves[0]', 'split_split_0'],
@@ -104,7 +104,7 @@ describe('compareActivations', () => {
       'no result of the module is float32 [1, 3]',
     );
     const mapped = await compare('network-dynamo21', activations, { map: new Map([['stem.0', 'conv2d']]) });
-    expect(mapped.first).to.deep.include({ module: 'stem.0', verdict: 'type', expectedShape: [1, 3] });
+    expect(mapped.first).to.deep.include({ module: 'stem.0', verdict: 'type', expectedDims: [1, 3] });
   });
 
   it('compareActivations refuses bad input with errors that say what to do', async () => {
@@ -143,5 +143,11 @@ describe('compareActivations', () => {
       expect(error).to.be.instanceOf(type).with.property('code', code);
       expect((error as Error).message).to.include(text);
     }
+  });
+
+  it('docs/compare.md has the program that the samples were saved with, in at most 20 lines', () => {
+    const program = readFileSync('scripts/samples/save_activations.py', 'utf8').trim();
+    expect(readFileSync('docs/compare.md', 'utf8')).to.include(`\`\`\`python\n${program}\n\`\`\`\n`);
+    expect(program.split('\n').filter((line) => line !== '').length).to.be.at.most(20);
   });
 });

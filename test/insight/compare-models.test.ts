@@ -131,8 +131,8 @@ describe('compareModels', () => {
     expect(shapes.first).to.deep.include({
       name: 'y',
       verdict: 'type',
-      shape: [8],
-      expectedShape: [2, 4],
+      dims: [8],
+      expectedDims: [2, 4],
       difference: null,
     });
     expect(shapes.notCompared.map(({ name, side, reason }) => [name, side, reason])).to.deep.equal(

@@ -13,7 +13,7 @@ import { tensor, type TensorData } from '../../lib/tensor.js';
 import { exportedModel } from '../support/exported-model.js';
 import { randomTensor } from '../support/group-norm.js';
 import { NATIVE_REASON } from '../support/native.js';
-import { castNode, intAttribute, node, smallModel, STRING } from '../support/small-model.js';
+import { castNode, declared, intAttribute, node, smallModel, STRING } from '../support/small-model.js';
 import { rejection, temporaryFolder } from '../support/temporary.js';
 import { TWO_HEADS_FEEDS, twoHeads } from '../support/two-heads.js';
 
@@ -63,6 +63,16 @@ describe('values inside a model', () => {
     expect(await run.plan(run.names, 31)).to.deep.equal([['y'], ['a'], ['b']]);
     expect(await run.plan(run.names, 32)).to.deep.equal([['y'], ['a', 'b']]);
     expect(await slicesOf(run, ['b', 'a'], 0)).to.deep.equal([{ b: [2, 0, 6, 8] }, { a: [1, 0, 3, 4] }]);
+  });
+
+  it('sizes follow from the feeds, whatever the model declares, and those that depend on data are measured', async () => {
+    const nodes = [node('NonZero', 'x', 'places'), node('Abs', 'places', 'same'), node('Relu', 'x', 'a')];
+    const output = [declared('out', 'float32', ['M', 4]), declared('y', 'int64', [2, 'K'])];
+    const model = smallModel([...nodes, node('Abs', 'same', 'y'), node('Neg', 'a', 'out')], { output });
+    const run = await open(model, { x: floats(1, 0, 3, 0, 5, 0, 7, 0) });
+    // (2, 4) of int64 for the 4 elements that are not 0, and (2, 4) of float32.
+    expect(await run.plan(run.names, 64 + 64)).to.deep.equal([['y', 'out'], ['places', 'same'], ['a']]);
+    expect(await run.plan(run.names, 64 + 63)).to.deep.equal([['y', 'out'], ['places'], ['same', 'a']]);
   });
 
   it('the tensors of a slice are empty after the next slice is asked for', async () => {

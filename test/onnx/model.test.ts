@@ -59,7 +59,6 @@ describe('Model', () => {
       ['Scale', 'test.functions'],
     ]);
     expect(model.nestedOpTypes()).to.deep.equal(new Set(['Constant', 'Mul']));
-    expect(model.functionOpTypes()).to.deep.equal(new Set(['Constant', 'Mul']));
     expect(model.nodes.map((node) => model.isFunctionCall(node))).to.deep.equal([false, true]);
     expect(lowerNormalizations(model, 'reduce-mean', isGroupNorm).replaced).to.equal(1);
     const changed = Buffer.from(model.encode());

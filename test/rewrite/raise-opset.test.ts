@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { Model } from '../../lib/onnx/model.js';
 import { ModelProto } from '../../lib/onnx/proto.js';
-import { raiseOpset } from '../../lib/rewrite/raise-opset.js';
+import { raiseOpset6 } from '../../lib/rewrite/raise-opset.js';
 
 /** A chain of operators of one input each. */
 function chain(opset: number, ...opTypes: string[]): Model {
@@ -16,10 +16,10 @@ function chain(opset: number, ...opTypes: string[]): Model {
   );
 }
 
-describe('raiseOpset', () => {
+describe('raiseOpset6', () => {
   it('makes a model of opset 6 one of opset 7, and leaves its other operator sets', () => {
     const model = chain(6, 'Relu', 'InstanceNormalization');
-    raiseOpset(model);
+    raiseOpset6(model);
     expect(model.opset).to.equal(7);
     const { opsetImport } = ModelProto.decode(model.encode());
     expect(opsetImport.map(({ domain, version }) => [domain, Number(version)])).to.deep.equal([
@@ -30,14 +30,14 @@ describe('raiseOpset', () => {
 
   it('leaves a model with an operator that opset 7 changed', () => {
     const model = chain(6, 'Relu', 'Dropout');
-    raiseOpset(model);
+    raiseOpset6(model);
     expect(model.opset).to.equal(6);
   });
 
   it('leaves models of other opsets', () => {
     for (const opset of [5, 7, 8]) {
       const model = chain(opset, 'Relu');
-      raiseOpset(model);
+      raiseOpset6(model);
       expect(model.opset).to.equal(opset);
     }
   });

@@ -4,13 +4,7 @@ import { describe, it } from 'mocha';
 import type { SiteRef } from '../../lib/lowering/lower.js';
 import { Model } from '../../lib/onnx/model.js';
 import { ModelProto } from '../../lib/onnx/proto.js';
-import {
-  type NormPlan,
-  recordedLowering,
-  type RefusalStyle,
-  replaceNorms,
-  requireReachable,
-} from '../../lib/rewrite/replace-norms.js';
+import { type NormPlan, recordedLowering, replaceNorms } from '../../lib/rewrite/replace-norms.js';
 import { MAX_LAYER_NORM_ROW } from '../../lib/rewrite/row-norms.js';
 import { ValueTypes } from '../../lib/rewrite/value-types.js';
 import { exportedModel } from '../support/exported-model.js';
@@ -25,11 +19,6 @@ const ROWS: NormPlan['rows'] = {
 
 const report = (bytes: Uint8Array, plan: NormPlan) => replaceNorms(new ValueTypes(Model.decode(bytes)), plan);
 const sample = (name: string) => readFileSync(new URL(`../samples/${name}.onnx`, import.meta.url));
-const STYLE: RefusalStyle = {
-  error: (message) => new Error(message),
-  remedies: { 'a local function': 'inline it', 'the body of an If, Loop or Scan': 'run it elsewhere' },
-  advice: '',
-};
 const NONE = { exported: 0, contrib: 0, inlined: 0, operator: 0, rows: 0, refusals: [], contribRefusals: [] };
 
 describe('replaceNorms', () => {
@@ -77,19 +66,19 @@ describe('replaceNorms', () => {
     expect([...used]).to.deep.equal(['reduce-mean', 'instance-norm', 'layer-norm']);
   });
 
-  it('does not reach bodies and local functions, and requireReachable refuses a GroupNormalization there', () => {
-    const node = [{ opType: 'GroupNormalization', input: ['x'], output: ['z'] }];
-    const message = ModelProto.decode(groupNormModel(CASE, { lowering: 'reduce-mean', opset: 21 }));
-    const decoded = () => Model.decode(ModelProto.encode(message).finish());
-    expect(() => requireReachable(decoded(), 'm', STYLE)).not.to.throw();
-    const body = { name: 'body', node };
-    message.graph!.node!.push({ opType: 'If', attribute: [{ name: 'then_branch', type: 5, g: body }] });
-    expect(() => requireReachable(decoded(), 'm', STYLE)).to.throw(
-      'm: a GroupNormalization is in the body of an If, Loop or Scan, where it is not rewritten; run it elsewhere',
-    );
-    message.functions = [{ name: 'Norm', domain: 'mine', input: ['x'], output: ['z'], node }];
-    expect(() => requireReachable(decoded(), 'm', STYLE)).to.throw(
-      'm: a GroupNormalization is in a local function, where it is not rewritten; inline it',
-    );
+  it('counts the operators in bodies with those of the graph', () => {
+    const message = ModelProto.decode(groupNormModel(CASE, { lowering: 'op', opset: 21 }));
+    const [norm] = message.graph!.node!.splice(0);
+    const body = { name: 'body', node: [norm!], output: [{ name: norm!.output![0]! }] };
+    const branch = (name: string) => ({ name, type: 5, g: body });
+    message.graph!.node!.push({
+      opType: 'If',
+      input: ['c'],
+      output: ['z'],
+      attribute: [branch('then_branch'), branch('else_branch')],
+    });
+    const bytes = ModelProto.encode(message).finish();
+    expect(report(bytes, { operator: 'reduce-mean' })).to.deep.equal({ ...NONE, operator: 2 });
+    expect(report(bytes, {})).to.deep.equal(NONE);
   });
 });

@@ -103,7 +103,7 @@ const valueTable = (values: readonly ValueComparison[], place: ReadonlyMap<Value
     { head: '#', isNumeric: true, cells: values.map((value) => place.get(value)) },
     { head: 'module', cells: values.map(({ module }) => module ?? '–') },
     { head: 'operator', cells: values.map(({ operator }) => operator) },
-    { head: 'type', cells: values.map(({ dtype, shape }) => `${dtype} ${formatShape(shape)}`) },
+    { head: 'type', cells: values.map(({ dtype, dims }) => `${dtype} ${formatShape(dims)}`) },
     {
       head: 'max abs',
       isNumeric: true,

@@ -29,8 +29,8 @@ export function comparisonsToJunit(comparisons: readonly ModelComparison[]): str
 function describeFailure(value: ValueComparison): string | undefined {
   const { verdict, isOutput, difference, notFinite } = value;
   if (verdict === 'type') {
-    const [dtype, shape] = [value.expectedDtype, value.expectedShape];
-    return `the value is ${value.dtype} ${formatShape(value.shape)}, expected ${dtype} ${formatShape(shape)}`;
+    const [dtype, dims] = [value.expectedDtype, value.expectedDims];
+    return `the value is ${value.dtype} ${formatShape(value.dims)}, expected ${dtype} ${formatShape(dims)}`;
   }
   if (verdict === 'drifts') return describeMismatch(difference!, 'value');
   if (verdict === 'within' || !isOutput) return undefined;

@@ -72,12 +72,12 @@ function describeFirst(
 function describeDrift({
   difference,
   dtype,
-  shape,
+  dims,
   expectedDtype,
-  expectedShape,
+  expectedDims,
   notFinite,
 }: ValueComparison): string[] {
-  const [is, must] = [`${dtype} ${formatShape(shape)}`, `${expectedDtype} ${formatShape(expectedShape)}`];
+  const [is, must] = [`${dtype} ${formatShape(dims)}`, `${expectedDtype} ${formatShape(expectedDims)}`];
   const type = is === must ? `type:     ${is}` : `type:     actual ${is}, expected ${must}`;
   if (!difference) return [type];
   const { worstIndex, worstActual, worstExpected, mismatched, elements, rtol, atol } = difference;

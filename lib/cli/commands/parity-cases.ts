@@ -5,18 +5,20 @@
  *   options, providers ─▶ planCases ─▶ plan ────────┴─▶ runCases ─▶ results
  */
 import { readdir, stat } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { getGraph } from '../../../graphs/registry.js';
 import { FileError, OnnxGroupNormError, ParityError, type SessionError } from '../../errors.js';
 import { reasonOf, systemCode } from '../../files/system-error.js';
 import { defaultLowering, getLowering, loweringsAt, requireOpset } from '../../lowering/choose.js';
+import { findDataSetDrift, findFixtureDrift } from '../../insight/parity-drift.js';
 import type { Limits } from '../../limits.js';
 import type { SessionLoweringName } from '../../lowering/types.js';
-import type { BuildGraph, CaseName, CaseResult, CheckSpec } from '../../parity/check.js';
+import type { BuildGraph, CaseName, CaseResult, CheckSpec, Drift } from '../../parity/check.js';
 import { defaultTolerance } from '../../parity/compare.js';
 import type { Fixture } from '../../parity/fixture.js';
 import { checkFixture, readFixture } from '../../parity/node.js';
 import {
+  ACTIVATIONS_FILE,
   checkTestDataSet,
   graphNameOf,
   isDataSetName,
@@ -76,8 +78,10 @@ function asFixture(path: string): ParitySource {
 }
 
 async function listFolder(folder: string): Promise<ParitySource[]> {
-  const found = (await entriesBelow(folder)).filter(
-    ({ path, isDataSet }) => isDataSet || path.endsWith('.safetensors'),
+  const entries = await entriesBelow(folder);
+  const paths = new Set(entries.map(({ path }) => path));
+  const found = entries.filter(
+    ({ path, isDataSet }) => isDataSet || (path.endsWith('.safetensors') && !isActivations(path, paths)),
   );
   if (found.length > 0) return found.sort((a, b) => (a.path < b.path ? -1 : 1));
   throw new ParityError(
@@ -85,6 +89,11 @@ async function listFolder(folder: string): Promise<ParitySource[]> {
     `folder '${folder}' has no .safetensors file and no model.onnx with a test_data_set_0, nor do the folders below it`,
   );
 }
+
+/** Returns whether a file belongs to the model beside it or in the folder above, and is not a fixture. */
+const isActivations = (path: string, paths: ReadonlySet<string>): boolean =>
+  basename(path) === ACTIVATIONS_FILE &&
+  (isDataSetName(basename(dirname(path))) || paths.has(join(path, '..', 'model.onnx')));
 
 async function entriesBelow(folder: string): Promise<ParitySource[]> {
   try {
@@ -103,7 +112,8 @@ async function entriesBelow(folder: string): Promise<ParitySource[]> {
 export async function filesOf({ path, isDataSet }: ParitySource): Promise<string[]> {
   if (!isDataSet) return [path];
   const names = await readdir(path).catch(() => []);
-  return [modelPathOf(path), ...names.map((name) => join(path, name))];
+  const model = modelPathOf(path);
+  return [model, join(dirname(model), ACTIVATIONS_FILE), ...names.map((name) => join(path, name))];
 }
 
 /** The options that decide how cases run. */
@@ -115,6 +125,8 @@ export interface PlanOptions {
   readonly atol?: number;
   /** The limits for existing models and their data sets. */
   readonly limit?: Partial<Limits>;
+  /** Whether to search the layer at which the drift of a failed case begins. */
+  readonly bisect?: boolean;
 }
 
 /** The combinations of lowering, opset and provider to run. */
@@ -125,11 +137,13 @@ interface ParityPlan {
   dataSets(opset: number): readonly TestDataSpec[];
   /** The limits for data sets. */
   readonly limits?: Partial<Limits> | undefined;
+  /** Whether to search the drift of each source, in the first of its cases that fails. */
+  readonly bisect?: boolean;
 }
 
 /** @throws GraphError if a lowering or an opset does not exist, or if the opset does not have the lowering. */
 export function planCases(options: PlanOptions, providers: readonly Provider[]): ParityPlan {
-  const { groupNorm, opset: opsets, rtol, atol, limit: limits } = options;
+  const { groupNorm, opset: opsets, rtol, atol, limit: limits, bisect = false } = options;
   const fixtures = opsets.flatMap((opset) =>
     fixtureLowerings(options, opset).flatMap((lowering) =>
       providers.map((provider) => ({ lowering, opset, provider, groupNorm, rtol, atol })),
@@ -139,7 +153,7 @@ export function planCases(options: PlanOptions, providers: readonly Provider[]):
     sessionLowerings(options, opset).flatMap((one) =>
       providers.map((provider) => ({ provider, groupNorm: one, rtol, atol, ...(limits && { limits }) })),
     );
-  return { fixtures, dataSets, limits };
+  return { fixtures, dataSets, limits, bisect };
 }
 
 /** Returns the lowerings with which the models of fixtures are built. */
@@ -200,7 +214,8 @@ export const runCases = (
         continue;
       }
       if (read.isLoose) loose.add(source.path);
-      for (const { name, run } of read.cases) {
+      let isSearched = !plan.bisect;
+      for (const { name, run, findDrift } of read.cases) {
         if (stop.exitCode !== undefined) {
           notRun += 1;
           continue;
@@ -209,7 +224,17 @@ export const runCases = (
         const place = `case ${results.length + 1}, ${kind} ${at + 1} of ${sources.length}`;
         progress.step(`${place}: ${name.file}, ${name.lowering}`);
         const absent = missing.find(({ provider }) => provider === name.provider);
-        results.push(absent ? failedCase(name, unavailable(absent)) : await run());
+        const result = absent ? failedCase(name, unavailable(absent)) : await run();
+        const isDrifting = !result.passed && result.outputs.length > 0;
+        if (!isDrifting || isSearched) {
+          results.push(result);
+          continue;
+        }
+        isSearched = true;
+        const drift = await findDrift((task) =>
+          progress.step(`${name.file} failed, searching the layer: ${task}`),
+        );
+        results.push({ ...result, drift });
       }
     }
     return { results, unreadable, loose, notRun, stopped: stop.exitCode };
@@ -217,9 +242,15 @@ export const runCases = (
 
 /** The cases of one source. */
 interface SourceCases {
-  readonly cases: readonly { readonly name: CaseName; readonly run: () => Promise<CaseResult> }[];
+  readonly cases: readonly SourceCase[];
   /** Whether the source itself allows more than the default tolerance. */
   readonly isLoose: boolean;
+}
+
+interface SourceCase {
+  readonly name: CaseName;
+  readonly run: () => Promise<CaseResult>;
+  readonly findDrift: (onProgress: (task: string) => void) => Promise<Drift>;
 }
 
 /** @throws What `readFixture` and `readTestDataSet` throw. */
@@ -229,11 +260,12 @@ const readCases = (source: ParitySource, plan: ParityPlan): Promise<SourceCases>
 async function fixtureCases(path: string, { fixtures: specs }: ParityPlan): Promise<SourceCases> {
   const fixture = await readFixture(path);
   const { file, graph } = fixture;
-  const cases = specs.map((spec) => {
+  const cases = specs.map((spec): SourceCase => {
     const { lowering, opset, provider } = spec;
     return {
       name: { file, graph, lowering, opset, provider },
       run: () => checkFixture(fixture, spec, buildRegistryGraph),
+      findDrift: (onProgress) => findFixtureDrift(fixture, spec, buildRegistryGraph, onProgress),
     };
   });
   return { cases, isLoose: specs.some((spec) => allowsMore(fixture, spec)) };
@@ -251,9 +283,10 @@ const allowsMore = ({ outputs, ...own }: Fixture, spec: CheckSpec): boolean =>
 
 async function dataSetCases(path: string, plan: ParityPlan): Promise<SourceCases> {
   const dataSet = await readTestDataSet(path, undefined, { limits: plan.limits });
-  const cases = plan.dataSets(dataSet.opset).map((spec) => ({
+  const cases = plan.dataSets(dataSet.opset).map((spec): SourceCase => ({
     name: nameCase(dataSet, spec),
     run: () => checkTestDataSet(dataSet, spec),
+    findDrift: (onProgress) => findDataSetDrift(dataSet, spec, onProgress),
   }));
   return { cases, isLoose: false };
 }

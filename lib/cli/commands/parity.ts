@@ -64,6 +64,7 @@ export function addParity(program: Command, cli: Cli): void {
     )
     .option('--atol <a>', 'absolute tolerance of floats (default: as for --rtol)', parseTolerance)
     .addOption(limitOption())
+    .option('--no-bisect', 'do not search the layer at which the drift of a failed case begins')
     .option('--json <file>', 'write the report as JSON; - writes it to stdout, and the table to stderr')
     .option('--junit <file>', 'write the report as JUnit XML')
     .addHelpText('after', EXAMPLES)
@@ -157,7 +158,10 @@ const DESCRIPTION =
   'element. If the fixture also has the result in float64, the table shows how far the model and PyTorch are from ' +
   'it.\n\n' +
   "To check a model of your own, use the layout of ONNX's tests: model.onnx, and beside it test_data_set_0, " +
-  'test_data_set_1 and so on, with input_0.pb, output_0.pb and so on. Integers and booleans must be equal.';
+  'test_data_set_1 and so on, with input_0.pb, output_0.pb and so on. Integers and booleans must be equal.\n\n' +
+  'When a case fails, parity searches the layer at which the drift begins: by what the modules of PyTorch returned, if ' +
+  'there is an activations.safetensors beside the model or in the data set, or else by another provider. ' +
+  'docs/compare.md has the program that writes that file.';
 
 const EXAMPLES = `
 Examples:

@@ -11,7 +11,7 @@ import { widenBfloat16 } from '../../rewrite/bfloat16-io.js';
 import { skipEmptyInputs } from '../../rewrite/empty-inputs.js';
 import { fuseGroupNorm } from '../../rewrite/fuse-group-norm.js';
 import { isGroupNorm } from '../../rewrite/group-normalization.js';
-import { raiseOpset } from '../../rewrite/raise-opset.js';
+import { raiseOpset6 } from '../../rewrite/raise-opset.js';
 import { requireValidNodes } from '../../rewrite/node-checks.js';
 import {
   type NormPlan,
@@ -19,7 +19,6 @@ import {
   recordedLowering,
   type RefusalStyle,
   replaceAllNorms,
-  requireReachable,
   SAFE_LOWERING,
 } from '../../rewrite/replace-norms.js';
 import { MAX_LAYER_NORM_ROW, rowOperatorsToReplace, type RowPlan } from '../../rewrite/row-norms.js';
@@ -81,8 +80,7 @@ export function prepareModel(
   requireContextFiles(model, where, problemOf);
   const lowering = groupNorm ?? chosenLowering(choice);
   const hasKernel = lowering === 'op' && backend.hasGroupNormKernel;
-  if (lowering !== 'op') requireReachable(model, where, REFUSAL);
-  raiseOpset(model);
+  raiseOpset6(model);
   const types = new ValueTypes(model);
   const { replaced, execution } = rewriteNorms({
     model,
@@ -282,10 +280,6 @@ const REFUSAL: RefusalStyle = {
   error: (message, cause) => {
     const remedy = cause?.code === 'UNSUPPORTED_OPSET' ? `; ${OTHER_OPSET}` : '';
     return new SessionError('MODEL_REJECTED', `${message}${remedy}`, { cause });
-  },
-  remedies: {
-    'a local function': `inline it first (onnx.inliner.inline_local_functions), or ${USE_INLINED}`,
-    'the body of an If, Loop or Scan': `install the native kernel, which runs it there (see onnx-groupnorm doctor), or ${USE_INLINED}`,
   },
   advice:
     ". ONNX Runtime has no kernel for this operator. It inlines the operator's definition, which is slow, and wrong if " +

@@ -77,6 +77,31 @@ describe('convert', () => {
     });
   }
 
+  it('convert --merge writes the operator into a model of opset 17, which becomes one of opset 21', async () => {
+    writeFileSync(at('in.onnx'), exportedModel(CASE, 17));
+    const { code, stdout } = await convert('--merge');
+    expect(code).to.equal(0);
+    expect(stdout).to.include(
+      '1 GroupNorm written as op: 1 as PyTorch exports it below opset 21\nOpset 17 became 21: all other nodes compute what they did\n',
+    );
+    expect(Model.decode(readFileSync(at('out.onnx'))).opset).to.equal(21);
+  });
+
+  it('convert --merge refuses a lowering that is not op, and --batch-norm-to-group-norm', async () => {
+    writeFileSync(at('in.onnx'), exportedModel(CASE, 17));
+    const other = await convert('--merge', '--lowering', 'layer-norm');
+    expect([other.code, other.stderr]).to.deep.equal([
+      2,
+      'error: --merge writes the standard operator; remove --merge or --lowering layer-norm\n',
+    ]);
+    const recipe = await convert('--merge', '--batch-norm-to-group-norm');
+    expect([recipe.code, recipe.stderr]).to.deep.equal([
+      2,
+      'error: --merge and --batch-norm-to-group-norm are two conversions: run convert once for each, --merge first\n',
+    ]);
+    expect(files()).to.deep.equal(['in.onnx']);
+  });
+
   it('convert --lowering op writes the operator, and says where to run it', async () => {
     writeFileSync(at('in.onnx'), exportedModel(CASE, 21));
     const { code, stdout } = await convert('--lowering', 'op');
@@ -290,6 +315,7 @@ const lines = (
       replaced: NONE,
       lowerings: [],
       foreign: [],
+      raisedFrom: undefined,
       externalData: [],
       ...changes,
     },
@@ -299,7 +325,14 @@ const lines = (
 describe('describeConversion', () => {
   it('describeConversion names the file and its size first', () => {
     const replaced = { ...NONE, exported: 1 };
-    const converted = { bytes: new Uint8Array(12), replaced, lowerings: [], foreign: [], externalData: [] };
+    const converted = {
+      bytes: new Uint8Array(12),
+      replaced,
+      lowerings: [],
+      foreign: [],
+      raisedFrom: undefined,
+      externalData: [],
+    };
     const data = { locations: [], copies: [] };
     expect(describeConversion({ path: 'in.onnx', output: 'out.onnx', converted, data })[0]).to.equal(
       'Wrote out.onnx (12 bytes)',

@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import {
@@ -10,7 +10,9 @@ import {
 } from '../../../lib/cli/commands/parity-cases.js';
 import { Progress } from '../../../lib/cli/shared/progress.js';
 import { type CheckSpec, describeFailure, FileError, GraphError, ParityError } from '../../../lib/index.js';
+import { decodeSafetensors, encodeSafetensors } from '../../../lib/weights/safetensors.js';
 import { copyModel, TORCH_MODEL } from '../../support/test-data.js';
+import { TORCH_MODULES } from '../../support/torch-modules.js';
 import { Sink, useTemporaryFolder, writeFixture } from '../support.js';
 
 describe('findSources', () => {
@@ -76,6 +78,13 @@ describe('findSources', () => {
     ]);
   });
 
+  it('parity does not take the activations of a model for a fixture', async () => {
+    folders('a/test_data_set_0', 'b');
+    touch('a/model.onnx', 'a/activations.safetensors', 'a/test_data_set_0/activations.safetensors');
+    touch('b/activations.safetensors');
+    expect(await findPaths([at()])).to.deep.equal(['a/test_data_set_0', 'b/activations.safetensors'].map(at));
+  });
+
   it('parity takes the folder of a data set for this data set alone', async () => {
     folders('b/test_data_set_0', 'b/test_data_set_1');
     const source = { path: at('b/test_data_set_1'), isDataSet: true };
@@ -102,7 +111,9 @@ describe('findSources', () => {
       at('a.safetensors'),
     ]);
     const files = await filesOf({ path: at('b/test_data_set_0'), isDataSet: true });
-    expect(files).to.deep.equal([at('b/model.onnx'), at('b/test_data_set_0/input_0.pb')]);
+    expect(files).to.deep.equal(
+      ['b/model.onnx', 'b/activations.safetensors', 'b/test_data_set_0/input_0.pb'].map(at),
+    );
   });
 });
 
@@ -228,6 +239,29 @@ describe('runCases', () => {
       ['torch', 'op', 21, 'wasm'],
     ]);
     expect(results.map(describeFailure)).to.deep.equal(['', '', '']);
+  });
+
+  it('parity searches the layer that drifts once for each source, in the first case that fails', async () => {
+    const tensors = decodeSafetensors(readFileSync(TORCH_MODULES('fixture.safetensors')));
+    const weight = tensors.tensors.get('state_dict.gn2.weight')!;
+    (weight.data as Float32Array)[3]! *= 1.05;
+    writeFileSync(at('block.safetensors'), Buffer.concat(encodeSafetensors(tensors)));
+    const plan = { fixtures: SPECS, dataSets: () => [] };
+    const search = (bisect: boolean) =>
+      runCases(
+        [{ path: at('block.safetensors'), isDataSet: false }],
+        { ...plan, bisect },
+        new Progress(new Sink()),
+      );
+    const { results } = await search(true);
+    expect(results.map(({ passed, drift }) => [passed, drift?.module])).to.deep.equal([
+      [false, 'gn2'],
+      [false, undefined],
+    ]);
+    const [line, drift] = describeFailure(results[0]!).split('\n');
+    expect(line).to.match(/^output 'y': /);
+    expect(drift).to.match(/^drift begins at gn2 /);
+    expect((await search(false)).results.map(({ drift }) => drift)).to.deep.equal([undefined, undefined]);
   });
 
   it('parity counts a data set that cannot be read as one failed case of its model', async () => {

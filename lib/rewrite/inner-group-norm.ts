@@ -1,0 +1,161 @@
+/**
+ * GroupNormalization in the bodies of If, Loop and Scan, and in local functions.
+ *
+ *     GroupNormalization
+ *
+ * matches if its dtype, rank and channels are known (`describeSite`): in a body by the values that the body reads and by what
+ * its node passes on, in a function by each call.
+ *
+ * Each becomes the nodes of a lowering, in place. A function is written once for all calls that need the same nodes: the first
+ * version keeps the name, and others get names of their own. A function that no node calls stays as it is.
+ */
+import { CONTRIB_DOMAIN } from '../lowering/types.js';
+import {
+  type FunctionVersion,
+  type GraphEdits,
+  keyOf,
+  type LocalFunction,
+  type InnerEdit,
+} from '../onnx/inner-graph.js';
+import type { Model } from '../onnx/model.js';
+import type { ModelNode } from '../onnx/node.js';
+import { isGroupNorm, type LoweringReport } from './group-normalization.js';
+import { problemOf } from './node-checks.js';
+import { describeSite, lowerWith, type SiteLowering } from './sites.js';
+import { MAX_DEPTH, type ValueTypes } from './value-types.js';
+
+/**
+ * Replaces matching nodes.
+ * @throws GraphError as `lowerSite`.
+ */
+export function lowerInnerGroupNorm(types: ValueTypes, lowering: SiteLowering): LoweringReport {
+  const { model } = types;
+  if (!model.nestedOpTypes().has('GroupNormalization')) return { replaced: 0, refusals: [] };
+  return new InnerPass(model, lowering).run(types);
+}
+
+/** The names and operator sets of the graph with its bodies, or of a function with its bodies. */
+interface Scope {
+  /** Every name in use. */
+  readonly taken: Set<string>;
+  /** The operator sets that the new nodes are of. */
+  readonly imports: Map<string, number>;
+}
+
+class InnerPass {
+  #replaced = 0;
+  readonly #refusals = new Set<string>();
+  /** The versions of each function that is called, by their edits. */
+  readonly #versions = new Map<LocalFunction, Map<string, FunctionVersion>>();
+  /** The names that functions and operators have. */
+  readonly #functionNames: Set<string>;
+
+  constructor(
+    private readonly model: Model,
+    private readonly lowering: SiteLowering,
+  ) {
+    const names = model.localFunctions.map(({ name }) => name);
+    this.#functionNames = new Set([
+      ...names,
+      ...model.nodes.map(({ opType }) => opType),
+      ...model.nestedOpTypes(),
+    ]);
+  }
+
+  run(types: ValueTypes): LoweringReport {
+    const { model } = this;
+    const scope: Scope = { taken: model.names(), imports: new Map() };
+    model.editInner((node) => {
+      const edit = this.#isGroupNorm(node) ? undefined : this.#edit(types, node, scope);
+      this.#replaced += edit ? countReplaced(edit) : 0;
+      return edit;
+    });
+    const written = new Map<LocalFunction, readonly FunctionVersion[]>();
+    for (const [callee, versions] of this.#versions) {
+      const all = [...versions.values()];
+      if (all.some(({ edits }) => edits.size > 0)) written.set(callee, all);
+      for (const { edits } of all) for (const edit of edits.values()) this.#replaced += countReplaced(edit);
+    }
+    if (written.size > 0) model.replaceFunctions(written);
+    return { replaced: this.#replaced, refusals: [...this.#refusals] };
+  }
+
+  #isGroupNorm(node: ModelNode): boolean {
+    return isGroupNorm(node) && !this.model.isFunctionCall(node);
+  }
+
+  #edit(types: ValueTypes, node: ModelNode, scope: Scope): InnerEdit | undefined {
+    if (this.#isGroupNorm(node)) return this.#lower(types, types.asCalled(node), scope);
+    const callee = this.model.functionOf(node);
+    const within = types.within(node);
+    if (within.length === 0) {
+      if (callee || this.model.bodiesOf(node).length > 0)
+        this.#refuse(
+          types,
+          node,
+          `it lies in more than ${MAX_DEPTH} functions and bodies; inline the functions first`,
+        );
+      return undefined;
+    }
+    if (callee) return this.#editCall(callee, within[0]!);
+    const bodies = within.map((body) => this.#editAll(body, scope));
+    return bodies.some(Boolean) ? { bodies } : undefined;
+  }
+
+  #editAll(types: ValueTypes, scope: Scope): GraphEdits | undefined {
+    const edits = new Map<number, InnerEdit>();
+    for (const [position, node] of types.inside!.graph.nodes.entries()) {
+      const edit = this.#edit(types, node, scope);
+      if (edit) edits.set(position, edit);
+    }
+    return edits.size > 0 ? edits : undefined;
+  }
+
+  /** Finds or makes the version of a function that a call needs. */
+  #editCall(callee: LocalFunction, types: ValueTypes): InnerEdit | undefined {
+    const scope: Scope = { taken: callee.names(), imports: new Map() };
+    const edits = this.#editAll(types, scope) ?? new Map<number, InnerEdit>();
+    const versions = this.#versions.get(callee) ?? new Map<string, FunctionVersion>();
+    this.#versions.set(callee, versions);
+    const key = keyOf(edits);
+    const found = versions.get(key) ?? {
+      name: versions.size === 0 ? callee.name : this.#freshName(`${callee.name}_${versions.size + 1}`),
+      edits,
+      imports: scope.imports,
+    };
+    versions.set(key, found);
+    return found.name === callee.name ? undefined : { opType: found.name };
+  }
+
+  #freshName(base: string): string {
+    let name = base;
+    while (this.#functionNames.has(name)) name += '_';
+    this.#functionNames.add(name);
+    return name;
+  }
+
+  #lower(types: ValueTypes, node: ModelNode, { taken, imports }: Scope): InnerEdit | undefined {
+    const { model, lowering } = this;
+    const site = problemOf(node, model.opset) ?? describeSite(types, node, false);
+    if (typeof site === 'string') {
+      this.#refuse(types, node, site);
+      return undefined;
+    }
+    const fragment = lowerWith(lowering, site, model, taken);
+    imports.set('', model.opset);
+    if (fragment.nodes.some(({ domain }) => domain === CONTRIB_DOMAIN)) imports.set(CONTRIB_DOMAIN, 1);
+    return { nodes: model.encodeInner(fragment) };
+  }
+
+  #refuse({ inside }: ValueTypes, node: ModelNode, reason: string): void {
+    const { kind, text } = inside!.graph.place;
+    const where = kind === 'body' ? `the ${text}` : text;
+    this.#refusals.add(`${node.opType} '${node.name || (node.outputs[0] ?? '')}' in ${where}: ${reason}`);
+  }
+}
+
+/** Returns how many nodes an edit replaces. Those of functions that it calls are counted with the functions. */
+function countReplaced({ nodes, bodies = [] }: InnerEdit): number {
+  const within = bodies.flatMap((edits) => [...(edits?.values() ?? [])]);
+  return (nodes ? 1 : 0) + within.reduce((sum, edit) => sum + countReplaced(edit), 0);
+}
