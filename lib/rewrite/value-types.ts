@@ -94,7 +94,7 @@ export class ValueTypes {
     if (outside) return outside.types.typeOf(outside.name);
     const { types, variable } = this.#known();
     const inferred = types.get(name);
-    const declared = variable.has(name) ? undefined : this.#index.typeOf(name);
+    const declared = variable.has(name) ? undefined : this.index.typeOf(name);
     const type = declared ? reconciled(declared, inferred?.shape) : (inferred ?? UNKNOWN);
     return this.#nameSize ? withOwnNames(type, inferred?.shape, (axis) => this.#nameSize!(name, axis)) : type;
   }
@@ -112,7 +112,7 @@ export class ValueTypes {
     if (!name) return undefined;
     const outside = this.#outside(name);
     if (outside) return outside.types.constant(outside.name);
-    return this.#known().constants.get(name) ?? this.#index.constant(name);
+    return this.#known().constants.get(name) ?? this.index.constant(name);
   }
 
   /** Returns the elements of a vector or scalar of sizes, as far as known; `undefined` if even their number is not. */
@@ -150,7 +150,8 @@ export class ValueTypes {
     return attributes ? node.within(attributes) : node;
   }
 
-  get #index(): GraphIndex {
+  /** What the names mean in the graph, the body or the function whose values these are. */
+  get index(): GraphIndex {
     return this.inside?.graph.index ?? this.model.index;
   }
 
@@ -221,7 +222,7 @@ export class ValueTypes {
 
   #known(): Inferred {
     if (this.#inferred) return this.#inferred;
-    const index = this.#index;
+    const index = this.index;
     const integers = index.optionalInputs.filter(({ dtype }) => dtype === 'int64');
     const optional = new Set(integers.map(({ name }) => name));
     const { inputs = new Map<string, ValueType>(), isVariable = false } = this.inside ?? {};
