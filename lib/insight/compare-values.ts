@@ -130,14 +130,14 @@ const producersIn = ({ nodes }: Model): ReadonlyMap<string, ModelNode> =>
   new Map(nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)));
 
 /** Puts the label of a side before the message of an error of its session. */
-async function naming<Result>(
+export async function naming<Result>(
   { label }: Pick<ReferenceValues, 'label'>,
   work: Promise<Result>,
 ): Promise<Result> {
   try {
     return await work;
   } catch (error) {
-    if (!(error instanceof SessionError)) throw error;
+    if (!(error instanceof SessionError) || error.message.startsWith(label)) throw error;
     throw new SessionError(error.code, `${label}: ${error.message}`, { cause: error });
   }
 }
@@ -213,8 +213,11 @@ function verdictOf(difference: OutputComparison | null, hasNotFinite: boolean): 
 
 function countNotFinite(value: TensorData): number {
   if (!isFloatDType(value.dtype)) return 0;
+  // The numbers of float32 and float64 are there; halves are bits.
+  const { data } = value;
+  const numbers = data instanceof Float32Array ? data : toFloat64Array(value);
   let count = 0;
-  for (const element of toFloat64Array(value)) if (!Number.isFinite(element)) count += 1;
+  for (let index = 0; index < numbers.length; index++) if (!Number.isFinite(numbers[index])) count += 1;
   return count;
 }
 

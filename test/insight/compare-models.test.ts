@@ -229,6 +229,29 @@ describe('compareModels', () => {
     expect((error as Error).message).to.match(/^b: /);
   });
 
+  it('compareModels refuses a side that is not an object with a model', async () => {
+    const side = { model: scaledBy(1, 1, 1, 1) };
+    const error = await rejection(compareModels('a.onnx' as never, side, { feeds: X }));
+    expect(error).to.have.property('code', 'NO_OPTIONS');
+    expect((error as Error).message)
+      .to.include('the expected side')
+      .and.to.include('model, session, label');
+    const unknown = { ...side, session: { providers: ['cuda'] }, label: 'GPU' } as const;
+    const failed = (await rejection(compareModels(side, unknown, { feeds: X }))) as Error;
+    expect(failed).to.be.instanceOf(SessionError);
+    expect(failed.message).to.match(/^GPU: /);
+  });
+
+  it('values may have the names of methods and of what is added to measure them', async () => {
+    const names = ['__proto__', 'dispose', 'shape_0', 'constructor'];
+    const nodes = names.map((name, index) => node('Neg', names[index - 1] ?? 'x', name));
+    const model = (...more: ReturnType<typeof node>[]) =>
+      smallModel([node('NonZero', 'x', 'places'), ...nodes, ...more, node('Relu', 'constructor', 'y')]);
+    const result = await compare(model(), model());
+    expect(result.values.map(({ name }) => name)).to.deep.equal([...names, 'y']);
+    expect(result.passed).to.equal(true);
+  });
+
   it('two sides that run in the same way are told', async () => {
     const model = scaledBy(1, 2, 3, 4);
     const { notes } = await compare(model, model);
