@@ -32,19 +32,6 @@ export interface ReferenceValues {
   read(names: readonly string[]): Promise<HeldValues>;
 }
 
-/** Makes values to compare with of tensors in memory, by the names of values of the model. */
-export const knownValues = (label: string, tensors: ReadonlyMap<string, TensorData>): ReferenceValues => ({
-  label,
-  names: [...tensors.keys()],
-  whyNot: (name) => (tensors.has(name) ? undefined : 'there is no tensor of this name'),
-  readable: (names) => Promise.resolve(names.filter((name) => tensors.has(name))),
-  read: (names) =>
-    Promise.resolve({
-      tensors: new Map(names.map((name) => [name, tensors.get(name)!])),
-      dispose: () => undefined,
-    }),
-});
-
 /** How values are compared. */
 export interface CompareValuesOptions {
   /** The names of the values to compare. Default: those of the expected side. */
