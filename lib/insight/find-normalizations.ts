@@ -54,8 +54,11 @@ const nodesIn = (model: Model, { nodes, place }: InnerGraph): { node: ModelNode;
 function collectInside(types: ValueTypes, found: Map<ModelNode, FoundNormalization[]>): void {
   for (const node of types.index.nodes)
     for (const inner of types.within(node)) {
-      for (const [norm, one] of describeAll(inner, () => undefined))
-        found.set(norm, [...(found.get(norm) ?? []), one]);
+      for (const [norm, one] of describeAll(inner, () => undefined)) {
+        const calls = found.get(norm);
+        if (calls) calls.push(one);
+        else found.set(norm, [one]);
+      }
       collectInside(inner, found);
     }
 }

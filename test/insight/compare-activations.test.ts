@@ -66,6 +66,9 @@ describe('compareActivations', () => {
       "conv1: its node returns what 'bn1' returned: the exporter merged the two",
       "block.0: its node returns what 'block.1' returned: the exporter merged the two",
     ]);
+    const map = new Map([['conv1', '/conv1/Conv_output_0']]);
+    const mapped = await compare('folded-torchscript17', TORCH_MODULES('folded.safetensors'), { map });
+    expect(mapped.first!.module).to.equal('conv1');
   });
 
   it('compareActivations takes values and inputs of other names from a map', async () => {
@@ -143,5 +146,11 @@ describe('compareActivations', () => {
       expect(error).to.be.instanceOf(type).with.property('code', code);
       expect((error as Error).message).to.include(text);
     }
+  });
+
+  it('docs/compare.md has the program that the samples were saved with, in at most 20 lines', () => {
+    const program = readFileSync('scripts/samples/save_activations.py', 'utf8').trim();
+    expect(readFileSync('docs/compare.md', 'utf8')).to.include(`\`\`\`python\n${program}\n\`\`\`\n`);
+    expect(program.split('\n').filter((line) => line !== '').length).to.be.at.most(20);
   });
 });

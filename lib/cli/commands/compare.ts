@@ -15,6 +15,7 @@ import {
   type SessionOptions,
   type TensorInfo,
 } from '../../runtime/core/contract.js';
+import { requireProviders } from '../../runtime/core/providers.js';
 import { chosenLowering, GROUP_NORM_CHOICES } from '../../runtime/core/group-norm-policy.js';
 import {
   availableProviders,
@@ -224,10 +225,10 @@ const ONE_SIDE =
   'compare needs two sides: a second model, several providers (--provider native,wasm), several ways to run ' +
   'GroupNormalization (--group-norm default,op), or what PyTorch computed (--torch activations.safetensors)';
 
-/** Returns the named providers, of which each must work, or all that work. */
+/** Returns the named providers; for `all`, those that work here. */
 async function providersOf(text: string): Promise<readonly Provider[]> {
-  const { available, missing, isNamed } = await availableProviders(text);
-  return isNamed ? [...available, ...missing.map(({ provider }) => provider)] : available;
+  const { available, isNamed } = await availableProviders(text);
+  return isNamed ? requireProviders(parseNames(text)) : available;
 }
 
 /** Reads or makes the inputs, and refuses to write a report over a file of them. */
