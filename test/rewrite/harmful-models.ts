@@ -211,7 +211,7 @@ export const HARMFUL: Readonly<Record<string, () => Uint8Array>> = {
     calling('F11', twice(11, [nested.groupNorm(['v', 'v', 'v'], 'r', 2)])),
   'calls of which each needs another norm': () =>
     nested.model(
-      Array.from({ length: 400 }, (_, i) =>
+      Array.from({ length: 100 }, (_, i) =>
         nested.call('F', ['x'], [`y${i}`], nested.float('eps', 1e-5 * (i + 1))),
       ),
       { x: [8, 8, 64] },
