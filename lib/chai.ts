@@ -5,17 +5,22 @@
 import { dirname } from 'node:path';
 import { typeName } from './arrays.js';
 import { OptionError } from './errors.js';
+import { findDataSetDrift, findModelDrift } from './insight/parity-drift.js';
+import { SESSION_LOWERING_NAMES } from './lowering/types.js';
 import { requireKnownOptions } from './options.js';
 import { differencesOfRun, type MatchOptions, matchValues } from './parity/match.js';
 import { readFixture } from './parity/node.js';
-import { dataSetsIn, readTestDataSet, type TestDataSpec } from './parity/test-data-set.js';
+import { dataSetsIn, readTestDataSet, type TestDataSet, type TestDataSpec } from './parity/test-data-set.js';
 import type { Session } from './runtime/core/contract.js';
 import { createSession } from './runtime/node.js';
 
 export type { MatchOptions };
 
-/** The tolerances of `matchFixture`. */
-export type FixtureMatchOptions = Pick<MatchOptions, 'rtol' | 'atol'>;
+/** The tolerances of `matchFixture`, and the model of the session. */
+export interface FixtureMatchOptions extends Pick<MatchOptions, 'rtol' | 'atol'> {
+  /** The path or bytes of the session's model. With it, the message names the layer at which the drift begins. */
+  readonly model?: string | Uint8Array | undefined;
+}
 
 /** How `passParity` runs a model, and its tolerances. */
 export type ParityMatchOptions = Partial<TestDataSpec>;
@@ -93,12 +98,18 @@ export default function onnxMatchers(chai: ChaiModule, utils: ChaiUtilities): vo
   });
 
   add('matchFixture', async function (path: string, options: FixtureMatchOptions = {}) {
-    requireKnownOptions('matchFixture', options, ['rtol', 'atol']);
+    requireKnownOptions('matchFixture', options, ['rtol', 'atol', 'model']);
     const session = requireSession(utils.flag(this, 'object'));
     requirePath('matchFixture: its argument', path);
     const fixture = await readFixture(path);
-    const { rtol = fixture.rtol, atol = fixture.atol } = options;
+    const { rtol = fixture.rtol, atol = fixture.atol, model } = options;
     const differences = await differencesOfRun(session, fixture, { rtol, atol });
+    if (differences.length > 0 && model !== undefined && !utils.flag(this, 'negate')) {
+      const { provider, groupNorm: execution } = session;
+      const groupNorm = SESSION_LOWERING_NAMES.find((name) => name === execution);
+      const { description } = await findModelDrift(fixture, model, { provider, groupNorm, rtol, atol });
+      differences.push(description);
+    }
     requireNone(this, `the session on ${session.provider} X match ${path}`, differences);
   });
 
@@ -110,9 +121,16 @@ export default function onnxMatchers(chai: ChaiModule, utils: ChaiUtilities): vo
     const folders = await dataSetsIn(dirname(path));
     await using session = await createSession(path, { providers: [provider], groupNorm });
     const differences: string[] = [];
+    let failed: TestDataSet | undefined;
     for (const folder of folders) {
-      const found = await differencesOfRun(session, await readTestDataSet(folder, path), tolerance);
+      const dataSet = await readTestDataSet(folder, path);
+      const found = await differencesOfRun(session, dataSet, tolerance);
+      failed ??= found.length > 0 ? dataSet : undefined;
       differences.push(...found.map((difference) => `${folder}: ${difference}`));
+    }
+    if (failed && !utils.flag(this, 'negate')) {
+      const spec = { provider: session.provider, groupNorm, ...tolerance };
+      differences.push(`${failed.file}: ${(await findDataSetDrift(failed, spec)).description}`);
     }
     requireNone(this, `${path} on ${session.provider} X pass parity`, differences);
   });

@@ -25,6 +25,7 @@ export {
   type Shape,
   type StringTensor,
   type TensorData,
+  type TensorOf,
 } from './tensor.js';
 
 export * as attr from './graph/attr.js';

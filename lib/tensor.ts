@@ -98,8 +98,8 @@ const ARRAY_OF = {
 export type ElementSource<D extends DType = DType> =
   ElementArray<D> | ('float16' extends D ? HalfArray : never);
 
-/** A tensor of one dtype. */
-interface TensorOf<D extends DType> {
+/** A tensor of one dtype: a member of {@link TensorData}, under whose name TypeScript shows and declares it. */
+export interface TensorOf<D extends DType> {
   /** The type of the elements. */
   readonly dtype: D;
   /** The size of each dimension, the outermost first; empty for a scalar. */

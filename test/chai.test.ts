@@ -1,7 +1,7 @@
 /** The plugin of chai: each matcher passes, fails with a message that says where, and refuses what it cannot compare. */
 import { AssertionError, expect, use } from 'chai';
 import { describe, it } from 'mocha';
-import { cpSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Tensor } from 'onnxruntime-common';
 import onnxMatchers from '../lib/chai.js';
@@ -10,11 +10,17 @@ import { GraphBuilder } from '../lib/graph/builder.js';
 import * as op from '../lib/graph/ops/index.js';
 import { castTensor } from '../lib/half.js';
 import { encodeModel } from '../lib/onnx/encode.js';
+import { TensorProto } from '../lib/onnx/proto.js';
+import { encodeTensor } from '../lib/onnx/tensors.js';
+import { type BuildGraph, buildFixtureModel } from '../lib/parity/check.js';
+import { readFixture } from '../lib/parity/node.js';
 import { createSession } from '../lib/runtime/node.js';
 import { tensor, type TensorData } from '../lib/tensor.js';
-import { encodeSafetensors } from '../lib/weights/safetensors.js';
+import { getGraph } from '../graphs/registry.js';
+import { decodeSafetensors, encodeSafetensors } from '../lib/weights/safetensors.js';
 import { caught, rejection, temporaryFolder } from './support/temporary.js';
 import { DIFFERENCE, floatFile, TORCH_MODEL, writeDifference } from './support/test-data.js';
+import { TORCH_MODULES, withScaledWeight } from './support/torch-modules.js';
 
 use(onnxMatchers);
 
@@ -277,6 +283,25 @@ describe('matchFixture', () => {
     );
   });
 
+  it('matchFixture names the layer at which the drift begins, if it is given the model', async () => {
+    const path = TORCH_MODULES('fixture.safetensors');
+    const fixture = await readFixture(path);
+    const { dims, data } = fixture.stateDict.get('gn1.weight')!;
+    const values = Float32Array.from(
+      data as Float32Array,
+      (value, index) => (index === 0 ? 1.05 : 1) * value,
+    );
+    const stateDict = new Map([...fixture.stateDict, ['gn1.weight', tensor('float32', dims, values)]]);
+    const spec = { lowering: 'op', opset: 21, provider: 'cpu' } as const;
+    const build: BuildGraph = (name, options, input) => getGraph(name).build(options, input);
+    const model = buildFixtureModel({ ...fixture, stateDict }, spec, build);
+    await using session = await createSession(model, { providers: ['cpu'] });
+    const message = await failureOf(expect(session).to.matchFixture(path, { model }));
+    expect(message).to.match(/\n {2}drift begins at gn1 \(GroupNormalization /);
+    expect(await failureOf(expect(session).to.matchFixture(path))).not.to.include('drift');
+    await expect(session).not.to.matchFixture(path, { model });
+  });
+
   it('matchFixture says that a shape differs', async () => {
     await using session = await createSession(reluModel(), { providers: ['wasm'] });
     const path = writeFixture(at('longer.safetensors'), [0, 2, 0]);
@@ -316,7 +341,7 @@ describe('matchFixture', () => {
     refuses(
       await rejection(expect(session).to.matchFixture(path, { provider: 'cpu' } as never)),
       'UNKNOWN_OPTION',
-      "matchFixture has no option 'provider'; it has: rtol, atol",
+      "matchFixture has no option 'provider'; it has: rtol, atol, model",
     );
   });
 });
@@ -353,9 +378,31 @@ describe('passParity', () => {
         `  ${at('difference/test_data_set_1')}: output 'y', float32 [2]: ` +
         '1 of 2 elements is beyond the tolerance (rtol 1.3e-6, atol 1e-5)\n' +
         '  the worst, at index [1], is 5, expected 5.5: 1048576 ULP apart\n' +
-        '  largest difference 5.0e-1 absolute, 9.1e-2 relative',
+        '  largest difference 5.0e-1 absolute, 9.1e-2 relative\n' +
+        `  ${at('difference/test_data_set_1')}: the outputs on cpu are the same, so the model itself differs from ` +
+        `PyTorch's: save what PyTorch's modules return as ${at('difference/test_data_set_1/activations.safetensors')} ` +
+        'to see in which layer (docs/compare.md has the program)',
     );
     await expect(model).to.passParity({ atol: 0.5 });
+  });
+
+  it('passParity names the layer at which the drift begins, by the activations beside the model', async () => {
+    const { tensors } = decodeSafetensors(readFileSync(TORCH_MODULES('network.safetensors')));
+    const model = readFileSync(TORCH_MODULES('network-dynamo21.onnx'));
+    mkdirSync(at('test_data_set_0'));
+    for (const [file, name] of [
+      ['input_0', 'input.x'],
+      ['output_0', 'output[0]'],
+      ['output_1', 'output[1]'],
+    ] as const) {
+      const message = encodeTensor('', tensors.get(name)!);
+      writeFileSync(at(`test_data_set_0/${file}.pb`), TensorProto.encode(message).finish());
+    }
+    writeFileSync(at('model.onnx'), withScaledWeight(model, 'layers.1.bn1.weight', 2));
+    cpSync(TORCH_MODULES('network.safetensors'), at('activations.safetensors'));
+    expect(await failureOf(expect(at('model.onnx')).to.passParity())).to.include(
+      'drift begins at layers.1.bn1 (',
+    );
   });
 
   it('passParity refuses what is not a model with data sets, with .not too', async () => {

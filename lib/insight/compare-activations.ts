@@ -98,11 +98,13 @@ async function feedsOf(
 
 function missingInput(input: TensorInfo, { label, types }: Activations): ParityError {
   const there = [...types.keys()].filter((name) => name.startsWith(INPUT));
-  const has = there.length > 0 ? `its inputs are ${listNames(there)}` : 'none of its tensors is an input';
+  const advice =
+    there.length > 0
+      ? `its inputs are ${listNames(there)}: save it under that name, or map the name that it has: '${there[0]}=${input.name}'`
+      : 'none of its tensors is an input: save it with the program of docs/compare.md';
   return new ParityError(
     'INPUTS_DIFFER',
-    `${label} has no 'input.${input.name}' for the model's input ${describeInput(input)}; ${has}: ` +
-      `save it under that name, or give the name that it has with --map '${there[0] ?? 'NAME'}=${input.name}'`,
+    `${label} has no 'input.${input.name}' for the model's input ${describeInput(input)}; ${advice}`,
   );
 }
 
@@ -114,52 +116,31 @@ async function compareRun(
   options: CompareActivationsOptions,
 ): Promise<ModelComparison> {
   const { rtol, atol, maxBytes = DEFAULT_MAX_BYTES, heatMaps, onProgress } = options;
-  const inputs = new Set(Object.keys(run.feeds));
-  const isInput = (name: string) =>
-    inputs.has(map.get(name) ?? (name.startsWith(INPUT) ? name.slice(INPUT.length) : ''));
-  const types = new Map([...activations.types].filter(([name]) => !isInput(name)));
-  const found = findModuleValues(run.model, types);
-  const chosen = new Map([...found.activations].map(([value, [innermost]]) => [value, innermost!]));
-  for (const [name, value] of map) {
-    if (inputs.has(value)) continue;
-    requireValue(run, value);
-    chosen.set(value, name);
-  }
-  if (chosen.size === 0) throw nothingMatches(activations, run, found);
-
-  const compare = (names: readonly string[]) =>
+  const { chosen, found } = chooseActivations(run, activations, map);
+  const compare = async (names: readonly string[]) =>
     compareValues(run, valuesOf(activations, chosen), { names, rtol, atol, maxBytes, heatMaps, onProgress });
   const compared = await compare([...chosen.keys()]);
   const folded = await findFolded(run, activations, compared.values, chosen, found.unmatched, options);
-  const replaced = new Map([...folded.keys()].map((value) => [value, chosen.get(value)!]));
+  const merged = [...folded].map(([value, name]) =>
+    absent(
+      'actual',
+      chosen.get(value)!,
+      `its node returns what '${name}' returned: the exporter merged the two`,
+    ),
+  );
   for (const [value, name] of folded) chosen.set(value, name);
-  const again = new Map<string, ValueComparison>();
-  if (folded.size > 0)
-    for (const value of (await compare([...folded.keys()])).values) again.set(value.name, value);
+  const again = folded.size > 0 ? (await compare([...folded.keys()])).values : [];
+  const better = new Map(again.map((value) => [value.name, value]));
   const values = compared.values.map((value) => ({
-    ...(again.get(value.name) ?? value),
+    ...(better.get(value.name) ?? value),
     module: chosen.get(value.name),
   }));
-
   const isChosen = new Set(chosen.values());
-  const absent = (side: NotCompared['side'], name: string, reason: string): NotCompared => ({
-    name,
-    side,
-    reason,
-    isOutput: false,
-  });
+  const unmatched = [...found.unmatched].filter(([name]) => !isChosen.has(name));
   const notCompared = [
     ...compared.notCompared,
-    ...[...found.unmatched]
-      .filter(([name]) => !isChosen.has(name))
-      .map(([name, reason]) => absent('actual', name, reason)),
-    ...[...replaced].map(([value, name]) =>
-      absent(
-        'actual',
-        name,
-        `its node returns what '${folded.get(value)}' returned: the exporter merged the two`,
-      ),
-    ),
+    ...unmatched.map(([name, reason]) => absent('actual', name, reason)),
+    ...merged,
     ...found.missing.map((name) => absent('expected', name, 'the file has no activation of this module')),
   ];
   return {
@@ -171,6 +152,34 @@ async function compareRun(
     notes,
     heatMaps: compared.heatMaps.filter(({ name }) => !folded.has(name)),
   };
+}
+
+const absent = (side: NotCompared['side'], name: string, reason: string): NotCompared => ({
+  name,
+  side,
+  reason,
+  isOutput: false,
+});
+
+/** Chooses an activation for each value that holds one: that of the innermost module, or that of the map. */
+function chooseActivations(
+  run: ModelRun,
+  activations: Activations,
+  map: ReadonlyMap<string, string>,
+): { readonly chosen: Map<string, string>; readonly found: ModuleValues } {
+  const inputs = new Set(Object.keys(run.feeds));
+  const isInput = (name: string) =>
+    inputs.has(map.get(name) ?? (name.startsWith(INPUT) ? name.slice(INPUT.length) : ''));
+  const types = [...activations.types].filter(([name]) => !isInput(name));
+  const found = findModuleValues(run.model, new Map(types));
+  const chosen = new Map([...found.activations].map(([value, [innermost]]) => [value, innermost!]));
+  for (const [name, value] of map) {
+    if (inputs.has(value)) continue;
+    requireValue(run, value);
+    chosen.set(value, name);
+  }
+  if (chosen.size === 0) throw nothingMatches(activations, run, found);
+  return { chosen, found };
 }
 
 function requireValue(run: ModelRun, value: string): void {

@@ -16,7 +16,7 @@ import type {
   ValueComparison,
   ValueVerdict,
 } from './comparison.js';
-import { compareValues } from './compare-values.js';
+import { compareValues, naming } from './compare-values.js';
 import { ModelRun, type ModelRunOptions } from './intermediate-values.js';
 
 /** One side of `compareModels`. */
@@ -62,6 +62,8 @@ const COMPARE_OPTIONS: readonly (keyof CompareOptions)[] = [
   'onProgress',
 ];
 
+const SIDE_OPTIONS: readonly (keyof ModelToCompare)[] = ['model', 'session', 'label'];
+
 /** Implements `compareModels`, whose docstring lists the errors, on a platform. */
 export async function compareModelsOn(
   platform: Platform,
@@ -70,17 +72,21 @@ export async function compareModelsOn(
   options: CompareOptions,
 ): Promise<ModelComparison> {
   requireKnownOptions('compareModels', options, COMPARE_OPTIONS);
+  requireKnownOptions('compareModels: the expected side', expected, SIDE_OPTIONS);
+  requireKnownOptions('compareModels: the actual side', actual, SIDE_OPTIONS);
   const { rtol = 0, atol = 0, onProgress, feeds } = options;
   requireTolerance({ rtol, atol });
-  onProgress?.(`loading ${expected.label ?? labelOf(expected)}`);
-  const one = await ModelRun.open(platform, expected.model, { ...expected, feeds });
+  const [label, otherLabel] = [labelOf(expected), labelOf(actual)];
+  onProgress?.(`loading ${label}`);
+  const one = await naming({ label }, ModelRun.open(platform, expected.model, { ...expected, feeds }));
   try {
-    onProgress?.(`loading ${actual.label ?? labelOf(actual)}`);
+    onProgress?.(`loading ${otherLabel}`);
     const notes: string[] = [];
-    const other = await ModelRun.open(platform, actual.model, {
+    const opening = ModelRun.open(platform, actual.model, {
       ...actual,
-      feeds: (inputs) => feedsFor(inputs, one, notes, actual.label ?? labelOf(actual)),
+      feeds: (inputs) => feedsFor(inputs, one, notes, otherLabel),
     });
+    const other = await naming({ label: otherLabel }, opening);
     const execution = (run: ModelRun) => JSON.stringify([run.execution, run.options]);
     if (expected.model === actual.model && execution(one) === execution(other))
       notes.push(`both sides run the same model on ${one.execution.provider} in the same way`);
@@ -94,11 +100,12 @@ export async function compareModelsOn(
   }
 }
 
-const labelOf = ({ model }: ModelToCompare): string => (typeof model === 'string' ? model : 'model');
+const labelOf = ({ model, label }: ModelToCompare): string =>
+  label ?? (typeof model === 'string' ? model : 'model');
 
 /** Returns the feeds of the expected side for the inputs of the other. */
 function feedsFor(inputs: readonly TensorInfo[], expected: ModelRun, notes: string[], label: string): Feeds {
-  const feeds = { ...expected.feeds };
+  const { feeds } = expected;
   const known = new Map(inputs.map((info) => [info.name, info]));
   const isMissing = ({ name, optional }: TensorInfo) => !optional && !Object.hasOwn(feeds, name);
   if (Object.keys(feeds).some((name) => !known.has(name)) || inputs.some(isMissing)) {
@@ -109,15 +116,15 @@ function feedsFor(inputs: readonly TensorInfo[], expected: ModelRun, notes: stri
       `  ${label} takes ${list(inputs) || 'no input'}`,
     ]);
   }
-  for (const [name, given] of Object.entries(feeds)) {
+  const cast = Object.entries(feeds).map(([name, given]) => {
     const value = toOwnTensor(given, name);
     const { dtype } = known.get(name)!;
     if (isStringTensor(value) || value.dtype === dtype || !isFloatDType(value.dtype) || !isFloatDType(dtype))
-      continue;
-    feeds[name] = castTensor(value, dtype);
+      return [name, given] as const;
     notes.push(`input '${name}' is cast from ${value.dtype} to ${dtype} for ${label}`);
-  }
-  return feeds;
+    return [name, castTensor(value, dtype)] as const;
+  });
+  return Object.fromEntries(cast);
 }
 
 async function compareRuns(

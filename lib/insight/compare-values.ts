@@ -32,19 +32,6 @@ export interface ReferenceValues {
   read(names: readonly string[]): Promise<HeldValues>;
 }
 
-/** Makes values to compare with of tensors in memory, by the names of values of the model. */
-export const knownValues = (label: string, tensors: ReadonlyMap<string, TensorData>): ReferenceValues => ({
-  label,
-  names: [...tensors.keys()],
-  whyNot: (name) => (tensors.has(name) ? undefined : 'there is no tensor of this name'),
-  readable: (names) => Promise.resolve(names.filter((name) => tensors.has(name))),
-  read: (names) =>
-    Promise.resolve({
-      tensors: new Map(names.map((name) => [name, tensors.get(name)!])),
-      dispose: () => undefined,
-    }),
-});
-
 /** How values are compared. */
 export interface CompareValuesOptions {
   /** The names of the values to compare. Default: those of the expected side. */
@@ -130,14 +117,14 @@ const producersIn = ({ nodes }: Model): ReadonlyMap<string, ModelNode> =>
   new Map(nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)));
 
 /** Puts the label of a side before the message of an error of its session. */
-async function naming<Result>(
+export async function naming<Result>(
   { label }: Pick<ReferenceValues, 'label'>,
   work: Promise<Result>,
 ): Promise<Result> {
   try {
     return await work;
   } catch (error) {
-    if (!(error instanceof SessionError)) throw error;
+    if (!(error instanceof SessionError) || error.message.startsWith(label)) throw error;
     throw new SessionError(error.code, `${label}: ${error.message}`, { cause: error });
   }
 }
@@ -213,8 +200,11 @@ function verdictOf(difference: OutputComparison | null, hasNotFinite: boolean): 
 
 function countNotFinite(value: TensorData): number {
   if (!isFloatDType(value.dtype)) return 0;
+  // The numbers of float32 and float64 are there; halves are bits.
+  const { data } = value;
+  const numbers = data instanceof Float32Array ? data : toFloat64Array(value);
   let count = 0;
-  for (const element of toFloat64Array(value)) if (!Number.isFinite(element)) count += 1;
+  for (let index = 0; index < numbers.length; index++) if (!Number.isFinite(numbers[index])) count += 1;
   return count;
 }
 

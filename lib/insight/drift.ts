@@ -103,7 +103,8 @@ export function driftStart(values: readonly ValueComparison[]): ValueComparison 
   return values.find(({ verdict }) => verdict === 'drifts') ?? null;
 }
 
-const JUMP = 10;
+/** How many times as much of its tolerance a value uses at which drift begins. */
+export const JUMP = 10;
 
 function driftAt(start: ValueComparison, comparedWith: string): Drift {
   const { name, operator, node, module, difference } = start;

@@ -16,7 +16,8 @@ import type { NormalizationExecution } from './types.js';
 
 export type Executions = Readonly<Record<Provider, NormalizationExecution>>;
 
-const onEach = (execute: (provider: Provider) => NormalizationExecution): Executions =>
+/** Returns an execution for each provider. */
+export const onEach = (execute: (provider: Provider) => NormalizationExecution): Executions =>
   Object.fromEntries(PROVIDERS.map((provider) => [provider, execute(provider)])) as Executions;
 
 /** Returns why no node of a model of this opset can be rewritten as a lowering; `undefined` if nodes can be. */
@@ -43,8 +44,10 @@ export const executeGroupNorm = (form: PlannedForm, site: SiteRef | undefined, o
   });
 
 /** Returns how a node runs that is not GroupNorm: InstanceNormalization, LayerNormalization, or another operator. */
-export const executeOperator = (types: ValueTypes, node: ModelNode): Executions =>
-  onEach((provider) => {
+export function executeOperator(types: ValueTypes, node: ModelNode): Executions {
+  // Sessions rewrite these operators in the graph alone.
+  if (types.inside) return onEach(() => 'onnxruntime');
+  return onEach((provider) => {
     const { hasKernel, rows } = planOf(provider);
     const isFloat64 = isFloat64InstanceNorm(node, () => dtypeOf(types, node));
     const isPlanned = isFloat64 || matchRowNorm(types, node, rows) !== undefined;
@@ -53,30 +56,12 @@ export const executeOperator = (types: ValueTypes, node: ModelNode): Executions 
     if (hasKernel) return 'kernel';
     return whyNotRewritten(types.model.opset) === undefined ? SAFE_LOWERING : 'refused';
   });
+}
 
 /** Returns how GroupNorm runs that a lowering wrote: as the lowering, where a session does not rewrite the operator in it. */
 export const asLowered = (lowering: LoweringName, executions: Executions): Executions =>
   onEach((provider) => (executions[provider] === 'onnxruntime' ? lowering : executions[provider]));
 
-/**
- * Returns how an operator runs that lies in a function or a body. Sessions rewrite GroupNormalization there, and no others.
- * @param sites Where a GroupNormalization runs; an empty list for a function that no node calls.
- */
-export function executeInside(
-  operator: string,
-  sites: readonly (SiteRef | string)[],
-  opset: number,
-): Executions {
-  const [first] = sites;
-  if (first !== undefined) {
-    const isRefused = sites.some((site) => typeof site === 'string');
-    return executeGroupNorm('operator', isRefused ? undefined : (first as SiteRef), opset);
-  }
-  const isContrib = CONTRIB_ONLY.includes(operator);
-  return onEach((provider) =>
-    isContrib && !CONTRIB_PROVIDERS.includes(provider) ? 'refused' : 'onnxruntime',
-  );
-}
-
-/** The operators that only {@link CONTRIB_PROVIDERS} have a kernel for. */
-const CONTRIB_ONLY: readonly string[] = ['com.microsoft.GroupNorm', 'com.microsoft.SkipGroupNorm'];
+/** Returns how ONNX Runtime's own GroupNorm runs in a body or a function, where sessions do not rewrite it. */
+export const executeContribInside = (): Executions =>
+  onEach((provider) => (CONTRIB_PROVIDERS.includes(provider) ? 'onnxruntime' : 'refused'));

@@ -9,13 +9,8 @@ import { requireValidNodes } from '../rewrite/node-checks.js';
 import { raiseOpset6 } from '../rewrite/raise-opset.js';
 import { ValueTypes } from '../rewrite/value-types.js';
 import type { TensorInfo } from '../runtime/core/contract.js';
-import { findInnerSites } from './inner-sites.js';
-import {
-  describeInside,
-  describeNormalizations,
-  type FoundNormalization,
-  isNormalization,
-} from './normalizations.js';
+import { findNormalizations } from './find-normalizations.js';
+import type { FoundNormalization } from './normalizations.js';
 import type { Measured } from './measure.js';
 import type { ExternalDataFile, ModelInspection, ModelSummary } from './types.js';
 import { warningsOf } from './warnings.js';
@@ -65,15 +60,10 @@ export function findInside(
   const model = Model.decode(own, where, requireLimits('inspectModel', options.limits));
   requireValidNodes(model, where);
   const [operators, controlFlow] = [new Counter(), new Counter()];
-  const types = new ValueTypes(model);
-  const sites = findInnerSites(types);
-  const inside: FoundNormalization[] = [];
-  const outline = readOutline(own, (node, place, hasBody) => {
+  const outline = readOutline(own, (node, _place, hasBody) => {
     const name = operatorName(node.domain, node.opType);
     operators.add(name);
     if (hasBody) controlFlow.add(name);
-    if (place.kind !== 'graph' && isNormalization(node) && !model.isFunctionCall(node))
-      inside.push(describeInside(node, place, sites, model.opset));
   });
   // A session does so, too.
   raiseOpset6(model);
@@ -95,7 +85,7 @@ export function findInside(
       functions,
       controlFlow: controlFlow.sorted(),
     },
-    found: [...describeNormalizations(types), ...inside],
+    found: findNormalizations(new ValueTypes(model)),
   };
 }
 

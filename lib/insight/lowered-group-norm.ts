@@ -38,7 +38,7 @@ export interface LoweredGroupNorm {
 /** Returns every match. */
 export const findLoweredGroupNorm = (types: ValueTypes): LoweredGroupNorm[] =>
   hasKnownArithmetic(types.model)
-    ? types.model.nodes.flatMap((node) => matchReduceMean(types, node) ?? matchOperator(types, node) ?? [])
+    ? types.index.nodes.flatMap((node) => matchReduceMean(types, node) ?? matchOperator(types, node) ?? [])
     : [];
 
 function matchReduceMean(types: ValueTypes, node: ModelNode): LoweredGroupNorm | undefined {
@@ -59,12 +59,11 @@ function matchReduceMean(types: ValueTypes, node: ModelNode): LoweredGroupNorm |
   const isSquareOfC = (value: string) => producerOf(types, value, 'Mul')?.inputs.every(isC) === true;
   if (!centred || !isMean(types, variance.inputs[0]!, isSquareOfC)) return undefined;
   if (![offset.inputs[0]!, ...square.inputs].every((mean) => isMean(types, mean, isC))) return undefined;
-  const [, numGroups] = types.typeOf(outputOf(factor)).shape ?? [];
   const epsilon = types.constant(sum.inputs[1]);
-  if (typeof numGroups !== 'number' || !epsilon || elementCount(epsilon.dims) !== 1) return undefined;
+  if (!epsilon || elementCount(epsilon.dims) !== 1) return undefined;
   const hasScale = !isConstant(types, sourceOf(types, factor.inputs[0]!), 1);
   const hasBias = shift !== undefined && !isConstant(types, sourceOf(types, shift.inputs[0]!), 0);
-  const { x, axis } = centred;
+  const { x, axis, numGroups } = centred;
   const rows = axis === undefined ? undefined : affineBehind(types, node, types.typeOf(x).shape?.slice(axis));
   return {
     lowering: 'reduce-mean',
@@ -81,10 +80,9 @@ function matchOperator(types: ValueTypes, norm: ModelNode): LoweredGroupNorm | u
   const isOfChannels = isOp(norm, 'InstanceNormalization');
   if (!isOfChannels && !isOp(norm, 'LayerNormalization')) return undefined;
   const centred = centredFrom(types, sourceOf(types, norm.inputs[0]!));
-  const [rows, shape] = [norm.inputs[0], centred?.x].map((name) => types.typeOf(name).shape);
-  const [, numGroups] = rows ?? [];
-  const channels = shape?.[1];
-  if (!centred || typeof numGroups !== 'number' || typeof channels !== 'number') return undefined;
+  const channels = types.typeOf(centred?.x).shape?.[1];
+  if (!centred || typeof channels !== 'number') return undefined;
+  const { x, numGroups } = centred;
   // Without rows, the operator has the scale and bias of the site.
   const isWhole = isOfChannels && numGroups === channels;
   const isAffine = !(isConstant(types, norm.inputs[1], 1) && isConstant(types, norm.inputs[2], 0));
@@ -92,7 +90,7 @@ function matchOperator(types: ValueTypes, norm: ModelNode): LoweredGroupNorm | u
   return {
     lowering: isOfChannels ? 'instance-norm' : 'layer-norm',
     norm,
-    ...withoutCasts(types, centred.x, last),
+    ...withoutCasts(types, x, last),
     axis: undefined,
     numGroups,
     epsilon: norm.number('epsilon') ?? DEFAULT_EPSILON,
@@ -106,10 +104,10 @@ function affineBehind(
   node: ModelNode,
   parameter: Shape | undefined,
 ): { readonly last: ModelNode; readonly affine: boolean } {
-  let last = onlyReader(types.model, node, 'Reshape') ?? node;
+  let last = onlyReader(types, node, 'Reshape') ?? node;
   let affine = false;
   for (const opType of ['Mul', 'Add']) {
-    const step = onlyReader(types.model, last, opType);
+    const step = onlyReader(types, last, opType);
     const { shape } = types.typeOf(step?.inputs[1]);
     if (!step || !parameter || step.inputs[0] !== outputOf(last)) continue;
     if (shape?.filter((size) => size !== 1).join() !== parameter.filter((size) => size !== 1).join())
@@ -121,21 +119,34 @@ function affineBehind(
 
 /** float16 and bfloat16 are float32 in between. */
 function withoutCasts(types: ValueTypes, x: string, last: ModelNode): Pick<LoweredGroupNorm, 'x' | 'last'> {
-  const widened = types.model.index.producer(x);
+  const widened = types.index.producer(x);
   if (!widened || !isOp(widened, 'Cast')) return { x, last };
-  const narrowed = onlyReader(types.model, last, 'Cast');
+  const narrowed = onlyReader(types, last, 'Cast');
   return { x: widened.inputs[0]!, last: narrowed ?? last };
 }
 
-/** Returns x, if a value is x − mean(x), and the axis from which on Flatten has made it rows. */
-function centredFrom(types: ValueTypes, name: string): Pick<LoweredGroupNorm, 'x' | 'axis'> | undefined {
+/** Returns x and its groups, if a value is x − mean(x), and the axis from which on Flatten has made it rows. */
+function centredFrom(
+  types: ValueTypes,
+  name: string,
+): Pick<LoweredGroupNorm, 'x' | 'axis' | 'numGroups'> | undefined {
   const difference = producerOf(types, name, 'Sub');
   if (!difference) return undefined;
   const [rows, mean] = difference.inputs as [string, string];
   const x = sourceOf(types, rows);
-  if (!isMean(types, mean, (value) => value === x)) return undefined;
-  const flatten = types.model.index.producer(unmoved(types, rows));
-  return { x, axis: flatten && isOp(flatten, 'Flatten') ? (flatten.number('axis') ?? 1) : undefined };
+  const numGroups = groupsOf(types, mean);
+  if (numGroups === undefined || !isMean(types, mean, (value) => value === x)) return undefined;
+  const flatten = types.index.producer(unmoved(types, rows));
+  const axis = flatten && isOp(flatten, 'Flatten') ? (flatten.number('axis') ?? 1) : undefined;
+  return { x, axis, numGroups };
+}
+
+/** Returns G, if a mean is (N, G, 1), repeated for the channels of a group or not. */
+function groupsOf(types: ValueTypes, mean: string): number | undefined {
+  const repeated = producerOf(types, mean, 'Mul');
+  const ofRows = producerOf(types, repeated?.inputs[0] ?? mean, 'ReduceMean');
+  const [, groups] = (ofRows && types.typeOf(outputOf(ofRows)).shape) ?? [];
+  return typeof groups === 'number' ? groups : undefined;
 }
 
 /** No mean that a lowering writes has so many nodes. */
@@ -149,7 +160,7 @@ function isMean(types: ValueTypes, name: string, isWhole: (value: string) => boo
   let value = sourceOf(types, name);
   let hasMean = false;
   for (let step = 0; step < MAX_STEPS && !(hasMean && isWhole(value)); step++) {
-    const node = types.model.index.producer(value);
+    const node = types.index.producer(value);
     if (!node) return false;
     const isPassed = ['ReduceMean', 'Add'].some((opType) => isOp(node, opType));
     if (!isPassed && !(isOp(node, 'Mul') && isConstant(types, node.inputs[1], 1))) return false;
@@ -163,7 +174,7 @@ function isMean(types: ValueTypes, name: string, isWhole: (value: string) => boo
 function sourceOf(types: ValueTypes, name: string): string {
   let source = unmoved(types, name);
   for (let step = 0; step < MAX_STEPS; step++) {
-    const node = types.model.index.producer(source);
+    const node = types.index.producer(source);
     if (!node || !isOp(node, 'Flatten')) break;
     source = unmoved(types, node.inputs[0]!);
   }
@@ -172,7 +183,7 @@ function sourceOf(types: ValueTypes, name: string): string {
 
 /** Returns the node that a value comes from, if it is this operator. */
 function producerOf(types: ValueTypes, name: string | undefined, opType: string): ModelNode | undefined {
-  const node = name === undefined ? undefined : types.model.index.producer(sourceOf(types, name));
+  const node = name === undefined ? undefined : types.index.producer(sourceOf(types, name));
   return node && isOp(node, opType) ? node : undefined;
 }
 

@@ -35,7 +35,10 @@ export async function measureNormalizations(
   for (const one of found) {
     const { input } = one;
     if (typeof input === 'string') results.set(one, input);
-    else if (input) byValue.set(input.name, [...(byValue.get(input.name) ?? []), [one, input]]);
+    if (typeof input !== 'object') continue;
+    const readers = byValue.get(input.name);
+    if (readers) readers.push([one, input]);
+    else byValue.set(input.name, [[one, input]]);
   }
   const body = new InlinedBody();
   const run = await ModelRun.open(NODE, model, options);

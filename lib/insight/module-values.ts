@@ -45,10 +45,10 @@ export function findModuleValues(
 
   const find = ({ name, type, module, call, index }: Activation): Found => {
     const own = nodes.get(module);
-    if (!own && module === OUTPUT) return outputOf(model, index);
+    if (!own && module === OUTPUT) return outputOf(types, { name, type, index });
     if (!own) return { problem: NO_NODE };
     if (index !== undefined)
-      return { problem: `the module has several outputs: name the value with --map '${name}=VALUE'` };
+      return { problem: `the module has several outputs: map one of them: '${name}=VALUE'` };
     const count = calls.get(module)!;
     const ofCall = splitCalls(own, count)?.[call - 1];
     if (!ofCall) return { problem: `the nodes of the module do not show ${count} calls` };
@@ -150,11 +150,16 @@ function isCompatible(types: ValueTypes, name: string, { dtype, dims }: Activati
   );
 }
 
-function outputOf({ outputNames }: Model, index: number | undefined): Found {
-  if (index !== undefined || outputNames.length === 1) {
-    const value = outputNames[index ?? 0];
-    if (value !== undefined) return { value, nodes: Infinity };
-    return { problem: `the model has ${outputNames.length} outputs` };
-  }
-  return { problem: `the model has ${outputNames.length} outputs: name one with --map '${OUTPUT}=VALUE'` };
+function outputOf(
+  types: ValueTypes,
+  { name, type, index }: Pick<Activation, 'name' | 'type' | 'index'>,
+): Found {
+  const { outputNames } = types.model;
+  if (index === undefined && outputNames.length > 1)
+    return { problem: `the model has ${outputNames.length} outputs: map one of them: '${name}=VALUE'` };
+  const value = outputNames[index ?? 0];
+  if (value === undefined) return { problem: `the model has ${outputNames.length} outputs` };
+  return isCompatible(types, value, type)
+    ? { value, nodes: Infinity }
+    : { problem: `output '${value}' is not ${type.dtype} ${formatShape(type.dims)}` };
 }

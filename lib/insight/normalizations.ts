@@ -1,33 +1,28 @@
-/** Finds and describes the normalizations of a model, with the functions that sessions and `convertModel` find them by. */
+/** Describes normalizations: what a model, a body or a function says of each, and how sessions run it. */
 import { DEFAULT_EPSILON } from '../graph/ops/normalization.js';
 import type { ContribSiteRef } from '../lowering/contrib-site.js';
 import { inputOf, type SiteRef } from '../lowering/lower.js';
 import { CONTRIB_DOMAIN } from '../lowering/types.js';
 import type { ModelNode } from '../onnx/node.js';
 import { type NodePlace, operatorName } from '../onnx/outline.js';
-import { describeContribGroupNorm, groupNormOf, isContribGroupNorm } from '../rewrite/contrib-group-norm.js';
-import {
-  findExportedGroupNorm,
-  findWrittenGroupNorm,
-  type FoundGroupNorm,
-} from '../rewrite/exported-group-norm.js';
+import { describeContribGroupNorm, groupNormOf } from '../rewrite/contrib-group-norm.js';
+import type { FoundGroupNorm } from '../rewrite/exported-group-norm.js';
 import { matchActivation } from '../rewrite/fuse-group-norm.js';
 import { isGroupNorm } from '../rewrite/group-normalization.js';
-import { findInlinedGroupNorm } from '../rewrite/inlined-group-norm.js';
 import { outputOf } from '../rewrite/patterns.js';
 import { describeSite, isConstant } from '../rewrite/sites.js';
 import type { ValueTypes } from '../rewrite/value-types.js';
 import { type DType, isFloatDType, type Shape } from '../tensor.js';
 import {
-  type Executions,
-  executeGroupNorm,
-  executeInside,
   asLowered,
+  executeContribInside,
+  executeGroupNorm,
   executeOperator,
+  type Executions,
+  onEach,
   whyNotRewritten,
 } from './execution.js';
-import { commonSite, type InnerSites, keyInside } from './inner-sites.js';
-import { findLoweredGroupNorm, type LoweredGroupNorm } from './lowered-group-norm.js';
+import type { LoweredGroupNorm } from './lowered-group-norm.js';
 import { moduleOf } from './module-path.js';
 import { channelRows, lastChannelRows, type NormInput, rowsFrom } from './rows.js';
 import type { NormalizationForm } from './types.js';
@@ -75,32 +70,8 @@ export interface FoundNormalization {
   readonly input: NormInput | string | undefined;
 }
 
-/** Returns the normalizations of the graph, in the order in which they run. */
-export function describeNormalizations(types: ValueTypes): FoundNormalization[] {
-  const { model } = types;
-  const found = findGroupNorms(types);
-  const lowered = new Map(findLoweredGroupNorm(types).map((one) => [one.norm, one]));
-  return model.nodes.flatMap((node) => {
-    const [groupNorm, written] = [found.get(node), lowered.get(node)];
-    if (written) return describeLowered(types, written, groupNorm);
-    if (groupNorm) return describeFound(types, groupNorm);
-    if (!isNormalization(node) || model.isFunctionCall(node)) return [];
-    return isContribGroupNorm(node) ? describeContrib(types, node) : describeOperator(types, node);
-  });
-}
-
-/** Returns every GroupNorm that is not one node, by the node that normalizes. */
-function findGroupNorms(types: ValueTypes): Map<ModelNode, FoundGroupNorm> {
-  const all = [
-    ...findInlinedGroupNorm(types),
-    ...findWrittenGroupNorm(types),
-    ...findExportedGroupNorm(types),
-  ];
-  // The rows of a whole GroupNorm are found as rows too: the last entry of a node holds.
-  return new Map(all.map((found) => [found.norm, found]));
-}
-
-function describeFound(
+/** Describes GroupNorm that is not one node. */
+export function describeFound(
   types: ValueTypes,
   { norm, last, site, isUnstable }: FoundGroupNorm,
 ): FoundNormalization {
@@ -131,7 +102,7 @@ function inputOfSite({ x: { name }, view, numGroups, epsilon }: SiteRef): NormIn
 }
 
 /** @param inner What sessions see of it: the InstanceNormalization in the middle as a GroupNorm of centred values. */
-function describeLowered(
+export function describeLowered(
   types: ValueTypes,
   { lowering, norm, last, x, axis, numGroups, epsilon, affine }: LoweredGroupNorm,
   inner: FoundGroupNorm | undefined,
@@ -168,7 +139,8 @@ function parentOf(path: string, separator: string): string | undefined {
   return end > 0 ? path.slice(0, end) : undefined;
 }
 
-function describeContrib(types: ValueTypes, node: ModelNode): FoundNormalization {
+/** Describes one of ONNX Runtime's own operators for GroupNorm. */
+export function describeContrib(types: ValueTypes, node: ModelNode): FoundNormalization {
   const described = describeContribGroupNorm(types, node);
   const site = typeof described === 'string' ? undefined : described;
   const input = types.typeOf(node.inputs[0]);
@@ -180,7 +152,9 @@ function describeContrib(types: ValueTypes, node: ModelNode): FoundNormalization
     groups: node.number('groups'),
     channels: site?.scale.shape[0] as number | undefined,
     activation: site?.hasSilu ? 'silu' : undefined,
-    providers: executeGroupNorm('contrib', site && groupNormOf(site), types.model.opset),
+    providers: types.inside
+      ? executeContribInside()
+      : executeGroupNorm('contrib', site && groupNormOf(site), types.model.opset),
     reason: typeof described === 'string' ? described : undefined,
     input: site ? inputOfContrib(site) : NOT_DESCRIBED,
   });
@@ -207,7 +181,8 @@ const NOT_DESCRIBED = 'its groups are not known';
 
 const channelsFirst = (shape: Shape): Shape => [shape[0]!, shape.at(-1)!, ...shape.slice(1, -1)];
 
-function describeOperator(types: ValueTypes, node: ModelNode): FoundNormalization {
+/** Describes any other operator. */
+export function describeOperator(types: ValueTypes, node: ModelNode): FoundNormalization {
   const facts = plainFacts(types, node);
   const { hasChannels } = OPERATORS.get(facts.operator)!;
   const site = hasChannels && node.opType !== 'BatchNormalization' ? describeSite(types, node, false) : '';
@@ -248,34 +223,30 @@ const SUMS: ReadonlyMap<string, number> = new Map([
   [`${CONTRIB_DOMAIN}.EmbedLayerNormalization`, 2],
 ]);
 
-/** Returns what a node in a function or a body tells by itself, and what is known of it where it runs. */
-export function describeInside(
-  node: ModelNode,
-  { text }: NodePlace,
-  inner: InnerSites,
-  opset: number,
-): FoundNormalization {
+/**
+ * Describes a node in a body or function by itself: no node calls the function, or the node breaks a rule, which is not checked
+ * there.
+ * @param problem The rule that it breaks.
+ */
+export function describeAlone(node: ModelNode, { text }: NodePlace, problem?: string): FoundNormalization {
   const operator = operatorName(node.domain, node.opType);
-  const sites = inner.get(keyInside(text, node)) ?? [];
-  const reason = sites.find((site) => typeof site === 'string');
-  const site = commonSite(sites.filter((one) => typeof one !== 'string'));
   const facts = {
     name: nameOf(node),
     module: moduleOf(node),
     operator,
     form: 'operator' as const,
-    shape: site.shape,
-    groups: sites.length > 0 ? site.groups : (node.number('num_groups') ?? node.number('groups')),
-    channels: site.channels,
-    epsilon: shortest(site.epsilon ?? node.number('epsilon') ?? OPERATORS.get(operator)!.epsilon),
-    affine: site.affine,
+    shape: undefined,
+    groups: node.number('num_groups') ?? node.number('groups'),
+    channels: undefined,
+    epsilon: shortest(node.number('epsilon') ?? OPERATORS.get(operator)!.epsilon),
+    affine: undefined,
     activation: undefined,
     residual: undefined,
-    dtype: site.dtype && isFloatDType(site.dtype) ? site.dtype : undefined,
+    dtype: undefined,
     where: text,
-    providers: executeInside(operator, sites, opset),
+    providers: onEach(() => (problem === undefined ? 'onnxruntime' : 'refused')),
   };
-  return { facts, reason, input: `it lies in the ${text}` };
+  return { facts, reason: problem, input: `it lies in the ${text}` };
 }
 
 /** What {@link finish} makes a row of. */
@@ -338,10 +309,15 @@ function finish(types: ValueTypes, { node, last, reason, input, ...found }: Foun
     activation: found.activation ?? next?.activation ?? ('none' as const),
     residual: next?.residual,
     dtype: found.dtype && isFloatDType(found.dtype) ? found.dtype : undefined,
-    where: 'graph',
+    where: types.inside?.graph.place.text ?? 'graph',
     providers: found.providers,
   };
-  return { facts, reason: reason ?? opsetReason, input };
+  const place = types.inside?.graph.place;
+  return {
+    facts,
+    reason: reason ?? opsetReason,
+    input: place && input ? `it lies in the ${place.text}` : input,
+  };
 }
 
 /** A node in a function or a body is not checked before, and may have no output. */

@@ -27,19 +27,30 @@ export const findFixtureDrift = (
   onProgress?: OnProgress,
 ): Promise<Drift> =>
   orReason(() => {
-    const { file, inputs, activations } = fixture;
-    const { provider, groupNorm } = spec;
-    return findDrift(NODE, {
-      model: buildFixtureModel(fixture, spec, buildGraph),
+    const model = buildFixtureModel(fixture, spec, buildGraph);
+    return findModelDrift(fixture, model, { ...spec, ...toleranceOf(fixture, spec) }, onProgress);
+  });
+
+/** Finds where a model begins to drift from a fixture, as {@link findFixtureDrift}. */
+export const findModelDrift = (
+  { file, inputs, activations }: Fixture,
+  model: string | Uint8Array,
+  { provider, groupNorm, rtol, atol }: TestDataSpec,
+  onProgress?: OnProgress,
+): Promise<Drift> =>
+  orReason(() =>
+    findDrift(NODE, {
+      model,
       session: { groupNorm },
       provider,
       feeds: Object.fromEntries(inputs),
       activations: activations.size > 0 ? knownActivations(file, withInputs(activations, inputs)) : undefined,
       place: "tensors 'activation.<module>' in the fixture",
-      ...toleranceOf(fixture, spec),
+      rtol,
+      atol,
       onProgress,
-    });
-  });
+    }),
+  );
 
 function withInputs(
   activations: ReadonlyMap<string, TensorData>,

@@ -168,6 +168,7 @@ export class LocalFunction extends InnerGraph {
       else if (TEXTS.has(tag)) texts.set(tag, [...(texts.get(tag) ?? []), reader.text()]);
     }
     const [inputs, outputs] = [FUNCTION.input, FUNCTION.output].map((tag) => texts.get(tag) ?? []);
+    for (const name of outputs!) fields.push({ tag: GRAPH.output, value: { name, ...NOT_DECLARED } });
     const [name, domain, overload] = [FUNCTION.name, FUNCTION.domain, FUNCTION.overload].map(
       (tag) => texts.get(tag)?.at(-1) ?? '',
     );
@@ -203,6 +204,9 @@ export class LocalFunction extends InnerGraph {
     return delimited(MODEL.functions, [...fields, ...added]);
   }
 }
+
+/** A function does not declare the types of its outputs. */
+const NOT_DECLARED = { type: undefined, hasShape: false, otherType: undefined };
 
 const TEXTS: ReadonlySet<number> = new Set([
   FUNCTION.name,

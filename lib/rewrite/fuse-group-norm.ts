@@ -81,10 +81,10 @@ export function matchActivation(
   normalized: string,
   shape: Shape | undefined,
 ): FollowingActivation | undefined {
-  const readers = types.model.index.onlyReaders(normalized);
+  const readers = types.index.onlyReaders(normalized);
   const [first, second] = readers;
   if (!first || readers.length > 2) return undefined;
-  if (second) return matchSilu(types.model, readers);
+  if (second) return matchSilu(types, readers);
   if (isOp(first, 'Relu')) return { activation: 'relu', inner: [], last: first };
   if (isFusedSilu(first)) return { activation: 'silu', inner: [], last: first };
   return isOp(first, 'Add') ? matchResidual(types, normalized, shape, first) : undefined;
@@ -94,7 +94,7 @@ export function matchActivation(
 const isFusedSilu = (node: ModelNode): boolean =>
   node.domain === CONTRIB_DOMAIN && node.opType === 'QuickGelu' && node.number('alpha') === 1;
 
-function matchSilu({ index }: Model, readers: readonly ModelNode[]): FollowingActivation | undefined {
+function matchSilu({ index }: ValueTypes, readers: readonly ModelNode[]): FollowingActivation | undefined {
   const sigmoid = readers.find((node) => isOp(node, 'Sigmoid'));
   const mul = readers.find((node) => isOp(node, 'Mul'));
   if (!sigmoid || !mul?.inputs.includes(outputOf(sigmoid))) return undefined;
@@ -109,7 +109,7 @@ function matchResidual(
   add: ModelNode,
 ): FollowingActivation | undefined {
   const residual = add.inputs.find((name) => name !== normalized);
-  const relu = onlyReader(types.model, add, 'Relu');
+  const relu = onlyReader(types, add, 'Relu');
   if (residual === undefined || !relu) return undefined;
   if (!haveSameShape(shape, types.typeOf(residual).shape)) return undefined;
   return { residual, activation: 'relu', inner: [add], last: relu };

@@ -1,5 +1,6 @@
 /** What passes share to match chains of nodes and to replace them. */
 import type { Fragment } from '../lowering/lower.js';
+import type { GraphIndex } from '../onnx/graph-index.js';
 import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
 
@@ -11,7 +12,11 @@ export const isOp = ({ domain, opType }: ModelNode, name: string): boolean =>
 export const outputOf = ({ outputs }: ModelNode): string => outputs[0]!;
 
 /** Returns the only reader of a node's first output, if it is the operator `opType`. */
-export function onlyReader({ index }: Model, node: ModelNode, opType: string): ModelNode | undefined {
+export function onlyReader(
+  { index }: { readonly index: GraphIndex },
+  node: ModelNode,
+  opType: string,
+): ModelNode | undefined {
   const reader = index.onlyReader(outputOf(node));
   return reader && isOp(reader, opType) ? reader : undefined;
 }

@@ -78,7 +78,7 @@ export class ValueTypes {
   #inferred: Inferred | undefined;
   #atRun: ValueTypes | undefined;
   readonly #nameSize: ((name: string, axis: number) => string) | undefined;
-  /** `undefined` if no pass asks for bodies and functions: a small file may have many calls. */
+  /** `undefined` if no normalization lies in bodies and functions, so that nobody asks: a small file may have many calls. */
   readonly #within: Map<ModelNode, readonly ValueTypes[]> | undefined;
   readonly #depth: number;
 
@@ -95,7 +95,7 @@ export class ValueTypes {
     this.#depth = inside ? inside.outer.#depth + 1 : 0;
     const isAsked = inside
       ? inside.outer.#within !== undefined
-      : !nameSize && model.nestedOpTypes().has('GroupNormalization');
+      : !nameSize && [...model.nestedOpTypes()].some((opType) => opType.includes('Norm'));
     if (isAsked) this.#within = new Map();
   }
 
@@ -106,7 +106,7 @@ export class ValueTypes {
     if (outside) return outside.types.typeOf(outside.name);
     const { facts, variable } = this.#known();
     const inferred = facts.get(name)?.type;
-    const declared = variable?.has(name) ? undefined : this.#index.typeOf(name);
+    const declared = variable?.has(name) ? undefined : this.index.typeOf(name);
     const type = declared ? reconciled(declared, inferred?.shape) : (inferred ?? UNKNOWN);
     return this.#nameSize ? withOwnNames(type, inferred?.shape, (axis) => this.#nameSize!(name, axis)) : type;
   }
@@ -124,7 +124,7 @@ export class ValueTypes {
     if (!name) return undefined;
     const outside = this.#outside(name);
     if (outside) return outside.types.constant(outside.name);
-    return this.#known().facts.get(name)?.constant ?? this.#index.constant(name);
+    return this.#known().facts.get(name)?.constant ?? this.index.constant(name);
   }
 
   /** Returns the elements of a vector or scalar of sizes, as far as known; `undefined` if even their number is not. */
@@ -162,7 +162,8 @@ export class ValueTypes {
     return attributes ? node.within(attributes) : node;
   }
 
-  get #index(): GraphIndex {
+  /** What the names mean in the graph, the body or the function whose values these are. */
+  get index(): GraphIndex {
     return this.inside?.graph.index ?? this.model.index;
   }
 
@@ -231,7 +232,7 @@ export class ValueTypes {
 
   #known(): Inferred {
     if (this.#inferred) return this.#inferred;
-    const index = this.#index;
+    const index = this.index;
     const integers = index.optionalInputs.filter(({ dtype }) => dtype === 'int64');
     const { inputs = NO_TYPES, isVariable = false } = this.inside ?? {};
     const inferred: Inferred = {

@@ -309,7 +309,7 @@ const inBothOrders = ([a, b]: readonly string[]): [string, string][] => [
 
 /** Returns the node that a value comes from, if it is this operator. */
 function producerOf(types: ValueTypes, name: string | undefined, opType: string): ModelNode | undefined {
-  const node = name === undefined ? undefined : types.model.index.producer(sourceOf(types, name));
+  const node = name === undefined ? undefined : types.index.producer(sourceOf(types, name));
   return node && isOp(node, opType) ? node : undefined;
 }
 
@@ -334,7 +334,7 @@ type Known<T> = WeakMap<GraphIndex, Map<string, T>>;
 const SOURCES: Known<string> = new WeakMap();
 const UNMOVED: Known<string> = new WeakMap();
 
-function knownIn<T>(known: Known<T>, { model: { index } }: ValueTypes): Map<string, T> {
+function knownIn<T>(known: Known<T>, { index }: ValueTypes): Map<string, T> {
   const values = known.get(index) ?? new Map<string, T>();
   known.set(index, values);
   return values;
@@ -353,7 +353,7 @@ function firstOf(
     path.push(source);
     // A value that is its own source ends the search, also if a damaged model has two nodes that make one value.
     sources.set(source, source);
-    const node = types.model.index.producer(source);
+    const node = types.index.producer(source);
     if (!node || !isPassed(node)) break;
     source = node.inputs[0]!;
   }
@@ -392,7 +392,7 @@ function findScalar(types: ValueTypes, name: string, maxRank: number, depth: num
     const isScalar = data.dims.length <= maxRank && elementCount(data.dims) === 1;
     return isScalar && data.dtype !== 'bool' ? Number(toFloat64Array(data)[0]) : undefined;
   }
-  const node = types.model.index.producer(name);
+  const node = types.index.producer(name);
   const [first, second] = node?.inputs ?? [];
   if (!node || !first) return undefined;
   if (isOp(node, 'Identity')) return scalarOf(types, first, maxRank, depth + 1);

@@ -86,3 +86,16 @@ export const createSession = (model: string | Uint8Array, options: SessionOption
  */
 export const chooseBackend = (provider: Provider, groupNormAsked: boolean): Promise<BackendChoice> =>
   chooseBackendOn(NODE, provider, groupNormAsked);
+
+/**
+ * Loads a model that is not on the disk, and finds its weights beside another model, as the converted model does in the end.
+ * @param path The path of the other model.
+ */
+export const createSessionBeside = (
+  bytes: Uint8Array,
+  path: string,
+  options: SessionOptions = {},
+): Promise<Session> => {
+  const source = { bytes, where: path, folder: dirname(resolve(path)) };
+  return openSession({ ...NODE, readModel: () => Promise.resolve(source) }, path, options);
+};

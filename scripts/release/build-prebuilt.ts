@@ -16,6 +16,8 @@ const HELP = `Builds the addon into native/prebuilt with zig, which it installs 
   --twice  build a second time with empty caches, and fail if a byte differs
   TARGET   ${TARGETS.map(nameOf).join(', ')}; all by default
 
+Exit codes: 0 all is built; 1 a build fails; 3 zig cannot be installed here.
+
 darwin-arm64 needs LLVM's linker for macOS: ld64.lld-19 (Debian's package lld-19), or the program that LD64 names.`;
 
 function build(target: Target, zig: string, work: string): Buffer {
@@ -39,22 +41,37 @@ function buildAgain(target: Target, zig: string, first: Buffer): void {
   console.log(`${nameOf(target)}: both builds have the same bytes`);
 }
 
-try {
+function main(): void {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: { twice: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
   });
-  if (values.help) console.log(HELP);
-  else {
-    const targets = targetsNamed(positionals);
-    const zig = installZig();
-    for (const target of targets) {
-      const bytes = build(target, zig, WORK);
-      if (values.twice) buildAgain(target, zig, bytes);
-      record(target);
-    }
+  if (values.help) {
+    console.log(HELP);
+    return;
   }
-} catch (error) {
+  const targets = targetsNamed(positionals);
+  let zig: string;
+  try {
+    zig = installZig();
+  } catch (error) {
+    fail(error, 3);
+    return;
+  }
+  for (const target of targets) {
+    const bytes = build(target, zig, WORK);
+    if (values.twice) buildAgain(target, zig, bytes);
+    record(target);
+  }
+}
+
+function fail(error: unknown, exitCode: number): void {
   console.error(`build:prebuilt: ${error instanceof Error ? error.message : String(error)}`);
-  process.exitCode = 1;
+  process.exitCode = exitCode;
+}
+
+try {
+  main();
+} catch (error) {
+  fail(error, 1);
 }

@@ -1,6 +1,6 @@
 /** Compiles and links the addon for one platform with zig. The same sources give the same bytes. */
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { readSources } from './binding.js';
 import { binaryOf, nameOf, ROOT, type Target } from './targets.js';
@@ -72,7 +72,9 @@ export function compile(target: Target, { zig, objects: folder, cache }: Worksho
       linkForMac({ zig, files, linked, libraries: archivesIn(link('-undefined', 'dynamic_lookup')), run });
   }
   mkdirSync(join(binaryOf(target), '..'), { recursive: true });
-  copyFileSync(linked, binaryOf(target));
+  // Not in place: a process may have the binary of before in its memory.
+  copyFileSync(linked, `${binaryOf(target)}.new`);
+  renameSync(`${binaryOf(target)}.new`, binaryOf(target));
 }
 
 /**

@@ -9,6 +9,7 @@ import { decodeNpy } from '../../lib/files/npy.js';
 import { openNpz } from '../../lib/files/npz.js';
 import { castTensor, toFloat64Array } from '../../lib/half.js';
 import { decodePng } from '../../lib/images/png.js';
+import { inspectModel } from '../../lib/insight/node.js';
 import { Model } from '../../lib/onnx/model.js';
 import { decodeTensorFile } from '../../lib/onnx/tensors.js';
 import { toFixture } from '../../lib/parity/fixture.js';
@@ -135,6 +136,7 @@ function requireSize(probe: Probe, way: string, decoded: TensorData, most: numbe
 async function exerciseModel(probe: Probe, sample: Case, sandbox: Sandbox): Promise<void> {
   const { bytes, load } = sample;
   await probe.call('Model.decode', () => Model.decode(bytes));
+  await probe.call('inspectModel', () => inspectModel(bytes));
   const converted = await probe.call('convertModel', () => convertModel(bytes));
   if (converted) {
     requireNoSecret(probe, 'convertModel', converted.bytes);

@@ -75,7 +75,7 @@ describe('compareActivations', () => {
     });
     const missing = await rejection(compare('network-dynamo21', activations));
     expect(missing).to.be.instanceOf(ParityError).with.property('code', 'INPUTS_DIFFER');
-    expect((missing as Error).message).to.include("--map 'input.image=x'");
+    expect((missing as Error).message).to.include("'input.image=x'");
     const map = new Map([
       ['input.image', 'x'],
       ['halves[0]', 'split_split_0'],
@@ -143,5 +143,11 @@ describe('compareActivations', () => {
       expect(error).to.be.instanceOf(type).with.property('code', code);
       expect((error as Error).message).to.include(text);
     }
+  });
+
+  it('docs/compare.md has the program that the samples were saved with, in at most 20 lines', () => {
+    const program = readFileSync('scripts/samples/save_activations.py', 'utf8').trim();
+    expect(readFileSync('docs/compare.md', 'utf8')).to.include(`\`\`\`python\n${program}\n\`\`\`\n`);
+    expect(program.split('\n').filter((line) => line !== '').length).to.be.at.most(20);
   });
 });

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { ParityError, SessionError } from '../../lib/errors.js';
 import type { CompareOptions } from '../../lib/insight/compare-models.js';
-import { compareValues, knownValues } from '../../lib/insight/compare-values.js';
+import { compareValues, type ReferenceValues } from '../../lib/insight/compare-values.js';
 import type { ModelComparison } from '../../lib/insight/comparison.js';
 import { ModelRun } from '../../lib/insight/intermediate-values.js';
 import { compareModels } from '../../lib/insight/node.js';
@@ -34,6 +34,15 @@ const scaledBy = (...w: number[]): Uint8Array =>
       weights: { w: tensor('float32', [4], Float32Array.from(w)) },
     },
   );
+
+/** Tensors instead of a session. */
+const knownValues = (tensors: ReadonlyMap<string, TensorData>): ReferenceValues => ({
+  label: 'known',
+  names: [...tensors.keys()],
+  whyNot: () => undefined,
+  readable: (names) => Promise.resolve(names),
+  read: () => Promise.resolve({ tensors, dispose: () => undefined }),
+});
 
 const verdicts = ({ values }: Pick<ModelComparison, 'values'>) =>
   Object.fromEntries(values.map(({ name, verdict }) => [name, verdict]));
@@ -229,6 +238,31 @@ describe('compareModels', () => {
     expect((error as Error).message).to.match(/^b: /);
   });
 
+  it('compareModels refuses a side that is not an object with a model', async () => {
+    const side = { model: scaledBy(1, 1, 1, 1) };
+    const error = await rejection(compareModels('a.onnx' as never, side, { feeds: X }));
+    expect(error).to.have.property('code', 'NO_OPTIONS');
+    expect((error as Error).message)
+      .to.include('the expected side')
+      .and.to.include('model, session, label');
+    const unknown = { ...side, session: { providers: ['cuda'] }, label: 'GPU' } as const;
+    const failed = (await rejection(compareModels(side, unknown, { feeds: X }))) as Error;
+    expect(failed).to.be.instanceOf(SessionError);
+    expect(failed.message).to.match(/^GPU: /);
+  });
+
+  it('values may have the names of methods and of what is added to measure them', async () => {
+    const names = ['__proto__', 'dispose', 'shape_0', 'constructor'];
+    const nodes = names.map((name, index) => node('Neg', names[index - 1] ?? 'x', name));
+    // The size of `places` depends on data, so that it is measured.
+    const others = [node('NonZero', 'x', 'places'), node('Abs', 'places', 'y')];
+    const output = [declared('y', 'int64', [2, 'K']), declared('constructor', 'float32', ['N', 4])];
+    const model = smallModel([...nodes, ...others], { output });
+    const result = await compare(model, model);
+    expect(result.values.map(({ name }) => name)).to.deep.equal([...names, 'places', 'y']);
+    expect(result.passed).to.equal(true);
+  });
+
   it('two sides that run in the same way are told', async () => {
     const model = scaledBy(1, 2, 3, 4);
     const { notes } = await compare(model, model);
@@ -269,7 +303,7 @@ describe('compareModels', () => {
         ['positive', floats(1, 0, 3, 4, 5, 6, 0, 8)],
         ['other', floats(1, 2, 3, 4)],
       ]);
-      const result = await compareValues(run, knownValues('torch', tensors), { maxBytes: 1e6 });
+      const result = await compareValues(run, knownValues(tensors), { maxBytes: 1e6 });
       expect(verdicts(result)).to.deep.equal({ positive: 'within', scaled: 'drifts' });
       expect(result.notCompared).to.deep.equal([
         { name: 'other', side: 'actual', reason: 'the graph has no value of this name', isOutput: false },

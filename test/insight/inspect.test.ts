@@ -275,7 +275,7 @@ describe('inspectModel', () => {
     expect(model.controlFlow).to.deep.equal({ If: 1 });
     expect(model.functions).to.deep.equal(['local.Block']);
     expect(model.operators).to.deep.equal({ If: 1, GroupNormalization: 1, LayerNormalization: 1 });
-    const [inFunction, inBody] = normalizations;
+    const [inBody, inFunction] = normalizations;
     expect(inFunction).to.include({
       operator: 'LayerNormalization',
       where: 'function local.Block',
@@ -308,6 +308,69 @@ describe('inspectModel', () => {
     expect(refused.providers).to.deep.equal({ ...everywhere('refused'), native: 'kernel' });
     expect(refused.warnings.join()).to.include("the rank of the node's input");
     expect((await describe()).providers).to.deep.equal(everywhere('onnxruntime'));
+  });
+
+  it('inspectModel describes every operator in bodies and functions, with its shape, affine and activation', async () => {
+    const relu = { opType: 'Relu', input: ['r'], output: ['o'] };
+    const instance = { ...node('InstanceNormalization', ['v', 's', 'b']), output: ['r'] };
+    const block = {
+      name: 'Block',
+      domain: 'local',
+      input: ['v', 's', 'b'],
+      output: ['o'],
+      node: [instance, relu],
+    };
+    const layer = {
+      ...node('LayerNormalization', ['x', 'six'], { name: 'axis', type: ATTRIBUTE_TYPE.INT, i: -1 }),
+      output: ['l'],
+    };
+    const called = { opType: 'Block', domain: 'local', input: ['l', 'ones', 'beta'], output: ['y'] };
+    const body = { name: 'body', node: [layer, called], output: [{ name: 'y' }] };
+    const branch = { name: 'then_branch', type: ATTRIBUTE_TYPE.GRAPH, g: body };
+    const six = {
+      opType: 'Constant',
+      output: ['six'],
+      attribute: [{ name: 'value_floats', type: ATTRIBUTE_TYPE.FLOATS, floats: [1, 1, 1, 1, 1] }],
+    };
+    const choice = {
+      opType: 'If',
+      name: 'choice',
+      input: ['c'],
+      output: ['y'],
+      attribute: [branch],
+    };
+    const { normalizations } = await inspectModel(raw([six, choice], { functions: [block] }));
+    const common = {
+      shape: [2, 8, 6, 5],
+      dtype: 'float32',
+      providers: everywhere('onnxruntime'),
+      epsilon: 1e-3,
+    };
+    expect(normalizations).to.have.length(2);
+    expect(normalizations[0]).to.deep.include({ ...common, operator: 'LayerNormalization', where: "body of If 'choice'", affine: false, activation: 'none' }); // prettier-ignore
+    expect(normalizations[1]).to.deep.include({ ...common, operator: 'InstanceNormalization', where: 'function local.Block', groups: 8, channels: 8, affine: true, activation: 'relu' }); // prettier-ignore
+  });
+
+  it('inspectModel takes a value that a function returns for more than the input of an activation', async () => {
+    const norm = { ...node('InstanceNormalization', ['v', 's', 'b']), output: ['r'] };
+    const block = { name: 'Block', domain: 'local', input: ['v', 's', 'b'], output: ['r', 'o'], node: [norm, { opType: 'Relu', input: ['r'], output: ['o'] }] }; // prettier-ignore
+    const call = { opType: 'Block', domain: 'local', input: ['x', 'ones', 'beta'], output: ['z', 'y'] };
+    expect((await only(raw([call], { functions: [block] }))).activation).to.equal('none');
+  });
+
+  it('inspectModel keeps what all calls of a function have in common', async () => {
+    const norm = { ...node('InstanceNormalization', ['v', 's', 'b']), output: ['r'] };
+    const block = { name: 'Block', domain: 'local', input: ['v', 's', 'b'], output: ['r'], node: [norm] };
+    const call = (x: string, output: string) => ({ opType: 'Block', domain: 'local', input: [x, 'ones', 'beta'], output: [output] }); // prettier-ignore
+    const pool = { opType: 'GlobalAveragePool', input: ['x'], output: ['p'] };
+    const row = await only(raw([pool, call('x', 'y'), call('p', 'z')], { functions: [block] }));
+    expect(row).to.deep.include({
+      shape: [2, 8, '?', '?'],
+      channels: 8,
+      groups: 8,
+      dtype: 'float32',
+      affine: true,
+    });
   });
 
   it('inspectModel describes the head of a model', async () => {

@@ -58,8 +58,8 @@ describe('findModuleValues', () => {
       const found = findModuleValues(Model.decode(readModel(`network-${form}`)), file.activations);
       expect([...found.unmatched]).to.deep.equal([
         ['drop', 'no node of the model comes from this module'],
-        ['halves[0]', "the module has several outputs: name the value with --map 'halves[0]=VALUE'"],
-        ['halves[1]', "the module has several outputs: name the value with --map 'halves[1]=VALUE'"],
+        ['halves[0]', "the module has several outputs: map one of them: 'halves[0]=VALUE'"],
+        ['halves[1]', "the module has several outputs: map one of them: 'halves[1]=VALUE'"],
       ]);
       expect(found.missing).to.deep.equal([]);
       expect([...found.activations.values()].flat().length).to.equal(file.activations.size - 3);
@@ -124,7 +124,7 @@ describe('findModuleValues', () => {
       'layers.0.conv1@99999999999999999999':
         'the nodes of the module do not show 100000000000000000000 calls',
       nowhere: 'no node of the model comes from this module',
-      output: "the model has 2 outputs: name one with --map 'output=VALUE'",
+      output: "the model has 2 outputs: map one of them: 'output=VALUE'",
       'output[7]': 'the model has 2 outputs',
     });
     // A file with the last call alone.

@@ -1,5 +1,5 @@
 /** The result of `compare` for the terminal. */
-import { driftStart } from '../../insight/drift.js';
+import { driftStart, JUMP } from '../../insight/drift.js';
 import type {
   ComparedSide,
   ModelComparison,
@@ -30,6 +30,7 @@ export function describeComparison(comparison: ModelComparison, colors: Colors, 
     ...(first && start && start !== first
       ? describeFirst('The first value at which the error jumps', start, comparison, colors)
       : []),
+    ...(first && start === first && shareOf(first) < JUMP ? [ROUNDING, ''] : []),
     ...(values.length > 0 ? ['Error by depth', indent(depthTable(values, width && width - 2)), ''] : []),
     ...describeNotFinite(values),
     ...describeMissing(comparison.notCompared),
@@ -37,6 +38,10 @@ export function describeComparison(comparison: ModelComparison, colors: Colors, 
     describeCounts(comparison, colors),
   ];
 }
+
+const ROUNDING =
+  'The error does not jump at any value: it grows from value to value, as rounding does. The default tolerance is that of ' +
+  'one operator; --rtol 1e-3 --atol 1e-4 allows for the rounding of a deep network.';
 
 /** Returns `b.onnx on native, GroupNormalization by the native kernel`. */
 function describeSide({ label, provider, groupNorm }: ComparedSide): string {

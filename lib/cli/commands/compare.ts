@@ -15,6 +15,7 @@ import {
   type SessionOptions,
   type TensorInfo,
 } from '../../runtime/core/contract.js';
+import { requireProviders } from '../../runtime/core/providers.js';
 import { chosenLowering, GROUP_NORM_CHOICES } from '../../runtime/core/group-norm-policy.js';
 import {
   availableProviders,
@@ -30,9 +31,16 @@ import { type Cli, colorsOf, EXIT, print, UsageError, widthOf } from '../shared/
 import { comparisonsToHtml } from './compare-html.js';
 import { comparisonsToJunit } from './compare-junit.js';
 import { describeComparison } from './compare-report.js';
+import {
+  addTorchOptions,
+  compareTorch,
+  mapFiles,
+  requireTorchOptions,
+  type TorchOptions,
+} from './compare-torch.js';
 import { addInputOptions, type InputOptions, inputSources, loadInputs } from './run-inputs.js';
 
-interface CompareCommandOptions extends InputOptions {
+interface CompareCommandOptions extends InputOptions, TorchOptions {
   readonly provider: string;
   readonly groupNorm?: readonly (SessionLoweringName | undefined)[];
   readonly rtol?: number;
@@ -65,7 +73,7 @@ export function addCompare(program: Command, cli: Cli): void {
           'default, as a session runs it by itself',
       ).argParser(parseGroupNorms),
     );
-  addInputOptions(command)
+  addInputOptions(addTorchOptions(command))
     .option(
       '--rtol <r>',
       'relative tolerance of floats (default: that of torch.testing.assert_close for the dtype)',
@@ -95,7 +103,8 @@ const parseGroupNorms = (text: string): (SessionLoweringName | undefined)[] =>
 const HEAT_MAPS = 6;
 
 async function compare(models: string[], options: CompareCommandOptions, cli: Cli): Promise<void> {
-  const { json, junit, html, rtol, atol, memory } = options;
+  const { json, junit, html, rtol, atol, memory, torch } = options;
+  requireTorchOptions(options);
   for (const [option, file] of Object.entries({ '--junit': junit, '--html': html }))
     if (file === '-')
       throw new UsageError(`${option} needs the path of a file; only --json takes - for stdout`);
@@ -105,11 +114,23 @@ async function compare(models: string[], options: CompareCommandOptions, cli: Cl
     ['--html', html],
   ];
   await requireWritableOutputs(outputs);
-  await refuseOverwritingInputs(
-    outputs,
-    models.map((path) => ['a model', path]),
-  );
-  const [expected, ...others] = await sidesOf(models, options);
+  await refuseOverwritingInputs(outputs, [
+    ...models.map((path): [string, string] => ['a model', path]),
+    ...(torch === undefined ? [] : [['--torch', torch] as [string, string]]),
+    ...mapFiles(options).map((path): [string, string] => ['--map', path]),
+  ]);
+  const sides = await sidesOf(models, options);
+  const heatMaps = html === undefined ? 0 : HEAT_MAPS;
+  const shared = { rtol, atol, maxBytes: memory * 2 ** 20, heatMaps };
+  if (torch !== undefined) {
+    const comparison = await withProgress(cli.io.stderr, (progress) => {
+      const onProgress = (task: string) => progress.step(task);
+      return compareTorch(sides, { ...options, torch }, { ...shared, onProgress });
+    });
+    return await report([comparison], [], options, cli);
+  }
+  const [expected, ...others] = sides;
+  if (others.length === 0) throw new UsageError(ONE_SIDE);
   const inputNotes: string[] = [];
   const comparisons = await withProgress(cli.io.stderr, async (progress) => {
     const feeds = once((inputs: readonly TensorInfo[]) =>
@@ -119,12 +140,7 @@ async function compare(models: string[], options: CompareCommandOptions, cli: Cl
     for (const actual of others) {
       const onProgress = (task: string) =>
         progress.step(others.length > 1 ? `${actual.label} against ${expected.label}: ${task}` : task);
-      const heatMaps = html === undefined ? 0 : HEAT_MAPS;
-      const tolerance = { rtol, atol };
-      const maxBytes = memory * 2 ** 20;
-      results.push(
-        await compareModels(expected, actual, { feeds, ...tolerance, maxBytes, heatMaps, onProgress }),
-      );
+      results.push(await compareModels(expected, actual, { ...shared, feeds, onProgress }));
     }
     return results;
   });
@@ -176,7 +192,6 @@ async function sidesOf(
   const varied = Object.entries({ 'two models': models, '--provider': providers, '--group-norm': groupNorms })
     .filter(([, choices]) => choices.length > 1)
     .map(([name]) => name);
-  if (varied.length === 0) throw new UsageError(ONE_SIDE);
   if (varied.length > 1) {
     throw new UsageError(
       `${varied.join(' and ')} cannot be compared at once, for a difference would have two causes; give one value to all but ` +
@@ -201,18 +216,19 @@ async function sidesOf(
 }
 
 interface Side extends ModelToCompare {
+  readonly model: string;
   readonly label: string;
   readonly session: SessionOptions;
 }
 
 const ONE_SIDE =
-  'compare needs two sides: a second model, several providers (--provider native,wasm), or several ways to run ' +
-  'GroupNormalization (--group-norm default,op)';
+  'compare needs two sides: a second model, several providers (--provider native,wasm), several ways to run ' +
+  'GroupNormalization (--group-norm default,op), or what PyTorch computed (--torch activations.safetensors)';
 
-/** Returns the named providers, of which each must work, or all that work. */
+/** Returns the named providers; for `all`, those that work here. */
 async function providersOf(text: string): Promise<readonly Provider[]> {
-  const { available, missing, isNamed } = await availableProviders(text);
-  return isNamed ? [...available, ...missing.map(({ provider }) => provider)] : available;
+  const { available, isNamed } = await availableProviders(text);
+  return isNamed ? requireProviders(parseNames(text)) : available;
 }
 
 /** Reads or makes the inputs, and refuses to write a report over a file of them. */
@@ -247,13 +263,17 @@ const DESCRIPTION =
   'A value is within the tolerance if |actual − expected| ≤ atol + rtol·|expected| for every element. Integers and ' +
   'booleans must be equal. NaN and infinities that both sides have, other shapes and missing values are reported, and ' +
   'do not count as equal. The values inside of a GroupNorm that a session merges, or fuses with its activation, are ' +
-  'not compared, nor are those in the bodies of If, Loop and Scan.';
+  'not compared, nor are those in the bodies of If, Loop and Scan.\n\n' +
+  'With --torch, the expected side is PyTorch: what each of its modules returned. The names that exporters leave in a model ' +
+  'say which values hold that.';
 
 const EXAMPLES = `
 Examples:
   $ onnx-groupnorm compare model.onnx --provider native,cpu,wasm --random --dim N=1
   $ onnx-groupnorm compare before.onnx after.onnx --input x=x.npy
   $ onnx-groupnorm compare model.onnx --group-norm reduce-mean,op --random
+  $ onnx-groupnorm compare model.onnx --torch activations.safetensors
+  $ onnx-groupnorm compare model.onnx --torch activations.safetensors --map encoder.lstm[0]=lstm_out
   $ onnx-groupnorm compare float32.onnx float16.onnx --random --rtol 1e-2 --atol 1e-3
   $ onnx-groupnorm compare a.onnx b.onnx --random --html drift.html --json drift.json
 

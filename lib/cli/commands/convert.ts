@@ -11,15 +11,23 @@ import { printable } from '../../printable.js';
 import { formatBytes, plural } from '../../quantities.js';
 import { batchNormToGroupNorm } from '../../rewrite/batch-norm.js';
 import { type ConvertedModel, convertModel, type ReplacedNorms } from '../../rewrite/convert.js';
-import { limitOption, parseCount, pointToHelp, RequiredOption, requireOptions } from '../shared/options.js';
+import {
+  limitOption,
+  parseCount,
+  parseTolerance,
+  pointToHelp,
+  RequiredOption,
+  requireOptions,
+} from '../shared/options.js';
 import { refuseOverwritingInputs } from '../shared/output-files.js';
-import { withProgress } from '../shared/progress.js';
-import { type Cli, colorsOf, type Io, print, UsageError } from '../shared/terminal.js';
+import { type Progress, withProgress } from '../shared/progress.js';
+import { type Cli, colorsOf, EXIT, print, UsageError } from '../shared/terminal.js';
 import { convertStateDict, describeModel, isStateDict } from './convert-batch-norm.js';
 import { type ModelData, planModelData } from './convert-data.js';
+import { DEFAULT_RUNS, verifyConversion, type VerifyOptions } from './convert-verify.js';
+import { addInputOptions } from './run-inputs.js';
 
-interface ConvertOptions {
-  readonly output: string;
+interface ConvertOptions extends VerifyOptions {
   readonly lowering?: string;
   readonly merge?: boolean;
   /** `true` without a number. */
@@ -39,7 +47,7 @@ export function addConvert(program: Command, cli: Cli): void {
     .addOption(
       new Option(
         '--lowering <name>',
-        `how to write GroupNorm: ${SESSION_LOWERING_NAMES.join(', ')} (default: reduce-mean; op needs a model of opset 21 ` +
+        `how to write GroupNorm: ${SESSION_LOWERING_NAMES.join(', ')} (default: reduce-mean; with --batch-norm-to-group-norm op from opset 21 on; op needs a model of opset 21 ` +
           "or later; contrib-group-norm is ONNX Runtime's own operator, for CUDA)",
       ),
     )
@@ -59,12 +67,30 @@ export function addConvert(program: Command, cli: Cli): void {
       '--keep-affine',
       'keep scale and bias of each BatchNormalization (default: scale 1 and bias 0, as in a new torch.nn.GroupNorm)',
     )
+    .option(
+      '--verify [n]',
+      `compare the outputs before and after on N random inputs (default: ${DEFAULT_RUNS}) or --input, and do not write ` +
+        'the file if they differ',
+      parseCount,
+    );
+  addInputOptions(command)
+    .option(
+      '--rtol <r>',
+      'relative tolerance of --verify for floats (default: that of torch.testing.assert_close for the dtype)',
+      parseTolerance,
+    )
+    .option(
+      '--atol <a>',
+      'absolute tolerance of --verify for floats (default: as for --rtol)',
+      parseTolerance,
+    )
     .addOption(limitOption())
     .addHelpText('after', EXAMPLES)
     .action((model: string, options: ConvertOptions) => {
       requireOptions(command);
       requireFitting(model, options);
-      return convert(model, options, cli.io);
+      requireVerify(command, options);
+      return convert(model, options, cli);
     });
   pointToHelp(command);
 }
@@ -81,12 +107,16 @@ function parseGroups(text: string): number {
 /** @throws UsageError for options that do not fit together. */
 function requireFitting(
   path: string,
-  { batchNormToGroupNorm, keepAffine, lowering, merge }: ConvertOptions,
+  { batchNormToGroupNorm, keepAffine, lowering, merge, verify }: ConvertOptions,
 ): void {
   const isRecipe = batchNormToGroupNorm !== undefined;
   if (keepAffine && !isRecipe)
     throw new UsageError(
       '--keep-affine belongs to --batch-norm-to-group-norm; add it, or remove --keep-affine',
+    );
+  if (isRecipe && verify !== undefined)
+    throw new UsageError(
+      '--verify requires equal results, and --batch-norm-to-group-norm changes them by design; remove --verify',
     );
   if (merge && isRecipe)
     throw new UsageError(
@@ -100,6 +130,15 @@ function requireFitting(
     );
 }
 
+/** Refuses options of `--verify` without it. */
+function requireVerify(command: Command, { verify }: ConvertOptions): void {
+  if (verify !== undefined) return;
+  const names = ['input', 'random', 'dim', 'seed', 'rtol', 'atol'];
+  const given = names.find((name) => command.getOptionValueSource(name) === 'cli');
+  if (given !== undefined)
+    throw new UsageError(`--${given} belongs to --verify; add it, or remove --${given}`);
+}
+
 /** A file that is ready to be written. */
 interface Outcome {
   readonly files: readonly FileToWrite[];
@@ -107,29 +146,38 @@ interface Outcome {
   readonly lines: readonly string[];
   /** For stderr. */
   readonly warnings: readonly string[];
+  /** Why the files must not be written. */
+  readonly failure?: readonly string[];
 }
 
-async function convert(path: string, options: ConvertOptions, io: Io): Promise<void> {
+async function convert(path: string, options: ConvertOptions, cli: Cli): Promise<void> {
   const { output } = options;
+  const { stdout, stderr } = cli.io;
   await refuseOverwritingInputs([['-o', output]], [['the model', path]]);
-  const { lines, warnings } = await withProgress(io.stderr, async (progress) => {
+  const { lines, warnings, failure } = await withProgress(stderr, async (progress) => {
     progress.step(`converting ${path}`);
-    const outcome = await convertFile(path, options);
+    const outcome = await convertFile(path, options, progress);
+    if (outcome.failure) return outcome;
     progress.step(`writing ${output}`);
     await writeFilesAtomic(outcome.files);
     return outcome;
   });
-  print(io.stdout, ...lines.map(printable));
+  if (failure) {
+    cli.exitCode = EXIT.failed;
+    print(stderr, ...failure.map(printable));
+    return;
+  }
+  print(stdout, ...lines.map(printable));
   for (const warning of warnings)
-    print(io.stderr, `${colorsOf(io.stderr).yellow('warning:')} ${printable(warning)}`);
+    print(stderr, `${colorsOf(stderr).yellow('warning:')} ${printable(warning)}`);
 }
 
-async function convertFile(path: string, options: ConvertOptions): Promise<Outcome> {
+async function convertFile(path: string, options: ConvertOptions, progress: Progress): Promise<Outcome> {
   const { output, batchNormToGroupNorm: groups, keepAffine = false, limit } = options;
   const recipe = { numGroups: groups === true ? undefined : groups, keepAffine };
   if (groups !== undefined && isStateDict(path)) return convertStateDict(path, output, recipe, limit);
   const bytes = await readModelFile(path);
-  if (groups === undefined) return convertNorms(path, options, bytes);
+  if (groups === undefined) return convertNorms(path, options, bytes, progress);
   const lowering = options.lowering as LoweringName | undefined;
   const converted = batchNormToGroupNorm(bytes, { ...recipe, lowering, where: path, limits: limit });
   const { files, data } = await planFiles(path, options, bytes, converted.bytes);
@@ -137,12 +185,25 @@ async function convertFile(path: string, options: ConvertOptions): Promise<Outco
   return { files, lines: [wrote!, ...describeData(data), ...rest], warnings: converted.warnings };
 }
 
-async function convertNorms(path: string, options: ConvertOptions, bytes: Uint8Array): Promise<Outcome> {
-  const { output, lowering, merge, limit } = options;
+async function convertNorms(
+  path: string,
+  options: ConvertOptions,
+  bytes: Uint8Array,
+  progress: Progress,
+): Promise<Outcome> {
+  const { output, lowering, merge, limit, verify } = options;
   const name = lowering === undefined ? undefined : getSessionLowering(lowering, MAX_OPSET).name;
   const converted = convertModel(bytes, { lowering: name, merge, where: path, limits: limit });
   const { files, data } = await planFiles(path, options, bytes, converted.bytes);
-  return { files, lines: describeConversion({ path, output, converted, data }), warnings: [] };
+  const lines = describeConversion({ path, output, converted, data });
+  if (verify === undefined || isCopy(converted.replaced)) return { files, lines, warnings: [] };
+  const verified = await verifyConversion(path, converted, options, progress);
+  return {
+    files,
+    lines: [...lines, ...verified.lines],
+    warnings: [],
+    ...(!verified.passed && { failure: verified.lines }),
+  };
 }
 
 /**
@@ -254,7 +315,9 @@ const DESCRIPTION =
   '--batch-norm-to-group-norm applies the recipe for small batches: it replaces each BatchNormalization by GroupNorm, ' +
   'drops the statistics, and leaves all else. The network must be trained again. The names of weights and biases are those ' +
   "of PyTorch's state_dict. Export with dynamo=True and optimize=False, or dynamo=False and do_constant_folding=False: " +
-  'by default, exporters fold BatchNorm into convolutions.';
+  'by default, exporters fold BatchNorm into convolutions.\n\n' +
+  '--verify runs the model before and after on the same inputs and compares the outputs. All inputs are random, or given ' +
+  'by --input, --random, --dim and --seed as for run.';
 
 const EXAMPLES = `
 Examples:
@@ -262,8 +325,9 @@ Examples:
   $ onnx-groupnorm convert gn.onnx -o out/gn.onnx --lowering layer-norm
   $ onnx-groupnorm convert gn.onnx -o gn-op.onnx --lowering op
   $ onnx-groupnorm convert gn-opset17.onnx -o gn-op.onnx --merge
+  $ onnx-groupnorm convert gn.onnx -o gn-portable.onnx --verify --dim N=1,H=64,W=64
   $ onnx-groupnorm convert resnet50.onnx -o resnet50-gn.onnx --batch-norm-to-group-norm
   $ onnx-groupnorm convert resnet50.safetensors -o gn.safetensors --batch-norm-to-group-norm 16
 
-Exit codes: 0 written, even if there was nothing to rewrite; 2 bad usage or bad input, and an older
-file stays as it was.`;
+Exit codes: 0 written, even if there was nothing to rewrite; 1 --verify found a difference; 2 bad usage
+or bad input. After 1 and 2, an older file stays as it was.`;

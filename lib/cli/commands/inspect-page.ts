@@ -50,7 +50,7 @@ const chartsOf = (rows: readonly Normalization[]): Html => {
       title: "How far ONNX Runtime's inlined GroupNormalization would be off, before scale and bias",
       yLabel: 'largest difference from float64',
       series: [{ name: 'inlined GroupNormalization', points: points(({ inlinedError }) => inlinedError) }],
-      marks: [{ y: 1e-5, name: 'assert_close, atol' }],
+      marks: [{ y: 1e-5, name: "assert_close's atol" }],
     })}`;
 };
 

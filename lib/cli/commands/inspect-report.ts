@@ -127,7 +127,7 @@ const measuredColumns = (rows: readonly Normalization[]): Column[] => [
 export function warningsIn(
   rows: readonly Normalization[],
 ): { readonly subjects: string[]; readonly text: string }[] {
-  const worstFirst = [...rows].sort((a, b) => errorOf(b) - errorOf(a));
+  const worstFirst = [...rows].sort((a, b) => errorOf(b) - errorOf(a) || ratioOf(b) - ratioOf(a));
   const found = new Map<string, { readonly subjects: string[]; readonly text: string }>();
   for (const row of worstFirst)
     for (const text of row.warnings) {
@@ -138,6 +138,8 @@ export function warningsIn(
     }
   return [...found.values()];
 }
+
+const ratioOf = ({ statistics }: Normalization): number => statistics?.meanToDeviation ?? 0;
 
 /** NaN is the worst. */
 const errorOf = ({ statistics }: Normalization): number =>

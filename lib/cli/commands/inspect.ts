@@ -107,9 +107,7 @@ const DESCRIPTION =
   '--random it runs the model, and measures the input of each normalization: how many deviations the mean of its worst ' +
   "row (a group of a sample) is from 0, and how far ONNX Runtime's own definition of GroupNormalization would be off " +
   'there, against float64.\n\n' +
-  'In a local function and in the body of an If, Loop or Scan it knows shapes for GroupNormalization alone; of other ' +
-  'normalizations it tells what the node itself says. A narrow terminal leaves columns out; --json and --html have all ' +
-  'of them.';
+  'A narrow terminal leaves columns out; --json and --html have all of them.';
 
 const EXAMPLES = `
 Examples:

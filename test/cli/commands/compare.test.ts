@@ -61,6 +61,16 @@ describe('compare', () => {
     expect(other.stdout).to.include('wasm against cpu: 1 value\n');
   });
 
+  it('compare says that the error grows slowly if it jumps at no value', async () => {
+    const { stdout } = await onnx(
+      'compare',
+      ...models(scaledBy(1, 1, 1, 1), scaledBy(1, 1 + 5e-6, 1, 1)),
+      ...input(),
+    );
+    expect(stdout).to.include("The first value beyond the tolerance: 'scaled'");
+    expect(stdout).to.include('The error does not jump at any value');
+  });
+
   it('compare --json has every value, --junit a case for each, and --html a page with heat maps', async () => {
     const reports = ['--json', at('r.json'), '--junit', at('r.xml'), '--html', at('r.html')];
     expect((await onnx('compare', ...models(), ...input(), ...reports)).code).to.equal(1);
