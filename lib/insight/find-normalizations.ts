@@ -1,6 +1,5 @@
 /** Finds the normalizations of a model, with the functions that sessions and `convertModel` find them by. */
 import { bodiesOf, type InnerGraph } from '../onnx/inner-graph.js';
-import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
 import type { NodePlace } from '../onnx/outline.js';
 import { isContribGroupNorm } from '../rewrite/contrib-group-norm.js';
