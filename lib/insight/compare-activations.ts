@@ -236,22 +236,30 @@ async function findFolded(
   values: readonly ValueComparison[],
   chosen: ReadonlyMap<string, string>,
   unmatched: ReadonlyMap<string, string>,
-  { rtol, atol, maxBytes = DEFAULT_MAX_BYTES }: CompareActivationsOptions,
+  { map, rtol, atol, maxBytes = DEFAULT_MAX_BYTES }: CompareActivationsOptions,
 ): Promise<Map<string, string>> {
-  const without = [...unmatched].filter(([, reason]) => reason === NO_NODE).map(([name]) => name);
-  const typeOf = (name: string) => `${parentOf(name)} ${formatShape(types.get(name)!.dims)}`;
-  const siblings = new Map<string, string[]>();
+  const placeOf = (name: string) => `${parentOf(name)} ${formatShape(types.get(name)!.dims)}`;
+  const withoutNode = new Map<string, string[]>();
+  for (const [name, reason] of unmatched) {
+    if (reason !== NO_NODE) continue;
+    const others = withoutNode.get(placeOf(name)) ?? [];
+    withoutNode.set(placeOf(name), others);
+    if (others.length < MOST_SIBLINGS) others.push(name);
+  }
+  const siblings = new Map<string, readonly string[]>();
   const limits = new Map<string, number>();
   for (const { name, verdict, difference } of values) {
-    const own = typeOf(chosen.get(name)!);
-    const others = verdict === 'drifts' ? without.filter((other) => typeOf(other) === own) : [];
-    if (others.length > 0) siblings.set(name, others);
-    limits.set(name, (difference?.toleranceUsed ?? 0) / MUCH_CLOSER);
+    const own = chosen.get(name)!;
+    const others = withoutNode.get(placeOf(own));
+    if (verdict !== 'drifts' || !others || map?.has(own)) continue;
+    siblings.set(name, others);
+    limits.set(name, difference!.toleranceUsed / MUCH_CLOSER);
   }
   const folded = new Map<string, string>();
   for await (const tensors of run.slices([...siblings.keys()], maxBytes))
     for (const [value, actual] of tensors)
-      for (const [name, expected] of await read(siblings.get(value)!)) {
+      for (const name of siblings.get(value)!) {
+        const expected = (await read([name])).get(name)!;
         const tolerance = commonTolerance(actual.dtype, expected.dtype, { rtol, atol });
         const { toleranceUsed } = compareAcrossDtypes(value, actual, expected, tolerance);
         if (toleranceUsed >= limits.get(value)!) continue;
@@ -261,6 +269,8 @@ async function findFolded(
   return folded;
 }
 
+/** The most modules that a value is compared with: a block has few. */
+const MOST_SIBLINGS = 64;
 /** How much closer a value must be to what the other module returned. */
 const MUCH_CLOSER = 10;
 

@@ -12,7 +12,7 @@
 import { SessionError } from '../errors.js';
 import { NO_LIMITS, requireLimits } from '../limits.js';
 import { Model } from '../onnx/model.js';
-import type { NodeMessage, ValueInfoMessage } from '../onnx/proto.js';
+import type { NodeMessage, ValueInfoMessage } from '../onnx/messages.js';
 import { encodeValueInfo } from '../onnx/value-info.js';
 import { keepOutputs } from '../rewrite/dead-code.js';
 import { ValueTypes } from '../rewrite/value-types.js';

@@ -19,18 +19,11 @@ import { functionId } from './function-calls.js';
 import { GraphIndex, type OptionalInput } from './graph-index.js';
 import { GraphDecoder, type GraphFields, type InnerFacts, noFacts, readerOf, takenNames } from './graph.js';
 import { editedNode, type FunctionVersion, type InnerEdit, LocalFunction } from './inner-graph.js';
+import type { NodeMessage, TensorMessage, ValueInfoMessage } from './messages.js';
 import { nestedNodes } from './nested-nodes.js';
 import { type ModelNode, PARTS } from './node.js';
 import { constantNode, encodeFragment } from './operators.js';
-import {
-  type NodeMessage,
-  NodeProto,
-  OperatorSetIdProto,
-  type TensorMessage,
-  TensorProto,
-  type ValueInfoMessage,
-  ValueInfoProto,
-} from './proto.js';
+import { NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto } from './proto.js';
 import { GRAPH, MODEL } from './schema.js';
 import type { ExternalFiles } from './tensor-walk.js';
 import { encodeTensor } from './tensors.js';

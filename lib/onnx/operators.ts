@@ -4,13 +4,8 @@ import { type Attribute, type Attributes, type Node, ONNX_DTYPE } from '../graph
 import type { Fragment } from '../lowering/lower.js';
 import type { SkipEmpty } from '../lowering/skip-empty.js';
 import { int64Vector, tensor } from '../tensor.js';
-import {
-  ATTRIBUTE_TYPE,
-  type AttributeMessage,
-  type NodeMessage,
-  NodeProto,
-  type TensorMessage,
-} from './proto.js';
+import type { TensorMessage } from './messages.js';
+import { ATTRIBUTE_TYPE, type AttributeMessage, type NodeMessage, NodeProto } from './proto.js';
 import { encodeTensor } from './tensors.js';
 
 /**
@@ -114,7 +109,7 @@ export function encodeNode(node: Node, opset: number): EncodedNode {
     }
     const initializer = encodeTensor(`${node.name}_${name}`, listTensor(attribute));
     initializers.push(initializer);
-    inputs.push(initializer.name!);
+    inputs.push(initializer.name);
   }
   while (inputs.at(-1) === '') inputs.pop();
   return { node: toProto(node, inputs, kept), initializers };
@@ -208,8 +203,8 @@ export function encodeFragment(
 export const constantNode = (tensor: TensorMessage): Uint8Array =>
   NodeProto.encode({
     opType: 'Constant',
-    name: tensor.name!,
-    output: [tensor.name!],
+    name: tensor.name,
+    output: [tensor.name],
     attribute: [{ name: 'value', type: ATTRIBUTE_TYPE.TENSOR, t: tensor }],
   }).finish();
 

@@ -16,7 +16,8 @@ import {
   type TensorData,
   tensorFromBytes,
 } from '../tensor.js';
-import { type TensorMessage, TensorProto } from './proto.js';
+import type { TensorMessage } from './messages.js';
+import { TensorProto } from './proto.js';
 import { ENTRY, TENSOR, TYPED_DATA, type TypedField } from './schema.js';
 import { exact, requireOnce, tooLarge, WireReader } from './wire.js';
 

@@ -2,7 +2,8 @@
 import { dtypeFromOnnx, ONNX_DTYPE } from '../graph/types.js';
 import { type Dim, type DType, type Shape, UNKNOWN_DIM } from '../tensor.js';
 import { spliceWithin, varint } from './chunks.js';
-import { type TensorMessage, type ValueInfoMessage, ValueInfoProto } from './proto.js';
+import type { TensorMessage, ValueInfoMessage } from './messages.js';
+import { ValueInfoProto } from './proto.js';
 import { DIM, OTHER_TYPES, SHAPE, TENSOR_TYPE, TYPE, VALUE_INFO } from './schema.js';
 import { exact, requireOnce, tooLarge, type WireReader } from './wire.js';
 
@@ -28,11 +29,11 @@ export const encodeValueInfo = ({
 /** Writes a ValueInfoProto that declares a tensor of a model. */
 export const declarationOf = ({ name, dims, dataType }: TensorMessage): Uint8Array =>
   ValueInfoProto.encode({
-    name: name!,
+    name: name,
     type: {
       tensorType: {
-        elemType: dataType!,
-        shape: { dim: dims!.map(Number).map((dimValue) => ({ dimValue })) },
+        elemType: dataType,
+        shape: { dim: dims.map(Number).map((dimValue) => ({ dimValue })) },
       },
     },
   }).finish();

@@ -66,6 +66,9 @@ describe('compareActivations', () => {
       "conv1: its node returns what 'bn1' returned: the exporter merged the two",
       "block.0: its node returns what 'block.1' returned: the exporter merged the two",
     ]);
+    const map = new Map([['conv1', '/conv1/Conv_output_0']]);
+    const mapped = await compare('folded-torchscript17', TORCH_MODULES('folded.safetensors'), { map });
+    expect(mapped.first!.module).to.equal('conv1');
   });
 
   it('compareActivations takes values and inputs of other names from a map', async () => {

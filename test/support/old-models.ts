@@ -1,4 +1,5 @@
 /** Models as files of opset 6 to 12 have them. */
+import type { TensorMessage } from '../../lib/onnx/messages.js';
 import { GraphBuilder } from '../../lib/graph/builder.js';
 import * as op from '../../lib/graph/ops/index.js';
 import { filledTensor } from '../../lib/half.js';
@@ -17,7 +18,9 @@ export function atOpset(bytes: Uint8Array, opset: number, irVersion = opset < 9 
   const initializers = graph?.initializer ?? [];
   const input = [
     ...(graph?.input ?? []),
-    ...(irVersion < 4 ? initializers.map((one) => ValueInfoProto.decode(declarationOf(one))) : []),
+    ...(irVersion < 4
+      ? initializers.map((one) => ValueInfoProto.decode(declarationOf(one as TensorMessage)))
+      : []),
   ];
   const changed = { ...model, irVersion, opsetImport: [{ domain: '', version: opset }] };
   return ModelProto.encode({ ...changed, graph: { ...graph, input } }).finish();
