@@ -78,7 +78,7 @@ export class ValueTypes {
   #inferred: Inferred | undefined;
   #atRun: ValueTypes | undefined;
   readonly #nameSize: ((name: string, axis: number) => string) | undefined;
-  /** `undefined` if no normalization lies in bodies and functions, so that nobody asks: a small file may have many calls. */
+  /** `undefined` if no normalization lies in bodies and functions, which a pass would ask for: a small file may have many calls. */
   readonly #within: Map<ModelNode, readonly ValueTypes[]> | undefined;
   readonly #depth: number;
 
