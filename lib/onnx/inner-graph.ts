@@ -40,6 +40,7 @@ export class InnerGraph {
   readonly nodes: readonly ModelNode[];
   readonly #fields: readonly IndexedField[];
   #index: GraphIndex | undefined;
+  #positions: ReadonlyMap<string, number> | undefined;
 
   constructor(
     readonly place: NodePlace,
@@ -62,6 +63,12 @@ export class InnerGraph {
     const nodes = this.#fields.flatMap(({ node, inner }) => (node ? [{ node, inner, tag: GRAPH.node }] : []));
     const others = this.#fields.filter(({ node }) => !node);
     return (this.#index = new GraphIndex([...others, ...sortNodes(nodes, this.place.text)]));
+  }
+
+  /** Returns which input has a name; `undefined` for other values. */
+  positionOf(name: string): number | undefined {
+    this.#positions ??= new Map(this.inputs.map((input, at) => [input, at]));
+    return this.#positions.get(name);
   }
 
   /** Returns every name in use, of values and nodes, in bodies too. */

@@ -18,14 +18,7 @@ import {
 import { functionId } from './function-calls.js';
 import { GraphIndex, type OptionalInput } from './graph-index.js';
 import { GraphDecoder, type GraphFields, type InnerFacts, noFacts, readerOf, takenNames } from './graph.js';
-import {
-  bodiesOf,
-  editedNode,
-  type FunctionVersion,
-  type InnerGraph,
-  type InnerEdit,
-  LocalFunction,
-} from './inner-graph.js';
+import { editedNode, type FunctionVersion, type InnerEdit, LocalFunction } from './inner-graph.js';
 import type { NodeMessage, TensorMessage, ValueInfoMessage } from './messages.js';
 import { nestedNodes } from './nested-nodes.js';
 import { type ModelNode, PARTS } from './node.js';
@@ -138,11 +131,6 @@ export class Model {
   nestedNodes(): ModelNode[] {
     const fields = this.localFunctions.flatMap((one) => this.#editedFunctions.get(one) ?? one.field);
     return nestedNodes(this.#graph, fields);
-  }
-
-  /** Returns the bodies of a node, in the order of the file. */
-  bodiesOf(node: ModelNode): readonly InnerGraph[] {
-    return bodiesOf(node);
   }
 
   /** The local functions of the decoded bytes, in the order of the file. */

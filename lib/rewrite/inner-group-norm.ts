@@ -11,6 +11,7 @@
  */
 import { CONTRIB_DOMAIN } from '../lowering/types.js';
 import {
+  bodiesOf,
   type FunctionVersion,
   type GraphEdits,
   keyOf,
@@ -89,7 +90,7 @@ class InnerPass {
     const callee = this.model.functionOf(node);
     const within = types.within(node);
     if (within.length === 0) {
-      if (callee || this.model.bodiesOf(node).length > 0)
+      if (callee || bodiesOf(node).length > 0)
         this.#refuse(
           types,
           node,

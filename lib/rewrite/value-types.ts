@@ -29,9 +29,9 @@ interface Inside {
   readonly graph: InnerGraph;
   /** The values around the node whose body it is, or that calls it. */
   readonly outer: ValueTypes;
-  /** The inputs that are outer values under other names. */
-  readonly same: ReadonlyMap<string, string>;
-  /** The types of other inputs. */
+  /** The node that calls the function: its inputs are the function's, under other names. */
+  readonly call?: ModelNode;
+  /** The types of the inputs of a body. */
   readonly inputs: Types;
   /** Whether the sizes of these inputs may depend on optional inputs of the model. */
   readonly isVariable: boolean;
@@ -41,6 +41,8 @@ interface Inside {
   readonly isTrial: boolean;
 }
 
+const NO_TYPES: Types = new Map();
+
 const CONTROL_FLOW = ['If', 'Loop', 'Scan'];
 
 /** The types of attributes that are one number. */
@@ -49,17 +51,22 @@ const NUMBERS: readonly number[] = [ATTRIBUTE_TYPE.INT, ATTRIBUTE_TYPE.FLOAT];
 /** How deep functions and bodies lie in each other at most: others are left unknown. */
 export const MAX_DEPTH = 64;
 
-/** What follows from the nodes, by the name of the value. */
+/** What follows from the nodes for one value. */
+interface Fact {
+  readonly type?: ValueType | undefined;
+  /** The result of a Constant node, or of an Identity node that reads a constant. */
+  readonly constant?: TensorData | undefined;
+  /** The elements of a vector or scalar of sizes. */
+  sizes?: Shape;
+}
+
+/** What follows from the nodes. Every call of a function has one of these, so that sets are made when they are needed. */
 interface Inferred {
-  readonly types: Map<string, ValueType>;
-  /** The results of Constant nodes, and of Identity nodes that read a constant. */
-  readonly constants: Map<string, TensorData>;
-  /** The elements of vectors and scalars of sizes. */
-  readonly vectors: Map<string, Shape>;
+  readonly facts: Map<string, Fact>;
   /** Values whose sizes may depend on optional inputs. The model declares the sizes that the default values give. */
-  readonly variable: Set<string>;
+  variable?: Set<string>;
   /** Optional inputs of integers, which other values may take their sizes from. */
-  readonly optional: ReadonlySet<string>;
+  readonly optional?: ReadonlySet<string>;
 }
 
 /**
@@ -71,7 +78,8 @@ export class ValueTypes {
   #inferred: Inferred | undefined;
   #atRun: ValueTypes | undefined;
   readonly #nameSize: ((name: string, axis: number) => string) | undefined;
-  readonly #within = new Map<ModelNode, readonly ValueTypes[]>();
+  /** `undefined` if no normalization lies in bodies and functions, which a pass would ask for: a small file may have many calls. */
+  readonly #within: Map<ModelNode, readonly ValueTypes[]> | undefined;
   readonly #depth: number;
 
   /**
@@ -85,6 +93,10 @@ export class ValueTypes {
   ) {
     this.#nameSize = nameSize;
     this.#depth = inside ? inside.outer.#depth + 1 : 0;
+    const isAsked = inside
+      ? inside.outer.#within !== undefined
+      : !nameSize && [...model.nestedOpTypes()].some((opType) => opType.includes('Norm'));
+    if (isAsked) this.#within = new Map();
   }
 
   /** Returns what the model declares, except sizes that contradict the inferred ones, and what is inferred for the rest. */
@@ -92,9 +104,9 @@ export class ValueTypes {
     if (!name) return UNKNOWN;
     const outside = this.#outside(name);
     if (outside) return outside.types.typeOf(outside.name);
-    const { types, variable } = this.#known();
-    const inferred = types.get(name);
-    const declared = variable.has(name) ? undefined : this.index.typeOf(name);
+    const { facts, variable } = this.#known();
+    const inferred = facts.get(name)?.type;
+    const declared = variable?.has(name) ? undefined : this.index.typeOf(name);
     const type = declared ? reconciled(declared, inferred?.shape) : (inferred ?? UNKNOWN);
     return this.#nameSize ? withOwnNames(type, inferred?.shape, (axis) => this.#nameSize!(name, axis)) : type;
   }
@@ -112,7 +124,7 @@ export class ValueTypes {
     if (!name) return undefined;
     const outside = this.#outside(name);
     if (outside) return outside.types.constant(outside.name);
-    return this.#known().constants.get(name) ?? this.index.constant(name);
+    return this.#known().facts.get(name)?.constant ?? this.index.constant(name);
   }
 
   /** Returns the elements of a vector or scalar of sizes, as far as known; `undefined` if even their number is not. */
@@ -122,7 +134,7 @@ export class ValueTypes {
     if (outside) return outside.types.sizes(outside.name);
     const constant = this.constant(name);
     if (constant) return sizesOf(constant);
-    const vector = this.#known().vectors.get(name);
+    const vector = this.#known().facts.get(name)?.sizes;
     if (vector) return vector;
     const [length, ...others] = this.typeOf(name).shape ?? [];
     return typeof length === 'number' && others.length === 0 && length <= MAX_RANK
@@ -135,12 +147,12 @@ export class ValueTypes {
    * deeper than {@link MAX_DEPTH}.
    */
   within(node: ModelNode): readonly ValueTypes[] {
-    const known = this.#within.get(node);
+    const known = this.#within?.get(node);
     if (known) return known;
     const callee = this.model.functionOf(node);
     const isTooDeep = this.#depth === MAX_DEPTH;
     const found = isTooDeep ? [] : callee ? [this.#inCall(node, callee)] : this.#inBodies(node);
-    if (found.length > 0) this.#within.set(node, found);
+    if (found.length > 0) this.#within?.set(node, found);
     return found;
   }
 
@@ -170,16 +182,15 @@ export class ValueTypes {
   /** Returns where else a value is known; `undefined` for the own values of this graph, body or function. */
   #outside(name: string): { readonly types: ValueTypes; readonly name: string } | undefined {
     if (!this.inside) return undefined;
-    const { graph, outer, same } = this.inside;
-    const argument = same.get(name);
-    if (argument !== undefined) return { types: outer, name: argument };
+    const { graph, outer, call } = this.inside;
+    const position = call && graph.positionOf(name);
+    if (position !== undefined) return { types: outer, name: call!.inputs[position] ?? '' };
     const isOuter = graph.place.kind === 'body' && !graph.index.defines(name);
     return isOuter ? { types: outer, name } : undefined;
   }
 
   #inCall(node: ModelNode, graph: LocalFunction): ValueTypes {
-    const same = new Map(graph.inputs.map((name, at) => [name, node.inputs[at] ?? '']));
-    return this.#inner({ graph, same, attributes: graph.attributesOf(this.asCalled(node)) });
+    return this.#inner({ graph, call: node, attributes: graph.attributesOf(this.asCalled(node)) });
   }
 
   #inBodies(node: ModelNode): ValueTypes[] {
@@ -188,7 +199,7 @@ export class ValueTypes {
     return bodiesOf(node).map((graph) => {
       const inBody = (inputs: Types, isTrial?: boolean) =>
         this.#inner({ graph, inputs, isVariable, ...(isTrial && { isTrial }) });
-      if (!readable) return inBody(new Map());
+      if (!readable) return inBody(NO_TYPES);
       const first = bodyInputs(readable, graph, (name) => this.typeOf(name));
       if (node.opType !== 'Loop') return inBody(first);
       return inBody(carriedTypes(first, (inputs) => inBody(inputs, true).results.slice(1)));
@@ -198,8 +209,7 @@ export class ValueTypes {
   #inner(inside: Pick<Inside, 'graph'> & Partial<Inside>): ValueTypes {
     return new ValueTypes(this.model, undefined, {
       outer: this,
-      same: new Map(),
-      inputs: new Map(),
+      inputs: NO_TYPES,
       isVariable: false,
       attributes: this.inside?.attributes,
       isTrial: this.inside?.isTrial ?? false,
@@ -217,30 +227,33 @@ export class ValueTypes {
     const outside = this.#outside(name);
     if (outside) return outside.types.#isVariable(outside.name);
     const { variable, optional } = this.#known();
-    return variable.has(name) || optional.has(name);
+    return variable?.has(name) || optional?.has(name) || false;
   }
 
   #known(): Inferred {
     if (this.#inferred) return this.#inferred;
     const index = this.index;
     const integers = index.optionalInputs.filter(({ dtype }) => dtype === 'int64');
-    const optional = new Set(integers.map(({ name }) => name));
-    const { inputs = new Map<string, ValueType>(), isVariable = false } = this.inside ?? {};
-    const variable = new Set<string>(isVariable ? inputs.keys() : []);
-    this.#inferred = { types: new Map(inputs), constants: new Map(), vectors: new Map(), variable, optional };
-    const mayVary = optional.size > 0 || this.inside !== undefined;
+    const { inputs = NO_TYPES, isVariable = false } = this.inside ?? {};
+    const inferred: Inferred = {
+      facts: new Map([...inputs].map(([name, type]) => [name, { type }])),
+      ...(isVariable && { variable: new Set(inputs.keys()) }),
+      ...(integers.length > 0 && { optional: new Set(integers.map(({ name }) => name)) }),
+    };
+    this.#inferred = inferred;
+    const mayVary = integers.length > 0 || this.inside !== undefined;
     const isVarying = (node: ModelNode) =>
       mayVary && [...index.readsOf(node)].some((name) => this.#isVariable(name));
     for (const node of index.nodes) {
-      if (isVarying(node)) for (const name of node.outputs) variable.add(name);
-      this.#read(node, this.#inferred);
+      if (isVarying(node)) for (const name of node.outputs) (inferred.variable ??= new Set()).add(name);
+      this.#read(node, inferred.facts);
     }
     return this.#inferred;
   }
 
-  #read(node: ModelNode, { types, constants, vectors }: Inferred): void {
+  #read(node: ModelNode, facts: Inferred['facts']): void {
     if (this.model.isFunctionCall(node)) {
-      setAll(types, node, (this.within(node)[0]?.results ?? []).map(withoutNames));
+      setAll(facts, node, (this.within(node)[0]?.results ?? []).map(withoutNames));
       return;
     }
     const called = this.#readable(node);
@@ -249,24 +262,27 @@ export class ValueTypes {
     if (CONTROL_FLOW.includes(node.opType)) {
       if (this.inside?.isTrial && node.opType === 'Loop') return;
       const bodies = this.within(node).map((one) => ({ inputs: one.inside!.inputs, results: one.results }));
-      setAll(types, node, resultTypes(called, bodies));
+      setAll(facts, node, resultTypes(called, bodies));
       return;
     }
     const constant = node.opType === 'Constant' ? constantOf(node) : undefined;
     const known = constant ?? (node.opType === 'Identity' ? this.constant(node.inputs[0]) : undefined);
-    if (known) constants.set(output, known);
     const type = constant
       ? { dtype: constant.dtype, shape: constant.dims }
       : inferType(asKnownNode(called, this));
     const outputs = ['Split', CONTRIB_SKIP_OP].includes(node.opType) ? node.outputs : [output];
-    for (const name of type ? outputs : []) if (name) types.set(name, type!);
+    const fact: Fact = { type, constant: known };
+    if (type || known) facts.set(output, fact);
+    for (const name of type ? outputs.slice(1) : []) if (name) facts.set(name, { type });
     const vector = constant ? undefined : vectorOf(called, this);
-    if (vector && vector.length <= MAX_RANK) vectors.set(output, vector.map(withoutLongNames));
+    if (!vector || vector.length > MAX_RANK) return;
+    fact.sizes = vector.map(withoutLongNames);
+    facts.set(output, fact);
   }
 }
 
-function setAll(types: Map<string, ValueType>, { outputs }: ModelNode, results: readonly ValueType[]): void {
-  for (const [at, name] of outputs.entries()) if (name && results[at]) types.set(name, results[at]);
+function setAll(facts: Inferred['facts'], { outputs }: ModelNode, results: readonly ValueType[]): void {
+  for (const [at, name] of outputs.entries()) if (name && results[at]) facts.set(name, { type: results[at] });
 }
 
 /** The most elements of a constant of sizes: Pad has two for each dimension. */

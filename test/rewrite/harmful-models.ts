@@ -6,6 +6,8 @@ import { encodeModel } from '../../lib/onnx/encode.js';
 import { GraphBuilder } from '../../lib/graph/builder.js';
 import * as op from '../../lib/graph/ops/index.js';
 import { convertModel } from '../../lib/rewrite/convert.js';
+import { tensor } from '../../lib/tensor.js';
+import * as nested from '../support/nested-norms.js';
 import { int, message, model, text, valueInfo } from '../onnx/bytes.js';
 import { peakMemory, resetPeak } from '../support/peak-memory.js';
 
@@ -204,6 +206,45 @@ export const HARMFUL: Readonly<Record<string, () => Uint8Array>> = {
       initializer('w', FLOAT, [8, 8, 1, 1], ones(64)),
       ...repeated(2000, (i) => node('Conv', ['x', 'w'], [`c${i}`], STRIDES)),
     ),
+  'functions that call each other twice': () => calling('F14', twice(14, [nested.node('Neg', ['v'], ['r'])])),
+  'functions that call each other twice, the last a norm': () =>
+    calling('F11', twice(11, [nested.groupNorm(['v', 'v', 'v'], 'r', 2)])),
+  'calls of which each needs another norm': () =>
+    nested.model(
+      Array.from({ length: 100 }, (_, i) =>
+        nested.call('F', ['x'], [`y${i}`], nested.float('eps', 1e-5 * (i + 1))),
+      ),
+      { x: [8, 8, 64] },
+      { y0: 3 },
+      {
+        functions: [
+          nested.localFunction(
+            'F',
+            [
+              nested.constant('s', tensor('float32', [8], new Float32Array(8))),
+              nested.groupNorm(['v', 's', 's'], 'r', 2, nested.reference('epsilon', 'FLOAT', 'eps')),
+            ],
+            ['v'],
+            ['r'],
+          ),
+        ],
+      },
+    ),
+  'loops in loops whose values change their shapes': () => {
+    let nodes = [nested.groupNorm(['v0', 'v0', 'v0'], 'r0', 2)];
+    for (let depth = 1; depth < 30; depth++) {
+      const turned = nested.node('Transpose', [`r${depth - 1}`], [`t${depth - 1}`]);
+      const others = Array.from({ length: 200 }, (_, i) =>
+        nested.node('Neg', [`v${depth}`], [`n${depth}_${i}`]),
+      );
+      const body = nested.body([...nodes, turned], ['i', 'c', `v${depth - 1}`], ['c', `t${depth - 1}`]);
+      nodes = [
+        ...others,
+        nested.node('Loop', ['', '', `v${depth}`], [`r${depth}`], nested.graph('body', body)),
+      ];
+    }
+    return nested.model(nodes, { v29: [2, 3, 4] }, { r29: 3 });
+  },
   'a product of sums of names': () =>
     model(
       namedInput(
@@ -216,6 +257,28 @@ export const HARMFUL: Readonly<Record<string, () => Uint8Array>> = {
       node('Flatten', ['w'], ['f'], intAttribute('axis', 10)),
     ),
 };
+
+/** A model that calls a function, and normalizes the result. */
+const calling = (name: string, functions: ReturnType<typeof nested.localFunction>[]): Uint8Array =>
+  nested.model(
+    [nested.call(name, ['x'], ['h']), nested.groupNorm(['h', 's', 's'], 'y', 2)],
+    { x: [2, 2, 4] },
+    { y: 3 },
+    { functions, weights: { s: tensor('float32', [2], Float32Array.of(1, 2)) } },
+  );
+
+/** F0, and functions that call the one before twice. */
+const twice = (count: number, nodes: Parameters<typeof nested.localFunction>[1]) => [
+  nested.localFunction('F0', nodes, ['v'], ['r']),
+  ...Array.from({ length: count }, (_, i) =>
+    nested.localFunction(
+      `F${i + 1}`,
+      [nested.call(`F${i}`, ['v'], ['h']), nested.call(`F${i}`, ['h'], ['r'])],
+      ['v'],
+      ['r'],
+    ),
+  ),
+];
 
 /** What came of a model. */
 export interface Outcome {

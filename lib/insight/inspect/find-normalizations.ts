@@ -1,6 +1,5 @@
 /** Finds the normalizations of a model, with the functions that sessions and `convertModel` find them by. */
-import type { InnerGraph } from '../../onnx/inner-graph.js';
-import type { Model } from '../../onnx/model.js';
+import { bodiesOf, type InnerGraph } from '../../onnx/inner-graph.js';
 import type { ModelNode } from '../../onnx/node.js';
 import type { NodePlace } from '../../onnx/outline.js';
 import { isContribGroupNorm } from '../../rewrite/contrib-group-norm.js';
@@ -37,7 +36,7 @@ export function findNormalizations(types: ValueTypes): FoundNormalization[] {
   const inside = new Map<ModelNode, FoundNormalization[]>();
   collectInside(types, inside);
   const rest = model.localFunctions
-    .flatMap((graph) => nodesIn(model, graph))
+    .flatMap((graph) => nodesIn(graph))
     .filter(({ node }) => isNormalization(node) && !model.isFunctionCall(node) && !inside.has(node));
   return [
     ...inGraph.map(([, one]) => one),
@@ -47,8 +46,8 @@ export function findNormalizations(types: ValueTypes): FoundNormalization[] {
 }
 
 /** Returns the nodes of a function or body, with those of bodies within. */
-const nodesIn = (model: Model, { nodes, place }: InnerGraph): { node: ModelNode; place: NodePlace }[] =>
-  nodes.flatMap((node) => [{ node, place }, ...model.bodiesOf(node).flatMap((body) => nodesIn(model, body))]);
+const nodesIn = ({ nodes, place }: InnerGraph): { node: ModelNode; place: NodePlace }[] =>
+  nodes.flatMap((node) => [{ node, place }, ...bodiesOf(node).flatMap((body) => nodesIn(body))]);
 
 /** Describes what lies in the bodies of nodes, and in the functions that they call, once for each call. */
 function collectInside(types: ValueTypes, found: Map<ModelNode, FoundNormalization[]>): void {

@@ -268,7 +268,13 @@ export class ModelRun {
       (name) => !this.#reasons.has(name) && !this.#dtypes.has(name) && !this.#types.typeOf(name).dtype,
     );
     if (unknown.length === 0) return;
-    this.#findReasons(await this.#load(unknown.map((name) => ({ name }))), unknown);
+    try {
+      this.#findReasons(await this.#load(unknown.map((name) => ({ name }))), unknown);
+    } catch (error) {
+      if (!(error instanceof SessionError && error.code === 'MODEL_REJECTED')) throw error;
+      // onnxruntime-node and onnxruntime-web refuse the whole model if one output is of float8.
+      for (const name of unknown) this.#reasons.set(name, NO_DTYPE);
+    }
   }
 
   #findReasons({ outputs }: Session, names: readonly string[]): void {
@@ -351,6 +357,7 @@ export class ModelRun {
     const key = keyOf(added);
     if (this.#loaded.key === key) return this.#loaded.session;
     await this.#loaded.session.dispose();
+    this.#loaded = { session: this.#loaded.session, key: NOT_LOADED };
     const { source, platform, options } = this;
     let { bytes } = source;
     if (added.length > 0) {
@@ -370,5 +377,8 @@ export class ModelRun {
 
 const keyOf = (added: readonly ValueInfoMessage[]): string => JSON.stringify(added.map(({ name }) => name));
 
+/** The key of a session that is disposed of, and that no values have. */
+const NOT_LOADED = '';
+const NO_DTYPE = 'the model does not tell its dtype, and ONNX Runtime does not return it';
 const NOT_A_TENSOR = 'it is not a tensor, or of a dtype that sessions do not return';
 const TEXTS = 'it is a tensor of texts';

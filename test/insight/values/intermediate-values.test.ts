@@ -112,6 +112,22 @@ describe('values inside a model', () => {
     expect(heads.whyNot('then_branch_out')).to.include('body of an If');
   });
 
+  it('a value of a dtype that the runtime does not return is left out, and the others can be read', async () => {
+    const FLOAT8E4M3FN = 17;
+    const nodes = [
+      node('Relu', 'x', 'a'),
+      node('Cast', 'a', 'small', intAttribute('to', FLOAT8E4M3FN)),
+      castNode('small', 'y', 'float32'),
+    ];
+    const model = ModelProto.decode(smallModel(nodes));
+    const bytes = ModelProto.encode({ ...model, opsetImport: [{ domain: '', version: 19 }] }).finish();
+    for (const providers of [['cpu'], ['wasm']] as const) {
+      const run = await open(bytes, { x: floats(1, -2, 3, 4) }, { providers });
+      expect(await slicesOf(run, run.names)).to.deep.equal([{ y: [1, 0, 3, 4] }, { a: [1, 0, 3, 4] }]);
+      expect(run.whyNot('small')).to.include('dtype');
+    }
+  });
+
   it('an output that is a sequence is left out, and the values before it can be read', async () => {
     const sequence: ValueInfoMessage = {
       name: 'list',
