@@ -135,7 +135,7 @@ function batchNorm(options: Options = {}): Uint8Array {
     encodeTensor(name, castTensor(data, parameterDtype)),
   );
   const listed = parameters.map(({ name }) => ({
-    name: name!,
+    name: name,
     type: { tensorType: { elemType: inside, shape: { dim: [{ dimValue: 6 }] } } },
   }));
   const node: NodeMessage = {
