@@ -7,6 +7,6 @@ export { openSafetensors } from './weights/safetensors-blob.js';
 export type { BlobLike } from './files/ranged.js';
 export { createSession } from './runtime/browser.js';
 export { compareModels } from './insight/browser.js';
-export { inspectModel } from './insight/inspect.js';
+export { inspectModel } from './insight/inspect/inspect.js';
 export { setRuntimeFolder } from './runtime/ort-web/browser.js';
 export { checkFixture } from './parity/browser.js';

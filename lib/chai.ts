@@ -5,7 +5,7 @@
 import { dirname } from 'node:path';
 import { typeName } from './arrays.js';
 import { OptionError } from './errors.js';
-import { findDataSetDrift, findModelDrift } from './insight/parity-drift.js';
+import { findDataSetDrift, findModelDrift } from './insight/compare/parity-drift.js';
 import { SESSION_LOWERING_NAMES } from './lowering/types.js';
 import { requireKnownOptions } from './options.js';
 import { differencesOfRun, type MatchOptions, matchValues } from './parity/match.js';

@@ -50,7 +50,7 @@ export {
 export { batchNormToGroupNorm, type BatchNormOptions, type GroupNormModel } from './rewrite/batch-norm.js';
 export type { ConvWithoutNorm, ReplacedBatchNorm } from './rewrite/batch-norm-report.js';
 
-export type { CompareOptions, ModelToCompare } from './insight/compare-models.js';
+export type { CompareOptions, ModelToCompare } from './insight/compare/compare-models.js';
 export type {
   ComparedSide,
   HeatMap,
@@ -59,8 +59,8 @@ export type {
   NotCompared,
   ValueComparison,
   ValueVerdict,
-} from './insight/comparison.js';
-export type { InspectOptions } from './insight/inspect.js';
+} from './insight/compare/comparison.js';
+export type { InspectOptions } from './insight/inspect/inspect.js';
 export type {
   ExternalDataFile,
   ModelInspection,
@@ -69,7 +69,7 @@ export type {
   NormalizationExecution,
   NormalizationForm,
   NormalizationStatistics,
-} from './insight/types.js';
+} from './insight/inspect/types.js';
 
 export {
   batchNormToGroupNormStateDict,

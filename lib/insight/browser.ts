@@ -1,7 +1,7 @@
 /** `compareModels` in browsers. */
 import { BROWSER } from '../runtime/browser.js';
-import { compareModelsOn, type CompareOptions, type ModelToCompare } from './compare-models.js';
-import type { ModelComparison } from './comparison.js';
+import { compareModelsOn, type CompareOptions, type ModelToCompare } from './compare/compare-models.js';
+import type { ModelComparison } from './compare/comparison.js';
 
 /**
  * Runs two models, or one model in two ways, on the same inputs, and compares every value that both compute, in the order of

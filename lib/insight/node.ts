@@ -5,13 +5,13 @@ import { requireKnownOptions } from '../options.js';
 import type { Feeds, SessionOptions } from '../runtime/core/contract.js';
 import { NODE } from '../runtime/node.js';
 import { openSafetensors } from '../weights/safetensors-file.js';
-import { activationsOf } from './activations.js';
-import { compareActivationsOn, type CompareActivationsOptions } from './compare-activations.js';
-import { type CompareOptions, compareModelsOn, type ModelToCompare } from './compare-models.js';
-import type { ModelComparison } from './comparison.js';
-import { findInside, INSPECT_OPTIONS, type InspectOptions, toInspection } from './inspect.js';
-import { measureNormalizations } from './measure.js';
-import type { ModelInspection } from './types.js';
+import { activationsOf } from './values/activations.js';
+import { compareActivationsOn, type CompareActivationsOptions } from './compare/compare-activations.js';
+import { type CompareOptions, compareModelsOn, type ModelToCompare } from './compare/compare-models.js';
+import type { ModelComparison } from './compare/comparison.js';
+import { findInside, INSPECT_OPTIONS, type InspectOptions, toInspection } from './inspect/inspect.js';
+import { measureNormalizations } from './inspect/measure.js';
+import type { ModelInspection } from './inspect/types.js';
 
 /** The options of `inspectModel` in Node. */
 export interface InspectRunOptions extends InspectOptions {

@@ -1,5 +1,10 @@
 /** The results of `compare` as one page: the error by depth as a chart, the values as a table, heat maps of the worst values. */
-import type { HeatMap, HeatMapTable, ModelComparison, ValueComparison } from '../../insight/comparison.js';
+import type {
+  HeatMap,
+  HeatMapTable,
+  ModelComparison,
+  ValueComparison,
+} from '../../insight/compare/comparison.js';
 import { lineChart } from '../../html/chart.js';
 import { heatMap, heatMapLegend } from '../../html/heat-map.js';
 import { html, type Html } from '../../html/html.js';

@@ -1,5 +1,5 @@
 /** The results of `compare` as JUnit XML: a suite for each comparison, and in it a test case for each value. */
-import type { ModelComparison, ValueComparison } from '../../insight/comparison.js';
+import type { ModelComparison, ValueComparison } from '../../insight/compare/comparison.js';
 import { describeMismatch } from '../../parity/report.js';
 import { formatShape } from '../../tensor.js';
 import { junitReport, xmlText } from '../shared/junit.js';

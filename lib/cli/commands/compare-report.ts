@@ -1,11 +1,11 @@
 /** The result of `compare` for the terminal. */
-import { driftStart, JUMP } from '../../insight/drift.js';
+import { driftStart, JUMP } from '../../insight/compare/drift.js';
 import type {
   ComparedSide,
   ModelComparison,
   NotCompared,
   ValueComparison,
-} from '../../insight/comparison.js';
+} from '../../insight/compare/comparison.js';
 import { describeDifference, formatElement, formatTolerance } from '../../parity/report.js';
 import { printable } from '../../printable.js';
 import { formatDifference, listNames, plural } from '../../quantities.js';

@@ -2,9 +2,9 @@
 import type { Command } from 'commander';
 import { JsonReader } from '../../files/json-reader.js';
 import { readFileBytes } from '../../files/read.js';
-import type { CompareActivationsOptions } from '../../insight/compare-activations.js';
-import type { ModelToCompare } from '../../insight/compare-models.js';
-import type { ModelComparison } from '../../insight/comparison.js';
+import type { CompareActivationsOptions } from '../../insight/compare/compare-activations.js';
+import type { ModelToCompare } from '../../insight/compare/compare-models.js';
+import type { ModelComparison } from '../../insight/compare/comparison.js';
 import { compareActivations } from '../../insight/node.js';
 import { formatBytes } from '../../quantities.js';
 import { UsageError } from '../shared/terminal.js';

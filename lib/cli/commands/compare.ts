@@ -1,8 +1,8 @@
 /** `compare`: finds where two models, or two ways to run a model, begin to differ. */
 import { type Command, Option } from 'commander';
 import { writeFilesAtomic } from '../../files/atomic.js';
-import type { ModelToCompare } from '../../insight/compare-models.js';
-import type { ModelComparison } from '../../insight/comparison.js';
+import type { ModelToCompare } from '../../insight/compare/compare-models.js';
+import type { ModelComparison } from '../../insight/compare/comparison.js';
 import { compareModels } from '../../insight/node.js';
 import type { Limits } from '../../limits.js';
 import { getSessionLowering, MAX_OPSET } from '../../lowering/choose.js';

@@ -2,7 +2,7 @@
 import { type ChartPoint, lineChart } from '../../html/chart.js';
 import { html, type Html } from '../../html/html.js';
 import { page, table } from '../../html/page.js';
-import type { ModelInspection, Normalization, NormalizationStatistics } from '../../insight/types.js';
+import type { ModelInspection, Normalization, NormalizationStatistics } from '../../insight/inspect/types.js';
 import { listNames, plural } from '../../quantities.js';
 import { columnsOf, headOf, labelOf, warningsIn, writtenBy } from './inspect-report.js';
 

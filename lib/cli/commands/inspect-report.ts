@@ -1,6 +1,6 @@
 /** The report of `inspect` as text; its page has the same columns and warnings. */
-import type { ModelInspection, ModelSummary, Normalization } from '../../insight/types.js';
-import { FOR_THIS_INPUT } from '../../insight/warnings.js';
+import type { ModelInspection, ModelSummary, Normalization } from '../../insight/inspect/types.js';
+import { FOR_THIS_INPUT } from '../../insight/inspect/warnings.js';
 import { printable } from '../../printable.js';
 import { formatBytes, formatDifference, formatNumber, listNames, plural } from '../../quantities.js';
 import type { Provider, TensorInfo } from '../../runtime/core/contract.js';

@@ -10,7 +10,7 @@ import { getGraph } from '../../../graphs/registry.js';
 import { FileError, OnnxGroupNormError, ParityError, type SessionError } from '../../errors.js';
 import { reasonOf, systemCode } from '../../files/system-error.js';
 import { defaultLowering, getLowering, loweringsAt, requireOpset } from '../../lowering/choose.js';
-import { findDataSetDrift, findFixtureDrift } from '../../insight/parity-drift.js';
+import { findDataSetDrift, findFixtureDrift } from '../../insight/compare/parity-drift.js';
 import type { Limits } from '../../limits.js';
 import type { SessionLoweringName } from '../../lowering/types.js';
 import type { BuildGraph, CaseName, CaseResult, CheckSpec, Drift } from '../../parity/check.js';

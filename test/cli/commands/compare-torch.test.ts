@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { readFileSync, writeFileSync } from 'node:fs';
-import type { ModelComparison } from '../../../lib/insight/comparison.js';
+import type { ModelComparison } from '../../../lib/insight/compare/comparison.js';
 import { TORCH_MODULES, withScaledWeight } from '../../support/torch-modules.js';
 import { onnx, useTemporaryFolder } from '../support.js';
 

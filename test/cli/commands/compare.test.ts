@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import type { ModelComparison } from '../../../lib/insight/comparison.js';
+import type { ModelComparison } from '../../../lib/insight/compare/comparison.js';
 import { encodeNpy } from '../../../lib/files/npy.js';
 import { tensor } from '../../../lib/tensor.js';
 import { groupNormModel, randomTensor } from '../../support/group-norm.js';

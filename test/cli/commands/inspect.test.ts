@@ -4,7 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { encodeNpy } from '../../../lib/files/npy.js';
 import { describeInspection } from '../../../lib/cli/commands/inspect-report.js';
 import { inspectModel } from '../../../lib/insight/node.js';
-import type { ModelInspection } from '../../../lib/insight/types.js';
+import type { ModelInspection } from '../../../lib/insight/inspect/types.js';
 import { type GroupNormCase, groupNormModel, randomTensor } from '../../support/group-norm.js';
 import { onnx, useTemporaryFolder } from '../support.js';
 
