@@ -126,7 +126,7 @@ export function readOpset(field: WireReader): { domain: string; version: number 
 }
 
 /** Names the model in the messages of ModelErrors. */
-function withContext<T>(where: string, action: () => T): T {
+export function withContext<T>(where: string, action: () => T): T {
   try {
     return action();
   } catch (cause) {

@@ -1,10 +1,10 @@
 /** ONNX models that passes look into and change. */
 import { ModelError } from '../errors.js';
-import { DEFAULT_LIMITS } from '../limits.js';
+import { DEFAULT_LIMITS, type Limits, overLimit } from '../limits.js';
 import type { Fragment } from '../lowering/lower.js';
 import type { DType, Shape, TensorData } from '../tensor.js';
-import { delimited, joinChunks, spliceRuns } from './chunks.js';
-import { decodeModel, type ModelContent, operatorId, readOpset } from './decode.js';
+import { chunksLength, delimited, joinChunks, spliceRuns } from './chunks.js';
+import { decodeModel, type ModelContent, operatorId, readOpset, withContext } from './decode.js';
 import {
   applyCasts,
   type BoundaryCast,
@@ -28,7 +28,7 @@ import { GRAPH, MODEL } from './schema.js';
 import type { ExternalFiles } from './tensor-walk.js';
 import { encodeTensor } from './tensors.js';
 import { declarationOf, encodeValueInfo, type TensorType } from './value-info.js';
-import { tooLarge, UNBOUNDED, WireReader } from './wire.js';
+import { UNBOUNDED, WireReader } from './wire.js';
 
 /**
  * A decoded model. Fields that no pass changes stay as the bytes that were read, so fields of any version of ONNX
@@ -55,7 +55,12 @@ export class Model {
   /** The fields that take the places of local functions. */
   #editedFunctions: ReadonlyMap<LocalFunction, readonly Uint8Array[]> = new Map();
 
-  private constructor(bytes: Uint8Array, content: ModelContent) {
+  private constructor(
+    bytes: Uint8Array,
+    content: ModelContent,
+    /** What messages call the model. */
+    private readonly where: string,
+  ) {
     this.#bytes = bytes;
     this.#opset = content.opset;
     this.#graph = content.graph;
@@ -73,7 +78,7 @@ export class Model {
    * @throws ModelError `MODEL_INVALID`, `TENSOR_INVALID` or `LIMIT_EXCEEDED`.
    */
   static decode(bytes: Uint8Array, where = 'model', limits = DEFAULT_LIMITS): Model {
-    return new Model(bytes, decodeModel(bytes, where, limits));
+    return new Model(bytes, decodeModel(bytes, where, limits), where);
   }
 
   /** The opset of the default ONNX domain; 0 if the model does not import it. */
@@ -220,7 +225,7 @@ export class Model {
     const { budget } = this.#graph;
     if (!budget.take('modelParts', PARTS.node * encoded.length)) {
       const what = `more than ${budget.allowed('modelParts')} nodes and other parts, when it is rewritten`;
-      throw tooLarge(what, 'modelParts');
+      throw this.#tooLarge(what, 'modelParts');
     }
     return encoded;
   }
@@ -247,15 +252,16 @@ export class Model {
     for (const [one, all] of versions)
       edited.set(
         one,
-        all.map((version) => joinChunks(one.version(version))),
+        all.map((version) => this.#joinAdded(one.version(version))),
       );
     this.#inFunctions = noFacts();
     for (const one of this.localFunctions) {
       const fields = edited.get(one);
       for (const field of fields ?? [one.field]) {
-        if (fields) this.#takeAdded(field.length);
         const reader = WireReader.of(field, fields ? budget : UNBOUNDED);
-        while (reader.next()) new GraphDecoder().readFunction(reader.enter(), this.#inFunctions);
+        withContext(this.where, () => {
+          while (reader.next()) new GraphDecoder().readFunction(reader.enter(), this.#inFunctions);
+        });
       }
     }
     this.#editedFunctions = edited;
@@ -421,6 +427,12 @@ export class Model {
     ]);
   }
 
+  /** Joins chunks of what is added, after the budget allows their bytes. */
+  #joinAdded(chunks: readonly Uint8Array[]): Uint8Array {
+    this.#takeAdded(chunksLength(chunks));
+    return joinChunks(chunks);
+  }
+
   #takeConstant({ rawData }: TensorMessage): void {
     this.#takeAdded(rawData?.length ?? 0);
   }
@@ -429,10 +441,14 @@ export class Model {
     const { budget } = this.#graph;
     if (budget.take('modelAddedBytes', bytes)) return;
     const allowed = budget.allowed('modelAddedBytes');
-    throw tooLarge(
+    throw this.#tooLarge(
       `more than ${allowed} bytes of constants and functions, when it is rewritten`,
       'modelAddedBytes',
     );
+  }
+
+  #tooLarge(what: string, limit: keyof Limits): ModelError {
+    return new ModelError('LIMIT_EXCEEDED', `${this.where}: ${overLimit(`it has ${what}`, limit)}`);
   }
 
   #addImport(domain: string, version: number): void {
