@@ -13,6 +13,7 @@ import { inspectModel } from '../../lib/insight/node.js';
 import { Model } from '../../lib/onnx/model.js';
 import { decodeTensorFile } from '../../lib/onnx/tensors.js';
 import { toFixture } from '../../lib/parity/fixture.js';
+import { batchNormToGroupNorm } from '../../lib/rewrite/batch-norm.js';
 import { convertModel } from '../../lib/rewrite/convert.js';
 import type { Provider, Session, SessionOptions } from '../../lib/runtime/core/contract.js';
 import { createSession } from '../../lib/runtime/node.js';
@@ -137,11 +138,16 @@ async function exerciseModel(probe: Probe, sample: Case, sandbox: Sandbox): Prom
   const { bytes, load } = sample;
   await probe.call('Model.decode', () => Model.decode(bytes));
   await probe.call('inspectModel', () => inspectModel(bytes));
-  const converted = await probe.call('convertModel', () => convertModel(bytes));
-  if (converted) {
-    requireNoSecret(probe, 'convertModel', converted.bytes);
-    await probe.call('Model.decode of a converted model', () => Model.decode(converted.bytes));
-  }
+  const rewrite = async (way: string, action: () => { readonly bytes: Uint8Array }) => {
+    const result = await probe.call(way, action);
+    if (!result) return undefined;
+    requireNoSecret(probe, way, result.bytes);
+    await probe.call(`Model.decode of the result of ${way}`, () => Model.decode(result.bytes));
+    return result.bytes;
+  };
+  const converted = await rewrite('convertModel', () => convertModel(bytes));
+  const merged = await rewrite('convertModel with merge', () => convertModel(bytes, { merge: true }));
+  await rewrite('batchNormToGroupNorm', () => batchNormToGroupNorm(bytes));
   if (load) {
     // 'cpu' with a lowering is onnxruntime-node; without it, the native kernel.
     const lowering = load === 'cpu' ? 'reduce-mean' : undefined;
@@ -150,9 +156,10 @@ async function exerciseModel(probe: Probe, sample: Case, sandbox: Sandbox): Prom
     if (sample.byPath) writeFileSync(path, bytes);
     const outputs = await loadAndRun(probe, sample.byPath ? path : bytes, load, options);
     // A conversion may not change what a model computes.
-    if (outputs && converted && converted.bytes !== bytes) {
-      if (sample.byPath) writeFileSync(path, converted.bytes);
-      const others = await loadAndRun(probe, sample.byPath ? path : converted.bytes, load, options);
+    for (const other of [converted, merged]) {
+      if (!outputs || !other || other === bytes) continue;
+      if (sample.byPath) writeFileSync(path, other);
+      const others = await loadAndRun(probe, sample.byPath ? path : other, load, options);
       if (others) requireSameOutputs(probe, outputs, others);
     }
     for (const output of outputs?.values() ?? []) requireNoSecret(probe, 'run', tensorBytes(output));
