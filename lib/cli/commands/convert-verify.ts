@@ -1,10 +1,12 @@
 /** `convert --verify`: the model before and after on the same inputs, before the new file is put in place. */
 import { type OutputComparison, compareTensors, toleranceFor } from '../../parity/compare.js';
+import { toFloat64Array } from '../../half.js';
 import { formatDifference, plural } from '../../quantities.js';
 import type { Session, TensorRecord } from '../../runtime/core/contract.js';
 import { withSession } from '../../runtime/core/open.js';
 import { createSession, createSessionBeside } from '../../runtime/node.js';
 import type { ConvertedModel } from '../../rewrite/convert.js';
+import type { TensorData } from '../../tensor.js';
 import { refuseOverwritingInputs } from '../shared/output-files.js';
 import type { Progress } from '../shared/progress.js';
 import { fitTable, indent } from '../shared/table.js';
@@ -54,15 +56,17 @@ export async function verifyConversion(
       compareTensors(name, after.results[run]![name]!, value, toleranceFor(value.dtype, { rtol, atol })),
     ),
   );
-  const passed = comparisons.every((one) => one.passed);
+  // Outputs that are empty, or NaN everywhere, say nothing.
+  const isShown = before.results.some((outputs) => Object.values(outputs).some(hasFinite));
+  const passed = isShown && comparisons.every((one) => one.passed);
   const runs = before.isRandom ? plural(before.results.length, 'random input') : 'the given inputs';
   return {
     passed,
     lines: [
-      `${passed ? 'Verified' : 'NOT THE SAME'}: the outputs before and after, on ${runs}`,
+      `${passed ? 'Verified' : isShown ? 'NOT THE SAME' : 'NOTHING TO COMPARE'}: the outputs before and after, on ${runs}`,
       ...indent(tableOf(comparisons)).split('\n'),
       ...before.notes,
-      ...(passed ? [] : [advice(options)]),
+      ...(passed ? [] : [isShown ? advice(options) : otherInputs(options)]),
     ],
   };
 }
@@ -70,6 +74,12 @@ export async function verifyConversion(
 const advice = ({ output }: VerifyOptions): string =>
   `${output} is not written. Rounding alone may differ so much in a deep network: give --rtol and --atol, or look where ` +
   'the difference begins (onnx-groupnorm compare)';
+
+const otherInputs = ({ output }: VerifyOptions): string =>
+  `${output} is not written: no output has a finite element before the conversion. Give other inputs with --input or --dim`;
+
+const hasFinite = (value: TensorData): boolean =>
+  toFloat64Array(value).some((element) => Number.isFinite(element));
 
 interface Runs {
   readonly isRandom: boolean;

@@ -61,6 +61,22 @@ describe('convert --verify', () => {
     expect(readdirSync(at()).sort()).to.deep.equal(['in.onnx', 'out.onnx']);
   });
 
+  it('convert --verify is not passed by outputs that are empty, or NaN everywhere', async () => {
+    writeFileSync(at('in.onnx'), exportedModel(CASE, 17));
+    const { dims } = CASE.x;
+    const nan = tensor('float32', dims, new Float32Array(CASE.x.data.length).fill(NaN));
+    writeFileSync(at('nan.npy'), encodeNpy(nan));
+    for (const inputs of [
+      ['--input', `x=${at('nan.npy')}`],
+      ['--dim', 'D0=0,D2=6,D3=5'],
+    ]) {
+      const { code, stderr } = await convert('--verify', ...inputs);
+      expect([code, existsSync(at('out.onnx'))], stderr).to.deep.equal([1, false]);
+      expect(stderr).to.match(/^NOTHING TO COMPARE: the outputs before and after/);
+      expect(stderr).to.include('out.onnx is not written: no output has a finite element');
+    }
+  });
+
   it('convert --verify finds the weights of a model in files of their own, and copies them only afterwards', async () => {
     await onnx('build', 'group-norm', '--num-groups', '8', '--num-channels', '512', '--external-data', '-o', at('in.onnx')); // prettier-ignore
     mkdirSync(at('new'));
