@@ -8,11 +8,10 @@ import { notBytes, requireKnownOptions } from '../../options.js';
 import { requireValidNodes } from '../../rewrite/node-checks.js';
 import { raiseOpset6 } from '../../rewrite/raise-opset.js';
 import { ValueTypes } from '../../rewrite/value-types.js';
-import type { TensorInfo } from '../../runtime/core/contract.js';
+import type { Provider, TensorInfo } from '../../runtime/core/contract.js';
 import { findNormalizations } from './find-normalizations.js';
 import type { FoundNormalization } from './normalizations.js';
-import type { Measured } from './measure.js';
-import type { ExternalDataFile, ModelInspection, ModelSummary } from './types.js';
+import type { ExternalDataFile, ModelInspection, ModelSummary, NormalizationStatistics } from './types.js';
 import { warningsOf } from './warnings.js';
 
 /** The options of `inspectModel`. */
@@ -87,6 +86,14 @@ export function findInside(
     },
     found: findNormalizations(new ValueTypes(model)),
   };
+}
+
+/** What a run has measured. */
+export interface Measured {
+  /** The provider that ran the model. */
+  readonly provider: Provider;
+  /** The statistics of normalizations, or why they are missing. Normalizations that take no mean have no entry. */
+  readonly results: ReadonlyMap<FoundNormalization, NormalizationStatistics | string>;
 }
 
 /** Returns the result of `inspectModel`: adds the warnings, and what a run has measured, if there was one. */

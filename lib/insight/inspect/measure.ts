@@ -1,21 +1,13 @@
 /** Runs a model and measures the input of each normalization. */
-import type { Provider } from '../../runtime/core/contract.js';
 import { NODE } from '../../runtime/node.js';
 import { isFloatDType, type TensorData } from '../../tensor.js';
 import { InlinedBody } from './inlined-body.js';
 import { ModelRun, type ModelRunOptions } from '../values/intermediate-values.js';
+import type { Measured } from './inspect.js';
 import type { FoundNormalization } from './normalizations.js';
 import type { NormInput } from './rows.js';
 import { measureRows } from './statistics.js';
 import type { NormalizationStatistics } from './types.js';
-
-/** What a run has measured. */
-export interface Measured {
-  /** The provider that ran the model. */
-  readonly provider: Provider;
-  /** The statistics of normalizations, or why they are missing. Normalizations that take no mean have no entry. */
-  readonly results: ReadonlyMap<FoundNormalization, NormalizationStatistics | string>;
-}
 
 /** The most bytes of values that a run returns at once, and ONNX Runtime holds. */
 const SLICE_BYTES = 2 ** 28;
