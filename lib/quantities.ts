@@ -20,8 +20,12 @@ export function formatDifference(value: number | undefined): string {
   return Number.isFinite(value) ? value.toExponential(1) : String(value);
 }
 
-/** Formats a number of any size with at most six digits, or `digits`. */
-export const formatNumber = (value: number, digits = 6): string => String(Number(value.toPrecision(digits)));
+/** Formats a number of any size with at most so many digits. */
+export const formatDigits = (value: number, digits: number): string =>
+  String(Number(value.toPrecision(digits)));
+
+/** Formats a number of any size with at most six digits. One parameter, so that `map` takes it. */
+export const formatNumber = (value: number): string => formatDigits(value, 6);
 
 /** `a, b, c`; of a long list the first names, and how many more there are. */
 export const listNames = (names: readonly string[], most = 20): string =>

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { runCli } from '../../lib/cli/run-cli.js';
-import { encodeNpy } from '../../lib/index.js';
+import { encodeNpy, writeSafetensors } from '../../lib/index.js';
 import { copyModel, TORCH_MODEL } from '../support/test-data.js';
 import { floats, onnx, Sink, useTemporaryFolder, writeFixture } from './support.js';
 
@@ -55,6 +55,12 @@ describe('the command line', () => {
     await writeFixture(at('test/fixtures/group-norm/one.safetensors'));
     writeFileSync(at('x.npy'), encodeNpy(floats([1, 32, 2, 2], new Float32Array(128))));
     cpSync('demo', at('demo'), { recursive: true });
+    cpSync('test/samples/batch-norm/images-torchscript.onnx', at('resnet50.onnx'));
+    const parts = ['weight', 'bias', 'running_mean', 'running_var'];
+    const batchNorm = parts.map(
+      (part) => [`bn1.${part}`, floats([64], new Float32Array(64).fill(1))] as const,
+    );
+    await writeSafetensors(at('resnet50.safetensors'), { tensors: batchNorm });
     copyModel(TORCH_MODEL, at('test/samples/test-data/torch'));
     const before = process.cwd();
     process.chdir(at());

@@ -324,7 +324,7 @@ Examples:
   $ onnx-groupnorm convert gn.onnx -o gn-portable.onnx
   $ onnx-groupnorm convert gn.onnx -o out/gn.onnx --lowering layer-norm
   $ onnx-groupnorm convert gn.onnx -o gn-op.onnx --lowering op
-  $ onnx-groupnorm convert gn-opset17.onnx -o gn-op.onnx --merge
+  $ onnx-groupnorm convert gn.onnx -o gn-op.onnx --merge
   $ onnx-groupnorm convert gn.onnx -o gn-portable.onnx --verify --dim N=1,H=64,W=64
   $ onnx-groupnorm convert resnet50.onnx -o resnet50-gn.onnx --batch-norm-to-group-norm
   $ onnx-groupnorm convert resnet50.safetensors -o gn.safetensors --batch-norm-to-group-norm 16

@@ -2,7 +2,7 @@
 import type { ModelInspection, ModelSummary, Normalization } from '../../insight/inspect/types.js';
 import { FOR_THIS_INPUT } from '../../insight/inspect/warnings.js';
 import { printable } from '../../printable.js';
-import { formatBytes, formatDifference, formatNumber, listNames, plural } from '../../quantities.js';
+import { formatBytes, formatDifference, formatDigits, listNames, plural } from '../../quantities.js';
 import type { Provider, TensorInfo } from '../../runtime/core/contract.js';
 import { formatShape } from '../../tensor.js';
 import { type Column, fitTable } from '../shared/table.js';
@@ -111,7 +111,7 @@ function describeProviders({ providers }: Normalization): string {
 const measuredColumns = (rows: readonly Normalization[]): Column[] => [
   {
     head: 'mean ÷ dev',
-    cells: rows.map(({ statistics }) => (statistics ? formatNumber(statistics.meanToDeviation, 3) : '–')),
+    cells: rows.map(({ statistics }) => (statistics ? formatDigits(statistics.meanToDeviation, 3) : '–')),
     align: 'right',
     drop: 11,
   },

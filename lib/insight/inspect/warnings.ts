@@ -1,6 +1,6 @@
 /** What may go wrong with a normalization: what this project has measured, with the figures of docs/, and what a run shows. */
 import { PER_CHANNEL_OPSET } from '../../lowering/op.js';
-import { formatDifference, formatNumber } from '../../quantities.js';
+import { formatDifference, formatDigits, formatNumber } from '../../quantities.js';
 import { MAX_LAYER_NORM_ROW } from '../../rewrite/row-norms.js';
 import { elementCount, isStatic } from '../../tensor.js';
 import type { Normalization, NormalizationStatistics } from './types.js';
@@ -102,11 +102,11 @@ function errorOfBody(statistics: NormalizationStatistics | undefined): string {
   if (!statistics) return 'is off by 0.5 at mean 300 on the CPU';
   const { meanToDeviation, inlinedError, inlinedToleranceUsed: used } = statistics;
   const error = `off by ${formatDifference(inlinedError)}`;
-  const tolerance = `${used > 1 ? `${formatNumber(used, 2)} times` : 'within'} assert_close's tolerance`;
+  const tolerance = `${used > 1 ? `${formatDigits(used, 2)} times` : 'within'} assert_close's tolerance`;
   const [verdict, figures] = Number.isNaN(inlinedError)
     ? ['is NaN', '']
     : [used > 1 ? 'is wrong' : 'is right', `: ${error}, ${tolerance}`];
-  return `${verdict}${FOR_THIS_INPUT}${figures}, where the mean is up to ${formatNumber(meanToDeviation, 3)} deviations from 0`;
+  return `${verdict}${FOR_THIS_INPUT}${figures}, where the mean is up to ${formatDigits(meanToDeviation, 3)} deviations from 0`;
 }
 
 /** The largest float16. */
@@ -129,12 +129,12 @@ function describeSum(facts: Facts, statistics: NormalizationStatistics | undefin
   if (statistics) {
     const { sumOfSquares } = statistics;
     return sumOfSquares > LARGEST
-      ? text(`${FOR_THIS_INPUT}, where (x − mean)² of a row adds up to ${formatNumber(sumOfSquares, 3)}`)
+      ? text(`${FOR_THIS_INPUT}, where (x − mean)² of a row adds up to ${formatDigits(sumOfSquares, 3)}`)
       : undefined;
   }
   const length = rowLengthOf(facts);
   if (length === undefined || length <= LARGEST) return undefined;
-  const deviation = formatNumber(Math.sqrt(LARGEST / length), 2);
+  const deviation = formatDigits(Math.sqrt(LARGEST / length), 2);
   return text(` from a deviation of ${deviation} on: a row has ${length.toLocaleString('en')} elements`);
 }
 
