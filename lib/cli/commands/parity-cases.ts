@@ -232,7 +232,7 @@ export const runCases = (
         }
         isSearched = true;
         const drift = await findDrift((task) =>
-          progress.step(`${name.file} failed, searching the layer: ${task}`),
+          progress.step(`${place}: ${name.file} failed, searching the layer: ${task}`),
         );
         results.push({ ...result, drift });
       }
