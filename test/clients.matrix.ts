@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { after, before, it } from 'mocha';
-import { type AddonState, loadAddon } from '../lib/runtime/native/addon.js';
+import { loadAddon } from '../lib/runtime/native/addon.js';
 import { describeNative } from './support/native.js';
 import { pack } from './support/packed-package.js';
 
@@ -93,7 +93,7 @@ console.log(JSON.stringify([refusal.code, refusal.message]));
 describeNative('the package beside other versions of onnxruntime-node', function () {
   this.timeout(900_000);
   let project: string;
-  const { path: addon } = loadAddon() as Extract<AddonState, { path: string }>;
+  const addon = loadAddon().binary!.path;
 
   /** Runs a program in the project, and returns the JSON that it prints last. */
   async function run(source: string, env: NodeJS.ProcessEnv = {}): Promise<unknown> {
