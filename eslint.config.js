@@ -50,6 +50,7 @@ const MAY_IMPORT = {
   'lib/insight/browser.ts': ['lib/insight', 'lib/runtime'],
   'lib/parity': ['lib/graph', 'lib/lowering', 'lib/onnx', 'lib/runtime', 'lib/weights', 'lib/files'],
   'lib/images': ['lib/runtime/core'],
+  'lib/server/protocol': ['lib/files', 'lib/runtime/core'],
   'lib/chai.ts': ['lib/parity', 'lib/runtime', 'lib/insight', 'lib/lowering'],
   'lib/cli/shared': ['lib', 'graphs', '!lib/cli/commands'],
   'lib/cli/commands': ['lib', 'graphs'],
