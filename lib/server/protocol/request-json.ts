@@ -29,14 +29,14 @@ export interface GivenRequest {
   readonly outputs: readonly GivenOutput[];
   /** The parameter `binary_data_output`. */
   readonly binaryOutputs: boolean;
-  /** The parameter `timeout`, in milliseconds; `undefined` if there is none, or 0. */
+  /** The parameter `timeout`, in milliseconds; `undefined` if the request has no limit, or 0. */
   readonly timeout: number | undefined;
 }
 
 /** Reads the list `data` of an input whose name, datatype and shape are known. */
 export type ReadData = (reader: JsonReader, input: GivenInput) => Steps<AnyTensor>;
 
-/** The most dimensions of a shape, and how deep members that nobody reads may nest. */
+/** The most dimensions of a shape, and how deep members that the server does not know may nest. */
 const [MAX_RANK, MAX_DEPTH] = [64, 64];
 
 /**

@@ -19,8 +19,8 @@ import type { Steps } from './steps.js';
 export interface RequestedModel {
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
-  /** The most samples of a request; 0 if the model does not batch. */
-  readonly maxBatchSize: number;
+  /** The most samples of a request; `undefined` if the model is served without batches. */
+  readonly maxBatchSize: number | undefined;
 }
 
 /** An output that the client wants. */
@@ -168,12 +168,16 @@ function requireInput(
   return { ...info, dtype };
 }
 
-function shapeProblem(info: TensorInfo, shape: readonly number[], maxBatchSize: number): string | undefined {
+function shapeProblem(
+  info: TensorInfo,
+  shape: readonly number[],
+  maxBatchSize: number | undefined,
+): string | undefined {
   const declared = info.shape && `${formatShape(info.shape)}`;
   if (info.shape && shape.length !== info.shape.length) return `, but the model takes ${declared}`;
   const wrong = info.shape?.findIndex((dim, axis) => typeof dim === 'number' && dim !== shape[axis]) ?? -1;
   if (wrong >= 0) return `, but the model takes ${declared}: dimension ${wrong} differs`;
-  if (maxBatchSize > 0 && (shape[0] === undefined || shape[0] < 1 || shape[0] > maxBatchSize))
+  if (maxBatchSize !== undefined && (shape[0] === undefined || shape[0] < 1 || shape[0] > maxBatchSize))
     return `: the first dimension is the batch, of 1 to ${maxBatchSize} samples`;
   return elementCount(shape) === Infinity ? ': no tensor has so many elements' : undefined;
 }
@@ -252,8 +256,12 @@ function rawText(what: string, shape: readonly number[], bytes: Buffer): AnyTens
   return tensorOfBinary(what, 'string', shape, Buffer.concat([length, bytes]));
 }
 
-function rawShape({ name, dtype, shape }: TensorInfo, bytes: Buffer, maxBatchSize: number): number[] {
-  const declared = maxBatchSize > 0 ? shape && [1, ...shape.slice(1)] : shape;
+function rawShape(
+  { name, dtype, shape }: TensorInfo,
+  bytes: Buffer,
+  maxBatchSize: number | undefined,
+): number[] {
+  const declared = maxBatchSize === undefined ? shape : shape && [1, ...shape.slice(1)];
   const free = declared?.flatMap((dim, axis) => (typeof dim === 'string' ? [axis] : [])) ?? [];
   if (!declared || free.length > 1) {
     const type = `the shape of input '${name}' is ${shape ? formatShape(shape) : 'not declared'}`;

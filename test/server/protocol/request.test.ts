@@ -11,7 +11,7 @@ import { bodyOf, bytesOf, decodeBinary, decodeJson } from '../support.js';
 const model = (
   shape: Shape | undefined = ['N', 4],
   dtype: DType | 'string' = 'float32',
-  maxBatchSize = 0,
+  maxBatchSize?: number,
 ): RequestedModel => ({
   inputs: [{ name: 'x', dtype, shape }],
   outputs: [
@@ -257,7 +257,7 @@ describe('a request in JSON', () => {
     const odd: RequestedModel = {
       inputs: ['__proto__', 'constructor'].map((name) => ({ name, dtype: 'int8', shape: [1] })),
       outputs: [{ name: '__proto__', dtype: 'int8', shape: [1] }],
-      maxBatchSize: 0,
+      maxBatchSize: undefined,
     };
     const input = (name: string) => `{"name":"${name}","datatype":"INT8","shape":[1],"data":[7]}`;
     const { feeds, outputs } = decodeJson(`{"inputs":[${input('__proto__')},${input('constructor')}]}`, odd);
@@ -266,7 +266,7 @@ describe('a request in JSON', () => {
     expect(outputs).to.deep.equal([{ name: '__proto__', binary: false }]);
   });
 
-  it('a request tells how long it may wait in microseconds, and 0 is no limit', () => {
+  it('a request tells how long it may wait in microseconds, and 0 means any time', () => {
     const timeout = (value: number) =>
       decodeJson(
         request({ data: [1, 2, 3, 4] }, { parameters: { timeout: value, sequence_id: 3, mine: 'x' } }),
@@ -313,7 +313,7 @@ describe('a request with binary tensors', () => {
     const three: RequestedModel = {
       inputs: ['a', 'b', 'c'].map((name) => ({ name, dtype: 'int8', shape: [1] })),
       outputs: [{ name: 'y', dtype: 'int8', shape: [1] }],
-      maxBatchSize: 0,
+      maxBatchSize: undefined,
     };
     const input = (name: string, rest: object) => ({ name, datatype: 'INT8', shape: [1], ...rest });
     const binary = { parameters: { binary_data_size: 1 } };
