@@ -60,6 +60,7 @@ const MAY_IMPORT = {
   ],
   'lib/server/http': ['lib/server', 'lib/runtime', '!lib/runtime/browser.ts', 'lib/files'],
   'lib/server/index.ts': ['lib/server'],
+  'lib/server/protocol': ['lib/files', 'lib/runtime/core'],
   'lib/chai.ts': ['lib/parity', 'lib/runtime', 'lib/insight', 'lib/lowering'],
   'lib/cli/shared': ['lib', 'graphs', '!lib/cli/commands'],
   'lib/cli/commands': ['lib', 'graphs'],
