@@ -51,6 +51,7 @@ const MAY_IMPORT = {
   'lib/parity': ['lib/graph', 'lib/lowering', 'lib/onnx', 'lib/runtime', 'lib/weights', 'lib/files'],
   'lib/deploy': ['lib/parity', 'lib/runtime/core', 'lib/weights'],
   'lib/images': ['lib/runtime/core'],
+  'lib/server/protocol': ['lib/files', 'lib/runtime/core'],
   'lib/chai.ts': ['lib/parity', 'lib/runtime', 'lib/insight', 'lib/lowering'],
   'lib/cli/shared': ['lib', 'graphs', '!lib/cli/commands'],
   'lib/cli/commands': ['lib', 'graphs'],
