@@ -9,14 +9,8 @@
  * The last two need the dtype, and the same shape in every iteration.
  */
 import { filledTensor } from '../../half.js';
-import type {
-  LocalFunction} from '../../onnx/inner-graph.js';
-import {
-  bodiesOf,
-  type GraphEdits,
-  type InnerEdit,
-  type InnerGraph
-} from '../../onnx/inner-graph.js';
+import type { LocalFunction } from '../../onnx/inner-graph.js';
+import { bodiesOf, type GraphEdits, type InnerEdit, type InnerGraph } from '../../onnx/inner-graph.js';
 import { freshName, type Model } from '../../onnx/model.js';
 import type { ModelNode } from '../../onnx/node.js';
 import { constantNode } from '../../onnx/operators.js';
@@ -61,7 +55,8 @@ function check(types: ValueTypes, { way, name }: InnerValue): { readonly dtype: 
     inner = inner.within(node)[step.body]!;
   }
   const { dtype, shape } = inner.typeOf(name);
-  for (const { opType, ...node } of nodes.reverse()) {
+  for (const node of nodes) {
+    const { opType } = node;
     const where = `${opType} '${node.name || node.outputs[0]}'`;
     if (!['If', 'Loop', 'Scan'].includes(opType)) return `it lies in the body of ${where}`;
     if (dtype === undefined) return `it lies in a body of ${where}, and its dtype is not known`;
