@@ -8,6 +8,7 @@ import { type ModelMessage, ModelProto, type NodeMessage, NodeProto } from '../.
 import { FUNCTION, MODEL, NODE } from '../../lib/onnx/schema.js';
 import { encodeValueInfo } from '../../lib/onnx/value-info.js';
 import { WireReader } from '../../lib/onnx/wire.js';
+import { toFloat64Array } from '../../lib/half.js';
 import { convertModel, type ConvertOptions } from '../../lib/rewrite/convert.js';
 import { ValueTypes } from '../../lib/rewrite/value-types.js';
 import { createSession } from '../../lib/runtime/node.js';
@@ -468,6 +469,35 @@ describe('convertModel, where GroupNormalization is in a local function', () => 
       localFunction(`F${i}`, [i === 0 ? groupNorm(['v', 'v', 'v'], 'r', 1) : call(`F${i - 1}`, ['v'], ['r'])], ['v'], ['r']), // prettier-ignore
     );
     expect(refusal(model([call('F69', ['x'], ['y'])], inputs, { y: 4 }, { functions: chain }))).to.include('more than 64 functions and bodies'); // prettier-ignore
+  });
+
+  it('counts once for the limits, however many calls need the same nodes', () => {
+    const calls = Array.from({ length: 1024 }, (_, i) => call('Block', [`v${i}`, 'scale', 'bias'], [`v${i + 1}`], int('groups', 4))); // prettier-ignore
+    const bytes = model(
+      calls,
+      { v0: [2, 8, 3, 5] },
+      { v1024: 4 },
+      { weights: WEIGHTS, functions: [block()] },
+    );
+    // The calls themselves take 10,240 parts, and the nodes of one version about 100.
+    expect(convertModel(bytes, { limits: { modelParts: 2 ** 14 } }).replaced.groupNormalization).to.equal(1);
+  });
+
+  it('gives a node other names in the version in which a node before it takes them', async () => {
+    const first = node(
+      'GroupNormalization',
+      ['v', 's', 'b'],
+      ['h'],
+      reference('num_groups', 'INT', 'groups'),
+    );
+    const second = { ...groupNorm(['h', 's', 'b'], 'r', 2), name: first.name! };
+    const twice = localFunction('Twice', [first, second], ['v', 's', 'b'], ['r'], { attribute: ['groups'] });
+    const calls = [4, 8, 4].map((groups, i) => call('Twice', [`v${i}`, 'scale', 'bias'], [`v${i + 1}`], int('groups', groups))); // prettier-ignore
+    const bytes = converted(model(calls, { v0: DIMS }, { v3: 4 }, { weights: WEIGHTS, functions: [twice] }), 4); // prettier-ignore
+    let expected: TensorData = X;
+    for (const groups of [4, 2, 8, 2, 4, 2]) expected = float32(X.dims, normalized(expected, groups));
+    const [y] = await run(bytes, { v0: X });
+    expect(maxAbsDifference(y!, toFloat64Array(expected))).to.be.below(TOLERANCE);
   });
 
   it('is refused if the versions of a large function exceed the limit', () => {
