@@ -19,8 +19,11 @@ import {
   type LocalFunction,
   type InnerEdit,
 } from '../onnx/inner-graph.js';
+import type { ValueInfoMessage } from '../onnx/messages.js';
 import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
+import { encodeValueInfo } from '../onnx/value-info.js';
+import { withoutNames } from './body-types.js';
 import { isGroupNorm, type LoweringReport } from './group-normalization.js';
 import { problemOf } from './node-checks.js';
 import { describeSite, lowerWith, type SiteLowering } from './sites.js';
@@ -113,7 +116,10 @@ class InnerPass {
       return undefined;
     }
     if (callee) return this.#editCall(callee, within[0]!);
-    const bodies = within.map((body) => this.#editAll(body, scope));
+    const bodies = within.map((body) => {
+      const edits = this.#editAll(body, scope);
+      return edits && node.opType === 'Scan' ? { ...edits, declared: typesOfResults(body, edits) } : edits;
+    });
     return bodies.some(Boolean) ? { bodies } : undefined;
   }
 
@@ -186,6 +192,20 @@ class InnerPass {
     const where = kind === 'body' ? `the ${text}` : text;
     this.#refusals.add(`${node.opType} '${node.name || (node.outputs[0] ?? '')}' in ${where}: ${reason}`);
   }
+}
+
+/**
+ * Returns the types of the results of new nodes. ONNX Runtime refuses to run a Scan whose outputs have no rank, and does not
+ * infer the rank of a Reshape to a shape that is computed (seen at opset 13 to 14, in 1.32).
+ */
+function typesOfResults(types: ValueTypes, { nodes: edits }: GraphEdits): ValueInfoMessage[] {
+  const { nodes, index } = types.inside!.graph;
+  return [...edits].flatMap(([position, { nodes: isReplaced }]) => {
+    const [name] = nodes[position]!.outputs;
+    const { dtype, shape } = withoutNames(types.typeOf(name));
+    const isKnown = isReplaced && name && dtype && shape && !index.typeOf(name);
+    return isKnown ? encodeValueInfo({ name, dtype, shape }) : [];
+  });
 }
 
 /** Returns how many nodes an edit replaces. Those of functions that it calls are counted with the functions. */

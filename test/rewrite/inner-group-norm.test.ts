@@ -284,6 +284,26 @@ describe('convertModel, where GroupNormalization is in a body', () => {
     expect(types.within(types.model.nodes[0]!)[0]!.typeOf('r').shape).to.deep.equal(['?', '?', '?']);
   });
 
+  it('gives a state of a Scan its rank, which ONNX Runtime needs and does not infer below opset 15', async () => {
+    const nodes = [groupNorm(['s', 'scale', 'bias'], 'h', 4), node('Add', ['h', 'v'], ['next'])];
+    const inner = body([...nodes, node('Identity', ['next'], ['each'])], ['s', 'v'], ['next', 'each']);
+    const scan = node('Scan', ['first', 'x'], ['last', 'y'], int('num_scan_inputs', 1), graph('body', inner));
+    const ones = (value: number) => float32([4], new Float32Array(4).fill(value));
+    const bytes = model([scan], { first: ['N', 8, 'H'], x: ['T', 'N', 8, 'H'] }, { last: 3 }, { opset: 13, weights: { scale: ones(1), bias: ones(0) } }); // prettier-ignore
+    const first = randomTensor('float32', [3, 8, 5]);
+    const x = randomTensor('float32', [2, 3, 8, 5], { stream: 'x' });
+    const values = toFloat64Array(x);
+    let state: TensorData = first;
+    for (let i = 0; i < 2; i++) {
+      const sum = referenceGroupNorm({ x: state, numGroups: 4, eps: EPS }).map(
+        (one, at) => one + values[i * 120 + at]!,
+      );
+      state = float32(first.dims, sum);
+    }
+    const [last] = await run(converted(bytes, 1, { lowering: 'instance-norm' }), { first, x });
+    expect(maxAbsDifference(last!, toFloat64Array(state))).to.be.below(TOLERANCE);
+  });
+
   it('is refused with its place and a way out, if its rank is not known', () => {
     const nodes = [node('Unknown', ['carried'], ['next']), groupNorm(['next', 'scale', 'bias'], 'norm', 2)];
     expect(refusal(loop(nodes))).to.match(
