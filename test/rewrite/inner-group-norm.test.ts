@@ -244,6 +244,41 @@ describe('convertModel, where GroupNormalization is in a body', () => {
     expect(maxAbsDifference(y!, Float64Array.from(state.data as Float32Array))).to.be.below(TOLERANCE);
   });
 
+  it('is known behind a Loop in a Loop, and there', async () => {
+    const inner = (nodes: NodeMessage[], state: string, next: string) => {
+      const carrying = body([...nodes, node('Identity', [`${state}_go`], [`${state}_again`])], [`${state}_go`, state], [`${state}_again`, next]); // prettier-ignore
+      carrying.input!.unshift(encodeValueInfo({ name: `${state}_i`, dtype: 'int64', shape: [] }));
+      return graph('body', carrying);
+    };
+    const innermost = inner([groupNorm(['v', 'scale', 'bias'], 'v_next', 2)], 'v', 'v_next');
+    const outer = inner([
+      node('Loop', ['times', 'yes', 'u'], ['w'], innermost),
+      groupNorm(['w', 'scale', 'bias'], 'u_next', 4),
+    ], 'u', 'u_next'); // prettier-ignore
+    const nodes = [node('Loop', ['times', 'yes', 'x'], ['z'], outer), groupNorm(['z', 'scale', 'bias'], 'y', 1)]; // prettier-ignore
+    const weights = { times: tensor('int64', [], BigInt64Array.of(2n)), yes: bool(true), ...WEIGHTS };
+    const bytes = model(nodes, { x: DIMS }, { y: 4 }, { weights });
+    let expected: TensorData = X;
+    for (const groups of [2, 2, 4, 2, 2, 4, 1]) expected = float32(X.dims, normalized(expected, groups));
+    const [y] = await run(converted(bytes, 3), { x: X });
+    expect(maxAbsDifference(y!, toFloat64Array(expected))).to.be.below(TOLERANCE);
+  });
+
+  it('is described in bounded time where 30 Loops lie in each other', () => {
+    const nest = (depth: number): NodeMessage[] => {
+      const names = ['again', 'next'].map((name) => `${name}${depth}`);
+      const grown = node('Concat', [`v${depth}`, `v${depth}`], [`g${depth}`], int('axis', depth % 4));
+      const inside = depth === 30 ? groupNorm(['v30', 'scale', 'bias'], 'next30', 2) : nest(depth + 1)[0]!;
+      const carrying = body([grown, inside, node('Identity', [`go${depth}`], [names[0]!])], [`go${depth}`, `v${depth}`], names); // prettier-ignore
+      carrying.input!.unshift(encodeValueInfo({ name: `i${depth}`, dtype: 'int64', shape: [] }));
+      return [node('Loop', ['times', 'yes', depth === 1 ? 'x' : `g${depth - 1}`], [depth === 1 ? 'y' : `next${depth - 1}`], graph('body', carrying))]; // prettier-ignore
+    };
+    const weights = { times: tensor('int64', [], BigInt64Array.of(2n)), yes: bool(true), ...WEIGHTS };
+    expect(refusal(model(nest(1), { x: [2, 8, 3, 5] }, { y: 4 }, { weights }))).to.include(
+      'in the body of Loop',
+    );
+  });
+
   it('keeps all other bytes of a body', () => {
     const before = node('Elu', ['x'], ['h'], float('alpha', 0.5));
     const after = node('Softplus', ['n'], ['a']);
