@@ -4,7 +4,13 @@ import * as ort from 'onnxruntime-node';
 import { ModelError, SessionError } from '../../lib/errors.js';
 import { delimited, joinChunks } from '../../lib/onnx/chunks.js';
 import { Model } from '../../lib/onnx/model.js';
-import { type ModelMessage, ModelProto, type NodeMessage, NodeProto } from '../../lib/onnx/proto.js';
+import {
+  ATTRIBUTE_TYPE,
+  type ModelMessage,
+  ModelProto,
+  type NodeMessage,
+  NodeProto,
+} from '../../lib/onnx/proto.js';
 import { FUNCTION, MODEL, NODE } from '../../lib/onnx/schema.js';
 import { encodeValueInfo } from '../../lib/onnx/value-info.js';
 import { WireReader } from '../../lib/onnx/wire.js';
@@ -573,6 +579,29 @@ describe('convertModel, where GroupNormalization is in a local function', () => 
       /^a\.onnx: it has more/,
     );
     expect(convertModel(bytes).replaced.groupNormalization).to.equal(4);
+  });
+
+  it('is refused if its function imports another opset, between which a node of the function changes', () => {
+    const of = (version: number, opset: number, nodes = block().node!) => {
+      const functions = [block([], { node: nodes, opsetImport: [{ domain: '', version }] })];
+      const called = call('Block', ['x', 'scale', 'bias'], ['y'], int('groups', 4));
+      return model([called], { x: [2, 8, 3, 5] }, { y: 4 }, { weights: WEIGHTS, functions, opset });
+    };
+    const text = 'the function my.Block imports opset 18 and the model opset 21, between which GroupNormalization changes'; // prettier-ignore
+    expect(refusal(of(18, 21))).to.include(text);
+    const mean = node('ReduceMean', ['v'], ['m'], { name: 'axes', type: ATTRIBUTE_TYPE.INTS, ints: [1] });
+    expect(refusal(of(21, 17, [mean, ...block().node!]))).to.include(
+      'imports opset 21 and the model opset 17',
+    );
+    expect(convertModel(of(21, 23)).replaced.groupNormalization).to.equal(1);
+  });
+
+  it('names the model if rewriting the graph exceeds the limit', () => {
+    const nodes = [groupNorm(['x', 'scale', 'bias'], 'y', 4)];
+    const bytes = model(nodes, { x: DIMS }, { y: 4 }, { weights: WEIGHTS });
+    expect(refusal(bytes, 'LIMIT_EXCEEDED', { limits: { modelParts: 40 } })).to.match(
+      /^a\.onnx: it has more than/,
+    );
   });
 });
 
