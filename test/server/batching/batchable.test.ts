@@ -30,7 +30,7 @@ describe('whyNotBatchable', () => {
         "input 'x' has no declared shape, so its first dimension may not be the samples",
       ],
       [info('x', ['N', 4, 'N']), "input 'x' has the shape [N, 4, N], with the first dimension twice"],
-      [info('x', ['N'], undefined), "input 'x' is not a tensor"],
+      [{ ...info('x', ['N']), dtype: undefined }, "input 'x' is not a tensor"],
     ] as const)
       expect(whyNotBatchable({ inputs: [input], outputs })).to.equal(reason);
     const fixed = { inputs: [info('x', ['N'])], outputs: [...outputs, info('z', [4])] };
