@@ -96,10 +96,13 @@ Moments wideLane(const float* x, size_t lane, size_t positions) {
   return wideMoments(elements, positions);
 }
 
+// A name, because Clang takes `float (&shift)[kPeriod<V, block>]` for an expression where it is the first parameter.
+template <typename V, size_t block>
+using Shifts = float[kPeriod<V, block>];
+
 // Of at most kBlock elements.
 template <typename V, size_t block>
-LaneMoments laneMomentsAround(float (&shift)[kPeriod<V, block>], const float* x, size_t positions,
-                              double leastSquares) {
+LaneMoments laneMomentsAround(Shifts<V, block>& shift, const float* x, size_t positions, double leastSquares) {
   const double n = static_cast<double>(positions);
   auto totals = laneTotalsAround<V, block>(shift, x, positions * block);
   bool far = false;
@@ -145,7 +148,7 @@ LaneMoments laneMoments(const float* x, size_t positions, double leastSquares) {
   constexpr size_t most = kBlock / block;
   constexpr size_t probe = 32;
   // The first shift: the mean of the first elements, and of a constant lane the mean exactly.
-  float shift[kPeriod<V, block>];
+  Shifts<V, block> shift;
   for (size_t lane = 0; lane < kPeriod<V, block>; ++lane) shift[lane] = get(x, lane % block);
   const size_t probed = probe < positions ? probe : positions;
   const auto totals = laneTotalsAround<V, block>(shift, x, probed * block);
