@@ -82,6 +82,10 @@ LaneTotals<kPeriod<V, block>> laneTotalsAround(const float* shift, const float* 
   return totals;
 }
 
+// A name, because Clang takes `float (&shift)[kPeriod<V, block>]` for an expression where it is the first parameter.
+template <typename V, size_t block>
+using Shifts = float[kPeriod<V, block>];
+
 // Whether taking the shift out again would cancel more than a bit of a lane's squares. False for NaN.
 inline bool isFar(double values, double squares, double count) { return values * values > count * squares / 2; }
 
@@ -108,8 +112,7 @@ Moments wideLane(const float* x, size_t lane, size_t positions) {
 
 // Of at most kBlock elements. What a lane holds has no influence on the others: it may be padding.
 template <typename V, typename D, size_t block>
-LaneMoments laneMomentsAround(float (&shift)[kPeriod<V, block>], const float* x, size_t positions,
-                              double leastSquares) {
+LaneMoments laneMomentsAround(Shifts<V, block>& shift, const float* x, size_t positions, double leastSquares) {
   const double n = static_cast<double>(positions);
   auto totals = laneTotalsAround<V, block>(shift, x, positions * block);
   D far = all<D>(0);
@@ -167,7 +170,7 @@ void setShift(float (&shift)[period], const double* mean) {
 
 // Of a stretch's first elements: the mean of a few, and of a constant lane the mean exactly.
 template <typename V, size_t block>
-void setFirstShift(float (&shift)[kPeriod<V, block>], const float* x, size_t positions) {
+void setFirstShift(Shifts<V, block>& shift, const float* x, size_t positions) {
   constexpr size_t most = 16;
   const size_t count = most < positions ? most : positions;
   for (size_t lane = 0; lane < kPeriod<V, block>; ++lane) shift[lane] = get(x, lane % block);
@@ -182,7 +185,7 @@ void setFirstShift(float (&shift)[kPeriod<V, block>], const float* x, size_t pos
 template <typename V, typename D, size_t block>
 LaneMoments laneMoments(const float* x, size_t positions, double leastSquares) {
   constexpr size_t most = kBlock / block;
-  float shift[kPeriod<V, block>];
+  Shifts<V, block> shift;
   setFirstShift<V, block>(shift, x, positions);
   LaneMoments total = laneMomentsAround<V, D, block>(shift, x, most < positions ? most : positions, leastSquares);
   LaneMoments last = total;
