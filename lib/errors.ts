@@ -119,6 +119,20 @@ export class OptionError extends CodedError<OptionErrorCode> {}
 /** Thrown for a tensor whose dtype, dims and number of elements contradict each other. */
 export class TensorError extends CodedError<'TENSOR_INVALID'> {}
 
+/** The codes of a {@link ServerError}. */
+export type ServerErrorCode =
+  | 'BATCH_SIZE'
+  | 'CONFIG_INVALID'
+  | 'MODEL_NOT_FOUND'
+  | 'MODEL_NOT_READY'
+  | 'NOT_BATCHABLE'
+  | 'QUEUE_FULL'
+  | 'QUEUE_TIMEOUT'
+  | 'REPOSITORY_INVALID';
+
+/** Thrown for a model that cannot be served, and for a request that a server does not take. */
+export class ServerError extends CodedError<ServerErrorCode> {}
+
 /** The codes of a {@link RequestError}. */
 export type RequestErrorCode =
   | 'ENCODING_UNSUPPORTED'
