@@ -49,6 +49,7 @@ const MAY_IMPORT = {
   'lib/insight/node.ts': ['lib/insight', 'lib/onnx', 'lib/runtime', 'lib/weights', 'lib/files'],
   'lib/insight/browser.ts': ['lib/insight', 'lib/runtime'],
   'lib/parity': ['lib/graph', 'lib/lowering', 'lib/onnx', 'lib/runtime', 'lib/weights', 'lib/files'],
+  'lib/deploy': ['lib/parity', 'lib/runtime/core', 'lib/weights'],
   'lib/images': ['lib/runtime/core'],
   'lib/server/batching': ['lib/runtime/core'],
   'lib/server/models': [
