@@ -45,7 +45,6 @@ export function checkBodyHeaders({ headers }: IncomingMessage, maxBody: number):
 /**
  * Reads and unpacks a body.
  * @param jsonLength How many bytes of JSON stand before the tensors.
- * @param onBytes Called with the number of bytes that are held more, or before a throw.
  * @throws RequestError `TOO_LARGE`, `REQUEST_INVALID`, `ENCODING_UNSUPPORTED`; ServerError `BUSY`.
  */
 export async function readBody(
@@ -79,7 +78,10 @@ function codingOf(header: string | undefined): Coding {
   if (coding === '' || coding === 'identity') return undefined;
   if (coding === 'gzip' || coding === 'x-gzip') return 'gzip';
   if (coding === 'deflate') return 'deflate';
-  throw new RequestError('ENCODING_UNSUPPORTED', `Content-Encoding '${header}': send gzip, deflate or plain bytes`);
+  throw new RequestError(
+    'ENCODING_UNSUPPORTED',
+    `Content-Encoding '${header}': send gzip, deflate or plain bytes`,
+  );
 }
 
 /** Returns the chunks of the unpacked body. */
@@ -93,19 +95,19 @@ function collect(
     const chunks: Buffer[] = [];
     let sent = 0;
     const unpacking = coding === 'gzip' ? createGunzip() : coding === 'deflate' ? createInflate() : undefined;
-    const fail = (error: unknown): void => {
+    const fail = (error: Error): void => {
       request.removeListener('data', onSent);
       unpacking?.destroy();
       // What still comes is read and dropped, so that the client hears the answer.
       request.resume();
-      reject(error as Error);
+      reject(error);
     };
     const onUnpacked = (chunk: Buffer): void => {
       try {
         hold(chunk.length);
         chunks.push(chunk);
       } catch (error) {
-        fail(error);
+        fail(error as Error);
       }
     };
     const onSent = (chunk: Buffer): void => {

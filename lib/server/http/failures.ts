@@ -1,4 +1,5 @@
 /** What a client is told when its request fails: a status, and `{"error": "..."}` without stack traces and paths. */
+import { sep } from 'node:path';
 import { OnnxGroupNormError } from '../../errors.js';
 
 /** The answer to a request that failed. */
@@ -39,6 +40,13 @@ const STATUS: Readonly<Record<string, number>> = {
 const RETRY_AFTER = 1;
 /** Where ONNX Runtime's source was compiled: `/onnxruntime_src/onnxruntime/core/framework/op_kernel.cc:83 `. */
 const SOURCE_PLACE = /\S*[\\/]\S+\.(?:cc|h|hpp|cpp|inc):\d+\s*/g;
+
+/** Returns a function that makes paths in a folder relative to it: clients need not know where models lie. */
+export function pathHider(folder: string): (message: string) => string {
+  const prefix = folder.endsWith(sep) ? folder : folder + sep;
+  // In the root folder no path is hidden, and every slash would match.
+  return (message) => (prefix === sep ? message : message.replaceAll(prefix, ''));
+}
 
 /** Returns the answer for an error of any kind. */
 export function failureOf(error: unknown): Failure {
