@@ -68,3 +68,40 @@ function createProgram(cli: Cli): Command {
     addExportKServe,
     addDoctor,
   ])
+    add(program, cli);
+  return program;
+}
+
+/** Prints the message of an error, with the stack trace only for `--debug`, and returns the exit code. */
+function reportError(error: unknown, { stderr }: Io, debug: boolean): ExitCode {
+  // Commander has printed its own errors. It also throws after --help and --version, with exit code 0.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  const known = error instanceof OnnxGroupNormError || error instanceof UsageError;
+  const message = error instanceof Error ? error.message : String(error);
+  print(stderr, `${colorsOf(stderr).red('error:')} ${known ? '' : 'unexpected: '}${message}`);
+  if (debug) print(stderr, inspect(error));
+  else if (!known) {
+    print(stderr, 'This is a bug in onnx-groupnorm; run again with --debug and report the output.');
+  }
+  return known ? EXIT.usage : EXIT.failed;
+}
+
+/** Columns of the help where the output is not a terminal. */
+const HELP_WIDTH = 100;
+
+const DESCRIPTION =
+  'Group Normalization in ONNX: builds, inspects and converts models, runs them with ONNX Runtime, and compares them with PyTorch.';
+
+const EXAMPLES = `
+Examples:
+  $ onnx-groupnorm build group-norm --num-groups 8 --num-channels 32 -o gn.onnx
+  $ onnx-groupnorm inspect gn.onnx
+  $ onnx-groupnorm compare gn.onnx --provider native,wasm --random --dim N=1,H=64,W=64
+  $ onnx-groupnorm convert gn.onnx -o gn-portable.onnx
+  $ onnx-groupnorm run gn.onnx --input x=random --dim N=1,H=64,W=64
+  $ onnx-groupnorm serve gn.onnx
+  $ onnx-groupnorm parity test/fixtures/group-norm
+  $ onnx-groupnorm doctor
+
+'onnx-groupnorm COMMAND --help' explains a command.
+Exit codes: 0 done; 1 a check failed; 2 bad usage or bad input.`;

@@ -1,6 +1,7 @@
 /** The HTTP server, on fastify: limits, tokens, failures and logs. `routes.ts` has the endpoints. */
 import { fastify, type FastifyInstance, type FastifyRequest } from 'fastify';
 import { randomUUID } from 'node:crypto';
+import { RequestError } from '../../errors.js';
 import { type BodyLimits, checkBodyHeaders } from './body.js';
 import { answerBadHttp, answerExpectation, answerFailure } from './failure-answers.js';
 import { failureOf } from './failures.js';
@@ -66,6 +67,8 @@ export function createApp(options: AppOptions): FastifyInstance {
       maxHeaderSize: MAX_HEADERS,
       headersTimeout: Math.min(HEADERS_TIMEOUT, options.requestTimeout),
       connectionsCheckingInterval: 1000,
+      // Node would answer without a reason.
+      requireHostHeader: false,
     },
     frameworkErrors(_error, request, reply) {
       answerFailure(request, reply, { status: 400, message: 'the URL is not valid' });
@@ -82,6 +85,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     reply.header('x-request-id', request.id);
     // Probes of Kubernetes have no token.
     if (!request.routeOptions.config.isOpen) checkToken?.(request.headers.authorization);
+    requireHost(request);
     checkBodyHeaders(request.raw, limits.maxBody);
     // Clients send any media type, or none: the protocol does not look at it, and fastify must not refuse it.
     delete request.raw.headers['content-type'];
@@ -111,6 +115,11 @@ export function createApp(options: AppOptions): FastifyInstance {
   });
   addRoutes(app, options);
   return app;
+}
+
+function requireHost({ raw, headers }: FastifyRequest): void {
+  if (raw.httpVersion !== '1.1' || headers.host !== undefined) return;
+  throw new RequestError('REQUEST_INVALID', 'a request of HTTP/1.1 needs the header Host');
 }
 
 const pathOf = ({ url }: FastifyRequest): string => url.split('?', 1)[0]!.slice(0, MAX_NAME);

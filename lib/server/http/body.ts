@@ -120,7 +120,9 @@ function collect(
     };
     request.on('data', onSent);
     request.once('error', fail);
-    request.once('close', () => fail(new RequestError('REQUEST_INVALID', 'the body ends too early')));
+    request.once('close', () => {
+      if (!request.complete) fail(new RequestError('REQUEST_INVALID', 'the body ends too early'));
+    });
     request.once('end', () => (unpacking ? unpacking.end() : resolve(chunks)));
     unpacking?.on('data', onUnpacked);
     unpacking?.once('error', (cause) => fail(corrupt(coding, cause)));

@@ -142,7 +142,12 @@ function repositoryEndpoints({ models, limits, hidePaths }: AppOptions): Endpoin
       ),
   });
   return [
-    post('index', ({ ready }) => models.index().filter(({ state }) => ready !== true || state === 'READY')),
+    post('index', ({ ready }) =>
+      models
+        .index()
+        .filter(({ state }) => ready !== true || state === 'READY')
+        .map((entry) => ({ ...entry, reason: hidePaths(entry.reason) })),
+    ),
     post('models/:model/load', async ({ parameters }, model) => {
       refuseOverrides(parameters);
       await load(models, model);
