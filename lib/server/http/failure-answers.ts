@@ -77,6 +77,8 @@ export function answerBadHttp(error: Error & { code?: string }, socket: Socket):
     'connection: close',
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+  // A client that does not close its side would hold the connection, and what came of its body.
+  setTimeout(() => socket.destroy(), LINGER).unref();
 }
 
 /** Answers a request with an expectation in the header `Expect` that is not `100-continue`. */

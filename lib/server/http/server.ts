@@ -1,7 +1,8 @@
 /** A server from its start to its end: it listens, loads, serves and drains. */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import type { AddressInfo } from 'node:net';
+import type { Server as HttpServer } from 'node:http';
+import { type AddressInfo, Server as TcpServer } from 'node:net';
 import { dirname, resolve } from 'node:path';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { ServerError } from '../../errors.js';
@@ -92,20 +93,17 @@ export function createServer(options: ServerOptions): Server {
   async function close({ delay = 0, timeout = CLOSE_TIMEOUT }: CloseOptions): Promise<void> {
     isDraining = true;
     stopWatching?.();
-    if (app.server.listening) {
-      await setTimeout(delay);
-      // The event loop has just read what had come: requests that were on their way to an idle connection are in progress now.
-      await setImmediate();
-    }
+    if (app.server.listening) await setTimeout(delay);
     const timer = new AbortController();
     const late = setTimeout(timeout, undefined, { signal: timer.signal }).catch(() => undefined);
-    const closed = app.close();
-    const ended = closed.then(() => loading?.catch(() => undefined)).then(() => models.dispose());
+    const ended = stopListening(app.server)
+      .then(() => loading?.catch(() => undefined))
+      .then(() => models.dispose());
     await Promise.race([ended, late]);
     timer.abort();
     // Stalled clients, and runs that take too long: a run whose clients are cut off is aborted.
     app.server.closeAllConnections();
-    await closed;
+    await app.close();
   }
 
   return {
@@ -125,6 +123,27 @@ export function createServer(options: ServerOptions): Server {
     loaded: () => loading ?? Promise.resolve(),
     close: (closeOptions = {}) => (closing ??= close(closeOptions)),
   };
+}
+
+/** How long a connection may be silent before it counts as idle, in milliseconds: a request may be on its way. */
+const SILENCE = 200;
+
+/**
+ * Closes the listener, and returns when all connections have ended. `close` of an HTTP server would at once cut connections on
+ * which a request is on its way; that of a TCP server leaves them to us.
+ */
+async function stopListening(server: HttpServer): Promise<void> {
+  if (!server.listening) return;
+  let hasEnded = false;
+  server.once('close', () => (hasEnded = true));
+  // At this point of its turn the event loop has just read and accepted what had come.
+  await setImmediate();
+  TcpServer.prototype.close.call(server);
+  while (!hasEnded) {
+    await setTimeout(SILENCE);
+    await setImmediate();
+    server.closeIdleConnections();
+  }
 }
 
 function addressUnavailable({ host, port }: { host: string; port: number }, cause: unknown): ServerError {

@@ -16,7 +16,7 @@ const copy = (dtype: DType | typeof STRING): Uint8Array =>
     output: [declared('y', dtype, ['N', 2])],
   });
 
-/** `square`: y = x · x for x (N, 4) of float32; `sum`: s = a + b; `copy-DTYPE`: y = x for x (N, 2); `heavy`: a second or so. */
+/** `square`: y = x · x for x (N, 4) of float32; `sum`: s = a + b; `copy-DTYPE`: y = x for x (N, 2); `heavy`: a while. */
 export const MODELS: Readonly<Record<string, () => Uint8Array>> = {
   square: () => smallModel([node('Mul', 'x x', 'y')]),
   sum: () =>
@@ -30,7 +30,7 @@ export const MODELS: Readonly<Record<string, () => Uint8Array>> = {
   'copy-float64': () => copy('float64'),
   'copy-float16': () => copy('float16'),
   'copy-text': () => copy(STRING),
-  heavy: () => heavyModel(),
+  heavy: () => heavyModel(12),
 };
 
 /** A server of the test file, with the models of these names; its port and its base URL. */
