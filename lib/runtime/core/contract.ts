@@ -129,6 +129,12 @@ export interface BackendOptions {
   readonly freeDimensionOverrides?: Readonly<Record<string, number>> | undefined;
   /** ONNX Runtime's graph optimizations. Default `all`. */
   readonly graphOptimizationLevel?: (typeof GRAPH_OPTIMIZATION_LEVELS)[number] | undefined;
+  /**
+   * Whether ONNX Runtime's threads wait for work in a loop, for a while, before they sleep. A run of many short operators is a
+   * little faster so, and the processor has less time for all else: for the event loop, other sessions, other processes.
+   * Default true, as in ONNX Runtime.
+   */
+  readonly allowSpinning?: boolean | undefined;
   /** Whether freed memory is kept for later runs. Default true. */
   readonly enableCpuMemArena?: boolean | undefined;
   /**

@@ -13,6 +13,7 @@ import {
   type SessionOptions,
 } from './contract.js';
 import { requireProviderOptions, requireProviders } from './providers.js';
+import type { SessionConfig } from './workarounds.js';
 
 const SESSION_OPTIONS: readonly (keyof SessionOptions)[] = [
   'providers',
@@ -24,6 +25,7 @@ const SESSION_OPTIONS: readonly (keyof SessionOptions)[] = [
   'executionMode',
   'freeDimensionOverrides',
   'graphOptimizationLevel',
+  'allowSpinning',
   'enableCpuMemArena',
   'profileFilePrefix',
 ];
@@ -81,6 +83,11 @@ function requireBackendOptions(options: BackendOptions): void {
     graphOptimizationLevel = 'all',
     freeDimensionOverrides = {},
   } = options;
+  const { allowSpinning = true } = options;
+  ensure(
+    typeof allowSpinning === 'boolean',
+    `allowSpinning must be true or false, not ${String(allowSpinning)}`,
+  );
   requireOneOf('executionMode', executionMode, EXECUTION_MODES);
   requireOneOf('graphOptimizationLevel', graphOptimizationLevel, GRAPH_OPTIMIZATION_LEVELS);
   const isRecord = typeof freeDimensionOverrides === 'object' && freeDimensionOverrides !== null;
@@ -99,6 +106,10 @@ function requireOneOf(name: string, value: string, known: readonly string[]): vo
 function ensure(condition: boolean, problem: string): asserts condition {
   if (!condition) throw new OptionError('INVALID_OPTION', `createSession: ${problem}`);
 }
+
+/** Returns the entries of ONNX Runtime's session configuration for options that have no field of their own. */
+export const configEntries = ({ allowSpinning = true }: BackendOptions): SessionConfig =>
+  allowSpinning ? {} : { 'session.intra_op.allow_spinning': '0', 'session.inter_op.allow_spinning': '0' };
 
 /**
  * Refuses options that a runtime does not have, so that the next provider of the list may run the model.

@@ -22,6 +22,7 @@ import type {
 import { EXECUTION_MODES } from '../core/contract.js';
 import { describeProblems } from '../core/providers.js';
 import { copyInto, requireAttached, requirePassable, withOpenRanks } from '../core/tensors.js';
+import { configEntries } from '../core/session-options.js';
 import { withoutOptimizers } from '../core/workarounds.js';
 import {
   type Addon,
@@ -64,7 +65,7 @@ export const nativeBackendWith = (more: NativeOptions): NativeBackend => ({
     }
     const all = { ...DEFAULTS, ...more, ...toAddonOptions(options) };
     const config = withoutOptimizers(
-      { ...all.config, ...folderEntry(externalDataFolder) },
+      { ...all.config, ...configEntries(options), ...folderEntry(externalDataFolder) },
       model.wrongOptimizers,
     );
     const session = await addon.createSession(model.bytes, { ...all, config });

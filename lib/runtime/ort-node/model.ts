@@ -13,7 +13,7 @@ import type {
 } from '../core/contract.js';
 import { fromOrtTensor, makeOrRelease, OrtModel, type TensorType } from '../core/ort-model.js';
 import { describeProblems } from '../core/providers.js';
-import { refuseOptions } from '../core/session-options.js';
+import { configEntries, refuseOptions } from '../core/session-options.js';
 import { copyInto } from '../core/tensors.js';
 import { withoutOptimizers } from '../core/workarounds.js';
 import { loadOnnxRuntime } from './load.js';
@@ -70,6 +70,7 @@ function sessionOptions(
   const { graphOptimizationLevel = 'all', profileFilePrefix, providerOptions } = options;
   const { intraOpNumThreads, interOpNumThreads, executionMode, enableCpuMemArena } = options;
   const config = {
+    ...configEntries(options),
     ...(externalDataFolder !== undefined && {
       'session.model_external_initializers_file_folder_path': externalDataFolder,
     }),

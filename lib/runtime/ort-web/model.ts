@@ -17,7 +17,7 @@ import {
   toInfo,
   toOrtTensor,
 } from '../core/ort-model.js';
-import { refuseOptions } from '../core/session-options.js';
+import { configEntries, refuseOptions } from '../core/session-options.js';
 import { copyInto } from '../core/tensors.js';
 import { withoutOptimizers } from '../core/workarounds.js';
 import { hasEnded, inTurn, requireRoom, withNamelessDims } from './workarounds.js';
@@ -81,7 +81,10 @@ const sessionOptions = (
   freeDimensionOverrides: options.freeDimensionOverrides ?? {},
   logSeverityLevel: 4,
   extra: withoutOptimizers(
-    options.cpuFallback === false ? { 'session.disable_cpu_ep_fallback': '1' } : {},
+    {
+      ...configEntries(options),
+      ...(options.cpuFallback === false && { 'session.disable_cpu_ep_fallback': '1' }),
+    },
     wrongOptimizers,
   ),
 });

@@ -45,12 +45,14 @@ export function checkBodyHeaders({ headers }: IncomingMessage, maxBody: number):
 /**
  * Reads and unpacks a body.
  * @param jsonLength How many bytes of JSON stand before the tensors.
+ * @param allocate Makes the memory for the body. Default: memory of the garbage collector.
  * @throws RequestError `TOO_LARGE`, `REQUEST_INVALID`, `ENCODING_UNSUPPORTED`; ServerError `BUSY`.
  */
 export async function readBody(
   request: IncomingMessage,
   jsonLength: number | undefined,
   { maxBody, memory }: BodyLimits,
+  allocate: Allocate = (length) => Buffer.allocUnsafeSlow(length),
 ): Promise<{ readonly bytes: Buffer; readonly release: () => void }> {
   let held = 0;
   const release = (): void => {
@@ -64,7 +66,7 @@ export async function readBody(
   };
   try {
     const chunks = await collect(request, codingOf(request.headers['content-encoding']), hold, maxBody);
-    return { bytes: placed(chunks, held, jsonLength ?? 0), release };
+    return { bytes: placed(chunks, held, jsonLength ?? 0, allocate), release };
   } catch (error) {
     release();
     throw error;
@@ -133,11 +135,14 @@ function collect(
   });
 }
 
+/** Makes memory for so many bytes, which begins at a multiple of {@link ALIGNMENT}. */
+export type Allocate = (length: number) => Uint8Array<ArrayBuffer>;
+
 /** Joins the chunks so that the first byte behind the JSON lies at a multiple of {@link ALIGNMENT}. */
-function placed(chunks: readonly Buffer[], length: number, jsonLength: number): Buffer {
+function placed(chunks: readonly Buffer[], length: number, jsonLength: number, allocate: Allocate): Buffer {
   const padding = (ALIGNMENT - (jsonLength % ALIGNMENT)) % ALIGNMENT;
-  // Not from Node's pool, in which a buffer begins anywhere.
-  const bytes = Buffer.allocUnsafeSlow(padding + length).subarray(padding);
+  const { buffer, byteOffset } = allocate(padding + length);
+  const bytes = Buffer.from(buffer, byteOffset + padding, length);
   let at = 0;
   for (const chunk of chunks) {
     bytes.set(chunk, at);

@@ -1,6 +1,8 @@
 /** Answers inference requests: from the bytes of a body to the bytes of an answer. */
+import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { RequestError } from '../../errors.js';
+import type { RunResults } from '../../runtime/core/contract.js';
 import type { ServedModel } from '../models/served-model.js';
 import { decodeInferRequest, type InferRequest, type RequestBody } from '../protocol/request.js';
 import { encodeAnswer, type EncodedAnswer } from '../protocol/response.js';
@@ -10,6 +12,12 @@ import { loadedModels, type ModelParams, type Models } from './models.js';
 
 /** The header with the number of bytes of JSON before the tensors. */
 const JSON_LENGTH = 'inference-header-content-length';
+
+/** Larger answers are sent from the memory of the results, without a copy. */
+const JOINED_BYTES = 2 ** 16;
+
+const asBuffer = ({ buffer, byteOffset, byteLength }: Uint8Array): Buffer =>
+  Buffer.from(buffer, byteOffset, byteLength);
 
 /** The longest time that timers of Node take, in milliseconds. */
 const LONGEST_TIMEOUT = 2 ** 31 - 1;
@@ -57,19 +65,31 @@ export class Inference {
     body: Omit<RequestBody, 'maxBytes'>,
     request: FastifyRequest,
     reply: FastifyReply,
-  ): Promise<Buffer> {
+  ): Promise<Buffer | Readable> {
     const decoded = await this.#work.run(decodeInferRequest({ ...body, maxBytes: this.maxBody }, model));
     taken.add(request);
-    const { body: bytes, jsonLength } = await this.#run(model, decoded, reply);
+    const { results, parts, jsonLength } = await this.#run(model, decoded, reply);
     const coding = preferredCoding(request.headers['accept-encoding']);
     reply.header('content-type', jsonLength === undefined ? 'application/json' : 'application/octet-stream');
     reply.header('vary', 'accept-encoding');
     if (jsonLength !== undefined) reply.header(JSON_LENGTH, jsonLength);
     if (coding !== 'identity') reply.header('content-encoding', coding);
+    const length = parts.reduce((total, { byteLength }) => total + byteLength, 0);
+    if (coding === 'identity' && length > JOINED_BYTES) {
+      reply.header('content-length', length);
+      reply.raw.once('close', () => results.dispose());
+      return Readable.from(parts.map(asBuffer));
+    }
+    const bytes = Buffer.concat(parts);
+    results.dispose();
     return pack(bytes, coding);
   }
 
-  async #run(model: ServedModel, request: InferRequest, reply: FastifyReply): Promise<EncodedAnswer> {
+  async #run(
+    model: ServedModel,
+    request: InferRequest,
+    reply: FastifyReply,
+  ): Promise<EncodedAnswer & { readonly results: Pick<RunResults, 'dispose'> }> {
     const { id, feeds, outputs, timeout } = request;
     const leaving = new AbortController();
     const leave = (): void => leaving.abort();
@@ -82,9 +102,7 @@ export class Inference {
       });
       const answered = outputs.map(({ name, binary }) => ({ name, binary, value: results[name]! }));
       const answer = { modelName: model.name, modelVersion: model.version, id, outputs: answered };
-      const encoded = await this.#work.run(encodeAnswer(answer));
-      results.dispose();
-      return encoded;
+      return { results, ...(await this.#work.run(encodeAnswer(answer))) };
     } finally {
       reply.raw.removeListener('close', leave);
     }

@@ -1,8 +1,9 @@
 /** The endpoints of the Open Inference Protocol, version 2, with Triton's extensions. */
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods, RouteHandlerMethod } from 'fastify';
 import { RequestError, ServerError } from '../../errors.js';
+import type { AllocatedTensor } from '../../runtime/core/contract.js';
 import type { AppOptions } from './app.js';
-import { type BodyLimits, readBody } from './body.js';
+import { type Allocate, type BodyLimits, readBody } from './body.js';
 import { modelConfig, modelMetadata, modelStatistics } from './describe.js';
 import { answerFailure } from './failure-answers.js';
 import { Inference, jsonLengthOf } from './infer.js';
@@ -115,10 +116,24 @@ function modelEndpoints({ models, limits }: AppOptions): Endpoint[] {
       async handler(request, reply) {
         find(request);
         const jsonLength = jsonLengthOf(request);
-        return withBody(request, reply, limits, jsonLength, (bytes) =>
-          // The model may have changed while the body came.
-          find(request).use((model) => inference.answer(model, { bytes, jsonLength }, request, reply)),
+        let memory: AllocatedTensor<'uint8'> | undefined;
+        const answer = await withBody(
+          request,
+          reply,
+          limits,
+          jsonLength,
+          (bytes) =>
+            // The model may have changed while the body came.
+            find(request).use((model) => inference.answer(model, { bytes, jsonLength }, request, reply)),
+          (length) => {
+            // A run reads the tensors in this memory without a copy.
+            memory = find(request).allocate('uint8', [length]);
+            return memory.data as Uint8Array<ArrayBuffer>;
+          },
         );
+        // After a failure the run may still read it: the garbage collector frees it then.
+        memory?.dispose();
+        return answer;
       },
     },
   ];
@@ -179,9 +194,10 @@ async function withBody<Result>(
   limits: BodyLimits,
   jsonLength: number | undefined,
   action: (bytes: Buffer) => Promise<Result>,
+  allocate?: Allocate,
 ): Promise<Result> {
   if (request.headers.expect !== undefined) reply.raw.writeContinue();
-  const { bytes, release } = await readBody(request.raw, jsonLength, limits);
+  const { bytes, release } = await readBody(request.raw, jsonLength, limits, allocate);
   try {
     return await action(bytes);
   } finally {

@@ -31,7 +31,7 @@ export interface ServingOptions extends Omit<BatcherOptions, 'onBatch'> {
   readonly threads?: number | undefined;
   /** Whether a request may shorten `queueTimeout` for itself. Default true. */
   readonly allowRequestTimeout?: boolean | undefined;
-  /** How the model is loaded. */
+  /** How the model is loaded. `allowSpinning` is false by default: the event loop needs the processor too. */
   readonly session?: SessionOptions | undefined;
 }
 
@@ -65,7 +65,11 @@ export class ServedModel {
     mustBatch: boolean,
     events: ServingEvents,
   ): Promise<ServedModel> {
-    const session = await createSession(path, { ...threadOptions(options), ...options.session });
+    const session = await createSession(path, {
+      ...threadOptions(options),
+      allowSpinning: false,
+      ...options.session,
+    });
     try {
       return new ServedModel(identity.name, identity.version, session, options, mustBatch, events);
     } catch (error) {

@@ -23,8 +23,9 @@ export interface Answer {
 
 /** An answer as bytes. */
 export interface EncodedAnswer {
-  readonly body: Buffer;
-  /** How many bytes of the body are JSON, for `Inference-Header-Content-Length`; `undefined` if all of them are. */
+  /** The JSON, and behind it the bytes of each binary output, in the memory of the outputs. */
+  readonly parts: readonly Uint8Array[];
+  /** How many bytes are JSON, for `Inference-Header-Content-Length`; `undefined` if all of them are. */
   readonly jsonLength: number | undefined;
 }
 
@@ -38,8 +39,8 @@ const SLICE = 4096;
 export function* encodeAnswer({ modelName, modelVersion, id, outputs }: Answer): Steps<EncodedAnswer> {
   const json: Buffer[] = [];
   const binary: Uint8Array[] = [];
-  const head = { model_name: modelName, model_version: modelVersion, ...(id !== undefined && { id }) };
-  let text = `${JSON.stringify(head).slice(0, -1)},"outputs":[`;
+  const names = { model_name: modelName, model_version: modelVersion, ...(id !== undefined && { id }) };
+  let text = `${JSON.stringify(names).slice(0, -1)},"outputs":[`;
   for (const [index, output] of outputs.entries()) {
     const { name, value } = output;
     const type = { name, datatype: datatypeOf(value.dtype), shape: value.dims };
@@ -60,9 +61,8 @@ export function* encodeAnswer({ modelName, modelVersion, id, outputs }: Answer):
     text += ']}';
   }
   json.push(Buffer.from(`${text}]}`));
-  const body = Buffer.concat([...json, ...binary]);
-  const jsonLength = json.reduce((total, { length }) => total + length, 0);
-  return { body, jsonLength: binary.length > 0 ? jsonLength : undefined };
+  const head = Buffer.concat(json);
+  return { parts: [head, ...binary], jsonLength: binary.length > 0 ? head.length : undefined };
 }
 
 /** Returns the elements from `start` to `end` as JSON, with commas between them. */

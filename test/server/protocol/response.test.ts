@@ -7,7 +7,8 @@ import { caught } from '../../support/temporary.js';
 
 const answer = (outputs: AnswerOutput[], id?: string) =>
   inOneGo(encodeAnswer({ modelName: 'm', modelVersion: '3', id, outputs }));
-const inJson = (value: AnyTensor) => answer([{ name: 'y', value, binary: false }]).body.toString();
+const inJson = (value: AnyTensor) =>
+  Buffer.concat(answer([{ name: 'y', value, binary: false }]).parts).toString();
 
 describe('an answer', () => {
   it('an answer in JSON has numbers from which every reader gets the same bits', () => {
@@ -48,7 +49,7 @@ describe('an answer', () => {
 
   it('an answer has its binary tensors behind the JSON, in the order of the outputs', () => {
     const value = (dtype: DType, data: object) => tensor(dtype, [1], data as Float32Array);
-    const { body, jsonLength } = answer(
+    const { parts, jsonLength } = answer(
       [
         { name: 'a', value: value('float16', Uint16Array.of(0x7e00)), binary: true },
         { name: 'b', value: value('int8', Int8Array.of(5)), binary: false },
@@ -56,6 +57,7 @@ describe('an answer', () => {
       ],
       'ü',
     );
+    const body = Buffer.concat(parts);
     expect(JSON.parse(body.subarray(0, jsonLength).toString())).to.deep.equal({
       model_name: 'm',
       model_version: '3',
