@@ -4,7 +4,9 @@ import type { Batch, BatcherResult } from '../batching/batcher.js';
 
 /** Durations of one kind: how many there were, and their sum in nanoseconds. */
 export interface DurationSum {
+  /** How many durations there were. */
   readonly count: number;
+  /** Their sum in nanoseconds. */
   readonly ns: number;
 }
 
@@ -12,8 +14,11 @@ export interface DurationSum {
 export interface BatchStatistics {
   /** The number of samples. */
   readonly batchSize: number;
+  /** Putting the inputs together. */
   readonly computeInput: DurationSum;
+  /** Running the model. */
   readonly computeInfer: DurationSum;
+  /** Taking the outputs apart. */
   readonly computeOutput: DurationSum;
 }
 
@@ -43,10 +48,13 @@ export interface ModelStatistics {
   readonly queue: DurationSum;
   /** What the answered requests took of a run; each request of a batch counts the whole batch. */
   readonly computeInput: DurationSum;
+  /** As `computeInput`, for the run of the model. */
   readonly computeInfer: DurationSum;
+  /** As `computeInput`, for taking the outputs apart. */
   readonly computeOutput: DurationSum;
   /** There is no cache of answers: always 0. */
   readonly cacheHit: DurationSum;
+  /** Always 0, as `cacheHit`. */
   readonly cacheMiss: DurationSum;
   /** The runs by their number of samples, the smallest first. */
   readonly batches: readonly BatchStatistics[];
