@@ -294,12 +294,13 @@ describe('a repository of models', () => {
         await new Promise((resolve) => setTimeout(resolve, 5));
       expect(await run(repository, 'n')).to.deep.equal(ABSOLUTE);
       expect(errors).to.deep.equal([]);
-      await rm(at(), { recursive: true });
+      await rename(at(), `${at()}-moved`);
       while (errors.length === 0 && performance.now() - begin < 5000)
         await new Promise((resolve) => setTimeout(resolve, 5));
       expect(errors[0]).to.have.property('code', 'REPOSITORY_INVALID');
       expect(await run(repository, 'n')).to.deep.equal(ABSOLUTE);
       end();
+      await rename(`${at()}-moved`, at());
     });
   });
 });
