@@ -2,6 +2,7 @@
 import type { BatchedSession } from '../../../lib/server/batching/runner.js';
 import type { Clock } from '../../../lib/server/batching/batcher.js';
 import type { AnyTensorRecord, RunOptions, TensorInfo } from '../../../lib/runtime/core/contract.js';
+import { disposableResults } from '../../../lib/runtime/core/owned.js';
 import { tensor, type TensorData } from '../../../lib/tensor.js';
 
 /** One run that the session was asked for. */
@@ -45,7 +46,7 @@ export class FakeSession {
     const wanted = options.fetches ?? ['double', 'half'];
     const results = Object.fromEntries(wanted.map((name) => [name, outputs[name as 'half']]));
     return new Promise((resolve, reject) => {
-      const finish = () => resolve(Object.assign(Object.create({ dispose: () => undefined }), results));
+      const finish = () => resolve(disposableResults(results, [], () => undefined));
       options.signal?.addEventListener('abort', () => reject(new Error('aborted')));
       const width = dims[1]!;
       const rows = Array.from({ length: dims[0]! }, (_, row) => data[row * width]!);

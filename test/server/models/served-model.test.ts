@@ -38,7 +38,7 @@ describe('a served model', () => {
   }
 
   it('statistics are all there, at 0, before the first request', async () => {
-    await withModel({ maxBatchSize: 4 }, async (model) => {
+    await withModel({ maxBatchSize: 4 }, (model) => {
       expect(model.statistics).to.deep.equal({
         lastInference: 0,
         inferenceCount: 0,
@@ -55,6 +55,7 @@ describe('a served model', () => {
         batches: [],
       });
       expect([model.name, model.version, model.pending, model.maxBatchSize]).to.deep.equal(['m', '3', 0, 4]);
+      return Promise.resolve();
     });
   });
 
