@@ -54,6 +54,16 @@ describe("options under onnxruntime's names", () => {
 
   const parallel = { executionMode: 'parallel', interOpNumThreads: 2 } as const;
 
+  it('allowSpinning is true or false, and a session runs without on every runtime', async () => {
+    expect(refusal({ allowSpinning: 'no' }).message).to.include(
+      'allowSpinning must be true or false, not no',
+    );
+    const still = { allowSpinning: false, intraOpNumThreads: 2 };
+    expect(await runBranches({ ...NODE, ...still })).to.deep.equal([3, 6]);
+    expect(await runBranches({ providers: ['wasm'], ...still })).to.deep.equal([3, 6]);
+    if (HAS_NATIVE) expect(await runBranches({ providers: ['native'], ...still })).to.deep.equal([3, 6]);
+  });
+
   it('a session runs with interOpNumThreads and executionMode on onnxruntime-node and the native kernel', async () => {
     expect(await runBranches({ ...NODE, ...parallel })).to.deep.equal([3, 6]);
     if (HAS_NATIVE) expect(await runBranches({ providers: ['native'], ...parallel })).to.deep.equal([3, 6]);
