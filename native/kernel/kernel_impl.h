@@ -5,23 +5,23 @@
 // keeps for the portable path, which would then crash on a machine without AVX.
 #pragma once
 
-#include "output.h"
-#include "statistics.h"
+#include "short_rows.h"
+
 
 namespace group_norm {
 namespace {
 
-template <typename V, typename T>
+template <typename V, typename D, typename T>
 constexpr TypeKernels typeKernels() {
-  return {moments<V, T>, normalize<V, T>};
+  return {moments<V, T>, normalize<V, T>, shortRows<V, D, T>};
 }
 
 // 16-bit elements are computed with as float.
 template <typename Floats, typename Doubles>
 constexpr Kernels tableOf(const char* name) {
   return {name,
-          {typeKernels<Floats, float>(), typeKernels<Doubles, double>(), typeKernels<Floats, Half>(),
-           typeKernels<Floats, BFloat16>()}};
+          {typeKernels<Floats, Doubles, float>(), typeKernels<Doubles, Doubles, double>(),
+           typeKernels<Floats, Doubles, Half>(), typeKernels<Floats, Doubles, BFloat16>()}};
 }
 
 }  // namespace

@@ -25,12 +25,6 @@ template Moments wideMoments(const double*, size_t);
 template Moments wideMoments(const Half*, size_t);
 template Moments wideMoments(const BFloat16*, size_t);
 
-bool needsWide(DType dtype, double rstd, double largestScale) {
-  const double factor = largestScale * rstd;
-  if (dtype == DType::float64) return !(factor <= DBL_MAX);
-  return rstd > 1e30 || rstd < 1e-30 || !(factor <= FLT_MAX);
-}
-
 namespace {
 
 template <typename T>
@@ -61,16 +55,16 @@ void narrow(double value, Half* p) { *p = narrowToHalf(static_cast<float>(value)
 void narrow(double value, BFloat16* p) { *p = narrowToBFloat16(static_cast<float>(value)); }
 
 template <typename T>
-void normalize(const Row& row, size_t begin, size_t end) {
+void normalize(const RowSet& set, const Row& row, size_t begin, size_t end) {
   const auto at = [](const void* elements, size_t i) {
     return static_cast<double>(get(static_cast<const T*>(elements), i));
   };
   for (size_t i = begin; i < end; ++i) {
-    const size_t channel = i / row.spatial;
+    const size_t channel = i / set.spatial;
     double v = (at(row.x, i) - row.mean) * row.rstd * at(row.scale, channel) + at(row.bias, channel);
     if (row.residual) v += at(row.residual, i);
     T element;
-    narrow(activate(v, row.activation), &element);
+    narrow(activate(v, set.activation), &element);
     put(static_cast<T*>(row.y), i, element);
   }
 }
@@ -91,16 +85,16 @@ double largestMagnitude(DType dtype, const void* elements, size_t count) {
   return 0;
 }
 
-void wideNormalize(DType dtype, const Row& row, size_t begin, size_t end) {
-  switch (dtype) {
+void wideNormalize(const RowSet& set, const Row& row, size_t begin, size_t end) {
+  switch (set.dtype) {
     case DType::float32:
-      return normalize<float>(row, begin, end);
+      return normalize<float>(set, row, begin, end);
     case DType::float64:
-      return normalize<double>(row, begin, end);
+      return normalize<double>(set, row, begin, end);
     case DType::float16:
-      return normalize<Half>(row, begin, end);
+      return normalize<Half>(set, row, begin, end);
     case DType::bfloat16:
-      return normalize<BFloat16>(row, begin, end);
+      return normalize<BFloat16>(set, row, begin, end);
   }
 }
 
