@@ -37,8 +37,8 @@ interface Inside {
   readonly isVariable: boolean;
   /** Finds the attributes of the call of the local function that it is or lies in. */
   readonly attributes: FindAttribute | undefined;
-  /** Whether the types of the inputs are an assumption. Loops within are left unknown then, so that each is walked few times. */
-  readonly isTrial: boolean;
+  /** How many Loops around try types of their inputs, which are an assumption then. */
+  readonly trials: number;
 }
 
 const NO_TYPES: Types = new Map();
@@ -50,6 +50,12 @@ const NUMBERS: readonly number[] = [ATTRIBUTE_TYPE.INT, ATTRIBUTE_TYPE.FLOAT];
 
 /** How deep functions and bodies lie in each other at most: others are left unknown. */
 export const MAX_DEPTH = 64;
+
+/**
+ * How many Loops try types of their inputs at once: Loops within are left unknown then. Each Loop walks its body up to four
+ * times, which multiplies.
+ */
+const MAX_TRIALS = 2;
 
 /** What follows from the nodes for one value. */
 interface Fact {
@@ -116,7 +122,15 @@ export class ValueTypes {
    * run. The names that a model declares do not promise that: a caller may give the inputs any sizes.
    */
   get atRun(): ValueTypes {
-    return (this.#atRun ??= new ValueTypes(this.model, sizeNamer()));
+    if (this.#atRun) return this.#atRun;
+    const { model, inside } = this;
+    // The sizes of a body's inputs may have names of the model's.
+    const within = inside && {
+      ...inside,
+      outer: inside.outer.atRun,
+      inputs: new Map([...inside.inputs].map(([name, type]) => [name, withoutNames(type)])),
+    };
+    return (this.#atRun = new ValueTypes(model, sizeNamer(this.#depth), within));
   }
 
   /** Returns the data of an initializer or of a Constant's result, if the model holds it. */
@@ -197,12 +211,13 @@ export class ValueTypes {
     const isVariable = node.inputs.some((name) => this.#isVariable(name));
     const readable = this.#readable(node);
     return bodiesOf(node).map((graph) => {
-      const inBody = (inputs: Types, isTrial?: boolean) =>
-        this.#inner({ graph, inputs, isVariable, ...(isTrial && { isTrial }) });
+      const trials = this.inside?.trials ?? 0;
+      const inBody = (inputs: Types, more = 0) =>
+        this.#inner({ graph, inputs, isVariable, trials: trials + more });
       if (!readable) return inBody(NO_TYPES);
       const first = bodyInputs(readable, graph, (name) => this.typeOf(name));
       if (node.opType !== 'Loop') return inBody(first);
-      return inBody(carriedTypes(first, (inputs) => inBody(inputs, true).results.slice(1)));
+      return inBody(carriedTypes(first, (inputs) => inBody(inputs, 1).results.slice(1)));
     });
   }
 
@@ -212,7 +227,7 @@ export class ValueTypes {
       inputs: NO_TYPES,
       isVariable: false,
       attributes: this.inside?.attributes,
-      isTrial: this.inside?.isTrial ?? false,
+      trials: this.inside?.trials ?? 0,
       ...inside,
     });
   }
@@ -260,7 +275,7 @@ export class ValueTypes {
     const [output] = node.outputs;
     if (!called || !output || !isKnownOperator(node)) return;
     if (CONTROL_FLOW.includes(node.opType)) {
-      if (this.inside?.isTrial && node.opType === 'Loop') return;
+      if (node.opType === 'Loop' && this.inside?.trials === MAX_TRIALS) return;
       const bodies = this.within(node).map((one) => ({ inputs: one.inside!.inputs, results: one.results }));
       setAll(facts, node, resultTypes(called, bodies));
       return;
@@ -349,13 +364,13 @@ function withOwnNames(
   return { dtype, shape: shape?.map(named) };
 }
 
-/** Returns a function that names each axis of each value: `d0_1`. */
-function sizeNamer(): (name: string, axis: number) => string {
+/** Returns a function that names each axis of each value of a graph, body or function at this depth: `d0_0_1`. */
+function sizeNamer(depth: number): (name: string, axis: number) => string {
   const numbers = new Map<string, number>();
   return (name, axis) => {
     const number = numbers.get(name) ?? numbers.size;
     numbers.set(name, number);
-    return `d${number}_${axis}`;
+    return `d${depth}_${number}_${axis}`;
   };
 }
 

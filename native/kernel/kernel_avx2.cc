@@ -9,8 +9,8 @@
 #error "compile this file, and no other, for AVX2"
 #endif
 
-#include "vec_avx2.h"
 #include "kernel_impl.h"
+#include "vec_avx2.h"
 
 namespace group_norm {
 

@@ -9,8 +9,8 @@
 #error "compile this file, and no other, for AVX-512"
 #endif
 
-#include "vec_avx512.h"
 #include "kernel_impl.h"
+#include "vec_avx512.h"
 
 namespace group_norm {
 

@@ -5,8 +5,11 @@
 // keeps for the portable path, which would then crash on a machine without AVX.
 #pragma once
 
+#include "blocked_output.h"
+#include "blocked_statistics.h"
+#include "output.h"
 #include "short_rows.h"
-
+#include "statistics.h"
 
 namespace group_norm {
 namespace {
@@ -16,12 +19,19 @@ constexpr TypeKernels typeKernels() {
   return {moments<V, T>, normalize<V, T>, shortRows<V, D, T>};
 }
 
+template <typename V, typename D, size_t block>
+constexpr BlockKernels blockKernels() {
+  return {laneMoments<V, D, block>, normalizeBlock<V, block>};
+}
+
 // 16-bit elements are computed with as float.
 template <typename Floats, typename Doubles>
 constexpr Kernels tableOf(const char* name) {
   return {name,
           {typeKernels<Floats, Doubles, float>(), typeKernels<Doubles, Doubles, double>(),
-           typeKernels<Floats, Doubles, Half>(), typeKernels<Floats, Doubles, BFloat16>()}};
+           typeKernels<Floats, Doubles, Half>(), typeKernels<Floats, Doubles, BFloat16>()},
+          blockKernels<Floats, Doubles, 8>(),
+          blockKernels<Floats, Doubles, 16>()};
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 // The kernels for any machine: SSE2 on x86-64, NEON on ARM.
 //
 // Flags: -ffp-contract=off.
-#include "vec_portable.h"
 #include "kernel_impl.h"
+#include "vec_portable.h"
 
 namespace group_norm {
 

@@ -1,4 +1,5 @@
-// What each instruction set provides: the statistics of a stretch of elements, the output of one, and both of short rows.
+// What each instruction set provides: the statistics of a stretch of elements, the output of one, and both of short
+// rows.
 #pragma once
 
 #include <cstddef>
@@ -33,22 +34,28 @@ struct RowSet {
   bool streaming;  // write past the caches
 };
 
-static inline double centreOf(double mean, double variance) { return mean * mean < variance / 16 ? 0 : mean; }
+// What the elements of a group are normalised with.
+struct Standard {
+  double mean;
+  double centre;  // what is subtracted from x before it is scaled: the mean, or 0 where the mean is small
+  double rstd;
+};
 
-// One of them, once its statistics are known.
+// One row, or a part of one, whose statistics are known.
 struct Row {
   const void* x;
   const void* residual;  // or null
   void* y;
   const void* scale;  // of the row's first channel
   const void* bias;
-  double mean;
-  double centre;  // what is subtracted from x before it is scaled: the mean, or 0 where the mean is small
-  double rstd;
+  size_t channels;
+  size_t spatial;
+  Standard standard;
+  Activation activation;
+  bool streaming;
 };
 
-static inline Row rowOf(const RowSet& set, size_t elementBytes, size_t index, double mean, double variance,
-                        double rstd) {
+static inline Row rowOf(const RowSet& set, size_t elementBytes, size_t index, const Standard& standard) {
   const size_t elements = index * set.length * elementBytes;
   const size_t affine = index % set.groups * set.channels * elementBytes;
   return {
@@ -57,9 +64,11 @@ static inline Row rowOf(const RowSet& set, size_t elementBytes, size_t index, do
       static_cast<char*>(set.y) + elements,
       static_cast<const char*>(set.scale) + affine,
       static_cast<const char*>(set.bias) + affine,
-      mean,
-      centreOf(mean, variance),
-      rstd,
+      set.channels,
+      set.spatial,
+      standard,
+      set.activation,
+      set.streaming,
   };
 }
 
@@ -75,14 +84,48 @@ struct TypeKernels {
   // A sum of squares below `leastSquares` is taken again in a wider type.
   Moments (*moments)(const void* x, size_t count, double leastSquares);
   // Elements begin .. end - 1 of the row.
-  void (*normalize)(const RowSet& set, const Row& row, size_t begin, size_t end);
+  void (*normalize)(const Row& row, size_t begin, size_t end);
   // Statistics and output of the short rows begin .. end - 1.
   void (*shortRows)(const RowSet& set, size_t begin, size_t end);
+};
+
+// Channels of the largest block.
+constexpr size_t kMostLanes = 16;
+
+// The moments of each channel of a block: as many as it has lanes, which have all the same count.
+struct LaneMoments {
+  double count;
+  double mean[kMostLanes];
+  double squares[kMostLanes];
+};
+
+// A stretch of one block whose channels' statistics are known. Each channel has a lane:
+// y = activation((x - centre) * (scale + scaleRest) + bias + residual).
+struct BlockStretch {
+  const float* x;
+  const float* residual;  // or null
+  float* y;
+  size_t positions;  // elements of each channel
+  Activation activation;
+  bool streaming;  // write past the caches
+  float centre[kMostLanes] = {};
+  float scale[kMostLanes] = {};
+  float scaleRest[kMostLanes] = {};
+  float bias[kMostLanes] = {};
+};
+
+// Both are for blocks of one size.
+struct BlockKernels {
+  // Of `positions` elements of each channel. Sums of squares below `leastSquares` are taken again in a wider type.
+  LaneMoments (*moments)(const float* x, size_t positions, double leastSquares);
+  void (*normalize)(const BlockStretch&);
 };
 
 struct Kernels {
   const char* name;
   TypeKernels byDType[4];  // in the order of DType
+  BlockKernels blocksOf8;
+  BlockKernels blocksOf16;
 };
 
 const Kernels& portableKernels();

@@ -43,7 +43,8 @@ struct Output {
   using Scalar = typename V::Scalar;
   static constexpr size_t lanes = V::lanes;
 
-  const RowSet& set;
+  size_t channels;
+  size_t spatial;
   const T* rowScale;
   const T* rowBias;
   Scalar centre;
@@ -129,14 +130,14 @@ struct Output {
     constexpr size_t batch = 512;
     T scale[batch];
     T bias[batch];
-    size_t index = begin == 0 ? 0 : begin / set.spatial;
-    size_t within = begin - index * set.spatial;
+    size_t index = begin == 0 ? 0 : begin / spatial;
+    size_t within = begin - index * spatial;
     for (size_t i = 0; i < s.count; i += batch) {
       const size_t end = i + batch < s.count ? i + batch : s.count;
       for (size_t k = 0; k < end - i; ++k) {
         std::memcpy(scale + k, rowScale + index, sizeof(T));
         std::memcpy(bias + k, rowBias + index, sizeof(T));
-        if (++within == set.spatial) {
+        if (++within == spatial) {
           within = 0;
           ++index;
         }
@@ -146,9 +147,9 @@ struct Output {
   }
 
   void longChannels(const Stretch<T>& s, size_t begin) const {
-    size_t index = begin == 0 ? 0 : begin / set.spatial;
-    size_t channelEnd = (index + 1) * set.spatial - begin;
-    for (size_t i = 0; i < s.count; ++index, channelEnd += set.spatial) {
+    size_t index = begin == 0 ? 0 : begin / spatial;
+    size_t channelEnd = (index + 1) * spatial - begin;
+    for (size_t i = 0; i < s.count; ++index, channelEnd += spatial) {
       const size_t end = channelEnd < s.count ? channelEnd : s.count;
       channel(s.from(i, end), index);
       i = end;
@@ -156,9 +157,9 @@ struct Output {
   }
 
   ALWAYS_INLINE void run(const Stretch<T>& s, size_t begin) const {
-    if (set.channels > 1 && set.spatial == 1) {
+    if (channels > 1 && spatial == 1) {
       elements(s, rowScale + begin, rowBias + begin);
-    } else if (set.channels > 1 && set.spatial < lanes) {
+    } else if (channels > 1 && spatial < lanes) {
       shortChannels(s, begin);
     } else {
       longChannels(s, begin);
@@ -166,43 +167,43 @@ struct Output {
   }
 };
 
-// Calls body with the type of the set's Output.
-template <typename V, typename T, Activation activation, typename Body>
-ALWAYS_INLINE void withOutputOf(const RowSet& set, Body body) {
-  if (set.residual) {
-    if (set.streaming) return body(Type<Output<V, T, activation, true, true>>{});
+// Calls body with the type of the Output that a row or all rows of a set have.
+template <typename V, typename T, Activation activation, typename Rows, typename Body>
+ALWAYS_INLINE void withOutputOf(const Rows& rows, Body body) {
+  if (rows.residual) {
+    if (rows.streaming) return body(Type<Output<V, T, activation, true, true>>{});
     return body(Type<Output<V, T, activation, true, false>>{});
   }
-  if (set.streaming) return body(Type<Output<V, T, activation, false, true>>{});
+  if (rows.streaming) return body(Type<Output<V, T, activation, false, true>>{});
   return body(Type<Output<V, T, activation, false, false>>{});
 }
 
-template <typename V, typename T, typename Body>
-void withOutput(const RowSet& set, Body body) {
-  switch (set.activation) {
+template <typename V, typename T, typename Rows, typename Body>
+void withOutput(const Rows& rows, Body body) {
+  switch (rows.activation) {
     case Activation::none:
-      return withOutputOf<V, T, Activation::none>(set, body);
+      return withOutputOf<V, T, Activation::none>(rows, body);
     case Activation::relu:
-      return withOutputOf<V, T, Activation::relu>(set, body);
+      return withOutputOf<V, T, Activation::relu>(rows, body);
     case Activation::silu:
-      return withOutputOf<V, T, Activation::silu>(set, body);
+      return withOutputOf<V, T, Activation::silu>(rows, body);
   }
 }
 
 template <typename V, typename T>
-void normalize(const RowSet& set, const Row& row, size_t begin, size_t end) {
+void normalize(const Row& row, size_t begin, size_t end) {
   using Scalar = typename V::Scalar;
   const Stretch<T> whole = {static_cast<const T*>(row.x), static_cast<const T*>(row.residual), static_cast<T*>(row.y),
                             end};
   const T* scale = static_cast<const T*>(row.scale);
   const T* bias = static_cast<const T*>(row.bias);
-  const Scalar centre = static_cast<Scalar>(row.centre);
-  const double rest = row.mean - static_cast<double>(centre);
-  withOutput<V, T>(set, [&](auto output) {
+  const Scalar centre = static_cast<Scalar>(row.standard.centre);
+  const double rest = row.standard.mean - static_cast<double>(centre);
+  withOutput<V, T>(row, [&](auto output) {
     using Out = typename decltype(output)::type;
-    Out{set, scale, bias, centre, rest, row.rstd}.run(whole.from(begin, end), begin);
+    Out{row.channels, row.spatial, scale, bias, centre, rest, row.standard.rstd}.run(whole.from(begin, end), begin);
   });
-  if (set.streaming) V::endStreaming();
+  if (row.streaming) V::endStreaming();
 }
 
 }  // namespace

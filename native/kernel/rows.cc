@@ -13,7 +13,7 @@ RowSet rowsOf(const Problem& p, bool streaming) {
   const size_t length = static_cast<size_t>(p.channels / p.groups * p.spatial);
   const double leastSquares = p.epsilon < 1e-15 ? kVanishingSquares : 0;
   const double largestScale = largestMagnitude(p.dtype, p.scale, groups * channels);
-  return {p.x, p.residual, p.y, p.scale, p.bias, groups, length, channels, length / channels,
+  return {p.x,       p.residual,   p.y,          p.scale, p.bias,       groups,   length, channels, length / channels,
           p.epsilon, leastSquares, largestScale, p.dtype, p.activation, streaming};
 }
 
@@ -28,6 +28,12 @@ size_t bytesOf(DType dtype) noexcept {
     default:
       return 2;
   }
+}
+
+Standard standardOf(const Moments& moments, double epsilon) {
+  const double variance = moments.squares / moments.count;
+  const double centre = moments.mean * moments.mean < variance / 16 ? 0 : moments.mean;
+  return {moments.mean, centre, 1 / std::sqrt(variance + epsilon)};
 }
 
 Rows::Rows(const Problem& problem, const Kernels& kernels, bool streaming)
@@ -49,7 +55,7 @@ void Rows::normalizeChunk(size_t row, size_t chunkIndex, const Moments& ofRow) c
   normalize(at(row, ofRow), begin, end < length() ? end : length());
 }
 
-void Rows::normalizeWhole(size_t begin, size_t end) const {
+void Rows::normalizeRows(size_t begin, size_t end) const {
   if (length() <= kShortRow) return kernels_.shortRows(set_, begin, end);
   for (size_t row = begin; row < end; ++row) normalizeWhole(row);
 }
@@ -66,14 +72,14 @@ void Rows::normalizeWhole(size_t row) const {
 }
 
 Row Rows::at(size_t row, const Moments& moments) const {
-  const double variance = moments.squares / moments.count;
-  const double rstd = 1 / std::sqrt(variance + set_.epsilon);
-  return rowOf(set_, elementBytes_, row, moments.mean, variance, rstd);
+  return rowOf(set_, elementBytes_, row, standardOf(moments, set_.epsilon));
 }
 
 void Rows::normalize(const Row& row, size_t begin, size_t end) const {
-  if (needsWide(set_.dtype, row.rstd, set_.largestScale)) return wideNormalize(set_, row, begin, end);
-  kernels_.normalize(set_, row, begin, end);
+  if (needsWide(set_.dtype, row.standard.rstd, set_.largestScale)) {
+    return wideNormalize(set_.dtype, row, begin, end);
+  }
+  kernels_.normalize(row, begin, end);
 }
 
 }  // namespace group_norm

@@ -5,8 +5,12 @@
 
 namespace group_norm {
 
+Standard standardOf(const Moments& moments, double epsilon);
+
 class Rows {
  public:
+  using Statistics = Moments;
+
   // Statistics are taken of chunks of this many elements and merged in order, however many threads there are: that
   // makes the result the same for every number of threads.
   static constexpr size_t chunk = 16384;
@@ -22,7 +26,7 @@ class Rows {
   void normalizeChunk(size_t row, size_t chunkIndex, const Moments& ofRow) const;
 
   // Statistics and output of rows begin .. end - 1, each at once, so that the output finds the row in the caches.
-  void normalizeWhole(size_t begin, size_t end) const;
+  void normalizeRows(size_t begin, size_t end) const;
 
  private:
   void normalizeWhole(size_t row) const;

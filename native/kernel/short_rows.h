@@ -20,7 +20,6 @@ struct Batch {
   double values[most] = {};
   double squares[most] = {};
   double mean[most];
-  double variance[most];
   double centre[most];
   double rstd[most];
 
@@ -39,7 +38,6 @@ struct Batch {
       const D m = D::load(shift + i) + offset;
       const D v = atLeast(zero, D::load(squares + i) - sum * offset) / n;
       store(mean + i, m);
-      store(variance + i, v);
       store(centre + i, zeroWhereLess(m * m, v * all<D>(0.0625), m));
       store(rstd + i, all<D>(1) / squareRoot(v + all<D>(epsilon)));
     }
@@ -124,14 +122,14 @@ void shortRows(const RowSet& set, size_t begin, size_t end) {
       for (size_t i = 0; i < count; ++i) {
         const double rstd = batch.rstd[i];
         if (needsWide(set.dtype, rstd, set.largestScale)) {
-          const Row row = rowOf(set, sizeof(T), first + i, batch.mean[i], batch.variance[i], rstd);
-          wideNormalize(set, row, 0, set.length);
+          const Standard standard = {batch.mean[i], batch.centre[i], rstd};
+          wideNormalize(set.dtype, rowOf(set, sizeof(T), first + i, standard), 0, set.length);
         } else {
           const T* scale = static_cast<const T*>(set.scale) + group * set.channels;
           const T* bias = static_cast<const T*>(set.bias) + group * set.channels;
           const size_t at = (first + i) * set.length;
           const Scalar centre = static_cast<Scalar>(batch.centre[i]);
-          Out{set, scale, bias, centre, batch.mean[i] - static_cast<double>(centre), rstd}.run(
+          Out{set.channels, set.spatial, scale, bias, centre, batch.mean[i] - static_cast<double>(centre), rstd}.run(
               {x + at, residual ? residual + at : nullptr, y + at, set.length}, 0);
         }
         group = group + 1 == set.groups ? 0 : group + 1;

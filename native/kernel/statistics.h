@@ -1,8 +1,9 @@
 // The statistics of a stretch of elements of type T, in one trip through memory, by vectors of type V.
 //
 // A block's elements are centred by a shift before they are squared, so a large mean costs no digits. The shift is
-// the mean of the block before, or of the first elements. Where that is so far from the mean of all that taking it out again would
-// cancel more than a bit, the sums are taken again around the mean, while the first-level cache has the block.
+// the mean of the block before, or of the first elements. Where that is so far from the mean of all that taking it out
+// again would cancel more than a bit, the sums are taken again around the mean, while the first-level cache has the
+// block.
 #pragma once
 
 #include <float.h>

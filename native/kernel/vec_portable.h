@@ -17,8 +17,8 @@
 //   zeroWhereLess(a, b, v)    0 where a < b, v elsewhere; of doubles
 #pragma once
 
-#include "lanes.h"
 #include "always_inline.h"
+#include "lanes.h"
 #include "storage.h"
 
 #if defined(__aarch64__)
@@ -71,7 +71,6 @@ Floats Floats::load(const T* p) {
   for (size_t i = 0; i < Floats::lanes; ++i) a.v[i] = get(p, i);
   return a;
 }
-
 
 template <typename V, typename T>
 V loadPart(const T* p, size_t count, V fill) {

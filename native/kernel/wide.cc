@@ -55,16 +55,16 @@ void narrow(double value, Half* p) { *p = narrowToHalf(static_cast<float>(value)
 void narrow(double value, BFloat16* p) { *p = narrowToBFloat16(static_cast<float>(value)); }
 
 template <typename T>
-void normalize(const RowSet& set, const Row& row, size_t begin, size_t end) {
+void normalize(const Row& row, size_t begin, size_t end) {
   const auto at = [](const void* elements, size_t i) {
     return static_cast<double>(get(static_cast<const T*>(elements), i));
   };
   for (size_t i = begin; i < end; ++i) {
-    const size_t channel = i / set.spatial;
-    double v = (at(row.x, i) - row.mean) * row.rstd * at(row.scale, channel) + at(row.bias, channel);
+    const size_t channel = i / row.spatial;
+    double v = (at(row.x, i) - row.standard.mean) * row.standard.rstd * at(row.scale, channel) + at(row.bias, channel);
     if (row.residual) v += at(row.residual, i);
     T element;
-    narrow(activate(v, set.activation), &element);
+    narrow(activate(v, row.activation), &element);
     put(static_cast<T*>(row.y), i, element);
   }
 }
@@ -85,16 +85,16 @@ double largestMagnitude(DType dtype, const void* elements, size_t count) {
   return 0;
 }
 
-void wideNormalize(const RowSet& set, const Row& row, size_t begin, size_t end) {
-  switch (set.dtype) {
+void wideNormalize(DType dtype, const Row& row, size_t begin, size_t end) {
+  switch (dtype) {
     case DType::float32:
-      return normalize<float>(set, row, begin, end);
+      return normalize<float>(row, begin, end);
     case DType::float64:
-      return normalize<double>(set, row, begin, end);
+      return normalize<double>(row, begin, end);
     case DType::float16:
-      return normalize<Half>(set, row, begin, end);
+      return normalize<Half>(row, begin, end);
     case DType::bfloat16:
-      return normalize<BFloat16>(set, row, begin, end);
+      return normalize<BFloat16>(row, begin, end);
   }
 }
 

@@ -28,6 +28,6 @@ static inline bool needsWide(DType dtype, double rstd, double largestScale) {
 }
 
 // Elements begin .. end - 1 of the row.
-void wideNormalize(const RowSet& set, const Row& row, size_t begin, size_t end);
+void wideNormalize(DType dtype, const Row& row, size_t begin, size_t end);
 
 }  // namespace group_norm

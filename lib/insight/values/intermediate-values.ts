@@ -98,6 +98,7 @@ export class ModelRun {
     this.#outputs = new Set(model.outputNames);
     this.#loaded = { session, key: keyOf([]) };
     for (const [name, type] of model.notTensors()) this.#reasons.set(name, `it is ${type}`);
+    if (session.provider !== 'native') this.#reasons.set(LOST_NAME, LOST);
     this.#findReasons(session, model.outputNames);
     this.names = this.#namesAsRun();
   }
@@ -112,8 +113,14 @@ export class ModelRun {
     model: string | Uint8Array,
     options: ModelRunOptions,
   ): Promise<ModelRun> {
-    const { session: sessionOptions = {}, label } = options;
-    const source = await sourceOf(platform, model);
+    return ModelRun.#open(platform, await sourceOf(platform, model), options);
+  }
+
+  static async #open(
+    platform: Platform,
+    source: ModelSource,
+    { session: sessionOptions = {}, label, feeds: given }: ModelRunOptions,
+  ): Promise<ModelRun> {
     if (isOrtFormat(source.bytes)) {
       throw new SessionError(
         'MODEL_REJECTED',
@@ -125,12 +132,20 @@ export class ModelRun {
     const decoded = Model.decode(source.bytes, source.where, limits);
     const session = await openSource(platform, source, sessionOptions);
     try {
-      const feeds = typeof options.feeds === 'function' ? await options.feeds(session.inputs) : options.feeds;
+      const feeds = typeof given === 'function' ? await given(session.inputs) : given;
       return new ModelRun(platform, source, sessionOptions, decoded, session, label ?? source.where, feeds);
     } catch (error) {
       await session.dispose();
       throw error;
     }
+  }
+
+  /** Loads other bytes of the model, to run them on the same feeds. Dispose of this run before, if memory is short. */
+  reopen(bytes: Uint8Array): Promise<ModelRun> {
+    const { where, folder } = this.source;
+    const session = { ...this.options, limits: NO_LIMITS };
+    const { feeds, label } = this;
+    return ModelRun.#open(this.platform, { bytes, where, folder }, { feeds, label, session });
   }
 
   /** The provider that runs the model, how GroupNorm runs, and the providers that were passed over. */
@@ -302,7 +317,7 @@ export class ModelRun {
       if (this.#sizes.has(name)) continue;
       const declared = this.#types.typeOf(name).shape;
       const shape =
-        declared && isStatic(declared) ? declared : (forFeeds ??= this.#typesForFeeds()).typeOf(name).shape;
+        declared && isStatic(declared) ? declared : (forFeeds ??= this.typesForFeeds()).typeOf(name).shape;
       if (shape && isStatic(shape)) this.#setSize(name, shape);
       else unknown.push(name);
     }
@@ -326,7 +341,7 @@ export class ModelRun {
   }
 
   /** Returns what follows from the sizes of the feeds, in place of the sizes and names that the model declares. */
-  #typesForFeeds(): ValueTypes {
+  typesForFeeds(): ValueTypes {
     const { bytes, where } = this.source;
     const model = Model.decode(bytes, where, NO_LIMITS);
     model.removeOutputs(() => true);
@@ -348,7 +363,9 @@ export class ModelRun {
 
   async #run(added: readonly ValueInfoMessage[], nodes: readonly NodeMessage[] = []): Promise<RunResults> {
     const session = await this.#load(added, nodes);
-    const outputs = session.outputs.filter(({ dtype }) => dtype !== undefined);
+    const outputs = session.outputs.filter(
+      ({ name, dtype }) => dtype !== undefined && this.#reasons.get(name) !== LOST,
+    );
     return session.run(this.feeds, { fetches: outputs.map(({ name }) => name) });
   }
 
@@ -379,6 +396,9 @@ const keyOf = (added: readonly ValueInfoMessage[]): string => JSON.stringify(add
 
 /** The key of a session that is disposed of, and that no values have. */
 const NOT_LOADED = '';
+/** onnxruntime-node and onnxruntime-web (1.32) assign results to an object, where this name sets the prototype. */
+const LOST_NAME = '__proto__';
+const LOST = 'the packages of ONNX Runtime for JavaScript lose a value of this name';
 const NO_DTYPE = 'the model does not tell its dtype, and ONNX Runtime does not return it';
 const NOT_A_TENSOR = 'it is not a tensor, or of a dtype that sessions do not return';
 const TEXTS = 'it is a tensor of texts';
