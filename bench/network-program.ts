@@ -7,7 +7,7 @@ const [model = '', options = '{}', shape = ''] = process.argv.slice(2);
 const session = await createSession(model, JSON.parse(options) as SessionOptions);
 const x = normalTensor(shape.split('x').map(Number));
 const turn = turnOf(async () => {
-  using outputs = await session.run({ [session.inputNames[0]!]: x });
+  using outputs = await session.run({ [session.inputs[0]!.name]: x });
   void outputs;
 });
 for await (const calls of createInterface({ input: process.stdin })) console.log(await turn(Number(calls)));

@@ -90,7 +90,7 @@ const REGISTRY: readonly Network[] = ['unet', 'detection-backbone'].map((name) =
   name,
   shape: '1x3x256x256',
   model: () => {
-    const graph = getGraph(name).build({});
+    const graph = getGraph(name).build({}, { shape: [1, 3, 256, 256] });
     return encodeModel(graph, initializeWeights(graph), { opset: 21, lowering: 'op' });
   },
   isModule: true,

@@ -3,10 +3,10 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Contestant } from './statistics.js';
 
-/** Starts a program. A turn fails with the last line of the program's errors if the program has ended. */
+/** Starts a program. A turn fails with the program's last error if the program has ended. */
 export function startProgram(command: string, args: readonly string[]): Contestant {
   const child = spawn(command, args, { stdio: 'pipe' });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const closed = new Promise((resolve) => child.once('close', resolve));
   const failed = new Promise<never>((_, reject) => child.once('error', reject));
   let errors = '';
@@ -17,10 +17,12 @@ export function startProgram(command: string, args: readonly string[]): Contesta
   return {
     async turn(calls) {
       child.stdin.write(`${calls}\n`);
-      const line = await Promise.race([lines.next(), failed]);
+      const line = await Promise.race([answers.next(), failed]);
       if (!line.done) return Number(line.value);
       await closed;
-      throw new Error(`${command} ended without an answer: ${errors.trim().split('\n').at(-1) ?? ''}`);
+      const lines = errors.trim().split('\n');
+      const reason = lines.findLast((text) => /Error/.test(text)) ?? lines.at(-1) ?? '';
+      throw new Error(`${command} ended without an answer: ${reason.trim()}`);
     },
     async end() {
       child.stdin.end();
