@@ -1,28 +1,20 @@
 /** Creates sessions: checks the options, and loads the model on the first provider that can run it. */
 import { isUint8Array, unshared } from '../../arrays.js';
 import { SessionError, type SessionErrorCode } from '../../errors.js';
-import { renameLocations } from '../../onnx/tensor-walk.js';
 import { notBytes } from '../../options.js';
-import {
-  type Backend,
-  type BackendOptions,
-  type LoadedModel,
-  type ModelSource,
-  type ModelToLoad,
-  type Platform,
-  type Provider,
-  type ProviderFallback,
-  type ProviderOptions,
-  type Session,
-  type SessionOptions,
+import type {
+  ModelSource,
+  Platform,
+  Provider,
+  ProviderFallback,
+  Session,
+  SessionOptions,
 } from './contract.js';
-import { canFallBackAfterLoad, withTypedErrors } from './errors.js';
-import { isOrtFormat, prepareOrtFormat } from './ort-format.js';
-import { type PreparedModel, prepareModel } from './prepare.js';
+import { canFallBackAfterLoad } from './errors.js';
+import { loadModel, type OpenedModel } from './load.js';
 import { chooseBackend, describeProblems, type LostBackend } from './providers.js';
 import { RuntimeSession } from './session.js';
 import { type OpenOptions, requireSessionOptions } from './session-options.js';
-import { ModelWithVariants, type VariantSource } from './variants.js';
 
 /** Implements `createSession`, whose docstring lists the errors, on a platform. */
 export async function openSession(
@@ -88,16 +80,6 @@ export async function withSession<S extends Pick<Session, 'dispose'>, Result>(
   }
 }
 
-/** A model that a provider has loaded. */
-export interface OpenedModel extends Pick<
-  PreparedModel,
-  'bfloat16' | 'optionalInputs' | 'groupNorm' | 'needsElements'
-> {
-  readonly loaded: LoadedModel;
-  readonly provider: Provider;
-  readonly fallbacks: readonly ProviderFallback[];
-}
-
 /** A loaded model, and the way to load it on the next provider. `next` holds the model's bytes: drop it soon. */
 export interface Opening {
   readonly opened: OpenedModel;
@@ -139,7 +121,7 @@ async function openModel(
       continue;
     }
     try {
-      const loaded = await load(platform, source, provider, backend, options);
+      const loaded = await loadModel(platform, source, provider, backend, options);
       const opened = { ...loaded, fallbacks: withLost(fallbacks, lost) };
       if (lost.length > 0) platform.warnOfLost?.(lost);
       const isLast = provider === providers.at(-1);
@@ -171,110 +153,6 @@ function withLost(
     ...unnamed.map((problem) => ({ provider: problem.provider, reason: describeProblems([problem]) })),
   ];
 }
-
-async function load(
-  platform: Platform,
-  source: ModelSource,
-  asked: Provider,
-  backend: Backend,
-  options: OpenOptions,
-): Promise<Omit<OpenedModel, 'fallbacks'>> {
-  const { where } = source;
-  const { providerOptions } = options;
-  const { prepared, folder } = prepare(platform, source, options, backend);
-  const loadOnBackend = loader(backend, folder, options.backend, providerOptions.get(asked));
-  const loaded = await withTypedErrors('MODEL_REJECTED', `${where}: ONNX Runtime refuses this model`, () =>
-    loadOnBackend(prepared),
-  );
-  if (asked === 'cpu' && backend.hasGroupNormKernel && passesTexts(loaded)) {
-    // The native kernel does not pass texts. The other backend of `cpu`, onnxruntime-node, does.
-    const { backend: other } = await chooseBackend(platform, asked, true, providerOptions.get(asked));
-    if (other) {
-      await loaded.dispose();
-      return load(platform, source, asked, other, options);
-    }
-  }
-  const { bfloat16, optionalInputs, groupNorm: execution, needsElements } = prepared;
-  const needsInputs = optionalInputs.length > 0 && !backend.takesOptionalInputs;
-  const prunes =
-    loaded.outputs.length > 1 &&
-    PRUNING.includes(backend.provider) &&
-    options.backend.profileFilePrefix === undefined;
-  const isReadAgain = source.readAgain !== undefined && !needsInputs;
-  const variants: VariantSource = {
-    optionalInputs: needsInputs ? optionalInputs.map(({ name }) => name) : [],
-    prunes,
-    prepared: isReadAgain ? preparer(platform, source, options, backend) : keeper(prepared),
-    load: loadOnBackend,
-  };
-  return {
-    loaded: needsInputs || prunes ? new ModelWithVariants(loaded, variants) : loaded,
-    provider: backend.provider,
-    bfloat16,
-    optionalInputs,
-    groupNorm: execution,
-    needsElements,
-  };
-}
-
-/** The providers whose models have variants without the outputs that a run does not ask for: memory of GPUs is dear. */
-const PRUNING: readonly Provider[] = ['native', 'cpu', 'wasm'];
-
-// These are functions of their own so that what they return keeps no more than it needs: not the bytes of the model.
-
-const loader =
-  (
-    backend: Backend,
-    folder: string | undefined,
-    options: BackendOptions,
-    providerOptions: ProviderOptions | undefined,
-  ) =>
-  (model: ModelToLoad): Promise<LoadedModel> =>
-    backend.load(model, folder, options, providerOptions);
-
-const keeper = (prepared: PreparedModel) => () => Promise.resolve(prepared);
-
-const preparer =
-  (platform: Platform, { where, folder, readAgain }: ModelSource, options: Rewriting, backend: Backend) =>
-  async (): Promise<PreparedModel | undefined> => {
-    const bytes = await readAgain!();
-    return bytes && prepare(platform, { bytes, where, folder }, options, backend).prepared;
-  };
-
-/** The options that say how a model is read and rewritten. */
-type Rewriting = Pick<OpenOptions, 'groupNorm' | 'limits'>;
-
-/**
- * Prepares the model for the backend, which gets the paths of the files that were checked: links are followed, and the
- * folder is another one if links lead to the weights there.
- */
-function prepare(
-  platform: Platform,
-  { bytes, where, folder }: ModelSource,
-  { groupNorm, limits }: Rewriting,
-  backend: Backend,
-): { prepared: PreparedModel; folder: string | undefined } {
-  const problemOf =
-    folder === undefined
-      ? undefined
-      : (location: string, size: number) => platform.dataFileProblem(where, location, size);
-  const prepared = isOrtFormat(bytes)
-    ? prepareOrtFormat(bytes, where, groupNorm, backend)
-    : prepareModel(bytes, where, problemOf, groupNorm, backend, undefined, limits);
-  const { externalLocations } = prepared;
-  const real = folder === undefined ? undefined : platform.followDataLinks?.(where, externalLocations);
-  if (!real) return { prepared, folder };
-  const { names } = real;
-  const renamed = {
-    bytes: renameLocations(prepared.bytes, names),
-    // Two paths may name one file.
-    externalLocations: [...new Set(externalLocations.map((location) => names.get(location) ?? location))],
-  };
-  return { prepared: { ...prepared, ...renamed }, folder: real.folder };
-}
-
-const passesTexts = ({ inputs, outputs }: LoadedModel): boolean =>
-  [...inputs, ...outputs].some(({ dtype }) => dtype === 'string');
 
 function noProviderLeft(
   { where }: ModelSource,
