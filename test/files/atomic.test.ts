@@ -6,11 +6,11 @@ import { expect } from 'chai';
 import { afterEach, describe, it } from 'mocha';
 import { FileError, WeightsError } from '../../lib/errors.js';
 import {
-  onWriting,
   removeTemporaryFiles,
   writeFileAtomic,
   writeFilesAtomic,
 } from '../../lib/files/atomic.js';
+import { onWriting } from '../../lib/files/temporary.js';
 import { rejection, temporaryFolder } from '../support/temporary.js';
 
 const listeners = (): number[] => ['SIGINT', 'SIGTERM', 'exit'].map((event) => process.listenerCount(event));

@@ -66,7 +66,7 @@ async function findProblems(): Promise<readonly ProviderProblem[]> {
   }
   const reason = await runSelfTest(
     (bytes) =>
-      load({ bytes, unranked: new Set(), externalLocations: [], wrongOptimizers: [] }, undefined, {
+      load({ bytes, unranked: new Set(), externalLocations: [], wrongOptimizers: [], hasNormBetweenConvolutions: false }, undefined, {
         cpuFallback: false,
       }),
     'reduce-mean',
