@@ -80,6 +80,7 @@ const TYPES: ReadonlyMap<string, keyof typeof ATTRIBUTE_TYPE> = new Map<string, 
 /** Attributes that had another type before an opset. */
 const OLD_TYPES: ReadonlyMap<string, number> = new Map([
   ['Cast:to', 6],
+  ['BlockedGroupNormalization:activation', Infinity],
   ['FusedGroupNormalization:activation', Infinity],
 ]);
 

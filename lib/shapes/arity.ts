@@ -46,7 +46,7 @@ const TABLE: readonly (readonly [names: string, ...rows: Row[]])[] = [
   ['Concat Max Mean Min Sum', [1, 1, Infinity, 1, 1]],
   ['BiasAdd GroupNorm GroupNormalization InstanceNormalization Where', [1, 3, 3, 1, 1]],
   ['Conv ConvTranspose DequantizeLinear NhwcConv QuantizeLinear', [1, 2, 3, 1, 1]],
-  ['FusedGroupNormalization', [1, 3, 4, 1, 1]],
+  ['BlockedGroupNormalization FusedGroupNormalization', [1, 3, 4, 1, 1]],
   ['SkipGroupNorm', [1, 4, 5, 1, 2]],
   ['ConvInteger', [1, 2, 4, 1, 1]],
   ['QLinearConv', [1, 8, 9, 1, 1]],

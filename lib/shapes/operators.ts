@@ -222,7 +222,10 @@ const SHAPES = new Map<string, ShapeOf>(
   Object.entries({
     ...forAll(KEEPING.join(' '), sameShape),
     ...forAll('Cast CastLike DequantizeLinear DynamicQuantizeLinear QuantizeLinear', sameShape),
-    ...forAll('BatchNormalization FusedGroupNormalization GroupNormalization', sameShape),
+    ...forAll(
+      'BatchNormalization BlockedGroupNormalization FusedGroupNormalization GroupNormalization',
+      sameShape,
+    ),
     ...forAll('InstanceNormalization LayerNormalization RMSNormalization', sameShape),
     // Of ONNX Runtime's own domain.
     ...forAll('BiasAdd GroupNorm QuickGelu SkipGroupNorm', sameShape),

@@ -3,6 +3,11 @@
 //   y = activation((x - mean) / sqrt(variance + epsilon) * scale + bias + residual)
 //
 // mean and (biased) variance are those of each group of channels / groups channels of each batch item.
+//
+// The blocked layout is that of ONNX Runtime's convolutions (NCHWc): channels are cut into blocks of 8 or 16, and the
+// channels of a block lie side by side: (batch, ceil(channels / block), spatial, block). What the last block has more
+// than `channels` is padding: it is not read, whatever it holds, and written as 0.
+//
 // Knows neither N-API nor ONNX Runtime.
 #pragma once
 
@@ -20,7 +25,7 @@ enum class Activation { none, relu, silu };
 
 struct Problem {
   DType dtype = DType::float32;    // of x, residual, scale, bias and y
-  const void* x = nullptr;         // (batch, channels, spatial), contiguous; no alignment is asked of any pointer
+  const void* x = nullptr;         // (batch, channels, spatial) or blocked, contiguous; no pointer need be aligned
   const void* residual = nullptr;  // like x, or null; added after the affine part, before the activation
   const void* scale = nullptr;     // one element per channel, or a group
   const void* bias = nullptr;      // like scale
@@ -28,6 +33,7 @@ struct Problem {
   int64_t channels = 0;
   int64_t spatial = 1;  // product of all dimensions after the channels; 1 for rank 2
   int64_t groups = 1;
+  int64_t block = 0;            // 8 or 16: x, residual and y are blocked, of float32, with an affine per channel
   bool perGroupAffine = false;  // scale and bias have `groups` elements (opsets 18 to 20), not `channels`
   double epsilon = 1e-5;
   Activation activation = Activation::none;
@@ -46,7 +52,7 @@ struct Threads {
 
 enum class Outcome {
   done,
-  invalid,  // channels cannot be cut into `groups` groups, or a dimension is negative
+  invalid,  // channels cannot be cut into `groups` groups, a dimension is negative, or there is no such blocked problem
   outOfMemory,
 };
 

@@ -5,6 +5,8 @@
 // keeps for the portable path, which would then crash on a machine without AVX.
 #pragma once
 
+#include "blocked_output.h"
+#include "blocked_statistics.h"
 #include "output.h"
 #include "statistics.h"
 
@@ -16,12 +18,19 @@ constexpr TypeKernels typeKernels() {
   return {moments<V, T>, normalize<V, T>};
 }
 
+template <typename V, size_t block>
+constexpr BlockKernels blockKernels() {
+  return {laneMoments<V, block>, normalizeBlock<V, block>};
+}
+
 // 16-bit elements are computed with as float.
 template <typename Floats, typename Doubles>
 constexpr Kernels tableOf(const char* name) {
   return {name,
           {typeKernels<Floats, float>(), typeKernels<Doubles, double>(), typeKernels<Floats, Half>(),
-           typeKernels<Floats, BFloat16>()}};
+           typeKernels<Floats, BFloat16>()},
+          blockKernels<Floats, 8>(),
+          blockKernels<Floats, 16>()};
 }
 
 }  // namespace

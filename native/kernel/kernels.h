@@ -42,9 +42,43 @@ struct TypeKernels {
   void (*normalize)(const Row& row, size_t begin, size_t end);
 };
 
+// Channels of the largest block.
+constexpr size_t kMostLanes = 16;
+
+// The moments of each channel of a block, which have all the same count.
+struct LaneMoments {
+  double count = 0;
+  double mean[kMostLanes] = {};
+  double squares[kMostLanes] = {};
+};
+
+// A stretch of one block whose channels' statistics are known. Each channel has a lane:
+// y = activation((x - centre) * (scale + scaleRest) + bias + residual).
+struct BlockStretch {
+  const float* x;
+  const float* residual;  // or null
+  float* y;
+  size_t positions;  // elements of each channel
+  Activation activation;
+  bool streaming;  // write past the caches
+  float centre[kMostLanes] = {};
+  float scale[kMostLanes] = {};
+  float scaleRest[kMostLanes] = {};
+  float bias[kMostLanes] = {};
+};
+
+// Both are for blocks of one size.
+struct BlockKernels {
+  // Of `positions` elements of each channel. Sums of squares below `leastSquares` are taken again in a wider type.
+  LaneMoments (*moments)(const float* x, size_t positions, double leastSquares);
+  void (*normalize)(const BlockStretch&);
+};
+
 struct Kernels {
   const char* name;
   TypeKernels byDType[4];  // in the order of DType
+  BlockKernels blocksOf8;
+  BlockKernels blocksOf16;
 };
 
 const Kernels& portableKernels();

@@ -22,6 +22,12 @@ size_t bytesOf(DType dtype) noexcept {
   }
 }
 
+Standard standardOf(const Moments& moments, double epsilon) {
+  const double variance = moments.squares / moments.count;
+  const double centre = moments.mean * moments.mean < variance / 16 ? 0 : moments.mean;
+  return {moments.mean, centre, 1 / std::sqrt(variance + epsilon)};
+}
+
 Rows::Rows(const Problem& problem, const Kernels& kernels, bool streaming)
     : problem_(problem),
       kernels_(kernels.byDType[static_cast<size_t>(problem.dtype)]),
@@ -62,7 +68,7 @@ Row Rows::at(size_t row, const Moments& moments) const {
   const size_t group = row % static_cast<size_t>(problem_.groups);
   const size_t elements = row * length_ * elementBytes_;
   const size_t affine = group * channels_ * elementBytes_;
-  const double variance = moments.squares / moments.count;
+  const Standard standard = standardOf(moments, problem_.epsilon);
   return {
       offset(problem_.x, elements),
       offset(problem_.residual, elements),
@@ -71,9 +77,9 @@ Row Rows::at(size_t row, const Moments& moments) const {
       offset(problem_.bias, affine),
       channels_,
       spatial_,
-      moments.mean,
-      moments.mean * moments.mean < variance / 16 ? 0 : moments.mean,
-      1 / std::sqrt(variance + problem_.epsilon),
+      standard.mean,
+      standard.centre,
+      standard.rstd,
       problem_.activation,
       streaming_,
   };

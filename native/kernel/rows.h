@@ -5,8 +5,18 @@
 
 namespace group_norm {
 
+// What the elements of a group are normalised with.
+struct Standard {
+  double mean;
+  double centre;  // see Row
+  double rstd;
+};
+Standard standardOf(const Moments& moments, double epsilon);
+
 class Rows {
  public:
+  using Statistics = Moments;
+
   // Statistics are taken of chunks of this many elements and merged in order, however many threads there are: that
   // makes the result the same for every number of threads.
   static constexpr size_t chunk = 16384;

@@ -27,6 +27,7 @@ void forEach(const Threads& threads, size_t count, const Body& body) {
 }
 
 // Threads that this much work can keep busy.
+template <typename Rows>
 size_t threadsFor(const Rows& rows, const Threads& threads) {
   if (!threads.parallelFor || threads.count <= 1) return 1;
   const size_t useful = std::max<size_t>(1, rows.count() * rows.length() / kLeastPerThread);
@@ -34,6 +35,7 @@ size_t threadsFor(const Rows& rows, const Threads& threads) {
 }
 
 // Each task is some whole rows.
+template <typename Rows>
 void byRows(const Rows& rows, const Threads& threads, size_t threadCount) {
   const size_t tasks = threadCount == 1 ? 1 : std::min(rows.count(), threadCount * kTasksPerThread);
   forEach(threads, tasks, [&](size_t task) {
@@ -44,11 +46,13 @@ void byRows(const Rows& rows, const Threads& threads, size_t threadCount) {
 
 // Each task is a chunk of a row: the statistics of all chunks, then the output of all. As many rows at a time as
 // the last-level cache holds from the one to the other.
+template <typename Rows>
 bool byChunks(const Rows& rows, const Threads& threads) {
   const size_t chunks = rows.chunksEach();
   const size_t rowsAtOnce = std::min(rows.count(), std::max<size_t>(1, kCacheBytes / rows.bytesEach()));
-  const std::unique_ptr<Moments[]> ofChunks(new (std::nothrow) Moments[rowsAtOnce * chunks]);
-  const std::unique_ptr<Moments[]> ofRows(new (std::nothrow) Moments[rowsAtOnce]);
+  using Statistics = typename Rows::Statistics;
+  const std::unique_ptr<Statistics[]> ofChunks(new (std::nothrow) Statistics[rowsAtOnce * chunks]);
+  const std::unique_ptr<Statistics[]> ofRows(new (std::nothrow) Statistics[rowsAtOnce]);
   if (!ofChunks || !ofRows) return false;
 
   for (size_t first = 0; first < rows.count(); first += rowsAtOnce) {
@@ -71,6 +75,7 @@ bool byChunks(const Rows& rows, const Threads& threads) {
 
 // Whole rows need one meeting of the threads, and one trip to memory if a row fits the caches. They do badly when
 // threads are left without a row, or when the rows under way do not fit.
+template <typename Rows>
 bool wholeRowsSuit(const Rows& rows, size_t threadCount) {
   if (threadCount == 1 || rows.chunksEach() == 1) return true;
   const size_t rounds = (rows.count() + threadCount - 1) / threadCount;
@@ -80,11 +85,15 @@ bool wholeRowsSuit(const Rows& rows, size_t threadCount) {
 
 }  // namespace
 
+template <typename Rows>
 bool normalizeAll(const Rows& rows, const Threads& threads) {
   const size_t threadCount = threadsFor(rows, threads);
   if (!wholeRowsSuit(rows, threadCount)) return byChunks(rows, threads);
   byRows(rows, threads, threadCount);
   return true;
 }
+
+template bool normalizeAll(const Rows&, const Threads&);
+template bool normalizeAll(const BlockedRows&, const Threads&);
 
 }  // namespace group_norm

@@ -35,6 +35,14 @@ long double activate(long double v, Activation activation) {
 
 }  // namespace
 
+size_t Shape::at(size_t item, size_t channel, size_t position) const {
+  const size_t padded = static_cast<size_t>(paddedChannels());
+  const size_t length = static_cast<size_t>(spatial);
+  if (block == 0) return (item * padded + channel) * length + position;
+  const size_t lanes = static_cast<size_t>(block);
+  return (item * padded + channel / lanes * lanes) * length + position * lanes + channel % lanes;
+}
+
 Case::Case(Shape s, Options o, uint64_t seed)
     : shape(s),
       options(o),
@@ -49,6 +57,11 @@ Case::Case(Shape s, Options o, uint64_t seed)
   for (size_t i = 0; i < residual.count(); ++i) residual.set(i, uniform());
   for (size_t i = 0; i < scale.count(); ++i) scale.set(i, 1 + uniform());
   for (size_t i = 0; i < bias.count(); ++i) bias.set(i, 2 * uniform());
+  forEachPadding([&](size_t at) {
+    x.set(at, std::numeric_limits<double>::quiet_NaN());
+    if (o.residual) residual.set(at, std::numeric_limits<double>::infinity());
+    y.set(at, 1);
+  });
 }
 
 group_norm::Problem Case::problem() {
@@ -62,6 +75,7 @@ group_norm::Problem Case::problem() {
   p.channels = shape.channels;
   p.spatial = shape.spatial;
   p.groups = shape.groups;
+  p.block = shape.block;
   p.perGroupAffine = options.perGroupAffine;
   p.epsilon = options.epsilon;
   p.activation = options.activation;
@@ -82,24 +96,30 @@ void Case::run(const group_norm::Threads& threads) {
 void Case::verify(const std::string& what) const {
   const long double u = roundingOf(options.dtype);
   const size_t rows = static_cast<size_t>(shape.batch * shape.groups);
-  const size_t length = rows == 0 ? 0 : shape.elements() / rows;
+  const size_t groups = static_cast<size_t>(shape.groups);
+  const size_t groupChannels = static_cast<size_t>(shape.channels) / groups;
+  const size_t spatial = static_cast<size_t>(shape.spatial);
+  const size_t length = groupChannels * spatial;
   for (size_t row = 0; row < rows; ++row) {
+    const size_t group = row % groups;
+    const auto place = [&](size_t i) {
+      return shape.at(row / groups, group * groupChannels + i / spatial, i % spatial);
+    };
     long double mean = 0;
-    for (size_t i = 0; i < length; ++i) mean += x.get(row * length + i);
+    for (size_t i = 0; i < length; ++i) mean += x.get(place(i));
     mean /= static_cast<long double>(length);
     long double variance = 0;
     for (size_t i = 0; i < length; ++i) {
-      const long double deviation = x.get(row * length + i) - mean;
+      const long double deviation = x.get(place(i)) - mean;
       variance += deviation * deviation;
     }
     variance /= static_cast<long double>(length);
     const long double rstd = 1 / std::sqrt(variance + static_cast<long double>(options.epsilon));
     const long double meanError = options.dtype == DType::float64 ? u * std::fabs(mean) * rstd : 0;
 
-    const size_t group = row % static_cast<size_t>(shape.groups);
     for (size_t i = 0; i < length; ++i) {
-      const size_t at = row * length + i;
-      const size_t channel = at / static_cast<size_t>(shape.spatial) % static_cast<size_t>(shape.channels);
+      const size_t at = place(i);
+      const size_t channel = group * groupChannels + i / spatial;
       const size_t affine = options.perGroupAffine ? group : channel;
       const long double z = (x.get(at) - mean) * rstd;
       const long double added = options.residual ? residual.get(at) : 0;
@@ -120,14 +140,27 @@ void Case::verify(const std::string& what) const {
                        << " within " << tolerance);
     }
   }
+  forEachPadding([&](size_t at) {
+    CHECK(y.get(at) == 0 && !std::signbit(y.get(at)), what << " " << describe(*this) << " padding " << at);
+  });
+}
+
+void Case::forEachPadding(const std::function<void(size_t)>& body) const {
+  for (size_t item = 0; item < static_cast<size_t>(shape.batch); ++item) {
+    for (size_t channel = static_cast<size_t>(shape.channels); channel < static_cast<size_t>(shape.paddedChannels());
+         ++channel) {
+      for (size_t i = 0; i < static_cast<size_t>(shape.spatial); ++i) body(shape.at(item, channel, i));
+    }
+  }
 }
 
 std::string describe(const Case& c) {
   static const char* activations[] = {"", " relu", " silu"};
   std::ostringstream text;
   text << nameOf(c.options.dtype) << " " << c.shape.batch << "x" << c.shape.channels << "x" << c.shape.spatial
-       << " groups " << c.shape.groups << activations[static_cast<size_t>(c.options.activation)]
-       << (c.options.residual ? " residual" : "") << (c.options.perGroupAffine ? " per-group" : "") << " mean "
-       << c.options.mean << " deviation " << c.options.deviation << " epsilon " << c.options.epsilon;
+       << " groups " << c.shape.groups << " block " << c.shape.block
+       << activations[static_cast<size_t>(c.options.activation)] << (c.options.residual ? " residual" : "")
+       << (c.options.perGroupAffine ? " per-group" : "") << " mean " << c.options.mean << " deviation "
+       << c.options.deviation << " epsilon " << c.options.epsilon;
   return text.str();
 }

@@ -1,6 +1,7 @@
 // A case: the tensors of a problem, their expected values from the definition in long double, and the tolerance.
 #pragma once
 
+#include <functional>
 #include <random>
 #include <string>
 
@@ -8,7 +9,13 @@
 
 struct Shape {
   int64_t batch, channels, spatial, groups;
-  size_t elements() const { return static_cast<size_t>(batch * channels * spatial); }
+  int64_t block = 0;  // as in group_norm::Problem
+
+  // With the padding of the last block.
+  int64_t paddedChannels() const { return block > 0 ? (channels + block - 1) / block * block : channels; }
+  size_t elements() const { return static_cast<size_t>(batch * paddedChannels() * spatial); }
+  // Where an element lies; a channel may be padding.
+  size_t at(size_t item, size_t channel, size_t position) const;
 };
 
 struct Options {
@@ -32,8 +39,11 @@ struct Case {
   group_norm::Problem problem();
   // Runs into y; checks that run() succeeds.
   void run(const group_norm::Threads& threads);
-  // Every element of y against the definition.
+  // Every element of y against the definition; padding is 0.
   void verify(const std::string& what) const;
+
+ private:
+  void forEachPadding(const std::function<void(size_t)>& body) const;
 };
 
 std::string describe(const Case& c);

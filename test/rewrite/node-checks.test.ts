@@ -39,7 +39,8 @@ const modelOf = (nodes: NodeSpec | readonly NodeSpec[], ...more: readonly Bytes[
     ...[valueInfo(12, 'n', FLOAT, 1, 4, 4, 4), ...more],
   );
 
-const CONTRIB = ['BiasAdd', 'GroupNorm', 'NhwcConv', 'QuickGelu', 'SkipGroupNorm', 'FusedGroupNormalization'];
+const KERNEL = ['BlockedGroupNormalization', 'FusedGroupNormalization'];
+const CONTRIB = ['BiasAdd', 'GroupNorm', 'NhwcConv', 'QuickGelu', 'SkipGroupNorm', ...KERNEL];
 
 const OPSET = 21;
 const inputsOf = (count: number): string[] => Array<string>(count).fill('x');

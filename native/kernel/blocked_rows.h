@@ -1,0 +1,54 @@
+// A problem in blocked layout as rows: one row is the fewest blocks of one batch item that hold whole groups only,
+// contiguous in memory, normalised by itself.
+#pragma once
+
+#include "kernels.h"
+
+namespace group_norm {
+
+class BlockedRows {
+ public:
+  // Of each group of a row, which has at most one for each channel of a block: groups of more channels than that begin
+  // at a block's first channel before there are as many.
+  struct Statistics {
+    Moments groups[kMostLanes];
+  };
+
+  BlockedRows(const Problem& problem, const Kernels& kernels, bool streaming);
+
+  size_t count() const { return count_; }
+  size_t length() const { return blocks_ * blockLength_; }
+  size_t chunksEach() const { return blocks_ * chunksOfBlock_; }
+  size_t bytesEach() const { return length() * sizeof(float); }
+
+  Statistics chunkMoments(size_t row, size_t chunk) const;
+  void normalizeChunk(size_t row, size_t chunk, const Statistics& ofRow) const;
+
+  // Statistics and output of one row, so that the output finds the row in the caches.
+  void normalizeWhole(size_t row) const;
+
+ private:
+  struct Stretch;
+  Stretch at(size_t row, size_t chunk) const;
+  void normalizeWide(const Stretch& s, const Statistics& ofRow) const;
+  void clearPadding(const Stretch& s) const;
+
+  const Problem& problem_;
+  const BlockKernels& kernels_;
+  const size_t block_;
+  const size_t channels_;
+  const size_t groupChannels_;
+  const size_t blocksOfItem_;
+  const size_t blocks_;  // of a row; the last row of a batch item may have fewer
+  const size_t rowsOfItem_;
+  const size_t count_;
+  const size_t blockLength_;  // elements
+  const size_t chunksOfBlock_;
+  const double largestScale_;
+  const double leastSquares_;
+  const bool streaming_;
+};
+
+BlockedRows::Statistics merge(const BlockedRows::Statistics& a, const BlockedRows::Statistics& b);
+
+}  // namespace group_norm
