@@ -119,3 +119,34 @@ export class OptionError extends CodedError<OptionErrorCode> {}
 
 /** Thrown for a tensor whose dtype, dims and number of elements contradict each other. */
 export class TensorError extends CodedError<'TENSOR_INVALID'> {}
+
+/** The codes of a {@link ServerError}. */
+export type ServerErrorCode =
+  | 'BATCH_SIZE'
+  | 'CONFIG_INVALID'
+  | 'MODEL_NOT_FOUND'
+  | 'MODEL_NOT_READY'
+  | 'NOT_BATCHABLE'
+  | 'QUEUE_FULL'
+  | 'QUEUE_TIMEOUT'
+  | 'REPOSITORY_INVALID';
+
+/** Thrown for a model that cannot be served, and for a request that a server does not take. */
+export class ServerError extends CodedError<ServerErrorCode> {}
+
+/** The codes of a {@link RequestError}. */
+export type RequestErrorCode =
+  | 'ENCODING_UNSUPPORTED'
+  | 'INPUT_DATA'
+  | 'INPUT_DTYPE'
+  | 'INPUT_MISSING'
+  | 'INPUT_SHAPE'
+  | 'INPUT_UNKNOWN'
+  | 'JSON_INVALID'
+  | 'OUTPUT_NOT_JSON'
+  | 'OUTPUT_UNKNOWN'
+  | 'REQUEST_INVALID'
+  | 'TOO_LARGE';
+
+/** Thrown for a request to a server that breaks the Open Inference Protocol or does not fit the model. */
+export class RequestError extends CodedError<RequestErrorCode> {}

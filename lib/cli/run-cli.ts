@@ -7,6 +7,8 @@ import { addBuild } from './commands/build.js';
 import { addCompare } from './commands/compare.js';
 import { addConvert } from './commands/convert.js';
 import { addDoctor } from './commands/doctor.js';
+import { addExportKServe } from './commands/export-kserve.js';
+import { addExportTriton } from './commands/export-triton.js';
 import { addInspect } from './commands/inspect.js';
 import { addParity } from './commands/parity.js';
 import { addRun } from './commands/run.js';
@@ -53,7 +55,17 @@ function createProgram(cli: Cli): Command {
     .addHelpText('after', EXAMPLES)
     .showHelpAfterError("'onnx-groupnorm --help' lists the commands")
     .exitOverride();
-  for (const add of [addBuild, addInspect, addCompare, addConvert, addRun, addParity, addDoctor])
+  for (const add of [
+    addBuild,
+    addInspect,
+    addCompare,
+    addConvert,
+    addRun,
+    addParity,
+    addExportTriton,
+    addExportKServe,
+    addDoctor,
+  ])
     add(program, cli);
   return program;
 }

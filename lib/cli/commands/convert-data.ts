@@ -6,7 +6,8 @@ import { type FileToWrite, requireOneFolder } from '../../files/atomic.js';
 import { type DataFile, dataFileProblem, findDataFile, MISSING } from '../../files/data-file.js';
 import type { RangedFile } from '../../files/ranged.js';
 import { openRanged } from '../../files/read.js';
-import type { ExternalFiles } from '../../onnx/tensor-walk.js';
+import { Budget, type Limits, requireLimits } from '../../limits.js';
+import { externalFiles, type ExternalFiles, renameLocations } from '../../onnx/tensor-walk.js';
 import { refuseOverwritingInputs } from '../shared/output-files.js';
 import { UsageError } from '../shared/terminal.js';
 
@@ -18,6 +19,27 @@ export interface ModelData {
   readonly names: ReadonlyMap<string, string>;
   /** The files to copy beside the output. Empty if it goes to the same folder, or if equal files are there already. */
   readonly copies: readonly FileToWrite[];
+}
+
+/**
+ * Returns the files to write for a converted model: copies of the data files that it still needs, and the model itself at last.
+ * @param before The model as it was read.
+ */
+export async function planFiles(
+  path: string,
+  { output, limit }: { readonly output: string; readonly limit?: Partial<Limits> | undefined },
+  before: Uint8Array,
+  bytes: Uint8Array,
+): Promise<{ readonly files: readonly FileToWrite[]; readonly data: ModelData }> {
+  const filesOf = (model: Uint8Array) =>
+    externalFiles(model, new Budget(requireLimits('convert', limit), model.byteLength));
+  const read = [...filesOf(before).keys()].map((location) => resolve(dirname(path), location));
+  await refuseOverwritingInputs(
+    [['-o', output]],
+    read.map((file) => [`a data file of ${path}`, file]),
+  );
+  const data = await planModelData(path, output, filesOf(bytes));
+  return { files: [...data.copies, { path: output, content: renameLocations(bytes, data.names) }], data };
 }
 
 /**

@@ -1,11 +1,9 @@
 /** `convert`: copies an ONNX model and rewrites its GroupNorm, and copies the files that hold its weights. */
-import { dirname, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type FileToWrite, writeFilesAtomic } from '../../files/atomic.js';
-import { Budget, type Limits, requireLimits } from '../../limits.js';
+import type { Limits } from '../../limits.js';
 import { getSessionLowering, MAX_OPSET } from '../../lowering/choose.js';
 import { type LoweringName, SESSION_LOWERING_NAMES } from '../../lowering/types.js';
-import { externalFiles, renameLocations } from '../../onnx/tensor-walk.js';
 import { readModelFile } from '../../onnx/write.js';
 import { printable } from '../../printable.js';
 import { formatBytes, plural } from '../../quantities.js';
@@ -23,7 +21,7 @@ import { refuseOverwritingInputs } from '../shared/output-files.js';
 import { type Progress, withProgress } from '../shared/progress.js';
 import { type Cli, colorsOf, EXIT, print, UsageError } from '../shared/terminal.js';
 import { convertStateDict, describeModel, isStateDict } from './convert-batch-norm.js';
-import { type ModelData, planModelData } from './convert-data.js';
+import { type ModelData, planFiles } from './convert-data.js';
 import { DEFAULT_RUNS, verifyConversion, type VerifyOptions } from './convert-verify.js';
 import { addInputOptions } from './run-inputs.js';
 
@@ -204,27 +202,6 @@ async function convertNorms(
     warnings: [],
     ...(!verified.passed && { failure: verified.lines }),
   };
-}
-
-/**
- * Returns the files to write for a converted model: copies of the data files that it still needs, and the model itself at last.
- * @param before The model as it was read.
- */
-async function planFiles(
-  path: string,
-  { output, limit }: ConvertOptions,
-  before: Uint8Array,
-  bytes: Uint8Array,
-): Promise<{ readonly files: readonly FileToWrite[]; readonly data: ModelData }> {
-  const filesOf = (model: Uint8Array) =>
-    externalFiles(model, new Budget(requireLimits('convert', limit), model.byteLength));
-  const read = [...filesOf(before).keys()].map((location) => resolve(dirname(path), location));
-  await refuseOverwritingInputs(
-    [['-o', output]],
-    read.map((file) => [`a data file of ${path}`, file]),
-  );
-  const data = await planModelData(path, output, filesOf(bytes));
-  return { files: [...data.copies, { path: output, content: renameLocations(bytes, data.names) }], data };
 }
 
 /** A conversion that has been written. */

@@ -1,0 +1,19 @@
+/** The entry `onnx-groupnorm/server`: runs a model for many callers at once. */
+export {
+  type Batch,
+  type Batcher,
+  type BatcherOptions,
+  type BatcherResult,
+  type BatcherRunOptions,
+  createBatcher,
+  type RequestTimings,
+} from './batching/batcher.js';
+export { ServedModel, type ServingEvents, type ServingOptions } from './models/served-model.js';
+export {
+  type BatchStatistics,
+  type DurationSum,
+  FAILURE_REASONS,
+  type FailureReason,
+  type ModelStatistics,
+  type RequestEnd,
+} from './models/statistics.js';
