@@ -81,7 +81,7 @@ export function randomNetwork(seed: number, isStatic: boolean): Uint8Array {
         perm: [0, 3, 1, 2],
       }),
   ];
-  values.push(conv(g.input('x', 'float32', [n!, 3, h!, w!]), 3), g.input('z', 'float32', [n!, 16, h!, w!]));
+  values.push(conv(g.input('x', 'float32', [n, 3, h, w]), 3), g.input('z', 'float32', [n, 16, h, w]));
   for (let step = 0; step < 24; step++) {
     const made = oneOf(steps)();
     if (channels(made) <= 96) values.push(made);

@@ -10,18 +10,21 @@ import { type Addon, type AddonResult, type AddonSessionOptions } from './addon.
 /** The blocks that the native kernel has code for. */
 const KNOWN_BLOCKS = [8, 16];
 
-let asked: Promise<number | undefined> | undefined;
+let asked: Promise<number> | undefined;
 
-/** Returns the channels of a block in this process; `undefined` if it is not a layout that the native kernel knows. */
-export const blockSize = (addon: Addon, options: AddonSessionOptions): Promise<number | undefined> =>
-  (asked ??= probe(addon, options).catch(() => undefined));
+/**
+ * Returns the channels of a block in this process. Only the first call asks ONNX Runtime.
+ * @throws Error if ONNX Runtime has no such layout here, or a layout that the native kernel does not know.
+ */
+export const blockSize = (addon: Addon, options: AddonSessionOptions): Promise<number> =>
+  (asked ??= probe(addon, options));
 
 /** The channels of the probe, which fill no number of blocks, and its other elements. */
 const CHANNELS = 36;
 const WIDTH = 3;
 
 /** Reorders the numbers from 1 on, and finds the layout that they are in. */
-async function probe(addon: Addon, options: AddonSessionOptions): Promise<number | undefined> {
+async function probe(addon: Addon, options: AddonSessionOptions): Promise<number> {
   const session = await addon.createSession(reorderModel(), options);
   try {
     const data = Float32Array.from({ length: CHANNELS * WIDTH }, (_, index) => index + 1);
@@ -29,7 +32,8 @@ async function probe(addon: Addon, options: AddonSessionOptions): Promise<number
     const [result] = await session.run(['x'], [x], ['y'], [undefined], 0, true);
     const block = KNOWN_BLOCKS.find((one) => isBlocked(result!, one));
     addon.release(result!.data);
-    return block;
+    if (block !== undefined) return block;
+    throw new Error("ONNX Runtime's blocked layout on this machine is not one that the native kernel knows");
   } finally {
     session.dispose();
   }

@@ -69,42 +69,48 @@ async function loadBlocked(
   folder: string | undefined,
   options: AddonSessionOptions,
 ): Promise<SessionInLayout> {
-  const obstacle = await findObstacle(model, folder, options);
-  if (obstacle !== undefined) return loadPlain(addon, model, options, obstacle);
-  const block = await blockSize(addon, { ...options, ...UNOPTIMIZED, profilePrefix: '' });
-  if (block === undefined) return loadPlain(addon, model, options, UNKNOWN_BLOCK);
+  let reason: string | undefined;
   try {
-    return await withTemporaryFolder((temporary) => loadTwice(addon, model, options, block, temporary));
+    reason = await findObstacle(model, folder, options);
+    if (reason === undefined) {
+      return await withTemporaryFolder((temporary) => loadTwice(addon, model, options, temporary));
+    }
   } catch (error) {
-    return loadPlain(addon, model, options, (error as Error).message);
+    reason = failure(error);
   }
+  return loadPlain(addon, model, options, reason);
 }
+
+const failure = (error: unknown): string =>
+  `loading for the blocked layout failed: ${error instanceof Error ? error.message : String(error)}`;
 
 /** GraphOptimizationLevel of ONNX Runtime's C interface: the lowest, and the one that has the layout. */
 const [DISABLED, ALL] = [0, 99];
 const UNOPTIMIZED = { graphOptimizationLevel: DISABLED, externalFiles: {}, freeDimensions: {} };
 
-const UNKNOWN_BLOCK =
-  "ONNX Runtime's blocked layout on this machine is not one that the native kernel knows (blocks of 8 or 16 channels)";
-
 /** A model file holds less, and a temporary folder may be small. */
 const MOST_BYTES = 2 ** 31;
 
-/** Returns why a model is loaded in plain layout without a try: there is nothing to gain, or the options contradict. */
+/** Returns why a model is loaded in plain layout at once: the layout is of no use, or cannot be had. */
 async function findObstacle(
   { bytes, externalLocations, hasNormBetweenConvolutions }: ModelToLoad,
   folder: string | undefined,
   options: AddonSessionOptions,
 ): Promise<string | undefined> {
   if (!hasNormBetweenConvolutions) return 'the model has no GroupNorm between convolutions';
-  if (options.graphOptimizationLevel !== ALL) return "it needs graphOptimizationLevel 'all'";
-  if (options.optimizedModelPath !== '')
+  if (options.graphOptimizationLevel !== ALL) {
+    return "ONNX Runtime uses the blocked layout at graphOptimizationLevel 'all' only";
+  }
+  if (options.optimizedModelPath !== '') {
     return 'optimizedModelFilePath asks for the model as ONNX Runtime optimizes it';
+  }
   if (process.platform === 'win32') return 'Windows cannot remove a temporary file of weights that is in use';
   let size = bytes.byteLength;
   for (const location of externalLocations) size += (await stat(join(folder ?? '', location))).size;
   return size > MOST_BYTES ? `the model is larger than ${MOST_BYTES} bytes` : undefined;
 }
+
+const NO_GAIN = 'ONNX Runtime runs no convolutions around a GroupNorm of this model in blocked layout';
 
 /** The files that ONNX Runtime writes. Smaller tensors stay in the model: shapes, scales of Resize. */
 const MODEL_FILE = 'model.onnx';
@@ -118,50 +124,64 @@ async function loadTwice(
   addon: Addon,
   model: ModelToLoad,
   options: AddonSessionOptions,
-  block: number,
   folder: string,
 ): Promise<SessionInLayout> {
+  const block = await blockSize(addon, { ...options, ...UNOPTIMIZED, profilePrefix: '' });
   const first = await addon.createSession(model.bytes, {
     ...options,
     profilePrefix: '',
     optimizedModelPath: join(folder, MODEL_FILE),
     config: { ...options.config, ...WRITING },
   });
+  let reason = NO_GAIN;
   try {
-    const bytes = await rewritten(folder, block);
-    const config = { ...options.config, 'session.model_external_initializers_file_folder_path': folder };
-    const session = await addon.createSession(bytes, { ...options, ...UNOPTIMIZED, config });
-    requireSameSignature(first, session);
-    first.dispose();
-    return { session, layout: 'blocked', layoutReason: undefined };
+    const session = await loadRewritten(addon, first, block, options, folder);
+    if (session) {
+      first.dispose();
+      return { session, layout: 'blocked', layoutReason: undefined };
+    }
   } catch (error) {
-    // The first session would run the model as well, but not write the profile.
-    if (options.profilePrefix === '')
-      return { session: first, layout: 'plain', layoutReason: (error as Error).message };
-    first.dispose();
-    throw error;
+    reason = failure(error);
   }
+  // The first session runs the model too, but writes no profile.
+  if (options.profilePrefix === '') return { session: first, layout: 'plain', layoutReason: reason };
+  first.dispose();
+  return loadPlain(addon, model, options, reason);
 }
 
-/** Reads the model that ONNX Runtime has written, and rewrites it. */
-async function rewritten(folder: string, block: number): Promise<Uint8Array> {
+/**
+ * Rewrites the model that ONNX Runtime has written, and loads it. Returns `undefined` if no GroupNorm gains by it.
+ * @param first The session that has written the model.
+ */
+async function loadRewritten(
+  addon: Addon,
+  first: AddonSession,
+  block: number,
+  options: AddonSessionOptions,
+  folder: string,
+): Promise<AddonSession | undefined> {
+  const model = await readOptimized(folder);
+  if (useBlockedLayout(model, block) === 0) return undefined;
+  const config = { ...options.config, 'session.model_external_initializers_file_folder_path': folder };
+  const session = await addon.createSession(model.encode(), { ...options, ...UNOPTIMIZED, config });
+  const [asWritten, rewritten] = [first, session].map(({ inputs, outputs }) =>
+    JSON.stringify([inputs, outputs]),
+  );
+  if (asWritten === rewritten) return session;
+  session.dispose();
+  throw new Error('the inputs and outputs of the rewritten model are others');
+}
+
+/** Reads the model that ONNX Runtime has written, and checks that it has the operators and the weights that it needs. */
+async function readOptimized(folder: string): Promise<Model> {
   const bytes = await readFile(join(folder, MODEL_FILE));
-  const { opsets } = readOutline(bytes, () => undefined);
-  if (opsets.get(NCHWC_DOMAIN) !== 1)
-    throw new Error(`ONNX Runtime has version ${opsets.get(NCHWC_DOMAIN)} of ${NCHWC_DOMAIN}, not 1`);
+  const version = readOutline(bytes, () => undefined).opsets.get(NCHWC_DOMAIN);
+  if (version !== 1) throw new Error(`ONNX Runtime has version ${version} of ${NCHWC_DOMAIN}, not 1`);
   const model = Model.decode(bytes, 'the model that ONNX Runtime has optimized', NO_LIMITS);
-  if (useBlockedLayout(model, block) === 0) {
-    throw new Error('ONNX Runtime runs no convolutions around a GroupNorm of this model in blocked layout');
-  }
-  // A mapped file that is too short would end the process.
   for (const [location, { size }] of model.externalFiles) {
+    // The file is mapped: where it is too short, reading would end the process.
     const found = (await stat(join(folder, location))).size;
     if (found < size) throw new Error(`the temporary file of weights has ${found} bytes of ${size}`);
   }
-  return model.encode();
-}
-
-function requireSameSignature(first: AddonSession, second: AddonSession): void {
-  const [a, b] = [first, second].map(({ inputs, outputs }) => JSON.stringify([inputs, outputs]));
-  if (a !== b) throw new Error('the inputs and outputs of the rewritten model differ');
+  return model;
 }
