@@ -112,7 +112,9 @@ export class ModelRun {
     model: string | Uint8Array,
     options: ModelRunOptions,
   ): Promise<ModelRun> {
-    const { session: sessionOptions = {}, label } = options;
+    const { session, label } = options;
+    // Values between blocked operators are plain once a run returns them, so that the layout would gain little.
+    const sessionOptions = { ...session, layout: session?.layout ?? 'plain' };
     const source = await sourceOf(platform, model);
     if (isOrtFormat(source.bytes)) {
       throw new SessionError(
@@ -123,12 +125,12 @@ export class ModelRun {
     }
     const limits = requireLimits('createSession', sessionOptions.limits);
     const decoded = Model.decode(source.bytes, source.where, limits);
-    const session = await openSource(platform, source, sessionOptions);
+    const opened = await openSource(platform, source, sessionOptions);
     try {
-      const feeds = typeof options.feeds === 'function' ? await options.feeds(session.inputs) : options.feeds;
-      return new ModelRun(platform, source, sessionOptions, decoded, session, label ?? source.where, feeds);
+      const feeds = typeof options.feeds === 'function' ? await options.feeds(opened.inputs) : options.feeds;
+      return new ModelRun(platform, source, sessionOptions, decoded, opened, label ?? source.where, feeds);
     } catch (error) {
-      await session.dispose();
+      await opened.dispose();
       throw error;
     }
   }
