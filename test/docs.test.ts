@@ -16,13 +16,21 @@ const ENTRIES: Readonly<Record<string, readonly string[]>> = {
   'lib/images/browser.ts': ['fromRgba', 'segment', 'Mask'],
 };
 
-/** The type checker over the public API, and its symbols by name; those of `op` are `op.add`. */
-function publicApi(entry: string): { checker: ts.TypeChecker; symbols: Map<string, ts.Symbol> } {
+let shared: ts.Program | undefined;
+
+/** One program for all entries: most of their files are the same. */
+function publicProgram(): ts.Program {
   const { config } = ts.readConfigFile(`${ROOT}tsconfig.json`, (path) => ts.sys.readFile(path)) as {
     config: unknown;
   };
   const { options } = ts.parseJsonConfigFileContent(config, ts.sys, ROOT);
-  const program = ts.createProgram([`${ROOT}${entry}`], options);
+  const files = Object.keys(ENTRIES).map((entry) => `${ROOT}${entry}`);
+  return (shared ??= ts.createProgram(files, options));
+}
+
+/** The type checker over the public API, and its symbols by name; those of `op` are `op.add`. */
+function publicApi(entry: string): { checker: ts.TypeChecker; symbols: Map<string, ts.Symbol> } {
+  const program = publicProgram();
   const checker = program.getTypeChecker();
   const symbols = new Map<string, ts.Symbol>();
   const collect = (module: ts.Symbol, prefix: string) => {

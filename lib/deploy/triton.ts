@@ -25,31 +25,6 @@ export interface TritonModel {
 }
 
 /**
- * Returns why a model cannot be batched, by what it declares, or `undefined` if it can. The first dimension of every input and
- * output must be a size that only a run knows, and no other dimension may have the same name.
- */
-export function whyNotBatched(
-  inputs: readonly TensorInfo[],
-  outputs: readonly TensorInfo[],
-): string | undefined {
-  const all = [
-    ...inputs.map((info) => ['input', info] as const),
-    ...outputs.map((info) => ['output', info] as const),
-  ];
-  for (const [kind, { name, shape }] of all) {
-    const value = `${kind} '${name}'`;
-    if (shape === undefined) return `the model does not declare the rank of ${value}`;
-    const [batch] = shape;
-    if (batch === undefined) return `${value} is a scalar`;
-    if (typeof batch === 'number')
-      return `the first dimension of ${value} is always ${batch}; export the model with a named first dimension`;
-    if (batch !== '' && shape.lastIndexOf(batch) > 0)
-      return `${value} has the first dimension '${batch}' twice`;
-  }
-  return undefined;
-}
-
-/**
  * Returns the text of `config.pbtxt`. Follows `model_config.proto` of Triton's common repository, and its documents
  * `model_configuration.md` and onnxruntime_backend's README.
  */

@@ -15,7 +15,7 @@ import {
   type ModelNode,
 } from './node.js';
 import { bodyPlace, functionPlace, type NodePlace } from './outline.js';
-import { OperatorSetIdProto } from './proto.js';
+import { OperatorSetIdProto, ValueInfoProto } from './proto.js';
 import { FUNCTION, GRAPH, MODEL, NODE } from './schema.js';
 import { sortNodes } from './sort.js';
 import { readValueInfo } from './value-info.js';
@@ -29,10 +29,19 @@ export interface InnerEdit {
   readonly opType?: string;
   /** What changes in its bodies, in their order; `undefined` for a body that stays. */
   readonly bodies?: readonly (GraphEdits | undefined)[];
+  /** The names of all of its outputs. */
+  readonly outputs?: readonly string[];
 }
 
-/** What changes in nodes, by their positions among the nodes of a body or function. */
-export type GraphEdits = ReadonlyMap<number, InnerEdit>;
+/** What changes in a body or function. */
+export interface GraphEdits {
+  /** What changes in nodes, by their positions. */
+  readonly nodes: ReadonlyMap<number, InnerEdit>;
+  /** The encoded nodes that come behind all others. */
+  readonly added?: readonly Uint8Array[];
+  /** The names of outputs that come behind all others. */
+  readonly outputs?: readonly string[];
+}
 
 /** A body or a local function. Decoded before, so that its limits are checked. */
 export class InnerGraph {
@@ -78,7 +87,20 @@ export class InnerGraph {
 
   /** Returns the message with its edits, as chunks. */
   edited(edits: GraphEdits): Uint8Array[] {
-    return spliced(this.message, this.editNode(edits));
+    return [...spliced(this.message, this.editNode(edits)), ...this.addedBy(edits)];
+  }
+
+  /** Returns the fields that edits add, as chunks. */
+  protected addedBy({ added = [], outputs = [] }: GraphEdits): Uint8Array[] {
+    return [
+      ...added.flatMap((message) => delimited(this.nodeTag, [message])),
+      ...outputs.flatMap((name) => this.outputField(name)),
+    ];
+  }
+
+  /** Returns the field of an output, whose type the runtime infers. */
+  protected outputField(name: string): Uint8Array[] {
+    return delimited(GRAPH.output, [ValueInfoProto.encode({ name }).finish()]);
   }
 
   /** Returns a function that edits the node in a field. It must see the fields in their order. */
@@ -87,7 +109,7 @@ export class InnerGraph {
     return (field) => {
       if (field.tag !== this.nodeTag) return undefined;
       position += 1;
-      const edit = edits.get(position);
+      const edit = edits.nodes.get(position);
       return edit && editedNode(field, this.nodes[position]!, edit);
     };
   }
@@ -104,12 +126,13 @@ function spliced(
 }
 
 /** Returns the field of a node with its edit. */
-export function editedNode(field: WireReader, node: ModelNode, edit: InnerEdit): Uint8Array[] | undefined {
+export function editedNode(field: WireReader, node: ModelNode, edit: InnerEdit): Uint8Array[] {
   if (edit.nodes) return edit.nodes.flatMap((message) => delimited(field.tag, [message]));
   const bodies = edit.bodies ? bodiesOf(node) : [];
   let next = 0;
-  return spliceWithin(field, (part) => {
+  const parts = spliceRuns(field.enter(), (part) => {
     if (part.tag === NODE.opType && edit.opType !== undefined) return textField(part.tag, edit.opType);
+    if (part.tag === NODE.output && edit.outputs) return [];
     if (part.tag !== NODE.attribute || bodies.length === 0) return undefined;
     return spliceWithin(part, ({ tag }) => {
       if (!isBody(tag)) return undefined;
@@ -118,6 +141,8 @@ export function editedNode(field: WireReader, node: ModelNode, edit: InnerEdit):
       return edits && delimited(tag, body.edited(edits));
     });
   });
+  const outputs = (edit.outputs ?? []).flatMap((name) => textField(NODE.output, name));
+  return delimited(field.tag, [...(parts?.flat() ?? [field.bytes]), ...outputs]);
 }
 
 /** The bodies that were decoded, by their nodes. */
@@ -153,6 +178,8 @@ export class LocalFunction extends InnerGraph {
   readonly name: string;
   readonly domain: string;
   readonly overload: string;
+  /** The opset of the default ONNX domain; `undefined` if the function does not import it. */
+  readonly opset: number | undefined;
   #defaults: ReadonlyMap<string, Attribute> | undefined;
 
   /** @param field The field of the function in its model. */
@@ -160,12 +187,16 @@ export class LocalFunction extends InnerGraph {
     const message = enterField(field);
     const [texts, fields] = [new Map<number, string[]>(), [] as IndexedField[]];
     const [decoder, reader] = [new GraphDecoder(), message.rewound()];
+    let opset: number | undefined;
     while (reader.next()) {
       const { tag } = reader;
       if (tag === FUNCTION.node) fields.push({ tag: GRAPH.node, ...decoder.readNode(reader) });
       else if (tag === FUNCTION.valueInfo)
         fields.push({ tag: GRAPH.valueInfo, value: readValueInfo(reader) });
-      else if (TEXTS.has(tag)) texts.set(tag, [...(texts.get(tag) ?? []), reader.text()]);
+      else if (tag === FUNCTION.opsetImport) {
+        const { domain, version } = readOpset(reader);
+        if (domain === '') opset = version;
+      } else if (TEXTS.has(tag)) texts.set(tag, [...(texts.get(tag) ?? []), reader.text()]);
     }
     const [inputs, outputs] = [FUNCTION.input, FUNCTION.output].map((tag) => texts.get(tag) ?? []);
     for (const name of outputs!) fields.push({ tag: GRAPH.output, value: { name, ...NOT_DECLARED } });
@@ -176,6 +207,7 @@ export class LocalFunction extends InnerGraph {
     this.name = name!;
     this.domain = canonicalDomain(domain!);
     this.overload = overload!;
+    this.opset = opset;
   }
 
   /** Returns a function that finds the attributes that a call gives, or their default values. */
@@ -201,7 +233,11 @@ export class LocalFunction extends InnerGraph {
       return needed === undefined || needed === own.version ? undefined : opsetImport(own.domain, needed);
     });
     const added = [...missing].flatMap(([domain, version]) => opsetImport(domain, version));
-    return delimited(MODEL.functions, [...fields, ...added]);
+    return delimited(MODEL.functions, [...fields, ...added, ...this.addedBy(edits)]);
+  }
+
+  protected override outputField(name: string): Uint8Array[] {
+    return textField(FUNCTION.output, name);
   }
 }
 
@@ -230,7 +266,7 @@ export const keyOf = (edits: GraphEdits): string => JSON.stringify(listOf(edits)
 
 const LATIN1 = new TextDecoder('latin1');
 
-const listOf = (edits: GraphEdits): unknown[] =>
+const listOf = ({ nodes: edits }: GraphEdits): unknown[] =>
   [...edits].map(([position, { nodes, opType, bodies }]) => [
     position,
     nodes?.map((node) => LATIN1.decode(node)),

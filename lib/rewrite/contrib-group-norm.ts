@@ -105,7 +105,7 @@ export function describeContribGroupNorm(types: ValueTypes, node: ModelNode): Co
     outputLayout: layout,
     output: outputOf(node),
   };
-  if (node.opType === CONTRIB_OP) return { ...common, ...withoutTransposeBefore(types.model, x, layout) };
+  if (node.opType === CONTRIB_OP) return { ...common, ...withoutTransposeBefore(types, x, layout) };
   const skip = types.typeOf(node.inputs[3]).shape;
   if (!skip) return 'the rank of its skip is not declared; run onnx.shape_inference.infer_shapes';
   const skipBias = node.inputs[4] ? { name: node.inputs[4], dtype: x.dtype, shape: [channels] } : undefined;
@@ -142,11 +142,11 @@ const withChannels = (shape: Shape, layout: ChannelLayout, channels: number): Sh
 
 /** Returns what a Transpose to channels last reads, in its place. */
 function withoutTransposeBefore(
-  model: Model,
+  { index }: ValueTypes,
   x: ValueRef,
   layout: ChannelLayout,
 ): Pick<ContribSiteRef, 'x' | 'layout'> {
-  const producer = layout === 'last' ? model.index.producer(x.name) : undefined;
+  const producer = layout === 'last' ? index.producer(x.name) : undefined;
   const [batch, ...rest] = x.shape;
   if (!producer || !movesChannels(producer, 'last')) return { x, layout };
   const shape = [batch!, rest.at(-1)!, ...rest.slice(0, -1)];

@@ -69,7 +69,7 @@ const find = (
   types: ValueTypes,
   match: (types: ValueTypes, node: ModelNode) => FoundGroupNorm | undefined,
 ): FoundGroupNorm[] =>
-  hasKnownArithmetic(types.model) ? types.model.nodes.flatMap((node) => match(types, node) ?? []) : [];
+  hasKnownArithmetic(types) ? types.index.nodes.flatMap((node) => match(types, node) ?? []) : [];
 
 /**
  * Replaces every match whose normalization is InstanceNormalization.
@@ -110,7 +110,7 @@ function matchExported(types: ValueTypes, node: ModelNode): FoundGroupNorm | und
     last: node,
     rows: node.inputs[0]!,
     groupAxis: 1,
-    epsilon: node.number('epsilon') ?? DEFAULT_EPSILON,
+    epsilon: types.asCalled(node).number('epsilon') ?? DEFAULT_EPSILON,
   };
   const found = matchReshaped(types, norm) ?? matchUnshaped(types, norm);
   return found && { norm: node, ...found };
@@ -152,7 +152,7 @@ function matchReshaped(types: ValueTypes, norm: RowNorm): Exported | undefined {
   const { last, scale, bias } = { ...inside, ...behind };
   const x = valueOfShape(types, norm.rows, join);
   const target: ValueRef = { name: join.inputs[1]!, dtype: 'int64', shape: [shape.length] };
-  const reshape = { target, allowZero: join.number('allowzero') === 1 };
+  const reshape = { target, allowZero: types.asCalled(join).number('allowzero') === 1 };
   return {
     last,
     site: {
@@ -212,7 +212,7 @@ function keepsBatch(types: ValueTypes, rows: string, join: ModelNode): boolean {
  * One size of the second may be left to it, as −1: the number of elements is the same.
  */
 function valueOfShape(types: ValueTypes, rows: string, join: ModelNode): string | undefined {
-  const split = types.model.index.producer(sourceOf(types, rows));
+  const split = types.index.producer(sourceOf(types, rows));
   if (!split || !isOp(split, 'Reshape')) return undefined;
   const x = split.inputs[0]!;
   const [shape, joined] = [x, outputOf(join)].map((name) => types.atRun.typeOf(name).shape);
@@ -229,7 +229,7 @@ const MAX_CHAIN = 100;
 function nextReader(types: ValueTypes, node: ModelNode, opType: string): ModelNode | undefined {
   let before = node;
   for (let step = 0; step < MAX_CHAIN; step++) {
-    const reader = types.model.index.onlyReader(outputOf(before));
+    const reader = types.index.onlyReader(outputOf(before));
     if (!reader || reader.inputs[0] !== outputOf(before)) return undefined;
     if (isOp(reader, opType)) return reader;
     if (!changesNothing(types, reader)) return undefined;
@@ -260,7 +260,7 @@ function affineStep(
   opType: 'Mul' | 'Add',
   layout: Layout,
 ): { readonly last: ModelNode; readonly parameter: Parameter | undefined } | undefined {
-  const last = onlyReader(types.model, node, opType);
+  const last = onlyReader(types, node, opType);
   const name = last?.inputs.find((input) => input !== outputOf(node));
   const found = last && matchParameter(types, name, opType === 'Mul' ? 1 : 0, layout);
   return found && { last, ...found };

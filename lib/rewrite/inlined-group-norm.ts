@@ -37,8 +37,8 @@ export function lowerInlinedGroupNorm(model: Model, lowering: SiteLowering, type
 
 /** Returns every match. Those that are part of a whole GroupNorm (`findWrittenGroupNorm`) are among them. */
 export function findInlinedGroupNorm(types: ValueTypes): FoundGroupNorm[] {
-  if (!hasKnownArithmetic(types.model)) return [];
-  return types.model.nodes.flatMap((node) => {
+  if (!hasKnownArithmetic(types)) return [];
+  return types.index.nodes.flatMap((node) => {
     const site = isOp(node, 'Div') ? matchInlined(types, node) : undefined;
     return site ? [{ norm: node, last: node, site, isUnstable: true }] : [];
   });

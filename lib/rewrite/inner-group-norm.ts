@@ -43,6 +43,8 @@ interface Scope {
   readonly imports: Map<string, number>;
 }
 
+const UNCHANGED: GraphEdits = { nodes: new Map() };
+
 class InnerPass {
   #replaced = 0;
   readonly #refusals = new Set<string>();
@@ -74,8 +76,9 @@ class InnerPass {
     const written = new Map<LocalFunction, readonly FunctionVersion[]>();
     for (const [callee, versions] of this.#versions) {
       const all = [...versions.values()];
-      if (all.some(({ edits }) => edits.size > 0)) written.set(callee, all);
-      for (const { edits } of all) for (const edit of edits.values()) this.#replaced += countReplaced(edit);
+      if (all.some(({ edits }) => edits.nodes.size > 0)) written.set(callee, all);
+      for (const { edits } of all)
+        for (const edit of edits.nodes.values()) this.#replaced += countReplaced(edit);
     }
     if (written.size > 0) model.replaceFunctions(written);
     return { replaced: this.#replaced, refusals: [...this.#refusals] };
@@ -104,18 +107,18 @@ class InnerPass {
   }
 
   #editAll(types: ValueTypes, scope: Scope): GraphEdits | undefined {
-    const edits = new Map<number, InnerEdit>();
+    const nodes = new Map<number, InnerEdit>();
     for (const [position, node] of types.inside!.graph.nodes.entries()) {
       const edit = this.#edit(types, node, scope);
-      if (edit) edits.set(position, edit);
+      if (edit) nodes.set(position, edit);
     }
-    return edits.size > 0 ? edits : undefined;
+    return nodes.size > 0 ? { nodes } : undefined;
   }
 
   /** Finds or makes the version of a function that a call needs. */
   #editCall(callee: LocalFunction, types: ValueTypes): InnerEdit | undefined {
     const scope: Scope = { taken: callee.names(), imports: new Map() };
-    const edits = this.#editAll(types, scope) ?? new Map<number, InnerEdit>();
+    const edits = this.#editAll(types, scope) ?? UNCHANGED;
     const versions = this.#versions.get(callee) ?? new Map<string, FunctionVersion>();
     this.#versions.set(callee, versions);
     const key = keyOf(edits);
@@ -157,6 +160,6 @@ class InnerPass {
 
 /** Returns how many nodes an edit replaces. Those of functions that it calls are counted with the functions. */
 function countReplaced({ nodes, bodies = [] }: InnerEdit): number {
-  const within = bodies.flatMap((edits) => [...(edits?.values() ?? [])]);
+  const within = bodies.flatMap((edits) => [...(edits?.nodes.values() ?? [])]);
   return (nodes ? 1 : 0) + within.reduce((sum, edit) => sum + countReplaced(edit), 0);
 }

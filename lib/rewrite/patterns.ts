@@ -4,6 +4,8 @@ import type { Fragment } from '../lowering/lower.js';
 import type { GraphIndex } from '../onnx/graph-index.js';
 import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
+import { problemOf } from './node-checks.js';
+import type { ValueTypes } from './value-types.js';
 
 /** Returns whether a node is an operator of ONNX. */
 export const isOp = ({ domain, opType }: ModelNode, name: string): boolean =>
@@ -27,10 +29,14 @@ export const producers = ({ index }: Model, { inputs }: ModelNode): (ModelNode |
   inputs.map((name) => index.producer(name));
 
 /**
- * Returns whether a model's arithmetic is ONNX's own and broadcasts as NumPy does: from opset 7 on. Before, Add and Mul had
- * attributes that say along which axes.
+ * Returns whether the arithmetic of a graph, a body or a function is ONNX's own and broadcasts as NumPy does: from opset 7 on.
+ * Before, Add and Mul had attributes that say along which axes. Nodes of bodies and functions were not checked before, and must
+ * have the inputs and outputs of their operators.
  */
-export const hasKnownArithmetic = (model: Model): boolean => model.opset >= 7 && !model.redefinesOperators();
+export const hasKnownArithmetic = ({ model, inside, index }: ValueTypes): boolean =>
+  model.opset >= 7 &&
+  !model.redefinesOperators() &&
+  (!inside || index.nodes.every((node) => problemOf(node, model.opset) === undefined));
 
 /** Nodes that one fragment replaces. */
 export interface Chain {

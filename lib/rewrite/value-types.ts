@@ -116,7 +116,15 @@ export class ValueTypes {
    * run. The names that a model declares do not promise that: a caller may give the inputs any sizes.
    */
   get atRun(): ValueTypes {
-    return (this.#atRun ??= new ValueTypes(this.model, sizeNamer()));
+    if (this.#atRun) return this.#atRun;
+    const { model, inside } = this;
+    // The sizes of a body's inputs may have names of the model's.
+    const within = inside && {
+      ...inside,
+      outer: inside.outer.atRun,
+      inputs: new Map([...inside.inputs].map(([name, type]) => [name, withoutNames(type)])),
+    };
+    return (this.#atRun = new ValueTypes(model, sizeNamer(this.#depth), within));
   }
 
   /** Returns the data of an initializer or of a Constant's result, if the model holds it. */
@@ -349,13 +357,13 @@ function withOwnNames(
   return { dtype, shape: shape?.map(named) };
 }
 
-/** Returns a function that names each axis of each value: `d0_1`. */
-function sizeNamer(): (name: string, axis: number) => string {
+/** Returns a function that names each axis of each value of a graph, body or function at this depth: `d0_0_1`. */
+function sizeNamer(depth: number): (name: string, axis: number) => string {
   const numbers = new Map<string, number>();
   return (name, axis) => {
     const number = numbers.get(name) ?? numbers.size;
     numbers.set(name, number);
-    return `d${number}_${axis}`;
+    return `d${depth}_${number}_${axis}`;
   };
 }
 

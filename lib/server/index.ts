@@ -17,3 +17,9 @@ export {
   type ModelStatistics,
   type RequestEnd,
 } from './models/statistics.js';
+export {
+  type IndexEntry,
+  ModelRepository,
+  type ModelState,
+  type RepositoryOptions,
+} from './models/model-repository.js';

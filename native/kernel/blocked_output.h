@@ -7,75 +7,55 @@
 namespace group_norm {
 namespace {
 
-// The lanes of one vector of each period.
+// What x is normalised with, for the lanes of one vector.
 template <typename V>
 struct LaneAffine {
   V centre, scale, scaleRest, bias;
 
-  ALWAYS_INLINE V of(V x) const {
+  ALWAYS_INLINE V operator()(V x, size_t, size_t) const {
     const V d = x - centre;
     return multiplyAdd(d, scale, multiplyAdd(d, scaleRest, bias));
   }
 };
 
+// The index-th vector of a period; a block that is half of a vector is there twice.
+template <typename V, size_t block>
+V laneVector(const float (&perLane)[kMostLanes], size_t index) {
+  float period[kPeriod<V, block>];
+  for (size_t lane = 0; lane < kPeriod<V, block>; ++lane) period[lane] = perLane[lane % block];
+  return V::load(period + index * V::lanes);
+}
+
 template <typename V, size_t block, Activation activation, bool withResidual, bool streaming>
-struct BlockOutput {
-  static constexpr size_t lanes = V::lanes;
-  static constexpr size_t vectors = kPeriod<V, block> / lanes;
-
-  const BlockStretch& s;
-
-  // The index-th vector's lanes of the period; a block that is half of a vector twice.
-  static V laneConstants(const float (&perLane)[kMostLanes], size_t index) {
-    float period[kPeriod<V, block>];
-    for (size_t lane = 0; lane < kPeriod<V, block>; ++lane) period[lane] = perLane[lane % block];
-    return V::load(period + index * lanes);
+void normalizeLanes(const BlockStretch& stretch) {
+  using Plain = Output<V, float, activation, withResidual, streaming>;
+  constexpr size_t period = kPeriod<V, block>;
+  constexpr size_t vectors = period / V::lanes;
+  LaneAffine<V> affine[vectors];
+  for (size_t k = 0; k < vectors; ++k) {
+    affine[k] = {laneVector<V, block>(stretch.centre, k), laneVector<V, block>(stretch.scale, k),
+                 laneVector<V, block>(stretch.scaleRest, k), laneVector<V, block>(stretch.bias, k)};
   }
-
-  static ALWAYS_INLINE V result(const LaneAffine<V>& affine, V x, V residual) {
-    const V v = affine.of(x);
-    return activate<activation>(withResidual ? v + residual : v);
-  }
-
-  ALWAYS_INLINE void put(const LaneAffine<V>& affine, size_t i) const {
-    const V residual = withResidual ? V::load(s.residual + i) : all<V>(0);
-    const V y = result(affine, V::load(s.x + i), residual);
-    if (streaming) {
-      stream(s.y + i, y);
-    } else {
-      store(s.y + i, y);
-    }
-  }
-
-  void run() const {
-    const size_t count = s.positions * block;
-    LaneAffine<V> affine[vectors];
+  const Stretch<float> s = {stretch.x, stretch.residual, stretch.y, stretch.positions * block};
+  size_t i = 0;
+  for (; i + period <= s.count; i += period) {
     for (size_t k = 0; k < vectors; ++k) {
-      affine[k] = {laneConstants(s.centre, k), laneConstants(s.scale, k), laneConstants(s.scaleRest, k),
-                   laneConstants(s.bias, k)};
+      const size_t at = i + k * V::lanes;
+      Plain::put(s, at, activate<activation>(Plain::before(s, at, affine[k])));
     }
-    size_t i = 0;
-    for (; i + vectors * lanes <= count; i += vectors * lanes) {
-      for (size_t k = 0; k < vectors; ++k) put(affine[k], i + k * lanes);
-    }
-    if (i < count) {
-      const size_t rest = count - i;
-      const V zero = all<V>(0);
-      const V residual = withResidual ? loadPart(s.residual + i, rest, zero) : zero;
-      storePart(s.y + i, rest, result(affine[0], loadPart(s.x + i, rest, zero), residual));
-    }
-    if (streaming) V::endStreaming();
   }
-};
+  if (i < s.count) Plain::part(s, i, s.count - i, affine[0]);
+  if (streaming) V::endStreaming();
+}
 
 template <typename V, size_t block, Activation activation>
 void normalizeBlockWith(const BlockStretch& s) {
   if (s.residual) {
-    if (s.streaming) return BlockOutput<V, block, activation, true, true>{s}.run();
-    return BlockOutput<V, block, activation, true, false>{s}.run();
+    if (s.streaming) return normalizeLanes<V, block, activation, true, true>(s);
+    return normalizeLanes<V, block, activation, true, false>(s);
   }
-  if (s.streaming) return BlockOutput<V, block, activation, false, true>{s}.run();
-  return BlockOutput<V, block, activation, false, false>{s}.run();
+  if (s.streaming) return normalizeLanes<V, block, activation, false, true>(s);
+  return normalizeLanes<V, block, activation, false, false>(s);
 }
 
 template <typename V, size_t block>

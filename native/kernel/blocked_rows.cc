@@ -4,7 +4,6 @@
 #include <cstring>
 #include <numeric>
 
-#include "rows.h"
 #include "wide.h"
 
 namespace group_norm {
@@ -15,20 +14,27 @@ constexpr size_t kWidePositions = 256;
 
 size_t dividedUp(size_t a, size_t b) { return (a + b - 1) / b; }
 
+// In four sums, because an addition takes some cycles.
+double sum(const double* values, size_t count) {
+  double sums[4] = {};
+  size_t i = 0;
+  for (; i + 4 <= count; i += 4) {
+    for (size_t k = 0; k < 4; ++k) sums[k] += values[i + k];
+  }
+  for (; i < count; ++i) sums[0] += values[i];
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
 // The moments of lanes begin .. end - 1 together: they have the same counts.
 Moments together(const LaneMoments& lanes, size_t begin, size_t end) {
-  const double width = static_cast<double>(end - begin);
-  double mean = 0;
-  for (size_t lane = begin; lane < end; ++lane) mean += lanes.mean[lane];
-  mean /= width;
-  double squares = 0;
-  double between = 0;
-  for (size_t lane = begin; lane < end; ++lane) {
-    const double difference = lanes.mean[lane] - mean;
-    squares += lanes.squares[lane];
-    between += difference * difference;
+  const size_t width = end - begin;
+  const double mean = sum(lanes.mean + begin, width) / static_cast<double>(width);
+  double squares[kMostLanes];
+  for (size_t i = 0; i < width; ++i) {
+    const double difference = lanes.mean[begin + i] - mean;
+    squares[i] = lanes.squares[begin + i] + lanes.count * difference * difference;
   }
-  return {lanes.count * width, mean, squares + lanes.count * between};
+  return {lanes.count * static_cast<double>(width), mean, sum(squares, width)};
 }
 
 }  // namespace
@@ -41,7 +47,17 @@ struct BlockedRows::Stretch {
   size_t lanes;      // that are channels, not padding
   size_t rowChannel;
 
-  size_t groupOf(size_t lane, size_t groupChannels) const { return (channel - rowChannel + lane) / groupChannels; }
+  // body(group of the row, first lane, end of lanes) for each group that has lanes here.
+  template <typename Body>
+  void forEachGroup(size_t groupChannels, const Body& body) const {
+    const size_t before = channel - rowChannel;
+    size_t group = before / groupChannels;
+    for (size_t lane = 0; lane < lanes; ++group) {
+      const size_t end = std::min(lanes, (group + 1) * groupChannels - before);
+      body(group, lane, end);
+      lane = end;
+    }
+  }
 };
 
 BlockedRows::BlockedRows(const Problem& problem, const Kernels& kernels, bool streaming)
@@ -77,17 +93,18 @@ BlockedRows::Stretch BlockedRows::at(size_t row, size_t chunk) const {
 
 BlockedRows::Statistics BlockedRows::chunkMoments(size_t row, size_t chunk) const {
   Statistics result;
+  addChunk(row, chunk, result);
+  return result;
+}
+
+void BlockedRows::addChunk(size_t row, size_t chunk, Statistics& ofRow) const {
   const Stretch s = at(row, chunk);
-  if (s.positions == 0) return result;
+  if (s.positions == 0) return;
   const LaneMoments lanes =
       kernels_.moments(static_cast<const float*>(problem_.x) + s.offset, s.positions, leastSquares_);
-  for (size_t lane = 0; lane < s.lanes;) {
-    const size_t group = s.groupOf(lane, groupChannels_);
-    const size_t end = std::min(s.lanes, (group + 1) * groupChannels_ + s.rowChannel - s.channel);
-    result.groups[group] = together(lanes, lane, end);
-    lane = end;
-  }
-  return result;
+  s.forEachGroup(groupChannels_, [&](size_t group, size_t begin, size_t end) {
+    ofRow.groups[group] = merge(ofRow.groups[group], together(lanes, begin, end));
+  });
 }
 
 void BlockedRows::normalizeChunk(size_t row, size_t chunk, const Statistics& ofRow) const {
@@ -98,58 +115,63 @@ void BlockedRows::normalizeChunk(size_t row, size_t chunk, const Statistics& ofR
   float* y = static_cast<float*>(problem_.y) + s.offset;
   const bool padded = s.lanes < block_;
   BlockStretch stretch = {x, residual, y, s.positions, problem_.activation, streaming_ && !padded};
-  Standard standard{};
-  for (size_t lane = 0, group = kMostLanes; lane < s.lanes; ++lane) {
-    const size_t its = s.groupOf(lane, groupChannels_);
-    if (its != group) {
-      group = its;
-      standard = standardOf(ofRow.groups[group], problem_.epsilon);
-      if (needsWide(problem_.dtype, standard.rstd, largestScale_)) return normalizeWide(s, ofRow);
-    }
+  const float* scales = static_cast<const float*>(problem_.scale) + s.channel;
+  const float* biases = static_cast<const float*>(problem_.bias) + s.channel;
+  bool wide = false;
+  s.forEachGroup(groupChannels_, [&](size_t group, size_t begin, size_t end) {
+    const Standard standard = standardOf(ofRow.groups[group], problem_.epsilon);
+    wide = wide || needsWide(problem_.dtype, standard.rstd, largestScale_);
+    if (wide) return;
     const float centre = static_cast<float>(standard.centre);
-    const double scale =
-        static_cast<double>(get(static_cast<const float*>(problem_.scale), s.channel + lane)) * standard.rstd;
-    const double bias = static_cast<double>(get(static_cast<const float*>(problem_.bias), s.channel + lane));
-    stretch.centre[lane] = centre;
-    stretch.scale[lane] = static_cast<float>(scale);
-    stretch.scaleRest[lane] = static_cast<float>(scale - static_cast<double>(stretch.scale[lane]));
-    stretch.bias[lane] = static_cast<float>(bias - (standard.mean - static_cast<double>(centre)) * scale);
-  }
+    const double rest = standard.mean - static_cast<double>(centre);
+    for (size_t lane = begin; lane < end; ++lane) {
+      const double scale = static_cast<double>(get(scales, lane)) * standard.rstd;
+      stretch.centre[lane] = centre;
+      stretch.scale[lane] = static_cast<float>(scale);
+      stretch.scaleRest[lane] = static_cast<float>(scale - static_cast<double>(stretch.scale[lane]));
+      stretch.bias[lane] = static_cast<float>(static_cast<double>(get(biases, lane)) - rest * scale);
+    }
+  });
+  if (wide) return normalizeWide(s, ofRow);
   kernels_.normalize(stretch);
   if (padded) clearPadding(s);
 }
 
 // Lane by lane, as a row of one channel.
 void BlockedRows::normalizeWide(const Stretch& s, const Statistics& ofRow) const {
-  for (size_t lane = 0; lane < s.lanes; ++lane) {
-    const Standard standard = standardOf(ofRow.groups[s.groupOf(lane, groupChannels_)], problem_.epsilon);
-    for (size_t begin = 0; begin < s.positions; begin += kWidePositions) {
-      const size_t count = std::min(kWidePositions, s.positions - begin);
-      const size_t first = s.offset + begin * block_ + lane;
-      float own[kWidePositions], added[kWidePositions];
-      for (size_t i = 0; i < count; ++i) {
-        own[i] = get(static_cast<const float*>(problem_.x), first + i * block_);
-        if (problem_.residual) added[i] = get(static_cast<const float*>(problem_.residual), first + i * block_);
-      }
-      const Row row = {
-          own,
-          problem_.residual ? added : nullptr,
-          own,
-          static_cast<const float*>(problem_.scale) + s.channel + lane,
-          static_cast<const float*>(problem_.bias) + s.channel + lane,
-          1,
-          count,
-          standard.mean,
-          standard.centre,
-          standard.rstd,
-          problem_.activation,
-          false,
-      };
-      wideNormalize(problem_.dtype, row, 0, count);
-      for (size_t i = 0; i < count; ++i) put(static_cast<float*>(problem_.y), first + i * block_, own[i]);
-    }
-  }
+  s.forEachGroup(groupChannels_, [&](size_t group, size_t begin, size_t end) {
+    const Standard standard = standardOf(ofRow.groups[group], problem_.epsilon);
+    for (size_t lane = begin; lane < end; ++lane) normalizeWideLane(s, lane, standard);
+  });
   clearPadding(s);
+}
+
+void BlockedRows::normalizeWideLane(const Stretch& s, size_t lane, const Standard& standard) const {
+  for (size_t begin = 0; begin < s.positions; begin += kWidePositions) {
+    const size_t count = std::min(kWidePositions, s.positions - begin);
+    const size_t first = s.offset + begin * block_ + lane;
+    float elements[kWidePositions], residual[kWidePositions];
+    for (size_t i = 0; i < count; ++i) {
+      elements[i] = get(static_cast<const float*>(problem_.x), first + i * block_);
+      if (problem_.residual) residual[i] = get(static_cast<const float*>(problem_.residual), first + i * block_);
+    }
+    const Row row = {
+        elements,
+        problem_.residual ? residual : nullptr,
+        elements,
+        static_cast<const float*>(problem_.scale) + s.channel + lane,
+        static_cast<const float*>(problem_.bias) + s.channel + lane,
+        1,
+        count,
+        standard.mean,
+        standard.centre,
+        standard.rstd,
+        problem_.activation,
+        false,
+    };
+    wideNormalize(problem_.dtype, row, 0, count);
+    for (size_t i = 0; i < count; ++i) put(static_cast<float*>(problem_.y), first + i * block_, elements[i]);
+  }
 }
 
 void BlockedRows::clearPadding(const Stretch& s) const {
@@ -160,11 +182,16 @@ void BlockedRows::clearPadding(const Stretch& s) const {
 }
 
 void BlockedRows::normalizeWhole(size_t row) const {
-  const size_t chunks = chunksEach();
-  Statistics statistics = chunkMoments(row, 0);
-  for (size_t i = 1; i < chunks; ++i) statistics = merge(statistics, chunkMoments(row, i));
-  // Backwards: the end of a row that the caches cannot hold is what they hold last.
-  for (size_t i = chunks; i-- > 0;) normalizeChunk(row, i, statistics);
+  Statistics statistics;
+  size_t written = 0;
+  for (size_t read = 1; read <= blocks_; ++read) {
+    for (size_t i = (read - 1) * chunksOfBlock_; i < read * chunksOfBlock_; ++i) addChunk(row, i, statistics);
+    const size_t groups = read * block_ / groupChannels_;
+    const size_t known = read == blocks_ ? blocks_ : groups * groupChannels_ / block_;
+    // Backwards: the end of what the caches cannot hold is what they hold last.
+    for (size_t i = known * chunksOfBlock_; i-- > written * chunksOfBlock_;) normalizeChunk(row, i, statistics);
+    written = known;
+  }
 }
 
 BlockedRows::Statistics merge(const BlockedRows::Statistics& a, const BlockedRows::Statistics& b) {

@@ -2,7 +2,7 @@
 // contiguous in memory, normalised by itself.
 #pragma once
 
-#include "kernels.h"
+#include "rows.h"
 
 namespace group_norm {
 
@@ -24,13 +24,16 @@ class BlockedRows {
   Statistics chunkMoments(size_t row, size_t chunk) const;
   void normalizeChunk(size_t row, size_t chunk, const Statistics& ofRow) const;
 
-  // Statistics and output of one row, so that the output finds the row in the caches.
+  // Statistics and output of one row, so that the output finds its blocks in the caches: a block is written as soon as
+  // the statistics of its groups are known.
   void normalizeWhole(size_t row) const;
 
  private:
   struct Stretch;
   Stretch at(size_t row, size_t chunk) const;
+  void addChunk(size_t row, size_t chunk, Statistics& ofRow) const;
   void normalizeWide(const Stretch& s, const Statistics& ofRow) const;
+  void normalizeWideLane(const Stretch& s, size_t lane, const Standard& standard) const;
   void clearPadding(const Stretch& s) const;
 
   const Problem& problem_;

@@ -82,13 +82,27 @@ LaneTotals<kPeriod<V, block>> laneTotalsAround(const float* shift, const float* 
   return totals;
 }
 
+// A name, because Clang takes `float (&shift)[kPeriod<V, block>]` for an expression where it is the first parameter.
+template <typename V, size_t block>
+using Shifts = float[kPeriod<V, block>];
+
+// Whether taking the shift out again would cancel more than a bit of a lane's squares. False for NaN.
+inline bool isFar(double values, double squares, double count) { return values * values > count * squares / 2; }
+
+// Sets a shift for each lane; false if they are all as before.
 template <size_t block, size_t period>
-void moveShift(float (&shift)[period], const double* totals, double count) {
-  for (size_t lane = 0; lane < block; ++lane) shift[lane] += static_cast<float>(totals[lane] / count);
+bool moveFarShifts(float (&shift)[period], const LaneTotals<period>& totals, double count) {
+  bool moved = false;
+  for (size_t lane = 0; lane < block; ++lane) {
+    if (!isFar(totals.values[lane], totals.squares[lane], count)) continue;
+    shift[lane] += static_cast<float>(totals.values[lane] / count);
+    moved = true;
+  }
   for (size_t lane = block; lane < period; ++lane) shift[lane] = shift[lane - block];
+  return moved;
 }
 
-// Moments of one lane, for values that float arithmetic would lose.
+// The moments of one lane, for values that float arithmetic would lose.
 template <size_t block>
 Moments wideLane(const float* x, size_t lane, size_t positions) {
   float elements[kBlock / block];
@@ -96,29 +110,35 @@ Moments wideLane(const float* x, size_t lane, size_t positions) {
   return wideMoments(elements, positions);
 }
 
-// Of at most kBlock elements.
-template <typename V, size_t block>
-LaneMoments laneMomentsAround(float (&shift)[kPeriod<V, block>], const float* x, size_t positions,
-                              double leastSquares) {
+// Of at most kBlock elements. What a lane holds has no influence on the others: it may be padding.
+template <typename V, typename D, size_t block>
+LaneMoments laneMomentsAround(Shifts<V, block>& shift, const float* x, size_t positions, double leastSquares) {
   const double n = static_cast<double>(positions);
   auto totals = laneTotalsAround<V, block>(shift, x, positions * block);
-  bool far = false;
-  for (size_t i = 0; i < block; ++i) far |= totals.values[i] * totals.values[i] > n * totals.squares[i] / 2;
-  if (far) {
-    moveShift<block>(shift, totals.values, n);
+  D far = all<D>(0);
+  for (size_t i = 0; i < block; i += D::lanes) {
+    const D values = D::load(totals.values + i);
+    far = far + atLeast(all<D>(0), values * values - all<D>(n / 2) * D::load(totals.squares + i));
+  }
+  // NaN, too, is not 0.
+  if (sum(far) != 0 && moveFarShifts<block>(shift, totals, n)) {
     totals = laneTotalsAround<V, block>(shift, x, positions * block);
   }
+  double shifts[block];
+  for (size_t i = 0; i < block; ++i) shifts[i] = static_cast<double>(shift[i]);
+
   LaneMoments result;
   result.count = n;
-  bool fit = true;
-  for (size_t i = 0; i < block; ++i) {
-    const double offset = totals.values[i] / n;
-    const double excess = totals.values[i] * offset;
-    result.mean[i] = static_cast<double>(shift[i]) + offset;
-    result.squares[i] = excess < totals.squares[i] ? totals.squares[i] - excess : totals.squares[i] * 0;
-    fit &= fits(x, totals.squares[i], leastSquares);
+  D allSquares = all<D>(0);
+  for (size_t i = 0; i < block; i += D::lanes) {
+    const D values = D::load(totals.values + i);
+    const D squares = D::load(totals.squares + i);
+    const D offset = values * all<D>(1 / n);
+    store(result.mean + i, D::load(shifts + i) + offset);
+    store(result.squares + i, atLeast(all<D>(0), squares - values * offset));
+    allSquares = allSquares + squares;
   }
-  if (fit) return result;
+  if (fits(x, sum(allSquares), 0) && leastSquares == 0) return result;
   for (size_t i = 0; i < block; ++i) {
     if (fits(x, totals.squares[i], leastSquares)) continue;
     const Moments wide = wideLane<block>(x, i, positions);
@@ -128,34 +148,52 @@ LaneMoments laneMomentsAround(float (&shift)[kPeriod<V, block>], const float* x,
   return result;
 }
 
-// As merge() does it; the lanes have the same counts.
-inline void addMoments(LaneMoments& a, const LaneMoments& b) {
+// As merge() does it; the lanes of each have the same count.
+template <typename D, size_t block>
+void addMoments(LaneMoments& a, const LaneMoments& b) {
   const double count = a.count + b.count;
   const double share = b.count / count;
-  for (size_t i = 0; i < kMostLanes; ++i) {
-    const double difference = b.mean[i] - a.mean[i];
-    a.mean[i] += difference * share;
-    a.squares[i] += b.squares[i] + difference * difference * (a.count * share);
+  for (size_t i = 0; i < block; i += D::lanes) {
+    const D mean = D::load(a.mean + i);
+    const D difference = D::load(b.mean + i) - mean;
+    const D between = difference * difference * all<D>(a.count * share);
+    store(a.mean + i, mean + difference * all<D>(share));
+    store(a.squares + i, D::load(a.squares + i) + D::load(b.squares + i) + between);
   }
   a.count = count;
 }
 
+template <size_t block, size_t period>
+void setShift(float (&shift)[period], const double* mean) {
+  for (size_t lane = 0; lane < period; ++lane) shift[lane] = static_cast<float>(mean[lane % block]);
+}
+
+// Of a stretch's first elements: the mean of a few, and of a constant lane the mean exactly.
 template <typename V, size_t block>
+void setFirstShift(Shifts<V, block>& shift, const float* x, size_t positions) {
+  constexpr size_t most = 16;
+  const size_t count = most < positions ? most : positions;
+  for (size_t lane = 0; lane < kPeriod<V, block>; ++lane) shift[lane] = get(x, lane % block);
+  const auto totals = laneTotalsAround<V, block>(shift, x, count * block);
+  double mean[block];
+  for (size_t lane = 0; lane < block; ++lane) {
+    mean[lane] = static_cast<double>(shift[lane]) + totals.values[lane] * (1 / static_cast<double>(count));
+  }
+  setShift<block>(shift, mean);
+}
+
+template <typename V, typename D, size_t block>
 LaneMoments laneMoments(const float* x, size_t positions, double leastSquares) {
   constexpr size_t most = kBlock / block;
-  constexpr size_t probe = 32;
-  // The first shift: the mean of the first elements, and of a constant lane the mean exactly.
-  float shift[kPeriod<V, block>];
-  for (size_t lane = 0; lane < kPeriod<V, block>; ++lane) shift[lane] = get(x, lane % block);
-  const size_t probed = probe < positions ? probe : positions;
-  const auto totals = laneTotalsAround<V, block>(shift, x, probed * block);
-  moveShift<block>(shift, totals.values, static_cast<double>(probed));
-
-  LaneMoments total = laneMomentsAround<V, block>(shift, x, most < positions ? most : positions, leastSquares);
+  Shifts<V, block> shift;
+  setFirstShift<V, block>(shift, x, positions);
+  LaneMoments total = laneMomentsAround<V, D, block>(shift, x, most < positions ? most : positions, leastSquares);
+  LaneMoments last = total;
   for (size_t begin = most; begin < positions; begin += most) {
-    for (size_t lane = 0; lane < kPeriod<V, block>; ++lane) shift[lane] = static_cast<float>(total.mean[lane % block]);
     const size_t rest = positions - begin;
-    addMoments(total, laneMomentsAround<V, block>(shift, x + begin * block, rest < most ? rest : most, leastSquares));
+    setShift<block>(shift, last.mean);
+    last = laneMomentsAround<V, D, block>(shift, x + begin * block, rest < most ? rest : most, leastSquares);
+    addMoments<D, block>(total, last);
   }
   return total;
 }

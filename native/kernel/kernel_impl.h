@@ -18,9 +18,9 @@ constexpr TypeKernels typeKernels() {
   return {moments<V, T>, normalize<V, T>};
 }
 
-template <typename V, size_t block>
+template <typename V, typename D, size_t block>
 constexpr BlockKernels blockKernels() {
-  return {laneMoments<V, block>, normalizeBlock<V, block>};
+  return {laneMoments<V, D, block>, normalizeBlock<V, block>};
 }
 
 // 16-bit elements are computed with as float.
@@ -29,8 +29,8 @@ constexpr Kernels tableOf(const char* name) {
   return {name,
           {typeKernels<Floats, float>(), typeKernels<Doubles, double>(), typeKernels<Floats, Half>(),
            typeKernels<Floats, BFloat16>()},
-          blockKernels<Floats, 8>(),
-          blockKernels<Floats, 16>()};
+          blockKernels<Floats, Doubles, 8>(),
+          blockKernels<Floats, Doubles, 16>()};
 }
 
 }  // namespace

@@ -45,11 +45,11 @@ struct TypeKernels {
 // Channels of the largest block.
 constexpr size_t kMostLanes = 16;
 
-// The moments of each channel of a block, which have all the same count.
+// The moments of each channel of a block: as many as it has lanes, which have all the same count.
 struct LaneMoments {
-  double count = 0;
-  double mean[kMostLanes] = {};
-  double squares[kMostLanes] = {};
+  double count;
+  double mean[kMostLanes];
+  double squares[kMostLanes];
 };
 
 // A stretch of one block whose channels' statistics are known. Each channel has a lane:

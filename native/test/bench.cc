@@ -21,6 +21,7 @@ struct Setting {
   const char* name;
   int64_t batch, channels, spatial, groups;
   DType dtype = DType::float32;
+  int64_t block = 0;
 };
 
 const Setting kSettings[] = {
@@ -40,6 +41,12 @@ const Setting kSettings[] = {
     {"1x320x64x64 f16", 1, 320, 4096, 32, DType::float16},
     {"1x320x64x64 bf16", 1, 320, 4096, 32, DType::bfloat16},
     {"1x320x64x64 f64", 1, 320, 4096, 32, DType::float64},
+    // In the blocked layout.
+    {"1x64x256x256 /16", 1, 64, 65536, 32, DType::float32, 16},
+    {"1x320x64x64 /16", 1, 320, 4096, 32, DType::float32, 16},
+    {"8x256x32x32 /16", 8, 256, 1024, 32, DType::float32, 16},
+    {"64x512x7x7 /16", 64, 512, 49, 32, DType::float32, 16},
+    {"1x512x14x14 /16", 1, 512, 196, 32, DType::float32, 16},
 };
 
 double secondsOf(int repetitions, const std::function<void()>& work) {
@@ -84,6 +91,7 @@ void measure(const Setting& s, ThreadPool& pool, int rounds) {
   p.channels = s.channels;
   p.spatial = s.spatial;
   p.groups = s.groups;
+  p.block = s.block;
   p.y = y.data();
   group_norm::Problem silu = p;
   silu.activation = Activation::silu;

@@ -109,25 +109,27 @@ TEST(blockedPointersOffAlignment) {
   });
 }
 
-// Large enough to be written past the caches, with a block that is padded and cannot be; at addresses where vectors are
-// aligned, and where they are not.
+// Large enough to be written past the caches, where every vector is aligned and its block is not padded. In place
+// tensors are written through the caches.
 TEST(blockedLargeTensors) {
   ThreadPool pool(2);
   forEachSetAndBlock([&](const std::string& set, int64_t block) {
-    if (set == "portable") return;  // has no such writes
-    Options options;
-    options.activation = Activation::relu;
-    Case c(blocked({1, 12, 200002, 2}, block), options, 21);
-    Tensor aligned(group_norm::DType::float32, c.y.count() + 16);
-    const size_t past = reinterpret_cast<uintptr_t>(aligned.data()) % 64;
-    group_norm::Problem p = c.problem();
-    p.y = static_cast<char*>(aligned.data()) + (past == 0 ? 0 : 64 - past);
-    CHECK(group_norm::run(p, pool.threads()) == Outcome::done, describe(c));
-    std::memcpy(c.y.data(), p.y, c.y.count() * sizeof(float));
-    c.verify(set);
-    Case odd(blocked({1, 12, 200001, 2}, block), options, 22);
-    odd.run(pool.threads());
-    odd.verify(set);
+    for (const int64_t spatial : {160002, 160001}) {
+      Options options;
+      options.activation = Activation::relu;
+      Case c(blocked({1, 20, spatial, 2}, block), options, 21);
+      Case inPlace = c;
+      group_norm::Problem p = inPlace.problem();
+      p.y = inPlace.x.data();
+      CHECK(group_norm::run(p, pool.threads()) == Outcome::done, describe(c));
+      for (const size_t shift : std::initializer_list<size_t>{0, 4}) {
+        std::vector<char> memory(c.y.count() * sizeof(float) + 128);
+        p = c.problem();
+        p.y = memory.data() + 64 - reinterpret_cast<uintptr_t>(memory.data()) % 64 + shift;
+        CHECK(group_norm::run(p, pool.threads()) == Outcome::done, describe(c));
+        CHECK(std::memcmp(p.y, inPlace.x.data(), c.y.count() * sizeof(float)) == 0, set << " " << describe(c));
+      }
+    }
   });
 }
 
@@ -217,6 +219,24 @@ TEST(blockedNanAndInfMakeTheirGroupNaN) {
             CHECK(isNaN == (channel / 6 == 2), set << " " << describe(c) << " " << bad << " channel " << channel);
           }
         }
+      }
+    }
+  });
+}
+
+TEST(blockedPaddingHasNoInfluence) {
+  forEachSetAndBlock([&](const std::string& set, int64_t block) {
+    for (const Shape& shape : {Shape{2, 21, 700, 3}, Shape{1, 13, 9, 1}}) {
+      Case first = kase(blocked(shape, block));
+      first.run({});
+      for (const double value : {0.0, 1e30, -1e-30}) {
+        Case c = kase(blocked(shape, block));
+        c.forEachPadding([&](size_t at) {
+          c.x.set(at, at % 3 == 0 ? value : -value);
+          c.residual.set(at, value);
+        });
+        c.run({});
+        CHECK(c.y.sameBytes(first.y), set << " " << describe(c) << " of " << value);
       }
     }
   });

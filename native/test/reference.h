@@ -41,8 +41,7 @@ struct Case {
   void run(const group_norm::Threads& threads);
   // Every element of y against the definition; padding is 0.
   void verify(const std::string& what) const;
-
- private:
+  // body(where the element lies) for each element that belongs to no channel.
   void forEachPadding(const std::function<void(size_t)>& body) const;
 };
 

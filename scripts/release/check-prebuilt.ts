@@ -91,7 +91,8 @@ const isInstalled = (program: string): boolean => spawnSync(program, ['--version
 function nodeFrom(specifier: string, path: string): string {
   const folder = join(WORK, specifier.replace('@', '-'));
   const node = join(folder, 'node_modules', specifier.split('@')[0]!, path);
-  if (!existsSync(node)) npm(folder, ['install', '--prefix', folder, '--force', specifier]);
+  if (!existsSync(node))
+    npm(folder, ['install', '--ignore-scripts', '--prefix', folder, '--force', specifier]);
   return node;
 }
 
@@ -111,7 +112,7 @@ function layArmSystem(libraries: string): string {
 
 function npm(cwd: string, args: readonly string[]): string {
   mkdirSync(cwd, { recursive: true });
-  const quiet = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'];
+  const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'];
   return execFileSync('npm', [...args, ...quiet], {
     cwd,
     encoding: 'utf8',
@@ -119,12 +120,12 @@ function npm(cwd: string, args: readonly string[]): string {
   });
 }
 
-/** Installs the packed package, with no install script, in a folder whose name is not ASCII. */
+/** Builds and packs the package, and installs it, with no install script, in a folder whose name is not ASCII. */
 function installProject(): string {
   const project = mkdtempSync(join(tmpdir(), 'größer ☃ '));
   const packed = npm(ROOT, ['pack', '--silent', '--pack-destination', project]).trim().split('\n').at(-1)!;
   writeFileSync(join(project, 'package.json'), '{ "name": "project", "type": "module" }');
-  npm(project, ['install', join(project, packed)]);
+  npm(project, ['install', '--ignore-scripts', join(project, packed)]);
   cpSync(join(ROOT, 'scripts/release/prebuilt-program.mjs'), join(project, 'program.mjs'));
   return project;
 }
@@ -158,7 +159,7 @@ function faultsIn(project: string, target: Target, runner: Extract<Runner, { com
   );
   console.log(`${nameOf(target)}: ${readFileSync(result, 'utf8')}`);
   const { growth, ...found } = JSON.parse(readFileSync(result, 'utf8')) as { growth: number };
-  const expected = { platform: nameOf(target), provider: 'native', workers: Array(8).fill(0), files: true };
+  const expected = { platform: nameOf(target), provider: 'native', workers: Array(8).fill(0) };
   return [
     ...(JSON.stringify(found) === JSON.stringify(expected) ? [] : [`expected ${JSON.stringify(expected)}`]),
     ...(growth <= MOST_GROWTH ? [] : [`200 sessions let the memory grow by ${growth} MiB`]),

@@ -3,8 +3,9 @@
 //
 //   node --expose-gc prebuilt-program.mjs RESULT
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, toNamespacedPath } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { createSession, encodeModel, GraphBuilder, op, tensor, writeModel } from 'onnx-groupnorm';
@@ -76,20 +77,36 @@ async function growth() {
   return Math.round((await afterSessions(200)) - before);
 }
 
-/** Whether a model and its weights are read, and a profile is written, in folders of any name. */
-async function usesFiles(folder) {
+/** Returns the ways to write a path: on Windows with slashes too, and with the prefix that turns most of its rules off. */
+const waysToWrite = (path) =>
+  process.platform === 'win32' ? [path, path.replaceAll('\\', '/'), toNamespacedPath(path)] : [path];
+
+/** Writes and reads a model and its weights, and writes a profile, in a folder with a long name that is not ASCII. */
+async function useFiles(folder) {
   const deep = join(folder, 'größer ☃', 'a'.repeat(100), 'b'.repeat(100));
   mkdirSync(deep, { recursive: true });
-  const path = join(deep, 'модель.onnx');
-  await writeModel(path, graph(), weights, { opset: 21, externalData: true });
-  const session = await createSession(path, NATIVE);
-  await requireRight(session);
-  await session.dispose();
-  const profile = join(folder, 'größer ☃', 'профиль');
-  const profiled = await createSession(model, { ...NATIVE, profileFilePrefix: profile });
-  await requireRight(profiled);
-  await profiled.dispose();
-  return existsSync(path) && readdirSync(dirname(profile)).some((name) => name.startsWith('профиль'));
+  for (const path of waysToWrite(join(deep, 'модель.onnx'))) {
+    await writeModel(path, graph(), weights, { opset: 21, externalData: true });
+    const session = await createSession(path, NATIVE);
+    await requireRight(session);
+    await session.dispose();
+  }
+  for (const prefix of waysToWrite(join(folder, 'größer ☃', 'профиль'))) {
+    const profiled = await createSession(model, { ...NATIVE, profileFilePrefix: prefix });
+    await requireRight(profiled);
+    await profiled.dispose();
+    const isProfile = (name) => name.startsWith('профиль');
+    const [profile] = readdirSync(dirname(prefix)).filter(isProfile);
+    rmSync(join(dirname(prefix), profile));
+  }
+}
+
+/** Uses files beside this program, and in the folder of temporary files, which lies on another drive under Wine. */
+async function useFolders() {
+  await useFiles(dirname(fileURLToPath(import.meta.url)));
+  const temporary = mkdtempSync(join(tmpdir(), 'prebuilt-'));
+  await useFiles(temporary);
+  rmSync(temporary, { recursive: true });
 }
 
 if (isMainThread) {
@@ -99,13 +116,12 @@ if (isMainThread) {
   await requireRight(session);
   await terminateInRun();
   await requireRight(session);
-  const files = await usesFiles(dirname(fileURLToPath(import.meta.url)));
+  await useFolders();
   const { provider } = await createSession(model);
   const found = {
     platform: `${process.platform}-${process.arch}`,
     provider,
     workers,
-    files,
     growth: await growth(),
   };
   writeFileSync(process.argv[2], JSON.stringify(found));

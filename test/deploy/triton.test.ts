@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { tritonConfig, type TritonModel, tritonReadme, whyNotBatched } from '../../lib/deploy/triton.js';
+import { tritonConfig, type TritonModel, tritonReadme } from '../../lib/deploy/triton.js';
 import type { TensorInfo } from '../../lib/runtime/core/contract.js';
 
 const info = (
@@ -89,28 +89,6 @@ instance_group [
       /optimization \{\n +graph \{\n +level: 2\n/,
     );
     expect(tritonConfig(MODEL)).not.to.include('optimization');
-  });
-});
-
-describe('whyNotBatched', () => {
-  const y = info('y', ['N', 2]);
-  it('whyNotBatched finds nothing to say where every first dimension is open', () => {
-    expect(whyNotBatched([info('x', ['N', 3]), info('mask', ['', 1])], [y, info('z', ['M'])])).to.equal(
-      undefined,
-    );
-  });
-
-  it('whyNotBatched names the input or output whose first dimension is not a batch', () => {
-    for (const [infos, reason] of [
-      [[info('x', [1, 3])], "the first dimension of input 'x' is always 1"],
-      [[info('x', [])], "input 'x' is a scalar"],
-      [[info('x', undefined)], "the model does not declare the rank of input 'x'"],
-      [[info('x', ['N', 'N'])], "input 'x' has the first dimension 'N' twice"],
-    ] as const)
-      expect(whyNotBatched(infos, [y])).to.include(reason);
-    expect(whyNotBatched([info('x', ['N'])], [y, info('z', [4])])).to.include(
-      "first dimension of output 'z' is always 4",
-    );
   });
 });
 

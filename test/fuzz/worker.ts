@@ -35,12 +35,14 @@ export class Worker {
     const child = (this.#child ??= startChild());
     return new Promise((resolve) => {
       let [format, way] = ['', 'starting'];
-      let used = processorSeconds(child);
+      // Read by the watch alone: there are many calls, and few last until it comes.
+      let used: number | undefined;
       let errors = '';
       let killed: 'hang' | 'run' | undefined;
       const keep = (chunk: Buffer): void => void (errors = (errors + chunk.toString('latin1')).slice(-2000));
       const watch = setInterval(() => {
-        const seconds = processorSeconds(child) - used;
+        const now = processorSeconds(child);
+        const seconds = now - (used ??= now);
         if (way === 'starting' || seconds < (way === 'run' ? RUN : HANG)) return;
         killed = way === 'run' ? 'run' : 'hang';
         child.kill('SIGKILL');
@@ -57,7 +59,7 @@ export class Worker {
         format = reply.format;
         if (!('way' in reply)) return end(reply);
         way = reply.way;
-        used = processorSeconds(child);
+        used = undefined;
       });
       child.once('exit', (code, signal) => {
         this.#child = undefined;

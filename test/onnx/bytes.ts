@@ -4,6 +4,7 @@ type Bytes = readonly number[];
 
 /** Seven bits a byte, the lowest first. Negative numbers are those of 64 bits. */
 export function varint(value: number | bigint): Bytes {
+  if (value >= 0 && value < 128) return [Number(value)];
   const bytes: number[] = [];
   let rest = BigInt.asUintN(64, BigInt(value));
   for (; rest >= 128n; rest >>= 7n) bytes.push(Number(rest & 127n) | 128);
@@ -15,13 +16,20 @@ export const int = (field: number, value: number | bigint): Bytes => [...varint(
 
 /** A field of wire type 2. */
 export const message = (field: number, ...content: readonly Bytes[]): Bytes => {
-  const bytes = content.flat();
-  return [...varint(field * 8 + 2), ...varint(bytes.length), ...bytes];
+  const length = content.reduce((sum, part) => sum + part.length, 0);
+  return joined([varint(field * 8 + 2), varint(length), ...content]);
 };
+
+/** Returns `parts.flat()` in a third of its time: tests make messages of megabytes. */
+function joined(parts: readonly Bytes[]): number[] {
+  const bytes: number[] = [];
+  for (const part of parts) for (const byte of part) bytes.push(byte);
+  return bytes;
+}
 
 export const text = (field: number, value: string): Bytes => message(field, [...Buffer.from(value)]);
 
-export const all = (...fields: readonly Bytes[]): Uint8Array => Uint8Array.from(fields.flat());
+export const all = (...fields: readonly Bytes[]): Uint8Array => Uint8Array.from(joined(fields));
 
 /** A ModelProto of opset 21 with these fields in its graph. */
 export const model = (...graph: readonly Bytes[]): Uint8Array =>

@@ -18,7 +18,7 @@ interface NodeSpec {
   readonly attributes?: readonly Bytes[];
 }
 
-/** The name of an input, made once: a test has 300,000 of them. */
+/** The name of an input, made once: a test has 150,000 of them. */
 const X = text(1, 'x');
 
 const encodeNode = ({ opType, inputs, outputs, attributes = [] }: NodeSpec): Bytes => {
@@ -117,8 +117,8 @@ describe('nodes of existing models', () => {
     }
   }).timeout(20_000);
 
-  it('convert takes a Sum of 300,000 inputs, and refuses a Where of as many', () => {
-    const spec = { inputs: inputsOf(300_000), outputs: ['y'] };
+  it('convert takes a Sum of 150,000 inputs, and refuses a Where of as many', () => {
+    const spec = { inputs: inputsOf(150_000), outputs: ['y'] };
     refuses(modelOf({ opType: 'Where', ...spec }), 'Where');
     expect(convertModel(modelOf({ opType: 'Sum', ...spec })).replaced.rows).to.equal(1);
   });

@@ -3,13 +3,7 @@ import { stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { findBatchDependence, OPEN_SIZE, openSizes } from '../../deploy/batch-check.js';
-import {
-  TRITON_DEVICES,
-  tritonConfig,
-  type TritonModel,
-  tritonReadme,
-  whyNotBatched,
-} from '../../deploy/triton.js';
+import { TRITON_DEVICES, tritonConfig, type TritonModel, tritonReadme } from '../../deploy/triton.js';
 import { ModelError, SessionError } from '../../errors.js';
 import { writeFilesAtomic } from '../../files/atomic.js';
 import { readFileBytes } from '../../files/read.js';
@@ -24,6 +18,7 @@ import type { Session, TensorInfo } from '../../runtime/core/contract.js';
 import { withSession } from '../../runtime/core/open.js';
 import { wrongOptimizers } from '../../runtime/core/workarounds.js';
 import { createSessionBeside } from '../../runtime/node.js';
+import { whyNotBatchable } from '../../server/batching/batchable.js';
 import {
   collectSizes,
   limitOption,
@@ -235,19 +230,18 @@ async function examine(
     throw new UsageError(
       `--dim ${unknown}: no input leaves a dimension of this name open${sizes.size > 0 ? `; the names are ${[...sizes.keys()].join(', ')}` : ''}, and the first is the batch`,
     );
-  return { inputs, outputs, sizes, batch: await chooseBatch(session, inputs, sizes, options, progress) };
+  return { inputs, outputs, sizes, batch: await chooseBatch(session, sizes, options, progress) };
 }
 
 async function chooseBatch(
   session: Session,
-  inputs: readonly TensorInfo[],
   sizes: ReadonlyMap<string, number>,
   { maxBatchSize }: ExportTritonOptions,
   progress: Progress,
 ): Promise<Examined['batch']> {
   if (maxBatchSize === 0)
     return { size: 0, reason: 'as --max-batch-size says; requests have the full shapes' };
-  const declared = whyNotBatched(inputs, session.outputs);
+  const declared = whyNotBatchable(session);
   progress.step('running a batch, and its samples alone');
   const used = [...sizes].map(([name, size]) => `${name}=${size}`).join(', ');
   const reason = declared ?? (await runBatches(session, sizes, used));

@@ -32,11 +32,17 @@ export function whyNotRewritten(opset: number): string | undefined {
 }
 
 /**
- * Returns how GroupNorm runs.
+ * Returns how GroupNorm runs. In bodies and functions, sessions rewrite the standard operator alone.
  * @param site The site; `undefined` if the node cannot be rewritten.
  */
-export const executeGroupNorm = (form: PlannedForm, site: SiteRef | undefined, opset: number): Executions =>
+export const executeGroupNorm = (
+  { model: { opset }, inside }: ValueTypes,
+  form: PlannedForm,
+  site: SiteRef | undefined,
+): Executions =>
   onEach((provider) => {
+    if (inside && form !== 'operator')
+      return form !== 'contrib' || CONTRIB_PROVIDERS.includes(provider) ? 'onnxruntime' : 'refused';
     const { hasKernel, execute } = planOf(provider);
     // The kernel takes the standard operator as it is, and needs no opset.
     if (hasKernel) return site || form === 'operator' ? 'kernel' : 'refused';
@@ -61,7 +67,3 @@ export function executeOperator(types: ValueTypes, node: ModelNode): Executions 
 /** Returns how GroupNorm runs that a lowering wrote: as the lowering, where a session does not rewrite the operator in it. */
 export const asLowered = (lowering: LoweringName, executions: Executions): Executions =>
   onEach((provider) => (executions[provider] === 'onnxruntime' ? lowering : executions[provider]));
-
-/** Returns how ONNX Runtime's own GroupNorm runs in a body or a function, where sessions do not rewrite it. */
-export const executeContribInside = (): Executions =>
-  onEach((provider) => (CONTRIB_PROVIDERS.includes(provider) ? 'onnxruntime' : 'refused'));

@@ -12,6 +12,7 @@ import { findInlinedGroupNorm } from '../../rewrite/inlined-group-norm.js';
 import { problemOf } from '../../rewrite/node-checks.js';
 import type { ValueTypes } from '../../rewrite/value-types.js';
 import { type Shape, UNKNOWN_DIM } from '../../tensor.js';
+import type { Step } from '../values/inner-values.js';
 import { onEach } from './execution.js';
 import { findLoweredGroupNorm } from './lowered-group-norm.js';
 import {
@@ -31,8 +32,7 @@ import type { Facts } from './warnings.js';
  */
 export function findNormalizations(types: ValueTypes): FoundNormalization[] {
   const { model } = types;
-  const found = findGroupNorms(types);
-  const inGraph = describeAll(types, (node) => found.get(node));
+  const inGraph = describeAll(types);
   const inside = new Map<ModelNode, FoundNormalization[]>();
   collectInside(types, inside);
   const rest = model.localFunctions
@@ -50,26 +50,35 @@ const nodesIn = ({ nodes, place }: InnerGraph): { node: ModelNode; place: NodePl
   nodes.flatMap((node) => [{ node, place }, ...bodiesOf(node).flatMap((body) => nodesIn(body))]);
 
 /** Describes what lies in the bodies of nodes, and in the functions that they call, once for each call. */
-function collectInside(types: ValueTypes, found: Map<ModelNode, FoundNormalization[]>): void {
-  for (const node of types.index.nodes)
-    for (const inner of types.within(node)) {
-      for (const [norm, one] of describeAll(inner, () => undefined)) {
+function collectInside(
+  types: ValueTypes,
+  found: Map<ModelNode, FoundNormalization[]>,
+  outer: readonly Step[] = [],
+): void {
+  for (const [position, node] of types.index.nodes.entries())
+    for (const [body, inner] of types.within(node).entries()) {
+      const way = [...outer, { node: position, body }];
+      for (const [norm, described] of describeAll(inner)) {
+        const one = placedAt(way, described);
         const calls = found.get(norm);
         if (calls) calls.push(one);
         else found.set(norm, [one]);
       }
-      collectInside(inner, found);
+      collectInside(inner, found, way);
     }
 }
 
+const placedAt = (way: readonly Step[], { inputs, ...one }: FoundNormalization): FoundNormalization => ({
+  ...one,
+  inputs: typeof inputs === 'object' ? inputs.map((input) => ({ ...input, way })) : inputs,
+});
+
 /** Returns the normalizations of the graph, or of a body or function, with the nodes that normalize. */
-function describeAll(
-  types: ValueTypes,
-  groupNormAt: (node: ModelNode) => FoundGroupNorm | undefined,
-): [ModelNode, FoundNormalization][] {
+function describeAll(types: ValueTypes): [ModelNode, FoundNormalization][] {
+  const groupNorms = findGroupNorms(types);
   const lowered = new Map(findLoweredGroupNorm(types).map((one) => [one.norm, one]));
   const describe = (node: ModelNode): FoundNormalization | undefined => {
-    const [groupNorm, written] = [groupNormAt(node), lowered.get(node)];
+    const [groupNorm, written] = [groupNorms.get(node), lowered.get(node)];
     if (written) return describeLowered(types, written, groupNorm);
     if (groupNorm) return describeFound(types, groupNorm);
     if (!isNormalization(node) || types.model.isFunctionCall(node)) return undefined;
@@ -85,12 +94,14 @@ function describeAll(
 }
 
 /** Returns what is the same in all calls of a function. */
-const inAllCalls = (calls: readonly FoundNormalization[]): FoundNormalization =>
-  calls.reduce((all, { facts, reason }) => ({
-    ...all,
-    facts: commonFacts(all.facts, facts),
-    reason: all.reason ?? reason,
-  }));
+function inAllCalls(calls: readonly FoundNormalization[]): FoundNormalization {
+  const inputs = calls.flatMap((one) => (typeof one.inputs === 'object' ? one.inputs : []));
+  return {
+    facts: calls.map(({ facts }) => facts).reduce(commonFacts),
+    reason: calls.find(({ reason }) => reason !== undefined)?.reason,
+    inputs: inputs.length > 0 ? inputs : calls[0]!.inputs,
+  };
+}
 
 function commonFacts(a: Facts, b: Facts): Facts {
   const isSame = (key: keyof Facts) => JSON.stringify(a[key]) === JSON.stringify(b[key]);
@@ -111,7 +122,7 @@ function commonFacts(a: Facts, b: Facts): Facts {
 const commonShape = (a: Shape | undefined, b: Shape | undefined): Shape | undefined =>
   a && a.length === b?.length ? a.map((dim, axis) => (dim === b[axis] ? dim : UNKNOWN_DIM)) : undefined;
 
-/** Returns every GroupNorm that is not one node, by the node that normalizes. */
+/** Returns every GroupNorm of the graph, or of a body or function, that is not one node, by the node that normalizes. */
 function findGroupNorms(types: ValueTypes): Map<ModelNode, FoundGroupNorm> {
   const all = [
     ...findInlinedGroupNorm(types),

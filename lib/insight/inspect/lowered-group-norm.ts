@@ -37,7 +37,7 @@ export interface LoweredGroupNorm {
 
 /** Returns every match. */
 export const findLoweredGroupNorm = (types: ValueTypes): LoweredGroupNorm[] =>
-  hasKnownArithmetic(types.model)
+  hasKnownArithmetic(types)
     ? types.index.nodes.flatMap((node) => matchReduceMean(types, node) ?? matchOperator(types, node) ?? [])
     : [];
 
@@ -93,7 +93,7 @@ function matchOperator(types: ValueTypes, norm: ModelNode): LoweredGroupNorm | u
     ...withoutCasts(types, x, last),
     axis: undefined,
     numGroups,
-    epsilon: norm.number('epsilon') ?? DEFAULT_EPSILON,
+    epsilon: types.asCalled(norm).number('epsilon') ?? DEFAULT_EPSILON,
     affine,
   };
 }

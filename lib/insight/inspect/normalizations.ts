@@ -15,7 +15,6 @@ import type { ValueTypes } from '../../rewrite/value-types.js';
 import { type DType, isFloatDType, type Shape } from '../../tensor.js';
 import {
   asLowered,
-  executeContribInside,
   executeGroupNorm,
   executeOperator,
   type Executions,
@@ -24,7 +23,7 @@ import {
 } from './execution.js';
 import type { LoweredGroupNorm } from './lowered-group-norm.js';
 import { moduleOf } from '../values/module-path.js';
-import { channelRows, lastChannelRows, type NormInput, rowsFrom } from './rows.js';
+import { channelRows, lastChannelRows, type NormInput, type PlacedInput, rowsFrom } from './rows.js';
 import type { NormalizationForm } from './types.js';
 import type { Facts } from './warnings.js';
 
@@ -66,8 +65,11 @@ export interface FoundNormalization {
   readonly facts: Facts;
   /** Why sessions cannot rewrite it, if they cannot. */
   readonly reason: string | undefined;
-  /** The value that it takes statistics of, or why there is no such value; `undefined` if it takes no mean. */
-  readonly input: NormInput | string | undefined;
+  /**
+   * The value that it takes statistics of, in each call of a function that it lies in, or why there is no such value;
+   * `undefined` if it takes no mean.
+   */
+  readonly inputs: readonly PlacedInput[] | string | undefined;
 }
 
 /** Describes GroupNorm that is not one node. */
@@ -90,7 +92,7 @@ export function describeFound(
     channels: isRows ? undefined : sizeIn(shape[1]),
     epsilon: site.epsilon,
     affine: isRows ? undefined : site.scale !== undefined || site.bias !== undefined,
-    providers: executeGroupNorm(isExported ? 'exported' : 'inlined', site, types.model.opset),
+    providers: executeGroupNorm(types, isExported ? 'exported' : 'inlined', site),
     input: inputOfSite(site),
   });
 }
@@ -122,7 +124,7 @@ export function describeLowered(
     affine,
     providers: asLowered(
       lowering,
-      inner ? executeGroupNorm('exported', inner.site, types.model.opset) : executeOperator(types, norm),
+      inner ? executeGroupNorm(types, 'exported', inner.site) : executeOperator(types, norm),
     ),
     input: { name: x, epsilon, rowsOf: isOfRows ? rowsFrom(axis) : channelRows(numGroups) },
   });
@@ -152,31 +154,27 @@ export function describeContrib(types: ValueTypes, node: ModelNode): FoundNormal
     groups: node.number('groups'),
     channels: site?.scale.shape[0] as number | undefined,
     activation: site?.hasSilu ? 'silu' : undefined,
-    providers: types.inside
-      ? executeContribInside()
-      : executeGroupNorm('contrib', site && groupNormOf(site), types.model.opset),
+    providers: executeGroupNorm(types, 'contrib', site && groupNormOf(site)),
     reason: typeof described === 'string' ? described : undefined,
-    input: site ? inputOfContrib(site) : NOT_DESCRIBED,
+    input: site ? inputOfContrib(site, node) : NOT_DESCRIBED,
   });
 }
 
-function inputOfContrib({
-  x,
-  skip,
-  sum,
-  layout,
-  scale,
-  numGroups,
-  epsilon,
-}: ContribSiteRef): NormInput | string {
-  const name = skip ? sum : x.name;
-  if (name === undefined) return ADDS_INPUTS;
+function inputOfContrib(
+  { x, skip, layout, scale, numGroups, epsilon }: ContribSiteRef,
+  node: ModelNode,
+): NormInput {
   const length = (scale.shape[0] as number) / numGroups;
   const rowsOf = layout === 'last' ? lastChannelRows(numGroups, length) : channelRows(numGroups);
-  return { name, epsilon, rowsOf };
+  return { ...(skip ? outputAt(node, SUM_OF_SKIP) : { name: x.name }), epsilon, rowsOf };
 }
 
-const ADDS_INPUTS = 'it adds its inputs, and the model does not return the sum';
+/** Returns the output of a node, which the model may leave out. */
+const outputAt = (node: ModelNode, index: number): Pick<NormInput, 'name' | 'output'> =>
+  node.outputs[index] ? { name: node.outputs[index] } : { name: outputOf(node), output: index };
+
+/** The output of SkipGroupNorm that is the sum of the inputs. */
+const SUM_OF_SKIP = 1;
 const NOT_DESCRIBED = 'its groups are not known';
 
 const channelsFirst = (shape: Shape): Shape => [shape[0]!, shape.at(-1)!, ...shape.slice(1, -1)];
@@ -198,23 +196,22 @@ export function describeOperator(types: ValueTypes, node: ModelNode): FoundNorma
   return finish(types, {
     ...common,
     groups,
-    providers: executeGroupNorm('operator', typeof site === 'string' ? undefined : site, types.model.opset),
+    providers: executeGroupNorm(types, 'operator', typeof site === 'string' ? undefined : site),
     reason: typeof site === 'string' ? site : undefined,
     input: { name: node.inputs[0]!, epsilon: facts.epsilon, rowsOf: channelRows(groups) },
   });
 }
 
-/** Returns the value that an operator takes statistics of. Operators that add their inputs may return the sum. */
+/** Returns the value that an operator takes statistics of. Operators that add their inputs can return the sum. */
 function inputOfOperator(
   node: ModelNode,
   { operator, epsilon }: ReturnType<typeof plainFacts>,
-): NormInput | string | undefined {
+): NormInput | undefined {
   if (operator === 'InstanceNormalization') return { name: node.inputs[0]!, epsilon, rowsOf: channelRows() };
   const rowsOf = rowsFrom(node.number('axis') ?? -1);
   if (operator === 'LayerNormalization') return { name: node.inputs[0]!, epsilon, rowsOf };
   const sum = SUMS.get(operator);
-  if (sum === undefined) return undefined;
-  return node.outputs[sum] ? { name: node.outputs[sum], epsilon, rowsOf } : ADDS_INPUTS;
+  return sum === undefined ? undefined : { ...outputAt(node, sum), epsilon, rowsOf };
 }
 
 /** The output that is the sum of the inputs, by the operator. */
@@ -246,7 +243,11 @@ export function describeAlone(node: ModelNode, { text }: NodePlace, problem?: st
     where: text,
     providers: onEach(() => (problem === undefined ? 'onnxruntime' : 'refused')),
   };
-  return { facts, reason: problem, input: `it lies in the ${text}` };
+  return {
+    facts,
+    reason: problem,
+    inputs: problem === undefined ? `no node calls the ${text}` : `it breaks a rule of ONNX`,
+  };
 }
 
 /** What {@link finish} makes a row of. */
@@ -312,11 +313,10 @@ function finish(types: ValueTypes, { node, last, reason, input, ...found }: Foun
     where: types.inside?.graph.place.text ?? 'graph',
     providers: found.providers,
   };
-  const place = types.inside?.graph.place;
   return {
     facts,
     reason: reason ?? opsetReason,
-    input: place && input ? `it lies in the ${place.text}` : input,
+    inputs: typeof input === 'object' ? [{ way: [], ...input }] : input,
   };
 }
 

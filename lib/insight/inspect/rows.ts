@@ -1,12 +1,15 @@
 /** How normalizations divide a value into rows, each with a mean and a variance of its own. */
 import { elementCount, fromStart } from '../../tensor.js';
+import type { InnerValue } from '../values/inner-values.js';
 
 /** A value that a normalization takes statistics of. */
-export interface NormInput {
-  readonly name: string;
+export interface NormInput extends Omit<InnerValue, 'way'> {
   readonly epsilon: number;
   readonly rowsOf: (dims: readonly number[]) => Rows;
 }
+
+/** The same value on each way from the graph of the model. */
+export type PlacedInput = NormInput & InnerValue;
 
 /** Row g of sample n has the elements ((n · parts + p) · groups + g) · length + i, for all p and i. */
 export interface Rows {

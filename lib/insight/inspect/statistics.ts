@@ -22,7 +22,7 @@ interface Row {
 }
 
 /**
- * Returns the statistics of the value that a normalization reads, or why they are missing.
+ * Returns the statistics of a value that a normalization reads, or why they are missing.
  * @param value A tensor of floats.
  */
 export async function measureRows(
@@ -56,8 +56,26 @@ export async function measureRows(
     }
   }
   const count = samples * groups;
-  if (worst.notFinite === count) return 'every row of its input has NaN or an infinity in this run';
   return { rows: count, rowLength: parts * length, ...worst, ...(await errors.finish()) };
+}
+
+/** Returns the statistics of all values that a normalization reads in a run, or why they are missing. */
+export function ofAll(
+  results: readonly (NormalizationStatistics | string)[],
+): NormalizationStatistics | string | undefined {
+  const known = results.filter((one) => typeof one === 'object');
+  if (known.length === 0) return results[0];
+  const all = known.reduce((a, b) => ({
+    ...(b.meanToDeviation > a.meanToDeviation ? b : a),
+    rows: a.rows + b.rows,
+    rowLength: Math.max(a.rowLength, b.rowLength),
+    notFinite: a.notFinite + b.notFinite,
+    largest: Math.max(a.largest, b.largest),
+    sumOfSquares: Math.max(a.sumOfSquares, b.sumOfSquares),
+    inlinedError: Math.max(a.inlinedError, b.inlinedError),
+    inlinedToleranceUsed: Math.max(a.inlinedToleranceUsed, b.inlinedToleranceUsed),
+  }));
+  return all.notFinite === all.rows ? 'every row of its input has NaN or an infinity in this run' : all;
 }
 
 const sampleSize = ({ parts, groups, length }: Rows): number => parts * groups * length;

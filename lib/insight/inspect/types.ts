@@ -105,19 +105,19 @@ export interface Normalization {
 }
 
 /**
- * What a run found in the input of a normalization. A row is what has a mean and a variance of its own: a group of a sample.
+ * What a run found in the input of a normalization, in all calls of its function and all iterations of its Loop or Scan. A row is what has a mean and a variance of its own: a group of a sample.
  * All numbers are of float64 arithmetic on the input that the run computed.
  */
 export interface NormalizationStatistics {
   /** The number of rows. */
   readonly rows: number;
-  /** The number of elements of a row. */
+  /** The number of elements of a row; of the longest, where the calls of a function differ. */
   readonly rowLength: number;
   /** The number of rows with NaN or an infinity. The other figures are of the other rows. */
   readonly notFinite: number;
   /** The largest |mean| ÷ √(variance + epsilon) of a row: how many deviations the mean is from 0. */
   readonly meanToDeviation: number;
-  /** The row of this figure: the sample and the group, from 0. */
+  /** The row of this figure: the sample and the group, from 0, in its call of a function or iteration of a Loop or Scan. */
   readonly worstRow: readonly number[];
   /** The largest |x|. */
   readonly largest: number;

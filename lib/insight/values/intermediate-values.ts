@@ -112,10 +112,16 @@ export class ModelRun {
     model: string | Uint8Array,
     options: ModelRunOptions,
   ): Promise<ModelRun> {
-    const { session, label } = options;
+    return ModelRun.#open(platform, await sourceOf(platform, model), options);
+  }
+
+  static async #open(
+    platform: Platform,
+    source: ModelSource,
+    { session: asked, label, feeds: given }: ModelRunOptions,
+  ): Promise<ModelRun> {
     // Values between blocked operators are plain once a run returns them, so that the layout would gain little.
-    const sessionOptions = { ...session, layout: session?.layout ?? 'plain' };
-    const source = await sourceOf(platform, model);
+    const sessionOptions = { ...asked, layout: asked?.layout ?? 'plain' };
     if (isOrtFormat(source.bytes)) {
       throw new SessionError(
         'MODEL_REJECTED',
@@ -125,14 +131,22 @@ export class ModelRun {
     }
     const limits = requireLimits('createSession', sessionOptions.limits);
     const decoded = Model.decode(source.bytes, source.where, limits);
-    const opened = await openSource(platform, source, sessionOptions);
+    const session = await openSource(platform, source, sessionOptions);
     try {
-      const feeds = typeof options.feeds === 'function' ? await options.feeds(opened.inputs) : options.feeds;
-      return new ModelRun(platform, source, sessionOptions, decoded, opened, label ?? source.where, feeds);
+      const feeds = typeof given === 'function' ? await given(session.inputs) : given;
+      return new ModelRun(platform, source, sessionOptions, decoded, session, label ?? source.where, feeds);
     } catch (error) {
-      await opened.dispose();
+      await session.dispose();
       throw error;
     }
+  }
+
+  /** Loads other bytes of the model, to run them on the same feeds. Dispose of this run before, if memory is short. */
+  reopen(bytes: Uint8Array): Promise<ModelRun> {
+    const { where, folder } = this.source;
+    const session = { ...this.options, limits: NO_LIMITS };
+    const { feeds, label } = this;
+    return ModelRun.#open(this.platform, { bytes, where, folder }, { feeds, label, session });
   }
 
   /** The provider that runs the model, how GroupNorm runs, and the providers that were passed over. */
@@ -304,7 +318,7 @@ export class ModelRun {
       if (this.#sizes.has(name)) continue;
       const declared = this.#types.typeOf(name).shape;
       const shape =
-        declared && isStatic(declared) ? declared : (forFeeds ??= this.#typesForFeeds()).typeOf(name).shape;
+        declared && isStatic(declared) ? declared : (forFeeds ??= this.typesForFeeds()).typeOf(name).shape;
       if (shape && isStatic(shape)) this.#setSize(name, shape);
       else unknown.push(name);
     }
@@ -328,7 +342,7 @@ export class ModelRun {
   }
 
   /** Returns what follows from the sizes of the feeds, in place of the sizes and names that the model declares. */
-  #typesForFeeds(): ValueTypes {
+  typesForFeeds(): ValueTypes {
     const { bytes, where } = this.source;
     const model = Model.decode(bytes, where, NO_LIMITS);
     model.removeOutputs(() => true);

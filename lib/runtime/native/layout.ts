@@ -84,7 +84,7 @@ async function loadBlocked(
 const failure = (error: unknown): string =>
   `loading for the blocked layout failed: ${error instanceof Error ? error.message : String(error)}`;
 
-/** GraphOptimizationLevel of ONNX Runtime's C interface: the lowest, and the one that has the layout. */
+/** GraphOptimizationLevel of ONNX Runtime's C interface: the lowest level, and the level that has the layout. */
 const [DISABLED, ALL] = [0, 99];
 const UNOPTIMIZED = { graphOptimizationLevel: DISABLED, externalFiles: {}, freeDimensions: {} };
 

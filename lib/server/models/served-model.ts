@@ -29,6 +29,8 @@ import { failureReason, type ModelStatistics, type RequestEnd, StatisticsCollect
 export interface ServingOptions extends Omit<BatcherOptions, 'onBatch'> {
   /** Threads that all instances of the model use together. Default: ONNX Runtime's for one instance, one per core for several. */
   readonly threads?: number | undefined;
+  /** Whether a request may shorten `queueTimeout` for itself. Default true. */
+  readonly allowRequestTimeout?: boolean | undefined;
   /** How the model is loaded. */
   readonly session?: SessionOptions | undefined;
 }
@@ -155,11 +157,13 @@ export class ServedModel {
   /** Runs the model as `batcher.run`, and counts the request. */
   async run<Outputs extends AnyTensorRecord = Record<string, TensorData>>(
     feeds: Feeds,
-    options?: BatcherRunOptions,
+    options: BatcherRunOptions = {},
   ): Promise<BatcherResult<Outputs>> {
     const begin = performance.now();
+    const { allowRequestTimeout = true } = this.options;
     try {
-      const result = await this.#batcher.run(feeds, options);
+      const given = allowRequestTimeout ? options : { ...options, queueTimeout: undefined };
+      const result = await this.#batcher.run(feeds, given);
       this.#count({ reason: undefined, duration: performance.now() - begin, result });
       return result as unknown as BatcherResult<Outputs>;
     } catch (error) {

@@ -71,7 +71,7 @@ describe('export-triton', () => {
     const fixed = { input: [declared('x', 'float32', [1, 4])], output: [declared('y', 'float32', [1, 4])] };
     writeFileSync(at('in.onnx'), smallModel([node('Relu', 'x', 'y')], fixed));
     expect((await triton()).stdout).to.include(
-      "max_batch_size 0: the first dimension of input 'x' is always 1; export",
+      "max_batch_size 0: input 'x' has the shape [1, 4], whose first size is fixed",
     );
     expect(config()).to.include('dims: [ 1, 4 ]');
     expect((await triton('--max-batch-size', '2', '--overwrite')).code).to.equal(2);

@@ -354,6 +354,42 @@ describe('inspectModel', () => {
     expect(normalizations[1]).to.deep.include({ ...common, operator: 'InstanceNormalization', where: 'function local.Block', groups: 8, channels: 8, affine: true, activation: 'relu' }); // prettier-ignore
   });
 
+  for (const [name, made] of Object.entries({
+    exported: exportedModel(CASE, 17),
+    written: modelOf((g, x) => written(g, x, false)),
+    inlined: modelOf((g, x) => written(g, x, true)),
+  })) {
+    const { graph, opsetImport } = ModelProto.decode(made);
+    const { node: nodes, initializer, output } = graph!;
+    const expected = { ...MODULE, form: name };
+
+    it(`inspectModel finds GroupNorm in a body that is ${name}, which ONNX Runtime runs there`, async () => {
+      const body = { name: 'body', node: nodes!, initializer: initializer!, output: output! };
+      const branch = { name: 'then_branch', type: ATTRIBUTE_TYPE.GRAPH, g: body };
+      const choice = { opType: 'If', name: 'choice', input: ['c'], output: ['y'], attribute: [branch] };
+      const row = await only(raw([choice], { opsetImport: opsetImport }));
+      expect(row).to.include({ ...expected, where: "body of If 'choice'" });
+      expect(row.shape).to.deep.equal([2, 8, 6, 5]);
+      expect(row.providers).to.deep.equal(everywhere('onnxruntime'));
+    });
+
+    it(`inspectModel finds GroupNorm in a function that is ${name}, with an epsilon that the calls give`, async () => {
+      const epsilon = { name: 'epsilon', type: ATTRIBUTE_TYPE.FLOAT, refAttrName: 'eps' };
+      const inside = nodes!.map((one) =>
+        one.opType === 'InstanceNormalization' ? { ...one, attribute: [epsilon] } : one,
+      );
+      const constants = initializer!.map((t) => ({
+        opType: 'Constant',
+        output: [t.name!],
+        attribute: [{ name: 'value', type: ATTRIBUTE_TYPE.TENSOR, t }],
+      }));
+      const block = { name: 'Block', domain: 'local', input: ['x'], output: [output![0]!.name!], node: [...constants, ...inside], attribute: ['eps'] }; // prettier-ignore
+      const call = { opType: 'Block', domain: 'local', input: ['x'], output: ['y'], attribute: [{ ...EPSILON, name: 'eps' }] }; // prettier-ignore
+      const row = await only(raw([call], { functions: [block], opsetImport: opsetImport }));
+      expect(row).to.include({ ...expected, where: 'function local.Block' });
+    });
+  }
+
   it('inspectModel takes a value that a function returns for more than the input of an activation', async () => {
     const norm = { ...node('InstanceNormalization', ['v', 's', 'b']), output: ['r'] };
     const block = { name: 'Block', domain: 'local', input: ['v', 's', 'b'], output: ['r', 'o'], node: [norm, { opType: 'Relu', input: ['r'], output: ['o'] }] }; // prettier-ignore

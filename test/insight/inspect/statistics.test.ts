@@ -16,35 +16,11 @@ import { type FloatDType, type Shape, tensor, type TensorData } from '../../../l
 import { exportedModel } from '../../support/exported-model.js';
 import { groupNormModel, randomTensor, referenceGroupNorm, runModel } from '../../support/group-norm.js';
 import { instanceNormModel } from '../../support/old-models.js';
+import { expectFigures, figuresOf, ROW_EPSILON as EPSILON, rowsOf } from '../../support/row-figures.js';
 import { rejection } from '../../support/temporary.js';
 
-const EPSILON = 1e-3;
 /** (2, 8, 6, 5), with a mean of 3 and a deviation of 2. */
 const X = randomTensor('float32', [2, 8, 6, 5], { mean: 3, deviation: 2 });
-
-/** Returns the figures of rows by their definition. */
-function figuresOf(rows: readonly (readonly number[])[]) {
-  const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0);
-  const moments = rows.map((row) => {
-    const mean = sum(row) / row.length;
-    const squares = sum(row.map((x) => (x - mean) ** 2));
-    return { squares, ratio: Math.abs(mean) / Math.sqrt(squares / row.length + EPSILON) };
-  });
-  return {
-    rows: rows.length,
-    rowLength: rows[0]!.length,
-    meanToDeviation: Math.max(...moments.map(({ ratio }) => ratio)),
-    largest: Math.max(...rows.flat().map(Math.abs)),
-    sumOfSquares: Math.max(...moments.map(({ squares }) => squares)),
-  };
-}
-
-/** Cuts elements into rows of one length. */
-const rowsOf = (elements: Iterable<number>, count: number): number[][] => {
-  const all = [...elements];
-  const length = all.length / count;
-  return Array.from({ length: count }, (_, row) => all.slice(row * length, (row + 1) * length));
-};
 
 /** Returns the only row of a model that was run. */
 async function measured(model: Uint8Array, x: TensorData): Promise<Normalization> {
@@ -280,8 +256,3 @@ describe('inspectModel with feeds', () => {
     expect(overflow(await measured(model(small), x(8)))).to.equal(undefined);
   });
 });
-
-function expectFigures(actual: object | undefined, expected: Record<string, number>): void {
-  for (const [name, value] of Object.entries(expected))
-    expect((actual as Record<string, number> | undefined)?.[name], name).to.be.closeTo(value, 1e-5 * value);
-}
