@@ -145,7 +145,10 @@ const unwritable = (path: string, reason: string, options?: ErrorOptions): FileE
 const asUnwritable = (path: string, error: unknown): unknown =>
   error instanceof OnnxGroupNormError || systemCode(error) === undefined
     ? error
-    : unwritable(path, reasonOf(error), { cause: error });
+    : unwritable(path, systemCode(error) === 'ENOENT' ? NO_NEW_FILES : reasonOf(error), { cause: error });
+
+/** The folder was found or made before. `/proc` and `/sys` refuse new files so. */
+const NO_NEW_FILES = 'its folder does not take new files, or is gone; choose another path';
 
 const ifThere = <T>(lookup: Promise<T>): Promise<T | undefined> =>
   lookup.catch((error: unknown) => {

@@ -7,7 +7,7 @@ import { canonicalDomain, PARTS } from './node.js';
 import { describeOtherFile } from './other-files.js';
 import { FUNCTION, MODEL, OPSET } from './schema.js';
 import { type ExternalFiles, externalFiles } from './tensor-walk.js';
-import { requireOnce, WireReader } from './wire.js';
+import { requireOnce, WireReader, withContext } from './wire.js';
 
 /** A decoded model. */
 export interface ModelContent extends Pick<ModelHeader, 'irVersion' | 'domains' | 'functions'> {
@@ -48,7 +48,7 @@ export function decodeModel(bytes: Uint8Array, where: string, limits: Limits): M
   }
   const content = withContext(where, () => {
     const decoder = new GraphDecoder();
-    const fields = new GraphFields(graph);
+    const fields = new GraphFields(graph, where);
     if (functionBodies.length > 0) takeInlined(graph, functionBodies);
     const inFunctions = noFacts();
     for (const body of functionBodies) decoder.readFunction(body, inFunctions);
@@ -123,17 +123,4 @@ export function readOpset(field: WireReader): { domain: string; version: number 
     else if (entry.tag === OPSET.version) version = entry.int64();
   }
   return { domain: canonicalDomain(domain), version };
-}
-
-/** Names the model in the messages of ModelErrors. */
-export function withContext<T>(where: string, action: () => T): T {
-  try {
-    return action();
-  } catch (cause) {
-    if (!(cause instanceof ModelError)) throw cause;
-    const { code, message } = cause;
-    const what =
-      code === 'MODEL_INVALID' ? `this is not an ONNX model, or the file is damaged (${message})` : message;
-    throw new ModelError(code, `${where}: ${what}`, { cause });
-  }
 }

@@ -12,7 +12,7 @@ import { ATTRIBUTE, FUNCTION, GRAPH, SPARSE_TENSOR } from './schema.js';
 import { sortNodes } from './sort.js';
 import { checkTensor, isShape, readDims, readTensorHeader, type TensorHeader } from './tensors.js';
 import { type DeclaredValue, readValueInfo } from './value-info.js';
-import { UNBOUNDED, WireReader } from './wire.js';
+import { UNBOUNDED, WireReader, withContext } from './wire.js';
 
 /** What a field of a graph holds. At most one of `node`, `tensor` and `value` is there, by the tag. */
 interface FieldContent {
@@ -227,7 +227,11 @@ export class GraphFields implements Iterable<GraphField> {
   /** What the model may take. Replacements take their part of it. */
   readonly budget: Budget;
 
-  constructor(graph: WireReader) {
+  /** @param where What messages call the model. */
+  constructor(
+    graph: WireReader,
+    private readonly where: string,
+  ) {
     this.#fields = new GraphDecoder().readFields(graph);
     this.budget = graph.budget;
   }
@@ -247,7 +251,7 @@ export class GraphFields implements Iterable<GraphField> {
     for (const field of this.#fields) {
       const replacement = replace(field);
       if (!replacement) fields.push(field);
-      else for (const added of fieldsIn(replacement, this.budget)) fields.push(added);
+      else for (const added of this.#fieldsIn(replacement)) fields.push(added);
     }
     this.#fields = fields;
   }
@@ -264,20 +268,21 @@ export class GraphFields implements Iterable<GraphField> {
 
   /** Puts messages before all fields, in this order. */
   prepend(tag: number, messages: readonly Uint8Array[]): void {
-    this.#fields = [...fieldsOf(tag, messages, this.budget), ...this.#fields];
+    this.#fields = [...this.#fieldsOf(tag, messages), ...this.#fields];
   }
 
   /** Puts messages after all fields, in this order. */
   append(tag: number, messages: readonly Uint8Array[]): void {
-    this.#fields = [...this.#fields, ...fieldsOf(tag, messages, this.budget)];
+    this.#fields = [...this.#fields, ...this.#fieldsOf(tag, messages)];
+  }
+
+  #fieldsOf(tag: number, messages: readonly Uint8Array[]): GraphField[] {
+    return this.#fieldsIn(messages.flatMap((message) => delimited(tag, [message])));
+  }
+
+  #fieldsIn(chunks: readonly Uint8Array[]): GraphField[] {
+    return withContext(this.where, () =>
+      new GraphDecoder().readFields(WireReader.of(joinChunks(chunks), this.budget)),
+    );
   }
 }
-
-const fieldsIn = (chunks: readonly Uint8Array[], budget: Budget): GraphField[] =>
-  new GraphDecoder().readFields(WireReader.of(joinChunks(chunks), budget));
-
-const fieldsOf = (tag: number, messages: readonly Uint8Array[], budget: Budget): GraphField[] =>
-  fieldsIn(
-    messages.flatMap((message) => delimited(tag, [message])),
-    budget,
-  );

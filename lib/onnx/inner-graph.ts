@@ -6,6 +6,7 @@ import { delimited, spliceRuns, spliceWithin, textField } from './chunks.js';
 import { readOpset } from './decode.js';
 import { GraphIndex, type IndexedField } from './graph-index.js';
 import { GraphDecoder, takenNames } from './graph.js';
+import type { ValueInfoMessage } from './messages.js';
 import {
   type Attribute,
   attributesIn,
@@ -41,6 +42,8 @@ export interface GraphEdits {
   readonly added?: readonly Uint8Array[];
   /** The names of outputs that come behind all others. */
   readonly outputs?: readonly string[];
+  /** The types of values that a body declares besides. */
+  readonly declared?: readonly ValueInfoMessage[];
 }
 
 /** A body or a local function. Decoded before, so that its limits are checked. */
@@ -91,8 +94,9 @@ export class InnerGraph {
   }
 
   /** Returns the fields that edits add, as chunks. */
-  protected addedBy({ added = [], outputs = [] }: GraphEdits): Uint8Array[] {
+  protected addedBy({ added = [], outputs = [], declared = [] }: GraphEdits): Uint8Array[] {
     return [
+      ...declared.flatMap((value) => delimited(GRAPH.valueInfo, [ValueInfoProto.encode(value).finish()])),
       ...added.flatMap((message) => delimited(this.nodeTag, [message])),
       ...outputs.flatMap((name) => this.outputField(name)),
     ];

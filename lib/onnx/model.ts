@@ -4,7 +4,7 @@ import { DEFAULT_LIMITS, type Limits, overLimit } from '../limits.js';
 import type { Fragment } from '../lowering/lower.js';
 import type { DType, Shape, TensorData } from '../tensor.js';
 import { chunksLength, delimited, joinChunks, spliceRuns } from './chunks.js';
-import { decodeModel, type ModelContent, operatorId, readOpset, withContext } from './decode.js';
+import { decodeModel, type ModelContent, operatorId, readOpset } from './decode.js';
 import {
   applyCasts,
   type BoundaryCast,
@@ -28,7 +28,7 @@ import { GRAPH, MODEL } from './schema.js';
 import type { ExternalFiles } from './tensor-walk.js';
 import { encodeTensor } from './tensors.js';
 import { declarationOf, encodeValueInfo, type TensorType } from './value-info.js';
-import { UNBOUNDED, WireReader } from './wire.js';
+import { UNBOUNDED, WireReader, withContext } from './wire.js';
 
 /**
  * A decoded model. Fields that no pass changes stay as the bytes that were read, so fields of any version of ONNX

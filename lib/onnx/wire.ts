@@ -257,3 +257,16 @@ export const requireOnce = (where: string, field: string): ModelError =>
 export const exact = <T>(list: readonly T[]): readonly T[] => (list.length === 0 ? NONE : list.slice());
 
 const NONE: readonly never[] = Object.freeze([]);
+
+/** Names the model in the messages of ModelErrors. */
+export function withContext<T>(where: string, action: () => T): T {
+  try {
+    return action();
+  } catch (cause) {
+    if (!(cause instanceof ModelError)) throw cause;
+    const { code, message } = cause;
+    const what =
+      code === 'MODEL_INVALID' ? `this is not an ONNX model, or the file is damaged (${message})` : message;
+    throw new ModelError(code, `${where}: ${what}`, { cause });
+  }
+}

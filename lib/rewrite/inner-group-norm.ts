@@ -9,6 +9,7 @@
  * Each becomes the nodes of a lowering, in place. A function is written once for all calls that need the same nodes: the first
  * version keeps the name, and others get names of their own. A function that no node calls stays as it is.
  */
+import type { SiteRef } from '../lowering/lower.js';
 import { CONTRIB_DOMAIN } from '../lowering/types.js';
 import {
   bodiesOf,
@@ -18,8 +19,11 @@ import {
   type LocalFunction,
   type InnerEdit,
 } from '../onnx/inner-graph.js';
+import type { ValueInfoMessage } from '../onnx/messages.js';
 import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
+import { encodeValueInfo } from '../onnx/value-info.js';
+import { withoutNames } from './body-types.js';
 import { isGroupNorm, type LoweringReport } from './group-normalization.js';
 import { problemOf } from './node-checks.js';
 import { describeSite, lowerWith, type SiteLowering } from './sites.js';
@@ -43,6 +47,14 @@ interface Scope {
   readonly imports: Map<string, number>;
 }
 
+/** What a node becomes. */
+interface LoweredNode {
+  readonly nodes: readonly Uint8Array[];
+  /** The names that these nodes take. */
+  readonly names: readonly string[];
+  readonly isContrib: boolean;
+}
+
 const UNCHANGED: GraphEdits = { nodes: new Map() };
 
 class InnerPass {
@@ -50,6 +62,8 @@ class InnerPass {
   readonly #refusals = new Set<string>();
   /** The versions of each function that is called, by their edits. */
   readonly #versions = new Map<LocalFunction, Map<string, FunctionVersion>>();
+  /** What nodes of functions have become. Most calls of a function need the same, which is written and counted once. */
+  readonly #lowered = new Map<ModelNode, Map<string, LoweredNode>>();
   /** The names that functions and operators have. */
   readonly #functionNames: Set<string>;
 
@@ -89,7 +103,7 @@ class InnerPass {
   }
 
   #edit(types: ValueTypes, node: ModelNode, scope: Scope): InnerEdit | undefined {
-    if (this.#isGroupNorm(node)) return this.#lower(types, types.asCalled(node), scope);
+    if (this.#isGroupNorm(node)) return this.#lower(types, node, scope);
     const callee = this.model.functionOf(node);
     const within = types.within(node);
     if (within.length === 0) {
@@ -102,7 +116,10 @@ class InnerPass {
       return undefined;
     }
     if (callee) return this.#editCall(callee, within[0]!);
-    const bodies = within.map((body) => this.#editAll(body, scope));
+    const bodies = within.map((body) => {
+      const edits = this.#editAll(body, scope);
+      return edits && node.opType === 'Scan' ? { ...edits, declared: typesOfResults(body, edits) } : edits;
+    });
     return bodies.some(Boolean) ? { bodies } : undefined;
   }
 
@@ -139,16 +156,35 @@ class InnerPass {
   }
 
   #lower(types: ValueTypes, node: ModelNode, { taken, imports }: Scope): InnerEdit | undefined {
-    const { model, lowering } = this;
-    const site = problemOf(node, model.opset) ?? describeSite(types, node, false);
+    const { model } = this;
+    const site = problemOf(node, model.opset) ?? describeSite(types, types.asCalled(node), false);
     if (typeof site === 'string') {
       this.#refuse(types, node, site);
       return undefined;
     }
-    const fragment = lowerWith(lowering, site, model, taken);
+    const known = this.#lowered.get(node) ?? new Map<string, LoweredNode>();
+    this.#lowered.set(node, known);
+    const key = JSON.stringify(site);
+    let lowered = known.get(key);
+    if (!lowered || lowered.names.some((name) => taken.has(name))) {
+      lowered = this.#lowerSite(site, taken);
+      known.set(key, lowered);
+    }
+    for (const name of lowered.names) taken.add(name);
     imports.set('', model.opset);
-    if (fragment.nodes.some(({ domain }) => domain === CONTRIB_DOMAIN)) imports.set(CONTRIB_DOMAIN, 1);
-    return { nodes: model.encodeInner(fragment) };
+    if (lowered.isContrib) imports.set(CONTRIB_DOMAIN, 1);
+    return { nodes: lowered.nodes };
+  }
+
+  #lowerSite(site: SiteRef, taken: Set<string>): LoweredNode {
+    const { model, lowering } = this;
+    const before = taken.size;
+    const fragment = lowerWith(lowering, site, model, taken);
+    return {
+      nodes: model.encodeInner(fragment),
+      names: [...taken].slice(before),
+      isContrib: fragment.nodes.some(({ domain }) => domain === CONTRIB_DOMAIN),
+    };
   }
 
   #refuse({ inside }: ValueTypes, node: ModelNode, reason: string): void {
@@ -156,6 +192,20 @@ class InnerPass {
     const where = kind === 'body' ? `the ${text}` : text;
     this.#refusals.add(`${node.opType} '${node.name || (node.outputs[0] ?? '')}' in ${where}: ${reason}`);
   }
+}
+
+/**
+ * Returns the types of the results of new nodes. ONNX Runtime refuses to run a Scan whose outputs have no rank, and does not
+ * infer the rank of a Reshape to a shape that is computed (seen at opset 13 to 14, in 1.32).
+ */
+function typesOfResults(types: ValueTypes, { nodes: edits }: GraphEdits): ValueInfoMessage[] {
+  const { nodes, index } = types.inside!.graph;
+  return [...edits].flatMap(([position, { nodes: isReplaced }]) => {
+    const [name] = nodes[position]!.outputs;
+    const { dtype, shape } = withoutNames(types.typeOf(name));
+    const isKnown = isReplaced && name && dtype && shape && !index.typeOf(name);
+    return isKnown ? encodeValueInfo({ name, dtype, shape }) : [];
+  });
 }
 
 /** Returns how many nodes an edit replaces. Those of functions that it calls are counted with the functions. */

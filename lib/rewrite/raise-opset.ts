@@ -8,6 +8,7 @@
  * has the standard operator, if asked to.
  */
 import type { NodeEdit } from '../onnx/graph-edits.js';
+import { bodiesOf, type InnerGraph } from '../onnx/inner-graph.js';
 import { freshName, type Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
 import { int64Vector, type TensorData } from '../tensor.js';
@@ -165,6 +166,25 @@ function obstaclesInside(model: Model, steps: Steps): Obstacle[] {
       ? [{ output: undefined, text: `${describe(node)} in a body is written otherwise at opset ${first[0]}` }]
       : [];
   });
+}
+
+/** Returns a node of a body or function that means something else at another opset, or is written otherwise. */
+export function changedNode(graph: InnerGraph, from: number, to: number): ModelNode | undefined {
+  const steps = stepsBetween(Math.min(from, to), Math.max(from, to));
+  const isChanged = (node: ModelNode): boolean =>
+    node.domain === '' &&
+    (steps.get(node.opType) ?? []).some(([, step]) => step(node, () => undefined) !== SAME);
+  const within = (inner: InnerGraph): ModelNode | undefined => {
+    for (const node of inner.nodes) {
+      if (isChanged(node)) return node;
+      for (const body of bodiesOf(node)) {
+        const found = within(body);
+        if (found) return found;
+      }
+    }
+    return undefined;
+  };
+  return within(graph);
 }
 
 /** Carries out a plan, whatever its obstacles. The encoded model differs only if a later pass modifies it. */

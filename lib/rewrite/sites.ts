@@ -8,10 +8,12 @@ import {
   type ValueRef,
 } from '../lowering/lower.js';
 import { PER_CHANNEL_OPSET } from '../lowering/op.js';
+import { LocalFunction } from '../onnx/inner-graph.js';
 import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
 import type { ValueType } from '../shapes/operators.js';
 import { formatShape, isFloatDType, type Shape, type TensorData, UNKNOWN_DIM } from '../tensor.js';
+import { changedNode } from './raise-opset.js';
 import type { ValueTypes } from './value-types.js';
 
 /** A lowering for all sites, or a function that chooses one for each. */
@@ -37,6 +39,8 @@ export const ANY_SHAPE: Shape = [UNKNOWN_DIM, UNKNOWN_DIM, UNKNOWN_DIM];
  * @param takesAnyRank Whether the lowering takes inputs of unknown rank, as the kernel does.
  */
 export function describeSite(types: ValueTypes, node: ModelNode, takesAnyRank: boolean): SiteRef | string {
+  const otherOpset = whyOtherOpset(types);
+  if (otherOpset !== undefined) return otherOpset;
   const [input, scale, bias] = [0, 1, 2].map((index) => types.typeOf(node.inputs[index]));
   const x = { dtype: input!.dtype, shape: input!.shape ?? (takesAnyRank ? ANY_SHAPE : undefined) };
   const dtypes = [x, scale!, bias!].flatMap(({ dtype }) => dtype ?? []);
@@ -72,6 +76,24 @@ export function describeSite(types: ValueTypes, node: ModelNode, takesAnyRank: b
     epsilon: node.number('epsilon') ?? DEFAULT_EPSILON,
     output: node.outputs[0]!,
   };
+}
+
+/**
+ * Says why nodes of a function cannot be taken for nodes of the model's opset: the function imports another opset, between which
+ * a node of the function changes. ONNX Runtime (1.32) reads all functions by the opset of the model, and ONNX by their own.
+ */
+function whyOtherOpset(types: ValueTypes): string | undefined {
+  let around = types;
+  while (around.inside && !(around.inside.graph instanceof LocalFunction)) around = around.inside.outer;
+  const callee = around.inside?.graph as LocalFunction | undefined;
+  const { opset } = types.model;
+  if (callee?.opset === undefined || callee.opset === opset) return undefined;
+  const node = changedNode(callee, callee.opset, opset);
+  return (
+    node &&
+    `the ${callee.place.text} imports opset ${callee.opset} and the model opset ${opset}, between which ${node.opType} ` +
+      'changes; bring both to one opset, or inline the function first (onnx.inliner.inline_local_functions)'
+  );
 }
 
 /** Says that a type is missing, and how to add it. */

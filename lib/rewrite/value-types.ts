@@ -37,8 +37,8 @@ interface Inside {
   readonly isVariable: boolean;
   /** Finds the attributes of the call of the local function that it is or lies in. */
   readonly attributes: FindAttribute | undefined;
-  /** Whether the types of the inputs are an assumption. Loops within are left unknown then, so that each is walked few times. */
-  readonly isTrial: boolean;
+  /** How many Loops around try types of their inputs, which are an assumption then. */
+  readonly trials: number;
 }
 
 const NO_TYPES: Types = new Map();
@@ -50,6 +50,12 @@ const NUMBERS: readonly number[] = [ATTRIBUTE_TYPE.INT, ATTRIBUTE_TYPE.FLOAT];
 
 /** How deep functions and bodies lie in each other at most: others are left unknown. */
 export const MAX_DEPTH = 64;
+
+/**
+ * How many Loops try types of their inputs at once: Loops within are left unknown then. Each Loop walks its body up to four
+ * times, which multiplies.
+ */
+const MAX_TRIALS = 2;
 
 /** What follows from the nodes for one value. */
 interface Fact {
@@ -205,12 +211,13 @@ export class ValueTypes {
     const isVariable = node.inputs.some((name) => this.#isVariable(name));
     const readable = this.#readable(node);
     return bodiesOf(node).map((graph) => {
-      const inBody = (inputs: Types, isTrial?: boolean) =>
-        this.#inner({ graph, inputs, isVariable, ...(isTrial && { isTrial }) });
+      const trials = this.inside?.trials ?? 0;
+      const inBody = (inputs: Types, more = 0) =>
+        this.#inner({ graph, inputs, isVariable, trials: trials + more });
       if (!readable) return inBody(NO_TYPES);
       const first = bodyInputs(readable, graph, (name) => this.typeOf(name));
       if (node.opType !== 'Loop') return inBody(first);
-      return inBody(carriedTypes(first, (inputs) => inBody(inputs, true).results.slice(1)));
+      return inBody(carriedTypes(first, (inputs) => inBody(inputs, 1).results.slice(1)));
     });
   }
 
@@ -220,7 +227,7 @@ export class ValueTypes {
       inputs: NO_TYPES,
       isVariable: false,
       attributes: this.inside?.attributes,
-      isTrial: this.inside?.isTrial ?? false,
+      trials: this.inside?.trials ?? 0,
       ...inside,
     });
   }
@@ -268,7 +275,7 @@ export class ValueTypes {
     const [output] = node.outputs;
     if (!called || !output || !isKnownOperator(node)) return;
     if (CONTROL_FLOW.includes(node.opType)) {
-      if (this.inside?.isTrial && node.opType === 'Loop') return;
+      if (node.opType === 'Loop' && this.inside?.trials === MAX_TRIALS) return;
       const bodies = this.within(node).map((one) => ({ inputs: one.inside!.inputs, results: one.results }));
       setAll(facts, node, resultTypes(called, bodies));
       return;

@@ -47,6 +47,9 @@ describe('writing files', () => {
     it('writeFileAtomic refuses a folder that cannot be made, and does not try again', async function () {
       if (process.platform !== 'linux') this.skip();
       const error = await rejection(writeFileAtomic('/proc/onnx-groupnorm/file', 'new'));
+      expect((error as Error).message).to.include(
+        'its folder does not take new files, or is gone; choose another path',
+      );
       expect(error).to.be.instanceOf(FileError).with.property('code', 'FILE_UNWRITABLE');
     });
 

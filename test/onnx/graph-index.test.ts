@@ -10,7 +10,7 @@ const [INITIALIZER, INPUT, OUTPUT, VALUE_INFO] = [5, 11, 12, 13];
 const tensor = (name: string, value: number) =>
   message(INITIALIZER, int(1, 1), int(2, UINT8), text(8, name), message(9, [value]));
 const index = (...fields: (readonly number[])[]) =>
-  new GraphIndex(new GraphFields(WireReader.of(all(...fields))));
+  new GraphIndex(new GraphFields(WireReader.of(all(...fields)), 'model'));
 const node = (inputs: string[], outputs: string[]) =>
   message(1, ...inputs.map((name) => text(1, name)), ...outputs.map((name) => text(2, name)));
 

@@ -16,7 +16,7 @@ type Field = readonly number[];
 
 const NODE = 1 * 8 + 2;
 const node = (opType: string, ...fields: Field[]): Field => message(1, text(4, opType), ...fields);
-const graphOf = (bytes: Uint8Array) => new GraphFields(WireReader.of(bytes));
+const graphOf = (bytes: Uint8Array) => new GraphFields(WireReader.of(bytes), 'model');
 const opTypes = (graph: GraphFields): string[] => [...graph].flatMap((field) => field.node?.opType ?? []);
 
 describe('GraphFields', () => {

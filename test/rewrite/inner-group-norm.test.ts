@@ -4,10 +4,17 @@ import * as ort from 'onnxruntime-node';
 import { ModelError, SessionError } from '../../lib/errors.js';
 import { delimited, joinChunks } from '../../lib/onnx/chunks.js';
 import { Model } from '../../lib/onnx/model.js';
-import { type ModelMessage, ModelProto, type NodeMessage, NodeProto } from '../../lib/onnx/proto.js';
+import {
+  ATTRIBUTE_TYPE,
+  type ModelMessage,
+  ModelProto,
+  type NodeMessage,
+  NodeProto,
+} from '../../lib/onnx/proto.js';
 import { FUNCTION, MODEL, NODE } from '../../lib/onnx/schema.js';
 import { encodeValueInfo } from '../../lib/onnx/value-info.js';
 import { WireReader } from '../../lib/onnx/wire.js';
+import { toFloat64Array } from '../../lib/half.js';
 import { convertModel, type ConvertOptions } from '../../lib/rewrite/convert.js';
 import { ValueTypes } from '../../lib/rewrite/value-types.js';
 import { createSession } from '../../lib/runtime/node.js';
@@ -243,6 +250,41 @@ describe('convertModel, where GroupNormalization is in a body', () => {
     expect(maxAbsDifference(y!, Float64Array.from(state.data as Float32Array))).to.be.below(TOLERANCE);
   });
 
+  it('is known behind a Loop in a Loop, and there', async () => {
+    const inner = (nodes: NodeMessage[], state: string, next: string) => {
+      const carrying = body([...nodes, node('Identity', [`${state}_go`], [`${state}_again`])], [`${state}_go`, state], [`${state}_again`, next]); // prettier-ignore
+      carrying.input!.unshift(encodeValueInfo({ name: `${state}_i`, dtype: 'int64', shape: [] }));
+      return graph('body', carrying);
+    };
+    const innermost = inner([groupNorm(['v', 'scale', 'bias'], 'v_next', 2)], 'v', 'v_next');
+    const outer = inner([
+      node('Loop', ['times', 'yes', 'u'], ['w'], innermost),
+      groupNorm(['w', 'scale', 'bias'], 'u_next', 4),
+    ], 'u', 'u_next'); // prettier-ignore
+    const nodes = [node('Loop', ['times', 'yes', 'x'], ['z'], outer), groupNorm(['z', 'scale', 'bias'], 'y', 1)]; // prettier-ignore
+    const weights = { times: tensor('int64', [], BigInt64Array.of(2n)), yes: bool(true), ...WEIGHTS };
+    const bytes = model(nodes, { x: DIMS }, { y: 4 }, { weights });
+    let expected: TensorData = X;
+    for (const groups of [2, 2, 4, 2, 2, 4, 1]) expected = float32(X.dims, normalized(expected, groups));
+    const [y] = await run(converted(bytes, 3), { x: X });
+    expect(maxAbsDifference(y!, toFloat64Array(expected))).to.be.below(TOLERANCE);
+  });
+
+  it('is described in bounded time where 30 Loops lie in each other', () => {
+    const nest = (depth: number): NodeMessage[] => {
+      const names = ['again', 'next'].map((name) => `${name}${depth}`);
+      const grown = node('Concat', [`v${depth}`, `v${depth}`], [`g${depth}`], int('axis', depth % 4));
+      const inside = depth === 30 ? groupNorm(['v30', 'scale', 'bias'], 'next30', 2) : nest(depth + 1)[0]!;
+      const carrying = body([grown, inside, node('Identity', [`go${depth}`], [names[0]!])], [`go${depth}`, `v${depth}`], names); // prettier-ignore
+      carrying.input!.unshift(encodeValueInfo({ name: `i${depth}`, dtype: 'int64', shape: [] }));
+      return [node('Loop', ['times', 'yes', depth === 1 ? 'x' : `g${depth - 1}`], [depth === 1 ? 'y' : `next${depth - 1}`], graph('body', carrying))]; // prettier-ignore
+    };
+    const weights = { times: tensor('int64', [], BigInt64Array.of(2n)), yes: bool(true), ...WEIGHTS };
+    expect(refusal(model(nest(1), { x: [2, 8, 3, 5] }, { y: 4 }, { weights }))).to.include(
+      'in the body of Loop',
+    );
+  });
+
   it('keeps all other bytes of a body', () => {
     const before = node('Elu', ['x'], ['h'], float('alpha', 0.5));
     const after = node('Softplus', ['n'], ['a']);
@@ -281,6 +323,26 @@ describe('convertModel, where GroupNormalization is in a body', () => {
     const bytes = model([node('If', ['c'], ['y'], graph('then_branch', inner))], { x: DIMS, to: [3], c: [] }, { y: 3 }, { ...shape, dtypes: { to: 'int64' } }); // prettier-ignore
     const types = new ValueTypes(Model.decode(bytes));
     expect(types.within(types.model.nodes[0]!)[0]!.typeOf('r').shape).to.deep.equal(['?', '?', '?']);
+  });
+
+  it('gives a state of a Scan its rank, which ONNX Runtime needs and does not infer below opset 15', async () => {
+    const nodes = [groupNorm(['s', 'scale', 'bias'], 'h', 4), node('Add', ['h', 'v'], ['next'])];
+    const inner = body([...nodes, node('Identity', ['next'], ['each'])], ['s', 'v'], ['next', 'each']);
+    const scan = node('Scan', ['first', 'x'], ['last', 'y'], int('num_scan_inputs', 1), graph('body', inner));
+    const ones = (value: number) => float32([4], new Float32Array(4).fill(value));
+    const bytes = model([scan], { first: ['N', 8, 'H'], x: ['T', 'N', 8, 'H'] }, { last: 3 }, { opset: 13, weights: { scale: ones(1), bias: ones(0) } }); // prettier-ignore
+    const first = randomTensor('float32', [3, 8, 5]);
+    const x = randomTensor('float32', [2, 3, 8, 5], { stream: 'x' });
+    const values = toFloat64Array(x);
+    let state: TensorData = first;
+    for (let i = 0; i < 2; i++) {
+      const sum = referenceGroupNorm({ x: state, numGroups: 4, eps: EPS }).map(
+        (one, at) => one + values[i * 120 + at]!,
+      );
+      state = float32(first.dims, sum);
+    }
+    const [last] = await run(converted(bytes, 1, { lowering: 'instance-norm' }), { first, x });
+    expect(maxAbsDifference(last!, toFloat64Array(state))).to.be.below(TOLERANCE);
   });
 
   it('is refused with its place and a way out, if its rank is not known', () => {
@@ -470,6 +532,35 @@ describe('convertModel, where GroupNormalization is in a local function', () => 
     expect(refusal(model([call('F69', ['x'], ['y'])], inputs, { y: 4 }, { functions: chain }))).to.include('more than 64 functions and bodies'); // prettier-ignore
   });
 
+  it('counts once for the limits, however many calls need the same nodes', () => {
+    const calls = Array.from({ length: 1024 }, (_, i) => call('Block', [`v${i}`, 'scale', 'bias'], [`v${i + 1}`], int('groups', 4))); // prettier-ignore
+    const bytes = model(
+      calls,
+      { v0: [2, 8, 3, 5] },
+      { v1024: 4 },
+      { weights: WEIGHTS, functions: [block()] },
+    );
+    // The calls themselves take 10,240 parts, and the nodes of one version about 100.
+    expect(convertModel(bytes, { limits: { modelParts: 2 ** 14 } }).replaced.groupNormalization).to.equal(1);
+  });
+
+  it('gives a node other names in the version in which a node before it takes them', async () => {
+    const first = node(
+      'GroupNormalization',
+      ['v', 's', 'b'],
+      ['h'],
+      reference('num_groups', 'INT', 'groups'),
+    );
+    const second = { ...groupNorm(['h', 's', 'b'], 'r', 2), name: first.name! };
+    const twice = localFunction('Twice', [first, second], ['v', 's', 'b'], ['r'], { attribute: ['groups'] });
+    const calls = [4, 8, 4].map((groups, i) => call('Twice', [`v${i}`, 'scale', 'bias'], [`v${i + 1}`], int('groups', groups))); // prettier-ignore
+    const bytes = converted(model(calls, { v0: DIMS }, { v3: 4 }, { weights: WEIGHTS, functions: [twice] }), 4); // prettier-ignore
+    let expected: TensorData = X;
+    for (const groups of [4, 2, 8, 2, 4, 2]) expected = float32(X.dims, normalized(expected, groups));
+    const [y] = await run(bytes, { v0: X });
+    expect(maxAbsDifference(y!, toFloat64Array(expected))).to.be.below(TOLERANCE);
+  });
+
   it('is refused if the versions of a large function exceed the limit', () => {
     const large = constant('k', float32([4096], new Float32Array(4096).fill(2)));
     const nodes = block().node!;
@@ -488,6 +579,29 @@ describe('convertModel, where GroupNormalization is in a local function', () => 
       /^a\.onnx: it has more/,
     );
     expect(convertModel(bytes).replaced.groupNormalization).to.equal(4);
+  });
+
+  it('is refused if its function imports another opset, between which a node of the function changes', () => {
+    const of = (version: number, opset: number, nodes = block().node!) => {
+      const functions = [block([], { node: nodes, opsetImport: [{ domain: '', version }] })];
+      const called = call('Block', ['x', 'scale', 'bias'], ['y'], int('groups', 4));
+      return model([called], { x: [2, 8, 3, 5] }, { y: 4 }, { weights: WEIGHTS, functions, opset });
+    };
+    const text = 'the function my.Block imports opset 18 and the model opset 21, between which GroupNormalization changes'; // prettier-ignore
+    expect(refusal(of(18, 21))).to.include(text);
+    const mean = node('ReduceMean', ['v'], ['m'], { name: 'axes', type: ATTRIBUTE_TYPE.INTS, ints: [1] });
+    expect(refusal(of(21, 17, [mean, ...block().node!]))).to.include(
+      'imports opset 21 and the model opset 17',
+    );
+    expect(convertModel(of(21, 23)).replaced.groupNormalization).to.equal(1);
+  });
+
+  it('names the model if rewriting the graph exceeds the limit', () => {
+    const nodes = [groupNorm(['x', 'scale', 'bias'], 'y', 4)];
+    const bytes = model(nodes, { x: DIMS }, { y: 4 }, { weights: WEIGHTS });
+    expect(refusal(bytes, 'LIMIT_EXCEEDED', { limits: { modelParts: 40 } })).to.match(
+      /^a\.onnx: it has more than/,
+    );
   });
 });
 

@@ -18,6 +18,7 @@ import {
   DEFAULT_MAX_BYTES,
   describeSide,
   type ModelToCompare,
+  notesOnEmpty,
   summarise,
 } from './compare-models.js';
 import { compareValues, type ReferenceValues } from './compare-values.js';
@@ -149,7 +150,7 @@ async function compareRun(
     actual: describeSide(run),
     values,
     notCompared,
-    notes,
+    notes: [...notes, ...notesOnEmpty(values)],
     heatMaps: compared.heatMaps.filter(({ name }) => !folded.has(name)),
   };
 }

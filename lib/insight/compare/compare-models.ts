@@ -5,7 +5,7 @@ import type { ModelNode } from '../../onnx/node.js';
 import { operatorName } from '../../onnx/outline.js';
 import { requireKnownOptions } from '../../options.js';
 import { requireTolerance } from '../../parity/compare.js';
-import { plural } from '../../quantities.js';
+import { listNames, plural } from '../../quantities.js';
 import type { Feeds, Platform, SessionOptions, TensorInfo } from '../../runtime/core/contract.js';
 import { describeInput, toOwnTensor } from '../../runtime/core/tensors.js';
 import { isFloatDType, isStringTensor } from '../../tensor.js';
@@ -155,7 +155,7 @@ async function compareRuns(
     actual: describeSide(actual),
     values: compared.values,
     notCompared,
-    notes: [...notes, ...notesOn(expected, actual)],
+    notes: [...notes, ...notesOn(expected, actual), ...notesOnEmpty(compared.values)],
     heatMaps: compared.heatMaps,
   };
 }
@@ -167,14 +167,28 @@ export function summarise(
 ): Pick<ModelComparison, 'passed' | 'counts' | 'first'> {
   const counts: Record<ValueVerdict, number> = { within: 0, drifts: 0, 'not-finite': 0, type: 0 };
   for (const { verdict } of values) counts[verdict] += 1;
+  const hasElements = values.some(({ verdict, dims }) => verdict === 'within' && !isEmpty(dims));
   const isEveryOutputEqual =
     values.every(({ isOutput, verdict }) => !isOutput || verdict === 'within') &&
     notCompared.every(({ isOutput }) => !isOutput);
   return {
-    passed: counts.drifts + counts.type === 0 && counts.within > 0 && isEveryOutputEqual,
+    passed: counts.drifts + counts.type === 0 && hasElements && isEveryOutputEqual,
     counts,
     first: values.find(({ verdict }) => verdict === 'drifts' || verdict === 'type') ?? null,
   };
+}
+
+const isEmpty = (dims: readonly number[]): boolean => dims.includes(0);
+
+/** Says which values have no elements, so that nothing was compared. */
+export function notesOnEmpty(values: readonly ValueComparison[]): string[] {
+  const empty = values.filter(({ dims, verdict }) => verdict === 'within' && isEmpty(dims));
+  const names = empty.map(({ name, isOutput }) => `'${name}'${isOutput ? ' (output)' : ''}`);
+  return empty.length > 0
+    ? [
+        `without elements, so that nothing was compared: ${plural(empty.length, 'value')}, ${listNames(names, 3)}`,
+      ]
+    : [];
 }
 
 /** Returns the values that one side computes, and the other does not or only in passing. */

@@ -98,6 +98,7 @@ export class ModelRun {
     this.#outputs = new Set(model.outputNames);
     this.#loaded = { session, key: keyOf([]) };
     for (const [name, type] of model.notTensors()) this.#reasons.set(name, `it is ${type}`);
+    if (session.provider !== 'native') this.#reasons.set(LOST_NAME, LOST);
     this.#findReasons(session, model.outputNames);
     this.names = this.#namesAsRun();
   }
@@ -364,7 +365,9 @@ export class ModelRun {
 
   async #run(added: readonly ValueInfoMessage[], nodes: readonly NodeMessage[] = []): Promise<RunResults> {
     const session = await this.#load(added, nodes);
-    const outputs = session.outputs.filter(({ dtype }) => dtype !== undefined);
+    const outputs = session.outputs.filter(
+      ({ name, dtype }) => dtype !== undefined && this.#reasons.get(name) !== LOST,
+    );
     return session.run(this.feeds, { fetches: outputs.map(({ name }) => name) });
   }
 
@@ -395,6 +398,9 @@ const keyOf = (added: readonly ValueInfoMessage[]): string => JSON.stringify(add
 
 /** The key of a session that is disposed of, and that no values have. */
 const NOT_LOADED = '';
+/** onnxruntime-node and onnxruntime-web (1.32) assign results to an object, where this name sets the prototype. */
+const LOST_NAME = '__proto__';
+const LOST = 'the packages of ONNX Runtime for JavaScript lose a value of this name';
 const NO_DTYPE = 'the model does not tell its dtype, and ONNX Runtime does not return it';
 const NOT_A_TENSOR = 'it is not a tensor, or of a dtype that sessions do not return';
 const TEXTS = 'it is a tensor of texts';

@@ -263,6 +263,51 @@ describe('compareModels', () => {
     expect(result.passed).to.equal(true);
   });
 
+  it('values without elements are named, and do not pass where nothing else is compared', async () => {
+    const empty = { feeds: { x: tensor('float32', [0, 4], new Float32Array(0)) } };
+    const result = await compare(scaledBy(1, 1, 1, 1), scaledBy(1, 2, 1, 1), empty);
+    expect(result.passed).to.equal(false);
+    expect(result.notes).to.include(
+      "without elements, so that nothing was compared: 3 values, 'positive', 'scaled', 'y' (output)",
+    );
+    const output = ['y', 'none'].map((name) => declared(name, 'float32', ['N', 4]));
+    const nodes = [node('Relu', 'x', 'y'), node('Slice', 'x zero zero', 'none')];
+    const zero = tensor('int64', [1], BigInt64Array.of(0n));
+    const model = smallModel(nodes, { output, weights: { zero } });
+    const other = await compare(model, model);
+    expect(other.passed).to.equal(true);
+    expect(other.notes.join()).to.include("nothing was compared: 1 value, 'none' (output)");
+  });
+
+  it('a value named __proto__ is not compared where ONNX Runtime loses it, and the others are', async () => {
+    const [inside, outside] = ['y', '__proto__'].map((name) =>
+      smallModel([node('Relu', 'x', '__proto__'), node('Neg', '__proto__', 'y')], {
+        output: [declared(name, 'float32', ['N', 4])],
+      }),
+    ) as [Uint8Array, Uint8Array];
+    const plain = { providers: ['cpu'], groupNorm: 'reduce-mean' } as const;
+    for (const session of [plain, { providers: ['wasm'] } as const]) {
+      const other = { model: inside, label: 'b', session };
+      const result = await compareModels({ model: inside, label: 'a' }, other, { feeds: X });
+      expect(verdicts(result)).to.deep.equal({ y: 'within' });
+      expect(result.notCompared[0]).to.deep.include({ name: '__proto__', reason: 'the packages of ONNX Runtime for JavaScript lose a value of this name' }); // prettier-ignore
+    }
+    const lost = { model: outside, session: plain };
+    expect((await compareModels(lost, lost, { feeds: X })).passed).to.equal(false);
+  });
+
+  it('a value of an optional type is not compared, and the value within is', async () => {
+    const nodes = [node('Optional', 'x', 'maybe'), node('OptionalGetElement', 'maybe', 'got'), node('Neg', 'got', 'y')]; // prettier-ignore
+    const model = smallModel(nodes);
+    const result = await compare(model, model);
+    expect(verdicts(result)).to.deep.equal({ got: 'within', y: 'within' });
+    expect(result.notCompared).to.deep.equal([{ name: 'maybe', side: 'expected', reason: 'it is not a tensor, or of a dtype that sessions do not return', isOutput: false }]); // prettier-ignore
+    const optional = { name: 'maybe', type: { optionalType: { elemType: declared('x', 'float32', ['N', 4]).type! } } }; // prettier-ignore
+    const returned = smallModel(nodes, { output: [declared('y', 'float32', ['N', 4]), optional] });
+    const other = await compare(returned, returned);
+    expect(other.notCompared[0]).to.deep.include({ name: 'maybe', isOutput: true });
+  });
+
   it('two sides that run in the same way are told', async () => {
     const model = scaledBy(1, 2, 3, 4);
     const { notes } = await compare(model, model);
