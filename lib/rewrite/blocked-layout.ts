@@ -279,24 +279,33 @@ const PASSED_ON = [
 ];
 
 /**
- * Returns whether a model has a GroupNorm between convolutions, which the layout may serve, as far as can be told before ONNX
- * Runtime has optimized the model.
+ * Returns whether a model has a GroupNorm between 2-D convolutions, which the layout may serve, as far as can be told before
+ * ONNX Runtime has optimized the model.
  */
-export function hasNormBetweenConvolutions({ nodes }: Model): boolean {
+export function hasNormBetweenConvolutions(model: Model): boolean {
+  const { nodes } = model;
   const behind = new Set<string>();
   const behindBlocks = new Set<ModelNode>();
   for (const node of nodes) {
     const isBehind = node.inputs.some((name) => behind.has(name));
     if (isNorm(node) && isBehind) behindBlocks.add(node);
-    if (isOp(node, 'Conv') || (isBehind && passesOn(node))) behind.add(outputOf(node));
+    if (isBlockedConv(model, node) || (isBehind && passesOn(node))) behind.add(outputOf(node));
   }
   const ahead = new Set<string>();
   for (const node of [...nodes].reverse()) {
     const isAhead = node.outputs.some((name) => ahead.has(name));
     if (behindBlocks.has(node) && isAhead) return true;
-    if (isOp(node, 'Conv') || (isAhead && passesOn(node))) for (const name of node.inputs) ahead.add(name);
+    if (isBlockedConv(model, node) || (isAhead && passesOn(node)))
+      for (const name of node.inputs) ahead.add(name);
   }
   return false;
+}
+
+/** Returns whether ONNX Runtime may run a node in blocked layout: a 2-D convolution of float32. */
+function isBlockedConv(model: Model, node: ModelNode): boolean {
+  if (!isOp(node, 'Conv')) return false;
+  const { dtype, shape } = model.typeOf(node.inputs[1]!) ?? {};
+  return dtype === 'float32' && shape?.length === 4;
 }
 
 const passesOn = (node: ModelNode): boolean => isNorm(node) || PASSED_ON.includes(node.opType);

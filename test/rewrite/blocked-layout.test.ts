@@ -70,6 +70,8 @@ function graph(lines: readonly string[], outputs: readonly string[] = ['y']): Mo
     output: outputs.map((name) => declared(name, 'float32', ['N', 'C', 'H', 'W'])),
     weights: {
       ...{ s32: ONES(32), s20: ONES(20), s64: ONES(64), s18: ONES(18), perGroup: ONES(4) },
+      w: tensor('float32', [32, 32, 1, 1], new Float32Array(1024)),
+      line_w: tensor('float32', [32, 32, 1], new Float32Array(1024)),
       scales: tensor('float32', [4], Float32Array.of(1, 1, 2, 2)),
       odd_scales: tensor('float32', [4], Float32Array.of(1, 1, 1.5, 2)),
     },
@@ -346,6 +348,11 @@ describe('hasNormBetweenConvolutions', () => {
       'behind an operator that needs plain tensors',
       false,
       ['a = Conv p w', 'b = Softmax a', 'n = Norm b s32 s32', 'y = Conv n w'],
+    ],
+    [
+      'between convolutions with one spatial dimension',
+      false,
+      ['a = Conv line line_w', 'n = Norm a s32 s32', 'y = Conv n line_w'],
     ],
     ['in a model without convolutions', false, ['n = Norm p s32 s32', 'y = Relu n']],
   ];

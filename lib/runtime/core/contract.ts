@@ -326,7 +326,7 @@ export interface ModelToLoad {
   readonly externalLocations: readonly string[];
   /** ONNX Runtime's optimizers that would change the results of this model. */
   readonly wrongOptimizers: readonly string[];
-  /** Whether a GroupNorm of the native kernel lies between convolutions, so that the blocked layout may serve it. */
+  /** Whether a GroupNorm of the native kernel lies between 2-D convolutions, so that the blocked layout may serve it. */
   readonly hasNormBetweenConvolutions: boolean;
 }
 

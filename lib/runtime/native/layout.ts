@@ -97,7 +97,7 @@ async function findObstacle(
   folder: string | undefined,
   options: AddonSessionOptions,
 ): Promise<string | undefined> {
-  if (!hasNormBetweenConvolutions) return 'the model has no GroupNorm between convolutions';
+  if (!hasNormBetweenConvolutions) return 'the model has no GroupNorm between 2-D convolutions';
   if (options.graphOptimizationLevel !== ALL) {
     return "ONNX Runtime uses the blocked layout at graphOptimizationLevel 'all' only";
   }
