@@ -155,9 +155,9 @@ export function planCases(options: PlanOptions, providers: readonly Provider[]):
       providers.map((provider) => ({
         provider,
         groupNorm: one,
-        layout,
         rtol,
         atol,
+        ...(layout && { layout }),
         ...(limits && { limits }),
       })),
     );
