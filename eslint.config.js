@@ -107,8 +107,8 @@ const OWNED_PACKAGES = {
   'lib/onnx': ['onnx-proto', 'protobufjs'],
   'lib/runtime': ['onnxruntime-node', 'onnxruntime-web', 'onnxruntime-common'],
   'lib/images': ['pngjs'],
-  'lib/server/http': ['fastify', 'prom-client', 'pino', 'close-with-grace'],
-  'lib/cli': ['commander', 'junit-report-builder', 'ora', 'picocolors'],
+  'lib/server/http': ['fastify', 'prom-client'],
+  'lib/cli': ['close-with-grace', 'commander', 'junit-report-builder', 'ora', 'picocolors', 'pino'],
   web: ['chart.js'],
 };
 

@@ -2,44 +2,50 @@
  * The prebuilt binary of the kernel against a local build: processor time of runs on one thread, in pairs of processes.
  *
  *   npm run bench:prebuilt -- [pairs]
+ *
+ * A pair takes about 10 seconds.
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createSession } from '../lib/index.js';
-import { groupNormModel, megabytes, NATIVE } from './runners.js';
+import { castTensor, createSession, type FloatDType } from '../lib/index.js';
+import { groupNormModel, NATIVE } from './runners.js';
 import { formatRatio, normalTensor, quantile, quartiles, table } from './statistics.js';
 
-const SHAPES = [
-  [1, 320, 64, 64],
-  [1, 320, 16, 16],
-  [1, 512, 7, 7],
+const CASES: readonly { readonly shape: readonly number[]; readonly dtype: FloatDType }[] = [
+  { shape: [1, 320, 64, 64], dtype: 'float32' },
+  { shape: [1, 320, 16, 16], dtype: 'float32' },
+  { shape: [1, 512, 7, 7], dtype: 'float32' },
+  { shape: [1, 320, 64, 64], dtype: 'float16' },
+  { shape: [1, 320, 64, 64], dtype: 'bfloat16' },
+  { shape: [1, 320, 64, 64], dtype: 'float64' },
 ];
+const [ROUNDS, TURNS] = [4, 4];
+const ONE_THREAD = { ...NATIVE, intraOpNumThreads: 1 };
 const BINARIES = {
   prebuilt: `native/prebuilt/${process.platform}-${process.arch}/onnx_groupnorm.node`,
   local: 'native/build/Release/onnx_groupnorm.node',
 };
 
-/** Returns the microseconds of processor time that a run takes in this process, for each shape. */
+/** Returns the microseconds of processor time that a run takes in this process, for each case. */
 async function timesHere(): Promise<number[]> {
-  const times: number[] = [];
-  for (const shape of SHAPES) {
-    const session = await createSession(groupNormModel(shape), { ...NATIVE, intraOpNumThreads: 1 });
-    const x = normalTensor(shape);
-    const y = session.allocate('float32', shape);
-    const runs = Math.ceil(2e7 / x.data.length);
-    const turn = async (): Promise<number> => {
-      const before = process.cpuUsage();
-      for (let i = 0; i < runs; i++) await session.run({ x }, { outputs: { y }, sync: true });
-      const { user, system } = process.cpuUsage(before);
-      return (user + system) / runs;
-    };
-    await turn();
-    const turns = [];
-    for (let i = 0; i < 9; i++) turns.push(await turn());
-    // What another process of the machine adds varies; the least is the binary's own.
-    times.push(Math.min(...turns));
-    await session.dispose();
+  const times = CASES.map(() => Infinity);
+  // Where tensors lie in memory changes the time of small ones by a fifth: each round has tensors of its own.
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [i, { shape, dtype }] of CASES.entries()) {
+      const session = await createSession(groupNormModel(shape, 'op', dtype), ONE_THREAD);
+      const [x, y] = [session.allocate(dtype, shape), session.allocate(dtype, shape)];
+      x.data.set(castTensor(normalTensor(shape), dtype).data);
+      const runs = Math.ceil(1e7 / x.data.length);
+      for (let turn = 0; turn < TURNS; turn++) {
+        const before = process.cpuUsage();
+        for (let run = 0; run < runs; run++) await session.run({ x }, { outputs: { y }, sync: true });
+        const { user, system } = process.cpuUsage(before);
+        // What another process of the machine adds varies; the least is the binary's own.
+        times[i] = Math.min(times[i]!, (user + system) / runs);
+      }
+      await session.dispose();
+    }
   }
   return times;
 }
@@ -61,7 +67,7 @@ if (argument === 'child') {
     const local = timesOf('local');
     return { prebuilt: first ?? timesOf('prebuilt'), local };
   });
-  const rows = SHAPES.map((shape, i) => {
+  const rows = CASES.map(({ shape, dtype }, i) => {
     const median = (binary: keyof typeof BINARIES) =>
       quantile(
         pairs.map((pair) => pair[binary][i]!),
@@ -69,7 +75,7 @@ if (argument === 'child') {
       );
     const ratios = pairs.map(({ prebuilt, local }) => prebuilt[i]! / local[i]!);
     const times = [median('prebuilt'), median('local')].map((time) => `${time.toFixed(1)} µs`);
-    return [`${shape.join('×')}, ${megabytes(shape)}`, ...times, formatRatio(quartiles(ratios))];
+    return [`${shape.join('×')}, ${dtype}`, ...times, formatRatio(quartiles(ratios))];
   });
   console.log(table(['shape', 'prebuilt', 'local build', 'prebuilt / local (quartiles)'], rows));
 }

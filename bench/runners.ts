@@ -1,6 +1,12 @@
 /** The model that the benchmarks time, and the options of the sessions that run it. */
 import { getGraph } from '../graphs/registry.js';
-import { encodeModel, initializeWeights, type LoweringName, type SessionOptions } from '../lib/index.js';
+import {
+  encodeModel,
+  type FloatDType,
+  initializeWeights,
+  type LoweringName,
+  type SessionOptions,
+} from '../lib/index.js';
 
 export const NATIVE: SessionOptions = { providers: ['native'] };
 
@@ -12,9 +18,14 @@ export const ortNode = (groupNorm: LoweringName): SessionOptions => ({ providers
 
 export const NUM_GROUPS = 32;
 
-/** Returns a model of GroupNorm in float32 for one shape, with input `x` and output `y`. */
-export function groupNormModel(shape: readonly number[], lowering: LoweringName = 'op'): Uint8Array {
-  const graph = getGraph('group-norm').build({ numGroups: NUM_GROUPS, numChannels: shape[1]! }, { shape });
+/** Returns a model of GroupNorm for one shape, with input `x` and output `y`. */
+export function groupNormModel(
+  shape: readonly number[],
+  lowering: LoweringName = 'op',
+  dtype: FloatDType = 'float32',
+): Uint8Array {
+  const options = { numGroups: NUM_GROUPS, numChannels: shape[1]! };
+  const graph = getGraph('group-norm').build(options, { shape, dtype });
   return encodeModel(graph, initializeWeights(graph), { opset: 21, lowering });
 }
 

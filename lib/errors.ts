@@ -122,14 +122,17 @@ export class TensorError extends CodedError<'TENSOR_INVALID'> {}
 
 /** The codes of a {@link ServerError}. */
 export type ServerErrorCode =
+  | 'ADDRESS_UNAVAILABLE'
   | 'BATCH_SIZE'
+  | 'BUSY'
   | 'CONFIG_INVALID'
   | 'MODEL_NOT_FOUND'
   | 'MODEL_NOT_READY'
   | 'NOT_BATCHABLE'
   | 'QUEUE_FULL'
   | 'QUEUE_TIMEOUT'
-  | 'REPOSITORY_INVALID';
+  | 'REPOSITORY_INVALID'
+  | 'UNAUTHORIZED';
 
 /** Thrown for a model that cannot be served, and for a request that a server does not take. */
 export class ServerError extends CodedError<ServerErrorCode> {}

@@ -67,7 +67,7 @@ describe('demo', function () {
     }
   });
 
-  it('demo norms runs four normalizations in five batch sizes, with the figures of PyTorch, and writes a page with charts', () => {
+  it('demo norms runs four normalizations in five batch sizes, with the figures of PyTorch, and writes a page with charts, and a chart', () => {
     const { status, stdout } = demo('norms');
     expect([status, stdout.match(/^(Passed|FAILED): .* from those of torch 2/m)?.[1]]).to.deep.equal([
       0,
@@ -83,6 +83,11 @@ describe('demo', function () {
       expect(batch).to.be.within(0.1, 1);
       expect(others).to.deep.equal([0, 0, 0]);
     }
+    const chart = readFileSync(at('out/norms.svg'), 'utf8');
+    expect(chart)
+      .to.match(/^<svg\s+xmlns="http:\/\/www\.w3\.org\/2000\/svg"/)
+      .and.to.include('prefers-color-scheme: dark');
+    expect(chart.match(/<circle class="inside"/g)).to.have.length(4 * 5);
     const page = readFileSync(at('out/norms.html'), 'utf8');
     expect(page.match(/<svg/g)).to.have.length(3);
     expect(page)

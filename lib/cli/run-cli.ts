@@ -12,6 +12,7 @@ import { addExportTriton } from './commands/export-triton.js';
 import { addInspect } from './commands/inspect.js';
 import { addParity } from './commands/parity.js';
 import { addRun } from './commands/run.js';
+import { addServe } from './commands/serve.js';
 import {
   type Cli,
   colorsOf,
@@ -61,6 +62,7 @@ function createProgram(cli: Cli): Command {
     addCompare,
     addConvert,
     addRun,
+    addServe,
     addParity,
     addExportTriton,
     addExportKServe,
@@ -97,6 +99,7 @@ Examples:
   $ onnx-groupnorm compare gn.onnx --provider native,wasm --random --dim N=1,H=64,W=64
   $ onnx-groupnorm convert gn.onnx -o gn-portable.onnx
   $ onnx-groupnorm run gn.onnx --input x=random --dim N=1,H=64,W=64
+  $ onnx-groupnorm serve gn.onnx
   $ onnx-groupnorm parity test/fixtures/group-norm
   $ onnx-groupnorm doctor
 

@@ -5,6 +5,10 @@ const REASONS = new Map([
   ['EBUSY', 'another program has it open; close that and try again'],
   ['EDQUOT', 'the disk quota is used up; free some space or choose another disk'],
   ['EEXIST', 'a part of its path is a file, not a folder; choose another path'],
+  [
+    'EIO',
+    'the disk or the system reports an error while it is read or written; copy it to another disk and try again',
+  ],
   ['EISDIR', 'it is a folder; name a file'],
   ['ELOOP', 'its symbolic links lead in a circle; choose another path'],
   ['EMFILE', 'too many files are open; close some or raise the limit (ulimit -n)'],

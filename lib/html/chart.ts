@@ -1,6 +1,7 @@
 /** A chart of lines and points, as SVG without a script. The browser names the point under the pointer. */
 import { formatNumber } from '../quantities.js';
-import { html, type Html } from './html.js';
+import { html, Html } from './html.js';
+import { CHART_STYLE, COLORS } from './style.js';
 
 /** A value of a chart. */
 export interface ChartPoint {
@@ -33,8 +34,14 @@ export interface ChartOptions {
 /** Pixels of the plot, as in the style of the page. Horizontally a place is a share of the width, which is not known. */
 const HEIGHT = 260;
 
-/** Returns a chart as a figure. */
-export function lineChart({ title, xLabel, yLabel, isLog = false, series, marks = [] }: ChartOptions): Html {
+/** What is drawn of a chart, in a viewport of any width. */
+interface Drawing {
+  readonly content: Html;
+  /** Whether points lie at the edge, because the axis does not have their values. */
+  readonly isOutside: boolean;
+}
+
+function draw({ xLabel, yLabel, isLog = false, series, marks = [] }: ChartOptions): Drawing {
   const points = series.flatMap((one) => one.points);
   const xAxis = linearAxis(points.map(({ x }) => x));
   const values = [...points, ...marks].map(({ y }) => y);
@@ -64,6 +71,20 @@ export function lineChart({ title, xLabel, yLabel, isLog = false, series, marks 
     return html`<g class="series-${index}"> ${lines}${own.map((point) => drawPoint(point, name))}</g> `;
   };
   const isOutside = points.some(({ y }) => !yAxis.has(y));
+  const content = html`${yAxis.ticks.map(drawTick)}${xAxis.ticks.map(
+      ({ place, label }) =>
+        html`<text x="${across(place)}" y="${HEIGHT + 20}" text-anchor="middle">${label}</text> `,
+    )}
+    <text x="50%" y="${HEIGHT + 42}" text-anchor="middle">${xLabel}</text>
+    <text x="-52" y="-14">${yLabel}</text>
+    ${series.map(drawSeries)}${marks.map(drawMark)}`;
+  return { content, isOutside };
+}
+
+/** Returns a chart as a figure. */
+export function lineChart(options: ChartOptions): Html {
+  const { title, series, isLog } = options;
+  const { content, isOutside } = draw(options);
   return html`<figure>
     <figcaption>${title}</figcaption>
     ${
@@ -72,17 +93,49 @@ export function lineChart({ title, xLabel, yLabel, isLog = false, series, marks 
         ${series.map(({ name }, index) => html`<li class="series-${index}">${name}</li>`)}
       </ul>`
     }
-    <svg class="chart" role="img" aria-label="${title}">
-      ${yAxis.ticks.map(drawTick)}${xAxis.ticks.map(
-        ({ place, label }) =>
-          html`<text x="${across(place)}" y="${HEIGHT + 20}" text-anchor="middle">${label}</text> `,
-      )}
-      <text x="50%" y="${HEIGHT + 42}" text-anchor="middle">${xLabel}</text>
-      <text x="-52" y="-14">${yLabel}</text>
-      ${series.map(drawSeries)}${marks.map(drawMark)}
-    </svg>
-    ${isOutside && html`<figcaption>A hollow point is not on the axis: its value is ${isLog && '0 or below, '}NaN or an infinity.</figcaption>`}
+    <svg class="chart" role="img" aria-label="${title}">${content}</svg>
+    ${isOutside && html`<figcaption>${describeEdge(isLog)}</figcaption>`}
   </figure> `;
+}
+
+const describeEdge = (isLog = false): string =>
+  `A hollow point is not on the axis: its value is ${isLog ? '0 or below, ' : ''}NaN or an infinity.`;
+
+/** The pixels of a chart in a file of its own, and where its parts lie. */
+const FILE = { width: 760, height: 400, left: 70, right: 24, title: 28, legend: 54, plot: 96, edge: 392 };
+
+/** Returns a chart as an SVG file, light or dark as the reader prefers. */
+export function chartFile(options: ChartOptions): string {
+  const { title, series, isLog } = options;
+  const { content, isOutside } = draw(options);
+  const { width, height, left, right, plot } = FILE;
+  const across = width - left - right;
+  const entries = series.map(
+    ({ name }, index) =>
+      html`<g class="series-${index}">
+        <circle cx="${left + 5 + (index * across) / series.length}" cy="${FILE.legend - 4}" r="4" />
+        <text x="${left + 15 + (index * across) / series.length}" y="${FILE.legend}">${name}</text>
+      </g>`,
+  );
+  return html`<svg
+    xmlns="http://www.w3.org/2000/svg"
+    viewBox="0 0 ${width} ${height}"
+    width="${width}"
+    height="${height}"
+    font-family="system-ui, sans-serif"
+  >
+    <title>${title}</title>
+    <style>
+      ${new Html(`${COLORS}${CHART_STYLE}.title { fill: var(--text); font-size: 15px; } .back { fill: var(--back); }`)}
+    </style>
+    <rect class="back" width="100%" height="100%" />
+    <text class="title" x="${left}" y="${FILE.title}">${title}</text>
+    <g class="chart">
+      ${series.length > 1 && entries}
+      <svg x="${left}" y="${plot}" width="${across}" height="${HEIGHT}" overflow="visible">${content}</svg>
+      ${isOutside && html`<text x="${left}" y="${FILE.edge}">${describeEdge(isLog)}</text>`}
+    </g>
+  </svg> `.text;
 }
 
 const round = (value: number): number => Number(value.toFixed(2));

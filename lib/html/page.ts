@@ -1,6 +1,7 @@
 /** A report as one HTML file that needs no other: no script, no request, one style for light and dark, wide and narrow. */
 import { createHash } from 'node:crypto';
 import { html, Html, type HtmlPart } from './html.js';
+import { CHART_STYLE, COLORS } from './style.js';
 
 /**
  * Returns the text of a page.
@@ -68,22 +69,9 @@ export function table(caption: string, columns: readonly HtmlColumn[]): Html {
     </div> `;
 }
 
-/** The browser applies this style alone: the policy has its hash. `--series-N` are the colours of charts. */
+/** The browser applies this style alone: the policy has its hash. */
 const STYLE = `
-:root {
-  color-scheme: light dark;
-  --text: #1d2129; --dim: #5a6270; --line: #d5d9e0; --back: #fff; --raised: #f4f5f8;
-  --warn: #8a5300; --fail: #b3261e; --pass: #1a6b35;
-  --series-0: #2360c5; --series-1: #b3470b; --series-2: #1a7f4b; --series-3: #8a3ab9;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --text: #e4e7ec; --dim: #a2aab8; --line: #3a414d; --back: #14171c; --raised: #1f242c;
-    --warn: #f0b45a; --fail: #ff8a80; --pass: #7bd69a;
-    --series-0: #82b1ff; --series-1: #ffa66b; --series-2: #73d69d; --series-3: #d3a4f5;
-  }
-}
-* { box-sizing: border-box; }
+${COLORS}* { box-sizing: border-box; }
 body { margin: 0; background: var(--back); color: var(--text); font: 15px/1.5 system-ui, sans-serif; }
 main { max-width: 1200px; margin: 0 auto; padding: 16px; }
 h1 { font-size: 1.4rem; line-height: 1.25; margin: 8px 0 16px; overflow-wrap: anywhere; }
@@ -107,19 +95,7 @@ figcaption, .caption { color: var(--dim); font-size: 0.9rem; margin: 0; }
 .legend { display: flex; flex-wrap: wrap; gap: 0 20px; margin: 0 0 4px; padding: 0; list-style: none; font-size: 0.9rem; }
 .legend li::before { content: "●"; margin-right: 6px; color: var(--series); }
 .chart { display: block; overflow: visible; height: 260px; margin: 34px 16px 52px 60px; width: calc(100% - 76px); }
-.chart text { fill: var(--dim); font-size: 12px; }
-.chart .grid { stroke: var(--line); }
-.chart .mark { stroke: var(--fail); stroke-dasharray: 6 4; }
-.chart .mark-name { fill: var(--fail); }
-.chart g line { stroke: var(--series); stroke-width: 1.5; }
-.chart circle { fill: var(--series); stroke: var(--back); }
-.chart circle.edge { fill: var(--back); stroke: var(--series); stroke-width: 2; }
-.chart circle:hover { stroke: var(--text); stroke-width: 2; }
-.series-0 { --series: var(--series-0); }
-.series-1 { --series: var(--series-1); }
-.series-2 { --series: var(--series-2); }
-.series-3 { --series: var(--series-3); }
-.heats { display: flex; flex-wrap: wrap; gap: 0 32px; }
+${CHART_STYLE}.heats { display: flex; flex-wrap: wrap; gap: 0 32px; }
 .heat svg { display: block; max-width: 100%; border: 1px solid var(--line); }
 .heat-0 { --series: var(--raised); }
 .heat-1 { --series: color-mix(in srgb, var(--series-0) 20%, var(--back)); }

@@ -23,3 +23,6 @@ export {
   type ModelState,
   type RepositoryOptions,
 } from './models/model-repository.js';
+export type { ServerLog } from './http/app.js';
+export { type CloseOptions, createServer, type Server } from './http/server.js';
+export type { ServerOptions } from './http/server-options.js';

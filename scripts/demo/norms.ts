@@ -6,7 +6,7 @@ import { join, relative } from 'node:path';
 import { formatTable, indent } from '../../lib/cli/shared/table.js';
 import { writeFilesAtomic } from '../../lib/files/atomic.js';
 import { readFileBytes } from '../../lib/files/read.js';
-import { lineChart } from '../../lib/html/chart.js';
+import { chartFile, type ChartOptions, lineChart } from '../../lib/html/chart.js';
 import { html } from '../../lib/html/html.js';
 import { page, table } from '../../lib/html/page.js';
 import { createSession, encodeModel, getGraph, stack, tensor, toFloat64Array } from '../../lib/index.js';
@@ -67,13 +67,19 @@ export async function demoNorms({ out, figures: file }: { out: string; figures: 
     `${passed ? 'Passed' : 'FAILED'}: the figures differ from those of ${expected.framework} by at most ` +
     `${difference.toExponential(1)}; allowed: ${TOLERANCE.toExponential()}`;
   const path = join(out, 'norms.html');
-  await writeFilesAtomic([{ path, content: new TextEncoder().encode(pageOf(actual, verdict)) }]);
+  const chart = join(out, 'norms.svg');
+  await writeFilesAtomic([
+    { path, content: pageOf(actual, verdict) },
+    { path: chart, content: chartFile({ ...chartOf(actual, QUANTITIES[0]), ...LABELS_OF_FILE }) },
+  ]);
 
   console.log(`Four normalizations of one sample (${SHAPE.join(' × ')}), in batches of five sizes`);
   for (const [quantity, title] of QUANTITIES) {
     console.log(`\n${title}\n${indent(textTable(actual, quantity))}`);
   }
-  console.log(`\n${verdict}\n${relative('', path)}: the tables and charts`);
+  console.log(
+    `\n${verdict}\n${relative('', path)}: the tables and charts\n${relative('', chart)}: the chart of the moves`,
+  );
   return passed;
 }
 
@@ -148,26 +154,42 @@ function textTable({ batchSizes, norms }: Omit<Comparison, 'framework'>, quantit
   return formatTable(rows, ['batch', ...Object.values(NORMS)], Array<'right'>(5).fill('right'));
 }
 
-function pageOf({ batchSizes, norms }: Omit<Comparison, 'framework'>, verdict: string): string {
-  const section = ([quantity, title]: (typeof QUANTITIES)[number]) =>
-    html`<h2>${title}</h2>
+/** A file has less room than the page. */
+const LABELS_OF_FILE = {
+  title: QUANTITIES[0][1],
+  xLabel: 'samples in the batch (LayerNorm, GroupNorm and InstanceNorm lie on each other)',
+};
+
+/** Returns the chart of a quantity. Three of its lines lie on each other. */
+const chartOf = (
+  { batchSizes, norms }: Omit<Comparison, 'framework'>,
+  [quantity, title]: (typeof QUANTITIES)[number],
+): ChartOptions => ({
+  title: `${title}: LayerNorm, GroupNorm and InstanceNorm lie on each other`,
+  xLabel: 'samples in the batch',
+  yLabel: quantity,
+  series: NAMES.map((norm) => ({
+    name: NORMS[norm],
+    points: batchSizes.map((x, i) => ({ x, y: norms[norm][i]![quantity], name: `batch of ${x}` })),
+  })),
+});
+
+function pageOf(comparison: Omit<Comparison, 'framework'>, verdict: string): string {
+  const { batchSizes, norms } = comparison;
+  const section = (shownHere: (typeof QUANTITIES)[number]) => {
+    const [quantity, title] = shownHere;
+    const columns = NAMES.map((norm) => ({
+      head: NORMS[norm],
+      isNumeric: true,
+      cells: norms[norm].map((figures) => shown(figures[quantity])),
+    }));
+    return html`<h2>${title}</h2>
       ${table('Three digits, by the number of samples in the batch', [
         { head: 'batch size', isNumeric: true, cells: batchSizes },
-        ...NAMES.map((norm) => ({
-          head: NORMS[norm],
-          isNumeric: true,
-          cells: norms[norm].map((figures) => shown(figures[quantity])),
-        })),
+        ...columns,
       ])}
-      ${lineChart({
-        title: `${title}: the lines of LayerNorm, GroupNorm and InstanceNorm lie on each other`,
-        xLabel: 'samples in the batch',
-        yLabel: quantity,
-        series: NAMES.map((norm) => ({
-          name: NORMS[norm],
-          points: batchSizes.map((x, i) => ({ x, y: norms[norm][i]![quantity], name: `batch of ${x}` })),
-        })),
-      })}`;
+      ${lineChart(chartOf(comparison, shownHere))}`;
+  };
   return page('Four normalizations of one sample', [
     html`<p>
         One sample stands in batches of ${batchSizes.join(', ')} samples, with ${SETS} sets of neighbours for

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { readFile } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { reasonOf, systemCode } from '../../lib/files/system-error.js';
 import { rejection, temporaryFolder } from '../support/temporary.js';
 
@@ -29,5 +29,14 @@ describe('files/system-error', () => {
       null,
     ];
     for (const other of others) expect(systemCode(other)).to.be.undefined;
+  });
+
+  it('reasonOf says that the system reports an error while a file is read, as Linux does for memory that is not there', async function () {
+    if (process.platform !== 'linux') this.skip();
+    const handle = await open('/proc/self/mem');
+    const error = await rejection(handle.read(new Uint8Array(1), 0, 1, 0));
+    await handle.close();
+    expect(systemCode(error)).to.equal('EIO');
+    expect(reasonOf(error)).to.include('reports an error while it is read or written');
   });
 });

@@ -32,6 +32,13 @@ const SCRIPT = `
   const build = (name, options, input) => library.getGraph(name).build(options, input);
   window.check = async (name, spec) =>
     library.checkFixture(library.decodeFixture(await fetchBytes('fixtures/' + name), name), spec, build);
+  window.compare = async (model) => {
+    const data = Float32Array.from({ length: 2048 }, (_, i) => Math.sin(i));
+    const feeds = { x: library.tensor('float32', [1, 512, 2, 2], data) };
+    const side = (groupNorm) => ({ model, label: groupNorm, session: { providers: ['wasm'], groupNorm } });
+    const { passed, counts } = await library.compareModels(side('reduce-mean'), side('instance-norm'), { feeds });
+    return { passed, within: counts.within };
+  };
   window.open = async (model, options) => {
     const session = await library.createSession(model, options);
     const { inputs, provider, fallbacks } = session;
@@ -104,6 +111,11 @@ describeInBrowser("the package's entry in a browser", () => {
     const row = y.slice(0, 1024);
     expect(row.reduce((sum, value) => sum + value) / 1024).to.be.closeTo(0, 1e-4);
     expect(row.reduce((sum, value) => sum + value ** 2) / 1024).to.be.closeTo(1, 1e-3);
+  });
+
+  it('the browser entry compares two ways to run a model, by its URL', async () => {
+    const { passed, within } = await call<{ passed: boolean; within: number }>('compare', 'model.onnx');
+    expect([passed, within > 0]).to.deep.equal([true, true]);
   });
 
   it('the browser entry fetches no file out of the folder of the model', async () => {

@@ -24,6 +24,13 @@ export function parseCount(text: string): number {
   throw new InvalidArgumentError('It must be at least 1.');
 }
 
+/** Parses a port of TCP: 0 for a free one. */
+export function parsePort(text: string): number {
+  const value = parseInteger(text);
+  if (value >= 0 && value <= 65535) return value;
+  throw new InvalidArgumentError('It must be from 0 to 65535.');
+}
+
 /** Parses a finite number. */
 export function parseNumber(text: string): number {
   const value = Number(text);

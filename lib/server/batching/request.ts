@@ -57,6 +57,7 @@ export class QueuedRequest {
   #resolve!: (result: BatcherResult) => void;
   #reject!: (error: unknown) => void;
   #startedAt: number | undefined;
+  #onFailed: (() => void) | undefined;
   #isSettled = false;
   readonly #cleanups: (() => void)[] = [];
 
@@ -92,10 +93,10 @@ export class QueuedRequest {
     this.#cleanups.push(cleanup);
   }
 
-  /** Notes that the run begins. */
-  begin(now: number, onSettled: () => void): void {
+  /** Notes that the run begins, and calls `onFailed` if the request fails or is dropped. */
+  begin(now: number, onFailed: () => void): void {
     this.#startedAt = now;
-    this.#cleanups.push(onSettled);
+    this.#onFailed = onFailed;
   }
 
   succeed(outputs: Results, times: Omit<RequestTimings, 'queue'>, batchSize: number): void {
@@ -106,7 +107,9 @@ export class QueuedRequest {
   }
 
   fail(error: unknown): void {
-    if (!this.#isSettled) this.#settle(() => this.#reject(error));
+    if (this.#isSettled) return;
+    this.#settle(() => this.#reject(error));
+    this.#onFailed?.();
   }
 
   #settle(answer: () => void): void {

@@ -56,7 +56,12 @@ export class BatchRunner {
     try {
       const outputs = await this.session.run(feeds, { fetches, signal });
       if (this.takesBatches && !hasRows(outputs, samples)) this.#notJoined ??= UNLIKE_ROWS;
-      const computed = { samples, computeInput: 0, computeInfer: this.now() - begin, computeOutput: 0 };
+      const computed = {
+        samples,
+        computeInput: 0,
+        computeInfer: this.now() - begin,
+        computeOutput: 0,
+      };
       this.#answer([request], [outputs], computed);
       return true;
     } catch (error) {
@@ -85,7 +90,7 @@ export class BatchRunner {
       joined = await this.session.run(feeds, { fetches, signal });
       const ran = this.now();
       if (!hasRows(joined, samples)) return UNLIKE_ROWS;
-      const rows = takeRows(joined, checked);
+      const rows = takeRows(this.session, joined, checked);
       const taken = this.now();
       if (!this.#isCompared && !(await this.#agreesAlone(requests, rows, signal))) return MIXED_ROWS;
       this.#isCompared = true;

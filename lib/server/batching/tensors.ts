@@ -4,6 +4,7 @@ import type { AllocatedTensor, AnyTensorRecord, RunResults, Session } from '../.
 import { disposableResults } from '../../runtime/core/owned.js';
 import {
   type AnyTensor,
+  copyTensor,
   type DType,
   elementCount,
   isStringTensor,
@@ -66,23 +67,43 @@ export class Staging {
   }
 }
 
-/** Returns the rows of each request, and of its outputs alone, in memory of their own. */
+/**
+ * Returns the rows of each request, and of its outputs alone, in memory of their own: that of `session.allocate` for large
+ * rows, which goes back at `dispose` and burdens no garbage collector.
+ */
 export function takeRows(
+  session: Pick<Session, 'allocate'>,
   results: AnyTensorRecord,
-  requests: readonly { readonly samples: number; readonly fetches: readonly string[] }[],
+  requests: readonly {
+    readonly samples: number;
+    readonly fetches: readonly string[];
+  }[],
 ): RunResults<AnyTensorRecord>[] {
   let from = 0;
   return requests.map(({ samples, fetches }) => {
-    const rows = fetches.map((name) => [name, rowsOf(results[name]!, from, samples)] as const);
+    const allocated: AllocatedTensor[] = [];
+    const rows = fetches.map((name) => {
+      const part = rowsOf(results[name]!, from, samples);
+      if (isStringTensor(part) || part.data.byteLength < LARGE) return [name, copyTensor(part)] as const;
+      const own = session.allocate(part.dtype, part.dims);
+      own.data.set(part.data as never);
+      allocated.push(own);
+      return [name, { dtype: own.dtype, dims: own.dims, data: own.data } as TensorData] as const;
+    });
     from += samples;
-    return disposableResults(Object.fromEntries(rows), [], () => undefined);
+    return disposableResults(Object.fromEntries(rows), [], () => allocated.forEach((one) => one.dispose()));
   });
 }
 
+/** From how many bytes rows lie outside of the JavaScript heap. */
+const LARGE = 2 ** 16;
+
+/** Returns a view of some rows. */
 function rowsOf({ dtype, dims, data }: AnyTensor, from: number, samples: number): AnyTensor {
   const rest = dims.slice(1);
   const length = elementCount(rest);
-  const rows = data.slice(from * length, (from + samples) * length);
+  const [begin, end] = [from * length, (from + samples) * length];
+  const rows = dtype === 'string' ? data.slice(begin, end) : data.subarray(begin, end);
   return { dtype, dims: [samples, ...rest], data: rows } as AnyTensor;
 }
 

@@ -11,9 +11,11 @@ export type ModelState = 'READY' | 'LOADING' | 'UNLOADING' | 'UNAVAILABLE';
 
 /** One version of a model, in the index of a repository. */
 export interface IndexEntry {
+  /** The name of the model. */
   readonly name: string;
   /** A number, as text. */
   readonly version: string;
+  /** Whether it takes requests. */
   readonly state: ModelState;
   /** Why the version is unavailable, or why the files of a ready version are newer than it; else empty. */
   readonly reason: string;

@@ -23,6 +23,7 @@ import {
   type BatcherRunOptions,
   createBatcher,
 } from '../batching/batcher.js';
+import { whyNotJoined } from './mixing-operators.js';
 import { failureReason, type ModelStatistics, type RequestEnd, StatisticsCollector } from './statistics.js';
 
 /** How a model is served. */
@@ -45,11 +46,15 @@ export interface ServingEvents {
 
 /** A version of a model that is loaded and takes requests. */
 export class ServedModel {
+  /** The name of the model. */
+  readonly name: string;
+  /** The number of the version, as text. */
+  readonly version: string;
   readonly #session: Session;
   readonly #batcher: Batcher;
   readonly #statistics = new StatisticsCollector();
   readonly #events: ServingEvents;
-  readonly #cannotBatch: string | undefined;
+  readonly #notJoined: string | undefined;
   readonly #uses = new Set<Promise<unknown>>();
 
   /**
@@ -65,9 +70,15 @@ export class ServedModel {
     mustBatch: boolean,
     events: ServingEvents,
   ): Promise<ServedModel> {
-    const session = await createSession(path, { ...threadOptions(options), ...options.session });
+    const session = await createSession(path, {
+      ...threadOptions(options),
+      ...options.session,
+    });
     try {
-      return new ServedModel(identity.name, identity.version, session, options, mustBatch, events);
+      const { maxBatchSize = 1, preferredBatchSizes = [maxBatchSize] } = options;
+      const joins = Math.max(...preferredBatchSizes) > 1;
+      const reason = joins ? await whyNotJoined(path) : undefined;
+      return new ServedModel(identity, session, options, mustBatch, reason, events);
     } catch (error) {
       await session.dispose();
       throw error;
@@ -75,21 +86,23 @@ export class ServedModel {
   }
 
   private constructor(
-    /** The name of the model. */
-    readonly name: string,
-    /** The number of the version, as text. */
-    readonly version: string,
+    { name, version }: { readonly name: string; readonly version: string },
     session: Session,
     /** How it is served: its configuration, and the server's options where that says nothing. */
     readonly options: ServingOptions,
     mustBatch: boolean,
+    mustNotJoin: string | undefined,
     events: ServingEvents,
   ) {
+    this.name = name;
+    this.version = version;
     const { maxBatchSize, maxQueueDelay, preferredBatchSizes, maxQueueSize, queueTimeout, instances } =
       options;
-    this.#cannotBatch = maxBatchSize === undefined || mustBatch ? undefined : whyNotBatchable(session);
+    const cannotBatch = maxBatchSize === undefined || mustBatch ? undefined : whyNotBatchable(session);
+    this.#notJoined = cannotBatch ?? mustNotJoin;
+    const sizes = mustNotJoin === undefined ? preferredBatchSizes : [1];
     const batching =
-      this.#cannotBatch === undefined ? { maxBatchSize, maxQueueDelay, preferredBatchSizes } : {};
+      cannotBatch === undefined ? { maxBatchSize, maxQueueDelay, preferredBatchSizes: sizes } : {};
     this.#session = session;
     this.#events = events;
     this.#batcher = createBatcher(session, {
@@ -136,7 +149,7 @@ export class ServedModel {
 
   /** Why requests are not joined though the options ask for it; `undefined` if they are. */
   get notJoined(): string | undefined {
-    return this.#cannotBatch ?? this.#batcher.notJoined;
+    return this.#notJoined ?? this.#batcher.notJoined;
   }
 
   /** The number of requests that wait for a run. */
@@ -164,7 +177,11 @@ export class ServedModel {
     try {
       const given = allowRequestTimeout ? options : { ...options, queueTimeout: undefined };
       const result = await this.#batcher.run(feeds, given);
-      this.#count({ reason: undefined, duration: performance.now() - begin, result });
+      this.#count({
+        reason: undefined,
+        duration: performance.now() - begin,
+        result,
+      });
       return result as unknown as BatcherResult<Outputs>;
     } catch (error) {
       this.countFailure(error, performance.now() - begin);
@@ -217,5 +234,7 @@ function threadOptions({ threads, instances = 1 }: ServingOptions): SessionOptio
     );
   }
   if (threads === undefined && instances === 1) return {};
-  return { intraOpNumThreads: Math.max(1, (threads ?? availableParallelism()) - instances + 1) };
+  return {
+    intraOpNumThreads: Math.max(1, (threads ?? availableParallelism()) - instances + 1),
+  };
 }

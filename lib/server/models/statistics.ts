@@ -4,7 +4,9 @@ import type { Batch, BatcherResult } from '../batching/batcher.js';
 
 /** Durations of one kind: how many there were, and their sum in nanoseconds. */
 export interface DurationSum {
+  /** The number of durations. */
   readonly count: number;
+  /** Their sum in nanoseconds. */
   readonly ns: number;
 }
 
@@ -12,8 +14,11 @@ export interface DurationSum {
 export interface BatchStatistics {
   /** The number of samples. */
   readonly batchSize: number;
+  /** To put the inputs of the batch together. */
   readonly computeInput: DurationSum;
+  /** For the run of the model. */
   readonly computeInfer: DurationSum;
+  /** To take the results apart. */
   readonly computeOutput: DurationSum;
 }
 
@@ -41,12 +46,15 @@ export interface ModelStatistics {
   readonly failures: Readonly<Record<FailureReason, number>>;
   /** The waits of the answered requests for their run. */
   readonly queue: DurationSum;
-  /** What the answered requests took of a run; each request of a batch counts the whole batch. */
+  /** Putting the inputs together, for the answered requests; each request of a batch counts the whole batch. */
   readonly computeInput: DurationSum;
+  /** The runs of the model, for the answered requests. */
   readonly computeInfer: DurationSum;
+  /** Taking the results apart, for the answered requests. */
   readonly computeOutput: DurationSum;
-  /** There is no cache of answers: always 0. */
+  /** Always 0: there is no cache of answers. */
   readonly cacheHit: DurationSum;
+  /** Always 0, as `cacheHit`. */
   readonly cacheMiss: DurationSum;
   /** The runs by their number of samples, the smallest first. */
   readonly batches: readonly BatchStatistics[];

@@ -145,6 +145,23 @@ describe('a repository of models', () => {
     });
   });
 
+  it('ModelRepository does not join requests to a model that quantizes a batch with one scale', async () => {
+    const nodes = [
+      node('DynamicQuantizeLinear', 'x', 'q scale zero'),
+      node('DequantizeLinear', 'q scale zero', 'y'),
+    ];
+    await write(at('m.onnx'), smallModel(nodes));
+    await withRepository({ serving: { maxBatchSize: 8, maxQueueDelay: 20 } }, async (repository) => {
+      const model = repository.get('m');
+      expect(model.notJoined).to.contain('the operator DynamicQuantizeLinear quantizes all samples');
+      const large = tensor('float32', [1, 4], Float32Array.of(-1e6, 1e6, 1, 2));
+      const alone = (await model.run({ x })).outputs.y!.data;
+      const [answer] = await Promise.all([model.run({ x }), model.run({ x: large })]);
+      expect([...(answer.outputs.y!.data as Float32Array)]).to.deep.equal([...(alone as Float32Array)]);
+      expect(answer.batchSize).to.equal(1);
+    });
+  });
+
   it('ModelRepository refuses a path that does not exist, that has no model, and a name for several models', async () => {
     const refusal = async (options: RepositoryOptions) =>
       (await rejection(new ModelRepository(options).refresh())) as ServerError;
@@ -294,12 +311,13 @@ describe('a repository of models', () => {
         await new Promise((resolve) => setTimeout(resolve, 5));
       expect(await run(repository, 'n')).to.deep.equal(ABSOLUTE);
       expect(errors).to.deep.equal([]);
-      await rm(at(), { recursive: true });
+      await rename(at(), `${at()}-moved`);
       while (errors.length === 0 && performance.now() - begin < 5000)
         await new Promise((resolve) => setTimeout(resolve, 5));
       expect(errors[0]).to.have.property('code', 'REPOSITORY_INVALID');
       expect(await run(repository, 'n')).to.deep.equal(ABSOLUTE);
       end();
+      await rename(`${at()}-moved`, at());
     });
   });
 });

@@ -1,0 +1,106 @@
+/**
+ * Batching on against off: many callers of one model, each of which asks again as soon as it has its answer.
+ *
+ *   npm run bench:batching -- [seconds of a turn]
+ */
+import { doubleConv } from '../graphs/double-conv.js';
+import { GraphBuilder } from '../lib/graph/builder.js';
+import * as op from '../lib/graph/ops/index.js';
+import type { Graph } from '../lib/graph/types.js';
+import { createSession, encodeModel, initializeWeights } from '../lib/index.js';
+import { type Batcher, type BatcherOptions, createBatcher } from '../lib/server/index.js';
+import { formatRatio, machine, normalTensor, quantile, quartiles, table } from './statistics.js';
+
+const CALLERS = 64;
+const ROUNDS = 7;
+
+/** A linear layer with ReLU. */
+function layer(g: GraphBuilder, name: string, x: ReturnType<typeof op.relu>, outputs: number) {
+  const weight = g.parameter(`${name}.weight`, { dtype: 'float32', shape: [x.shape[1] as number, outputs] });
+  return op.relu(
+    g,
+    op.gemm(g, x, weight, g.parameter(`${name}.bias`, { dtype: 'float32', shape: [outputs] })),
+  );
+}
+
+function perceptron(): Graph {
+  const g = new GraphBuilder('perceptron');
+  const x = g.input('x', 'float32', ['N', 128]);
+  g.output('y', layer(g, 'c', layer(g, 'b', layer(g, 'a', x, 128), 128), 10));
+  return g.build();
+}
+
+/** Two convolutions with GroupNorm, and a linear layer of their means. */
+function classifier(size: number): Graph {
+  const g = new GraphBuilder('classifier');
+  const hidden = doubleConv(g, g.input('x', 'float32', ['N', 3, size, size]), { outChannels: 16 });
+  g.output('y', layer(g, 'fc', op.flatten(g, op.globalAveragePool(g, hidden)), 10));
+  return g.build();
+}
+
+const MODELS = {
+  'three linear layers, 1×128': { graph: perceptron(), shape: [1, 128] },
+  'classifier with GroupNorm, 1×3×16×16': { graph: classifier(16), shape: [1, 3, 16, 16] },
+  'classifier with GroupNorm, 1×3×64×64': { graph: classifier(64), shape: [1, 3, 64, 64] },
+};
+
+const OFF: BatcherOptions = {};
+const ON: BatcherOptions = { maxBatchSize: 32 };
+
+interface Turn {
+  /** Requests a second. */
+  readonly rate: number;
+  /** Milliseconds of each request. */
+  readonly times: readonly number[];
+}
+
+async function turn(batcher: Batcher, shape: readonly number[], seconds: number): Promise<Turn> {
+  const x = normalTensor(shape);
+  const times: number[] = [];
+  const begin = performance.now();
+  const caller = async () => {
+    while (performance.now() - begin < seconds * 1000) {
+      const start = performance.now();
+      const { outputs } = await batcher.run({ x });
+      times.push(performance.now() - start);
+      outputs.dispose();
+    }
+  };
+  await Promise.all(Array.from({ length: CALLERS }, caller));
+  return { rate: (1000 * times.length) / (performance.now() - begin), times };
+}
+
+async function compare(name: keyof typeof MODELS, seconds: number): Promise<string[]> {
+  const { graph, shape } = MODELS[name];
+  await using session = await createSession(encodeModel(graph, initializeWeights(graph)));
+  await using off = createBatcher(session, OFF);
+  await using on = createBatcher(session, ON);
+  const turns: { off: Turn; on: Turn }[] = [];
+  for (let round = -1; round < ROUNDS; round++) {
+    const both = { off: await turn(off, shape, seconds), on: await turn(on, shape, seconds) };
+    if (round >= 0) turns.push(both);
+  }
+  const rate = (kind: 'off' | 'on') => quartiles(turns.map((both) => both[kind].rate)).median.toFixed(0);
+  const p99 = (kind: 'off' | 'on') =>
+    quantile(
+      turns.flatMap((both) => both[kind].times),
+      0.99,
+    ).toFixed(1);
+  const ratio = formatRatio(quartiles(turns.map((both) => both.on.rate / both.off.rate)));
+  return [name, rate('off'), rate('on'), ratio, p99('off'), p99('on')];
+}
+
+const seconds = Number(process.argv[2] ?? 1);
+if (!(seconds > 0)) {
+  console.error('bench:batching takes the seconds of a turn, above 0; 1 by default');
+  process.exit(2);
+}
+console.log(`${machine()}, ${CALLERS} callers, batches of up to ${ON.maxBatchSize} samples\n`);
+const rows: string[][] = [];
+for (const name of Object.keys(MODELS) as (keyof typeof MODELS)[]) rows.push(await compare(name, seconds));
+console.log(
+  table(
+    ['model', 'off, requests/s', 'on, requests/s', 'on against off', 'off, p99, ms', 'on, p99, ms'],
+    rows,
+  ),
+);

@@ -1,0 +1,153 @@
+/** Reads the body of a request: within its limits, unpacked, and placed so that tensors can be read where they are. */
+import type { IncomingMessage } from 'node:http';
+import { createGunzip, createInflate } from 'node:zlib';
+import { RequestError, ServerError } from '../../errors.js';
+
+/** How much memory bodies may take. */
+export interface BodyLimits {
+  /** The most bytes of one body, as it is sent and unpacked. */
+  readonly maxBody: number;
+  /** The bytes of all bodies that the server holds. */
+  readonly memory: BodyMemory;
+}
+
+/** Counts the bytes of the bodies that a server holds at once, so that many clients cannot take all memory. */
+export class BodyMemory {
+  #used = 0;
+
+  constructor(readonly limit: number) {}
+
+  /** Takes bytes, which the caller gives back by {@link give}. @throws ServerError `BUSY`. */
+  take(bytes: number): void {
+    this.#used += bytes;
+    if (this.#used <= this.limit) return;
+    throw new ServerError('BUSY', 'the server holds as many requests as its memory allows: try again later');
+  }
+
+  give(bytes: number): void {
+    this.#used -= bytes;
+  }
+}
+
+/** Tensors of up to 8 bytes per element are read in place if they begin at a multiple of this. */
+const ALIGNMENT = 8;
+
+/**
+ * Refuses a body by its headers alone, before a byte of it is read.
+ * @throws RequestError `TOO_LARGE`, `ENCODING_UNSUPPORTED`.
+ */
+export function checkBodyHeaders({ headers }: IncomingMessage, maxBody: number): void {
+  const length = Number(headers['content-length'] ?? 0);
+  if (length > maxBody) throw tooLarge(`the body has ${headers['content-length']} bytes`, maxBody);
+  codingOf(headers['content-encoding']);
+}
+
+/**
+ * Reads and unpacks a body.
+ * @param jsonLength How many bytes of JSON stand before the tensors.
+ * @throws RequestError `TOO_LARGE`, `REQUEST_INVALID`, `ENCODING_UNSUPPORTED`; ServerError `BUSY`.
+ */
+export async function readBody(
+  request: IncomingMessage,
+  jsonLength: number | undefined,
+  { maxBody, memory }: BodyLimits,
+): Promise<{ readonly bytes: Buffer; readonly release: () => void }> {
+  let held = 0;
+  const release = (): void => {
+    memory.give(held);
+    held = 0;
+  };
+  const hold = (bytes: number): void => {
+    held += bytes;
+    memory.take(bytes);
+    if (held > maxBody) throw tooLarge(`the body has more than ${maxBody} bytes`, maxBody);
+  };
+  try {
+    const chunks = await collect(request, codingOf(request.headers['content-encoding']), hold, maxBody);
+    return { bytes: placed(chunks, held, jsonLength ?? 0), release };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+type Coding = 'gzip' | 'deflate' | undefined;
+
+function codingOf(header: string | undefined): Coding {
+  const coding = header?.trim().toLowerCase() ?? 'identity';
+  if (coding === '' || coding === 'identity') return undefined;
+  if (coding === 'gzip' || coding === 'x-gzip') return 'gzip';
+  if (coding === 'deflate') return 'deflate';
+  throw new RequestError(
+    'ENCODING_UNSUPPORTED',
+    `Content-Encoding '${header}': send gzip, deflate or plain bytes`,
+  );
+}
+
+/** Returns the chunks of the unpacked body. */
+function collect(
+  request: IncomingMessage,
+  coding: Coding,
+  hold: (bytes: number) => void,
+  maxBody: number,
+): Promise<Buffer[]> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let sent = 0;
+    const unpacking = coding === 'gzip' ? createGunzip() : coding === 'deflate' ? createInflate() : undefined;
+    const fail = (error: Error): void => {
+      request.removeListener('data', onSent);
+      unpacking?.destroy();
+      // What still comes is read and dropped, so that the client hears the answer.
+      request.resume();
+      reject(error);
+    };
+    const onUnpacked = (chunk: Buffer): void => {
+      try {
+        hold(chunk.length);
+        chunks.push(chunk);
+      } catch (error) {
+        fail(error as Error);
+      }
+    };
+    const onSent = (chunk: Buffer): void => {
+      sent += chunk.length;
+      if (!unpacking) return onUnpacked(chunk);
+      if (sent > maxBody) return fail(tooLarge('the packed body is larger', maxBody));
+      if (unpacking.write(chunk)) return;
+      request.pause();
+      unpacking.once('drain', () => request.resume());
+    };
+    request.on('data', onSent);
+    request.once('error', fail);
+    request.once('close', () => {
+      if (!request.complete) fail(new RequestError('REQUEST_INVALID', 'the body ends too early'));
+    });
+    request.once('end', () => (unpacking ? unpacking.end() : resolve(chunks)));
+    unpacking?.on('data', onUnpacked);
+    unpacking?.once('error', (cause) => fail(corrupt(coding, cause)));
+    unpacking?.once('end', () => {
+      if (unpacking.bytesWritten === sent) resolve(chunks);
+      else fail(corrupt(coding, new Error('bytes are left over behind its end')));
+    });
+  });
+}
+
+/** Joins the chunks so that the first byte behind the JSON lies at a multiple of {@link ALIGNMENT}. */
+function placed(chunks: readonly Buffer[], length: number, jsonLength: number): Buffer {
+  const padding = (ALIGNMENT - (jsonLength % ALIGNMENT)) % ALIGNMENT;
+  // Not from Node's pool, in which a buffer begins anywhere.
+  const bytes = Buffer.allocUnsafeSlow(padding + length).subarray(padding);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
+}
+
+const tooLarge = (found: string, maxBody: number): RequestError =>
+  new RequestError('TOO_LARGE', `${found}, and this server takes ${maxBody}`);
+
+const corrupt = (coding: Coding, cause: Error): RequestError =>
+  new RequestError('REQUEST_INVALID', `the body is not valid ${coding} data: ${cause.message}`, { cause });

@@ -1,0 +1,213 @@
+/** The endpoints of the Open Inference Protocol, version 2, with Triton's extensions. */
+import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods, RouteHandlerMethod } from 'fastify';
+import { RequestError, ServerError } from '../../errors.js';
+import type { AppOptions } from './app.js';
+import { type BodyLimits, readBody } from './body.js';
+import { modelConfig, modelMetadata, modelStatistics } from './describe.js';
+import { answerFailure } from './failure-answers.js';
+import { Inference, jsonLengthOf } from './infer.js';
+import { loadedModels, type ModelParams, type Models } from './models.js';
+
+/** The extensions of the protocol that this server keeps. */
+const EXTENSIONS = [
+  'binary_tensor_data',
+  'parameters',
+  'statistics',
+  'model_configuration',
+  'model_repository',
+];
+
+/** The most bytes of the body of a request about the repository. */
+const MAX_REPOSITORY_BODY = 2 ** 20;
+
+interface Endpoint {
+  readonly method: 'GET' | 'POST';
+  readonly url: string;
+  readonly handler: RouteHandlerMethod;
+  readonly isOpen?: boolean;
+  readonly isInference?: boolean;
+}
+
+/** Adds every endpoint, and answers 405 to its other methods. */
+export function addRoutes(app: FastifyInstance, options: AppOptions): void {
+  for (const { method, url, handler, isOpen = false, isInference = false } of endpoints(options)) {
+    app.route({ method, url, handler, config: { isOpen, isInference } });
+    const allowed: HTTPMethods[] = method === 'GET' ? ['GET', 'HEAD'] : ['POST'];
+    app.route({
+      method: app.supportedMethods.filter((other) => !allowed.includes(other)),
+      url,
+      config: { isOpen },
+      handler(request, reply) {
+        reply.header('allow', allowed.join(', '));
+        const message = `${request.method} is not allowed here; use ${method}`;
+        return answerFailure(request, reply, { status: 405, message });
+      },
+    });
+  }
+}
+
+const endpoints = (options: AppOptions): Endpoint[] => [
+  ...serverEndpoints(options),
+  ...modelEndpoints(options),
+  ...repositoryEndpoints(options),
+];
+
+function serverEndpoints({ models, identity, metrics, isDraining }: AppOptions): Endpoint[] {
+  return [
+    { method: 'GET', url: '/v2/health/live', isOpen: true, handler: () => ({ live: true }) },
+    {
+      method: 'GET',
+      url: '/v2/health/ready',
+      isOpen: true,
+      handler(request, reply) {
+        if (!isDraining() && models.isReady) return { ready: true };
+        const message = isDraining() ? 'the server is about to end' : 'not every model is loaded';
+        return answerFailure(request, reply, { status: 503, message });
+      },
+    },
+    { method: 'GET', url: '/v2', handler: () => ({ ...identity, extensions: EXTENSIONS }) },
+    {
+      method: 'GET',
+      url: '/metrics',
+      handler: async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()),
+    },
+    {
+      method: 'GET',
+      url: '/v2/models/stats',
+      handler: () => ({ model_stats: loadedModels(models).map(modelStatistics) }),
+    },
+  ];
+}
+
+/** The endpoints of a model, each with and without its version. */
+function modelEndpoints({ models, limits }: AppOptions): Endpoint[] {
+  const inference = new Inference(limits.maxBody);
+  const find = ({ params }: FastifyRequest) => {
+    const { model, version } = params as ModelParams;
+    return models.get(model, version);
+  };
+  const endpointsBelow = (path: string): Endpoint[] => [
+    {
+      method: 'GET',
+      url: path,
+      handler(request) {
+        const model = find(request);
+        const { version } = request.params as ModelParams;
+        const versions = loadedModels(models).filter(({ name }) => name === model.name);
+        return modelMetadata(model, version === undefined ? versions.map((one) => one.version) : [version]);
+      },
+    },
+    {
+      method: 'GET',
+      url: `${path}/ready`,
+      handler: (request) => ({ name: find(request).name, ready: true }),
+    },
+    { method: 'GET', url: `${path}/config`, handler: (request) => modelConfig(find(request)) },
+    {
+      method: 'GET',
+      url: `${path}/stats`,
+      handler: (request) => ({ model_stats: [modelStatistics(find(request))] }),
+    },
+    {
+      method: 'POST',
+      url: `${path}/infer`,
+      isInference: true,
+      async handler(request, reply) {
+        find(request);
+        const jsonLength = jsonLengthOf(request);
+        return withBody(request, reply, limits, jsonLength, (bytes) =>
+          // The model may have changed while the body came.
+          find(request).use((model) => inference.answer(model, { bytes, jsonLength }, request, reply)),
+        );
+      },
+    },
+  ];
+  return [...endpointsBelow('/v2/models/:model'), ...endpointsBelow('/v2/models/:model/versions/:version')];
+}
+
+function repositoryEndpoints({ models, limits, hidePaths }: AppOptions): Endpoint[] {
+  const post = (
+    path: string,
+    answer: (parameters: Readonly<Record<string, unknown>>, model: string) => unknown,
+  ): Endpoint => ({
+    method: 'POST',
+    url: `/v2/repository/${path}`,
+    handler: (request, reply) =>
+      withBody(
+        request,
+        reply,
+        { ...limits, maxBody: MAX_REPOSITORY_BODY },
+        undefined,
+        async (bytes) => await answer(parseObject(bytes), (request.params as ModelParams).model),
+      ),
+  });
+  return [
+    post('index', ({ ready }) =>
+      models
+        .index()
+        .filter(({ state }) => ready !== true || state === 'READY')
+        .map((entry) => ({ ...entry, reason: hidePaths(entry.reason) })),
+    ),
+    post('models/:model/load', async ({ parameters }, model) => {
+      refuseOverrides(parameters);
+      await load(models, model);
+      return {};
+    }),
+    post('models/:model/unload', async (_parameters, model) => {
+      await models.unload(model);
+      return {};
+    }),
+  ];
+}
+
+/** Trying again does not help a model that cannot be loaded, so that is not 503. */
+async function load(models: Models, name: string): Promise<void> {
+  try {
+    await models.load(name);
+  } catch (cause) {
+    if (!(cause instanceof ServerError && cause.code === 'MODEL_NOT_READY')) throw cause;
+    throw new RequestError('REQUEST_INVALID', `the model '${name}' cannot be loaded: ${cause.message}`, {
+      cause,
+    });
+  }
+}
+
+/** Reads the body of a request and gives its memory back after the action. */
+async function withBody<Result>(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  limits: BodyLimits,
+  jsonLength: number | undefined,
+  action: (bytes: Buffer) => Promise<Result>,
+): Promise<Result> {
+  if (request.headers.expect !== undefined) reply.raw.writeContinue();
+  const { bytes, release } = await readBody(request.raw, jsonLength, limits);
+  try {
+    return await action(bytes);
+  } finally {
+    release();
+  }
+}
+
+function parseObject(bytes: Buffer): Record<string, unknown> {
+  if (bytes.length === 0) return {};
+  try {
+    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      return value as Record<string, unknown>;
+  } catch (cause) {
+    throw new RequestError('JSON_INVALID', "the request's JSON is invalid", { cause });
+  }
+  throw new RequestError('REQUEST_INVALID', 'the request must be a JSON object, or empty');
+}
+
+/** Triton's clients may send a configuration or the files of a model to load. */
+function refuseOverrides(parameters: unknown): void {
+  const names = Object.keys((parameters as object | undefined | null) ?? {});
+  const odd = names.find((name) => name === 'config' || name.startsWith('file:'));
+  if (odd === undefined) return;
+  throw new RequestError(
+    'REQUEST_INVALID',
+    `this server loads models as they are in its repository; leave out '${odd}'`,
+  );
+}

@@ -1,0 +1,140 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { MODELS, Connection, requestBytes, squareRequest } from '../../server/http/support.js';
+import { temporaryFolder } from '../../support/temporary.js';
+
+const MAIN = fileURLToPath(new URL('../../../lib/cli/main.ts', import.meta.url));
+const ARGUMENTS = ['--import', 'tsx', MAIN, 'serve'];
+const SQUARE = JSON.stringify(squareRequest([1, 2, 3, 4]));
+
+/** `serve` in a process of its own. */
+class Serving {
+  readonly process: ChildProcess;
+  output = '';
+
+  constructor(...argv: string[]) {
+    this.process = spawn(process.execPath, [...ARGUMENTS, ...argv, '--port', '0'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    for (const stream of [this.process.stdout!, this.process.stderr!]) {
+      stream.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
+    }
+  }
+
+  /** Waits until it has printed a text. */
+  async printed(text: string): Promise<void> {
+    while (!this.output.includes(text)) {
+      if (this.process.exitCode !== null) throw new Error(`serve ended: ${this.output}`);
+      await setTimeout(20);
+    }
+  }
+
+  get url(): string {
+    return /http:\/\/[\d.]+:\d+/.exec(this.output)![0];
+  }
+
+  /** Sends a signal, and returns the exit code. */
+  async end(signal: NodeJS.Signals): Promise<number | null> {
+    const exit = once(this.process, 'exit') as Promise<[number | null]>;
+    this.process.kill(signal);
+    return (await exit)[0];
+  }
+}
+
+const refused = async (...argv: string[]): Promise<{ code: number; stderr: string }> => {
+  try {
+    await promisify(execFile)(process.execPath, [...ARGUMENTS, ...argv], { timeout: 20_000 });
+  } catch (error) {
+    return error as { code: number; stderr: string };
+  }
+  throw new Error('serve ended with 0');
+};
+
+describe('serve', function () {
+  this.timeout(60_000);
+  const path = temporaryFolder();
+  const model = async (name: string) => {
+    await mkdir(path('models'), { recursive: true });
+    await writeFile(path('models', `${name}.onnx`), MODELS.square!());
+  };
+
+  it('serve prints the address, each model and a request that works, rereads at SIGHUP, and ends at once at a second signal', async () => {
+    await model('square');
+    const serving = new Serving(path('models'), '--max-batch-size', '4');
+    await serving.printed('Try it:\n  curl');
+    expect(serving.output).to.match(
+      /square, version 1: on \w+; batches of up to 4 samples\n {2}x FP32 \[N, 4\] -> y FP32 \[N, 4\]/,
+    );
+    const example = /curl .*/.exec(serving.output)![0];
+    const { stdout } = await promisify(execFile)('sh', ['-c', example]);
+    expect(JSON.parse(stdout)).to.have.nested.property('outputs[0].data').that.deep.equals([0, 0, 0, 0]);
+
+    await copyFile(path('models', 'square.onnx'), path('models', 'other.onnx'));
+    await writeFile(path('models', 'broken.onnx'), 'no model');
+    serving.process.kill('SIGHUP');
+    await serving.printed('other, version 1');
+    await serving.printed("model 'broken', version 1, is not served: ");
+    serving.process.kill('SIGTERM');
+    await serving.printed('SIGTERM');
+    expect(await serving.end('SIGTERM')).to.equal(1);
+  });
+
+  it('serve loses no accepted request at SIGTERM, cuts a half-sent one, and exits with 0', async () => {
+    await model('square');
+    const serving = new Serving(path('models'), '--drain-delay', '3', '--json-logs');
+    await serving.printed('"state":"READY"');
+    const { url } = serving;
+    const stalled = await new Connection(Number(new URL(url).port)).write(
+      requestBytes('/v2/models/square/infer', { 'Content-Length': 1000 }, '{'),
+    );
+    let answered = 0;
+    let isOver = false;
+    // As load balancers do, the clients go on for a while after the signal.
+    const clients = Array.from({ length: 8 }, async () => {
+      while (!isOver) {
+        const answer = await fetch(`${url}/v2/models/square/infer`, { method: 'POST', body: SQUARE });
+        expect(answer.status).to.equal(200);
+        expect(await answer.text()).to.include('[1,4,9,16]');
+        answered++;
+      }
+    });
+    await setTimeout(200);
+    const begin = performance.now();
+    const exit = serving.end('SIGTERM');
+    await serving.printed('SIGTERM');
+    const before = answered;
+    await setTimeout(500);
+    isOver = true;
+    await Promise.all(clients);
+    expect(answered).to.be.above(before + 8);
+    expect(await exit).to.equal(0);
+    expect(performance.now() - begin).to.be.within(3000, 15_000);
+    await stalled.closed();
+    for (const line of serving.output.trim().split('\n'))
+      expect(() => JSON.parse(line) as unknown, line).not.to.throw();
+  });
+
+  it('serve refuses what it cannot serve with one line and exit code 2', async () => {
+    await model('square');
+    await writeFile(path('broken.onnx'), 'no model');
+    await writeFile(path('token'), '\n');
+    const cases: [text: string, ...argv: string[]][] = [
+      ['missing', path('missing')],
+      ["model 'broken' cannot be served", path('broken.onnx')],
+      ['token', path('models'), '--token-file', path('token')],
+      ['--drain-delay takes up to 10 seconds', path('models'), '--drain-delay', '60'],
+    ];
+    const answers = await Promise.all(cases.map(([, ...argv]) => refused(...argv, '--port', '0')));
+    for (const [i, { code, stderr }] of answers.entries()) {
+      expect(code, stderr).to.equal(2);
+      expect(stderr.trim().split('\n').at(-1), stderr).to.include(cases[i]![0]);
+      expect(stderr).not.to.include('    at ');
+    }
+  });
+});
