@@ -11,8 +11,8 @@ const ENTRIES: Readonly<Record<string, readonly string[]>> = {
   'lib/index.ts': ['createSession', 'Session', 'op.groupNormalization', 'GraphError'],
   'lib/browser.ts': ['createSession', 'Session', 'op.groupNormalization', 'GraphError'],
   'lib/images/index.ts': ['decodePng', 'segment', 'Mask'],
-  'lib/server/index.ts': ['createBatcher', 'Batcher', 'ModelRepository'],
   'lib/chai.ts': ['default', 'MatchOptions'],
+  'lib/server/index.ts': ['createServer', 'createBatcher', 'Batcher', 'ModelRepository', 'ServerOptions'],
   'graphs/layers/index.ts': ['conv', 'groupNorm', 'batchNorm', 'ConvOptions'],
   'lib/images/browser.ts': ['fromRgba', 'segment', 'Mask'],
 };

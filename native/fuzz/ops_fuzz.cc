@@ -146,14 +146,21 @@ bool isSmall(const Shape& shape) {
 
 void runModel(Choices& choices) {
   const ort::ElementType types[] = {ort::kFloat, ort::kDouble, ort::kFloat16, ort::kBfloat16};
-  const bool fused = choices.flag();
+  enum class Op { standard, fused, blocked };
+  const char* const names[] = {"GroupNormalization", "FusedGroupNormalization", "BlockedGroupNormalization"};
+  const Op op = static_cast<Op>(choices.below(3));
   const int64_t opset = choices.flag() ? 21 : 18;
-  const ort::ElementType type = types[choices.below(4)];
+  const ort::ElementType type = op == Op::blocked ? ort::kFloat : types[choices.below(4)];
   const auto declared = static_cast<Declared>(choices.below(4));
 
   Tensor x{"x",
            chooseShape(choices, choices.below(8) == 7 ? choices.flag() : static_cast<size_t>(2 + choices.below(4)))};
-  const int64_t channels = x.shape.size() > 1 ? x.shape[1] : choices.below(10);
+  int64_t channels = x.shape.size() > 1 ? x.shape[1] : choices.below(10);
+  const int64_t block = choices.below(8) == 7 ? choices.number() : choices.flag() ? 8 : 16;
+  if (op == Op::blocked && x.shape.size() > 1 && block > 0 && block <= 16 && choices.below(8) != 7) {
+    channels += choices.below(30);
+    x.shape[1] = (channels + block - 1) / block * block;
+  }
   const int64_t groups = choices.flag() && channels > 0 ? channels : choices.number();
   const bool perGroup = choices.below(3) == 0 && groups > 0 && groups < 1000;
   Tensor scale{"scale", {perGroup ? groups : channels}};
@@ -161,15 +168,19 @@ void runModel(Choices& choices) {
   if (choices.below(8) == 7) scale.shape = chooseShape(choices, static_cast<size_t>(choices.below(3)));
   if (choices.below(8) == 7) bias.shape = chooseShape(choices, static_cast<size_t>(choices.below(3)));
   std::vector<Tensor> inputs{x, scale, bias};
-  if (fused && choices.flag()) inputs.push_back({"residual", chooseResidual(choices, x.shape)});
+  if (op != Op::standard && choices.flag()) {
+    const bool same = op == Op::blocked && choices.below(8) != 7;
+    inputs.push_back({"residual", same ? x.shape : chooseResidual(choices, x.shape)});
+  }
   for (const Tensor& input : inputs) {
     if (!isSmall(input.shape)) return;
   }
 
   std::string node;
   for (const Tensor& input : inputs) node += bytes(1, input.name);
-  node += bytes(2, "y") + bytes(4, fused ? "FusedGroupNormalization" : "GroupNormalization");
-  if (fused) node += bytes(7, ort::kFusedDomain);
+  node += bytes(2, "y") + bytes(4, names[static_cast<size_t>(op)]);
+  if (op != Op::standard) node += bytes(7, ort::kFusedDomain);
+  if (op == Op::blocked && choices.below(16) != 15) node += intAttribute("block_size", block);
   if (choices.below(16) != 15) node += intAttribute("num_groups", groups);
   uint32_t epsilonBits = 0;
   for (int index = 0; index < 4; index++) epsilonBits = epsilonBits << 8 | choices.byte();
@@ -177,7 +188,7 @@ void runModel(Choices& choices) {
   std::memcpy(&epsilon, &epsilonBits, sizeof epsilon);
   if (choices.flag()) node += floatAttribute("epsilon", epsilon);
   const std::string activations[] = {"none", "relu", "silu", choices.text(40)};
-  if (fused && choices.below(16) != 15) node += textAttribute("activation", activations[choices.below(4)]);
+  if (op != Op::standard && choices.below(16) != 15) node += textAttribute("activation", activations[choices.below(4)]);
 
   std::string graph = bytes(1, node) + bytes(2, "g");
   for (const Tensor& input : inputs) graph += bytes(11, valueInfo(input, type, declared));

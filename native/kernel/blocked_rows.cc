@@ -41,11 +41,11 @@ Moments together(const LaneMoments& lanes, size_t begin, size_t end) {
 
 // A chunk of a row: some positions of one block.
 struct BlockedRows::Stretch {
-  size_t offset;     // of its first element
-  size_t positions;  // 0: the row has no such block
-  size_t channel;    // of its first lane
-  size_t lanes;      // that are channels, not padding
-  size_t rowChannel;
+  size_t offset;      // of its first element
+  size_t positions;   // 0: the row has no such block
+  size_t channel;     // of its first lane
+  size_t lanes;       // that are channels, not padding
+  size_t rowChannel;  // the row's first channel
 
   // body(group of the row, first lane, end of lanes) for each group that has lanes here.
   template <typename Body>
@@ -137,7 +137,7 @@ void BlockedRows::normalizeChunk(size_t row, size_t chunk, const Statistics& ofR
   if (padded) clearPadding(s);
 }
 
-// Lane by lane, as a row of one channel.
+// Lane by lane, as a row of one channel. All groups of the block are computed so, because one loop writes all lanes.
 void BlockedRows::normalizeWide(const Stretch& s, const Statistics& ofRow) const {
   s.forEachGroup(groupChannels_, [&](size_t group, size_t begin, size_t end) {
     const Standard standard = standardOf(ofRow.groups[group], problem_.epsilon);

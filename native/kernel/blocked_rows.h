@@ -8,8 +8,8 @@ namespace group_norm {
 
 class BlockedRows {
  public:
-  // Of each group of a row, which has at most one for each channel of a block: groups of more channels than that begin
-  // at a block's first channel before there are as many.
+  // Of each group of a row. A row has no more groups than a block has channels: it ends where the end of a group meets
+  // the end of a block, which is at the least common multiple of their channels.
   struct Statistics {
     Moments groups[kMostLanes];
   };

@@ -85,6 +85,9 @@ interface ProviderDiagnosis {
 export const works = ({ providers }: Diagnosis): boolean =>
   providers.some(({ name, usable }) => name === 'cpu' && usable);
 
+/** The packages that `serve` stands on. */
+const SERVER_PACKAGES = ['fastify'];
+
 async function diagnose(): Promise<Diagnosis> {
   const { version, engines } = packageInfo();
   const binding = await nativeBinding();
@@ -100,7 +103,7 @@ async function diagnose(): Promise<Diagnosis> {
     },
     platform: process.platform,
     arch: process.arch,
-    packages: installedPackages(),
+    packages: [...installedPackages(), ...installedPackages(SERVER_PACKAGES)],
     nativeBinding: binding,
     nativeKernel: diagnoseKernel(),
     providers,

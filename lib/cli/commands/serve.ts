@@ -69,8 +69,8 @@ export function addServe(program: Command, cli: Cli): void {
 
 const DESCRIPTION =
   'Serves ONNX models over HTTP with the Open Inference Protocol (v2) and the extensions of Triton for binary tensors, statistics, ' +
-  'the repository and Prometheus metrics (/metrics), so that tritonclient, KServe and perf_analyzer can use it. gRPC is left out on ' +
-  'purpose: binary tensors over HTTP are as fast, and every proxy takes them.\n\n' +
+  'the repository and Prometheus metrics (/metrics), so that tritonclient can use it. gRPC is left out on ' +
+  'purpose: binary tensors over HTTP are not parsed as text either, and every proxy takes them.\n\n' +
   'The model is a .onnx file; a folder with model.onnx or 1/model.onnx; or a folder of such files and folders. A config.pbtxt as ' +
   'Triton has it (max_batch_size, dynamic_batching, instance_group, parameters) goes before the options here. A model that ' +
   'cannot be loaded does not stop the others.\n\n' +

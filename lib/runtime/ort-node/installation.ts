@@ -12,9 +12,9 @@ export interface InstalledPackage {
   readonly version: string | undefined;
 }
 
-/** Returns the packages with their versions. */
-export const installedPackages = (): InstalledPackage[] =>
-  PACKAGES.map((name) => ({ name, version: findPackage(name)?.version }));
+/** Returns packages with their versions, by default those of ONNX Runtime. */
+export const installedPackages = (names: readonly string[] = PACKAGES): InstalledPackage[] =>
+  names.map((name) => ({ name, version: findPackage(name)?.version }));
 
 /** The native library of onnxruntime-node. */
 export interface InstalledRuntime {

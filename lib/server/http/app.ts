@@ -12,9 +12,13 @@ import { tokenCheck } from './token.js';
 
 /** What is told of problems that no client is told of, and of requests. pino's loggers have this form. */
 export interface ServerLog {
+  /** Takes what the server does. */
   info(fields: object, message: string): void;
+  /** Takes what may be wrong. */
   warn(fields: object, message: string): void;
+  /** Takes what failed; `fields.err` is the error. */
   error(fields: object, message: string): void;
+  /** Takes a line for each request. */
   debug(fields: object, message: string): void;
 }
 

@@ -73,6 +73,7 @@ export class Inference {
     const { id, feeds, outputs, timeout } = request;
     const leaving = new AbortController();
     const leave = (): void => leaving.abort();
+    if (reply.raw.destroyed) leave();
     reply.raw.once('close', leave);
     try {
       const { outputs: results } = await model.run(feeds, {
