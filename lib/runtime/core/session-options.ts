@@ -8,6 +8,7 @@ import {
   type BackendOptions,
   EXECUTION_MODES,
   GRAPH_OPTIMIZATION_LEVELS,
+  LAYOUTS,
   type Provider,
   type ProviderOptions,
   type SessionOptions,
@@ -19,6 +20,7 @@ const SESSION_OPTIONS: readonly (keyof SessionOptions)[] = [
   'strict',
   'groupNorm',
   'limits',
+  'layout',
   'intraOpNumThreads',
   'interOpNumThreads',
   'executionMode',
@@ -80,7 +82,9 @@ function requireBackendOptions(options: BackendOptions): void {
     executionMode = 'sequential',
     graphOptimizationLevel = 'all',
     freeDimensionOverrides = {},
+    layout = 'auto',
   } = options;
+  requireOneOf('layout', layout, LAYOUTS);
   requireOneOf('executionMode', executionMode, EXECUTION_MODES);
   requireOneOf('graphOptimizationLevel', graphOptimizationLevel, GRAPH_OPTIMIZATION_LEVELS);
   const isRecord = typeof freeDimensionOverrides === 'object' && freeDimensionOverrides !== null;
