@@ -18,7 +18,15 @@ const MAY_IMPORT = {
   'lib/runtime/core': ['lib/graph', 'lib/lowering', 'lib/onnx', 'lib/rewrite', 'lib/files'],
   'lib/runtime/ort-node': ['lib/runtime/core', 'lib/files'],
   'lib/runtime/ort-web': ['lib/runtime/core', 'lib/files'],
-  'lib/runtime/native': ['lib/runtime/core', 'lib/runtime/ort-node', 'lib/graph', 'lib/onnx'],
+  'lib/runtime/native': [
+    'lib/runtime/core',
+    'lib/runtime/ort-node',
+    'lib/graph',
+    'lib/lowering',
+    'lib/onnx',
+    'lib/rewrite',
+    'lib/files',
+  ],
   'lib/runtime/node.ts': [
     'lib/runtime',
     '!lib/runtime/browser.ts',

@@ -3,9 +3,9 @@
  * fastify, and against Triton, whose Python backend calls onnxruntime. All servers run at once, and have the load in turn.
  *
  *   npm run bench:serve -- [--model FILE --shape 3,224,224] [--connections 16,64] [--rounds 5] [--seconds 4]
- *     [--batch 8] [--delay 0] [--triton VENV] [--json FILE]
+ *     [--batch 8] [--delay 0] [--flags '--instances 2'] [--triton VENV] [--json FILE]
  *
- * Without a model: GroupNorm and SiLU of 320×64×64. VENV is a virtual environment with nvidia-pytriton, which carries Triton, and
+ * Without a model: GroupNorm and SiLU of 320×64×64. --flags go to `serve`. VENV is a virtual environment with nvidia-pytriton, which carries Triton, and
  * onnxruntime; without it a line says that Triton did not run. The peers get the model as PyTorch exports GroupNorm
  * (instance-norm): the fastest form in ONNX Runtime. A row without batching is there where --batch is above 1.
  */
@@ -48,6 +48,7 @@ const { values: options } = parseArgs({
     seconds: { type: 'string', default: '4' },
     batch: { type: 'string', default: '8' },
     delay: { type: 'string', default: '0' },
+    flags: { type: 'string', default: '' },
     triton: { type: 'string' },
     json: { type: 'string' },
   },
@@ -143,6 +144,7 @@ async function ownServer(model: string, name: string, flags: readonly string[]):
     'model',
     '--port',
     '0',
+    ...options.flags.split(' ').filter(Boolean),
     ...flags,
   );
   const address = await start(command, args, /http:\/\/[\d.]+:\d+/);

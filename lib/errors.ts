@@ -79,6 +79,7 @@ export type SessionErrorCode =
   | 'INPUT_MISSING'
   | 'INPUT_SHAPE'
   | 'INPUT_UNKNOWN'
+  | 'LAYOUT_UNAVAILABLE'
   | 'MODEL_REJECTED'
   | 'OUTPUT_INVALID'
   | 'OUT_OF_MEMORY'

@@ -1,26 +1,15 @@
 /**
  * Writes files whole or not at all: under a temporary name beside the target, flushed, then renamed.
  *
- * The library handles no signals. A command line that does asks here which temporary files exist ({@link onWriting})
- * and removes them ({@link removeTemporaryFiles}).
+ * The library handles no signals. A command line that does asks `temporary.ts` when temporary files exist, and removes them
+ * here ({@link removeTemporaryFiles}).
  */
-import { createHash, randomBytes } from 'node:crypto';
 import { linkSync, renameSync, rmdirSync, rmSync, type Stats } from 'node:fs';
-import {
-  access,
-  constants,
-  type FileHandle,
-  mkdir,
-  open,
-  readdir,
-  realpath,
-  rm,
-  stat,
-} from 'node:fs/promises';
-import { hostname } from 'node:os';
+import { access, constants, type FileHandle, mkdir, open, realpath, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { FileError, OnnxGroupNormError } from '../errors.js';
 import { notAFolder, reasonOf, systemCode } from './system-error.js';
+import { isTracked, removeLeftovers, removeTracked, temporaryName, track, untrack } from './temporary.js';
 
 /** The content of a file: text (written as UTF-8), bytes, or bytes in chunks. */
 export type FileContent = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
@@ -182,7 +171,7 @@ interface Replaced {
  */
 function renameAll(staged: readonly StagedFile[]): void {
   for (const { path, temporary } of staged) {
-    if (!temporaryFiles.has(temporary)) {
+    if (!isTracked(temporary)) {
       throw unwritable(path, 'a signal stopped the writing; write it again');
     }
   }
@@ -217,63 +206,12 @@ function putBack({ target, backup, wasThere }: Replaced): void {
   } else if (!wasThere) rmSync(target, { force: true });
 }
 
-/** Process numbers mean something on one machine, or in one container, only. */
-const MACHINE = createHash('sha256').update(hostname()).digest('hex').slice(0, 12);
-
-/** Independent of the target's name, which may be as long as the file system allows. */
-const temporaryName = (folder: string): string =>
-  join(folder, `.onnx-groupnorm.${MACHINE}.${process.pid}.${randomBytes(6).toString('hex')}.tmp`);
-
-const TEMPORARY_NAME = /^\.onnx-groupnorm\.([\da-f]{12})\.(\d+)\.[\da-f]{12}\.tmp$/;
-
-/** Milliseconds. A process of another machine may write to the folder: it has then changed its file more recently. */
-const ABANDONED = 24 * 60 * 60 * 1000;
-
-/** Removes the temporary files of processes that were killed before they could. */
-async function removeLeftovers(folder: string): Promise<void> {
-  const names = await readdir(folder).catch(() => []);
-  for (const name of names) {
-    const [, machine, pid] = TEMPORARY_NAME.exec(name) ?? [];
-    if (machine === undefined || Number(pid) === process.pid) continue;
-    const path = join(folder, name);
-    const found = await stat(path).catch(() => undefined);
-    const isAbandoned = found !== undefined && Date.now() - found.mtimeMs > ABANDONED;
-    // Another user's file stays.
-    if (isAbandoned || (machine === MACHINE && !isRunning(Number(pid))))
-      await rm(path, { force: true }).catch(() => undefined);
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return systemCode(error) !== 'ESRCH';
-  }
-}
-
-const temporaryFiles = new Set<string>();
 /** The folders that writes under way have made, parents first. */
 const newFolders = new Set<string>();
-let listener: WritingListener | undefined;
-
-/** Hears when temporary files exist. */
-interface WritingListener {
-  /** Called before the first temporary file is made. */
-  begin(): void;
-  /** Called after the last temporary file is gone. */
-  end(): void;
-}
-
-/** Tells `next` when temporary files exist, in place of the listener before it: the process has one command line. */
-export function onWriting(next: WritingListener): void {
-  listener = next;
-}
 
 /** Removes the temporary files of all writes under way, which then fail. Synchronous, for signal handlers. */
 export function removeTemporaryFiles(): void {
-  for (const temporary of temporaryFiles) rmSync(temporary, { force: true });
-  temporaryFiles.clear();
+  removeTracked();
   removeNewFolders([...newFolders]);
 }
 
@@ -287,15 +225,6 @@ function removeNewFolders(folders: readonly string[]): void {
       // Another process may have written into it.
     }
   }
-}
-
-function track(temporary: string): void {
-  if (temporaryFiles.size === 0) listener?.begin();
-  temporaryFiles.add(temporary);
-}
-
-function untrack(temporary: string): void {
-  if (temporaryFiles.delete(temporary) && temporaryFiles.size === 0) listener?.end();
 }
 
 /** Bytes of one call: far below what systems refuse, and enough that calls cost nothing. */

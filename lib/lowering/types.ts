@@ -11,6 +11,11 @@ export const CONTRIB_SKIP_OP = 'SkipGroupNorm';
 /** The domain of the native kernel's operator; native/onnxruntime/group_norm_ops.h says what it computes. */
 export const FUSED_DOMAIN = 'onnx_groupnorm';
 export const FUSED_OP = 'FusedGroupNormalization';
+/** The same on a tensor in ONNX Runtime's blocked layout. */
+export const BLOCKED_OP = 'BlockedGroupNormalization';
+
+/** The domain of ONNX Runtime's operators on tensors in its blocked layout. */
+export const NCHWC_DOMAIN = 'com.microsoft.nchwc';
 
 const DOMAIN_OF: ReadonlyMap<string, string> = new Map([
   [CONTRIB_OP, CONTRIB_DOMAIN],

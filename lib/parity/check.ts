@@ -5,7 +5,13 @@ import type { Graph, Weights } from '../graph/types.js';
 import type { LoweringName, SessionLoweringName } from '../lowering/types.js';
 import { encodeModel } from '../onnx/encode.js';
 import { requireKnownOptions } from '../options.js';
-import type { GroupNormExecution, Provider, Session, SessionOptions } from '../runtime/core/contract.js';
+import type {
+  GroupNormExecution,
+  Layout,
+  Provider,
+  Session,
+  SessionOptions,
+} from '../runtime/core/contract.js';
 import { withSession } from '../runtime/core/open.js';
 import type { DType, Shape, TensorData } from '../tensor.js';
 import { counterWeights } from '../weights/counter.js';
@@ -41,6 +47,8 @@ export interface CaseResult {
   readonly error?: { readonly code: string; readonly message: string };
   /** How GroupNormalization ran; absent if the model lacks the operator or the case did not run. */
   readonly groupNorm?: GroupNormExecution;
+  /** The layout in which GroupNormalization ran; absent if it was the plain layout or the case did not run. */
+  readonly layout?: 'blocked';
   /** Where the drift of a failed case begins; absent if it was not searched. */
   readonly drift?: Drift;
   /** The time for building, loading, running and comparing, in milliseconds. */
@@ -65,12 +73,12 @@ export interface Drift {
 export type CaseName = Pick<CaseResult, 'file' | 'graph' | 'model' | 'lowering' | 'opset' | 'provider'>;
 
 /** The result of a session's run. */
-export type Outcome = Pick<CaseResult, 'outputs' | 'groupNorm'>;
+export type Outcome = Pick<CaseResult, 'outputs' | 'groupNorm' | 'layout'>;
 
 /** Runs `action`; any error makes the case fail. */
 export async function attempt(
   action: () => Promise<Outcome>,
-): Promise<Pick<CaseResult, 'passed' | 'outputs' | 'groupNorm' | 'error'>> {
+): Promise<Outcome & Pick<CaseResult, 'passed' | 'error'>> {
   try {
     const outcome = await action();
     return { passed: outcome.outputs.every(({ passed }) => passed), ...outcome };
@@ -104,7 +112,12 @@ export async function runAndCompare(
     const allowed = toleranceFor(expected.dtype, tolerance);
     return compareTensors(name, actual[name]!, expected, allowed, truth?.get(name));
   });
-  return { outputs: comparisons, ...(session.groupNorm && { groupNorm: session.groupNorm }) };
+  const { groupNorm, layout } = session;
+  return {
+    outputs: comparisons,
+    ...(groupNorm && { groupNorm }),
+    ...(layout === 'blocked' && { layout }),
+  };
 }
 
 function requireOutput({ outputs }: Session, name: string): void {
@@ -137,6 +150,8 @@ export interface CheckSpec {
   readonly provider: Provider;
   /** The session's option `groupNorm`: `op` runs ONNX Runtime's inlined body of the standard operator. */
   readonly groupNorm?: SessionLoweringName | undefined;
+  /** The session's option `layout`. */
+  readonly layout?: Layout | undefined;
   /** Replaces the fixture's and the dtype's relative tolerance for floats. */
   readonly rtol?: number | undefined;
   /** Replaces the fixture's and the dtype's absolute tolerance for floats. */
@@ -169,6 +184,7 @@ const SPEC_OPTIONS = [
   'opset',
   'provider',
   'groupNorm',
+  'layout',
   'rtol',
   'atol',
   'staticShapes',
@@ -190,7 +206,8 @@ async function buildAndRun(
 ): Promise<Outcome> {
   const model = buildFixtureModel(fixture, spec, buildGraph);
   const tolerance = toleranceOf(fixture, spec);
-  const opening = openSession(model, { providers: [spec.provider], groupNorm: spec.groupNorm });
+  const { provider, groupNorm, layout } = spec;
+  const opening = openSession(model, { providers: [provider], groupNorm, layout });
   return withSession(opening, (session) => runAndCompare(session, fixture, tolerance, fixture.truth));
 }
 

@@ -14,7 +14,7 @@ import { Model } from '../onnx/model.js';
 import { readModelFile } from '../onnx/write.js';
 import { decodeTensorFile } from '../onnx/tensors.js';
 import { requireKnownOptions } from '../options.js';
-import type { Provider } from '../runtime/core/contract.js';
+import type { Layout, Provider } from '../runtime/core/contract.js';
 import { createSession } from '../runtime/node.js';
 import type { TensorData } from '../tensor.js';
 import { attempt, type CaseName, type CaseResult, type Outcome, runAndCompare } from './check.js';
@@ -228,6 +228,8 @@ export interface TestDataSpec {
   readonly provider: Provider;
   /** The session's option `groupNorm`. Default: the session chooses. */
   readonly groupNorm?: SessionLoweringName | undefined;
+  /** The session's option `layout`. */
+  readonly layout?: Layout | undefined;
   /** Replaces the dtype's relative tolerance for floats. */
   readonly rtol?: number | undefined;
   /** Replaces the dtype's absolute tolerance for floats. */
@@ -266,6 +268,7 @@ export const nameCase = (
 const SPEC_OPTIONS = [
   'provider',
   'groupNorm',
+  'layout',
   'rtol',
   'atol',
   'limits',
@@ -282,8 +285,13 @@ function requireDataSet(dataSet: TestDataSet): void {
 
 async function loadAndRun(
   dataSet: TestDataSet,
-  { provider, groupNorm, limits, ...tolerance }: TestDataSpec,
+  { provider, groupNorm, layout, limits, ...tolerance }: TestDataSpec,
 ): Promise<Outcome> {
-  await using session = await createSession(dataSet.model, { providers: [provider], groupNorm, limits });
+  await using session = await createSession(dataSet.model, {
+    providers: [provider],
+    groupNorm,
+    layout,
+    limits,
+  });
   return await runAndCompare(session, dataSet, tolerance);
 }

@@ -7,13 +7,13 @@
  * match unless the input is known to have elements. Each becomes the body of an If that an empty input passes by.
  */
 import { float, int } from '../graph/attr.js';
-import { type Attributes, type Node, Value } from '../graph/types.js';
+import type { Attributes, Node } from '../graph/types.js';
 import { opLowering } from '../lowering/op.js';
 import { mayBeEmpty, skipEmpty } from '../lowering/skip-empty.js';
 import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
 import { isGroupNorm } from './group-normalization.js';
-import { isOp, outputOf } from './patterns.js';
+import { isOp, outputOf, reference } from './patterns.js';
 import type { ValueTypes } from './value-types.js';
 
 /**
@@ -52,6 +52,3 @@ function attributesOf(node: ModelNode): Attributes {
     ...(stashType !== undefined && { stash_type: int(stashType) }),
   };
 }
-
-/** Makes a value that stands for its name, the only part of it that is encoded. */
-const reference = (name: string): Value => new Value({}, 'node', name, 'float32', []);

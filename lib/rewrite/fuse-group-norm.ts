@@ -19,13 +19,13 @@
  */
 import { DEFAULT_EPSILON } from '../graph/ops/normalization.js';
 import { float, int, string } from '../graph/attr.js';
-import { type Node, Value } from '../graph/types.js';
+import type { Node } from '../graph/types.js';
 import { CONTRIB_DOMAIN, FUSED_DOMAIN, FUSED_OP } from '../lowering/types.js';
 import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/node.js';
 import { type Shape, UNKNOWN_DIM } from '../tensor.js';
 import { isGroupNorm } from './group-normalization.js';
-import { type Chain, isOp, onlyReader, outputOf, replaceChains } from './patterns.js';
+import { type Chain, isOp, onlyReader, outputOf, reference, replaceChains } from './patterns.js';
 import { ValueTypes } from './value-types.js';
 
 /** What follows a normalization: the nodes up to an activation. */
@@ -133,6 +133,3 @@ function fusedNode({ norm, residual, activation, last }: Fusible): Node {
     },
   };
 }
-
-/** Makes a value that stands for its name, the only part of it that is encoded. */
-const reference = (name: string): Value => new Value({}, 'node', name, 'float32', []);

@@ -1,4 +1,5 @@
 /** What passes share to match chains of nodes and to replace them. */
+import { Value } from '../graph/types.js';
 import type { Fragment } from '../lowering/lower.js';
 import type { GraphIndex } from '../onnx/graph-index.js';
 import type { Model } from '../onnx/model.js';
@@ -64,3 +65,6 @@ export function replaceChains<Found extends Chain>(
 
 /** The fragment that removes a node. */
 export const REMOVED: Fragment = { nodes: [], constants: [] };
+
+/** Makes a value that stands for its name, the only part of it that is encoded. */
+export const reference = (name: string): Value => new Value({}, 'node', name, 'float32', []);

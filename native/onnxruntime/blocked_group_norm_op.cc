@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "op_support.h"
 
@@ -48,6 +49,13 @@ int64_t channelsOf(const Tensor& x, const Tensor& scale, const Tensor& bias, int
   return channels;
 }
 
+// The shape of the elements in memory.
+Shape inMemory(Shape shape, int64_t block) {
+  shape[1] /= block;
+  shape.push_back(block);
+  return shape;
+}
+
 void normalize(const Kernel& kernel, KernelContext* context) {
   const Tensor x = readInput(context, kX);
   const Tensor scale = readInput(context, kScale);
@@ -60,19 +68,25 @@ void normalize(const Kernel& kernel, KernelContext* context) {
     refuse("the " + std::to_string(problem.channels) + " channels of scale are not divisible by num_groups " +
            std::to_string(problem.groups));
   }
-  if (residual && residual->shape != x.shape) {
-    refuse("residual " + describe(residual->shape) + " must have the shape of X, " + describe(x.shape));
+  if (residual && (residual->shape.size() != x.shape.size() || residual->shape[1] != x.shape[1])) {
+    refuse("residual " + describe(residual->shape) + " must have the rank and the channels of X, " + describe(x.shape));
   }
-  problem.x = x.data;
-  problem.residual = residual ? residual->data : nullptr;
+  const Shape shape = resultShape(x, residual);
+  const Shape wanted = inMemory(shape, kernel.block);
+  const auto elements = [&](const Tensor& tensor, std::vector<char>& copy) {
+    return elementsAs({tensor.data, inMemory(tensor.shape, kernel.block)}, wanted, sizeof(float), copy);
+  };
+  std::vector<char> repeatedX, repeatedResidual;
+  problem.x = elements(x, repeatedX);
+  problem.residual = residual ? elements(*residual, repeatedResidual) : nullptr;
   problem.scale = scale.data;
   problem.bias = bias.data;
-  problem.batch = x.shape[0];
-  problem.spatial = spatialOf(x.shape);
+  problem.batch = shape[0];
+  problem.spatial = spatialOf(shape);
   problem.block = kernel.block;
   problem.epsilon = static_cast<double>(kernel.epsilon);
   problem.activation = kernel.activation;
-  problem.y = writeOutput(context, x.shape);
+  problem.y = writeOutput(context, shape);
   runKernel(problem, context);
 }
 

@@ -76,25 +76,6 @@ group_norm::Problem describeProblem(const Kernel& kernel, const Tensor& x, const
   return problem;
 }
 
-// The shape of GroupNormalization(X) + residual. The session fuses an Add whose terms have equal shapes by the names of
-// their sizes, and a name promises nothing: at run time either term may have a size of 1 that Add repeats.
-Shape resultShape(const Tensor& x, const std::optional<Tensor>& residual) {
-  if (!residual) return x.shape;
-  const std::optional<Shape> shape = broadcastShape(x.shape, residual->shape);
-  if (!shape || shape->size() != x.shape.size()) {
-    refuse("residual " + describe(residual->shape) + " must broadcast to the rank of X, " + describe(x.shape));
-  }
-  return *shape;
-}
-
-// The elements of a tensor as if it had `shape`: `copy` holds them if they must be repeated. Repeated elements of X
-// have the mean and the variance of X.
-const void* elementsAs(const Tensor& tensor, const Shape& shape, DType dtype, std::vector<char>& copy) {
-  if (tensor.shape == shape) return tensor.data;
-  copy = expand(tensor.data, tensor.shape, shape, group_norm::bytesOf(dtype));
-  return copy.data();
-}
-
 void normalize(const Kernel& kernel, KernelContext* context) {
   const Tensor x = readInput(context, kX);
   const std::optional<Tensor> residual = readOptional(context, kResidual);
@@ -102,8 +83,10 @@ void normalize(const Kernel& kernel, KernelContext* context) {
   group_norm::Problem problem =
       describeProblem(kernel, x, readInput(context, kScale), readInput(context, kBias), shape);
   std::vector<char> repeatedX, repeatedResidual;
-  problem.x = elementsAs(x, shape, kernel.dtype, repeatedX);
-  if (residual) problem.residual = elementsAs(*residual, shape, kernel.dtype, repeatedResidual);
+  problem.x = elementsAs(x, shape, group_norm::bytesOf(kernel.dtype), repeatedX);
+  if (residual) {
+    problem.residual = elementsAs(*residual, shape, group_norm::bytesOf(kernel.dtype), repeatedResidual);
+  }
   problem.y = writeOutput(context, shape);
   runKernel(problem, context);
 }

@@ -132,6 +132,21 @@ int64_t spatialOf(const Shape& shape) {
   return std::accumulate(shape.begin() + 2, shape.end(), int64_t{1}, std::multiplies<>());
 }
 
+Shape resultShape(const Tensor& x, const std::optional<Tensor>& residual) {
+  if (!residual) return x.shape;
+  const std::optional<Shape> shape = broadcastShape(x.shape, residual->shape);
+  if (!shape || shape->size() != x.shape.size()) {
+    refuse("residual " + describe(residual->shape) + " must broadcast to the rank of X, " + describe(x.shape));
+  }
+  return *shape;
+}
+
+const void* elementsAs(const Tensor& tensor, const Shape& shape, size_t elementBytes, std::vector<char>& copy) {
+  if (tensor.shape == shape) return tensor.data;
+  copy = expand(tensor.data, tensor.shape, shape, elementBytes);
+  return copy.data();
+}
+
 void runKernel(const group_norm::Problem& problem, KernelContext* context) {
   switch (group_norm::run(problem, sessionThreads(context))) {
     case group_norm::Outcome::done:

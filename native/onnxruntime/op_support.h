@@ -4,6 +4,7 @@
 #include <exception>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "../kernel/group_norm.h"
 #include "broadcast.h"
@@ -51,6 +52,14 @@ void* writeOutput(KernelContext* context, const Shape& shape);
 // The product of all dimensions after the channels; 0 for an empty tensor, whose other dimensions may be too large for
 // their product.
 int64_t spatialOf(const Shape& shape);
+
+// The shape of GroupNormalization(X) + residual. The session fuses an Add whose terms have equal shapes by the names of
+// their sizes, and a name promises nothing: at run time either term may have a size of 1 that Add repeats.
+Shape resultShape(const Tensor& x, const std::optional<Tensor>& residual);
+
+// The elements of a tensor as if it had `shape`: `copy` holds them if they must be repeated. Repeated elements of X
+// have the mean and the variance of X.
+const void* elementsAs(const Tensor& tensor, const Shape& shape, size_t elementBytes, std::vector<char>& copy);
 
 // Computes y with the session's own threads. Throws Error.
 void runKernel(const group_norm::Problem& problem, KernelContext* context);

@@ -5,12 +5,8 @@ import { createServer } from 'node:net';
 import { expect } from 'chai';
 import { afterEach, describe, it } from 'mocha';
 import { FileError, WeightsError } from '../../lib/errors.js';
-import {
-  onWriting,
-  removeTemporaryFiles,
-  writeFileAtomic,
-  writeFilesAtomic,
-} from '../../lib/files/atomic.js';
+import { removeTemporaryFiles, writeFileAtomic, writeFilesAtomic } from '../../lib/files/atomic.js';
+import { onWriting } from '../../lib/files/temporary.js';
 import { rejection, temporaryFolder } from '../support/temporary.js';
 
 const listeners = (): number[] => ['SIGINT', 'SIGTERM', 'exit'].map((event) => process.listenerCount(event));

@@ -14,6 +14,8 @@ const session = (outputs: Record<string, TensorData>, groupNorm?: Session['group
   provider: 'cpu',
   fallbacks: [],
   groupNorm,
+  layout: 'plain',
+  layoutReason: undefined,
   run: () => Promise.resolve(disposableResults(outputs, [], () => undefined) as never),
   allocate: () => expect.fail('a check allocates nothing'),
   dispose: () => Promise.resolve(),

@@ -6,4 +6,5 @@ export const modelToLoad = (bytes: Uint8Array): ModelToLoad => ({
   unranked: new Set(),
   externalLocations: [],
   wrongOptimizers: [],
+  hasNormBetweenConvolutions: false,
 });

@@ -35,19 +35,28 @@ export type ParityRow = {
   /** Whether the model names its batch and spatial dimensions or fixes them. */
   readonly shapes: 'named' | 'fixed';
   readonly provider: Provider;
+  /** The option of the session; only the native kernel has the choice. */
+  readonly layout: 'auto' | 'plain';
 };
 
 /** Every fixture of one GroupNorm, with each lowering at each opset that changes an operator; fixed shapes at one opset. */
 export const groupNormMatrix = (): ParityRow[] =>
-  product([...parityFixtures('group-norm'), ...parityFixtures('onnx')], [13, 17, 18, 20, 21, 25], [21]);
+  product(
+    [...parityFixtures('group-norm'), ...parityFixtures('onnx')],
+    [13, 17, 18, 20, 21, 25],
+    [21],
+    ['auto'],
+  );
 
 /** Every fixture of a network. Its lowerings differ in one operator, which `groupNormMatrix` has at every opset. */
-export const networkMatrix = (): ParityRow[] => product(NETWORKS.flatMap(parityFixtures), [17, 21], []);
+export const networkMatrix = (): ParityRow[] =>
+  product(NETWORKS.flatMap(parityFixtures), [17, 21], [], ['auto', 'plain']);
 
 function product(
   files: readonly string[],
   opsets: readonly number[],
   fixedShapesAt: readonly number[],
+  nativeLayouts: readonly ParityRow['layout'][],
 ): ParityRow[] {
   const rows: ParityRow[] = [];
   for (const file of files) {
@@ -55,7 +64,10 @@ function product(
       for (const lowering of loweringsAt(opset)) {
         for (const shapes of ['named', 'fixed'] as const) {
           if (shapes === 'fixed' && !fixedShapesAt.includes(opset)) continue;
-          for (const provider of PROVIDER_NAMES) rows.push({ file, lowering, opset, shapes, provider });
+          for (const provider of PROVIDER_NAMES) {
+            for (const layout of provider === 'native' ? nativeLayouts : (['auto'] as const))
+              rows.push({ file, lowering, opset, shapes, provider, layout });
+          }
         }
       }
     }
@@ -70,9 +82,16 @@ export function testParity(rows: readonly ParityRow[]): void {
     describeProvider(`parity on ${provider}`, function () {
       this.timeout(60_000);
       for (const row of rows.filter((one) => one.provider === provider)) {
-        const { file, lowering, opset, shapes } = row;
-        it(`parity on ${provider}: ${nameOf(file)} gives what PyTorch gives, as ${lowering} at opset ${opset} with ${shapes} shapes`, () =>
-          expectParity(file, { lowering, opset, provider, groupNorm, staticShapes: shapes === 'fixed' }));
+        const { file, lowering, opset, shapes, layout } = row;
+        it(`parity on ${provider}: ${nameOf(file)} gives what PyTorch gives, as ${lowering} at opset ${opset} with ${shapes} shapes and layout ${layout}`, () =>
+          expectParity(file, {
+            lowering,
+            opset,
+            provider,
+            groupNorm,
+            layout,
+            staticShapes: shapes === 'fixed',
+          }));
       }
     });
   }

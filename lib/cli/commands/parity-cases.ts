@@ -27,7 +27,7 @@ import {
   readTestDataSet,
   type TestDataSpec,
 } from '../../parity/test-data-set.js';
-import type { Provider, ProviderFallback } from '../../runtime/core/contract.js';
+import type { Layout, Provider, ProviderFallback } from '../../runtime/core/contract.js';
 import { parseNames } from '../shared/options.js';
 import type { Progress } from '../shared/progress.js';
 import { withStopRequest } from '../shared/signals.js';
@@ -120,6 +120,7 @@ export async function filesOf({ path, isDataSet }: ParitySource): Promise<string
 export interface PlanOptions {
   readonly lowering?: string;
   readonly groupNorm?: SessionLoweringName;
+  readonly layout?: Layout;
   readonly opset: readonly number[];
   readonly rtol?: number;
   readonly atol?: number;
@@ -143,15 +144,22 @@ interface ParityPlan {
 
 /** @throws GraphError if a lowering or an opset does not exist, or if the opset does not have the lowering. */
 export function planCases(options: PlanOptions, providers: readonly Provider[]): ParityPlan {
-  const { groupNorm, opset: opsets, rtol, atol, limit: limits, bisect = false } = options;
+  const { groupNorm, layout, opset: opsets, rtol, atol, limit: limits, bisect = false } = options;
   const fixtures = opsets.flatMap((opset) =>
     fixtureLowerings(options, opset).flatMap((lowering) =>
-      providers.map((provider) => ({ lowering, opset, provider, groupNorm, rtol, atol })),
+      providers.map((provider) => ({ lowering, opset, provider, groupNorm, layout, rtol, atol })),
     ),
   );
   const dataSets = (opset: number) =>
     sessionLowerings(options, opset).flatMap((one) =>
-      providers.map((provider) => ({ provider, groupNorm: one, rtol, atol, ...(limits && { limits }) })),
+      providers.map((provider) => ({
+        provider,
+        groupNorm: one,
+        rtol,
+        atol,
+        ...(layout && { layout }),
+        ...(limits && { limits }),
+      })),
     );
   return { fixtures, dataSets, limits, bisect };
 }

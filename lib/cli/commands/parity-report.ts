@@ -155,9 +155,15 @@ function formatTruth(one: CaseResult): string {
 const describeCombination = (one: CaseResult, cases: readonly CaseResult[]): string =>
   `${describeLowering(one)}, ${describeOpset(one)}${providersOf(cases).length > 1 ? `, ${one.provider}` : ''}`;
 
-/** Returns `op → kernel`: how GroupNormalization was written or asked for, and how it ran if that is different. */
-const describeLowering = ({ lowering, groupNorm }: CaseResult): string =>
-  groupNorm === undefined || groupNorm === lowering ? lowering : `${lowering} → ${groupNorm}`;
+/**
+ * Returns `op → kernel, blocked`: how GroupNormalization was written or asked for, and how it ran if that is different, with
+ * the layout if it is not the plain one.
+ */
+const describeLowering = ({ lowering, groupNorm, layout }: CaseResult): string => {
+  const execution =
+    groupNorm === undefined || groupNorm === lowering ? lowering : `${lowering} → ${groupNorm}`;
+  return layout === undefined ? execution : `${execution}, ${layout}`;
+};
 
 /** Returns the opset, which is 0 if the model could not be read. */
 const describeOpset = ({ opset }: CaseResult): string => `opset ${opset > 0 ? opset : 'unknown'}`;

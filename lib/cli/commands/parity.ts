@@ -8,6 +8,7 @@ import { type Provider, PROVIDERS } from '../../runtime/core/contract.js';
 import {
   availableProviders,
   groupNormOption,
+  layoutOption,
   limitOption,
   parseIntegers,
   parseTolerance,
@@ -57,6 +58,7 @@ export function addParity(program: Command, cli: Cli): void {
       'cpu',
     )
     .addOption(groupNormOption())
+    .addOption(layoutOption())
     .option(
       '--rtol <r>',
       'relative tolerance of floats (default: that of the fixture, otherwise that of torch.testing.assert_close)',

@@ -3,7 +3,7 @@ import type { Limits } from '../../limits.js';
 import type { SessionLoweringName } from '../../lowering/types.js';
 import { printable } from '../../printable.js';
 import { formatDuration } from '../../quantities.js';
-import type { Session } from '../../runtime/core/contract.js';
+import type { Layout, Session } from '../../runtime/core/contract.js';
 import { requireProviders } from '../../runtime/core/providers.js';
 import { createSession } from '../../runtime/node.js';
 import { parseNames } from '../shared/options.js';
@@ -14,6 +14,7 @@ export interface SessionRequest {
   /** Names of providers with commas between them, in order of preference. */
   readonly provider: string;
   readonly groupNorm?: SessionLoweringName;
+  readonly layout?: Layout;
   readonly limit?: Partial<Limits>;
   /** Number of runs, at least 1. */
   readonly repeat: number;
@@ -22,13 +23,14 @@ export interface SessionRequest {
 /** Opens a session for the model at `path`. */
 export async function openSession(
   path: string,
-  { provider, groupNorm, limit }: SessionRequest,
+  { provider, groupNorm, layout, limit }: SessionRequest,
   progress: Progress,
 ): Promise<Session> {
   progress.step(`loading ${path}`);
   return createSession(path, {
     providers: requireProviders(parseNames(provider)),
     groupNorm,
+    layout,
     limits: limit,
   });
 }
@@ -64,7 +66,7 @@ export async function runRepeatedly<T>(
 /** Returns how the model at `path` ran, how long it took, and why not on the providers before, as lines. */
 export const describeRun = (
   path: string,
-  session: Pick<Session, 'provider' | 'groupNorm' | 'fallbacks'>,
+  session: Pick<Session, 'provider' | 'groupNorm' | 'layout' | 'fallbacks'>,
   times: readonly number[],
 ): string[] => [
   `${printable(path)} on ${describeExecution(session)}: ${describeTimes(times)}`,
@@ -72,9 +74,14 @@ export const describeRun = (
 ];
 
 /** Returns `cpu, GroupNormalization as reduce-mean`: the provider, and how it runs the operator if the model has it. */
-export function describeExecution({ provider, groupNorm }: Pick<Session, 'provider' | 'groupNorm'>): string {
+export function describeExecution({
+  provider,
+  groupNorm,
+  layout,
+}: Pick<Session, 'provider' | 'groupNorm'> & Partial<Pick<Session, 'layout'>>): string {
   if (groupNorm === undefined) return provider;
-  return `${provider}, GroupNormalization ${groupNorm === 'kernel' ? 'by the native kernel' : `as ${groupNorm}`}`;
+  const how = groupNorm === 'kernel' ? 'by the native kernel' : `as ${groupNorm}`;
+  return `${provider}, GroupNormalization ${how}${layout === 'blocked' ? ' in blocked layout' : ''}`;
 }
 
 /** Returns the time of one run, or the fastest and the median of several. */

@@ -4,6 +4,7 @@ import { printable } from '../../printable.js';
 import { PROVIDERS } from '../../runtime/core/contract.js';
 import {
   groupNormOption,
+  layoutOption,
   limitOption,
   missingCommas,
   parseCount,
@@ -58,6 +59,7 @@ export function addRun(program: Command, cli: Cli): void {
       'cpu',
     )
     .addOption(groupNormOption())
+    .addOption(layoutOption())
     .addOption(limitOption())
     .addHelpText('after', EXAMPLES)
     .allowExcessArguments()

@@ -4,7 +4,7 @@ import { OptionError } from '../../errors.js';
 import { DEFAULT_LIMITS, type Limits, requireLimits } from '../../limits.js';
 import { getSessionLowering, MAX_OPSET } from '../../lowering/choose.js';
 import { SESSION_LOWERING_NAMES, type SessionLoweringName } from '../../lowering/types.js';
-import { type Provider, type ProviderFallback, PROVIDERS } from '../../runtime/core/contract.js';
+import { LAYOUTS, type Provider, type ProviderFallback, PROVIDERS } from '../../runtime/core/contract.js';
 import { requireProviders } from '../../runtime/core/providers.js';
 import { chooseBackend } from '../../runtime/node.js';
 import type { Dim, Shape } from '../../tensor.js';
@@ -177,6 +177,17 @@ export const groupNormOption = (): Option =>
       "is installed, otherwise reduce-mean, which is exact for any mean. op: ONNX Runtime's own slow definition, which " +
       'loses digits if the mean is large. contrib-group-norm: only with --provider cuda',
   ).argParser((name: string): SessionLoweringName => getSessionLowering(name, MAX_OPSET).name);
+
+/** `--layout`. */
+export const layoutOption = (): Option =>
+  new Option(
+    '--layout <name>',
+    "layout of the tensors that GroupNormalization reads and writes between convolutions: blocked, ONNX Runtime's own " +
+      'for convolutions on the CPU, which takes longer to load and less to run; plain; or auto, blocked where that can ' +
+      'be had (native kernel only)',
+  )
+    .choices([...LAYOUTS])
+    .default('auto');
 
 interface AvailableProviders {
   readonly available: readonly Provider[];

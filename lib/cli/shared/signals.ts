@@ -3,7 +3,8 @@
  * process at once. `parity` finishes in order at the first three: it prints and writes the cases that ran before it exits.
  * While a command writes files, a signal first removes the temporary ones.
  */
-import { onWriting, removeTemporaryFiles } from '../../files/atomic.js';
+import { removeTemporaryFiles } from '../../files/atomic.js';
+import { onWriting } from '../../files/temporary.js';
 import { EXIT, type ExitCode } from './terminal.js';
 
 const EXIT_CODES = {

@@ -35,13 +35,13 @@ export const findFixtureDrift = (
 export const findModelDrift = (
   { file, inputs, activations }: Fixture,
   model: string | Uint8Array,
-  { provider, groupNorm, rtol, atol }: TestDataSpec,
+  { provider, groupNorm, layout = 'auto', rtol, atol }: TestDataSpec,
   onProgress?: OnProgress,
 ): Promise<Drift> =>
   orReason(() =>
     findDrift(NODE, {
       model,
-      session: { groupNorm },
+      session: { groupNorm, layout },
       provider,
       feeds: Object.fromEntries(inputs),
       activations: activations.size > 0 ? knownActivations(file, withInputs(activations, inputs)) : undefined,
@@ -65,7 +65,7 @@ function withInputs(
  */
 export const findDataSetDrift = (
   { file, model, inputs }: Pick<TestDataSet, 'file' | 'model' | 'inputs'>,
-  { provider, groupNorm, limits, rtol, atol }: TestDataSpec,
+  { provider, groupNorm, layout = 'auto', limits, rtol, atol }: TestDataSpec,
   onProgress?: OnProgress,
 ): Promise<Drift> =>
   orReason(async () => {
@@ -74,7 +74,7 @@ export const findDataSetDrift = (
     await using activations = path === undefined ? undefined : await openSafetensors(path, { limits });
     return await findDrift(NODE, {
       model,
-      session: { groupNorm, limits },
+      session: { groupNorm, layout, limits },
       provider,
       feeds: Object.fromEntries(inputs),
       activations: activations && activationsOf(activations),

@@ -119,8 +119,10 @@ export class ModelRun {
   static async #open(
     platform: Platform,
     source: ModelSource,
-    { session: sessionOptions = {}, label, feeds: given }: ModelRunOptions,
+    { session: asked, label, feeds: given }: ModelRunOptions,
   ): Promise<ModelRun> {
+    // Values between blocked operators are plain once a run returns them, so that the layout would gain little.
+    const sessionOptions = { ...asked, layout: asked?.layout ?? 'plain' };
     if (isOrtFormat(source.bytes)) {
       throw new SessionError(
         'MODEL_REJECTED',

@@ -111,8 +111,20 @@ export const GRAPH_OPTIMIZATION_LEVELS = ['disabled', 'basic', 'extended', 'all'
 /** Whether nodes run one after another, or several at once where the graph has branches. */
 export const EXECUTION_MODES = ['sequential', 'parallel'] as const;
 
-/** ONNX Runtime's own session options, under the names that onnxruntime-common gives them. */
+/** The layouts that a session may be asked for: {@link BackendOptions.layout}. */
+export const LAYOUTS = ['auto', 'plain', 'blocked'] as const;
+/** The layout that a session is asked for. */
+export type Layout = (typeof LAYOUTS)[number];
+
+/** ONNX Runtime's own session options, under the names that onnxruntime-common gives them, and the layout. */
 export interface BackendOptions {
+  /**
+   * The layout of the tensors that GroupNorm reads and writes between convolutions. `blocked` is ONNX Runtime's own layout
+   * for 2-D convolutions of float32 on the CPU, which `plain` leaves before each GroupNorm and enters again behind it. Only
+   * the native kernel has the choice. `auto`, the default, is `blocked` where that can be had, and else `plain`;
+   * `Session.layoutReason` says why. Loading for `blocked` takes longer: docs/sessions.md has the figures.
+   */
+  readonly layout?: Layout | undefined;
   /** Threads that one operator may use, at least 1. Default: ONNX Runtime's, one per physical core. */
   readonly intraOpNumThreads?: number | undefined;
   /**
@@ -239,6 +251,10 @@ export interface Session {
    * opset 21, or written out in arithmetic. `undefined` if the model has none, or runs ONNX Runtime's inlined definition.
    */
   readonly groupNorm: GroupNormExecution | undefined;
+  /** The layout of the tensors that GroupNorm reads and writes between convolutions. */
+  readonly layout: 'plain' | 'blocked';
+  /** Why the layout is plain; `undefined` if it is blocked, or if the caller asked for `plain`. */
+  readonly layoutReason: string | undefined;
   /**
    * Runs the model. With the native kernel the event loop stays free, and several runs may be in progress at once.
    * They read tensors of {@link Session.allocate}, results of other runs and shared memory in place, so leave these
@@ -276,8 +292,17 @@ export interface BackendRunOptions extends Omit<RunOptions, 'fetches' | 'outputs
   readonly outputs?: TensorRecord | undefined;
 }
 
+/** The layout in which a model runs GroupNorm. */
+export interface LoadedLayout {
+  readonly layout: 'plain' | 'blocked';
+  /** Why the layout is plain; `undefined` if it is blocked, or if the caller asked for `plain`. */
+  readonly layoutReason: string | undefined;
+}
+
 /** A model that a backend has loaded. It throws the runtime's own errors: the session gives them their type. */
 export interface LoadedModel {
+  /** Absent if the backend has plain layout only. */
+  readonly inLayout?: LoadedLayout;
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
   run(feeds: AnyTensorRecord, options: BackendRunOptions): Promise<Record<string, AnyTensor>>;
@@ -307,6 +332,8 @@ export interface ModelToLoad {
   readonly externalLocations: readonly string[];
   /** ONNX Runtime's optimizers that would change the results of this model. */
   readonly wrongOptimizers: readonly string[];
+  /** Whether a GroupNorm of the native kernel lies between 2-D convolutions, so that the blocked layout may serve it. */
+  readonly hasNormBetweenConvolutions: boolean;
 }
 
 /** A build of ONNX Runtime that runs models on one provider. */

@@ -1,4 +1,5 @@
 /** Loads a model on one backend: prepares it for the backend, and gives it the variants that its runs may need. */
+import { SessionError } from '../../errors.js';
 import { renameLocations } from '../../onnx/tensor-walk.js';
 import type {
   Backend,
@@ -37,6 +38,7 @@ export async function loadModel(
   backend: Backend,
   options: OpenOptions,
 ): Promise<Omit<OpenedModel, 'fallbacks'>> {
+  requireLayout(backend, options);
   const { prepared, folder } = prepare(platform, source, backend, options);
   const load = loader(backend, folder, asked, options);
   const loaded = await withTypedErrors(
@@ -65,6 +67,18 @@ export async function loadModel(
     groupNorm,
     needsElements,
   };
+}
+
+/** Only the native kernel runs GroupNorm in blocked layout; the next provider of the list may be that. */
+function requireLayout(
+  { provider, hasGroupNormKernel }: Backend,
+  { backend: { layout } }: OpenOptions,
+): void {
+  if (layout !== 'blocked' || hasGroupNormKernel) return;
+  throw new SessionError(
+    'PROVIDER_UNAVAILABLE',
+    `layout 'blocked' needs the native kernel, and '${provider}' runs without it`,
+  );
 }
 
 /**

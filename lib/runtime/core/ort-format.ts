@@ -38,6 +38,7 @@ export function prepareOrtFormat(
     wrongOptimizers: [],
     bfloat16: new Set(),
     optionalInputs: [],
+    hasNormBetweenConvolutions: false,
     groupNorm:
       hasKernel && KERNEL_OPERATORS.some((operator) => hasString(bytes, operator)) ? 'kernel' : undefined,
     needsElements: hasString(bytes, 'InstanceNormalization'),

@@ -8,6 +8,7 @@ import { carefulReduceMeanLowering } from '../../lowering/reduce-mean.js';
 import { CONTRIB_DOMAIN, FUSED_DOMAIN, type SessionLoweringName } from '../../lowering/types.js';
 import { Model } from '../../onnx/model.js';
 import { widenBfloat16 } from '../../rewrite/bfloat16-io.js';
+import { hasNormBetweenConvolutions } from '../../rewrite/blocked-layout.js';
 import { skipEmptyInputs } from '../../rewrite/empty-inputs.js';
 import { fuseGroupNorm } from '../../rewrite/fuse-group-norm.js';
 import { isGroupNorm } from '../../rewrite/group-normalization.js';
@@ -104,6 +105,7 @@ export function prepareModel(
     unranked,
     externalLocations: onDisk.map(([location]) => location),
     wrongOptimizers: wrongOptimizers(model),
+    hasNormBetweenConvolutions: hasKernel && hasNormBetweenConvolutions(model),
     bfloat16: new Set([...widened, ...narrow.map(({ name }) => name)]),
     optionalInputs,
     groupNorm: execution,

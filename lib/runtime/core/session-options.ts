@@ -8,6 +8,7 @@ import {
   type BackendOptions,
   EXECUTION_MODES,
   GRAPH_OPTIMIZATION_LEVELS,
+  LAYOUTS,
   type Provider,
   type ProviderOptions,
   type SessionOptions,
@@ -20,6 +21,7 @@ const SESSION_OPTIONS: readonly (keyof SessionOptions)[] = [
   'strict',
   'groupNorm',
   'limits',
+  'layout',
   'intraOpNumThreads',
   'interOpNumThreads',
   'executionMode',
@@ -82,12 +84,14 @@ function requireBackendOptions(options: BackendOptions): void {
     executionMode = 'sequential',
     graphOptimizationLevel = 'all',
     freeDimensionOverrides = {},
+    layout = 'auto',
+    allowSpinning = true,
   } = options;
-  const { allowSpinning = true } = options;
   ensure(
     typeof allowSpinning === 'boolean',
     `allowSpinning must be true or false, not ${String(allowSpinning)}`,
   );
+  requireOneOf('layout', layout, LAYOUTS);
   requireOneOf('executionMode', executionMode, EXECUTION_MODES);
   requireOneOf('graphOptimizationLevel', graphOptimizationLevel, GRAPH_OPTIMIZATION_LEVELS);
   const isRecord = typeof freeDimensionOverrides === 'object' && freeDimensionOverrides !== null;

@@ -21,6 +21,7 @@ import type {
   BackendRunOptions,
   Feeds,
   GroupNormExecution,
+  LoadedLayout,
   LoadedModel,
   Provider,
   ProviderFallback,
@@ -82,6 +83,17 @@ export class RuntimeSession implements Session {
 
   get groupNorm(): GroupNormExecution | undefined {
     return this.#current.opened.groupNorm;
+  }
+
+  get layout(): LoadedLayout['layout'] {
+    return this.#current.opened.loaded.inLayout?.layout ?? 'plain';
+  }
+
+  get layoutReason(): string | undefined {
+    const { loaded, provider } = this.#current.opened;
+    return loaded.inLayout
+      ? loaded.inLayout.layoutReason
+      : `the provider '${provider}' has plain layout only`;
   }
 
   async run<Outputs extends AnyTensorRecord = Record<string, TensorData>>(

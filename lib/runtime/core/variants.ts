@@ -7,7 +7,14 @@ import { NO_LIMITS } from '../../limits.js';
 import { Model } from '../../onnx/model.js';
 import { keepOutputs } from '../../rewrite/dead-code.js';
 import type { AnyTensor, DType, TensorData } from '../../tensor.js';
-import type { AnyTensorRecord, BackendRunOptions, LoadedModel, ModelToLoad, TensorInfo } from './contract.js';
+import type {
+  AnyTensorRecord,
+  BackendRunOptions,
+  LoadedLayout,
+  LoadedModel,
+  ModelToLoad,
+  TensorInfo,
+} from './contract.js';
 import type { PreparedModel } from './prepare.js';
 import { copyTensors } from './tensors.js';
 
@@ -32,6 +39,7 @@ interface Variant {
 
 /** A loaded model with its variants. */
 export class ModelWithVariants implements LoadedModel {
+  readonly inLayout?: LoadedLayout;
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
   readonly allocate?: (dtype: DType, dims: readonly number[]) => TensorData;
@@ -45,6 +53,7 @@ export class ModelWithVariants implements LoadedModel {
   ) {
     this.inputs = loaded.inputs;
     this.outputs = loaded.outputs;
+    if (loaded.inLayout) this.inLayout = loaded.inLayout;
     if (loaded.allocate) this.allocate = loaded.allocate.bind(loaded);
     if (loaded.release) this.release = loaded.release.bind(loaded);
   }

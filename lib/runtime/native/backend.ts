@@ -14,6 +14,7 @@ import type {
   AnyTensorRecord,
   Backend,
   BackendOptions,
+  LoadedLayout,
   LoadedModel,
   ModelToLoad,
   BackendRunOptions,
@@ -33,6 +34,7 @@ import {
   type AddonValueInfo,
   loadAddon,
 } from './addon.js';
+import { loadInLayout, type SessionInLayout } from './layout.js';
 
 /** What of ONNX Runtime's session options only its own interface has. */
 export type NativeOptions = Partial<
@@ -68,8 +70,9 @@ export const nativeBackendWith = (more: NativeOptions): NativeBackend => ({
       { ...all.config, ...configEntries(options), ...folderEntry(externalDataFolder) },
       model.wrongOptimizers,
     );
-    const session = await addon.createSession(model.bytes, { ...all, config });
-    return new NativeModel(addon, session, model);
+    const { layout = 'auto' } = options;
+    const loaded = await loadInLayout(addon, model, externalDataFolder, { ...all, config }, layout);
+    return new NativeModel(addon, loaded, model);
   },
 });
 
@@ -112,12 +115,16 @@ const folderEntry = (folder: string | undefined): Record<string, string> =>
 class NativeModel implements LoadedModel {
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
+  readonly session: AddonSession;
+  readonly inLayout: LoadedLayout;
 
   constructor(
     readonly addon: Addon,
-    readonly session: AddonSession,
+    { session, layout, layoutReason }: SessionInLayout,
     model: ModelToLoad,
   ) {
+    this.session = session;
+    this.inLayout = { layout, layoutReason };
     this.inputs = withOpenRanks(session.inputs.map(toInfo), model.unranked);
     this.outputs = withOpenRanks(session.outputs.map(toInfo), model.unranked);
     requirePassable(this.inputs);

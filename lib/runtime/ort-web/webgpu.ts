@@ -66,9 +66,19 @@ async function findProblems(): Promise<readonly ProviderProblem[]> {
   }
   const reason = await runSelfTest(
     (bytes) =>
-      load({ bytes, unranked: new Set(), externalLocations: [], wrongOptimizers: [] }, undefined, {
-        cpuFallback: false,
-      }),
+      load(
+        {
+          bytes,
+          unranked: new Set(),
+          externalLocations: [],
+          wrongOptimizers: [],
+          hasNormBetweenConvolutions: false,
+        },
+        undefined,
+        {
+          cpuFallback: false,
+        },
+      ),
     'reduce-mean',
   );
   return reason === undefined ? [] : [{ reason }];

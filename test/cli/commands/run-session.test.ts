@@ -42,11 +42,14 @@ describe('the session of run', () => {
     expect(describeExecution({ provider: 'native', groupNorm: 'kernel' })).to.equal(
       'native, GroupNormalization by the native kernel',
     );
+    expect(describeExecution({ provider: 'native', groupNorm: 'kernel', layout: 'blocked' })).to.equal(
+      'native, GroupNormalization by the native kernel in blocked layout',
+    );
   });
 
   it('run names each provider that did not work, with the reason', () => {
     const fallbacks = [{ provider: 'cuda', reason: 'no driver' }] as const;
-    const session = { provider: 'cpu', groupNorm: undefined, fallbacks } as const;
+    const session = { provider: 'cpu', groupNorm: undefined, layout: 'plain', fallbacks } as const;
     expect(describeRun('gn.onnx', session, [10])).to.deep.equal([
       'gn.onnx on cpu: 10 ms',
       '  not on cuda: no driver',

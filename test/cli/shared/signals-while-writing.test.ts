@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { after, before, describe, it } from 'mocha';
 import { removeTemporaryFilesAtSignals } from '../../../lib/cli/shared/signals.js';
-import { onWriting, writeFileAtomic } from '../../../lib/files/atomic.js';
+import { writeFileAtomic } from '../../../lib/files/atomic.js';
+import { onWriting } from '../../../lib/files/temporary.js';
 import { rejection, temporaryFolder } from '../../support/temporary.js';
 
 const SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];

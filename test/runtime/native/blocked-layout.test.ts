@@ -197,10 +197,10 @@ describeNative('BlockedGroupNormalization', () => {
       /scale \[8\] and bias \[4\] must both have one element per channel/,
     ],
     [
-      'a residual of another shape',
+      'a residual of other channels',
       {},
-      { residual: [1, 8, 1, 2] },
-      /residual \[1, 8, 1, 2\] must have the shape of X, \[1, 8, 2, 2\]/,
+      { residual: [1, 16, 2, 2] },
+      /residual \[1, 16, 2, 2\] must have the rank and the channels of X, \[1, 8, 2, 2\]/,
     ],
   ];
   for (const [what, options, changed, message] of broken) {
