@@ -163,9 +163,7 @@ void BlockedRows::normalizeWideLane(const Stretch& s, size_t lane, const Standar
         static_cast<const float*>(problem_.bias) + s.channel + lane,
         1,
         count,
-        standard.mean,
-        standard.centre,
-        standard.rstd,
+        standard,
         problem_.activation,
         false,
     };

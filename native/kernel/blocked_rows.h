@@ -24,11 +24,14 @@ class BlockedRows {
   Statistics chunkMoments(size_t row, size_t chunk) const;
   void normalizeChunk(size_t row, size_t chunk, const Statistics& ofRow) const;
 
-  // Statistics and output of one row, so that the output finds its blocks in the caches: a block is written as soon as
-  // the statistics of its groups are known.
-  void normalizeWhole(size_t row) const;
+  // Statistics and output of rows begin .. end - 1, each at once, so that the output finds its blocks in the caches: a
+  // block is written as soon as the statistics of its groups are known.
+  void normalizeRows(size_t begin, size_t end) const {
+    for (size_t row = begin; row < end; ++row) normalizeWhole(row);
+  }
 
  private:
+  void normalizeWhole(size_t row) const;
   struct Stretch;
   Stretch at(size_t row, size_t chunk) const;
   void addChunk(size_t row, size_t chunk, Statistics& ofRow) const;

@@ -8,14 +8,15 @@
 #include "blocked_output.h"
 #include "blocked_statistics.h"
 #include "output.h"
+#include "short_rows.h"
 #include "statistics.h"
 
 namespace group_norm {
 namespace {
 
-template <typename V, typename T>
+template <typename V, typename D, typename T>
 constexpr TypeKernels typeKernels() {
-  return {moments<V, T>, normalize<V, T>};
+  return {moments<V, T>, normalize<V, T>, shortRows<V, D, T>};
 }
 
 template <typename V, typename D, size_t block>
@@ -27,8 +28,8 @@ constexpr BlockKernels blockKernels() {
 template <typename Floats, typename Doubles>
 constexpr Kernels tableOf(const char* name) {
   return {name,
-          {typeKernels<Floats, float>(), typeKernels<Doubles, double>(), typeKernels<Floats, Half>(),
-           typeKernels<Floats, BFloat16>()},
+          {typeKernels<Floats, Doubles, float>(), typeKernels<Doubles, Doubles, double>(),
+           typeKernels<Floats, Doubles, Half>(), typeKernels<Floats, Doubles, BFloat16>()},
           blockKernels<Floats, Doubles, 8>(),
           blockKernels<Floats, Doubles, 16>()};
 }

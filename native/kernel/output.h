@@ -33,14 +33,23 @@ struct Stretch {
   }
 };
 
+template <typename Named>
+struct Type {
+  using type = Named;
+};
+
 template <typename V, typename T, Activation activation, bool withResidual, bool streaming>
 struct Output {
   using Scalar = typename V::Scalar;
   static constexpr size_t lanes = V::lanes;
 
-  const Row& row;
-  Scalar centre = static_cast<Scalar>(row.centre);
-  double rest = row.mean - static_cast<double>(centre);
+  size_t channels;
+  size_t spatial;
+  const T* rowScale;
+  const T* rowBias;
+  Scalar centre;
+  double rest;  // of the mean, less the centre
+  double rstd;
 
   // How many elements come before the first aligned vector of y. Only those can be streamed, and a vector that lies
   // across two lines of the cache takes twice the time to store; a short stretch does not earn the part before it.
@@ -53,7 +62,7 @@ struct Output {
 
   // affine(x, index, lanes in use) is applied to all of the stretch.
   template <typename Affine>
-  static void each(const Stretch<T>& s, Affine affine) {
+  static ALWAYS_INLINE void each(const Stretch<T>& s, Affine affine) {
     size_t i = beforeAligned(s);
     if (i > 0) part(s, 0, i, affine);
     for (; i + lanes <= s.count; i += lanes) put(s, i, activate<activation>(before(s, i, affine)));
@@ -85,8 +94,8 @@ struct Output {
 
   // All within one channel.
   void channel(const Stretch<T>& s, size_t index) const {
-    const double scale = static_cast<double>(get(static_cast<const T*>(row.scale), index)) * row.rstd;
-    const double bias = static_cast<double>(get(static_cast<const T*>(row.bias), index));
+    const double scale = static_cast<double>(get(rowScale, index)) * rstd;
+    const double bias = static_cast<double>(get(rowBias, index));
     const V c = all<V>(centre);
     const Scalar nearly = static_cast<Scalar>(scale);
     const V a = all<V>(nearly);
@@ -98,41 +107,37 @@ struct Output {
     });
   }
 
-  // With a scale and a bias for every element, as they lie in memory.
-  void elements(const Stretch<T>& s, const T* scale, const T* bias) const {
+  // With a scale and a bias for every element, as they lie in memory: (x - mean) * rstd first, of which the root, too,
+  // is in two parts.
+  ALWAYS_INLINE void elements(const Stretch<T>& s, const T* scale, const T* bias) const {
     const V c = all<V>(centre);
-    const Scalar rstd = static_cast<Scalar>(row.rstd);
-    const V r = all<V>(rstd);
-    const V rRest = all<V>(static_cast<Scalar>(row.rstd - static_cast<double>(rstd)));
-    const V less = all<V>(static_cast<Scalar>(-rest));
+    const Scalar nearly = static_cast<Scalar>(rstd);
+    const V r = all<V>(nearly);
+    const V rRest = all<V>(static_cast<Scalar>(rstd - static_cast<double>(nearly)));
+    const V less = all<V>(static_cast<Scalar>(-rest * rstd));
     const V zero = all<V>(0);
     each(s, [=](V x, size_t i, size_t count) {
       const bool whole = count == lanes;
-      const V given = whole ? V::load(scale + i) : loadPart(scale + i, count, zero);
-      const V a = given * r;
-      const V aRest = multiplyAdd(given, rRest, multiplyAdd(given, r, zero - a));
+      const V a = whole ? V::load(scale + i) : loadPart(scale + i, count, zero);
       const V b = whole ? V::load(bias + i) : loadPart(bias + i, count, zero);
       const V d = x - c;
-      return multiplyAdd(d, a, multiplyAdd(d, aRest, multiplyAdd(less, a, b)));
+      return multiplyAdd(multiplyAdd(d, r, multiplyAdd(d, rRest, less)), a, b);
     });
   }
 
   // Channels shorter than a vector: their scale and bias are laid out element by element first.
   void shortChannels(const Stretch<T>& s, size_t begin) const {
     constexpr size_t batch = 512;
-    const T* rowScale = static_cast<const T*>(row.scale);
-    const T* rowBias = static_cast<const T*>(row.bias);
-    if (row.spatial == 1) return elements(s, rowScale + begin, rowBias + begin);
     T scale[batch];
     T bias[batch];
-    size_t index = begin / row.spatial;
-    size_t within = begin % row.spatial;
+    size_t index = begin == 0 ? 0 : begin / spatial;
+    size_t within = begin - index * spatial;
     for (size_t i = 0; i < s.count; i += batch) {
       const size_t end = i + batch < s.count ? i + batch : s.count;
       for (size_t k = 0; k < end - i; ++k) {
         std::memcpy(scale + k, rowScale + index, sizeof(T));
         std::memcpy(bias + k, rowBias + index, sizeof(T));
-        if (++within == row.spatial) {
+        if (++within == spatial) {
           within = 0;
           ++index;
         }
@@ -142,48 +147,63 @@ struct Output {
   }
 
   void longChannels(const Stretch<T>& s, size_t begin) const {
-    for (size_t i = 0; i < s.count;) {
-      const size_t index = (begin + i) / row.spatial;
-      const size_t channelEnd = (index + 1) * row.spatial - begin;
+    size_t index = begin == 0 ? 0 : begin / spatial;
+    size_t channelEnd = (index + 1) * spatial - begin;
+    for (size_t i = 0; i < s.count; ++index, channelEnd += spatial) {
       const size_t end = channelEnd < s.count ? channelEnd : s.count;
       channel(s.from(i, end), index);
       i = end;
     }
   }
 
-  void run(const Stretch<T>& s, size_t begin) const {
-    if (row.channels > 1 && row.spatial < lanes) {
+  ALWAYS_INLINE void run(const Stretch<T>& s, size_t begin) const {
+    if (channels > 1 && spatial == 1) {
+      elements(s, rowScale + begin, rowBias + begin);
+    } else if (channels > 1 && spatial < lanes) {
       shortChannels(s, begin);
     } else {
       longChannels(s, begin);
     }
-    if (streaming) V::endStreaming();
   }
 };
 
-template <typename V, typename T, Activation activation>
-void normalizeWith(const Row& row, size_t begin, size_t end) {
-  const Stretch<T> whole = {static_cast<const T*>(row.x), static_cast<const T*>(row.residual), static_cast<T*>(row.y),
-                            0};
-  const Stretch<T> s = whole.from(begin, end);
-  if (row.residual) {
-    if (row.streaming) return Output<V, T, activation, true, true>{row}.run(s, begin);
-    return Output<V, T, activation, true, false>{row}.run(s, begin);
+// Calls body with the type of the Output that a row or all rows of a set have.
+template <typename V, typename T, Activation activation, typename Rows, typename Body>
+ALWAYS_INLINE void withOutputOf(const Rows& rows, Body body) {
+  if (rows.residual) {
+    if (rows.streaming) return body(Type<Output<V, T, activation, true, true>>{});
+    return body(Type<Output<V, T, activation, true, false>>{});
   }
-  if (row.streaming) return Output<V, T, activation, false, true>{row}.run(s, begin);
-  return Output<V, T, activation, false, false>{row}.run(s, begin);
+  if (rows.streaming) return body(Type<Output<V, T, activation, false, true>>{});
+  return body(Type<Output<V, T, activation, false, false>>{});
+}
+
+template <typename V, typename T, typename Rows, typename Body>
+void withOutput(const Rows& rows, Body body) {
+  switch (rows.activation) {
+    case Activation::none:
+      return withOutputOf<V, T, Activation::none>(rows, body);
+    case Activation::relu:
+      return withOutputOf<V, T, Activation::relu>(rows, body);
+    case Activation::silu:
+      return withOutputOf<V, T, Activation::silu>(rows, body);
+  }
 }
 
 template <typename V, typename T>
 void normalize(const Row& row, size_t begin, size_t end) {
-  switch (row.activation) {
-    case Activation::none:
-      return normalizeWith<V, T, Activation::none>(row, begin, end);
-    case Activation::relu:
-      return normalizeWith<V, T, Activation::relu>(row, begin, end);
-    case Activation::silu:
-      return normalizeWith<V, T, Activation::silu>(row, begin, end);
-  }
+  using Scalar = typename V::Scalar;
+  const Stretch<T> whole = {static_cast<const T*>(row.x), static_cast<const T*>(row.residual), static_cast<T*>(row.y),
+                            end};
+  const T* scale = static_cast<const T*>(row.scale);
+  const T* bias = static_cast<const T*>(row.bias);
+  const Scalar centre = static_cast<Scalar>(row.standard.centre);
+  const double rest = row.standard.mean - static_cast<double>(centre);
+  withOutput<V, T>(row, [&](auto output) {
+    using Out = typename decltype(output)::type;
+    Out{row.channels, row.spatial, scale, bias, centre, rest, row.standard.rstd}.run(whole.from(begin, end), begin);
+  });
+  if (row.streaming) V::endStreaming();
 }
 
 }  // namespace

@@ -7,7 +7,15 @@
 namespace group_norm {
 namespace {
 
-const void* offset(const void* base, size_t bytes) { return base ? static_cast<const char*>(base) + bytes : nullptr; }
+RowSet rowsOf(const Problem& p, bool streaming) {
+  const size_t groups = static_cast<size_t>(p.groups);
+  const size_t channels = p.perGroupAffine ? 1 : static_cast<size_t>(p.channels / p.groups);
+  const size_t length = static_cast<size_t>(p.channels / p.groups * p.spatial);
+  const double leastSquares = p.epsilon < 1e-15 ? kVanishingSquares : 0;
+  const double largestScale = largestMagnitude(p.dtype, p.scale, groups * channels);
+  return {p.x,       p.residual,   p.y,          p.scale, p.bias,       groups,   length, channels, length / channels,
+          p.epsilon, leastSquares, largestScale, p.dtype, p.activation, streaming};
+}
 
 }  // namespace
 
@@ -29,28 +37,27 @@ Standard standardOf(const Moments& moments, double epsilon) {
 }
 
 Rows::Rows(const Problem& problem, const Kernels& kernels, bool streaming)
-    : problem_(problem),
+    : set_(rowsOf(problem, streaming)),
       kernels_(kernels.byDType[static_cast<size_t>(problem.dtype)]),
       elementBytes_(bytesOf(problem.dtype)),
-      count_(static_cast<size_t>(problem.batch * problem.groups)),
-      length_(static_cast<size_t>(problem.channels / problem.groups * problem.spatial)),
-      channels_(problem.perGroupAffine ? 1 : static_cast<size_t>(problem.channels / problem.groups)),
-      spatial_(length_ / channels_),
-      largestScale_(largestMagnitude(problem.dtype, problem.scale, static_cast<size_t>(problem.groups) * channels_)),
-      leastSquares_(problem.epsilon < 1e-15 ? kVanishingSquares : 0),
-      streaming_(streaming) {}
+      count_(static_cast<size_t>(problem.batch * problem.groups)) {}
 
 Moments Rows::chunkMoments(size_t row, size_t chunkIndex) const {
   const size_t begin = chunkIndex * chunk;
-  const size_t rest = length_ - begin;
-  const void* x = offset(problem_.x, (row * length_ + begin) * elementBytes_);
-  return kernels_.moments(x, rest < chunk ? rest : chunk, leastSquares_);
+  const size_t rest = length() - begin;
+  const char* x = static_cast<const char*>(set_.x) + (row * length() + begin) * elementBytes_;
+  return kernels_.moments(x, rest < chunk ? rest : chunk, set_.leastSquares);
 }
 
 void Rows::normalizeChunk(size_t row, size_t chunkIndex, const Moments& ofRow) const {
   const size_t begin = chunkIndex * chunk;
   const size_t end = begin + chunk;
-  normalize(at(row, ofRow), begin, end < length_ ? end : length_);
+  normalize(at(row, ofRow), begin, end < length() ? end : length());
+}
+
+void Rows::normalizeRows(size_t begin, size_t end) const {
+  if (length() <= kShortRow) return kernels_.shortRows(set_, begin, end);
+  for (size_t row = begin; row < end; ++row) normalizeWhole(row);
 }
 
 void Rows::normalizeWhole(size_t row) const {
@@ -60,33 +67,18 @@ void Rows::normalizeWhole(size_t row) const {
   // Backwards: the end of a row that the caches cannot hold is what they hold last.
   for (size_t i = chunksEach(); i-- > 0;) {
     const size_t end = (i + 1) * chunk;
-    normalize(whole, i * chunk, end < length_ ? end : length_);
+    normalize(whole, i * chunk, end < length() ? end : length());
   }
 }
 
 Row Rows::at(size_t row, const Moments& moments) const {
-  const size_t group = row % static_cast<size_t>(problem_.groups);
-  const size_t elements = row * length_ * elementBytes_;
-  const size_t affine = group * channels_ * elementBytes_;
-  const Standard standard = standardOf(moments, problem_.epsilon);
-  return {
-      offset(problem_.x, elements),
-      offset(problem_.residual, elements),
-      static_cast<char*>(problem_.y) + elements,
-      offset(problem_.scale, affine),
-      offset(problem_.bias, affine),
-      channels_,
-      spatial_,
-      standard.mean,
-      standard.centre,
-      standard.rstd,
-      problem_.activation,
-      streaming_,
-  };
+  return rowOf(set_, elementBytes_, row, standardOf(moments, set_.epsilon));
 }
 
 void Rows::normalize(const Row& row, size_t begin, size_t end) const {
-  if (needsWide(problem_.dtype, row.rstd, largestScale_)) return wideNormalize(problem_.dtype, row, begin, end);
+  if (needsWide(set_.dtype, row.standard.rstd, set_.largestScale)) {
+    return wideNormalize(set_.dtype, row, begin, end);
+  }
   kernels_.normalize(row, begin, end);
 }
 

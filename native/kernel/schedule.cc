@@ -38,10 +38,8 @@ size_t threadsFor(const Rows& rows, const Threads& threads) {
 template <typename Rows>
 void byRows(const Rows& rows, const Threads& threads, size_t threadCount) {
   const size_t tasks = threadCount == 1 ? 1 : std::min(rows.count(), threadCount * kTasksPerThread);
-  forEach(threads, tasks, [&](size_t task) {
-    const size_t end = rows.count() * (task + 1) / tasks;
-    for (size_t row = rows.count() * task / tasks; row < end; ++row) rows.normalizeWhole(row);
-  });
+  forEach(threads, tasks,
+          [&](size_t task) { rows.normalizeRows(rows.count() * task / tasks, rows.count() * (task + 1) / tasks); });
 }
 
 // Each task is a chunk of a row: the statistics of all chunks, then the output of all. As many rows at a time as

@@ -32,33 +32,38 @@ struct Sums {
   }
 };
 
+// Of the elements less the shift.
 struct Totals {
+  double shift = 0;
   double values = 0;
   double squares = 0;
 };
 
-// Of the elements less the shift. A lane sums few of them before its sum goes on in double: squares of values on a
-// coarse grid (large beside the deviation) are not rounded up as often as down, and that error grows with the sum.
+// A lane sums few elements before its sum goes on in double: squares of values on a coarse grid (large beside the
+// deviation) are not rounded up as often as down, and that error grows with the sum.
 template <typename T, typename V>
-Totals totalsAround(V shift, const T* x, size_t count) {
+ALWAYS_INLINE Totals totalsAround(V shift, const T* x, size_t count) {
   constexpr size_t lanes = V::lanes;
   constexpr size_t tile = 64 * lanes;
   Totals totals;
   for (size_t begin = 0; begin < count; begin += tile) {
     const size_t end = count - begin < tile ? count : begin + tile;
-    Sums<V> a, b, c, d;  // an addition takes some cycles: four may be under way
+    Sums<V> a, b;
     size_t i = begin;
-    for (; i + 4 * lanes <= end; i += 4 * lanes) {
-      a.add(V::load(x + i) - shift);
-      b.add(V::load(x + i + lanes) - shift);
-      c.add(V::load(x + i + 2 * lanes) - shift);
-      d.add(V::load(x + i + 3 * lanes) - shift);
+    if (end - begin >= 4 * lanes) {
+      Sums<V> c, d;  // an addition takes some cycles: four may be under way
+      for (; i + 4 * lanes <= end; i += 4 * lanes) {
+        a.add(V::load(x + i) - shift);
+        b.add(V::load(x + i + lanes) - shift);
+        c.add(V::load(x + i + 2 * lanes) - shift);
+        d.add(V::load(x + i + 3 * lanes) - shift);
+      }
+      a.add(c);
+      b.add(d);
     }
     for (; i + lanes <= end; i += lanes) a.add(V::load(x + i) - shift);
     if (i < end) b.add(loadPart(x + i, end - i, shift) - shift);
     a.add(b);
-    c.add(d);
-    a.add(c);
     totals.values += sum(a.values);
     totals.squares += sum(a.squares);
   }
@@ -67,8 +72,7 @@ Totals totalsAround(V shift, const T* x, size_t count) {
 
 // float16 has no value whose square a float could not hold.
 inline bool fits(const Half*, double, double) { return true; }
-// float64 overflows as it does in PyTorch.
-inline bool fits(const double*, double, double) { return true; }
+inline bool fits(const double*, double squares, double) { return squares <= DBL_MAX; }
 // False for NaN and Inf as well: those come out as in double, too.
 template <typename T>
 bool fits(const T*, double squares, double leastSquares) {
@@ -85,8 +89,15 @@ auto firstShift(const T* x, size_t count) {
   return first + static_cast<Scalar>(totalsAround(all<V>(first), x, probe).values / static_cast<double>(probe));
 }
 
+template <typename T>
+Totals wideTotals(const T* x, size_t count) {
+  const Moments wide = wideMoments(x, count);
+  return {wide.mean, 0, wide.squares};
+}
+
+// Of one block, around `shift` or, where that is far from the mean, around the mean.
 template <typename V, typename T>
-Moments blockMoments(const T* x, size_t count, typename V::Scalar shift, double leastSquares) {
+ALWAYS_INLINE Totals totalsOf(const T* x, size_t count, typename V::Scalar shift, double leastSquares) {
   using Scalar = typename V::Scalar;
   const double n = static_cast<double>(count);
   Totals totals = totalsAround(all<V>(shift), x, count);
@@ -94,11 +105,16 @@ Moments blockMoments(const T* x, size_t count, typename V::Scalar shift, double 
     shift += static_cast<Scalar>(totals.values / n);
     totals = totalsAround(all<V>(shift), x, count);
   }
-  if (!fits(x, totals.squares, leastSquares)) return wideMoments(x, count);
+  totals.shift = static_cast<double>(shift);
+  if (fits(x, totals.squares, leastSquares)) return totals;
+  return wideTotals(x, count);
+}
+
+ALWAYS_INLINE Moments momentsOf(const Totals& totals, double n) {
   const double offset = totals.values / n;
   const double excess = totals.values * offset;
   const double squares = excess < totals.squares ? totals.squares - excess : totals.squares * 0;
-  return {n, static_cast<double>(shift) + offset, squares};
+  return {n, totals.shift + offset, squares};
 }
 
 template <typename V, typename T>
@@ -108,8 +124,8 @@ Moments moments(const void* elements, size_t count, double leastSquares) {
   Scalar shift = firstShift<V>(x, count < kBlock ? count : kBlock);
   Moments total;
   for (size_t begin = 0; begin < count; begin += kBlock) {
-    const size_t rest = count - begin;
-    const Moments block = blockMoments<V>(x + begin, rest < kBlock ? rest : kBlock, shift, leastSquares);
+    const size_t size = count - begin < kBlock ? count - begin : kBlock;
+    const Moments block = momentsOf(totalsOf<V>(x + begin, size, shift, leastSquares), static_cast<double>(size));
     total = merge(total, block);
     shift = static_cast<Scalar>(block.mean);
   }

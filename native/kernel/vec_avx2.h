@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 
+#include "always_inline.h"
 #include "storage.h"
 
 namespace group_norm {
@@ -115,6 +116,8 @@ inline Doubles operator/(Doubles a, Doubles b) { return {_mm256_div_pd(a.v, b.v)
 inline Floats multiplyAdd(Floats a, Floats b, Floats c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
 inline Doubles multiplyAdd(Doubles a, Doubles b, Doubles c) { return {_mm256_fmadd_pd(a.v, b.v, c.v)}; }
 
+inline Doubles squareRoot(Doubles a) { return {_mm256_sqrt_pd(a.v)}; }
+
 // The instructions return their second operand if either is NaN.
 inline Floats atLeast(Floats limit, Floats a) { return {_mm256_max_ps(limit.v, a.v)}; }
 inline Floats atMost(Floats limit, Floats a) { return {_mm256_min_ps(limit.v, a.v)}; }
@@ -138,6 +141,25 @@ inline double sum(Floats a) {
   const __m256d low = _mm256_cvtps_pd(_mm256_castps256_ps128(a.v));
   const __m256d high = _mm256_cvtps_pd(_mm256_extractf128_ps(a.v, 1));
   return sum(Doubles{_mm256_add_pd(low, high)});
+}
+
+// Of four rows, the sums of the halves of each: four lanes for each half.
+inline __m256 halfSums(const Floats* a) {
+  return _mm256_hadd_ps(_mm256_hadd_ps(a[0].v, a[1].v), _mm256_hadd_ps(a[2].v, a[3].v));
+}
+ALWAYS_INLINE Floats sumOfEach(const Floats* a) {
+  const __m256 four = halfSums(a);
+  const __m256 more = halfSums(a + 4);
+  return {_mm256_add_ps(_mm256_permute2f128_ps(four, more, 0x20), _mm256_permute2f128_ps(four, more, 0x31))};
+}
+ALWAYS_INLINE Doubles sumOfEach(const Doubles* a) {
+  const __m256d two = _mm256_hadd_pd(a[0].v, a[1].v);
+  const __m256d more = _mm256_hadd_pd(a[2].v, a[3].v);
+  return {_mm256_add_pd(_mm256_permute2f128_pd(two, more, 0x20), _mm256_permute2f128_pd(two, more, 0x31))};
+}
+
+inline Doubles zeroWhereLess(Doubles a, Doubles b, Doubles v) {
+  return {_mm256_andnot_pd(_mm256_cmp_pd(a.v, b.v, _CMP_LT_OQ), v.v)};
 }
 
 }  // namespace

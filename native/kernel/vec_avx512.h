@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 
+#include "always_inline.h"
 #include "storage.h"
 
 #if defined(__GNUC__) && !defined(__clang__)
@@ -110,6 +111,8 @@ inline Doubles operator/(Doubles a, Doubles b) { return {_mm512_div_pd(a.v, b.v)
 inline Floats multiplyAdd(Floats a, Floats b, Floats c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 inline Doubles multiplyAdd(Doubles a, Doubles b, Doubles c) { return {_mm512_fmadd_pd(a.v, b.v, c.v)}; }
 
+inline Doubles squareRoot(Doubles a) { return {_mm512_sqrt_pd(a.v)}; }
+
 // The instructions return their second operand if either is NaN.
 inline Floats atLeast(Floats limit, Floats a) { return {_mm512_max_ps(limit.v, a.v)}; }
 inline Floats atMost(Floats limit, Floats a) { return {_mm512_min_ps(limit.v, a.v)}; }
@@ -134,6 +137,38 @@ inline double sum(Floats a) {
   const __m512d low = _mm512_cvtps_pd(_mm512_castps512_ps256(a.v));
   const __m512d high = _mm512_cvtps_pd(_mm512_extractf32x8_ps(a.v, 1));
   return sum(Doubles{_mm512_add_pd(low, high)});
+}
+
+inline __m512 addedInPairs(__m512 a, __m512 b) {
+  return _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x88), _mm512_shuffle_ps(a, b, 0xDD));
+}
+inline __m512 addedAcross(__m512 a, __m512 b) {
+  return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xDD));
+}
+// Of four rows, the sums of the quarters of each: four lanes for each quarter.
+inline __m512 quarterSums(const Floats* a) {
+  return addedInPairs(addedInPairs(a[0].v, a[1].v), addedInPairs(a[2].v, a[3].v));
+}
+ALWAYS_INLINE Floats sumOfEach(const Floats* a) {
+  const __m512 eight = addedAcross(quarterSums(a), quarterSums(a + 4));
+  const __m512 more = addedAcross(quarterSums(a + 8), quarterSums(a + 12));
+  return {addedAcross(eight, more)};
+}
+
+inline __m512d addedInPairs(Doubles a, Doubles b) {
+  return _mm512_add_pd(_mm512_unpacklo_pd(a.v, b.v), _mm512_unpackhi_pd(a.v, b.v));
+}
+inline __m512d addedAcross(__m512d a, __m512d b) {
+  return _mm512_add_pd(_mm512_shuffle_f64x2(a, b, 0x88), _mm512_shuffle_f64x2(a, b, 0xDD));
+}
+ALWAYS_INLINE Doubles sumOfEach(const Doubles* a) {
+  const __m512d four = addedAcross(addedInPairs(a[0], a[1]), addedInPairs(a[2], a[3]));
+  const __m512d more = addedAcross(addedInPairs(a[4], a[5]), addedInPairs(a[6], a[7]));
+  return {addedAcross(four, more)};
+}
+
+inline Doubles zeroWhereLess(Doubles a, Doubles b, Doubles v) {
+  return {_mm512_maskz_mov_pd(_mm512_cmp_pd_mask(a.v, b.v, _CMP_NLT_UQ), v.v)};
 }
 
 }  // namespace

@@ -6,14 +6,18 @@
 //   stream, V::endStreaming   store past the caches to an address aligned to the vector; before others may read it
 //   set                       one value in all lanes
 //   multiplyAdd(a, b, c)      a * b + c, fused where the machine does that
+//   squareRoot                rounded right; of doubles
 //   atLeast, atMost           limited from below or above; NaN stays NaN
 //   tableLanes                numbers in a table that tablePower takes; 1 if there is lowBitsToExponent instead
 //   tablePower(table, steps)  the lane of the table that the lowest bits of `steps` name, the bits of `steps` being
 //                             added to its bits so that tableLanes of them are one of its exponent
 //   lowBitsToExponent         the lowest bits of each lane moved to where its exponent and sign are
 //   sum                       of all lanes, in double
+//   sumOfEach(a)              lane i is the sum of the lanes of a[i], for as many vectors as one has lanes
+//   zeroWhereLess(a, b, v)    0 where a < b, v elsewhere; of doubles
 #pragma once
 
+#include "always_inline.h"
 #include "lanes.h"
 #include "storage.h"
 
@@ -156,6 +160,11 @@ inline Floats multiplyAdd(Floats a, Floats b, Floats c) { return {a.v * b.v + c.
 inline Doubles multiplyAdd(Doubles a, Doubles b, Doubles c) { return {a.v * b.v + c.v}; }
 #endif
 
+inline Doubles squareRoot(Doubles a) {
+  for (size_t i = 0; i < Doubles::lanes; ++i) a.v[i] = __builtin_sqrt(a.v[i]);
+  return a;
+}
+
 inline Floats atLeast(Floats limit, Floats a) { return {larger(limit.v, a.v)}; }
 inline Floats atMost(Floats limit, Floats a) { return {smaller(limit.v, a.v)}; }
 inline Doubles atLeast(Doubles limit, Doubles a) { return {larger(limit.v, a.v)}; }
@@ -169,6 +178,22 @@ double sum(V a) {
   double total = 0;
   for (size_t i = 0; i < V::lanes; ++i) total += static_cast<double>(a.v[i]);
   return total;
+}
+
+inline Floats sumOfEach(const Floats* a) {
+  Floats sums;
+  for (size_t i = 0; i < Floats::lanes; ++i) sums.v[i] = (a[i].v[0] + a[i].v[1]) + (a[i].v[2] + a[i].v[3]);
+  return sums;
+}
+inline Doubles sumOfEach(const Doubles* a) {
+  Doubles sums;
+  for (size_t i = 0; i < Doubles::lanes; ++i) sums.v[i] = a[i].v[0] + a[i].v[1];
+  return sums;
+}
+
+inline Doubles zeroWhereLess(Doubles a, Doubles b, Doubles v) {
+  for (size_t i = 0; i < Doubles::lanes; ++i) v.v[i] = a.v[i] < b.v[i] ? 0 : v.v[i];
+  return v;
 }
 
 }  // namespace

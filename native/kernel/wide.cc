@@ -25,12 +25,6 @@ template Moments wideMoments(const double*, size_t);
 template Moments wideMoments(const Half*, size_t);
 template Moments wideMoments(const BFloat16*, size_t);
 
-bool needsWide(DType dtype, double rstd, double largestScale) {
-  const double factor = largestScale * rstd;
-  if (dtype == DType::float64) return !(factor <= DBL_MAX);
-  return rstd > 1e30 || rstd < 1e-30 || !(factor <= FLT_MAX);
-}
-
 namespace {
 
 template <typename T>
@@ -67,7 +61,7 @@ void normalize(const Row& row, size_t begin, size_t end) {
   };
   for (size_t i = begin; i < end; ++i) {
     const size_t channel = i / row.spatial;
-    double v = (at(row.x, i) - row.mean) * row.rstd * at(row.scale, channel) + at(row.bias, channel);
+    double v = (at(row.x, i) - row.standard.mean) * row.standard.rstd * at(row.scale, channel) + at(row.bias, channel);
     if (row.residual) v += at(row.residual, i);
     T element;
     narrow(activate(v, row.activation), &element);

@@ -1,7 +1,7 @@
 // The kernel against memcpy of the same bytes with the same threads, and SiLU against none. Each figure is the
 // median of ratios of neighbouring measurements: what else the machine does meanwhile touches both.
 //
-//   bench [THREADS [ROUNDS [INSTRUCTION_SET]]]
+//   bench [THREADS [ROUNDS [INSTRUCTION_SET [WORD-OF-A-SHAPE]]]]
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -78,7 +78,7 @@ void measure(const Setting& s, ThreadPool& pool, int rounds) {
   const size_t count = static_cast<size_t>(s.batch * s.channels * s.spatial);
   Tensor x(s.dtype, count), y(s.dtype, count);
   Tensor scale(s.dtype, static_cast<size_t>(s.channels)), bias(s.dtype, static_cast<size_t>(s.channels));
-  for (size_t i = 0; i < count; ++i) x.set(i, static_cast<double>(i * 2654435761u % 65536) / 65536);
+  for (size_t i = 0; i < count; ++i) x.set(i, static_cast<double>(i * 2654435761u % 65536) / 65536 - 0.5);
   for (size_t i = 0; i < scale.count(); ++i) scale.set(i, 1);
   const group_norm::Threads threads = pool.threads();
 
@@ -136,6 +136,9 @@ int main(int argc, char** argv) {
   std::printf("%s, %d threads, %d rounds; least microseconds, median ratios\n", group_norm::instructionSet(), threads,
               rounds);
   std::printf("%-20s %7s %10s %10s %10s %9s %9s\n", "shape", "MB", "memcpy", "norm", "+ SiLU", "/ memcpy", "SiLU /");
-  for (const Setting& setting : kSettings) measure(setting, pool, rounds);
+  const char* word = argc > 4 ? argv[4] : "";
+  for (const Setting& setting : kSettings) {
+    if (std::strstr(setting.name, word)) measure(setting, pool, rounds);
+  }
   return 0;
 }

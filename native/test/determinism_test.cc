@@ -60,6 +60,41 @@ TEST(inPlace) {
   });
 }
 
+// Rows of a few vectors, of many, and with a last part of a vector, with a NaN in one of them.
+TEST(shortRowsDoNotSeeTheirNeighbours) {
+  forEachInstructionSet([&](const std::string& set) {
+    for (group_norm::DType dtype : kDTypes) {
+      for (const Shape& shape : {Shape{9, 64, 1, 8}, Shape{5, 96, 1, 3}, Shape{3, 12, 49, 3}, Shape{3, 30, 7, 5}}) {
+        Case together = kase(shape, dtype);
+        const size_t rows = static_cast<size_t>(shape.batch * shape.groups);
+        const size_t length = shape.elements() / rows;
+        together.x.set(4 * length + 1, std::numeric_limits<double>::quiet_NaN());
+        together.run({});
+        Case alone = kase(shape, dtype);
+        for (size_t row = 0; row < rows; ++row) {
+          const size_t bytes = row * length * alone.x.size();
+          const size_t channels = static_cast<size_t>(shape.channels / shape.groups);
+          const size_t affine = row % static_cast<size_t>(shape.groups) * channels * alone.x.size();
+          group_norm::Problem p = alone.problem();
+          p.x = static_cast<const char*>(p.x) + bytes;
+          p.residual = static_cast<const char*>(p.residual) + bytes;
+          p.scale = static_cast<const char*>(p.scale) + affine;
+          p.bias = static_cast<const char*>(p.bias) + affine;
+          p.y = static_cast<char*>(p.y) + bytes;
+          p.batch = p.groups = 1;
+          p.channels = shape.channels / shape.groups;
+          CHECK(group_norm::run(p, {}) == group_norm::Outcome::done, "one row");
+        }
+        for (size_t i = 0; i < shape.elements(); ++i) {
+          const bool bad = i / length == 4;
+          const bool same = bad ? std::isnan(together.y.get(i)) : together.y.get(i) == alone.y.get(i);
+          CHECK(same, set << " " << describe(alone) << " element " << i);
+        }
+      }
+    }
+  });
+}
+
 TEST(smallTensorsWakeNoThread) {
   ThreadPool pool(2);
   Case tiny = kase({1, 32, 64, 8}, group_norm::DType::float32);

@@ -124,6 +124,38 @@ TEST(hugeAndTinyValues) {
   });
 }
 
+TEST(hugeAndTinyValuesInShortRows) {
+  forEachInstructionSet([&](const std::string& set) {
+    for (DType dtype : {DType::float32, DType::bfloat16}) {
+      for (double deviation : {1e-36, 1e-20, 1e17, 1e20, 1.9e38}) {
+        Options options = of(dtype);
+        options.deviation = deviation;
+        options.epsilon = 0;
+        for (const Shape& shape : {Shape{20, 64, 1, 4}, Shape{2, 6, 49, 3}}) {
+          Case c(shape, options, 1);
+          c.run({});
+          c.verify(set);
+        }
+      }
+    }
+  });
+}
+
+// The sum of such a row is Inf.
+TEST(meansNearTheLargestDouble) {
+  forEachInstructionSet([&](const std::string& set) {
+    for (const Shape& shape : {Shape{3, 64, 1, 4}, Shape{2, 6, 49, 3}, Shape{1, 2, 5000, 1}}) {
+      Options options = of(DType::float64);
+      options.mean = 1e308;
+      options.deviation = 1e150;
+      Case c(shape, options, 1);
+      for (size_t i = 0; i < c.x.count(); ++i) c.x.set(i, i % 2 == 0 ? 1e308 : 1e308 + 1e296);
+      c.run({});
+      for (size_t i = 0; i < c.y.count(); ++i) CHECK(std::isfinite(c.y.get(i)), set << " " << describe(c));
+    }
+  });
+}
+
 // scale / deviation is more than the type holds, and most results are not: those are right, the others Inf of their
 // sign.
 TEST(scalesThatOverflow) {

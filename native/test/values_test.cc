@@ -94,9 +94,11 @@ TEST(meansLargeBesideTheDeviation) {
           Case c({1, 8, 9000, 2}, options, 11);
           c.run(pool.threads());
           c.verify(set);
-          Case s({1, 80, 5, 2}, options, 12);
-          s.run(pool.threads());
-          s.verify(set);
+          for (const Shape& shape : {Shape{1, 80, 5, 2}, Shape{40, 64, 1, 4}, Shape{2, 6, 49, 3}}) {
+            Case s(shape, options, 12);
+            s.run(pool.threads());
+            s.verify(set);
+          }
         }
       }
     }

@@ -1,0 +1,143 @@
+// Statistics and output of rows that the first-level cache holds, of elements of type T, by vectors of type V; D is the
+// vector of doubles.
+//
+// A few rows at a time: the sums of each, then the statistics of all, a row to a lane, then the output of each. A row
+// alone would wait for its sums, a division and a root, which takes longer than all its elements.
+#pragma once
+
+#include "output.h"
+#include "statistics.h"
+
+namespace group_norm {
+namespace {
+
+// Rows that are under way. Lanes that no row has are computed with as well.
+template <typename D>
+struct Batch {
+  static constexpr size_t most = 16;
+  // Sums of the elements less the shift.
+  double shift[most] = {};
+  double values[most] = {};
+  double squares[most] = {};
+  double mean[most];
+  double centre[most];
+  double rstd[most];
+
+  void put(size_t i, const Totals& totals) {
+    shift[i] = totals.shift;
+    values[i] = totals.values;
+    squares[i] = totals.squares;
+  }
+
+  void finish(size_t count, size_t length, double epsilon) {
+    const D zero = all<D>(0);
+    const D n = all<D>(static_cast<double>(length));
+    for (size_t i = 0; i < count; i += D::lanes) {
+      const D sum = D::load(values + i);
+      const D offset = sum / n;
+      const D m = D::load(shift + i) + offset;
+      const D v = atLeast(zero, D::load(squares + i) - sum * offset) / n;
+      store(mean + i, m);
+      store(centre + i, zeroWhereLess(m * m, v * all<D>(0.0625), m));
+      store(rstd + i, all<D>(1) / squareRoot(v + all<D>(epsilon)));
+    }
+  }
+};
+
+// Calls body with each vector of a row, the lanes behind its end being `fill`.
+template <typename V, typename T, typename Body>
+ALWAYS_INLINE void forEachVector(const T* row, size_t length, V fill, Body body) {
+  size_t i = 0;
+  for (; i + V::lanes <= length; i += V::lanes) body(V::load(row + i));
+  if (i < length) body(loadPart(row + i, length - i, fill));
+}
+
+// Rows of a few vectors, as many as V has lanes at most: the sums of all lanes are one vector, a row to a lane.
+template <typename V, typename T, typename D>
+void tinyRows(const T* x, const RowSet& set, size_t begin, size_t end, Batch<D>& batch) {
+  constexpr size_t lanes = V::lanes;
+  const size_t length = set.length;
+  const size_t count = end - begin;
+  const V zero = all<V>(0);
+  V values[lanes];
+  V squares[lanes];
+  for (size_t r = 0; r < lanes; ++r) values[r] = squares[r] = zero;
+  for (size_t r = 0; r < count; ++r) {
+    forEachVector(x + (begin + r) * length, length, zero, [&](V v) { values[r] = values[r] + v; });
+  }
+  typename V::Scalar shifts[lanes];
+  store(shifts, sumOfEach(values) / all<V>(static_cast<typename V::Scalar>(length)));
+  for (size_t r = 0; r < count; ++r) {
+    const V shift = all<V>(shifts[r]);
+    Sums<V> sums;
+    forEachVector(x + (begin + r) * length, length, shift, [&](V v) { sums.add(v - shift); });
+    values[r] = sums.values;
+    squares[r] = sums.squares;
+  }
+  typename V::Scalar ofValues[lanes];
+  typename V::Scalar ofSquares[lanes];
+  store(ofValues, sumOfEach(values));
+  store(ofSquares, sumOfEach(squares));
+  for (size_t r = 0; r < lanes; ++r) {
+    batch.shift[begin + r] = static_cast<double>(shifts[r]);
+    batch.values[begin + r] = static_cast<double>(ofValues[r]);
+    batch.squares[begin + r] = static_cast<double>(ofSquares[r]);
+  }
+  for (size_t r = begin; r < end; ++r) {
+    if (!fits(x, batch.squares[r], set.leastSquares)) batch.put(r, wideTotals(x + r * length, length));
+  }
+}
+
+template <typename V, typename T, typename D>
+void sumRows(const T* x, const RowSet& set, size_t count, Batch<D>& batch) {
+  if (set.length <= 8 * V::lanes) {
+    for (size_t i = 0; i < count; i += V::lanes) {
+      tinyRows<V>(x, set, i, count - i < V::lanes ? count : i + V::lanes, batch);
+    }
+  } else {
+    for (size_t i = 0; i < count; ++i) {
+      const T* row = x + i * set.length;
+      batch.put(i, totalsOf<V>(row, set.length, firstShift<V>(row, set.length), set.leastSquares));
+    }
+  }
+}
+
+template <typename V, typename D, typename T>
+void shortRows(const RowSet& set, size_t begin, size_t end) {
+  const size_t fitting = kShortRow / set.length;
+  const size_t atOnce = fitting < Batch<D>::most ? fitting : Batch<D>::most;
+  const T* x = static_cast<const T*>(set.x);
+  const T* residual = static_cast<const T*>(set.residual);
+  T* y = static_cast<T*>(set.y);
+  withOutput<V, T>(set, [&](auto output) {
+    using Out = typename decltype(output)::type;
+    using Scalar = typename V::Scalar;
+    Batch<D> batch;
+    size_t group = begin % set.groups;
+    for (size_t first = begin; first < end; first += atOnce) {
+      const size_t count = end - first < atOnce ? end - first : atOnce;
+      const T* rows = x + first * set.length;
+      sumRows<V>(rows, set, count, batch);
+      batch.finish(count, set.length, set.epsilon);
+      for (size_t i = 0; i < count; ++i) {
+        const double rstd = batch.rstd[i];
+        if (needsWide(set.dtype, rstd, set.largestScale)) {
+          const Standard standard = {batch.mean[i], batch.centre[i], rstd};
+          wideNormalize(set.dtype, rowOf(set, sizeof(T), first + i, standard), 0, set.length);
+        } else {
+          const T* scale = static_cast<const T*>(set.scale) + group * set.channels;
+          const T* bias = static_cast<const T*>(set.bias) + group * set.channels;
+          const size_t at = (first + i) * set.length;
+          const Scalar centre = static_cast<Scalar>(batch.centre[i]);
+          Out{set.channels, set.spatial, scale, bias, centre, batch.mean[i] - static_cast<double>(centre), rstd}.run(
+              {x + at, residual ? residual + at : nullptr, y + at, set.length}, 0);
+        }
+        group = group + 1 == set.groups ? 0 : group + 1;
+      }
+    }
+  });
+  if (set.streaming) V::endStreaming();
+}
+
+}  // namespace
+}  // namespace group_norm
