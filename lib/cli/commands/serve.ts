@@ -91,4 +91,5 @@ Examples:
   $ curl localhost:8080/v2/models/model
 
 docs/serving.md has the endpoints, the limits, Docker and Kubernetes.
-Exit codes: 0 a signal ended it, and all requests are answered; 1 it failed; 2 bad usage, or no model can be served.`;
+Exit codes: 0 a signal ended it, and all requests are answered; 1 it failed; 2 bad usage, or no model
+can be served.`;
