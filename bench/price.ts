@@ -146,7 +146,6 @@ async function measure(
 
 type Paths = Readonly<Record<keyof Pair, string>>;
 
-/** The options are plain objects, because a layout is not an option of every version. */
 function sessions({ shape }: Network, paths: Paths): Record<string, Pair> {
   const start = (path: string, options: object) => () =>
     startProgram(process.execPath, [
@@ -165,7 +164,7 @@ function sessions({ shape }: Network, paths: Paths): Record<string, Pair> {
     (groupNorm) => [`${ORT}, ${groupNorm}`, pair({ providers: ['cpu'], groupNorm })] as const,
   );
   return {
-    [FIRST]: pair({ providers: ['native'] }),
+    [FIRST]: pair({ providers: ['native'], layout: 'plain' }),
     'native, blocked layout': pair({ providers: ['native'], layout: 'blocked' }),
     ...Object.fromEntries(lowerings),
   };

@@ -7,8 +7,8 @@ namespace ort {
 
 // BlockedGroupNormalization, for float32. Its inputs are X, scale, bias and optionally a residual of X's shape; its
 // attributes are those of FusedGroupNormalization and block_size, which is 8 or 16:
-// activation(GroupNormalization(X, scale, bias) + residual). Where a size of the batch or of a spatial dimension is 1, the
-// sum repeats the elements, as Add does.
+// activation(GroupNormalization(X, scale, bias) + residual). Where a size of the batch or of a spatial dimension is 1,
+// the sum repeats the elements, as Add does.
 //
 // X is what ReorderInput of the domain com.microsoft.nchwc writes: its shape is (N, P, ...), P being the channels
 // rounded up to whole blocks, and its memory is (N, P / block_size, ..., block_size). scale and bias have one element
