@@ -8,7 +8,10 @@ import { floats, onnx, Sink, useTemporaryFolder, writeFixture } from './support.
 
 /** The arguments and options of each command. */
 const COMMANDS: Record<string, string[]> = {
-  '': ['build', 'inspect', 'convert', 'run', 'parity', 'doctor', '--version', '--debug', '--help'],
+  '': [
+    ...['build', 'inspect', 'compare', 'convert', 'run', 'serve', 'parity', 'export-triton', 'export-kserve'],
+    ...['doctor', '--version', '--debug', '--help'],
+  ],
   build: ['group-norm', '--debug'],
   'build group-norm': [
     ...['--num-groups', '--num-channels', '--eps', '--no-affine', '-o, --output', '--weights', '--opset'],
@@ -33,6 +36,9 @@ const COMMANDS: Record<string, string[]> = {
     ...['<fixtures...>', '--lowering', '--provider', '--opset', '--rtol', '--atol', '--json', '--junit'],
     ...['--debug', 'model.onnx', 'test_data_set_0'],
   ],
+  serve: ['--port', '--max-batch-size', '--token-file', '--watch', '--json-logs', '--debug'],
+  'export-triton': ['-o, --output', '--lowering', '--max-batch-size', '--dim', '--labels'],
+  'export-kserve': ['-o, --output', '--storage-uri', '--image', '--debug'],
   doctor: ['--json', '--debug'],
 };
 const words = (command: string) => command.split(' ').filter(Boolean);
@@ -70,6 +76,8 @@ describe('the command line', () => {
         const examples = [...help.replaceAll(/ \\\n\s*/g, ' ').matchAll(/\$ onnx-groupnorm (.*)/g)];
         expect(examples, command).not.to.be.empty;
         for (const [line, args] of examples) {
+          // The server runs until a signal ends it: serve.test.ts starts it.
+          if (args!.startsWith('serve ')) continue;
           const { code, stderr } = await onnx(...words(args!.replace(/ > .*/, '')));
           expect(code, `${line}\n${stderr}`).to.equal(0);
         }

@@ -121,7 +121,7 @@ const DESCRIPTION =
 
 const EXAMPLES = `
 Examples:
-  $ onnx-groupnorm export-triton gn.onnx -o models
-  $ onnx-groupnorm export-kserve gn.onnx -o kserve --storage-uri s3://bucket/models
+  $ onnx-groupnorm export-triton gn.onnx -o repository
+  $ onnx-groupnorm export-kserve gn.onnx -o kserve --storage-uri s3://bucket/repository
 
 Exit codes: 0 written; 2 bad usage or bad input, and nothing is written.`;

@@ -54,7 +54,12 @@ export function addServe(program: Command, cli: Cli): void {
     .option('--token-file <file>', 'file with the bearer token that requests need (default: no token)')
     .option('--max-body <MiB>', 'largest body of a request, also when unpacked', parseCount, 64)
     .option('--max-connections <n>', 'connections at once', parseCount, 1024)
-    .option('--request-timeout <s>', 'seconds within which a request must have come', parseCount, 120)
+    .option(
+      '--request-timeout <s>',
+      'seconds within which a request must have come, and for which a client may stop to read its answer',
+      parseCount,
+      120,
+    )
     .option('--drain-delay <s>', 'seconds to go on after SIGTERM, up to 10', parseTolerance, 5)
     .option('--json-logs', 'print logs as JSON, a line for each event, instead of text')
     .addOption(limitOption())
@@ -86,4 +91,5 @@ Examples:
   $ curl localhost:8080/v2/models/model
 
 docs/serving.md has the endpoints, the limits, Docker and Kubernetes.
-Exit codes: 0 a signal ended it, and all requests are answered; 1 it failed; 2 bad usage, or no model can be served.`;
+Exit codes: 0 a signal ended it, and all requests are answered; 1 it failed; 2 bad usage, or no model
+can be served.`;

@@ -35,7 +35,7 @@ export interface AppOptions {
   readonly metrics: { readonly contentType: string; readonly text: () => Promise<string> };
   /** Whether the server is about to end: it is not ready, and connections end with their next answer. */
   readonly isDraining: () => boolean;
-  /** Milliseconds within which a request must have come as a whole. */
+  /** Milliseconds within which a request must have come as a whole, and for which a client may stop to read its answer. */
   readonly requestTimeout: number;
   /** The most connections; more are closed at once. */
   readonly maxConnections: number;
@@ -97,6 +97,8 @@ export function createApp(options: AppOptions): FastifyInstance {
   });
   app.addHook('onSend', (_request, reply, _payload, done) => {
     if (isDraining()) reply.header('connection', 'close');
+    // A client that does not read its answer would hold the answer's memory.
+    reply.raw.setTimeout(options.requestTimeout);
     done();
   });
   // The endpoints read the bodies themselves.

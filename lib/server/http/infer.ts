@@ -75,7 +75,7 @@ export class Inference {
     if (jsonLength !== undefined) reply.header(JSON_LENGTH, jsonLength);
     if (coding !== 'identity') reply.header('content-encoding', coding);
     const length = parts.reduce((total, { byteLength }) => total + byteLength, 0);
-    if (coding === 'identity' && length > JOINED_BYTES) {
+    if (coding === 'identity' && length > JOINED_BYTES && !reply.raw.destroyed) {
       reply.header('content-length', length);
       reply.raw.once('close', () => results.dispose());
       return Readable.from(parts.map(asBuffer));
@@ -103,7 +103,12 @@ export class Inference {
       });
       const answered = outputs.map(({ name, binary }) => ({ name, binary, value: results[name]! }));
       const answer = { modelName: model.name, modelVersion: model.version, id, outputs: answered };
-      return { results, ...(await this.#work.run(encodeAnswer(answer))) };
+      try {
+        return { results, ...(await this.#work.run(encodeAnswer(answer))) };
+      } catch (error) {
+        results.dispose();
+        throw error;
+      }
     } finally {
       reply.raw.removeListener('close', leave);
     }

@@ -117,23 +117,25 @@ function modelEndpoints({ models, limits }: AppOptions): Endpoint[] {
         find(request);
         const jsonLength = jsonLengthOf(request);
         let memory: AllocatedTensor<'uint8'> | undefined;
-        const answer = await withBody(
-          request,
-          reply,
-          limits,
-          jsonLength,
-          (bytes) =>
-            // The model may have changed while the body came.
-            find(request).use((model) => inference.answer(model, { bytes, jsonLength }, request, reply)),
-          (length) => {
-            // A run reads the tensors in this memory without a copy.
-            memory = find(request).allocate('uint8', [length]);
-            return memory.data as Uint8Array<ArrayBuffer>;
-          },
-        );
-        // After a failure the run may still read it: the garbage collector frees it then.
-        memory?.dispose();
-        return answer;
+        try {
+          return await withBody(
+            request,
+            reply,
+            limits,
+            jsonLength,
+            (bytes) =>
+              // The model may have changed while the body came.
+              find(request).use((model) => inference.answer(model, { bytes, jsonLength }, request, reply)),
+            (length) => {
+              // A run reads the tensors in this memory without a copy.
+              memory = find(request).allocate('uint8', [length]);
+              return memory.data as Uint8Array<ArrayBuffer>;
+            },
+          );
+        } finally {
+          // A request ends when its client leaves, though a run may still read it: the garbage collector frees it then.
+          if (!reply.raw.destroyed) memory?.dispose();
+        }
       },
     },
   ];

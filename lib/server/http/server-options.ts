@@ -30,7 +30,10 @@ export interface ServerOptions {
   readonly maxBodyMemory?: number | undefined;
   /** The most connections; more are closed at once. Default 1024. */
   readonly maxConnections?: number | undefined;
-  /** Milliseconds within which a request must have come as a whole. Default 120,000. */
+  /**
+   * Milliseconds within which a request must have come as a whole, and for which a client may stop to read its answer. Default
+   * 120,000.
+   */
   readonly requestTimeout?: number | undefined;
   /** Gets what the server has to say of requests and failures, as a logger of pino does. Default: failures are not logged. */
   readonly log?: ServerLog | undefined;

@@ -105,14 +105,14 @@ export const requestBytes = (
 /** A connection on which a test writes what it likes. */
 export class Connection {
   readonly socket: Socket;
-  #received = Buffer.alloc(0);
+  #pieces: Buffer[] = [];
   #isClosed = false;
   #wake: () => void = () => undefined;
 
   constructor(port: number) {
     this.socket = connect(port, '127.0.0.1');
     this.socket.on('data', (chunk) => {
-      this.#received = Buffer.concat([this.#received, chunk]);
+      this.#pieces.push(chunk);
       this.#wake();
     });
     this.socket.on('error', () => undefined);
@@ -133,10 +133,14 @@ export class Connection {
 
   /** Returns the next answer; fails if the connection closes first. */
   async answer(): Promise<RawAnswer> {
+    let needed = 0;
     for (;;) {
-      const end = this.#received.indexOf('\r\n\r\n');
+      const hasCome = this.#pieces.reduce((total, piece) => total + piece.length, 0) >= needed;
+      // A large answer comes in many pieces: to join them each time would take long.
+      const received = hasCome ? this.#joined() : Buffer.alloc(0);
+      const end = received.indexOf('\r\n\r\n');
       if (end >= 0) {
-        const [first = '', ...lines] = this.#received.subarray(0, end).toString('latin1').split('\r\n');
+        const [first = '', ...lines] = received.subarray(0, end).toString('latin1').split('\r\n');
         const headers = Object.fromEntries(
           lines.map((line) => [
             line.split(':', 1)[0]!.toLowerCase(),
@@ -146,16 +150,22 @@ export class Connection {
         const status = Number(first.split(' ')[1]);
         const start = end + 4;
         const length = status === 100 ? 0 : Number(headers['content-length'] ?? 0);
-        if (this.#received.length >= start + length) {
-          const body = this.#received.subarray(start, start + length);
-          this.#received = this.#received.subarray(start + length);
-          return { status, headers, body };
+        needed = start + length;
+        if (received.length >= needed) {
+          this.#pieces = [received.subarray(needed)];
+          return { status, headers, body: received.subarray(start, needed) };
         }
       }
       if (this.#isClosed)
-        throw new Error(`the connection closed; received ${this.#received.toString('latin1')}`);
+        throw new Error(`the connection closed; received ${this.#joined().toString('latin1')}`);
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
+  }
+
+  #joined(): Buffer {
+    const all = Buffer.concat(this.#pieces);
+    this.#pieces = [all];
+    return all;
   }
 
   /** Waits until the server has closed the connection. */
