@@ -105,7 +105,7 @@ function exported(argument: string): Network {
   return { name, shape, model, isModule: false };
 }
 
-/** Returns the model with the input of each GroupNormalization instead of its output. */
+/** Returns the model without its GroupNormalization nodes: what read the output of a node reads its input. */
 function withoutNorms(bytes: Uint8Array): Uint8Array {
   const model = Model.decode(bytes);
   const norms = model.nodes.filter(({ opType }) => opType === 'GroupNormalization');

@@ -120,13 +120,13 @@ class NativeModel implements LoadedModel {
 
   constructor(
     readonly addon: Addon,
-    { session, layout, layoutReason }: SessionInLayout,
+    { session, described, layout, layoutReason }: SessionInLayout,
     model: ModelToLoad,
   ) {
     this.session = session;
     this.inLayout = { layout, layoutReason };
-    this.inputs = withOpenRanks(session.inputs.map(toInfo), model.unranked);
-    this.outputs = withOpenRanks(session.outputs.map(toInfo), model.unranked);
+    this.inputs = withOpenRanks(described.inputs.map(toInfo), model.unranked);
+    this.outputs = withOpenRanks(described.outputs.map(toInfo), model.unranked);
     requirePassable(this.inputs);
   }
 

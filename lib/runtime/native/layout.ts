@@ -19,13 +19,17 @@ import { Model } from '../../onnx/model.js';
 import { readOutline } from '../../onnx/outline.js';
 import { useBlockedLayout } from '../../rewrite/blocked-layout.js';
 import type { Layout, LoadedLayout, ModelToLoad } from '../core/contract.js';
-import type { Addon, AddonSession, AddonSessionOptions } from './addon.js';
+import type { Addon, AddonSession, AddonSessionOptions, AddonValueInfo } from './addon.js';
 import { blockSize } from './block-size.js';
 
 /** A session of the addon, and the layout in which it runs GroupNorm. */
 export interface SessionInLayout extends LoadedLayout {
   readonly session: AddonSession;
+  /** The inputs and outputs of the model as it is: of a rewritten graph, ONNX Runtime may know more sizes. */
+  readonly described: Described;
 }
+
+type Described = Pick<AddonSession, 'inputs' | 'outputs'>;
 
 /**
  * Loads a model in the layout that the caller asks for. `auto` is the blocked layout where that can be had.
@@ -56,8 +60,11 @@ const loadPlain = async (
   model: ModelToLoad,
   options: AddonSessionOptions,
   layoutReason?: string,
-): Promise<SessionInLayout> => ({
-  session: await addon.createSession(model.bytes, options),
+): Promise<SessionInLayout> => inPlainLayout(await addon.createSession(model.bytes, options), layoutReason);
+
+const inPlainLayout = (session: AddonSession, layoutReason: string | undefined): SessionInLayout => ({
+  session,
+  described: session,
   layout: 'plain',
   layoutReason,
 });
@@ -137,14 +144,15 @@ async function loadTwice(
   try {
     const session = await loadRewritten(addon, first, block, options, folder);
     if (session) {
+      const { inputs, outputs } = first;
       first.dispose();
-      return { session, layout: 'blocked', layoutReason: undefined };
+      return { session, described: { inputs, outputs }, layout: 'blocked', layoutReason: undefined };
     }
   } catch (error) {
     reason = failure(error);
   }
   // The first session runs the model too, but writes no profile.
-  if (options.profilePrefix === '') return { session: first, layout: 'plain', layoutReason: reason };
+  if (options.profilePrefix === '') return inPlainLayout(first, reason);
   first.dispose();
   return loadPlain(addon, model, options, reason);
 }
@@ -164,13 +172,23 @@ async function loadRewritten(
   if (useBlockedLayout(model, block) === 0) return undefined;
   const config = { ...options.config, 'session.model_external_initializers_file_folder_path': folder };
   const session = await addon.createSession(model.encode(), { ...options, ...UNOPTIMIZED, config });
-  const [asWritten, rewritten] = [first, session].map(({ inputs, outputs }) =>
-    JSON.stringify([inputs, outputs]),
-  );
-  if (asWritten === rewritten) return session;
+  if (hasSame(session, first)) return session;
   session.dispose();
   throw new Error('the inputs and outputs of the rewritten model are others');
 }
+
+const hasSame = (rewritten: Described, first: Described): boolean =>
+  areSame(rewritten.inputs, first.inputs) && areSame(rewritten.outputs, first.outputs);
+
+const areSame = (rewritten: readonly AddonValueInfo[], first: readonly AddonValueInfo[]): boolean =>
+  rewritten.length === first.length && rewritten.every((info, index) => isSame(info, first[index]!));
+
+/** Returns whether two descriptions agree in what the second one says. A shape that it does not know is empty. */
+const isSame = (rewritten: AddonValueInfo, { name, type, shape }: AddonValueInfo): boolean =>
+  rewritten.name === name &&
+  rewritten.type === type &&
+  (shape.length === 0 || shape.length === rewritten.shape.length) &&
+  shape.every((size, axis) => size === '' || size === rewritten.shape[axis]);
 
 /** Reads the model that ONNX Runtime has written, and checks that it has the operators and the weights that it needs. */
 async function readOptimized(folder: string): Promise<Model> {

@@ -12,12 +12,14 @@ import { encodeModel, encodeModelExternal } from '../../../lib/onnx/encode.js';
 import { ATTRIBUTE_TYPE, ModelProto } from '../../../lib/onnx/proto.js';
 import type { Layout, Session, SessionOptions } from '../../../lib/runtime/core/contract.js';
 import { createSession } from '../../../lib/runtime/node.js';
-import type { Shape } from '../../../lib/tensor.js';
+import { type Shape, tensor } from '../../../lib/tensor.js';
 import { initializeWeights } from '../../../lib/weights/initialize.js';
 import { expectSameInBothLayouts, relativeDifference } from '../../support/layouts.js';
 import { describeNative } from '../../support/native.js';
 import { randomNetwork, uniformTensor } from '../../support/random-network.js';
+import { declared, node, smallModel } from '../../support/small-model.js';
 import { rejection, temporaryFolder } from '../../support/temporary.js';
+import { withoutShapes } from '../../support/without-shapes.js';
 
 const NATIVE: SessionOptions = { providers: ['native'] };
 
@@ -141,6 +143,34 @@ describeNative("createSession's option layout", function () {
 
   it('createSession computes the same in both layouts with sizes that the options fix', () =>
     expectSameInBothLayouts(modelOf(BETWEEN), FEEDS, 'blocked', { freeDimensionOverrides: { N: 2, H: 7 } }));
+
+  it('createSession describes an output whose rank the model leaves open the same in both layouts', () => {
+    const nodes = [
+      node('Conv', 'x w', 'first'),
+      node('Shape', 'first', 'sizes'),
+      node('Reshape', 'first grouped', 'rows'),
+      node('InstanceNormalization', 'rows one zero', 'normalized'),
+      node('Reshape', 'normalized sizes', 'whole'),
+      node('Mul', 'whole scale', 'scaled'),
+      node('Add', 'scaled bias', 'norm'),
+      node('HardSwish', 'norm', 'hidden'),
+      node('Conv', 'hidden last', 'y'),
+    ];
+    const model = smallModel(nodes, {
+      input: [declared('x', 'float32', ['N', 16, 'H', 'W'])],
+      output: [declared('y', 'float32', [])],
+      weights: {
+        w: uniformTensor('w', [16, 16, 1, 1]),
+        last: uniformTensor('last', [1, 16, 1, 1]),
+        grouped: tensor('int64', [3], BigInt64Array.of(0n, 4n, -1n)),
+        one: uniformTensor('one', [4], 1, 1),
+        zero: uniformTensor('zero', [4], 0, 0),
+        scale: uniformTensor('scale', [16, 1, 1]),
+        bias: uniformTensor('bias', [16, 1, 1]),
+      },
+    });
+    return expectSameInBothLayouts(withoutShapes(model, ['y']), FEEDS, 'blocked');
+  });
 
   it('run computes the same in both layouts when it asks for some outputs', async () => {
     const model = modelOf((g, x, z) => {
