@@ -5,12 +5,12 @@
 import { ModelError } from '../errors.js';
 import { dtypeFromOnnx } from '../graph/types.js';
 import type { Budget } from '../limits.js';
-import { bytesPerElement, elementCount, formatShape } from '../tensor.js';
+import { bytesPerElement, elementCount } from '../tensor.js';
 import { delimited, joinChunks } from './chunks.js';
 import { isBody, type ModelNode, readNode, takePart } from './node.js';
 import { ATTRIBUTE, FUNCTION, GRAPH, SPARSE_TENSOR } from './schema.js';
 import { sortNodes } from './sort.js';
-import { checkTensor, isShape, readDims, readTensorHeader, type TensorHeader } from './tensors.js';
+import { checkTensor, isShape, notAShape, readDims, readTensorHeader, type TensorHeader } from './tensors.js';
 import { type DeclaredValue, readValueInfo } from './value-info.js';
 import { UNBOUNDED, WireReader, withContext } from './wire.js';
 
@@ -187,8 +187,7 @@ function readSparse(field: WireReader, facts: InnerFacts): string {
     name = values.name;
     facts.names.add(name);
   }
-  if (!isShape(dims))
-    throw new ModelError('TENSOR_INVALID', `sparse tensor '${name}': ${formatShape(dims)} is not a shape`);
+  if (!isShape(dims)) throw new ModelError('TENSOR_INVALID', `sparse tensor '${name}': ${notAShape(dims)}`);
   sparse.take('modelSparseBytes', elementCount(dims) * width, 'bytes in sparse tensors, when they are dense');
   return name;
 }

@@ -125,7 +125,7 @@ export function readEntry(entry: WireReader): { key: string; value: string } {
  */
 export function externalEnd({ name, dims, dataType, message }: TensorHeader): number {
   const where = `tensor '${name}'`;
-  if (!isShape(dims)) throw invalid(where, `${formatShape(dims)} is not a shape`);
+  if (!isShape(dims)) throw invalid(where, notAShape(dims));
   const entries = new Map<string, string>();
   const tensor = message.rewound();
   while (tensor.next()) {
@@ -176,7 +176,7 @@ export function checkTensor(field: WireReader): TensorHeader {
  */
 function requireData(header: TensorHeader, where: string, holder: string): void {
   const { dims, dataType, location, raw } = header;
-  if (!isShape(dims)) throw invalid(where, `${formatShape(dims)} is not a shape`);
+  if (!isShape(dims)) throw invalid(where, notAShape(dims));
   const typed = countElements(header.message.rewound(), where);
   const dtype = dtypeFromOnnx(dataType);
   if (!dtype || location !== undefined) return;
@@ -194,6 +194,10 @@ function requireData(header: TensorHeader, where: string, holder: string): void 
 /** Whether all dimensions are sizes, and their product is exact. */
 export const isShape = (dims: readonly number[]): boolean =>
   dims.every((dim) => Number.isSafeInteger(dim) && dim >= 0) && Number.isSafeInteger(elementCount(dims));
+
+/** Returns the message for sizes that are not those of a tensor. */
+export const notAShape = (dims: readonly number[]): string =>
+  `${formatShape(dims)} is not a shape: sizes are whole numbers from 0 on, for less than 2^53 elements. Write the file again`;
 
 /** Returns the number of elements in the fullest typed field. Counts them without making an array. */
 function countElements(tensor: WireReader, where: string): number {

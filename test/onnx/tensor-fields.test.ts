@@ -104,7 +104,10 @@ describe('checkTensor', () => {
     'too few packed elements': [[INT64, dims(3), message(7, varint(300), [1])], 'holds 2 elements'],
     'too many single elements': [[INT64, dims(1), int(7, 1), int(7, 2)], 'holds 2 elements'],
     'a negative dimension': [[FLOAT, dims(-1)], '[-1] is not a shape'],
-    'a dimension above 2^53': [[FLOAT, int(1, 2n ** 62n)], 'is not a shape'],
+    'a dimension above 2^53': [
+      [FLOAT, int(1, 2n ** 62n)],
+      'is not a shape: sizes are whole numbers from 0 on, for less than 2^53 elements. Write the file again',
+    ],
     'dimensions whose product is above 2^53': [[FLOAT, dims(2 ** 30, 2 ** 30)], 'is not a shape'],
     'a float that is cut short': [[FLOAT, dims(1), message(4, [0, 0, 0])], 'in float_data is cut short'],
     'a number that is cut short': [[INT64, dims(1), message(7, [0x80])], 'in int64_data is cut short'],

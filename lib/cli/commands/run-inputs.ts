@@ -252,7 +252,9 @@ function allocateElements(
   dims: readonly number[],
 ): ElementArray<FloatDType> {
   const elements = elementCount(dims);
-  const size = `${elements} elements, ${formatBytes(elements * bytesPerElement(dtype))} of ${dtype}`;
+  const size = Number.isFinite(elements)
+    ? `${elements} elements, ${formatBytes(elements * bytesPerElement(dtype))} of ${dtype}`
+    : 'more than 2^53 elements';
   const would = `random input '${name}' ${formatShape(dims)} would have ${size}`;
   if (elements > MAX_ELEMENTS) throw new UsageError(`${would}; allowed: at most ${MAX_ELEMENTS} elements`);
   try {

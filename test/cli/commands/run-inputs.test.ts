@@ -158,6 +158,13 @@ describe('loadInputs', () => {
       /'image' \[1, 1, 80000, 80000\] would have 6400000000 elements, 25\.6 GB of float32; allowed: at most 2147483647/,
     ));
 
+  it('run refuses a random input whose number of elements is not exact, and does not call it infinite', () =>
+    refuses(
+      [info('image', ['batch', 2 ** 40, 2 ** 20])],
+      request({ image: 'random' }, { batch: 1 }),
+      /'image' \[1, 1099511627776, 1048576\] would have more than 2\^53 elements; allowed: at most 2147483647/,
+    ));
+
   it('run reports a mistyped name of --dim before the name that it leaves out, with a suggestion', () =>
     refuses(
       [info('x', ['batch', 'height'])],
