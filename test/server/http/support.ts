@@ -6,8 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { createServer, type Server, type ServerOptions } from '../../../lib/server/index.js';
-import type { DType } from '../../../lib/tensor.js';
-import { heavyModel } from '../../support/heavy-model.js';
+import { type DType, elementCount, tensor } from '../../../lib/tensor.js';
 import { declared, node, smallModel, STRING } from '../../support/small-model.js';
 
 const copy = (dtype: DType | typeof STRING): Uint8Array =>
@@ -15,6 +14,19 @@ const copy = (dtype: DType | typeof STRING): Uint8Array =>
     input: [declared('x', dtype, ['N', 2])],
     output: [declared('y', dtype, ['N', 2])],
   });
+
+/** A model that computes for a good while though requests and answers are small: y = W · W · … · W · v for W = w + x. */
+function heavyModel(steps: number): Uint8Array {
+  const size = 768;
+  const numbers = (dims: number[]) =>
+    tensor('float32', dims, new Float32Array(elementCount(dims)).fill(1 / size));
+  const products = Array.from({ length: steps }, (_, i) => node('MatMul', `p${i} p0`, `p${i + 1}`));
+  return smallModel([node('Add', 'w x', 'p0'), ...products, node('MatMul', `p${steps} v`, 'y')], {
+    input: [declared('x', 'float32', [1])],
+    output: [declared('y', 'float32', [size, 1])],
+    weights: { w: numbers([size, size]), v: numbers([size, 1]) },
+  });
+}
 
 /** `square`: y = x · x for x (N, 4) of float32; `sum`: s = a + b; `copy-DTYPE`: y = x for x (N, 2); `heavy`: a while. */
 export const MODELS: Readonly<Record<string, () => Uint8Array>> = {
