@@ -13,11 +13,15 @@ const KNOWN_BLOCKS = [8, 16];
 let asked: Promise<number> | undefined;
 
 /**
- * Returns the channels of a block in this process. Only the first call asks ONNX Runtime.
+ * Returns the channels of a block in this process. ONNX Runtime is asked until it has answered once: a question fails with the
+ * options of its session, too.
  * @throws Error if ONNX Runtime has no such layout here, or a layout that the native kernel does not know.
  */
 export const blockSize = (addon: Addon, options: AddonSessionOptions): Promise<number> =>
-  (asked ??= probe(addon, options));
+  (asked ??= probe(addon, options).catch((error: unknown) => {
+    asked = undefined;
+    throw error;
+  }));
 
 /** The channels of the probe, which fill no number of blocks, and its other elements. */
 const CHANNELS = 36;

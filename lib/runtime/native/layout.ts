@@ -88,8 +88,19 @@ async function loadBlocked(
   return loadPlain(addon, model, options, reason);
 }
 
-const failure = (error: unknown): string =>
-  `loading for the blocked layout failed: ${error instanceof Error ? error.message : String(error)}`;
+/** What ONNX Runtime may write before a message: the place in its source, with the signature of the function. */
+const SOURCE_PLACE = /^.*\[ONNXRuntimeError\] : \d+ : \w+ : /s;
+
+/** Returns the reason for plain layout in one line, without a full stop. */
+function failure(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const line = message
+    .replace(SOURCE_PLACE, '')
+    .trim()
+    .replace(/\.$/, '')
+    .replace(/\s*\n\s*/g, ' ');
+  return `loading for the blocked layout failed: ${line}`;
+}
 
 /** GraphOptimizationLevel of ONNX Runtime's C interface: the lowest level, and the level that has the layout. */
 const [DISABLED, ALL] = [0, 99];

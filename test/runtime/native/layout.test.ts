@@ -11,10 +11,13 @@ import type { Value } from '../../../lib/graph/types.js';
 import { encodeModel, encodeModelExternal } from '../../../lib/onnx/encode.js';
 import { ATTRIBUTE_TYPE, ModelProto } from '../../../lib/onnx/proto.js';
 import type { Layout, Session, SessionOptions } from '../../../lib/runtime/core/contract.js';
+import type { Addon, AddonSessionOptions } from '../../../lib/runtime/native/addon.js';
+import { loadInLayout } from '../../../lib/runtime/native/layout.js';
 import { createSession } from '../../../lib/runtime/node.js';
 import { type Shape, tensor } from '../../../lib/tensor.js';
 import { initializeWeights } from '../../../lib/weights/initialize.js';
 import { expectSameInBothLayouts, relativeDifference } from '../../support/layouts.js';
+import { modelToLoad } from '../../support/model-to-load.js';
 import { describeNative } from '../../support/native.js';
 import { randomNetwork, uniformTensor } from '../../support/random-network.js';
 import { declared, node, smallModel } from '../../support/small-model.js';
@@ -47,6 +50,11 @@ const BETWEEN: Body = (g, x, z) => {
   const hidden = op.relu(g, norm(g, 'norm', conv(g, 'first', op.add(g, x, z))));
   g.output('y', conv(g, 'second', hidden));
 };
+
+/** The message of ONNX Runtime where a disk is full. */
+const NO_SPACE =
+  '/src/graph.cc:5355 onnx::GraphProto Graph::ToGraphProto() const ' +
+  '[ONNXRuntimeError] : 1 : FAIL : graph.cc:5280 Add Failed to write to file: "w.bin"\n';
 
 const FEEDS = {
   x: uniformTensor('x', [2, 16, 7, 9]),
@@ -295,6 +303,30 @@ describeNative("createSession's option layout", function () {
       const [layout, layoutReason] = await layoutOf(modelOf(BETWEEN));
       expect(layout).to.equal('plain');
       expect(layoutReason).to.match(/^loading for the blocked layout failed: ENOENT/);
+    });
+
+    it('loadInLayout gives the reason in one line if ONNX Runtime cannot write a file, and the next session is blocked', async () => {
+      const session = { inputs: [], outputs: [], dispose: () => undefined };
+      const createSession = (
+        _: Uint8Array,
+        { graphOptimizationLevel, optimizedModelPath }: AddonSessionOptions,
+      ) =>
+        graphOptimizationLevel === 99 && optimizedModelPath === ''
+          ? Promise.resolve(session)
+          : Promise.reject(new Error(NO_SPACE));
+      const model = modelOf(BETWEEN);
+      const { layout, layoutReason } = await loadInLayout(
+        { createSession } as unknown as Addon,
+        { ...modelToLoad(model), hasNormBetweenConvolutions: true },
+        undefined,
+        { graphOptimizationLevel: 99, optimizedModelPath: '' } as AddonSessionOptions,
+        'auto',
+      );
+      expect(layout).to.equal('plain');
+      expect(layoutReason).to.equal(
+        'loading for the blocked layout failed: graph.cc:5280 Add Failed to write to file: "w.bin"',
+      );
+      expect(await layoutOf(model)).to.deep.equal(['blocked', undefined]);
     });
   });
 });
