@@ -82,7 +82,7 @@ export function convsWithoutNorm(types: ValueTypes): ConvWithoutNorm[] {
 const CONVOLUTIONS = ['Conv', 'ConvTranspose'];
 
 /** How to export a network so that each BatchNormalization stays. Tried with PyTorch 2.13, by both exporters. */
-const HOW_TO_EXPORT =
+export const HOW_TO_EXPORT =
   'export model.eval() again with torch.onnx.export(…, dynamo=True, optimize=False), or with dynamo=False and ' +
   'do_constant_folding=False';
 

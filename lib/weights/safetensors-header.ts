@@ -55,12 +55,13 @@ const SAVE =
 const INSTEAD: Partial<Record<FileKind, string>> = {
   torch: SAVE,
   zip: SAVE,
-  onnx: '; weights come from a state_dict',
   npy: ', which has no names for its tensors',
   npz: "; in Python: safetensors.numpy.save_file(dict(numpy.load('w.npz')), 'w.safetensors')",
   json: '; if it is an index, name one of the .safetensors files that it lists',
   lfs: "; 'git lfs pull' fetches the file itself",
 };
+const OTHER = '; weights come from a state_dict';
+const AGAIN = 'download or save it again';
 
 /** The key of the header that holds the metadata. */
 export const METADATA_KEY = '__metadata__';
@@ -99,15 +100,15 @@ export function safetensorsHeaderSize(prefix: Uint8Array, totalSize: number, whe
     throw invalid(where, 'it must be given as its bytes, a Uint8Array; openSafetensors takes a path');
   }
   if (prefix.byteLength < SAFETENSORS_PREFIX) {
-    throw invalid(where, `it has ${prefix.byteLength} bytes, too few for the length of a header`);
+    throw invalid(where, `it has ${prefix.byteLength} bytes, too few for the length of a header: ${AGAIN}`);
   }
   const claimed = new DataView(prefix.buffer, prefix.byteOffset).getBigUint64(0, true);
   const there = totalSize - SAFETENSORS_PREFIX;
   if (claimed > there) {
     const kind = sniff(prefix);
-    if (kind && kind !== 'safetensors') throw invalid(where, `it is ${KINDS[kind]}${INSTEAD[kind] ?? ''}`);
+    if (kind && kind !== 'safetensors') throw invalid(where, `it is ${KINDS[kind]}${INSTEAD[kind] ?? OTHER}`);
     const problem = `its header claims ${claimed} bytes, but only ${there} follow`;
-    throw invalid(where, `${problem}: it is truncated, or another kind of file`);
+    throw invalid(where, `${problem}: it is truncated, or another kind of file; ${AGAIN}`);
   }
   if (claimed > MAX_HEADER) {
     throw invalid(where, `its header claims ${claimed} bytes; allowed: at most ${MAX_HEADER}`);

@@ -144,11 +144,14 @@ describe('decodeSafetensors', () => {
   });
 
   it('decodeSafetensors refuses a header length that the file, or the format, does not allow', () => {
-    expectRefused(new Uint8Array(7), 'it has 7 bytes, too few for the length of a header');
+    expectRefused(
+      new Uint8Array(7),
+      'it has 7 bytes, too few for the length of a header: download or save it again',
+    );
     expectRefused(sample('dtypes').slice(0, 8), 'its header claims 968 bytes, but only 0 follow');
     expectRefused(
       sample('dtypes').slice(0, 500),
-      'its header claims 968 bytes, but only 492 follow: it is truncated, or another kind of file',
+      'its header claims 968 bytes, but only 492 follow: it is truncated, or another kind of file; download or save it again',
     );
     const huge = file('{}');
     new DataView(huge.buffer).setBigUint64(0, 2n ** 63n, true);
@@ -171,6 +174,10 @@ describe('decodeSafetensors', () => {
     expectRefused(
       encodeNpy(tensor('float32', [1], Float32Array.of(1))),
       'it is a .npy file, which has no names',
+    );
+    expectRefused(
+      Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'),
+      'it is a PNG image; weights come from a state_dict',
     );
     expectRefused(Buffer.from('{"metadata": {}, "weight_map": {}}'), 'it is JSON text; if it is an index,');
     expectRefused(

@@ -4,7 +4,7 @@ import type { FileToWrite } from '../../files/atomic.js';
 import type { Limits } from '../../limits.js';
 import { formatBytes, listNames, plural } from '../../quantities.js';
 import type { GroupNormModel } from '../../rewrite/batch-norm.js';
-import { TRAIN_AGAIN } from '../../rewrite/batch-norm-report.js';
+import { HOW_TO_EXPORT, TRAIN_AGAIN } from '../../rewrite/batch-norm-report.js';
 import { batchNormToGroupNormStateDict } from '../../weights/batch-norm.js';
 import { encodeSafetensors } from '../../weights/safetensors.js';
 import { openSafetensors } from '../../weights/safetensors-file.js';
@@ -34,7 +34,7 @@ export function describeModel(
     ...(own.length > 0
       ? [
           `No BatchNormalization is behind ${plural(own.length, 'convolution')} with a bias: ${listNames(own, 3)}. If ` +
-            'PyTorch has one there, the exporter has folded it into the bias',
+            `PyTorch has one there, the exporter has folded it into the bias: ${HOW_TO_EXPORT}`,
         ]
       : []),
     ...describeNorms(norms),

@@ -46,6 +46,30 @@ describe('convert --batch-norm-to-group-norm', () => {
     expect(nodes.map(({ opType }) => opType)).to.include('InstanceNormalization');
   });
 
+  it('convert --batch-norm-to-group-norm says of a convolution with a bias of its own how to export so that BatchNorm stays', async () => {
+    const message = ModelProto.decode(readFileSync(sample('images-dynamo.onnx')));
+    const conv = message.graph!.node!.find(({ opType }) => opType === 'Conv')!;
+    message.graph!.node!.push({
+      ...conv,
+      name: 'own',
+      input: [...conv.input!.slice(0, 2), 'own.bias'],
+      output: ['own'],
+    });
+    message.graph!.initializer!.push({
+      name: 'own.bias',
+      dataType: TensorProto.DataType.FLOAT,
+      dims: [16],
+      rawData: new Uint8Array(new Float32Array(16).fill(1).buffer),
+    });
+    message.graph!.output!.push({ ...message.graph!.output![0]!, name: 'own' });
+    writeFileSync(at('in.onnx'), ModelProto.encode(message).finish());
+    const { code, stdout, stderr } = await convert();
+    expect(code, stderr).to.equal(0);
+    expect(stdout).to.match(
+      /behind \d convolutions? with a bias: .*\bown\b.* folded it into the bias: export .*optimize=False.*do_constant_folding=False\n/,
+    );
+  });
+
   it('convert --batch-norm-to-group-norm copies only the data files that the new model needs', async () => {
     const message = ModelProto.decode(readFileSync(sample('volumes-dynamo.onnx')));
     for (const one of message.graph!.initializer!) {
