@@ -2,9 +2,10 @@ import { expect } from 'chai';
 import { describe, it, before, after } from 'mocha';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -31,8 +32,39 @@ export const HAS_PREBUILT = existsSync(join(ROOT, PREBUILT));
 export async function pack(folder: string): Promise<string> {
   const env = { ...process.env, ONNX_GROUPNORM_PREBUILT: 'skip' };
   const args = ['pack', '--silent', '--pack-destination', folder];
-  const { stdout } = await execute('npm', args, { cwd: ROOT, env });
-  return join(folder, stdout.trim().split('\n').at(-1)!);
+  // npm pack builds dist anew, and mocha runs test files in two processes.
+  await takeLock();
+  try {
+    const { stdout } = await execute('npm', args, { cwd: ROOT, env });
+    return join(folder, stdout.trim().split('\n').at(-1)!);
+  } finally {
+    await rm(LOCK, { force: true });
+  }
+}
+
+/** Holds the number of the process that packs this checkout. */
+const LOCK = join(ROOT, 'node_modules', '.packing');
+
+/** Waits until no other process packs. The lock of a process that was killed does not count. */
+async function takeLock(): Promise<void> {
+  for (;;) {
+    try {
+      return await writeFile(LOCK, String(process.pid), { flag: 'wx' });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+    const owner = Number(await readFile(LOCK, 'utf8').catch(() => ''));
+    if (owner > 0 && !isRunning(owner)) await rm(LOCK, { force: true });
+    await setTimeout(200);
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 /** What package managers say when it is the network that is missing, and not the package that is wrong. */
