@@ -121,9 +121,11 @@ function collect(
       unpacking.once('drain', () => request.resume());
     };
     request.on('data', onSent);
-    request.once('error', fail);
+    // The client leaves, or sends what is not HTTP.
+    const cut = (): void => fail(new RequestError('REQUEST_INVALID', 'the body ends too early'));
+    request.once('error', cut);
     request.once('close', () => {
-      if (!request.complete) fail(new RequestError('REQUEST_INVALID', 'the body ends too early'));
+      if (!request.complete) cut();
     });
     request.once('end', () => (unpacking ? unpacking.end() : resolve(chunks)));
     unpacking?.on('data', onUnpacked);

@@ -39,10 +39,11 @@ function binaryAnswer({ headers, body }: RawAnswer): {
 const values = (json: { outputs: { data: unknown[] }[] }): unknown[] => json.outputs[0]!.data;
 
 describe('inference over HTTP', () => {
-  const { get, infer, port } = serverOf(
+  const { get, infer, port, server } = serverOf(
     ['square', 'sum', 'copy-int64', 'copy-bool', 'copy-text', 'copy-float16', 'copy-uint8', 'copy-float64'],
     { serving: { maxBatchSize: 8, maxQueueDelay: 2 }, maxBody: 2 ** 20 },
   );
+  const failures = () => server().models.get('square').statistics.failures;
   const ask = (headers: Record<string, string | number>, body: Uint8Array | string) =>
     exchange(port(), requestBytes(INFER, { 'Content-Length': Buffer.byteLength(body), ...headers }, body));
 
@@ -321,6 +322,10 @@ describe('inference over HTTP', () => {
       await setTimeout(5);
       connection.socket.destroy();
     }
+    const before = failures();
+    await exchange(port(), requestBytes(INFER, { 'Transfer-Encoding': 'chunked' }, 'no chunk\r\n'));
+    while (failures().other === before.other) await setTimeout(5);
+    expect(failures().backend, 'the model has not failed').to.equal(0);
     expect((await infer('square', squareRequest([1, 2, 3, 4]))).status).to.equal(200);
   });
 });
