@@ -210,7 +210,9 @@ interface SiteValues {
   readonly target: Value | undefined;
 }
 
-export const pathOf = ({ name }: { readonly name: string }): string[] => name.split(/[/.]/).filter(Boolean);
+/** Returns the parts of a node's name. A control character, which names that this library writes do not have, ends a part too. */
+export const pathOf = ({ name }: { readonly name: string }): string[] =>
+  name.split(/[/.\u0000-\u001f]/).filter(Boolean);
 
 function makeFragment(
   site: Omit<SiteRef, 'numGroups' | 'gain'>,

@@ -98,6 +98,15 @@ describe('convertModel', () => {
     }
   }
 
+  it('writes a node whose name has control characters', async () => {
+    const model = ModelProto.decode(groupNormModel(CASE, { lowering: 'op', opset: 21 }));
+    model.graph!.node![0]!.name = 'block/\u001b[31m\nnorm';
+    const { bytes, replaced } = convertModel(ModelProto.encode(model).finish(), { lowering: 'reduce-mean' });
+    expect(replaced).to.deep.equal({ ...NONE, groupNormalization: 1 });
+    expectClean(bytes, 'reduce-mean');
+    await expectRight(bytes);
+  });
+
   it('corrects a file whose results are wrong in ONNX Runtime', async () => {
     const y = await runPlain(groupNormModel(FAR, { lowering: 'op', opset: 21 }), FAR.x);
     expect(maxAbsDifference(y, referenceGroupNorm(FAR))).not.to.be.below(0.1);
