@@ -165,7 +165,11 @@ function sessions({ shape }: Network, paths: Paths): Record<string, Pair> {
   );
   return {
     [FIRST]: pair({ providers: ['native'], layout: 'plain' }),
-    'native, blocked layout': pair({ providers: ['native'], layout: 'blocked' }),
+    'native, blocked layout': {
+      withNorms: start(paths.withNorms, { providers: ['native'], layout: 'blocked' }),
+      // Without norms there is no reorder to save, and ONNX Runtime's own layout is blocked already.
+      without: start(paths.without, { providers: ['native'], layout: 'plain' }),
+    },
     ...Object.fromEntries(lowerings),
   };
 }
