@@ -217,7 +217,9 @@ export class ValueTypes {
       if (!readable) return inBody(NO_TYPES);
       const first = bodyInputs(readable, graph, (name) => this.typeOf(name));
       if (node.opType !== 'Loop') return inBody(first);
-      return inBody(carriedTypes(first, (inputs) => inBody(inputs, 1).results.slice(1)));
+      const carried = carriedTypes(first, (inputs) => inBody(inputs, 1).results.slice(1));
+      // In the trial of a Loop around it, the Loops within are tried no deeper: their number would grow with the square of the depth.
+      return inBody(carried, trials > 0 ? 1 : 0);
     });
   }
 
