@@ -29,44 +29,44 @@ export const kserveFiles = (model: KServeModel): ReadonlyMap<string, string> =>
     ['Dockerfile', dockerfile(model)],
   ]);
 
-const tritonService = ({
-  name,
-  storageUri,
-  memory,
-}: KServeModel): string => `# The model on the Triton runtime that KServe brings. Without protocolVersion: v2 KServe finds no runtime for onnx.
-apiVersion: serving.kserve.io/v1beta1
-kind: InferenceService
-metadata:
-  name: ${quote(`${name}-triton`)}
-spec:
-  predictor:
-    model:
-      modelFormat:
-        name: onnx
-      protocolVersion: v2
-      runtime: kserve-tritonserver
-      storageUri: ${quote(storageUri)}
-${resources(memory, 6)}
-`;
+const tritonService = (model: KServeModel): string =>
+  inferenceService(
+    model,
+    'The model on the Triton runtime that KServe brings. Without protocolVersion: v2 KServe finds no runtime for onnx.',
+    { name: `${model.name}-triton`, runtime: 'kserve-tritonserver' },
+  );
 
-const ownService = ({
-  name,
-  storageUri,
-  memory,
-}: KServeModel): string => `# The model on the server of onnx-groupnorm: apply runtime.yaml first.
+const ownService = (model: KServeModel): string =>
+  inferenceService(model, 'The model on the server of onnx-groupnorm: apply runtime.yaml first.', {
+    name: model.name,
+    runtime: RUNTIME,
+    annotations: `
+  annotations:
+    serving.kserve.io/enable-prometheus-scraping: "true"`,
+  });
+
+interface Service {
+  readonly name: string;
+  readonly runtime: string;
+  readonly annotations?: string;
+}
+
+const inferenceService = (
+  { storageUri, memory }: KServeModel,
+  comment: string,
+  { name, runtime, annotations = '' }: Service,
+): string => `# ${comment}
 apiVersion: serving.kserve.io/v1beta1
 kind: InferenceService
 metadata:
-  name: ${quote(name)}
-  annotations:
-    serving.kserve.io/enable-prometheus-scraping: "true"
+  name: ${quote(name)}${annotations}
 spec:
   predictor:
     model:
       modelFormat:
         name: onnx
       protocolVersion: v2
-      runtime: ${RUNTIME}
+      runtime: ${runtime}
       storageUri: ${quote(storageUri)}
 ${resources(memory, 6)}
 `;
