@@ -2,6 +2,7 @@
 import { castTensor, toFloat64Array } from '../half.js';
 import { compareTensors, defaultTolerance } from '../parity/compare.js';
 import type { Feeds, Session, TensorInfo, TensorLike } from '../runtime/core/contract.js';
+import { dimNames } from '../runtime/core/tensors.js';
 import { allocate, elementCount, isFloatDType, tensor, type TensorData } from '../tensor.js';
 import { Random } from '../weights/initialize.js';
 
@@ -22,9 +23,6 @@ export function openSizes(
   const names = inputs.flatMap((info) => dimNames(info).slice(1)).filter((name) => name !== undefined);
   return new Map(names.map((name) => [name, given.get(name) ?? OPEN_SIZE]));
 }
-
-const dimNames = ({ name, shape }: TensorInfo): (string | undefined)[] =>
-  shape!.map((dim, axis) => (typeof dim === 'number' ? undefined : dim || `${name}.${axis}`));
 
 /**
  * Runs a batch of three random samples, and each sample alone.

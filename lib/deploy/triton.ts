@@ -1,5 +1,6 @@
 /** Triton's `config.pbtxt` for a model that its ONNX Runtime backend runs. */
 import type { TensorInfo } from '../runtime/core/contract.js';
+import { dimNames } from '../runtime/core/tensors.js';
 import type { DType, Shape } from '../tensor.js';
 
 /** Where Triton runs a model: `auto` is a GPU where the server has one, and the CPU elsewhere. */
@@ -114,14 +115,12 @@ const TRITON_IMAGE = 'nvcr.io/nvidia/tritonserver:25.03-py3';
 
 /** Returns a README of three commands: start Triton, ask whether the model is ready, send a request. */
 export function tritonReadme({ config, sizes, notes }: TritonReadme): string {
-  const { name, inputs, maxBatchSize } = config;
+  const { name, inputs } = config;
   const samples = inputs.map((info) => {
+    const names = dimNames(info);
+    // One sample, also where Triton joins no requests.
     const dims = info.shape!.map((dim, axis) =>
-      typeof dim === 'number'
-        ? dim
-        : axis === 0 && maxBatchSize > 0
-          ? 1
-          : sizes.get(dim || `${info.name}.${axis}`)!,
+      typeof dim === 'number' ? dim : axis === 0 ? 1 : sizes.get(names[axis]!)!,
     );
     return [info.name, dims, dataTypeOf(info).replace('TYPE_', '').replace('STRING', 'BYTES')] as const;
   });

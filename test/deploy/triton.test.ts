@@ -1,17 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { tritonConfig, type TritonModel, tritonReadme } from '../../lib/deploy/triton.js';
-import type { TensorInfo } from '../../lib/runtime/core/contract.js';
-
-const info = (
-  name: string,
-  shape: TensorInfo['shape'],
-  dtype: TensorInfo['dtype'] = 'float32',
-): TensorInfo => ({
-  name,
-  dtype,
-  shape,
-});
+import { info } from '../support/tensor-info.js';
 
 const MODEL: TritonModel = {
   name: 'net',
@@ -105,6 +95,9 @@ describe('tritonReadme', () => {
       .and.to.include('np.zeros([1,3,32,48], np.float32)');
     expect(text).to.include('InferInput("t", [1], "INT64")').and.to.include('np.zeros([1], np.int64)');
     expect(text).to.include('InferInput("s", [1,1], "BYTES")').and.to.include('np.object_');
+    // A model that takes no batches may leave its first dimension open, too.
+    const config = { ...MODEL, inputs, maxBatchSize: 0 };
+    expect(tritonReadme({ config, sizes, notes: [] })).to.include('InferInput("x", [1,3,32,48], "FP32")');
     expect(text).to.include('- a note\n').and.to.include("'localhost:8000/v2/models/net/ready'");
   });
 });

@@ -6,7 +6,7 @@ import { suggestion } from '../../nearest.js';
 import { formatBytes } from '../../quantities.js';
 import type { Limits } from '../../limits.js';
 import type { TensorInfo, TensorRecord } from '../../runtime/core/contract.js';
-import { describeInput, unknownInputs } from '../../runtime/core/tensors.js';
+import { describeInput, dimNames, unknownInputs } from '../../runtime/core/tensors.js';
 import {
   allocate,
   bytesPerElement,
@@ -186,13 +186,6 @@ function describeNoNames(random: readonly RandomInput[], sources: ReadonlyMap<st
   const given = [...sources].map(([name, source]) => `${name}=${source}`);
   return `no input is random; the inputs are ${given.join(', ')}`;
 }
-
-/**
- * Returns the name of each dimension for `--dim`, or `undefined` for a fixed size. A dimension without a name gets that
- * of its input and its axis, such as `x.0`.
- */
-const dimNames = ({ name, shape }: RandomInput): (string | undefined)[] =>
-  shape.map((dim, axis) => (typeof dim === 'number' ? undefined : dim || `${name}.${axis}`));
 
 function boundShape(info: RandomInput, sizes: ReadonlyMap<string, number>): number[] {
   const names = dimNames(info);

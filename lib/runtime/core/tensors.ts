@@ -133,6 +133,13 @@ export function unknownInputs(inputs: readonly TensorInfo[], names: Iterable<str
 export const describeInput = (info: TensorInfo): string =>
   `'${info.name}' ${describeType(info)}${info.optional ? ' (optional)' : ''}`;
 
+/**
+ * Returns the name of each dimension of a value of known rank, or `undefined` for a fixed size. A dimension without a name gets
+ * that of its value and its axis, such as `x.0`.
+ */
+export const dimNames = ({ name, shape }: TensorInfo): (string | undefined)[] =>
+  shape!.map((dim, axis) => (typeof dim === 'number' ? undefined : dim || `${name}.${axis}`));
+
 /** Returns dtype and shape: `float32 [N, 4, H, W]`, or `float32 of any rank`. */
 const describeType = ({ dtype, shape }: TensorInfo): string =>
   dtype === undefined ? 'not a tensor' : `${dtype} ${shape ? formatShape(shape) : 'of any rank'}`;

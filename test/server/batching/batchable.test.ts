@@ -1,17 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { whyNotBatchable } from '../../../lib/server/batching/batchable.js';
-import type { TensorInfo } from '../../../lib/runtime/core/contract.js';
-
-const info = (
-  name: string,
-  shape: TensorInfo['shape'],
-  dtype: TensorInfo['dtype'] = 'float32',
-): TensorInfo => ({
-  name,
-  dtype,
-  shape,
-});
+import { info } from '../../support/tensor-info.js';
 
 describe('whyNotBatchable', () => {
   const outputs = [info('y', ['N', 2])];
