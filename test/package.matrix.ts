@@ -18,6 +18,8 @@ const execute = promisify(execFile);
 interface Manager {
   readonly package: string;
   readonly program: string;
+  /** What goes into package.json before the package is added. */
+  readonly manifest?: object;
   /** Files of the project, besides package.json. */
   readonly files?: Readonly<Record<string, string>>;
   readonly add: (archive: string) => readonly string[];
@@ -72,6 +74,8 @@ const MANAGERS: Readonly<Record<string, Manager>> = {
   'Yarn 1': {
     package: 'yarn@1',
     program: 'yarn/bin/yarn.js',
+    // Yarn 1 stops at the "engines" of any dependency: docs/native-kernel.md, "Installing it".
+    manifest: { resolutions: { 'light-my-request': '6.6.0' } },
     add: YARN_4.add,
     run: ['--silent', 'run'],
   },
@@ -113,7 +117,7 @@ describe('the kernel, installed by package managers', function () {
       const [tools, app] = [join(folder, name, 'tools'), join(folder, name, 'app')];
       for (const made of [tools, app]) await mkdir(made, { recursive: true });
       const manifest = join(app, 'package.json');
-      await writeFile(manifest, '{ "name": "app", "private": true }');
+      await writeFile(manifest, JSON.stringify({ name: 'app', private: true, ...manager.manifest }));
       for (const [file, text] of Object.entries(manager.files ?? {})) await writeFile(join(app, file), text);
       const run = async (args: readonly string[]) =>
         (
