@@ -150,6 +150,8 @@ describe('serve', function () {
     const { stderr } = await refused(path('broken.onnx'), '--port', '0');
     const lines = stderr.trim().split('\n');
     expect(lines).to.have.length(2);
-    expect(lines[0]).to.include("model 'broken', version 1, is not served").and.to.include('not an ONNX model');
+    expect(lines[0])
+      .to.include("model 'broken', version 1, is not served")
+      .and.to.include('not an ONNX model');
   });
 });
