@@ -6,7 +6,16 @@ import { type DType, DTYPES, FLOAT_DTYPES, tensor } from '../../../lib/tensor.js
 import { itComputes, numbers, OPSETS, runGraph } from '../runs.js';
 import { describeTable, expectGraphError, nodesOf } from '../support.js';
 
-const UNARY = { Relu: op.relu, Sigmoid: op.sigmoid, Sqrt: op.sqrt, Tanh: op.tanh } as const;
+const UNARY = {
+  Relu: op.relu,
+  Sigmoid: op.sigmoid,
+  Sqrt: op.sqrt,
+  Tanh: op.tanh,
+  Exp: op.exp,
+  Log: op.log,
+  Sin: op.sin,
+  Cos: op.cos,
+} as const;
 const BINARY = { Add: op.add, Sub: op.sub, Mul: op.mul, Div: op.div } as const;
 
 for (const [opType, unary] of Object.entries({ ...UNARY, Silu: op.silu, Identity: op.identity })) {
@@ -86,6 +95,23 @@ for (const [opType, binary] of Object.entries(BINARY)) {
     });
   });
 }
+
+describe('exp, log, sin and cos', () => {
+  for (const [name, unary, formula, dtypes] of [
+    ['exp', op.exp, Math.exp, ['float32', 'float64', 'float16']],
+    ['log', op.log, Math.log, ['float32', 'float64']],
+    ['sin', op.sin, Math.sin, ['float32', 'float64']],
+    ['cos', op.cos, Math.cos, ['float32', 'float64']],
+  ] as const) {
+    itComputes(`${name} computes what Math.${name} does`, {
+      inputs: [numbers([2, 50], 'x', 3)],
+      call: (g, [x]) => unary(g, x!),
+      expected: (x) => [[[2, 50], x.map(formula)]],
+      declared: [['N', 'L']],
+      dtypes,
+    });
+  }
+});
 
 describe('clip', () => {
   const X = numbers([40], 'x', 2);
