@@ -50,10 +50,10 @@ export const exp = (g: Scope, x: Value): Value => unary(g, 'Exp', x);
 /** Returns the natural logarithm of `x`, for any float; NaN below 0. */
 export const log = (g: Scope, x: Value): Value => unary(g, 'Log', x);
 
-/** Returns the sine of `x` in radians, for any float; ONNX Runtime's CPU provider has no float16 kernel. */
+/** Returns the sine of `x` in radians, for any float. */
 export const sin = (g: Scope, x: Value): Value => unary(g, 'Sin', x);
 
-/** Returns the cosine of `x` in radians, for any float; ONNX Runtime's CPU provider has no float16 kernel. */
+/** Returns the cosine of `x` in radians, for any float. */
 export const cos = (g: Scope, x: Value): Value => unary(g, 'Cos', x);
 
 /** Options of {@link clip}: at least one of them. */

@@ -98,17 +98,16 @@ for (const [opType, binary] of Object.entries(BINARY)) {
 
 describe('exp, log, sin and cos', () => {
   for (const [name, unary, formula, dtypes] of [
-    ['exp', op.exp, Math.exp, ['float32', 'float64', 'float16']],
-    ['log', op.log, Math.log, ['float32', 'float64']],
-    ['sin', op.sin, Math.sin, ['float32', 'float64']],
-    ['cos', op.cos, Math.cos, ['float32', 'float64']],
+    ['exp', op.exp, Math.exp],
+    ['log', op.log, Math.log],
+    ['sin', op.sin, Math.sin],
+    ['cos', op.cos, Math.cos],
   ] as const) {
     itComputes(`${name} computes what Math.${name} does`, {
       inputs: [numbers([2, 50], 'x', 3)],
       call: (g, [x]) => unary(g, x!),
       expected: (x) => [[[2, 50], x.map(formula)]],
       declared: [['N', 'L']],
-      dtypes,
     });
   }
 });
