@@ -58,7 +58,7 @@ const STEPS: Readonly<Record<string, Step>> = {
   slice: (g, x, [a, b, c]) =>
     op.slice(g, x, { starts: [b! - 2], ends: [c === 0 ? 2 ** 31 - 1 : c!], axes: [a! - 2] }),
   gather: (g, x, [a, b]) =>
-    op.gather(g, x, g.constant({ dtype: 'int64', dims: [b!], data: new BigInt64Array(b!) }), {
+    op.gather(g, x, g.constant({ dtype: 'int64', dims: [b!], data: new BigInt64Array(b) }), {
       axis: a! - 2,
     }),
   cos: (g, x) => op.cos(g, op.log(g, op.exp(g, op.sin(g, x)))),

@@ -97,7 +97,7 @@ for (const [opType, binary] of Object.entries(BINARY)) {
 }
 
 describe('exp, log, sin and cos', () => {
-  for (const [name, unary, formula, dtypes] of [
+  for (const [name, unary, formula] of [
     ['exp', op.exp, Math.exp],
     ['log', op.log, Math.log],
     ['sin', op.sin, Math.sin],
