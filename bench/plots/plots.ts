@@ -4,6 +4,7 @@ import type { AccuracyRow } from '../accuracy.js';
 import type { EventLoopRow } from '../event-loop.js';
 import type { GroupNormRow } from '../group-norm.js';
 import type { PriceRow } from '../price.js';
+import type { ServeRow } from '../serve.js';
 import { WIDTH } from './render.js';
 import { readReport, type Report } from '../report.js';
 
@@ -26,6 +27,7 @@ export const PLOTS: Readonly<Record<string, Plot>> = {
   networks: plot('price', networks),
   price: plot('price', price),
   'event-loop': plot('event-loop', eventLoop),
+  serve: plot('serve', serve),
 };
 
 interface Title {
@@ -282,4 +284,14 @@ function eventLoop(report: Report<EventLoopRow>): TopLevelSpec {
     }))
     .reverse();
   return bars(all, titleOf('Delay of the event loop in a run', 'Shorter is better.', report), isOurs);
+}
+
+function serve(report: Report<ServeRow>): TopLevelSpec {
+  const all = report.rows.map(({ model, shape, connections, server, perSecond }) => ({
+    group: `${model}, ${shape}, ${connections} connections`,
+    name: server.replace(' serve', '').replace('Python backend', 'Python'),
+    value: perSecond.median,
+    label: perSecond.median.toFixed(perSecond.median < 10 ? 1 : 0),
+  }));
+  return bars(all, titleOf('Server: requests a second', 'Longer is better.', report), isOurs);
 }
