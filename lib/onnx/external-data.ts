@@ -12,7 +12,7 @@ import type { WireReader } from './wire.js';
 
 /**
  * Returns a model with the weights in it that lie in files of their own: for places that have no files, such as a page that
- * a visitor drops a model on. All else stays, byte for byte; a model without such files is returned as it is.
+ * a visitor drops a model on. All else stays, byte for byte; a model without such files comes back unchanged.
  * @param bytes A ModelProto.
  * @param files The content of each file, by its path relative to the model's folder (`model.onnx.data`). Other files may be in it.
  * @throws ModelError `MODEL_INVALID`, `TENSOR_INVALID` or `LIMIT_EXCEEDED` for a damaged model, for a file that is missing and for one that is too short; `MODEL_TOO_LARGE`
