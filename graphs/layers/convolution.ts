@@ -23,13 +23,15 @@ export interface ConvTransposeOptions {
 export interface ConvOptions extends ConvTransposeOptions {
   /** Zeros added at both ends of every spatial dimension. Default 0. */
   readonly padding?: number;
+  /** Zeros added at the end of every spatial dimension in place of `padding`, as `F.pad` can add them. */
+  readonly paddingEnd?: number;
 }
 
 /**
  * Adds `torch.nn.Conv1d`, `Conv2d` or `Conv3d`, by `x`'s rank: parameters `weight` (outChannels, C, k, ...) and
  * `bias` (outChannels).
  * @param x (N, C, D1, ...) of rank 3 or more, any float.
- * @returns (N, outChannels, ...), each spatial dimension ⌊(D + 2·padding − k) / stride⌋ + 1.
+ * @returns (N, outChannels, ...), each spatial dimension ⌊(D + padding + paddingEnd − k) / stride⌋ + 1.
  * @throws GraphError `RANK_TOO_LOW`, `INVALID_SHAPE`, `INVALID_ATTRIBUTE`, `DUPLICATE_NAME`.
  */
 export const conv = (g: Scope, x: Value, options: ConvOptions): Value => sharedConv(g, [x], options)[0]!;
@@ -43,14 +45,14 @@ export const conv = (g: Scope, x: Value, options: ConvOptions): Value => sharedC
 export function sharedConv(
   g: Scope,
   inputs: readonly [Value, ...Value[]],
-  { outChannels, kernelSize, stride = 1, padding = 0, bias = true }: ConvOptions,
+  { outChannels, kernelSize, stride = 1, padding = 0, paddingEnd = padding, bias = true }: ConvOptions,
 ): Value[] {
   const [first] = inputs;
   const inChannels = channelsOf(g, 'Conv', first);
   const shape = [outChannels, inChannels, ...alongSpatial(first, kernelSize)];
   const parameters = declareParameters(g, first, shape, bias ? outChannels : undefined);
-  const pads = alongSpatial(first, padding);
-  const window = { strides: alongSpatial(first, stride), pads: [...pads, ...pads] };
+  const pads = [...alongSpatial(first, padding), ...alongSpatial(first, paddingEnd)];
+  const window = { strides: alongSpatial(first, stride), pads };
   return inputs.map((x) => op.conv(g, x, parameters.weight, parameters.bias, window));
 }
 
