@@ -58,6 +58,11 @@ const STEPS: Readonly<Record<string, Step>> = {
   expand: (g, x, [a]) => op.expand(g, op.unsqueeze(g, x, { axes: [0] }), [a! + 1, ...x.shape.map(() => 1)]),
   slice: (g, x, [a, b, c]) =>
     op.slice(g, x, { starts: [b! - 2], ends: [c === 0 ? 2 ** 31 - 1 : c!], axes: [a! - 2] }),
+  gather: (g, x, [a, b]) =>
+    op.gather(g, x, g.constant({ dtype: 'int64', dims: [b!], data: new BigInt64Array(b) }), {
+      axis: a! - 2,
+    }),
+  cos: (g, x) => op.cos(g, op.log(g, op.exp(g, op.sin(g, x)))),
   // Of unequal parts the rewriter keeps only what they have in common.
   split: (g, x, [a]) => {
     const half = fixed(x.shape.at(a! - 2)) / 2;
