@@ -15,8 +15,8 @@ import type { WireReader } from './wire.js';
  * a visitor drops a model on. All else stays, byte for byte; a model without such files comes back unchanged.
  * @param bytes A ModelProto.
  * @param files The content of each file, by its path relative to the model's folder (`model.onnx.data`). Other files may be in it.
- * @throws ModelError `MODEL_INVALID`, `TENSOR_INVALID` or `LIMIT_EXCEEDED` for a damaged model, for a file that is missing and for one that is too short; `MODEL_TOO_LARGE`
- *   for more than 2 GiB together; OptionError.
+ * @throws ModelError `MODEL_INVALID`, `TENSOR_INVALID` or `LIMIT_EXCEEDED` for a damaged model, and for a
+ *   file that is missing or too short; `MODEL_TOO_LARGE` for more than 2 GiB together; OptionError.
  */
 export function embedExternalData(bytes: Uint8Array, files: ReadonlyMap<string, Uint8Array>): Uint8Array {
   if (!isUint8Array(bytes)) throw notBytes('embedExternalData takes a Uint8Array', bytes);
