@@ -9,7 +9,7 @@ import {
   requireObject,
   requireShape,
 } from './declarations.js';
-import { type Attributes, type Graph, type Init, type Node, Value } from './types.js';
+import { type Attributes, type Fold, type Graph, type Init, type Node, Value } from './types.js';
 
 /** The type of one result of an operator. */
 export interface OutputType {
@@ -27,6 +27,11 @@ export interface ParameterType {
   readonly shape: readonly number[];
   /** The parameter's values where no weights are given. Default: zeros. Integers and bool may be zeros or ones only. */
   readonly init?: Init;
+  /**
+   * Makes the parameter of the state_dict's tensor, where a network computes its weights from others that do not change
+   * in inference. `matchStateDict`, `initializeWeights` and `counterWeights` call it. Floats only.
+   */
+  readonly fold?: Fold;
 }
 
 /** The state that all scopes of one graph share. */
@@ -70,7 +75,7 @@ export class Scope {
     requireName(name, 'parameter');
     const fullName = this.qualify(name);
     requireObject(type, `parameter '${fullName}': its type`);
-    const { dtype, shape, init } = type;
+    const { dtype, shape, init, fold } = type;
     requireDType(dtype, `parameter '${fullName}'`);
     requireShape(shape, `parameter '${fullName}'`);
     if (!isStatic(shape)) {
@@ -81,7 +86,7 @@ export class Scope {
     }
     requireInit(init, dtype, `parameter '${fullName}'`);
     this.claim(fullName, 'parameter');
-    const value = new Value(this.state, 'parameter', fullName, dtype, [...shape], undefined, init);
+    const value = new Value(this.state, 'parameter', fullName, dtype, [...shape], undefined, init, fold);
     this.state.parameters.push(value);
     return value;
   }
