@@ -8,8 +8,9 @@ import {
   requireName,
   requireObject,
   requireShape,
+  requireStandardizeEps,
 } from './declarations.js';
-import { type Attributes, type Fold, type Graph, type Init, type Node, Value } from './types.js';
+import { type Attributes, type Graph, type Init, type Node, Value } from './types.js';
 
 /** The type of one result of an operator. */
 export interface OutputType {
@@ -28,10 +29,10 @@ export interface ParameterType {
   /** The parameter's values where no weights are given. Default: zeros. Integers and bool may be zeros or ones only. */
   readonly init?: Init;
   /**
-   * Makes the parameter of the state_dict's tensor, where a network computes its weights from others that do not change
-   * in inference. `matchStateDict`, `initializeWeights` and `counterWeights` call it. Floats only.
+   * For the weight of a convolution whose output channels are standardised: the number added to each variance. The model has
+   * the result of `standardizeWeight` in place of the tensor of the state_dict. Default: the tensor as it is.
    */
-  readonly fold?: Fold;
+  readonly standardizeEps?: number | undefined;
 }
 
 /** The state that all scopes of one graph share. */
@@ -75,7 +76,7 @@ export class Scope {
     requireName(name, 'parameter');
     const fullName = this.qualify(name);
     requireObject(type, `parameter '${fullName}': its type`);
-    const { dtype, shape, init, fold } = type;
+    const { dtype, shape, init, standardizeEps } = type;
     requireDType(dtype, `parameter '${fullName}'`);
     requireShape(shape, `parameter '${fullName}'`);
     if (!isStatic(shape)) {
@@ -85,8 +86,18 @@ export class Scope {
       );
     }
     requireInit(init, dtype, `parameter '${fullName}'`);
+    requireStandardizeEps(standardizeEps, { dtype, shape }, `parameter '${fullName}'`);
     this.claim(fullName, 'parameter');
-    const value = new Value(this.state, 'parameter', fullName, dtype, [...shape], undefined, init, fold);
+    const value = new Value(
+      this.state,
+      'parameter',
+      fullName,
+      dtype,
+      [...shape],
+      undefined,
+      init,
+      standardizeEps,
+    );
     this.state.parameters.push(value);
     return value;
   }

@@ -19,12 +19,6 @@ export type Attributes = Readonly<Record<string, Attribute>>;
  */
 export type Init = 'ones' | 'zeros' | { readonly uniform: number };
 
-/**
- * Returns the elements of a parameter, given those that a state_dict has under its key, in the same shape: weight
- * standardisation, for example. The elements are float64, so that the result is rounded once.
- */
-export type Fold = (elements: Float64Array, shape: readonly number[]) => Float64Array;
-
 /** Where a value comes from. */
 type ValueKind = 'input' | 'parameter' | 'constant' | 'node';
 
@@ -45,8 +39,8 @@ export class Value {
     readonly data?: TensorData,
     /** How a parameter is filled where no weights are given. */
     readonly init?: Init,
-    /** How a parameter is made of the state_dict's tensor, where it is not that tensor itself. */
-    readonly fold?: Fold,
+    /** Set: the model has the parameter's tensor standardised, with this eps. */
+    readonly standardizeEps?: number,
   ) {}
 
   /** The number of dimensions; 0 for a scalar. */

@@ -23,7 +23,7 @@ export function counterWeights(graph: Graph, seed: number): Weights {
   return new Map(graph.parameters.map((parameter) => [parameter.name, fill(parameter, seed)]));
 }
 
-function fill({ name, dtype, shape, fold }: Value, seed: number): TensorData {
+function fill({ name, dtype, shape }: Value, seed: number): TensorData {
   if (!isFloatDType(dtype)) {
     throw new GraphError(
       'INVALID_DTYPE',
@@ -35,7 +35,7 @@ function fill({ name, dtype, shape, fold }: Value, seed: number): TensorData {
   const random = new Random(seed, name);
   const values = new Float64Array(elementCount(dims));
   for (let i = 0; i < values.length; i++) values[i] = offset + (2 * random.uniform(i) - 1) * factor;
-  return castTensor(tensor('float64', dims, fold?.(values, dims) ?? values), dtype);
+  return castTensor(tensor('float64', dims, values), dtype);
 }
 
 function ruleFor(name: string, dims: readonly number[]): { offset: number; factor: number } {

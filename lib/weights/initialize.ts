@@ -51,11 +51,11 @@ export function initializeWeights(graph: Graph, seed = 0): Weights {
   return new Map(graph.parameters.map((parameter) => [parameter.name, initialize(parameter, seed)]));
 }
 
-function initialize({ name, dtype, shape, init = 'zeros', fold }: Value, seed: number): TensorData {
+function initialize({ name, dtype, shape, init = 'zeros' }: Value, seed: number): TensorData {
   const dims = shape as number[];
   if (typeof init === 'string') return filledTensor(dtype, dims, init === 'ones' ? 1 : 0);
   const values = new Float64Array(elementCount(dims));
   const random = new Random(seed, name);
   for (let i = 0; i < values.length; i++) values[i] = (2 * random.uniform(i) - 1) * init.uniform;
-  return castTensor(tensor('float64', dims, fold?.(values, dims) ?? values), dtype as FloatDType);
+  return castTensor(tensor('float64', dims, values), dtype as FloatDType);
 }

@@ -2,10 +2,10 @@
 import { isMap } from '../arrays.js';
 import { WeightsError } from '../errors.js';
 import { type Graph, requireGraph, type Value, type Weights } from '../graph/types.js';
-import { castTensor, toFloat64Array } from '../half.js';
+import { castTensor } from '../half.js';
 import { nearestName } from '../nearest.js';
 import { requireKnownOptions } from '../options.js';
-import { formatShape, isFloatDType, tensor, type TensorData } from '../tensor.js';
+import { type DType, formatShape, isFloatDType, type TensorData } from '../tensor.js';
 
 /** The prefixes that wrappers put before every key: DataParallel, trainers, torch.compile, fixtures. */
 const PREFIXES = ['module.', 'model.', '_orig_mod.', 'state_dict.'];
@@ -57,9 +57,7 @@ export function matchStateDict(
     const list = problems.map((problem) => `  ${problem}`);
     throw mismatch([`${which} does not fit graph '${graph.name}':`, ...list]);
   }
-  return new Map(
-    graph.parameters.map((parameter) => [parameter.name, toParameter(parameter, found.get(parameter.name)!)]),
-  );
+  return new Map(graph.parameters.map(({ name, dtype }) => [name, convert(found.get(name)!, dtype)]));
 }
 
 /** Returns the prefix under which a state_dict has every parameter of the graph with a tensor that fits, if any. */
@@ -148,9 +146,5 @@ function hint(name: string, candidates: Iterable<string>): string {
   return near ? ` (did you mean '${near}'?)` : '';
 }
 
-/** Makes a parameter of the tensor that the state_dict has under its key. */
-function toParameter({ dtype, fold }: Value, data: TensorData): TensorData {
-  if (!isFloatDType(dtype)) return data;
-  const folded = fold && tensor('float64', data.dims, fold(toFloat64Array(data), data.dims));
-  return castTensor(folded ?? data, dtype);
-}
+const convert = (data: TensorData, dtype: DType): TensorData =>
+  isFloatDType(dtype) ? castTensor(data, dtype) : data;

@@ -55,7 +55,9 @@ def image(rank):
 
 
 def elementwise_cases():
-    for op in ["relu", "sigmoid", "sqrt", "silu", "identity", "tanh", "leakyRelu", "gelu", "softmax"]:
+    for op in ["exp", "log", "sin", "cos"]:
+        yield case(op, (2, 3, 5, 7), free=image(4))
+    for op in ["relu", "sigmoid", "sqrt", "silu", "identity", "tanh", "leakyRelu", "mish", "gelu", "softmax"]:
         yield case(op, (2, 3, 5, 7), free=image(4))
         yield case(op, (4,), free={(0, 0): "N"})
     yield case("relu", (2, 0, 3))
@@ -246,6 +248,9 @@ def shape_cases():
     yield case("slice", (4, 5, 6), starts=[1], ends=[3], axes=[1])
     yield case("slice", (4,), starts=[2], ends=[4], axes=[0], dtype="int64")
     yield case("slice", (0, 3), starts=[0], ends=[2], axes=[0])
+    yield case("gather", (4, 3), (2,), dtype="int64", free={(0, 0): "A", (1, 0): "N"})
+    yield case("gather", (4, 3, 5), (2, 6), axis=1, dtype="int64", free={(0, 0): "A", (1, 0): "N"})
+    yield case("gather", (4, 3, 5), (), axis=-1, dtype="int64", free={(0, 0): "N"})
 
 
 def resize_cases():

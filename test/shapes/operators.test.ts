@@ -22,6 +22,7 @@ const fixed = (dim: Dim | undefined): number => (typeof dim === 'number' ? dim :
 const STEPS: Readonly<Record<string, Step>> = {
   relu: (g, x) => op.relu(g, x),
   silu: (g, x) => op.silu(g, x),
+  mish: (g, x) => op.mish(g, x),
   addItself: (g, x, [a]) => op.add(g, x, op.reduceMean(g, x, { axes: [a! - 2] })),
   where: (g, x) =>
     op.where(g, g.constant({ dtype: 'bool', dims: [1], data: Uint8Array.of(1) }), x, op.tanh(g, x)),
@@ -57,6 +58,11 @@ const STEPS: Readonly<Record<string, Step>> = {
   expand: (g, x, [a]) => op.expand(g, op.unsqueeze(g, x, { axes: [0] }), [a! + 1, ...x.shape.map(() => 1)]),
   slice: (g, x, [a, b, c]) =>
     op.slice(g, x, { starts: [b! - 2], ends: [c === 0 ? 2 ** 31 - 1 : c!], axes: [a! - 2] }),
+  gather: (g, x, [a, b]) =>
+    op.gather(g, x, g.constant({ dtype: 'int64', dims: [b!], data: new BigInt64Array(b) }), {
+      axis: a! - 2,
+    }),
+  cos: (g, x) => op.cos(g, op.log(g, op.exp(g, op.sin(g, x)))),
   // Of unequal parts the rewriter keeps only what they have in common.
   split: (g, x, [a]) => {
     const half = fixed(x.shape.at(a! - 2)) / 2;

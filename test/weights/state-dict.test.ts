@@ -5,8 +5,6 @@ import { GraphBuilder } from '../../lib/graph/builder.js';
 import * as op from '../../lib/graph/ops/index.js';
 import type { Graph } from '../../lib/graph/types.js';
 import { type FloatDType, tensor, type TensorData } from '../../lib/tensor.js';
-import { counterWeights } from '../../lib/weights/counter.js';
-import { initializeWeights } from '../../lib/weights/initialize.js';
 import { type MatchOptions, matchStateDict } from '../../lib/weights/state-dict.js';
 
 function graph(names: string[], dtype: FloatDType = 'float32'): Graph {
@@ -31,22 +29,6 @@ function refusal(given: Map<string, TensorData>, options?: MatchOptions): string
 }
 
 describe('matching a state_dict', () => {
-  it('a parameter with a fold is made of the tensor of the state_dict, in float64, and rounded once', () => {
-    const g = new GraphBuilder('net');
-    const fold = (elements: Float64Array, shape: readonly number[]) =>
-      elements.map((element) => element / 3 + shape.length);
-    g.parameter('w', { dtype: 'float32', shape: [2], fold, init: { uniform: 1 } });
-    g.output('y', op.relu(g, g.input('x', 'float32', [2])));
-    const folded = g.build();
-    const expected = [Math.fround(1 / 3 + 1), Math.fround(2 / 3 + 1)];
-    expect([...(matchStateDict(folded, stateDict('w')).get('w')!.data as Float32Array)]).to.deep.equal(
-      expected,
-    );
-    for (const weights of [initializeWeights(folded), counterWeights(folded, 1)]) {
-      for (const element of weights.get('w')!.data as Float32Array) expect(element).to.be.within(2 / 3, 1.5);
-    }
-  });
-
   it('matchStateDict gives each parameter its tensor, in the order of the graph', () => {
     const weights = matchStateDict(GRAPH, stateDict('enc1.bias', 'enc1.weight'));
     expect([...weights.keys()]).to.deep.equal(['enc1.weight', 'enc1.bias']);

@@ -44,6 +44,18 @@ function binary(g: Scope, opType: string, a: Value, b: Value): Value {
 /** Returns √x, for any float `x`; NaN below 0. */
 export const sqrt = (g: Scope, x: Value): Value => unary(g, 'Sqrt', x);
 
+/** Returns eˣ, for any float `x`. */
+export const exp = (g: Scope, x: Value): Value => unary(g, 'Exp', x);
+
+/** Returns the natural logarithm of `x`, for any float; NaN below 0. */
+export const log = (g: Scope, x: Value): Value => unary(g, 'Log', x);
+
+/** Returns the sine of `x` in radians, for any float. */
+export const sin = (g: Scope, x: Value): Value => unary(g, 'Sin', x);
+
+/** Returns the cosine of `x` in radians, for any float. */
+export const cos = (g: Scope, x: Value): Value => unary(g, 'Cos', x);
+
 /** Options of {@link clip}: at least one of them. */
 export interface ClipOptions {
   /** Smaller elements become this. Default: no lower bound. */

@@ -2,6 +2,7 @@
 export {
   gelu,
   leakyRelu,
+  mish,
   relu,
   sigmoid,
   silu,
@@ -11,7 +12,22 @@ export {
   type LeakyReluOptions,
   type SoftmaxOptions,
 } from './activation.js';
-export { add, cast, clip, div, identity, mul, sqrt, sub, where, type ClipOptions } from './arithmetic.js';
+export {
+  add,
+  cast,
+  clip,
+  cos,
+  div,
+  exp,
+  identity,
+  log,
+  mul,
+  sin,
+  sqrt,
+  sub,
+  where,
+  type ClipOptions,
+} from './arithmetic.js';
 export {
   reduceMean,
   reduceProd,
@@ -51,4 +67,13 @@ export {
   type ReshapeOptions,
 } from './reshaping.js';
 export { pad, resize, type PadOptions, type ResizeOptions } from './resizing.js';
-export { concat, slice, split, type ConcatOptions, type SliceOptions, type SplitOptions } from './slicing.js';
+export {
+  concat,
+  gather,
+  slice,
+  split,
+  type ConcatOptions,
+  type GatherOptions,
+  type SliceOptions,
+  type SplitOptions,
+} from './slicing.js';

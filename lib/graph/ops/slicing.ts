@@ -1,9 +1,10 @@
 /**
- * Operators that cut a tensor along axes, or join tensors along one. Sources: ONNX operator pages Slice, Split and Concat;
- * `torch.split`, `torch.cat`.
+ * Operators that take parts of a tensor along axes, or join tensors along one. Sources: ONNX operator pages Slice, Split,
+ * Gather and Concat; `torch.split`, `torch.nn.Embedding`, `torch.cat`.
  */
 import { GraphError } from '../../errors.js';
 import { compatible } from '../../shapes/broadcast.js';
+import { gather as gatheredShape } from '../../shapes/reshaping.js';
 import * as infer from '../../shapes/slicing.js';
 import { type Dim, int64Vector, type Shape } from '../../tensor.js';
 import { int, ints } from '../attr.js';
@@ -79,6 +80,34 @@ export function split(g: Scope, x: Value, options: SplitOptions): Value[] {
   }
   const parts = infer.split(x.shape, along, sizes).map((shape) => ({ dtype: x.dtype, shape }));
   return g.node(opType, [x, g.constant(int64Vector(sizes), 'split')], { axis: int(along) }, parts);
+}
+
+/** Options of {@link gather}. */
+export interface GatherOptions {
+  /** The axis that `indices` count along; a negative axis counts from the end. Default 0. */
+  readonly axis?: number;
+}
+
+/**
+ * Returns the slices of `x` at `indices` along `axis`. `torch.nn.Embedding` is `gather(g, weight, indices)`.
+ * @param x Any dtype, rank 1 or more.
+ * @param indices int32 or int64, any rank; from −size to size − 1 of the axis, which the runtime checks.
+ * @returns The shape of `x` with the shape of `indices` in place of `axis`.
+ * @throws OptionError, GraphError `INVALID_DTYPE`, `INVALID_ATTRIBUTE` or `MISSING_VALUE`.
+ */
+export function gather(g: Scope, x: Value, indices: Value, options: GatherOptions = {}): Value {
+  const opType = 'Gather';
+  const { axis = 0 } = knownOptions(g, opType, options, ['axis']);
+  requireValues(g, opType, { x, indices });
+  if (indices.dtype !== 'int32' && indices.dtype !== 'int64') {
+    throw new GraphError(
+      'INVALID_DTYPE',
+      `${g.describe(opType)}: indices ${describeValue(indices)} is ${indices.dtype}, but must be int32 or int64`,
+    );
+  }
+  const along = resolveAxis(g, opType, axis, x);
+  const shape = gatheredShape(x.shape, indices.shape, along);
+  return g.node(opType, [x, indices], { axis: int(along) }, [{ dtype: x.dtype, shape }])[0]!;
 }
 
 /** Options of {@link concat}. */

@@ -6,7 +6,16 @@ import { type DType, DTYPES, FLOAT_DTYPES, tensor } from '../../../lib/tensor.js
 import { itComputes, numbers, OPSETS, runGraph } from '../runs.js';
 import { describeTable, expectGraphError, nodesOf } from '../support.js';
 
-const UNARY = { Relu: op.relu, Sigmoid: op.sigmoid, Sqrt: op.sqrt, Tanh: op.tanh } as const;
+const UNARY = {
+  Relu: op.relu,
+  Sigmoid: op.sigmoid,
+  Sqrt: op.sqrt,
+  Tanh: op.tanh,
+  Exp: op.exp,
+  Log: op.log,
+  Sin: op.sin,
+  Cos: op.cos,
+} as const;
 const BINARY = { Add: op.add, Sub: op.sub, Mul: op.mul, Div: op.div } as const;
 
 for (const [opType, unary] of Object.entries({ ...UNARY, Silu: op.silu, Identity: op.identity })) {
@@ -86,6 +95,22 @@ for (const [opType, binary] of Object.entries(BINARY)) {
     });
   });
 }
+
+describe('exp, log, sin and cos', () => {
+  for (const [name, unary, formula] of [
+    ['exp', op.exp, Math.exp],
+    ['log', op.log, Math.log],
+    ['sin', op.sin, Math.sin],
+    ['cos', op.cos, Math.cos],
+  ] as const) {
+    itComputes(`${name} computes what Math.${name} does`, {
+      inputs: [numbers([2, 50], 'x', 3)],
+      call: (g, [x]) => unary(g, x!),
+      expected: (x) => [[[2, 50], x.map(formula)]],
+      declared: [['N', 'L']],
+    });
+  }
+});
 
 describe('clip', () => {
   const X = numbers([40], 'x', 2);

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { GraphBuilder } from '../../../lib/graph/builder.js';
 import * as op from '../../../lib/graph/ops/index.js';
-import { FLOAT_DTYPES, type Shape } from '../../../lib/tensor.js';
+import { FLOAT_DTYPES, type Shape, tensor } from '../../../lib/tensor.js';
 import { elementAt, filledBy, itComputes, numbers } from '../runs.js';
 import { describeTable, expectGraphError, nodesOf } from '../support.js';
 
@@ -12,6 +12,36 @@ describeTable<op.SplitOptions & { part: number }>(
   'split',
   (g, [x], { axis, sizes, part }) => op.split(g, x!, { axis, sizes })[part]!,
 );
+
+describeTable<op.GatherOptions>('gather', (g, [x, indices], options) => op.gather(g, x!, indices!, options));
+
+describe('gather', () => {
+  itComputes('gather gives the rows at the indices, negative ones counted from the end', {
+    inputs: [numbers([5, 3]), tensor('int64', [2, 2], BigInt64Array.of(4n, 0n, -1n, 2n))],
+    call: (g, [x, indices]) => op.gather(g, x!, indices!),
+    expected: (x) => [filledBy([2, 2, 3], (i, j, k) => elementAt(x, [5, 3], [4, 0, 4, 2][2 * i + j]!, k))],
+    dtypes: FLOAT_DTYPES,
+    declared: [
+      ['A', 3],
+      ['N', 2],
+    ],
+  });
+
+  it('gather writes its axis counted from the start', () => {
+    const { g, x } = setUp();
+    const [node] = nodesOf(g, op.gather(g, x, g.input('i', 'int32', ['M']), { axis: -1 }));
+    expect(node).to.deep.include({ opType: 'Gather', attributes: { axis: { type: 'INT', value: 3 } } });
+    expect(node!.outputs[0]!.shape).to.deep.equal(['N', 4, 'H', 'M']);
+  });
+
+  it('gather refuses indices that are not integers, an axis that does not exist, and a missing input', () => {
+    const { g, x } = setUp();
+    const i = g.input('i', 'int64', ['M']);
+    expectGraphError(() => op.gather(g, x, x), 'INVALID_DTYPE', "Gather: indices 'x'", 'int32 or int64');
+    expectGraphError(() => op.gather(g, x, i, { axis: 4 }), 'INVALID_ATTRIBUTE', 'axis 4', '-4 to 3');
+    expectGraphError(() => op.gather(g, x, undefined!), 'MISSING_VALUE', 'Gather: indices');
+  });
+});
 
 describe('split', () => {
   itComputes('split gives each part its elements', {
