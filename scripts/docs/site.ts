@@ -28,6 +28,7 @@ import {
   UnionType,
 } from 'typedoc';
 import { checkSite } from './check-site.js';
+import { caseTable, readProviderReports } from './provider-tables.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -140,6 +141,7 @@ const OPTIONS: TypeDocOptions = {
     'yaml',
   ],
   customCss: 'scripts/docs/site.css',
+  customJs: 'scripts/docs/site-filter.js',
   hideGenerator: true,
 };
 
@@ -157,7 +159,16 @@ function describeDocument(document: DocumentReflection): void {
   const title = GUIDES.get(path);
   document.frontmatter = { path, category: title === undefined ? SECTIONS.project : SECTIONS.guides };
   document.name = title ?? PROJECT.get(path)!;
+  if (path === 'docs/providers.md') document.content.push({ kind: 'text', text: everyProviderCase() });
 }
+
+/** Returns what the site adds to the page on providers. */
+const everyProviderCase = (): string =>
+  [
+    '### Every case',
+    'The largest difference from PyTorch. `*`: the case allows more than the default tolerance.',
+    caseTable(readProviderReports('docs/providers/').cases),
+  ].join('\n\n');
 
 /** Gives the exports of a module or namespace their categories. */
 function categorize(context: Context, module: DeclarationReflection): void {
