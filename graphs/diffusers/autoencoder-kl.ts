@@ -120,7 +120,7 @@ export const autoencoderKlGraph = defineGraph({
     const { part, blockOutChannels, normNumGroups } = options;
     const latents = latentsOf(g, options);
     for (const channels of blockOutChannels) {
-      requireNumGroups(g.name, normNumGroups, 'blockOutChannels', channels);
+      requireNumGroups(g.name, normNumGroups, 'blockOutChannels', channels, 'normNumGroups');
     }
     const image: InputLayout = { layout: ['N', options.inChannels, 'H', 'W'] };
     const latent: InputLayout = { layout: ['N', options.latentChannels, 'h', 'w'] };
@@ -216,7 +216,10 @@ function posterior(
   const [mean, logVariance] = op.split(g, moments, { axis: 1, sizes: [latentChannels, latentChannels] });
   if (!noise) return scaled(g, mean!, options);
   const half = op.mul(g, op.clip(g, logVariance!, { min: -30, max: 20 }), number(g, mean!, 0.5));
-  return scaled(g, op.add(g, mean!, op.mul(g, op.exp(g, half), noise)), options);
+  // The noise has the shape of the mean, whatever names its sizes have.
+  const { dtype, shape } = mean!;
+  const [offset] = g.node('Mul', [op.exp(g, half), noise], {}, [{ dtype, shape }]);
+  return scaled(g, op.add(g, mean!, offset!), options);
 }
 
 type Scaling = Pick<Options, 'scaleLatents' | 'scalingFactor' | 'shiftFactor'>;

@@ -4,7 +4,7 @@
 
 The modules follow the description of each graph, independently of the parity fixtures, so that a wrong name goes
 unnoticed only if it is written twice. They have no forward and live on the meta device, because only names and shapes
-are needed. Last run: torch 2.13.0.
+are needed. The networks of diffusers are diffusers' own. Last run: torch 2.13.0, diffusers 0.42.1.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 from pathlib import Path
 
 import torch
+from diffusers import AutoencoderKL
 from torch import nn
 
 TARGET = Path(__file__).resolve().parents[2] / "test" / "fixtures" / "state-dict-keys.json"
@@ -95,16 +96,41 @@ class DetectionBackboneGN(nn.Module):
         )
 
 
+def autoencoder_kl(part="autoencoder", **config):
+    vae = AutoencoderKL(**config)
+    if part == "decoder":
+        del vae.encoder, vae.quant_conv
+    return vae
+
+
 MODULES = {
     "group-norm": nn.GroupNorm,
     "resnet-block": ResNetBlockGN,
     "double-conv": DoubleConvGN,
     "unet": UNetGN,
     "detection-backbone": DetectionBackboneGN,
+    "autoencoder-kl": autoencoder_kl,
+}
+
+DOWN, UP = "DownEncoderBlock2D", "UpDecoderBlock2D"
+# Stable Diffusion 1, and half of Stable Diffusion 3 with attention at each level.
+SD_1 = {
+    "blockOutChannels": [128, 256, 512, 512],
+    "downBlockTypes": [DOWN] * 4,
+    "layersPerBlock": 2,
+    "upBlockTypes": [UP] * 4,
+}
+SD_3 = {
+    "part": "decoder",
+    **SD_1,
+    "latentChannels": 16,
+    "upBlockTypes": ["AttnUpDecoderBlock2D"] * 4,
+    "usePostQuantConv": False,
 }
 
 # Every option away from its default, and the full-size networks.
-CASES: list[tuple[str, dict[str, int | bool]]] = [
+Options = dict[str, int | bool | str | list[int]]
+CASES: list[tuple[str, Options]] = [
     ("group-norm", {"numGroups": 2, "numChannels": 6}),
     ("group-norm", {"numGroups": 2, "numChannels": 6, "affine": False}),
     ("resnet-block", {"inChannels": 64, "outChannels": 64}),
@@ -119,6 +145,8 @@ CASES: list[tuple[str, dict[str, int | bool]]] = [
     ("unet", {"inChannels": 1, "numClasses": 5, "numGroups": 4, "width": 12}),
     ("detection-backbone", {}),
     ("detection-backbone", {"numGroups": 4, "width": 8, "fpnChannels": 10}),
+    ("autoencoder-kl", SD_1),
+    ("autoencoder-kl", SD_3),
 ]
 
 
@@ -126,7 +154,7 @@ def snake_case(name: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
 
 
-def state_dict_of(graph: str, options: dict[str, int | bool]) -> dict[str, list[int]]:
+def state_dict_of(graph: str, options: Options) -> dict[str, list[int]]:
     with torch.device("meta"):
         module = MODULES[graph](**{snake_case(name): value for name, value in options.items()})
     return {key: list(value.shape) for key, value in module.state_dict().items()}

@@ -12,6 +12,7 @@ describe('graphs/registry', () => {
       'unet',
       'detection-backbone',
       'norm-comparison',
+      'autoencoder-kl',
     ]);
     for (const [name, definition] of GRAPHS) {
       expect(definition.name).to.equal(name);
