@@ -90,6 +90,7 @@ export {
 export * from './weights/safetensors.js';
 export { decodeNpy, encodeNpy } from './files/npy.js';
 
+export { graphFromConfig, type FromConfigOptions } from '../graphs/pretrained.js';
 export { getGraph, GRAPHS, type GraphName } from '../graphs/registry.js';
 export {
   instanceNormEquivalent,
@@ -97,7 +98,8 @@ export {
   type EquivalentOptions,
 } from '../graphs/equivalents.js';
 export { chooseNumGroups, RECOMMENDED_NUM_GROUPS, SMALL_NETWORK_NUM_GROUPS } from '../graphs/num-groups.js';
-export type { GivenOptions, GraphDefinition, InputType, OptionSpec } from '../graphs/definition.js';
+export type { GraphDefinition, InputType } from '../graphs/definition.js';
+export type { GivenOptions, OptionSpec } from '../graphs/options.js';
 
 export type {
   AllocatedTensor,
