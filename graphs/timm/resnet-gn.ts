@@ -9,6 +9,8 @@ import { linear } from '../layers/linear.js';
 import { groupNorm } from '../layers/normalization.js';
 import { maxPool } from '../layers/resampling.js';
 import type { OptionValues } from '../options.js';
+import type { Pretrained, PretrainedOptions } from '../pretrained.js';
+import { unsupportedOption } from '../unsupported-option.js';
 import {
   averageDown,
   globalPool,
@@ -108,11 +110,12 @@ function requireBlock(
     throw invalid(graph, "options 'cardinality' and 'baseWidth' are for block 'bottleneck', not for 'basic'");
   }
   for (const planes of channels) {
-    const width = bottleneckWidth(planes, { baseWidth, cardinality });
-    if (width >= blockReduceFirst) continue;
+    const first = Math.floor(bottleneckWidth(planes, { baseWidth, cardinality }) / blockReduceFirst);
+    if (first >= 1 && first % cardinality === 0) continue;
     throw invalid(
       graph,
-      `channels ${planes} with baseWidth ${baseWidth} and blockReduceFirst ${blockReduceFirst} leave a convolution without channels`,
+      `channels ${planes} with cardinality ${cardinality}, baseWidth ${baseWidth} and blockReduceFirst ` +
+        `${blockReduceFirst} give a first convolution of ${first} channels, which must be a multiple of cardinality`,
     );
   }
 }
@@ -239,3 +242,57 @@ function head(g: GraphBuilder, x: Value, { globalPool: kind, numClasses }: Optio
   const features = op.flatten(g.scope('global_pool'), globalPool(g.scope('global_pool'), x, kind));
   return numClasses === 0 ? features : linear(g.scope('fc'), features, { outFeatures: numClasses });
 }
+
+/** The blocks of timm's ResNets, by the number in their names. */
+const LAYERS: Readonly<Record<string, readonly number[]>> = {
+  10: [1, 1, 1, 1],
+  14: [1, 1, 1, 1],
+  18: [2, 2, 2, 2],
+  26: [2, 2, 2, 2],
+  34: [3, 4, 6, 3],
+  50: [3, 4, 6, 3],
+  101: [3, 4, 23, 3],
+  152: [3, 8, 36, 3],
+  200: [3, 24, 36, 3],
+};
+
+/** The numbers of those whose blocks are basic. */
+const BASIC = ['10', '18', '34'];
+
+/** The stems of timm's ResNets, by the letter behind the number. */
+const STEMS: Readonly<Record<string, PretrainedOptions>> = {
+  c: { stemType: 'deep', stemWidth: 32 },
+  d: { stemType: 'deep', stemWidth: 32, avgDown: true },
+  s: { stemType: 'deep', stemWidth: 64 },
+  t: { stemType: 'deep_tiered', stemWidth: 32, avgDown: true },
+};
+
+/**
+ * timm's `resnet50_gn`, and its ResNets with `norm_layer` groupnorm (32 groups) or groupnorm1 (one group) among their arguments.
+ */
+export const resnetGnPretrained: Pretrained = {
+  library: 'timm',
+  classes: [
+    'resnet50_gn',
+    ...['10t', '14t', '18', '18d', '26', '26d', '26t', '34', '34d', '50', '50c', '50d', '50s', '50t'],
+    ...['101', '101c', '101d', '101s', '152', '152c', '152d', '152s', '200', '200d'],
+  ].map((name) => (name.startsWith('resnet') ? name : `resnet${name}`)),
+  graph: resnetGnGraph,
+  ignored: ['drop_rate', 'drop_path_rate', 'drop_block_rate', 'zero_init_last'],
+  supported: { act_layer: ['relu'], aa_layer: [null, ''], block_args: [null] },
+  reads: ['norm_layer'],
+  defaults(className) {
+    const [, depth, letter] = /^resnet(\d+)([cdst]?)/.exec(className)!;
+    return {
+      block: BASIC.includes(depth!) ? 'basic' : 'bottleneck',
+      layers: LAYERS[depth!],
+      ...STEMS[letter!],
+    };
+  },
+  options({ norm_layer: given }, className) {
+    const norm = given ?? (className === 'resnet50_gn' ? 'groupnorm' : 'batchnorm');
+    if (norm === 'groupnorm') return { numGroups: 32 };
+    if (norm === 'groupnorm1') return { numGroups: 1 };
+    throw unsupportedOption(className, 'norm_layer', norm, 'groupnorm, groupnorm1');
+  },
+};

@@ -9,7 +9,7 @@ const GLOBAL_POOLS = ['avg', 'max', 'avgmax', 'catavgmax'] as const;
 
 /** The options that both ResNets have. */
 export const RESNET_OPTIONS = {
-  layers: { type: 'integers', min: 1, default: [3, 4, 6, 3], description: 'blocks of each stage' },
+  layers: { type: 'integers', min: 1, max: 64, default: [3, 4, 6, 3], description: 'blocks of each stage' },
   numClasses: {
     type: 'integer',
     min: 0,

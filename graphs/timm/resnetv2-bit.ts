@@ -2,20 +2,16 @@
  * The network `resnetv2-bit`. Sources: `ResNetV2` of timm 1.0, `models/resnetv2.py`; Kolesnikov et al. 2019 (BiT),
  * arXiv:1912.11370.
  */
-import { ints, string } from '../../lib/graph/attr.js';
 import { GraphBuilder, type Scope } from '../../lib/graph/builder.js';
 import * as op from '../../lib/graph/ops/index.js';
 import type { Value } from '../../lib/graph/types.js';
-import { filledTensor } from '../../lib/half.js';
-import { pad as padShape } from '../../lib/shapes/slicing.js';
-import { pool } from '../../lib/shapes/windows.js';
-import { int64Vector } from '../../lib/tensor.js';
 import { defineGraph } from '../definition.js';
 import { imageInput } from '../input.js';
 import { conv } from '../layers/convolution.js';
 import { groupNorm } from '../layers/normalization.js';
 import { maxPool } from '../layers/resampling.js';
 import type { OptionValues } from '../options.js';
+import type { Pretrained } from '../pretrained.js';
 import {
   averageDown,
   globalPool,
@@ -146,29 +142,16 @@ function stem(g: Scope, x: Value, options: Options): Value {
   return stemPool(g.scope('pool'), y, options);
 }
 
-/** Max pooling 3×3 with stride 2, padded by 1: with zeros, with as much as the size needs, or with −∞. */
+/** Max pooling 3×3 with stride 2, padded by zeros, by as many −∞ as the size needs, or by one. */
 function stemPool(g: Scope, x: Value, { stemType }: Options): Value {
-  const { dtype } = x;
-  if (stemType.endsWith('fixed')) return maxPool(g, zeroPad(g, x), { kernelSize: 3, stride: 2 });
-  if (!stemType.endsWith('same')) return maxPool(g, x, { kernelSize: 3, stride: 2, padding: 1 });
-  const attributes = { kernel_shape: ints([3, 3]), strides: ints([2, 2]), auto_pad: string('SAME_UPPER') };
-  const shape = pool(x.shape, { kernel: [1, 1], strides: [2, 2] }, false);
-  return g.node('MaxPool', [x], attributes, [{ dtype, shape }])[0]!;
-}
-
-/**
- * Adds `ConstantPad2d(1, 0)`, with all axes named. ONNX Runtime 1.17 to 1.31 moves the zeros of a Pad without axes into the MaxPool
- * behind it, where they are −∞ (`Pad_Fusion`). Before opset 18 a Pad has no axes: there only sessions of this library prevent it.
- */
-function zeroPad(g: Scope, x: Value): Value {
-  const pads = [0, 0, 1, 1, 0, 0, 1, 1];
-  const inputs = [
-    x,
-    g.constant(int64Vector(pads), 'pads'),
-    g.constant(filledTensor(x.dtype, [], 0), 'value'),
-  ];
-  const attributes = { axes: ints([0, 1, 2, 3]) };
-  return g.node('Pad', inputs, attributes, [{ dtype: x.dtype, shape: padShape(x.shape, pads) }])[0]!;
+  if (stemType.endsWith('fixed')) {
+    const padded = op.pad(g, x, { pads: [0, 0, 1, 1, 0, 0, 1, 1], listAxes: true });
+    return maxPool(g, padded, { kernelSize: 3, stride: 2 });
+  }
+  if (stemType.endsWith('same')) {
+    return op.maxPool(g, x, { kernelShape: [3, 3], strides: [2, 2], autoPad: 'same_upper' });
+  }
+  return maxPool(g, x, { kernelSize: 3, stride: 2, padding: 1 });
 }
 
 function stage(
@@ -235,3 +218,29 @@ function head(g: Scope, x: Value, { globalPool: kind, numClasses }: Options): Va
     numClasses === 0 ? pooled : conv(g.scope('fc'), pooled, { outChannels: numClasses, kernelSize: 1 });
   return op.flatten(g, y);
 }
+
+/** The blocks of timm's BiT networks, by the number in their names. */
+const LAYERS: Readonly<Record<string, readonly number[]>> = {
+  50: [3, 4, 6, 3],
+  101: [3, 4, 23, 3],
+  152: [3, 8, 36, 3],
+};
+
+/** timm's `resnetv2_*_bit`, and `resnetv2_50d_gn`, whose weights are not standardised. */
+export const resnetV2BitPretrained: Pretrained = {
+  library: 'timm',
+  classes: [
+    ...['50x1', '50x3', '101x1', '101x3', '152x2', '152x4'].map((size) => `resnetv2_${size}_bit`),
+    'resnetv2_50d_gn',
+  ],
+  graph: resnetV2BitGraph,
+  ignored: ['drop_rate', 'drop_path_rate', 'zero_init_last'],
+  supported: { act_layer: ['relu'], norm_layer: ['groupnorm'], preact: [true] },
+  defaults(className) {
+    if (className === 'resnetv2_50d_gn') {
+      return { stemType: 'deep', avgDown: true, weightStandardization: false };
+    }
+    const [, depth, width] = /^resnetv2_(\d+)x(\d)_bit$/.exec(className)!;
+    return { layers: LAYERS[depth!], widthFactor: Number(width), stemType: 'fixed' };
+  },
+};
