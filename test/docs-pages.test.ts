@@ -33,10 +33,10 @@ function linksOf(path: string): string[] {
 /** The codes of each class of errors, as lib/errors.ts declares them. */
 function codesOf(source: string): Record<string, string[]> {
   const types = source.matchAll(/export type (\w+Error)Code =([^;]+);/g);
-  const codes = Array.from(types, ([, name, union]) => [name!, union!.match(/\w+/g)!.sort()] as const);
-  const inline = source.matchAll(/class (\w+Error) extends CodedError<'(\w+)'>/g);
-  const ofOne = Array.from(inline, ([, name, code]) => [name!, [code!]] as const);
-  return Object.fromEntries<string[]>([...codes, ...ofOne]);
+  const inline = source.matchAll(/class (\w+Error) extends CodedError<('\w+')>/g);
+  return Object.fromEntries(
+    [...types, ...inline].map(([, name, union]) => [name!, (union!.match(/\w+/g) ?? []).sort()]),
+  );
 }
 
 describe('README.md and docs/', () => {
