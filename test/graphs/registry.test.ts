@@ -13,6 +13,8 @@ describe('graphs/registry', () => {
       'detection-backbone',
       'norm-comparison',
       'autoencoder-kl',
+      'resnet-gn',
+      'resnetv2-bit',
     ]);
     for (const [name, definition] of GRAPHS) {
       expect(definition.name).to.equal(name);
