@@ -7,6 +7,8 @@ import { doubleConvGraph } from './double-conv.js';
 import { groupNormGraph } from './group-norm.js';
 import { normComparisonGraph } from './norm-comparison.js';
 import { resnetBlockGraph } from './resnet-block.js';
+import { resnetGnGraph } from './timm/resnet-gn.js';
+import { resnetV2BitGraph } from './timm/resnetv2-bit.js';
 import { unetGraph } from './unet.js';
 
 const DEFINITIONS = {
@@ -16,6 +18,8 @@ const DEFINITIONS = {
   unet: unetGraph,
   'detection-backbone': detectionBackboneGraph,
   'norm-comparison': normComparisonGraph,
+  'resnet-gn': resnetGnGraph,
+  'resnetv2-bit': resnetV2BitGraph,
 } as const;
 
 /**
