@@ -3,10 +3,13 @@ import { GraphError } from '../lib/errors.js';
 import { suggestion } from '../lib/nearest.js';
 import type { GraphDefinition } from './definition.js';
 import { detectionBackboneGraph } from './detection-backbone.js';
+import { autoencoderKlGraph } from './diffusers/autoencoder-kl.js';
 import { doubleConvGraph } from './double-conv.js';
 import { groupNormGraph } from './group-norm.js';
 import { normComparisonGraph } from './norm-comparison.js';
 import { resnetBlockGraph } from './resnet-block.js';
+import { resnetGnGraph } from './timm/resnet-gn.js';
+import { resnetV2BitGraph } from './timm/resnetv2-bit.js';
 import { unetGraph } from './unet.js';
 
 const DEFINITIONS = {
@@ -16,6 +19,9 @@ const DEFINITIONS = {
   unet: unetGraph,
   'detection-backbone': detectionBackboneGraph,
   'norm-comparison': normComparisonGraph,
+  'autoencoder-kl': autoencoderKlGraph,
+  'resnet-gn': resnetGnGraph,
+  'resnetv2-bit': resnetV2BitGraph,
 } as const;
 
 /**

@@ -165,6 +165,7 @@ function describeDocument(document: DocumentReflection): void {
 /** Returns what the site adds to the page on providers. */
 const everyProviderCase = (): string =>
   [
+    '',
     '### Every case',
     'The largest difference from PyTorch. `*`: the case allows more than the default tolerance.',
     caseTable(readProviderReports('docs/providers/').cases),

@@ -12,6 +12,9 @@ describe('graphs/registry', () => {
       'unet',
       'detection-backbone',
       'norm-comparison',
+      'autoencoder-kl',
+      'resnet-gn',
+      'resnetv2-bit',
     ]);
     for (const [name, definition] of GRAPHS) {
       expect(definition.name).to.equal(name);
