@@ -1,5 +1,5 @@
 /**
- * Builds the documentation site in `site/`: the guides and the API, static, searchable, without network. Ends with 1 if
+ * Builds the documentation site in `site/`: the guides, the API and the page, static, searchable, without network. Ends with 1 if
  * TypeDoc warns, if a link leads nowhere, or if a page loads a file from another host.
  *
  *   npm run docs
@@ -14,6 +14,7 @@ import {
   type Context,
   Converter,
   type DeclarationReflection,
+  JSX,
   DocumentReflection,
   KindRouter,
   LiteralType,
@@ -27,6 +28,7 @@ import {
   type TypeParameterReflection,
   UnionType,
 } from 'typedoc';
+import { buildWeb } from '../web/build.js';
 import { checkSite } from './check-site.js';
 import { caseTable, readProviderReports } from './provider-tables.js';
 
@@ -116,6 +118,7 @@ const OPTIONS: TypeDocOptions = {
     'BuildArguments',
     'DefinitionOf',
     'ElementArrays',
+    'OptionTypes',
     'OptionValue',
     'RequiredNames',
     'WithDefault',
@@ -246,12 +249,22 @@ function linkExports(page: PageEvent, router: Router): void {
   });
 }
 
+/** The folder of the page that runs models in the browser. */
+const PAGE = 'page';
+
 process.chdir(ROOT);
 const app = await Application.bootstrap(OPTIONS);
 for (const name of readdirSync('docs')) {
   if (name.endsWith('.md') && !GUIDES.has(`docs/${name}`)) app.logger.error(`docs/index.md lacks ${name}`);
 }
 app.renderer.defineRouter('guides', Router);
+app.renderer.hooks.on('sidebar.begin', (context) =>
+  JSX.createElement(
+    'a',
+    { href: context.relativeURL(`${PAGE}/index.html`) ?? '' },
+    'Try a model in the browser',
+  ),
+);
 app.renderer.on(PageEvent.END, (page) => linkExports(page, app.renderer.router as Router));
 app.converter.on(Converter.EVENT_CREATE_DOCUMENT, (_, document) => describeDocument(document));
 app.converter.on(Converter.EVENT_RESOLVE_BEGIN, (context) => {
@@ -265,6 +278,7 @@ const project = await app.convert();
 if (project) {
   app.validate(project);
   await app.generateOutputs(project);
+  await buildWeb(`site/${PAGE}`);
   for (const problem of await checkSite('site')) app.logger.error(problem);
 }
 if (app.logger.hasErrors() || app.logger.hasWarnings()) process.exitCode = 1;
