@@ -61,19 +61,23 @@ export interface FourierOptions {
 }
 
 /**
- * Adds `GaussianFourierProjection`: sines and cosines of 2π · `t` · `weight`, with the parameter `weight` (embeddingSize).
- * @param t (N), any float.
- * @returns (N, 2 · embeddingSize).
+ * Adds `GaussianFourierProjection`, with the parameter `weight` (embeddingSize), and returns the function that gives sines and
+ * cosines of 2π · t · weight. Computed in the dtype of `t`, which may be wider than `dtype`.
+ * @param dtype Of the parameter and of the results.
+ * @returns A function from `t` (N), any float, to (N, 2 · embeddingSize).
  */
 export function gaussianFourierProjection(
   g: Scope,
-  t: Value,
+  dtype: DType,
   { embeddingSize, log, flipSinToCos }: FourierOptions,
-): Value {
-  const weight = g.parameter('weight', { dtype: t.dtype, shape: [embeddingSize], init: { uniform: 16 } });
-  const column = op.unsqueeze(g, log ? op.log(g, t) : t, { axes: [1] });
-  const fullCircle = g.constant(filledTensor(t.dtype, [], 2 * Math.PI));
-  return sinesAndCosines(g, op.mul(g, op.mul(g, column, weight), fullCircle), flipSinToCos);
+): (t: Value) => Value {
+  const weight = g.parameter('weight', { dtype, shape: [embeddingSize], init: { uniform: 1 } });
+  return (t) => {
+    const column = op.unsqueeze(g, log ? op.log(g, t) : t, { axes: [1] });
+    const fullCircle = g.constant(filledTensor(t.dtype, [], 2 * Math.PI));
+    const angles = op.mul(g, op.mul(g, column, toDType(g, weight, t.dtype)), fullCircle);
+    return toDType(g, sinesAndCosines(g, angles, flipSinToCos), dtype);
+  };
 }
 
 function sinesAndCosines(g: Scope, angles: Value, flipSinToCos: boolean): Value {
@@ -126,17 +130,16 @@ export interface EmbeddingOptions {
 }
 
 /**
- * Adds `torch.nn.Embedding`: the rows of the parameter `weight` (numEmbeddings, channels) at `indices`.
- * @param indices (N), int64; the runtime refuses an index that is not a row.
- * @returns (N, channels).
+ * Adds `torch.nn.Embedding`, and returns the function that gives the rows of its parameter `weight` (numEmbeddings,
+ * channels).
+ * @returns A function from indices (N), int64, to (N, channels); the runtime refuses an index that is not a row.
  */
 export function embedding(
   g: Scope,
-  indices: Value,
   { numEmbeddings, channels, dtype }: EmbeddingOptions,
-): Value {
+): (indices: Value) => Value {
   const weight = g.parameter('weight', { dtype, shape: [numEmbeddings, channels], init: { uniform: 1 } });
-  return op.gather(g, weight, indices);
+  return (indices) => op.gather(g, weight, indices);
 }
 
 /** Returns `x` in another dtype; `x` itself if it has the dtype. */

@@ -3,6 +3,7 @@
  * `models/transformers/transformer_2d.py` (`Transformer2DModel`), `models/attention.py` (`BasicTransformerBlock`,
  * `FeedForward`) and `models/activations.py` (`GEGLU`); Shazeer 2020, arXiv:2002.05202.
  */
+import { GraphError } from '../../lib/errors.js';
 import type { Scope } from '../../lib/graph/builder.js';
 import { requireChannels } from '../../lib/graph/checks.js';
 import * as op from '../../lib/graph/ops/index.js';
@@ -39,21 +40,28 @@ export interface TransformerOptions {
 export function transformer2d(g: Scope, x: Value, options: TransformerOptions): Value {
   const { heads, layers, numGroups, useLinearProjection } = options;
   const channels = requireChannels(g, 'Transformer2DModel', x);
-  const dimHead = Math.floor(channels / heads);
-  const inner = heads * dimHead;
+  requireHeads(g, channels, heads);
   const normalized = groupNorm(g.scope('norm'), x, { numGroups, eps: 1e-6 });
   const projectIn = (value: Value) =>
     useLinearProjection
-      ? linear(g.scope('proj_in'), toSequence(g, value), { outFeatures: inner })
-      : toSequence(g, conv(g.scope('proj_in'), value, { outChannels: inner, kernelSize: 1 }));
+      ? linear(g.scope('proj_in'), toSequence(g, value), { outFeatures: channels })
+      : toSequence(g, conv(g.scope('proj_in'), value, { outChannels: channels, kernelSize: 1 }));
   let y = projectIn(normalized);
   for (let i = 0; i < layers; i++) {
-    y = transformerBlock(g.scope(`transformer_blocks.${i}`), y, { ...options, dimHead });
+    y = transformerBlock(g.scope(`transformer_blocks.${i}`), y, { ...options, dimHead: channels / heads });
   }
   const projected = useLinearProjection
     ? toImage(g, linear(g.scope('proj_out'), y, { outFeatures: channels }), x)
     : conv(g.scope('proj_out'), toImage(g, y, x), { outChannels: channels, kernelSize: 1 });
   return op.add(g, projected, x);
+}
+
+function requireHeads(g: Scope, channels: number, heads: number): void {
+  if (channels % heads === 0) return;
+  throw new GraphError(
+    'INVALID_ATTRIBUTE',
+    `${g.describe('Transformer2DModel')}: ${channels} channels cannot be divided into ${heads} heads`,
+  );
 }
 
 /**

@@ -13,6 +13,9 @@ export type ResnetOptions = Omit<ResnetBlock2dOptions, 'outChannels' | 'resample
 /** Adds attention to the result of a residual block, (N, C, H, W) to the same. */
 export type Attend = (g: Scope, x: Value) => Value;
 
+/** What halves or doubles the size: a convolution, or a residual block. */
+export type Sampler = 'conv' | 'resnet';
+
 /** One level of a U-Net's encoder or decoder. */
 export interface Level {
   /** The number of residual blocks. */
@@ -22,27 +25,30 @@ export interface Level {
   readonly resnet: ResnetOptions;
   /** Attention after each residual block. Default: no attention. */
   readonly attend?: Attend | undefined;
-  /** What halves or doubles the size at the end: a convolution or a residual block. Default: the size stays. */
-  readonly sampler?: 'conv' | 'resnet' | undefined;
+  /** What halves or doubles the size at the end. Default: the size stays. */
+  readonly sampler?: Sampler | undefined;
 }
 
 /**
  * Adds `resnets`, `attentions` and `downsamplers`: one level of the encoder.
  * @param x (N, C, H, W), any float.
- * @param skips Gets each result, for the decoder.
- * @param padding Of the convolution that halves the size.
+ * @param options `skips` gets each result, for the decoder; `padding` is that of the convolution that halves the size.
  * @returns (N, outChannels, ...), of half the size if there is a sampler.
  */
-export function downBlock(g: Scope, x: Value, level: Level, skips: Value[], padding: number): Value {
-  const { layers, outChannels, resnet, sampler } = level;
+export function downBlock(
+  g: Scope,
+  x: Value,
+  level: Level,
+  { skips, padding }: { readonly skips: Value[]; readonly padding: number },
+): Value {
   let y = x;
-  for (let i = 0; i < layers; i++) skips.push((y = layer(g, y, i, level)));
-  if (!sampler) return y;
-  const downsampler = g.scope('downsamplers.0');
+  for (let i = 0; i < level.layers; i++) skips.push((y = layer(g, y, i, level)));
+  if (!level.sampler) return y;
+  const scope = g.scope('downsamplers.0');
   const half =
-    sampler === 'conv'
-      ? downsample2d(downsampler, y, { outChannels, padding })
-      : resnetBlock2d(downsampler, y, { ...resnet, outChannels, resample: (scope, value) => downsample2d(scope, value) });
+    level.sampler === 'conv'
+      ? downsample2d(scope, y, { outChannels: level.outChannels, padding })
+      : resampler(scope, y, level, downsample2d);
   skips.push(half);
   return half;
 }
@@ -50,36 +56,54 @@ export function downBlock(g: Scope, x: Value, level: Level, skips: Value[], padd
 /**
  * Adds `resnets`, `attentions` and `upsamplers`: one level of the decoder.
  * @param x (N, C, H, W), any float.
- * @param skips The results of the encoder, of which each residual block takes the last.
- * @returns (N, outChannels, ...), of twice the size if there is a sampler, or of the size of the next skip.
+ * @param options Each residual block takes the last of `skips`. With `anySize`, the size of the result is that of the next
+ *   skip, which is odd if the encoder rounded it; otherwise twice the size of `x`.
+ * @returns (N, outChannels, ...), of the size of `x` if there is no sampler.
  */
-export function upBlock(g: Scope, x: Value, level: Level, skips: Value[]): Value {
-  const { layers, outChannels, resnet, sampler } = level;
+export function upBlock(
+  g: Scope,
+  x: Value,
+  level: Level,
+  { skips, anySize }: { readonly skips: Value[]; readonly anySize: boolean },
+): Value {
   let y = x;
-  for (let i = 0; i < layers; i++) y = layer(g, op.concat(g, [y, skips.pop()!], { axis: 1 }), i, level);
-  if (!sampler) return y;
-  const upsampler = g.scope('upsamplers.0');
-  if (sampler === 'conv') return upsample2d(upsampler, y, { outChannels, sizeOf: unlessTwice(y, skips.at(-1)!) });
-  return resnetBlock2d(upsampler, y, { ...resnet, outChannels, resample: (scope, value) => upsample2d(scope, value) });
+  for (let i = 0; i < level.layers; i++) {
+    y = layer(g, op.concat(g, [y, skips.pop()!], { axis: 1 }), i, level);
+  }
+  if (!level.sampler) return y;
+  const scope = g.scope('upsamplers.0');
+  if (level.sampler === 'resnet') return resampler(scope, y, level, upsample2d);
+  const sizeOf = anySize ? unlessTwice(y, skips.at(-1)!) : undefined;
+  return upsample2d(scope, y, { outChannels: level.outChannels, sizeOf });
 }
 
-/** Returns `skip` if its size is not certain to be twice the size of `x`: an encoder rounds odd sizes. */
+/** Adds a residual block that changes the size between its first activation and its first convolution. */
+const resampler = (
+  g: Scope,
+  x: Value,
+  { resnet, outChannels }: Level,
+  resample: (g: Scope, x: Value) => Value,
+): Value => resnetBlock2d(g, x, { ...resnet, outChannels, resample: (scope, value) => resample(scope, value) });
+
+/** Returns `skip` unless its size is certainly twice the size of `x`, which needs no size at run time. */
 function unlessTwice(x: Value, skip: Value): Value | undefined {
   const isTwice = [2, 3].every((axis) => skip.shape[axis] === 2 * (x.shape[axis] as number));
   return isTwice ? undefined : skip;
 }
 
+/** What stands between encoder and decoder: a residual block, and a further one for each element of `attends`. */
+export interface MidBlock {
+  readonly resnet: ResnetOptions;
+  /** The attention before each further residual block; `undefined` for a residual block alone. */
+  readonly attends: readonly (Attend | undefined)[];
+}
+
 /**
- * Adds `resnets` and `attentions` between encoder and decoder: a residual block, and with attention a second one.
+ * Adds `resnets` and `attentions` between encoder and decoder.
  * @param x (N, C, H, W), any float.
- * @param attends The attention before each further residual block; `undefined` for a residual block alone.
  * @returns (N, C, H, W).
  */
-export function midBlock(
-  g: Scope,
-  x: Value,
-  { resnet, attends }: { readonly resnet: ResnetOptions; readonly attends: readonly (Attend | undefined)[] },
-): Value {
+export function midBlock(g: Scope, x: Value, { resnet, attends }: MidBlock): Value {
   const outChannels = x.shape[1] as number;
   const block = (value: Value, index: number) =>
     resnetBlock2d(g.scope(`resnets.${index}`), value, { ...resnet, outChannels });
