@@ -23,13 +23,22 @@ export interface ConvTransposeOptions {
 export interface ConvOptions extends ConvTransposeOptions {
   /** Zeros added at both ends of every spatial dimension. Default 0. */
   readonly padding?: number;
+  /** The distance between the elements of the kernel in every spatial dimension. Default 1. */
+  readonly dilation?: number;
+  /** The number of groups of channels, each convolved by itself. Default 1. */
+  readonly groups?: number;
+  /**
+   * The number added to the variance of each output channel's weights, which are standardised, as in timm's `StdConv2d`: the
+   * model has the standardised weights. Default: the weights stay as they are.
+   */
+  readonly standardizeEps?: number | undefined;
 }
 
 /**
- * Adds `torch.nn.Conv1d`, `Conv2d` or `Conv3d`, by `x`'s rank: parameters `weight` (outChannels, C, k, ...) and
- * `bias` (outChannels).
+ * Adds `torch.nn.Conv1d`, `Conv2d` or `Conv3d`, by `x`'s rank: parameters `weight` (outChannels, C / groups, k, ...)
+ * and `bias` (outChannels).
  * @param x (N, C, D1, ...) of rank 3 or more, any float.
- * @returns (N, outChannels, ...), each spatial dimension ⌊(D + 2·padding − k) / stride⌋ + 1.
+ * @returns (N, outChannels, ...), each spatial dimension ⌊(D + 2·padding − (k − 1)·dilation − 1) / stride⌋ + 1.
  * @throws GraphError `RANK_TOO_LOW`, `INVALID_SHAPE`, `INVALID_ATTRIBUTE`, `DUPLICATE_NAME`.
  */
 export const conv = (g: Scope, x: Value, options: ConvOptions): Value => sharedConv(g, [x], options)[0]!;
@@ -43,14 +52,32 @@ export const conv = (g: Scope, x: Value, options: ConvOptions): Value => sharedC
 export function sharedConv(
   g: Scope,
   inputs: readonly [Value, ...Value[]],
-  { outChannels, kernelSize, stride = 1, padding = 0, bias = true }: ConvOptions,
+  {
+    outChannels,
+    kernelSize,
+    stride = 1,
+    padding = 0,
+    dilation = 1,
+    groups = 1,
+    bias = true,
+    standardizeEps,
+  }: ConvOptions,
 ): Value[] {
   const [first] = inputs;
   const inChannels = channelsOf(g, 'Conv', first);
-  const shape = [outChannels, inChannels, ...alongSpatial(first, kernelSize)];
-  const parameters = declareParameters(g, first, shape, bias ? outChannels : undefined);
+  const shape = [outChannels, inChannels / groups, ...alongSpatial(first, kernelSize)];
+  const parameters = declareParameters(g, first, {
+    shape,
+    biasLength: bias ? outChannels : undefined,
+    standardizeEps,
+  });
   const pads = alongSpatial(first, padding);
-  const window = { strides: alongSpatial(first, stride), pads: [...pads, ...pads] };
+  const window = {
+    strides: alongSpatial(first, stride),
+    pads: [...pads, ...pads],
+    dilations: alongSpatial(first, dilation),
+    group: groups,
+  };
   return inputs.map((x) => op.conv(g, x, parameters.weight, parameters.bias, window));
 }
 
@@ -67,7 +94,7 @@ export function convTranspose(
   { outChannels, kernelSize, stride = 1, bias = true }: ConvTransposeOptions,
 ): Value {
   const shape = [channelsOf(g, 'ConvTranspose', x), outChannels, ...alongSpatial(x, kernelSize)];
-  const parameters = declareParameters(g, x, shape, bias ? outChannels : undefined);
+  const parameters = declareParameters(g, x, { shape, biasLength: bias ? outChannels : undefined });
   return op.convTranspose(g, x, parameters.weight, parameters.bias, { strides: alongSpatial(x, stride) });
 }
 
@@ -76,10 +103,22 @@ export function convTranspose(
  * kaiming_uniform(a=√5). fan_in is always weight.size(1) times the kernel's size, also for ConvTranspose, whose second
  * dimension is the output's channels.
  */
-function declareParameters(g: Scope, { dtype }: Value, shape: readonly number[], biasLength?: number) {
+function declareParameters(
+  g: Scope,
+  { dtype }: Value,
+  {
+    shape,
+    biasLength,
+    standardizeEps,
+  }: {
+    readonly shape: readonly number[];
+    readonly biasLength: number | undefined;
+    readonly standardizeEps?: number | undefined;
+  },
+) {
   const fanIn = shape.slice(1).reduce((product, dim) => product * dim, 1);
   const init = { uniform: 1 / Math.sqrt(fanIn) };
-  const weight = g.parameter('weight', { dtype, shape, init });
+  const weight = g.parameter('weight', { dtype, shape, init, standardizeEps });
   const bias =
     biasLength === undefined ? undefined : g.parameter('bias', { dtype, shape: [biasLength], init });
   return { weight, bias };

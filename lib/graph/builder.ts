@@ -8,6 +8,7 @@ import {
   requireName,
   requireObject,
   requireShape,
+  requireStandardizeEps,
 } from './declarations.js';
 import { type Attributes, type Graph, type Init, type Node, Value } from './types.js';
 
@@ -27,6 +28,11 @@ export interface ParameterType {
   readonly shape: readonly number[];
   /** The parameter's values where no weights are given. Default: zeros. Integers and bool may be zeros or ones only. */
   readonly init?: Init;
+  /**
+   * For the weight of a convolution whose output channels are standardised: the number added to each variance. The model has
+   * the result of `standardizeWeight` in place of the tensor of the state_dict. Default: the tensor as it is.
+   */
+  readonly standardizeEps?: number | undefined;
 }
 
 /** The state that all scopes of one graph share. */
@@ -70,7 +76,7 @@ export class Scope {
     requireName(name, 'parameter');
     const fullName = this.qualify(name);
     requireObject(type, `parameter '${fullName}': its type`);
-    const { dtype, shape, init } = type;
+    const { dtype, shape, init, standardizeEps } = type;
     requireDType(dtype, `parameter '${fullName}'`);
     requireShape(shape, `parameter '${fullName}'`);
     if (!isStatic(shape)) {
@@ -80,8 +86,18 @@ export class Scope {
       );
     }
     requireInit(init, dtype, `parameter '${fullName}'`);
+    requireStandardizeEps(standardizeEps, { dtype, shape }, `parameter '${fullName}'`);
     this.claim(fullName, 'parameter');
-    const value = new Value(this.state, 'parameter', fullName, dtype, [...shape], undefined, init);
+    const value = new Value(
+      this.state,
+      'parameter',
+      fullName,
+      dtype,
+      [...shape],
+      undefined,
+      init,
+      standardizeEps,
+    );
     this.state.parameters.push(value);
     return value;
   }

@@ -3,7 +3,7 @@
  * the message.
  */
 import { GraphError } from '../errors.js';
-import { type DType, DTYPES, isFloatDType, type Shape } from '../tensor.js';
+import { type DType, DTYPES, formatShape, isFloatDType, type Shape } from '../tensor.js';
 import type { Attribute, Attributes, Init } from './types.js';
 
 /** @throws GraphError `INVALID_NAME` */
@@ -51,6 +51,20 @@ export function requireInit(init: Init | undefined, dtype: DType, where: string)
   throw new GraphError(
     'INVALID_ATTRIBUTE',
     `${where}: unknown init ${show(init)}; known: 'ones', 'zeros', { uniform: bound }`,
+  );
+}
+
+/** @throws GraphError `INVALID_ATTRIBUTE` */
+export function requireStandardizeEps(
+  eps: number | undefined,
+  { dtype, shape }: { readonly dtype: DType; readonly shape: Shape },
+  where: string,
+): void {
+  if (eps === undefined || (eps >= 0 && Number.isFinite(eps) && isFloatDType(dtype) && shape.length >= 2))
+    return;
+  throw new GraphError(
+    'INVALID_ATTRIBUTE',
+    `${where}: standardizeEps ${show(eps)} must be a number of at least 0, for a float of rank 2 or more, not ${dtype} ${formatShape(shape)}`,
   );
 }
 

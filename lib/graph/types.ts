@@ -39,6 +39,8 @@ export class Value {
     readonly data?: TensorData,
     /** How a parameter is filled where no weights are given. */
     readonly init?: Init,
+    /** Set: the model has the parameter's tensor standardised, with this eps. */
+    readonly standardizeEps?: number,
   ) {}
 
   /** The number of dimensions; 0 for a scalar. */

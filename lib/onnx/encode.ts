@@ -14,6 +14,7 @@ import {
   tensorBytes,
   type TensorData,
 } from '../tensor.js';
+import { standardizeWeight } from '../graph/standardize.js';
 import { chunksLength, joinChunks, modelChunks } from './chunks.js';
 import { encodeNode } from './operators.js';
 import type { ModelMessage, TensorMessage } from './proto.js';
@@ -154,9 +155,13 @@ function collectWeights(graph: Graph, weights: Weights): [name: string, data: Te
   requireWeights(graph, weights);
   return graph.parameters.map((parameter) => [
     parameter.name,
-    requireFit(parameter, weights.get(parameter.name)!),
+    inModel(parameter, requireFit(parameter, weights.get(parameter.name)!)),
   ]);
 }
+
+/** Returns what the model holds in place of a parameter's tensor. */
+const inModel = ({ standardizeEps }: Value, data: TensorData): TensorData =>
+  standardizeEps === undefined ? data : standardizeWeight(data, standardizeEps);
 
 function requireWeights({ name: graph, parameters }: Graph, weights: Weights): void {
   const isWeights = isMap(weights);

@@ -65,6 +65,7 @@ export async function serve(path: string, options: ServeOptions, io: Io): Promis
     await server.loaded();
     requireModels(server, options.watch !== undefined);
   } catch (error) {
+    voice.isEnding = true;
     ending.uninstall();
     process.removeListener('SIGHUP', rereading);
     await server.close();
@@ -112,12 +113,10 @@ function makeServer(path: string, options: ServeOptions, token: string | undefin
   }
 }
 
-/** A server without a model has no use, unless it looks for models again. */
+/** A server without a model has no use, unless it looks for models again. The server has said why it serves none of them. */
 function requireModels({ models }: Server, isWatching: boolean): void {
-  const entries = models.index();
-  if (isWatching || entries.some(({ state }) => state === 'READY')) return;
-  const reasons = entries.map(({ name, reason }) => `model '${name}' cannot be served: ${reason}`);
-  throw new UsageError(reasons);
+  if (isWatching || models.index().some(({ state }) => state === 'READY')) return;
+  throw new UsageError('no model can be served: the lines above say why');
 }
 
 async function readToken(path: string | undefined): Promise<string | undefined> {

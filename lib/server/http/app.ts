@@ -1,6 +1,7 @@
 /** The HTTP server, on fastify: limits, tokens, failures and logs. `routes.ts` has the endpoints. */
 import { fastify, type FastifyInstance, type FastifyRequest } from 'fastify';
 import { randomUUID } from 'node:crypto';
+import { METHODS } from 'node:http';
 import { RequestError } from '../../errors.js';
 import { type BodyLimits, checkBodyHeaders } from './body.js';
 import { answerBadHttp, answerExpectation, answerFailure } from './failure-answers.js';
@@ -80,6 +81,10 @@ export function createApp(options: AppOptions): FastifyInstance {
     clientErrorHandler: answerBadHttp,
   });
   app.server.maxConnections = options.maxConnections;
+  // fastify knows few methods, and would answer 404 to the others. Node itself answers CONNECT.
+  for (const method of METHODS) {
+    if (!app.supportedMethods.includes(method) && method !== 'CONNECT') app.addHttpMethod(method);
+  }
   // A client that waits for '100 Continue' gets it when its body is about to be read.
   app.server.on('checkContinue', (request, response) => app.routing(request, response));
   app.server.on('checkExpectation', answerExpectation);
@@ -92,7 +97,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     requireHost(request);
     checkBodyHeaders(request.raw, limits.maxBody);
     // Clients send any media type, or none: the protocol does not look at it, and fastify must not refuse it.
-    delete request.raw.headers['content-type'];
+    request.raw.headers['content-type'] = 'application/octet-stream';
     done();
   });
   app.addHook('onSend', (_request, reply, _payload, done) => {

@@ -133,7 +133,7 @@ describe('serve', function () {
     await writeFile(path('token'), '\n');
     const cases: [text: string, ...argv: string[]][] = [
       ['missing', path('missing')],
-      ["model 'broken' cannot be served", path('broken.onnx')],
+      ['no model can be served', path('broken.onnx')],
       ['token', path('models'), '--token-file', path('token')],
       ['--drain-delay takes up to 10 seconds', path('models'), '--drain-delay', '60'],
     ];
@@ -143,5 +143,15 @@ describe('serve', function () {
       expect(stderr.trim().split('\n').at(-1), stderr).to.include(text);
       expect(stderr).not.to.include('    at ');
     }
+  });
+
+  it('serve says once why it does not serve a damaged model', async () => {
+    await writeFile(path('broken.onnx'), 'no model');
+    const { stderr } = await refused(path('broken.onnx'), '--port', '0');
+    const lines = stderr.trim().split('\n');
+    expect(lines).to.have.length(2);
+    expect(lines[0])
+      .to.include("model 'broken', version 1, is not served")
+      .and.to.include('not an ONNX model');
   });
 });

@@ -41,6 +41,16 @@ describe('conv', () => {
     expect(shapesOf(parameters)).to.deep.equal({ weight: [8, 6, 3, 3] });
   });
 
+  it('layer conv has a dilation, and groups that each convolve their own channels', () => {
+    const { shape, parameters } = layerOn([1, 6, 9, 7], (g, x) =>
+      conv(g, x, { outChannels: 8, kernelSize: 3, dilation: 2, padding: 1, groups: 2, bias: false }),
+    );
+    // torch.nn.Conv2d(6, 8, 3, dilation=2, padding=1, groups=2)
+    expect(shape).to.deep.equal([1, 8, 7, 5]);
+    expect(shapesOf(parameters)).to.deep.equal({ weight: [8, 3, 3, 3] });
+    expect(parameters[0]!.init).to.deep.equal({ uniform: 1 / Math.sqrt(27) });
+  });
+
   it('layer conv starts weight and bias within ±1/√fan_in, as reset_parameters does', () => {
     // torch.nn.Conv2d(6, 8, 3): fan_in is 6 · 3 · 3.
     const { parameters } = layerOn([1, 6, 9, 7], (g, x) => conv(g, x, { outChannels: 8, kernelSize: 3 }));

@@ -144,6 +144,8 @@ describe('the endpoints of a server', () => {
       ['PUT', '/v2/models/square/infer', 'POST'],
       ['GET', '/v2/repository/index', 'POST'],
       ['OPTIONS', '/metrics', 'GET, HEAD'],
+      ['PROPFIND', '/v2/models/square', 'GET, HEAD'],
+      ['QUERY', '/v2/models/square/infer', 'POST'],
     ] as const) {
       const answer = await get(path, { method });
       expect(answer.status, `${method} ${path}`).to.equal(405);
