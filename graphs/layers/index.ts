@@ -3,5 +3,6 @@
  * state_dict keys.
  */
 export * from './convolution.js';
+export * from './linear.js';
 export * from './normalization.js';
 export * from './resampling.js';

@@ -2,6 +2,7 @@
 export {
   gelu,
   leakyRelu,
+  mish,
   relu,
   sigmoid,
   silu,
