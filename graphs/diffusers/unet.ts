@@ -132,7 +132,12 @@ export const selfAttention =
   (g, x) => {
     const channels = requireChannels(g, 'Attention', x);
     const dimHead = headDim === 0 ? channels : headDim;
-    return imageAttention(g, x, { ...options, heads: Math.floor(channels / dimHead), dimHead });
+    const heads = Math.floor(channels / dimHead);
+    if (heads > 0) return imageAttention(g, x, { ...options, heads, dimHead });
+    throw new GraphError(
+      'INVALID_ATTRIBUTE',
+      `${g.describe('Attention')}: attentionHeadDim ${headDim} is more than the ${channels} channels of the level`,
+    );
   };
 
 /**
@@ -149,7 +154,7 @@ export interface ClassOptions {
   readonly classEmbedType: 'timestep' | 'identity' | 'projection' | 'simple_projection' | null;
   readonly numClassEmbeds: number | null;
   /** The channels of `class_labels` for the two projections. */
-  readonly inputDim?: number;
+  readonly inputDim?: number | undefined;
   /** The channels of the time embedding. */
   readonly channels: number;
 }
