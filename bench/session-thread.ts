@@ -1,7 +1,7 @@
 /** The program of a contestant's thread, which session-threads.ts starts. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { createSession, tensor, type TensorData } from '../lib/index.js';
-import type { ThreadSpec } from './session-threads.js';
+import { SETTLE_MS, type ThreadSpec } from './session-threads.js';
 import { normalTensor, turnOf } from './statistics.js';
 
 const { model, options, shape, call: style = 'plain', sync = false } = workerData as ThreadSpec;
@@ -33,9 +33,6 @@ function callOf(): () => Promise<void> {
 
 const call = callOf();
 const turn = turnOf(call);
-
-/** After it wakes, the thread shares a core with a thread of ONNX Runtime until the system moves it. */
-const SETTLE_MS = 50;
 
 async function settledTurn(calls: number): Promise<number> {
   for (const start = performance.now(); performance.now() - start < SETTLE_MS;) await call();

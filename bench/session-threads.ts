@@ -26,6 +26,9 @@ export interface ThreadSpec {
  */
 export type CallStyle = 'plain' | 'using' | 'outputs' | 'allocated outputs';
 
+/** After it wakes, a thread shares a core with a thread of ONNX Runtime until the system moves it. */
+export const SETTLE_MS = 50;
+
 /** Calls until V8's garbage collection has reached a steady state. */
 const WARM_UP_CALLS = 100;
 

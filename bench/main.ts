@@ -1,0 +1,57 @@
+/**
+ * Runs the benchmarks of the docs one after another, and draws their plots.
+ *
+ *   npm run bench -- [--only NAME]... [--plot DIR] [--draw] [-- OPTIONS OF THE BENCHMARK]
+ *
+ * NAME is a plot: group-norm, … With --plot the reports (NAME.json) and the plots (NAME-light.svg, NAME-dark.svg) go to
+ * DIR. With --draw no benchmark runs: the plots are drawn from the reports in DIR.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { PLOTS } from './plots/plots.js';
+import { renderPlot, THEMES } from './plots/render.js';
+
+const { values, positionals } = parseArgs({
+  options: {
+    only: { type: 'string', multiple: true, default: Object.keys(PLOTS) },
+    plot: { type: 'string' },
+    draw: { type: 'boolean', default: false },
+  },
+  allowPositionals: true,
+});
+
+function fail(message: string): never {
+  console.error(message);
+  process.exit(2);
+}
+
+for (const name of values.only)
+  if (!(name in PLOTS)) fail(`--only takes a plot (${Object.keys(PLOTS).join(', ')}); got '${name}'`);
+if (values.draw && values.plot === undefined) fail('--draw needs --plot DIR, the folder of the reports');
+if (values.plot !== undefined) mkdirSync(values.plot, { recursive: true });
+
+const reportOf = (benchmark: string): string[] =>
+  values.plot === undefined ? [] : [join(values.plot, `${benchmark}.json`)];
+
+if (!values.draw) {
+  for (const benchmark of new Set(values.only.map((name) => PLOTS[name]!.benchmark))) {
+    const program = fileURLToPath(new URL(`${benchmark}.ts`, import.meta.url));
+    const json = reportOf(benchmark).flatMap((file) => ['--json', file]);
+    const args = ['--import', 'tsx', program, ...json, ...positionals];
+    const { status } = spawnSync(process.execPath, args, { stdio: 'inherit' });
+    if (status !== 0) fail(`the benchmark ${benchmark} ended with ${status}`);
+  }
+}
+
+if (values.plot !== undefined) {
+  for (const name of values.only) {
+    const { benchmark, read } = PLOTS[name]!;
+    const [file] = reportOf(benchmark) as [string];
+    if (!existsSync(file)) fail(`${file} is missing: run the benchmark ${benchmark} without --draw`);
+    for (const theme of THEMES)
+      writeFileSync(join(values.plot, `${name}-${theme}.svg`), await renderPlot(read(file), theme));
+  }
+}
