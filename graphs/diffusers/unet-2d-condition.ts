@@ -338,7 +338,8 @@ function planOf(
     },
     attention: (kind, level, direction) =>
       kind === 'self'
-        ? selfAttention({ headDim: heads[level]!, eps, numGroups })
+        ? // diffusers reverses the list for the decoder's transformers, but not for its AttnUpBlock2D.
+          selfAttention({ headDim: heads[direction === 'down' ? level : levels - 1 - level]!, eps, numGroups })
         : cross(level, (direction === 'down' ? down : up)[level]!, onlyCross[level]!),
     samplers: { down: 'conv', up: 'conv' },
     anySize: true,
