@@ -6,7 +6,6 @@ export * from './common.js';
 export { openSafetensors } from './weights/safetensors-blob.js';
 export type { BlobLike } from './files/ranged.js';
 export { createSession } from './runtime/browser.js';
-export { compareModels } from './insight/browser.js';
-export { inspectModel } from './insight/inspect/inspect.js';
+export { compareModels, inspectModel } from './insight/browser.js';
 export { setRuntimeFolder } from './runtime/ort-web/browser.js';
 export { checkFixture } from './parity/browser.js';

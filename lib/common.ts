@@ -39,6 +39,7 @@ export { DEFAULT_OPSET, defaultLowering, loweringsAt, MAX_OPSET, MIN_OPSET } fro
 export { LOWERING_NAMES } from './lowering/types.js';
 export type { LoweringName, SessionLoweringName } from './lowering/types.js';
 
+export { embedExternalData } from './onnx/external-data.js';
 export { encodeModel, encodeModelExternal, type EncodeOptions, type ExternalModel } from './onnx/encode.js';
 export {
   convertModel,
@@ -60,7 +61,7 @@ export type {
   ValueComparison,
   ValueVerdict,
 } from './insight/compare/comparison.js';
-export type { InspectOptions } from './insight/inspect/inspect.js';
+export type { InspectOptions, InspectRunOptions } from './insight/inspect/inspect.js';
 export type {
   ExternalDataFile,
   ModelInspection,
@@ -90,6 +91,7 @@ export {
 export * from './weights/safetensors.js';
 export { decodeNpy, encodeNpy } from './files/npy.js';
 
+export { graphFromConfig, type FromConfigOptions } from '../graphs/pretrained.js';
 export { getGraph, GRAPHS, type GraphName } from '../graphs/registry.js';
 export {
   instanceNormEquivalent,
@@ -97,7 +99,8 @@ export {
   type EquivalentOptions,
 } from '../graphs/equivalents.js';
 export { chooseNumGroups, RECOMMENDED_NUM_GROUPS, SMALL_NETWORK_NUM_GROUPS } from '../graphs/num-groups.js';
-export type { GivenOptions, GraphDefinition, InputType, OptionSpec } from '../graphs/definition.js';
+export type { GraphDefinition, InputType } from '../graphs/definition.js';
+export type { GivenOptions, OptionSpec } from '../graphs/options.js';
 
 export type {
   AllocatedTensor,

@@ -71,6 +71,12 @@ export type WeightsErrorCode =
 /** Thrown for weights that cannot be read or do not fit the graph. */
 export class WeightsError extends CodedError<WeightsErrorCode> {}
 
+/** The codes of a {@link CheckpointError}. */
+export type CheckpointErrorCode = 'CONFIG_INVALID' | 'UNKNOWN_ARCHITECTURE' | 'UNSUPPORTED_OPTION';
+
+/** Thrown for the configuration of a checkpoint that no network of this library fits. */
+export class CheckpointError extends CodedError<CheckpointErrorCode> {}
+
 /** The codes of a {@link SessionError}. */
 export type SessionErrorCode =
   | 'ABORTED'

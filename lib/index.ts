@@ -6,7 +6,7 @@ export * from './common.js';
 export { writeModel, type WriteOptions } from './onnx/write.js';
 export * from './weights/safetensors-file.js';
 export { createSession } from './runtime/node.js';
-export { compareActivations, compareModels, inspectModel, type InspectRunOptions } from './insight/node.js';
+export { compareActivations, compareModels, inspectModel } from './insight/node.js';
 export type { CompareActivationsOptions } from './insight/compare/compare-activations.js';
 export { setBufferPoolLimit } from './runtime/native/buffer-pool.js';
 export { checkFixture, readFixture } from './parity/node.js';

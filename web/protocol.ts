@@ -11,7 +11,7 @@ export type WeightsSource =
 /** Everything that determines a model. */
 export interface ModelSpec {
   readonly graph: string;
-  readonly options: Readonly<Record<string, number | boolean>>;
+  readonly options: Readonly<Record<string, unknown>>;
   readonly dtype: FloatDType;
   readonly opset: number;
   readonly lowering: LoweringName;

@@ -2,7 +2,8 @@
 import { stat } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { type Command, Option } from 'commander';
-import type { GraphDefinition, OptionSpec } from '../../../graphs/definition.js';
+import type { GraphDefinition, InputType } from '../../../graphs/definition.js';
+import type { OptionSpec } from '../../../graphs/options.js';
 import { getGraph, GRAPHS } from '../../../graphs/registry.js';
 import { keepIo } from '../../graph/keep-io.js';
 import type { Graph, Value } from '../../graph/types.js';
@@ -13,12 +14,14 @@ import { LOWERING_NAMES } from '../../lowering/types.js';
 import { irVersionFor, parameterBytes, requireParametersFit } from '../../onnx/encode.js';
 import { writeModel } from '../../onnx/write.js';
 import { formatBytes, plural } from '../../quantities.js';
-import { elementCount, FLOAT_DTYPES, type FloatDType, formatShape, type Shape } from '../../tensor.js';
+import { elementCount, FLOAT_DTYPES, type FloatDType, formatShape } from '../../tensor.js';
 import {
   limitOption,
   parseInteger,
   parseNumber,
-  parseShape,
+  collectShape,
+  parseBoolean,
+  parseList,
   pointToHelp,
   RequiredOption,
   requireOptions,
@@ -39,7 +42,7 @@ interface BuildOptions {
   readonly lowering?: string;
   readonly dtype: FloatDType;
   readonly keepIo?: boolean;
-  readonly shape?: Shape;
+  readonly shape?: InputType['shape'];
   readonly externalData?: boolean;
 }
 
@@ -108,9 +111,10 @@ const buildFlags = (): Option[] => [
   new Option('--keep-io', 'keep float32 inputs and outputs, and cast to --dtype inside the model'),
   new Option(
     '--shape <dims>',
-    'shape of the input x: sizes, or names for sizes known only at run time, such as N,32,H,W ' +
-      '(default: names for all dimensions except the channels)',
-  ).argParser(parseShape),
+    'shape of the input: sizes, or names for sizes known only at run time, such as N,32,H,W ' +
+      '(default: names for all dimensions except the channels). Of several inputs the first, or any by its name, once ' +
+      'for each: --shape sample=1,4,64,64',
+  ).argParser(collectShape),
   new Option('--external-data', 'write the weights to FILE.data beside the model (needed above 2 GiB)'),
 ];
 
@@ -125,17 +129,31 @@ function graphFlag(name: string, spec: OptionSpec): Option {
       ? new Option(`--no-${flag}`, `do not ${spec.description}`)
       : new Option(`--${flag}`, spec.description);
   }
-  const [parse, kind] = spec.type === 'integer' ? [parseInteger, 'integer'] : [parseNumber, 'number'];
+  const { kind, parse } = VALUE_PARSERS[spec.type];
   const flags = `--${flag} <${kind}>`;
-  if (spec.default === undefined) return new RequiredOption(flags, spec.description).argParser(parse);
-  return new Option(flags, spec.description)
-    .argParser(parse)
-    .default(spec.default, formatDefault(spec.default));
+  const choices = spec.choices ? `: ${spec.choices.join(', ')}` : '';
+  const description = spec.description + choices;
+  if (spec.default === undefined) return new RequiredOption(flags, description).argParser(parse);
+  const option = new Option(flags, description).argParser(parse);
+  // `null` means that there is no value; the help says so in the description.
+  return spec.default === null ? option : option.default(spec.default, formatDefault(spec.default));
 }
+
+/** How the value of each type of option is written: its name in the help, and its parser. */
+const VALUE_PARSERS: Readonly<
+  Record<Exclude<OptionSpec['type'], 'boolean'>, { kind: string; parse: (text: string) => unknown }>
+> = {
+  integer: { kind: 'integer', parse: parseInteger },
+  number: { kind: 'number', parse: parseNumber },
+  string: { kind: 'name', parse: (text) => text },
+  integers: { kind: 'integers', parse: parseList(parseInteger) },
+  booleans: { kind: 'booleans', parse: parseList(parseBoolean) },
+  strings: { kind: 'names', parse: parseList((text) => text) },
+};
 
 const kebabCase = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
-const formatDefault = (value: number | boolean): string =>
+const formatDefault = (value: NonNullable<OptionSpec['default']>): string =>
   typeof value === 'number' && value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential() : String(value);
 
 /** Returns the options of the network out of all parsed options, commander's defaults included. */
@@ -294,7 +312,13 @@ Examples:
 export const exampleFlags = (definition: GraphDefinition): string[] =>
   Object.entries(definition.options)
     .filter(([, spec]) => spec.default === undefined && spec.type !== 'boolean')
-    .map(([name]) => `--${kebabCase(name)} ${name === 'numGroups' ? 8 : 32}`);
+    .map(([name, spec]) => `--${kebabCase(name)} ${exampleValue(name, spec)}`);
+
+function exampleValue(name: string, { type, choices }: OptionSpec): string {
+  if (choices) return choices[0]!;
+  if (type === 'booleans') return 'true';
+  return name === 'numGroups' ? '8' : '32';
+}
 
 const EXIT_CODES = `
 Exit codes: 0 written; 2 bad usage or bad input, and an older file stays as it was.`;

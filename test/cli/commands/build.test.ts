@@ -10,7 +10,8 @@ import {
 import { expect } from 'chai';
 import { Command } from 'commander';
 import { describe, it } from 'mocha';
-import type { GraphDefinition, OptionSpec } from '../../../graphs/definition.js';
+import type { GraphDefinition } from '../../../graphs/definition.js';
+import type { OptionSpec } from '../../../graphs/options.js';
 import {
   describeBuild,
   exampleFlags,
@@ -361,6 +362,35 @@ describe('graph options', () => {
       eps: 1e-5,
       affine: true,
     });
+  });
+
+  it('build parses graph options that are texts and lists', () => {
+    const options: Record<string, OptionSpec> = {
+      actFn: { type: 'string', choices: ['silu', 'relu'], default: 'silu', description: 'activation' },
+      channels: { type: 'integers', default: [32, 64], description: 'channels' },
+      skips: { type: 'booleans', default: null, description: 'whether' },
+      blocks: { type: 'strings', description: 'types' },
+    };
+    const flags = graphFlags({ ...definition, options });
+    const command = new Command();
+    for (const flag of flags) command.addOption(flag);
+    const argv = ['--act-fn', 'relu', '--channels', '8,8', '--skips', 'true,false', '--blocks', 'a, b'];
+    expect(
+      graphOptionsOf({ ...definition, options }, command.parse(argv, { from: 'user' }).opts()),
+    ).to.deep.equal({
+      actFn: 'relu',
+      channels: [8, 8],
+      skips: [true, false],
+      blocks: ['a', 'b'],
+    });
+    expect(
+      flags.map((flag) => `${flag.flags}: ${flag.description} ${flag.defaultValueDescription}`),
+    ).to.deep.equal([
+      '--act-fn <name>: activation: silu, relu silu',
+      '--channels <integers>: channels 32,64',
+      '--skips <booleans>: whether undefined',
+      '--blocks <names>: types (required) undefined',
+    ]);
   });
 
   it('build flags switch a boolean graph option away from its default', () => {
