@@ -6,6 +6,8 @@ import { CheckpointError } from '../lib/errors.js';
 import type { Graph } from '../lib/graph/types.js';
 import { nearestName } from '../lib/nearest.js';
 import type { GraphDefinition, InputType } from './definition.js';
+import { unet2dConditionPretrained } from './diffusers/unet-2d-condition.js';
+import { unet2dPretrained } from './diffusers/unet-2d.js';
 import { allowedValues, isAllowed, isListType, type OptionSpec } from './options.js';
 
 /** The keys of a configuration that describe the network, without those that describe the file. */
@@ -69,7 +71,7 @@ export interface Pretrained {
 }
 
 /** The table of the networks. */
-export const PRETRAINED: readonly Pretrained[] = [];
+export const PRETRAINED: readonly Pretrained[] = [unet2dPretrained, unet2dConditionPretrained];
 
 /** A configuration that was recognised. */
 export interface RecognisedConfig {

@@ -3,6 +3,8 @@ import { GraphError } from '../lib/errors.js';
 import { suggestion } from '../lib/nearest.js';
 import type { GraphDefinition } from './definition.js';
 import { detectionBackboneGraph } from './detection-backbone.js';
+import { unet2dConditionGraph } from './diffusers/unet-2d-condition.js';
+import { unet2dGraph } from './diffusers/unet-2d.js';
 import { doubleConvGraph } from './double-conv.js';
 import { groupNormGraph } from './group-norm.js';
 import { normComparisonGraph } from './norm-comparison.js';
@@ -16,6 +18,8 @@ const DEFINITIONS = {
   unet: unetGraph,
   'detection-backbone': detectionBackboneGraph,
   'norm-comparison': normComparisonGraph,
+  'unet-2d': unet2dGraph,
+  'unet-2d-condition': unet2dConditionGraph,
 } as const;
 
 /** The name of a network in the registry. */

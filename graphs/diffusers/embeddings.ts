@@ -7,7 +7,7 @@ import type { Scope } from '../../lib/graph/builder.js';
 import * as op from '../../lib/graph/ops/index.js';
 import type { Value } from '../../lib/graph/types.js';
 import { castTensor, filledTensor } from '../../lib/half.js';
-import { type DType, type FloatDType, tensor } from '../../lib/tensor.js';
+import { type DType, tensor } from '../../lib/tensor.js';
 import { linear } from '../layers/linear.js';
 import { activate, type Activation } from './resnet.js';
 
@@ -144,4 +144,4 @@ export function embedding(
 
 /** Returns `x` in another dtype; `x` itself if it has the dtype. */
 export const toDType = (g: Scope, x: Value, dtype: DType): Value =>
-  x.dtype === dtype ? x : op.cast(g, x, dtype as FloatDType);
+  x.dtype === dtype ? x : op.cast(g, x, dtype);

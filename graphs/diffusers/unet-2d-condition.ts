@@ -84,7 +84,8 @@ const OPTIONS = {
     min: 1,
     max: MAX_LAYERS,
     default: [2],
-    description: 'residual blocks of each level of the encoder, one number for all levels or one for each; the decoder has one more',
+    description:
+      'residual blocks of each level of the encoder, one number for all levels or one for each; the decoder has one more',
   },
   attentionHeadDim: {
     type: 'integers',
@@ -105,7 +106,8 @@ const OPTIONS = {
     min: 1,
     max: MAX_LAYERS,
     default: null,
-    description: 'blocks of each transformer of the decoder, from the deepest level up (default: as in the encoder)',
+    description:
+      'blocks of each transformer of the decoder, from the deepest level up (default: as in the encoder)',
   },
   crossAttentionDim: {
     type: 'integers',
@@ -113,11 +115,15 @@ const OPTIONS = {
     default: [1280],
     description: 'channels of the sequence that cross-attention reads, the same number for all levels',
   },
-  encoderHidDim: { ...SIZE, description: 'channels of encoder_hidden_states, if a linear layer gives them crossAttentionDim' },
+  encoderHidDim: {
+    ...SIZE,
+    description: 'channels of encoder_hidden_states, if a linear layer gives them crossAttentionDim',
+  },
   onlyCrossAttention: {
     type: 'booleans',
     default: [false],
-    description: 'read encoder_hidden_states in the first attention of a transformer too, for all levels or for each',
+    description:
+      'read encoder_hidden_states in the first attention of a transformer too, for all levels or for each',
   },
   useLinearProjection: {
     type: 'boolean',
@@ -147,7 +153,8 @@ const OPTIONS = {
   },
   projectionClassEmbeddingsInputDim: {
     ...SIZE,
-    description: 'channels of class_labels before their projection, or of text_embeds and the waves of time_ids together',
+    description:
+      'channels of class_labels before their projection, or of text_embeds and the waves of time_ids together',
   },
   classEmbeddingsConcat: {
     type: 'boolean',
@@ -219,7 +226,11 @@ function inputsOf(g: GraphBuilder, input: InputType & { dtype: DType }, options:
 type Inputs = ReturnType<typeof inputsOf>;
 
 /** Returns the channels of the time embedding. */
-const embeddingChannels = ({ timeEmbeddingDim, timeEmbeddingType, blockOutChannels }: ConditionOptions): number =>
+const embeddingChannels = ({
+  timeEmbeddingDim,
+  timeEmbeddingType,
+  blockOutChannels,
+}: ConditionOptions): number =>
   timeEmbeddingDim ?? (timeEmbeddingType === 'fourier' ? 2 : 4) * blockOutChannels[0]!;
 
 function classesOf(options: ConditionOptions): ClassOptions {
@@ -339,7 +350,11 @@ function planOf(
     attention: (kind, level, direction) =>
       kind === 'self'
         ? // diffusers reverses the list for the decoder's transformers, but not for its AttnUpBlock2D.
-          selfAttention({ headDim: heads[direction === 'down' ? level : levels - 1 - level]!, eps, numGroups })
+          selfAttention({
+            headDim: heads[direction === 'down' ? level : levels - 1 - level]!,
+            eps,
+            numGroups,
+          })
         : cross(level, (direction === 'down' ? down : up)[level]!, onlyCross[level]!),
     samplers: { down: 'conv', up: 'conv' },
     anySize: true,

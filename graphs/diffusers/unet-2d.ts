@@ -40,7 +40,8 @@ const OPTIONS = {
     type: 'string',
     choices: ['positional', 'fourier', 'learned'],
     default: 'positional',
-    description: 'the time embedding: fixed waves of the step, waves of learned frequencies, or a row for each step',
+    description:
+      'the time embedding: fixed waves of the step, waves of learned frequencies, or a row for each step',
   },
   numTrainTimesteps: {
     type: 'integer',
@@ -147,7 +148,11 @@ export const unet2dGraph = defineGraph({
         )
       : time;
     const start = options.centerInputSample ? centred(g, sample) : sample;
-    const stem = conv(g.scope('conv_in'), start, { outChannels: blockOutChannels[0]!, kernelSize: 3, padding: 1 });
+    const stem = conv(g.scope('conv_in'), start, {
+      outChannels: blockOutChannels[0]!,
+      kernelSize: 3,
+      padding: 1,
+    });
     const y = unetHead(g, unetBody(g, stem, planOf(g, embedded, options)), {
       outChannels: options.outChannels,
       kernelSize: 3,
@@ -204,7 +209,12 @@ function planOf(g: Scope, embedded: Value, options: UNet2dOptions): UNetPlan {
   };
   const outputScaleFactor = options.midBlockScaleFactor;
   const midGroups = attnNormNumGroups ?? (timeScaleShift === 'default' ? normNumGroups : undefined);
-  const midAttention = selfAttention({ headDim, eps, numGroups: midGroups, rescaleOutputFactor: outputScaleFactor });
+  const midAttention = selfAttention({
+    headDim,
+    eps,
+    numGroups: midGroups,
+    rescaleOutputFactor: outputScaleFactor,
+  });
   return {
     ...options,
     layers: options.blockOutChannels.map(() => options.layersPerBlock),

@@ -83,7 +83,8 @@ const resampler = (
   x: Value,
   { resnet, outChannels }: Level,
   resample: (g: Scope, x: Value) => Value,
-): Value => resnetBlock2d(g, x, { ...resnet, outChannels, resample: (scope, value) => resample(scope, value) });
+): Value =>
+  resnetBlock2d(g, x, { ...resnet, outChannels, resample: (scope, value) => resample(scope, value) });
 
 /** Returns `skip` unless its size is certainly twice the size of `x`, which needs no size at run time. */
 function unlessTwice(x: Value, skip: Value): Value | undefined {

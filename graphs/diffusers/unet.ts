@@ -17,7 +17,16 @@ import { groupNorm } from '../layers/normalization.js';
 import { imageAttention, type ImageAttentionOptions } from './attention.js';
 import { embedding, timestepEmbedding } from './embeddings.js';
 import { activate, type Activation, ACTIVATION_NAMES } from './resnet.js';
-import { type Attend, downBlock, type Level, type MidBlock, midBlock, type ResnetOptions, type Sampler, upBlock } from './unet-blocks.js';
+import {
+  type Attend,
+  downBlock,
+  type Level,
+  type MidBlock,
+  midBlock,
+  type ResnetOptions,
+  type Sampler,
+  upBlock,
+} from './unet-blocks.js';
 
 /** The most residual blocks of a level and the most blocks of a transformer; published networks have at most half as many. */
 export const MAX_LAYERS = 24;
@@ -27,9 +36,21 @@ const MAX_LEVELS = 12;
 
 /** The options that both networks have, under diffusers' names. */
 export const UNET_OPTIONS = {
-  centerInputSample: { type: 'boolean', default: false, description: 'map the sample from 0…1 to −1…1 first' },
-  flipSinToCos: { type: 'boolean', default: true, description: 'put cosines before sines in the time embedding' },
-  freqShift: { type: 'number', default: 0, description: 'taken off the number of frequencies of the time embedding' },
+  centerInputSample: {
+    type: 'boolean',
+    default: false,
+    description: 'map the sample from 0…1 to −1…1 first',
+  },
+  flipSinToCos: {
+    type: 'boolean',
+    default: true,
+    description: 'put cosines before sines in the time embedding',
+  },
+  freqShift: {
+    type: 'number',
+    default: 0,
+    description: 'taken off the number of frequencies of the time embedding',
+  },
   timeEmbeddingDim: {
     type: 'integer',
     min: 1,
@@ -41,9 +62,14 @@ export const UNET_OPTIONS = {
     min: 0,
     max: 1,
     default: 1,
-    description: 'zeros around the input of the convolutions that halve the size; 0 adds one below and one on the right',
+    description:
+      'zeros around the input of the convolutions that halve the size; 0 adds one below and one on the right',
   },
-  midBlockScaleFactor: { type: 'number', default: 1, description: 'what results in the middle are divided by' },
+  midBlockScaleFactor: {
+    type: 'number',
+    default: 1,
+    description: 'what results in the middle are divided by',
+  },
   actFn: { type: 'string', choices: ACTIVATION_NAMES, default: 'silu', description: 'activation function' },
   normNumGroups: { type: 'integer', min: 1, default: 32, description: 'groups of each GroupNorm' },
   normEps: { type: 'number', default: 1e-5, description: 'added to the variance' },
@@ -186,7 +212,11 @@ export function classEmbedding(
   g: Scope,
   labels: Value,
   { classEmbedType, numClassEmbeds, channels }: ClassOptions,
-  { project, activation, dtype }: { readonly project: (t: Value) => Value; activation: Activation; dtype: DType },
+  {
+    project,
+    activation,
+    dtype,
+  }: { readonly project: (t: Value) => Value; activation: Activation; dtype: DType },
 ): Value {
   switch (classEmbedType) {
     case null:
@@ -227,7 +257,11 @@ export function unetHead(
 }
 
 /** Requires lists that have one element for each level. @throws GraphError `INVALID_ATTRIBUTE`. */
-export function requireLevels(graph: string, levels: number, lists: Readonly<Record<string, readonly unknown[]>>): void {
+export function requireLevels(
+  graph: string,
+  levels: number,
+  lists: Readonly<Record<string, readonly unknown[]>>,
+): void {
   if (levels > MAX_LEVELS) {
     throw new GraphError(
       'INVALID_ATTRIBUTE',
@@ -274,7 +308,10 @@ export function requireOneNumber(graph: string, name: string, list: readonly num
  */
 export function neededBy<T>(graph: string, reason: string, name: string, value: T | null): T {
   if (value !== null) return value;
-  throw new GraphError('INVALID_ATTRIBUTE', `graph '${graph}': option '${name}' must be given, because ${reason}`);
+  throw new GraphError(
+    'INVALID_ATTRIBUTE',
+    `graph '${graph}': option '${name}' must be given, because ${reason}`,
+  );
 }
 
 /** Returns the key of today for a key of the attention in checkpoints of diffusers before 0.15. */

@@ -20,7 +20,7 @@ import onnxruntime
 from safetensors import safe_open
 
 # Of bfloat16 models only the structure is checked, because NumPy lacks the dtype.
-RUNNABLE = {np.dtype("float32"), np.dtype("float64"), np.dtype("float16")}
+RUNNABLE = {np.dtype("float32"), np.dtype("float64"), np.dtype("float16"), np.dtype("int64")}
 
 
 def check_structure(path: str) -> onnx.ModelProto:
@@ -42,7 +42,8 @@ def largest_excess(session: onnxruntime.InferenceSession, job: dict[str, object]
     """Run the model; return (max abs error, max of error / tolerance) over all its outputs."""
     names = [output.name for output in session.get_outputs()]
     with safe_open(job["fixture"], framework="numpy") as fixture:
-        results = session.run(names, {"x": fixture.get_tensor("input.x")})
+        feeds = {key.removeprefix("input."): fixture.get_tensor(key) for key in fixture.keys() if key.startswith("input.")}
+        results = session.run(names, feeds)
         expected = [fixture.get_tensor(f"output.{name}").astype(np.float64) for name in names]
     error, excess = 0.0, 0.0
     for actual, wanted in zip(results, expected, strict=True):
@@ -58,11 +59,16 @@ def largest_excess(session: onnxruntime.InferenceSession, job: dict[str, object]
     return error, excess
 
 
+def input_dtypes(fixture: str) -> set[np.dtype]:
+    """Return the dtypes of the inputs; raise TypeError if NumPy lacks one."""
+    with safe_open(fixture, framework="numpy") as file:
+        return {file.get_tensor(key).dtype for key in file.keys() if key.startswith("input.")}
+
+
 def runnable(fixture: str) -> bool:
-    """Whether NumPy has the fixture's dtype."""
+    """Whether NumPy has the dtypes of the fixture's inputs."""
     try:
-        with safe_open(fixture, framework="numpy") as file:
-            return file.get_tensor("input.x").dtype in RUNNABLE
+        return input_dtypes(fixture) <= RUNNABLE
     except TypeError:
         return False
 
@@ -93,8 +99,7 @@ def describe_inlined(session: onnxruntime.InferenceSession, job: dict[str, objec
 
 
 def is_float64(fixture: str) -> bool:
-    with safe_open(fixture, framework="numpy") as file:
-        return file.get_tensor("input.x").dtype == np.float64
+    return np.dtype("float64") in input_dtypes(fixture)
 
 
 def main() -> int:

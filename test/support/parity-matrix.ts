@@ -25,7 +25,15 @@ type Provider = keyof typeof PROVIDERS;
 const PROVIDER_NAMES = Object.keys(PROVIDERS) as Provider[];
 
 /** The graphs of more than one node. */
-export const NETWORKS = ['resnet-block', 'double-conv', 'unet', 'detection-backbone', 'norm-comparison'];
+export const NETWORKS = [
+  'resnet-block',
+  'double-conv',
+  'unet',
+  'detection-backbone',
+  'norm-comparison',
+  'unet-2d',
+  'unet-2d-condition',
+];
 
 /** One combination. A type, not an interface, so that it is a `Row`. */
 export type ParityRow = {
