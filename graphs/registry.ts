@@ -22,8 +22,13 @@ const DEFINITIONS = {
   'unet-2d-condition': unet2dConditionGraph,
 } as const;
 
-/** The name of a network in the registry. */
+/**
+ * The name of a network in the registry.
+ * @useDeclaredType
+ */
 export type GraphName = keyof typeof DEFINITIONS;
+
+type DefinitionOf<Name extends GraphName> = (typeof DEFINITIONS)[Name];
 
 /** Every network that can be built by name, by that name. */
 export const GRAPHS: ReadonlyMap<string, GraphDefinition> = new Map(
@@ -35,7 +40,7 @@ export const GRAPHS: ReadonlyMap<string, GraphDefinition> = new Map(
  * string they are checked at run time only.
  * @throws GraphError `UNKNOWN_GRAPH` with the known names.
  */
-export function getGraph<Name extends GraphName>(name: Name): (typeof DEFINITIONS)[Name];
+export function getGraph<Name extends GraphName>(name: Name): DefinitionOf<Name>;
 export function getGraph(name: string): GraphDefinition;
 export function getGraph(name: string): GraphDefinition {
   const definition = GRAPHS.get(name);

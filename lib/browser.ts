@@ -1,6 +1,8 @@
 /**
  * The package's entry for browsers: files are Blobs, models come from URLs or bytes, and ONNX Runtime is
- * onnxruntime-web. `index.ts` is the entry for Node.
+ * onnxruntime-web. It has the exports of the entry for Node, `index.ts`, except those that need paths of files or the
+ * native kernel, such as `writeModel` and `setBufferPoolLimit`. The exports that differ are its own.
+ * @module onnx-groupnorm in browsers
  */
 export * from './common.js';
 export { openSafetensors } from './weights/safetensors-blob.js';

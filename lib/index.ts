@@ -1,6 +1,7 @@
 /**
  * The package's entry for Node: builds graphs around Group Normalization, runs them through ONNX Runtime, and proves
- * them against PyTorch. `browser.ts` is the entry for browsers.
+ * them against PyTorch. In browsers the package's entry is `browser.ts`.
+ * @module onnx-groupnorm
  */
 export * from './common.js';
 export { writeModel, type WriteOptions } from './onnx/write.js';
