@@ -9,6 +9,8 @@ import { doubleConvGraph } from './double-conv.js';
 import { groupNormGraph } from './group-norm.js';
 import { normComparisonGraph } from './norm-comparison.js';
 import { resnetBlockGraph } from './resnet-block.js';
+import { resnetGnGraph } from './timm/resnet-gn.js';
+import { resnetV2BitGraph } from './timm/resnetv2-bit.js';
 import { unetGraph } from './unet.js';
 
 const DEFINITIONS = {
@@ -18,6 +20,8 @@ const DEFINITIONS = {
   unet: unetGraph,
   'detection-backbone': detectionBackboneGraph,
   'norm-comparison': normComparisonGraph,
+  'resnet-gn': resnetGnGraph,
+  'resnetv2-bit': resnetV2BitGraph,
   'unet-2d': unet2dGraph,
   'unet-2d-condition': unet2dConditionGraph,
 } as const;

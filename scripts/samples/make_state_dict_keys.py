@@ -4,7 +4,7 @@
 
 The modules follow the description of each graph, independently of the parity fixtures, so that a wrong name goes
 unnoticed only if it is written twice. They have no forward and live on the meta device, because only names and shapes
-are needed. The networks of diffusers are diffusers' own. Last run: torch 2.13.0, diffusers 0.42.1.
+are needed. The networks of diffusers and timm are their own. Last run: torch 2.13.0, diffusers 0.42.1, timm 1.0.31.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import timm
 import torch
 from diffusers import UNet2DConditionModel, UNet2DModel
+from timm.models.resnet import BasicBlock
+from timm.models.resnetv2 import ResNetV2
 from torch import nn
 
 TARGET = Path(__file__).resolve().parents[2] / "test" / "fixtures" / "state-dict-keys.json"
@@ -96,12 +99,23 @@ class DetectionBackboneGN(nn.Module):
         )
 
 
+def resnet_gn(block=None, **options):
+    blocks = {"block": BasicBlock} if block == "basic" else {}
+    return timm.create_model("resnet50_gn", **blocks, **options)
+
+
+def resnetv2_bit(**options):
+    return ResNetV2(**options) if options else timm.create_model("resnetv2_50x1_bit")
+
+
 MODULES = {
     "group-norm": nn.GroupNorm,
     "resnet-block": ResNetBlockGN,
     "double-conv": DoubleConvGN,
     "unet": UNetGN,
     "detection-backbone": DetectionBackboneGN,
+    "resnet-gn": resnet_gn,
+    "resnetv2-bit": resnetv2_bit,
     "unet-2d": UNet2DModel,
     "unet-2d-condition": UNet2DConditionModel,
 }
@@ -123,6 +137,21 @@ CASES: list[tuple[str, Options]] = [
     ("unet", {"inChannels": 1, "numClasses": 5, "numGroups": 4, "width": 12}),
     ("detection-backbone", {}),
     ("detection-backbone", {"numGroups": 4, "width": 8, "fpnChannels": 10}),
+    ("resnet-gn", {}),
+    (
+        "resnet-gn",
+        {
+            "block": "basic",
+            "layers": [1, 1, 2, 1],
+            "stemType": "deep_tiered",
+            "stemWidth": 128,
+            "replaceStemPool": True,
+            "avgDown": True,
+            "numClasses": 0,
+        },
+    ),
+    ("resnetv2-bit", {}),
+    ("resnetv2-bit", {"layers": [1, 2], "channels": [256, 512], "stemType": "deep_fixed", "widthFactor": 2}),
     ("unet-2d", {"layersPerBlock": 1}),
     (
         "unet-2d-condition",

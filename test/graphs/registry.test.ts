@@ -12,6 +12,8 @@ describe('graphs/registry', () => {
       'unet',
       'detection-backbone',
       'norm-comparison',
+      'resnet-gn',
+      'resnetv2-bit',
       'unet-2d',
       'unet-2d-condition',
     ]);
