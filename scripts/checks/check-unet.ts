@@ -11,12 +11,14 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { graphFromConfig } from '../../graphs/pretrained.js';
-import { writeModel } from '../../lib/onnx/write.js';
-import { createSession } from '../../lib/runtime/node.js';
-import type { TensorData } from '../../lib/tensor.js';
-import { counterWeights } from '../../lib/weights/counter.js';
-import { decodeSafetensors } from '../../lib/weights/safetensors.js';
+import {
+  counterWeights,
+  createSession,
+  decodeSafetensors,
+  graphFromConfig,
+  type TensorData,
+  writeModel,
+} from '../../lib/index.js';
 
 const CHECKER = fileURLToPath(new URL('check_unet.py', import.meta.url));
 const CONFIG = { _class_name: 'UNet2DConditionModel', cross_attention_dim: 768 };
