@@ -6,6 +6,7 @@ import { CheckpointError } from '../lib/errors.js';
 import type { Graph } from '../lib/graph/types.js';
 import { nearestName } from '../lib/nearest.js';
 import type { GraphDefinition, InputType } from './definition.js';
+import { autoencoderKlPretrained } from './diffusers/autoencoder-kl.js';
 import { unet2dConditionPretrained } from './diffusers/unet-2d-condition.js';
 import { unet2dPretrained } from './diffusers/unet-2d.js';
 import { allowedValues, isAllowed, isListType, type OptionSpec } from './options.js';
@@ -77,6 +78,7 @@ export interface Pretrained {
 
 /** The table of the networks. */
 export const PRETRAINED: readonly Pretrained[] = [
+  autoencoderKlPretrained,
   unet2dPretrained,
   unet2dConditionPretrained,
   resnetGnPretrained,

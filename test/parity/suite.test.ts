@@ -5,7 +5,7 @@ import type { CheckSpec } from '../../lib/parity/check.js';
 import { readFixture } from '../../lib/parity/node.js';
 import { describeFailure } from '../../lib/parity/report.js';
 import { chooseBackend } from '../../lib/runtime/node.js';
-import type { DType, TensorData } from '../../lib/tensor.js';
+import type { DType } from '../../lib/tensor.js';
 import { fixturePath, parityFixtures } from '../support/fixtures.js';
 import { describeNative } from '../support/native.js';
 import { pairwise } from '../support/pairwise.js';
@@ -13,30 +13,37 @@ import {
   check,
   expectParity,
   groupNormMatrix,
+  modelMatrix,
   nameOf,
   networkMatrix,
+  MODELS,
   NETWORKS,
   type ParityRow,
   readOnce,
   testParity,
 } from '../support/parity-matrix.js';
 
-const isFullSize = (name: string): boolean => name.endsWith(' full-size');
-/** Whether a case differs from others of its graph in options, and hardly in operators. */
-const isVariant = (name: string): boolean =>
-  name.startsWith('unet-2d') && !['unet-2d ddpm', 'unet-2d-condition sd-1'].includes(name);
-const isOne = ({ file }: ParityRow): boolean => isFullSize(nameOf(file)) || isVariant(nameOf(file));
-// Networks in full size take seconds, and variants are many, so that each has one row here; the matrix has all.
-const single = networkMatrix().filter(
-  (row) =>
-    isOne(row) &&
-    row.lowering === 'op' &&
-    row.opset === 21 &&
-    row.provider === 'native' &&
-    row.layout === 'auto',
+const isFullSize = ({ file }: ParityRow): boolean => nameOf(file).endsWith(' full-size');
+// Networks in full size take seconds, so that each has one row here; the matrix has all.
+const fullSize = networkMatrix().filter(
+  (row) => isFullSize(row) && row.lowering === 'op' && row.opset === 21 && row.provider === 'native',
 );
-const networks = networkMatrix().filter((row) => !isOne(row));
-testParity([...pairwise(groupNormMatrix()), ...pairwise(networks), ...single]);
+const networks = networkMatrix().filter((row) => !isFullSize(row));
+testParity([
+  ...pairwise(groupNormMatrix()),
+  ...pairwise(networks),
+  ...fullSize,
+  ...oneForEachFile(modelMatrix()),
+]);
+
+/** One row for each fixture; the rows go through the combinations in turn. */
+function oneForEachFile(rows: readonly ParityRow[]): ParityRow[] {
+  const files = [...new Set(rows.map(({ file }) => file))];
+  return files.map((file, index) => {
+    const own = rows.filter((row) => row.file === file);
+    return own[(7 * index) % own.length]!;
+  });
+}
 
 /** Fixtures that ONNX Runtime's inlined body computes well: no large mean, no empty batch, a dtype with all kernels. */
 const WELL_CONDITIONED = [
@@ -82,7 +89,7 @@ describe('parity on devices', () => {
         this.skip();
       }
       const lacking = new Set<string>();
-      for (const network of ['group-norm', ...NETWORKS]) {
+      for (const network of ['group-norm', ...NETWORKS, ...MODELS]) {
         for (const file of parityFixtures(network)) {
           for (const lowering of network === 'group-norm' ? loweringsAt(21) : (['op'] as const)) {
             const what = await expectParityOrLack(file, { lowering, opset: 21, provider });
@@ -99,7 +106,7 @@ describe('parity on devices', () => {
 /** Returns what the provider lacks to run the fixture, if it may lack it. Otherwise the result must be PyTorch's. */
 async function expectParityOrLack(file: string, spec: CheckSpec): Promise<string | undefined> {
   const fixture = await readOnce(file);
-  const [{ dtype }] = [...fixture.inputs.values()] as [TensorData];
+  const { dtype } = fixture.inputs.values().next().value!;
   const result = await check(fixture, spec);
   const { code, message } = result.error ?? { code: undefined, message: '' };
   const mayLack = MAY_LACK.includes(dtype) && !HAVE_ALL.includes(spec.provider);
