@@ -27,8 +27,9 @@ export type PretrainedOptions = Readonly<Record<string, unknown>>;
  * `blockOutChannels`. So the graph's options have the names and the **defaults of the class's constructor**: a
  * configuration of an older version lacks keys. A single value for an option that is a list becomes a list of one element,
  * which the graph takes for all blocks (`layers_per_block: 2` is `[2]`). `null` is the value of options whose default is
- * `null`, and of keys in `supported`; elsewhere it is refused. All other keys must be in `ignored`, `supported` or `reads`:
- * a key that is in none of them is refused by name, because it may change what the network computes.
+ * `null`, and of keys in `supported`; for a boolean it is false, as in Python; elsewhere it is refused. All other keys
+ * must be in `ignored`, `supported` or `reads`: a key that is in none of them is refused by name, because it may change
+ * what the network computes.
  *
  * Configurations come from strangers: give every number that sets how many layers there are a `max`. Lists have at most 64
  * elements.
@@ -232,6 +233,8 @@ function requireSupported(className: string, key: string, value: unknown, allowe
 }
 
 function optionValue(spec: OptionSpec, given: unknown, className: string, key: string): unknown {
+  // In Python `None` is false: the configuration of Stable Diffusion XL has upcast_attention null.
+  if (given === null && spec.type === 'boolean') return false;
   const value = isListType(spec.type) && given !== null && !Array.isArray(given) ? [given] : given;
   if (value === null ? spec.default === null : isAllowed(spec, value)) return value;
   throw unsupportedOption(className, key, given, allowedValues(spec));

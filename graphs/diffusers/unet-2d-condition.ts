@@ -270,7 +270,7 @@ function embed(g: Scope, inputs: Inputs, options: ConditionOptions, dtype: DType
 function timeProjection(g: Scope, dtype: DType, options: ConditionOptions): (t: Value) => Value {
   const { timeEmbeddingType, blockOutChannels, flipSinToCos, freqShift } = options;
   if (timeEmbeddingType === 'fourier') {
-    const embeddingSize = Math.floor(embeddingChannels(options) / 2);
+    const embeddingSize = embeddingChannels(options) / 2;
     return gaussianFourierProjection(g, dtype, { embeddingSize, log: false, flipSinToCos });
   }
   return (t) => timesteps(g, t, { channels: blockOutChannels[0]!, flipSinToCos, freqShift, dtype });

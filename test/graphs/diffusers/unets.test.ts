@@ -76,6 +76,7 @@ const PUBLISHED = {
       time_cond_proj_dim: null,
       transformer_layers_per_block: [1, 2, 10],
       up_block_types: ['CrossAttnUpBlock2D', 'CrossAttnUpBlock2D', 'UpBlock2D'],
+      upcast_attention: null,
       use_linear_projection: true,
     },
   },
