@@ -269,9 +269,11 @@ const tooLarge = (graph: Graph, bytes: number): ModelError =>
  * @throws ModelError `MODEL_TOO_LARGE`
  */
 export function requireParametersFit(graph: Graph): void {
-  const bytes = parameterBytes(graph);
-  if (bytes > MAX_MODEL_BYTES) throw tooLarge(graph, bytes);
+  if (!parametersFit(graph)) throw tooLarge(graph, parameterBytes(graph));
 }
+
+/** Returns whether the parameters of a graph fit into one file. */
+export const parametersFit = (graph: Graph): boolean => parameterBytes(graph) <= MAX_MODEL_BYTES;
 
 /** Returns the size of a graph's parameters in bytes. */
 export const parameterBytes = ({ parameters }: Graph): number =>
