@@ -143,7 +143,7 @@ function importRules(folder, entries) {
 }
 
 export default tseslint.config(
-  { ignores: ['dist', 'web/dist', 'demo/out', '.cuda-runtime', 'node_modules', 'test/fixtures'] },
+  { ignores: ['dist', 'site', 'web/dist', 'demo/out', '.cuda-runtime', 'node_modules', 'test/fixtures'] },
   ...tseslint.configs.recommendedTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true } },

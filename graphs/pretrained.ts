@@ -7,6 +7,9 @@ import type { Graph } from '../lib/graph/types.js';
 import { nearestName } from '../lib/nearest.js';
 import type { GraphDefinition, InputType } from './definition.js';
 import { allowedValues, isAllowed, isListType, type OptionSpec } from './options.js';
+import { resnetGnPretrained } from './timm/resnet-gn.js';
+import { resnetV2BitPretrained } from './timm/resnetv2-bit.js';
+import { unsupportedOption } from './unsupported-option.js';
 
 /** The keys of a configuration that describe the network, without those that describe the file. */
 export type Config = Readonly<Record<string, unknown>>;
@@ -50,6 +53,8 @@ export interface Pretrained {
    * `--part` of the command line sets it.
    */
   readonly graph: GraphDefinition;
+  /** Returns the options that the name of the class sets where the configuration has no key for them. */
+  readonly defaults?: (className: string) => PretrainedOptions;
   /** Keys of the configuration that change nothing in inference: `sample_size`, `dropout`. */
   readonly ignored?: readonly string[];
   /** Keys that no option stands for, with all values for which the graph is right. Other values are refused by name. */
@@ -69,7 +74,7 @@ export interface Pretrained {
 }
 
 /** The table of the networks. */
-export const PRETRAINED: readonly Pretrained[] = [];
+export const PRETRAINED: readonly Pretrained[] = [resnetGnPretrained, resnetV2BitPretrained];
 
 /** A configuration that was recognised. */
 export interface RecognisedConfig {
@@ -120,6 +125,7 @@ export function recogniseConfig(
     );
   }
   const options = {
+    ...pretrained.defaults?.(className),
     ...optionsByName(pretrained, keys, className),
     ...pretrained.options?.(keys, className),
     ...partOption(pretrained, className, part),
@@ -134,21 +140,6 @@ export function knownClasses(table: readonly Pretrained[] = PRETRAINED): string 
     table.filter((entry) => entry.library === library).flatMap(({ classes }) => classes);
   return libraries.map((library) => `${classesOf(library).join(', ')} (${library})`).join('; ');
 }
-
-/**
- * Makes the error for a value of a configuration for which there is no graph.
- * @param supported The values that are supported: `silu, relu`.
- */
-export const unsupportedOption = (
-  className: string,
-  key: string,
-  value: unknown,
-  supported: string,
-): CheckpointError =>
-  new CheckpointError(
-    'UNSUPPORTED_OPTION',
-    `the configuration of ${className} has ${key} ${JSON.stringify(value)}, which is not supported; supported: ${supported}`,
-  );
 
 /** A configuration apart: whose it is, and the keys that describe the network. */
 interface Layout {
@@ -171,14 +162,34 @@ function readLayout(config: object): Layout {
   if (typeof architecture === 'string') {
     if (given !== undefined && given !== null && !isObject(given))
       throw invalid("'model_args' is not an object");
-    const keys = ['num_classes', 'global_pool'].filter((key) => config[key] !== undefined);
-    const own = Object.fromEntries(keys.map((key) => [key, config[key]]));
-    return { library: 'timm', className: architecture, keys: { ...own, ...(given as Config | undefined) } };
+    return {
+      library: 'timm',
+      className: architecture,
+      keys: { ...timmArguments(config), ...(given as Config | undefined) },
+    };
   }
   const hint = Array.isArray(config.architectures)
     ? '; it is of transformers, whose networks cannot be read'
     : '';
   throw invalid(`it has neither '_class_name' (diffusers) nor 'architecture' (timm)${hint}`);
+}
+
+/**
+ * Returns the arguments that timm takes from beside `model_args`: what it recorded of the pretrained network, in
+ * `pretrained_cfg` or, in older files, in the configuration itself. All networks have three channels where it says none.
+ */
+function timmArguments(config: Config): Config {
+  const recorded = isObject(config.pretrained_cfg) ? config.pretrained_cfg : config;
+  const size = recorded.input_size;
+  const channels: unknown = Array.isArray(size) ? size[0] : undefined;
+  const found = {
+    num_classes: config.num_classes ?? recorded.num_classes,
+    global_pool: config.global_pool ?? recorded.global_pool,
+    in_chans: channels === 3 ? undefined : channels,
+  };
+  return Object.fromEntries(
+    Object.entries(found).filter(([, value]) => value !== undefined && value !== null),
+  );
 }
 
 const isObject = (value: unknown): value is Config =>

@@ -7,6 +7,8 @@ import { doubleConvGraph } from './double-conv.js';
 import { groupNormGraph } from './group-norm.js';
 import { normComparisonGraph } from './norm-comparison.js';
 import { resnetBlockGraph } from './resnet-block.js';
+import { resnetGnGraph } from './timm/resnet-gn.js';
+import { resnetV2BitGraph } from './timm/resnetv2-bit.js';
 import { unetGraph } from './unet.js';
 
 const DEFINITIONS = {
@@ -16,10 +18,17 @@ const DEFINITIONS = {
   unet: unetGraph,
   'detection-backbone': detectionBackboneGraph,
   'norm-comparison': normComparisonGraph,
+  'resnet-gn': resnetGnGraph,
+  'resnetv2-bit': resnetV2BitGraph,
 } as const;
 
-/** The name of a network in the registry. */
+/**
+ * The name of a network in the registry.
+ * @useDeclaredType
+ */
 export type GraphName = keyof typeof DEFINITIONS;
+
+type DefinitionOf<Name extends GraphName> = (typeof DEFINITIONS)[Name];
 
 /** Every network that can be built by name, by that name. */
 export const GRAPHS: ReadonlyMap<string, GraphDefinition> = new Map(
@@ -31,7 +40,7 @@ export const GRAPHS: ReadonlyMap<string, GraphDefinition> = new Map(
  * string they are checked at run time only.
  * @throws GraphError `UNKNOWN_GRAPH` with the known names.
  */
-export function getGraph<Name extends GraphName>(name: Name): (typeof DEFINITIONS)[Name];
+export function getGraph<Name extends GraphName>(name: Name): DefinitionOf<Name>;
 export function getGraph(name: string): GraphDefinition;
 export function getGraph(name: string): GraphDefinition {
   const definition = GRAPHS.get(name);

@@ -48,6 +48,7 @@ export { DEFAULT_OPSET, defaultLowering, loweringsAt, MAX_OPSET, MIN_OPSET } fro
 export { LOWERING_NAMES } from './lowering/types.js';
 export type { LoweringName, SessionLoweringName } from './lowering/types.js';
 
+export { embedExternalData } from './onnx/external-data.js';
 export { encodeModel, encodeModelExternal, type EncodeOptions, type ExternalModel } from './onnx/encode.js';
 export {
   convertModel,
@@ -69,7 +70,7 @@ export type {
   ValueComparison,
   ValueVerdict,
 } from './insight/compare/comparison.js';
-export type { InspectOptions } from './insight/inspect/inspect.js';
+export type { InspectOptions, InspectRunOptions } from './insight/inspect/inspect.js';
 export type {
   ExternalDataFile,
   ModelInspection,

@@ -60,6 +60,7 @@ describeNative('the code blocks of README.md and docs/', function () {
   this.timeout(300_000);
   let folder: string;
   let archive: string;
+  let isOffline = false;
   const typed: string[] = [];
   const env = {
     ...process.env,
@@ -142,6 +143,7 @@ describeNative('the code blocks of README.md and docs/', function () {
           continue;
         }
         it(`the block at ${place} runs as it is written`, async function () {
+          if (isOffline) this.skip();
           const text = here(block.text);
           const name = fileNameOf(block);
           const code = note?.kind === 'exits with' ? Number(note.text) : 0;
@@ -160,6 +162,7 @@ describeNative('the code blocks of README.md and docs/', function () {
             } catch (error) {
               if (!/npm install/.test(text) || !OFFLINE.test(String(error))) throw error;
               console.log('    not run: the package registry cannot be reached');
+              isOffline = true;
               this.skip();
             }
             const programs = [...written].filter(([file]) => text.includes(file));

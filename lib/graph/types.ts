@@ -19,16 +19,14 @@ export type Attributes = Readonly<Record<string, Attribute>>;
  */
 export type Init = 'ones' | 'zeros' | { readonly uniform: number };
 
-/** Where a value comes from. */
-type ValueKind = 'input' | 'parameter' | 'constant' | 'node';
-
 /** One tensor of a graph, with a dtype and a shape from the start. */
 export class Value {
+  /** @internal */
   constructor(
     /** The graph that the value belongs to; it cannot be used in another graph. */
     readonly owner: object,
     /** Where the value comes from. */
-    readonly kind: ValueKind,
+    readonly kind: 'input' | 'parameter' | 'constant' | 'node',
     /** Unique in the graph. The name changes only when the value is declared as an output. */
     public name: string,
     /** The type of the elements. */

@@ -196,6 +196,7 @@ export class SafetensorsFile {
   readonly #file: RangedFile;
   readonly #header: SafetensorsHeader;
 
+  /** @internal */
   constructor(file: RangedFile, header: SafetensorsHeader) {
     this.#file = file;
     this.#header = header;
@@ -204,6 +205,7 @@ export class SafetensorsFile {
   /**
    * Reads and checks the header of an open file, and closes the file if the header is wrong.
    * @throws FileError `FILE_UNREADABLE`, WeightsError `SAFETENSORS_INVALID` or `LIMIT_EXCEEDED`.
+   * @internal
    */
   static async of(file: RangedFile, options: SafetensorsOptions = {}): Promise<SafetensorsFile> {
     const { path, size } = file;

@@ -4,7 +4,7 @@
 
 The modules follow the description of each graph, independently of the parity fixtures, so that a wrong name goes
 unnoticed only if it is written twice. They have no forward and live on the meta device, because only names and shapes
-are needed. Last run: torch 2.13.0.
+are needed. The networks of timm are timm's own. Last run: torch 2.13.0, timm 1.0.31.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import timm
 import torch
+from timm.models.resnet import BasicBlock
+from timm.models.resnetv2 import ResNetV2
 from torch import nn
 
 TARGET = Path(__file__).resolve().parents[2] / "test" / "fixtures" / "state-dict-keys.json"
@@ -95,16 +98,28 @@ class DetectionBackboneGN(nn.Module):
         )
 
 
+def resnet_gn(block=None, **options):
+    blocks = {"block": BasicBlock} if block == "basic" else {}
+    return timm.create_model("resnet50_gn", **blocks, **options)
+
+
+def resnetv2_bit(**options):
+    return ResNetV2(**options) if options else timm.create_model("resnetv2_50x1_bit")
+
+
 MODULES = {
     "group-norm": nn.GroupNorm,
     "resnet-block": ResNetBlockGN,
     "double-conv": DoubleConvGN,
     "unet": UNetGN,
     "detection-backbone": DetectionBackboneGN,
+    "resnet-gn": resnet_gn,
+    "resnetv2-bit": resnetv2_bit,
 }
 
 # Every option away from its default, and the full-size networks.
-CASES: list[tuple[str, dict[str, int | bool]]] = [
+Options = dict[str, int | bool | str | list[int]]
+CASES: list[tuple[str, Options]] = [
     ("group-norm", {"numGroups": 2, "numChannels": 6}),
     ("group-norm", {"numGroups": 2, "numChannels": 6, "affine": False}),
     ("resnet-block", {"inChannels": 64, "outChannels": 64}),
@@ -119,6 +134,21 @@ CASES: list[tuple[str, dict[str, int | bool]]] = [
     ("unet", {"inChannels": 1, "numClasses": 5, "numGroups": 4, "width": 12}),
     ("detection-backbone", {}),
     ("detection-backbone", {"numGroups": 4, "width": 8, "fpnChannels": 10}),
+    ("resnet-gn", {}),
+    (
+        "resnet-gn",
+        {
+            "block": "basic",
+            "layers": [1, 1, 2, 1],
+            "stemType": "deep_tiered",
+            "stemWidth": 128,
+            "replaceStemPool": True,
+            "avgDown": True,
+            "numClasses": 0,
+        },
+    ),
+    ("resnetv2-bit", {}),
+    ("resnetv2-bit", {"layers": [1, 2], "channels": [256, 512], "stemType": "deep_fixed", "widthFactor": 2}),
 ]
 
 
@@ -126,7 +156,7 @@ def snake_case(name: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
 
 
-def state_dict_of(graph: str, options: dict[str, int | bool]) -> dict[str, list[int]]:
+def state_dict_of(graph: str, options: Options) -> dict[str, list[int]]:
     with torch.device("meta"):
         module = MODULES[graph](**{snake_case(name): value for name, value in options.items()})
     return {key: list(value.shape) for key, value in module.state_dict().items()}

@@ -1,12 +1,8 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { defineGraph } from '../../graphs/definition.js';
-import {
-  graphFromConfig,
-  type Pretrained,
-  recogniseConfig,
-  unsupportedOption,
-} from '../../graphs/pretrained.js';
+import { graphFromConfig, type Pretrained, recogniseConfig } from '../../graphs/pretrained.js';
+import { unsupportedOption } from '../../graphs/unsupported-option.js';
 import { CheckpointError } from '../../lib/errors.js';
 import { GraphBuilder } from '../../lib/graph/builder.js';
 
@@ -44,6 +40,7 @@ const TABLE: readonly Pretrained[] = [
     library: 'timm',
     classes: ['net50', 'net101'],
     graph,
+    defaults: () => ({ actFn: 'silu', layersPerBlock: [3] }),
     supported: { num_classes: [1000], global_pool: ['avg'] },
     options: (_, className) => ({ depth: Number(className.slice(3)) }),
   },
@@ -85,7 +82,22 @@ describe('graphs/pretrained', () => {
       pretrained_cfg: { input_size: [3, 224, 224] },
       model_args: { act_fn: 'relu' },
     };
-    expect(options(config)).to.deep.equal({ actFn: 'relu', depth: 101 });
+    expect(options(config)).to.deep.equal({ actFn: 'relu', layersPerBlock: [3], depth: 101 });
+  });
+
+  it('a key of a configuration overrides what the name of the class sets', () => {
+    const config = { architecture: 'net50', model_args: { layers_per_block: [5] } };
+    expect(options(config)).to.deep.equal({ actFn: 'silu', layersPerBlock: [5], depth: 50 });
+  });
+
+  it("timm's classes, pooling and channels may lie in pretrained_cfg, or in an older file beside architecture", () => {
+    const recorded = { num_classes: 12, global_pool: 'max', input_size: [1, 64, 64] };
+    const expected = { numClasses: 12, globalPool: 'max', inChans: 1 };
+    const read = (config: object) => recogniseConfig({ architecture: 'resnet50_gn', ...config }).options;
+    expect(read({ pretrained_cfg: recorded })).to.deep.include(expected);
+    expect(read(recorded)).to.deep.include(expected);
+    const own = { num_classes: 5, pretrained_cfg: recorded, model_args: { in_chans: 2 } };
+    expect(read(own)).to.deep.include({ numClasses: 5, inChans: 2 });
   });
 
   it('an option that the graph lacks is refused by name', () => {

@@ -12,6 +12,8 @@ describe('graphs/registry', () => {
       'unet',
       'detection-backbone',
       'norm-comparison',
+      'resnet-gn',
+      'resnetv2-bit',
     ]);
     for (const [name, definition] of GRAPHS) {
       expect(definition.name).to.equal(name);

@@ -1,4 +1,7 @@
-/** Every operator, by its ONNX name in camelCase: the public namespace `op`. */
+/**
+ * Every operator, by its ONNX name in camelCase: the public namespace `op`.
+ * @module
+ */
 export {
   gelu,
   leakyRelu,

@@ -34,6 +34,11 @@ export interface PadOptions {
   readonly mode?: (typeof PAD_MODES)[number];
   /** The number that `constant` adds. Default 0. */
   readonly value?: number;
+  /**
+   * Whether the node lists all axes from opset 18 on, which changes nothing that is computed. For a Pad before a pool: ONNX
+   * Runtime 1.17 to 1.31 moves the zeros of a Pad without axes into the pool, where they are −∞ (`Pad_Fusion`). Default false.
+   */
+  readonly listAxes?: boolean;
 }
 
 /**
@@ -51,7 +56,8 @@ export interface PadOptions {
  */
 export function pad(g: Scope, x: Value, options: PadOptions): Value {
   const opType = 'Pad';
-  const { pads, mode = 'constant', value } = knownOptions(g, opType, options, ['pads', 'mode', 'value']);
+  const known = ['pads', 'mode', 'value', 'listAxes'] as const;
+  const { pads, mode = 'constant', value, listAxes = false } = knownOptions(g, opType, options, known);
   requireValues(g, opType, { x });
   requireNumeric(g, opType, x);
   const reason = `a beginning and an end for each dimension of ${describeValue(x)}`;
@@ -59,9 +65,10 @@ export function pad(g: Scope, x: Value, options: PadOptions): Value {
   requireMode(g, mode, value);
   requireElements(g, x, pads, mode);
   const shape = infer.pad(x.shape, pads);
-  const filler = mode === 'constant' ? [scalarOption(g, opType, 'value', value ?? 0, x.dtype)] : [];
-  const inputs = [x, g.constant(int64Vector(pads), 'pads'), ...filler];
-  return g.node(opType, inputs, { mode: string(mode) }, [{ dtype: x.dtype, shape }])[0]!;
+  const filler = mode === 'constant' ? scalarOption(g, opType, 'value', value ?? 0, x.dtype) : undefined;
+  const inputs = [x, g.constant(int64Vector(pads), 'pads'), filler];
+  const attributes = { mode: string(mode), ...(listAxes && { axes: ints([...x.shape.keys()]) }) };
+  return g.node(opType, inputs, attributes, [{ dtype: x.dtype, shape }])[0]!;
 }
 
 function requireMode(g: Scope, mode: (typeof PAD_MODES)[number], value: number | undefined): void {

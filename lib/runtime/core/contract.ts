@@ -11,7 +11,10 @@ import type { AnyTensor, DType, ElementSource, Shape, TensorData } from '../../t
  * `wasm` is onnxruntime-web. The others belong to onnxruntime-node, where its build for this platform has them.
  */
 export const PROVIDERS = ['native', 'cpu', 'cuda', 'tensorrt', 'webgpu', 'wasm', 'coreml', 'dml'] as const;
-/** The name of an execution provider. */
+/**
+ * The name of an execution provider.
+ * @useDeclaredType
+ */
 export type Provider = (typeof PROVIDERS)[number];
 
 /** How WebGPU keeps freed buffers for the next tensors. */
