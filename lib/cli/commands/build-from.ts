@@ -130,8 +130,15 @@ function describeOrigin({ library, className, options, graph }: PretrainedModel)
 }
 
 export const FROM_EXAMPLES = `
-  $ onnx-groupnorm build --from stable-diffusion-v1-5/vae --part decoder -o decoder.onnx
-  $ onnx-groupnorm build --from stable-diffusion-v1-5/unet --dtype float16 --external-data -o unet.onnx
+  $ onnx-groupnorm build --from resnetv2_50x1_bit -o bit.onnx
+  $ onnx-groupnorm build --from resnetv2_50x1_bit --dtype float16 --keep-io --external-data -o bit-16.onnx
 
---from reads ${knownClasses() || 'no class yet'}. It streams the weights, and writes FILE.data beside the model if they take
-more than 2 GiB.`;
+--from reads these classes:
+${wrap(knownClasses(), 100)}
+It reads the weights while it writes the model, so that they need not fit in memory, and writes
+FILE.data beside the model if they take more than 2 GiB.`;
+
+/** Breaks a text between words into lines of at most so many characters. */
+function wrap(text: string, width: number): string {
+  return text.replace(new RegExp(`(.{1,${width - 2}})(?: |$)`, 'g'), '  $1\n').trimEnd();
+}
