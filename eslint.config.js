@@ -109,7 +109,6 @@ const OWNED_PACKAGES = {
   'lib/images': ['pngjs'],
   'lib/server/http': ['fastify', 'prom-client'],
   'lib/cli': ['close-with-grace', 'commander', 'junit-report-builder', 'ora', 'picocolors', 'pino'],
-  web: ['chart.js'],
 };
 
 /** @param {string} path @param {string} folder Whether `path` is `folder` or lies in it. */

@@ -6,6 +6,7 @@ import { CheckpointError } from '../lib/errors.js';
 import type { Graph } from '../lib/graph/types.js';
 import { nearestName } from '../lib/nearest.js';
 import type { GraphDefinition, InputType } from './definition.js';
+import { autoencoderKlPretrained } from './diffusers/autoencoder-kl.js';
 import { allowedValues, isAllowed, isListType, type OptionSpec } from './options.js';
 import { resnetGnPretrained } from './timm/resnet-gn.js';
 import { resnetV2BitPretrained } from './timm/resnetv2-bit.js';
@@ -74,7 +75,11 @@ export interface Pretrained {
 }
 
 /** The table of the networks. */
-export const PRETRAINED: readonly Pretrained[] = [resnetGnPretrained, resnetV2BitPretrained];
+export const PRETRAINED: readonly Pretrained[] = [
+  autoencoderKlPretrained,
+  resnetGnPretrained,
+  resnetV2BitPretrained,
+];
 
 /** A configuration that was recognised. */
 export interface RecognisedConfig {

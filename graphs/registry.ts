@@ -3,6 +3,7 @@ import { GraphError } from '../lib/errors.js';
 import { suggestion } from '../lib/nearest.js';
 import type { GraphDefinition } from './definition.js';
 import { detectionBackboneGraph } from './detection-backbone.js';
+import { autoencoderKlGraph } from './diffusers/autoencoder-kl.js';
 import { doubleConvGraph } from './double-conv.js';
 import { groupNormGraph } from './group-norm.js';
 import { normComparisonGraph } from './norm-comparison.js';
@@ -18,6 +19,7 @@ const DEFINITIONS = {
   unet: unetGraph,
   'detection-backbone': detectionBackboneGraph,
   'norm-comparison': normComparisonGraph,
+  'autoencoder-kl': autoencoderKlGraph,
   'resnet-gn': resnetGnGraph,
   'resnetv2-bit': resnetV2BitGraph,
 } as const;

@@ -110,3 +110,18 @@ export function toImage(g: Scope, x: Value, like: Value): Value {
   const target = isStatic(sizes) ? [0, ...sizes] : op.shape(g, like);
   return op.reshape(g, flat, target, { outputShape: like.shape });
 }
+
+/** The names of projections in checkpoints of older versions, and their names today. */
+const OLD_PROJECTIONS: Readonly<Record<string, string>> = {
+  query: 'to_q',
+  key: 'to_k',
+  value: 'to_v',
+  proj_attn: 'to_out.0',
+};
+
+/** Returns today's key for the key of a parameter in an attention of `imageAttention`, which may be an older one. */
+export const attentionKey = (key: string): string =>
+  key.replace(
+    /(?<=(^|\.)attentions\.\d+\.)(query|key|value|proj_attn)(?=\.(weight|bias)$)/,
+    (name) => OLD_PROJECTIONS[name]!,
+  );

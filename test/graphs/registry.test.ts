@@ -12,6 +12,7 @@ describe('graphs/registry', () => {
       'unet',
       'detection-backbone',
       'norm-comparison',
+      'autoencoder-kl',
       'resnet-gn',
       'resnetv2-bit',
     ]);
