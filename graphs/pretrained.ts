@@ -12,7 +12,7 @@ import { unet2dPretrained } from './diffusers/unet-2d.js';
 import { allowedValues, isAllowed, isListType, type OptionSpec } from './options.js';
 import { resnetGnPretrained } from './timm/resnet-gn.js';
 import { resnetV2BitPretrained } from './timm/resnetv2-bit.js';
-import { unsupportedOption } from './unsupported-option.js';
+import { showValue, unsupportedOption } from './unsupported-option.js';
 
 /** The keys of a configuration that describe the network, without those that describe the file. */
 export type Config = Readonly<Record<string, unknown>>;
@@ -228,7 +228,7 @@ function optionsByName(
 
 function requireSupported(className: string, key: string, value: unknown, allowed: readonly unknown[]): void {
   const json = allowed.map((one) => JSON.stringify(one));
-  if (json.includes(JSON.stringify(value))) return;
+  if (json.includes(showValue(value))) return;
   throw unsupportedOption(className, key, value, json.join(', '));
 }
 
