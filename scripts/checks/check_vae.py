@@ -4,7 +4,7 @@
 
 SIZE is the height and width of the latents (default 8; the picture is 8 times as large). The parameters come from a seed
 that TypeScript and Python share. Fails if a result is further from float64 than three times PyTorch's own distance. The
-VAEs of Stable Diffusion 1.5 and XL are the same network. Needs 3 GB of memory and the packages of scripts/requirements.txt.
+VAEs of Stable Diffusion 1.5 and XL are the same network. Needs 2 GB of memory and the packages of scripts/requirements.txt.
 """
 
 from __future__ import annotations
