@@ -3,6 +3,9 @@ import { GraphError } from '../lib/errors.js';
 import { suggestion } from '../lib/nearest.js';
 import type { GraphDefinition } from './definition.js';
 import { detectionBackboneGraph } from './detection-backbone.js';
+import { autoencoderKlGraph } from './diffusers/autoencoder-kl.js';
+import { unet2dConditionGraph } from './diffusers/unet-2d-condition.js';
+import { unet2dGraph } from './diffusers/unet-2d.js';
 import { doubleConvGraph } from './double-conv.js';
 import { groupNormGraph } from './group-norm.js';
 import { normComparisonGraph } from './norm-comparison.js';
@@ -18,8 +21,11 @@ const DEFINITIONS = {
   unet: unetGraph,
   'detection-backbone': detectionBackboneGraph,
   'norm-comparison': normComparisonGraph,
+  'autoencoder-kl': autoencoderKlGraph,
   'resnet-gn': resnetGnGraph,
   'resnetv2-bit': resnetV2BitGraph,
+  'unet-2d': unet2dGraph,
+  'unet-2d-condition': unet2dConditionGraph,
 } as const;
 
 /**

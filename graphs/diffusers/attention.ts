@@ -72,8 +72,8 @@ function joinHeads(g: Scope, x: Value, { heads, dimHead }: { heads: number; dimH
 
 /** Options of {@link imageAttention}. */
 export interface ImageAttentionOptions extends Omit<AttentionOptions, 'context'> {
-  /** The number of groups of `group_norm`. */
-  readonly numGroups: number;
+  /** The number of groups of `group_norm`; without it there is no `group_norm`. */
+  readonly numGroups: number | undefined;
   /** Added to the variance. */
   readonly eps: number;
   /** The result is divided by this. Default 1. */
@@ -92,7 +92,7 @@ export function imageAttention(
   x: Value,
   { numGroups, eps, rescaleOutputFactor = 1, bias = true, ...options }: ImageAttentionOptions,
 ): Value {
-  const normalized = groupNorm(g.scope('group_norm'), x, { numGroups, eps });
+  const normalized = numGroups === undefined ? x : groupNorm(g.scope('group_norm'), x, { numGroups, eps });
   const attended = attention(g, toSequence(g, normalized), { ...options, bias });
   return divided(g, op.add(g, toImage(g, attended, x), x), rescaleOutputFactor);
 }
@@ -110,3 +110,18 @@ export function toImage(g: Scope, x: Value, like: Value): Value {
   const target = isStatic(sizes) ? [0, ...sizes] : op.shape(g, like);
   return op.reshape(g, flat, target, { outputShape: like.shape });
 }
+
+/** The names of projections in checkpoints of older versions, and their names today. */
+const OLD_PROJECTIONS: Readonly<Record<string, string>> = {
+  query: 'to_q',
+  key: 'to_k',
+  value: 'to_v',
+  proj_attn: 'to_out.0',
+};
+
+/** Returns today's key for the key of a parameter in an attention of `imageAttention`, which may be an older one. */
+export const attentionKey = (key: string): string =>
+  key.replace(
+    /(?<=(^|\.)attentions\.\d+\.)(query|key|value|proj_attn)(?=\.(weight|bias)$)/,
+    (name) => OLD_PROJECTIONS[name]!,
+  );

@@ -211,8 +211,11 @@ async function buildAndRun(
   return withSession(opening, (session) => runAndCompare(session, fixture, tolerance, fixture.truth));
 }
 
+/** What the model of a fixture depends on. */
+export type ModelSpec = Pick<CheckSpec, 'lowering' | 'opset' | 'staticShapes'>;
+
 /** Returns the model of a fixture. */
-export function buildFixtureModel(fixture: Fixture, spec: CheckSpec, buildGraph: BuildGraph): Uint8Array {
+export function buildFixtureModel(fixture: Fixture, spec: ModelSpec, buildGraph: BuildGraph): Uint8Array {
   const graph = buildGraph(fixture.graph, fixture.options, inputType(fixture, spec));
   requireInputs(fixture, graph);
   const { opset, lowering } = spec;
@@ -238,7 +241,7 @@ export function weightsOf(fixture: Fixture, graph: Graph): Weights {
 }
 
 /** Returns the dtype of a fixture's float inputs, and their shapes: sizes, or names where the graph has one input of any rank. */
-function inputType({ inputs }: Fixture, { staticShapes }: CheckSpec): Parameters<BuildGraph>[2] {
+function inputType({ inputs }: Fixture, { staticShapes }: ModelSpec): Parameters<BuildGraph>[2] {
   const floats = [...inputs.values()].filter(({ dtype }) => isFloatDType(dtype));
   const dtype = floats[0]?.dtype ?? 'float32';
   if (staticShapes) {

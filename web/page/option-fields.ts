@@ -1,67 +1,93 @@
 /** Makes a form of a network's options, with the labels, bounds and defaults that the library gives. */
 import type { GraphDefinition, OptionSpec } from '../../lib/browser.js';
-import { element } from './dom.js';
+import { element, fillSelect } from './dom.js';
 
 /** The value of an option without a default, as in the examples of the command line. */
 const example = (name: string): number => (name === 'numGroups' ? 8 : 32);
 
-const idOf = (name: string): string => `option-${name}`;
+type Control = HTMLInputElement | HTMLSelectElement;
 
-/** The values of a network's options, or of those that the page knows. */
-export type OptionFieldValues = Readonly<Record<string, NonNullable<OptionSpec['default']>>>;
+/** The fields of a network, and how their values are read. */
+export interface OptionFields {
+  readonly fields: readonly HTMLElement[];
+  /** Returns the options. Empty fields are left out: the library has a default, or names the missing option. */
+  read(): Record<string, unknown>;
+}
 
-export const optionFields = (definition: GraphDefinition, values: OptionFieldValues = {}): HTMLElement[] =>
-  Object.entries(definition.options).map(([name, spec]) =>
-    optionField(name, spec, values[name] ?? (spec.default === undefined ? example(name) : spec.default)),
-  );
+export function optionFields({ options }: GraphDefinition): OptionFields {
+  const made = Object.entries(options).map(([name, spec]) => ({
+    name,
+    spec,
+    control: controlOf(name, spec),
+  }));
+  return {
+    fields: made.map(({ name, spec, control }) => fieldOf(name, spec, control)),
+    read: () => Object.fromEntries(made.flatMap(({ name, spec, control }) => valueOf(name, spec, control))),
+  };
+}
 
-function optionField(name: string, spec: OptionSpec, value: OptionSpec['default']): HTMLElement {
-  const hint = element('small', { id: `${idOf(name)}-hint`, textContent: spec.description });
-  const input = valueField(spec, value);
-  input.id = idOf(name);
-  input.name = name;
-  input.setAttribute('aria-describedby', hint.id);
+function controlOf(name: string, spec: OptionSpec): Control {
+  const { type, min, max, choices } = spec;
+  const value = spec.default === undefined ? example(name) : spec.default;
+  if (type === 'boolean') return element('input', { type: 'checkbox', checked: value === true });
+  if (type === 'string' && choices) {
+    const select = element('select');
+    fillSelect(
+      select,
+      choices.map((one) => [one, one]),
+    );
+    select.value = String(value);
+    return select;
+  }
+  if (type === 'integer' || type === 'number') {
+    return element('input', {
+      type: 'number',
+      value: String(value ?? ''),
+      min: String(min ?? ''),
+      max: String(max ?? ''),
+      step: type === 'integer' ? '1' : 'any',
+    });
+  }
+  return element('input', {
+    type: 'text',
+    value: value === null ? '' : String(value),
+    autocomplete: 'off',
+    spellcheck: false,
+  });
+}
+
+function fieldOf(name: string, { type, description }: OptionSpec, control: Control): HTMLElement {
+  control.id = `option-${name}`;
+  const isList = /s$/.test(type);
+  const hint = element('small', {
+    id: `${control.id}-hint`,
+    textContent: isList ? `${description} (a list, with commas)` : description,
+  });
+  control.setAttribute('aria-describedby', hint.id);
   return element(
     'div',
     { className: 'field' },
-    element('label', { htmlFor: input.id, textContent: name }),
-    input,
+    element('label', { htmlFor: control.id, textContent: name }),
+    control,
     hint,
   );
 }
 
-/** An option without a value (`null`) is an empty field; the elements of a list have commas between them. */
-function valueField(spec: OptionSpec, value: OptionSpec['default']): HTMLInputElement {
-  if (spec.type === 'boolean') return element('input', { type: 'checkbox', checked: value === true });
-  const common = { value: String(value ?? ''), required: spec.default !== null };
-  if (spec.type !== 'integer' && spec.type !== 'number') {
-    const text = element('input', { type: 'text', ...common });
-    text.dataset.type = spec.type;
-    return text;
+function valueOf(name: string, { type }: OptionSpec, control: Control): [string, unknown][] {
+  if (control instanceof HTMLInputElement && control.type === 'checkbox') return [[name, control.checked]];
+  const text = control.value.trim();
+  if (text === '') return [];
+  const list = () => text.split(',').map((part) => part.trim());
+  switch (type) {
+    case 'string':
+      return [[name, text]];
+    case 'strings':
+      return [[name, list()]];
+    case 'booleans':
+      return [[name, list().map((part) => (part === 'true' ? true : part === 'false' ? false : part))]];
+    case 'integers':
+      return [[name, list().map(Number)]];
+    default:
+      return [[name, Number(text)]];
   }
-  const bounds = { min: String(spec.min ?? ''), max: String(spec.max ?? '') };
-  return element('input', {
-    type: 'number',
-    ...common,
-    ...bounds,
-    step: spec.type === 'integer' ? '1' : 'any',
-  });
-}
-
-/** Reads the options. Leaves out empty fields and texts that are not numbers: the library then names the missing option. */
-export function readOptions(fields: HTMLElement): Record<string, unknown> {
-  const options: Record<string, unknown> = {};
-  for (const input of fields.querySelectorAll('input')) {
-    if (input.type === 'checkbox') options[input.name] = input.checked;
-    else if (input.type === 'text' && input.value) options[input.name] = readText(input);
-    else if (!Number.isNaN(input.valueAsNumber)) options[input.name] = input.valueAsNumber;
-  }
-  return options;
-}
-
-function readText({ value, dataset }: HTMLInputElement): unknown {
-  const parts = value.split(',').map((part) => part.trim());
-  if (dataset.type === 'integers') return parts.map(Number);
-  if (dataset.type === 'booleans') return parts.map((part) => part === 'true');
-  return dataset.type === 'strings' ? parts : value.trim();
 }

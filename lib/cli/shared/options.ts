@@ -215,8 +215,8 @@ export const layoutOption = (): Option =>
   new Option(
     '--layout <name>',
     "layout of the tensors that GroupNormalization reads and writes between convolutions: blocked, ONNX Runtime's own " +
-      'for convolutions on the CPU, which takes longer to load and less to run; plain; or auto, blocked where that can ' +
-      'be had (native kernel only)',
+      'for convolutions on the CPU, which takes longer to load and less to run; plain; or auto, blocked where that is ' +
+      'possible (native kernel only)',
   )
     .choices([...LAYOUTS])
     .default('auto');
