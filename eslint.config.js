@@ -36,6 +36,7 @@ const MAY_IMPORT = {
   ],
   'lib/runtime/native-cpu.ts': ['lib/runtime', '!lib/runtime/browser.ts'],
   'lib/runtime/browser.ts': ['lib/runtime/core', 'lib/runtime/ort-web'],
+  'lib/checkpoint': ['graphs', 'lib/graph', 'lib/files', 'lib/weights'],
   'lib/insight/values': ['lib/onnx', 'lib/rewrite', 'lib/runtime/core', 'lib/weights', 'lib/files'],
   'lib/insight/inspect': [
     'lib/insight/values',

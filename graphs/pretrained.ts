@@ -7,10 +7,12 @@ import type { Graph } from '../lib/graph/types.js';
 import { nearestName } from '../lib/nearest.js';
 import type { GraphDefinition, InputType } from './definition.js';
 import { autoencoderKlPretrained } from './diffusers/autoencoder-kl.js';
+import { unet2dConditionPretrained } from './diffusers/unet-2d-condition.js';
+import { unet2dPretrained } from './diffusers/unet-2d.js';
 import { allowedValues, isAllowed, isListType, type OptionSpec } from './options.js';
 import { resnetGnPretrained } from './timm/resnet-gn.js';
 import { resnetV2BitPretrained } from './timm/resnetv2-bit.js';
-import { unsupportedOption } from './unsupported-option.js';
+import { showValue, unsupportedOption } from './unsupported-option.js';
 
 /** The keys of a configuration that describe the network, without those that describe the file. */
 export type Config = Readonly<Record<string, unknown>>;
@@ -25,8 +27,9 @@ export type PretrainedOptions = Readonly<Record<string, unknown>>;
  * `blockOutChannels`. So the graph's options have the names and the **defaults of the class's constructor**: a
  * configuration of an older version lacks keys. A single value for an option that is a list becomes a list of one element,
  * which the graph takes for all blocks (`layers_per_block: 2` is `[2]`). `null` is the value of options whose default is
- * `null`, and of keys in `supported`; elsewhere it is refused. All other keys must be in `ignored`, `supported` or `reads`:
- * a key that is in none of them is refused by name, because it may change what the network computes.
+ * `null`, and of keys in `supported`; for a boolean it is false, as in Python; elsewhere it is refused. All other keys
+ * must be in `ignored`, `supported` or `reads`: a key that is in none of them is refused by name, because it may change
+ * what the network computes.
  *
  * Configurations come from strangers: give every number that sets how many layers there are a `max`. Lists have at most 64
  * elements.
@@ -77,6 +80,8 @@ export interface Pretrained {
 /** The table of the networks. */
 export const PRETRAINED: readonly Pretrained[] = [
   autoencoderKlPretrained,
+  unet2dPretrained,
+  unet2dConditionPretrained,
   resnetGnPretrained,
   resnetV2BitPretrained,
 ];
@@ -223,11 +228,13 @@ function optionsByName(
 
 function requireSupported(className: string, key: string, value: unknown, allowed: readonly unknown[]): void {
   const json = allowed.map((one) => JSON.stringify(one));
-  if (json.includes(JSON.stringify(value))) return;
+  if (json.includes(showValue(value))) return;
   throw unsupportedOption(className, key, value, json.join(', '));
 }
 
 function optionValue(spec: OptionSpec, given: unknown, className: string, key: string): unknown {
+  // In Python `None` is false: the configuration of Stable Diffusion XL has upcast_attention null.
+  if (given === null && spec.type === 'boolean') return false;
   const value = isListType(spec.type) && given !== null && !Array.isArray(given) ? [given] : given;
   if (value === null ? spec.default === null : isAllowed(spec, value)) return value;
   throw unsupportedOption(className, key, given, allowedValues(spec));

@@ -4,6 +4,8 @@ import { suggestion } from '../lib/nearest.js';
 import type { GraphDefinition } from './definition.js';
 import { detectionBackboneGraph } from './detection-backbone.js';
 import { autoencoderKlGraph } from './diffusers/autoencoder-kl.js';
+import { unet2dConditionGraph } from './diffusers/unet-2d-condition.js';
+import { unet2dGraph } from './diffusers/unet-2d.js';
 import { doubleConvGraph } from './double-conv.js';
 import { groupNormGraph } from './group-norm.js';
 import { normComparisonGraph } from './norm-comparison.js';
@@ -22,6 +24,8 @@ const DEFINITIONS = {
   'autoencoder-kl': autoencoderKlGraph,
   'resnet-gn': resnetGnGraph,
   'resnetv2-bit': resnetV2BitGraph,
+  'unet-2d': unet2dGraph,
+  'unet-2d-condition': unet2dConditionGraph,
 } as const;
 
 /**

@@ -33,7 +33,16 @@ export { GraphBuilder, Scope } from './graph/builder.js';
 export { keepIo } from './graph/keep-io.js';
 export * as op from './graph/ops/index.js';
 export { Value } from './graph/types.js';
-export type { Attribute, Attributes, Graph, Init, Node, Weights } from './graph/types.js';
+export type {
+  Attribute,
+  Attributes,
+  DeferredTensor,
+  DeferredWeights,
+  Graph,
+  Init,
+  Node,
+  Weights,
+} from './graph/types.js';
 export type { OutputType, ParameterType } from './graph/builder.js';
 export { DEFAULT_OPSET, defaultLowering, loweringsAt, MAX_OPSET, MIN_OPSET } from './lowering/choose.js';
 export { LOWERING_NAMES } from './lowering/types.js';

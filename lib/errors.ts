@@ -72,9 +72,10 @@ export type WeightsErrorCode =
 export class WeightsError extends CodedError<WeightsErrorCode> {}
 
 /** The codes of a {@link CheckpointError}. */
-export type CheckpointErrorCode = 'CONFIG_INVALID' | 'UNKNOWN_ARCHITECTURE' | 'UNSUPPORTED_OPTION';
+export type CheckpointErrorCode =
+  'CONFIG_INVALID' | 'UNKNOWN_ARCHITECTURE' | 'UNSUPPORTED_OPTION' | 'WEIGHTS_INVALID' | 'WEIGHTS_NOT_FOUND';
 
-/** Thrown for the configuration of a checkpoint that no network of this library fits. */
+/** Thrown for a folder of diffusers or timm whose network, or whose weights, this library cannot read. */
 export class CheckpointError extends CodedError<CheckpointErrorCode> {}
 
 /** The codes of a {@link SessionError}. */

@@ -6,6 +6,7 @@
 export * from './common.js';
 export { writeModel, type WriteOptions } from './onnx/write.js';
 export * from './weights/safetensors-file.js';
+export { openPretrained, type OpenPretrainedOptions, PretrainedModel } from './checkpoint/open.js';
 export { createSession } from './runtime/node.js';
 export { compareActivations, compareModels, inspectModel } from './insight/node.js';
 export type { CompareActivationsOptions } from './insight/compare/compare-activations.js';

@@ -72,8 +72,8 @@ function joinHeads(g: Scope, x: Value, { heads, dimHead }: { heads: number; dimH
 
 /** Options of {@link imageAttention}. */
 export interface ImageAttentionOptions extends Omit<AttentionOptions, 'context'> {
-  /** The number of groups of `group_norm`. */
-  readonly numGroups: number;
+  /** The number of groups of `group_norm`; without it there is no `group_norm`. */
+  readonly numGroups: number | undefined;
   /** Added to the variance. */
   readonly eps: number;
   /** The result is divided by this. Default 1. */
@@ -92,7 +92,7 @@ export function imageAttention(
   x: Value,
   { numGroups, eps, rescaleOutputFactor = 1, bias = true, ...options }: ImageAttentionOptions,
 ): Value {
-  const normalized = groupNorm(g.scope('group_norm'), x, { numGroups, eps });
+  const normalized = numGroups === undefined ? x : groupNorm(g.scope('group_norm'), x, { numGroups, eps });
   const attended = attention(g, toSequence(g, normalized), { ...options, bias });
   return divided(g, op.add(g, toImage(g, attended, x), x), rescaleOutputFactor);
 }

@@ -66,6 +66,15 @@ export interface Node {
 /** The tensors of a graph's parameters, by name. */
 export type Weights = ReadonlyMap<string, TensorData>;
 
+/** A tensor whose elements are read when they are written, so that a model may be larger than memory. */
+export interface DeferredTensor extends Pick<TensorData, 'dtype' | 'dims'> {
+  /** Reads the elements in C order, little-endian, in pieces of any size. */
+  readonly read: () => AsyncIterable<Uint8Array>;
+}
+
+/** The tensors of a graph's parameters, by name, in memory or not. */
+export type DeferredWeights = ReadonlyMap<string, TensorData | DeferredTensor>;
+
 /** A finished graph. */
 export interface Graph {
   /** The graph's name in the model. */

@@ -32,8 +32,8 @@ export const encodeTensor = (name: string, data: TensorData): TensorMessage => (
 /** Makes a TensorProto whose bytes lie at `offset` in the file `location`, beside the model. Source: ONNX external data. */
 export const encodeExternalTensor = (
   name: string,
-  { dtype, dims, data }: TensorData,
-  { location, offset }: { location: string; offset: number },
+  { dtype, dims }: Pick<TensorData, 'dtype' | 'dims'>,
+  { location, offset, length }: { location: string; offset: number; length: number },
 ): TensorMessage => ({
   name,
   dims: [...dims],
@@ -42,7 +42,7 @@ export const encodeExternalTensor = (
   externalData: [
     { key: 'location', value: location },
     { key: 'offset', value: String(offset) },
-    { key: 'length', value: String(data.byteLength) },
+    { key: 'length', value: String(length) },
   ],
 });
 

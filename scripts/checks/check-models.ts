@@ -13,7 +13,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { defaultTolerance, getGraph, loweringsAt, readFixture } from '../../lib/index.js';
+import { defaultTolerance, type Fixture, getGraph, loweringsAt, readFixture } from '../../lib/index.js';
 import { type BuildGraph, buildFixtureModel } from '../../lib/parity/check.js';
 
 const FIXTURES = fileURLToPath(new URL('../../test/fixtures', import.meta.url));
@@ -66,8 +66,8 @@ function fixtures(): string[] {
 async function writeModels(folder: string, path: string): Promise<Job[]> {
   const fixture = await readFixture(path);
   const { rtol, atol } = defaultTolerance(fixture.outputs.values().next().value!.dtype);
-  return OPSETS.flatMap((opset) =>
-    loweringsAt(opset).map((lowering): Job => {
+  return opsetsFor(fixture).flatMap((opset) =>
+    loweringsFor(opset).map((lowering): Job => {
       const model = join(folder, `${fixture.graph}.${basename(path)}.${lowering}.${opset}.onnx`);
       writeFileSync(model, buildFixtureModel(fixture, { opset, lowering }, buildGraph));
       const tolerance = { rtol: fixture.rtol ?? rtol, atol: fixture.atol ?? atol };
@@ -75,5 +75,12 @@ async function writeModels(folder: string, path: string): Promise<Job[]> {
     }),
   );
 }
+
+/** ONNX's checker refuses the operator of opset 18 to 20, which a later opset deprecated. */
+const loweringsFor = (opset: number) => loweringsAt(opset).filter((name) => name !== 'op' || opset >= 21);
+
+/** One case of each U-Net of diffusers runs at more opsets: its operators have changed the most. */
+const opsetsFor = ({ graph, weightsSeed }: Fixture): readonly number[] =>
+  graph.startsWith('unet-2d') && weightsSeed === undefined ? [17, 18, 21, 25] : OPSETS;
 
 process.exitCode = await main();

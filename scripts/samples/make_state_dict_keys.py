@@ -14,7 +14,7 @@ from pathlib import Path
 
 import timm
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, UNet2DConditionModel, UNet2DModel
 from timm.models.resnet import BasicBlock
 from timm.models.resnetv2 import ResNetV2
 from torch import nn
@@ -124,6 +124,8 @@ MODULES = {
     "autoencoder-kl": autoencoder_kl,
     "resnet-gn": resnet_gn,
     "resnetv2-bit": resnetv2_bit,
+    "unet-2d": UNet2DModel,
+    "unet-2d-condition": UNet2DConditionModel,
 }
 
 DOWN, UP = "DownEncoderBlock2D", "UpDecoderBlock2D"
@@ -143,7 +145,7 @@ SD_3 = {
 }
 
 # Every option away from its default, and the full-size networks.
-Options = dict[str, int | bool | str | list[int]]
+Options = dict[str, int | bool | str | list[int] | list[str]]
 CASES: list[tuple[str, Options]] = [
     ("group-norm", {"numGroups": 2, "numChannels": 6}),
     ("group-norm", {"numGroups": 2, "numChannels": 6, "affine": False}),
@@ -176,6 +178,25 @@ CASES: list[tuple[str, Options]] = [
     ),
     ("resnetv2-bit", {}),
     ("resnetv2-bit", {"layers": [1, 2], "channels": [256, 512], "stemType": "deep_fixed", "widthFactor": 2}),
+    ("unet-2d", {"layersPerBlock": 1}),
+    (
+        "unet-2d-condition",
+        {
+            "blockOutChannels": [32, 64, 128],
+            "downBlockTypes": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+            "upBlockTypes": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
+            "layersPerBlock": [1, 1, 2],
+            "attentionHeadDim": [1, 2, 4],
+            "transformerLayersPerBlock": [1, 1, 2],
+            "crossAttentionDim": [48, 48, 48],
+            "useLinearProjection": True,
+            "timeCondProjDim": 6,
+            "additionEmbedType": "text_time",
+            "additionTimeEmbedDim": 8,
+            "projectionClassEmbeddingsInputDim": 80,
+            "numClassEmbeds": 5,
+        },
+    ),
 ]
 
 

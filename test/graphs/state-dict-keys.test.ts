@@ -17,7 +17,7 @@ interface Case {
 const CASES = JSON.parse(readFileSync(join(FIXTURES, 'state-dict-keys.json'), 'utf8')) as Case[];
 
 /** Graphs that declare parameters as the network computes, and whose modules make them in another order. */
-const OTHER_ORDER = ['autoencoder-kl', 'resnetv2-bit'];
+const OTHER_ORDER = ['autoencoder-kl', 'resnetv2-bit', 'unet-2d', 'unet-2d-condition'];
 
 describe('the state_dict keys of graphs', () => {
   for (const { graph, options, stateDict } of CASES) {

@@ -34,7 +34,9 @@ export function blocksOf(path: string): Block[] {
     const place = `${path}:${at + 1}`;
     const until = (end: RegExp): string => {
       const from = at + 1;
-      for (at = from; !end.test(lines[at]!); at += 1) if (at === lines.length - 1) throw new Error(place);
+      for (at = from; !end.test(lines[at]!); at += 1) {
+        if (at === lines.length - 1) throw new Error(`${place}: the block does not end`);
+      }
       return lines.slice(from, at).join('\n');
     };
     const comment = COMMENT.exec(line);
@@ -52,7 +54,7 @@ export function wordsOf(path: string): number {
   const text = readFileSync(path, 'utf8')
     .replaceAll(/^(`{3,})\w*\n[\s\S]*?^\1$/gm, '')
     .replaceAll(/<!--[\s\S]*?-->/g, '')
-    // Of a link the text is read, of an image nothing, and of a table the cells.
+    // The text of a link and the cells of a table count, an image does not.
     .replaceAll(/\]\([^)]*\)/g, ']')
     .replaceAll(/<[^>]+>/g, ' ')
     .replaceAll(/[|]|-{2,}/g, ' ');

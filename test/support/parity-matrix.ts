@@ -28,7 +28,7 @@ const PROVIDER_NAMES = Object.keys(PROVIDERS) as Provider[];
 export const NETWORKS = ['resnet-block', 'double-conv', 'unet', 'detection-backbone', 'norm-comparison'];
 
 /** Published models: graphs of hundreds of nodes, whose fixtures differ in the nodes and not in the operators. */
-export const MODELS = ['autoencoder-kl'];
+export const MODELS = ['autoencoder-kl', 'unet-2d', 'unet-2d-condition'];
 
 /** One combination. A type, not an interface, so that it is a `Row`. */
 export type ParityRow = {

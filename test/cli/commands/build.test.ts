@@ -12,14 +12,8 @@ import { Command } from 'commander';
 import { describe, it } from 'mocha';
 import type { GraphDefinition } from '../../../graphs/definition.js';
 import type { OptionSpec } from '../../../graphs/options.js';
-import {
-  describeBuild,
-  exampleFlags,
-  graphFlags,
-  graphOptionsOf,
-  requireFits,
-  type Written,
-} from '../../../lib/cli/commands/build.js';
+import { describeBuild, type Written } from '../../../lib/cli/commands/build-output.js';
+import { exampleFlags, graphFlags, graphOptionsOf, requireFits } from '../../../lib/cli/commands/build.js';
 import { UsageError } from '../../../lib/cli/shared/terminal.js';
 import { ModelError } from '../../../lib/errors.js';
 import {
@@ -296,12 +290,12 @@ describe('requireFits', () => {
   });
 });
 
-const OPTIONS = { output: 'gn.onnx', opset: 17, dtype: 'float32', seed: 3 } as const;
+const OPTIONS = { output: 'gn.onnx', opset: 17 } as const;
 
 function summary(input: InputType = {}, written: Partial<Written> = {}, options: object = {}): string {
   const graph = getGraph('group-norm').build({ numGroups: 2, numChannels: 4 }, input);
   const all: Written = { bytes: 1234, external: false, ...written };
-  return describeBuild(graph, { ...OPTIONS, ...options }, 'layer-norm', all).join('\n');
+  return describeBuild(graph, { ...OPTIONS, ...options }, 'w.safetensors', all).join('\n');
 }
 
 describe('describeBuild', () => {
@@ -310,9 +304,8 @@ describe('describeBuild', () => {
       .to.match(/^Wrote gn\.onnx \(1\.23 kB\)\n\n/)
       .and.include('opset       17, IR version 8\n')
       .and.include('parameters  2 tensors, 8 elements\n')
-      .and.include("weights     PyTorch's default initialisation, seed 3\n")
+      .and.include('weights     w.safetensors\n')
       .and.include('input       x  float32 [N, 4, H, W]\n');
-    expect(summary({}, {}, { weights: 'w.safetensors' })).to.include('weights     w.safetensors\n');
   });
 
   it('describeBuild suggests 1 for the batch and 64 for each other named dimension', () => {
