@@ -3,60 +3,29 @@ import { GraphError } from '../lib/errors.js';
 import type { Graph } from '../lib/graph/types.js';
 import { requireKnownOptions } from '../lib/options.js';
 import { type DType, isFloatDType, type Shape } from '../lib/tensor.js';
-
-/** One option of a network, under PyTorch's name in camelCase. */
-export interface OptionSpec {
-  /** The type of the value; `integer` is a number without a fraction. */
-  readonly type: 'integer' | 'number' | 'boolean';
-  /** What the option does, for the help of the command line. */
-  readonly description: string;
-  /** The value without the option. Absent: the option is required. */
-  readonly default?: number | boolean;
-  /** The smallest number allowed. */
-  readonly min?: number;
-  /** The largest number allowed. */
-  readonly max?: number;
-}
-
-type OptionValue<Spec extends OptionSpec> = Spec['type'] extends 'boolean' ? boolean : number;
-
-/** The values of all options of a network, defaults included. */
-export type OptionValues<Specs extends Record<string, OptionSpec>> = {
-  readonly [Name in keyof Specs]: OptionValue<Specs[Name]>;
-};
-
-type WithDefault<Specs extends Record<string, OptionSpec>> = {
-  [Name in keyof Specs]: Specs[Name] extends { readonly default: number | boolean } ? Name : never;
-}[keyof Specs];
-
-/** The names of the required options; `never` for a network whose name is known only at run time. */
-type RequiredNames<Specs extends Record<string, OptionSpec>> = string extends keyof Specs
-  ? never
-  : Exclude<keyof Specs, WithDefault<Specs>>;
-
-/**
- * The options that a caller gives: all required ones, and any others. For a network whose name is known only at run
- * time, any object, which is checked at run time.
- */
-export type GivenOptions<Specs extends Record<string, OptionSpec>> = string extends keyof Specs
-  ? Readonly<Record<string, unknown>>
-  : keyof Specs extends never
-    ? Readonly<Record<string, never>>
-    : { readonly [Name in RequiredNames<Specs>]: OptionValue<Specs[Name]> } & {
-        readonly [Name in WithDefault<Specs>]?: OptionValue<Specs[Name]> | undefined;
-      };
+import {
+  completeOptions,
+  type GivenOptions,
+  type OptionSpec,
+  type OptionValues,
+  type RequiredNames,
+} from './options.js';
 
 /** The arguments of `build`: the options may be left out if no option is required. */
 type BuildArguments<Specs extends Record<string, OptionSpec>> = [RequiredNames<Specs>] extends [never]
   ? [options?: GivenOptions<Specs>, input?: InputType]
   : [options: GivenOptions<Specs>, input?: InputType];
 
-/** How the graph's input is declared. */
+/** How the inputs of a graph are declared. */
 export interface InputType {
-  /** The dtype of the input and of all parameters: a float. Default float32. */
+  /** The dtype of the float inputs and of all parameters: a float. Default float32. */
   readonly dtype?: DType | undefined;
-  /** The shape of the input `x`. Default: names for all dimensions but the channels. */
-  readonly shape?: Shape | undefined;
+  /**
+   * The shape of the first input, or the shapes of any inputs by name. Default: the sizes that the options give, and
+   * names for all others. A size or a name that stands for a dimension in one input does so in every input:
+   * `[1, 4, 64, 64]` for `sample` gives `timestep` the shape `[1]`.
+   */
+  readonly shape?: Shape | Readonly<Record<string, Shape>> | undefined;
 }
 
 /** A network of the registry. Without type arguments its options are checked at run time only. */
@@ -68,7 +37,7 @@ export interface GraphDefinition<Specs extends Record<string, OptionSpec> = Reco
   /** The options of {@link GraphDefinition.build}, by name. */
   readonly options: Readonly<Specs>;
   /**
-   * Builds the canonical graph: input `x`, parameters under PyTorch's state_dict keys.
+   * Builds the canonical graph: inputs under the names of PyTorch's `forward`, parameters under PyTorch's state_dict keys.
    * @throws OptionError `UNKNOWN_OPTION`; GraphError `INVALID_ATTRIBUTE` for a missing or invalid option, and the errors of
    *   the network's operators, such as `NUM_GROUPS_MISMATCH` and `SHAPE_MISMATCH`.
    */
@@ -95,47 +64,4 @@ export function defineGraph<const Specs extends Record<string, OptionSpec>>(defi
       return definition.build(complete as OptionValues<Specs>, { ...input, dtype });
     },
   };
-}
-
-function completeOptions(
-  graph: string,
-  specs: Readonly<Record<string, OptionSpec>>,
-  options: Readonly<Record<string, unknown>>,
-): Record<string, unknown> {
-  requireKnownOptions(`graph '${graph}'`, options, Object.keys(specs));
-  return Object.fromEntries(
-    Object.entries(specs).map(([name, spec]) => [name, checkOption(graph, name, spec, options[name])]),
-  );
-}
-
-function checkOption(graph: string, name: string, spec: OptionSpec, given: unknown): unknown {
-  const value = given ?? spec.default;
-  const where = `graph '${graph}': option '${name}'`;
-  if (value === undefined) {
-    throw new GraphError('INVALID_ATTRIBUTE', `${where} must be given: ${spec.description}`);
-  }
-  const { min = -Infinity, max = Infinity } = spec;
-  const valid =
-    spec.type === 'boolean'
-      ? typeof value === 'boolean'
-      : typeof value === 'number' &&
-        value >= min &&
-        value <= max &&
-        Number.isFinite(value) &&
-        (spec.type === 'number' || Number.isSafeInteger(value));
-  if (valid) return value;
-  throw new GraphError(
-    'INVALID_ATTRIBUTE',
-    `${where} is ${JSON.stringify(given)} but must be ${allowed(spec)}`,
-  );
-}
-
-function allowed({ type, min, max }: OptionSpec): string {
-  if (type === 'boolean') return 'true or false';
-  const bounds = [
-    ...(min === undefined ? [] : [`at least ${min}`]),
-    ...(max === undefined ? [] : [`at most ${max}`]),
-  ];
-  const kind = type === 'integer' ? 'an integer' : 'a number';
-  return bounds.length === 0 ? kind : `${kind} of ${bounds.join(' and ')}`;
 }

@@ -8,6 +8,7 @@ import type { Graph } from '../lib/graph/types.js';
 import { requireKnownOptions } from '../lib/options.js';
 import { defineGraph, type InputType } from './definition.js';
 import { GROUP_NORM_OPTIONS, groupNormGraph } from './group-norm.js';
+import { shapesByName } from './input.js';
 import { affineParameters, instanceNorm, layerNorm } from './layers/normalization.js';
 
 const OPTIONS = ['numChannels', 'eps', 'affine'] as const;
@@ -74,9 +75,10 @@ function affineNorm(name: string, normalize: typeof layerNorm) {
     name,
     description: `${name} with a weight and a bias per channel: input x (N, numChannels, ...), output y`,
     options: { numChannels, eps, affine },
-    build(options, { dtype, shape = ['N', options.numChannels, 'H', 'W'] }) {
+    build(options, { dtype, shape }) {
       const g = new GraphBuilder(name);
-      const x = g.input('x', dtype, shape);
+      const given = shapesByName(name, shape, ['x']).x;
+      const x = g.input('x', dtype, given ?? ['N', options.numChannels, 'H', 'W']);
       g.output(
         'y',
         normalize(g, x, { eps: options.eps, affine: options.affine ? affineParameters(g, x) : undefined }),

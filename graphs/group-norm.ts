@@ -1,6 +1,7 @@
 /** The network `group-norm`. */
 import { GraphBuilder } from '../lib/graph/builder.js';
 import { defineGraph } from './definition.js';
+import { shapesByName } from './input.js';
 import { groupNorm } from './layers/normalization.js';
 
 /** The options of `torch.nn.GroupNorm`. */
@@ -16,9 +17,10 @@ export const groupNormGraph = defineGraph({
   name: 'group-norm',
   description: 'One torch.nn.GroupNorm: input x (N, numChannels, ...), output y',
   options: GROUP_NORM_OPTIONS,
-  build(options, { dtype, shape = ['N', options.numChannels, 'H', 'W'] }) {
+  build(options, { dtype, shape }) {
     const g = new GraphBuilder('group-norm');
-    g.output('y', groupNorm(g, g.input('x', dtype, shape), options));
+    const { x = ['N', options.numChannels, 'H', 'W'] } = shapesByName(g.name, shape, ['x']);
+    g.output('y', groupNorm(g, g.input('x', dtype, x), options));
     return g.build();
   },
 });

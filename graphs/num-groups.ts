@@ -53,13 +53,20 @@ export function chooseNumGroups(channels: number): number {
 /**
  * Requires a number of groups that divides a network's channels.
  * @param option The option of which all numbers of channels are multiples: `width`, `outChannels`.
+ * @param groupsOption The option that is the number of groups.
  * @throws GraphError `NUM_GROUPS_MISMATCH`, with a number that fits.
  */
-export function requireNumGroups(graph: string, numGroups: number, option: string, channels: number): void {
+export function requireNumGroups(
+  graph: string,
+  numGroups: number,
+  option: string,
+  channels: number,
+  groupsOption = 'numGroups',
+): void {
   if (channels % numGroups === 0) return;
   throw new GraphError(
     'NUM_GROUPS_MISMATCH',
-    `graph '${graph}': ${option} ${channels} is not divisible by numGroups ${numGroups}; give ${option} as a ` +
-      `multiple of ${numGroups}, or numGroups as a divisor of ${channels}, such as ${chooseNumGroups(channels)}`,
+    `graph '${graph}': ${option} ${channels} is not divisible by ${groupsOption} ${numGroups}; give ${option} as a ` +
+      `multiple of ${numGroups}, or ${groupsOption} as a divisor of ${channels}, such as ${chooseNumGroups(channels)}`,
   );
 }

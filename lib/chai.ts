@@ -1,6 +1,7 @@
 /**
  * A plugin of chai 5 and 6 for tests of models: `use(onnxMatchers)`. The default export of `onnx-groupnorm/chai`; imports
  * nothing of chai.
+ * @module onnx-groupnorm/chai
  */
 import { dirname } from 'node:path';
 import { typeName } from './arrays.js';

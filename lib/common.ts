@@ -33,12 +33,22 @@ export { GraphBuilder, Scope } from './graph/builder.js';
 export { keepIo } from './graph/keep-io.js';
 export * as op from './graph/ops/index.js';
 export { Value } from './graph/types.js';
-export type { Attribute, Attributes, Graph, Init, Node, Weights } from './graph/types.js';
+export type {
+  Attribute,
+  Attributes,
+  DeferredTensor,
+  DeferredWeights,
+  Graph,
+  Init,
+  Node,
+  Weights,
+} from './graph/types.js';
 export type { OutputType, ParameterType } from './graph/builder.js';
 export { DEFAULT_OPSET, defaultLowering, loweringsAt, MAX_OPSET, MIN_OPSET } from './lowering/choose.js';
 export { LOWERING_NAMES } from './lowering/types.js';
 export type { LoweringName, SessionLoweringName } from './lowering/types.js';
 
+export { embedExternalData } from './onnx/external-data.js';
 export { encodeModel, encodeModelExternal, type EncodeOptions, type ExternalModel } from './onnx/encode.js';
 export {
   convertModel,
@@ -60,7 +70,7 @@ export type {
   ValueComparison,
   ValueVerdict,
 } from './insight/compare/comparison.js';
-export type { InspectOptions } from './insight/inspect/inspect.js';
+export type { InspectOptions, InspectRunOptions } from './insight/inspect/inspect.js';
 export type {
   ExternalDataFile,
   ModelInspection,
@@ -90,6 +100,7 @@ export {
 export * from './weights/safetensors.js';
 export { decodeNpy, encodeNpy } from './files/npy.js';
 
+export { graphFromConfig, type FromConfigOptions } from '../graphs/pretrained.js';
 export { getGraph, GRAPHS, type GraphName } from '../graphs/registry.js';
 export {
   instanceNormEquivalent,
@@ -97,7 +108,8 @@ export {
   type EquivalentOptions,
 } from '../graphs/equivalents.js';
 export { chooseNumGroups, RECOMMENDED_NUM_GROUPS, SMALL_NETWORK_NUM_GROUPS } from '../graphs/num-groups.js';
-export type { GivenOptions, GraphDefinition, InputType, OptionSpec } from '../graphs/definition.js';
+export type { GraphDefinition, InputType } from '../graphs/definition.js';
+export type { GivenOptions, OptionSpec } from '../graphs/options.js';
 
 export type {
   AllocatedTensor,

@@ -71,6 +71,13 @@ export type WeightsErrorCode =
 /** Thrown for weights that cannot be read or do not fit the graph. */
 export class WeightsError extends CodedError<WeightsErrorCode> {}
 
+/** The codes of a {@link CheckpointError}. */
+export type CheckpointErrorCode =
+  'CONFIG_INVALID' | 'UNKNOWN_ARCHITECTURE' | 'UNSUPPORTED_OPTION' | 'WEIGHTS_INVALID' | 'WEIGHTS_NOT_FOUND';
+
+/** Thrown for a folder of diffusers or timm whose network, or whose weights, this library cannot read. */
+export class CheckpointError extends CodedError<CheckpointErrorCode> {}
+
 /** The codes of a {@link SessionError}. */
 export type SessionErrorCode =
   | 'ABORTED'

@@ -29,6 +29,8 @@ export interface Limits {
    * the file. Default 16,777,216.
    */
   readonly modelAddedBytes: number;
+  /** The most bytes of a `config.json`, a `model_index.json` and an index of shards. Default 1,048,576. */
+  readonly configBytes: number;
   /** The most tensors, and the most texts of metadata, of a safetensors file. Default 262,144. */
   readonly weightsEntries: number;
   /** The most bytes that the samples of an image take: 8192 × 8192 RGB of 8 bits take 201,326,592. Default 268,435,456. */
@@ -48,6 +50,7 @@ export const DEFAULT_LIMITS: Limits = {
   modelRank: 64,
   modelSparseBytes: 2 ** 25,
   modelAddedBytes: 2 ** 24,
+  configBytes: 2 ** 20,
   weightsEntries: 2 ** 18,
   imageBytes: 2 ** 28,
   arrayBytes: 2 ** 28,

@@ -1,6 +1,7 @@
 /**
  * The entry `onnx-groupnorm/native-cpu`: importing it registers the native kernel with ONNX Runtime's own interface,
  * `ort.InferenceSession.create(model, { executionProviders: ['native-cpu', 'cpu'] })`.
+ * @module onnx-groupnorm/native-cpu
  */
 import { installedRegistries, registerNativeCpu } from './runtime/native-cpu.js';
 

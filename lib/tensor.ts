@@ -19,12 +19,18 @@ export const DTYPES = [
   'bool',
 ] as const;
 
-/** The dtype of a tensor: one of {@link DTYPES}. */
+/**
+ * The dtype of a tensor: one of {@link DTYPES}.
+ * @useDeclaredType
+ */
 export type DType = (typeof DTYPES)[number];
 
 /** The dtypes that Group Normalization is defined for. */
 export const FLOAT_DTYPES = ['float32', 'float64', 'float16', 'bfloat16'] as const;
-/** A dtype that Group Normalization is defined for. */
+/**
+ * A dtype that Group Normalization is defined for.
+ * @useDeclaredType
+ */
 export type FloatDType = (typeof FLOAT_DTYPES)[number];
 
 /** Whether a dtype is one of {@link FLOAT_DTYPES}. */

@@ -72,6 +72,14 @@ for (const { name, from, to, infinity, decoded, encoded } of FORMATS) {
       const numbers = new Float32Array(words.buffer).filter((number) => !Number.isNaN(number));
       expect(numbers.length).to.equal(428978);
       expect(sha256(Uint16Array.from(numbers, to))).to.equal(encoded);
+      // A cast works on the bits.
+      const dtype = name as FloatDType;
+      const cast = castTensor(tensor('float32', [numbers.length], numbers), dtype);
+      expect(sha256(cast.data as Uint16Array)).to.equal(encoded);
+      const nan = castTensor(tensor('float32', [1], Float32Array.of(NaN)), dtype).data[0]!;
+      expect(isNaNPattern(Number(nan))).to.be.true;
+      const back = castTensor(tensor(dtype, [65536], Uint16Array.from(PATTERNS)), 'float32').data;
+      expect(PATTERNS.filter((bits) => !Object.is(back[bits], from(bits)))).to.deep.equal([]);
     });
 
     it(`${name} rounds a tie to even, and a float64 beside the tie to its nearest`, () => {

@@ -1,55 +1,56 @@
 /** The messages between the page and its worker. */
-import type { LoweringName, Provider, ProviderFallback } from '../lib/browser.js';
+import type { LoweringName, ModelInspection, Provider, ProviderFallback } from '../lib/browser.js';
+import type { SessionLoweringName } from '../lib/lowering/types.js';
 import type { FloatDType } from '../lib/tensor.js';
 
-/** Where the parameters come from: random numbers, the visitor's file, or the demo's trained weights. */
+/** Where the parameters of a network come from: random numbers, the visitor's file, or the demo's trained weights. */
 export type WeightsSource =
   | { readonly from: 'seed'; readonly seed: number }
   | { readonly from: 'file'; readonly file: File; readonly prefix: string }
   | { readonly from: 'demo' };
 
-/** Everything that determines a model. */
-export interface ModelSpec {
+/** Everything that determines a network of the registry. */
+export interface NetworkSpec {
   readonly graph: string;
-  readonly options: Readonly<Record<string, number | boolean>>;
+  readonly options: Readonly<Record<string, unknown>>;
   readonly dtype: FloatDType;
   readonly opset: number;
   readonly lowering: LoweringName;
   readonly weights: WeightsSource;
 }
 
-/** Where the input of a run comes from. */
+/** The one model of the page. It holds its weights itself, so that a task needs no other file. */
+export interface OpenModel {
+  /** The name of its file, `unet.onnx`. */
+  readonly name: string;
+  readonly file: Blob;
+  readonly inspection: ModelInspection;
+}
+
+/** Where the tensor of an input comes from. */
 export type InputSource =
-  | { readonly from: 'random'; readonly batch: number; readonly size: number; readonly seed: number }
-  | { readonly from: 'image'; readonly image: Blob }
-  | { readonly from: 'demo' };
+  | { readonly from: 'random'; readonly seed: number }
+  | { readonly from: 'value'; readonly value: number }
+  | { readonly from: 'file'; readonly file: File; readonly scaling: 'unit' | 'imagenet' };
 
 export type WebProvider = Extract<Provider, 'wasm' | 'webgpu'>;
 
-/** A tensor's name, and its dtype and shape as text. */
-export interface ValueSummary {
-  readonly name: string;
-  readonly type: string;
+/** What a model runs on. */
+export interface RunPlan {
+  readonly provider: WebProvider;
+  /** The source of each input, by its name. Optional inputs may be left out. */
+  readonly sources: Readonly<Record<string, InputSource>>;
+  /** The sizes of named dimensions. */
+  readonly sizes: Readonly<Record<string, number>>;
 }
 
-export interface ModelSummary {
-  readonly graph: string;
-  readonly bytes: number;
-  readonly opset: number;
-  readonly irVersion: number;
-  readonly lowering: string;
-  /** The operators and the number of nodes of each, the most frequent first. */
-  readonly operators: readonly (readonly [opType: string, count: number])[];
-  readonly parameterTensors: number;
-  readonly parameterElements: number;
-  readonly inputs: readonly ValueSummary[];
-  readonly outputs: readonly ValueSummary[];
-}
+export type Conversion = SessionLoweringName | 'merge' | 'batch-norm';
 
-export interface BuildResult {
-  readonly summary: ModelSummary;
-  /** The `.onnx` file. */
-  readonly bytes: Uint8Array<ArrayBuffer>;
+export interface Converted extends OpenModel {
+  /** What was done, in sentences. */
+  readonly lines: readonly string[];
+  /** What the visitor must know besides. */
+  readonly warnings: readonly string[];
 }
 
 export interface Picture {
@@ -59,12 +60,18 @@ export interface Picture {
   readonly data: Uint8ClampedArray<ArrayBuffer>;
 }
 
-/** Figures of one output, which show at a glance whether it makes sense. */
-export interface OutputFigures extends ValueSummary {
+/** One output of a run: figures that show at a glance whether it makes sense. */
+export interface OutputResult {
+  readonly name: string;
+  readonly type: string;
   readonly min: number;
   readonly max: number;
   readonly mean: number;
   readonly notFinite: number;
+  /** The largest elements of the first sample of (N, K), with their indices. */
+  readonly best: readonly (readonly [index: number, value: number])[];
+  /** The tensor as a `.npy` file. */
+  readonly file: Blob;
 }
 
 /** The comparison of the demo's result with PyTorch's. */
@@ -84,24 +91,39 @@ export interface RunResult {
   readonly fallbacks: readonly ProviderFallback[];
   readonly loadMilliseconds: number;
   readonly runMilliseconds: number;
-  readonly input: string;
-  readonly outputs: readonly OutputFigures[];
+  readonly inputs: readonly string[];
+  readonly outputs: readonly OutputResult[];
   readonly pictures: readonly Picture[];
   readonly comparison: Comparison | undefined;
 }
 
+/** Milliseconds per call. */
 export interface Quartiles {
   readonly low: number;
   readonly median: number;
   readonly high: number;
 }
 
-export interface TimingsResult {
+/** The largest difference of the outputs from those of `reduce-mean`. */
+export interface Difference {
+  readonly maxAbs: number;
+  /** As a share of what `torch.testing.assert_close` allows. */
+  readonly toleranceUsed: number;
+}
+
+/** How one lowering did; `problem` says why it could not run. */
+export interface LoweringResult {
+  readonly name: string;
+  readonly milliseconds?: Quartiles;
+  readonly difference?: Difference;
+  readonly problem?: string;
+}
+
+export interface LoweringsResult {
   readonly provider: Provider;
-  readonly input: string;
+  readonly inputs: readonly string[];
   readonly rounds: number;
-  /** Milliseconds per call. */
-  readonly lowerings: readonly { readonly name: string; readonly milliseconds: Quartiles }[];
+  readonly lowerings: readonly LoweringResult[];
 }
 
 export interface ParityCase {
@@ -116,15 +138,14 @@ export interface ParityCase {
 
 /** The tasks of the worker: their inputs and results. */
 export interface Tasks {
-  build: { input: { spec: ModelSpec }; result: BuildResult };
-  run: {
-    input: { spec: ModelSpec; provider: WebProvider; source: InputSource };
-    result: RunResult;
-  };
-  timings: {
-    input: { spec: ModelSpec; provider: WebProvider; source: InputSource };
-    result: TimingsResult;
-  };
+  build: { input: { spec: NetworkSpec }; result: OpenModel };
+  /** Opens a visitor's model, with the files of its weights. */
+  open: { input: { file: File; data: readonly File[] }; result: OpenModel };
+  run: { input: { model: OpenModel; plan: RunPlan; isDemo: boolean }; result: RunResult };
+  /** Runs the model, and measures the input of each normalization. */
+  measure: { input: { model: OpenModel; plan: RunPlan }; result: ModelInspection };
+  lowerings: { input: { model: OpenModel; plan: RunPlan }; result: LoweringsResult };
+  convert: { input: { model: OpenModel; conversion: Conversion; groups: number }; result: Converted };
   /** Sends a message for each case as it finishes. */
   parity: { input: { provider: WebProvider }; result: { readonly cases: number } };
 }
@@ -142,7 +163,7 @@ export type Message =
 
 /** `fixtures.json`, which the build writes: the demo and the fixtures that the page has. */
 export interface Manifest {
-  readonly demo: { readonly graph: string; readonly options: Readonly<Record<string, number | boolean>> };
+  readonly demo: { readonly graph: string; readonly options: Readonly<Record<string, unknown>> };
   /** Paths within `fixtures/`. */
   readonly fixtures: readonly string[];
   /** How many fixtures of the repository the page lacks, and why. */

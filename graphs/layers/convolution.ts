@@ -23,6 +23,8 @@ export interface ConvTransposeOptions {
 export interface ConvOptions extends ConvTransposeOptions {
   /** Zeros added at both ends of every spatial dimension. Default 0. */
   readonly padding?: number;
+  /** Zeros added at the end of every spatial dimension in place of `padding`, as `F.pad` can add them. */
+  readonly paddingEnd?: number;
   /** The distance between the elements of the kernel in every spatial dimension. Default 1. */
   readonly dilation?: number;
   /** The number of groups of channels, each convolved by itself. Default 1. */
@@ -38,7 +40,7 @@ export interface ConvOptions extends ConvTransposeOptions {
  * Adds `torch.nn.Conv1d`, `Conv2d` or `Conv3d`, by `x`'s rank: parameters `weight` (outChannels, C / groups, k, ...)
  * and `bias` (outChannels).
  * @param x (N, C, D1, ...) of rank 3 or more, any float.
- * @returns (N, outChannels, ...), each spatial dimension ⌊(D + 2·padding − (k − 1)·dilation − 1) / stride⌋ + 1.
+ * @returns (N, outChannels, ...), each spatial dimension ⌊(D + padding + paddingEnd − (k − 1)·dilation − 1) / stride⌋ + 1.
  * @throws GraphError `RANK_TOO_LOW`, `INVALID_SHAPE`, `INVALID_ATTRIBUTE`, `DUPLICATE_NAME`.
  */
 export const conv = (g: Scope, x: Value, options: ConvOptions): Value => sharedConv(g, [x], options)[0]!;
@@ -57,6 +59,7 @@ export function sharedConv(
     kernelSize,
     stride = 1,
     padding = 0,
+    paddingEnd = padding,
     dilation = 1,
     groups = 1,
     bias = true,
@@ -71,10 +74,10 @@ export function sharedConv(
     biasLength: bias ? outChannels : undefined,
     standardizeEps,
   });
-  const pads = alongSpatial(first, padding);
+  const pads = [...alongSpatial(first, padding), ...alongSpatial(first, paddingEnd)];
   const window = {
     strides: alongSpatial(first, stride),
-    pads: [...pads, ...pads],
+    pads,
     dilations: alongSpatial(first, dilation),
     group: groups,
   };

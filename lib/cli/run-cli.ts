@@ -104,4 +104,5 @@ Examples:
   $ onnx-groupnorm doctor
 
 'onnx-groupnorm COMMAND --help' explains a command.
+Where the package is installed in a project, the command is 'npx onnx-groupnorm'.
 Exit codes: 0 done; 1 a check failed; 2 bad usage or bad input.`;

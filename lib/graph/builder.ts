@@ -53,6 +53,7 @@ interface State {
  * `g.scope('enc1').scope('0')` are named `enc1.0.weight` and `enc1.0.bias`.
  */
 export class Scope {
+  /** @internal */
   constructor(
     protected readonly state: State,
     /** The dotted prefix; `''` at the root. */

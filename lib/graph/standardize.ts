@@ -1,6 +1,6 @@
 /** Weight standardisation. Source: Qiao et al. 2019, arXiv:1903.10520; `StdConv2d` of timm 1.0, `layers/std_conv.py`. */
 import { castTensor, toFloat64Array } from '../half.js';
-import { tensor, type TensorData } from '../tensor.js';
+import { type FloatDType, tensor, type TensorData } from '../tensor.js';
 
 /**
  * Returns the weight of a convolution with each output channel standardised: (w − mean) / √(variance + eps), with the biased
@@ -15,7 +15,7 @@ export function standardizeWeight(weight: TensorData, eps: number): TensorData {
   for (let start = 0; start < values.length; start += fanIn) {
     standardize(values.subarray(start, start + fanIn), eps);
   }
-  return castTensor(tensor('float64', dims, values), dtype);
+  return castTensor(tensor('float64', dims, values), dtype as FloatDType);
 }
 
 function standardize(channel: Float64Array, eps: number): void {

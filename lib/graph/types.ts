@@ -19,16 +19,14 @@ export type Attributes = Readonly<Record<string, Attribute>>;
  */
 export type Init = 'ones' | 'zeros' | { readonly uniform: number };
 
-/** Where a value comes from. */
-type ValueKind = 'input' | 'parameter' | 'constant' | 'node';
-
 /** One tensor of a graph, with a dtype and a shape from the start. */
 export class Value {
+  /** @internal */
   constructor(
     /** The graph that the value belongs to; it cannot be used in another graph. */
     readonly owner: object,
     /** Where the value comes from. */
-    readonly kind: ValueKind,
+    readonly kind: 'input' | 'parameter' | 'constant' | 'node',
     /** Unique in the graph. The name changes only when the value is declared as an output. */
     public name: string,
     /** The type of the elements. */
@@ -67,6 +65,19 @@ export interface Node {
 
 /** The tensors of a graph's parameters, by name. */
 export type Weights = ReadonlyMap<string, TensorData>;
+
+/** A tensor whose elements are read when they are written, so that a model may be larger than memory. */
+export interface DeferredTensor {
+  /** The type of the elements. */
+  readonly dtype: DType;
+  /** The size of each dimension, the outermost first; empty for a scalar. */
+  readonly dims: readonly number[];
+  /** Reads the elements in C order, little-endian, in pieces of any size. */
+  readonly read: () => AsyncIterable<Uint8Array>;
+}
+
+/** The tensors of a graph's parameters, by name, in memory or not. */
+export type DeferredWeights = ReadonlyMap<string, TensorData | DeferredTensor>;
 
 /** A finished graph. */
 export interface Graph {

@@ -130,7 +130,7 @@ export interface DecodePngOptions {
    * `ONNX_GROUPNORM_PNG`.
    */
   readonly warn?: (message: string) => void;
-  /** How large the image may be: `imageBytes`. Default: {@link DEFAULT_LIMITS}. */
+  /** How large the image may be: `imageBytes`. Default: `DEFAULT_LIMITS`. */
   readonly limits?: Partial<Limits> | undefined;
 }
 

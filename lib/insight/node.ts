@@ -2,27 +2,15 @@
 import { findDataFile } from '../files/data-file.js';
 import { readModelFile } from '../onnx/write.js';
 import { requireKnownOptions } from '../options.js';
-import type { Feeds, SessionOptions } from '../runtime/core/contract.js';
 import { NODE } from '../runtime/node.js';
 import { openSafetensors } from '../weights/safetensors-file.js';
 import { activationsOf } from './values/activations.js';
 import { compareActivationsOn, type CompareActivationsOptions } from './compare/compare-activations.js';
 import { type CompareOptions, compareModelsOn, type ModelToCompare } from './compare/compare-models.js';
 import type { ModelComparison } from './compare/comparison.js';
-import { findInside, INSPECT_OPTIONS, type InspectOptions, toInspection } from './inspect/inspect.js';
+import { findInside, INSPECT_OPTIONS, type InspectRunOptions, toInspection } from './inspect/inspect.js';
 import { measureNormalizations } from './inspect/measure.js';
 import type { ModelInspection } from './inspect/types.js';
-
-/** The options of `inspectModel` in Node. */
-export interface InspectRunOptions extends InspectOptions {
-  /**
-   * A tensor for each input of the model, to run it and measure the input of each normalization. Default: the model is not
-   * run.
-   */
-  readonly feeds?: Feeds | undefined;
-  /** The options of the session that runs the model. */
-  readonly session?: SessionOptions | undefined;
-}
 
 /**
  * Describes a model: its head, and every normalization with how each provider would run it. With `feeds` it runs the model, and
@@ -35,7 +23,7 @@ export async function inspectModel(
   model: Uint8Array | string,
   options: InspectRunOptions = {},
 ): Promise<ModelInspection> {
-  requireKnownOptions('inspectModel', options, [...INSPECT_OPTIONS, 'feeds', 'session']);
+  requireKnownOptions('inspectModel', options, INSPECT_OPTIONS);
   const { feeds, session, ...own } = options;
   const inside =
     typeof model === 'string'
@@ -46,7 +34,7 @@ export async function inspectModel(
       : findInside(model, own, () => ({ isThere: undefined }));
   if (feeds === undefined) return toInspection(inside);
   const run = { feeds, session: { limits: own.limits, ...session } };
-  return toInspection(inside, await measureNormalizations(model, inside.found, run));
+  return toInspection(inside, await measureNormalizations(NODE, model, inside.found, run));
 }
 
 /**

@@ -59,7 +59,10 @@ export interface LoweringForm extends Pick<Lowering, 'lower'> {
 
 /** The names of the lowerings that a model file may have. */
 export const LOWERING_NAMES = ['op', 'reduce-mean', 'instance-norm', 'layer-norm'] as const;
-/** The name of a lowering: one of {@link LOWERING_NAMES}. */
+/**
+ * The name of a lowering: one of {@link LOWERING_NAMES}.
+ * @useDeclaredType
+ */
 export type LoweringName = (typeof LOWERING_NAMES)[number];
 
 /** The names of the lowerings that a session may use: those of files, and one that only ONNX Runtime can run. */
@@ -67,5 +70,6 @@ export const SESSION_LOWERING_NAMES = [...LOWERING_NAMES, 'contrib-group-norm'] 
 /**
  * The name of a lowering that a session may use: one of {@link LOWERING_NAMES}, or `contrib-group-norm`, ONNX Runtime's
  * own `com.microsoft.GroupNorm`, for which only the CUDA provider has a kernel.
+ * @useDeclaredType
  */
 export type SessionLoweringName = (typeof SESSION_LOWERING_NAMES)[number];

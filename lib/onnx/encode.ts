@@ -1,7 +1,15 @@
 /** Graphs of the builder as ONNX models, with their weights inside or in a file beside the model. */
 import { isMap } from '../arrays.js';
 import { ModelError, TensorError } from '../errors.js';
-import { type Graph, requireGraph, type Value, type Weights } from '../graph/types.js';
+import {
+  type DeferredTensor,
+  type DeferredWeights,
+  type Graph,
+  ONNX_DTYPE,
+  requireGraph,
+  type Value,
+  type Weights,
+} from '../graph/types.js';
 import { DEFAULT_OPSET, defaultLowering, requireOpset } from '../lowering/choose.js';
 import { lowerGraph } from '../lowering/lower.js';
 import type { LoweringName } from '../lowering/types.js';
@@ -13,11 +21,18 @@ import {
   formatShape,
   tensorBytes,
   type TensorData,
+  tensorFromBytes,
 } from '../tensor.js';
 import { standardizeWeight } from '../graph/standardize.js';
-import { chunksLength, joinChunks, modelChunks } from './chunks.js';
+import {
+  type Chunk,
+  chunksLength,
+  type InitializerMessage,
+  joinChunks,
+  modelChunks,
+  type ModelToWrite,
+} from './chunks.js';
 import { encodeNode } from './operators.js';
-import type { ModelMessage, TensorMessage } from './proto.js';
 import { encodeExternalTensor, encodeTensor } from './tensors.js';
 import { encodeValueInfo } from './value-info.js';
 
@@ -58,11 +73,11 @@ const EXTERNAL_ALIGNMENT = 4096;
  *   `WEIGHTS_NOT_SET`, `TENSOR_INVALID`, or `MODEL_TOO_LARGE` (above 2 GiB: write it with `encodeModelExternal`).
  */
 export const encodeModel = (graph: Graph, weights: Weights, options: EncodeOptions = {}): Uint8Array =>
-  joinChunks(encodeModelChunks(graph, weights, options));
+  inMemory(modelFile(graph, weights, options));
 
-/** Encodes a model in chunks, to be written one after the other, without a copy of the weights. */
-export function encodeModelChunks(graph: Graph, weights: Weights, options: EncodeOptions = {}): Uint8Array[] {
-  const initializers = collectWeights(graph, weights).map(([name, data]) => encodeTensor(name, data));
+/** Returns the file of a model in chunks, to be written one after the other, without a copy of the weights. */
+export function modelFile(graph: Graph, weights: DeferredWeights, options: EncodeOptions = {}): Chunk[] {
+  const initializers = collectWeights(graph, weights).map(initializerOf);
   const chunks = modelChunks(toModel(graph, initializers, options));
   const bytes = chunksLength(chunks);
   if (bytes > MAX_MODEL_BYTES) throw tooLarge(graph, bytes);
@@ -89,21 +104,37 @@ export function encodeModelExternal(
   location: string,
   options: EncodeOptions = {},
 ): ExternalModel {
-  const data: Uint8Array[] = [];
+  const { model, data } = externalModelFiles(graph, weights, location, options);
+  return { model: inMemory(model), location, data: data as Uint8Array[] };
+}
+
+/** Returns the two files of a model with external data in chunks. */
+export function externalModelFiles(
+  graph: Graph,
+  weights: DeferredWeights,
+  location: string,
+  options: EncodeOptions = {},
+): { readonly model: Chunk[]; readonly data: Chunk[] } {
+  const data: Chunk[] = [];
   let offset = 0;
-  const append = (bytes: Uint8Array) => {
-    data.push(bytes);
-    offset += bytes.byteLength;
+  const append = (chunk: Chunk) => {
+    data.push(chunk);
+    offset += chunk.byteLength;
   };
-  const initializers = collectWeights(graph, weights).map(([name, weight]) => {
-    if (weight.data.byteLength < MIN_EXTERNAL_BYTES) return encodeTensor(name, weight);
+  const initializers = collectWeights(graph, weights).map((weight) => {
+    const { name, dtype, dims, content } = weight;
+    const length = content.byteLength;
+    if (length < MIN_EXTERNAL_BYTES) return initializerOf(weight);
     append(new Uint8Array((EXTERNAL_ALIGNMENT - (offset % EXTERNAL_ALIGNMENT)) % EXTERNAL_ALIGNMENT));
-    const message = encodeExternalTensor(name, weight, { location, offset });
-    append(tensorBytes(weight));
+    const message = encodeExternalTensor(name, { dtype, dims }, { location, offset, length });
+    append(content);
     return message;
   });
-  return { model: joinChunks(modelChunks(toModel(graph, initializers, options))), location, data };
+  return { model: modelChunks(toModel(graph, initializers, options)), data };
 }
+
+/** Joins the chunks of a model all of whose weights are in memory. */
+const inMemory = (chunks: readonly Chunk[]): Uint8Array => joinChunks(chunks as readonly Uint8Array[]);
 
 /** Returns the lowest IR version for an opset. Source: ONNX's table of versions. */
 export function irVersionFor(opset: number): number {
@@ -121,7 +152,7 @@ const IR_VERSIONS: readonly (readonly [since: number, version: number])[] = [
   [25, 13],
 ];
 
-function toModel(graph: Graph, weights: TensorMessage[], options: EncodeOptions): ModelMessage {
+function toModel(graph: Graph, weights: readonly InitializerMessage[], options: EncodeOptions): ModelToWrite {
   requireKnownOptions('encodeModel', options, ['opset', 'lowering'] satisfies (keyof EncodeOptions)[]);
   const { opset = DEFAULT_OPSET } = options;
   requireOpset(opset);
@@ -150,20 +181,52 @@ function toModel(graph: Graph, weights: TensorMessage[], options: EncodeOptions)
   };
 }
 
-function collectWeights(graph: Graph, weights: Weights): [name: string, data: TensorData][] {
-  requireGraph('encodeModel', graph);
-  requireWeights(graph, weights);
-  return graph.parameters.map((parameter) => [
-    parameter.name,
-    inModel(parameter, requireFit(parameter, weights.get(parameter.name)!)),
-  ]);
+/** A weight as the model holds it. */
+interface Weight extends Pick<TensorData, 'dtype' | 'dims'> {
+  readonly name: string;
+  readonly content: Chunk;
 }
 
-/** Returns what the model holds in place of a parameter's tensor. */
-const inModel = ({ standardizeEps }: Value, data: TensorData): TensorData =>
-  standardizeEps === undefined ? data : standardizeWeight(data, standardizeEps);
+function collectWeights(graph: Graph, weights: DeferredWeights): Weight[] {
+  requireGraph('encodeModel', graph);
+  requireWeights(graph, weights);
+  return graph.parameters.map((parameter) => {
+    const weight = requireFit(parameter, weights.get(parameter.name)!);
+    const { dtype, dims } = weight;
+    return { name: parameter.name, dtype, dims, content: contentOf(parameter, weight) };
+  });
+}
 
-function requireWeights({ name: graph, parameters }: Graph, weights: Weights): void {
+function contentOf({ standardizeEps }: Value, weight: TensorData | DeferredTensor): Chunk {
+  if (!isDeferred(weight)) {
+    return tensorBytes(standardizeEps === undefined ? weight : standardizeWeight(weight, standardizeEps));
+  }
+  const { dtype, dims, read } = weight;
+  const byteLength = elementCount(dims) * bytesPerElement(dtype);
+  return {
+    byteLength,
+    read: standardizeEps === undefined ? read : () => standardized(weight, standardizeEps),
+  };
+}
+
+const isDeferred = (weight: TensorData | DeferredTensor): weight is DeferredTensor =>
+  typeof (weight as Partial<DeferredTensor> | undefined)?.read === 'function';
+
+/** Reads a tensor whole and standardises it. */
+async function* standardized({ dtype, dims, read }: DeferredTensor, eps: number): AsyncGenerator<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of read()) pieces.push(piece);
+  yield tensorBytes(standardizeWeight(tensorFromBytes(dtype, dims, joinChunks(pieces)), eps));
+}
+
+const initializerOf = ({ name, dtype, dims, content }: Weight): InitializerMessage => ({
+  name,
+  dims: [...dims],
+  dataType: ONNX_DTYPE[dtype],
+  rawData: content,
+});
+
+function requireWeights({ name: graph, parameters }: Graph, weights: DeferredWeights): void {
   const isWeights = isMap(weights);
   const missing = parameters.filter(({ name }) => !isWeights || weights.get(name) === undefined);
   if (isWeights && missing.length === 0) return;
@@ -175,8 +238,8 @@ function requireWeights({ name: graph, parameters }: Graph, weights: Weights): v
   );
 }
 
-function requireFit(parameter: Value, given: TensorData): TensorData {
-  const data = checkedWeight(parameter, given);
+function requireFit(parameter: Value, given: TensorData | DeferredTensor): TensorData | DeferredTensor {
+  const data = isDeferred(given) ? given : checkedWeight(parameter, given);
   if (data.dtype === parameter.dtype && formatShape(data.dims) === formatShape(parameter.shape)) return data;
   throw new ModelError(
     'TENSOR_INVALID',
@@ -206,9 +269,11 @@ const tooLarge = (graph: Graph, bytes: number): ModelError =>
  * @throws ModelError `MODEL_TOO_LARGE`
  */
 export function requireParametersFit(graph: Graph): void {
-  const bytes = parameterBytes(graph);
-  if (bytes > MAX_MODEL_BYTES) throw tooLarge(graph, bytes);
+  if (!parametersFit(graph)) throw tooLarge(graph, parameterBytes(graph));
 }
+
+/** Returns whether the parameters of a graph fit into one file. */
+export const parametersFit = (graph: Graph): boolean => parameterBytes(graph) <= MAX_MODEL_BYTES;
 
 /** Returns the size of a graph's parameters in bytes. */
 export const parameterBytes = ({ parameters }: Graph): number =>

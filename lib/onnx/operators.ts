@@ -75,10 +75,12 @@ const BFLOAT16_SINCE_OPSET: Readonly<Record<string, number>> = {
 /**
  * The inputs that are attributes in the canonical graph, in the order of the operator's inputs, and the opset from which
  * they are inputs. Models of opset 7 to 12 get parts of the lowerings only, not Resize. Its second input, `roi`, is not used.
+ * Pad has no `axes` before opset 18.
  */
 const ATTRIBUTES_THAT_ARE_INPUTS: Readonly<Record<string, readonly [since: number, names: string[]]>> = {
   ReduceMean: [18, ['axes']],
   ReduceProd: [18, ['axes']],
+  Pad: [18, ['axes']],
   Resize: [0, ['roi', 'scales', 'sizes']],
   Slice: [10, ['starts', 'ends', 'axes']],
   Squeeze: [13, ['axes']],
@@ -100,6 +102,7 @@ export function encodeNode(node: Node, opset: number): EncodedNode {
   const initializers: TensorMessage[] = [];
   const inputs = node.inputs.map((input) => input?.name ?? '');
   const kept: Record<string, Attribute> = { ...node.attributes };
+  if (node.opType === 'Pad' && opset < 18) delete kept['axes'];
   for (const name of attributesThatAreInputs(node.opType, opset)) {
     const attribute = node.attributes[name];
     delete kept[name];

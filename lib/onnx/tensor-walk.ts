@@ -123,17 +123,34 @@ export function externalFiles(model: Uint8Array, budget?: Budget): ExternalFiles
   return files;
 }
 
-/** Returns a model that looks for its weights in other files: `names` has the new path of each file, by its old path. */
-export function renameLocations(model: Uint8Array, names: ReadonlyMap<string, string>): Uint8Array {
-  const renamedWithin = (holder: Holder) => (field: WireReader) => {
-    if (holder === 'tensor')
-      return field.tag === TENSOR.externalData ? renamedEntry(field, names) : undefined;
-    const part = PARTS[holder].get(field.tag);
-    return part && spliceWithin(field, renamedWithin(part.holds));
+/**
+ * Returns a model with other fields in place of its tensors' fields, wherever it has tensors; the same bytes if all stay.
+ * @param replace Returns the whole field that takes a tensor's place, as chunks; `undefined` to leave the tensor.
+ * @param check Is called with the chunks of the new model, before they are joined.
+ */
+export function rewriteTensors(
+  model: Uint8Array,
+  replace: (tensor: WireReader) => Uint8Array[] | undefined,
+  check: (chunks: readonly Uint8Array[]) => void = () => undefined,
+): Uint8Array {
+  const replaceWithin = (holder: Exclude<Holder, 'tensor'>) => (field: WireReader) => {
+    const holds = PARTS[holder].get(field.tag)?.holds;
+    return holds === 'tensor' ? replace(field) : holds && spliceWithin(field, replaceWithin(holds));
   };
-  const runs = spliceRuns(WireReader.of(model, UNBOUNDED), renamedWithin('model'));
-  return runs ? joinChunks(runs.flat()) : model;
+  const runs = spliceRuns(WireReader.of(model, UNBOUNDED), replaceWithin('model'));
+  if (!runs) return model;
+  const chunks = runs.flat();
+  check(chunks);
+  return joinChunks(chunks);
 }
+
+/** Returns a model that looks for its weights in other files: `names` has the new path of each file, by its old path. */
+export const renameLocations = (model: Uint8Array, names: ReadonlyMap<string, string>): Uint8Array =>
+  rewriteTensors(model, (tensor) =>
+    spliceWithin(tensor, (field) =>
+      field.tag === TENSOR.externalData ? renamedEntry(field, names) : undefined,
+    ),
+  );
 
 function renamedEntry(field: WireReader, names: ReadonlyMap<string, string>): Uint8Array[] | undefined {
   if (!isLocation(field.enter())) return undefined;

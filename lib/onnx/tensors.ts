@@ -32,8 +32,8 @@ export const encodeTensor = (name: string, data: TensorData): TensorMessage => (
 /** Makes a TensorProto whose bytes lie at `offset` in the file `location`, beside the model. Source: ONNX external data. */
 export const encodeExternalTensor = (
   name: string,
-  { dtype, dims, data }: TensorData,
-  { location, offset }: { location: string; offset: number },
+  { dtype, dims }: Pick<TensorData, 'dtype' | 'dims'>,
+  { location, offset, length }: { location: string; offset: number; length: number },
 ): TensorMessage => ({
   name,
   dims: [...dims],
@@ -42,7 +42,7 @@ export const encodeExternalTensor = (
   externalData: [
     { key: 'location', value: location },
     { key: 'offset', value: String(offset) },
-    { key: 'length', value: String(data.byteLength) },
+    { key: 'length', value: String(length) },
   ],
 });
 
@@ -119,11 +119,18 @@ export function readEntry(entry: WireReader): { key: string; value: string } {
   return { key, value };
 }
 
+/** Returns how many bytes the file of an external tensor must have: up to the end of the tensor's data. */
+export const externalEnd = (header: TensorHeader): number => externalRange(header).end;
+
 /**
- * Returns how many bytes the file of an external tensor must have: up to the end of the tensor's data.
+ * Returns the bytes of an external tensor in its file: from `offset` up to, but not including, `end`. They are the same if the
+ * tensor names no length and its dtype is not a dtype of this library.
  * @throws ModelError `TENSOR_INVALID` if `offset` or `length` is not a number, or contradicts dtype and shape.
  */
-export function externalEnd({ name, dims, dataType, message }: TensorHeader): number {
+export function externalRange({ name, dims, dataType, message }: TensorHeader): {
+  readonly offset: number;
+  readonly end: number;
+} {
   const where = `tensor '${name}'`;
   if (!isShape(dims)) throw invalid(where, notAShape(dims));
   const entries = new Map<string, string>();
@@ -146,7 +153,7 @@ export function externalEnd({ name, dims, dataType, message }: TensorHeader): nu
   }
   const end = offset! + (length || (expected ?? 0));
   if (!Number.isSafeInteger(end)) throw invalid(where, `it ends in its file after ${end} bytes`);
-  return end;
+  return { offset: offset!, end };
 }
 
 const RANGE: readonly string[] = ['offset', 'length'];

@@ -1,11 +1,11 @@
 /** Models on disk. */
 import { basename, dirname, join } from 'node:path';
 import { requireOneFolder, writeFilesAtomic } from '../files/atomic.js';
-import type { Graph, Weights } from '../graph/types.js';
+import type { DeferredWeights, Graph } from '../graph/types.js';
 import { openRanged } from '../files/read.js';
 import { requireKnownOptions } from '../options.js';
-import { encodeModelChunks, encodeModelExternal, type EncodeOptions, requireModelSize } from './encode.js';
-import { chunksLength } from './chunks.js';
+import { type EncodeOptions, externalModelFiles, modelFile, requireModelSize } from './encode.js';
+import { chunksLength, readChunks } from './chunks.js';
 
 /**
  * Reads the file of a model. Checks its size first.
@@ -31,26 +31,28 @@ const WRITE_OPTIONS: readonly (keyof WriteOptions)[] = ['externalData', 'opset',
 
 /**
  * Writes a model and its external data: either all files, or none of them changes.
+ * @param weights Tensors, or how to read them; those are read one after the other while the model is written.
  * @returns The number of bytes written.
  * @throws The errors of `encodeModel`, and FileError `FILE_UNWRITABLE`.
  */
 export async function writeModel(
   path: string,
   graph: Graph,
-  weights: Weights,
+  weights: DeferredWeights,
   options: WriteOptions = {},
 ): Promise<number> {
   requireKnownOptions('writeModel', options, WRITE_OPTIONS);
   const { externalData = false, ...encoding } = options;
   if (!externalData) {
-    const chunks = encodeModelChunks(graph, weights, encoding);
-    await writeFilesAtomic([{ path, content: chunks }]);
+    const chunks = modelFile(graph, weights, encoding);
+    await writeFilesAtomic([{ path, content: readChunks(chunks) }]);
     return chunksLength(chunks);
   }
   await requireOneFolder(path);
-  const { model, location, data } = encodeModelExternal(graph, weights, `${basename(path)}.data`, encoding);
-  const external = { path: join(dirname(path), location), content: data };
+  const location = `${basename(path)}.data`;
+  const { model, data } = externalModelFiles(graph, weights, location, encoding);
+  const external = { path: join(dirname(path), location), content: readChunks(data) };
   // If every tensor is small enough to stay in the model, there is no second file.
-  await writeFilesAtomic([...(data.length > 0 ? [external] : []), { path, content: model }]);
-  return model.byteLength + chunksLength(data);
+  await writeFilesAtomic([...(data.length > 0 ? [external] : []), { path, content: readChunks(model) }]);
+  return chunksLength(model) + chunksLength(data);
 }

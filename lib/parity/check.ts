@@ -13,7 +13,7 @@ import type {
   SessionOptions,
 } from '../runtime/core/contract.js';
 import { withSession } from '../runtime/core/open.js';
-import type { DType, Shape, TensorData } from '../tensor.js';
+import { type DType, isFloatDType, type Shape, type TensorData } from '../tensor.js';
 import { counterWeights } from '../weights/counter.js';
 import { matchStateDict } from '../weights/state-dict.js';
 import { compareTensors, type OutputComparison, toleranceFor } from './compare.js';
@@ -44,7 +44,12 @@ export interface CaseResult {
   /** One comparison for each expected output; empty if the case could not run. */
   readonly outputs: readonly OutputComparison[];
   /** Why the case could not run, which counts as failed. */
-  readonly error?: { readonly code: string; readonly message: string };
+  readonly error?: {
+    /** The code of the error, such as `MODEL_REJECTED`; `INTERNAL` for an error of another class. */
+    readonly code: string;
+    /** What is wrong, and what to do. */
+    readonly message: string;
+  };
   /** How GroupNormalization ran; absent if the model lacks the operator or the case did not run. */
   readonly groupNorm?: GroupNormExecution;
   /** The layout in which GroupNormalization ran; absent if it was the plain layout or the case did not run. */
@@ -137,7 +142,7 @@ function requireOutput({ outputs }: Session, name: string): void {
 export type BuildGraph = (
   name: string,
   options: Readonly<Record<string, unknown>>,
-  input: { dtype: DType; shape: Shape },
+  input: { dtype: DType; shape?: Shape | Readonly<Record<string, Shape>> | undefined },
 ) => Graph;
 
 /** How to run a fixture. */
@@ -211,9 +216,13 @@ async function buildAndRun(
   return withSession(opening, (session) => runAndCompare(session, fixture, tolerance, fixture.truth));
 }
 
+/** What the model of a fixture depends on. */
+export type ModelSpec = Pick<CheckSpec, 'lowering' | 'opset' | 'staticShapes'>;
+
 /** Returns the model of a fixture. */
-export function buildFixtureModel(fixture: Fixture, spec: CheckSpec, buildGraph: BuildGraph): Uint8Array {
+export function buildFixtureModel(fixture: Fixture, spec: ModelSpec, buildGraph: BuildGraph): Uint8Array {
   const graph = buildGraph(fixture.graph, fixture.options, inputType(fixture, spec));
+  requireInputs(fixture, graph);
   const { opset, lowering } = spec;
   return encodeModel(graph, weightsOf(fixture, graph), { opset, lowering });
 }
@@ -236,10 +245,24 @@ export function weightsOf(fixture: Fixture, graph: Graph): Weights {
   return weights;
 }
 
-function inputType({ file, inputs }: Fixture, { staticShapes }: CheckSpec): { dtype: DType; shape: Shape } {
-  const x = inputs.get('x');
-  if (!x) throw new ParityError('FIXTURE_INVALID', `${file} has no 'input.x'`);
+/** Returns the dtype of a fixture's float inputs, and their shapes: sizes, or names where the graph has one input of any rank. */
+function inputType({ inputs }: Fixture, { staticShapes }: ModelSpec): Parameters<BuildGraph>[2] {
+  const floats = [...inputs.values()].filter(({ dtype }) => isFloatDType(dtype));
+  const dtype = floats[0]?.dtype ?? 'float32';
+  if (staticShapes) {
+    return { dtype, shape: Object.fromEntries([...inputs].map(([name, { dims }]) => [name, dims])) };
+  }
+  const x = inputs.size === 1 ? inputs.get('x') : undefined;
   const name = (axis: number) => (axis === 0 ? 'N' : `D${axis - 1}`);
-  const shape = staticShapes ? x.dims : x.dims.map((dim, axis) => (axis === 1 ? dim : name(axis)));
-  return { dtype: x.dtype, shape };
+  return { dtype, shape: x?.dims.map((dim, axis) => (axis === 1 ? dim : name(axis))) };
+}
+
+function requireInputs({ file, inputs }: Fixture, graph: Graph): void {
+  const missing = graph.inputs.find(({ name }) => !inputs.has(name));
+  if (!missing) return;
+  const there = [...inputs.keys()].map((name) => `'input.${name}'`).join(', ');
+  throw new ParityError(
+    'FIXTURE_INVALID',
+    `${file} has no 'input.${missing.name}', an input of graph '${graph.name}'; it has ${there}`,
+  );
 }

@@ -82,10 +82,6 @@ function requirePrefixes(path: string, tensors: ReadonlyMap<string, TensorData>)
 
 function requireTensors(path: string, { inputs, outputs }: Fixture): void {
   if (inputs.size === 0) throw invalid(path, "it has no 'input.<name>' tensor");
-  if (!inputs.has('x')) {
-    const there = [...inputs.keys()].map((name) => `'input.${name}'`).join(', ');
-    throw invalid(path, `it has no 'input.x', the input of every graph; it has ${there}`);
-  }
   if (outputs.size === 0) throw invalid(path, "it has no 'output.<name>' tensor");
 }
 

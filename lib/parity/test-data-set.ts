@@ -64,7 +64,7 @@ const byNumber = new Intl.Collator('en', { numeric: true });
  * output belongs to that one.
  * @param folder The path of the data set, such as `resnet/test_data_set_0`.
  * @param path The path of the model. Default: `model.onnx` beside the folder.
- * @param options.limits How large the parts of the model and of the tensors may be. Default: `DEFAULT_LIMITS`.
+ * @param options The `limits`: how large the parts of the model and of the tensors may be. Default: `DEFAULT_LIMITS`.
  * @throws FileError if a file cannot be read; ModelError if the model or a tensor is invalid; ParityError
  *   `FIXTURE_INVALID` if files are missing, other files are there, or an input or output of the model is not a tensor.
  */

@@ -141,7 +141,7 @@ const withChannels = (shape: Shape, layout: ChannelLayout, channels: number): Sh
   layout === 'last' ? [...shape.slice(0, -1), channels] : [shape[0]!, channels, ...shape.slice(2)];
 
 /** Returns what a Transpose to channels last reads, in its place. */
-function withoutTransposeBefore(
+export function withoutTransposeBefore(
   { index }: ValueTypes,
   x: ValueRef,
   layout: ChannelLayout,
@@ -154,7 +154,7 @@ function withoutTransposeBefore(
 }
 
 /** Returns the only reader of a node, if it moves the channels back. */
-function transposeBehind(model: Model, node: ModelNode): ModelNode | undefined {
+export function transposeBehind(model: Model, node: ModelNode): ModelNode | undefined {
   const reader = model.redefinesOperators() ? undefined : onlyReader(model, node, 'Transpose');
   return reader && movesChannels(reader, 'first') ? reader : undefined;
 }

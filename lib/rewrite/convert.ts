@@ -78,6 +78,8 @@ export interface ConvertedModel {
   readonly bytes: Uint8Array;
   /** How many normalizations were replaced. */
   readonly replaced: ReplacedNorms;
+  /** How many `com.microsoft.NhwcConv`, convolutions with channels last for GPUs, were written as Conv. */
+  readonly nhwcConvs: number;
   /**
    * The lowerings that GroupNorm was written as: the chosen lowering, and `reduce-mean` for nodes that the chosen lowering
    * could not run. Empty if the model does not have a GroupNorm.
@@ -121,12 +123,14 @@ export function convertModel(bytes: Uint8Array, options: ConvertOptions = {}): C
   const types = new ValueTypes(model);
   const externalData = [...model.externalFiles.keys()];
   const plan = planFor(lowering, used);
-  const { exported, contrib, inlined, operator, rows } = replaceAllNorms(types, plan, where, REFUSAL);
+  const counts = replaceAllNorms(types, plan, where, REFUSAL);
+  const { exported, contrib, inlined, operator, rows, nhwcConv } = counts;
   const perGroup = raise?.perGroup ?? 0;
   if (perGroup > 0) used.add('op');
-  const count = exported + contrib + inlined + operator + rows + perGroup;
+  const count = exported + contrib + inlined + operator + rows + nhwcConv + perGroup;
   const result = {
     replaced: { groupNormalization: operator + perGroup, exported, contrib, inlined, rows },
+    nhwcConvs: nhwcConv,
     lowerings: [...used],
     raisedFrom: count > 0 ? raise?.from : undefined,
     foreign: foreignOperators(model),
@@ -199,7 +203,8 @@ function planFor(lowering: SessionLoweringName, used: Set<SessionLoweringName>):
   const isLeft = (site: SiteRef) =>
     isContrib && whyNotContrib({ x: inputOf(site), numGroups: site.numGroups }) !== undefined;
   const nameFor = (site: SiteRef) => (isLeft(site) ? safe! : chosen!)(site);
-  const every = { exported: nameFor, contrib: isContrib ? undefined : nameFor, inlined: nameFor };
+  const contrib = isContrib ? undefined : nameFor;
+  const every = { exported: nameFor, contrib, nhwcConv: !isContrib, inlined: nameFor };
   if (lowering === 'op') return every;
   const rows = {
     lowering: SAFE_LOWERING,

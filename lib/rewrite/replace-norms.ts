@@ -11,6 +11,7 @@ import {
 } from './group-normalization.js';
 import { lowerInlinedGroupNorm } from './inlined-group-norm.js';
 import { lowerInnerGroupNorm } from './inner-group-norm.js';
+import { lowerNhwcConv } from './nhwc-conv.js';
 import { lowerRowNorms, type RowPlan } from './row-norms.js';
 import type { SiteLowering } from './sites.js';
 import type { ValueTypes } from './value-types.js';
@@ -21,6 +22,8 @@ export interface NormPlan {
   readonly exported?: SiteLowering | undefined;
   /** com.microsoft.GroupNorm and SkipGroupNorm, as ONNX Runtime's optimizer writes them. */
   readonly contrib?: SiteLowering | undefined;
+  /** Whether com.microsoft.NhwcConv, which that optimizer writes beside them, becomes Conv. */
+  readonly nhwcConv?: boolean | undefined;
   /** GroupNorm in arithmetic: ONNX's definition in the operator's place, Keras 3's form, modules by hand. */
   readonly inlined?: SiteLowering | undefined;
   /** The standard operator, in bodies and local functions too. */
@@ -46,10 +49,11 @@ interface NormReport extends NormCounts {
  */
 export function replaceNorms(
   types: ValueTypes,
-  { exported, contrib, inlined, operator, rows }: NormPlan,
+  { exported, contrib, nhwcConv = false, inlined, operator, rows }: NormPlan,
 ): NormReport {
   const { model } = types;
   const ofContrib = contrib === undefined ? NOT_RUN : lowerContribGroupNorm(types, contrib);
+  const convCount = nhwcConv ? lowerNhwcConv(types) : 0;
   const exportedCount = exported === undefined ? 0 : mergeExportedGroupNorm(model, exported, types);
   const inlinedCount =
     inlined === undefined
@@ -63,6 +67,7 @@ export function replaceNorms(
   return {
     exported: exportedCount,
     contrib: ofContrib.replaced,
+    nhwcConv: convCount,
     inlined: inlinedCount,
     operator: operators.replaced + inner.replaced,
     rows: float64.replaced + rowCount,

@@ -1,4 +1,8 @@
-/** The entry `onnx-groupnorm/server`: runs a model for many callers at once. */
+/**
+ * The entry `onnx-groupnorm/server`: runs a model for many callers at once.
+ * @module onnx-groupnorm/server
+ */
+export type { BatchedSession } from './batching/runner.js';
 export {
   type Batch,
   type Batcher,

@@ -7,7 +7,7 @@ import { endsBy } from '../disposal.js';
 import { WeightsError } from '../errors.js';
 import type { RangedFile } from '../files/ranged.js';
 import { nearestName } from '../nearest.js';
-import { checkedTensor, tensorBytes, type TensorData, tensorFromBytes } from '../tensor.js';
+import { checkedTensor, elementCount, tensorBytes, type TensorData, tensorFromBytes } from '../tensor.js';
 import { float8ToFloat32, isFloat8 } from './float8.js';
 import {
   isWellFormed,
@@ -163,6 +163,9 @@ const READS_AT_ONCE = 4;
 /** Tensors side by side are read at once up to this size, because a read takes longer than a small tensor. */
 const BATCH = 2 ** 16;
 
+/** The bytes of a piece of a tensor: whole elements of every dtype. */
+const PIECE = 2 ** 23;
+
 const UNREAD: TensorData = { dtype: 'uint8', dims: [0], data: new Uint8Array(0) };
 
 /** Tensors that lie side by side in the file. */
@@ -193,6 +196,7 @@ export class SafetensorsFile {
   readonly #file: RangedFile;
   readonly #header: SafetensorsHeader;
 
+  /** @internal */
   constructor(file: RangedFile, header: SafetensorsHeader) {
     this.#file = file;
     this.#header = header;
@@ -201,6 +205,7 @@ export class SafetensorsFile {
   /**
    * Reads and checks the header of an open file, and closes the file if the header is wrong.
    * @throws FileError `FILE_UNREADABLE`, WeightsError `SAFETENSORS_INVALID` or `LIMIT_EXCEEDED`.
+   * @internal
    */
   static async of(file: RangedFile, options: SafetensorsOptions = {}): Promise<SafetensorsFile> {
     const { path, size } = file;
@@ -285,6 +290,20 @@ export class SafetensorsFile {
     };
     await Promise.all(Array.from({ length: READS_AT_ONCE }, readBatches));
     return tensors;
+  }
+
+  /**
+   * Reads one tensor in pieces, so that it need not fit in memory: vectors of its elements in C order, 8 MiB in the file.
+   * @throws WeightsError `TENSOR_NOT_FOUND`, or `UNSUPPORTED_DTYPE` as {@link read}.
+   * @throws FileError `FILE_UNREADABLE`
+   */
+  async *readPieces(name: string): AsyncGenerator<TensorData, void> {
+    const entry = this.#readable(name);
+    const width = (entry.end - entry.start) / elementCount(entry.dims);
+    for (let { start } = entry; start < entry.end; start += PIECE) {
+      const bytes = await this.#file.read(start, Math.min(PIECE, entry.end - start));
+      yield toTensor(this.path, name, { ...entry, dims: [bytes.byteLength / width] }, bytes);
+    }
   }
 
   #readable(name: string): SafetensorsEntry {

@@ -77,18 +77,46 @@ function prefixOfAll({ parameters }: Graph, stateDict: ReadonlyMap<string, Tenso
 const mismatch = (message: string | readonly string[]): WeightsError =>
   new WeightsError('STATE_DICT_MISMATCH', message);
 
-function problemsOf({ parameters }: Graph, found: ReadonlyMap<string, TensorData>): string[] {
-  const expected = new Set(parameters.map(({ name }) => name));
-  const unexpected = [...found.keys()].filter((name) => !expected.has(name) && !isCounter(name, expected));
+function problemsOf(graph: Graph, found: ReadonlyMap<string, TensorData>): string[] {
+  const { missing, unexpected, misfits } = compareKeys(graph, found);
   return [
     // Suggests unexpected keys only: another parameter's key is not a misspelling of this one.
-    ...[...expected]
-      .filter((name) => !found.has(name))
-      .map((name) => `missing '${name}'${hint(name, unexpected)}`),
-    ...unexpected.map((name) => `unexpected '${name}'${hint(name, expected)}`),
-    ...parameters.flatMap((parameter) => misfit(parameter, found.get(parameter.name))),
+    ...missing.map((name) => `missing '${name}'${hint(name, unexpected)}`),
+    ...unexpected.map((name) => `unexpected '${name}'${hint(name, parameterNames(graph))}`),
+    ...misfits,
   ];
 }
+
+/** What is wrong with the tensors of a state_dict, for a graph. */
+interface Mismatches {
+  /** Names of parameters without a tensor. */
+  readonly missing: readonly string[];
+  /** Keys without a parameter. */
+  readonly unexpected: readonly string[];
+  /** Says of each tensor of a wrong shape or dtype what is wrong. */
+  readonly misfits: readonly string[];
+}
+
+/** Compares the tensors of a state_dict, by key, with the parameters of a graph. */
+export function compareKeys(graph: Graph, found: ReadonlyMap<string, TensorType>): Mismatches {
+  const expected = new Set(parameterNames(graph));
+  return {
+    missing: [...expected].filter((name) => !found.has(name)),
+    unexpected: [...found.keys()].filter((name) => !expected.has(name) && !isCounter(name, expected)),
+    misfits: graph.parameters.flatMap((parameter) => misfit(parameter, found.get(parameter.name))),
+  };
+}
+
+/** Returns ` (did you mean 'weight'?)`, to follow a name in a message, or `''` if no candidate is close. */
+export function hint(name: string, candidates: Iterable<string>): string {
+  const near = nearestName(name, candidates);
+  return near ? ` (did you mean '${near}'?)` : '';
+}
+
+const parameterNames = ({ parameters }: Graph): string[] => parameters.map(({ name }) => name);
+
+/** What a tensor is, without its elements. */
+type TensorType = Pick<TensorData, 'dtype' | 'dims'>;
 
 /** Whether a key is the counter of a BatchNorm in PyTorch, which no computation reads. */
 function isCounter(name: string, expected: ReadonlySet<string>): boolean {
@@ -130,7 +158,7 @@ function stripPrefixes(
   }
 }
 
-function misfit({ name, shape, dtype }: Value, data: TensorData | undefined): string[] {
+function misfit({ name, shape, dtype }: Value, data: TensorType | undefined): string[] {
   if (data === undefined) return [];
   if (typeof data !== 'object' || !Array.isArray(data?.dims)) return [`'${name}' is not a tensor`];
   if (formatShape(data.dims) !== formatShape(shape)) {
@@ -139,11 +167,6 @@ function misfit({ name, shape, dtype }: Value, data: TensorData | undefined): st
   if (isFloatDType(dtype) ? isFloatDType(data.dtype) : data.dtype === dtype) return [];
   const allowed = isFloatDType(dtype) ? `a float, for example ${dtype}` : dtype;
   return [`'${name}' is ${data.dtype} but must be ${allowed}`];
-}
-
-function hint(name: string, candidates: Iterable<string>): string {
-  const near = nearestName(name, candidates);
-  return near ? ` (did you mean '${near}'?)` : '';
 }
 
 const convert = (data: TensorData, dtype: DType): TensorData =>

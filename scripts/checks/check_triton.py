@@ -29,6 +29,7 @@ BUILT = {
     "unet": [],
     "detection-backbone": [],
     "norm-comparison": [],
+    "autoencoder-kl": ["--part", "encoder"],
 }
 # What the sizes are that a model leaves open: a multiple of 32, as the detection backbone needs.
 OPEN_SIZE = 32

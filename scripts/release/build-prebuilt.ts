@@ -20,9 +20,9 @@ Exit codes: 0 all is built; 1 a build fails; 3 zig cannot be installed here.
 
 darwin-arm64 needs LLVM's linker for macOS: ld64.lld-19 (Debian's package lld-19), or the program that LD64 names.`;
 
-function build(target: Target, zig: string, work: string): Buffer {
+async function build(target: Target, zig: string, work: string): Promise<Buffer> {
   const started = performance.now();
-  compile(target, { zig, objects: join(work, 'objects'), cache: join(work, 'cache') });
+  await compile(target, { zig, objects: join(work, 'objects'), cache: join(work, 'cache') });
   const bytes = readFileSync(binaryOf(target));
   const faults = faultsOf(readBinary(bytes), target);
   if (faults.length > 0) throw new Error(`${binaryOf(target)}:\n${faults.join('\n')}`);
@@ -33,15 +33,16 @@ function build(target: Target, zig: string, work: string): Buffer {
   return bytes;
 }
 
-function buildAgain(target: Target, zig: string, first: Buffer): void {
+async function buildAgain(target: Target, zig: string, first: Buffer): Promise<void> {
   const again = join(WORK, 'again');
   rmSync(again, { recursive: true, force: true });
-  if (!build(target, zig, again).equals(first)) throw new Error(`${nameOf(target)}: two builds differ`);
+  if (!(await build(target, zig, again)).equals(first))
+    throw new Error(`${nameOf(target)}: two builds differ`);
   rmSync(again, { recursive: true });
   console.log(`${nameOf(target)}: both builds have the same bytes`);
 }
 
-function main(): void {
+async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: { twice: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
@@ -59,8 +60,8 @@ function main(): void {
     return;
   }
   for (const target of targets) {
-    const bytes = build(target, zig, WORK);
-    if (values.twice) buildAgain(target, zig, bytes);
+    const bytes = await build(target, zig, WORK);
+    if (values.twice) await buildAgain(target, zig, bytes);
     record(target);
   }
 }
@@ -71,7 +72,7 @@ function fail(error: unknown, exitCode: number): void {
 }
 
 try {
-  main();
+  await main();
 } catch (error) {
   fail(error, 1);
 }

@@ -1,7 +1,9 @@
 /** Compiles and links the addon for one platform with zig. The same sources give the same bytes. */
-import { spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
 import { readSources } from './binding.js';
 import { binaryOf, nameOf, ROOT, type Target } from './targets.js';
 
@@ -20,11 +22,14 @@ interface Workshop {
   readonly cache: string;
 }
 
+/** Runs a program in native/, and returns what it printed to stderr. Its message stands in the error. */
+type Run = (program: string, args: readonly string[], more?: NodeJS.ProcessEnv) => Promise<string>;
+
 /** Builds the binary of a target into native/prebuilt. */
-export function compile(target: Target, { zig, objects: folder, cache }: Workshop): void {
+export async function compile(target: Target, { zig, objects: folder, cache }: Workshop): Promise<void> {
   const objects = join(folder, nameOf(target));
   mkdirSync(objects, { recursive: true });
-  const run = (program: string, args: readonly string[], more: NodeJS.ProcessEnv = {}): string => {
+  const run: Run = async (program, args, more = {}) => {
     const env = {
       ...process.env,
       ZIG_GLOBAL_CACHE_DIR: cache,
@@ -33,23 +38,21 @@ export function compile(target: Target, { zig, objects: folder, cache }: Worksho
       SOURCE_DATE_EPOCH: '315532800',
       ...more,
     };
-    const { status, stderr, error } = spawnSync(program, args, {
-      cwd: join(ROOT, 'native'),
-      encoding: 'utf8',
-      env,
-    });
-    if (status !== 0) throw new Error(`${program} ${args.join(' ')}\n${stderr ?? ''}${error?.message ?? ''}`);
-    return stderr;
+    const options = { cwd: join(ROOT, 'native'), env, maxBuffer: 2 ** 26 };
+    return (await promisify(execFile)(program, args, options)).stderr;
   };
   const compiler = join(zig, 'zig');
   const flags = [...FLAGS, ...(target.platform === 'win32' ? [] : ['-fPIC'])];
-  const files = readSources(target).map((source) => {
+  const files = await onAllCores(readSources(target), async (source) => {
     const object = join(objects, `${basename(source.path)}.o`);
-    run(compiler, ['c++', '-target', target.zig, ...flags, ...source.flags, '-c', source.path, '-o', object]);
+    await run(compiler, [
+      ...['c++', '-target', target.zig, ...flags, ...source.flags],
+      ...['-c', source.path, '-o', object],
+    ]);
     return object;
   });
   const linked = join(objects, 'onnx_groupnorm.node');
-  const link = (...args: string[]): string =>
+  const link = (...args: string[]): Promise<string> =>
     run(compiler, ['c++', '-target', target.zig, '-O3', '-shared', '-s', ...files, ...args, '-o', linked], {
       ZIG_VERBOSE_LINK: '1',
     });
@@ -58,23 +61,48 @@ export function compile(target: Target, { zig, objects: folder, cache }: Worksho
       const exported = join(objects, 'exports.map');
       writeFileSync(exported, `{ global: ${EXPORTS.join('; ')}; local: *; };\n`);
       // nodelete: Node unloads an addon when the last worker that has loaded it ends, whose thread may have state of it.
-      link('-Wl,-z,relro,-z,now,-z,nodelete', `-Wl,--version-script=${exported}`);
+      await link('-Wl,-z,relro,-z,now,-z,nodelete', `-Wl,--version-script=${exported}`);
       break;
     }
     case 'win32': {
       const host = join(objects, 'host.c');
       writeFileSync(host, hostFunctions(files));
-      run(compiler, ['cc', '-target', target.zig, '-O3', '-Wall', '-Werror', '-c', host, '-o', `${host}.o`]);
-      link(`${host}.o`);
+      await run(compiler, [
+        'cc',
+        '-target',
+        target.zig,
+        '-O3',
+        '-Wall',
+        '-Werror',
+        '-c',
+        host,
+        '-o',
+        `${host}.o`,
+      ]);
+      await link(`${host}.o`);
       break;
     }
     case 'darwin':
-      linkForMac({ zig, files, linked, libraries: archivesIn(link('-undefined', 'dynamic_lookup')), run });
+      await linkForMac({
+        ...{ zig, files, linked, run },
+        libraries: archivesIn(await link('-undefined', 'dynamic_lookup')),
+      });
   }
   mkdirSync(join(binaryOf(target), '..'), { recursive: true });
   // Not in place: a process may have the binary of before in its memory.
   copyFileSync(linked, `${binaryOf(target)}.new`);
   renameSync(`${binaryOf(target)}.new`, binaryOf(target));
+}
+
+/** Returns the results of a job for each item, in their order, with as many jobs under way as there are cores. */
+async function onAllCores<T, R>(items: readonly T[], job: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  const rest = items.entries();
+  const takeTurns = async (): Promise<void> => {
+    for (const [i, item] of rest) results[i] = await job(item);
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, takeTurns));
+  return results;
 }
 
 /**
@@ -116,25 +144,25 @@ interface MacLink {
   readonly files: readonly string[];
   readonly linked: string;
   readonly libraries: readonly string[];
-  readonly run: (program: string, args: readonly string[]) => string;
+  readonly run: Run;
 }
 
 /**
  * Links with LLVM's linker: zig's own (0.17.1) does not align the section of thread-local variables, and exports every
  * symbol of libc++.
  */
-function linkForMac({ zig, files, linked, libraries, run }: MacLink): void {
+async function linkForMac({ zig, files, linked, libraries, run }: MacLink): Promise<void> {
   // LLVM 19 does not know zig's newest architectures.
   const system = `${linked}.libSystem.tbd`;
   const stubs = readFileSync(join(zig, 'lib/libc/darwin/libSystem.tbd'), 'utf8');
   writeFileSync(system, stubs.replace(/,\s*arm64e\.x1-\w+/g, ''));
   const linker = process.env['LD64'] ?? 'ld64.lld-19';
   try {
-    run(linker, ['--version']);
+    await run(linker, ['--version']);
   } catch {
     throw new Error(`${linker} is not installed; it comes with Debian's lld-19, and LD64 names another`);
   }
-  run(linker, [
+  await run(linker, [
     ...[
       '-arch',
       'arm64',

@@ -57,7 +57,7 @@ def image(rank):
 def elementwise_cases():
     for op in ["exp", "log", "sin", "cos"]:
         yield case(op, (2, 3, 5, 7), free=image(4))
-    for op in ["relu", "sigmoid", "sqrt", "silu", "identity", "tanh", "leakyRelu", "gelu", "softmax"]:
+    for op in ["relu", "sigmoid", "sqrt", "silu", "identity", "tanh", "leakyRelu", "mish", "gelu", "softmax"]:
         yield case(op, (2, 3, 5, 7), free=image(4))
         yield case(op, (4,), free={(0, 0): "N"})
     yield case("relu", (2, 0, 3))

@@ -4,7 +4,7 @@
 
 The modules follow the description of each graph, independently of the parity fixtures, so that a wrong name goes
 unnoticed only if it is written twice. They have no forward and live on the meta device, because only names and shapes
-are needed. Last run: torch 2.13.0.
+are needed. The networks of diffusers and timm are their own. Last run: torch 2.13.0, diffusers 0.42.1, timm 1.0.31.
 """
 
 from __future__ import annotations
@@ -12,7 +12,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import timm
 import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel, UNet2DModel
+from timm.models.resnet import BasicBlock
+from timm.models.resnetv2 import ResNetV2
 from torch import nn
 
 TARGET = Path(__file__).resolve().parents[2] / "test" / "fixtures" / "state-dict-keys.json"
@@ -95,16 +99,54 @@ class DetectionBackboneGN(nn.Module):
         )
 
 
+def autoencoder_kl(part="autoencoder", **config):
+    vae = AutoencoderKL(**config)
+    if part == "decoder":
+        del vae.encoder, vae.quant_conv
+    return vae
+
+
+def resnet_gn(block=None, **options):
+    blocks = {"block": BasicBlock} if block == "basic" else {}
+    return timm.create_model("resnet50_gn", **blocks, **options)
+
+
+def resnetv2_bit(**options):
+    return ResNetV2(**options) if options else timm.create_model("resnetv2_50x1_bit")
+
+
 MODULES = {
     "group-norm": nn.GroupNorm,
     "resnet-block": ResNetBlockGN,
     "double-conv": DoubleConvGN,
     "unet": UNetGN,
     "detection-backbone": DetectionBackboneGN,
+    "autoencoder-kl": autoencoder_kl,
+    "resnet-gn": resnet_gn,
+    "resnetv2-bit": resnetv2_bit,
+    "unet-2d": UNet2DModel,
+    "unet-2d-condition": UNet2DConditionModel,
+}
+
+DOWN, UP = "DownEncoderBlock2D", "UpDecoderBlock2D"
+# Stable Diffusion 1, and half of Stable Diffusion 3 with attention at each level.
+SD_1 = {
+    "blockOutChannels": [128, 256, 512, 512],
+    "downBlockTypes": [DOWN] * 4,
+    "layersPerBlock": 2,
+    "upBlockTypes": [UP] * 4,
+}
+SD_3 = {
+    "part": "decoder",
+    **SD_1,
+    "latentChannels": 16,
+    "upBlockTypes": ["AttnUpDecoderBlock2D"] * 4,
+    "usePostQuantConv": False,
 }
 
 # Every option away from its default, and the full-size networks.
-CASES: list[tuple[str, dict[str, int | bool]]] = [
+Options = dict[str, int | bool | str | list[int] | list[str]]
+CASES: list[tuple[str, Options]] = [
     ("group-norm", {"numGroups": 2, "numChannels": 6}),
     ("group-norm", {"numGroups": 2, "numChannels": 6, "affine": False}),
     ("resnet-block", {"inChannels": 64, "outChannels": 64}),
@@ -119,6 +161,42 @@ CASES: list[tuple[str, dict[str, int | bool]]] = [
     ("unet", {"inChannels": 1, "numClasses": 5, "numGroups": 4, "width": 12}),
     ("detection-backbone", {}),
     ("detection-backbone", {"numGroups": 4, "width": 8, "fpnChannels": 10}),
+    ("autoencoder-kl", SD_1),
+    ("autoencoder-kl", SD_3),
+    ("resnet-gn", {}),
+    (
+        "resnet-gn",
+        {
+            "block": "basic",
+            "layers": [1, 1, 2, 1],
+            "stemType": "deep_tiered",
+            "stemWidth": 128,
+            "replaceStemPool": True,
+            "avgDown": True,
+            "numClasses": 0,
+        },
+    ),
+    ("resnetv2-bit", {}),
+    ("resnetv2-bit", {"layers": [1, 2], "channels": [256, 512], "stemType": "deep_fixed", "widthFactor": 2}),
+    ("unet-2d", {"layersPerBlock": 1}),
+    (
+        "unet-2d-condition",
+        {
+            "blockOutChannels": [32, 64, 128],
+            "downBlockTypes": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+            "upBlockTypes": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
+            "layersPerBlock": [1, 1, 2],
+            "attentionHeadDim": [1, 2, 4],
+            "transformerLayersPerBlock": [1, 1, 2],
+            "crossAttentionDim": [48, 48, 48],
+            "useLinearProjection": True,
+            "timeCondProjDim": 6,
+            "additionEmbedType": "text_time",
+            "additionTimeEmbedDim": 8,
+            "projectionClassEmbeddingsInputDim": 80,
+            "numClassEmbeds": 5,
+        },
+    ),
 ]
 
 
@@ -126,7 +204,7 @@ def snake_case(name: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
 
 
-def state_dict_of(graph: str, options: dict[str, int | bool]) -> dict[str, list[int]]:
+def state_dict_of(graph: str, options: Options) -> dict[str, list[int]]:
     with torch.device("meta"):
         module = MODULES[graph](**{snake_case(name): value for name, value in options.items()})
     return {key: list(value.shape) for key, value in module.state_dict().items()}

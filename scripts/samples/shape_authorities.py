@@ -179,6 +179,7 @@ TORCH = {
     "clip": lambda x, a: torch.clamp(x[0], a.get("min"), a.get("max")),
     "where": lambda x, a: torch.where(x[0].bool(), x[1], x[2]),
     "silu": lambda x, a: F.silu(x[0]),
+    "mish": lambda x, a: F.mish(x[0]),
     "identity": lambda x, a: x[0],
     "cast": lambda x, a: x[0].to(TORCH_DTYPE[a["to"]]),
     "add": lambda x, a: x[0] + x[1],

@@ -2,7 +2,7 @@
 import { build } from 'esbuild';
 import { cp, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readFixture } from '../../lib/index.js';
 import type { Manifest } from '../../web/protocol.js';
@@ -29,12 +29,32 @@ export async function buildWeb(target: string): Promise<void> {
   for (const name of ['index.html', 'style.css', 'icon.svg']) await cp(join(WEB, name), join(target, name));
   for (const path of DEMO) await cp(join(ROOT, path), join(target, path));
   await copyFixtures(target);
+  await bundleOffline(target);
 }
 
 /** Copies ONNX Runtime's own files into `ort/`. */
 export async function copyRuntime(target: string): Promise<void> {
   const runtime = dirname(createRequire(import.meta.url).resolve('onnxruntime-web'));
   for (const name of RUNTIME) await cp(join(runtime, name), join(target, 'ort', name));
+}
+
+/** Bundles the service worker with the list of the files that it keeps: all but the fixtures and the build for WebGPU. */
+async function bundleOffline(target: string): Promise<void> {
+  const isLarge = (path: string) => path.startsWith('fixtures/') || path.includes('.asyncify.');
+  const paths = (await readdir(target, { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(target, join(entry.parentPath, entry.name)).replaceAll('\\', '/'));
+  const files = ['./', ...paths.filter((path) => !isLarge(path)).sort()];
+  await build({
+    entryPoints: [join(WEB, 'offline.ts')],
+    outdir: target,
+    bundle: true,
+    platform: 'browser',
+    target: 'es2022',
+    minify: true,
+    define: { FILES: JSON.stringify(files) },
+    logLevel: 'warning',
+  });
 }
 
 async function bundle(outdir: string): Promise<void> {
@@ -68,7 +88,7 @@ async function copyFixtures(target: string): Promise<void> {
   }
   const { graph, options } = await readFixture(join(ROOT, DEMO[0]!));
   const manifest: Manifest = {
-    demo: { graph, options: options as Manifest['demo']['options'] },
+    demo: { graph, options },
     fixtures,
     leftOut: { count: all.length - fixtures.length, reason: `larger than ${LARGEST_FIXTURE / 1024} KiB` },
   };

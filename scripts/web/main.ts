@@ -1,7 +1,7 @@
 /**
  * Builds the page into web/dist. With `serve` it also serves the page on this machine.
  *
- *   npm run build:web
+ *   npm run web:build
  *   npm run web            on a free port
  *   npm run web -- 8080
  */

@@ -3,6 +3,8 @@ import { describe, it } from 'mocha';
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { runCli } from '../../lib/cli/run-cli.js';
 import { encodeNpy, writeSafetensors } from '../../lib/index.js';
+import { graphFromConfig } from '../../graphs/pretrained.js';
+import { TINY_BIT, weightsFor, writeCheckpoint } from '../support/checkpoint.js';
 import { copyModel, TORCH_MODEL } from '../support/test-data.js';
 import { floats, onnx, Sink, useTemporaryFolder, writeFixture } from './support.js';
 
@@ -12,7 +14,7 @@ const COMMANDS: Record<string, string[]> = {
     ...['build', 'inspect', 'compare', 'convert', 'run', 'serve', 'parity', 'export-triton', 'export-kserve'],
     ...['doctor', '--version', '--debug', '--help'],
   ],
-  build: ['group-norm', '--debug'],
+  build: ['group-norm', '--from', '--part', '--dtype', 'resnetv2_50x1_bit', '--debug'],
   'build group-norm': [
     ...['--num-groups', '--num-channels', '--eps', '--no-affine', '-o, --output', '--weights', '--opset'],
     ...['--lowering', '--dtype', '--shape', '--seed', '--external-data', '--debug'],
@@ -67,6 +69,8 @@ describe('the command line', () => {
       (part) => [`bn1.${part}`, floats([64], new Float32Array(64).fill(1))] as const,
     );
     await writeSafetensors(at('resnet50.safetensors'), { tensors: batchNorm });
+    const bit = graphFromConfig(TINY_BIT);
+    await writeCheckpoint(at('resnetv2_50x1_bit'), TINY_BIT, weightsFor(bit), 'model.safetensors');
     copyModel(TORCH_MODEL, at('test/samples/test-data/torch'));
     const before = process.cwd();
     process.chdir(at());

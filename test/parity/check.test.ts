@@ -1,11 +1,14 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
+import { declareInputs } from '../../graphs/input.js';
 import { getGraph } from '../../graphs/registry.js';
+import { GraphBuilder } from '../../lib/graph/builder.js';
+import * as op from '../../lib/graph/ops/index.js';
 import type { BuildGraph } from '../../lib/parity/check.js';
 import type { Fixture } from '../../lib/parity/fixture.js';
 import { checkFixture } from '../../lib/parity/node.js';
 import { describeFailure, makeReport, reportToJson } from '../../lib/parity/report.js';
-import { tensor } from '../../lib/tensor.js';
+import { tensor, type TensorData } from '../../lib/tensor.js';
 import { randomTensor, referenceGroupNorm } from '../support/group-norm.js';
 
 const SPEC = { lowering: 'reduce-mean', opset: 21, provider: 'cpu' } as const;
@@ -53,6 +56,47 @@ describe('checkFixture', () => {
     });
     expect(result.outputs[0]).to.include({ name: 'y', mismatched: 0, elements: 144 });
     expect(result.outputs[0]!.distanceToTruth).to.be.below(1e-6);
+  });
+
+  it('a fixture has a tensor for every input of its graph', async () => {
+    const { inputs } = makeFixture();
+    const result = await checkFixture(
+      makeFixture({ inputs: new Map([['input', inputs.get('x')!]]) }),
+      SPEC,
+      build,
+    );
+    expect(result.error?.message).to.include(
+      "case.safetensors has no 'input.x', an input of graph 'group-norm'; it has 'input.input'",
+    );
+  });
+
+  it('a fixture of several inputs runs with the shapes that the graph gives them, and with sizes', async () => {
+    const inputs = new Map<string, TensorData>([
+      ['a', tensor('float32', [1, 3], Float32Array.of(1, 2, 3))],
+      ['t', tensor('int64', [1], BigInt64Array.of(4n))],
+    ]);
+    const outputs = new Map([['y', tensor('float32', [1, 3], Float32Array.of(5, 6, 7))]]);
+    const shapes: unknown[] = [];
+    const sum: BuildGraph = (_, __, { dtype, shape }) => {
+      const g = new GraphBuilder('sum');
+      const { a, t } = declareInputs(
+        g,
+        { dtype, shape },
+        { a: { layout: ['N', 3] }, t: { layout: ['N'], dtype: 'int64' } },
+      );
+      shapes.push(a.shape, t.shape);
+      g.output('y', op.add(g, a, op.cast(g, t, dtype)));
+      return g.build();
+    };
+    for (const staticShapes of [false, true]) {
+      const result = await checkFixture(
+        makeFixture({ inputs, outputs, truth: new Map() }),
+        { ...SPEC, staticShapes },
+        sum,
+      );
+      expect(result).to.include({ passed: true });
+    }
+    expect(shapes).to.deep.equal([['N', 3], ['N'], [1, 3], [1]]);
   });
 
   it('a fixture fails if a single element is off by a little more than the tolerance', async () => {

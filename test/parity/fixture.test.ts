@@ -97,12 +97,6 @@ describe('readFixture', () => {
     ],
     ['without inputs', METADATA, TENSORS.slice(1), 'input.<name>'],
     [
-      'whose input has a name that no graph has',
-      METADATA,
-      [['input.input', ONE], ...TENSORS.slice(1)],
-      "it has no 'input.x', the input of every graph; it has 'input.input'",
-    ],
-    [
       'with a tensor of an unknown prefix',
       METADATA,
       [...TENSORS, ['trut.y', DOUBLE]],

@@ -1,4 +1,4 @@
 /** All combinations of which suite.test.ts runs a pairwise choice. */
-import { networkMatrix, testParity } from '../support/parity-matrix.js';
+import { modelMatrix, networkMatrix, testParity } from '../support/parity-matrix.js';
 
-testParity(networkMatrix());
+testParity([...networkMatrix(), ...modelMatrix()]);

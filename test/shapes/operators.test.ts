@@ -22,6 +22,7 @@ const fixed = (dim: Dim | undefined): number => (typeof dim === 'number' ? dim :
 const STEPS: Readonly<Record<string, Step>> = {
   relu: (g, x) => op.relu(g, x),
   silu: (g, x) => op.silu(g, x),
+  mish: (g, x) => op.mish(g, x),
   addItself: (g, x, [a]) => op.add(g, x, op.reduceMean(g, x, { axes: [a! - 2] })),
   where: (g, x) =>
     op.where(g, g.constant({ dtype: 'bool', dims: [1], data: Uint8Array.of(1) }), x, op.tanh(g, x)),

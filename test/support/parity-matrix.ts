@@ -27,6 +27,9 @@ const PROVIDER_NAMES = Object.keys(PROVIDERS) as Provider[];
 /** The graphs of more than one node. */
 export const NETWORKS = ['resnet-block', 'double-conv', 'unet', 'detection-backbone', 'norm-comparison'];
 
+/** Published models: graphs of hundreds of nodes, whose fixtures differ in the nodes and not in the operators. */
+export const MODELS = ['autoencoder-kl', 'unet-2d', 'unet-2d-condition'];
+
 /** One combination. A type, not an interface, so that it is a `Row`. */
 export type ParityRow = {
   readonly file: string;
@@ -51,6 +54,10 @@ export const groupNormMatrix = (): ParityRow[] =>
 /** Every fixture of a network. Its lowerings differ in one operator, which `groupNormMatrix` has at every opset. */
 export const networkMatrix = (): ParityRow[] =>
   product(NETWORKS.flatMap(parityFixtures), [17, 21], [], ['auto', 'plain']);
+
+/** Every fixture of a published model. */
+export const modelMatrix = (): ParityRow[] =>
+  product(MODELS.flatMap(parityFixtures), [17, 21], [21], ['auto', 'plain']);
 
 function product(
   files: readonly string[],

@@ -39,6 +39,16 @@ const SCRIPT = `
     const { passed, counts } = await library.compareModels(side('reduce-mean'), side('instance-norm'), { feeds });
     return { passed, within: counts.within };
   };
+  window.inspect = async () => {
+    const bytes = library.embedExternalData(
+      await fetchBytes('model.onnx'),
+      new Map([['model.onnx.data', await fetchBytes('model.onnx.data')]]),
+    );
+    const data = Float32Array.from({ length: 2048 }, (_, i) => 300 + (i % 3));
+    const feeds = { x: library.tensor('float32', [1, 512, 2, 2], data) };
+    const { provider, normalizations } = await library.inspectModel(bytes, { feeds });
+    return { provider, statistics: normalizations.map(({ statistics }) => statistics) };
+  };
   window.open = async (model, options) => {
     const session = await library.createSession(model, options);
     const { inputs, provider, fallbacks } = session;
@@ -116,6 +126,22 @@ describeInBrowser("the package's entry in a browser", () => {
   it('the browser entry compares two ways to run a model, by its URL', async () => {
     const { passed, within } = await call<{ passed: boolean; within: number }>('compare', 'model.onnx');
     expect([passed, within > 0]).to.deep.equal([true, true]);
+  });
+
+  it('the browser entry inspects a model with its weights put in, and measures its norms in a run', async () => {
+    type Inspected = { provider: string; statistics: { meanToDeviation: number; inlinedError: number }[] };
+    const { provider, statistics } = await call<Inspected>('inspect');
+    expect(provider).to.equal('wasm');
+    expect(statistics).to.have.length(1);
+    // A row has 300, 301 and 302 in turn, 342 times each of the first, or of the last, and 341 of the others.
+    const rows = [0, 1024].map((start) => Array.from({ length: 1024 }, (_, i) => 300 + ((start + i) % 3)));
+    const ratios = rows.map((row) => {
+      const mean = row.reduce((sum, x) => sum + x) / 1024;
+      return mean / Math.sqrt(row.reduce((sum, x) => sum + (x - mean) ** 2, 0) / 1024 + 1e-5);
+    });
+    expect(statistics[0]!.meanToDeviation).to.be.closeTo(Math.max(...ratios), 1e-6);
+    // E[x²] − E[x]² of float32 has steps of 0.0078 near 90,000: a part of the variance of 0.67, not a rounding.
+    expect(statistics[0]!.inlinedError).to.be.within(1e-5, 1);
   });
 
   it('the browser entry fetches no file out of the folder of the model', async () => {

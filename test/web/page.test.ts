@@ -1,19 +1,27 @@
-/** The page in a real browser, served as static files. */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+/** The page in Chromium, served as static files. `browsers.test.ts` has what every browser must do. */
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { after, afterEach, before, beforeEach, describe, it } from 'mocha';
 import type { Browser } from 'playwright-core';
+import { getGraph } from '../../graphs/registry.js';
 import { toRgba } from '../../lib/images/image.js';
 import { maskOf, maskToImage } from '../../lib/images/mask.js';
 import {
   compareTensors,
+  convertModel,
   createSession,
+  decodeNpy,
   defaultTolerance,
+  encodeModel,
+  encodeModelExternal,
+  encodeNpy,
   type Fixture,
+  initializeWeights,
   readFixture,
+  tensor,
 } from '../../lib/index.js';
 import { buildWeb } from '../../scripts/web/build.js';
 import { serve, type WebServer, type WebServerOptions } from '../../scripts/web/server.js';
@@ -23,9 +31,14 @@ import { describeInBrowser, launch } from './chromium.js';
 import { Visitor } from './visitor.js';
 
 const DEMO = fileURLToPath(new URL('../../demo/unet-cells.safetensors', import.meta.url));
+const CELLS = fileURLToPath(new URL('../../demo/cells.png', import.meta.url));
 
-/** A browser, a server and a visitor for every test of a `describe`. */
-function usePage(folder: () => string, headers: NonNullable<WebServerOptions['headers']>): () => Visitor {
+/** A browser, a server and a visitor for every test of a `describe`. @param path The folder of the page on the server. */
+function usePage(
+  folder: () => string,
+  headers: NonNullable<WebServerOptions['headers']>,
+  path = '',
+): () => Visitor {
   let browser: Browser;
   let server: WebServer;
   let visitor: Visitor;
@@ -34,7 +47,7 @@ function usePage(folder: () => string, headers: NonNullable<WebServerOptions['he
     server = await serve(folder(), { headers });
   });
   beforeEach(async () => {
-    visitor = await Visitor.open(browser, server.url);
+    visitor = await Visitor.open(browser, server.url + path);
   });
   afterEach(() => visitor.close());
   after(async () => {
@@ -48,11 +61,11 @@ describeInBrowser('the page in a browser', () => {
   let folder: string;
   let demo: Fixture;
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'web-'));
+    folder = join(await mkdtemp(join(tmpdir(), 'web-')), 'page');
     await buildWeb(folder);
     demo = await readFixture(DEMO);
   });
-  after(() => rm(folder, { recursive: true, force: true }));
+  after(() => rm(dirname(folder), { recursive: true, force: true }));
 
   async function expectDemo(visitor: Visitor): Promise<void> {
     expect(await visitor.runDemo()).to.match(/^As in PyTorch \(torch .*\): 24576 of 24576 pixels/);
@@ -63,12 +76,31 @@ describeInBrowser('the page in a browser', () => {
   describe('served with the recommended headers', () => {
     const visitor = usePage(() => folder, 'all');
 
+    /** Opens the form that builds a network, and chooses the network. */
+    async function chooseNetwork(
+      name: string,
+      options: Readonly<Record<string, unknown>> = {},
+    ): Promise<void> {
+      const { page } = visitor();
+      await page.evaluate(`document.querySelector('#build-part').open = true`);
+      await page.selectOption('#graph', name);
+      for (const [option, value] of Object.entries(options))
+        await page.fill(`#option-${option}`, String(value));
+    }
+
+    /** Clicks a link that saves a file, and returns the file's name and bytes. */
+    async function save(selector: string): Promise<[name: string, bytes: Uint8Array]> {
+      const { page } = visitor();
+      const [download] = await Promise.all([page.waitForEvent('download'), page.click(selector)]);
+      return [download.suggestedFilename(), new Uint8Array(await readFile(await download.path()))];
+    }
+
     it('the page loads without a complaint, isolated, and labels every control', async () => {
       const { page, complaints } = visitor();
       expect(await page.evaluate('crossOriginIsolated')).to.equal(true);
       const unnamed = `[...document.querySelectorAll('input, select')].filter((one) => one.labels.length === 0)`;
       expect(await page.evaluate(`${unnamed}.map((one) => one.id)`)).to.deep.equal([]);
-      expect(await page.evaluate('document.querySelectorAll("input, select").length')).to.be.above(10);
+      expect(await page.evaluate('document.querySelectorAll("input, select").length')).to.be.above(8);
       expect(complaints).to.deep.equal([]);
     });
 
@@ -83,11 +115,10 @@ describeInBrowser('the page in a browser', () => {
 
     it("the page gives PyTorch's mask in the demo, and a model that gives PyTorch's logits in onnxruntime-node", async () => {
       await expectDemo(visitor());
-      const { page, complaints } = visitor();
-      expect(await visitor().value('#result', 'Ran on')).to.equal('wasm');
-      const [download] = await Promise.all([page.waitForEvent('download'), page.click('#download')]);
-      expect(download.suggestedFilename()).to.equal('unet.onnx');
-      const model = new Uint8Array(await readFile(await download.path()));
+      const { complaints } = visitor();
+      expect(await visitor().value('#panel-run', 'Ran on')).to.equal('wasm');
+      const [name, model] = await save('#download');
+      expect(name).to.equal('unet.onnx');
       const session = await createSession(model, { groupNorm: 'reduce-mean' });
       const { y } = await session.run(Object.fromEntries(demo.inputs));
       await session.dispose();
@@ -96,54 +127,127 @@ describeInBrowser('the page in a browser', () => {
       expect(complaints).to.deep.equal([]);
     });
 
-    it('the page works by keyboard: Enter starts a task, and the focus stays at its end', async () => {
+    it('another model replaces all that belonged to the model before', async () => {
       const { page } = visitor();
-      await page.focus('#build');
-      await page.keyboard.press('Enter');
-      await page.locator('#summary').waitFor();
-      expect(await visitor().ended()).to.equal('Done.');
-      expect(await page.evaluate('document.activeElement.id')).to.equal('build');
-      await page.keyboard.press('Tab');
-      expect(await page.evaluate('document.activeElement.id')).to.equal('download');
+      await visitor().runDemo();
+      await chooseNetwork('group-norm', { numGroups: 2, numChannels: 4 });
+      expect(await visitor().start('#build')).to.equal('Done.');
+      expect(await visitor().text('#model-name')).to.equal('group-norm.onnx');
+      expect(await page.locator('canvas, #verdict').count()).to.equal(0);
+      expect(await visitor().rows('#panel-norms')).to.have.length(1);
+      expect(await visitor().start('#run')).to.equal('Done.');
+      const outputs = await visitor().rows('#panel-run');
+      expect(outputs.map(([name, type]) => [name, type])).to.deep.equal([['y', 'float32 [1, 4, 64, 64]']]);
     });
 
-    it('the page times every lowering, in a chart and in a table', async () => {
-      expect(await visitor().start('#measure')).to.equal('Done.');
-      const rows = await visitor().rows('#timings');
+    it("the page opens a visitor's model with the files of its weights, runs it on a .npy file and converts it", async () => {
+      const graph = getGraph('double-conv').build({ inChannels: 3, outChannels: 16, numGroups: 2 });
+      const weights = initializeWeights(graph, 7);
+      const files = dirname(folder);
+      const { model, location, data } = encodeModelExternal(graph, weights, 'own.onnx.data');
+      const x = tensor(
+        'float32',
+        [2, 3, 5, 6],
+        Float32Array.from({ length: 180 }, (_, i) => Math.sin(i)),
+      );
+      await mkdir(join(files, 'own'));
+      const paths = ['own.onnx', location, 'x.npy'].map((name) => join(files, 'own', name));
+      await writeFile(paths[0]!, model);
+      await writeFile(paths[1]!, data);
+      await writeFile(paths[2]!, encodeNpy(x));
+
+      const { page, complaints } = visitor();
+      await page.setInputFiles('#model-file', paths[0]!);
+      expect(await visitor().ended()).to.include('Failed');
+      expect(await visitor().text('#problem')).to.include("keeps weights in 'own.onnx.data'");
+      // The file that was missing is enough: the model waits for it.
+      await page.setInputFiles('#model-file', paths[1]!);
+      await page.locator('#model-name').waitFor();
+      expect(await visitor().text('#model-name')).to.equal('own.onnx');
+      const norms = await visitor().rows('#panel-norms');
+      expect(norms.map(([number, name]) => [number, name])).to.deep.equal([
+        ['1', 'double_conv.1'],
+        ['2', 'double_conv.4'],
+      ]);
+
+      await page.setInputFiles('#input-0-file', paths[2]!);
+      expect(await visitor().start('#run')).to.equal('Done.');
+      const [, output] = await save('#panel-run a');
+      const whole = encodeModel(graph, weights);
+      const session = await createSession(whole, { groupNorm: 'reduce-mean' });
+      const { y } = await session.run({ x });
+      await session.dispose();
+      const { passed } = compareTensors('y', decodeNpy(output), y!, defaultTolerance('float32'));
+      expect(passed).to.equal(true);
+
+      await page.click('#tab-convert');
+      await page.selectOption('#conversion', 'layer-norm');
+      expect(await visitor().start('#convert')).to.equal('Done.');
+      const [name, converted] = await save('#converted a');
+      expect(name).to.equal('own-layer-norm.onnx');
+      const expected = convertModel(whole, { lowering: 'layer-norm' }).bytes;
+      expect(Buffer.compare(converted, expected)).to.equal(0);
+      await page.click('#converted button');
+      expect(await visitor().text('#model-name')).to.equal('own-layer-norm.onnx');
+      expect(await visitor().text('#panel-norms')).to.include('lowered');
+      expect(complaints).to.deep.equal([]);
+    });
+
+    it('the page compares every lowering in time and in error, and measures the norms of the demo', async () => {
+      await visitor().runDemo();
+      expect(await visitor().start('#compare')).to.equal('Done.');
+      const rows = await visitor().rows('#panel-lowerings');
       expect(rows.map(([name]) => name)).to.deep.equal(['op', 'reduce-mean', 'instance-norm', 'layer-norm']);
-      for (const [, ...times] of rows) {
-        expect(times).to.have.length(3);
-        for (const time of times) expect(parseFloat(time)).to.be.above(0);
+      for (const [name, median, , , difference, share] of rows) {
+        expect(parseFloat(median!)).to.be.above(0);
+        if (name === 'reduce-mean') expect([difference, share]).to.deep.equal(['–', '–']);
+        else expect(parseFloat(difference!), name).to.be.within(0, 1e-2);
       }
-      const drawn = await visitor().pixels('Bar chart');
-      expect(drawn.some((value) => value !== 0)).to.equal(true);
+      expect(await visitor().start('#measure')).to.equal('Done.');
+      const norms = await visitor().rows('#panel-norms');
+      expect(norms).to.have.length(18);
+      for (const [, , ratio, error] of norms) {
+        expect(parseFloat(ratio!)).to.be.within(0, 100);
+        expect(parseFloat(error!)).to.be.within(0, 1e-2);
+      }
       expect(visitor().complaints).to.deep.equal([]);
     });
 
     it('the page runs a network of other outputs on random numbers, and shows their channels', async () => {
       const { page } = visitor();
-      await page.selectOption('#graph', 'detection-backbone');
-      await page.fill('#option-width', '8');
-      await page.fill('#option-numGroups', '4');
-      await page.fill('#option-fpnChannels', '8');
+      await chooseNetwork('detection-backbone', { width: 8, numGroups: 4, fpnChannels: 8 });
       await page.selectOption('#lowering', 'layer-norm');
       expect(await visitor().start('#build')).to.equal('Done.');
-      expect(await visitor().value('#summary', 'GroupNorm as')).to.equal('layer-norm');
-      const operators = (await visitor().rows('#summary')).map(([name]) => name);
-      expect(operators).to.include('LayerNormalization').and.not.include('GroupNormalization');
+      expect(await visitor().value('#model-head', 'Nodes'))
+        .to.include('LayerNormalization')
+        .and.not.include('GroupNormalization');
       expect(await visitor().start('#run')).to.equal('Done.');
-      const outputs = await visitor().rows('#result');
+      const outputs = await visitor().rows('#panel-run');
       expect(outputs.map(([name, type]) => [name, type])).to.deep.equal([
         ['p3', 'float32 [1, 8, 8, 8]'],
         ['p4', 'float32 [1, 8, 4, 4]'],
         ['p5', 'float32 [1, 8, 2, 2]'],
       ]);
-      expect(await page.locator('#result canvas').count()).to.equal(12);
+      expect(await page.locator('#panel-run canvas').count()).to.equal(12);
+    });
+
+    it('the page shows the options of every network, and builds it from the options that it shows or says what is wrong', async () => {
+      const { page, complaints } = visitor();
+      const names = await page.evaluate<string[]>(
+        `[...document.querySelector('#graph').options].map(({ value }) => value)`,
+      );
+      expect(names[0]).to.equal('unet');
+      for (const name of names) {
+        await chooseNetwork(name);
+        const fields = await page.locator('#options .field').count();
+        expect(fields, name).to.equal(Object.keys(getGraph(name).options).length);
+      }
+      expect(complaints).to.deep.equal([]);
     });
 
     it('the page says what is wrong with options, weights and images, and stays usable', async () => {
       const { page } = visitor();
-      await page.fill('#option-numGroups', '7');
+      await chooseNetwork('group-norm', { numGroups: 7, numChannels: 32 });
       expect(await visitor().start('#build')).to.include('Failed');
       expect(await visitor().text('#problem'))
         .to.include('NUM_GROUPS_MISMATCH')
@@ -153,8 +257,8 @@ describeInBrowser('the page in a browser', () => {
       expect(y + height).to.be.at.most(page.viewportSize()!.height);
       await page.click('#problem button');
       expect(await page.locator('#problem').isVisible()).to.equal(false);
-      await page.fill('#option-numGroups', '8');
 
+      await chooseNetwork('group-norm', { numGroups: 2, numChannels: 4 });
       await page.setInputFiles(
         '#weights-file',
         fixturePath('double-conv', 'counter').replace('counter', 'image'),
@@ -171,37 +275,47 @@ describeInBrowser('the page in a browser', () => {
         .and.to.include('page.test.ts');
 
       await page.selectOption('#weights', 'seed');
-      await page.selectOption('#input', 'image');
+      expect(await visitor().start('#build')).to.equal('Done.');
+      await page.selectOption('#input-0', 'image');
       expect(await visitor().start('#run')).to.include('Failed');
-      expect(await visitor().text('#problem')).to.include('Choose an image');
-      await page.setInputFiles('#image-file', DEMO);
+      expect(await visitor().text('#problem')).to.include('Choose a file for the input x');
+      await page.setInputFiles('#input-0-file', DEMO);
       await visitor().start('#run');
       expect(await visitor().text('#problem')).to.include('IMAGE_INVALID');
+      await page.setInputFiles('#input-0-file', CELLS);
+      await visitor().start('#run');
+      expect(await visitor().text('#problem')).to.include("input 'x' is float32 [N, 4, H, W]");
 
-      await page.selectOption('#input', 'random');
+      await page.selectOption('#input-0', 'random');
       expect(await visitor().start('#run')).to.equal('Done.');
       expect(await page.locator('#problem').isVisible()).to.equal(false);
+      await page.setInputFiles('#model-file', CELLS);
+      expect(await visitor().ended()).to.include('Failed');
+      expect(await visitor().text('#problem'))
+        .to.include('cells.png')
+        .and.to.include('a PNG image');
+      expect(await visitor().text('#model-name')).to.equal('group-norm.onnx');
       expect(visitor().complaints).to.deep.equal([]);
     });
 
     it("the page takes a visitor's weights, and gives the fixture's result with them", async () => {
       const { page } = visitor();
-      await page.selectOption('#graph', 'unet');
-      for (const [name, value] of Object.entries(demo.options))
-        await page.fill(`#option-${name}`, String(value));
+      await chooseNetwork('unet', demo.options);
       await page.setInputFiles('#weights-file', DEMO);
-      await page.selectOption('#input', 'demo');
+      expect(await visitor().start('#build')).to.equal('Done.');
+      await page.setInputFiles('#input-0-file', CELLS);
       expect(await visitor().start('#run')).to.equal('Done.');
       const expected = toRgba(maskToImage(maskOf(demo.outputs.get('y')!)));
       expect(await visitor().pixels('Mask')).to.deep.equal(Uint8Array.from(expected.data));
     });
 
-    it('the page passes every fixture that it carries, after a cancelled check', async () => {
+    it('the page passes every fixture that it carries, after a stopped check', async () => {
       const { page, complaints } = visitor();
+      await page.click('#parity-part summary');
       await page.click('#check');
       await page.locator('#parity tbody tr').nth(3).waitFor();
       await page.click('#cancel');
-      expect(await visitor().ended()).to.equal('Cancelled.');
+      expect(await visitor().ended()).to.equal('Stopped.');
 
       expect(await visitor().start('#check')).to.equal('Done.');
       const manifest = JSON.parse(await readFile(join(folder, 'fixtures.json'), 'utf8')) as Manifest;
@@ -210,26 +324,31 @@ describeInBrowser('the page in a browser', () => {
       expect(rows).to.have.length(manifest.fixtures.length).above(190);
       expect(await visitor().text('#parity-summary')).to.match(
         new RegExp(
-          `^${rows.length} passed, 0 failed, 0 not run\\. ${manifest.leftOut.count} fixtures .* left out`,
+          `^${rows.length} passed, 0 failed, 0 not run\\. ${manifest.leftOut.count} cases .* left out`,
         ),
       );
       expect(complaints).to.deep.equal([]);
     });
 
     it('the page passes over a missing WebGPU, and says so', async () => {
-      await visitor().page.selectOption('#provider', 'webgpu');
-      await expectDemo(visitor());
-      expect(await visitor().value('#result', 'Ran on')).to.equal('wasm');
-      expect(await visitor().text('#result .note')).to.match(/^webgpu is not used: /);
+      const { page } = visitor();
+      await visitor().runDemo();
+      await page.selectOption('#provider', 'webgpu');
+      expect(await visitor().start('#run')).to.equal('Done.');
+      expect(await visitor().value('#panel-run', 'Ran on')).to.equal('wasm');
+      expect(await visitor().text('#panel-run .note')).to.match(/^webgpu is not used: /);
     });
   });
 
-  describe('served by a server without the recommended headers', () => {
-    const visitor = usePage(() => folder, 'none');
+  describe('in a folder of a server without the recommended headers', () => {
+    const visitor = usePage(() => dirname(folder), 'none', 'page/');
 
     it('the page runs the demo on one thread, under its own policy, without the recommended headers', async () => {
       const { page, complaints } = visitor();
       expect(await page.evaluate('crossOriginIsolated')).to.equal(false);
+      expect(await visitor().text('#environment summary')).to.include(
+        'one thread here: more need a server that sends two headers',
+      );
       await expectDemo(visitor());
       expect(complaints).to.deep.equal([]);
       await page.evaluate(

@@ -1,10 +1,12 @@
-/** Runs one task at a time and shows its progress, a button to cancel it, and its error. */
+/** Runs one task at a time and shows its progress, how long it takes, a button to stop it, and its error. */
 import type { TaskName, Tasks } from '../protocol.js';
+import { formatDuration } from '../../lib/quantities.js';
 import { byId, element } from './dom.js';
 import { Cancelled, startTask, TaskError, type Event } from './worker-task.js';
 
 const bar = byId('progress-bar', HTMLProgressElement);
 const text = byId('progress-text', HTMLElement);
+const time = byId('progress-time', HTMLElement);
 const box = byId('activity', HTMLElement);
 const problem = byId('problem', HTMLElement);
 const cancelButton = byId('cancel', HTMLButtonElement);
@@ -34,7 +36,7 @@ export async function perform<Name extends TaskName>(
     text.textContent = 'Done.';
     return true;
   } catch (error) {
-    text.textContent = error instanceof Cancelled ? 'Cancelled.' : 'Failed: see the message below.';
+    text.textContent = error instanceof Cancelled ? 'Stopped.' : 'Failed: see the message below.';
     if (!(error instanceof Cancelled)) showProblem(error);
     return false;
   } finally {
@@ -46,6 +48,25 @@ export async function perform<Name extends TaskName>(
   }
 }
 
+/** Whether a task is running: another one must wait. */
+export const isBusy = (): boolean => box.dataset['busy'] !== undefined;
+
+let started = 0;
+let timer: number | undefined;
+/** When the counted steps of a task began, and how many are left. */
+let counted: { readonly since: number; readonly done: number; readonly total: number } | undefined;
+
+/** Shows how long the task has taken, and how long its counted steps will still take. */
+function showTime(): void {
+  const now = performance.now();
+  const seconds = (milliseconds: number) =>
+    formatDuration(1000 * Math.max(1, Math.round(milliseconds / 1000)));
+  const left =
+    counted && counted.done > 0 && ((now - counted.since) / counted.done) * (counted.total - counted.done);
+  time.textContent =
+    now - started < 1000 ? '' : `${seconds(now - started)}${left ? `, about ${seconds(left)} left` : ''}`;
+}
+
 function begin(): void {
   hideProblem();
   box.hidden = false;
@@ -53,12 +74,19 @@ function begin(): void {
   bar.hidden = false;
   bar.removeAttribute('value');
   text.textContent = 'Starting…';
+  started = performance.now();
+  counted = undefined;
+  showTime();
+  timer = setInterval(showTime, 500);
   cancelButton.hidden = false;
   for (const button of starters()) button.disabled = true;
 }
 
 function end(): void {
   delete box.dataset['busy'];
+  clearInterval(timer);
+  counted = undefined;
+  showTime();
   bar.hidden = true;
   cancelButton.hidden = true;
   cancelButton.onclick = null;
@@ -66,10 +94,16 @@ function end(): void {
 }
 
 function showProgress({ text: what, done, total }: Extract<Event, { type: 'progress' }>): void {
-  const counted = done !== undefined && total !== undefined;
-  text.textContent = counted ? `${what} (${done} of ${total})` : `${what}…`;
-  if (counted) [bar.max, bar.value] = [total, done];
-  else bar.removeAttribute('value');
+  const isCounted = done !== undefined && total !== undefined;
+  // Of counted steps the words stay the same, so that screen readers do not read each number.
+  text.textContent = `${what}…`;
+  if (isCounted) {
+    [bar.max, bar.value] = [total, done];
+    counted = { since: done === 0 || !counted ? performance.now() : counted.since, done, total };
+  } else {
+    bar.removeAttribute('value');
+    counted = undefined;
+  }
 }
 
 /** Shows an error with its whole message, which says what to do. */

@@ -34,7 +34,7 @@ export function fillSelect(
 export function table(
   caption: string,
   head: readonly string[],
-  rows: readonly (readonly string[])[],
+  rows: readonly (readonly (string | Node)[])[],
 ): HTMLTableElement {
   return element(
     'table',
@@ -48,13 +48,8 @@ export function table(
 const tableHead = (head: readonly string[]): HTMLTableRowElement =>
   element('tr', {}, ...head.map((textContent) => element('th', { scope: 'col', textContent })));
 
-export const tableRow = ([first = '', ...cells]: readonly string[]): HTMLTableRowElement =>
-  element(
-    'tr',
-    {},
-    element('th', { scope: 'row', textContent: first }),
-    ...cells.map((textContent) => element('td', { textContent })),
-  );
+export const tableRow = ([first = '', ...cells]: readonly (string | Node)[]): HTMLTableRowElement =>
+  element('tr', {}, element('th', { scope: 'row' }, first), ...cells.map((cell) => element('td', {}, cell)));
 
 /** Makes a list of names and values. */
 export const definitions = (rows: readonly (readonly [name: string, value: string])[]): HTMLDListElement =>
@@ -66,9 +61,14 @@ export const definitions = (rows: readonly (readonly [name: string, value: strin
     ),
   );
 
-/** Replaces the content of an element and scrolls it into view. */
-export function show(place: HTMLElement, ...content: readonly Node[]): void {
-  place.replaceChildren(...content);
-  place.hidden = false;
-  place.scrollIntoView({ block: 'nearest' });
+/** Makes a region that scrolls where its content is wider or higher, by keyboard too. */
+export function scrolling(label: string, content: Node): HTMLElement {
+  const region = element('div', { className: 'scroll', tabIndex: 0 }, content);
+  region.setAttribute('role', 'region');
+  region.setAttribute('aria-label', label);
+  return region;
 }
+
+/** Returns the content of a template of index.html. */
+export const fromTemplate = (id: string): DocumentFragment =>
+  byId(id, HTMLTemplateElement).content.cloneNode(true) as DocumentFragment;

@@ -1,21 +1,19 @@
 /** File inputs on which files can also be dropped. */
-import { byId } from './dom.js';
 
-/** Sets up a file input. @returns Functions that give the file chosen last, and clear the field. */
-export function fileField(id: string, onChange: () => void): { file(): File | undefined; clear(): void } {
-  const input = byId(id, HTMLInputElement);
+/** A field whose files were chosen or dropped. */
+export interface FileField {
+  files(): readonly File[];
+  clear(): void;
+}
+
+/**
+ * Makes the zone around a file input take dropped files.
+ * @param input An input within an element of the class `drop`.
+ * @param onChange Is called when the visitor has chosen or dropped files.
+ */
+export function fileField(input: HTMLInputElement, onChange: (files: readonly File[]) => void): FileField {
   const zone = input.closest<HTMLElement>('.drop')!;
-  let dropped: File | undefined;
-  const file = () => dropped ?? input.files?.[0];
-  const changed = () => {
-    const name = file()?.name;
-    zone.querySelector('output')!.textContent = name === undefined ? '' : `Chosen: ${name}`;
-    onChange();
-  };
-  input.addEventListener('change', () => {
-    dropped = undefined;
-    changed();
-  });
+  input.addEventListener('change', () => onChange([...input.files!]));
   zone.addEventListener('dragover', (event) => {
     event.preventDefault();
     zone.dataset['over'] = 'true';
@@ -23,16 +21,18 @@ export function fileField(id: string, onChange: () => void): { file(): File | un
   zone.addEventListener('dragleave', () => delete zone.dataset['over']);
   zone.addEventListener('drop', (event) => {
     event.preventDefault();
+    event.stopPropagation();
     delete zone.dataset['over'];
-    dropped = event.dataTransfer?.files[0];
-    changed();
+    // The input shows the names of dropped files as it shows those of chosen files.
+    if (event.dataTransfer) input.files = event.dataTransfer.files;
+    onChange([...input.files!]);
   });
   return {
-    file,
-    clear() {
-      dropped = undefined;
-      input.value = '';
-      zone.querySelector('output')!.textContent = '';
-    },
+    files: () => [...(input.files ?? [])],
+    clear: () => (input.value = ''),
   };
 }
+
+/** Returns whether a drop carries files, and not a text or a link. */
+export const hasFiles = ({ dataTransfer }: DragEvent): boolean =>
+  dataTransfer?.types.includes('Files') ?? false;

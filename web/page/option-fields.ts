@@ -1,51 +1,93 @@
 /** Makes a form of a network's options, with the labels, bounds and defaults that the library gives. */
 import type { GraphDefinition, OptionSpec } from '../../lib/browser.js';
-import { element } from './dom.js';
+import { element, fillSelect } from './dom.js';
 
 /** The value of an option without a default, as in the examples of the command line. */
 const example = (name: string): number => (name === 'numGroups' ? 8 : 32);
 
-const idOf = (name: string): string => `option-${name}`;
+type Control = HTMLInputElement | HTMLSelectElement;
 
-export const optionFields = (
-  definition: GraphDefinition,
-  values: Readonly<Record<string, number | boolean>> = {},
-): HTMLElement[] =>
-  Object.entries(definition.options).map(([name, spec]) =>
-    optionField(name, spec, values[name] ?? spec.default ?? example(name)),
-  );
+/** The fields of a network, and how their values are read. */
+export interface OptionFields {
+  readonly fields: readonly HTMLElement[];
+  /** Returns the options. Empty fields are left out: the library has a default, or names the missing option. */
+  read(): Record<string, unknown>;
+}
 
-function optionField(name: string, spec: OptionSpec, value: number | boolean): HTMLElement {
-  const hint = element('small', { id: `${idOf(name)}-hint`, textContent: spec.description });
-  const input =
-    spec.type === 'boolean'
-      ? element('input', { type: 'checkbox', checked: value === true })
-      : element('input', {
-          type: 'number',
-          value: String(value),
-          min: String(spec.min ?? ''),
-          max: String(spec.max ?? ''),
-          step: spec.type === 'integer' ? '1' : 'any',
-          required: true,
-        });
-  input.id = idOf(name);
-  input.name = name;
-  input.setAttribute('aria-describedby', hint.id);
+export function optionFields({ options }: GraphDefinition): OptionFields {
+  const made = Object.entries(options).map(([name, spec]) => ({
+    name,
+    spec,
+    control: controlOf(name, spec),
+  }));
+  return {
+    fields: made.map(({ name, spec, control }) => fieldOf(name, spec, control)),
+    read: () => Object.fromEntries(made.flatMap(({ name, spec, control }) => valueOf(name, spec, control))),
+  };
+}
+
+function controlOf(name: string, spec: OptionSpec): Control {
+  const { type, min, max, choices } = spec;
+  const value = spec.default === undefined ? example(name) : spec.default;
+  if (type === 'boolean') return element('input', { type: 'checkbox', checked: value === true });
+  if (type === 'string' && choices) {
+    const select = element('select');
+    fillSelect(
+      select,
+      choices.map((one) => [one, one]),
+    );
+    select.value = String(value);
+    return select;
+  }
+  if (type === 'integer' || type === 'number') {
+    return element('input', {
+      type: 'number',
+      value: String(value ?? ''),
+      min: String(min ?? ''),
+      max: String(max ?? ''),
+      step: type === 'integer' ? '1' : 'any',
+    });
+  }
+  return element('input', {
+    type: 'text',
+    value: value === null ? '' : String(value),
+    autocomplete: 'off',
+    spellcheck: false,
+  });
+}
+
+function fieldOf(name: string, { type, description }: OptionSpec, control: Control): HTMLElement {
+  control.id = `option-${name}`;
+  const isList = /s$/.test(type);
+  const hint = element('small', {
+    id: `${control.id}-hint`,
+    textContent: isList ? `${description} (a list, with commas)` : description,
+  });
+  control.setAttribute('aria-describedby', hint.id);
   return element(
     'div',
     { className: 'field' },
-    element('label', { htmlFor: input.id, textContent: name }),
-    input,
+    element('label', { htmlFor: control.id, textContent: name }),
+    control,
     hint,
   );
 }
 
-/** Reads the options. Leaves out fields that hold no number: the library then names the missing option. */
-export function readOptions(fields: HTMLElement): Record<string, number | boolean> {
-  const options: Record<string, number | boolean> = {};
-  for (const input of fields.querySelectorAll('input')) {
-    if (input.type === 'checkbox') options[input.name] = input.checked;
-    else if (!Number.isNaN(input.valueAsNumber)) options[input.name] = input.valueAsNumber;
+function valueOf(name: string, { type }: OptionSpec, control: Control): [string, unknown][] {
+  if (control instanceof HTMLInputElement && control.type === 'checkbox') return [[name, control.checked]];
+  const text = control.value.trim();
+  if (text === '') return [];
+  const list = () => text.split(',').map((part) => part.trim());
+  switch (type) {
+    case 'string':
+      return [[name, text]];
+    case 'strings':
+      return [[name, list()]];
+    case 'booleans':
+      return [[name, list().map((part) => (part === 'true' ? true : part === 'false' ? false : part))]];
+    case 'integers':
+      return [[name, list().map(Number)]];
+    default:
+      return [[name, Number(text)]];
   }
-  return options;
 }

@@ -1,7 +1,7 @@
 /** Shows the parity cases, one row each, as they finish. */
 import { formatDifference, plural } from '../../lib/quantities.js';
 import type { Manifest, ParityCase } from '../protocol.js';
-import { byId, element, table, tableRow } from './dom.js';
+import { byId, element, scrolling, table, tableRow } from './dom.js';
 
 const place = byId('parity', HTMLElement);
 const summary = byId('parity-summary', HTMLElement);
@@ -18,10 +18,7 @@ export function startParity({ leftOut }: Manifest): (result: ParityCase) => void
   );
   const body = rows.tBodies[0]!;
   const counts = { passed: 0, failed: 0, 'not run': 0 };
-  const scrolled = element('div', { className: 'scroll', tabIndex: 0 }, rows);
-  scrolled.setAttribute('role', 'region');
-  scrolled.setAttribute('aria-label', 'Cases');
-  place.replaceChildren(scrolled);
+  place.replaceChildren(scrolling('Cases', rows));
   place.hidden = false;
   summary.className = '';
   summary.textContent = '';
@@ -33,7 +30,7 @@ export function startParity({ leftOut }: Manifest): (result: ParityCase) => void
     summary.className = counts.failed > 0 ? 'bad' : counts.passed > 0 ? 'good' : '';
     summary.textContent =
       `${counts.passed} passed, ${counts.failed} failed, ${counts['not run']} not run. ` +
-      `${plural(leftOut.count, 'fixture')} of the repository left out: ${leftOut.reason}.`;
+      `${plural(leftOut.count, 'case')} of the repository left out: ${leftOut.reason}.`;
   };
 }
 

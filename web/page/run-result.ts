@@ -1,33 +1,37 @@
 /** Shows the result of a run: pictures, figures, and for the demo the comparison with PyTorch. */
 import { formatDifference, formatDuration, formatNumber } from '../../lib/quantities.js';
-import type { Comparison, Picture, RunResult } from '../protocol.js';
-import { byId, definitions, element, show, table } from './dom.js';
+import type { Comparison, OutputResult, Picture, RunResult } from '../protocol.js';
+import { definitions, element, scrolling, table } from './dom.js';
+import { download } from './download.js';
 
-const place = byId('result', HTMLElement);
-
-export function showRun(result: RunResult): void {
+export function runPanel(result: RunResult): Node[] {
   const { outputs, pictures, comparison } = result;
-  show(
-    place,
-    element('h3', { textContent: 'The result' }),
+  const best = outputs.flatMap(({ name, best: scores }) =>
+    scores.map(([index, value]) => [`${name} [0, ${index}]`, formatNumber(value)]),
+  );
+  return [
     ...(comparison ? [verdict(comparison)] : []),
     ...result.fallbacks.map(({ provider, reason }) =>
       element('p', { className: 'note', textContent: `${provider} is not used: ${reason}` }),
     ),
     element('div', { className: 'pictures' }, ...pictures.map(draw)),
     definitions(rowsOf(result)),
-    table(
-      'Outputs',
-      ['Output', 'Type', 'Least', 'Largest', 'Mean', 'NaN or infinite'],
-      outputs.map(({ name, type, min, max, mean, notFinite }) => [
-        name,
-        type,
-        ...[min, max, mean].map(formatNumber),
-        String(notFinite),
-      ]),
-    ),
-  );
+    scrolling('Outputs', table('Outputs', HEAD, outputs.map(outputRow))),
+    ...(best.length > 0
+      ? [table('The largest elements of the first sample', ['Element', 'Value'], best)]
+      : []),
+  ];
 }
+
+const HEAD = ['Output', 'Type', 'Least', 'Largest', 'Mean', 'NaN or infinite', 'File'];
+
+const outputRow = ({ name, type, min, max, mean, notFinite, file }: OutputResult): (string | Node)[] => [
+  name,
+  type,
+  ...[min, max, mean].map(formatNumber),
+  String(notFinite),
+  download(element('a'), { name: `${name.replace(/[^\w.-]/g, '_')}.npy`, file }, '.npy'),
+];
 
 function verdict({ framework, passed, samePixels, pixels, maxAbs, rtol, atol }: Comparison): HTMLElement {
   const same = samePixels === pixels;
@@ -44,7 +48,7 @@ function verdict({ framework, passed, samePixels, pixels, maxAbs, rtol, atol }: 
 const rowsOf = (result: RunResult): [string, string][] => [
   ['Ran on', result.provider],
   ['GroupNorm as', result.groupNorm ?? 'written in the model'],
-  ['Input', result.input],
+  ['Inputs', result.inputs.join('; ')],
   ['Loading', formatDuration(result.loadMilliseconds)],
   ['First run', formatDuration(result.runMilliseconds)],
 ];

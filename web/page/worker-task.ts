@@ -52,7 +52,12 @@ export function startTask<Name extends TaskName>(
     worker.onerror = (event) => {
       end();
       worker.terminate();
-      reject(new TaskError('WORKER', event.message || 'the worker does not start; reload the page'));
+      reject(
+        new TaskError(
+          'WORKER',
+          event.message || 'the part of the page that computes does not start: reload the page',
+        ),
+      );
     };
   });
   worker.postMessage({ task: name, ...input });

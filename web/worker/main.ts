@@ -1,10 +1,10 @@
 /** The worker: does everything slow, so that the page stays responsive. Runs one task at a time. */
 import { OnnxGroupNormError, setRuntimeFolder } from '../../lib/browser.js';
 import type { Message, Request } from '../protocol.js';
-import { buildTask } from './build.js';
+import { compareLowerings } from './lowerings.js';
+import { buildModel, convert, openModel } from './models.js';
 import { checkParity } from './parity.js';
-import { runTask } from './run.js';
-import { measureLowerings } from './timings.js';
+import { measureModel, runModel } from './run.js';
 
 setRuntimeFolder(new URL('ort/', location.href));
 
@@ -18,22 +18,36 @@ async function answer(request: Request): Promise<void> {
   try {
     post({ type: 'result', result: await perform(request) });
   } catch (error) {
-    post({
-      type: 'error',
-      code: error instanceof OnnxGroupNormError ? error.code : 'INTERNAL',
-      message: error instanceof Error ? error.message : String(error),
-    });
+    post({ type: 'error', ...describe(error) });
   }
+}
+
+/** Returns an error in words. A RangeError is the browser's word for memory that it does not have. */
+function describe(error: unknown): { code: string; message: string } {
+  if (error instanceof OnnxGroupNormError) return { code: error.code, message: error.message };
+  const message = error instanceof Error ? error.message : String(error);
+  return error instanceof RangeError
+    ? {
+        code: 'OUT_OF_MEMORY',
+        message: `this browser has not enough memory for it (${message}): try a smaller model or input`,
+      }
+    : { code: 'INTERNAL', message };
 }
 
 function perform(request: Request) {
   switch (request.task) {
     case 'build':
-      return buildTask(request.spec);
+      return buildModel(request);
+    case 'open':
+      return openModel(request);
     case 'run':
-      return runTask(request);
-    case 'timings':
-      return measureLowerings(request);
+      return runModel(request);
+    case 'measure':
+      return measureModel(request);
+    case 'lowerings':
+      return compareLowerings(request);
+    case 'convert':
+      return convert(request);
     case 'parity':
       return checkParity(request.provider, (parity) => post({ type: 'case', parity }));
   }

@@ -1,7 +1,7 @@
 /** Makes pictures and figures of outputs. */
-import { elementCount, formatShape, type TensorData, toFloat64Array } from '../../lib/browser.js';
+import { elementCount, type TensorData, toFloat64Array } from '../../lib/browser.js';
 import { type Image, type Mask, maskToImage, overlay, toRgba } from '../../lib/images/browser.js';
-import type { OutputFigures, Picture } from '../protocol.js';
+import type { Picture } from '../protocol.js';
 
 /** How many channels of an output are shown. */
 const CHANNELS = 4;
@@ -42,17 +42,13 @@ export function channelPictures(name: string, output: TensorData): Picture[] {
 }
 
 function toGrey(values: Float64Array): Uint8Array {
-  const { min, max } = range(values);
+  const { min, max } = rangeOf(values);
   const scale = max > min ? 255 / (max - min) : 0;
   return Uint8Array.from(values, (value) => (Number.isFinite(value) ? Math.round((value - min) * scale) : 0));
 }
 
-export function figuresOf(name: string, output: TensorData): OutputFigures {
-  const { dtype, dims } = output;
-  return { name, type: `${dtype} ${formatShape(dims)}`, ...range(toFloat64Array(output)) };
-}
-
-function range(values: Float64Array) {
+/** Returns figures that show at a glance whether a tensor makes sense. */
+export function rangeOf(values: Float64Array) {
   let [min, max, sum, finite] = [Infinity, -Infinity, 0, 0];
   for (const value of values) {
     if (!Number.isFinite(value)) continue;

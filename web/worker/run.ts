@@ -1,110 +1,124 @@
-/** Runs one model once on one input. */
+/** Runs one model once, and makes figures and pictures of its outputs. */
 import {
   compareTensors,
   createSession,
   defaultTolerance,
+  encodeNpy,
   formatShape,
+  inspectModel,
+  type ModelInspection,
   type Session,
+  toFloat64Array,
   type TensorData,
 } from '../../lib/browser.js';
-import { type Image, type Mask, segment } from '../../lib/images/browser.js';
 import { maskOf } from '../../lib/images/mask.js';
-import type { Comparison, InputSource, ModelSpec, Picture, RunResult, WebProvider } from '../protocol.js';
-import { buildNetwork } from './build.js';
+import { crop, scaleBilinear } from '../../lib/images/resample.js';
+import type { Comparison, OutputResult, Picture, RunResult, Tasks, WebProvider } from '../protocol.js';
 import { fetchDemo } from './files.js';
-import { imageOf, makeInput } from './input.js';
-import { channelPictures, figuresOf, picture, segmentationPictures } from './pictures.js';
+import { type Inputs, makeInputs } from './inputs.js';
+import { bytesOf } from './models.js';
+import { channelPictures, picture, rangeOf, segmentationPictures } from './pictures.js';
 import { progress } from './progress.js';
 
-export interface RunInput {
-  readonly spec: ModelSpec;
-  readonly provider: WebProvider;
-  readonly source: InputSource;
-}
-
 /** Returns the providers to try: WebAssembly follows WebGPU, and the result says which one ran. */
-const providersFor = (provider: WebProvider): WebProvider[] =>
+export const providersFor = (provider: WebProvider): WebProvider[] =>
   provider === 'webgpu' ? ['webgpu', 'wasm'] : ['wasm'];
 
-export async function runTask({ spec, provider, source }: RunInput): Promise<RunResult> {
-  const { encode } = await buildNetwork(spec);
-  const image = await imageOf(source);
+export async function runModel({ model, plan, isDemo }: Tasks['run']['input']): Promise<RunResult> {
+  const inputs = await makeInputs(model.inspection.model.inputs, plan);
+  const bytes = await bytesOf(model);
   progress('loading the model into ONNX Runtime');
-  const start = performance.now();
-  const session = await createSession(encode(spec.lowering), { providers: providersFor(provider) });
-  const loadMilliseconds = performance.now() - start;
+  const [session, loadMilliseconds] = await timed(() =>
+    createSession(bytes, { providers: providersFor(plan.provider) }),
+  );
   try {
     progress(`running on ${session.provider}`);
-    const { input, pictures, outputs, milliseconds, comparison } = await runOn(session, spec, source, image);
+    const fetches = numbersOf(session);
+    const [outputs, runMilliseconds] = await timed(() => session.run(inputs.feeds, { fetches }));
+    const tensors = Object.entries(outputs);
     return {
       provider: session.provider,
       groupNorm: session.groupNorm,
       fallbacks: session.fallbacks,
       loadMilliseconds,
-      runMilliseconds: milliseconds,
-      input,
-      outputs: Object.entries(outputs).map(([name, value]) => figuresOf(name, value)),
-      pictures,
-      comparison,
+      runMilliseconds,
+      inputs: inputs.lines,
+      outputs: tensors.map(([name, value]) => describe(name, value)),
+      pictures: picturesOf(inputs, tensors),
+      comparison: isDemo ? await compareDemo(tensors[0]![1]) : undefined,
     };
   } finally {
     await session.dispose();
   }
 }
 
-interface Outcome {
-  readonly input: string;
-  readonly outputs: Readonly<Record<string, TensorData>>;
-  readonly pictures: readonly Picture[];
-  readonly milliseconds: number;
-  readonly comparison?: Comparison;
+/** Runs a model, and measures the input of each normalization. */
+export async function measureModel({ model, plan }: Tasks['measure']['input']): Promise<ModelInspection> {
+  const { feeds } = await makeInputs(model.inspection.model.inputs, plan);
+  const bytes = await bytesOf(model);
+  progress('running the model, and measuring the input of each normalization');
+  return inspectModel(bytes, {
+    where: model.name,
+    feeds,
+    session: { providers: providersFor(plan.provider) },
+  });
 }
 
-const runOn = (
-  session: Session,
-  spec: ModelSpec,
-  source: InputSource,
-  image: Image | undefined,
-): Promise<Outcome> =>
-  image && spec.graph === 'unet'
-    ? segmentImage(session, image, spec.weights.from === 'demo' && source.from === 'demo')
-    : runTensor(session, source, image);
+/** Returns the outputs that are tensors of numbers. */
+export const numbersOf = ({ outputs }: Session): string[] =>
+  outputs.filter(({ dtype }) => dtype !== undefined && dtype !== 'string').map(({ name }) => name);
 
-async function segmentImage(session: Session, image: Image, isDemo: boolean): Promise<Outcome> {
+async function timed<Result>(action: () => Promise<Result>): Promise<[Result, milliseconds: number]> {
   const start = performance.now();
-  const { mask, logits, paddedTo } = await segment(session, image);
-  const milliseconds = performance.now() - start;
-  return {
-    input: `image of ${image.width} × ${image.height} pixels, as ${formatShape([1, session.inputs[0]!.shape![1]!, ...paddedTo])}`,
-    outputs: { [session.outputs[0]!.name]: logits },
-    pictures: segmentationPictures(image, mask),
-    milliseconds,
-    ...(isDemo && { comparison: await compareDemo(logits, mask) }),
-  };
+  const result = await action();
+  return [result, performance.now() - start];
 }
 
-async function compareDemo(logits: TensorData, { classes }: Mask): Promise<Comparison> {
+/** How many of the largest elements are listed. */
+const BEST = 5;
+
+function describe(name: string, value: TensorData): OutputResult {
+  const { dtype, dims } = value;
+  const values = toFloat64Array(value);
+  const first = dims.length === 2 && dims[1]! > 1 ? [...values.subarray(0, dims[1])] : [];
+  const best = first.map((score, index) => [index, score] as const).sort(([, a], [, b]) => b - a);
+  const file = new Blob([encodeNpy(value) as Uint8Array<ArrayBuffer>]);
+  return { name, type: `${dtype} ${formatShape(dims)}`, ...rangeOf(values), best: best.slice(0, BEST), file };
+}
+
+/** Makes a mask of an output that has scores for each pixel of the image, and pictures of the channels of all others. */
+function picturesOf({ image: placed, feeds }: Inputs, outputs: readonly [string, TensorData][]): Picture[] {
+  const [first] = outputs;
+  if (placed && first && outputs.length === 1) {
+    const scores = scoresOf(first[1], feeds[placed.input]!, placed.scaledTo);
+    const { image } = placed;
+    if (scores)
+      return segmentationPictures(image, maskOf(scaleBilinear(scores, [image.height, image.width])));
+  }
+  const pictures = outputs.flatMap(([name, value]) => channelPictures(name, value));
+  return [...(placed ? [picture('Input', placed.image)] : []), ...pictures];
+}
+
+/** Returns scores for each pixel; `undefined` for an output of another size, and for as many channels as the image has. */
+function scoresOf(
+  output: TensorData,
+  { dims: of }: TensorData,
+  [height, width]: readonly [number, number],
+): TensorData<'float32'> | undefined {
+  const { dtype, dims } = output;
+  const isOfPixels = dims.length === 4 && dims[0] === 1 && dims[2] === of[2] && dims[3] === of[3];
+  if (dtype !== 'float32' || !isOfPixels || dims[1] === of[1]) return undefined;
+  const scores = crop(output, height, width) as TensorData<'float32'>;
+  return scores.data.some(Number.isNaN) ? undefined : scores;
+}
+
+async function compareDemo(logits: TensorData): Promise<Comparison> {
   const fixture = await fetchDemo();
   const expected = fixture.outputs.get('y')!;
   const usual = defaultTolerance(expected.dtype);
   const { rtol = usual.rtol, atol = usual.atol, framework } = fixture;
   const { passed, maxAbs } = compareTensors('y', logits, expected, { rtol, atol });
-  const reference = maskOf(expected).classes;
+  const [reference, { classes }] = [maskOf(expected).classes, maskOf(logits)];
   const samePixels = reference.filter((index, pixel) => index === classes[pixel]).length;
   return { framework, passed, samePixels, pixels: reference.length, maxAbs, rtol, atol };
-}
-
-async function runTensor(session: Session, source: InputSource, image: Image | undefined): Promise<Outcome> {
-  const { name, dtype, shape } = session.inputs[0]!;
-  const x = makeInput({ name, dtype, shape: shape! }, source, image);
-  const start = performance.now();
-  const outputs = await session.run({ [name]: x });
-  const milliseconds = performance.now() - start;
-  const pictures = Object.entries(outputs).flatMap(([name, value]) => channelPictures(name, value));
-  return {
-    input: `${x.dtype} ${formatShape(x.dims)}`,
-    outputs,
-    pictures: [...(image ? [picture('Input', image)] : []), ...pictures],
-    milliseconds,
-  };
 }

@@ -107,6 +107,8 @@ function compareNetworks({ definition, graphOptions }: Network, { graph, options
   if (!options) return [];
   return Object.entries(definition.options).flatMap(([name, spec]) => {
     const [its, ours] = [options, graphOptions].map((values) => values[name] ?? spec.default);
-    return its === ours ? [] : [`its ${name} is ${JSON.stringify(its)}, not ${JSON.stringify(ours)}`];
+    return JSON.stringify(its) === JSON.stringify(ours)
+      ? []
+      : [`its ${name} is ${JSON.stringify(its)}, not ${JSON.stringify(ours)}`];
   });
 }

@@ -1,46 +1,42 @@
 /** `build`: writes a network of the registry as an ONNX file. */
-import { stat } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { type Command, Option } from 'commander';
-import type { GraphDefinition, OptionSpec } from '../../../graphs/definition.js';
-import { getGraph, GRAPHS } from '../../../graphs/registry.js';
-import { keepIo } from '../../graph/keep-io.js';
-import type { Graph, Value } from '../../graph/types.js';
+import type { GraphDefinition } from '../../../graphs/definition.js';
+import type { OptionSpec } from '../../../graphs/options.js';
+import { GRAPHS } from '../../../graphs/registry.js';
+import type { Graph } from '../../graph/types.js';
 import type { Limits } from '../../limits.js';
-import { DEFAULT_OPSET, defaultLowering, getLowering, MAX_OPSET, MIN_OPSET } from '../../lowering/choose.js';
-import { lowerGraph } from '../../lowering/lower.js';
-import { LOWERING_NAMES } from '../../lowering/types.js';
-import { irVersionFor, parameterBytes, requireParametersFit } from '../../onnx/encode.js';
-import { writeModel } from '../../onnx/write.js';
-import { formatBytes, plural } from '../../quantities.js';
-import { elementCount, FLOAT_DTYPES, type FloatDType, formatShape, type Shape } from '../../tensor.js';
+import { parameterBytes, requireParametersFit } from '../../onnx/encode.js';
+import { formatBytes } from '../../quantities.js';
 import {
   limitOption,
+  parseBoolean,
   parseInteger,
+  parseList,
   parseNumber,
-  parseShape,
   pointToHelp,
   RequiredOption,
   requireOptions,
 } from '../shared/options.js';
 import { refuseOverwritingInputs } from '../shared/output-files.js';
 import { type Progress, withProgress } from '../shared/progress.js';
-import { formatTable, indent, quote } from '../shared/table.js';
 import { type Cli, colorsOf, type Io, print, UsageError } from '../shared/terminal.js';
+import { addFrom, FROM_EXAMPLES } from './build-from.js';
+import {
+  describeBuild,
+  loweringOf,
+  modelFlags,
+  type ModelOptions,
+  withIo,
+  writeBuild,
+} from './build-output.js';
 import { loadWeights } from './build-weights.js';
 
-interface BuildOptions {
-  readonly output: string;
+interface BuildOptions extends ModelOptions {
   readonly weights?: string;
   readonly prefix?: string;
   readonly limit?: Partial<Limits>;
   readonly seed: number;
-  readonly opset: number;
-  readonly lowering?: string;
-  readonly dtype: FloatDType;
-  readonly keepIo?: boolean;
-  readonly shape?: Shape;
-  readonly externalData?: boolean;
 }
 
 export function addBuild(program: Command, cli: Cli): void {
@@ -48,17 +44,14 @@ export function addBuild(program: Command, cli: Cli): void {
     .command('build')
     .summary('write a network as an ONNX file')
     .description(DESCRIPTION)
-    .usage('GRAPH [graph options] -o FILE [options]')
+    .usage(
+      'GRAPH [graph options] -o FILE [options]\n       onnx-groupnorm build --from FOLDER -o FILE [options]',
+    )
     .helpCommand(false)
-    .commandsGroup('Graphs:')
-    .addHelpText('after', `${EXAMPLES}\n${EXIT_CODES}`);
+    .commandsGroup('Graphs:');
   for (const definition of GRAPHS.values()) addGraph(build, definition, cli);
-  // This action runs if the first argument is not a graph: a mistyped name, or options before the name.
-  build.allowUnknownOption().allowExcessArguments();
-  build.action((_, { args: [name = ''] }: Command) => {
-    if (name && !name.startsWith('-')) getGraph(name);
-    throw new UsageError(`name the graph first: build GRAPH …; known: ${[...GRAPHS.keys()].join(', ')}`);
-  });
+  addFrom(build, cli);
+  build.addHelpText('after', `${EXAMPLES}${FROM_EXAMPLES}\n${EXIT_CODES}`);
 }
 
 function addGraph(build: Command, definition: GraphDefinition, cli: Cli): void {
@@ -94,24 +87,7 @@ const buildFlags = (): Option[] => [
   new Option('--seed <n>', "seed of PyTorch's default initialisation, which is used without --weights")
     .argParser(parseInteger)
     .default(0),
-  new Option('--opset <n>', `opset of the model, ${MIN_OPSET} to ${MAX_OPSET}`)
-    .argParser(parseInteger)
-    .default(DEFAULT_OPSET),
-  new Option(
-    '--lowering <name>',
-    `how to write GroupNormalization: ${LOWERING_NAMES.join(', ')} ` +
-      '(default: op from opset 21, otherwise reduce-mean)',
-  ),
-  new Option('--dtype <dtype>', 'dtype of the input and the weights')
-    .choices(FLOAT_DTYPES)
-    .default('float32'),
-  new Option('--keep-io', 'keep float32 inputs and outputs, and cast to --dtype inside the model'),
-  new Option(
-    '--shape <dims>',
-    'shape of the input x: sizes, or names for sizes known only at run time, such as N,32,H,W ' +
-      '(default: names for all dimensions except the channels)',
-  ).argParser(parseShape),
-  new Option('--external-data', 'write the weights to FILE.data beside the model (needed above 2 GiB)'),
+  ...modelFlags(),
 ];
 
 /** Returns the options of one network, `--num-groups` for `numGroups`. The help lists them under their own heading. */
@@ -125,17 +101,31 @@ function graphFlag(name: string, spec: OptionSpec): Option {
       ? new Option(`--no-${flag}`, `do not ${spec.description}`)
       : new Option(`--${flag}`, spec.description);
   }
-  const [parse, kind] = spec.type === 'integer' ? [parseInteger, 'integer'] : [parseNumber, 'number'];
+  const { kind, parse } = VALUE_PARSERS[spec.type];
   const flags = `--${flag} <${kind}>`;
-  if (spec.default === undefined) return new RequiredOption(flags, spec.description).argParser(parse);
-  return new Option(flags, spec.description)
-    .argParser(parse)
-    .default(spec.default, formatDefault(spec.default));
+  const choices = spec.choices ? `: ${spec.choices.join(', ')}` : '';
+  const description = spec.description + choices;
+  if (spec.default === undefined) return new RequiredOption(flags, description).argParser(parse);
+  const option = new Option(flags, description).argParser(parse);
+  // `null` means that there is no value; the help says so in the description.
+  return spec.default === null ? option : option.default(spec.default, formatDefault(spec.default));
 }
+
+/** How the value of each type of option is written: its name in the help, and its parser. */
+const VALUE_PARSERS: Readonly<
+  Record<Exclude<OptionSpec['type'], 'boolean'>, { kind: string; parse: (text: string) => unknown }>
+> = {
+  integer: { kind: 'integer', parse: parseInteger },
+  number: { kind: 'number', parse: parseNumber },
+  string: { kind: 'name', parse: (text) => text },
+  integers: { kind: 'integers', parse: parseList(parseInteger) },
+  booleans: { kind: 'booleans', parse: parseList(parseBoolean) },
+  strings: { kind: 'names', parse: parseList((text) => text) },
+};
 
 const kebabCase = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
-const formatDefault = (value: number | boolean): string =>
+const formatDefault = (value: NonNullable<OptionSpec['default']>): string =>
   typeof value === 'number' && value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential() : String(value);
 
 /** Returns the options of the network out of all parsed options, commander's defaults included. */
@@ -153,23 +143,21 @@ async function runBuild(
   options: BuildOptions,
   io: Io,
 ): Promise<void> {
-  const { output, opset, dtype, shape, externalData } = options;
-  const { name: lowering } = getLowering(options.lowering ?? defaultLowering(opset), opset);
+  const { output, dtype, shape, externalData } = options;
+  loweringOf(options); // Refuses a lowering that the opset lacks, before any work.
   const outputs = [output, `${output}.data`].map((path) => ['-o', path] as const);
   await refuseOverwritingInputs(outputs, [['the file of --weights', options.weights]]);
   const summary = await withProgress(io.stderr, async (progress) => {
     progress.step(`building ${definition.name}`);
-    const built = definition.build(graphOptions, { dtype, shape });
-    const graph = options.keepIo ? keepIo(built, 'float32') : built;
+    const graph = withIo(definition.build(graphOptions, { dtype, shape }), options);
     requireFits(graph, externalData);
     progress.step('loading weights');
     const network = { definition, graph, graphOptions };
     const weights = await loadWeights(network, options, (warning) => warn(progress, io, warning));
     progress.step(`writing ${output}`);
-    const bytes = await writeModel(output, graph, weights, { opset, lowering, externalData });
-    const external = bytes > (await stat(output)).size;
-    const stale = !external && (await exists(`${output}.data`));
-    return describeBuild(graph, options, lowering, { bytes, external, stale });
+    const written = await writeBuild(graph, weights, options);
+    const origin = options.weights ?? `PyTorch's default initialisation, seed ${options.seed}`;
+    return describeBuild(graph, options, origin, written);
   });
   print(io.stdout, ...summary);
 }
@@ -193,79 +181,6 @@ export function requireFits(graph: Graph, externalData: boolean | undefined, mem
 
 const warn = (progress: Progress, { stderr }: Io, warning: string): void =>
   progress.say(`${colorsOf(stderr).yellow('warning:')} ${warning}`);
-
-const exists = async (path: string): Promise<boolean> =>
-  (await stat(path).catch(() => undefined)) !== undefined;
-
-/** The files that a build has written. */
-export interface Written {
-  readonly bytes: number;
-  /** Whether there is a data file. Small weights stay in the model, even with `--external-data`. */
-  readonly external: boolean;
-  /** Whether the folder has a data file of an older model, under the name that this model would use. */
-  readonly stale?: boolean;
-}
-
-/** Returns what was written and the command that runs it, as lines. */
-export function describeBuild(
-  graph: Graph,
-  options: BuildOptions,
-  lowering: string,
-  written: Written,
-): string[] {
-  const { output, opset } = options;
-  const rows = [
-    ['graph', graph.name],
-    ['opset', `${opset}, IR version ${irVersionFor(opset)}`],
-    ['lowering', lowering],
-    ['nodes', String(lowerGraph(graph, lowering, opset).nodes.length)],
-    ['parameters', describeParameters(graph)],
-    ['weights', describeWeights(graph, options)],
-    ...graph.inputs.map((value) => ['input', describeValue(value)]),
-    ...graph.outputs.map((value) => ['output', describeValue(value)]),
-  ];
-  return [
-    ...describeFiles(options, written),
-    '',
-    indent(formatTable(rows)),
-    '',
-    'Next, run it on random numbers:',
-    `  onnx-groupnorm run ${quote(output)}${graph.inputs.map(randomInput).join('')}${sizes(graph)}`,
-  ];
-}
-
-function describeFiles({ output, externalData }: BuildOptions, written: Written): string[] {
-  const { bytes, external, stale } = written;
-  const data = `${output}.data`;
-  return [
-    `Wrote ${external ? `${output} and ${data}` : output} (${formatBytes(bytes)})`,
-    ...(externalData && !external ? ['No data file: the weights are small and stay in the model'] : []),
-    ...(stale ? [`${data} belongs to an older model; this model does not use it`] : []),
-  ];
-}
-
-function describeParameters({ parameters }: Graph): string {
-  const elements = parameters.map(({ shape }) => elementCount(shape as number[])).reduce((a, b) => a + b, 0);
-  return `${plural(parameters.length, 'tensor')}, ${plural(elements, 'element')}`;
-}
-
-function describeWeights({ parameters }: Graph, { weights, seed }: BuildOptions): string {
-  if (parameters.length === 0) return 'none';
-  return weights ?? `PyTorch's default initialisation, seed ${seed}`;
-}
-
-const describeValue = ({ name, dtype, shape }: Value): string => `${name}  ${dtype} ${formatShape(shape)}`;
-
-const randomInput = ({ name }: Value): string => ` --input ${quote(`${name}=random`)}`;
-
-/** Returns `--dim` with a size for each name: 1 for the batch, and 64 for the others, which networks can halve. */
-function sizes({ inputs }: Graph): string {
-  const names = inputs.flatMap(({ shape }) =>
-    shape.flatMap((dim, axis) => (typeof dim === 'string' ? [[dim, axis]] : [])),
-  );
-  const bound = new Map(names.map(([name, axis]) => [name, axis === 0 ? 1 : 64]));
-  return bound.size === 0 ? '' : ` --dim ${[...bound].map(([name, size]) => `${name}=${size}`).join(',')}`;
-}
 
 const DESCRIPTION =
   'Writes one of the networks below as an ONNX file. Its weights keep the names of the PyTorch state_dict. ' +
@@ -294,7 +209,13 @@ Examples:
 export const exampleFlags = (definition: GraphDefinition): string[] =>
   Object.entries(definition.options)
     .filter(([, spec]) => spec.default === undefined && spec.type !== 'boolean')
-    .map(([name]) => `--${kebabCase(name)} ${name === 'numGroups' ? 8 : 32}`);
+    .map(([name, spec]) => `--${kebabCase(name)} ${exampleValue(name, spec)}`);
+
+function exampleValue(name: string, { type, choices }: OptionSpec): string {
+  if (choices) return choices[0]!;
+  if (type === 'booleans') return 'true';
+  return name === 'numGroups' ? '8' : '32';
+}
 
 const EXIT_CODES = `
 Exit codes: 0 written; 2 bad usage or bad input, and an older file stays as it was.`;

@@ -194,7 +194,7 @@ async function convertNorms(
   const converted = convertModel(bytes, { lowering: name, merge, where: path, limits: limit });
   const { files, data } = await planFiles(path, options, bytes, converted.bytes);
   const lines = describeConversion({ path, output, converted, data });
-  if (verify === undefined || isCopy(converted.replaced)) return { files, lines, warnings: [] };
+  if (verify === undefined || isCopy(converted)) return { files, lines, warnings: [] };
   const verified = await verifyConversion(path, converted, options, progress);
   return {
     files,
@@ -217,7 +217,7 @@ export function describeConversion({ path, output, converted, data }: Conversion
   const { bytes, replaced } = converted;
   const written = `Wrote ${output} (${formatBytes(bytes.byteLength)})`;
   return [
-    isCopy(replaced) ? `${written}, a copy of ${path}: there is nothing to rewrite` : written,
+    isCopy(converted) ? `${written}, a copy of ${path}: there is nothing to rewrite` : written,
     ...describeReplaced(converted),
     ...(converted.raisedFrom === undefined
       ? []
@@ -227,12 +227,14 @@ export function describeConversion({ path, output, converted, data }: Conversion
           `${plural(replaced.rows, 'other normalization')} in which ONNX Runtime loses digits, written as reduce-mean`,
         ]
       : []),
+    ...(converted.nhwcConvs > 0 ? [`${converted.nhwcConvs} com.microsoft.NhwcConv written as Conv`] : []),
     ...describeData(data),
     ...describeNeeds(converted),
   ];
 }
 
-const isCopy = (replaced: ReplacedNorms): boolean => Object.values(replaced).every((count) => count === 0);
+const isCopy = ({ replaced, nhwcConvs }: ConvertedModel): boolean =>
+  nhwcConvs === 0 && Object.values(replaced).every((count) => count === 0);
 
 /** The forms in which a model can have GroupNorm, in words. */
 const FORMS: readonly (readonly [form: keyof ReplacedNorms, words: string])[] = [

@@ -2,9 +2,9 @@
 import { type ChartPoint, lineChart } from '../../html/chart.js';
 import { html, type Html } from '../../html/html.js';
 import { page, table } from '../../html/page.js';
+import { columnsOf, headOf, labelOf, warningsIn, writtenBy } from '../../insight/inspect/columns.js';
 import type { ModelInspection, Normalization, NormalizationStatistics } from '../../insight/inspect/types.js';
 import { listNames, plural } from '../../quantities.js';
-import { columnsOf, headOf, labelOf, warningsIn, writtenBy } from './inspect-report.js';
 
 /** Returns the text of the page. */
 export function inspectionPage(

@@ -75,9 +75,9 @@ export function addServe(program: Command, cli: Cli): void {
 const DESCRIPTION =
   'Serves ONNX models over HTTP with the Open Inference Protocol (v2) and the extensions of Triton for binary tensors, statistics, ' +
   'the repository and Prometheus metrics (/metrics), so that tritonclient can use it. gRPC is left out on ' +
-  'purpose: binary tensors over HTTP are not parsed as text either, and every proxy takes them.\n\n' +
+  'purpose: HTTP carries tensors as binary data too, and every proxy accepts it.\n\n' +
   'The model is a .onnx file; a folder with model.onnx or 1/model.onnx; or a folder of such files and folders. A config.pbtxt as ' +
-  'Triton has it (max_batch_size, dynamic_batching, instance_group, parameters) goes before the options here. A model that ' +
+  'Triton has it (max_batch_size, dynamic_batching, instance_group, parameters) overrides the options here. A model that ' +
   'cannot be loaded does not stop the others.\n\n' +
   'Signals: SIGTERM goes on to serve for --drain-delay while /v2/health/ready says 503, answers all requests in progress, and exits ' +
   'with 0 within 15 seconds; Ctrl+C does the same without the delay; a second signal ends it at once. SIGHUP looks for changed models. ' +

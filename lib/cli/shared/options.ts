@@ -50,6 +50,18 @@ export const parseIntegers = (text: string): number[] => [
   ...new Set(text.split(',').map((part) => parseInteger(part.trim()))),
 ];
 
+/** Parses a list with the parser of its elements. */
+export const parseList =
+  <Element>(parse: (text: string) => Element) =>
+  (text: string): Element[] =>
+    text.split(',').map((part) => parse(part.trim()));
+
+/** Parses true or false. */
+export function parseBoolean(text: string): boolean {
+  if (text === 'true' || text === 'false') return text === 'true';
+  throw new InvalidArgumentError('It must be true or false.');
+}
+
 /** Parses `op,layer-norm` and removes repeats. */
 export const parseNames = (text: string): string[] => [
   ...new Set(text.split(',').map((part) => part.trim())),
@@ -57,6 +69,26 @@ export const parseNames = (text: string): string[] => [
 
 /** Parses `N,32,H,W`: sizes, and names for sizes that are known only at run time. */
 export const parseShape = (text: string): Shape => text.split(',').map((part) => parseDim(part.trim()));
+
+/**
+ * Parses one `--shape N,32,H,W`, for the first input, or adds one `--shape sample=1,4,64,64` to those before it.
+ * @throws UsageError if shapes with and without a name are given.
+ */
+export function collectShape(
+  text: string,
+  previous?: Shape | Readonly<Record<string, Shape>>,
+): Shape | Readonly<Record<string, Shape>> {
+  const [, name, dims = text] = /^\s*(\w+)\s*=(.*)$/.exec(text) ?? [];
+  const shape = parseShape(dims);
+  const isNamed = typeof previous === 'object' && !Array.isArray(previous);
+  if (name === undefined && !isNamed) return shape;
+  if (name === undefined || Array.isArray(previous)) {
+    throw new UsageError(
+      'give --shape once, for the first input, or as NAME=DIMS for each input, such as sample=1,4,64,64',
+    );
+  }
+  return { ...previous, [name]: shape };
+}
 
 function parseDim(part: string): Dim {
   if (/^[A-Za-z_]\w*$/.test(part)) return part;
@@ -183,8 +215,8 @@ export const layoutOption = (): Option =>
   new Option(
     '--layout <name>',
     "layout of the tensors that GroupNormalization reads and writes between convolutions: blocked, ONNX Runtime's own " +
-      'for convolutions on the CPU, which takes longer to load and less to run; plain; or auto, blocked where that can ' +
-      'be had (native kernel only)',
+      'for convolutions on the CPU, which takes longer to load and less to run; plain; or auto, blocked where that is ' +
+      'possible (native kernel only)',
   )
     .choices([...LAYOUTS])
     .default('auto');

@@ -28,6 +28,12 @@ export function silu(g: Scope, x: Value): Value {
   return div(g, x, add(g, scalar(g, 'float64', 1), unary(g, 'Exp', unary(g, 'Neg', x))));
 }
 
+/**
+ * Returns x·tanh(ln(1 + exp(x))), PyTorch's `Mish`, for any float `x`, as Softplus, Tanh and Mul: ONNX's Mish exists from
+ * opset 18 on. ONNX Runtime's CPU provider has no float64 kernel for Softplus and refuses the model.
+ */
+export const mish = (g: Scope, x: Value): Value => mul(g, x, tanh(g, unary(g, 'Softplus', x)));
+
 /** Options of {@link leakyRelu}. */
 export interface LeakyReluOptions {
   /** Slope below 0. Default 0.01. */

@@ -1,7 +1,11 @@
-/** Every operator, by its ONNX name in camelCase: the public namespace `op`. */
+/**
+ * Every operator, by its ONNX name in camelCase: the public namespace `op`.
+ * @module
+ */
 export {
   gelu,
   leakyRelu,
+  mish,
   relu,
   sigmoid,
   silu,

@@ -3,7 +3,7 @@ import { GraphError } from '../../errors.js';
 import { ceilPoolDim } from '../../shapes/dims.js';
 import * as infer from '../../shapes/windows.js';
 import type { Dim } from '../../tensor.js';
-import { int, ints } from '../attr.js';
+import { int, ints, string } from '../attr.js';
 import type { Scope } from '../builder.js';
 import {
   describeValue,
@@ -28,26 +28,43 @@ export interface MaxPoolOptions extends WindowOptions {
   readonly kernelShape: readonly number[];
   /** Whether a last window that hangs over the end counts. Default false. */
   readonly ceilMode?: boolean;
+  /**
+   * `same_upper`: TensorFlow's padding `SAME`, as much as each size needs, and where that is odd, one more at the end; without
+   * `pads`, `dilations` and `ceilMode`. Default: `pads`.
+   */
+  readonly autoPad?: 'same_upper';
 }
 
-const MAX_POOL_OPTIONS = ['kernelShape', 'ceilMode', 'strides', 'pads', 'dilations'] as const;
+const MAX_POOL_OPTIONS = ['kernelShape', 'ceilMode', 'autoPad', 'strides', 'pads', 'dilations'] as const;
 
 /**
  * Returns the largest element under each window (`torch.nn.MaxPool1d`, `MaxPool2d`, `MaxPool3d`). As in ONNX, strides
  * default to 1, where PyTorch's default to the kernel's size.
  * @param x (N, C, D1, ...) of rank 3 or more, any float. `pads` must be below the kernel's size.
  * @returns (N, C, ...), each spatial dimension ⌊(D + pads − (k − 1)·dilation − 1) / stride⌋ + 1; with `ceilMode`
- *   rounded up, without a window that would start behind the end. If rounding up makes such a window, the node has more
+ *   rounded up, without a window that would start behind the end; with `autoPad` ⌈D / stride⌉. If rounding up makes such a window, the node has more
  *   padding in place of ceil_mode, because ONNX counts that window before opset 22.
  * @throws OptionError, GraphError `RANK_TOO_LOW`, `MISSING_VALUE`, `INVALID_*`.
  */
 export function maxPool(g: Scope, x: Value, options: MaxPoolOptions): Value {
   const opType = 'MaxPool';
-  const { kernelShape, ceilMode = false, ...sliding } = knownOptions(g, opType, options, MAX_POOL_OPTIONS);
+  const known = knownOptions(g, opType, options, MAX_POOL_OPTIONS);
+  const { kernelShape, ceilMode = false, autoPad, ...sliding } = known;
   requireValues(g, opType, { x });
   requireRank(g, opType, x, 3, '(N, C, D1, ...)');
   requireFloat(g, opType, x);
   const window = resolveWindow(g, opType, x, kernelShape, sliding);
+  if (autoPad !== undefined) {
+    requireOnlyStrides(g, known);
+    const attributes = {
+      kernel_shape: ints(window.kernel),
+      strides: ints(window.strides),
+      auto_pad: string('SAME_UPPER'),
+    };
+    // A window of one element has as many places.
+    const shape = infer.pool(x.shape, { ...window, kernel: window.kernel.map(() => 1) }, false);
+    return g.node(opType, [x], attributes, [{ dtype: x.dtype, shape }])[0]!;
+  }
   requirePadsBelowKernel(g, opType, window);
   const shape = requireWindowFits(g, opType, x, window, infer.pool(x.shape, window, ceilMode));
   const dropsWindow = ceilMode && x.shape.slice(2).some((dim, i) => isWindowDropped(dim, window, i));
@@ -55,6 +72,18 @@ export function maxPool(g: Scope, x: Value, options: MaxPoolOptions): Value {
     ? { ...windowAttributes(paddedWindow(g, opType, x, window, shape.slice(2))), ceil_mode: int(0) }
     : { ...windowAttributes(window), ceil_mode: int(ceilMode ? 1 : 0) };
   return g.node(opType, [x], attributes, [{ dtype: x.dtype, shape }])[0]!;
+}
+
+function requireOnlyStrides(g: Scope, { autoPad, pads, dilations, ceilMode }: MaxPoolOptions): void {
+  const isKnown = autoPad === 'same_upper';
+  if (isKnown && pads === undefined && dilations === undefined && ceilMode === undefined) return;
+  throw new GraphError(
+    'INVALID_ATTRIBUTE',
+    `${g.describe('MaxPool')}: ` +
+      (isKnown
+        ? 'autoPad chooses the padding: leave out pads, dilations and ceilMode'
+        : `autoPad '${String(autoPad)}' is not same_upper`),
+  );
 }
 
 /** Options of {@link averagePool}. */

@@ -1,7 +1,8 @@
 /** Operators that make dimensions larger or smaller. Sources: ONNX operator pages Pad and Resize; `torch.nn.Upsample`. */
 import { GraphError } from '../../errors.js';
+import { compatible } from '../../shapes/broadcast.js';
 import * as infer from '../../shapes/slicing.js';
-import { type Dim, int64Vector, type Shape } from '../../tensor.js';
+import { type Dim, formatShape, int64Vector, type Shape } from '../../tensor.js';
 import { floats, ints, string } from '../attr.js';
 import type { Scope } from '../builder.js';
 import {
@@ -14,7 +15,8 @@ import {
   requireValues,
   scalarOption,
 } from '../checks.js';
-import type { Attributes, Value } from '../types.js';
+import { requireShape } from '../declarations.js';
+import { type Attributes, Value } from '../types.js';
 
 const PAD_MODES = ['constant', 'reflect', 'edge'] as const;
 
@@ -32,6 +34,11 @@ export interface PadOptions {
   readonly mode?: (typeof PAD_MODES)[number];
   /** The number that `constant` adds. Default 0. */
   readonly value?: number;
+  /**
+   * Whether the node lists all axes from opset 18 on, which changes nothing that is computed. For a Pad before a pool: ONNX
+   * Runtime 1.17 to 1.31 moves the zeros of a Pad without axes into the pool, where they are −∞ (`Pad_Fusion`). Default false.
+   */
+  readonly listAxes?: boolean;
 }
 
 /**
@@ -49,7 +56,8 @@ export interface PadOptions {
  */
 export function pad(g: Scope, x: Value, options: PadOptions): Value {
   const opType = 'Pad';
-  const { pads, mode = 'constant', value } = knownOptions(g, opType, options, ['pads', 'mode', 'value']);
+  const known = ['pads', 'mode', 'value', 'listAxes'] as const;
+  const { pads, mode = 'constant', value, listAxes = false } = knownOptions(g, opType, options, known);
   requireValues(g, opType, { x });
   requireNumeric(g, opType, x);
   const reason = `a beginning and an end for each dimension of ${describeValue(x)}`;
@@ -57,9 +65,10 @@ export function pad(g: Scope, x: Value, options: PadOptions): Value {
   requireMode(g, mode, value);
   requireElements(g, x, pads, mode);
   const shape = infer.pad(x.shape, pads);
-  const filler = mode === 'constant' ? [scalarOption(g, opType, 'value', value ?? 0, x.dtype)] : [];
-  const inputs = [x, g.constant(int64Vector(pads), 'pads'), ...filler];
-  return g.node(opType, inputs, { mode: string(mode) }, [{ dtype: x.dtype, shape }])[0]!;
+  const filler = mode === 'constant' ? scalarOption(g, opType, 'value', value ?? 0, x.dtype) : undefined;
+  const inputs = [x, g.constant(int64Vector(pads), 'pads'), filler];
+  const attributes = { mode: string(mode), ...(listAxes && { axes: ints([...x.shape.keys()]) }) };
+  return g.node(opType, inputs, attributes, [{ dtype: x.dtype, shape }])[0]!;
 }
 
 function requireMode(g: Scope, mode: (typeof PAD_MODES)[number], value: number | undefined): void {
@@ -101,14 +110,23 @@ const RESIZE_MODES = ['nearest', 'linear'] as const;
 const COORDINATE_MODES = ['half_pixel', 'pytorch_half_pixel', 'align_corners', 'asymmetric'] as const;
 const NEAREST_MODES = ['round_prefer_floor', 'round_prefer_ceil', 'floor', 'ceil'] as const;
 
-const RESIZE_OPTIONS = ['scales', 'sizes', 'mode', 'coordinateTransformationMode', 'nearestMode'] as const;
+const RESIZE_OPTIONS = [
+  'scales',
+  'sizes',
+  'outputShape',
+  'mode',
+  'coordinateTransformationMode',
+  'nearestMode',
+] as const;
 
 /** Either `scales` or `sizes`, with one number for each dimension, batch and channels included. */
 export interface ResizeOptions {
   /** Factors, above 0. */
   readonly scales?: readonly number[];
-  /** Sizes of the result, at least 1. */
-  readonly sizes?: readonly number[];
+  /** Sizes of the result, at least 1; or an int64 vector that holds them at run time, together with `outputShape`. */
+  readonly sizes?: readonly number[] | Value;
+  /** The shape of the result for `sizes` that are known only at run time. */
+  readonly outputShape?: Shape;
   /** Default `nearest`. */
   readonly mode?: (typeof RESIZE_MODES)[number];
   /** How a place in the result maps to a place in the input. Default `half_pixel`. */
@@ -142,24 +160,36 @@ export function resize(g: Scope, x: Value, options: ResizeOptions): Value {
   requireOneOf(g, 'mode', mode, RESIZE_MODES);
   requireOneOf(g, 'coordinateTransformationMode', coordinateTransformationMode, COORDINATE_MODES);
   requireOneOf(g, 'nearestMode', nearestMode, NEAREST_MODES);
-  const { shape, target } = resizedShape(g, x, options);
+  const { shape, inputs = [x], target } = resizedShape(g, x, options);
   const attributes = {
     mode: string(mode),
     coordinate_transformation_mode: string(coordinateTransformationMode),
     ...(mode === 'nearest' && { nearest_mode: string(nearestMode) }),
     ...target,
   };
-  return g.node(opType, [x], attributes, [{ dtype: x.dtype, shape }])[0]!;
+  return g.node(opType, inputs, attributes, [{ dtype: x.dtype, shape }])[0]!;
 }
 
-/** Returns the result's shape, and the attribute that says it. */
-function resizedShape(
-  g: Scope,
-  x: Value,
-  { scales, sizes }: ResizeOptions,
-): { shape: Shape; target: Attributes } {
+/** The shape of a result, and what says it: an attribute, or at run time the fourth input. */
+interface Resized {
+  readonly shape: Shape;
+  readonly inputs?: readonly (Value | undefined)[];
+  readonly target?: Attributes;
+}
+
+function resizedShape(g: Scope, x: Value, { scales, sizes, outputShape }: ResizeOptions): Resized {
   if ((scales === undefined) === (sizes === undefined)) {
     throw new GraphError('INVALID_ATTRIBUTE', `${g.describe('Resize')}: give either scales or sizes`);
+  }
+  if (sizes instanceof Value) {
+    const shape = requireRuntimeSizes(g, x, sizes, outputShape);
+    return { shape, inputs: [x, undefined, undefined, sizes] };
+  }
+  if (outputShape) {
+    throw new GraphError(
+      'INVALID_ATTRIBUTE',
+      `${g.describe('Resize')}: outputShape is for sizes that are a value of the graph`,
+    );
   }
   const reason = `one for each dimension of ${describeValue(x)}`;
   if (sizes) {
@@ -170,6 +200,23 @@ function resizedShape(
   const shape = infer.resize(x.shape, { scales: scales! });
   shape.forEach((dim, axis) => requireResult(g, x, axis, scales!, dim));
   return { shape, target: { scales: floats([...scales!]) } };
+}
+
+/** Returns the shape that the caller declares for sizes that are known only at run time. */
+function requireRuntimeSizes(g: Scope, x: Value, sizes: Value, outputShape: Shape | undefined): Shape {
+  const where = `${g.describe('Resize')}: sizes ${describeValue(sizes)}`;
+  if (sizes.dtype !== 'int64' || sizes.rank !== 1 || !compatible(sizes.shape[0]!, x.rank)) {
+    throw new GraphError('INVALID_DTYPE', `${where} must be an int64 vector of ${x.rank} elements`);
+  }
+  if (outputShape === undefined) {
+    throw new GraphError('INVALID_SHAPE', `${where} is known only at run time: give outputShape`);
+  }
+  requireShape(outputShape, `${g.describe('Resize')}: outputShape`);
+  if (outputShape.length === x.rank) return outputShape;
+  throw new GraphError(
+    'SHAPE_MISMATCH',
+    `${where}: outputShape ${formatShape(outputShape)} must have rank ${x.rank}, as ${describeValue(x)} has`,
+  );
 }
 
 function requireResult(g: Scope, x: Value, axis: number, scales: readonly number[], result: Dim): void {

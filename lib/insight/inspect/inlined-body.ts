@@ -2,8 +2,8 @@
 import { GraphBuilder } from '../../graph/builder.js';
 import * as op from '../../graph/ops/index.js';
 import { encodeModel } from '../../onnx/encode.js';
-import type { Session } from '../../runtime/core/contract.js';
-import { createSession } from '../../runtime/node.js';
+import type { Platform, Session } from '../../runtime/core/contract.js';
+import { openSession } from '../../runtime/core/open.js';
 import { tensor } from '../../tensor.js';
 
 /**
@@ -14,10 +14,12 @@ export class InlinedBody {
   /** One model for each epsilon, which is an attribute of the operator. */
   readonly #sessions = new Map<number, Session>();
 
+  constructor(readonly platform: Platform) {}
+
   /** @param rows Rows of `length` elements, one behind the other. */
   async normalize(rows: Float32Array, length: number, epsilon: number): Promise<Float32Array> {
     const x = tensor('float32', [rows.length / length, 1, length], rows);
-    const session = this.#sessions.get(epsilon) ?? (await open(epsilon));
+    const session = this.#sessions.get(epsilon) ?? (await open(this.platform, epsilon));
     this.#sessions.set(epsilon, session);
     return (await session.run({ x }))['y']!.data as Float32Array;
   }
@@ -27,10 +29,10 @@ export class InlinedBody {
   }
 }
 
-function open(epsilon: number): Promise<Session> {
+function open(platform: Platform, epsilon: number): Promise<Session> {
   const g = new GraphBuilder('inlined');
   const x = g.input('x', 'float32', ['rows', 1, 'length']);
   g.output('y', op.groupNormalization(g, x, undefined, undefined, { numGroups: 1, epsilon }));
   const model = encodeModel(g.build(), new Map(), { opset: 21, lowering: 'op' });
-  return createSession(model, { providers: ['cpu'], groupNorm: 'op' });
+  return openSession(platform, model, { groupNorm: 'op' });
 }

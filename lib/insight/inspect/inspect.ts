@@ -4,17 +4,17 @@ import { type Limits, requireLimits } from '../../limits.js';
 import { requireModelSize } from '../../onnx/encode.js';
 import { Model } from '../../onnx/model.js';
 import { operatorName, readOutline } from '../../onnx/outline.js';
-import { notBytes, requireKnownOptions } from '../../options.js';
+import { notBytes } from '../../options.js';
 import { requireValidNodes } from '../../rewrite/node-checks.js';
 import { raiseOpset6 } from '../../rewrite/raise-opset.js';
 import { ValueTypes } from '../../rewrite/value-types.js';
-import type { Provider, TensorInfo } from '../../runtime/core/contract.js';
+import type { Feeds, Provider, SessionOptions, TensorInfo } from '../../runtime/core/contract.js';
 import { findNormalizations } from './find-normalizations.js';
 import type { FoundNormalization } from './normalizations.js';
 import type { ExternalDataFile, ModelInspection, ModelSummary, NormalizationStatistics } from './types.js';
 import { warningsOf } from './warnings.js';
 
-/** The options of `inspectModel`. */
+/** What `inspectModel` is told of a model. */
 export interface InspectOptions {
   /** What messages call the model. Default: its path, or `model` for bytes. */
   readonly where?: string | undefined;
@@ -22,23 +22,21 @@ export interface InspectOptions {
   readonly limits?: Partial<Limits> | undefined;
 }
 
-export const INSPECT_OPTIONS: readonly (keyof InspectOptions)[] = ['where', 'limits'];
+/** The options of `inspectModel`. */
+export interface InspectRunOptions extends InspectOptions {
+  /**
+   * A tensor for each input of the model, to run it and measure the input of each normalization. Default: the model is not
+   * run.
+   */
+  readonly feeds?: Feeds | undefined;
+  /** The options of the session that runs the model. */
+  readonly session?: SessionOptions | undefined;
+}
+
+export const INSPECT_OPTIONS: readonly (keyof InspectRunOptions)[] = ['where', 'limits', 'feeds', 'session'];
 
 /** Says whether a session may read a file of weights of at least `size` bytes. */
 type DataFileCheck = (location: string, size: number) => Pick<ExternalDataFile, 'isThere' | 'problem'>;
-
-/**
- * Describes a model: its head, and every normalization with how each provider would run it. Runs nothing and needs no
- * ONNX Runtime.
- * @param bytes A ModelProto.
- * @throws ModelError `MODEL_INVALID`, `TENSOR_INVALID`, `MODEL_TOO_LARGE` or `LIMIT_EXCEEDED`; OptionError.
- */
-export const inspectModel = (bytes: Uint8Array, options: InspectOptions = {}): Promise<ModelInspection> =>
-  // As in Node, where files are read, errors are rejections.
-  new Promise((resolve) => {
-    requireKnownOptions('inspectModel', options, INSPECT_OPTIONS);
-    resolve(toInspection(findInside(bytes, options, () => ({ isThere: undefined }))));
-  });
 
 /** What is in a model. */
 export interface FoundInside {
@@ -46,7 +44,7 @@ export interface FoundInside {
   readonly found: readonly FoundNormalization[];
 }
 
-/** Finds what {@link inspectModel} describes. */
+/** Finds what `inspectModel` describes. */
 export function findInside(
   bytes: Uint8Array,
   options: InspectOptions,

@@ -2,7 +2,7 @@
 import { SessionError } from '../../errors.js';
 import { NO_LIMITS } from '../../limits.js';
 import { Model } from '../../onnx/model.js';
-import { NODE } from '../../runtime/node.js';
+import type { Platform } from '../../runtime/core/contract.js';
 import { elementCount, isFloatDType, tensor, type TensorData } from '../../tensor.js';
 import { InlinedBody } from './inlined-body.js';
 import { keyOf, passOn } from '../values/inner-values.js';
@@ -22,6 +22,7 @@ const SLICE_BYTES = 2 ** 28;
  * @throws What `createSession` and `session.run` throw.
  */
 export async function measureNormalizations(
+  platform: Platform,
   model: string | Uint8Array,
   found: readonly FoundNormalization[],
   options: ModelRunOptions,
@@ -31,8 +32,8 @@ export async function measureNormalizations(
   const readers = found.flatMap((one) =>
     typeof one.inputs === 'object' ? one.inputs.map((input) => ({ input, results: results.get(one)! })) : [],
   );
-  const body = new InlinedBody();
-  const run = await ModelRun.open(NODE, model, options);
+  const body = new InlinedBody(platform);
+  const run = await ModelRun.open(platform, model, options);
   try {
     const isOwn = ({ input: { way, output } }: Reader) => way.length === 0 && output === undefined;
     const own = readers.filter(isOwn).map((reader) => ({ ...reader, name: reader.input.name, loops: 0 }));

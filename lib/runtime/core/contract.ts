@@ -11,7 +11,10 @@ import type { AnyTensor, DType, ElementSource, Shape, TensorData } from '../../t
  * `wasm` is onnxruntime-web. The others belong to onnxruntime-node, where its build for this platform has them.
  */
 export const PROVIDERS = ['native', 'cpu', 'cuda', 'tensorrt', 'webgpu', 'wasm', 'coreml', 'dml'] as const;
-/** The name of an execution provider. */
+/**
+ * The name of an execution provider.
+ * @useDeclaredType
+ */
 export type Provider = (typeof PROVIDERS)[number];
 
 /** How WebGPU keeps freed buffers for the next tensors. */
@@ -315,6 +318,7 @@ export interface LoadedModel {
 
 /** One thing that keeps a provider from being used here. */
 export interface ProviderProblem {
+  /** What is missing or wrong. */
   readonly reason: string;
   /** What to do about it; `undefined` if nothing helps. */
   readonly remedy?: string;

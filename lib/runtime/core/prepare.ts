@@ -162,13 +162,14 @@ function rewriteNorms(rewriting: Rewriting): {
   const { model, types, where, hasKernel } = rewriting;
   const used = new Set<SessionLoweringName>();
   const plan = planFor(rewriting, used);
-  const { exported, contrib, inlined, operator, rows } = replaceAllNorms(types, plan, where, REFUSAL);
+  const counts = replaceAllNorms(types, plan, where, REFUSAL);
+  const { exported, contrib, inlined, operator, rows, nhwcConv } = counts;
   const written = exported + contrib + inlined;
   const isRunByKernel = hasKernel && (written > 0 || hasGroupNorm(model));
   if (used.has('contrib-group-norm')) model.importDomain(CONTRIB_DOMAIN, 1);
   if (hasKernel && written + rows > 0) model.importDomain(FUSED_DOMAIN, 1);
   return {
-    replaced: written + operator + rows,
+    replaced: written + operator + rows + nhwcConv,
     execution: used.size > 0 ? executionOf(used) : isRunByKernel ? 'kernel' : undefined,
   };
 }
@@ -187,14 +188,18 @@ function planFor(
     const nameFor = recordedLowering(name, used);
     return (site: SiteRef) => asRun(nameFor(site), choice);
   };
+  // The providers with that kernel have one of NhwcConv too.
+  const nhwcConv = !hasContribKernel;
   // ONNX Runtime has a body for the standard operator, but none for its own.
   if (groupNorm === 'op') {
-    return { rows, contrib: hasContribKernel ? undefined : hasKernel ? kernelLowering : by(SAFE_LOWERING) };
+    const contrib = hasContribKernel ? undefined : hasKernel ? kernelLowering : by(SAFE_LOWERING);
+    return { rows, contrib, nhwcConv };
   }
   const loweringOf = by(lowering);
   const written = hasKernel ? kernelLowering : loweringOf;
   return {
     contrib: lowering === 'contrib-group-norm' ? undefined : written,
+    nhwcConv,
     exported: written,
     inlined: written,
     operator: lowering === 'op' ? undefined : loweringOf,

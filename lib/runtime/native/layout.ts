@@ -51,7 +51,7 @@ export async function loadInLayout(
   loaded.session.dispose();
   throw new SessionError(
     'LAYOUT_UNAVAILABLE',
-    `layout 'blocked' cannot be had: ${loaded.layoutReason}. Use layout 'auto', which then runs the model in plain layout`,
+    `layout 'blocked' is not possible: ${loaded.layoutReason}. Use layout 'auto', which then runs the model in plain layout`,
   );
 }
 

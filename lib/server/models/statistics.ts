@@ -27,7 +27,10 @@ export interface BatchStatistics {
  * the `backend` (the run of the model), or for `other` reasons, such as wrong inputs.
  */
 export const FAILURE_REASONS = ['rejected', 'canceled', 'backend', 'other'] as const;
-/** A reason of {@link FAILURE_REASONS}. */
+/**
+ * A reason of {@link FAILURE_REASONS}.
+ * @useDeclaredType
+ */
 export type FailureReason = (typeof FAILURE_REASONS)[number];
 
 /** What one version of a model has done. Each count is there from the start, at 0. */

@@ -10,15 +10,10 @@ import {
 import { expect } from 'chai';
 import { Command } from 'commander';
 import { describe, it } from 'mocha';
-import type { GraphDefinition, OptionSpec } from '../../../graphs/definition.js';
-import {
-  describeBuild,
-  exampleFlags,
-  graphFlags,
-  graphOptionsOf,
-  requireFits,
-  type Written,
-} from '../../../lib/cli/commands/build.js';
+import type { GraphDefinition } from '../../../graphs/definition.js';
+import type { OptionSpec } from '../../../graphs/options.js';
+import { describeBuild, type Written } from '../../../lib/cli/commands/build-output.js';
+import { exampleFlags, graphFlags, graphOptionsOf, requireFits } from '../../../lib/cli/commands/build.js';
 import { UsageError } from '../../../lib/cli/shared/terminal.js';
 import { ModelError } from '../../../lib/errors.js';
 import {
@@ -295,12 +290,12 @@ describe('requireFits', () => {
   });
 });
 
-const OPTIONS = { output: 'gn.onnx', opset: 17, dtype: 'float32', seed: 3 } as const;
+const OPTIONS = { output: 'gn.onnx', opset: 17 } as const;
 
 function summary(input: InputType = {}, written: Partial<Written> = {}, options: object = {}): string {
   const graph = getGraph('group-norm').build({ numGroups: 2, numChannels: 4 }, input);
   const all: Written = { bytes: 1234, external: false, ...written };
-  return describeBuild(graph, { ...OPTIONS, ...options }, 'layer-norm', all).join('\n');
+  return describeBuild(graph, { ...OPTIONS, ...options }, 'w.safetensors', all).join('\n');
 }
 
 describe('describeBuild', () => {
@@ -309,9 +304,8 @@ describe('describeBuild', () => {
       .to.match(/^Wrote gn\.onnx \(1\.23 kB\)\n\n/)
       .and.include('opset       17, IR version 8\n')
       .and.include('parameters  2 tensors, 8 elements\n')
-      .and.include("weights     PyTorch's default initialisation, seed 3\n")
+      .and.include('weights     w.safetensors\n')
       .and.include('input       x  float32 [N, 4, H, W]\n');
-    expect(summary({}, {}, { weights: 'w.safetensors' })).to.include('weights     w.safetensors\n');
   });
 
   it('describeBuild suggests 1 for the batch and 64 for each other named dimension', () => {
@@ -361,6 +355,35 @@ describe('graph options', () => {
       eps: 1e-5,
       affine: true,
     });
+  });
+
+  it('build parses graph options that are texts and lists', () => {
+    const options: Record<string, OptionSpec> = {
+      actFn: { type: 'string', choices: ['silu', 'relu'], default: 'silu', description: 'activation' },
+      channels: { type: 'integers', default: [32, 64], description: 'channels' },
+      skips: { type: 'booleans', default: null, description: 'whether' },
+      blocks: { type: 'strings', description: 'types' },
+    };
+    const flags = graphFlags({ ...definition, options });
+    const command = new Command();
+    for (const flag of flags) command.addOption(flag);
+    const argv = ['--act-fn', 'relu', '--channels', '8,8', '--skips', 'true,false', '--blocks', 'a, b'];
+    expect(
+      graphOptionsOf({ ...definition, options }, command.parse(argv, { from: 'user' }).opts()),
+    ).to.deep.equal({
+      actFn: 'relu',
+      channels: [8, 8],
+      skips: [true, false],
+      blocks: ['a', 'b'],
+    });
+    expect(
+      flags.map((flag) => `${flag.flags}: ${flag.description} ${flag.defaultValueDescription}`),
+    ).to.deep.equal([
+      '--act-fn <name>: activation: silu, relu silu',
+      '--channels <integers>: channels 32,64',
+      '--skips <booleans>: whether undefined',
+      '--blocks <names>: types (required) undefined',
+    ]);
   });
 
   it('build flags switch a boolean graph option away from its default', () => {

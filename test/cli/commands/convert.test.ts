@@ -313,6 +313,7 @@ const lines = (
     converted: {
       bytes: new Uint8Array(12),
       replaced: NONE,
+      nhwcConvs: 0,
       lowerings: [],
       foreign: [],
       raisedFrom: undefined,
@@ -323,11 +324,16 @@ const lines = (
   }).slice(1);
 
 describe('describeConversion', () => {
+  it('describeConversion says how many NhwcConv became Conv', () => {
+    expect(lines({ nhwcConvs: 2 })).to.deep.equal(['2 com.microsoft.NhwcConv written as Conv']);
+  });
+
   it('describeConversion names the file and its size first', () => {
     const replaced = { ...NONE, exported: 1 };
     const converted = {
       bytes: new Uint8Array(12),
       replaced,
+      nhwcConvs: 0,
       lowerings: [],
       foreign: [],
       raisedFrom: undefined,

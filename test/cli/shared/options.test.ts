@@ -8,6 +8,9 @@ import {
   parseInteger,
   parseIntegers,
   parseNumber,
+  collectShape,
+  parseBoolean,
+  parseList,
   parseShape,
   parseTolerance,
   RequiredOption,
@@ -46,6 +49,21 @@ describe('the parsers of option values', () => {
   it('parseIntegers removes repeats and keeps the order', () => {
     expect(parseIntegers('21, 13,21')).to.deep.equal([21, 13]);
     refuses(parseIntegers, '', '17,', '17;18');
+  });
+
+  it('collectShape takes a shape for the first input, or shapes by the names of the inputs', () => {
+    expect(collectShape('N,4')).to.deep.equal(['N', 4]);
+    expect(collectShape('1,4', ['N', 4])).to.deep.equal([1, 4]);
+    const sample = collectShape('sample=1,4');
+    expect(collectShape('t = N', sample)).to.deep.equal({ sample: [1, 4], t: ['N'] });
+    expect(() => collectShape('1,4', sample)).to.throw('give --shape once');
+    expect(() => collectShape('t=1', [1, 4])).to.throw('give --shape once');
+  });
+
+  it('parseList takes repeated elements, and the parser of the elements refuses others', () => {
+    expect(parseList(parseInteger)('64, 128,128')).to.deep.equal([64, 128, 128]);
+    expect(parseList(parseBoolean)('true,false')).to.deep.equal([true, false]);
+    expect(() => parseList(parseBoolean)('true,1')).to.throw('true or false');
   });
 
   it('parseShape takes sizes and names', () => {

@@ -9,6 +9,7 @@ import { itComputes, listed, numbers } from '../runs.js';
 import { describeTable, expectGraphError, nodesOf } from '../support.js';
 
 describeTable<op.LeakyReluOptions>('leakyRelu', (g, [x], options) => op.leakyRelu(g, x!, options));
+describeTable<object>('mish', (g, [x]) => op.mish(g, x!));
 
 describe('silu', () => {
   it('silu is x · sigmoid(x)', () => {
@@ -52,6 +53,16 @@ describe('tanh', () => {
     inputs: [numbers([2, 50], 'x', 3)],
     call: (g, [x]) => op.tanh(g, x!),
     expected: (x) => [[[2, 50], x.map(Math.tanh)]],
+    declared: [['N', 'L']],
+  });
+});
+
+describe('mish', () => {
+  itComputes('mish is x · tanh(ln(1 + exp(x)))', {
+    inputs: [numbers([2, 50], 'x', 5)],
+    call: (g, [x]) => op.mish(g, x!),
+    dtypes: ['float32', 'float16'],
+    expected: (x) => [[[2, 50], x.map((value) => value * Math.tanh(Math.log1p(Math.exp(value))))]],
     declared: [['N', 'L']],
   });
 });

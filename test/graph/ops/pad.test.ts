@@ -2,6 +2,8 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { GraphBuilder } from '../../../lib/graph/builder.js';
 import * as op from '../../../lib/graph/ops/index.js';
+import { encodeModel } from '../../../lib/onnx/encode.js';
+import { Model } from '../../../lib/onnx/model.js';
 import { tensor } from '../../../lib/tensor.js';
 import { itComputes, listed, OPSETS, runGraph } from '../runs.js';
 import { describeTable, expectGraphError, nodesOf } from '../support.js';
@@ -69,6 +71,32 @@ describe('pad', () => {
       [[3], [0, 1, 2]],
       [[3], [1, 2, -Infinity]],
     ],
+  });
+
+  for (const mode of ['constant', 'edge'] as const) {
+    itComputes(`pad with listAxes and mode ${mode} adds the same elements`, {
+      inputs: [listed([1, 2], [1, 2])],
+      call: (g, [x]) => op.pad(g, x!, { pads: [0, 1, 0, 1], mode, listAxes: true }),
+      expected: () => [[[1, 4], mode === 'edge' ? [1, 1, 2, 2] : [0, 1, 2, 0]]],
+    });
+  }
+
+  it('pad with listAxes has the input axes from opset 18 on, and no attribute of this name', () => {
+    const g = new GraphBuilder('test');
+    const x = g.input('x', 'float32', ['N', 2]);
+    g.output('y', op.pad(g, x, { pads: [0, 1, 0, 1], listAxes: true }));
+    for (const [opset, count] of [
+      [17, 3],
+      [18, 4],
+      [25, 4],
+    ] as const) {
+      const model = Model.decode(encodeModel(g.build(), new Map(), { opset }));
+      const [node] = model.nodes;
+      expect(node!.inputs).to.have.length(count);
+      expect([...node!.attributes()].map(({ name }) => name)).to.deep.equal(['mode']);
+      const axes = node!.inputs[3];
+      if (axes) expect([...(model.constant(axes)!.data as BigInt64Array)]).to.deep.equal([0n, 1n]);
+    }
   });
 
   it('pad takes integers', async () => {

@@ -61,6 +61,49 @@ describe('maxPool', () => {
     });
   }
 
+  it("maxPool with autoPad has a place for each stride, and leaves the padding to ONNX's SAME_UPPER", () => {
+    const { g, x } = setUp();
+    const y = op.maxPool(g, x, { kernelShape: [3, 3], strides: [2, 2], autoPad: 'same_upper' });
+    expect(y.shape).to.deep.equal(['N', 4, 'floor((H-1)/2)+1', 4]);
+    expect(nodesOf(g, y)[0]!.attributes).to.deep.equal({
+      kernel_shape: { type: 'INTS', value: [3, 3] },
+      strides: { type: 'INTS', value: [2, 2] },
+      auto_pad: { type: 'STRING', value: 'SAME_UPPER' },
+    });
+  });
+
+  it('maxPool with autoPad refuses pads, dilations, ceilMode and other paddings', () => {
+    const { g, x } = setUp();
+    for (const more of [{ pads: [0, 0, 1, 1] }, { dilations: [1, 1] }, { ceilMode: false }]) {
+      expectGraphError(
+        () => op.maxPool(g, x, { kernelShape: [3, 3], autoPad: 'same_upper', ...more }),
+        'INVALID_ATTRIBUTE',
+        'autoPad chooses the padding',
+      );
+    }
+    const other = { kernelShape: [3, 3], autoPad: 'valid' as 'same_upper' };
+    expectGraphError(() => op.maxPool(g, x, other), 'INVALID_ATTRIBUTE', "autoPad 'valid' is not same_upper");
+  });
+
+  // TensorFlow's SAME for a window of 3 and stride 2: one −∞ on each side of 5 elements, and behind 4 elements.
+  for (const [row, expected] of [
+    [
+      [-5, -1, -3, -4, -2],
+      [-1, -1, -2],
+    ],
+    [
+      [-5, -6, -3, -4],
+      [-3, -3],
+    ],
+  ] as const) {
+    itComputes(`maxPool with autoPad pads a row of ${row.length} elements as TensorFlow does`, {
+      inputs: [tensor('float64', [1, 1, row.length], Float64Array.from(row))],
+      call: (g, [x]) => op.maxPool(g, x!, { kernelShape: [3], strides: [2], autoPad: 'same_upper' }),
+      expected: () => [[[1, 1, expected.length], expected]],
+      declared: [['N', 1, 'L']],
+    });
+  }
+
   it('maxPool refuses pads that can hold a whole window', () => {
     const { g, x } = setUp();
     expectGraphError(

@@ -107,6 +107,31 @@ describe('resize', () => {
     }
   }
 
+  it('resize takes sizes that are known only at run time, with the shape of the result', () => {
+    const { g, x } = setUp();
+    const sizes = g.input('sizes', 'int64', [4]);
+    const y = op.resize(g, x, { sizes, outputShape: ['N', 4, 'H2', 'W2'] });
+    expect(y.shape).to.deep.equal(['N', 4, 'H2', 'W2']);
+    expect(nodesOf(g, y)[0]!.inputs).to.deep.equal([x, undefined, undefined, sizes]);
+  });
+
+  it('resize refuses sizes of another rank or dtype, and a shape that is missing, wrong or not needed', () => {
+    const { g, x } = setUp();
+    const sizes = g.input('sizes', 'int64', [4]);
+    const bad = [g.input('three', 'int64', [3]), g.input('narrow', 'int32', [4])];
+    for (const value of bad) {
+      expectGraphError(
+        () => op.resize(g, x, { sizes: value, outputShape: ['N', 4, 'H2', 'W2'] }),
+        'INVALID_DTYPE',
+        'int64 vector of 4 elements',
+      );
+    }
+    expectGraphError(() => op.resize(g, x, { sizes }), 'INVALID_SHAPE', 'give outputShape');
+    expectGraphError(() => op.resize(g, x, { sizes, outputShape: [1, 4] }), 'SHAPE_MISMATCH', 'rank 4');
+    const needless = { sizes: [1, 4, 7, 5], outputShape: [1, 4, 7, 5] };
+    expectGraphError(() => op.resize(g, x, needless), 'INVALID_ATTRIBUTE', 'outputShape');
+  });
+
   it('resize refuses integers and a missing input', () => {
     const { g } = setUp();
     const whole = g.input('whole', 'int64', [4]);

@@ -5,10 +5,8 @@ import { FileError, ModelError, OptionError } from '../../../lib/errors.js';
 import { GraphBuilder, type Scope } from '../../../lib/graph/builder.js';
 import * as op from '../../../lib/graph/ops/index.js';
 import type { Value } from '../../../lib/graph/types.js';
-import {
-  inspectModel as inspectInBrowser,
-  type InspectOptions,
-} from '../../../lib/insight/inspect/inspect.js';
+import { inspectModel as inspectInBrowser } from '../../../lib/insight/browser.js';
+import type { InspectOptions } from '../../../lib/insight/inspect/inspect.js';
 import { inspectModel } from '../../../lib/insight/node.js';
 import type { Normalization } from '../../../lib/insight/inspect/types.js';
 import type { LoweringName } from '../../../lib/lowering/types.js';

@@ -32,8 +32,9 @@ const modelWith = (location: string): Uint8Array =>
 /** Returns the model with an initializer in a file of its own. */
 function withExternal(model: Uint8Array, name: string, value: TensorData, location: string): Uint8Array {
   const message = ModelProto.decode(model);
+  const length = value.data.byteLength;
   const held = message.graph!.initializer!.filter((tensor) => tensor.name !== name);
-  message.graph!.initializer = [...held, encodeExternalTensor(name, value, { location, offset: 0 })];
+  message.graph!.initializer = [...held, encodeExternalTensor(name, value, { location, offset: 0, length })];
   return ModelProto.encode(message).finish();
 }
 

@@ -254,7 +254,7 @@ describeNative("createSession's option layout", function () {
       it(`createSession refuses layout 'blocked' if ${reason}`, async () => {
         const error = await rejection(createSession(model, { ...NATIVE, ...options, layout: 'blocked' }));
         expect(error).to.be.an.instanceOf(SessionError).with.property('code', 'LAYOUT_UNAVAILABLE');
-        expect(String(error)).to.match(/layout 'blocked' cannot be had: .*Use layout 'auto'/);
+        expect(String(error)).to.match(/layout 'blocked' is not possible: .*Use layout 'auto'/);
       });
     }
 

@@ -1,0 +1,92 @@
+/** Models: built from the registry, opened from files, converted. Each is one file that holds its weights. */
+import {
+  batchNormToGroupNorm,
+  convertModel,
+  embedExternalData,
+  encodeModel,
+  getGraph,
+  inspectModel,
+} from '../../lib/browser.js';
+import { externalFiles } from '../../lib/onnx/tensor-walk.js';
+import { requireParametersFit } from '../../lib/onnx/encode.js';
+import { listNames, plural } from '../../lib/quantities.js';
+import type { Converted, NetworkSpec, OpenModel, Tasks } from '../protocol.js';
+import { progress } from './progress.js';
+import { loadWeights } from './weights.js';
+
+/** Reads a model of the page. */
+export const bytesOf = async ({ file }: Pick<OpenModel, 'file'>): Promise<Uint8Array> =>
+  new Uint8Array(await file.arrayBuffer());
+
+/** Returns a model of the page. @throws ModelError if the bytes are not a model. */
+async function toModel(name: string, bytes: Uint8Array): Promise<OpenModel> {
+  progress('looking into the model');
+  const inspection = await inspectModel(bytes, { where: name });
+  return { name, file: new Blob([bytes as Uint8Array<ArrayBuffer>]), inspection };
+}
+
+export async function buildModel({ spec }: Tasks['build']['input']): Promise<OpenModel> {
+  const { graph: name, options, dtype, opset, lowering, weights }: NetworkSpec = spec;
+  progress(`building ${name}`);
+  const graph = getGraph(name).build(options, { dtype });
+  requireParametersFit(graph);
+  progress('loading the weights');
+  const parameters = await loadWeights(graph, weights);
+  progress('writing the model');
+  return toModel(`${name}.onnx`, encodeModel(graph, parameters, { opset, lowering }));
+}
+
+/** Opens a file, and puts the weights into the model that lie in other files. Their names count, not their folders. */
+export async function openModel({ file, data }: Tasks['open']['input']): Promise<OpenModel> {
+  progress(`reading ${file.name}`);
+  const bytes = await bytesOf({ file });
+  // A file of another kind is named here, before its fields are read as those of a model.
+  const inspection = await inspectModel(bytes, { where: file.name });
+  if (inspection.model.externalData.length === 0) return { name: file.name, file, inspection };
+  const given = new Map(data.map((one) => [one.name, one]));
+  const files = new Map<string, Uint8Array>();
+  for (const location of externalFiles(bytes).keys()) {
+    const found = given.get(location.split(/[/\\]/).at(-1)!);
+    if (!found) continue;
+    progress(`reading ${found.name}`);
+    files.set(location, await bytesOf({ file: found }));
+  }
+  return toModel(file.name, embedExternalData(bytes, files));
+}
+
+export async function convert({ model, conversion, groups }: Tasks['convert']['input']): Promise<Converted> {
+  const bytes = await bytesOf(model);
+  progress(`converting ${model.name}`);
+  const where = model.name;
+  const name = `${where.replace(/\.onnx$/i, '')}-${conversion}.onnx`;
+  if (conversion === 'batch-norm') {
+    const { bytes: converted, norms, warnings } = batchNormToGroupNorm(bytes, { numGroups: groups, where });
+    const lines = [`${plural(norms.length, 'BatchNormalization')} became GroupNorm.`];
+    return { ...(await toModel(name, converted)), lines, warnings };
+  }
+  const isMerge = conversion === 'merge';
+  const options = isMerge ? { merge: true } : { lowering: conversion };
+  const {
+    bytes: converted,
+    replaced,
+    lowerings,
+    raisedFrom,
+    foreign,
+  } = convertModel(bytes, { ...options, where });
+  const { rows, ...groupNorms } = replaced;
+  const count = Object.values(groupNorms).reduce((sum, one) => sum + one, 0);
+  const lines = [
+    count > 0
+      ? `${count} GroupNorm written as ${lowerings.join(' and ')}.`
+      : 'There is no GroupNorm to rewrite.',
+    ...(rows > 0
+      ? [`${plural(rows, 'other normalization')} in which ONNX Runtime loses digits, written as reduce-mean.`]
+      : []),
+    ...(raisedFrom === undefined
+      ? []
+      : [`Opset ${raisedFrom} became 21: all other nodes compute what they did.`]),
+  ];
+  const warnings =
+    foreign.length > 0 ? [`Kept operators that only some runtimes have: ${listNames(foreign)}`] : [];
+  return { ...(await toModel(name, converted)), lines, warnings };
+}
