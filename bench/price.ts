@@ -221,7 +221,7 @@ function peers(network: Network, paths: Paths, python: string | undefined): Cont
     };
   };
   return [
-    // OpenVINO 2026.4 crashes in float32 on the fixed shapes of the detection backbone.
+    // OpenVINO 2026.4 crashes in float32 on fixed shapes of the detection backbone and of ResNet-50.
     peer('OpenVINO', 'openvino', paths.withNorms, paths.without),
     peer('OpenVINO, dynamic shape', 'openvino_dynamic', paths.withNorms, paths.without),
     ...Object.entries(PYTORCH).map(([name, kind]) => peer(name, kind, network.name, network.name)),
