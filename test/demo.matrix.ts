@@ -108,11 +108,49 @@ describe('demo', function () {
     const unknown = demo('norm');
     expect([unknown.status, unknown.stderr]).to.deep.equal([
       2,
-      "error: there is no demo 'norm': write npm run demo, or npm run demo -- norms\n",
+      "error: there is no demo 'norm': write npm run demo, npm run demo -- norms, or npm run demo -- vae\n",
     ]);
   });
 
-  it('demo has files of less than 2 MB together, with weights of less than 1 MB', async () => {
+  it('demo vae encodes and decodes a picture as PyTorch does, with the kernel and without, and writes the pictures side by side', () => {
+    const { status, stdout } = demo('vae');
+    expect(status).to.equal(0);
+    expect(stdout)
+      .to.match(/^1\. An AutoencoderKL that torch \d.* has trained to draw cells$/m)
+      .and.to.match(/with the native kernel +10 runs/)
+      .and.to.match(/ONNX Runtime alone +10 runs/)
+      .and.to.match(/^5\. Against PyTorch: passed$/m)
+      .and.to.match(/elements beyond PyTorch's tolerance +0 of 36864/);
+    // Of samples from 0 to 255; scripts/demo/train_vae.py measures it over its held-out images.
+    expect(Number(/root mean square error of the picture +(\S+)/.exec(stdout)?.[1])).to.be.within(1, 15);
+    expect(readdirSync(at('out')).sort()).to.deep.equal([
+      'vae-cells.png',
+      'vae-decoder.onnx',
+      'vae-encoder.onnx',
+    ]);
+    const { width, height, channels } = decodePng(readFileSync(at('out/vae-cells.png')));
+    expect([width, height, channels]).to.deep.equal([3 * 3 * 128 + 2 * 12, 3 * 96, 3]);
+  });
+
+  it("demo vae exits with 1 if an element differs from PyTorch's, and with 2 for a fixture of another graph", async () => {
+    await copyWithError(at('wrong.safetensors'), 0.001, path('demo/vae-cells.safetensors'));
+    const { status, stdout } = demo('vae', '--fixture', at('wrong.safetensors'));
+    expect(status).to.equal(1);
+    expect(stdout).to.match(/elements beyond PyTorch's tolerance +1 of 36864/);
+    const other = demo('vae', '--fixture', FIXTURE);
+    expect(other.status).to.equal(2);
+    expect(other.stderr).to.match(/the demo needs a fixture of graph autoencoder-kl, not of unet/);
+  });
+
+  it('demo vae has weights of less than 1 MB', async () => {
+    const file = await openSafetensors(path('demo/vae-cells.safetensors'));
+    const weights = file.keys().filter((key) => key.startsWith('state_dict.'));
+    const bytes = weights.map((key) => file.info(key)).map(({ start, end }) => end - start);
+    await file.close();
+    expect(bytes.reduce((a, b) => a + b)).to.be.within(1e5, 1e6);
+  });
+
+  it('demo of cells has files of less than 2 MB together, with weights of less than 1 MB', async () => {
     const sizes = ['cells.png', 'cells-truth.png', 'norms.json', 'unet-cells.safetensors'].map(
       (name) => readFileSync(path(`demo/${name}`)).length,
     );
@@ -126,8 +164,8 @@ describe('demo', function () {
 });
 
 /** The fixture with the first of PyTorch's logits changed. */
-async function copyWithError(target: string, error: number): Promise<void> {
-  const file = await openSafetensors(FIXTURE);
+async function copyWithError(target: string, error: number, source = FIXTURE): Promise<void> {
+  const file = await openSafetensors(source);
   const tensors = await file.readAll();
   await file.close();
   const { dims, data } = tensors.get('output.y') as TensorData & { data: Float32Array };

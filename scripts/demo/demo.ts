@@ -3,6 +3,7 @@
  *
  *   npm run demo [-- --out FOLDER]          a U-Net that PyTorch trained, from its weights to the cells in an image
  *   npm run demo -- norms [--out FOLDER]    four normalizations side by side, at five batch sizes
+ *   npm run demo -- vae [--out FOLDER]      a VAE that PyTorch trained: a picture, its latents, and the picture from them
  */
 import { join } from 'node:path';
 import process from 'node:process';
@@ -11,6 +12,7 @@ import { parseArgs } from 'node:util';
 import { OnnxGroupNormError } from '../../lib/index.js';
 import { demoCells } from './cells.js';
 import { demoNorms } from './norms.js';
+import { demoVae } from './vae.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -20,15 +22,17 @@ async function main(): Promise<boolean> {
     allowPositionals: true,
     options: {
       out: { type: 'string', default: join(ROOT, 'demo/out') },
-      fixture: { type: 'string', default: join(ROOT, 'demo/unet-cells.safetensors') },
+      fixture: { type: 'string' },
       figures: { type: 'string', default: join(ROOT, 'demo/norms.json') },
     },
   });
   const [name, ...others] = positionals;
-  if (name === undefined) return demoCells(ROOT, values);
+  const fixtureOr = (usual: string) => ({ ...values, fixture: values.fixture ?? join(ROOT, 'demo', usual) });
+  if (name === undefined) return demoCells(ROOT, fixtureOr('unet-cells.safetensors'));
   if (name === 'norms' && others.length === 0) return demoNorms(values);
+  if (name === 'vae' && others.length === 0) return demoVae(ROOT, fixtureOr('vae-cells.safetensors'));
   throw new Error(
-    `there is no demo '${positionals.join(' ')}': write npm run demo, or npm run demo -- norms`,
+    `there is no demo '${positionals.join(' ')}': write npm run demo, npm run demo -- norms, or npm run demo -- vae`,
   );
 }
 

@@ -27,6 +27,8 @@ export interface Origin {
  */
 export function showModel(model: OpenModel, { demoImage }: Origin = {}): () => Promise<boolean> {
   forgetDownloads();
+  // The form that builds networks is long, and has done its work.
+  byId('build-part', HTMLDetailsElement).open = false;
   byId('model-forms', HTMLElement).replaceChildren(fromTemplate('forms-template'));
   byId('results', HTMLElement).replaceChildren(fromTemplate('results-template'));
   byId('model-name', HTMLElement).textContent = model.name;
