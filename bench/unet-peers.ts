@@ -57,7 +57,7 @@ async function main(folder: string): Promise<void> {
     const errors: number[] = [];
     for (const contestant of contestants) errors.push(distance(await contestant.run(inputs), truth));
     contestants.forEach((contestant, i) => all.push({ name: `${file} ${i}`, contestant }));
-    const nodes = ModelProto.decode(readFileSync(path)).graph!.node.length;
+    const nodes = ModelProto.decode(readFileSync(path)).graph!.node!.length;
     const loads = contestants.map(({ load }) => load.toFixed(0));
     const size = (statSync(path).size / 1e6).toFixed(1);
     rows.push([title, `${nodes}`, size, ...loads, file, ...errors.map((error) => error.toExponential(1))]);
