@@ -44,7 +44,7 @@ def take_norms_out(network: Any, x: Any) -> None:
 
     norms = {norm for norm in network.modules() if isinstance(norm, nn.GroupNorm)}
     made_by: dict[int, nn.Module] = {}
-    kept: list[torch.Tensor] = []  # so that no other tensor gets the id of one that is gone
+    kept: list[torch.Tensor] = []  # keeps the tensors, so that no later tensor gets the id of a deleted tensor
     folds: dict[nn.Module, tuple[nn.Conv2d, torch.Tensor, torch.Tensor]] = {}
 
     def after_conv(conv: nn.Module, _: object, y: torch.Tensor) -> None:
