@@ -10,9 +10,9 @@ import { float } from '../lib/graph/attr.js';
 import { type Node, Value } from '../lib/graph/types.js';
 import { ModelRun } from '../lib/insight/values/intermediate-values.js';
 import { Model } from '../lib/onnx/model.js';
-import type { ModelNode } from '../lib/onnx/node.js';
-import { isGroupNorm } from '../lib/rewrite/group-normalization.js';
-import { isOp, reference } from '../lib/rewrite/patterns.js';
+import type { ModelNode } from '../lib/onnx/graph/node.js';
+import { isGroupNorm } from '../lib/rewrite/norms/group-normalization.js';
+import { isOp, reference } from '../lib/rewrite/analysis/patterns.js';
 import { NODE } from '../lib/runtime/node.js';
 import { tensor, type TensorData } from '../lib/tensor.js';
 

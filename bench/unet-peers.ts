@@ -18,7 +18,7 @@ import {
   type TensorData,
   writeModel,
 } from '../lib/index.js';
-import { ModelProto } from '../lib/onnx/proto.js';
+import { ModelProto } from '../lib/onnx/protobuf/proto.js';
 import { quartiles, table } from './statistics.js';
 
 const ROUNDS = 7;

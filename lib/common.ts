@@ -57,8 +57,12 @@ export {
   type ReplacedNorms,
 } from './rewrite/convert.js';
 
-export { batchNormToGroupNorm, type BatchNormOptions, type GroupNormModel } from './rewrite/batch-norm.js';
-export type { ConvWithoutNorm, ReplacedBatchNorm } from './rewrite/batch-norm-report.js';
+export {
+  batchNormToGroupNorm,
+  type BatchNormOptions,
+  type GroupNormModel,
+} from './rewrite/batch-norm/batch-norm.js';
+export type { ConvWithoutNorm, ReplacedBatchNorm } from './rewrite/batch-norm/report.js';
 
 export type { CompareOptions, ModelToCompare } from './insight/compare/compare-models.js';
 export type {

@@ -10,7 +10,7 @@ import { GraphBuilder } from '../lib/graph/builder.js';
 import * as op from '../lib/graph/ops/index.js';
 import { castTensor } from '../lib/half.js';
 import { encodeModel } from '../lib/onnx/encode.js';
-import { TensorProto } from '../lib/onnx/proto.js';
+import { TensorProto } from '../lib/onnx/protobuf/proto.js';
 import { encodeTensor } from '../lib/onnx/tensors.js';
 import { type BuildGraph, buildFixtureModel } from '../lib/parity/check.js';
 import { readFixture } from '../lib/parity/node.js';

@@ -3,16 +3,16 @@ import { inspect } from 'node:util';
 import { Command, CommanderError } from 'commander';
 import { OnnxGroupNormError } from '../errors.js';
 import { printableLines } from '../printable.js';
-import { addBuild } from './commands/build.js';
-import { addCompare } from './commands/compare.js';
-import { addConvert } from './commands/convert.js';
+import { addBuild } from './commands/build/build.js';
+import { addCompare } from './commands/compare/compare.js';
+import { addConvert } from './commands/convert/convert.js';
 import { addDoctor } from './commands/doctor.js';
-import { addExportKServe } from './commands/export-kserve.js';
-import { addExportTriton } from './commands/export-triton.js';
-import { addInspect } from './commands/inspect.js';
-import { addParity } from './commands/parity.js';
-import { addRun } from './commands/run.js';
-import { addServe } from './commands/serve.js';
+import { addExportKServe } from './commands/export/kserve.js';
+import { addExportTriton } from './commands/export/triton.js';
+import { addInspect } from './commands/inspect/inspect.js';
+import { addParity } from './commands/parity/parity.js';
+import { addRun } from './commands/run/run.js';
+import { addServe } from './commands/serve/serve.js';
 import {
   type Cli,
   colorsOf,

@@ -31,10 +31,10 @@ import {
   joinChunks,
   modelChunks,
   type ModelToWrite,
-} from './chunks.js';
+} from './protobuf/chunks.js';
 import { encodeNode } from './operators.js';
 import { encodeExternalTensor, encodeTensor } from './tensors.js';
-import { encodeValueInfo } from './value-info.js';
+import { encodeValueInfo } from './graph/value-info.js';
 
 /** How a graph is written as an ONNX model. */
 export interface EncodeOptions {

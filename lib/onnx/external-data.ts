@@ -3,12 +3,12 @@ import { isMap, isUint8Array, unshared } from '../arrays.js';
 import { ModelError } from '../errors.js';
 import { listNames } from '../quantities.js';
 import { notBytes } from '../options.js';
-import { chunksLength, delimited, spliceRuns } from './chunks.js';
+import { chunksLength, delimited, spliceRuns } from './protobuf/chunks.js';
 import { requireModelSize } from './encode.js';
-import { TENSOR } from './schema.js';
+import { TENSOR } from './protobuf/schema.js';
 import { externalFiles, rewriteTensors } from './tensor-walk.js';
 import { externalRange, readTensorHeader } from './tensors.js';
-import type { WireReader } from './wire.js';
+import type { WireReader } from './protobuf/wire.js';
 
 /**
  * Returns a model with the weights in it that lie in files of their own: for places that have no files, such as a page that

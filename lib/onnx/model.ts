@@ -3,8 +3,8 @@ import { ModelError } from '../errors.js';
 import { DEFAULT_LIMITS, type Limits, overLimit } from '../limits.js';
 import type { Fragment } from '../lowering/lower.js';
 import type { DType, Shape, TensorData } from '../tensor.js';
-import { chunksLength, delimited, joinChunks, spliceRuns } from './chunks.js';
-import { decodeModel, type ModelContent, operatorId, readOpset } from './decode.js';
+import { chunksLength, delimited, joinChunks, spliceRuns } from './protobuf/chunks.js';
+import { decodeModel, type ModelContent, operatorId, readOpset } from './graph/decode.js';
 import {
   applyCasts,
   type BoundaryCast,
@@ -14,21 +14,28 @@ import {
   renameInNode,
   renameTensor,
   renameValueInfo,
-} from './graph-edits.js';
-import { functionId } from './function-calls.js';
-import { GraphIndex, type OptionalInput } from './graph-index.js';
-import { GraphDecoder, type GraphFields, type InnerFacts, noFacts, readerOf, takenNames } from './graph.js';
-import { editedNode, type FunctionVersion, type InnerEdit, LocalFunction } from './inner-graph.js';
-import type { NodeMessage, TensorMessage, ValueInfoMessage } from './messages.js';
-import { nestedNodes } from './nested-nodes.js';
-import { type ModelNode, PARTS } from './node.js';
+} from './graph/graph-edits.js';
+import { functionId } from './graph/function-calls.js';
+import { GraphIndex, type OptionalInput } from './graph/graph-index.js';
+import {
+  GraphDecoder,
+  type GraphFields,
+  type InnerFacts,
+  noFacts,
+  readerOf,
+  takenNames,
+} from './graph/graph.js';
+import { editedNode, type FunctionVersion, type InnerEdit, LocalFunction } from './graph/inner-graph.js';
+import type { NodeMessage, TensorMessage, ValueInfoMessage } from './protobuf/messages.js';
+import { nestedNodes } from './graph/nested-nodes.js';
+import { type ModelNode, PARTS } from './graph/node.js';
 import { constantNode, encodeFragment } from './operators.js';
-import { NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto } from './proto.js';
-import { GRAPH, MODEL } from './schema.js';
+import { NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto } from './protobuf/proto.js';
+import { GRAPH, MODEL } from './protobuf/schema.js';
 import type { ExternalFiles } from './tensor-walk.js';
 import { encodeTensor } from './tensors.js';
-import { declarationOf, encodeValueInfo, type TensorType } from './value-info.js';
-import { UNBOUNDED, WireReader, withContext } from './wire.js';
+import { declarationOf, encodeValueInfo, type TensorType } from './graph/value-info.js';
+import { UNBOUNDED, WireReader, withContext } from './protobuf/wire.js';
 
 /**
  * A decoded model. Fields that no pass changes stay as the bytes that were read, so fields of any version of ONNX

@@ -4,8 +4,8 @@ import { type Attribute, type Attributes, type Node, ONNX_DTYPE } from '../graph
 import type { Fragment } from '../lowering/lower.js';
 import type { SkipEmpty } from '../lowering/skip-empty.js';
 import { int64Vector, tensor } from '../tensor.js';
-import type { TensorMessage } from './messages.js';
-import { ATTRIBUTE_TYPE, type AttributeMessage, type NodeMessage, NodeProto } from './proto.js';
+import type { TensorMessage } from './protobuf/messages.js';
+import { ATTRIBUTE_TYPE, type AttributeMessage, type NodeMessage, NodeProto } from './protobuf/proto.js';
 import { encodeTensor } from './tensors.js';
 
 /**

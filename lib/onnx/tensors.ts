@@ -16,10 +16,10 @@ import {
   type TensorData,
   tensorFromBytes,
 } from '../tensor.js';
-import type { TensorMessage } from './messages.js';
-import { TensorProto } from './proto.js';
-import { ENTRY, TENSOR, TYPED_DATA, type TypedField } from './schema.js';
-import { exact, requireOnce, tooLarge, WireReader } from './wire.js';
+import type { TensorMessage } from './protobuf/messages.js';
+import { TensorProto } from './protobuf/proto.js';
+import { ENTRY, TENSOR, TYPED_DATA, type TypedField } from './protobuf/schema.js';
+import { exact, requireOnce, tooLarge, WireReader } from './protobuf/wire.js';
 
 /** Makes a TensorProto whose `raw_data` is a view of the data and not a copy. */
 export const encodeTensor = (name: string, data: TensorData): TensorMessage => ({

@@ -5,7 +5,7 @@ import type { DeferredWeights, Graph } from '../graph/types.js';
 import { openRanged } from '../files/read.js';
 import { requireKnownOptions } from '../options.js';
 import { type EncodeOptions, externalModelFiles, modelFile, requireModelSize } from './encode.js';
-import { chunksLength, readChunks } from './chunks.js';
+import { chunksLength, readChunks } from './protobuf/chunks.js';
 
 /**
  * Reads the file of a model. Checks its size first.

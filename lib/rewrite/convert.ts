@@ -12,10 +12,10 @@ import { requireModelSize } from '../onnx/encode.js';
 import { Model } from '../onnx/model.js';
 import { notBytes, requireKnownOptions } from '../options.js';
 import { listNames } from '../quantities.js';
-import { readNames, removeDeadCode } from './dead-code.js';
-import { isGroupNorm, lowerNormalizations } from './group-normalization.js';
-import { freeInlinedNames } from './inlined-group-norm.js';
-import { requireValidNodes } from './node-checks.js';
+import { readNames, removeDeadCode } from './analysis/dead-code.js';
+import { isGroupNorm, lowerNormalizations } from './norms/group-normalization.js';
+import { freeInlinedNames } from './norms/inlined-group-norm.js';
+import { requireValidNodes } from './analysis/node-checks.js';
 import {
   type NormPlan,
   OTHER_OPSET,
@@ -23,11 +23,11 @@ import {
   type RefusalStyle,
   replaceAllNorms,
   SAFE_LOWERING,
-} from './replace-norms.js';
-import { outputOf } from './patterns.js';
+} from './norms/replace-norms.js';
+import { outputOf } from './analysis/patterns.js';
 import { type Obstacle, planRaise, raiseOpset } from './raise-opset.js';
-import { MAX_LAYER_NORM_ROW, rowOperatorsToReplace } from './row-norms.js';
-import { ValueTypes } from './value-types.js';
+import { MAX_LAYER_NORM_ROW, rowOperatorsToReplace } from './norms/row-norms.js';
+import { ValueTypes } from './analysis/value-types.js';
 
 /** How `convertModel` writes GroupNorm. */
 export interface ConvertOptions {

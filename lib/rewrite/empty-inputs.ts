@@ -11,10 +11,10 @@ import type { Attributes, Node } from '../graph/types.js';
 import { opLowering } from '../lowering/op.js';
 import { mayBeEmpty, skipEmpty } from '../lowering/skip-empty.js';
 import type { Model } from '../onnx/model.js';
-import type { ModelNode } from '../onnx/node.js';
-import { isGroupNorm } from './group-normalization.js';
-import { isOp, outputOf, reference } from './patterns.js';
-import type { ValueTypes } from './value-types.js';
+import type { ModelNode } from '../onnx/graph/node.js';
+import { isGroupNorm } from './norms/group-normalization.js';
+import { isOp, outputOf, reference } from './analysis/patterns.js';
+import type { ValueTypes } from './analysis/value-types.js';
 
 /**
  * Replaces every match.

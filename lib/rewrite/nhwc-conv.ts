@@ -11,11 +11,11 @@ import * as op from '../graph/ops/index.js';
 import type { Attributes } from '../graph/types.js';
 import { buildFragment, type Fragment, pathOf, type ValueRef } from '../lowering/lower.js';
 import { CONTRIB_DOMAIN } from '../lowering/types.js';
-import type { ModelNode } from '../onnx/node.js';
+import type { ModelNode } from '../onnx/graph/node.js';
 import { type Shape, UNKNOWN_DIM } from '../tensor.js';
-import { withoutTransposeBefore, transposeBehind } from './contrib-group-norm.js';
-import { outputOf, REMOVED } from './patterns.js';
-import type { ValueTypes } from './value-types.js';
+import { withoutTransposeBefore, transposeBehind } from './norms/contrib-group-norm.js';
+import { outputOf, REMOVED } from './analysis/patterns.js';
+import type { ValueTypes } from './analysis/value-types.js';
 
 const isNhwcConv = ({ domain, opType }: ModelNode): boolean =>
   domain === CONTRIB_DOMAIN && opType === 'NhwcConv';

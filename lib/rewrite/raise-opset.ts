@@ -7,12 +7,12 @@
  * 7, because ONNX Runtime (1.32) has no kernels for the arithmetic of opset 6; `convertModel` raises a model to opset 21, which
  * has the standard operator, if asked to.
  */
-import type { NodeEdit } from '../onnx/graph-edits.js';
-import { bodiesOf, type InnerGraph } from '../onnx/inner-graph.js';
+import type { NodeEdit } from '../onnx/graph/graph-edits.js';
+import { bodiesOf, type InnerGraph } from '../onnx/graph/inner-graph.js';
 import { freshName, type Model } from '../onnx/model.js';
-import type { ModelNode } from '../onnx/node.js';
+import type { ModelNode } from '../onnx/graph/node.js';
 import { int64Vector, type TensorData } from '../tensor.js';
-import { ValueTypes } from './value-types.js';
+import { ValueTypes } from './analysis/value-types.js';
 
 /** Makes a node of the old version a node of the new one. */
 interface Edit {

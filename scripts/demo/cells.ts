@@ -4,7 +4,7 @@
  */
 import { join, relative } from 'node:path';
 import process from 'node:process';
-import { describeExecution, describeTimes, runRepeatedly } from '../../lib/cli/commands/run-session.js';
+import { describeExecution, describeTimes, runRepeatedly } from '../../lib/cli/commands/run/session.js';
 import { withProgress } from '../../lib/cli/shared/progress.js';
 import { formatTable, indent, quote } from '../../lib/cli/shared/table.js';
 import { writeFilesAtomic } from '../../lib/files/atomic.js';

@@ -4,7 +4,7 @@
  */
 import { join, relative } from 'node:path';
 import process from 'node:process';
-import { describeExecution, describeTimes } from '../../lib/cli/commands/run-session.js';
+import { describeExecution, describeTimes } from '../../lib/cli/commands/run/session.js';
 import { withProgress } from '../../lib/cli/shared/progress.js';
 import { formatTable, indent } from '../../lib/cli/shared/table.js';
 import { writeFilesAtomic } from '../../lib/files/atomic.js';

@@ -9,11 +9,11 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** The schemas by name, each with the type of the output and what prints it. */
 const OUTPUTS = {
   inspect: { file: 'lib/insight/inspect/types.ts', type: 'ModelInspection', of: 'inspect --json' },
-  compare: { file: 'lib/cli/commands/compare.ts', type: 'CompareReport', of: 'compare --json' },
+  compare: { file: 'lib/cli/commands/compare/compare.ts', type: 'CompareReport', of: 'compare --json' },
   parity: { file: 'lib/parity/report.ts', type: 'Report', of: 'parity --json' },
   doctor: { file: 'lib/cli/commands/doctor.ts', type: 'Diagnosis', of: 'doctor --json' },
   'serve-log': {
-    file: 'lib/cli/commands/serve-process.ts',
+    file: 'lib/cli/commands/serve/process.ts',
     type: 'LogLine',
     of: 'a line of serve --json-logs',
   },

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { encodeModel, GraphBuilder, op } from '../../lib/index.js';
-import { ModelProto } from '../../lib/onnx/proto.js';
+import { ModelProto } from '../../lib/onnx/protobuf/proto.js';
 import { onnx, useTemporaryFolder } from './support.js';
 
 /** It clears a terminal, begins a line, and turns the direction of writing. */

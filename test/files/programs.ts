@@ -1,6 +1,6 @@
 /** Programs that read files made to take much memory, in a process of their own: its peak is theirs. */
 import { deflateSync } from 'node:zlib';
-import { tensorFromJson } from '../../lib/cli/commands/run-input-files.js';
+import { tensorFromJson } from '../../lib/cli/commands/run/input-files.js';
 import { decodePng } from '../../lib/images/png.js';
 import { decodeSafetensors } from '../../lib/weights/safetensors.js';
 import { chunk, concat, header, SIGNATURE } from '../images/png-samples.js';

@@ -10,7 +10,7 @@ import { whyNotContrib } from '../../lib/lowering/contrib-group-norm.js';
 import type { Fragment } from '../../lib/lowering/lower.js';
 import { encodeModel } from '../../lib/onnx/encode.js';
 import { Model } from '../../lib/onnx/model.js';
-import type { ModelNode } from '../../lib/onnx/node.js';
+import type { ModelNode } from '../../lib/onnx/graph/node.js';
 import { weightsOf } from '../../lib/parity/check.js';
 import { compareTensors, defaultTolerance } from '../../lib/parity/compare.js';
 import type { Fixture } from '../../lib/parity/fixture.js';

@@ -5,7 +5,7 @@ import { GraphBuilder } from '../../lib/graph/builder.js';
 import * as op from '../../lib/graph/ops/index.js';
 import type { Graph, Value } from '../../lib/graph/types.js';
 import { encodeModel, encodeModelExternal, irVersionFor, requireModelSize } from '../../lib/onnx/encode.js';
-import { type ModelMessage, ModelProto } from '../../lib/onnx/proto.js';
+import { type ModelMessage, ModelProto } from '../../lib/onnx/protobuf/proto.js';
 import { tensor, type TensorData } from '../../lib/tensor.js';
 import { caught } from '../support/temporary.js';
 

@@ -6,7 +6,7 @@ import { GraphBuilder } from '../../lib/graph/builder.js';
 import * as op from '../../lib/graph/ops/index.js';
 import { encodeModel } from '../../lib/onnx/encode.js';
 import { Model } from '../../lib/onnx/model.js';
-import { isGroupNorm, lowerNormalizations } from '../../lib/rewrite/group-normalization.js';
+import { isGroupNorm, lowerNormalizations } from '../../lib/rewrite/norms/group-normalization.js';
 import { createSession } from '../../lib/runtime/node.js';
 import { tensor } from '../../lib/tensor.js';
 import { all, int, message, model as graphOf, text } from './bytes.js';

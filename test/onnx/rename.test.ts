@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { renameInNode, renameTensor, renameValueInfo } from '../../lib/onnx/graph-edits.js';
-import { joinChunks } from '../../lib/onnx/chunks.js';
-import { WireReader } from '../../lib/onnx/wire.js';
+import { renameInNode, renameTensor, renameValueInfo } from '../../lib/onnx/graph/graph-edits.js';
+import { joinChunks } from '../../lib/onnx/protobuf/chunks.js';
+import { WireReader } from '../../lib/onnx/protobuf/wire.js';
 import { all, int, message, text } from './bytes.js';
 
 type Field = readonly number[];

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { joinChunks, spliceRuns, spliceWithin, textField } from '../../lib/onnx/chunks.js';
-import { WireReader } from '../../lib/onnx/wire.js';
+import { joinChunks, spliceRuns, spliceWithin, textField } from '../../lib/onnx/protobuf/chunks.js';
+import { WireReader } from '../../lib/onnx/protobuf/wire.js';
 import { all, int, message, text } from './bytes.js';
 
 const BYTES = all(int(1, 1), text(2, 'a'), int(1, 2), text(2, 'b'), int(9, 3));

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { ModelError } from '../../lib/errors.js';
 import { checkTensor, readTensorData, readTensorHeader } from '../../lib/onnx/tensors.js';
-import { WireReader } from '../../lib/onnx/wire.js';
+import { WireReader } from '../../lib/onnx/protobuf/wire.js';
 import { all, int, message, text, varint } from './bytes.js';
 
 type Fields = readonly (readonly number[])[];

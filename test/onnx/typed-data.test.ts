@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { ONNX_DTYPE } from '../../lib/graph/types.js';
 import { readTensorData, readTensorHeader } from '../../lib/onnx/tensors.js';
-import { WireReader } from '../../lib/onnx/wire.js';
+import { WireReader } from '../../lib/onnx/protobuf/wire.js';
 import type { DType } from '../../lib/tensor.js';
 import { all, int, message, varint } from './bytes.js';
 

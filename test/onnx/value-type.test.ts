@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { ModelError } from '../../lib/errors.js';
-import { joinChunks } from '../../lib/onnx/chunks.js';
-import { readValueInfo, withDtype } from '../../lib/onnx/value-info.js';
-import { WireReader } from '../../lib/onnx/wire.js';
+import { joinChunks } from '../../lib/onnx/protobuf/chunks.js';
+import { readValueInfo, withDtype } from '../../lib/onnx/graph/value-info.js';
+import { WireReader } from '../../lib/onnx/protobuf/wire.js';
 import { all, int, message, text } from './bytes.js';
 
 type Fields = readonly (readonly number[])[];

@@ -9,7 +9,7 @@ import { loweringsAt } from '../../lib/lowering/choose.js';
 import { LOWERING_NAMES, type LoweringName } from '../../lib/lowering/types.js';
 import { encodeModel } from '../../lib/onnx/encode.js';
 import { Model } from '../../lib/onnx/model.js';
-import { type ModelMessage, ModelProto } from '../../lib/onnx/proto.js';
+import { type ModelMessage, ModelProto } from '../../lib/onnx/protobuf/proto.js';
 import { convertModel } from '../../lib/rewrite/convert.js';
 import { type FloatDType, tensor, type TensorData } from '../../lib/tensor.js';
 import { exportedModel } from '../support/exported-model.js';

@@ -1,8 +1,8 @@
 /** Normalizations of tensors without elements, which are empty results in every session. */
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { ATTRIBUTE_TYPE, type AttributeMessage, ModelProto } from '../../lib/onnx/proto.js';
-import { encodeValueInfo } from '../../lib/onnx/value-info.js';
+import { ATTRIBUTE_TYPE, type AttributeMessage, ModelProto } from '../../lib/onnx/protobuf/proto.js';
+import { encodeValueInfo } from '../../lib/onnx/graph/value-info.js';
 import type { Provider } from '../../lib/runtime/core/contract.js';
 import { openSession } from '../../lib/runtime/core/open.js';
 import { NODE } from '../../lib/runtime/node.js';

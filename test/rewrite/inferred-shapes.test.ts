@@ -6,8 +6,8 @@ import * as op from '../../lib/graph/ops/index.js';
 import type { Attributes, Value } from '../../lib/graph/types.js';
 import { encodeModel } from '../../lib/onnx/encode.js';
 import { Model } from '../../lib/onnx/model.js';
-import { ModelProto } from '../../lib/onnx/proto.js';
-import { ValueTypes } from '../../lib/rewrite/value-types.js';
+import { ModelProto } from '../../lib/onnx/protobuf/proto.js';
+import { ValueTypes } from '../../lib/rewrite/analysis/value-types.js';
 import { int64Vector, type Shape, tensor } from '../../lib/tensor.js';
 
 type Build = (g: Scope, x: Value) => Value;

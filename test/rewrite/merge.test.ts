@@ -11,7 +11,7 @@ import {
   type ModelMessage,
   ModelProto,
   type NodeMessage,
-} from '../../lib/onnx/proto.js';
+} from '../../lib/onnx/protobuf/proto.js';
 import { encodeTensor } from '../../lib/onnx/tensors.js';
 import { convertModel } from '../../lib/rewrite/convert.js';
 import { createSession } from '../../lib/runtime/node.js';

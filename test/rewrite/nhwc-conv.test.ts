@@ -3,9 +3,14 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { toFloat64Array } from '../../lib/half.js';
 import { Model } from '../../lib/onnx/model.js';
-import { ATTRIBUTE_TYPE, type AttributeMessage, ModelProto, type NodeMessage } from '../../lib/onnx/proto.js';
+import {
+  ATTRIBUTE_TYPE,
+  type AttributeMessage,
+  ModelProto,
+  type NodeMessage,
+} from '../../lib/onnx/protobuf/proto.js';
 import { encodeTensor } from '../../lib/onnx/tensors.js';
-import { encodeValueInfo } from '../../lib/onnx/value-info.js';
+import { encodeValueInfo } from '../../lib/onnx/graph/value-info.js';
 import { convertModel } from '../../lib/rewrite/convert.js';
 import type { Provider } from '../../lib/runtime/core/contract.js';
 import { createSession } from '../../lib/runtime/node.js';

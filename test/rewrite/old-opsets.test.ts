@@ -4,7 +4,7 @@ import { describe, it } from 'mocha';
 import { castTensor } from '../../lib/half.js';
 import type { SessionLoweringName } from '../../lib/lowering/types.js';
 import { Model } from '../../lib/onnx/model.js';
-import { ModelProto } from '../../lib/onnx/proto.js';
+import { ModelProto } from '../../lib/onnx/protobuf/proto.js';
 import { convertModel } from '../../lib/rewrite/convert.js';
 import type { Provider } from '../../lib/runtime/core/contract.js';
 import { openSession } from '../../lib/runtime/core/open.js';

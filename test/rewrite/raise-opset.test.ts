@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { Model } from '../../lib/onnx/model.js';
-import { ModelProto } from '../../lib/onnx/proto.js';
+import { ModelProto } from '../../lib/onnx/protobuf/proto.js';
 import { raiseOpset6 } from '../../lib/rewrite/raise-opset.js';
 
 /** A chain of operators of one input each. */

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { loweringsAt } from '../../lib/lowering/choose.js';
-import { ModelProto } from '../../lib/onnx/proto.js';
+import { ModelProto } from '../../lib/onnx/protobuf/proto.js';
 import { convertModel } from '../../lib/rewrite/convert.js';
 import { exportedModel } from '../support/exported-model.js';
 import {

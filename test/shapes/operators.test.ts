@@ -8,8 +8,8 @@ import type { Graph, Value } from '../../lib/graph/types.js';
 import { filledTensor } from '../../lib/half.js';
 import { encodeModel } from '../../lib/onnx/encode.js';
 import { Model } from '../../lib/onnx/model.js';
-import { ModelProto } from '../../lib/onnx/proto.js';
-import { ValueTypes } from '../../lib/rewrite/value-types.js';
+import { ModelProto } from '../../lib/onnx/protobuf/proto.js';
+import { ValueTypes } from '../../lib/rewrite/analysis/value-types.js';
 import { inferType, type KnownNode, keepsShape } from '../../lib/shapes/operators.js';
 import { type Dim, type Shape, UNKNOWN_DIM } from '../../lib/tensor.js';
 

@@ -1,5 +1,5 @@
 /** A classifier as scikit-learn's exporter writes it: a tensor, labels as texts, a map for each row, and a sequence. */
-import { ATTRIBUTE_TYPE, ModelProto, TensorProto } from '../../lib/onnx/proto.js';
+import { ATTRIBUTE_TYPE, ModelProto, TensorProto } from '../../lib/onnx/protobuf/proto.js';
 
 const { FLOAT, INT64, STRING } = TensorProto.DataType;
 export const LABELS = ['cat', 'dog', 'Übung'];

@@ -5,9 +5,9 @@ import {
   type ModelMessage,
   ModelProto,
   type NodeMessage,
-} from '../../lib/onnx/proto.js';
+} from '../../lib/onnx/protobuf/proto.js';
 import { encodeTensor } from '../../lib/onnx/tensors.js';
-import { encodeValueInfo } from '../../lib/onnx/value-info.js';
+import { encodeValueInfo } from '../../lib/onnx/graph/value-info.js';
 import type { DType, Shape, TensorData } from '../../lib/tensor.js';
 
 type Graph = NonNullable<ModelMessage['graph']>;

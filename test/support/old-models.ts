@@ -1,11 +1,11 @@
 /** Models as files of opset 6 to 12 have them. */
-import type { TensorMessage } from '../../lib/onnx/messages.js';
+import type { TensorMessage } from '../../lib/onnx/protobuf/messages.js';
 import { GraphBuilder } from '../../lib/graph/builder.js';
 import * as op from '../../lib/graph/ops/index.js';
 import { filledTensor } from '../../lib/half.js';
 import { encodeModel } from '../../lib/onnx/encode.js';
-import { ModelProto, ValueInfoProto } from '../../lib/onnx/proto.js';
-import { declarationOf } from '../../lib/onnx/value-info.js';
+import { ModelProto, ValueInfoProto } from '../../lib/onnx/protobuf/proto.js';
+import { declarationOf } from '../../lib/onnx/graph/value-info.js';
 import type { Shape } from '../../lib/tensor.js';
 import type { GroupNormCase } from './group-norm.js';
 

@@ -1,6 +1,6 @@
 /** Models whose initializers are inputs too, as PyTorch writes them with `keep_initializers_as_inputs`. */
 import * as ort from 'onnxruntime-node';
-import { type ModelMessage, ModelProto } from '../../lib/onnx/proto.js';
+import { type ModelMessage, ModelProto } from '../../lib/onnx/protobuf/proto.js';
 import { tensor, type TensorData } from '../../lib/tensor.js';
 
 type Initializer = NonNullable<NonNullable<ModelMessage['graph']>['initializer']>[number];

@@ -1,5 +1,5 @@
 /** Models whose nodes stand in another order: ONNX Runtime sorts them, and some writers count on that. */
-import { ModelProto } from '../../lib/onnx/proto.js';
+import { ModelProto } from '../../lib/onnx/protobuf/proto.js';
 
 /** Returns the model with its nodes in a random order, the same one for the same seed. */
 export function withShuffledNodes(model: Uint8Array, seed: number): Uint8Array {

@@ -6,7 +6,7 @@ import {
   ModelProto,
   type NodeMessage,
   type ValueInfoMessage,
-} from '../../lib/onnx/proto.js';
+} from '../../lib/onnx/protobuf/proto.js';
 import { encodeTensor } from '../../lib/onnx/tensors.js';
 import type { DType, Shape, TensorData } from '../../lib/tensor.js';
 

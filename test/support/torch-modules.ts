@@ -1,4 +1,4 @@
-import { ModelProto } from '../../lib/onnx/proto.js';
+import { ModelProto } from '../../lib/onnx/protobuf/proto.js';
 
 /** Returns the path of a sample of `scripts/samples/make_module_samples.py`. */
 export const TORCH_MODULES = (name: string): string => `test/samples/modules/${name}`;

@@ -1,5 +1,5 @@
 /** A model with several outputs, one of which shows whether a run has computed it. */
-import { ATTRIBUTE_TYPE, ModelProto, TensorProto } from '../../lib/onnx/proto.js';
+import { ATTRIBUTE_TYPE, ModelProto, TensorProto } from '../../lib/onnx/protobuf/proto.js';
 import { tensor } from '../../lib/tensor.js';
 
 const { FLOAT, INT64, BOOL } = TensorProto.DataType;

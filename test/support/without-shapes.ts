@@ -1,4 +1,4 @@
-import { ModelProto } from '../../lib/onnx/proto.js';
+import { ModelProto } from '../../lib/onnx/protobuf/proto.js';
 
 /** A model that declares some of its inputs and outputs without a shape: of any rank. */
 export function withoutShapes(model: Uint8Array, names: readonly string[]): Uint8Array {

@@ -1,8 +1,8 @@
 /** Compares two models, or one model on two providers, value by value. */
 import { ParityError } from '../../errors.js';
 import { castTensor } from '../../half.js';
-import type { ModelNode } from '../../onnx/node.js';
-import { operatorName } from '../../onnx/outline.js';
+import type { ModelNode } from '../../onnx/graph/node.js';
+import { operatorName } from '../../onnx/graph/outline.js';
 import { requireKnownOptions } from '../../options.js';
 import { requireTolerance } from '../../parity/compare.js';
 import { listNames, plural } from '../../quantities.js';

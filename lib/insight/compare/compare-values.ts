@@ -5,8 +5,8 @@
 import { SessionError } from '../../errors.js';
 import { toFloat64Array } from '../../half.js';
 import type { Model } from '../../onnx/model.js';
-import type { ModelNode } from '../../onnx/node.js';
-import { operatorName } from '../../onnx/outline.js';
+import type { ModelNode } from '../../onnx/graph/node.js';
+import { operatorName } from '../../onnx/graph/outline.js';
 import type { OutputComparison } from '../../parity/compare.js';
 import { commonTolerance, compareAcrossDtypes } from '../../parity/match.js';
 import { formatShape, isFloatDType, type TensorData } from '../../tensor.js';

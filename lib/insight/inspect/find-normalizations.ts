@@ -1,16 +1,16 @@
 /** Finds the normalizations of a model, with the functions that sessions and `convertModel` find them by. */
-import { bodiesOf, type InnerGraph } from '../../onnx/inner-graph.js';
-import type { ModelNode } from '../../onnx/node.js';
-import type { NodePlace } from '../../onnx/outline.js';
-import { isContribGroupNorm } from '../../rewrite/contrib-group-norm.js';
+import { bodiesOf, type InnerGraph } from '../../onnx/graph/inner-graph.js';
+import type { ModelNode } from '../../onnx/graph/node.js';
+import type { NodePlace } from '../../onnx/graph/outline.js';
+import { isContribGroupNorm } from '../../rewrite/norms/contrib-group-norm.js';
 import {
   findExportedGroupNorm,
   findWrittenGroupNorm,
   type FoundGroupNorm,
-} from '../../rewrite/exported-group-norm.js';
-import { findInlinedGroupNorm } from '../../rewrite/inlined-group-norm.js';
-import { problemOf } from '../../rewrite/node-checks.js';
-import type { ValueTypes } from '../../rewrite/value-types.js';
+} from '../../rewrite/norms/exported-group-norm.js';
+import { findInlinedGroupNorm } from '../../rewrite/norms/inlined-group-norm.js';
+import { problemOf } from '../../rewrite/analysis/node-checks.js';
+import type { ValueTypes } from '../../rewrite/analysis/value-types.js';
 import { type Shape, UNKNOWN_DIM } from '../../tensor.js';
 import type { Step } from '../values/inner-values.js';
 import { onEach } from './execution.js';

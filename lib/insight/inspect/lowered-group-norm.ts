@@ -12,11 +12,11 @@
 import { DEFAULT_EPSILON } from '../../graph/ops/normalization.js';
 import { toFloat64Array } from '../../half.js';
 import type { LoweringName } from '../../lowering/types.js';
-import type { ModelNode } from '../../onnx/node.js';
-import { hasKnownArithmetic, isOp, onlyReader, outputOf } from '../../rewrite/patterns.js';
-import { isConstant } from '../../rewrite/sites.js';
-import type { ValueTypes } from '../../rewrite/value-types.js';
-import { unmoved } from '../../rewrite/written-norm.js';
+import type { ModelNode } from '../../onnx/graph/node.js';
+import { hasKnownArithmetic, isOp, onlyReader, outputOf } from '../../rewrite/analysis/patterns.js';
+import { isConstant } from '../../rewrite/norms/sites.js';
+import type { ValueTypes } from '../../rewrite/analysis/value-types.js';
+import { unmoved } from '../../rewrite/norms/written-norm.js';
 import { elementCount, type Shape } from '../../tensor.js';
 
 /** A match. */

@@ -3,15 +3,15 @@ import { DEFAULT_EPSILON } from '../../graph/ops/normalization.js';
 import type { ContribSiteRef } from '../../lowering/contrib-site.js';
 import { inputOf, type SiteRef } from '../../lowering/lower.js';
 import { CONTRIB_DOMAIN } from '../../lowering/types.js';
-import type { ModelNode } from '../../onnx/node.js';
-import { type NodePlace, operatorName } from '../../onnx/outline.js';
-import { describeContribGroupNorm, groupNormOf } from '../../rewrite/contrib-group-norm.js';
-import type { FoundGroupNorm } from '../../rewrite/exported-group-norm.js';
-import { matchActivation } from '../../rewrite/fuse-group-norm.js';
-import { isGroupNorm } from '../../rewrite/group-normalization.js';
-import { outputOf } from '../../rewrite/patterns.js';
-import { describeSite, isConstant } from '../../rewrite/sites.js';
-import type { ValueTypes } from '../../rewrite/value-types.js';
+import type { ModelNode } from '../../onnx/graph/node.js';
+import { type NodePlace, operatorName } from '../../onnx/graph/outline.js';
+import { describeContribGroupNorm, groupNormOf } from '../../rewrite/norms/contrib-group-norm.js';
+import type { FoundGroupNorm } from '../../rewrite/norms/exported-group-norm.js';
+import { matchActivation } from '../../rewrite/norms/fuse-group-norm.js';
+import { isGroupNorm } from '../../rewrite/norms/group-normalization.js';
+import { outputOf } from '../../rewrite/analysis/patterns.js';
+import { describeSite, isConstant } from '../../rewrite/norms/sites.js';
+import type { ValueTypes } from '../../rewrite/analysis/value-types.js';
 import { type DType, isFloatDType, type Shape } from '../../tensor.js';
 import {
   asLowered,

@@ -1,7 +1,7 @@
 /** What may go wrong with a normalization: what this project has measured, with the figures of docs/, and what a run shows. */
 import { PER_CHANNEL_OPSET } from '../../lowering/op.js';
 import { formatDifference, formatDigits, formatNumber } from '../../quantities.js';
-import { MAX_LAYER_NORM_ROW } from '../../rewrite/row-norms.js';
+import { MAX_LAYER_NORM_ROW } from '../../rewrite/norms/row-norms.js';
 import { elementCount, isStatic } from '../../tensor.js';
 import type { Normalization, NormalizationStatistics } from './types.js';
 

@@ -9,14 +9,14 @@
  * The last two need the dtype, and the same shape in every iteration.
  */
 import { filledTensor } from '../../half.js';
-import type { LocalFunction } from '../../onnx/inner-graph.js';
-import { bodiesOf, type GraphEdits, type InnerEdit, type InnerGraph } from '../../onnx/inner-graph.js';
+import type { LocalFunction } from '../../onnx/graph/inner-graph.js';
+import { bodiesOf, type GraphEdits, type InnerEdit, type InnerGraph } from '../../onnx/graph/inner-graph.js';
 import { freshName, type Model } from '../../onnx/model.js';
-import type { ModelNode } from '../../onnx/node.js';
+import type { ModelNode } from '../../onnx/graph/node.js';
 import { constantNode } from '../../onnx/operators.js';
-import { NodeProto } from '../../onnx/proto.js';
+import { NodeProto } from '../../onnx/protobuf/proto.js';
 import { encodeTensor } from '../../onnx/tensors.js';
-import type { ValueTypes } from '../../rewrite/value-types.js';
+import type { ValueTypes } from '../../rewrite/analysis/value-types.js';
 import { type DType, isStatic } from '../../tensor.js';
 
 /** A step into a graph: the position of a node, and that of its body; a function that the node calls is body 0. */

@@ -12,10 +12,10 @@
 import { SessionError } from '../../errors.js';
 import { NO_LIMITS, requireLimits } from '../../limits.js';
 import { Model } from '../../onnx/model.js';
-import type { NodeMessage, ValueInfoMessage } from '../../onnx/messages.js';
-import { encodeValueInfo } from '../../onnx/value-info.js';
-import { keepOutputs } from '../../rewrite/dead-code.js';
-import { ValueTypes } from '../../rewrite/value-types.js';
+import type { NodeMessage, ValueInfoMessage } from '../../onnx/protobuf/messages.js';
+import { encodeValueInfo } from '../../onnx/graph/value-info.js';
+import { keepOutputs } from '../../rewrite/analysis/dead-code.js';
+import { ValueTypes } from '../../rewrite/analysis/value-types.js';
 import type {
   Feeds,
   ModelSource,

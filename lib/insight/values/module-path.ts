@@ -1,5 +1,5 @@
 /** The PyTorch modules that a node was exported from, where the exporter left their paths. */
-import type { ModelNode } from '../../onnx/node.js';
+import type { ModelNode } from '../../onnx/graph/node.js';
 
 /**
  * Returns the paths of the modules in whose call a node was made, the outermost first, as `model.named_modules()` has

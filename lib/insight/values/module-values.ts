@@ -7,8 +7,8 @@
  *   output             of the model itself
  */
 import type { Model } from '../../onnx/model.js';
-import type { ModelNode } from '../../onnx/node.js';
-import { ValueTypes } from '../../rewrite/value-types.js';
+import type { ModelNode } from '../../onnx/graph/node.js';
+import { ValueTypes } from '../../rewrite/analysis/value-types.js';
 import { formatShape, isFloatDType } from '../../tensor.js';
 import type { ActivationType } from './activations.js';
 import { KnownModules, modulesOf } from './module-path.js';

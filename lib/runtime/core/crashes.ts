@@ -8,7 +8,7 @@
  */
 import { SessionError } from '../../errors.js';
 import type { Model } from '../../onnx/model.js';
-import type { ValueTypes } from '../../rewrite/value-types.js';
+import type { ValueTypes } from '../../rewrite/analysis/value-types.js';
 import { elementCount, type Shape, type TensorData } from '../../tensor.js';
 import { CONTRIB_DOMAIN } from '../../lowering/types.js';
 

@@ -4,8 +4,8 @@
  */
 import { SessionError } from '../../errors.js';
 import { CONTRIB_OP, CONTRIB_SKIP_OP, FUSED_OP, type SessionLoweringName } from '../../lowering/types.js';
-import { INLINED } from '../../rewrite/inlined-group-norm.js';
-import { rowOperatorsToReplace } from '../../rewrite/row-norms.js';
+import { INLINED } from '../../rewrite/norms/inlined-group-norm.js';
+import { rowOperatorsToReplace } from '../../rewrite/norms/row-norms.js';
 import type { Backend } from './contract.js';
 import { chosenLowering, GROUP_NORM_CHOICES } from './group-norm-policy.js';
 import { type PreparedModel, requireContrib, USE_INLINED } from './prepare.js';

@@ -8,12 +8,12 @@ import { carefulReduceMeanLowering } from '../../lowering/reduce-mean.js';
 import { CONTRIB_DOMAIN, FUSED_DOMAIN, type SessionLoweringName } from '../../lowering/types.js';
 import { Model } from '../../onnx/model.js';
 import { widenBfloat16 } from '../../rewrite/bfloat16-io.js';
-import { hasNormBetweenConvolutions } from '../../rewrite/blocked-layout.js';
+import { hasNormBetweenConvolutions } from '../../rewrite/blocked/layout.js';
 import { skipEmptyInputs } from '../../rewrite/empty-inputs.js';
-import { fuseGroupNorm } from '../../rewrite/fuse-group-norm.js';
-import { isGroupNorm } from '../../rewrite/group-normalization.js';
+import { fuseGroupNorm } from '../../rewrite/norms/fuse-group-norm.js';
+import { isGroupNorm } from '../../rewrite/norms/group-normalization.js';
 import { raiseOpset6 } from '../../rewrite/raise-opset.js';
-import { requireValidNodes } from '../../rewrite/node-checks.js';
+import { requireValidNodes } from '../../rewrite/analysis/node-checks.js';
 import {
   type NormPlan,
   OTHER_OPSET,
@@ -21,9 +21,9 @@ import {
   type RefusalStyle,
   replaceAllNorms,
   SAFE_LOWERING,
-} from '../../rewrite/replace-norms.js';
-import { MAX_LAYER_NORM_ROW, rowOperatorsToReplace, type RowPlan } from '../../rewrite/row-norms.js';
-import { ValueTypes } from '../../rewrite/value-types.js';
+} from '../../rewrite/norms/replace-norms.js';
+import { MAX_LAYER_NORM_ROW, rowOperatorsToReplace, type RowPlan } from '../../rewrite/norms/row-norms.js';
+import { ValueTypes } from '../../rewrite/analysis/value-types.js';
 import { type Dim, UNKNOWN_DIM } from '../../tensor.js';
 import { requireNoCrash } from './crashes.js';
 import type { Backend, GroupNormExecution, ModelToLoad, Provider, TensorInfo } from './contract.js';

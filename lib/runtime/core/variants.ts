@@ -5,7 +5,7 @@
  */
 import { NO_LIMITS } from '../../limits.js';
 import { Model } from '../../onnx/model.js';
-import { keepOutputs } from '../../rewrite/dead-code.js';
+import { keepOutputs } from '../../rewrite/analysis/dead-code.js';
 import type { AnyTensor, DType, TensorData } from '../../tensor.js';
 import type {
   AnyTensorRecord,

@@ -1,6 +1,6 @@
 /** Workarounds for faults of ONNX Runtime itself, which all its packages share, each with the condition for removing it. */
 import type { Model } from '../../onnx/model.js';
-import { isOp } from '../../rewrite/patterns.js';
+import { isOp } from '../../rewrite/analysis/patterns.js';
 
 /** Entries of ONNX Runtime's session configuration. */
 export type SessionConfig = Readonly<Record<string, string>>;

@@ -3,8 +3,8 @@ import { GraphBuilder } from '../../graph/builder.js';
 import { NCHWC_DOMAIN } from '../../lowering/types.js';
 import { encodeModel } from '../../onnx/encode.js';
 import { Model } from '../../onnx/model.js';
-import { nodeOf } from '../../rewrite/blocked-operators.js';
-import { outputOf } from '../../rewrite/patterns.js';
+import { nodeOf } from '../../rewrite/blocked/operators.js';
+import { outputOf } from '../../rewrite/analysis/patterns.js';
 import { type Addon, type AddonResult, type AddonSessionOptions } from './addon.js';
 
 /** The blocks that the native kernel has code for. */

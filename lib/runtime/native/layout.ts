@@ -4,7 +4,7 @@
  *
  * 1. as it is, and ONNX Runtime writes the graph that it has optimized, and the weights that it has reordered, to files of a
  *    private temporary folder;
- * 2. from these files, rewritten (`rewrite/blocked-layout.ts`), without further optimization.
+ * 2. from these files, rewritten (`rewrite/blocked/layout.ts`), without further optimization.
  *
  * The folder is removed at once: the session keeps the file of weights mapped. Whatever goes wrong on the way, the model runs in
  * plain layout.
@@ -16,8 +16,8 @@ import { withTemporaryFolder } from '../../files/temporary.js';
 import { NO_LIMITS } from '../../limits.js';
 import { NCHWC_DOMAIN } from '../../lowering/types.js';
 import { Model } from '../../onnx/model.js';
-import { readOutline } from '../../onnx/outline.js';
-import { useBlockedLayout } from '../../rewrite/blocked-layout.js';
+import { readOutline } from '../../onnx/graph/outline.js';
+import { useBlockedLayout } from '../../rewrite/blocked/layout.js';
 import type { Layout, LoadedLayout, ModelToLoad } from '../core/contract.js';
 import type { Addon, AddonSession, AddonSessionOptions, AddonValueInfo } from './addon.js';
 import { blockSize } from './block-size.js';

@@ -6,7 +6,7 @@ import { compareValues, type ReferenceValues } from '../../../lib/insight/compar
 import type { ModelComparison } from '../../../lib/insight/compare/comparison.js';
 import { ModelRun } from '../../../lib/insight/values/intermediate-values.js';
 import { compareModels } from '../../../lib/insight/node.js';
-import { ModelProto } from '../../../lib/onnx/proto.js';
+import { ModelProto } from '../../../lib/onnx/protobuf/proto.js';
 import { NODE } from '../../../lib/runtime/node.js';
 import { tensor, type TensorData } from '../../../lib/tensor.js';
 import { groupNormModel, randomTensor } from '../../support/group-norm.js';

@@ -3,8 +3,8 @@ import { describe, it } from 'mocha';
 import { toFloat64Array } from '../../../lib/half.js';
 import { inspectModel } from '../../../lib/insight/node.js';
 import type { Normalization } from '../../../lib/insight/inspect/types.js';
-import { ATTRIBUTE_TYPE, ModelProto, type NodeMessage } from '../../../lib/onnx/proto.js';
-import { encodeValueInfo } from '../../../lib/onnx/value-info.js';
+import { ATTRIBUTE_TYPE, ModelProto, type NodeMessage } from '../../../lib/onnx/protobuf/proto.js';
+import { encodeValueInfo } from '../../../lib/onnx/graph/value-info.js';
 import { tensor, type TensorData } from '../../../lib/tensor.js';
 import { randomTensor } from '../../support/group-norm.js';
 import {

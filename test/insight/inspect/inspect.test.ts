@@ -10,7 +10,7 @@ import type { InspectOptions } from '../../../lib/insight/inspect/inspect.js';
 import { inspectModel } from '../../../lib/insight/node.js';
 import type { Normalization } from '../../../lib/insight/inspect/types.js';
 import type { LoweringName } from '../../../lib/lowering/types.js';
-import { delimited, joinChunks, textField } from '../../../lib/onnx/chunks.js';
+import { delimited, joinChunks, textField } from '../../../lib/onnx/protobuf/chunks.js';
 import { encodeModel, encodeModelExternal } from '../../../lib/onnx/encode.js';
 import {
   ATTRIBUTE_TYPE,
@@ -20,10 +20,10 @@ import {
   ModelProto,
   type NodeMessage,
   NodeProto,
-} from '../../../lib/onnx/proto.js';
-import { ENTRY, GRAPH, MODEL, NODE } from '../../../lib/onnx/schema.js';
+} from '../../../lib/onnx/protobuf/proto.js';
+import { ENTRY, GRAPH, MODEL, NODE } from '../../../lib/onnx/protobuf/schema.js';
 import { encodeTensor } from '../../../lib/onnx/tensors.js';
-import { encodeValueInfo } from '../../../lib/onnx/value-info.js';
+import { encodeValueInfo } from '../../../lib/onnx/graph/value-info.js';
 import { planOf } from '../../../lib/runtime/core/prepare.js';
 import { tensor } from '../../../lib/tensor.js';
 import { exportedModel } from '../../support/exported-model.js';

@@ -6,7 +6,7 @@ import { GraphBuilder } from '../../../lib/graph/builder.js';
 import * as op from '../../../lib/graph/ops/index.js';
 import { ModelRun } from '../../../lib/insight/values/intermediate-values.js';
 import { encodeModelExternal } from '../../../lib/onnx/encode.js';
-import { ModelProto, type ValueInfoMessage } from '../../../lib/onnx/proto.js';
+import { ModelProto, type ValueInfoMessage } from '../../../lib/onnx/protobuf/proto.js';
 import type { Feeds, SessionOptions } from '../../../lib/runtime/core/contract.js';
 import { NODE } from '../../../lib/runtime/node.js';
 import { tensor, type TensorData } from '../../../lib/tensor.js';

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { leavesFolder } from '../../../lib/files/location.js';
 import { encodeExternalTensor } from '../../../lib/onnx/tensors.js';
-import { ModelProto } from '../../../lib/onnx/proto.js';
+import { ModelProto } from '../../../lib/onnx/protobuf/proto.js';
 import { convertModel } from '../../../lib/rewrite/convert.js';
 import type { SessionOptions } from '../../../lib/runtime/core/contract.js';
 import { createSession } from '../../../lib/runtime/node.js';

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { unlink, writeFile } from 'node:fs/promises';
 import { Model } from '../../../lib/onnx/model.js';
-import { keepOutputs } from '../../../lib/rewrite/dead-code.js';
+import { keepOutputs } from '../../../lib/rewrite/analysis/dead-code.js';
 import type { Session, SessionOptions } from '../../../lib/runtime/core/contract.js';
 import { createSession } from '../../../lib/runtime/node.js';
 import { tensor } from '../../../lib/tensor.js';
@@ -116,7 +116,7 @@ describe('runs with fetches of a model in a file', () => {
   });
 });
 
-describe('rewrite/dead-code: keepOutputs', () => {
+describe('rewrite/analysis/dead-code: keepOutputs', () => {
   it('keepOutputs keeps the nodes and weights that the outputs need, and every input', () => {
     const kept = (...names: string[]) => {
       const model = Model.decode(twoHeads());

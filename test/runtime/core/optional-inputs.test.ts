@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { castTensor } from '../../../lib/half.js';
 import { Model } from '../../../lib/onnx/model.js';
-import { ModelProto } from '../../../lib/onnx/proto.js';
+import { ModelProto } from '../../../lib/onnx/protobuf/proto.js';
 import type { SessionOptions } from '../../../lib/runtime/core/contract.js';
 import { createSession } from '../../../lib/runtime/node.js';
 import { int64Vector, tensor, type TensorData } from '../../../lib/tensor.js';

@@ -6,7 +6,7 @@ import { GraphBuilder } from '../../../lib/graph/builder.js';
 import * as op from '../../../lib/graph/ops/index.js';
 import { castTensor } from '../../../lib/half.js';
 import { encodeModel, encodeModelExternal } from '../../../lib/onnx/encode.js';
-import { type ModelMessage, ModelProto } from '../../../lib/onnx/proto.js';
+import { type ModelMessage, ModelProto } from '../../../lib/onnx/protobuf/proto.js';
 import { createSession } from '../../../lib/runtime/node.js';
 import { tensor } from '../../../lib/tensor.js';
 import {

@@ -5,7 +5,7 @@ import { SessionError } from '../../../lib/errors.js';
 import { GraphBuilder } from '../../../lib/graph/builder.js';
 import * as op from '../../../lib/graph/ops/index.js';
 import { encodeModel } from '../../../lib/onnx/encode.js';
-import { ModelProto } from '../../../lib/onnx/proto.js';
+import { ModelProto } from '../../../lib/onnx/protobuf/proto.js';
 import type { SessionOptions } from '../../../lib/runtime/core/contract.js';
 import { createSession } from '../../../lib/runtime/node.js';
 import { int64Vector, tensor, type TensorData } from '../../../lib/tensor.js';

@@ -7,7 +7,7 @@ import {
   ATTRIBUTE_TYPE,
   ModelProto,
   type NodeMessage,
-} from '../../../lib/onnx/proto.js';
+} from '../../../lib/onnx/protobuf/proto.js';
 import { createSession } from '../../../lib/runtime/node.js';
 import type { Shape, TensorData } from '../../../lib/tensor.js';
 import { tensor } from '../../../lib/tensor.js';

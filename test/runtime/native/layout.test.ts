@@ -9,7 +9,7 @@ import { GraphBuilder } from '../../../lib/graph/builder.js';
 import * as op from '../../../lib/graph/ops/index.js';
 import type { Value } from '../../../lib/graph/types.js';
 import { encodeModel, encodeModelExternal } from '../../../lib/onnx/encode.js';
-import { ATTRIBUTE_TYPE, ModelProto } from '../../../lib/onnx/proto.js';
+import { ATTRIBUTE_TYPE, ModelProto } from '../../../lib/onnx/protobuf/proto.js';
 import type { Layout, Session, SessionOptions } from '../../../lib/runtime/core/contract.js';
 import type { Addon, AddonSessionOptions } from '../../../lib/runtime/native/addon.js';
 import { loadInLayout } from '../../../lib/runtime/native/layout.js';

@@ -1,0 +1,95 @@
+/** `serve`: serves models over HTTP, with the Open Inference Protocol, until a signal ends it. */
+import type { Command } from 'commander';
+import { PROVIDERS } from '../../../runtime/core/contract.js';
+import {
+  groupNormOption,
+  limitOption,
+  parseCount,
+  parseIntegers,
+  parsePort,
+  parseTolerance,
+  pointToHelp,
+} from '../../shared/options.js';
+import type { Cli } from '../../shared/terminal.js';
+import type { ServeOptions } from './process.js';
+
+export function addServe(program: Command, cli: Cli): void {
+  const command = program
+    .command('serve')
+    .summary('serve models over HTTP, to clients of Triton and KServe')
+    .description(DESCRIPTION)
+    .argument('<model>', 'ONNX file, folder of models, or repository in the layout of Triton')
+    .option('--host <address>', 'address to listen on; 0.0.0.0 for all interfaces', '127.0.0.1')
+    .option('--port <n>', 'port to listen on; 0 for a free one', parsePort, 8080)
+    .option(
+      '--model-name <name>',
+      'name of the model, if there is one (default: the name of the file or folder)',
+    )
+    .option(
+      '--max-batch-size <n>',
+      'samples of a run, up to which requests are joined (default: not joined)',
+      parseCount,
+    )
+    .option(
+      '--max-queue-delay <ms>',
+      'longest wait of a request for others to join (default: 0)',
+      parseTolerance,
+    )
+    .option(
+      '--preferred-batch-sizes <list>',
+      'sizes that run well: 4,8; such a batch does not wait',
+      parseIntegers,
+    )
+    .option('--max-queue-size <n>', 'requests that may wait; more get 503 (default: 1024)', parseCount)
+    .option('--queue-timeout <ms>', 'longest wait for a run; then 503 (default: any time)', parseTolerance)
+    .option('--instances <n>', 'runs of a model at once, which share the threads (default: 1)', parseCount)
+    .option('--threads <n>', 'threads of a model (default: one per core)', parseCount)
+    .option(
+      '--provider <names>',
+      `execution provider: ${PROVIDERS.join(', ')}; or several in order of preference (cuda,cpu)`,
+      'cpu',
+    )
+    .addOption(groupNormOption())
+    .option('--watch [seconds]', 'look for changed models, by default every 2 seconds', parseCount)
+    .option('--token-file <file>', 'file with the bearer token that requests need (default: no token)')
+    .option('--max-body <MiB>', 'largest body of a request, also when unpacked', parseCount, 64)
+    .option('--max-connections <n>', 'connections at once', parseCount, 1024)
+    .option(
+      '--request-timeout <s>',
+      'seconds within which a request must have come, and for which a client may stop to read its answer',
+      parseCount,
+      120,
+    )
+    .option('--drain-delay <s>', 'seconds to go on after SIGTERM, up to 10', parseTolerance, 5)
+    .option('--json-logs', 'print logs as JSON, a line for each event, instead of text')
+    .addOption(limitOption())
+    .addHelpText('after', EXAMPLES)
+    .action(async (model: string, options: ServeOptions) => {
+      // The other commands need not wait for fastify to load.
+      const { serve } = await import('./process.js');
+      await serve(model, options, cli.io);
+    });
+  pointToHelp(command);
+}
+
+const DESCRIPTION =
+  'Serves ONNX models over HTTP with the Open Inference Protocol (v2) and the extensions of Triton for binary tensors, statistics, ' +
+  'the repository and Prometheus metrics (/metrics), so that tritonclient can use it. gRPC is left out on ' +
+  'purpose: HTTP carries tensors as binary data too, and every proxy accepts it.\n\n' +
+  'The model is a .onnx file; a folder with model.onnx or 1/model.onnx; or a folder of such files and folders. A config.pbtxt as ' +
+  'Triton has it (max_batch_size, dynamic_batching, instance_group, parameters) overrides the options here. A model that ' +
+  'cannot be loaded does not stop the others.\n\n' +
+  'Signals: SIGTERM goes on to serve for --drain-delay while /v2/health/ready says 503, answers all requests in progress, and exits ' +
+  'with 0 within 15 seconds; Ctrl+C does the same without the delay; a second signal ends it at once. SIGHUP looks for changed models. ' +
+  'Without --host only this machine can reach the server. It speaks plain HTTP: leave TLS to a proxy in front of it.';
+
+const EXAMPLES = `
+Examples:
+  $ onnx-groupnorm serve model.onnx
+  $ onnx-groupnorm serve model.onnx --max-batch-size 16 --max-queue-delay 2
+  $ onnx-groupnorm serve models/ --host 0.0.0.0 --watch --token-file token.txt --json-logs
+  $ curl localhost:8080/v2/models/model
+
+docs/serving.md has the endpoints, the limits, Docker and Kubernetes.
+Exit codes: 0 a signal ended it, and all requests are answered; 1 it failed; 2 bad usage, or no model
+can be served.`;
