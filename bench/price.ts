@@ -1,29 +1,34 @@
 /**
- * Measures the price of the norm: the time of a network over the time of the same network with every GroupNorm taken out,
- * as a BatchNorm that is folded into its convolution would be. Each contestant, with norms and without, has its own process.
+ * Times whole networks against other runtimes, and measures the price of the norm: the time of a network over the time of
+ * the same network with every GroupNorm taken out, as a BatchNorm that is folded into its convolution would be
+ * (norm-free.ts). Each contestant has its own process.
  *
- *   npm run bench:price -- [--rounds N] [--only TEXT] [--export MODEL.onnx@1x3x224x224]... [--python PYTHON] [--json FILE]
+ *   npm run bench:price -- [--rounds N] [--only NETWORK]... [--contestant NAME]... [--exports FOLDER] [--python PYTHON]
+ *     [--json FILE]
  *
- * The networks are the registry's U-Net and detection backbone at 256², and each export with its shape of the input;
- * scripts/exports/make_exports.py makes exports. A Python that has torch, and openvino, brings the peers.
+ * NETWORK is unet, detection-backbone, resnet50-gn or vae-decoder; the last two are in FOLDER, as
+ * scripts/exports/make_exports.py writes them. A contestant is named by the start of its name, such as PyTorch. PYTHON has
+ * torch and openvino, and timm and diffusers for the exports. Rows of other networks and contestants that FILE has stay in it.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { getGraph } from '../graphs/registry.js';
 import { convertModel, encodeModel, initializeWeights, LOWERING_NAMES } from '../lib/index.js';
-import { Model } from '../lib/onnx/model.js';
+import { withoutNorms } from './norm-free.js';
 import { startProgram } from './programs.js';
+import { reportOf, writeReport } from './report.js';
 import {
   formatRatio,
   machine,
+  normalTensor,
   pairedTurns,
-  quantile,
+  quartiles,
   speedup,
   table,
-  type Contestant,
+  type Contestant as Started,
   type Quartiles,
   type Times,
 } from './statistics.js';
@@ -31,228 +36,250 @@ import {
 const THREADS = availableParallelism();
 const PROGRAM = fileURLToPath(new URL('network-program.ts', import.meta.url));
 const PEERS = fileURLToPath(new URL('peers.py', import.meta.url));
-const FIRST = 'native, plain layout';
+/** The contestant that the others are compared with: it runs in every part. */
+const OURS = 'onnx-groupnorm';
 const ORT = 'onnxruntime-node';
+
+/** A network, and how long one contestant takes for it. */
+export interface PriceRow {
+  readonly network: string;
+  readonly shape: string;
+  readonly contestant: string;
+  /** Milliseconds of a run. */
+  readonly ms: Quartiles;
+  /** Milliseconds without norms, by the same runtime. */
+  readonly without: Quartiles;
+  /** The time with norms over the time without. */
+  readonly price: Quartiles;
+  /** The time over that of `onnx-groupnorm`. */
+  readonly overOurs: Quartiles;
+  /** Norms that are folded into a convolution in the network without norms, and norms that are only left out. */
+  readonly folded: number;
+  readonly removed: number;
+  /** The share of denormal, infinite and undefined numbers in the network without norms. */
+  readonly extraordinary: number;
+}
 
 interface Network {
   readonly name: string;
-  readonly shape: string;
-  /** A model with GroupNormalization of opset 21. */
-  readonly model: () => Uint8Array;
-  /** Whether scripts/fixtures/ has the network as a module of PyTorch. */
-  readonly isModule: boolean;
+  readonly shape: readonly number[];
+  /** Returns a model with GroupNormalization of opset 21. */
+  readonly model: (exports: string | undefined) => Uint8Array;
 }
 
-/** The network of a contestant with norms, and without: a process each. */
-interface Pair {
-  readonly withNorms: () => Contestant;
-  readonly without: () => Contestant;
-}
+const fromRegistry = (name: string): Network => ({
+  name,
+  shape: [1, 3, 256, 256],
+  model: () => {
+    const graph = getGraph(name).build({}, { shape: [1, 3, 256, 256] });
+    return encodeModel(graph, initializeWeights(graph), { opset: 21, lowering: 'op' });
+  },
+});
 
-interface Row {
-  readonly network: string;
-  readonly contestant: string;
-  /** Milliseconds: the median and the least round. */
-  readonly median: number;
-  readonly least: number;
-  readonly medianWithout: number;
-  readonly price: Quartiles;
-  /** The contestant's time over that of the first. */
-  readonly againstFirst: Quartiles;
+const exported = (name: string, shape: readonly number[]): Network => ({
+  name,
+  shape,
+  model: (exports) => {
+    if (exports === undefined) throw new Error('--exports names a folder of scripts/exports/make_exports.py');
+    const path = join(exports, `${name}-dynamo21-any`, 'model.onnx');
+    if (!existsSync(path)) throw new Error(`${path} is missing: scripts/exports/make_exports.py writes it`);
+    return convertModel(readFileSync(path), { merge: true, where: path }).bytes;
+  },
+});
+
+/** The decoder of Stable Diffusion's autoencoder makes an image of 8 × 8 pixels from each of the latent. */
+const NETWORKS: readonly Network[] = [
+  fromRegistry('unet'),
+  fromRegistry('detection-backbone'),
+  exported('resnet50-gn', [1, 3, 224, 224]),
+  exported('vae-decoder', [1, 4, 16, 16]),
+];
+
+interface Arguments {
+  readonly rounds: number;
+  readonly contestants: readonly string[];
+  readonly exports: string | undefined;
+  readonly python: string | undefined;
 }
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       rounds: { type: 'string', default: '10' },
-      only: { type: 'string', default: '' },
-      export: { type: 'string', multiple: true, default: [] },
+      only: { type: 'string', multiple: true, default: NETWORKS.map(({ name }) => name) },
+      contestant: { type: 'string', multiple: true, default: [''] },
+      exports: { type: 'string' },
       python: { type: 'string' },
       json: { type: 'string' },
     },
   });
-  const networks = [...REGISTRY, ...values.export.map(exported)];
-  const rows: Row[] = [];
+  const { exports, python } = values;
+  const rows: PriceRow[] = [];
   const notRun: string[] = [];
-  for (const network of networks.filter(({ name }) => name.includes(values.only))) {
+  for (const network of NETWORKS.filter(({ name }) => values.only.includes(name))) {
     process.stderr.write(`${network.name} …\n`);
-    rows.push(...(await measure(network, values.python, Number(values.rounds), notRun)));
+    const wanted = { rounds: Number(values.rounds), contestants: values.contestant, exports, python };
+    rows.push(...(await measure(network, wanted, notRun)));
   }
-  if (values.python === undefined) notRun.push('PyTorch, OpenVINO: --python names a Python that has them');
+  if (python === undefined) notRun.push('PyTorch, OpenVINO: --python names a Python that has them');
   print(rows, notRun);
   if (values.json) {
-    const report = { machine: machine(), threads: THREADS, rounds: Number(values.rounds), rows, notRun };
-    writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);
+    const report = reportOf('npm run bench:price', rows, { python, peers: ['PyTorch', 'OpenVINO'], notRun });
+    writeReport(values.json, report, ({ network, contestant }) => `${network} ${contestant}`);
   }
 }
 
-const REGISTRY: readonly Network[] = ['unet', 'detection-backbone'].map((name) => ({
-  name,
-  shape: '1x3x256x256',
-  model: () => {
-    const graph = getGraph(name).build({}, { shape: [1, 3, 256, 256] });
-    return encodeModel(graph, initializeWeights(graph), { opset: 21, lowering: 'op' });
-  },
-  isModule: true,
-}));
-
-function exported(argument: string): Network {
-  const [, path, shape] = /^(.+)@(\d+(?:x\d+)*)$/.exec(argument) ?? [];
-  if (path === undefined || shape === undefined)
-    throw new Error(`--export takes MODEL.onnx@SHAPE, such as resnet50.onnx@1x3x224x224; got '${argument}'`);
-  const name = basename(path) === 'model.onnx' ? basename(dirname(path)) : basename(path, '.onnx');
-  const model = () => convertModel(readFileSync(path), { merge: true, where: path }).bytes;
-  return { name, shape, model, isModule: false };
+/** Paths of the model with norms, and without norms. */
+interface Paths {
+  readonly withNorms: string;
+  readonly without: string;
 }
 
-/** Returns the model without its GroupNormalization nodes: what read the output of a node reads its input. */
-function withoutNorms(bytes: Uint8Array): Uint8Array {
-  const model = Model.decode(bytes);
-  const norms = model.nodes.filter(({ opType }) => opType === 'GroupNormalization');
-  if (norms.length === 0) throw new Error('the model does not have a GroupNormalization');
-  const outputs = new Set(norms.map(({ outputs: [y] }) => y!));
-  const inputs = new Map(norms.map((norm) => [norm.outputs[0]!, norm.inputs[0]!]));
-  const sourceOf = (name: string): string => {
-    const x = inputs.get(name);
-    return x === undefined ? name : sourceOf(x);
-  };
-  model.removeNodes((node) => outputs.has(node.outputs[0] ?? ''));
-  model.renameValues(new Map([...outputs].map((y) => [y, sourceOf(y)])));
-  return model.encode();
-}
-
-async function measure(
-  network: Network,
-  python: string | undefined,
-  rounds: number,
-  notRun: string[],
-): Promise<Row[]> {
+async function measure(network: Network, wanted: Arguments, notRun: string[]): Promise<PriceRow[]> {
   const folder = mkdtempSync(join(tmpdir(), 'price-'));
   try {
-    const model = network.model();
+    const model = network.model(wanted.exports);
+    const { bytes, ...soundness } = await withoutNorms(model, normalTensor(network.shape));
     const paths = { withNorms: join(folder, 'with.onnx'), without: join(folder, 'without.onnx') };
     writeFileSync(paths.withNorms, model);
-    writeFileSync(paths.without, withoutNorms(model));
-    const pairs = {
-      ...sessions(network, paths),
-      ...(python === undefined ? {} : peers(network, paths, python)),
-    };
-    const times = await timePairs(network, pairs, rounds, notRun);
-    return rowsOf(network, times);
+    writeFileSync(paths.without, bytes);
+    const isWanted = ({ name }: Contestant) => wanted.contestants.some((start) => name.startsWith(start));
+    const known = [...sessions(network, paths), ...peers(network, paths, wanted.python)];
+    const all = known.filter((one) => isWanted(one) || one.name === OURS);
+    const times = await timeAll(network, all, wanted.rounds, notRun);
+    return all
+      .filter((one) => isWanted(one) && one.name in times && one.base in times)
+      .map(({ name, base }) => ({
+        network: network.name,
+        shape: network.shape.join('×'),
+        contestant: name,
+        ms: quartiles(times[name]!),
+        without: quartiles(times[base]!),
+        price: speedup(times, base, name),
+        overOurs: speedup(times, OURS, name),
+        ...soundness,
+      }));
+  } catch (error) {
+    notRun.push(`${network.name}: ${(error as Error).message}`);
+    return [];
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
 
-type Paths = Readonly<Record<keyof Pair, string>>;
+interface Contestant {
+  readonly name: string;
+  readonly start: () => Started;
+  /** The name of the same runtime without norms. */
+  readonly base: string;
+  readonly startBase: () => Started;
+}
 
-function sessions({ shape }: Network, paths: Paths): Record<string, Pair> {
-  const start = (path: string, options: object) => () =>
-    startProgram(process.execPath, [
-      '--import',
-      'tsx',
-      PROGRAM,
-      path,
-      JSON.stringify({ intraOpNumThreads: THREADS, ...options }),
-      shape,
-    ]);
-  const pair = (options: object): Pair => ({
-    withNorms: start(paths.withNorms, options),
-    without: start(paths.without, options),
-  });
-  const lowerings = LOWERING_NAMES.map(
-    (groupNorm) => [`${ORT}, ${groupNorm}`, pair({ providers: ['cpu'], groupNorm })] as const,
-  );
-  return {
-    [FIRST]: pair({ providers: ['native'], layout: 'plain' }),
-    'native, blocked layout': {
-      withNorms: start(paths.withNorms, { providers: ['native'], layout: 'blocked' }),
-      // Without norms there is no reorder to save, and ONNX Runtime's own layout is blocked already.
-      without: start(paths.without, { providers: ['native'], layout: 'plain' }),
-    },
-    ...Object.fromEntries(lowerings),
+/** Short runs are repeated in a turn, until the slowest contestant has taken about this long. */
+const TURN_MS = 200;
+
+const withoutNormsOf = (name: string) => `${name}, without norms`;
+
+function sessions({ shape }: Network, paths: Paths): Contestant[] {
+  const start = (path: string, options: object) => () => {
+    const json = JSON.stringify({ intraOpNumThreads: THREADS, ...options });
+    return startProgram(process.execPath, ['--import', 'tsx', PROGRAM, path, json, shape.join('x')]);
   };
+  const session = (name: string, runtime: string, options: object, base: object): Contestant => ({
+    name,
+    start: start(paths.withNorms, options),
+    base: withoutNormsOf(runtime),
+    startBase: start(paths.without, base),
+  });
+  // Without norms there is no reorder to save, and ONNX Runtime's own layout is blocked already.
+  const plain = { providers: ['native'], layout: 'plain' };
+  return [
+    session(OURS, OURS, { providers: ['native'], layout: 'blocked' }, plain),
+    session(`${OURS}, plain layout`, OURS, plain, plain),
+    ...LOWERING_NAMES.map((groupNorm) =>
+      session(`${ORT}, ${groupNorm}`, ORT, { providers: ['cpu'], groupNorm }, { providers: ['cpu'] }),
+    ),
+  ];
 }
 
 const PYTORCH = {
-  PyTorch: 'eager',
+  'PyTorch, eager': 'eager',
   'PyTorch, channels_last': 'channels_last',
-  'PyTorch, compile': 'compile',
+  'PyTorch, torch.compile': 'compile',
 };
 
-function peers(network: Network, paths: Paths, python: string): Record<string, Pair> {
-  const start = (kind: string, model: string, norms: string) => () =>
-    startProgram(python, [PEERS, kind, model, norms, String(THREADS), network.shape]);
-  const openvino: Pair = {
-    withNorms: start('openvino', paths.withNorms, 'with'),
-    without: start('openvino', paths.without, 'without'),
+function peers(network: Network, paths: Paths, python: string | undefined): Contestant[] {
+  if (python === undefined) return [];
+  const peer = (name: string, kind: string, model: string, base: string): Contestant => {
+    const start = (path: string, norms: string) => () =>
+      startProgram(python, [PEERS, kind, path, norms, String(THREADS), network.shape.join('x')]);
+    return {
+      name,
+      start: start(model, 'with'),
+      base: withoutNormsOf(name),
+      startBase: start(base, 'without'),
+    };
   };
-  const modules = Object.entries(PYTORCH).map(([name, kind]): [string, Pair] => [
-    name,
-    { withNorms: start(kind, network.name, 'with'), without: start(kind, network.name, 'without') },
-  ]);
-  return { OpenVINO: openvino, ...Object.fromEntries(modules) };
+  return [
+    // OpenVINO 2026.4 crashes in float32 on fixed shapes of the detection backbone and of ResNet-50.
+    peer('OpenVINO', 'openvino', paths.withNorms, paths.without),
+    peer('OpenVINO, dynamic shape', 'openvino_dynamic', paths.withNorms, paths.without),
+    ...Object.entries(PYTORCH).map(([name, kind]) => peer(name, kind, network.name, network.name)),
+  ];
 }
 
-const without = (name: string) => `${name}, without norms`;
-
-/** Times all pairs against each other. A pair that fails in its first call is left out, with the reason. */
-async function timePairs(
+/** Times all contestants against each other. A process that fails in its first call is left out, with the reason. */
+async function timeAll(
   network: Network,
-  pairs: Readonly<Record<string, Pair>>,
+  contestants: readonly Contestant[],
   rounds: number,
   notRun: string[],
 ): Promise<Times> {
-  const started: Record<string, Contestant> = {};
+  const starts = new Map(
+    contestants.flatMap(({ name, start, base, startBase }) => [
+      [name, start],
+      [base, startBase],
+    ]),
+  );
+  const started: Record<string, Started> = {};
+  let longest = 0;
   try {
-    for (const [name, pair] of Object.entries(pairs)) {
-      const both = { [name]: pair.withNorms(), [without(name)]: pair.without() };
+    for (const [name, start] of starts) {
+      const process = start();
       try {
-        for (const { turn } of Object.values(both)) await turn(1);
-        Object.assign(started, both);
+        longest = Math.max(longest, await process.turn(1));
+        started[name] = process;
       } catch (error) {
         notRun.push(`${network.name}, ${name}: ${(error as Error).message}`);
-        await Promise.all(Object.values(both).map((contestant) => contestant.end()));
+        await process.end();
       }
     }
     const turns = Object.entries(started).map(([name, { turn }]) => [name, turn] as const);
-    return await pairedTurns(Object.fromEntries(turns), rounds, 1, 1);
+    const calls = Math.max(1, Math.round(TURN_MS / longest));
+    return await pairedTurns(Object.fromEntries(turns), rounds, calls, calls);
   } finally {
-    await Promise.all(Object.values(started).map((contestant) => contestant.end()));
+    await Promise.all(Object.values(started).map((process) => process.end()));
   }
 }
 
-/** Of the lowerings of onnxruntime-node, the fastest alone. */
-function rowsOf(network: Network, times: Times): Row[] {
-  const names = Object.keys(times).filter((name) => without(name) in times);
-  const [best] = names
-    .filter((name) => name.startsWith(ORT))
-    .sort((a, b) => quantile(times[a]!, 0.5) - quantile(times[b]!, 0.5));
-  return names
-    .filter((name) => name === best || !name.startsWith(ORT))
-    .map((contestant) => ({
-      network: network.name,
-      contestant,
-      median: quantile(times[contestant]!, 0.5),
-      least: quantile(times[contestant]!, 0),
-      medianWithout: quantile(times[without(contestant)]!, 0.5),
-      price: speedup(times, without(contestant), contestant),
-      againstFirst: speedup(times, FIRST, contestant),
-    }));
-}
-
-function print(rows: readonly Row[], notRun: readonly string[]): void {
+function print(rows: readonly PriceRow[], notRun: readonly string[]): void {
   console.log(`${machine()}, ${THREADS} threads, float32\n`);
-  const head = ['network', 'contestant', 'ms (least)', 'without norms', 'price of the norm', `over ${FIRST}`];
-  const cells = rows.map((row) => [
-    row.network,
-    row.contestant,
-    `${row.median.toFixed(1)} (${row.least.toFixed(1)})`,
-    row.medianWithout.toFixed(1),
-    formatRatio(row.price),
-    formatRatio(row.againstFirst),
+  const head = ['network', 'contestant', 'ms', 'without norms', 'price of the norm', `over ${OURS}`];
+  const cells = rows.map(({ network, contestant, ms, without, price, overOurs }) => [
+    network,
+    contestant,
+    ms.median.toFixed(1),
+    without.median.toFixed(1),
+    formatRatio(price),
+    formatRatio(overOurs),
   ]);
   console.log(table(head, cells));
+  for (const { network, folded, removed, extraordinary } of new Map(
+    rows.map((row) => [row.network, row]),
+  ).values())
+    console.log(
+      `\n${network}: ${folded} norms folded, ${removed} left out; ${100 * extraordinary} % of numbers not ordinary`,
+    );
   for (const line of notRun) console.log(`\nNot run: ${line}`);
 }
 

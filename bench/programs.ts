@@ -1,5 +1,6 @@
 /** Contestants in their own processes: programs that read numbers of calls, and print the milliseconds of a call. */
 import { spawn } from 'node:child_process';
+import { basename } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Contestant } from './statistics.js';
 
@@ -22,7 +23,7 @@ export function startProgram(command: string, args: readonly string[]): Contesta
       await closed;
       const lines = errors.trim().split('\n');
       const reason = lines.findLast((text) => /Error/.test(text)) ?? lines.at(-1) ?? '';
-      throw new Error(`${command} ended without an answer: ${reason.trim()}`);
+      throw new Error(`${basename(command)} ended without an answer: ${reason.trim() || 'it crashed'}`);
     },
     async end() {
       child.stdin.end();

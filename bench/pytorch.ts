@@ -6,5 +6,5 @@ import type { Contestant } from './statistics.js';
 /** @param python A Python that has torch. */
 export function startPyTorch(python: string, shape: readonly number[], threads: number): Contestant {
   const script = fileURLToPath(new URL('pytorch.py', import.meta.url));
-  return startProgram(python, [script, String(threads), shape.join('x')]);
+  return startProgram(python, [script, 'time', String(threads), shape.join('x')]);
 }

@@ -22,7 +22,7 @@ import {
 } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -36,8 +36,17 @@ import {
   op,
   type Session,
 } from '../lib/index.js';
+import { reportOf, writeReport } from './report.js';
 import type { Load, LoadFigures } from './serve-load.js';
-import { formatRatio, machine, normalTensor, quantile, quartiles, table } from './statistics.js';
+import {
+  formatRatio,
+  machine,
+  normalTensor,
+  quantile,
+  quartiles,
+  table,
+  type Quartiles,
+} from './statistics.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -56,6 +65,18 @@ const { values: options } = parseArgs({
 
 const shape = options.shape.split(',').map(Number);
 const batch = Number(options.batch);
+
+/** What a server did under load, over the rounds. Times are milliseconds. */
+export interface ServeRow {
+  readonly model: string;
+  readonly shape: string;
+  readonly connections: number;
+  readonly server: string;
+  readonly perSecond: Quartiles;
+  readonly p50: Quartiles;
+  readonly p99: Quartiles;
+  readonly failed: number;
+}
 
 /** A server that runs, and the request that it takes. */
 interface Server {
@@ -292,7 +313,7 @@ try {
   console.log(
     `${machine()}, ${options.model ?? 'GroupNorm + SiLU'}, 1×${shape.join('×')}, batches of up to ${batch}\n`,
   );
-  const report: Record<string, Record<string, readonly LoadFigures[]>> = {};
+  const all: ServeRow[] = [];
   for (const connections of options.connections.split(',').map(Number)) {
     const figures: Record<string, LoadFigures[]> = Object.fromEntries(names.map((name) => [name, []]));
     for (const name of names) await load(servers[name]!, bodies[name]!, connections, 1);
@@ -314,12 +335,25 @@ try {
     console.log(
       `${table(['connections', 'server', 'requests/s', 'p50, ms', 'p99, ms', 'serve is faster by', 'failed'], rows)}\n`,
     );
-    report[connections] = figures;
+    const median = (name: string, field: keyof LoadFigures) => quartiles(of(name, field));
+    all.push(
+      ...names.map((server) => ({
+        model: options.model === undefined ? 'GroupNorm and SiLU' : basename(options.model),
+        shape: `1×${shape.join('×')}`,
+        connections,
+        server,
+        perSecond: median(server, 'perSecond'),
+        p50: median(server, 'p50'),
+        p99: median(server, 'p99'),
+        failed: of(server, 'failed').reduce((a, b) => a + b),
+      })),
+    );
   }
   if (options.json !== undefined)
-    await writeFile(
+    writeReport(
       options.json,
-      `${JSON.stringify({ machine: machine(), model: options.model ?? 'norm-silu', shape, batch, figures: report }, null, 2)}\n`,
+      reportOf('npm run bench:serve', all),
+      (row) => `${row.model} ${row.connections}`,
     );
 } finally {
   // Triton ends its Python processes if it is asked to end.

@@ -60,9 +60,9 @@ export async function pairedTurns(
 
 /** Returns the turn of a contestant in this thread: one call that does not count, and then `calls` calls that do. */
 export const turnOf =
-  (run: () => Promise<unknown>): Turn =>
+  (run: () => Promise<unknown>, hasFirst = true): Turn =>
   async (calls) => {
-    await run();
+    if (hasFirst) await run();
     const start = performance.now();
     for (let call = 0; call < calls; call++) await run();
     return (performance.now() - start) / calls;
@@ -90,14 +90,17 @@ export const formatRatio = ({ low, median, high }: Quartiles): string =>
 export const machine = (): string =>
   `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}`;
 
-/** Returns normal numbers of deviation 1.4. */
+/** The deviation of inputs. */
+export const DEVIATION = 1.4;
+
+/** Returns normal numbers. */
 export function normalTensor(shape: readonly number[], mean = 0): TensorData {
   const random = new Random(1, shape.join());
   const length = shape.reduce((a, b) => a * b);
   return tensor(
     'float32',
     shape,
-    Float32Array.from({ length }, (_, i) => mean + 1.4 * random.normal(i)),
+    Float32Array.from({ length }, (_, i) => mean + DEVIATION * random.normal(i)),
   );
 }
 

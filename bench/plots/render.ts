@@ -15,8 +15,8 @@ export const PALETTE: Readonly<Record<Theme, readonly string[]>> = {
   dark: ['#56b4e9', '#ff9248', '#2fc79c', '#e493c1', '#e0c34a', '#9198a1'],
 };
 
-/** At 400 px of width, which is five sixths of this, the text has 11 px. */
-const WIDTH = 480;
+/** The width of a plot. At 400 px, which is five sixths of this, the text has 11 px. */
+export const WIDTH = 480;
 const FONT_SIZE = 13;
 
 function configOf(theme: Theme): Config {
@@ -27,7 +27,14 @@ function configOf(theme: Theme): Config {
     background: 'transparent',
     font,
     view: { stroke: null },
-    title: { color: ink, fontSize: 16, anchor: 'start', subtitleColor: faint, subtitleFontSize: FONT_SIZE },
+    title: {
+      color: ink,
+      fontSize: 16,
+      anchor: 'start',
+      offset: 14,
+      subtitleColor: faint,
+      subtitleFontSize: FONT_SIZE,
+    },
     axis: {
       ...text,
       titleFontWeight: 'normal',
@@ -38,7 +45,7 @@ function configOf(theme: Theme): Config {
       tickColor: faint,
     },
     legend: { ...text, title: null, labelLimit: 0, symbolSize: 90, symbolStrokeWidth: 2 },
-    header: { ...text, title: null },
+    text: { color: ink, fontSize: FONT_SIZE },
     range: { category: [...PALETTE[theme]] },
   };
 }
@@ -47,8 +54,7 @@ function configOf(theme: Theme): Config {
 export async function renderPlot(spec: TopLevelSpec, theme: Theme): Promise<string> {
   // Vega counts the ids of clip paths for the whole process.
   resetSVGDefIds();
-  const sized = { autosize: { type: 'fit-x', contains: 'padding' }, width: WIDTH, padding: 4, ...spec };
-  const { spec: vega } = compile(sized as TopLevelSpec, { config: configOf(theme) });
+  const { spec: vega } = compile({ padding: 4, ...spec }, { config: configOf(theme) });
   const view = new View(parse(vega), { renderer: 'none' });
   try {
     return `${await view.toSVG()}\n`;

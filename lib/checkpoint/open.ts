@@ -88,6 +88,7 @@ export class PretrainedModel {
   readonly files: readonly string[];
   readonly #files: FolderWeights;
 
+  /** @internal */
   constructor(
     network: Pick<PretrainedModel, 'library' | 'className' | 'options' | 'graph' | 'weights'>,
     folder: string,

@@ -67,7 +67,11 @@ export interface Node {
 export type Weights = ReadonlyMap<string, TensorData>;
 
 /** A tensor whose elements are read when they are written, so that a model may be larger than memory. */
-export interface DeferredTensor extends Pick<TensorData, 'dtype' | 'dims'> {
+export interface DeferredTensor {
+  /** The type of the elements. */
+  readonly dtype: DType;
+  /** The size of each dimension, the outermost first; empty for a scalar. */
+  readonly dims: readonly number[];
   /** Reads the elements in C order, little-endian, in pieces of any size. */
   readonly read: () => AsyncIterable<Uint8Array>;
 }

@@ -44,7 +44,12 @@ export interface CaseResult {
   /** One comparison for each expected output; empty if the case could not run. */
   readonly outputs: readonly OutputComparison[];
   /** Why the case could not run, which counts as failed. */
-  readonly error?: { readonly code: string; readonly message: string };
+  readonly error?: {
+    /** The code of the error, such as `MODEL_REJECTED`; `INTERNAL` for an error of another class. */
+    readonly code: string;
+    /** What is wrong, and what to do. */
+    readonly message: string;
+  };
   /** How GroupNormalization ran; absent if the model lacks the operator or the case did not run. */
   readonly groupNorm?: GroupNormExecution;
   /** The layout in which GroupNormalization ran; absent if it was the plain layout or the case did not run. */

@@ -56,21 +56,21 @@ export interface OutputComparison {
   readonly name: string;
   /** Whether every element is within the tolerance. */
   readonly passed: boolean;
-  /** Largest |actual − expected|; infinite where one of the two is NaN and the other is not. */
+  /** Largest |actual − expected|; infinite (`null` in JSON) where one of the two is NaN and the other is not. */
   readonly maxAbs: number;
-  /** Largest |actual − expected| / |expected| where expected is not 0. */
+  /** Largest |actual − expected| / |expected| where expected is not 0; `null` in JSON if it is not finite. */
   readonly maxRel: number;
-  /** Largest distance in units in the last place of the output's dtype. */
+  /** Largest distance in units in the last place of the output's dtype; `null` in JSON if it is not finite. */
   readonly maxUlp: number;
   /** Index of the element that exceeds its tolerance most, or comes nearest to it; `null` if there are no elements. */
   readonly worstIndex: readonly number[] | null;
-  /** The actual value of that element, as float64; `null` if there are no elements, and in JSON if it is not finite. */
+  /** The actual value of that element, as float64; `null` if there are no elements. `null` in JSON if it is not finite. */
   readonly worstActual: number | null;
   /** The expected value of that element, as float64; `null` as {@link worstActual}. */
   readonly worstExpected: number | null;
   /**
    * Largest |actual − expected| / (atol + rtol·|expected|): above 1 where an element is beyond the tolerance. Unlike
-   * ULP, it stays small for elements near 0.
+   * ULP, it stays small for elements near 0. `null` in JSON if it is not finite.
    */
   readonly toleranceUsed: number;
   /** The number of elements beyond the tolerance. */
@@ -81,9 +81,9 @@ export interface OutputComparison {
   readonly rtol: number;
   /** The absolute tolerance of this comparison. */
   readonly atol: number;
-  /** Largest |actual − truth|, where the truth, the same module in float64, is known. */
+  /** Largest |actual − truth|, where the truth, the same module in float64, is known; `null` in JSON if it is not finite. */
   readonly distanceToTruth?: number;
-  /** Largest |expected − truth|: how far PyTorch itself is from float64. */
+  /** Largest |expected − truth|: how far PyTorch itself is from float64; `null` in JSON if it is not finite. */
   readonly referenceDistanceToTruth?: number;
 }
 

@@ -105,12 +105,12 @@ export function readArguments(args?: string[]): Arguments | undefined {
   };
 }
 
-/** Refuses `native`, whose own kernel bench/native.ts measures. */
+/** Refuses `native`, whose own kernel bench/group-norm.ts measures. */
 function requireRewriting(name: string): Provider {
   const provider = requireProvider(name);
   if (provider === 'native')
     throw new RangeError(
-      '--provider native is not supported here, because its kernel replaces every rewrite: run npm run bench:native',
+      '--provider native is not supported here, because its kernel replaces every rewrite: run npm run bench:group-norm',
     );
   return provider;
 }

@@ -1,5 +1,5 @@
 /**
- * Builds the documentation site in `site/`: the guides and the API, static, searchable, without network. Ends with 1 if
+ * Builds the documentation site in `site/`: the guides, the API and the page, static, searchable, without network. Ends with 1 if
  * TypeDoc warns, if a link leads nowhere, or if a page loads a file from another host.
  *
  *   npm run docs
@@ -14,6 +14,7 @@ import {
   type Context,
   Converter,
   type DeclarationReflection,
+  JSX,
   DocumentReflection,
   KindRouter,
   LiteralType,
@@ -27,7 +28,9 @@ import {
   type TypeParameterReflection,
   UnionType,
 } from 'typedoc';
+import { buildWeb } from '../web/build.js';
 import { checkSite } from './check-site.js';
+import { caseTable, readProviderReports } from './provider-tables.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -54,6 +57,7 @@ const CATEGORIES: Readonly<Record<string, string>> = {
   'lib/graph/': 'Graphs',
   'graphs/': 'Networks',
   'lib/weights/': 'Weights',
+  'lib/checkpoint/': 'Weights',
   'lib/lowering/': 'Models',
   'lib/onnx/': 'Models',
   'lib/rewrite/': 'Models',
@@ -115,7 +119,9 @@ const OPTIONS: TypeDocOptions = {
     'BuildArguments',
     'DefinitionOf',
     'ElementArrays',
+    'OptionTypes',
     'OptionValue',
+    'PretrainedOptions',
     'RequiredNames',
     'WithDefault',
   ],
@@ -140,6 +146,7 @@ const OPTIONS: TypeDocOptions = {
     'yaml',
   ],
   customCss: 'scripts/docs/site.css',
+  customJs: 'scripts/docs/site-filter.js',
   hideGenerator: true,
 };
 
@@ -157,7 +164,17 @@ function describeDocument(document: DocumentReflection): void {
   const title = GUIDES.get(path);
   document.frontmatter = { path, category: title === undefined ? SECTIONS.project : SECTIONS.guides };
   document.name = title ?? PROJECT.get(path)!;
+  if (path === 'docs/providers.md') document.content.push({ kind: 'text', text: everyProviderCase() });
 }
+
+/** Returns what the site adds to the page on providers. */
+const everyProviderCase = (): string =>
+  [
+    '',
+    '### Every case',
+    'The largest difference from PyTorch. `*`: the case allows more than the default tolerance.',
+    caseTable(readProviderReports('docs/providers/').cases),
+  ].join('\n\n');
 
 /** Gives the exports of a module or namespace their categories. */
 function categorize(context: Context, module: DeclarationReflection): void {
@@ -234,12 +251,22 @@ function linkExports(page: PageEvent, router: Router): void {
   });
 }
 
+/** The folder of the page that runs models in the browser. */
+const PAGE = 'page';
+
 process.chdir(ROOT);
 const app = await Application.bootstrap(OPTIONS);
 for (const name of readdirSync('docs')) {
   if (name.endsWith('.md') && !GUIDES.has(`docs/${name}`)) app.logger.error(`docs/index.md lacks ${name}`);
 }
 app.renderer.defineRouter('guides', Router);
+app.renderer.hooks.on('sidebar.begin', (context) =>
+  JSX.createElement(
+    'a',
+    { href: context.relativeURL(`${PAGE}/index.html`) ?? '' },
+    'Try a model in the browser',
+  ),
+);
 app.renderer.on(PageEvent.END, (page) => linkExports(page, app.renderer.router as Router));
 app.converter.on(Converter.EVENT_CREATE_DOCUMENT, (_, document) => describeDocument(document));
 app.converter.on(Converter.EVENT_RESOLVE_BEGIN, (context) => {
@@ -253,6 +280,7 @@ const project = await app.convert();
 if (project) {
   app.validate(project);
   await app.generateOutputs(project);
+  await buildWeb(`site/${PAGE}`);
   for (const problem of await checkSite('site')) app.logger.error(problem);
 }
 if (app.logger.hasErrors() || app.logger.hasWarnings()) process.exitCode = 1;

@@ -106,6 +106,17 @@ def autoencoder_kl() -> Network:
     return Decoder(network), {"x": image(1, 4, 24, 24)}
 
 
+def vae_decoder() -> Network:
+    """Return the decoder of Stable Diffusion's autoencoder: 49.5 million parameters."""
+    from diffusers import AutoencoderKL
+
+    network = AutoencoderKL(
+        block_out_channels=(128, 256, 512, 512), layers_per_block=2, latent_channels=4, norm_num_groups=32,
+        down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
+    )  # fmt: skip
+    return Decoder(network), {"x": image(1, 4, 8, 8)}
+
+
 def vq_model() -> Network:
     from diffusers import VQModel
 
@@ -177,6 +188,7 @@ MODELS: dict[str, Callable[[], Network]] = {
     "unet2d": unet2d,
     "unet2d-condition": unet2d_condition,
     "autoencoder-kl": autoencoder_kl,
+    "vae-decoder": vae_decoder,
     "vq-decoder": vq_model,
     "unet1d": unet1d,
     "unet3d": unet3d,

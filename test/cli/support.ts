@@ -1,5 +1,6 @@
 /** The command line in-process, and fixtures to give it. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { expect } from 'chai';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
@@ -7,6 +8,7 @@ import { afterEach, beforeEach } from 'mocha';
 import { runCli } from '../../lib/cli/run-cli.js';
 import type { Io } from '../../lib/cli/shared/terminal.js';
 import { tensor, type TensorData, writeSafetensors } from '../../lib/index.js';
+import { schemaErrors } from '../support/json-schemas.js';
 import { NATIVE_REASON } from '../support/native.js';
 
 /** A stream that keeps what is written to it. */
@@ -37,11 +39,22 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs one command line: `onnx('build', 'group-norm')`. */
+/** Runs one command line: `onnx('build', 'group-norm')`. Fails if its JSON is not as docs/schemas says. */
 export async function onnx(...argv: string[]): Promise<Outcome> {
   const [stdout, stderr] = [new Sink(), new Sink()];
   const code = await runCli(argv, { stdout, stderr } satisfies Io);
+  requireSchema(argv, code, stdout.text);
   return { code, stdout: stdout.text, stderr: withoutProgress(stderr.text) };
+}
+
+function requireSchema(argv: readonly string[], code: number, stdout: string): void {
+  const option = argv.indexOf('--json');
+  if (option < 0) return;
+  const [command, file] = [argv[0]!, argv[option + 1]];
+  const isOnStdout = command === 'doctor' || file === '-';
+  // Where the usage is wrong, the file may be another one.
+  const text = isOnStdout ? stdout : code === 2 ? '' : readFileSync(file!, 'utf8');
+  if (text !== '') expect(schemaErrors(command, text)).to.deep.equal([]);
 }
 
 /** Lines of progress come by the clock: a slow machine must not fail a test that expects nothing else. */

@@ -122,6 +122,8 @@ export function testPackage({ addon }: { readonly addon: 'built' | 'skip' }): vo
       await inProject(process.execPath, [tsc, '-p', '.', '--module', 'Node16']);
       const printed = JSON.parse(await inProject(process.execPath, ['requiring.cjs'])) as unknown[];
       expect(printed).to.deep.equal([true, 'function', [7], 2]);
+      const schema = "require('onnx-groupnorm/schemas/parity.schema.json').$id";
+      expect(await inProject(process.execPath, ['-p', schema])).to.include('schemas:parity');
     });
 
     it(`the packed package, installed ${title}, adds its matchers and their types to chai 5 and 6`, async () => {

@@ -147,6 +147,14 @@ async function compare(models: string[], options: CompareCommandOptions, cli: Cl
   await report(comparisons, inputNotes, options, cli);
 }
 
+/** What `--json` writes. */
+export interface CompareReport {
+  /** Whether every comparison passed. */
+  readonly passed: boolean;
+  /** One comparison for each side that the first is compared with. */
+  readonly comparisons: readonly ModelComparison[];
+}
+
 /** Prints and writes the results, and sets the exit code. */
 async function report(
   comparisons: readonly ModelComparison[],
@@ -164,7 +172,7 @@ async function report(
   print(human, ...inputNotes, ...lines);
   // Heat maps are for the page: thousands of numbers.
   const withoutMaps = comparisons.map((one) => ({ ...one, heatMaps: [] }));
-  const text = `${printableJson({ passed, comparisons: withoutMaps })}\n`;
+  const text = `${printableJson({ passed, comparisons: withoutMaps } satisfies CompareReport)}\n`;
   if (json === '-') io.stdout.write(text);
   await writeFilesAtomic([
     ...(json !== undefined && json !== '-' ? [{ path: json, content: text }] : []),

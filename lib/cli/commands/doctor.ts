@@ -40,25 +40,36 @@ async function doctor({ json = false }: { json?: boolean }, cli: Cli): Promise<v
 
 /** The findings, which `--json` prints. */
 export interface Diagnosis {
+  /** The version of this package. */
   readonly version: string;
+  /** The JavaScript runtime. */
   readonly node: {
+    /** The version of Node that runs, or that another runtime reports. */
     readonly version: string;
+    /** The versions of Node that this package supports. */
     readonly required: string;
+    /** Whether the version is one of them. */
     readonly supported: boolean;
     /** The runtime, if it is not Node itself but reports a version of Node: `Bun 1.4.5`. */
     readonly runtime?: string;
   };
+  /** `process.platform`, such as `linux`. */
   readonly platform: string;
+  /** `process.arch`, such as `x64`. */
   readonly arch: string;
+  /** The packages of ONNX Runtime, and those that `serve` needs. */
   readonly packages: readonly InstalledPackage[];
+  /** The native library of onnxruntime-node. */
   readonly nativeBinding: NativeBinding;
+  /** The addon with the kernel of this package. */
   readonly nativeKernel: NativeKernel;
+  /** Every execution provider, usable or not. */
   readonly providers: readonly ProviderDiagnosis[];
 }
 
-/** The addon with the kernel of this package. */
+/** The addon with the kernel of this package: its binary, or why it cannot be loaded. */
 interface NativeKernel {
-  /** Path of its binary. */
+  /** The path of its binary. */
   readonly path?: string | undefined;
   /** `prebuilt` (it came with the package), `local build`, or `ONNX_GROUPNORM_ADDON`, which named it. */
   readonly origin?: AddonOrigin | undefined;
@@ -72,13 +83,22 @@ interface NativeKernel {
   readonly remedy?: string | undefined;
 }
 
+/** An execution provider, and whether it works. */
 interface ProviderDiagnosis {
+  /** The name of the provider. */
   readonly name: string;
+  /** Whether it ran a small GroupNormalization, and the result was right. */
   readonly usable: boolean;
   /** Why the provider is not usable, in the order in which to fix it, each with what to do. */
-  readonly problems?: readonly ProviderProblem[];
+  readonly problems?: readonly BackendProblem[];
   /** Why the provider, although usable, cannot run some models. */
   readonly limits?: readonly ProviderProblem[];
+}
+
+/** A problem, and the provider that has it. */
+interface BackendProblem extends ProviderProblem {
+  /** The provider that has the problem: `cpu` may run on `native`. Absent if the provider ran, but its result was wrong. */
+  readonly provider?: Provider;
 }
 
 /** Returns whether the machine can run models at all: the `cpu` provider must work. */

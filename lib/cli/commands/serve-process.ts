@@ -6,8 +6,15 @@ import { FileError, OptionError } from '../../errors.js';
 import { reasonOf } from '../../files/system-error.js';
 import type { Limits } from '../../limits.js';
 import type { SessionLoweringName } from '../../lowering/types.js';
+import type { GroupNormExecution, Provider } from '../../runtime/core/contract.js';
 import { requireProviders } from '../../runtime/core/providers.js';
-import { createServer, type Server, type ServerLog, type ServerOptions } from '../../server/index.js';
+import {
+  createServer,
+  type ModelState,
+  type Server,
+  type ServerLog,
+  type ServerOptions,
+} from '../../server/index.js';
 import { parseNames } from '../shared/options.js';
 import { type Io, print, UsageError } from '../shared/terminal.js';
 import { describeModel, describeStart, exampleRequest } from './serve-report.js';
@@ -159,6 +166,45 @@ interface Voice {
   readonly log: ServerLog;
   readonly started: (path: string, url: string) => void;
   onState(...change: Parameters<NonNullable<ServerOptions['onState']>>): void;
+}
+
+/**
+ * A line that `serve --json-logs` prints. `msg` tells the event: `listening` has `path` and `url`; `model` the fields of a model
+ * whose state has changed; errors have `err`.
+ */
+export interface LogLine {
+  /** 30 for information, 40 for a warning, 50 for an error. */
+  readonly level: 30 | 40 | 50;
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  /** The process. */
+  readonly pid: number;
+  /** The event, for people. */
+  readonly msg: string;
+  /** The file or folder that is served. */
+  readonly path?: string;
+  /** The address of the server. */
+  readonly url?: string;
+  /** The name of the model. */
+  readonly name?: string;
+  /** The version of the model, a number as text. */
+  readonly version?: string;
+  /** The new state of the model. */
+  readonly state?: ModelState;
+  /** Why the model is unavailable, or why its files are newer than what is served; else empty. */
+  readonly reason?: string;
+  /** The execution provider that runs the model. */
+  readonly provider?: Provider;
+  /** How GroupNormalization runs; absent if the model does not have it. */
+  readonly groupNorm?: GroupNormExecution;
+  /** The samples of a run, up to which requests are joined; absent if they are not joined. */
+  readonly maxBatchSize?: number;
+  /** The signal that ends the server. */
+  readonly signal?: string;
+  /** The error: its `type`, `message` and `stack`, and its `code` if it has one. */
+  readonly err?: Readonly<Record<string, unknown>>;
+  /** The request that failed: its header `x-request-id`, or an id that the server made. */
+  readonly reqId?: string;
 }
 
 function jsonVoice({ stdout }: Io): Voice {

@@ -1,4 +1,4 @@
-/** What `compareModels` returns. docs/compare.md describes it as JSON. */
+/** What `compareModels` returns. docs/schemas/compare.schema.json, which describes it as JSON, is made of these types. */
 import type { OutputComparison } from '../../parity/compare.js';
 import type { GroupNormExecution, Provider } from '../../runtime/core/contract.js';
 import type { DType } from '../../tensor.js';
@@ -21,7 +21,7 @@ export interface ModelComparison {
   readonly notCompared: readonly NotCompared[];
   /** What a reader must know besides, in sentences. */
   readonly notes: readonly string[];
-  /** Where the worst values differ, the worst first; empty unless `heatMaps` is set. */
+  /** Where the worst values differ, the worst first; empty unless `heatMaps` is set, and in JSON of the command line. */
   readonly heatMaps: readonly HeatMap[];
 }
 
@@ -101,6 +101,6 @@ export interface HeatMapTable {
   readonly down: { readonly axis: string; readonly size: number };
   /** What goes across. */
   readonly across: { readonly axis: string; readonly size: number };
-  /** The rows. A share above 1 is beyond the tolerance; infinite (in JSON `null`) where one side is not finite. */
+  /** The rows. A share above 1 is beyond the tolerance; infinite (`null` in JSON) where one side is not finite. */
   readonly cells: readonly (readonly number[])[];
 }

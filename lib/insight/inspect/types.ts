@@ -1,4 +1,4 @@
-/** What `inspectModel` returns. docs/inspect.md describes it as JSON. */
+/** What `inspectModel` returns. docs/schemas/inspect.schema.json, which describes it as JSON, is made of these types. */
 import type { SessionLoweringName } from '../../lowering/types.js';
 import type { Provider, TensorInfo } from '../../runtime/core/contract.js';
 import type { FloatDType, Shape } from '../../tensor.js';
@@ -84,7 +84,7 @@ export interface Normalization {
   readonly groups: number | undefined;
   /** The number of channels. `undefined` for operators that normalize rows, such as LayerNormalization. */
   readonly channels: number | undefined;
-  /** The number that is added to the variance. A float32 is written with the fewest digits that tell it apart. */
+  /** The number that is added to the variance. A float32 is written with the fewest digits that tell it apart. `null` in JSON if it is not finite. */
   readonly epsilon: number | undefined;
   /** Whether a scale or a bias follows, other than constant ones and zeros. */
   readonly affine: boolean | undefined;
@@ -98,7 +98,7 @@ export interface Normalization {
   readonly where: string;
   /** How a session runs it on each provider, if the provider works and the caller does not set `groupNorm`. */
   readonly providers: Readonly<Record<Provider, NormalizationExecution>>;
-  /** What a run found in its input; `undefined` without a run, and where it takes no mean or its input is not to be had. */
+  /** What a run found in its input; `undefined` without a run, and where it takes no mean or the run does not return its input. */
   readonly statistics?: NormalizationStatistics | undefined;
   /** What may go wrong, in sentences. */
   readonly warnings: readonly string[];
@@ -128,6 +128,6 @@ export interface NormalizationStatistics {
    * the result before scale and bias, whose deviation is about 1. NaN if the body returns NaN; `null` in JSON.
    */
   readonly inlinedError: number;
-  /** The largest |difference| ÷ (1e-5 + 1.3e-6·|expected|): above 1 where `torch.testing.assert_close` fails in float32. */
+  /** The largest |difference| ÷ (1e-5 + 1.3e-6·|expected|): above 1 where `torch.testing.assert_close` fails in float32. `null` in JSON if it is not finite. */
   readonly inlinedToleranceUsed: number;
 }

@@ -318,6 +318,7 @@ export interface LoadedModel {
 
 /** One thing that keeps a provider from being used here. */
 export interface ProviderProblem {
+  /** What is missing or wrong. */
   readonly reason: string;
   /** What to do about it; `undefined` if nothing helps. */
   readonly remedy?: string;

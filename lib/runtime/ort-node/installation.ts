@@ -6,9 +6,11 @@ import { dirname, join } from 'node:path';
 /** The packages of ONNX Runtime that this package depends on. */
 const PACKAGES = ['onnxruntime-node', 'onnxruntime-web', 'onnxruntime-common'] as const;
 
+/** A package, and whether it is installed. */
 export interface InstalledPackage {
+  /** The name on npm. */
   readonly name: string;
-  /** `undefined` if the package is not installed. */
+  /** The version; `undefined` if the package is not installed. */
   readonly version: string | undefined;
 }
 

@@ -75,7 +75,12 @@ export interface NativeBinding {
   /** Why the library cannot be loaded; `undefined` if it can. */
   readonly error: string | undefined;
   /** The providers that the library was built with, and whether the files that each needs are there. */
-  readonly backends: readonly { readonly name: string; readonly installed: boolean }[];
+  readonly backends: readonly {
+    /** The name that onnxruntime-node gives the provider. */
+    readonly name: string;
+    /** Whether its files are there. */
+    readonly installed: boolean;
+  }[];
 }
 
 /** Loads onnxruntime-node, and lists its providers. */

@@ -7,6 +7,8 @@ import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { MODELS, Connection, requestBytes, squareRequest } from '../../server/http/support.js';
+import type { LogLine } from '../../../lib/cli/commands/serve-process.js';
+import { schemaErrors } from '../../support/json-schemas.js';
 import { temporaryFolder } from '../../support/temporary.js';
 
 const MAIN = fileURLToPath(new URL('../../../lib/cli/main.ts', import.meta.url));
@@ -92,6 +94,7 @@ describe('serve', function () {
 
   it('serve loses no accepted request at SIGTERM, cuts a half-sent one, and exits with 0', async () => {
     await model('square');
+    await writeFile(path('models', 'broken.onnx'), 'no model');
     const serving = new Serving(path('models'), '--drain-delay', '3', '--json-logs');
     await serving.printed('"state":"READY"');
     const { url } = serving;
@@ -123,8 +126,11 @@ describe('serve', function () {
     expect(await exit).to.equal(0);
     expect(performance.now() - begin).to.be.within(3000, 15_000);
     await stalled.closed();
-    for (const line of serving.output.trim().split('\n'))
-      expect(() => JSON.parse(line) as unknown, line).not.to.throw();
+    const lines = serving.output.trim().split('\n');
+    for (const line of lines) expect(schemaErrors('serve-log', line), line).to.deep.equal([]);
+    const events = lines.map((line) => (JSON.parse(line) as LogLine).msg);
+    expect(events).to.include.members(['listening', 'model', 'the server has ended']);
+    expect(serving.output).to.include('"state":"UNAVAILABLE"');
   });
 
   it('serve refuses what it cannot serve with one line and exit code 2', async () => {

@@ -11,7 +11,7 @@ describe('scripts/cuda/arguments', () => {
     for (const [args, message] of [
       [['--povider', 'cpu'], /povider/],
       [['--provider', 'cudda'], /did you mean 'cuda'/],
-      [['--provider', 'native'], /bench:native/],
+      [['--provider', 'native'], /bench:group-norm/],
       [['--rounds', 'many'], /'many' must be a whole number/],
       [['--minutes', '-1'], /'-1' must be a number above 0|ambiguous/],
       [['--limit', '0'], /'0' must be a number above 0/],

@@ -1,0 +1,184 @@
+/**
+ * The figures of README and docs. They come from the reports of benchmarks in docs/plots, and stand between two comments:
+ *
+ *     <!-- figures: price.table --> a table <!-- end -->
+ *     It is <!-- figures: group-norm.faster 1x320x64x64 "native, using" -->13.2 ×<!-- end --> as fast.
+ *
+ * `npm run docs:figures` writes the text in between; a test fails if a page has other figures.
+ */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { AccuracyRow } from '../../bench/accuracy.js';
+import type { EventLoopRow } from '../../bench/event-loop.js';
+import type { GroupNormRow } from '../../bench/group-norm.js';
+import type { OverheadRow } from '../../bench/overhead.js';
+import { fastestForms, inOrder, NETWORK_NAMES } from '../../bench/plots/plots.js';
+import type { PriceRow } from '../../bench/price.js';
+import { readReport, type Report } from '../../bench/report.js';
+import type { ServeRow } from '../../bench/serve.js';
+import { megabytes } from '../../bench/runners.js';
+import { table, type Quartiles } from '../../bench/statistics.js';
+
+const FOLDER = fileURLToPath(new URL('../../docs/plots/', import.meta.url));
+const read = <Row>(name: string): Report<Row> => readReport<Row>(`${FOLDER}${name}.json`);
+
+/** The figures by name. Each function takes the words behind the name. */
+const FIGURES: Readonly<Record<string, (...words: string[]) => string>> = {
+  source: (name) => sourceOf(read(name)),
+  'group-norm.table': groupNormTable,
+  'group-norm.ms': (shape, runner) => milliseconds(groupNormRow(shape, runner).ms.median),
+  'group-norm.faster': (shape, runner) => ratio(groupNormRow(shape, runner).faster.median),
+  'accuracy.table': accuracyTable,
+  'accuracy.error': (shape, mean, runner) => formatError(accuracyRow(shape, Number(mean), runner).error),
+  'networks.table': networksTable,
+  'price.table': priceTable,
+  'overhead.table': overheadTable,
+  'serve.table': serveTable,
+  'event-loop.table': eventLoopTable,
+  'event-loop.p99': (runner) =>
+    milliseconds(read<EventLoopRow>('event-loop').rows.find((row) => row.runner === runner)!.p99),
+};
+
+/**
+ * Returns a page with its figures filled in.
+ * @throws If a comment names figures that do not exist, or does not have its end.
+ */
+export function fillFigures(page: string): string {
+  const filled = page.replace(
+    /(<!-- figures: (.+?) -->)([\s\S]*?)(<!-- end -->|(?=<!-- figures:)|$)/g,
+    (_, start: string, words: string, _old: string, end: string) => {
+      const [name = '', ...rest] = [...words.matchAll(/"([^"]*)"|(\S+)/g)].map(
+        ([, quoted, word]) => quoted ?? word!,
+      );
+      const figure = FIGURES[name];
+      if (!figure)
+        throw new Error(`there are no figures '${name}'; there are ${Object.keys(FIGURES).join(', ')}`);
+      if (end === '') throw new Error(`'${start}' does not have its <!-- end -->`);
+      const text = figure(...rest);
+      return text.includes('\n') ? `${start}\n\n${text}\n\n${end}` : `${start}${text}${end}`;
+    },
+  );
+  return filled;
+}
+
+/** Returns where a report comes from: `2 × AMD EPYC, 2026-11-30, Node 20.20.2, … (npm run bench:price)`. */
+const sourceOf = ({ machine, date, versions, command }: Report<unknown>): string => {
+  const all = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  return `\`${command}\`: ${machine}, ${date}, ${all.join(', ')}`;
+};
+
+const ratio = (value: number): string => `${value.toPrecision(value < 10 ? 2 : 3)} ×`;
+const milliseconds = (ms: number): string => `${ms.toPrecision(ms < 100 ? 2 : 3)} ms`;
+const withSpread = ({ low, median, high }: Quartiles): string =>
+  `${median.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`;
+const formatError = (error: number | null): string => error?.toExponential(1) ?? 'NaN';
+const shapeOf = (text: string): string => text.replaceAll('x', '×');
+
+function groupNormRow(shape: string, runner: string): GroupNormRow {
+  const { rows } = read<GroupNormRow>('group-norm');
+  const found = rows.find((row) => row.shape.join('×') === shapeOf(shape) && row.runner === runner);
+  if (!found) throw new Error(`group-norm.json does not have ${shape}, '${runner}'`);
+  return found;
+}
+
+function accuracyRow(shape: string, mean: number, runner: string): AccuracyRow {
+  const { rows } = read<AccuracyRow>('accuracy');
+  const found = rows.find(
+    (row) => row.shape.join('×') === shapeOf(shape) && row.mean === mean && row.runner === runner,
+  );
+  if (!found) throw new Error(`accuracy.json does not have ${shape}, mean ${mean}, '${runner}'`);
+  return found;
+}
+
+/** A row for each runner, a column for each setting. */
+function pivot<Row>(
+  rows: readonly Row[],
+  first: string,
+  { setting, runner, cell }: Readonly<Record<'setting' | 'runner' | 'cell', (row: Row) => string>>,
+): string {
+  const [settings, runners] = [[...new Set(rows.map(setting))], [...new Set(rows.map(runner))]];
+  const cells = runners.map((name) => [
+    name,
+    ...settings.map((one) => {
+      const row = rows.find((found) => setting(found) === one && runner(found) === name);
+      return row ? cell(row) : '–';
+    }),
+  ]);
+  return table([first, ...settings], cells);
+}
+
+function groupNormTable(): string {
+  return pivot(read<GroupNormRow>('group-norm').rows, 'milliseconds of a call', {
+    setting: ({ shape, bytes }) =>
+      `${shape.join('×')}, ${bytes < 1e6 ? `${(bytes / 1e3).toFixed(0)} kB` : megabytes(shape)}`,
+    runner: ({ runner }) => runner,
+    cell: ({ ms }) => String(Number(ms.median.toPrecision(2))),
+  });
+}
+
+function accuracyTable(): string {
+  const { rows } = read<AccuracyRow>('accuracy');
+  const shape = rows.at(-1)!.shape.join();
+  return pivot(
+    rows.filter((row) => row.shape.join() === shape),
+    `${rows.at(-1)!.shape.join('×')}`,
+    {
+      setting: ({ mean }) => `mean ${mean.toLocaleString('en-US')}`,
+      runner: ({ runner }) => runner,
+      cell: ({ error }) => formatError(error),
+    },
+  );
+}
+
+const networkOf = ({ network, shape }: PriceRow): string => `${NETWORK_NAMES[network] ?? network}, ${shape}`;
+
+function networksTable(): string {
+  return pivot(fastestForms(read<PriceRow>('price').rows), 'ms (times as long as onnx-groupnorm)', {
+    setting: networkOf,
+    runner: ({ contestant }) => contestant,
+    cell: ({ ms, overOurs, contestant }) =>
+      contestant === 'onnx-groupnorm'
+        ? milliseconds(ms.median)
+        : `${ms.median.toPrecision(3)} (${ratio(overOurs.median)})`,
+  });
+}
+
+function priceTable(): string {
+  return pivot(inOrder(read<PriceRow>('price').rows), 'time with norms ÷ without', {
+    setting: networkOf,
+    runner: ({ contestant }) => contestant,
+    cell: ({ price }) => withSpread(price),
+  });
+}
+
+function eventLoopTable(): string {
+  const { rows } = read<EventLoopRow>('event-loop');
+  const cells = rows.map(({ runner, run, p50, p99, longest }) => [
+    runner,
+    ...[run, p50, p99, longest].map((ms) => milliseconds(ms)),
+  ]);
+  return table(['U-Net, 1×3×256×256', 'a run', 'delay, median', '99th percentile', 'longest'], cells);
+}
+
+function overheadTable(): string {
+  const cells = read<OverheadRow>('overhead').rows.map(({ server, p50 }) => [server, withSpread(p50)]);
+  return table(['server', 'median of a request, ms'], cells);
+}
+
+function serveTable(): string {
+  const cells = read<ServeRow>('serve').rows.map(
+    ({ model, shape, connections, server, perSecond, p50, p99 }) => [
+      `${model}, ${shape}, ${connections} connections`,
+      server,
+      withSpread(perSecond),
+      ...[p50, p99].map(({ median }) => median.toFixed(0)),
+    ],
+  );
+  return table(['model', 'server', 'requests/s', 'p50, ms', 'p99, ms'], cells);
+}
+
+/** The pages that may have figures. */
+export const PAGES = ['README.md', 'docs/performance.md', 'docs/serving.md', 'docs/sessions.md'];
+
+export const pathOf = (page: string): string => fileURLToPath(new URL(`../../${page}`, import.meta.url));
+export const readPage = (page: string): string => readFileSync(pathOf(page), 'utf8');
