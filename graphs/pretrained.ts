@@ -131,7 +131,7 @@ export function recogniseConfig(
   if (!pretrained) {
     throw new CheckpointError(
       'UNKNOWN_ARCHITECTURE',
-      `the configuration is of ${library}'s '${className}', which cannot be read; known: ${knownClasses(table)}`,
+      `the configuration is of the class '${className}' of ${library}, which cannot be read; known: ${knownClasses(table)}`,
     );
   }
   const options = {
@@ -245,7 +245,8 @@ function unknownKey(className: string, key: string, names: readonly string[]): C
   const hint = near === undefined ? '' : ` (did you mean ${near}?)`;
   return new CheckpointError(
     'UNSUPPORTED_OPTION',
-    `the configuration of ${className} has the unknown option ${key}${hint}, which may change what the network computes`,
+    `the configuration of ${className} has the unknown option ${key}${hint}, which may change what the network computes; ` +
+      'export this network from PyTorch',
   );
 }
 

@@ -90,17 +90,17 @@ const OPTIONS = {
   useQuantConv: {
     type: 'boolean',
     default: true,
-    description: 'whether a 1×1 convolution follows the encoder',
+    description: 'put a 1×1 convolution after the encoder',
   },
   usePostQuantConv: {
     type: 'boolean',
     default: true,
-    description: 'whether a 1×1 convolution precedes the decoder',
+    description: 'put a 1×1 convolution before the decoder',
   },
   midBlockAddAttention: {
     type: 'boolean',
     default: true,
-    description: 'whether the smallest level has attention',
+    description: 'add attention at the smallest level',
   },
 } as const;
 
@@ -113,7 +113,7 @@ type Latents = NonNullable<Options['latents']>;
 export const autoencoderKlGraph = defineGraph({
   name: 'autoencoder-kl',
   description:
-    'The VAE of Stable Diffusion and Flux: input x (N, inChannels, H, W) or z (N, latentChannels, H, W), output y',
+    'The VAE of Stable Diffusion and Flux: input x (N, inChannels, H, W) or z (N, latentChannels, h, w), output y',
   options: OPTIONS,
   build(options, input) {
     const g = new GraphBuilder('autoencoder-kl');

@@ -58,8 +58,7 @@ const OPTIONS = {
   weightStandardization: {
     type: 'boolean',
     default: true,
-    description:
-      'whether the weights of convolutions are standardised (StdConv2d); false: plain convolutions',
+    description: 'standardise the weights of convolutions (as StdConv2d of timm)',
   },
   stdEps: { type: 'number', min: 0, default: 1e-8, description: 'added to the variance of the weights' },
 } as const;

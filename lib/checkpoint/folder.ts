@@ -42,10 +42,13 @@ async function namesIn(folder: string): Promise<string[]> {
     return (await readdir(folder)).sort();
   } catch (cause) {
     const isMissing = ['ENOENT', 'ENOTDIR'].includes(systemCode(cause) ?? '');
-    const advice = systemCode(cause) === 'ENOTDIR' ? '; name the folder that the file is in' : '';
+    const isFile = systemCode(cause) === 'ENOTDIR';
+    const reason = isFile
+      ? 'it, or a part of its path, is a file; name the folder that the file is in'
+      : reasonOf(cause);
     throw new FileError(
       isMissing ? 'FILE_NOT_FOUND' : 'FILE_UNREADABLE',
-      `cannot read the folder '${folder}': ${reasonOf(cause)}${advice}`,
+      `cannot read the folder '${folder}': ${reason}`,
       { cause },
     );
   }

@@ -163,6 +163,6 @@ function requireFit(what: string, graph: Graph, sources: ReadonlyMap<string, Sou
   if (problems.length === 0) return;
   throw new WeightsError(
     'STATE_DICT_MISMATCH',
-    `${what} does not fit the network of its configuration: ${problems.join('; ')}`,
+    `${what} does not fit the network of its configuration: ${problems.join('; ')}; take config.json and weights of one download`,
   );
 }

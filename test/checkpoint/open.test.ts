@@ -248,7 +248,7 @@ describe('openPretrained of a folder that it cannot read', () => {
     [
       'whose network is larger than any memory',
       () => writeJson(at('config.json'), { ...CONFIG, channels: 1e12 }),
-      /^STATE_DICT_MISMATCH .*'encoder.conv.weight' has shape \[4, 3, 3, 3\] but must be \[1000000000000, 3, 3, 3\]$/,
+      /^STATE_DICT_MISMATCH .*'encoder.conv.weight' has shape \[4, 3, 3, 3\] but must be \[1000000000000, 3, 3, 3\]; take config\.json and weights of one download$/,
     ],
     [
       'without weights',

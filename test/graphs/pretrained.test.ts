@@ -151,10 +151,10 @@ describe('graphs/pretrained', () => {
     refuses(
       { _class_name: 'FluxModel' },
       'UNKNOWN_ARCHITECTURE',
-      "of diffusers's 'FluxModel', which cannot be read; known: SampleModel (diffusers); net50, net101 (timm)",
+      "of the class 'FluxModel' of diffusers, which cannot be read; known: SampleModel (diffusers); net50, net101 (timm)",
     );
     // A class of the other library.
-    refuses({ architecture: 'SampleModel' }, 'UNKNOWN_ARCHITECTURE', "timm's 'SampleModel'");
+    refuses({ architecture: 'SampleModel' }, 'UNKNOWN_ARCHITECTURE', "class 'SampleModel' of timm");
   });
 
   it('what is not a configuration is refused', () => {

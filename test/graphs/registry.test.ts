@@ -34,6 +34,13 @@ describe('graphs/registry', () => {
     }
   });
 
+  it('the help says what --no-OPTION leaves out: the description of an option that is on by default starts with a verb', () => {
+    for (const { options } of GRAPHS.values()) {
+      for (const { type, default: value, description } of Object.values(options))
+        if (type === 'boolean' && value === true) expect(description).to.not.match(/^whether/);
+    }
+  });
+
   it('getGraph suggests the nearest name', () => {
     expect(() => getGraph('u-net'))
       .to.throw(GraphError, "unknown graph 'u-net': did you mean 'unet'?; known: group-norm, ")

@@ -30,10 +30,10 @@ interface FromOptions extends ModelOptions {
 const flags = (): Option[] => [
   new Option(
     '--from <folder>',
-    'folder with config.json and .safetensors files, as diffusers and timm save them',
+    'folder on this machine with config.json and .safetensors files, as diffusers and timm save them',
   ),
   new RequiredOption('-o, --output <file>', 'ONNX file to write'),
-  new Option('--part <name>', 'write a part of the network only, such as decoder of an AutoencoderKL'),
+  new Option('--part <name>', 'write a part of the network only: encoder or decoder of an AutoencoderKL'),
   ...modelFlags(),
   limitOption(),
 ];

@@ -55,7 +55,8 @@ export function addRun(program: Command, cli: Cli): void {
     .option('--repeat <n>', 'number of runs; prints the fastest and the median time', parseCount, 1)
     .option(
       '--provider <names>',
-      `execution provider: ${PROVIDERS.join(', ')}; or several in order of preference (cuda,cpu)`,
+      `execution provider: ${PROVIDERS.join(', ')}; or several in order of preference (cuda,cpu). ` +
+        'cpu is native if the kernel is installed, unless --group-norm is given',
       'cpu',
     )
     .addOption(groupNormOption())

@@ -46,7 +46,8 @@ export function addServe(program: Command, cli: Cli): void {
     .option('--threads <n>', 'threads of a model (default: one per core)', parseCount)
     .option(
       '--provider <names>',
-      `execution provider: ${PROVIDERS.join(', ')}; or several in order of preference (cuda,cpu)`,
+      `execution provider: ${PROVIDERS.join(', ')}; or several in order of preference (cuda,cpu). ` +
+        'cpu is native if the kernel is installed, unless --group-norm is given',
       'cpu',
     )
     .addOption(groupNormOption())

@@ -73,7 +73,7 @@ describe('build --from', () => {
   });
 
   const refusals: readonly [what: string, config: object, flags: readonly string[], message: RegExp][] = [
-    ['an unknown class', { architecture: 'vit_base' }, [], /timm's 'vit_base'.*known: .*resnetv2_50x1_bit/],
+    ['an unknown class', { architecture: 'vit_base' }, [], /'vit_base' of timm.*known: .*resnetv2_50x1_bit/],
     ['an unknown option', { ...TINY_BIT, model_args: { aa: 'blur' } }, [], /the unknown option aa/],
     ['a part of a network without parts', TINY_BIT, ['--part', 'head'], /resnetv2_50x1_bit has no parts/],
     [
