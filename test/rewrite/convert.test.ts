@@ -243,6 +243,7 @@ describe('convertModel', () => {
     expect(bytes).to.equal(model);
     expect(rest).to.deep.equal({
       replaced: NONE,
+      nhwcConvs: 0,
       lowerings: [],
       foreign: [],
       raisedFrom: undefined,

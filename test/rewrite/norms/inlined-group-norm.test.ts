@@ -15,7 +15,7 @@ import { NATIVE_REASON } from '../../support/native.js';
 
 const SAMPLES = ['inlined-group-norm', 'saved-group-norm'];
 const sample = (name: string): Uint8Array =>
-  new Uint8Array(readFileSync(new URL(`../samples/${name}.onnx`, import.meta.url)));
+  new Uint8Array(readFileSync(new URL(`../../samples/${name}.onnx`, import.meta.url)));
 
 /** What the samples compute, in float64. */
 function expected(x: TensorData): Float64Array {

@@ -18,8 +18,17 @@ const ROWS: NormPlan['rows'] = {
 };
 
 const report = (bytes: Uint8Array, plan: NormPlan) => replaceNorms(new ValueTypes(Model.decode(bytes)), plan);
-const sample = (name: string) => readFileSync(new URL(`../samples/${name}.onnx`, import.meta.url));
-const NONE = { exported: 0, contrib: 0, inlined: 0, operator: 0, rows: 0, refusals: [], contribRefusals: [] };
+const sample = (name: string) => readFileSync(new URL(`../../samples/${name}.onnx`, import.meta.url));
+const NONE = {
+  exported: 0,
+  contrib: 0,
+  nhwcConv: 0,
+  inlined: 0,
+  operator: 0,
+  rows: 0,
+  refusals: [],
+  contribRefusals: [],
+};
 
 describe('replaceNorms', () => {
   it('replaces the normalizations that the plan has a part for, and no others', () => {

@@ -8,7 +8,8 @@ import { externalFiles } from '../../../../lib/onnx/tensor-walk.js';
 import { openSafetensors, writeSafetensors } from '../../../../lib/weights/safetensors-file.js';
 import { onnx, useTemporaryFolder } from '../../support.js';
 
-const sample = (name: string) => fileURLToPath(new URL(`../../samples/batch-norm/${name}`, import.meta.url));
+const sample = (name: string) =>
+  fileURLToPath(new URL(`../../../samples/batch-norm/${name}`, import.meta.url));
 
 describe('convert --batch-norm-to-group-norm', () => {
   const at = useTemporaryFolder();
@@ -140,7 +141,7 @@ describe('convert --batch-norm-to-group-norm', () => {
   });
 
   it('docs/converting.md shows the recipe that the expected values come from', () => {
-    const text = (path: string) => readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8');
+    const text = (path: string) => readFileSync(new URL(`../../../../${path}`, import.meta.url), 'utf8');
     const recipe = text('scripts/samples/batch_norm_recipe.py').split('\n').slice(2).join('\n').trim();
     expect(text('docs/converting.md')).to.include(recipe);
   });

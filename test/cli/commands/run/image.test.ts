@@ -8,7 +8,7 @@ import { pixelModel, sigmoidModel, unetModel } from '../../../images/models.js';
 import { makePng } from '../../../images/png-samples.js';
 import { EXECUTION, onnx, useTemporaryFolder } from '../../support.js';
 
-const demo = (name: string): string => fileURLToPath(new URL(`../../../demo/${name}`, import.meta.url));
+const demo = (name: string): string => fileURLToPath(new URL(`../../../../demo/${name}`, import.meta.url));
 
 /** Class 0 where nothing is, 1 in red, 2 in green. */
 const COLOURS = {

@@ -9,7 +9,7 @@ import { type DType, tensor } from '../../../../lib/tensor.js';
 import { rejection } from '../../../support/temporary.js';
 import { floats, onnx, useTemporaryFolder } from '../../support.js';
 
-const sample = (name: string): string => fileURLToPath(new URL(`../../samples/${name}`, import.meta.url));
+const sample = (name: string): string => fileURLToPath(new URL(`../../../samples/${name}`, import.meta.url));
 const input = (name: string, dtype: DType = 'float32') => ({ name, dtype, shape: undefined });
 
 async function refusal(action: () => unknown): Promise<string> {
