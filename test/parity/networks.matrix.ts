@@ -1,4 +1,4 @@
 /** All combinations of which suite.test.ts runs a pairwise choice. */
-import { modelMatrix, networkMatrix, testParity } from '../support/parity-matrix.js';
+import { networkMatrix, testParity } from '../support/parity-matrix.js';
 
-testParity([...networkMatrix(), ...modelMatrix()]);
+testParity(networkMatrix());
