@@ -25,13 +25,13 @@ import {
 } from '../tensor.js';
 import { standardizeWeight } from '../graph/standardize.js';
 import {
-  type Chunk,
   chunksLength,
   type InitializerMessage,
   joinChunks,
   modelChunks,
   type ModelToWrite,
 } from './protobuf/chunks.js';
+import type { Chunk } from './protobuf/messages.js';
 import { encodeNode } from './operators.js';
 import { encodeExternalTensor, encodeTensor } from './tensors.js';
 import { encodeValueInfo } from './graph/value-info.js';

@@ -4,18 +4,10 @@
  * Source: protobuf's encoding, field numbers of onnx.proto.
  */
 import { ModelError } from '../../errors.js';
+import type { Chunk, DeferredBytes } from './messages.js';
 import { GraphProto, type ModelMessage, ModelProto, type TensorMessage, TensorProto } from './proto.js';
 import { GRAPH, MODEL, TENSOR } from './schema.js';
 import type { WireReader } from './wire.js';
-
-/** Bytes that are read when they are written. */
-interface DeferredBytes {
-  readonly byteLength: number;
-  readonly read: () => AsyncIterable<Uint8Array>;
-}
-
-/** A part of a file, in memory or not. */
-export type Chunk = Uint8Array | DeferredBytes;
 
 /** A TensorProto whose `raw_data` may be a chunk that is not in memory. */
 export type InitializerMessage = Omit<TensorMessage, 'rawData'> & { rawData?: Chunk | null };

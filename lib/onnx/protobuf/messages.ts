@@ -28,3 +28,12 @@ export interface ValueInfoMessage {
     tensorType: { elemType: number; shape: { dim: { dimValue?: number; dimParam?: string }[] } };
   };
 }
+
+/** Bytes that are read when they are written. */
+export interface DeferredBytes {
+  readonly byteLength: number;
+  readonly read: () => AsyncIterable<Uint8Array>;
+}
+
+/** A part of a file, in memory or not. */
+export type Chunk = Uint8Array | DeferredBytes;
