@@ -2,5 +2,7 @@
 import { modelMatrix, testParity } from '../support/parity-matrix.js';
 
 testParity(
-  modelMatrix().filter(({ opset, shapes, layout }) => opset === 21 && shapes === 'named' && layout === 'auto'),
+  modelMatrix().filter(
+    ({ opset, shapes, layout }) => opset === 21 && shapes === 'named' && layout === 'auto',
+  ),
 );
