@@ -5,6 +5,7 @@
 import { CheckpointError } from '../lib/errors.js';
 import type { Graph } from '../lib/graph/types.js';
 import { nearestName } from '../lib/nearest.js';
+import { isObject } from '../lib/options.js';
 import type { GraphDefinition, InputType } from './definition.js';
 import { autoencoderKlPretrained } from './diffusers/autoencoder-kl.js';
 import { unet2dConditionPretrained } from './diffusers/unet-2d-condition.js';
@@ -201,9 +202,6 @@ function timmArguments(config: Config): Config {
     Object.entries(found).filter(([, value]) => value !== undefined && value !== null),
   );
 }
-
-const isObject = (value: unknown): value is Config =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const invalid = (problem: string): CheckpointError =>
   new CheckpointError('CONFIG_INVALID', `the configuration cannot be read: ${problem}`);

@@ -3,6 +3,10 @@ import { typeName } from './arrays.js';
 import { OptionError } from './errors.js';
 import { suggestion } from './nearest.js';
 
+/** Whether a value is an object and not an array: what JSON calls an object. */
+export const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
 /**
  * Requires an object that has known options only.
  * @param where What takes the options, for the message: `createSession`.

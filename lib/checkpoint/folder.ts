@@ -11,6 +11,7 @@ import { findDataFile } from '../files/data-file.js';
 import { readFileBytes } from '../files/read.js';
 import { reasonOf, systemCode } from '../files/system-error.js';
 import { type Limits, overLimit } from '../limits.js';
+import { isObject } from '../options.js';
 import { listNames } from '../quantities.js';
 import type { FloatDType } from '../tensor.js';
 import { openSafetensors } from '../weights/safetensors-file.js';
@@ -68,9 +69,6 @@ async function readJson(path: string, limits: Limits): Promise<Record<string, un
   if (isObject(value)) return value;
   throw new CheckpointError('CONFIG_INVALID', `'${path}' is not a JSON object: get the file again`);
 }
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** The file that lists the parts of a pipeline of diffusers. */
 const PIPELINE = 'model_index.json';

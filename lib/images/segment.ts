@@ -1,16 +1,15 @@
 /** Runs networks that give every pixel a class: the image becomes a tensor (1, C, H, W), the output a mask. */
 import { ModelError, OptionError, SessionError } from '../errors.js';
-import { castTensor } from '../half.js';
 import { requireKnownOptions } from '../options.js';
 import type { Session, TensorInfo } from '../runtime/core/contract.js';
 import { describeInput } from '../runtime/core/tensors.js';
 import { stack } from '../tensor-functions.js';
-import { type Dim, type FloatDType, formatShape, isFloatDType, tensor, type TensorData } from '../tensor.js';
+import { type Dim, type FloatDType, formatShape, isFloatDType, type TensorData } from '../tensor.js';
 import { type Image, requireImage } from './image.js';
 import { type Mask, maskOf, thresholdOf } from './mask.js';
-import { crop, padTo, type Size, toChannelsLast } from './resample.js';
+import { crop, padTo, type Size } from './resample.js';
 import { readScores, scaleScores } from './scores.js';
-import { imageTensor } from './to-tensor.js';
+import { asInput, imageTensor } from './to-tensor.js';
 
 /** The result of {@link segment}. */
 export interface Segmentation {
@@ -116,19 +115,6 @@ function sizesToTry(image: Image, { height, width }: ImageInput): Size[] {
 /** Whether another size may help: a failed run or an output of another size may come from sizes that do not halve. */
 const dependsOnSize = (error: unknown): boolean =>
   (error instanceof SessionError && error.code === 'RUN_FAILED') || error instanceof ModelError;
-
-/** Returns the pixels in the dtype and the layout of the model's input. */
-function asInput(x: TensorData, { dtype, channelsLast }: ImageInput): TensorData {
-  const values =
-    dtype === 'uint8'
-      ? tensor(
-          'uint8',
-          x.dims,
-          Uint8Array.from(x.data as Float32Array, (value) => Math.round(255 * value)),
-        )
-      : castTensor(x, dtype);
-  return channelsLast ? toChannelsLast(values) : values;
-}
 
 function scoresOf(output: TensorData, size: Size, { channelsLast }: ImageInput): TensorData {
   const scores = readScores(output, size, channelsLast);

@@ -1,8 +1,9 @@
 /** Makes images tensors, as torchvision's ToTensor, Resize and Normalize. */
 import { OptionError } from '../errors.js';
+import { castTensor } from '../half.js';
 import { DEFAULT_LIMITS } from '../limits.js';
 import { requireKnownOptions } from '../options.js';
-import { tensor, type TensorData } from '../tensor.js';
+import { type FloatDType, tensor, type TensorData } from '../tensor.js';
 import { type Image, requireImage } from './image.js';
 import { scaleBilinear, type Size, toChannelsLast } from './resample.js';
 
@@ -68,6 +69,25 @@ export function imageTensor(
     for (let i = c * plane; i < (c + 1) * plane; i++) x.data[i] = (x.data[i]! - means[c]!) / deviations[c]!;
   }
   return x;
+}
+
+/**
+ * Returns the samples of an image in the dtype and the layout of a model's input. uint8 has the samples times 255.
+ * @param x (channels, H, W), float32.
+ */
+export function asInput(
+  x: TensorData,
+  { dtype, channelsLast }: { readonly dtype: FloatDType | 'uint8'; readonly channelsLast: boolean },
+): TensorData {
+  const values =
+    dtype === 'uint8'
+      ? tensor(
+          'uint8',
+          x.dims,
+          Uint8Array.from(x.data as Float32Array, (value) => Math.round(255 * value)),
+        )
+      : castTensor(x, dtype);
+  return channelsLast ? toChannelsLast(values) : values;
 }
 
 /** Returns the samples as (channels, H, W), within 0 and 1. */

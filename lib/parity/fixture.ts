@@ -1,5 +1,6 @@
 /** Reads fixtures: what a case holds in its safetensors file, checked. */
 import { ParityError } from '../errors.js';
+import { isObject } from '../options.js';
 import { nearestName } from '../nearest.js';
 import type { TensorData } from '../tensor.js';
 import { decodeSafetensors, type Safetensors } from '../weights/safetensors.js';
@@ -108,9 +109,7 @@ function parseOptions(path: string, json: string): Record<string, unknown> {
   } catch (cause) {
     throw invalid(path, `'options' is not JSON: ${(cause as Error).message}`, cause);
   }
-  if (typeof options === 'object' && options !== null && !Array.isArray(options)) {
-    return options as Record<string, unknown>;
-  }
+  if (isObject(options)) return options;
   throw invalid(path, `'options' must be a JSON object, not ${json.slice(0, 40)}`);
 }
 

@@ -13,7 +13,8 @@ import {
 import { filledTensor } from '../../lib/half.js';
 import { IMAGENET, toTensor } from '../../lib/images/browser.js';
 import type { Image } from '../../lib/images/image.js';
-import { padTo, toChannelsLast } from '../../lib/images/resample.js';
+import { padTo } from '../../lib/images/resample.js';
+import { asInput } from '../../lib/images/to-tensor.js';
 import { sniff } from '../../lib/files/sniff.js';
 import { dimNames } from '../../lib/runtime/core/tensors.js';
 import { type DType, isFloatDType } from '../../lib/tensor.js';
@@ -130,8 +131,8 @@ function imageInput(
   const [channels = image.channels, height, width] = isLast
     ? [shape[3], shape[1], shape[2]]
     : [shape?.[1], shape?.[2], shape?.[3]];
-  const isTaken = (isFloatDType(dtype) || dtype === 'uint8') && (!shape || shape.length === 4);
-  if (!isTaken || (typeof channels === 'number' && !isChannels(channels))) {
+  const isTaken = (!shape || shape.length === 4) && (typeof channels !== 'number' || isChannels(channels));
+  if (!isTaken || (!isFloatDType(dtype) && dtype !== 'uint8')) {
     throw new SessionError(
       'INPUT_SHAPE',
       `an image is [N, 1 or 3, H, W] or [N, H, W, 1 or 3] of floats or uint8, and input '${name}' is ${dtype} ${formatShape(shape ?? [])}: ` +
@@ -151,13 +152,5 @@ function imageInput(
     typeof dim === 'number' ? dim : Math.ceil(scaledTo[axis]! / MULTIPLE) * MULTIPLE,
   );
   const padded = padTo(pixels, toHeight!, toWidth!);
-  const values =
-    dtype === 'uint8'
-      ? tensor(
-          'uint8',
-          padded.dims,
-          Uint8Array.from(padded.data as Float32Array, (one) => Math.round(255 * one)),
-        )
-      : castTensor(padded, isFloatDType(dtype) ? dtype : 'float32');
-  return { value: stack([isLast ? toChannelsLast(values) : values]), image: { image, scaledTo } };
+  return { value: stack([asInput(padded, { dtype, channelsLast: isLast })]), image: { image, scaledTo } };
 }

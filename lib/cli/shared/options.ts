@@ -201,6 +201,14 @@ const helpHint = (command: Command): string => `'${commandPath(command)} --help'
 const commandPath = (command: Command): string =>
   command.parent ? `${commandPath(command.parent)} ${command.name()}` : command.name();
 
+/** `--provider` of a command that runs a model. */
+export const providerOption = (): Option =>
+  new Option(
+    '--provider <names>',
+    `execution provider: ${PROVIDERS.join(', ')}; or several in order of preference (cuda,cpu). ` +
+      'cpu is native if the kernel is installed, unless --group-norm is given',
+  ).default('cpu');
+
 /** `--group-norm`. Takes every lowering; a model whose opset lacks the lowering is refused when it is loaded. */
 export const groupNormOption = (): Option =>
   new Option(

@@ -1,6 +1,7 @@
 /** The endpoints of the Open Inference Protocol, version 2, with Triton's extensions. */
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods, RouteHandlerMethod } from 'fastify';
 import { RequestError, ServerError } from '../../errors.js';
+import { isObject } from '../../options.js';
 import type { AllocatedTensor } from '../../runtime/core/contract.js';
 import type { AppOptions } from './app.js';
 import { type Allocate, type BodyLimits, readBody } from './body.js';
@@ -211,8 +212,7 @@ function parseObject(bytes: Buffer): Record<string, unknown> {
   if (bytes.length === 0) return {};
   try {
     const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-    if (typeof value === 'object' && value !== null && !Array.isArray(value))
-      return value as Record<string, unknown>;
+    if (isObject(value)) return value;
   } catch (cause) {
     throw new RequestError('JSON_INVALID', "the request's JSON is invalid", { cause });
   }

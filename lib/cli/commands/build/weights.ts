@@ -2,6 +2,7 @@
 import type { GraphDefinition } from '../../../../graphs/definition.js';
 import type { Graph, Weights } from '../../../graph/types.js';
 import type { Limits } from '../../../limits.js';
+import { isObject } from '../../../options.js';
 import type { TensorData } from '../../../tensor.js';
 import { counterWeights } from '../../../weights/counter.js';
 import { initializeWeights } from '../../../weights/initialize.js';
@@ -94,7 +95,7 @@ function describeNetwork({ metadata }: SafetensorsFile): Omit<StateDictFile, 'te
 function parseObject(json: string | undefined): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(json ?? '');
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined;
+    return isObject(value) ? value : undefined;
   } catch {
     return undefined;
   }

@@ -1,7 +1,6 @@
 /** `run`: runs a model on files of tensors or random numbers, or segments an image with it. */
 import type { Command } from 'commander';
 import { printable } from '../../../printable.js';
-import { PROVIDERS } from '../../../runtime/core/contract.js';
 import {
   groupNormOption,
   layoutOption,
@@ -10,6 +9,7 @@ import {
   parseCount,
   parseNumber,
   pointToHelp,
+  providerOption,
 } from '../../shared/options.js';
 import { refuseOverwritingInputs } from '../../shared/output-files.js';
 import { withProgress } from '../../shared/progress.js';
@@ -53,12 +53,7 @@ export function addRun(program: Command, cli: Cli): void {
     )
     .option('--std <s>', 'divides the pixels of --image, after --mean: as --mean', parseChannels('std'))
     .option('--repeat <n>', 'number of runs; prints the fastest and the median time', parseCount, 1)
-    .option(
-      '--provider <names>',
-      `execution provider: ${PROVIDERS.join(', ')}; or several in order of preference (cuda,cpu). ` +
-        'cpu is native if the kernel is installed, unless --group-norm is given',
-      'cpu',
-    )
+    .addOption(providerOption())
     .addOption(groupNormOption())
     .addOption(layoutOption())
     .addOption(limitOption())

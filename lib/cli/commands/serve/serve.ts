@@ -1,6 +1,5 @@
 /** `serve`: serves models over HTTP, with the Open Inference Protocol, until a signal ends it. */
 import type { Command } from 'commander';
-import { PROVIDERS } from '../../../runtime/core/contract.js';
 import {
   groupNormOption,
   limitOption,
@@ -9,6 +8,7 @@ import {
   parsePort,
   parseTolerance,
   pointToHelp,
+  providerOption,
 } from '../../shared/options.js';
 import type { Cli } from '../../shared/terminal.js';
 import type { ServeOptions } from './process.js';
@@ -44,12 +44,7 @@ export function addServe(program: Command, cli: Cli): void {
     .option('--queue-timeout <ms>', 'longest wait for a run; then 503 (default: any time)', parseTolerance)
     .option('--instances <n>', 'runs of a model at once, which share the threads (default: 1)', parseCount)
     .option('--threads <n>', 'threads of a model (default: one per core)', parseCount)
-    .option(
-      '--provider <names>',
-      `execution provider: ${PROVIDERS.join(', ')}; or several in order of preference (cuda,cpu). ` +
-        'cpu is native if the kernel is installed, unless --group-norm is given',
-      'cpu',
-    )
+    .addOption(providerOption())
     .addOption(groupNormOption())
     .option('--watch [seconds]', 'look for changed models, by default every 2 seconds', parseCount)
     .option('--token-file <file>', 'file with the bearer token that requests need (default: no token)')
