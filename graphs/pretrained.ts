@@ -152,7 +152,7 @@ export function knownClasses(table: readonly Pretrained[] = PRETRAINED): string 
   return libraries.map((library) => `${classesOf(library).join(', ')} (${library})`).join('; ');
 }
 
-/** A configuration apart: whose it is, and the keys that describe the network. */
+/** A configuration, split into the library and the class that it is of, and the keys that describe the network. */
 interface Layout {
   readonly library: Pretrained['library'];
   readonly className: string;
@@ -187,7 +187,7 @@ function readLayout(config: object): Layout {
 
 /**
  * Returns the arguments that timm takes from beside `model_args`: what it recorded of the pretrained network, in
- * `pretrained_cfg` or, in older files, in the configuration itself. All networks have three channels where it says none.
+ * `pretrained_cfg` or, in older files, in the configuration itself. Without a number of channels a network has three.
  */
 function timmArguments(config: Config): Config {
   const recorded = isObject(config.pretrained_cfg) ? config.pretrained_cfg : config;
@@ -206,7 +206,7 @@ function timmArguments(config: Config): Config {
 const invalid = (problem: string): CheckpointError =>
   new CheckpointError('CONFIG_INVALID', `the configuration cannot be read: ${problem}`);
 
-/** Returns the options that keys of the configuration are by name, and refuses keys that nothing stands for. */
+/** Returns the options that the keys of the configuration name, and refuses keys that it does not know. */
 function optionsByName(
   { graph, ignored = [], supported = {}, reads = [] }: Pretrained,
   keys: Config,

@@ -256,7 +256,7 @@ const LAYERS: Readonly<Record<string, readonly number[]>> = {
   200: [3, 24, 36, 3],
 };
 
-/** The numbers of those whose blocks are basic. */
+/** The depths of the networks with basic blocks. */
 const BASIC = ['10', '18', '34'];
 
 /** The stems of timm's ResNets, by the letter behind the number. */
