@@ -42,6 +42,7 @@ export function prepareOrtFormat(
     groupNorm:
       hasKernel && KERNEL_OPERATORS.some((operator) => hasString(bytes, operator)) ? 'kernel' : undefined,
     needsElements: hasString(bytes, 'InstanceNormalization'),
+    gainsByFixedSizes: false,
   };
 }
 
