@@ -44,7 +44,7 @@ export const OTHER_FILES: Readonly<Record<string, OtherFile>> = {
     remedy: GIVE,
   },
   'a tensor as JSON': { bytes: latin1('[[-1.5, 2], [3, 4]]'), kind: 'it is JSON text', remedy: GIVE },
-  'plain text': { bytes: latin1('Hello!\r\nThis is no model.\n'), kind: 'it is plain text', remedy: GIVE },
+  'plain text': { bytes: latin1('Hello!\r\nA readme.\n'), kind: 'it is plain text', remedy: GIVE },
   'text of a Windows shell': {
     bytes: new Uint8Array(Buffer.from('\ufeffHello', 'utf16le')),
     kind: 'it is plain text',
