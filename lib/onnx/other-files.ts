@@ -2,8 +2,7 @@
 import { type FileKind, KINDS, sniff } from '../files/sniff.js';
 
 const DOWNLOAD = 'download the model itself: the address gave something else';
-const EXPORT =
-  'export the network to ONNX (torch.onnx.export), or build it from these weights (onnx-groupnorm build)';
+const EXPORT = 'export the network to ONNX (torch.onnx.export), or build the network with these weights';
 
 const REMEDIES: Readonly<Record<FileKind, string | undefined>> = {
   torch: EXPORT,
@@ -20,7 +19,7 @@ const REMEDIES: Readonly<Record<FileKind, string | undefined>> = {
   html: `${DOWNLOAD}. An address of Hugging Face has /resolve/ in it and not /blob/`,
   xml: 'give the model that it was made from',
   gzip: 'unpack it (gunzip, or tar xzf), and give the .onnx file in it',
-  ort: 'give the .onnx model that it was made from, because only sessions (createSession, run) read this format',
+  ort: 'give the .onnx model that it was made from, because only sessions read this format',
   tflite: 'convert it to ONNX (tf2onnx --tflite)',
   onnxText: 'write it as a binary file (onnx.load, then onnx.save)',
 };
