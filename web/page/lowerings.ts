@@ -42,7 +42,7 @@ const NOTES = [
   'Error of the norms: the largest distance from float64, over every GroupNorm of this run, of the result before scale and bias, ' +
     'whose deviation is about 1. 100 % of the tolerance is what torch.testing.assert_close allows in float32.',
   'Outputs, from reduce-mean: the largest difference of an output of the model from its value with reduce-mean. Both have ' +
-    'rounding errors of the whole network, so that this is no distance from the truth.',
+    'rounding errors of the whole network, so that this does not say which is right.',
   'op is what ONNX Runtime does with the operator itself: it has no kernel, and computes the definition in its place.',
 ];
 
