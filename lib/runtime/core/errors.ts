@@ -1,4 +1,5 @@
 /** The meaning of ONNX Runtime's own errors, which are text, and what to do about them. */
+import { isError } from '../../arrays.js';
 import { OnnxGroupNormError, SessionError } from '../../errors.js';
 import { formatShape } from '../../tensor.js';
 
@@ -84,7 +85,7 @@ function toSessionError(code: 'MODEL_REJECTED' | 'RUN_FAILED', what: string, cau
   return new SessionError(code, `${message}${remedyFor(message, cause)}`, { cause });
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+const messageOf = (error: unknown): string => (isError(error) ? error.message : String(error));
 
 /** The native addon passes on ONNX Runtime's error codes. Errors of onnxruntime-node and onnxruntime-web are text. */
 function lacksKernel(error: unknown): boolean {

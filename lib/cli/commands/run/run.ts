@@ -49,6 +49,10 @@ export function addRun(program: Command, cli: Cli): void {
     .option('--image <file>', 'PNG to segment, with a model that finds the class of each pixel')
     .option('--mask <file>', 'PNG to write, with the class of each pixel of --image')
     .option(
+      '--scores <name>',
+      'output of the model that has a score or class for each pixel of --image, if several outputs do (default: the only one)',
+    )
+    .option(
       '--threshold <t>',
       'score above which a pixel of --image is of class 1, if the model gives one score for each pixel (default: 0.5 ' +
         'if all scores are within 0 and 1, otherwise 0)',
@@ -139,9 +143,9 @@ const DESCRIPTION =
   'is: .npy, as numpy.save writes it; .npz, as numpy.savez writes it, of which run takes the array with the name of ' +
   "the input, or the only array; .pb, a TensorProto, as in ONNX's tests; .json, nested lists of numbers such as " +
   '[[1, 2], [3, 4]] of at most 32 MiB, as json.dump(x.tolist(), file) writes them.\n\n' +
-  '--image and --mask segment a PNG. The model must have one input [N, 1 or 3, H, W] or [N, H, W, 1 or 3], and one ' +
+  '--image and --mask segment a PNG. The model must have one input [N, 1 or 3, H, W] or [N, H, W, 1 or 3], and an ' +
   'output with scores of classes, or the index of a class, for each pixel: of the same size or a fraction of it, ' +
-  'channels first or last. Pixels become numbers from 0 to 1 (bytes for an input of uint8), and alpha is dropped; --mean imagenet --std imagenet ' +
+  'channels first or last; --scores names it where several outputs are like this. Pixels become numbers from 0 to 1 (bytes for an input of uint8), and alpha is dropped; --mean imagenet --std imagenet ' +
   'prepares them as networks that were trained on ImageNet need them. If the model cannot take the size of the image, ' +
   'run reflects the image at its right and lower edge, up to the size that the model declares, or a multiple of 16, or ' +
   'else of 32, and cuts the mask back; if the declared size is smaller, run scales the image and the scores. For two ' +
