@@ -54,7 +54,7 @@ function createProgram(cli: Cli): Command {
       getErrHelpWidth: () => stderr.columns || HELP_WIDTH,
     })
     .addHelpText('after', EXAMPLES)
-    .showHelpAfterError("'onnx-groupnorm --help' lists the commands")
+    .showHelpAfterError("'npx onnx-groupnorm --help' lists the commands")
     .exitOverride();
   for (const add of [
     addBuild,
@@ -113,15 +113,13 @@ const DESCRIPTION =
 
 const EXAMPLES = `
 Examples:
-  $ onnx-groupnorm build group-norm --num-groups 8 --num-channels 32 -o gn.onnx
-  $ onnx-groupnorm inspect gn.onnx
-  $ onnx-groupnorm compare gn.onnx --provider native,wasm --random --dim N=1,H=64,W=64
-  $ onnx-groupnorm convert gn.onnx -o gn-portable.onnx
-  $ onnx-groupnorm run gn.onnx --input x=random --dim N=1,H=64,W=64
-  $ onnx-groupnorm serve gn.onnx
-  $ onnx-groupnorm parity test/fixtures/group-norm
-  $ onnx-groupnorm doctor
+  $ npx onnx-groupnorm build group-norm --num-groups 8 --num-channels 32 -o gn.onnx
+  $ npx onnx-groupnorm inspect gn.onnx
+  $ npx onnx-groupnorm run gn.onnx --random --dim N=1,H=64,W=64
+  $ npx onnx-groupnorm convert gn.onnx -o gn-portable.onnx
+  $ npx onnx-groupnorm compare gn.onnx gn-portable.onnx --random --dim N=1,H=64,W=64
+  $ npx onnx-groupnorm serve gn.onnx
+  $ npx onnx-groupnorm doctor
 
-'onnx-groupnorm COMMAND --help' explains a command.
-Where the package is installed in a project, the command is 'npx onnx-groupnorm'.
+'npx onnx-groupnorm COMMAND --help' explains a command.
 Exit codes: 0 done; 1 a check failed; 2 bad usage or bad input.`;
