@@ -1,5 +1,8 @@
 /** `run`: runs a model on files of tensors or random numbers, or segments an image with it. */
+import { basename, join, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { writeFilesAtomic } from '../../../files/atomic.js';
+import { isDataSetName, modelPathOf, testDataFiles } from '../../../parity/test-data-set.js';
 import { printable } from '../../../printable.js';
 import {
   groupNormOption,
@@ -18,10 +21,11 @@ import { type Cli, type Io, print, UsageError, widthOf } from '../../shared/term
 import { type ImageRequest, isImageRequest, parseChannels, runImage } from './image.js';
 import { addInputOptions, type InputOptions, inputSources, loadInputs } from './inputs.js';
 import { outputNotes, outputPaths, outputTable, splitOutputs, writeOutputs } from './outputs.js';
-import { describeRun, openSession, runRepeatedly, type SessionRequest } from './session.js';
+import { describeRun, openSession, runRepeatedly, type SessionRequest, withFittingSizes } from './session.js';
 
 interface RunOptions extends SessionRequest, InputOptions, ImageRequest {
   readonly output?: string;
+  readonly testData?: string;
 }
 
 /** Before each line below the first. */
@@ -37,6 +41,10 @@ export function addRun(program: Command, cli: Cli): void {
     .option(
       '--output <dir>',
       'folder to write the outputs to, a .npy file for each (default: only print a summary)',
+    )
+    .option(
+      '--test-data <dir>',
+      'folder test_data_set_N beside model.onnx to write the inputs and outputs to, as a test for parity',
     )
     .option('--image <file>', 'PNG to segment, with a model that finds the class of each pixel')
     .option('--mask <file>', 'PNG to write, with the class of each pixel of --image')
@@ -80,9 +88,15 @@ function refuseExcess(excess: readonly string[], { dim }: RunOptions): void {
 }
 
 async function run(path: string, options: RunOptions, io: Io): Promise<void> {
+  const { testData } = options;
+  if (testData !== undefined) requireDataSetOf(path, testData);
   const lines = await withProgress(io.stderr, async (progress) => {
     await using session = await openSession(path, options, progress);
     const { numbers, others } = splitOutputs(session.outputs);
+    if (testData !== undefined && others.length > 0)
+      throw new UsageError(
+        `--test-data needs a model whose outputs are all tensors of numbers: ${others[0]}`,
+      );
     const paths = outputPaths(numbers, options.output);
     const input = inputSources(options, session.inputs);
     const inputFiles = [...input].map(([name, file]): [string, string] => [`input '${name}'`, file]);
@@ -93,9 +107,15 @@ async function run(path: string, options: RunOptions, io: Io): Promise<void> {
     const { feeds, notes } = await loadInputs(session.inputs, { ...options, input }, progress);
     const { result: outputs, times } = await runRepeatedly(session, options.repeat, progress, () =>
       session.run(feeds, { fetches: numbers.map(({ name }) => name) }),
-    );
+    ).catch(async (error: unknown) => {
+      throw await withFittingSizes(error, path, session.inputs, feeds);
+    });
     if (options.output !== undefined) progress.step(`writing ${options.output}`);
     await writeOutputs(outputs, paths);
+    if (testData !== undefined) {
+      const files = [...testDataFiles(feeds, outputs)];
+      await writeFilesAtomic(files.map(([name, content]) => ({ path: join(testData, name), content })));
+    }
     progress.step('summarising the outputs');
     const width = widthOf(io.stdout);
     return [
@@ -106,6 +126,15 @@ async function run(path: string, options: RunOptions, io: Io): Promise<void> {
     ];
   });
   print(io.stdout, ...lines);
+}
+
+/** @throws UsageError if the folder is not where `parity` finds the data sets of the model. */
+function requireDataSetOf(model: string, folder: string): void {
+  if (isDataSetName(basename(folder)) && resolve(modelPathOf(folder)) === resolve(model)) return;
+  throw new UsageError(
+    "--test-data takes a folder beside the model, whose name must be model.onnx, for parity to find both: 'run net/model.onnx " +
+      "--test-data net/test_data_set_0'",
+  );
 }
 
 const DESCRIPTION =
@@ -125,10 +154,12 @@ const DESCRIPTION =
 
 const EXAMPLES = `
 Examples:
-  $ onnx-groupnorm run gn.onnx --input x=random --dim N=1,H=64,W=64
-  $ onnx-groupnorm run gn.onnx --random --dim N=1,H=64,W=64 --output out --repeat 20
-  $ onnx-groupnorm run gn.onnx --input x=x.npy --output out
-  $ onnx-groupnorm build unet --num-groups 4 --width 8 --weights demo/unet-cells.safetensors -o unet.onnx
-  $ onnx-groupnorm run unet.onnx --image demo/cells.png --mask mask.png
+  $ npx onnx-groupnorm build group-norm --num-groups 8 --num-channels 32 -o gn.onnx
+  $ npx onnx-groupnorm run gn.onnx --input x=random --dim N=1,H=64,W=64
+  $ npx onnx-groupnorm run gn.onnx --random --dim N=1,H=64,W=64 --output out --repeat 20
+  $ npx onnx-groupnorm run gn.onnx --input x=out/y.npy
+
+Examples with files of your own:
+  $ npx onnx-groupnorm run unet.onnx --image cells.png --mask mask.png
 
 Exit codes: 0 the model ran; 2 bad usage, a file that cannot be read, or inputs that do not fit.`;
