@@ -7,6 +7,7 @@
 import { linkSync, renameSync, rmdirSync, rmSync, type Stats } from 'node:fs';
 import { access, constants, type FileHandle, mkdir, open, realpath, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { isUint8Array } from '../arrays.js';
 import { FileError, OnnxGroupNormError } from '../errors.js';
 import type { StoredBytes } from '../tensor.js';
 import { notAFolder, reasonOf, systemCode } from './system-error.js';
@@ -262,7 +263,7 @@ async function* batchesOf(content: FileContent): AsyncGenerator<Uint8Array[] | S
   const whole = typeof content === 'string' ? Buffer.from(content) : content;
   let batch: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of whole instanceof Uint8Array ? [whole] : whole) {
+  for await (const chunk of isUint8Array(whole) ? [whole] : whole) {
     if ('readInto' in chunk) {
       if (batch.length > 0) yield batch;
       [batch, size] = [[], 0];

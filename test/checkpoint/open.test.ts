@@ -234,7 +234,7 @@ describe('openPretrained of a folder that it cannot read', () => {
     [
       'whose config.json is too large',
       () => writeJson(at('config.json'), ' '.repeat(2 ** 20) + JSON.stringify(CONFIG)),
-      /^LIMIT_EXCEEDED .*--limit configBytes=NUMBER/,
+      /^LIMIT_EXCEEDED .*limits\.configBytes/,
     ],
     [
       'whose options nest without end',
