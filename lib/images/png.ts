@@ -118,7 +118,7 @@ function readHeader(ihdr: Uint8Array, where: string, { imageBytes }: Limits): Pn
   const size = imageBytesOf(header);
   if (size > imageBytes) {
     const claim = `${where} has ${width} × ${height} pixels, which take ${size} bytes; allowed: ${imageBytes}`;
-    throw new ImageError('IMAGE_TOO_LARGE', overLimit(claim, 'imageBytes'));
+    throw new ImageError('IMAGE_TOO_LARGE', ...overLimit(claim, 'imageBytes'));
   }
   return header;
 }

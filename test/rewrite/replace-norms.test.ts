@@ -18,7 +18,7 @@ const ROWS: NormPlan['rows'] = {
 };
 
 const report = (bytes: Uint8Array, plan: NormPlan) => replaceNorms(new ValueTypes(Model.decode(bytes)), plan);
-const sample = (name: string) => readFileSync(new URL(`../../samples/${name}.onnx`, import.meta.url));
+const sample = (name: string) => readFileSync(new URL(`../samples/${name}.onnx`, import.meta.url));
 const NONE = {
   exported: 0,
   contrib: 0,

@@ -9,7 +9,7 @@ import { all, int, message, text } from '../bytes.js';
 
 /** scripts/samples/make_test_data.py writes them, with ONNX's own package. */
 const sample = (name: string): Uint8Array =>
-  readFileSync(new URL(`../samples/tensors/${name}.pb`, import.meta.url));
+  readFileSync(new URL(`../../samples/tensors/${name}.pb`, import.meta.url));
 
 const FLOATS = [0, -1.5, 0.375, Infinity, -0, 384];
 /** The values of that script. */
