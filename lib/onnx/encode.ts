@@ -33,8 +33,8 @@ import {
   type ModelToWrite,
 } from './protobuf/chunks.js';
 import type { Chunk } from './protobuf/messages.js';
-import { encodeNode } from './operators.js';
-import { encodeExternalTensor, encodeTensor } from './tensors.js';
+import { encodeNode } from './graph/operators.js';
+import { encodeExternalTensor, encodeTensor } from './protobuf/tensors.js';
 import { encodeValueInfo } from './graph/value-info.js';
 
 /** How a graph is written as an ONNX model. */
