@@ -4,7 +4,7 @@ import * as op from '../graph/ops/index.js';
 import type { Value } from '../graph/types.js';
 import type { FloatDType } from '../tensor.js';
 import { rowMeansOf } from './row-means.js';
-import { centre, channelsOf, filled, inWideDType, perChannel, perSample } from './rows.js';
+import { centre, channelsOf, filled, inWideDType, perChannel, perSample, runtimeRowLength } from './rows.js';
 import type { GroupNormSite, Lowering } from './types.js';
 
 /**
@@ -26,8 +26,15 @@ function normalize(g: Scope, site: GroupNormSite, opset: number): Value {
   const means = rowMeansOf(g, site, opset);
   const centred = centre(g, site, means.of(site.x));
   const mean = means.ofCentred(centred);
-  const variance = abs(g, op.sub(g, means.ofSquares(centred), op.mul(g, mean, mean)));
+  const variance = varianceOf(g, site, means.ofSquares(centred), mean);
   return scaleAndShift(g, site, centred, mean, variance);
+}
+
+/** Computes E[c²] − E[c]², which of equal numbers may be a rounding error below 0, whose root would be NaN. */
+export function varianceOf(g: Scope, site: GroupNormSite, squares: Value, mean: Value): Value {
+  const variance = op.sub(g, squares, op.mul(g, mean, mean));
+  const [positive] = g.node('Abs', [variance], {}, [{ dtype: variance.dtype, shape: variance.shape }]);
+  return site.isCorrected ? corrected(g, site, positive!) : positive!;
 }
 
 /**
@@ -60,6 +67,10 @@ function scaleOverDeviation(g: Scope, site: GroupNormSite, variance: Value): Val
   return op.div(g, op.reshape(g, scale, [1, site.numGroups, channelsPerGroup, ...ones]), deviation);
 }
 
-/** Makes a variance positive: of equal numbers it may be a rounding error below 0, whose root would be NaN. */
-export const abs = (g: Scope, x: Value): Value =>
-  g.node('Abs', [x], {}, [{ dtype: x.dtype, shape: x.shape }])[0]!;
+/** Multiplies a variance by n ÷ (n − 1), n being the length of a row. */
+function corrected(g: Scope, site: GroupNormSite, variance: Value): Value {
+  const { dtype } = variance;
+  const length = op.cast(g, runtimeRowLength(g, site), dtype);
+  const less = op.sub(g, length, filled(g, dtype as FloatDType, 1, 1));
+  return op.mul(g, variance, op.div(g, length, less));
+}

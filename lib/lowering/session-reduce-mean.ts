@@ -13,7 +13,7 @@ import type { Scope } from '../graph/builder.js';
 import * as op from '../graph/ops/index.js';
 import type { Value } from '../graph/types.js';
 import { elementCount, type FloatDType, isStatic } from '../tensor.js';
-import { abs, scaleAndShift } from './reduce-mean.js';
+import { scaleAndShift, varianceOf } from './reduce-mean.js';
 import { MAX_SUM, splitsEvenly } from './row-means.js';
 import {
   affine,
@@ -55,7 +55,7 @@ const CLIP_OPSET = 12;
 function normalize(g: Scope, site: GroupNormSite, opset: number, sums: FloatSums): Value {
   const { x } = site;
   const length = rowLength(site);
-  const maxShort = x.dtype === 'float32' ? sums.maxShortRow : 0;
+  const maxShort = x.dtype === 'float32' && !site.isCorrected ? sums.maxShortRow : 0;
   const byStatistics = (areLong: boolean) => statisticsForm(g, site, opset, areLong, sums.areInOneFloat);
   if (typeof length === 'number') {
     return length <= maxShort ? shortForm(g, site) : byStatistics(!splitsEvenly(site));
@@ -139,7 +139,7 @@ function statisticsForm(
   const centred = op.sub(g, rows, alongRows(g, meanOf(rows, steps), rows));
   const mean = meanOf(centred, areInOneFloat ? steps : 1);
   const squares = meanOf(op.mul(g, centred, centred), areInOneFloat ? steps + 1 : steps);
-  const variance = abs(g, op.sub(g, squares, op.mul(g, mean, mean)));
+  const variance = varianceOf(g, site, squares, mean);
   const { dtype, rank } = site.x;
   return typeof length === 'number' && dtype === 'float32' && rank > 2 && opset >= EXPAND_OPSET
     ? byBatchNorm(g, site, centred, mean, variance)

@@ -9,6 +9,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { AccuracyRow } from '../../bench/accuracy.js';
+import type { EnduranceRow } from '../../bench/endurance.js';
 import type { EventLoopRow } from '../../bench/event-loop.js';
 import type { ExportRow } from '../../bench/exports.js';
 import type { GroupNormRow } from '../../bench/group-norm.js';
@@ -19,6 +20,7 @@ import { readReport, type Report } from '../../bench/report.js';
 import type { ServeRow } from '../../bench/serve.js';
 import { megabytes } from '../../bench/runners.js';
 import { quantile, table, type Quartiles } from '../../bench/statistics.js';
+import type { VaeRow } from '../../bench/vae.js';
 
 const FOLDER = fileURLToPath(new URL('../../docs/plots/', import.meta.url));
 const read = <Row>(name: string): Report<Row> => readReport<Row>(`${FOLDER}${name}.json`);
@@ -43,6 +45,8 @@ const FIGURES: Readonly<Record<string, (...words: string[]) => string>> = {
     String(exportSpeeds(ours as Ours).filter((faster) => faster < Number(bound)).length),
   'exports.distance': (ours) =>
     Math.max(...read<ExportRow>('exports').rows.map(({ errors }) => errors[ours as Ours])).toFixed(1),
+  'endurance.table': enduranceTable,
+  'vae.table': vaeTable,
   'event-loop.table': eventLoopTable,
   'event-loop.p99': (runner) =>
     milliseconds(read<EventLoopRow>('event-loop').rows.find((row) => row.runner === runner)!.p99),
@@ -204,6 +208,27 @@ function exportsTable(ours: Ours): string {
 }
 
 const compareTexts = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
+
+function enduranceTable(): string {
+  const cells = read<EnduranceRow>('endurance').rows.map(({ third, answered, left, memory, mostMemory }) => [
+    String(third),
+    ...[answered, left, memory, mostMemory].map((value) => Math.round(value).toLocaleString('en-US')),
+  ]);
+  return table(
+    ['third of the time', 'answered', 'left by their client', 'resident memory, MB', 'at most, MB'],
+    cells,
+  );
+}
+
+function vaeTable(): string {
+  const cells = read<VaeRow>('vae').rows.map(({ latent, contestant, seconds, overOurs }) => [
+    `${8 * latent}×${8 * latent}`,
+    contestant,
+    withSpread(seconds),
+    ratio(overOurs.median),
+  ]);
+  return table(['picture', 'contestant', 'seconds', 'times as long as native'], cells);
+}
 
 /** The pages that may have figures. */
 export const PAGES = ['README.md', 'docs/performance.md', 'docs/serving.md', 'docs/sessions.md'];

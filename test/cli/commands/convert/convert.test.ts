@@ -22,7 +22,7 @@ import * as op from '../../../../lib/graph/ops/index.js';
 import type { ConvertedModel } from '../../../../lib/index.js';
 import { encodeModel } from '../../../../lib/onnx/encode.js';
 import { Model } from '../../../../lib/onnx/model.js';
-import { externalFiles, renameLocations } from '../../../../lib/onnx/tensor-walk.js';
+import { externalFiles, renameLocations } from '../../../../lib/onnx/protobuf/tensor-walk.js';
 import { createSession } from '../../../../lib/runtime/node.js';
 import { exportedModel } from '../../../support/exported-model.js';
 import {
@@ -286,8 +286,8 @@ describe('convert', () => {
 
   describe('convert with bad usage', () => {
     const cases: [flags: string[], message: RegExp][] = [
-      [[], /missing required argument 'model'\n'onnx-groupnorm convert --help' explains the command/],
-      [['in.onnx'], /missing --output <file>; 'onnx-groupnorm convert --help' explains/],
+      [[], /missing required argument 'model'\n'npx onnx-groupnorm convert --help' explains the command/],
+      [['in.onnx'], /missing --output <file>; 'npx onnx-groupnorm convert --help' explains/],
       [['in.onnx', 'out.onnx', '-o', 'x.onnx'], /too many arguments/],
       [['in.onnx', '-o', 'x.onnx', '--lower', 'op'], /unknown option '--lower'/],
     ];

@@ -4,10 +4,10 @@
  * whose JavaScript interface takes no values for these; and for the sizes of the first run, where the model has names for
  * them, because normalizations of rows of a known length run faster. Runs of other sizes use the model with the names.
  */
-import { NO_LIMITS } from '../../limits.js';
-import { Model } from '../../onnx/model.js';
-import { keepOutputs } from '../../rewrite/analysis/dead-code.js';
-import type { AnyTensor, DType, TensorData } from '../../tensor.js';
+import { NO_LIMITS } from '../../../limits.js';
+import { Model } from '../../../onnx/model.js';
+import { keepOutputs } from '../../../rewrite/analysis/dead-code.js';
+import type { AnyTensor, DType, TensorData } from '../../../tensor.js';
 import type {
   AnyTensorRecord,
   BackendRunOptions,
@@ -15,9 +15,9 @@ import type {
   LoadedModel,
   ModelToLoad,
   TensorInfo,
-} from './contract.js';
+} from '../contract.js';
 import type { FixedSizes, PreparedModel } from './prepare.js';
-import { copyTensors } from './tensors.js';
+import { copyTensors } from '../tensors.js';
 
 /** The most sets of outputs that have variants, which bounds the memory. Runs with other sets compute all outputs. */
 const MAX_OUTPUT_SETS = 4;
