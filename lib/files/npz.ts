@@ -157,7 +157,7 @@ function readEntry(archive: Uint8Array, entry: Entry, where: string, arrayBytes:
   }
   if (entry.method !== STORED && size > arrayBytes + INFLATION * archive.byteLength) {
     const claim = `${where} takes ${size} bytes, more than ${arrayBytes} and ${INFLATION} times the bytes of the archive`;
-    throw new FileError('LIMIT_EXCEEDED', overLimit(claim, 'arrayBytes'));
+    throw new FileError('LIMIT_EXCEEDED', ...overLimit(claim, 'arrayBytes'));
   }
   const bytes = entry.method === STORED ? packed : inflate(packed, size, where);
   if (bytes.byteLength !== size) throw invalidArray(where, `it has ${bytes.byteLength} bytes, not ${size}`);

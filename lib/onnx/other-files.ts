@@ -4,8 +4,7 @@ import { type FileKind, KINDS, sniff } from '../files/sniff.js';
 const GIVE = 'give the .onnx file';
 /** What servers answer in place of a file. */
 const ANSWER = `${GIVE}; if this file was downloaded as a model, read it, because it is what the server answered instead`;
-const EXPORT =
-  'export the network to ONNX (torch.onnx.export), or build it from these weights (onnx-groupnorm build)';
+const EXPORT = 'export the network to ONNX (torch.onnx.export), or build the network with these weights';
 
 const REMEDIES: Readonly<Record<FileKind, string | undefined>> = {
   torch: EXPORT,
@@ -22,7 +21,7 @@ const REMEDIES: Readonly<Record<FileKind, string | undefined>> = {
   html: `${ANSWER}. An address of Hugging Face has /resolve/ in it and not /blob/`,
   xml: ANSWER,
   gzip: 'unpack it (gunzip, or tar xzf), and give the .onnx file in it',
-  ort: 'give the .onnx model that it was made from, because only sessions (createSession, run) read this format',
+  ort: 'give the .onnx model that it was made from, because only sessions read this format',
   tflite: 'convert it to ONNX (tf2onnx --tflite)',
   text: GIVE,
   onnxText: 'write it as a binary file (onnx.load, then onnx.save)',

@@ -1,6 +1,6 @@
 /** Matches a PyTorch state_dict with the parameters of a graph. */
 import { isMap } from '../arrays.js';
-import { WeightsError } from '../errors.js';
+import { type ErrorDetails, WeightsError } from '../errors.js';
 import { type Graph, requireGraph, type Value, type Weights } from '../graph/types.js';
 import { castTensor } from '../half.js';
 import { nearestName } from '../nearest.js';
@@ -49,8 +49,8 @@ export function matchStateDict(
     const under = prefix || hasSome ? undefined : prefixOfAll(graph, stateDict);
     if (under !== undefined) {
       throw mismatch(
-        `the state_dict has the keys of graph '${graph.name}' under '${under}': ` +
-          `give the prefix '${under}' (--prefix ${under})`,
+        `the state_dict has the keys of graph '${graph.name}' under '${under}': give the prefix '${under}'`,
+        { option: 'prefix' },
       );
     }
     const which = prefix ? `the part of the state_dict under '${prefix}'` : 'the state_dict';
@@ -73,8 +73,8 @@ function prefixOfAll({ parameters }: Graph, stateDict: ReadonlyMap<string, Tenso
   return prefixes.find((prefix) => parameters.every(isAt(prefix)));
 }
 
-const mismatch = (message: string | readonly string[]): WeightsError =>
-  new WeightsError('STATE_DICT_MISMATCH', message);
+const mismatch = (message: string | readonly string[], details?: ErrorDetails): WeightsError =>
+  new WeightsError('STATE_DICT_MISMATCH', message, details);
 
 /** How many problems of a kind a message lists: the state_dict of another network has hundreds. */
 const MAX_LISTED = 5;

@@ -10,6 +10,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { AccuracyRow } from '../../bench/accuracy.js';
 import type { BatchingRow } from '../../bench/batching.js';
+import type { EnduranceRow } from '../../bench/endurance.js';
 import type { EventLoopRow } from '../../bench/event-loop.js';
 import type { GroupNormRow } from '../../bench/group-norm.js';
 import type { OverheadRow } from '../../bench/overhead.js';
@@ -20,6 +21,7 @@ import type { ServeRow } from '../../bench/serve.js';
 import type { UNetPeerRow } from '../../bench/unet-peers.js';
 import { megabytes } from '../../bench/runners.js';
 import { table, type Quartiles } from '../../bench/statistics.js';
+import type { VaeRow } from '../../bench/vae.js';
 
 const FOLDER = fileURLToPath(new URL('../../docs/plots/', import.meta.url));
 const read = <Row>(name: string): Report<Row> => readReport<Row>(`${FOLDER}${name}.json`);
@@ -40,6 +42,8 @@ const FIGURES: Readonly<Record<string, (...words: string[]) => string>> = {
   'exporters.table': exportersTable,
   'unet-peers.table': unetPeersTable,
   'unet-peers.pytorch': () => formatError(read<UNetPeerRow>('unet-peers').rows[0]!.pytorchError),
+  'endurance.table': enduranceTable,
+  'vae.table': vaeTable,
   'event-loop.table': eventLoopTable,
   'event-loop.p99': (runner) =>
     milliseconds(read<EventLoopRow>('event-loop').rows.find((row) => row.runner === runner)!.p99),
@@ -243,6 +247,27 @@ function exportersTable(): string {
     ],
     cells,
   );
+}
+
+function enduranceTable(): string {
+  const cells = read<EnduranceRow>('endurance').rows.map(({ third, answered, left, memory, mostMemory }) => [
+    String(third),
+    ...[answered, left, memory, mostMemory].map((value) => Math.round(value).toLocaleString('en-US')),
+  ]);
+  return table(
+    ['third of the time', 'answered', 'left by their client', 'resident memory, MB', 'at most, MB'],
+    cells,
+  );
+}
+
+function vaeTable(): string {
+  const cells = read<VaeRow>('vae').rows.map(({ latent, contestant, seconds, overOurs }) => [
+    `${8 * latent}×${8 * latent}`,
+    contestant,
+    withSpread(seconds),
+    ratio(overOurs.median),
+  ]);
+  return table(['picture', 'contestant', 'seconds', 'times as long as native'], cells);
 }
 
 /** The pages that have figures. */

@@ -79,7 +79,7 @@ export const OTHER_FILES: Readonly<Record<string, OtherFile>> = {
   'a safetensors file': {
     bytes: new Uint8Array(Buffer.concat(encodeSafetensors({ tensors: [['w', VECTOR]] }))),
     kind: 'it is a safetensors file',
-    remedy: /onnx-groupnorm build/,
+    remedy: /build the network with these weights/,
   },
   'a .npy file': { bytes: encodeNpy(VECTOR), kind: 'it is a .npy file', remedy: /torch\.onnx\.export/ },
   'a TensorFlow Lite model': {

@@ -118,8 +118,7 @@ describe('matching a state_dict', () => {
   it('matchStateDict says under which other prefix all keys are', () => {
     const nested = stateDict('net.encoder.enc1.weight', 'net.encoder.enc1.bias', 'head.weight');
     expect(refusal(nested)).to.equal(
-      "the state_dict has the keys of graph 'net' under 'net.encoder': " +
-        "give the prefix 'net.encoder' (--prefix net.encoder)",
+      "the state_dict has the keys of graph 'net' under 'net.encoder': " + "give the prefix 'net.encoder'",
     );
     expect([...matchStateDict(GRAPH, nested, { prefix: 'net.encoder' }).keys()]).to.deep.equal([
       'enc1.weight',
