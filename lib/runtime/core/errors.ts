@@ -32,6 +32,14 @@ const LEFT_TO_CPU = /fallback to CPU EP has been explicitly disabled/;
 const GIVEN_OUTPUT =
   /provided for output '([^']*)'.* has shape \{([^}]*)\} but the computed output shape for this run is \{([^}]*)\}/;
 
+/** Thrown for a model that no provider gets: it would end the process, or read files that are not its own. */
+export class UnsafeModelError extends SessionError {
+  constructor(message: string) {
+    super('MODEL_REJECTED', message);
+    this.name = SessionError.name;
+  }
+}
+
 /** Runs `action`, and turns the runtime's own errors into typed ones. Errors of this library pass through. */
 export async function withTypedErrors<T>(
   code: 'MODEL_REJECTED' | 'RUN_FAILED',
