@@ -1,6 +1,7 @@
 /**
- * Typed arrays by what they are, not by whose they are. Jest, `node:vm` and iframes have a Float32Array of their own,
- * which `instanceof` does not know; and the memory of an array may be shared with other threads.
+ * Typed arrays and errors by what they are, not by whose they are. Jest, `node:vm` and iframes have a Float32Array of
+ * their own, and Node's errors there are not of their Error, which `instanceof` does not know; and the memory of an array
+ * may be shared with other threads.
  */
 
 /** Returns the name of a value's built-in type, of any realm: `Float32Array`, `Map`, `Null`. */
@@ -9,6 +10,14 @@ export const typeName = (value: unknown): string => Object.prototype.toString.ca
 /** Whether a value is a Uint8Array of any realm, such as a Buffer. */
 export const isUint8Array = (value: unknown): value is Uint8Array =>
   ArrayBuffer.isView(value) && typeName(value) === 'Uint8Array';
+
+/** Whether a value is an Error of any realm. */
+export const isError = (value: unknown): value is Error =>
+  value instanceof Error || typeName(value) === 'Error';
+
+/** Whether a value is a RangeError of any realm. */
+export const isRangeError = (value: unknown): value is RangeError =>
+  isError(value) && value.name === 'RangeError';
 
 /** Whether a value is a Map of any realm. */
 export const isMap = (value: unknown): value is ReadonlyMap<unknown, unknown> => typeName(value) === 'Map';

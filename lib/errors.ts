@@ -1,5 +1,19 @@
 /** The errors of this library, one class for each concern. */
+import type { Limits } from './limits.js';
 import { printableMessage } from './printable.js';
+
+/**
+ * An option of this library that the message of an error advises. A program that offers the option in its own way, as the
+ * command line does with a flag, adds that way to the message.
+ */
+export type AdvisedOption =
+  `limits.${keyof Limits}` | 'externalData' | 'groupNorm' | 'map' | 'merge' | 'prefix';
+
+/** What an error has besides its code and message. */
+export interface ErrorDetails extends ErrorOptions {
+  /** Default: the option of the `cause`. */
+  readonly option?: AdvisedOption | undefined;
+}
 
 /**
  * The base class of every error that this library throws on purpose. The `code` is stable, and the message says what
@@ -10,11 +24,16 @@ export abstract class OnnxGroupNormError extends Error {
   /** What went wrong, for programs: it stays the same when the message is reworded. */
   readonly code: string;
 
+  /** The option that the message advises, if it advises one. */
+  declare readonly option?: AdvisedOption;
+
   /** @param message One line, or several. */
-  constructor(code: string, message: string | readonly string[], options?: ErrorOptions) {
-    super(printableMessage(message), options);
+  constructor(code: string, message: string | readonly string[], details: ErrorDetails = {}) {
+    super(printableMessage(message), details);
     this.name = new.target.name;
     this.code = code;
+    const { cause, option = cause instanceof OnnxGroupNormError ? cause.option : undefined } = details;
+    if (option !== undefined) this.option = option;
   }
 }
 
@@ -23,8 +42,8 @@ abstract class CodedError<Code extends string> extends OnnxGroupNormError {
   /** What went wrong, for programs: it stays the same when the message is reworded. */
   declare readonly code: Code;
 
-  constructor(code: Code, message: string | readonly string[], options?: ErrorOptions) {
-    super(code, message, options);
+  constructor(code: Code, message: string | readonly string[], details?: ErrorDetails) {
+    super(code, message, details);
   }
 }
 

@@ -2,7 +2,7 @@
  * The budgets for files that come from others: how much of the machine a file may take. A budget stands beside the rule
  * that memory and time are in proportion to the size of a file, whatever the file claims.
  */
-import { OptionError } from './errors.js';
+import { type ErrorDetails, OptionError } from './errors.js';
 import { requireKnownOptions } from './options.js';
 
 /** What a file may have and take. Each limit is a number of at least 0, or `Infinity` to take any. */
@@ -81,11 +81,13 @@ export function requireLimits(where: string, limits: Partial<Limits> = {}): Limi
 }
 
 /**
- * Returns the message of an error about a limit; such an error has the code `LIMIT_EXCEEDED`.
+ * Returns the message and the details of an error about a limit; such an error has the code `LIMIT_EXCEEDED`.
  * @param claim What the file has or claims: `the model has more than 100 nodes`.
  */
-export const overLimit = (claim: string, limit: keyof Limits): string =>
-  `${claim}; if you trust the file, set a higher limit (the option limits.${limit}, on the command line --limit ${limit}=NUMBER)`;
+export const overLimit = (claim: string, limit: keyof Limits): [message: string, details: ErrorDetails] => [
+  `${claim}; if you trust the file, set a higher limit: the option limits.${limit}`,
+  { option: `limits.${limit}` },
+];
 
 /** What a limit grows by with each byte of the file, if it does. */
 const PER_BYTE: Partial<Limits> = { modelParts: 0.05, modelSparseBytes: 8, modelAddedBytes: 1 };

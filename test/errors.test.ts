@@ -21,7 +21,15 @@ describe('errors', () => {
     });
   }
 
-  it("an error without a cause has no property 'cause'", () => {
-    expect('cause' in new errors.GraphError('INVALID_NAME', 'x')).to.be.false;
+  it("an error without a cause and without advice has no property 'cause' and no property 'option'", () => {
+    expect(new errors.GraphError('INVALID_NAME', 'x')).to.not.have.any.keys('cause', 'option');
+  });
+
+  it('an error has the option that its message advises, or else the option of its cause', () => {
+    const cause = new errors.ModelError('LIMIT_EXCEEDED', 'x', { option: 'limits.modelRank' });
+    expect(cause.option).to.equal('limits.modelRank');
+    expect(new errors.SessionError('MODEL_REJECTED', 'y', { cause }).option).to.equal('limits.modelRank');
+    const details = { cause, option: 'groupNorm' } as const;
+    expect(new errors.SessionError('MODEL_REJECTED', 'y', details).option).to.equal('groupNorm');
   });
 });

@@ -1,7 +1,11 @@
 /** Values of another realm, as Jest, `node:vm` and Node-RED make them: `instanceof` does not know them. */
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
+import { readFileSync } from 'node:fs';
 import { runInNewContext } from 'node:vm';
+import { writeFileAtomic } from '../lib/files/atomic.js';
+import { reasonOf, systemCode } from '../lib/files/system-error.js';
+import { maskToImage } from '../lib/images/mask.js';
 import {
   convertModel,
   createSession,
@@ -17,6 +21,7 @@ import {
   TensorError,
   type TensorData,
 } from '../lib/index.js';
+import { temporaryFolder } from './support/temporary.js';
 
 const foreign = <T>(source: string, value?: unknown): T => runInNewContext(source, { value }) as T;
 const foreignBytes = (bytes: Uint8Array): Uint8Array => foreign('Uint8Array.from(value)', [...bytes]);
@@ -24,6 +29,7 @@ const foreignBytes = (bytes: Uint8Array): Uint8Array => foreign('Uint8Array.from
 describe('values of another realm', () => {
   const graph = getGraph('group-norm').build({ numGroups: 1, numChannels: 2 });
   const weights = initializeWeights(graph);
+  const at = temporaryFolder();
 
   it('tensor takes arrays of another realm without a copy, and refuses those of another type', () => {
     const floats = foreign<Float32Array>('Float32Array.of(1, 2)');
@@ -52,6 +58,20 @@ describe('values of another realm', () => {
       await session.dispose();
     });
   }
+
+  it('systemCode and reasonOf know the errors of another realm, as those of Node are in Jest', () => {
+    const error = foreign("Object.assign(new Error('ENOENT: x'), { code: 'ENOENT' })");
+    expect(systemCode(error)).to.equal('ENOENT');
+    expect(reasonOf(error)).to.equal('it does not exist; check the path');
+    expect(reasonOf(foreign("new RangeError('text')"))).to.equal('text');
+  });
+
+  it('maskToImage takes classes, and writeFileAtomic bytes, of another realm', async () => {
+    const classes = foreign<Uint16Array>('Uint16Array.of(0, 1)');
+    expect([...maskToImage({ width: 2, height: 1, numClasses: 2, classes }).samples]).to.deep.equal([0, 255]);
+    await writeFileAtomic(at('file'), foreignBytes(Uint8Array.of(1, 2, 3)));
+    expect([...readFileSync(at('file'))]).to.deep.equal([1, 2, 3]);
+  });
 
   it('functions take bytes and Maps of another realm', () => {
     const model = encodeModel(graph, weights);

@@ -1,5 +1,12 @@
 /** The messages between the page and its worker. */
-import type { LoweringName, ModelInspection, Provider, ProviderFallback } from '../lib/browser.js';
+import type {
+  AdvisedOption,
+  LoweringName,
+  ModelInspection,
+  Provider,
+  ProviderFallback,
+} from '../lib/browser.js';
+import type { LoweringError } from '../lib/insight/inspect/lowering-error.js';
 import type { SessionLoweringName } from '../lib/lowering/types.js';
 import type { FloatDType } from '../lib/tensor.js';
 
@@ -89,6 +96,8 @@ export interface RunResult {
   readonly provider: Provider;
   readonly groupNorm: string | undefined;
   readonly fallbacks: readonly ProviderFallback[];
+  /** Whether WebGPU ran on the processor, as browsers do on machines without a GPU. */
+  readonly isSoftware: boolean;
   readonly loadMilliseconds: number;
   readonly runMilliseconds: number;
   readonly inputs: readonly string[];
@@ -104,18 +113,14 @@ export interface Quartiles {
   readonly high: number;
 }
 
-/** The largest difference of the outputs from those of `reduce-mean`. */
-export interface Difference {
-  readonly maxAbs: number;
-  /** As a share of what `torch.testing.assert_close` allows. */
-  readonly toleranceUsed: number;
-}
-
 /** How one lowering did; `problem` says why it could not run. */
 export interface LoweringResult {
   readonly name: string;
   readonly milliseconds?: Quartiles;
-  readonly difference?: Difference;
+  /** The largest distance of a GroupNorm from float64; `undefined` if it cannot be had. */
+  readonly error?: LoweringError | undefined;
+  /** The largest difference of an output of the model from its value with `reduce-mean`. */
+  readonly difference?: number | undefined;
   readonly problem?: string;
 }
 
@@ -154,12 +159,19 @@ export type TaskName = keyof Tasks;
 /** A message to the worker: one task. */
 export type Request = { [Name in TaskName]: { readonly task: Name } & Tasks[Name]['input'] }[TaskName];
 
+/** An error as a message has it: classes do not cross from a worker to its page. */
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+  readonly option?: AdvisedOption | undefined;
+}
+
 /** A message from the worker: progress, or the end of a task. */
 export type Message =
   | { readonly type: 'progress'; readonly text: string; readonly done?: number; readonly total?: number }
   | { readonly type: 'case'; readonly parity: ParityCase }
   | { readonly type: 'result'; readonly result: Tasks[TaskName]['result'] }
-  | { readonly type: 'error'; readonly code: string; readonly message: string };
+  | ({ readonly type: 'error' } & Failure);
 
 /** `fixtures.json`, which the build writes: the demo and the fixtures that the page has. */
 export interface Manifest {

@@ -58,7 +58,7 @@ async function namesIn(folder: string): Promise<string[]> {
 async function readJson(path: string, limits: Limits): Promise<Record<string, unknown>> {
   const bytes = await readFileBytes(path, ({ size }) => {
     if (size <= limits.configBytes) return;
-    throw new FileError('LIMIT_EXCEEDED', overLimit(`'${path}' has ${size} bytes`, 'configBytes'));
+    throw new FileError('LIMIT_EXCEEDED', ...overLimit(`'${path}' has ${size} bytes`, 'configBytes'));
   });
   let value: unknown;
   try {

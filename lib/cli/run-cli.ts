@@ -1,7 +1,7 @@
 /** The command line as a function: arguments in, exit code out. */
 import { inspect } from 'node:util';
 import { Command, CommanderError } from 'commander';
-import { OnnxGroupNormError } from '../errors.js';
+import { type AdvisedOption, OnnxGroupNormError } from '../errors.js';
 import { printableLines } from '../printable.js';
 import { addBuild } from './commands/build/build.js';
 import { addCompare } from './commands/compare/compare.js';
@@ -54,7 +54,7 @@ function createProgram(cli: Cli): Command {
       getErrHelpWidth: () => stderr.columns || HELP_WIDTH,
     })
     .addHelpText('after', EXAMPLES)
-    .showHelpAfterError("'onnx-groupnorm --help' lists the commands")
+    .showHelpAfterError("'npx onnx-groupnorm --help' lists the commands")
     .exitOverride();
   for (const add of [
     addBuild,
@@ -77,13 +77,32 @@ function reportError(error: unknown, { stderr }: Io, debug: boolean): ExitCode {
   // Commander has printed its own errors. It also throws after --help and --version, with exit code 0.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   const known = error instanceof OnnxGroupNormError || error instanceof UsageError;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = error instanceof OnnxGroupNormError ? withFlag(error) : messageOf(error);
   print(stderr, `${colorsOf(stderr).red('error:')} ${known ? '' : 'unexpected: '}${message}`);
   if (debug) print(stderr, inspect(error));
   else if (!known) {
     print(stderr, 'This is a bug in onnx-groupnorm; run again with --debug and report the output.');
   }
   return known ? EXIT.usage : EXIT.failed;
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** The flags of the options that messages advise. */
+const FLAGS: Readonly<Record<Exclude<AdvisedOption, `limits.${string}`>, string>> = {
+  externalData: '--external-data',
+  groupNorm: '--group-norm op',
+  map: '--map NAME=VALUE',
+  merge: '--merge',
+  prefix: '--prefix PREFIX',
+};
+
+/** Returns the message of an error with the flag of the option that it advises. */
+function withFlag({ message, option }: OnnxGroupNormError): string {
+  if (option === undefined) return message;
+  const [, limit] = option.split('limits.');
+  const flag = limit ? `--limit ${limit}=NUMBER` : FLAGS[option as keyof typeof FLAGS];
+  return `${message} (on the command line: ${flag})`;
 }
 
 /** Columns of the help where the output is not a terminal. */
@@ -94,15 +113,13 @@ const DESCRIPTION =
 
 const EXAMPLES = `
 Examples:
-  $ onnx-groupnorm build group-norm --num-groups 8 --num-channels 32 -o gn.onnx
-  $ onnx-groupnorm inspect gn.onnx
-  $ onnx-groupnorm compare gn.onnx --provider native,wasm --random --dim N=1,H=64,W=64
-  $ onnx-groupnorm convert gn.onnx -o gn-portable.onnx
-  $ onnx-groupnorm run gn.onnx --input x=random --dim N=1,H=64,W=64
-  $ onnx-groupnorm serve gn.onnx
-  $ onnx-groupnorm parity test/fixtures/group-norm
-  $ onnx-groupnorm doctor
+  $ npx onnx-groupnorm build group-norm --num-groups 8 --num-channels 32 -o gn.onnx
+  $ npx onnx-groupnorm inspect gn.onnx
+  $ npx onnx-groupnorm run gn.onnx --random --dim N=1,H=64,W=64
+  $ npx onnx-groupnorm convert gn.onnx -o gn-portable.onnx
+  $ npx onnx-groupnorm compare gn.onnx gn-portable.onnx --random --dim N=1,H=64,W=64
+  $ npx onnx-groupnorm serve gn.onnx
+  $ npx onnx-groupnorm doctor
 
-'onnx-groupnorm COMMAND --help' explains a command.
-Where the package is installed in a project, the command is 'npx onnx-groupnorm'.
+'npx onnx-groupnorm COMMAND --help' explains a command.
 Exit codes: 0 done; 1 a check failed; 2 bad usage or bad input.`;

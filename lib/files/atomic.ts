@@ -17,6 +17,7 @@ import {
   statfs,
 } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { isUint8Array } from '../arrays.js';
 import { FileError, OnnxGroupNormError } from '../errors.js';
 import { formatBytes } from '../quantities.js';
 import { notAFolder, reasonOf, systemCode } from './system-error.js';
@@ -283,7 +284,7 @@ async function* batchesOf(content: FileContent): AsyncGenerator<Uint8Array[]> {
   const whole = typeof content === 'string' ? Buffer.from(content) : content;
   let batch: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of whole instanceof Uint8Array ? [whole] : whole) {
+  for await (const chunk of isUint8Array(whole) ? [whole] : whole) {
     for (let at = 0; at < chunk.byteLength; at += BATCH) {
       const piece = chunk.subarray(at, at + BATCH);
       if (size + piece.byteLength > BATCH || batch.length === MOST_ARRAYS) {

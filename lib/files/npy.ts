@@ -88,7 +88,7 @@ const INSTEAD: Partial<Record<FileKind, string>> = {
   npz: ", of several arrays; in Python: numpy.save('x.npy', numpy.load('x.npz')['NAME'])",
   safetensors: "; in Python: numpy.save('x.npy', safetensors.numpy.load_file('x.safetensors')['NAME'])",
   lfs: "; 'git lfs pull' fetches the file itself",
-  png: '; onnx-groupnorm run takes images with --image',
+  png: '; decodePng and toTensor of onnx-groupnorm/images make a tensor of it',
 };
 
 /** @param where What messages call the data: the file's path. */

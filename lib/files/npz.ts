@@ -5,6 +5,7 @@
  * Source: PKWARE's APPNOTE.TXT, sections 4.3 and 4.4.
  */
 import { constants, crc32, inflateRawSync } from 'node:zlib';
+import { isRangeError } from '../arrays.js';
 import { FileError } from '../errors.js';
 import { type Limits, overLimit, requireLimits } from '../limits.js';
 import { suggestion } from '../nearest.js';
@@ -156,7 +157,7 @@ function readEntry(archive: Uint8Array, entry: Entry, where: string, arrayBytes:
   }
   if (entry.method !== STORED && size > arrayBytes + INFLATION * archive.byteLength) {
     const claim = `${where} takes ${size} bytes, more than ${arrayBytes} and ${INFLATION} times the bytes of the archive`;
-    throw new FileError('LIMIT_EXCEEDED', overLimit(claim, 'arrayBytes'));
+    throw new FileError('LIMIT_EXCEEDED', ...overLimit(claim, 'arrayBytes'));
   }
   const bytes = entry.method === STORED ? packed : inflate(packed, size, where);
   if (bytes.byteLength !== size) throw invalidArray(where, `it has ${bytes.byteLength} bytes, not ${size}`);
@@ -206,7 +207,7 @@ function inflate(packed: Uint8Array, size: number, where: string): Uint8Array {
     // In one chunk, which needs no copy; a byte more, so that a full chunk is not followed by another.
     return inflateRawSync(packed, { maxOutputLength: Math.max(size, 1), chunkSize: Math.max(size + 1, 64) });
   } catch (cause) {
-    const isLonger = cause instanceof RangeError;
+    const isLonger = isRangeError(cause);
     throw invalidArray(
       where,
       isLonger ? `it has more than ${size} bytes, or too many for memory` : 'it is damaged',

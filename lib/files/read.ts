@@ -1,6 +1,7 @@
 /** Reads files from disk, whole or in part, of any size. */
 import { constants, type Stats } from 'node:fs';
 import { open, stat, type FileHandle } from 'node:fs/promises';
+import { isRangeError } from '../arrays.js';
 import { FileError } from '../errors.js';
 import { checkRange, unreadable, type RangedFile } from './ranged.js';
 import { reasonOf, systemCode } from './system-error.js';
@@ -91,7 +92,7 @@ async function readExactly(
     return bytes;
   } catch (error) {
     // The only RangeError here comes from an array that is too large for memory or for the engine.
-    if (error instanceof RangeError) {
+    if (isRangeError(error)) {
       throw unreadable(path, `${length} bytes do not fit in memory`, { cause: error });
     }
     throw asFileError(path, error);

@@ -19,6 +19,7 @@ export const KINDS = {
   ort: "a model in ONNX Runtime's own format (.ort)",
   tflite: 'a TensorFlow Lite model',
   onnxText: 'an ONNX model as text',
+  text: 'plain text',
 } as const;
 
 export type FileKind = keyof typeof KINDS;
@@ -49,6 +50,8 @@ const SIGNATURES: readonly (readonly [RegExp, FileKind])[] = [
   [/^\x08[\x03-\x20](\x12|\x3a|\x42)/, 'onnx'],
   [/^\s*(\{\s*["}]|\[[\s[]*["{\]\d-])/, 'json'],
   [/^[^]{4}\0{4}\{/, 'safetensors'],
+  // UTF-16 begins with its byte order mark. Other text has no control character, which binary formats have at their start.
+  [/^(\xff\xfe|\xfe\xff|[\t\n\r\x20-\x7e\x80-\xff]+$)/, 'text'],
 ];
 
 /** How many bytes {@link sniff} looks at. */

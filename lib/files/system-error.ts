@@ -1,4 +1,5 @@
 /** Puts system errors into words: what each code means for the user, and what to do. */
+import { isError } from '../arrays.js';
 
 const REASONS = new Map([
   ['EACCES', 'permission is denied; change the permissions or choose another path'],
@@ -22,11 +23,11 @@ const REASONS = new Map([
 
 /** Returns the code of a system error (`'ENOENT'`), or `undefined` for any other error. */
 export const systemCode = (error: unknown): string | undefined =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  isError(error) && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 
 /** Says why a file operation failed, and what to do about it. */
 export const reasonOf = (error: unknown): string =>
-  REASONS.get(systemCode(error) ?? '') ?? (error instanceof Error ? error.message : String(error));
+  REASONS.get(systemCode(error) ?? '') ?? (isError(error) ? error.message : String(error));
 
 /** Makes the error that POSIX gives for a path through a file; Windows says that the path does not exist. */
 export const notAFolder = (path: string): Error =>

@@ -1,4 +1,5 @@
 /** Masks: the class of each pixel out of a network's logits, as an image, and drawn over an image. */
+import { typeName } from '../arrays.js';
 import { ImageError } from '../errors.js';
 import { toFloat64Array } from '../half.js';
 import { requireKnownOptions } from '../options.js';
@@ -82,8 +83,8 @@ function maskOfIndices(values: Float64Array, width: number, height: number): Mas
  */
 function requireMask(where: string, mask: Mask): void {
   const { width, height, numClasses, classes } = (mask ?? {}) as Partial<Mask>;
-  const sized = classes instanceof Uint16Array && classes.length === width! * height!;
-  if (sized && classes.every((index) => index < numClasses!)) return;
+  const sized = typeName(classes) === 'Uint16Array' && classes!.length === width! * height!;
+  if (sized && classes!.every((index) => index < numClasses!)) return;
   throw new ImageError(
     'MASK_INVALID',
     `${where}: this is not a mask: it must have width, height, numClasses and classes, a Uint16Array with one class ` +

@@ -6,7 +6,7 @@
 import process from 'node:process';
 import { constants, crc32, inflateRawSync } from 'node:zlib';
 import { PNG } from 'pngjs';
-import { isUint8Array } from '../arrays.js';
+import { isError, isRangeError, isUint8Array } from '../arrays.js';
 import { ImageError } from '../errors.js';
 import { type Limits, overLimit, requireLimits } from '../limits.js';
 import { requireKnownOptions } from '../options.js';
@@ -118,7 +118,7 @@ function readHeader(ihdr: Uint8Array, where: string, { imageBytes }: Limits): Pn
   const size = imageBytesOf(header);
   if (size > imageBytes) {
     const claim = `${where} has ${width} × ${height} pixels, which take ${size} bytes; allowed: ${imageBytes}`;
-    throw new ImageError('IMAGE_TOO_LARGE', overLimit(claim, 'imageBytes'));
+    throw new ImageError('IMAGE_TOO_LARGE', ...overLimit(claim, 'imageBytes'));
   }
   return header;
 }
@@ -158,7 +158,7 @@ export function decodePng(bytes: Uint8Array, where = 'the data', options: Decode
     return readPixels(layout, pixels, layout.palette);
   } catch (cause) {
     // Of the pixels, or of an image that memory cannot hold.
-    if (!(cause instanceof RangeError)) throw cause;
+    if (!isRangeError(cause)) throw cause;
     throw invalidPng(where, `it is damaged (${cause.message})`, cause);
   }
 }
@@ -208,10 +208,10 @@ function inflateSome(compressed: Buffer, maxOutputLength: number, where: string)
       engine: { bytesWritten: number };
     };
   } catch (cause) {
-    if (cause instanceof RangeError) {
+    if (isRangeError(cause)) {
       throw invalidPng(where, `it is damaged: its data has more than ${maxOutputLength} bytes`, cause);
     }
-    const reason = cause instanceof Error ? ` (${cause.message})` : '';
+    const reason = isError(cause) ? ` (${cause.message})` : '';
     throw invalidPng(where, `it is damaged: its compressed pixels cannot be read${reason}`, cause);
   }
 }

@@ -261,7 +261,8 @@ const tooLarge = (graph: Graph, bytes: number): ModelError =>
   new ModelError(
     'MODEL_TOO_LARGE',
     `graph '${graph.name}' makes a model of ${bytes} bytes, but an ONNX file holds at most ${MAX_MODEL_BYTES}; ` +
-      'write its weights as external data (--external-data)',
+      'write its weights as external data (encodeModelExternal; writeModel with externalData)',
+    { option: 'externalData' },
   );
 
 /**

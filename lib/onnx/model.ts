@@ -458,7 +458,7 @@ export class Model {
   }
 
   #tooLarge(what: string, limit: keyof Limits): ModelError {
-    return new ModelError('LIMIT_EXCEEDED', `${this.where}: ${overLimit(`it has ${what}`, limit)}`);
+    return new ModelError('LIMIT_EXCEEDED', ...overLimit(`${this.where}: it has ${what}`, limit));
   }
 
   #addImport(domain: string, version: number): void {

@@ -1,9 +1,10 @@
 /** Files that people give in place of an ONNX model: what each of them is, and how to get the model. */
 import { type FileKind, KINDS, sniff } from '../files/sniff.js';
 
-const DOWNLOAD = 'download the model itself: the address gave something else';
-const EXPORT =
-  'export the network to ONNX (torch.onnx.export), or build it from these weights (onnx-groupnorm build)';
+const GIVE = 'give the .onnx file';
+/** What servers answer in place of a file. */
+const ANSWER = `${GIVE}; if this file was downloaded as a model, read it, because it is what the server answered instead`;
+const EXPORT = 'export the network to ONNX (torch.onnx.export), or build the network with these weights';
 
 const REMEDIES: Readonly<Record<FileKind, string | undefined>> = {
   torch: EXPORT,
@@ -12,16 +13,17 @@ const REMEDIES: Readonly<Record<FileKind, string | undefined>> = {
   npy: EXPORT,
   safetensors: EXPORT,
   onnx: undefined,
-  json: DOWNLOAD,
+  json: ANSWER,
   lfs: 'fetch the file that it stands for (git lfs pull), or download that from the web page of the repository',
   gguf: 'look for an ONNX export of the model',
   hdf5: 'export the network to ONNX (tf2onnx)',
   png: 'give the model first, and the image as an input',
-  html: `${DOWNLOAD}. An address of Hugging Face has /resolve/ in it and not /blob/`,
-  xml: 'give the model that it was made from',
+  html: `${ANSWER}. An address of Hugging Face has /resolve/ in it and not /blob/`,
+  xml: ANSWER,
   gzip: 'unpack it (gunzip, or tar xzf), and give the .onnx file in it',
-  ort: 'give the .onnx model that it was made from, because only sessions (createSession, run) read this format',
+  ort: 'give the .onnx model that it was made from, because only sessions read this format',
   tflite: 'convert it to ONNX (tf2onnx --tflite)',
+  text: GIVE,
   onnxText: 'write it as a binary file (onnx.load, then onnx.save)',
 };
 

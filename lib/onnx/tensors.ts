@@ -29,6 +29,10 @@ export const encodeTensor = (name: string, data: TensorData): TensorMessage => (
   rawData: tensorBytes(data),
 });
 
+/** Returns a file that is one TensorProto, as {@link decodeTensorFile} reads it. */
+export const encodeTensorFile = (name: string, data: TensorData): Uint8Array =>
+  TensorProto.encode(encodeTensor(name, data)).finish();
+
 /** Makes a TensorProto whose bytes lie at `offset` in the file `location`, beside the model. Source: ONNX external data. */
 export const encodeExternalTensor = (
   name: string,

@@ -12,7 +12,7 @@ import { type Limits, requireLimits } from '../limits.js';
 import type { SessionLoweringName } from '../lowering/types.js';
 import { Model } from '../onnx/model.js';
 import { readModelFile } from '../onnx/write.js';
-import { decodeTensorFile } from '../onnx/tensors.js';
+import { decodeTensorFile, encodeTensorFile } from '../onnx/tensors.js';
 import { requireKnownOptions } from '../options.js';
 import type { Layout, Provider } from '../runtime/core/contract.js';
 import { createSession } from '../runtime/node.js';
@@ -89,6 +89,22 @@ export async function readTestDataSet(
     inputs: await read(files.input, model.inputNames),
     outputs: await read(files.output, model.outputNames),
   };
+}
+
+/**
+ * Returns the files of a data set by their names, as {@link readTestDataSet} reads them.
+ * @param inputs The inputs that a model ran on, by the model's names, and `outputs` what it computed.
+ */
+export function testDataFiles(
+  inputs: Readonly<Record<string, TensorData>>,
+  outputs: Readonly<Record<string, TensorData>>,
+): Map<string, Uint8Array> {
+  const filesOf = (direction: Direction, tensors: Readonly<Record<string, TensorData>>) =>
+    Object.entries(tensors).map(([name, data], index): [string, Uint8Array] => [
+      fileName(direction, index),
+      encodeTensorFile(name, data),
+    ]);
+  return new Map([...filesOf('input', inputs), ...filesOf('output', outputs)]);
 }
 
 async function listFiles(folder: string): Promise<string[]> {

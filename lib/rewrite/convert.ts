@@ -188,7 +188,7 @@ function requireNoObstacle(model: Model, { from, obstacles }: Raise, where: stri
   );
   throw REFUSAL.error(
     `${where}: it cannot become a model of opset ${PER_CHANNEL_OPSET} from ${from}: ${problems}; ${OTHER_OPSET}, or convert ` +
-      'it without merge (--merge)',
+      'it without merge',
   );
 }
 
@@ -244,11 +244,11 @@ function requirePerChannel(opset: number): void {
     'LOWERING_UNAVAILABLE',
     `lowering 'op' needs a model of opset ${PER_CHANNEL_OPSET} or later, and this one is of ${opset}, where ` +
       `GroupNormalization is deprecated (18 to 20) or does not exist: choose another lowering, such as ${SAFE_LOWERING}, or ` +
-      'raise the opset (merge, --merge)',
+      'raise the opset (merge)',
+    { option: 'merge' },
   );
 }
 
 const REFUSAL: RefusalStyle = {
-  error: (message, cause) => new ModelError('MODEL_UNSUPPORTED', message, { cause }),
-  advice: '',
+  error: (message, details) => new ModelError('MODEL_UNSUPPORTED', message, details),
 };

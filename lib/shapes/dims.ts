@@ -157,6 +157,30 @@ export function sliceDim(dim: Dim, start: number, end: number): Dim {
 const atLeastZero = (dim: Dim, offset: number): Dim =>
   offset === 0 ? dim : extreme('max', addDims(dim, offset), 0);
 
+/** Returns the number that a dimension is for the sizes of names; NaN if it needs another name or is unknown. */
+export function evaluateDim(dim: Dim, sizes: ReadonlyMap<string, number>): number {
+  if (typeof dim === 'number') return dim;
+  const own = sizes.get(dim);
+  if (own !== undefined || isUnknown(dim)) return own ?? NaN;
+  return [...parseSum(dim)].reduce((sum, [product, coefficient]) => {
+    const factors = product === '' ? [] : splitBefore(product, '*');
+    return sum + factors.reduce((all, factor) => all * evaluateFactor(factor, sizes), coefficient);
+  }, 0);
+}
+
+/** Evaluates `H`, `1.5`, `(H-1)/2`, `floor(…)`, `min(…,…)`, `max(…,…)` and `(…)`, with or without the `*` before it. */
+function evaluateFactor(text: string, sizes: ReadonlyMap<string, number>): number {
+  const factor = text.replace(/^\*/, '');
+  const known = sizes.get(factor) ?? Number(factor);
+  if (!Number.isNaN(known)) return known;
+  const [, dividend, divisor] = /^(.+)\/(\d+)$/.exec(factor) ?? [];
+  if (dividend !== undefined) return evaluateFactor(dividend, sizes) / Number(divisor);
+  const [, call, inside = ''] = /^(floor|min|max|)\((.*)\)$/.exec(factor) ?? [];
+  if (call === undefined) return NaN;
+  const values = splitBefore(inside, ',').map((part) => evaluateDim(part.replace(/^,/, ''), sizes));
+  return call === '' ? values[0]! : Math[call as 'floor' | 'min' | 'max'](...(values as [number]));
+}
+
 function extreme(pick: 'min' | 'max', a: Dim, b: Dim): Dim {
   if (typeof a === 'number' && typeof b === 'number') return Math[pick](a, b);
   if (a === b) return a;

@@ -150,7 +150,7 @@ const invalid = (where: string, what: string, options?: ErrorOptions): WeightsEr
   new WeightsError('SAFETENSORS_INVALID', `${where} is not a valid safetensors file: ${what}`, options);
 
 const tooLarge = (where: string, what: string, limit: keyof Limits): WeightsError =>
-  new WeightsError('LIMIT_EXCEEDED', overLimit(`${where}: ${what}`, limit));
+  new WeightsError('LIMIT_EXCEEDED', ...overLimit(`${where}: ${what}`, limit));
 
 function parseJson(bytes: Uint8Array, context: Context): Omit<SafetensorsHeader, 'headerSize'> {
   const { where } = context;

@@ -81,7 +81,8 @@ function requireReadable(
   throw new WeightsError(
     'UNSUPPORTED_DTYPE',
     `${where}: tensor '${name}' has the unsupported dtype ${storedAs}; allowed: ${READABLE.join(', ')}. ` +
-      'The other tensors can be read by name (openSafetensors, build --prefix)',
+      'The other tensors can be read by their names, or by the prefix of a part of the network',
+    { option: 'prefix' },
   );
 }
 

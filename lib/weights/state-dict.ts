@@ -1,6 +1,6 @@
 /** Matches a PyTorch state_dict with the parameters of a graph. */
 import { isMap } from '../arrays.js';
-import { WeightsError } from '../errors.js';
+import { type ErrorDetails, WeightsError } from '../errors.js';
 import { type Graph, requireGraph, type Value, type Weights } from '../graph/types.js';
 import { castTensor } from '../half.js';
 import { nearestName } from '../nearest.js';
@@ -26,8 +26,8 @@ export interface MatchOptions {
  * `_orig_mod.`, `state_dict.`) is removed, unless the graph's names have it. The counter `num_batches_tracked` of a
  * BatchNorm is left out.
  * @param stateDict Tensors by key, such as the `readAll()` of a safetensors file gives.
- * @throws WeightsError `STATE_DICT_MISMATCH` with every missing and unexpected key and every tensor of a wrong shape or
- *   dtype, or if no key has the prefix asked for; GraphError `INVALID_GRAPH`; OptionError `UNKNOWN_OPTION`.
+ * @throws WeightsError `STATE_DICT_MISMATCH` with the first missing and unexpected keys, the first tensors of a wrong shape or
+ *   dtype, and the numbers of the others, or if no key has the prefix asked for; GraphError `INVALID_GRAPH`; OptionError `UNKNOWN_OPTION`.
  */
 export function matchStateDict(
   graph: Graph,
@@ -49,13 +49,12 @@ export function matchStateDict(
     const under = prefix || hasSome ? undefined : prefixOfAll(graph, stateDict);
     if (under !== undefined) {
       throw mismatch(
-        `the state_dict has the keys of graph '${graph.name}' under '${under}': ` +
-          `give the prefix '${under}' (--prefix ${under})`,
+        `the state_dict has the keys of graph '${graph.name}' under '${under}': give the prefix '${under}'`,
+        { option: 'prefix' },
       );
     }
     const which = prefix ? `the part of the state_dict under '${prefix}'` : 'the state_dict';
-    const list = problems.map((problem) => `  ${problem}`);
-    throw mismatch([`${which} does not fit graph '${graph.name}':`, ...list]);
+    throw mismatch([`${which} does not fit graph '${graph.name}':`, ...problems]);
   }
   return new Map(graph.parameters.map(({ name, dtype }) => [name, convert(found.get(name)!, dtype)]));
 }
@@ -74,16 +73,23 @@ function prefixOfAll({ parameters }: Graph, stateDict: ReadonlyMap<string, Tenso
   return prefixes.find((prefix) => parameters.every(isAt(prefix)));
 }
 
-const mismatch = (message: string | readonly string[]): WeightsError =>
-  new WeightsError('STATE_DICT_MISMATCH', message);
+const mismatch = (message: string | readonly string[], details?: ErrorDetails): WeightsError =>
+  new WeightsError('STATE_DICT_MISMATCH', message, details);
+
+/** How many problems of a kind a message lists: the state_dict of another network has hundreds. */
+const MAX_LISTED = 5;
 
 function problemsOf(graph: Graph, found: ReadonlyMap<string, TensorData>): string[] {
   const { missing, unexpected, misfits } = compareKeys(graph, found);
+  const list = (kind: string, names: readonly string[], describe: (name: string) => string): string[] => {
+    const lines = names.slice(0, MAX_LISTED).map((name) => `  ${describe(name)}`);
+    return names.length <= MAX_LISTED ? lines : [...lines, `  and ${names.length - MAX_LISTED} more ${kind}`];
+  };
   return [
     // Suggests unexpected keys only: another parameter's key is not a misspelling of this one.
-    ...missing.map((name) => `missing '${name}'${hint(name, unexpected)}`),
-    ...unexpected.map((name) => `unexpected '${name}'${hint(name, parameterNames(graph))}`),
-    ...misfits,
+    ...list('missing', missing, (name) => `missing '${name}'${hint(name, unexpected)}`),
+    ...list('unexpected', unexpected, (name) => `unexpected '${name}'${hint(name, parameterNames(graph))}`),
+    ...list('of a wrong shape or dtype', misfits, (problem) => problem),
   ];
 }
 

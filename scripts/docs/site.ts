@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import {
   Application,
   Comment,
+  type CommentDisplayPart,
   CommentTag,
   type Context,
   Converter,
@@ -34,19 +35,34 @@ import { caseTable, readProviderReports } from './provider-tables.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** The guides in the order of docs/index.md, by path, with their short titles. */
-const GUIDES: ReadonlyMap<string, string> = new Map([
-  ['docs/index.md', 'All guides'],
-  ...Array.from(
-    readFileSync(join(ROOT, 'docs/index.md'), 'utf8').matchAll(/^\| \[(.+?)\]\((.+?\.md)\)/gm),
-    ([, title, path]): [string, string] => [`docs/${path}`, title!],
-  ),
-]);
-const PROJECT: ReadonlyMap<string, string> = new Map([
-  ['CHANGELOG.md', 'Changelog'],
-  ['CONTRIBUTING.md', 'Contributing'],
-  ['SECURITY.md', 'Security policy'],
-]);
+/** A document of the site, with its short title and its section of the navigation. */
+interface Document {
+  readonly path: string;
+  readonly title: string;
+  readonly section: string;
+}
+
+/** The guides in the order and the sections of docs/index.md. */
+function* readGuides(): Generator<Document, void> {
+  let section = 'Start';
+  yield { path: 'docs/index.md', title: 'All guides', section };
+  for (const line of readFileSync(join(ROOT, 'docs/index.md'), 'utf8').split('\n')) {
+    section = /^## (.+)/.exec(line)?.[1] ?? section;
+    const [, title, path] = /^\| \[(.+?)\]\((.+?\.md)\)/.exec(line) ?? [];
+    if (title && path) yield { path: `docs/${path}`, title, section };
+  }
+}
+
+const DOCUMENTS: readonly Document[] = [
+  ...readGuides(),
+  { path: 'CHANGELOG.md', title: 'Changelog', section: 'Project' },
+  { path: 'CONTRIBUTING.md', title: 'Contributing', section: 'Project' },
+  { path: 'SECURITY.md', title: 'Security policy', section: 'Project' },
+];
+/** The section of the navigation that has the modules. */
+const API = 'API';
+/** The sections in their order: the API is before the last, the project's own documents. */
+const SECTIONS = [...new Set(DOCUMENTS.map(({ section }) => section))].toSpliced(-1, 0, API);
 
 /** The category of an export, by the path that declares it; the longest that fits counts. */
 const CATEGORIES: Readonly<Record<string, string>> = {
@@ -89,8 +105,6 @@ const CATEGORIES: Readonly<Record<string, string>> = {
   'lib/server/models/': 'Models',
   'lib/server/batching/': 'Batches',
 };
-/** The sections of the navigation: those of documents, and that of modules. */
-const SECTIONS = { guides: 'Guides', modules: 'API', project: 'Project' };
 
 const OPTIONS: TypeDocOptions = {
   name: 'onnx-groupnorm',
@@ -103,7 +117,7 @@ const OPTIONS: TypeDocOptions = {
     'lib/native-cpu.ts',
     'lib/browser.ts',
   ],
-  projectDocuments: [...GUIDES.keys(), ...PROJECT.keys()],
+  projectDocuments: DOCUMENTS.map(({ path }) => path),
   tsconfig: 'tsconfig.build.json',
   // `npm run types` checks types.
   skipErrorChecking: true,
@@ -125,7 +139,7 @@ const OPTIONS: TypeDocOptions = {
     'RequiredNames',
     'WithDefault',
   ],
-  categoryOrder: [...Object.values(SECTIONS), ...Object.values(CATEGORIES)],
+  categoryOrder: [...SECTIONS, ...Object.values(CATEGORIES)],
   kindSortOrder: ['Function', 'Class', 'Interface', 'TypeAlias', 'Variable', 'Namespace'],
   sort: ['documents-first', 'kind', 'alphabetical-ignoring-documents'],
   sortEntryPoints: false,
@@ -161,9 +175,9 @@ class Router extends KindRouter {
 /** Gives a document its section and its title in the navigation. */
 function describeDocument(document: DocumentReflection): void {
   const path = `${document.name}.md`;
-  const title = GUIDES.get(path);
-  document.frontmatter = { path, category: title === undefined ? SECTIONS.project : SECTIONS.guides };
-  document.name = title ?? PROJECT.get(path)!;
+  const { title, section } = DOCUMENTS.find((one) => one.path === path)!;
+  document.frontmatter = { path, category: section };
+  document.name = title;
   if (path === 'docs/providers.md') document.content.push({ kind: 'text', text: everyProviderCase() });
 }
 
@@ -228,15 +242,12 @@ function nameUnions(project: ProjectReflection): void {
 }
 
 /**
- * Links the names of functions and classes in the text of a document to their pages. Names of types and layers mean
- * something else as well: `Shape` is an operator too, and `groupNorm` an option.
+ * Returns the functions and classes that names in texts link to. Names of types and layers mean something else as well: `Shape`
+ * is an operator too, and `groupNorm` an option.
  */
-function linkExports(page: PageEvent, router: Router): void {
-  const { model, contents, project } = page;
-  if (!(model instanceof DocumentReflection || model instanceof ProjectReflection) || contents === undefined)
-    return;
+function linkedExports({ children: modules = [] }: ProjectReflection): Map<string, DeclarationReflection> {
   const exports = new Map<string, DeclarationReflection>();
-  for (const { name: module, children = [] } of project.children ?? []) {
+  for (const { name: module, children = [] } of modules) {
     for (const child of children) {
       const isLinked =
         child.kindOf([ReflectionKind.Function, ReflectionKind.Class]) &&
@@ -245,6 +256,34 @@ function linkExports(page: PageEvent, router: Router): void {
       if (isLinked && !exports.has(child.name)) exports.set(child.name, child);
     }
   }
+  return exports;
+}
+
+/** Links the classes of errors, and the names of functions, in every `@throws`. */
+function linkThrows(project: ProjectReflection): void {
+  const exports = linkedExports(project);
+  const link = (part: CommentDisplayPart): CommentDisplayPart[] => {
+    const texts =
+      part.kind === 'text' ? part.text.split(/(\b\w+Error\b)/) : part.kind === 'code' ? [part.text] : [];
+    if (texts.length === 0) return [part];
+    return texts.map((text) => {
+      const target = exports.get(text.replaceAll('`', ''));
+      if (!target) return { kind: part.kind, text } as CommentDisplayPart;
+      const tag = part.kind === 'code' ? '@linkcode' : '@link';
+      return { kind: 'inline-tag', tag, text: target.name, target };
+    });
+  };
+  for (const { comment } of Object.values(project.reflections))
+    for (const tag of comment?.blockTags ?? [])
+      if (tag.tag === '@throws') tag.content = tag.content.flatMap(link);
+}
+
+/** Links the names of functions and classes in the text of a document to their pages. */
+function linkExports(page: PageEvent, router: Router): void {
+  const { model, contents, project } = page;
+  if (!(model instanceof DocumentReflection || model instanceof ProjectReflection) || contents === undefined)
+    return;
+  const exports = linkedExports(project);
   page.contents = contents.replace(/(?<!<a [^>]*>)<code>(\w+)<\/code>/g, (code, name: string) => {
     const target = exports.get(name);
     return target ? `<a href="${router.relativeUrl(model, target)}">${code}</a>` : code;
@@ -257,7 +296,8 @@ const PAGE = 'page';
 process.chdir(ROOT);
 const app = await Application.bootstrap(OPTIONS);
 for (const name of readdirSync('docs')) {
-  if (name.endsWith('.md') && !GUIDES.has(`docs/${name}`)) app.logger.error(`docs/index.md lacks ${name}`);
+  if (name.endsWith('.md') && !DOCUMENTS.some(({ path }) => path === `docs/${name}`))
+    app.logger.error(`docs/index.md lacks ${name}`);
 }
 app.renderer.defineRouter('guides', Router);
 app.renderer.hooks.on('sidebar.begin', (context) =>
@@ -271,10 +311,11 @@ app.renderer.on(PageEvent.END, (page) => linkExports(page, app.renderer.router a
 app.converter.on(Converter.EVENT_CREATE_DOCUMENT, (_, document) => describeDocument(document));
 app.converter.on(Converter.EVENT_RESOLVE_BEGIN, (context) => {
   for (const module of context.project.children ?? []) {
-    setCategory(module, SECTIONS.modules);
+    setCategory(module, API);
     categorize(context, module);
   }
   nameUnions(context.project);
+  linkThrows(context.project);
 });
 const project = await app.convert();
 if (project) {

@@ -1,11 +1,13 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { runCli } from '../../lib/cli/run-cli.js';
-import { encodeNpy, writeSafetensors } from '../../lib/index.js';
+import { writeSafetensors } from '../../lib/index.js';
 import { graphFromConfig } from '../../graphs/pretrained.js';
 import { TINY_BIT, weightsFor, writeCheckpoint } from '../support/checkpoint.js';
-import { copyModel, TORCH_MODEL } from '../support/test-data.js';
+import { endAll, Serving } from './commands/serve/serving.js';
 import { floats, onnx, Sink, useTemporaryFolder, writeFixture } from './support.js';
 
 /** The arguments and options of each command. */
@@ -21,6 +23,7 @@ const COMMANDS: Record<string, string[]> = {
   ],
   convert: ['model', '-o, --output', '--lowering', 'reduce-mean', 'opset 21', '--debug'],
   inspect: ['model', '--json', 'reduce-mean', 'com.microsoft', '--debug'],
+  compare: ['MODEL [OTHER]', '--provider', '--torch', '--map', '--html', '--debug'],
   run: [
     '<model>',
     '--input',
@@ -45,6 +48,47 @@ const COMMANDS: Record<string, string[]> = {
 };
 const words = (command: string) => command.split(' ').filter(Boolean);
 
+const examplesOf = (help: string): string[] =>
+  Array.from(help.matchAll(/^ {2}\$ (.*)/gm), ([, line]) => line!);
+
+/** Runs a line of a help in the working directory. @param servings Gets a promise for each server, which has then loaded its model. */
+async function runExample(line: string, servings: Promise<void>[]): Promise<void> {
+  const [, args] = /^npx onnx-groupnorm (.*?)(?: > .*)?$/.exec(line) ?? [];
+  if (args === undefined) {
+    execFileSync(line, { shell: true });
+  } else if (args.startsWith('serve ')) {
+    // The servers of a help start side by side.
+    const serving = new Serving(...words(args).slice(1));
+    servings.push(serving.printed(args.includes('--json-logs') ? '"state":"READY"' : 'Try it:'));
+  } else {
+    const { code, stderr } = await onnx(...words(args));
+    expect(code, `${line}\n${stderr}`).to.equal(0);
+  }
+}
+
+/** Writes the files that only users have, from the root of the repository, into the working directory. */
+async function writeFilesOfUsers(root: string): Promise<void> {
+  const from = (path: string, to: string) => cpSync(join(root, path), to, { recursive: true });
+  from('demo/cells.png', 'cells.png');
+  await onnx('build', 'unet', '--num-groups', '4', '--width', '8', '-o', 'unet.onnx');
+  from('test/samples/modules/network-dynamo21.onnx', 'model.onnx');
+  from('test/samples/modules/network.safetensors', 'activations.safetensors');
+  mkdirSync('fixtures');
+  await writeFixture('fixtures/one.safetensors');
+  from('test/samples/batch-norm/images-torchscript.onnx', 'resnet50.onnx');
+  const parts = ['weight', 'bias', 'running_mean', 'running_var'];
+  const ones = () => floats([64], new Float32Array(64).fill(1));
+  await writeSafetensors('resnet50.safetensors', {
+    tensors: parts.map((part) => [`bn1.${part}`, ones()] as const),
+  });
+  await writeCheckpoint(
+    'resnetv2_50x1_bit',
+    TINY_BIT,
+    weightsFor(graphFromConfig(TINY_BIT)),
+    'model.safetensors',
+  );
+}
+
 describe('the command line', () => {
   const at = useTemporaryFolder();
 
@@ -58,38 +102,29 @@ describe('the command line', () => {
     });
   }
 
-  it('onnx-groupnorm --help has examples that work when they are pasted', async () => {
-    mkdirSync(at('test/fixtures/group-norm'), { recursive: true });
-    await writeFixture(at('test/fixtures/group-norm/one.safetensors'));
-    writeFileSync(at('x.npy'), encodeNpy(floats([1, 32, 2, 2], new Float32Array(128))));
-    cpSync('demo', at('demo'), { recursive: true });
-    cpSync('test/samples/batch-norm/images-torchscript.onnx', at('resnet50.onnx'));
-    const parts = ['weight', 'bias', 'running_mean', 'running_var'];
-    const batchNorm = parts.map(
-      (part) => [`bn1.${part}`, floats([64], new Float32Array(64).fill(1))] as const,
-    );
-    await writeSafetensors(at('resnet50.safetensors'), { tensors: batchNorm });
-    const bit = graphFromConfig(TINY_BIT);
-    await writeCheckpoint(at('resnetv2_50x1_bit'), TINY_BIT, weightsFor(bit), 'model.safetensors');
-    copyModel(TORCH_MODEL, at('test/samples/test-data/torch'));
-    const before = process.cwd();
-    process.chdir(at());
-    try {
-      for (const command of Object.keys(COMMANDS)) {
-        const { stdout: help } = await onnx(...words(command), '--help');
-        const examples = [...help.replaceAll(/ \\\n\s*/g, ' ').matchAll(/\$ onnx-groupnorm (.*)/g)];
-        expect(examples, command).not.to.be.empty;
-        for (const [line, args] of examples) {
-          // The server runs until a signal ends it: serve.test.ts starts it.
-          if (args!.startsWith('serve ')) continue;
-          const { code, stderr } = await onnx(...words(args!.replace(/ > .*/, '')));
-          expect(code, `${line}\n${stderr}`).to.equal(0);
-        }
+  for (const command of Object.keys(COMMANDS)) {
+    it(`the examples of onnx-groupnorm ${command} --help work in an empty folder, in their order`, async function () {
+      this.timeout(60_000);
+      const { stdout: help } = await onnx(...words(command), '--help');
+      const [pasted, withFiles = ''] = help
+        .replaceAll(/ \\\n\s*/g, ' ')
+        .split('\nExamples with files of your own:');
+      expect(examplesOf(pasted!)).not.to.be.empty;
+      const before = process.cwd();
+      const servings: Promise<void>[] = [];
+      process.chdir(at());
+      try {
+        for (const line of examplesOf(pasted!)) await runExample(line, servings);
+        await Promise.all(servings);
+        const own = examplesOf(withFiles);
+        if (own.length > 0) await writeFilesOfUsers(before);
+        for (const line of own) await runExample(line, servings);
+      } finally {
+        process.chdir(before);
+        endAll();
       }
-    } finally {
-      process.chdir(before);
-    }
-  });
+    });
+  }
 
   it('onnx-groupnorm --version prints the version of package.json', async () => {
     const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
@@ -108,7 +143,7 @@ describe('the command line', () => {
       expect(code).to.equal(2);
       expect(stderr)
         .to.include('error: missing required argument')
-        .and.to.include(`'onnx-groupnorm ${command} --help' explains the command\n`);
+        .and.to.include(`'npx onnx-groupnorm ${command} --help' explains the command\n`);
     }
   });
 
@@ -117,7 +152,7 @@ describe('the command line', () => {
       code: 2,
       stdout: '',
       stderr:
-        "error: unknown command 'biuld'\n(Did you mean build?)\n'onnx-groupnorm --help' lists the commands\n",
+        "error: unknown command 'biuld'\n(Did you mean build?)\n'npx onnx-groupnorm --help' lists the commands\n",
     });
   });
 

@@ -35,7 +35,10 @@ describe('files/sniff', () => {
     ['Keras', latin1('\x89HDF\r\n\x1a\n'), 'hdf5'],
     ['nothing', new Uint8Array(0), undefined],
     ['zeros', new Uint8Array(64), undefined],
-    ['text', latin1('hello'), undefined],
+    ['text', latin1('hello'), 'text'],
+    ['text in UTF-8', Buffer.from('Grüße, 世界\n'), 'text'],
+    ['text in UTF-16', Buffer.from('\ufeffhello', 'utf16le'), 'text'],
+    ['text with a zero in it', latin1('hello\0'), undefined],
   ];
   for (const [what, bytes, kind] of cases) {
     it(`sniff takes ${what} for ${kind ?? 'an unknown format'}`, () => expect(sniff(bytes)).to.equal(kind));

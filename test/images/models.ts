@@ -54,11 +54,19 @@ export function sigmoidModel(): Uint8Array {
   return encodeModel(g.build(), weights);
 }
 
-/** A model with more than one result. */
-export function twoOutputs(): Uint8Array {
-  const g = new GraphBuilder('two');
+/**
+ * A model with several results, as torchvision's segmentation networks have them: `features`, six numbers; `out`, the pixels
+ * themselves as scores of three classes; `aux`, the same negated.
+ */
+export function severalOutputs(names: readonly ('features' | 'out' | 'aux')[]): Uint8Array {
+  const g = new GraphBuilder('several');
   const x = g.input('x', 'float32', ['N', 3, 'H', 'W']);
-  g.output('a', op.relu(g, x));
-  g.output('b', op.sigmoid(g, x));
+  const mean = () => op.reduceMean(g, x, { axes: [2, 3], keepdims: false });
+  const results = {
+    features: () => op.concat(g, [mean(), mean()], { axis: 1 }),
+    out: () => op.relu(g, x),
+    aux: () => op.sub(g, op.sub(g, x, x), x),
+  };
+  for (const name of names) g.output(name, results[name]());
   return encodeModel(g.build(), new Map());
 }

@@ -28,7 +28,7 @@ import {
 import { rejection } from '../support/temporary.js';
 import { withInitializersAsInputs } from '../support/optional-inputs.js';
 import { withoutShapes } from '../support/without-shapes.js';
-import { pixelModel, sigmoidModel, twoOutputs, unetModel } from './models.js';
+import { pixelModel, severalOutputs, sigmoidModel, unetModel } from './models.js';
 
 use(onnxMatchers);
 
@@ -151,6 +151,33 @@ describe('images/segment', () => {
     }
   });
 
+  it('segment takes the only output that has scores for each pixel, whatever other outputs the network has', async () => {
+    const image = picture(3, 2, (x, _, c) => (x === c ? 255 : 0));
+    const { mask, output } = await run(severalOutputs(['features', 'out']), image);
+    expect([output, ...mask.classes]).to.deep.equal(['out', 0, 1, 2, 0, 1, 2]);
+  });
+
+  it('segment takes the output that is named, and asks for a name where several have scores for each pixel', async () => {
+    const image = picture(3, 1, (x, _, c) => (x === c ? 255 : 0));
+    await using session = await createSession(severalOutputs(['features', 'out', 'aux']));
+    const named = await segment(session, image, { output: 'aux' });
+    // Of equal scores the first class counts.
+    expect([named.output, ...named.mask.classes]).to.deep.equal(['aux', 1, 0, 0]);
+    for (const [output, message] of [
+      [
+        undefined,
+        "several outputs have a score or class for each pixel: 'out' float32 [1, 3, 1, 3], 'aux' float32 [1, 3, 1, 3]; name the one",
+      ],
+      ['auxx', "no such output 'auxx': did you mean 'aux'?"],
+    ] as const) {
+      const error = await rejection(segment(session, image, { output }));
+      expect(error).to.be.instanceOf(OptionError).with.property('code', 'INVALID_OPTION');
+      expect((error as Error).message).to.include(message);
+    }
+    const other = await rejection(segment(session, image, { output: 'features' }));
+    expect(other).to.be.instanceOf(ModelError).with.property('code', 'MODEL_UNSUPPORTED');
+  });
+
   it('segment takes a model whose weights are optional inputs', async () => {
     const red = picture(2, 2, (x, _, c) => (x === 1 && c < 2 ? 255 : 0));
     const { mask } = await run(withInitializersAsInputs(pixelModel(COLOURS)), red);
@@ -253,7 +280,11 @@ describe('images/segment', () => {
         () => encodeModel(getGraph('group-norm').build(group, { shape: ['N', 3, 'L'] }), new Map()),
         /\[N, 3, L\]/,
       ],
-      ['two outputs', twoOutputs, /outputs 'a' float32 \[N, 3, H, W\], 'b' float32/],
+      [
+        'no output for pixels',
+        () => severalOutputs(['features']),
+        /for 4 × 4 pixels its output is 'features' float32 \[1, 6\]/,
+      ],
     ];
     for (const [what, model, message] of cases) {
       it(`segment refuses a model with ${what}`, async () => {
@@ -273,7 +304,7 @@ describe('images/segment', () => {
         ),
       );
       expect(error).to.be.instanceOf(ModelError).with.property('code', 'MODEL_UNSUPPORTED');
-      expect((error as Error).message).to.match(/for 4 × 4 pixels its output is float32 \[1, 2, 3, 4\]/);
+      expect((error as Error).message).to.match(/for 4 × 4 pixels its output is 'y' float32 \[1, 2, 3, 4\]/);
     });
   });
 });

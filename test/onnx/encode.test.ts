@@ -148,7 +148,8 @@ describe('encodeModel', () => {
     g.output('y', op.relu(g, g.input('x', 'float32', [1])));
     const error = caught(() => encodeModel(g.build(), new Map(names.map((name) => [name, quarter]))));
     expect(error).to.be.instanceOf(ModelError).with.property('code', 'MODEL_TOO_LARGE');
-    expect((error as Error).message).to.include('--external-data');
+    expect((error as Error).message).to.include('encodeModelExternal');
+    expect((error as ModelError).option).to.equal('externalData');
   });
 
   it('gives the same bytes for the same graph', () => {

@@ -7,6 +7,7 @@ import {
   convDim,
   convTransposeDim,
   divideDim,
+  evaluateDim,
   maxDim,
   productDim,
   resizeDim,
@@ -53,6 +54,19 @@ const { polynomial } = fc.letrec<{ polynomial: Dim }>((tie) => ({
 }));
 
 describe('dimension expressions', () => {
+  it('evaluateDim gives the number that JavaScript gives, for every expression, and NaN without the size of a name', () => {
+    fc.assert(
+      fc.property(dim, sizes, (expression, own) => {
+        const known = new Map(Object.entries(own));
+        if (expression === '?') expect(evaluateDim(expression, known)).to.be.NaN;
+        else expect(evaluateDim(expression, known)).to.equal(evaluate(expression, own));
+      }),
+    );
+    expect(evaluateDim('floor((H-1)/2)+W', new Map([['H', 5]]))).to.be.NaN;
+    expect(evaluateDim(resizeDim('H', 1.7), new Map([['H', 10]]))).to.equal(17);
+    expect(evaluateDim('batch-size', new Map([['batch-size', 3]]))).to.equal(3);
+  });
+
   it('productDim and addDims return an unknown dimension for a size above 2^53', () => {
     expect(productDim([2 ** 30, 2 ** 30])).to.equal('?');
     expect(productDim(['H', 2 ** 30, 2 ** 30])).to.equal('?');

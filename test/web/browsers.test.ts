@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import type { Browser } from 'playwright-core';
 import { getGraph } from '../../graphs/registry.js';
 import { encodeModelExternal, initializeWeights } from '../../lib/index.js';
@@ -82,6 +83,16 @@ function sharedTests(open: (url: string) => Promise<Tab>): void {
     await tab.resize(1280, 800);
   }
 
+  /** Writes a GroupNorm as two files, its weights beside it. Tensors of less than 1 KiB would stay in the model. */
+  async function writeModel(name: string): Promise<[model: string, data: string]> {
+    const graph = getGraph('group-norm').build({ numGroups: 2, numChannels: 256 });
+    const { model, location, data } = encodeModelExternal(graph, initializeWeights(graph), `${name}.data`);
+    const paths = [`${name}.onnx`, location].map((file) => join(folder, file)) as [string, string];
+    await writeFile(paths[0], model);
+    await writeFile(paths[1], data);
+    return paths;
+  }
+
   it('the page has no violation of accessibility and no horizontal scroll at its start', async () => {
     await tab.resize(1280, 800);
     await expectAccessible('start');
@@ -132,14 +143,39 @@ function sharedTests(open: (url: string) => Promise<Tab>): void {
     await expectAccessible('converted');
   });
 
+  it('files may be dropped anywhere, and the page says what is wrong with them', async () => {
+    const [model, data] = await writeModel('a');
+    const [other] = await writeModel('b');
+    const problem = async (...paths: string[]) => {
+      await tab.drop('body', ...paths);
+      await until(tab, `!document.querySelector('#problem').hidden`);
+      const message = await text(tab, '#problem pre');
+      await tab.click('#problem button');
+      return message;
+    };
+    const isOpen = (name: string) =>
+      until(tab, `document.querySelector('#model-name')?.textContent === '${name}'`);
+    await tab.drop('label[for="model-file"]', model, data);
+    await isOpen('a.onnx');
+    expect(await problem(model, other)).to.include('choose one of a.onnx, b.onnx');
+    expect(await problem(fileURLToPath(new URL('../../demo/cells.png', import.meta.url)))).to.include(
+      'it is a PNG image',
+    );
+    expect(await problem(other)).to.include("the model keeps weights in 'b.data': give these files");
+    // A model waits for its weights, and weights for their model.
+    await tab.drop('body', join(folder, 'b.data'));
+    await isOpen('b.onnx');
+    expect(await problem(data))
+      .to.include('a.data')
+      .and.to.include('choose its .onnx file too');
+    await tab.drop('body', model);
+    await isOpen('a.onnx');
+  });
+
   it('the page works without a network, once it has been visited, and asks only its own server for anything', async () => {
     await until(tab, 'document.documentElement.dataset.offline');
     await server.close();
-    const graph = getGraph('group-norm').build({ numGroups: 2, numChannels: 4 });
-    const { model, location, data } = encodeModelExternal(graph, initializeWeights(graph), 'a.data');
-    const paths = ['a.onnx', location].map((name) => join(folder, name));
-    await writeFile(paths[0]!, model);
-    await writeFile(paths[1]!, data);
+    const paths = await writeModel('a');
     // A stopped task ends the worker, and the next task fetches it again.
     await tab.click('#demo');
     await until(tab, `document.querySelector('#activity').dataset.busy`);
@@ -149,7 +185,7 @@ function sharedTests(open: (url: string) => Promise<Tab>): void {
     await until(tab, `document.querySelector('#model-name')?.textContent === 'a.onnx'`);
     await tab.click('#run');
     expect(await ended(tab)).to.equal('Done.');
-    expect(await text(tab, '#panel-run td')).to.equal('float32 [1, 4, 64, 64]');
+    expect(await text(tab, '#panel-run td')).to.equal('float32 [1, 256, 64, 64]');
     const isOwn = (url: string) =>
       url.replace(/^blob:/, '').startsWith(server.url) || url.startsWith('data:');
     expect(tab.requests.filter((url) => !isOwn(url))).to.deep.equal([]);

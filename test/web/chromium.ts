@@ -2,7 +2,7 @@
 import { describe, it, type Suite } from 'mocha';
 import { chromium, type Browser } from 'playwright-core';
 import { findBrowser } from './find-browser.js';
-import type { Tab } from './tab.js';
+import { dropExpression, type Tab } from './tab.js';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
@@ -53,6 +53,7 @@ export async function openTab(browser: Browser, url: string): Promise<Tab> {
     click: (selector) => page.click(selector),
     press: (key) => page.keyboard.press(key),
     choose: (selector, ...paths) => page.setInputFiles(selector, paths),
+    drop: async (selector, ...paths) => page.evaluate(await dropExpression(selector, paths)),
     resize: (width, height) => page.setViewportSize({ width, height }),
   };
 }

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { findBrowser } from './find-browser.js';
-import type { Tab } from './tab.js';
+import { dropExpression, type Tab } from './tab.js';
 
 const FIREFOX = findBrowser('FIREFOX_PATH', ['firefox-esr', 'firefox']);
 
@@ -140,6 +140,7 @@ export class Firefox {
         const { sharedId } = await evaluateRaw(`document.querySelector(${JSON.stringify(selector)})`);
         await this.send('input.setFiles', { context, element: { sharedId }, files });
       },
+      drop: async (selector, ...paths) => evaluate(await dropExpression(selector, paths)),
       resize: async (width, height) => {
         await this.send('browsingContext.setViewport', { context, viewport: { width, height } });
       },

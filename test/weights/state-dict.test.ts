@@ -34,7 +34,7 @@ describe('matching a state_dict', () => {
     expect([...weights.keys()]).to.deep.equal(['enc1.weight', 'enc1.bias']);
   });
 
-  it('matchStateDict lists every missing, unexpected and wrong-shaped key at once, and suggests the nearest name', () => {
+  it('matchStateDict lists missing, unexpected and wrong-shaped keys at once, and suggests the nearest names', () => {
     const message = refusal(
       new Map([
         ['enc1.wieght', two()],
@@ -44,6 +44,23 @@ describe('matching a state_dict', () => {
     expect(message).to.include("missing 'enc1.weight' (did you mean 'enc1.wieght'?)");
     expect(message).to.include("unexpected 'enc1.wieght' (did you mean 'enc1.weight'?)");
     expect(message).to.include("'enc1.bias' has shape [3] but must be [2]");
+  });
+
+  it('matchStateDict lists the first five keys of a kind, and how many more there are', () => {
+    const six = graph(['a', 'b', 'c', 'd', 'e', 'f'].map((name) => `${name}.weight`));
+    const other = stateDict(...Array.from({ length: 7 }, (_, i) => `layer${i}.running`));
+    expect(() => matchStateDict(six, other))
+      .to.throw(WeightsError)
+      .with.property('message')
+      .that.equals(
+        [
+          "the state_dict does not fit graph 'net':",
+          ...['a', 'b', 'c', 'd', 'e'].map((name) => `  missing '${name}.weight'`),
+          '  and 1 more missing',
+          ...[0, 1, 2, 3, 4].map((i) => `  unexpected 'layer${i}.running'`),
+          '  and 2 more unexpected',
+        ].join('\n'),
+      );
   });
 
   it('matchStateDict does not suggest a key that belongs to another parameter', () => {
@@ -101,8 +118,7 @@ describe('matching a state_dict', () => {
   it('matchStateDict says under which other prefix all keys are', () => {
     const nested = stateDict('net.encoder.enc1.weight', 'net.encoder.enc1.bias', 'head.weight');
     expect(refusal(nested)).to.equal(
-      "the state_dict has the keys of graph 'net' under 'net.encoder': " +
-        "give the prefix 'net.encoder' (--prefix net.encoder)",
+      "the state_dict has the keys of graph 'net' under 'net.encoder': " + "give the prefix 'net.encoder'",
     );
     expect([...matchStateDict(GRAPH, nested, { prefix: 'net.encoder' }).keys()]).to.deep.equal([
       'enc1.weight',

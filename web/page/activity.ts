@@ -1,4 +1,5 @@
 /** Runs one task at a time and shows its progress, how long it takes, a button to stop it, and its error. */
+import type { AdvisedOption } from '../../lib/errors.js';
 import type { TaskName, Tasks } from '../protocol.js';
 import { formatDuration } from '../../lib/quantities.js';
 import { byId, element } from './dom.js';
@@ -106,6 +107,24 @@ function showProgress({ text: what, done, total }: Extract<Event, { type: 'progr
   }
 }
 
+/** What the options that messages of the library advise are on this page. */
+const ON_THIS_PAGE: Readonly<Record<Exclude<AdvisedOption, `limits.${string}`>, string>> = {
+  externalData:
+    "This page writes models of one file. 'npx onnx-groupnorm build NAME --external-data' writes larger models.",
+  groupNorm: "'Compare the lowerings' runs the model in this way too: as op.",
+  map: 'This page does not compare models.',
+  merge: "On this page: choose 'the standard operator, and opset 21'.",
+  prefix: "On this page: fill in 'Only the keys under this prefix'.",
+};
+
+/** Returns what to do on this page about an error, where its message advises an option. */
+function adviceOf(error: unknown): string[] {
+  const option = error instanceof TaskError ? error.failure.option : undefined;
+  if (option === undefined) return [];
+  if (option in ON_THIS_PAGE) return [ON_THIS_PAGE[option as keyof typeof ON_THIS_PAGE]];
+  return ['This page keeps to the limits of the library: a program, or the command line, may set others.'];
+}
+
 /** Shows an error with its whole message, which says what to do. */
 export function showProblem(error: unknown): void {
   const message = error instanceof Error ? error.message : String(error);
@@ -113,8 +132,9 @@ export function showProblem(error: unknown): void {
   problem.replaceChildren(
     close,
     element('strong', { textContent: 'That did not work. ' }),
-    ...(error instanceof TaskError ? [element('code', { textContent: error.code })] : []),
+    ...(error instanceof TaskError ? [element('code', { textContent: error.failure.code })] : []),
     element('pre', { textContent: message }),
+    ...adviceOf(error).map((textContent) => element('p', { textContent })),
   );
   box.hidden = false;
   problem.hidden = false;

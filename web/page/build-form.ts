@@ -52,7 +52,7 @@ export function setUpBuildForm(): () => NetworkSpec {
     byId('graph-description', HTMLElement).textContent = definition.description;
     options = optionFields(definition);
     byId('options', HTMLElement).replaceChildren(...options.fields);
-    weightsFile.clear();
+    weightsFile.set([]);
     weights.value = 'seed';
     showWeights();
   }

@@ -10,8 +10,8 @@ import { fileField } from './file-field.js';
 export interface InputsForm {
   /** @throws Error if a file is wanted and no file was chosen. */
   read(): RunPlan;
-  /** The file of an input, if it has a file. */
-  fileOf(name: string): File | undefined;
+  /** Whether the first input is still the image that it was from the start. */
+  hasGiven(): boolean;
 }
 
 /** Returns the names of the dimensions of an input. */
@@ -25,19 +25,17 @@ interface InputRow {
   source(): InputSource | undefined;
   /** Whether the page makes the tensor, and needs its sizes. */
   isMade(): boolean;
-  file(): File | undefined;
+  /** Whether it is still the image that it was from the start. */
+  hasGiven(): boolean;
 }
 
 /**
  * Fills the form of a model.
- * @param files Files that inputs have from the start, by the names of the inputs.
+ * @param given The image of the first input from the start.
  */
-export function fillInputsForm(
-  { inspection }: OpenModel,
-  files: Readonly<Record<string, File>> = {},
-): InputsForm {
+export function fillInputsForm({ inspection }: OpenModel, given: File | undefined): InputsForm {
   const { inputs } = inspection.model;
-  const rows = inputs.map((info, index) => rowOf(info, index, files[info.name]));
+  const rows = inputs.map((info, index) => rowOf(info, index, index === 0 ? given : undefined));
   byId('inputs', HTMLElement).replaceChildren(...rows.map(({ field }) => field));
   const names = new Set(inputs.flatMap(namesOf));
   const sizes = [...names].map((name, index) => sizeField(name, index));
@@ -66,7 +64,7 @@ export function fillInputsForm(
       ),
       sizes: Object.fromEntries(sizes.map(({ name, read }) => [name, read()])),
     }),
-    fileOf: (name) => rows.find(({ info }) => info.name === name)?.file(),
+    hasGiven: () => rows[0]?.hasGiven() ?? false,
   };
 }
 
@@ -113,36 +111,38 @@ function rowOf(info: TensorInfo, index: number, given: File | undefined): InputR
   const type = `${dtype ?? 'not a tensor'} ${shape ? formatShape(shape) : 'of any rank'}`;
   const legend = element('legend', {}, element('strong', { textContent: name }), ` ${type}`);
   const field = element('fieldset', {}, legend, labelled('Filled with', source), ...Object.values(parts));
-  let preset = given;
-  const field_ = fileField(chooser, ([file]) => {
-    preset = undefined;
+  const fileInput = fileField(chooser, ([file]) => {
     if (file) source.value = isNpy(file) || !shape || shape.length !== 4 ? 'npy' : 'image';
     showParts();
   });
-  const note = element('p', { className: 'note' });
-  parts.file.append(note);
-  const file = () => preset ?? field_.files()[0];
   const showParts = () => {
     const isFile = source.value === 'image' || source.value === 'npy';
     parts.random.hidden = source.value !== 'random';
     parts.value.hidden = source.value !== 'value';
     parts.file.hidden = !isFile;
     parts.scaling.hidden = source.value !== 'image';
-    note.textContent = preset ? `Now: ${preset.name}` : '';
   };
-  if (given) source.value = 'image';
+  if (given) {
+    fileInput.set([given]);
+    source.value = 'image';
+  }
+  const [first] = fileInput.files();
   source.addEventListener('change', showParts);
   showParts();
   return {
     info,
     field,
     isMade: () => source.value === 'random' || source.value === 'value',
-    file: () => (parts.file.hidden ? undefined : file()),
+    hasGiven: () =>
+      given !== undefined &&
+      source.value === 'image' &&
+      scaling.value === 'unit' &&
+      fileInput.files()[0] === first,
     source() {
       if (source.value === '') return undefined;
       if (source.value === 'random') return { from: 'random', seed: seed.valueAsNumber };
       if (source.value === 'value') return { from: 'value', value: value.valueAsNumber };
-      const chosen = file();
+      const [chosen] = fileInput.files();
       if (chosen) return { from: 'file', file: chosen, scaling: scaling.value as 'unit' | 'imagenet' };
       throw new Error(`Choose a file for the input ${name}, or fill it with something else.`);
     },

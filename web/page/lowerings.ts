@@ -1,13 +1,22 @@
 /** Shows the lowerings against each other, in time and in error. */
+import type { LoweringError } from '../../lib/insight/inspect/lowering-error.js';
 import { formatDifference, formatDuration, formatDigits } from '../../lib/quantities.js';
-import type { Difference, LoweringsResult } from '../protocol.js';
+import type { LoweringsResult } from '../protocol.js';
 import { element, scrolling, table } from './dom.js';
 
-const HEAD = ['GroupNorm as', 'Median', '', 'Quartiles', 'Largest difference', 'Of the tolerance'];
+const HEAD = [
+  'GroupNorm as',
+  'Median',
+  '',
+  'Quartiles',
+  'Error of the norms',
+  'Of the tolerance',
+  'Outputs, from reduce-mean',
+];
 
 export function loweringsPanel({ provider, inputs, rounds, lowerings }: LoweringsResult): Node[] {
   const most = Math.max(...lowerings.map(({ milliseconds }) => milliseconds?.median ?? 0));
-  const rows = lowerings.map(({ name, milliseconds, difference, problem }) => [
+  const rows = lowerings.map(({ name, milliseconds, error, difference, problem }) => [
     name,
     ...(milliseconds
       ? [
@@ -16,26 +25,29 @@ export function loweringsPanel({ provider, inputs, rounds, lowerings }: Lowering
           `${formatDuration(milliseconds.low)} to ${formatDuration(milliseconds.high)}`,
         ]
       : [`does not run: ${problem}`, '', '–']),
-    formatDifference(difference?.maxAbs),
-    shareOf(difference),
+    formatDifference(error?.maxAbs),
+    shareOf(error),
+    formatDifference(difference),
   ]);
   return [
     scrolling(
       'Lowerings',
       table(`One call on ${provider}, ${rounds} paired rounds; ${inputs.join('; ')}`, HEAD, rows),
     ),
-    element('p', {
-      className: 'note',
-      textContent:
-        "Differences are those of the model's outputs from the outputs with reduce-mean, the lowering that is right however large " +
-        'the mean of a group is. 100 % of the tolerance is what torch.testing.assert_close allows. op is what ONNX Runtime does ' +
-        'with the operator itself: it inlines the definition.',
-    }),
+    ...NOTES.map((textContent) => element('p', { className: 'note', textContent })),
   ];
 }
 
-const shareOf = (difference: Difference | undefined): string =>
-  difference ? `${formatDigits(100 * difference.toleranceUsed, 2)} %` : '–';
+const NOTES = [
+  'Error of the norms: the largest distance from float64, over every GroupNorm of this run, of the result before scale and bias, ' +
+    'whose deviation is about 1. 100 % of the tolerance is what torch.testing.assert_close allows in float32.',
+  'Outputs, from reduce-mean: the largest difference of an output of the model from its value with reduce-mean. Both have ' +
+    'rounding errors of the whole network, so that this does not say which is right.',
+  'op is what ONNX Runtime does with the operator itself: it has no kernel, and computes the definition in its place.',
+];
+
+const shareOf = (error: LoweringError | undefined): string =>
+  error ? `${formatDigits(100 * error.toleranceUsed, 2)} %` : '–';
 
 const SVG = 'http://www.w3.org/2000/svg';
 

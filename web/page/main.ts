@@ -1,11 +1,12 @@
 /** The page: where its model comes from, and the check of the browser. */
 import { DEFAULT_OPSET } from '../../lib/browser.js';
 import type { Manifest, OpenModel, WebProvider } from '../protocol.js';
+import { listNames } from '../../lib/quantities.js';
 import { isBusy, perform, showProblem } from './activity.js';
 import { setUpBuildForm } from './build-form.js';
 import { byId } from './dom.js';
 import { describeEnvironment } from './environment.js';
-import { fileField, hasFiles } from './file-field.js';
+import { droppedFiles, fileField, hasFiles } from './file-field.js';
 import { showModel } from './model-view.js';
 import { startParity } from './parity.js';
 
@@ -46,9 +47,16 @@ let waiting: readonly File[] = [];
 async function open(chosen: readonly File[]): Promise<void> {
   if (chosen.length === 0 || isBusy()) return;
   const isModel = ({ name }: File) => /\.onnx$/i.test(name);
-  const files = chosen.some(isModel) ? chosen : [...waiting, ...chosen];
+  const isOther = chosen.some(isModel) && waiting.some(isModel);
+  const files = isOther ? chosen : [...waiting, ...chosen];
+  const [file = chosen[0]!, ...others] = files.filter(isModel);
+  if (others.length > 0) {
+    const names = listNames([file, ...others].map(({ name }) => name));
+    return showProblem(
+      new Error(`This page has one model at a time: choose one of ${names}, with its files.`),
+    );
+  }
   waiting = files;
-  const file = files.find(isModel) ?? files[0]!;
   const data = files.filter((one) => one !== file);
   const isOpen = await perform(
     'open',
@@ -64,7 +72,7 @@ addEventListener('dragover', (event) => hasFiles(event) && event.preventDefault(
 addEventListener('drop', (event) => {
   if (!hasFiles(event) || event.defaultPrevented) return;
   event.preventDefault();
-  void open([...event.dataTransfer!.files]);
+  void droppedFiles(event).then(open);
 });
 
 onClick('check', async () => {

@@ -1,4 +1,5 @@
 /** The one model of the page: its forms and its results. Another model replaces all of them. */
+import { isGroupNorm } from '../../lib/insight/inspect/lowering-error.js';
 import { formatBytes } from '../../lib/quantities.js';
 import type { OpenModel } from '../protocol.js';
 import { perform } from './activity.js';
@@ -37,20 +38,20 @@ export function showModel(model: OpenModel, { demoImage }: Origin = {}): () => P
   const tabs = new Tabs(byId('results', HTMLElement).querySelector('.tabs')!);
   tabs.put('norms', 'Normalizations', normalizationsPanel(model.inspection));
   tabs.put('run', 'Run', [hint('Run')]);
-  tabs.put('lowerings', 'Lowerings', [hint('Compare the lowerings')]);
+  const { normalizations } = model.inspection;
+  if (normalizations.some(isGroupNorm)) tabs.put('lowerings', 'Lowerings', [hint('Compare the lowerings')]);
+  else byId('compare', HTMLButtonElement).hidden = true;
+  byId('measure', HTMLButtonElement).hidden = normalizations.length === 0;
   tabs.put('convert', 'Convert', [fromTemplate('convert-template')]);
   fillConversions(model);
 
-  const [input] = model.inspection.model.inputs;
-  const inputs = fillInputsForm(model, demoImage && input && { [input.name]: demoImage });
-  const run = () => {
-    const isDemo = demoImage !== undefined && inputs.fileOf(input!.name) === demoImage;
-    return perform(
+  const inputs = fillInputsForm(model, demoImage);
+  const run = () =>
+    perform(
       'run',
-      () => ({ model, plan: inputs.read(), isDemo }),
+      () => ({ model, plan: inputs.read(), isDemo: inputs.hasGiven() }),
       (result) => tabs.show('run', 'Run', runPanel(result)),
     );
-  };
   const onSubmit = (id: string, action: () => Promise<boolean>) =>
     byId(id, HTMLFormElement).addEventListener('submit', (event) => {
       event.preventDefault();

@@ -7,6 +7,21 @@ const example = (name: string): number => (name === 'numGroups' ? 8 : 32);
 
 type Control = HTMLInputElement | HTMLSelectElement;
 
+/** Longer forms show the sizes of the network, and fold the other options. */
+const MOST_SHOWN = 8;
+
+/** Whether an option is required, or says how large the network is. */
+const isSize = ({ type, default: value }: OptionSpec): boolean =>
+  value === undefined || (value !== null && (type === 'integer' || type === 'integers'));
+
+const folded = (fields: readonly HTMLElement[]): HTMLElement =>
+  element(
+    'details',
+    { className: 'more' },
+    element('summary', { textContent: `${fields.length} more options` }),
+    element('div', { className: 'fields' }, ...fields),
+  );
+
 /** The fields of a network, and how their values are read. */
 export interface OptionFields {
   readonly fields: readonly HTMLElement[];
@@ -15,13 +30,15 @@ export interface OptionFields {
 }
 
 export function optionFields({ options }: GraphDefinition): OptionFields {
-  const made = Object.entries(options).map(([name, spec]) => ({
-    name,
-    spec,
-    control: controlOf(name, spec),
-  }));
+  const made = Object.entries(options).map(([name, spec]) => {
+    const control = controlOf(name, spec);
+    return { name, spec, control, field: fieldOf(name, spec, control) };
+  });
+  const fieldsOf = (some: typeof made) => some.map(({ field }) => field);
+  const sizes = made.filter(({ spec }) => isSize(spec));
+  const others = made.filter(({ spec }) => !isSize(spec));
   return {
-    fields: made.map(({ name, spec, control }) => fieldOf(name, spec, control)),
+    fields: made.length > MOST_SHOWN ? [...fieldsOf(sizes), folded(fieldsOf(others))] : fieldsOf(made),
     read: () => Object.fromEntries(made.flatMap(({ name, spec, control }) => valueOf(name, spec, control))),
   };
 }
@@ -67,11 +84,15 @@ function fieldOf(name: string, { type, description }: OptionSpec, control: Contr
   return element(
     'div',
     { className: 'field' },
-    element('label', { htmlFor: control.id, textContent: name }),
+    element('label', { htmlFor: control.id }, ...breakable(name)),
     control,
     hint,
   );
 }
+
+/** Returns a name in camelCase that may break between its words. */
+const breakable = (name: string): (Node | string)[] =>
+  name.split(/(?=[A-Z])/).flatMap((word, index) => (index > 0 ? [element('wbr'), word] : [word]));
 
 function valueOf(name: string, { type }: OptionSpec, control: Control): [string, unknown][] {
   if (control instanceof HTMLInputElement && control.type === 'checkbox') return [[name, control.checked]];

@@ -11,9 +11,7 @@ export function runPanel(result: RunResult): Node[] {
   );
   return [
     ...(comparison ? [verdict(comparison)] : []),
-    ...result.fallbacks.map(({ provider, reason }) =>
-      element('p', { className: 'note', textContent: `${provider} is not used: ${reason}` }),
-    ),
+    ...notesOf(result).map((textContent) => element('p', { className: 'note', textContent })),
     element('div', { className: 'pictures' }, ...pictures.map(draw)),
     definitions(rowsOf(result)),
     scrolling('Outputs', table('Outputs', HEAD, outputs.map(outputRow))),
@@ -22,6 +20,11 @@ export function runPanel(result: RunResult): Node[] {
       : []),
   ];
 }
+
+const notesOf = ({ fallbacks, isSoftware }: RunResult): string[] => [
+  ...fallbacks.map(({ reason }) => `WebGPU was not used, and WebAssembly ran the model: ${reason}`),
+  ...(isSoftware ? ['This GPU is software: its times say nothing about a real GPU.'] : []),
+];
 
 const HEAD = ['Output', 'Type', 'Least', 'Largest', 'Mean', 'NaN or infinite', 'File'];
 

@@ -1,13 +1,10 @@
 /** Runs one task in a worker, reports its progress, and can cancel it. */
-import type { Message, TaskName, Tasks } from '../protocol.js';
+import type { Failure, Message, TaskName, Tasks } from '../protocol.js';
 
-/** An error of the worker, with the code of the library's error. */
+/** An error of the worker. */
 export class TaskError extends Error {
-  constructor(
-    readonly code: string,
-    message: string,
-  ) {
-    super(message);
+  constructor(readonly failure: Failure) {
+    super(failure.message);
   }
 }
 
@@ -47,17 +44,13 @@ export function startTask<Name extends TaskName>(
       end();
       idle = worker;
       if (data.type === 'result') resolve(data.result);
-      else reject(new TaskError(data.code, data.message));
+      else reject(new TaskError(data));
     };
     worker.onerror = (event) => {
       end();
       worker.terminate();
-      reject(
-        new TaskError(
-          'WORKER',
-          event.message || 'the part of the page that computes does not start: reload the page',
-        ),
-      );
+      const message = event.message || 'the part of the page that computes does not start: reload the page';
+      reject(new TaskError({ code: 'WORKER', message }));
     };
   });
   worker.postMessage({ task: name, ...input });

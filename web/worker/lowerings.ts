@@ -1,20 +1,23 @@
-/** Compares the lowerings: their times, and how far their outputs are from those of `reduce-mean`. */
+/** Compares the lowerings: their times, how far their GroupNorms are from float64, and how far their outputs differ. */
 import {
   compareTensors,
   createSession,
   LOWERING_NAMES,
   type LoweringName,
   type Session,
+  SessionError,
 } from '../../lib/browser.js';
+import { errorOfLowering } from '../../lib/insight/inspect/lowering-error.js';
 import { toleranceFor } from '../../lib/parity/compare.js';
+import { BROWSER } from '../../lib/runtime/browser.js';
 import type { TensorRecord } from '../../lib/runtime/core/contract.js';
-import type { Difference, LoweringResult, LoweringsResult, Quartiles, Tasks } from '../protocol.js';
+import type { LoweringResult, LoweringsResult, Quartiles, Tasks } from '../protocol.js';
 import { makeInputs } from './inputs.js';
 import { bytesOf } from './models.js';
 import { progress } from './progress.js';
 import { numbersOf } from './run.js';
 
-/** The lowering whose result is right for any mean, as the others are compared with it. */
+/** The lowering whose outputs the others are compared with: it is right for any mean. */
 const REFERENCE: LoweringName = 'reduce-mean';
 
 /** Milliseconds that all rounds may take, and the most rounds. */
@@ -32,42 +35,44 @@ interface Runner {
   readonly milliseconds: number[];
 }
 
-export async function compareLowerings({
-  model,
-  plan,
-}: Tasks['lowerings']['input']): Promise<LoweringsResult> {
+export async function compareLowerings(input: Tasks['lowerings']['input']): Promise<LoweringsResult> {
+  const { model, plan } = input;
+  const { provider } = plan;
   const { feeds, lines } = await makeInputs(model.inspection.model.inputs, plan);
   const bytes = await bytesOf(model);
   const runners = new Map<LoweringName, Runner | string>();
-  let firstRuns = 0;
+  let [firstRuns, rounds] = [0, LEAST_ROUNDS];
   try {
     for (const name of LOWERING_NAMES) {
       progress(`loading and running ${name}`);
       const start = performance.now();
-      runners.set(name, await open(bytes, plan.provider, name, feeds).catch(messageOf));
+      runners.set(name, await open(bytes, provider, name, feeds).catch(messageOf));
       firstRuns += performance.now() - start;
     }
-    const working = [...runners].filter((one): one is [LoweringName, Runner] => typeof one[1] === 'object');
-    const rounds = Math.max(LEAST_ROUNDS, Math.min(MOST_ROUNDS, Math.floor(BUDGET / (2 * firstRuns + 1))));
-    await pairedRounds(
-      working.map(([, runner]) => runner),
-      feeds,
-      rounds,
-    );
-    const reference = runners.get(REFERENCE);
-    return {
-      provider: plan.provider,
-      inputs: lines,
-      rounds,
-      lowerings: [...runners].map(([name, runner]) =>
-        typeof runner === 'string'
-          ? { name, problem: runner }
-          : resultOf(name, runner, typeof reference === 'object' ? reference : undefined),
-      ),
-    };
+    const working = [...runners.values()].filter((one) => typeof one === 'object');
+    const [first] = runners.values();
+    if (typeof first === 'string' && working.length === 0) throw new SessionError('RUN_FAILED', first);
+    rounds = Math.max(LEAST_ROUNDS, Math.min(MOST_ROUNDS, Math.floor(BUDGET / (2 * firstRuns + 1))));
+    await pairedRounds(working, feeds, rounds);
   } finally {
     for (const runner of runners.values()) if (typeof runner === 'object') await runner.session.dispose();
   }
+  const reference = runners.get(REFERENCE);
+  const lowerings: LoweringResult[] = [];
+  for (const [name, runner] of runners) {
+    if (typeof runner === 'string') {
+      lowerings.push({ name, problem: runner });
+      continue;
+    }
+    progress(`comparing ${name} with float64`);
+    lowerings.push({
+      name,
+      milliseconds: quartiles(runner.milliseconds),
+      error: await errorOfLowering(BROWSER, bytes, name, { feeds, provider }).catch(() => undefined),
+      difference: typeof reference === 'object' ? largestDifference(runner, reference) : undefined,
+    });
+  }
+  return { provider, inputs: lines, rounds, lowerings };
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
@@ -108,21 +113,13 @@ async function pairedRounds(runners: readonly Runner[], feeds: TensorRecord, rou
   }
 }
 
-function resultOf(name: LoweringName, runner: Runner, reference: Runner | undefined): LoweringResult {
-  const milliseconds = quartiles(runner.milliseconds);
-  return {
-    name,
-    milliseconds,
-    ...(reference && reference !== runner && { difference: differenceOf(runner.outputs, reference.outputs) }),
-  };
-}
-
-function differenceOf(outputs: TensorRecord, expected: TensorRecord): Difference {
-  const comparisons = Object.entries(expected).map(([name, value]) =>
-    compareTensors(name, outputs[name]!, value, toleranceFor(value.dtype, {})),
+function largestDifference(actual: Runner, expected: Runner): number | undefined {
+  if (actual === expected) return undefined;
+  const differences = Object.entries(expected.outputs).map(
+    ([name, value]) =>
+      compareTensors(name, actual.outputs[name]!, value, toleranceFor(value.dtype, {})).maxAbs,
   );
-  const most = (of: (one: (typeof comparisons)[number]) => number) => Math.max(0, ...comparisons.map(of));
-  return { maxAbs: most(({ maxAbs }) => maxAbs), toleranceUsed: most(({ toleranceUsed }) => toleranceUsed) };
+  return Math.max(0, ...differences);
 }
 
 function quartiles(values: readonly number[]): Quartiles {

@@ -1,6 +1,6 @@
 /** The worker: does everything slow, so that the page stays responsive. Runs one task at a time. */
 import { OnnxGroupNormError, setRuntimeFolder } from '../../lib/browser.js';
-import type { Message, Request } from '../protocol.js';
+import type { Failure, Message, Request } from '../protocol.js';
 import { compareLowerings } from './lowerings.js';
 import { buildModel, convert, openModel } from './models.js';
 import { checkParity } from './parity.js';
@@ -23,8 +23,11 @@ async function answer(request: Request): Promise<void> {
 }
 
 /** Returns an error in words. A RangeError is the browser's word for memory that it does not have. */
-function describe(error: unknown): { code: string; message: string } {
-  if (error instanceof OnnxGroupNormError) return { code: error.code, message: error.message };
+function describe(error: unknown): Failure {
+  if (error instanceof OnnxGroupNormError) {
+    const { code, message, option } = error;
+    return { code, message, option };
+  }
   const message = error instanceof Error ? error.message : String(error);
   return error instanceof RangeError
     ? {

@@ -6,6 +6,7 @@ import {
   encodeModel,
   getGraph,
   inspectModel,
+  ModelError,
 } from '../../lib/browser.js';
 import { externalFiles } from '../../lib/onnx/tensor-walk.js';
 import { requireParametersFit } from '../../lib/onnx/encode.js';
@@ -41,7 +42,12 @@ export async function openModel({ file, data }: Tasks['open']['input']): Promise
   progress(`reading ${file.name}`);
   const bytes = await bytesOf({ file });
   // A file of another kind is named here, before its fields are read as those of a model.
-  const inspection = await inspectModel(bytes, { where: file.name });
+  const inspection = await inspectModel(bytes, { where: file.name }).catch((cause: unknown) => {
+    // Files of weights have no mark by which they are known.
+    if (/\.onnx$/i.test(file.name) || !(cause instanceof ModelError)) throw cause;
+    const hint = 'if it holds the weights of a model, choose its .onnx file too';
+    throw new ModelError(cause.code, `${cause.message}; ${hint}`, { cause });
+  });
   if (inspection.model.externalData.length === 0) return { name: file.name, file, inspection };
   const given = new Map(data.map((one) => [one.name, one]));
   const files = new Map<string, Uint8Array>();

@@ -40,6 +40,7 @@ export async function runModel({ model, plan, isDemo }: Tasks['run']['input']): 
       provider: session.provider,
       groupNorm: session.groupNorm,
       fallbacks: session.fallbacks,
+      isSoftware: session.provider === 'webgpu' && (await isSoftwareGpu()),
       loadMilliseconds,
       runMilliseconds,
       inputs: inputs.lines,
@@ -50,6 +51,12 @@ export async function runModel({ model, plan, isDemo }: Tasks['run']['input']): 
   } finally {
     await session.dispose();
   }
+}
+
+/** Whether the browser computes WebGPU on the processor. */
+async function isSoftwareGpu(): Promise<boolean> {
+  const adapter = await navigator.gpu.requestAdapter();
+  return adapter?.info.isFallbackAdapter ?? false;
 }
 
 /** Runs a model, and measures the input of each normalization. */

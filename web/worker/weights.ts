@@ -10,23 +10,24 @@ import {
 import type { WeightsSource } from '../protocol.js';
 import { fetchDemo } from './files.js';
 
+type FileSource = Extract<WeightsSource, { from: 'file' }>;
+
 export async function loadWeights(graph: Graph, source: WeightsSource): Promise<Weights> {
   switch (source.from) {
     case 'seed':
       return initializeWeights(graph, source.seed);
     case 'demo':
       return matchStateDict(graph, (await fetchDemo()).stateDict);
-    case 'file': {
-      const prefix = source.prefix === '' ? undefined : source.prefix;
-      return matchStateDict(graph, await readStateDict(source.file), { prefix });
-    }
+    case 'file':
+      return matchStateDict(graph, await readStateDict(source), { prefix: source.prefix || undefined });
   }
 }
 
-/** Reads all tensors of a file, but of a parity fixture only the state_dict. */
-async function readStateDict(blob: File): Promise<ReadonlyMap<string, TensorData>> {
+/** Reads the tensors under a prefix, or all if no key has it, for the error message; of a parity fixture the state_dict. */
+async function readStateDict({ file: blob, prefix }: FileSource): Promise<ReadonlyMap<string, TensorData>> {
   const file = await openSafetensors(blob);
   const keys = file.keys();
   const isFixture = 'graph' in file.metadata && keys.some((key) => key.startsWith('input.'));
-  return file.readAll(isFixture ? keys.filter((key) => key.startsWith('state_dict.')) : keys);
+  const under = keys.filter((key) => key.startsWith(isFixture ? 'state_dict.' : prefix));
+  return file.readAll(under.length > 0 ? under : keys);
 }

@@ -225,7 +225,7 @@ const DESCRIPTION =
 
 const EXAMPLES = `
 Examples:
-  $ onnx-groupnorm doctor
-  $ onnx-groupnorm doctor --json
+  $ npx onnx-groupnorm doctor
+  $ npx onnx-groupnorm doctor --json
 
 Exit codes: 0 the cpu provider works; 1 it does not.`;

@@ -182,24 +182,29 @@ export class RequiredOption extends Option {
   }
 }
 
-/** @throws UsageError that lists every {@link RequiredOption} that is missing. */
-export function requireOptions(command: Command): void {
+/**
+ * @param explained The command whose `--help` explains the options.
+ * @throws UsageError that lists every {@link RequiredOption} that is missing.
+ */
+export function requireOptions(command: Command, explained = command): void {
   const missing = command.options.filter(
     (option) =>
       option instanceof RequiredOption && command.getOptionValue(option.attributeName()) === undefined,
   );
   if (missing.length === 0) return;
   const flags = missing.map(({ flags }) => flags.replace(/^-\w, /, '')).join(', ');
-  throw new UsageError(`missing ${flags}; ${helpHint(command)}`);
+  throw new UsageError(`missing ${flags}; ${helpHint(explained)}`);
 }
 
-/** Makes the errors of a command end with a line that points to its help. */
-export const pointToHelp = (command: Command): Command => command.showHelpAfterError(helpHint(command));
+/** Makes the errors of a command end with a line that points to its help, or to that of the command which explains it. */
+export const pointToHelp = (command: Command, explained = command): Command =>
+  command.showHelpAfterError(helpHint(explained));
 
 const helpHint = (command: Command): string => `'${commandPath(command)} --help' explains the command`;
 
+/** Returns a command as a user types it. npx finds it in a project, and where it is installed for all projects. */
 const commandPath = (command: Command): string =>
-  command.parent ? `${commandPath(command.parent)} ${command.name()}` : command.name();
+  `${command.parent ? commandPath(command.parent) : 'npx'} ${command.name()}`;
 
 /** `--provider` of a command that runs a model. */
 export const providerOption = (): Option =>

@@ -200,15 +200,16 @@ function nothingMatches(
 ): ParityError {
   const names = [...unmatched.keys()];
   const reasons = [...unmatched].filter(([, reason]) => reason !== NO_NODE);
-  return new ParityError('NO_ACTIVATIONS', [
+  const lines = [
     `no tensor of ${label} is known to hold what a module of ${run.label} returned:`,
     `  the file has ${names.length > 0 ? listNames(names, 8) : 'inputs only'}`,
     missing.length > 0
       ? `  the model has the modules ${listNames(missing, 8)}`
-      : '  the nodes of the model do not say from which modules they come: name its values with --map NAME=VALUE',
+      : '  the nodes of the model do not say from which modules they come: name its values (map)',
     ...reasons.slice(0, 3).map(([name, reason]) => `  ${name}: ${reason}`),
     'save the activations from the module that was exported, with the program of docs/compare.md',
-  ]);
+  ];
+  return new ParityError('NO_ACTIVATIONS', lines, { option: missing.length > 0 ? undefined : 'map' });
 }
 
 /** Makes values to compare with of activations, which are read from the file when they are needed. */

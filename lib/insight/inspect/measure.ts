@@ -4,7 +4,7 @@ import { NO_LIMITS } from '../../limits.js';
 import { Model } from '../../onnx/model.js';
 import type { Platform } from '../../runtime/core/contract.js';
 import { elementCount, isFloatDType, tensor, type TensorData } from '../../tensor.js';
-import { InlinedBody } from './inlined-body.js';
+import { RowNormalizer } from './row-normalizer.js';
 import { keyOf, passOn } from '../values/inner-values.js';
 import { ModelRun, type ModelRunOptions } from '../values/intermediate-values.js';
 import type { Measured } from './inspect.js';
@@ -19,6 +19,7 @@ const SLICE_BYTES = 2 ** 28;
 /**
  * Runs a model and measures. A second run has the values in bodies and functions, and the sums that operators leave out.
  * @param model Its path or bytes.
+ * @param normalizer What the result in float64 is compared with; this function disposes of it.
  * @throws What `createSession` and `session.run` throw.
  */
 export async function measureNormalizations(
@@ -26,20 +27,20 @@ export async function measureNormalizations(
   model: string | Uint8Array,
   found: readonly FoundNormalization[],
   options: ModelRunOptions,
+  normalizer = new RowNormalizer(platform),
 ): Promise<Measured> {
   const results = new Map<FoundNormalization, (NormalizationStatistics | string)[]>();
   for (const one of found) results.set(one, typeof one.inputs === 'string' ? [one.inputs] : []);
   const readers = found.flatMap((one) =>
     typeof one.inputs === 'object' ? one.inputs.map((input) => ({ input, results: results.get(one)! })) : [],
   );
-  const body = new InlinedBody(platform);
   const run = await ModelRun.open(platform, model, options);
   try {
     const isOwn = ({ input: { way, output } }: Reader) => way.length === 0 && output === undefined;
     const own = readers.filter(isOwn).map((reader) => ({ ...reader, name: reader.input.name, loops: 0 }));
-    await measure(run, own, body);
+    await measure(run, own, normalizer);
     const inner = readers.filter((reader) => !isOwn(reader));
-    if (inner.length > 0) await measureInner(run, inner, body);
+    if (inner.length > 0) await measureInner(run, inner, normalizer);
     return {
       provider: run.execution.provider,
       results: new Map(
@@ -50,7 +51,7 @@ export async function measureNormalizations(
       ),
     };
   } finally {
-    await body.dispose();
+    await normalizer.dispose();
     await run.dispose();
   }
 }
@@ -68,7 +69,11 @@ interface PlacedReader extends Reader {
   readonly loops: number;
 }
 
-async function measure(run: ModelRun, readers: readonly PlacedReader[], body: InlinedBody): Promise<void> {
+async function measure(
+  run: ModelRun,
+  readers: readonly PlacedReader[],
+  normalizer: RowNormalizer,
+): Promise<void> {
   const byName = new Map<string, PlacedReader[]>();
   for (const reader of readers) {
     const known = byName.get(reader.name);
@@ -85,7 +90,8 @@ async function measure(run: ModelRun, readers: readonly PlacedReader[], body: In
         if (!isFloatDType(value.dtype)) results.push(`its input is ${value.dtype}`);
         else if (input.way.length > 0 && elementCount(value.dims) === 0) results.push(NOT_RUN);
         else
-          for (const part of iterationsOf(value, loops)) results.push(await measureRows(part, input, body));
+          for (const part of iterationsOf(value, loops))
+            results.push(await measureRows(part, input, normalizer));
       }
     }
   for (const { name, input, results } of readers)
@@ -104,7 +110,11 @@ function* iterationsOf(value: TensorData, loops: number): Generator<TensorData, 
 }
 
 /** Measures values that are not values of the graph. */
-async function measureInner(run: ModelRun, readers: readonly Reader[], body: InlinedBody): Promise<void> {
+async function measureInner(
+  run: ModelRun,
+  readers: readonly Reader[],
+  normalizer: RowNormalizer,
+): Promise<void> {
   const { bytes, where } = run.source;
   const model = Model.decode(bytes, where, NO_LIMITS);
   const values = readers.map(({ input }) => input);
@@ -120,7 +130,7 @@ async function measureInner(run: ModelRun, readers: readonly Reader[], body: Inl
   try {
     const inner = await run.reopen(model.encode());
     try {
-      await measure(inner, placed, body);
+      await measure(inner, placed, normalizer);
     } finally {
       await inner.dispose();
     }

@@ -1,14 +1,14 @@
 /** Statistics of the rows of a normalization in a run, and how far ONNX Runtime's own GroupNormalization is off there. */
 import { toFloat64Array } from '../../half.js';
 import { elementCount, formatShape, tensor, type TensorData } from '../../tensor.js';
-import type { InlinedBody } from './inlined-body.js';
+import type { RowNormalizer } from './row-normalizer.js';
 import type { NormInput, Rows } from './rows.js';
 import type { NormalizationStatistics } from './types.js';
 
 /** What `torch.testing.assert_close` allows for float32. */
 const TOLERANCE = { rtol: 1.3e-6, atol: 1e-5 };
 
-/** The most elements that the inlined body normalizes at once, beside the rest of a longer row: it makes several copies. */
+/** The most elements that are normalized at once, beside the rest of a longer row: ONNX Runtime makes several copies. */
 const BATCH = 2 ** 20;
 
 /** A row with its statistics in float64. */
@@ -28,7 +28,7 @@ interface Row {
 export async function measureRows(
   value: TensorData,
   { epsilon, rowsOf }: NormInput,
-  body: InlinedBody,
+  normalizer: RowNormalizer,
 ): Promise<NormalizationStatistics | string> {
   const rows = rowsOf(value.dims);
   const { samples, parts, groups, length } = rows;
@@ -37,7 +37,7 @@ export async function measureRows(
   if (elements === 0) return 'its input has no elements in this run';
   if (![samples, parts, groups, length].every(Number.isInteger) || samples * sampleSize(rows) !== elements)
     return `its input ${formatShape(value.dims)} does not divide into its groups`;
-  const errors = new ErrorOfBody(body, epsilon, parts * length);
+  const errors = new ErrorOfRows(normalizer, epsilon, parts * length);
   const worst = { meanToDeviation: -1, worstRow: [0, 0], largest: 0, sumOfSquares: 0, notFinite: 0 };
   for (let sample = 0; sample < samples; sample++) {
     const values = valuesOfSample(value, sample, rows);
@@ -104,14 +104,14 @@ function describeRow(values: Float64Array, epsilon: number): Row {
   return { values, mean, deviation, sumOfSquares, largest };
 }
 
-/** Collects rows and compares what the inlined body makes of them with float64. */
-class ErrorOfBody {
+/** Collects rows, and compares what a normalizer makes of them with float64. */
+class ErrorOfRows {
   #rows: Row[] = [];
   #inlinedError = 0;
   #inlinedToleranceUsed = 0;
 
   constructor(
-    readonly body: InlinedBody,
+    readonly normalizer: RowNormalizer,
     readonly epsilon: number,
     readonly length: number,
   ) {}
@@ -131,12 +131,12 @@ class ErrorOfBody {
     if (rows.length === 0) return;
     const batch = new Float32Array(rows.length * length);
     rows.forEach(({ values }, index) => batch.set(values, index * length));
-    const actual = await this.body.normalize(batch, length, this.epsilon);
+    const actual = await this.normalizer.normalize(batch, length, this.epsilon);
     rows.forEach(({ values, mean, deviation }, index) => {
       for (let i = 0; i < length; i++) {
         const expected = (values[i]! - mean) / deviation;
         const error = Math.abs(actual[index * length + i]! - expected);
-        // Math.max keeps NaN, which the body makes of a variance below 0.
+        // Math.max keeps NaN, which E[x²] − E[x]² makes of a variance below 0.
         this.#inlinedError = Math.max(this.#inlinedError, error);
         const allowed = TOLERANCE.atol + TOLERANCE.rtol * Math.abs(expected);
         this.#inlinedToleranceUsed = Math.max(this.#inlinedToleranceUsed, error / allowed);

@@ -36,13 +36,13 @@ const WITHOUT_PACKAGE = "without this package, and with groupNorm: 'op'";
 const WARNINGS: readonly Warning[] = [
   function noKernel({ facts, statistics }) {
     if (!isGroupNormOperator(facts)) return undefined;
-    return `ONNX Runtime has no kernel for GroupNormalization. Its inlined definition, which runs ${WITHOUT_PACKAGE}, ${errorOfBody(statistics)}`;
+    return `ONNX Runtime has no kernel for GroupNormalization: ${WITHOUT_PACKAGE}, it runs the operator's definition, whose result ${errorOfBody(statistics)}`;
   },
   function inlinedDefinition({ facts, statistics }) {
     if (facts.form !== 'inlined') return undefined;
     const where =
       facts.where === 'graph' ? WITHOUT_PACKAGE : 'in bodies and functions, where sessions leave it';
-    return `the variance is E[x²] − E[x]², as in ONNX's definition: ${where}, the result ${errorOfBody(statistics)}`;
+    return `the nodes take the variance as E[x²] − E[x]²: ${where}, the result ${errorOfBody(statistics)}`;
   },
   function instanceNormKernel({ facts: { form, operator, where } }) {
     const isExportInside = form === 'exported' && where !== 'graph';
@@ -53,16 +53,16 @@ const WARNINGS: readonly Warning[] = [
     if (form !== 'operator' || operator !== 'LayerNormalization' || providers.cpu === 'onnxruntime')
       return undefined;
     return (
-      `ONNX Runtime's own kernel sums a row in one float32, and a row has more than ${MAX_LAYER_NORM_ROW} elements or an ` +
-      "unknown number: after a ReLU it is off by 1.1 times assert_close's tolerance in rows of 8,192 elements, and 22 " +
-      'times in rows of 262,144'
+      `ONNX Runtime's own kernel adds up a row in one float32, and a row has more than ${MAX_LAYER_NORM_ROW} elements or an ` +
+      "unknown number: after a ReLU the result is off by 1.1 times assert_close's tolerance in rows of 8,192 elements, and by " +
+      '22 times in rows of 262,144'
     );
   },
   function oneGroupInTensorRT({ facts }) {
     if (!isGroupNormOperator(facts) || facts.groups !== 1) return undefined;
     return (
-      'TensorRT takes num_groups = 1 for one group per channel where it reads the operator itself, in version 10.16 with a ' +
-      'difference of 0.66 (https://github.com/NVIDIA/TensorRT/issues/4756)'
+      'where TensorRT reads the operator itself, it takes num_groups = 1 for one group per channel: in version 10.16 the ' +
+      'result is off by 0.66 (https://github.com/NVIDIA/TensorRT/issues/4756)'
     );
   },
   function refusedByTensorRT({ facts, opset = 0 }) {

@@ -244,7 +244,7 @@ export class WireReader {
 
 /** The error for a part of a model that is larger than a limit. */
 export const tooLarge = (what: string, limit: keyof Limits): ModelError =>
-  new ModelError('LIMIT_EXCEEDED', overLimit(`it has ${what}`, limit));
+  new ModelError('LIMIT_EXCEEDED', ...overLimit(`it has ${what}`, limit));
 
 /**
  * The error for a message that occurs twice where ONNX has one. protobuf would merge the two. No writer writes that, so

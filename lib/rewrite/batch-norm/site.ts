@@ -42,7 +42,7 @@ export function describeBatchNorm(
   if (typeof channels === 'string') return channels;
   const computed = keepAffine ? undefined : [scale, bias].find((name) => !isWeight(types, name));
   if (computed !== undefined)
-    return `'${computed}' is not a weight, so that it cannot become 1 or 0; keep it (keepAffine, --keep-affine)`;
+    return `'${computed}' is not a weight, so that it cannot become 1 or 0; keep it (keepAffine)`;
   return {
     name: node.name,
     x: { name: x, dtype: dtypes[0], shape: [shape![0]!, channels, ...shape!.slice(2)] },

@@ -1,5 +1,5 @@
 /** All passes over normalizations, in the order in which each leaves to the next the nodes that it can take. */
-import { GraphError } from '../../errors.js';
+import { type AdvisedOption, type ErrorDetails, GraphError } from '../../errors.js';
 import type { SiteRef } from '../../lowering/lower.js';
 import { lowerContribGroupNorm } from './contrib-group-norm.js';
 import { mergeExportedGroupNorm, mergeWrittenGroupNorm } from './exported-group-norm.js';
@@ -80,9 +80,9 @@ const NOT_RUN: LoweringReport = { replaced: 0, refusals: [] };
 
 /** How a caller refuses a model: with its own class of errors, and its own advice. */
 export interface RefusalStyle {
-  error(message: string, cause?: GraphError): Error;
+  error(message: string, details?: ErrorDetails & { readonly cause?: GraphError }): Error;
   /** Follows the reasons why nodes cannot be replaced. */
-  readonly advice: string;
+  readonly advice?: { readonly text: string; readonly option: AdvisedOption };
 }
 
 /** What to do where the opset of a model has no lowerings, or lacks one of them. */
@@ -100,7 +100,10 @@ export function replaceAllNorms(
 ): NormCounts {
   const { refusals, contribRefusals, ...counts } = orRefuse(() => replaceNorms(types, plan), where, style);
   if (contribRefusals.length > 0) throw style.error(`${where}: ${contribRefusals.join('; ')}`);
-  if (refusals.length > 0) throw style.error(`${where}: ${refusals.join('; ')}${style.advice}`);
+  if (refusals.length > 0) {
+    const { text = '', option } = style.advice ?? {};
+    throw style.error(`${where}: ${refusals.join('; ')}${text}`, { option });
+  }
   return counts;
 }
 
@@ -109,7 +112,7 @@ function orRefuse<T>(action: () => T, where: string, style: RefusalStyle): T {
     return action();
   } catch (cause) {
     if (!(cause instanceof GraphError)) throw cause;
-    throw style.error(`${where}: ${cause.message}`, cause);
+    throw style.error(`${where}: ${cause.message}`, { cause });
   }
 }
 

@@ -1,4 +1,5 @@
 /** The meaning of ONNX Runtime's own errors, which are text, and what to do about them. */
+import { isError } from '../../arrays.js';
 import { OnnxGroupNormError, SessionError } from '../../errors.js';
 import { formatShape } from '../../tensor.js';
 
@@ -32,6 +33,12 @@ const LEFT_TO_CPU = /fallback to CPU EP has been explicitly disabled/;
 const GIVEN_OUTPUT =
   /provided for output '([^']*)'.* has shape \{([^}]*)\} but the computed output shape for this run is \{([^}]*)\}/;
 
+/** The node of a run at which it failed. */
+const AT_NODE = /while running (\w+) node\. Name:'([^']*)'/;
+/** Concat, and operators that broadcast, of tensors whose sizes do not fit together. */
+const UNEQUAL_SIZES =
+  /(?:mismatched dimensions of (\d+) and|broadcast an axis by a dimension other than 1\. (\d+) by) (\d+)/;
+
 /** Thrown for a model that no provider gets: it would end the process, or read files that are not its own. */
 export class UnsafeModelError extends SessionError {
   constructor(message: string) {
@@ -57,6 +64,14 @@ function toSessionError(code: 'MODEL_REJECTED' | 'RUN_FAILED', what: string, cau
   const message = `${what}: ${messageOf(cause)
     .replace(/\.?\s*$/, '')
     .replace(/\s*\n\s*/g, ' ')}`;
+  const [, joined, broadcast, other] = UNEQUAL_SIZES.exec(message) ?? [];
+  if (other !== undefined) {
+    // onnxruntime-web does not name every node.
+    const [, operator, name] = AT_NODE.exec(message) ?? [];
+    const node = operator === undefined ? 'a node' : `${operator} '${name}'`;
+    const fact = `${node} gets tensors of unequal sizes, ${joined ?? broadcast} and ${other}`;
+    return new SessionError(code, `${what}: ${fact}. ${OTHER_SIZES}`, { cause });
+  }
   const given = GIVEN_OUTPUT.exec(message);
   if (given) {
     const [, name, has, needs] = given as unknown as [string, string, string, string];
@@ -78,7 +93,7 @@ function toSessionError(code: 'MODEL_REJECTED' | 'RUN_FAILED', what: string, cau
   return new SessionError(code, `${message}${remedyFor(message, cause)}`, { cause });
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+const messageOf = (error: unknown): string => (isError(error) ? error.message : String(error));
 
 /** The native addon passes on ONNX Runtime's error codes. Errors of onnxruntime-node and onnxruntime-web are text. */
 function lacksKernel(error: unknown): boolean {
@@ -135,6 +150,10 @@ function remedyFor(message: string, cause: unknown): string {
   if (lacksKernel(cause)) return `. ${OTHER_KERNEL}`;
   return NO_CUDNN.test(message) ? `. To do: ${cudnnRemedy('9')}` : '';
 }
+
+const OTHER_SIZES =
+  'Check the sizes of the inputs: a network that halves an image and doubles it again, such as a U-Net, takes sizes that it can ' +
+  'halve without a remainder, for example multiples of 8, 16 or 32';
 
 const OTHER_KERNEL =
   'Neither this provider nor the CPU has a kernel for that operator in that dtype: add another provider to the list ' +

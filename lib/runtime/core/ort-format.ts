@@ -107,5 +107,6 @@ function requireNoRewriting(
     `${where}: this model has the operator ${found}, which sessions rewrite, because ONNX Runtime has no kernel for it or ` +
       "one that loses digits. They cannot rewrite ONNX Runtime's own format (.ort): give the .onnx file that it was made " +
       `from. To run it as it is, ${USE_INLINED}`,
+    { option: 'groupNorm' },
   );
 }

@@ -278,15 +278,18 @@ const ONLY_INITIALIZERS =
 const GIVEN_AS_BYTES = 'which a model given as bytes cannot find: give the path of the model instead';
 
 /** How to leave GroupNormalization to ONNX Runtime. */
-export const USE_INLINED = "pass groupNorm: 'op' (on the command line: --group-norm op)";
+export const USE_INLINED = "pass groupNorm: 'op'";
 
 /** A GroupNormalization that is not rewritten would run as ONNX Runtime's inlined body. */
 const REFUSAL: RefusalStyle = {
-  error: (message, cause) => {
-    const remedy = cause?.code === 'UNSUPPORTED_OPSET' ? `; ${OTHER_OPSET}` : '';
-    return new SessionError('MODEL_REJECTED', `${message}${remedy}`, { cause });
+  error: (message, details) => {
+    const remedy = details?.cause?.code === 'UNSUPPORTED_OPSET' ? `; ${OTHER_OPSET}` : '';
+    return new SessionError('MODEL_REJECTED', `${message}${remedy}`, details);
   },
-  advice:
-    ". ONNX Runtime has no kernel for this operator. It inlines the operator's definition, which is slow, and wrong if " +
-    `the mean is large. To run that definition anyway, ${USE_INLINED}`,
+  advice: {
+    text:
+      ". ONNX Runtime has no kernel for this operator. It inlines the operator's definition, which is slow, and wrong if " +
+      `the mean is large. To run that definition anyway, ${USE_INLINED}`,
+    option: 'groupNorm',
+  },
 };

@@ -196,7 +196,8 @@ export function binariesIn(folder: string): AddonBinary[] {
 
 const installLog = (folder: string): string => join(folder, 'build', 'install.log');
 
-function whyNotBuilt(folder: string): ProviderProblem {
+/** Says why a folder has no binary, and how to get one. */
+export function whyNotBuilt(folder: string): ProviderProblem {
   const log = installLog(folder);
   const platform = `${process.platform}-${process.arch}`;
   const ran = existsSync(log);

@@ -1,5 +1,6 @@
 /** Session options of ONNX Runtime's own interface, for the native backend. */
 import type { InferenceSession } from 'onnxruntime-common';
+import { isUint8Array } from '../../arrays.js';
 import { OptionError } from '../../errors.js';
 import type { BackendOptions } from '../core/contract.js';
 import type { NativeOptions } from './backend.js';
@@ -64,7 +65,7 @@ function hasEntries(list: ExternalData): boolean {
 /** onnxruntime-node takes the same: a path as the model has it, and bytes. */
 function fileEntry(file: ExternalData[number]): [path: string, data: Uint8Array] {
   const { path, data } = Object(file) as { path?: unknown; data?: unknown };
-  const isFile = typeof path === 'string' && data instanceof Uint8Array;
+  const isFile = typeof path === 'string' && isUint8Array(data);
   ensure(
     isFile,
     'externalData must be a list of { path, data } with a path as in the model and a Uint8Array',

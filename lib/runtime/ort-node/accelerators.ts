@@ -12,7 +12,7 @@ import { nodeRuntime } from './installation.js';
 import { loadOnnxRuntime, nativeBinding } from './load.js';
 import { loadOnNode } from './model.js';
 import { loadWithPlacementCheck } from './placement.js';
-import { warnOfTf32 } from './workarounds.js';
+import { warnOfTf32, warnOfWorker } from './workarounds.js';
 
 /** A provider that onnxruntime-node may have. */
 export type Accelerator = 'cuda' | 'tensorrt' | 'webgpu' | 'coreml' | 'dml';
@@ -59,6 +59,7 @@ export const acceleratorBackend = (provider: Accelerator): Backend => ({
   },
   load(model, externalDataFolder, options, providerOptions) {
     if (isOnCuda(provider)) warnOfTf32();
+    warnOfWorker();
     return loadWithPlacementCheck(ACCELERATORS[provider].runtimeName, options, (all) =>
       loadOnNode(provider, model, externalDataFolder, { ...all, providerOptions }),
     );

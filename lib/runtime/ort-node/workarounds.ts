@@ -54,13 +54,31 @@ function commandLineLength(): number {
 export function workerProblem(isAllowed = false, isWorker = !isMainThread): ProviderProblem | undefined {
   if (isAllowed || !isWorker) return undefined;
   return {
-    reason:
-      'onnxruntime-node aborts the process if a worker thread, or the process, is ended while the worker loads or runs ' +
-      'a model',
+    reason: ABORTS,
     remedy:
       "in a worker, use the native kernel or providers: ['wasm'], which are safe; if nothing ends the worker or the " +
       "process meanwhile, providers: [{ name: 'cpu', allowInWorker: true }] accepts the danger",
   };
+}
+
+const ABORTS =
+  'onnxruntime-node aborts the process if a worker thread, or the process, is ended while the worker loads or runs a model';
+
+/** Emits the warning ONNX_GROUPNORM_WORKER once in a worker that uses an accelerator, which nothing safe could replace. */
+export function warnOfWorker(isWorker = !isMainThread): void {
+  if (!isWorker) return;
+  const remedy =
+    "end the worker by a message, upon which it stops by itself, and wait for its 'exit' event before the process ends, or " +
+    'run it in a process of its own';
+  warnOnce('ONNX_GROUPNORM_WORKER', `${ABORTS}: ${remedy}`);
+}
+
+const warned = new Set<string>();
+
+function warnOnce(code: string, message: string): void {
+  if (warned.has(code)) return;
+  warned.add(code);
+  process.emitWarning(message, { code });
 }
 
 /**
@@ -100,12 +118,8 @@ export function tf32Problem(env: NodeJS.ProcessEnv = process.env): ProviderProbl
   };
 }
 
-let hasWarned = false;
-
 /** Emits the warning ONNX_GROUPNORM_TF32 once in a process, if CUDA rounds float32. */
 export function warnOfTf32(): void {
   const problem = tf32Problem();
-  if (problem === undefined || hasWarned) return;
-  hasWarned = true;
-  process.emitWarning(`${problem.reason}: ${problem.remedy}`, { code: 'ONNX_GROUPNORM_TF32' });
+  if (problem) warnOnce('ONNX_GROUPNORM_TF32', `${problem.reason}: ${problem.remedy}`);
 }

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import pico from 'picocolors';
 import {
   describeDiagnosis,
@@ -11,8 +12,10 @@ import {
   works,
 } from '../../../lib/cli/commands/doctor.js';
 import { PROVIDERS } from '../../../lib/index.js';
-import { loadAddon } from '../../../lib/runtime/native/addon.js';
+import { describeProblems } from '../../../lib/runtime/core/providers.js';
+import { loadAddon, whyNotBuilt } from '../../../lib/runtime/native/addon.js';
 import { NATIVE_REASON } from '../../support/native.js';
+import { temporaryFolder } from '../../support/temporary.js';
 import { onnx } from '../support.js';
 
 describe('doctor', () => {
@@ -68,6 +71,7 @@ describe('doctor', () => {
   });
 
   describe('doctor in a broken installation', () => {
+    const at = temporaryFolder();
     const broken: Diagnosis = {
       version: '0.1.0',
       node: { version: '18.0.0', required: '>=20.19', supported: false, runtime: 'Bun 1.0.0' },
@@ -85,6 +89,26 @@ describe('doctor', () => {
         },
       ],
     };
+
+    it('doctor and PROVIDER_UNAVAILABLE name both commands that build the kernel after npm 12 has blocked the install script', async function () {
+      if (process.platform === 'win32') this.skip();
+      const native = at('node_modules/onnx-groupnorm/native');
+      await mkdir(native, { recursive: true });
+      await writeFile(at('node_modules/.package-lock.json'), '{}');
+      const problem = whyNotBuilt(native);
+      const diagnosis: Diagnosis = {
+        ...broken,
+        nativeKernel: problem,
+        providers: [{ name: 'native', usable: false, problems: [problem] }],
+      };
+      const printed = describeDiagnosis(diagnosis, pico.createColors(false)).join('\n');
+      for (const text of [printed, JSON.stringify(diagnosis), describeProblems([problem])]) {
+        expect(text)
+          .to.include('did not run the install script of onnx-groupnorm')
+          .and.include('npm install-scripts approve onnx-groupnorm')
+          .and.include('npm rebuild onnx-groupnorm');
+      }
+    });
 
     it('doctor fails if the cpu provider does not work', () => {
       expect(works(broken)).to.be.false;

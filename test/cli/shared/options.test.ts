@@ -123,7 +123,7 @@ describe('requireOptions', () => {
   it('requireOptions names every missing option, and the command whose help explains them', () => {
     expect(() => requireOptions(command('--seed', '1'))).to.throw(
       UsageError,
-      "missing --output <file>, --size <n>; 'app sub --help' explains the command",
+      "missing --output <file>, --size <n>; 'npx app sub --help' explains the command",
     );
     expect(() => requireOptions(command('-o', 'x'))).to.throw(/^missing --size <n>;/);
   });

@@ -1,6 +1,10 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { SessionError } from '../../../lib/errors.js';
+import { GraphBuilder, type Scope } from '../../../lib/graph/builder.js';
+import * as op from '../../../lib/graph/ops/index.js';
+import type { Value } from '../../../lib/graph/types.js';
+import { createSession, encodeModel, tensor } from '../../../lib/index.js';
 import {
   canFallBackAfterLoad,
   canFallBackAfterRun,
@@ -107,6 +111,15 @@ const FAILURES: Record<string, [said: string, code: string, wayOut: RegExp, othe
   ],
 };
 
+/** A pyramid that halves its input, doubles it again, and joins both, which fit together only for even sizes. */
+function pyramid(join: (g: Scope, a: Value, b: Value) => Value): Uint8Array {
+  const g = new GraphBuilder('pyramid');
+  const x = g.input('x', 'float32', ['N', 1, 'H', 'W']);
+  const half = op.maxPool(g, x, { kernelShape: [2, 2], strides: [2, 2] });
+  g.output('y', join(g.scope('top'), x, op.resize(g, half, { scales: [1, 1, 2, 2], mode: 'nearest' })));
+  return encodeModel(g.build(), new Map());
+}
+
 describe('runtime/core/errors', () => {
   for (const [what, [said, code, wayOut, otherProviderMay]] of Object.entries(FAILURES)) {
     it(`an error is ${code} if ${what}`, async () => {
@@ -120,6 +133,25 @@ describe('runtime/core/errors', () => {
         .and.not.match(/\n/);
       expect(((error as SessionError).cause as Error).message).to.equal(said);
       expect(canFallBackAfterLoad(error)).to.equal(otherProviderMay);
+    });
+  }
+
+  for (const [operator, model] of [
+    ['Concat', pyramid((g, a, b) => op.concat(g, [a, b], { axis: 1 }))],
+    ['Add', pyramid((g, a, b) => op.add(g, a, b))],
+  ] as const) {
+    it(`a run names the ${operator} that gets tensors of unequal sizes, and what to do`, async () => {
+      for (const provider of ['cpu', 'wasm'] as const) {
+        await using session = await createSession(model, { providers: [provider] });
+        const x = tensor('float32', [1, 1, 5, 4], new Float32Array(20));
+        const error = await rejection(session.run({ x }));
+        expect(error).to.be.instanceOf(SessionError).with.property('code', 'RUN_FAILED');
+        expect((error as SessionError).message).to.match(
+          new RegExp(
+            `: (?:${operator} '/top/${operator}'|a node) gets tensors of unequal sizes, [45] and [45]\\. Check the sizes`,
+          ),
+        );
+      }
     });
   }
 

@@ -1,8 +1,14 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
+import { setImmediate } from 'node:timers/promises';
 import { Tensor } from 'onnxruntime-node';
 import type { TensorType } from '../../../lib/runtime/core/ort-model.js';
-import { commandLineProblem, tf32Problem, toNodeTensor } from '../../../lib/runtime/ort-node/workarounds.js';
+import {
+  commandLineProblem,
+  tf32Problem,
+  toNodeTensor,
+  warnOfWorker,
+} from '../../../lib/runtime/ort-node/workarounds.js';
 import { tensor } from '../../../lib/tensor.js';
 import { runProgram } from '../../support/program.js';
 
@@ -74,6 +80,16 @@ describe('runtime/ort-node/workarounds: TF32', () => {
     expect(tf32Problem({})!.reason).to.include('TF32');
     expect(tf32Problem({})!.remedy).to.match(/^set NVIDIA_TF32_OVERRIDE=0 .* before the process starts/);
     for (const value of ['0', '1']) expect(tf32Problem({ NVIDIA_TF32_OVERRIDE: value })).to.equal(undefined);
+  });
+
+  it('warnOfWorker warns once in a worker, with a code, and not in the main thread', async () => {
+    const warnings: (string | undefined)[] = [];
+    const listener = ({ code }: NodeJS.ErrnoException) => void warnings.push(code);
+    process.on('warning', listener);
+    for (const isWorker of [false, true, true]) warnOfWorker(isWorker);
+    await setImmediate();
+    process.off('warning', listener);
+    expect(warnings).to.deep.equal(['ONNX_GROUPNORM_WORKER']);
   });
 
   it('warnOfTf32 warns once in a process, with a code, and sets no variable', async () => {

@@ -1,6 +1,6 @@
 /** Tests of an application in Jest as it is. package.matrix.ts copies this folder into such an application. */
 const { expect, test } = require('@jest/globals');
-const { OnnxGroupNormError, SessionError, tensor, TensorError } = require('onnx-groupnorm');
+const { createSession, OnnxGroupNormError, SessionError, tensor, TensorError } = require('onnx-groupnorm');
 const { decodePng, encodePng } = require('onnx-groupnorm/images');
 const { data, EXPECTED, model, runGroupNorm } = require('./group-norm.cjs');
 
@@ -34,6 +34,12 @@ test('errors have their classes in Jest', () => {
   }
   for (const type of [TensorError, OnnxGroupNormError, Error]) expect(error).toBeInstanceOf(type);
 });
+
+test('a file that does not exist is said to be missing in Jest', () =>
+  expect(createSession('missing.onnx')).rejects.toMatchObject({
+    code: 'FILE_NOT_FOUND',
+    message: expect.stringContaining('it does not exist; check the path'),
+  }));
 
 // When ONNX Runtime mends https://github.com/microsoft/onnxruntime/issues/16622, `OTHER_REALM` of
 // lib/runtime/core/errors.ts goes, and this test.

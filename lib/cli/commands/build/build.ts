@@ -21,7 +21,7 @@ import {
 import { refuseOverwritingInputs } from '../../shared/output-files.js';
 import { type Progress, withProgress } from '../../shared/progress.js';
 import { type Cli, colorsOf, type Io, print, UsageError } from '../../shared/terminal.js';
-import { addFrom, FROM_EXAMPLES } from './from.js';
+import { addFrom, FROM_EXAMPLES, notWithGraph } from './from.js';
 import {
   describeBuild,
   loweringOf,
@@ -63,6 +63,7 @@ function addGraph(build: Command, definition: GraphDefinition, cli: Cli): void {
     .usage('[graph options] -o FILE [options]')
     .addHelpText('after', `${graphExamples(definition)}\n${EXIT_CODES}`)
     .action((parsed: BuildOptions & Record<string, unknown>) => {
+      if (parsed.from !== undefined) throw new UsageError(notWithGraph(name));
       requireOptions(command);
       if (parsed.prefix !== undefined && parsed.weights === undefined) {
         throw new UsageError('--prefix needs --weights');
@@ -70,6 +71,7 @@ function addGraph(build: Command, definition: GraphDefinition, cli: Cli): void {
       return runBuild(definition, graphOptionsOf(definition, parsed), parsed, cli.io);
     });
   for (const flag of [...graphFlags(definition), ...buildFlags()]) command.addOption(flag);
+  command.addOption(new Option('--from <folder>').hideHelp());
   pointToHelp(command);
 }
 
@@ -192,13 +194,18 @@ const WEIGHTS =
 
 const EXAMPLES = `
 Examples:
-  $ onnx-groupnorm build group-norm --num-groups 8 --num-channels 32 -o gn.onnx
-  $ onnx-groupnorm build group-norm --num-groups 8 --num-channels 32 --eps 1e-6 --no-affine \\
+  $ npx onnx-groupnorm build group-norm --num-groups 8 --num-channels 32 -o gn.onnx
+  $ npx onnx-groupnorm build group-norm --num-groups 8 --num-channels 32 --eps 1e-6 --no-affine \\
       --shape N,32,64,64 --opset 17 --lowering layer-norm -o gn-17.onnx
-  $ onnx-groupnorm build group-norm --help`;
+  $ npx onnx-groupnorm build group-norm --help`;
 
-function graphExamples(definition: GraphDefinition): string {
-  const command = ['$ onnx-groupnorm build', definition.name, ...exampleFlags(definition)].join(' ');
+/** The networks whose weights do not fit into one file. */
+const LARGE_GRAPHS = ['unet-2d-condition'];
+
+export function graphExamples(definition: GraphDefinition): string {
+  const { name } = definition;
+  const flags = [...exampleFlags(definition), ...(LARGE_GRAPHS.includes(name) ? ['--external-data'] : [])];
+  const command = ['$ npx onnx-groupnorm build', name, ...flags].join(' ');
   return `
 Examples:
   ${command} -o model.onnx

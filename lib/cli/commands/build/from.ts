@@ -53,15 +53,19 @@ export function addFrom(build: Command, { io }: Cli): void {
         const known = [...GRAPHS.keys()].join(', ');
         throw new UsageError(`name the graph first: build GRAPH …; known: ${known}; or give --from FOLDER`);
       }
-      if (first !== undefined)
-        throw new UsageError(`--from takes one folder, and no graph; remove '${first}'`);
-      requireOptions(command);
+      if (first !== undefined) throw new UsageError(notWithGraph(first));
+      requireOptions(command, build);
       return runFrom(options.from, options, io);
     });
   for (const flag of flags()) command.addOption(flag);
-  pointToHelp(command);
+  // The command 'from' is not for users: 'build --help' lists its options.
+  pointToHelp(command, build);
   build.addHelpText('after', () => `\nOptions of --from:\n${optionsOf(command)}`);
 }
+
+/** Says that the folder of `--from` names the network, for a command line that names one too. */
+export const notWithGraph = (name: string): string =>
+  `--from takes its network from the folder: remove '${name}' and write npx onnx-groupnorm build --from FOLDER -o FILE`;
 
 /** Returns the options of a command as its own help lists them, but for `--help`. */
 function optionsOf(command: Command): string {
@@ -130,8 +134,9 @@ function describeOrigin({ library, className, options, graph }: PretrainedModel)
 }
 
 export const FROM_EXAMPLES = `
-  $ onnx-groupnorm build --from resnetv2_50x1_bit -o bit.onnx
-  $ onnx-groupnorm build --from resnetv2_50x1_bit --dtype float16 --keep-io --external-data -o bit-16.onnx
+Examples with files of your own:
+  $ npx onnx-groupnorm build --from resnetv2_50x1_bit -o bit.onnx
+  $ npx onnx-groupnorm build --from resnetv2_50x1_bit --dtype float16 --keep-io --external-data -o bit-16.onnx
 
 --from reads these classes:
 ${wrap(knownClasses(), 100)}

@@ -115,7 +115,7 @@ export function describeBuild(
     indent(formatTable(rows)),
     '',
     'Next, run it on random numbers:',
-    `  onnx-groupnorm run ${quote(output)}${graph.inputs.map(exampleInput).join('')}${sizes(graph)}`,
+    ...exampleRun(output, graph).map((line) => `  ${line}`),
   ];
 }
 
@@ -139,15 +139,29 @@ function describeParameters({ parameters }: Graph): string {
 
 const describeValue = ({ name, dtype, shape }: Value): string => `${name}  ${dtype} ${formatShape(shape)}`;
 
-/** Only floats can be random. */
-const exampleInput = ({ name, dtype }: Value): string =>
-  ` --input ${isFloatDType(dtype) ? quote(`${name}=random`) : `${quote(name)}=FILE.npy`}`;
-
-/** Returns `--dim` with a size for each name: 1 for the batch, and 64 for the others, which networks can halve. */
-function sizes({ inputs }: Graph): string {
-  const names = inputs.flatMap(({ shape }) =>
-    shape.flatMap((dim, axis) => (typeof dim === 'string' ? [[dim, axis]] : [])),
-  );
-  const bound = new Map(names.map(([name, axis]) => [name, axis === 0 ? 1 : 64]));
-  return bound.size === 0 ? '' : ` --dim ${[...bound].map(([name, size]) => `${name}=${size}`).join(',')}`;
+/** Returns the commands that run a model: only floats can be random, so each input of integers gets a file. */
+export function exampleRun(output: string, { inputs }: Pick<Graph, 'inputs'>): string[] {
+  const integers = inputs.filter(({ dtype }) => !isFloatDType(dtype));
+  const files = integers.map(({ name, shape }) => {
+    const zeros = shape.reduceRight<unknown>((inner, dim, axis) => {
+      const size = typeof dim === 'number' ? dim : exampleSize(dim, axis);
+      return Array.from({ length: size }, () => inner);
+    }, 0);
+    return `echo ${quote(JSON.stringify(zeros))} > ${quote(`${name}.json`)}`;
+  });
+  const given = integers.map(({ name }) => ` --input ${quote(`${name}=${name}.json`)}`);
+  const names = inputs
+    .filter(({ dtype }) => isFloatDType(dtype))
+    .flatMap(({ shape }) => shape.map((dim, axis) => [dim, axis] as const))
+    .filter(([dim]) => typeof dim === 'string')
+    .map(([dim, axis]) => [dim, exampleSize(dim as string, axis)] as const);
+  const sizes = [...new Map(names)].map(([name, size]) => `${name}=${size}`).join(',');
+  return [
+    ...files,
+    `npx onnx-groupnorm run ${quote(output)} --random${given.join('')}${sizes && ` --dim ${sizes}`}`,
+  ];
 }
+
+/** Returns 1 for the batch, 16 for latents, which a decoder makes eight times as large, and 64, which networks can halve. */
+const exampleSize = (name: string, axis: number): number =>
+  axis === 0 ? 1 : name === 'h' || name === 'w' ? 16 : 64;

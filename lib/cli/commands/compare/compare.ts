@@ -271,16 +271,21 @@ const DESCRIPTION =
 
 const EXAMPLES = `
 Examples:
-  $ onnx-groupnorm compare model.onnx --provider native,cpu,wasm --random --dim N=1
-  $ onnx-groupnorm compare before.onnx after.onnx --input x=x.npy
-  $ onnx-groupnorm compare model.onnx --group-norm reduce-mean,op --random
-  $ onnx-groupnorm compare model.onnx --torch activations.safetensors
-  $ onnx-groupnorm compare model.onnx --torch activations.safetensors --map encoder.lstm[0]=lstm_out
-  $ onnx-groupnorm compare float32.onnx float16.onnx --random --rtol 1e-2 --atol 1e-3
-  $ onnx-groupnorm compare a.onnx b.onnx --random --html drift.html --json drift.json
+  $ npx onnx-groupnorm build group-norm --num-groups 8 --num-channels 32 -o gn.onnx
+  $ npx onnx-groupnorm compare gn.onnx --provider cpu,wasm --random --dim N=1,H=64,W=64
+  $ npx onnx-groupnorm compare gn.onnx --group-norm reduce-mean,op --random --dim N=1,H=64,W=64
+  $ npx onnx-groupnorm convert gn.onnx -o portable.onnx
+  $ npx onnx-groupnorm run gn.onnx --random --dim N=1,H=64,W=64 --output out
+  $ npx onnx-groupnorm compare gn.onnx portable.onnx --input x=out/y.npy --html out.html --json out.json
+  $ npx onnx-groupnorm build group-norm --num-groups 8 --num-channels 32 --dtype float16 -o gn-16.onnx
+  $ npx onnx-groupnorm compare gn.onnx gn-16.onnx --random --dim N=1,H=64,W=64 --rtol 1e-2 --atol 1e-3
 
-The first side is the expected one. In a deep network, rounding alone may go beyond the default tolerance, which
-is that of one operator: look for the value at which the error jumps, or give --rtol 1e-3 --atol 1e-4.
+Examples with files of your own:
+  $ npx onnx-groupnorm compare model.onnx --torch activations.safetensors
+
+The first side is the expected one. In a deep network, rounding alone may go beyond the default
+tolerance, which is that of one operator: look for the value at which the error jumps, or give --rtol
+1e-3 --atol 1e-4.
 
 Exit codes: 0 nothing drifts, and all outputs are compared and finite; 1 a value drifts, or an output is not
 compared or not finite; 2 bad usage or bad input.`;

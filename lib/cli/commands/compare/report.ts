@@ -1,11 +1,6 @@
 /** The result of `compare` for the terminal. */
 import { driftStart, JUMP } from '../../../insight/compare/drift.js';
-import type {
-  ComparedSide,
-  ModelComparison,
-  NotCompared,
-  ValueComparison,
-} from '../../../insight/compare/comparison.js';
+import type { ComparedSide, ModelComparison, ValueComparison } from '../../../insight/compare/comparison.js';
 import { describeDifference, formatElement, formatTolerance } from '../../../parity/report.js';
 import { printable } from '../../../printable.js';
 import { formatDifference, listNames, plural } from '../../../quantities.js';
@@ -33,7 +28,7 @@ export function describeComparison(comparison: ModelComparison, colors: Colors, 
     ...(first && start === first && shareOf(first) < JUMP ? [ROUNDING, ''] : []),
     ...(values.length > 0 ? ['Error by depth', indent(depthTable(values, width && width - 2)), ''] : []),
     ...describeNotFinite(values),
-    ...describeMissing(comparison.notCompared),
+    ...describeMissing(comparison),
     ...comparison.notes.map((note) => `Note: ${printable(note)}`),
     describeCounts(comparison, colors),
   ];
@@ -176,8 +171,14 @@ function describeNotFinite(values: readonly ValueComparison[]): string[] {
   ];
 }
 
+/** Whether the counts are enough: two models without a drift have many values that one of them lacks or fuses. */
+const isListedElsewhere = ({ passed, expected }: ModelComparison): boolean =>
+  passed && expected.provider !== undefined;
+
 /** Returns a line for each reason why values are not compared, for outputs first. */
-function describeMissing(notCompared: readonly NotCompared[]): string[] {
+function describeMissing(comparison: ModelComparison): string[] {
+  if (isListedElsewhere(comparison)) return [];
+  const { notCompared } = comparison;
   const groups = new Map<string, string[]>();
   const sorted = [...notCompared].sort((a, b) => Number(b.isOutput) - Number(a.isOutput));
   for (const { name, side, reason, isOutput } of sorted) {
@@ -189,13 +190,15 @@ function describeMissing(notCompared: readonly NotCompared[]): string[] {
   );
 }
 
-function describeCounts({ passed, counts, notCompared }: ModelComparison, colors: Colors): string {
+function describeCounts(comparison: ModelComparison, colors: Colors): string {
+  const { passed, counts, notCompared } = comparison;
+  const names = isListedElsewhere(comparison) ? ' (--json and --html list them)' : '';
   const text = [
     `${counts.within} within the tolerance`,
     `${counts.drifts} beyond`,
     counts.type > 0 && `${counts.type} of another type`,
     counts['not-finite'] > 0 && `${counts['not-finite']} not finite`,
-    notCompared.length > 0 && `${notCompared.length} not compared`,
+    notCompared.length > 0 && `${notCompared.length} not compared${names}`,
   ].filter(Boolean);
   return (passed ? colors.green : colors.red)(`${passed ? 'No drift' : 'FAILED'}: ${text.join(', ')}`);
 }

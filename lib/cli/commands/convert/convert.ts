@@ -300,13 +300,14 @@ const DESCRIPTION =
 
 const EXAMPLES = `
 Examples:
-  $ onnx-groupnorm convert gn.onnx -o gn-portable.onnx
-  $ onnx-groupnorm convert gn.onnx -o out/gn.onnx --lowering layer-norm
-  $ onnx-groupnorm convert gn.onnx -o gn-op.onnx --lowering op
-  $ onnx-groupnorm convert gn.onnx -o gn-op.onnx --merge
-  $ onnx-groupnorm convert gn.onnx -o gn-portable.onnx --verify --dim N=1,H=64,W=64
-  $ onnx-groupnorm convert resnet50.onnx -o resnet50-gn.onnx --batch-norm-to-group-norm
-  $ onnx-groupnorm convert resnet50.safetensors -o gn.safetensors --batch-norm-to-group-norm 16
+  $ npx onnx-groupnorm build group-norm --num-groups 8 --num-channels 32 -o gn.onnx
+  $ npx onnx-groupnorm convert gn.onnx -o gn-portable.onnx --verify --dim N=1,H=64,W=64
+  $ npx onnx-groupnorm convert gn.onnx -o out/gn.onnx --lowering layer-norm
+  $ npx onnx-groupnorm convert out/gn.onnx -o gn-op.onnx --merge
+
+Examples with files of your own:
+  $ npx onnx-groupnorm convert resnet50.onnx -o resnet50-gn.onnx --batch-norm-to-group-norm
+  $ npx onnx-groupnorm convert resnet50.safetensors -o gn.safetensors --batch-norm-to-group-norm 16
 
 Exit codes: 0 written, even if there was nothing to rewrite; 1 --verify found a difference; 2 bad usage
 or bad input. After 1 and 2, an older file stays as it was.`;

@@ -73,7 +73,7 @@ export async function verifyConversion(
 
 const advice = ({ output }: VerifyOptions): string =>
   `${output} is not written. Rounding alone may differ so much in a deep network: give --rtol and --atol, or look where ` +
-  'the difference begins (onnx-groupnorm compare)';
+  'the difference begins (npx onnx-groupnorm compare)';
 
 const otherInputs = ({ output }: VerifyOptions): string =>
   `${output} is not written: no output has a finite element before the conversion. Give other inputs with --input or --dim`;

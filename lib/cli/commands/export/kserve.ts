@@ -121,7 +121,8 @@ const DESCRIPTION =
 
 const EXAMPLES = `
 Examples:
-  $ onnx-groupnorm export-triton gn.onnx -o repository
-  $ onnx-groupnorm export-kserve gn.onnx -o kserve --storage-uri s3://bucket/repository
+  $ npx onnx-groupnorm build group-norm --num-groups 8 --num-channels 32 -o gn.onnx
+  $ npx onnx-groupnorm export-triton gn.onnx -o repository
+  $ npx onnx-groupnorm export-kserve gn.onnx -o kserve --storage-uri s3://bucket/repository
 
 Exit codes: 0 written; 2 bad usage or bad input, and nothing is written.`;

@@ -293,8 +293,9 @@ const DESCRIPTION =
 
 const EXAMPLES = `
 Examples:
-  $ onnx-groupnorm export-triton gn.onnx -o models
-  $ onnx-groupnorm export-triton gn.onnx -o models --name norm --max-batch-size 16 --max-queue-delay 0.5
-  $ onnx-groupnorm export-triton gn.onnx -o models --name cpu --device cpu --instances 2 --dim H=224,W=224
+  $ npx onnx-groupnorm build group-norm --num-groups 8 --num-channels 32 -o gn.onnx
+  $ npx onnx-groupnorm export-triton gn.onnx -o models
+  $ npx onnx-groupnorm export-triton gn.onnx -o models --name norm --max-batch-size 16 --max-queue-delay 0.5
+  $ npx onnx-groupnorm export-triton gn.onnx -o models --name cpu --device cpu --instances 2 --dim H=224,W=224
 
 Exit codes: 0 written; 2 bad usage or bad input, and nothing is written.`;

@@ -111,10 +111,12 @@ const DESCRIPTION =
 
 const EXAMPLES = `
 Examples:
-  $ onnx-groupnorm inspect model.onnx
-  $ onnx-groupnorm inspect model.onnx --random --dim N=1,H=64,W=64
-  $ onnx-groupnorm inspect model.onnx --input x=x.npy --html report.html
-  $ onnx-groupnorm inspect model.onnx --json - > report.json
+  $ npx onnx-groupnorm build group-norm --num-groups 8 --num-channels 32 -o gn.onnx
+  $ npx onnx-groupnorm inspect gn.onnx
+  $ npx onnx-groupnorm inspect gn.onnx --random --dim N=1,H=64,W=64 --html report.html
+  $ npx onnx-groupnorm run gn.onnx --random --dim N=1,H=64,W=64 --output out
+  $ npx onnx-groupnorm inspect gn.onnx --input x=out/y.npy
+  $ npx onnx-groupnorm inspect gn.onnx --json - > report.json
 
 'form' says how the model has GroupNorm: as an operator, exported (Reshape, InstanceNormalization,
 Reshape), written (in arithmetic), inlined (in arithmetic, with the variance as E[x²] − E[x]²) or

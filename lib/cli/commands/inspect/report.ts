@@ -31,5 +31,5 @@ const TERM = 'With bodies: '.length;
 
 function describeWarnings(rows: readonly Normalization[]): string[] {
   const lines = warningsIn(rows).map(({ subjects, text }) => `${listNames(subjects, 3)}: ${text}.`);
-  return lines.length > 0 ? ['', ...lines.map(printable)] : [];
+  return lines.length > 0 ? ['', 'Warnings', ...lines.map((line) => `  ${printable(line)}`)] : [];
 }

@@ -325,5 +325,5 @@ const failedCase = (name: CaseName, { code, message }: Failure): CaseResult => (
 
 const unavailable = ({ provider }: ProviderFallback): Failure => ({
   code: 'PROVIDER_UNAVAILABLE' satisfies SessionError['code'],
-  message: `${provider} does not work on this machine; 'onnx-groupnorm doctor' says what is missing`,
+  message: `${provider} does not work on this machine; 'npx onnx-groupnorm doctor' says what is missing`,
 });

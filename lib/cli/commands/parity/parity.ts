@@ -160,12 +160,18 @@ const DESCRIPTION =
 
 const EXAMPLES = `
 Examples:
-  $ onnx-groupnorm parity test/fixtures/group-norm
-  $ onnx-groupnorm parity test/fixtures/group-norm --lowering all --opset 17,21
-  $ onnx-groupnorm parity test/fixtures/group-norm --provider all
-  $ onnx-groupnorm parity test/fixtures/group-norm --json report.json --junit report.xml
-  $ onnx-groupnorm parity test/fixtures/group-norm --json - > report.json
-  $ onnx-groupnorm parity test/samples/test-data --lowering all --rtol 1e-3
+  $ npx onnx-groupnorm build group-norm --num-groups 8 --num-channels 32 -o gn/model.onnx
+  $ npx onnx-groupnorm run gn/model.onnx --random --dim N=1,H=64,W=64 --test-data gn/test_data_set_0
+  $ npx onnx-groupnorm parity gn
+  $ npx onnx-groupnorm parity gn --lowering all --provider all --rtol 1e-3
+  $ npx onnx-groupnorm parity gn --json report.json --junit report.xml
+  $ npx onnx-groupnorm parity gn --json - > report.json
+
+This test has the outputs that this machine computed: it finds what changes with another version
+or provider. docs/parity.md makes tests that have the outputs of PyTorch.
+
+Examples with files of your own:
+  $ npx onnx-groupnorm parity fixtures --lowering all --opset 17,21
 
 Exit codes: 0 all cases passed; 1 a case failed or could not run, for example on a provider that does not
 work here; 2 bad usage, or a file that is not a readable fixture or data set (all others still run);

@@ -52,7 +52,7 @@ const LOOSE =
 function describeMissingProviders({ notRun = [] }: Report, colors: Colors): string[] {
   if (notRun.length === 0) return [];
   const lines = notRun.map(({ provider, reason }) => `${colors.yellow('NOT RUN')} on ${provider}: ${reason}`);
-  return [...lines, "'onnx-groupnorm doctor' says what to do", ''];
+  return [...lines, "'npx onnx-groupnorm doctor' says what to do", ''];
 }
 
 function describeCounts({ passed, failed }: Report, colors: Colors, { notRun = 0 }: Remarks): string {
@@ -85,7 +85,7 @@ function commonFolder(cases: readonly CaseResult[]): string {
 
 /** Returns the path relative to the working directory if the folder is in it, otherwise the full path. */
 function shortest(folder: string): string {
-  const fromHere = relative('', folder) || '.';
+  const fromHere = relative('', folder) || 'this folder';
   return fromHere.startsWith('..') ? folder : fromHere;
 }
 

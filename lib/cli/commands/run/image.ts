@@ -9,6 +9,7 @@ import { decodePng, encodePng, requirePngSignature, SIGNATURE } from '../../../i
 import type { Size } from '../../../images/resample.js';
 import { segment, type Segmentation } from '../../../images/segment.js';
 import { IMAGENET } from '../../../images/to-tensor.js';
+import { printable } from '../../../printable.js';
 import { refuseOverwritingInputs } from '../../shared/output-files.js';
 import { withProgress } from '../../shared/progress.js';
 import { formatTable, indent } from '../../shared/table.js';
@@ -20,6 +21,8 @@ export interface ImageRequest {
   readonly image?: string;
   /** Path of the PNG to write. */
   readonly mask?: string;
+  /** The output that has the scores or classes. */
+  readonly scores?: string;
   readonly threshold?: number;
   readonly mean?: readonly number[];
   readonly std?: readonly number[];
@@ -27,7 +30,9 @@ export interface ImageRequest {
 
 /** Returns whether the options ask for an image and not for tensors. */
 export const isImageRequest = (options: ImageRequest): boolean =>
-  (['image', 'mask', 'threshold', 'mean', 'std'] as const).some((name) => options[name] !== undefined);
+  (['image', 'mask', 'scores', 'threshold', 'mean', 'std'] as const).some(
+    (name) => options[name] !== undefined,
+  );
 
 /**
  * Parses `--mean` and `--std`: a number, numbers with commas between them, or `imagenet`.
@@ -76,11 +81,15 @@ export async function runImage(path: string, options: ImageOptions, io: Io): Pro
       warn: (warning) => progress.say(`${colorsOf(io.stderr).yellow('warning:')} ${warning}`),
     });
     await using session = await openSession(path, options, progress);
+    const { scores: output, threshold, mean, std } = options;
     const { result, times } = await runRepeatedly(session, options.repeat, progress, () =>
-      segment(session, image, { threshold: options.threshold, mean: options.mean, std: options.std }),
+      segment(session, image, { output, threshold, mean, std }),
     );
     await writeFileAtomic(target, encodePng(maskToImage(result.mask)));
-    return [...describeRun(path, session, times), ...describeImage(file, image, result)];
+    return [
+      ...describeRun(path, session, times),
+      ...describeImage(file, image, result, session.outputs.length),
+    ];
   });
   print(io.stdout, ...lines, '', `Wrote ${target}`);
 }
@@ -91,18 +100,20 @@ function requireBoth({ image, mask, input, random, dim, output }: ImageOptions):
 } {
   if (image === undefined) {
     throw new UsageError(
-      `${mask === undefined ? '--threshold, --mean and --std need' : '--mask needs'} --image; add --image IN.png`,
+      `${mask === undefined ? '--scores, --threshold, --mean and --std need' : '--mask needs'} --image; add --image IN.png`,
     );
   }
   if (mask === undefined) throw new UsageError('--image needs --mask; add --mask OUT.png');
   if ([input, random, dim, output].some((option) => option !== undefined)) {
-    throw new UsageError('--image and --mask replace --input, --random, --dim and --output; leave these out');
+    throw new UsageError(
+      '--image and --mask replace --input, --random, --dim and --output; leave these out (--scores names an output of the model)',
+    );
   }
   return { image, mask };
 }
 
-function describeImage(file: string, image: Image, result: Segmentation): string[] {
-  const { mask, threshold, scaledTo, paddedTo } = result;
+function describeImage(file: string, image: Image, result: Segmentation, outputCount: number): string[] {
+  const { mask, output, threshold, scaledTo, paddedTo } = result;
   const { width, height, channels } = image;
   const isSize = (size: Size, other: Size) => size[0] === other[0] && size[1] === other[1];
   const name = ([rows, columns]: Size) => `${columns} × ${rows}`;
@@ -114,6 +125,7 @@ function describeImage(file: string, image: Image, result: Segmentation): string
     ...(isSize(paddedTo, scaledTo)
       ? []
       : [`  reflected at its edges to ${name(paddedTo)}, a size that the model takes`]),
+    ...(outputCount === 1 ? [] : [`  scores or classes by the output ${printable(output)}`]),
     ...(threshold === undefined
       ? []
       : [`  one score for each pixel: class 1 where it is above ${threshold} (--threshold sets another)`]),

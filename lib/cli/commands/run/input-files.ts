@@ -55,10 +55,15 @@ const FIRST_BYTES = 256;
 
 /** By extension, what a file is refused for before it is read whole. */
 const CHECKS = new Map<string, (file: RangedFile) => void | Promise<void>>([
+  ['.png', refuseImage],
   ['.npz', checkNpz],
   ['.pb', ({ size, path }) => requireModelSize(size, path)],
   ['.json', checkJson],
 ]);
+
+function refuseImage({ path }: RangedFile): never {
+  throw new UsageError(`${path} is an image, and --input takes arrays: run takes images with --image`);
+}
 
 const checkNpy = async (file: RangedFile): Promise<void> =>
   checkNpyStart(await readStart(file, NPY_START), file.size, file.path);

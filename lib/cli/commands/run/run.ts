@@ -1,5 +1,8 @@
 /** `run`: runs a model on files of tensors or random numbers, or segments an image with it. */
+import { basename, join, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { writeFilesAtomic } from '../../../files/atomic.js';
+import { isDataSetName, modelPathOf, testDataFiles } from '../../../parity/test-data-set.js';
 import { printable } from '../../../printable.js';
 import {
   groupNormOption,
@@ -18,10 +21,11 @@ import { type Cli, type Io, print, UsageError, widthOf } from '../../shared/term
 import { type ImageRequest, isImageRequest, parseChannels, runImage } from './image.js';
 import { addInputOptions, type InputOptions, inputSources, loadInputs } from './inputs.js';
 import { outputNotes, outputPaths, outputTable, splitOutputs, writeOutputs } from './outputs.js';
-import { describeRun, openSession, runRepeatedly, type SessionRequest } from './session.js';
+import { describeRun, openSession, runRepeatedly, type SessionRequest, withFittingSizes } from './session.js';
 
 interface RunOptions extends SessionRequest, InputOptions, ImageRequest {
   readonly output?: string;
+  readonly testData?: string;
 }
 
 /** Before each line below the first. */
@@ -38,8 +42,16 @@ export function addRun(program: Command, cli: Cli): void {
       '--output <dir>',
       'folder to write the outputs to, a .npy file for each (default: only print a summary)',
     )
+    .option(
+      '--test-data <dir>',
+      'folder test_data_set_N beside model.onnx to write the inputs and outputs to, as a test for parity',
+    )
     .option('--image <file>', 'PNG to segment, with a model that finds the class of each pixel')
     .option('--mask <file>', 'PNG to write, with the class of each pixel of --image')
+    .option(
+      '--scores <name>',
+      'output of the model that has a score or class for each pixel of --image, if several outputs do (default: the only one)',
+    )
     .option(
       '--threshold <t>',
       'score above which a pixel of --image is of class 1, if the model gives one score for each pixel (default: 0.5 ' +
@@ -76,9 +88,15 @@ function refuseExcess(excess: readonly string[], { dim }: RunOptions): void {
 }
 
 async function run(path: string, options: RunOptions, io: Io): Promise<void> {
+  const { testData } = options;
+  if (testData !== undefined) requireDataSetOf(path, testData);
   const lines = await withProgress(io.stderr, async (progress) => {
     await using session = await openSession(path, options, progress);
     const { numbers, others } = splitOutputs(session.outputs);
+    if (testData !== undefined && others.length > 0)
+      throw new UsageError(
+        `--test-data needs a model whose outputs are all tensors of numbers: ${others[0]}`,
+      );
     const paths = outputPaths(numbers, options.output);
     const input = inputSources(options, session.inputs);
     const inputFiles = [...input].map(([name, file]): [string, string] => [`input '${name}'`, file]);
@@ -89,9 +107,15 @@ async function run(path: string, options: RunOptions, io: Io): Promise<void> {
     const { feeds, notes } = await loadInputs(session.inputs, { ...options, input }, progress);
     const { result: outputs, times } = await runRepeatedly(session, options.repeat, progress, () =>
       session.run(feeds, { fetches: numbers.map(({ name }) => name) }),
-    );
+    ).catch(async (error: unknown) => {
+      throw await withFittingSizes(error, path, session.inputs, feeds);
+    });
     if (options.output !== undefined) progress.step(`writing ${options.output}`);
     await writeOutputs(outputs, paths);
+    if (testData !== undefined) {
+      const files = [...testDataFiles(feeds, outputs)];
+      await writeFilesAtomic(files.map(([name, content]) => ({ path: join(testData, name), content })));
+    }
     progress.step('summarising the outputs');
     const width = widthOf(io.stdout);
     return [
@@ -104,15 +128,24 @@ async function run(path: string, options: RunOptions, io: Io): Promise<void> {
   print(io.stdout, ...lines);
 }
 
+/** @throws UsageError if the folder is not where `parity` finds the data sets of the model. */
+function requireDataSetOf(model: string, folder: string): void {
+  if (isDataSetName(basename(folder)) && resolve(modelPathOf(folder)) === resolve(model)) return;
+  throw new UsageError(
+    "--test-data takes a folder beside the model, whose name must be model.onnx, for parity to find both: 'run net/model.onnx " +
+      "--test-data net/test_data_set_0'",
+  );
+}
+
 const DESCRIPTION =
   'Runs an ONNX model with ONNX Runtime, and prints a summary of the outputs and the time that a run takes. Inputs ' +
   'are files of tensors, or random numbers from a standard normal distribution. The extension of a file says what it ' +
   'is: .npy, as numpy.save writes it; .npz, as numpy.savez writes it, of which run takes the array with the name of ' +
   "the input, or the only array; .pb, a TensorProto, as in ONNX's tests; .json, nested lists of numbers such as " +
   '[[1, 2], [3, 4]] of at most 32 MiB, as json.dump(x.tolist(), file) writes them.\n\n' +
-  '--image and --mask segment a PNG. The model must have one input [N, 1 or 3, H, W] or [N, H, W, 1 or 3], and one ' +
+  '--image and --mask segment a PNG. The model must have one input [N, 1 or 3, H, W] or [N, H, W, 1 or 3], and an ' +
   'output with scores of classes, or the index of a class, for each pixel: of the same size or a fraction of it, ' +
-  'channels first or last. Pixels become numbers from 0 to 1 (bytes for an input of uint8), and alpha is dropped; --mean imagenet --std imagenet ' +
+  'channels first or last; --scores names it where several outputs are like this. Pixels become numbers from 0 to 1 (bytes for an input of uint8), and alpha is dropped; --mean imagenet --std imagenet ' +
   'prepares them as networks that were trained on ImageNet need them. If the model cannot take the size of the image, ' +
   'run reflects the image at its right and lower edge, up to the size that the model declares, or a multiple of 16, or ' +
   'else of 32, and cuts the mask back; if the declared size is smaller, run scales the image and the scores. For two ' +
@@ -121,10 +154,12 @@ const DESCRIPTION =
 
 const EXAMPLES = `
 Examples:
-  $ onnx-groupnorm run gn.onnx --input x=random --dim N=1,H=64,W=64
-  $ onnx-groupnorm run gn.onnx --random --dim N=1,H=64,W=64 --output out --repeat 20
-  $ onnx-groupnorm run gn.onnx --input x=x.npy --output out
-  $ onnx-groupnorm build unet --num-groups 4 --width 8 --weights demo/unet-cells.safetensors -o unet.onnx
-  $ onnx-groupnorm run unet.onnx --image demo/cells.png --mask mask.png
+  $ npx onnx-groupnorm build group-norm --num-groups 8 --num-channels 32 -o gn.onnx
+  $ npx onnx-groupnorm run gn.onnx --input x=random --dim N=1,H=64,W=64
+  $ npx onnx-groupnorm run gn.onnx --random --dim N=1,H=64,W=64 --output out --repeat 20
+  $ npx onnx-groupnorm run gn.onnx --input x=out/y.npy
+
+Examples with files of your own:
+  $ npx onnx-groupnorm run unet.onnx --image cells.png --mask mask.png
 
 Exit codes: 0 the model ran; 2 bad usage, a file that cannot be read, or inputs that do not fit.`;

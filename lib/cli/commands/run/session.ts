@@ -1,9 +1,13 @@
 /** The session of `run`: opened, run several times and described. */
+import { SessionError } from '../../../errors.js';
 import type { Limits } from '../../../limits.js';
 import type { SessionLoweringName } from '../../../lowering/types.js';
+import { Model } from '../../../onnx/model.js';
+import { readModelFile } from '../../../onnx/write.js';
 import { printable } from '../../../printable.js';
 import { formatDuration } from '../../../quantities.js';
-import type { Layout, Session } from '../../../runtime/core/contract.js';
+import { unfitSizes } from '../../../rewrite/analysis/fitting-sizes.js';
+import type { Layout, Session, TensorInfo, TensorRecord } from '../../../runtime/core/contract.js';
 import { requireProviders } from '../../../runtime/core/providers.js';
 import { createSession } from '../../../runtime/node.js';
 import { parseNames } from '../../shared/options.js';
@@ -33,6 +37,39 @@ export async function openSession(
     layout,
     limits: limit,
   });
+}
+
+/**
+ * Returns the error of a run, or one with the sizes that fit where the tensors of the model do not fit together at the sizes of
+ * the inputs.
+ * @param path The model, which is read again: a session does not keep it.
+ */
+export async function withFittingSizes(
+  error: unknown,
+  path: string,
+  inputs: readonly TensorInfo[],
+  feeds: TensorRecord,
+): Promise<unknown> {
+  if (!(error instanceof SessionError) || error.code !== 'RUN_FAILED') return error;
+  const sizes = new Map(
+    inputs.flatMap(({ name, shape = [] }) =>
+      shape.flatMap((dim, axis): [string, number][] => {
+        const size = feeds[name]?.dims[axis];
+        return typeof dim === 'string' && size !== undefined ? [[dim, size]] : [];
+      }),
+    ),
+  );
+  try {
+    const unfit = unfitSizes(Model.decode(await readModelFile(path), path), sizes);
+    if (unfit.length === 0) return error;
+    const given = unfit.map(({ name, size }) => `${name}=${size}`).join(' and ');
+    const nearby = unfit.map(({ name, fitting }) => `${name}=${fitting.join(' or ')}`).join(', ');
+    const message = `${path} cannot take ${given}: it halves its input and doubles it again. Nearby fit ${nearby}`;
+    return new SessionError(error.code, message, { cause: error });
+  } catch {
+    // A model in another format than ONNX's own.
+    return error;
+  }
 }
 
 interface TimedResult<T> {

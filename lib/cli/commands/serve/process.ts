@@ -15,6 +15,7 @@ import {
   type ServerLog,
   type ServerOptions,
 } from '../../../server/index.js';
+import { findModels } from '../../../server/models/layout.js';
 import { parseNames } from '../../shared/options.js';
 import { type Io, print, UsageError } from '../../shared/terminal.js';
 import { describeModel, describeStart, exampleRequest } from './report.js';
@@ -57,6 +58,8 @@ export async function serve(path: string, options: ServeOptions, io: Io): Promis
       `--drain-delay takes up to ${LONGEST_DRAIN_DELAY} seconds, not ${options.drainDelay}`,
     );
   }
+  // A path without a model is the first to be reported, before a port that is in use.
+  await findModels(path, options.modelName);
   const voice = options.jsonLogs ? jsonVoice(io) : textVoice(io);
   const server = makeServer(path, options, await readToken(options.tokenFile), voice);
   const ending = endAtSignals(server, options.drainDelay * 1000, voice);

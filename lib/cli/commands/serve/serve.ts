@@ -81,10 +81,13 @@ const DESCRIPTION =
 
 const EXAMPLES = `
 Examples:
-  $ onnx-groupnorm serve model.onnx
-  $ onnx-groupnorm serve model.onnx --max-batch-size 16 --max-queue-delay 2
-  $ onnx-groupnorm serve models/ --host 0.0.0.0 --watch --token-file token.txt --json-logs
-  $ curl localhost:8080/v2/models/model
+  $ npx onnx-groupnorm build group-norm --num-groups 8 --num-channels 32 -o models/gn.onnx
+  $ npx onnx-groupnorm serve models/gn.onnx
+  $ npx onnx-groupnorm serve models/gn.onnx --max-batch-size 16 --max-queue-delay 2
+  $ node -p "crypto.randomUUID()" > token.txt
+  $ npx onnx-groupnorm serve models --host 0.0.0.0 --watch --token-file token.txt --json-logs
+
+Ctrl+C ends it. In a second terminal, for the first of these servers: curl localhost:8080/v2/models/gn
 
 docs/serving.md has the endpoints, the limits, Docker and Kubernetes.
 Exit codes: 0 a signal ended it, and all requests are answered; 1 it failed; 2 bad usage, or no model

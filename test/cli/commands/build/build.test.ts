@@ -12,10 +12,11 @@ import { Command } from 'commander';
 import { describe, it } from 'mocha';
 import type { GraphDefinition } from '../../../../graphs/definition.js';
 import type { OptionSpec } from '../../../../graphs/options.js';
-import { describeBuild, type Written } from '../../../../lib/cli/commands/build/output.js';
-import { exampleFlags, graphFlags, graphOptionsOf, requireFits } from '../../../../lib/cli/commands/build/build.js';
+import { describeBuild, exampleRun, type Written } from '../../../../lib/cli/commands/build/output.js';
+import { exampleFlags, graphExamples, graphFlags, graphOptionsOf, requireFits } from '../../../../lib/cli/commands/build/build.js';
 import { UsageError } from '../../../../lib/cli/shared/terminal.js';
 import { ModelError } from '../../../../lib/errors.js';
+import type { Value } from '../../../../lib/graph/types.js';
 import {
   counterWeights,
   createSession,
@@ -25,6 +26,7 @@ import {
   type TensorData,
   writeSafetensors,
 } from '../../../../lib/index.js';
+import { parametersFit } from '../../../../lib/onnx/encode.js';
 import { Model } from '../../../../lib/onnx/model.js';
 import { floats, onnx, useTemporaryFolder, writeFixture } from '../../support.js';
 
@@ -52,7 +54,7 @@ describe('build', () => {
       'output y float32 [N, 4, H, W]',
       '',
       'Next, run it on random numbers:',
-      `onnx-groupnorm run ${at('gn.onnx')} --input x=random --dim N=1,H=64,W=64`,
+      `npx onnx-groupnorm run ${at('gn.onnx')} --random --dim N=1,H=64,W=64`,
       '',
     ]);
     const session = await createSession(at('gn.onnx'));
@@ -63,7 +65,7 @@ describe('build', () => {
   it('build suggests a run command that works', async () => {
     const { stdout } = await build('--shape', 'N,4,L');
     const command = stdout.trim().split('\n').at(-1)!.trim().split(' ');
-    expect((await onnx(...command.slice(1))).code).to.equal(0);
+    expect((await onnx(...command.slice(2))).code).to.equal(0);
   });
 
   it('build writes the opset, lowering and dtype of the options', async () => {
@@ -239,7 +241,7 @@ describe('build', () => {
       [['grup-norm', '-o', 'x.onnx'], /unknown graph 'grup-norm': did you mean 'group-norm'\?/],
       [
         ['group-norm'],
-        /missing --num-groups <integer>, --num-channels <integer>, --output <file>; 'onnx-groupnorm build group-norm --help' explains/,
+        /missing --num-groups <integer>, --num-channels <integer>, --output <file>; 'npx onnx-groupnorm build group-norm --help' explains/,
       ],
       [['group-norm', '--num-group', '2'], /unknown option '--num-group'\n\(Did you mean --num-groups\?\)/],
       [['group-norm', '--num-groups', 'two'], /'--num-groups <integer>' argument 'two' is invalid/],
@@ -309,13 +311,21 @@ describe('describeBuild', () => {
   });
 
   it('describeBuild suggests 1 for the batch and 64 for each other named dimension', () => {
-    expect(summary()).to.match(/onnx-groupnorm run gn\.onnx --input x=random --dim N=1,H=64,W=64$/);
+    expect(summary()).to.match(/npx onnx-groupnorm run gn\.onnx --random --dim N=1,H=64,W=64$/);
     expect(summary({ shape: ['L', 4, 'L'] })).to.match(/ --dim L=64$/);
-    expect(summary({ shape: [1, 4, 8] })).to.match(/ --input x=random$/);
+    expect(summary({ shape: [1, 4, 8] })).to.match(/ --random$/);
+  });
+
+  it('build suggests a file of zeros for each input of integers, which cannot be random', () => {
+    const { inputs } = getGraph('unet-2d').build({ numClassEmbeds: 3, classEmbedType: null });
+    const [file, labels, run] = exampleRun('m.onnx', { inputs });
+    expect(file).to.equal("echo '[0]' > timestep.json");
+    expect(labels).to.equal("echo '[0]' > class_labels.json");
+    expect(run).to.match(/ --random --input timestep=timestep\.json --input class_labels=class_labels\.json --dim N=1,H=64/);
   });
 
   it('describeBuild quotes a path with blanks and quotes', () => {
-    expect(summary({}, {}, { output: "my model's.onnx" })).to.include("run 'my model'\\''s.onnx' --input");
+    expect(summary({}, {}, { output: "my model's.onnx" })).to.include("run 'my model'\\''s.onnx' --random");
   });
 
   it('describeBuild names the data file, or says why it is missing', () => {
@@ -410,12 +420,27 @@ describe('graph options', () => {
   });
 
   for (const graph of GRAPHS.values()) {
-    it(`build --help has example values that make a graph ${graph.name}`, () => {
+    it(`build --help has example values that make a graph ${graph.name}, and build suggests sizes that fit it`, () => {
       const flags = exampleFlags(graph).flatMap((flag) => flag.split(' '));
       const command = new Command();
       for (const flag of graphFlags(graph)) command.addOption(flag);
       const options = graphOptionsOf(graph, command.parse(flags, { from: 'user' }).opts());
-      expect(graph.build(options).outputs).not.to.be.empty;
+      const built = graph.build(options);
+      expect(graphExamples(graph).includes('--external-data')).to.equal(!parametersFit(built));
+      const run = exampleRun('model.onnx', built).at(-1)!;
+      const sizes = new Map(
+        [.../ --dim (.*)/.exec(run)![1]!.matchAll(/(\w+)=(\d+)/g)].map(([, name, size]) => [
+          name!,
+          Number(size),
+        ]),
+      );
+      const sized = ({ shape }: Value) => shape.map((dim) => sizes.get(String(dim)) ?? dim);
+      const shapes = built.inputs.map((input) => [input.name, sized(input)] as const);
+      expect(shapes.flatMap(([, shape]) => shape)).to.satisfy((dims: unknown[]) =>
+        dims.every((dim) => typeof dim === 'number'),
+      );
+      // With sizes in place of names, a graph refuses sizes that its network cannot take.
+      expect(graph.build(options, { shape: Object.fromEntries(shapes) }).outputs).not.to.be.empty;
     });
   }
 });

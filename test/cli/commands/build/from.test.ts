@@ -112,11 +112,16 @@ describe('build --from', () => {
 
   it('build --from needs a folder and an output, and no graph', async () => {
     const errorOf = async (...argv: string[]) => (await onnx('build', ...argv)).stderr;
-    expect(await errorOf('--from', at('bit'))).to.match(/^error: missing --output <file>/);
-    expect(await errorOf('--from', at('bit'), '-o', 'x', 'unet')).to.match(
-      /takes one folder, and no graph; remove 'unet'/,
+    expect(await errorOf('--from', at('bit'))).to.equal(
+      "error: missing --output <file>; 'npx onnx-groupnorm build --help' explains the command\n",
     );
-    expect(await errorOf('--form', at('bit'))).to.match(/unknown option '--form'.*\n.*Did you mean --from/);
+    expect(await errorOf('autoencoder-kl', '--from', at('bit'))).to.include("remove 'autoencoder-kl'");
+    expect(await errorOf('--from', at('bit'), '-o', 'x', 'unet')).to.match(
+      /--from takes its network from the folder: remove 'unet' and write npx onnx-groupnorm build --from FOLDER/,
+    );
+    expect(await errorOf('--form', at('bit'))).to.match(
+      /unknown option '--form'.*\n.*Did you mean --from.*\n'npx onnx-groupnorm build --help' explains/,
+    );
     expect(await errorOf('-o', 'x')).to.match(/name the graph first.*or give --from FOLDER/);
   });
 });

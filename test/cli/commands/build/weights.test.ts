@@ -84,7 +84,7 @@ describe('readStateDict', () => {
     const whole = await onnx(...build, '--weights', checkpoint);
     expect(whole.code).to.equal(2);
     expect(whole.stderr).to.include("tensor 'complex' has the unsupported dtype C64");
-    expect(whole.stderr).to.include('build --prefix');
+    expect(whole.stderr).to.include('--prefix PREFIX');
   });
 
   it('readStateDict returns only the state_dict of a fixture', async () => {

@@ -286,8 +286,8 @@ describe('convert', () => {
 
   describe('convert with bad usage', () => {
     const cases: [flags: string[], message: RegExp][] = [
-      [[], /missing required argument 'model'\n'onnx-groupnorm convert --help' explains the command/],
-      [['in.onnx'], /missing --output <file>; 'onnx-groupnorm convert --help' explains/],
+      [[], /missing required argument 'model'\n'npx onnx-groupnorm convert --help' explains the command/],
+      [['in.onnx'], /missing --output <file>; 'npx onnx-groupnorm convert --help' explains/],
       [['in.onnx', 'out.onnx', '-o', 'x.onnx'], /too many arguments/],
       [['in.onnx', '-o', 'x.onnx', '--lower', 'op'], /unknown option '--lower'/],
     ];

@@ -103,7 +103,7 @@ describe('parity', () => {
     expect(cases[0]).to.include({ graph: 'group-norm', provider: absent, passed: false });
     expect(cases[0]!.error).to.deep.equal({
       code: 'PROVIDER_UNAVAILABLE',
-      message: `${absent} does not work on this machine; 'onnx-groupnorm doctor' says what is missing`,
+      message: `${absent} does not work on this machine; 'npx onnx-groupnorm doctor' says what is missing`,
     });
   });
 

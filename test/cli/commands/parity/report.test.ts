@@ -51,7 +51,7 @@ describe('describeReport', () => {
     const dataSet = (file: string, changes: Partial<CaseResult> = {}) =>
       result(file, { model: 'model.onnx', lowering: 'default', ...changes });
     const alone = describeCases(dataSet('net/test_data_set_0', { groupNorm: 'kernel' }));
-    expect(alone[0]).to.equal('1 data set in . on cpu: 1 case');
+    expect(alone[0]).to.equal('1 data set in this folder on cpu: 1 case');
     expect(alone[3]).to.match(/^net\/test_data_set_0 +default → kernel +21 /);
     const unreadable = dataSet('x/net/test_data_set_1', { opset: 0, passed: false, outputs: [] });
     const lines = describeCases(result('x/a.safetensors'), unreadable);

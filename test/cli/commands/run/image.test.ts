@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { beforeEach, describe, it } from 'mocha';
 import { decodePng } from '../../../../lib/images/png.js';
 import { readFixture } from '../../../../lib/index.js';
-import { pixelModel, sigmoidModel, unetModel } from '../../../images/models.js';
+import { pixelModel, severalOutputs, sigmoidModel, unetModel } from '../../../images/models.js';
 import { makePng } from '../../../images/png-samples.js';
 import { EXECUTION, onnx, useTemporaryFolder } from '../../support.js';
 
@@ -117,6 +117,19 @@ describe('run --image', () => {
     );
   });
 
+  it('run --image asks which of several outputs has the scores, and --scores names it', async () => {
+    writeFileSync(at('several.onnx'), severalOutputs(['features', 'out', 'aux']));
+    const image = png('rgb.png', 2, [255, 0, 0, 0, 255, 0, 0, 0, 255]);
+    const asked = await run('several.onnx', image);
+    expect([asked.code, existsSync(at('mask.png'))]).to.deep.equal([2, false]);
+    expect(asked.stderr).to.match(
+      /^error: .*'out' float32 .*'aux' float32 .*\(on the command line: --scores out\)\n$/,
+    );
+    const { code, stdout } = await run('several.onnx', image, '--scores', 'out');
+    expect([code, ...mask().samples]).to.deep.equal([0, 0, 0, 0, 128, 0, 0, 0, 128, 0]);
+    expect(stdout).to.include('scores or classes by the output out\n');
+  });
+
   it('run --image scales an image for a model of a smaller fixed size, and says so', async () => {
     writeFileSync(at('fixed.onnx'), pixelModel({ ...COLOURS, shape: [1, 3, 1, 2] }));
     const { code, stdout } = await run('fixed.onnx', png('rgb.png', 2, [255, 0, 0, 0, 0, 0, 255, 0, 0]));
@@ -142,7 +155,10 @@ describe('run --image', () => {
     const image = () => png('rgb.png', 2, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
     const cases: [flags: () => string[], message: RegExp][] = [
       [() => ['--image', image()], /--image needs --mask; add --mask OUT\.png/],
-      [() => ['--threshold', '1'], /--threshold, --mean and --std need --image; add --image IN\.png/],
+      [
+        () => ['--threshold', '1'],
+        /--scores, --threshold, --mean and --std need --image; add --image IN\.png/,
+      ],
       [
         () => ['--std', '0'],
         /It must be one or three numbers above 0, such as 0\.5 or 0\.5,0\.4,0\.6, or imagenet/,

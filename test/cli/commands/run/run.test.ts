@@ -1,7 +1,14 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { beforeEach, describe, it } from 'mocha';
-import { compareTensors, decodeNpy, encodeNpy, readFixture, type TensorData } from '../../../../lib/index.js';
+import {
+  compareTensors,
+  decodeNpy,
+  encodeNpy,
+  readFixture,
+  readTestDataSet,
+  type TensorData,
+} from '../../../../lib/index.js';
 import { classifier } from '../../../support/classifier.js';
 import { toOrtFormat } from '../../../support/ort-format.js';
 import { EXECUTION, floats, onnx, useTemporaryFolder, writeFixture } from '../../support.js';
@@ -29,6 +36,32 @@ describe('run', () => {
     expect(stdout)
       .to.include(`  ${at('out/y.npy')}\n`)
       .and.to.match(/y +float32 +\[2, 4, 3, 3\] +-\d/);
+  });
+
+  it('run --test-data writes what it read and computed, as a data set that parity passes', async () => {
+    mkdirSync(at('net'));
+    renameSync(at('gn.onnx'), at('net/model.onnx'));
+    const flags = ['--input', `x=${at('x.npy')}`, '--test-data', at('net/test_data_set_0')];
+    const { code, stderr } = await onnx('run', at('net/model.onnx'), ...flags);
+    expect([code, stderr]).to.deep.equal([0, '']);
+    const set = await readTestDataSet(at('net/test_data_set_0'));
+    expect(set.inputs.get('x')).to.deep.equal(decodeNpy(readFileSync(at('x.npy'))));
+    expect(compareTensors('y', set.outputs.get('y')!, expected, { rtol: 0, atol: 2e-6 }).mismatched).to.equal(
+      0,
+    );
+    expect((await onnx('parity', at('net'))).code).to.equal(0);
+  });
+
+  it('run --test-data refuses a folder where parity does not find the model', async () => {
+    const { code, stderr } = await run(
+      '--random',
+      '--dim',
+      'N=1,H=5,W=6',
+      '--test-data',
+      at('test_data_set_0'),
+    );
+    expect(code).to.equal(2);
+    expect(stderr).to.include('--test-data takes a folder beside the model, whose name must be model.onnx');
   });
 
   it('run without --output leaves the folder as it was', async () => {
@@ -72,6 +105,14 @@ describe('run', () => {
       .to.include('output label: texts, left out')
       .and.include('output maps: not a tensor, left out');
     expect(readdirSync(at('out'))).to.deep.equal(['probabilities.npy']);
+  });
+
+  it('run says which sizes fit a network that cannot take those of its input', async () => {
+    const flags = ['--num-groups', '2', '--width', '2', '-o', at('unet.onnx')];
+    await onnx('build', 'unet', ...flags);
+    const { code, stderr } = await onnx('run', at('unet.onnx'), '--random', '--dim', 'N=1,H=65,W=32');
+    expect(code).to.equal(2);
+    expect(stderr).to.match(/unet\.onnx cannot take H=65: it halves .* Nearby fit H=64 or 80\n$/);
   });
 
   it('run --group-norm chooses how GroupNormalization runs', async () => {

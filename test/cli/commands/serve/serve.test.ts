@@ -1,55 +1,18 @@
 import { expect } from 'chai';
 import { afterEach, describe, it } from 'mocha';
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { MODELS, Connection, requestBytes, squareRequest } from '../../../server/http/support.js';
 import type { LogLine } from '../../../../lib/cli/commands/serve/process.js';
 import { schemaErrors } from '../../../support/json-schemas.js';
 import { temporaryFolder } from '../../../support/temporary.js';
+import { ARGUMENTS, endAll, Serving } from './serving.js';
 
-const MAIN = fileURLToPath(new URL('../../../../lib/cli/main.ts', import.meta.url));
-const ARGUMENTS = ['--import', 'tsx', MAIN, 'serve'];
 const SQUARE = JSON.stringify(squareRequest([1, 2, 3, 4]));
-
-const started: ChildProcess[] = [];
-/** `serve` in a process of its own. */
-class Serving {
-  readonly process: ChildProcess;
-  output = '';
-
-  constructor(...argv: string[]) {
-    this.process = spawn(process.execPath, [...ARGUMENTS, ...argv, '--port', '0'], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    started.push(this.process);
-    for (const stream of [this.process.stdout!, this.process.stderr!]) {
-      stream.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
-    }
-  }
-
-  /** Waits until it has printed a text. */
-  async printed(text: string): Promise<void> {
-    while (!this.output.includes(text)) {
-      if (this.process.exitCode !== null) throw new Error(`serve ended: ${this.output}`);
-      await setTimeout(20);
-    }
-  }
-
-  get url(): string {
-    return /http:\/\/[\d.]+:\d+/.exec(this.output)![0];
-  }
-
-  /** Sends a signal, and returns the exit code. */
-  async end(signal: NodeJS.Signals): Promise<number | null> {
-    const exit = once(this.process, 'exit') as Promise<[number | null]>;
-    this.process.kill(signal);
-    return (await exit)[0];
-  }
-}
 
 const refused = async (...argv: string[]): Promise<{ code: number; stderr: string }> => {
   try {
@@ -64,8 +27,7 @@ describe('serve', function () {
   // The processes start slowly where the machine has much else to do.
   this.timeout(180_000);
   const path = temporaryFolder();
-  // Those of a test that failed.
-  afterEach(() => started.splice(0).forEach((process) => process.kill('SIGKILL')));
+  afterEach(endAll);
   const model = async (name: string) => {
     await mkdir(path('models'), { recursive: true });
     await writeFile(path('models', `${name}.onnx`), MODELS.square!());
@@ -148,6 +110,21 @@ describe('serve', function () {
       expect(code, stderr).to.equal(2);
       expect(stderr.trim().split('\n').at(-1), stderr).to.include(text);
       expect(stderr).not.to.include('    at ');
+    }
+  });
+
+  it('serve reports a path without a model before a port that is in use', async () => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const port = String((taken.address() as AddressInfo).port);
+    try {
+      await model('square');
+      expect((await refused(path('models'), '--port', port)).stderr).to.include(`:${port}`);
+      expect((await refused(path('missing'), '--port', port)).stderr)
+        .to.include('missing')
+        .and.not.include(port);
+    } finally {
+      taken.close();
     }
   });
 
