@@ -35,6 +35,8 @@ export interface SiteRef {
   readonly epsilon: number;
   /** A number that the normalized values are multiplied by; `undefined` means 1. */
   readonly gain?: number | undefined;
+  /** As that of {@link GroupNormSite}. */
+  readonly isCorrected?: boolean | undefined;
   /** The shape that x is normalized in, if it is not x's own, and the result's shape. */
   readonly view?: SiteView | undefined;
   /** The name that the result must have. */
@@ -51,7 +53,7 @@ export interface SiteView {
 }
 
 /** One LayerNormalization node to be replaced. */
-export interface RowSiteRef extends Omit<SiteRef, 'numGroups' | 'gain'> {
+export interface RowSiteRef extends Omit<SiteRef, 'numGroups' | 'gain' | 'isCorrected'> {
   /** The first axis of a row, from 0. */
   readonly axis: number;
   /** Of a shape that broadcasts to a row's from the right; `undefined` means ones. */
@@ -92,7 +94,7 @@ export function lowerSite(
   const chosen = resolve(lowering, opset);
   // The nodes of a decomposition go under the node's own name, which is unique; the operator keeps the node's path.
   const path = lowering === 'op' ? pathOf(site).slice(0, -1) : pathOf(site);
-  const { numGroups, epsilon, gain = 1, view } = site;
+  const { numGroups, epsilon, gain = 1, isCorrected, view } = site;
   const fragment = makeFragment(site, path, takenNames, (g, values) => {
     const shaped = view?.reshape && values.target ? reshaped(g, values.x, values.target, view) : values.x;
     if (isEmpty(shaped.shape)) return op.identity(g, shaped);
@@ -100,7 +102,8 @@ export function lowerSite(
     const x = isLast ? op.transpose(g, shaped, { perm: channelsFirst(shaped.rank) }) : shaped;
     const perChannel = (value: Value | undefined) => value && toChannels(g, value, x, numGroups);
     const scale = multiplied(g, perChannel(values.scale), x, gain);
-    const y = chosen.lower(g, { x, scale, bias: perChannel(values.bias), numGroups, epsilon }, opset);
+    const bias = perChannel(values.bias);
+    const y = chosen.lower(g, { x, scale, bias, numGroups, epsilon, isCorrected }, opset);
     return isLast ? op.transpose(g, y, { perm: channelsLast(y.rank) }) : y;
   });
   const { x, output } = site;
@@ -215,7 +218,7 @@ export const pathOf = ({ name }: { readonly name: string }): string[] =>
   name.split(/[/.\u0000-\u001f]/).filter(Boolean);
 
 function makeFragment(
-  site: Omit<SiteRef, 'numGroups' | 'gain'>,
+  site: Omit<SiteRef, 'numGroups' | 'gain' | 'isCorrected'>,
   path: readonly string[],
   takenNames: Set<string>,
   body: (g: Scope, values: SiteValues) => Value,

@@ -54,7 +54,7 @@ function operator(
 export const kernelLowering: LoweringForm = {
   isOfAnyOpset: true,
   lower(g, site) {
-    const { x, numGroups, epsilon } = site;
+    const { x, numGroups, epsilon, isCorrected = false } = site;
     const dtype = x.dtype as FloatDType;
     const { channels } = channelsOf(site);
     const scale = site.scale ?? filled(g, dtype, channels, 1);
@@ -62,7 +62,12 @@ export const kernelLowering: LoweringForm = {
     // 0 means one group per channel. If the input has other channels than the model declares, the kernel then refuses
     // the scale; given their number, it would take the scale for one per group.
     const groups = numGroups === channels ? 0 : numGroups;
-    const attributes = { num_groups: int(groups), epsilon: float(epsilon), activation: string('none') };
+    const attributes = {
+      num_groups: int(groups),
+      epsilon: float(epsilon),
+      activation: string('none'),
+      ...(isCorrected && { correction: int(1) }),
+    };
     return g.node(FUSED_OP, [x, scale, bias], attributes, [{ dtype, shape: x.shape }])[0]!;
   },
 };

@@ -4,7 +4,7 @@ import * as op from '../graph/ops/index.js';
 import type { Value } from '../graph/types.js';
 import type { FloatDType } from '../tensor.js';
 import { rowMeansOf } from './row-means.js';
-import { centre, channelsOf, filled, inWideDType, perChannel, perSample } from './rows.js';
+import { centre, channelsOf, filled, inWideDType, perChannel, perSample, runtimeRowLength } from './rows.js';
 import type { GroupNormSite, Lowering, LoweringForm } from './types.js';
 
 /**
@@ -32,7 +32,7 @@ function normalize(g: Scope, site: GroupNormSite, opset: number, sumsInOneFloat:
   const centred = centre(g, site, means.of(site.x));
   const mean = means.ofCentred(centred);
   const variance = abs(g, op.sub(g, means.ofSquares(centred), op.mul(g, mean, mean)));
-  const factor = scaleOverDeviation(g, site, variance);
+  const factor = scaleOverDeviation(g, site, site.isCorrected ? corrected(g, site, variance) : variance);
   const scaled = op.mul(g, centred, perSample(g, site, factor));
   const offset = perSample(g, site, op.mul(g, mean, factor));
   return site.bias
@@ -47,6 +47,14 @@ function scaleOverDeviation(g: Scope, site: GroupNormSite, variance: Value): Val
   const { channels, channelsPerGroup } = channelsOf(site);
   const scale = site.scale ?? filled(g, dtype, channels, 1);
   return op.div(g, op.reshape(g, scale, [1, site.numGroups, channelsPerGroup]), deviation);
+}
+
+/** Multiplies a variance by n ÷ (n − 1), n being the length of a row. */
+function corrected(g: Scope, site: GroupNormSite, variance: Value): Value {
+  const { dtype } = variance;
+  const length = op.cast(g, runtimeRowLength(g, site), dtype);
+  const less = op.sub(g, length, filled(g, dtype as FloatDType, 1, 1));
+  return op.mul(g, variance, op.div(g, length, less));
 }
 
 /** Makes a variance positive: of equal numbers it may be a rounding error below 0, whose root would be NaN. */

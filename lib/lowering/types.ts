@@ -38,6 +38,11 @@ export interface GroupNormSite {
   readonly bias: Value | undefined;
   readonly numGroups: number;
   readonly epsilon: number;
+  /**
+   * Whether the sum of squares is divided by one less than the length of a row, as PyTorch's `var` does it. Only the native
+   * kernel and `reduce-mean` can.
+   */
+  readonly isCorrected?: boolean | undefined;
 }
 
 /** One way to write a GroupNormalization as ONNX nodes. */

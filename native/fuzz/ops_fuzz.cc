@@ -187,6 +187,7 @@ void runModel(Choices& choices) {
   float epsilon = 0;
   std::memcpy(&epsilon, &epsilonBits, sizeof epsilon);
   if (choices.flag()) node += floatAttribute("epsilon", epsilon);
+  if (choices.flag()) node += intAttribute("correction", choices.below(3));
   const std::string activations[] = {"none", "relu", "silu", choices.text(40)};
   if (op != Op::standard && choices.below(16) != 15) node += textAttribute("activation", activations[choices.below(4)]);
 

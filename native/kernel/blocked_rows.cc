@@ -119,7 +119,7 @@ void BlockedRows::normalizeChunk(size_t row, size_t chunk, const Statistics& ofR
   const float* biases = static_cast<const float*>(problem_.bias) + s.channel;
   bool wide = false;
   s.forEachGroup(groupChannels_, [&](size_t group, size_t begin, size_t end) {
-    const Standard standard = standardOf(ofRow.groups[group], problem_.epsilon);
+    const Standard standard = standardOf(ofRow.groups[group], problem_.epsilon, problem_.correction);
     wide = wide || needsWide(problem_.dtype, standard.rstd, largestScale_);
     if (wide) return;
     const float centre = static_cast<float>(standard.centre);
@@ -140,7 +140,7 @@ void BlockedRows::normalizeChunk(size_t row, size_t chunk, const Statistics& ofR
 // Lane by lane, as a row of one channel. All groups of the block are computed so, because one loop writes all lanes.
 void BlockedRows::normalizeWide(const Stretch& s, const Statistics& ofRow) const {
   s.forEachGroup(groupChannels_, [&](size_t group, size_t begin, size_t end) {
-    const Standard standard = standardOf(ofRow.groups[group], problem_.epsilon);
+    const Standard standard = standardOf(ofRow.groups[group], problem_.epsilon, problem_.correction);
     for (size_t lane = begin; lane < end; ++lane) normalizeWideLane(s, lane, standard);
   });
   clearPadding(s);

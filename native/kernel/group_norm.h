@@ -2,7 +2,8 @@
 //
 //   y = activation((x - mean) / sqrt(variance + epsilon) * scale + bias + residual)
 //
-// mean and (biased) variance are those of each group of channels / groups channels of each batch item.
+// mean and variance are those of each group of channels / groups channels of each batch item; the variance is the mean
+// of the squares, or their sum over the number of elements less `correction`.
 //
 // The blocked layout is that of ONNX Runtime's convolutions (NCHWc): channels are cut into blocks of 8 or 16, and the
 // channels of a block lie side by side: (batch, ceil(channels / block), spatial, block). What the last block has more
@@ -36,6 +37,7 @@ struct Problem {
   int64_t block = 0;            // 8 or 16: x, residual and y are blocked, of float32, with an affine per channel
   bool perGroupAffine = false;  // scale and bias have `groups` elements (opsets 18 to 20), not `channels`
   double epsilon = 1e-5;
+  double correction = 0;  // as that of PyTorch's var
   Activation activation = Activation::none;
   void* y = nullptr;  // like x; may be x or residual itself, must not overlap them otherwise
 };

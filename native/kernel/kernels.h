@@ -27,6 +27,7 @@ struct RowSet {
   size_t channels;  // of a row; 1 if they share scale and bias
   size_t spatial;   // elements of a channel
   double epsilon;
+  double correction;
   double leastSquares;  // a smaller sum of squares is taken again in a wider type
   double largestScale;
   DType dtype;

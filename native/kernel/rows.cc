@@ -13,8 +13,9 @@ RowSet rowsOf(const Problem& p, bool streaming) {
   const size_t length = static_cast<size_t>(p.channels / p.groups * p.spatial);
   const double leastSquares = p.epsilon < 1e-15 ? kVanishingSquares : 0;
   const double largestScale = largestMagnitude(p.dtype, p.scale, groups * channels);
-  return {p.x,       p.residual,   p.y,          p.scale, p.bias,       groups,   length, channels, length / channels,
-          p.epsilon, leastSquares, largestScale, p.dtype, p.activation, streaming};
+  return {p.x,          p.residual,        p.y,       p.scale,      p.bias,       groups,       length,
+          channels,     length / channels, p.epsilon, p.correction, leastSquares, largestScale, p.dtype,
+          p.activation, streaming};
 }
 
 }  // namespace
@@ -30,8 +31,8 @@ size_t bytesOf(DType dtype) noexcept {
   }
 }
 
-Standard standardOf(const Moments& moments, double epsilon) {
-  const double variance = moments.squares / moments.count;
+Standard standardOf(const Moments& moments, double epsilon, double correction) {
+  const double variance = moments.squares / (moments.count - correction);
   const double centre = moments.mean * moments.mean < variance / 16 ? 0 : moments.mean;
   return {moments.mean, centre, 1 / std::sqrt(variance + epsilon)};
 }
@@ -72,7 +73,7 @@ void Rows::normalizeWhole(size_t row) const {
 }
 
 Row Rows::at(size_t row, const Moments& moments) const {
-  return rowOf(set_, elementBytes_, row, standardOf(moments, set_.epsilon));
+  return rowOf(set_, elementBytes_, row, standardOf(moments, set_.epsilon, set_.correction));
 }
 
 void Rows::normalize(const Row& row, size_t begin, size_t end) const {

@@ -5,7 +5,7 @@
 
 namespace group_norm {
 
-Standard standardOf(const Moments& moments, double epsilon);
+Standard standardOf(const Moments& moments, double epsilon, double correction);
 
 class Rows {
  public:

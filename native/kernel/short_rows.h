@@ -29,17 +29,18 @@ struct Batch {
     squares[i] = totals.squares;
   }
 
-  void finish(size_t count, size_t length, double epsilon) {
+  void finish(size_t count, const RowSet& set) {
     const D zero = all<D>(0);
-    const D n = all<D>(static_cast<double>(length));
+    const D n = all<D>(static_cast<double>(set.length));
+    const D divisor = all<D>(static_cast<double>(set.length) - set.correction);
     for (size_t i = 0; i < count; i += D::lanes) {
       const D sum = D::load(values + i);
       const D offset = sum / n;
       const D m = D::load(shift + i) + offset;
-      const D v = atLeast(zero, D::load(squares + i) - sum * offset) / n;
+      const D v = atLeast(zero, D::load(squares + i) - sum * offset) / divisor;
       store(mean + i, m);
       store(centre + i, zeroWhereLess(m * m, v * all<D>(0.0625), m));
-      store(rstd + i, all<D>(1) / squareRoot(v + all<D>(epsilon)));
+      store(rstd + i, all<D>(1) / squareRoot(v + all<D>(set.epsilon)));
     }
   }
 };
@@ -118,7 +119,7 @@ void shortRows(const RowSet& set, size_t begin, size_t end) {
       const size_t count = end - first < atOnce ? end - first : atOnce;
       const T* rows = x + first * set.length;
       sumRows<V>(rows, set, count, batch);
-      batch.finish(count, set.length, set.epsilon);
+      batch.finish(count, set);
       for (size_t i = 0; i < count; ++i) {
         const double rstd = batch.rstd[i];
         if (needsWide(set.dtype, rstd, set.largestScale)) {

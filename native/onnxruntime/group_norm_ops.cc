@@ -28,15 +28,19 @@ struct Kernel {
   // 0: one per channel, of whatever X has.
   int64_t numGroups;
   float epsilon;
+  int64_t correction;
   Activation activation;
 };
 
 Status* createKernel(const CustomOp* op, const Api*, const KernelInfo* info, void** out) {
   return guarded(op->GetName(op), [&] {
     const auto& self = *static_cast<const GroupNormOp*>(op);
-    Kernel kernel{self.dtype, readInt(info, "num_groups"), readEpsilon(info), Activation::none};
+    Kernel kernel{self.dtype, readInt(info, "num_groups"), readEpsilon(info), 0, Activation::none};
     if (kernel.numGroups < (self.fused ? 0 : 1)) refuse("num_groups is " + std::to_string(kernel.numGroups));
-    if (self.fused) kernel.activation = readActivation(info);
+    if (self.fused) {
+      kernel.activation = readActivation(info);
+      kernel.correction = readCorrection(info);
+    }
     *out = new Kernel(kernel);
   });
 }
@@ -72,6 +76,7 @@ group_norm::Problem describeProblem(const Kernel& kernel, const Tensor& x, const
   problem.groups = groups;
   problem.perGroupAffine = isPerGroup(scale.shape, bias.shape, channels, groups);
   problem.epsilon = kernel.epsilon;
+  problem.correction = static_cast<double>(kernel.correction);
   problem.activation = kernel.activation;
   return problem;
 }

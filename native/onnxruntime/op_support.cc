@@ -103,6 +103,17 @@ float readEpsilon(const KernelInfo* info) {
   return epsilon;
 }
 
+int64_t readCorrection(const KernelInfo* info) {
+  int64_t correction = 0;
+  Status* absent = api().KernelInfoGetAttribute_int64(info, "correction", &correction);
+  if (absent) {
+    api().ReleaseStatus(absent);
+    return 0;
+  }
+  if (correction != 0 && correction != 1) refuse("correction is " + std::to_string(correction) + ", not 0 or 1");
+  return correction;
+}
+
 std::optional<Tensor> readOptional(const KernelContext* context, size_t index) {
   size_t inputs = 0;
   check(api().KernelContext_GetInputCount(context, &inputs));

@@ -38,6 +38,8 @@ Status* guarded(const char* name, const Body& body) try {
 std::string describe(const Shape& shape);
 
 int64_t readInt(const KernelInfo* info, const char* name);
+// 0 if the node does not carry it.
+int64_t readCorrection(const KernelInfo* info);
 group_norm::Activation readActivation(const KernelInfo* info);
 // epsilon has a default in ONNX, so a node need not carry it.
 float readEpsilon(const KernelInfo* info);

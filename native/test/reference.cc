@@ -78,6 +78,7 @@ group_norm::Problem Case::problem() {
   p.block = shape.block;
   p.perGroupAffine = options.perGroupAffine;
   p.epsilon = options.epsilon;
+  p.correction = options.correction;
   p.activation = options.activation;
   p.y = y.data();
   return p;
@@ -113,7 +114,7 @@ void Case::verify(const std::string& what) const {
       const long double deviation = x.get(place(i)) - mean;
       variance += deviation * deviation;
     }
-    variance /= static_cast<long double>(length);
+    variance /= static_cast<long double>(length) - static_cast<long double>(options.correction);
     const long double rstd = 1 / std::sqrt(variance + static_cast<long double>(options.epsilon));
     const long double meanError = options.dtype == DType::float64 ? u * std::fabs(mean) * rstd : 0;
 
@@ -161,6 +162,6 @@ std::string describe(const Case& c) {
        << " groups " << c.shape.groups << " block " << c.shape.block
        << activations[static_cast<size_t>(c.options.activation)] << (c.options.residual ? " residual" : "")
        << (c.options.perGroupAffine ? " per-group" : "") << " mean " << c.options.mean << " deviation "
-       << c.options.deviation << " epsilon " << c.options.epsilon;
+       << c.options.deviation << " epsilon " << c.options.epsilon << " correction " << c.options.correction;
   return text.str();
 }

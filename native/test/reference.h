@@ -24,6 +24,7 @@ struct Options {
   bool residual = false;
   bool perGroupAffine = false;
   double epsilon = 1e-5;
+  double correction = 0;
   double mean = 0;
   double deviation = 1;
   size_t shift = 0;  // bytes off alignment

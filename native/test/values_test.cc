@@ -60,6 +60,29 @@ TEST(everyActivationWithAndWithoutResidual) {
   });
 }
 
+TEST(varianceOverOneElementLess) {
+  ThreadPool pool(2);
+  forEachInstructionSet([&](const std::string& set) {
+    for (DType dtype : kDTypes) {
+      uint64_t seed = 100;
+      for (const Shape& shape : kShapes) {
+        Options options;
+        options.dtype = dtype;
+        options.correction = 1;
+        // Of a row of one element it is 0 / 0, and every result NaN.
+        Case c(shape, options, seed++);
+        c.run(pool.threads());
+        c.verify(set);
+      }
+    }
+    Options blocked;
+    blocked.correction = 1;
+    Case c({2, 24, 35, 4, 8}, blocked, 1);
+    c.run(pool.threads());
+    c.verify(set);
+  });
+}
+
 TEST(randomShapes) {
   ThreadPool pool(3);
   std::mt19937_64 random(4);

@@ -32,7 +32,7 @@ export function whyNotRewritten(opset: number): string | undefined {
 }
 
 /**
- * Returns how GroupNorm runs. In bodies and functions, sessions rewrite the standard operator alone.
+ * Returns how GroupNorm runs. In bodies and functions, sessions do not rewrite ONNX Runtime's own operators.
  * @param site The site; `undefined` if the node cannot be rewritten.
  */
 export const executeGroupNorm = (
@@ -41,8 +41,7 @@ export const executeGroupNorm = (
   site: SiteRef | undefined,
 ): Executions =>
   onEach((provider) => {
-    if (inside && form !== 'operator')
-      return form !== 'contrib' || CONTRIB_PROVIDERS.includes(provider) ? 'onnxruntime' : 'refused';
+    if (inside && form === 'contrib') return CONTRIB_PROVIDERS.includes(provider) ? 'onnxruntime' : 'refused';
     const { hasKernel, execute } = planOf(provider);
     // The kernel takes the standard operator as it is, and needs no opset.
     if (hasKernel) return site || form === 'operator' ? 'kernel' : 'refused';
@@ -51,8 +50,6 @@ export const executeGroupNorm = (
 
 /** Returns how a node runs that is not GroupNorm: InstanceNormalization, LayerNormalization, or another operator. */
 export function executeOperator(types: ValueTypes, node: ModelNode): Executions {
-  // Sessions rewrite these operators in the graph alone.
-  if (types.inside) return onEach(() => 'onnxruntime');
   return onEach((provider) => {
     const { hasKernel, rows } = planOf(provider);
     const isFloat64 = isFloat64InstanceNorm(node, () => dtypeOf(types, node));

@@ -84,7 +84,7 @@ export class ValueTypes {
   #inferred: Inferred | undefined;
   #atRun: ValueTypes | undefined;
   readonly #nameSize: ((name: string, axis: number) => string) | undefined;
-  /** `undefined` if no normalization lies in bodies and functions, which a pass would ask for: a small file may have many calls. */
+  /** `undefined` if no normalization may lie in bodies and functions, which a pass would ask for: a small file may have many calls. */
   readonly #within: Map<ModelNode, readonly ValueTypes[]> | undefined;
   readonly #depth: number;
 
@@ -101,7 +101,7 @@ export class ValueTypes {
     this.#depth = inside ? inside.outer.#depth + 1 : 0;
     const isAsked = inside
       ? inside.outer.#within !== undefined
-      : !nameSize && [...model.nestedOpTypes()].some((opType) => opType.includes('Norm'));
+      : !nameSize && [...model.nestedOpTypes()].some((opType) => /Norm|^ReduceMean$/.test(opType));
     if (isAsked) this.#within = new Map();
   }
 

@@ -60,12 +60,14 @@ export const isNorm = (node: ModelNode): boolean =>
 
 /**
  * `GroupNormalization`, and the fused operator with its activation and its residual. The scale and the bias must have one
- * element for each channel, which the operator does not have everywhere in opset 18 to 20.
+ * element for each channel, which the operator does not have everywhere in opset 18 to 20. The blocked operator has no
+ * `correction`.
  */
 function groupNorm(node: ModelNode, { model, channelsOf, block }: Context): BlockedOperator | undefined {
   const [x = '', scale = '', bias = '', residual = ''] = node.inputs;
   const channels = channelsOf(x);
   const groups = node.number('num_groups') || channels;
+  if (node.number('correction')) return undefined;
   if (channels === undefined || groups === undefined || channels % groups !== 0) return undefined;
   for (const name of [scale, bias]) {
     const { dtype, shape } = model.typeOf(name) ?? {};

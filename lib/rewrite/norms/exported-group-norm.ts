@@ -176,7 +176,7 @@ function matchUnshaped(types: ValueTypes, norm: RowNorm): Exported | undefined {
 }
 
 const siteOf = (
-  { last: { name }, epsilon, gain }: RowNorm,
+  { last: { name }, epsilon, gain, isCorrected }: RowNorm,
   { last, scale, bias }: Affine,
   numGroups: number,
   dtype: DType,
@@ -187,6 +187,7 @@ const siteOf = (
   numGroups,
   epsilon,
   gain,
+  isCorrected,
   output: outputOf(last),
 });
 

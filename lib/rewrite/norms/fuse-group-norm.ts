@@ -69,6 +69,8 @@ const isRunByKernel = (node: ModelNode): boolean =>
 
 function matchFusible(types: ValueTypes, norm: ModelNode): Fusible | undefined {
   const found = matchActivation(types, outputOf(norm), types.typeOf(norm.inputs[0]).shape);
+  // A sum with a residual may have longer rows, by which the variance would be corrected.
+  if (found?.residual !== undefined && norm.number('correction')) return undefined;
   return found && { ...found, norm, inner: [norm, ...found.inner] };
 }
 
@@ -130,6 +132,7 @@ function fusedNode({ norm, residual, activation, last }: Fusible): Node {
       num_groups: int(norm.number('num_groups') ?? 0),
       epsilon: float(norm.number('epsilon') ?? DEFAULT_EPSILON),
       activation: string(activation),
+      ...(norm.number('correction') && { correction: int(1) }),
     },
   };
 }

@@ -10,26 +10,18 @@ import {
   lowerNormalizations,
 } from './group-normalization.js';
 import { lowerInlinedGroupNorm } from './inlined-group-norm.js';
-import { lowerInnerGroupNorm } from './inner-group-norm.js';
+import { type InnerPlan, lowerInnerNorms } from './inner-norms.js';
 import { lowerNhwcConv } from '../nhwc-conv.js';
-import { lowerRowNorms, type RowPlan } from './row-norms.js';
+import { lowerRowNorms } from './row-norms.js';
 import type { SiteLowering } from './sites.js';
 import type { ValueTypes } from '../analysis/value-types.js';
 
 /** The lowering of each kind of normalization. Kinds that the plan leaves out stay as they are. */
-export interface NormPlan {
-  /** GroupNorm as PyTorch exports it below opset 21. */
-  readonly exported?: SiteLowering | undefined;
+export interface NormPlan extends InnerPlan {
   /** com.microsoft.GroupNorm and SkipGroupNorm, as ONNX Runtime's optimizer writes them. */
   readonly contrib?: SiteLowering | undefined;
   /** Whether com.microsoft.NhwcConv, which that optimizer writes beside them, becomes Conv. */
   readonly nhwcConv?: boolean | undefined;
-  /** GroupNorm in arithmetic: ONNX's definition in the operator's place, Keras 3's form, modules by hand. */
-  readonly inlined?: SiteLowering | undefined;
-  /** The standard operator, in bodies and local functions too. */
-  readonly operator?: SiteLowering | undefined;
-  /** InstanceNormalization and LayerNormalization for which ONNX Runtime has a wrong kernel, or none. */
-  readonly rows?: RowPlan | undefined;
 }
 
 /** How many nodes of each part of the plan were replaced. */
@@ -47,10 +39,8 @@ interface NormReport extends NormCounts {
  * wrote it, and rows last, when only other uses of that operator are left.
  * @throws GraphError as `lowerSite`.
  */
-export function replaceNorms(
-  types: ValueTypes,
-  { exported, contrib, nhwcConv = false, inlined, operator, rows }: NormPlan,
-): NormReport {
+export function replaceNorms(types: ValueTypes, plan: NormPlan): NormReport {
+  const { exported, contrib, nhwcConv = false, inlined, operator, rows } = plan;
   const { model } = types;
   const ofContrib = contrib === undefined ? NOT_RUN : lowerContribGroupNorm(types, contrib);
   const convCount = nhwcConv ? lowerNhwcConv(types) : 0;
@@ -61,16 +51,16 @@ export function replaceNorms(
       : mergeWrittenGroupNorm(model, inlined, types) + lowerInlinedGroupNorm(model, inlined, types);
   const operators =
     operator === undefined ? NOT_RUN : lowerNormalizations(model, operator, isGroupNorm, types);
-  const inner = operator === undefined ? NOT_RUN : lowerInnerGroupNorm(types, operator);
+  const inner = lowerInnerNorms(types, plan);
   const float64 = rows ? lowerNormalizations(model, rows.lowering, isFloat64InstanceNorm, types) : NOT_RUN;
   const rowCount = rows ? lowerRowNorms(model, rows.lowering, rows.operators, types, rows.maxRow) : 0;
   return {
-    exported: exportedCount,
+    exported: exportedCount + inner.replaced.exported,
     contrib: ofContrib.replaced,
     nhwcConv: convCount,
-    inlined: inlinedCount,
-    operator: operators.replaced + inner.replaced,
-    rows: float64.replaced + rowCount,
+    inlined: inlinedCount + inner.replaced.inlined,
+    operator: operators.replaced + inner.replaced.operator,
+    rows: float64.replaced + rowCount + inner.replaced.rows,
     refusals: [...operators.refusals, ...inner.refusals, ...float64.refusals],
     contribRefusals: ofContrib.refusals,
   };
@@ -121,12 +111,13 @@ export const SAFE_LOWERING = 'reduce-mean';
 
 /**
  * Returns a function that chooses the lowering of each site and adds its name to `used`: `lowering`, except for
- * InstanceNormalization of float64, which ONNX Runtime does not have.
+ * InstanceNormalization of float64, which ONNX Runtime does not have, and a variance that only `reduce-mean` can write.
  */
 export const recordedLowering =
   <Name extends string>(lowering: Name, used: Set<Name | typeof SAFE_LOWERING>) =>
-  ({ x }: SiteRef): Name | typeof SAFE_LOWERING => {
-    const name = lowering === 'instance-norm' && x.dtype === 'float64' ? SAFE_LOWERING : lowering;
+  ({ x, isCorrected = false }: SiteRef): Name | typeof SAFE_LOWERING => {
+    const isSafe = isCorrected || (lowering === 'instance-norm' && x.dtype === 'float64');
+    const name = isSafe ? SAFE_LOWERING : lowering;
     used.add(name);
     return name;
   };

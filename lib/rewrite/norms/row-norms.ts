@@ -137,7 +137,7 @@ function describeLayerNorm(types: ValueTypes, node: ModelNode): RowSiteRef | und
   const x: ValueRef = { name: node.inputs[0]!, dtype, shape };
   const normalized = fromStart(node.number('axis') ?? -1, shape.length);
   const isInRange = normalized >= 0 && normalized < shape.length;
-  if (!isInRange || node.outputs.slice(1).some((name) => name !== '' && types.model.index.isRead(name)))
+  if (!isInRange || node.outputs.slice(1).some((name) => name !== '' && types.index.isRead(name)))
     return undefined;
   const parameter = (index: number): ValueRef | undefined => {
     const name = node.inputs[index];
@@ -163,7 +163,7 @@ function describeLayerNorm(types: ValueTypes, node: ModelNode): RowSiteRef | und
 
 /** Returns whether a value is ones, expanded, as the layer-norm lowering makes its scale. */
 function isExpandedOnes(types: ValueTypes, name: string): boolean {
-  const producer = types.model.index.producer(name);
+  const producer = types.index.producer(name);
   if (!producer || !isOp(producer, 'Expand') || types.model.isFunctionCall(producer)) return false;
   const ones = types.constant(producer.inputs[0]);
   return ones !== undefined && isFilledWith(ones, 1);

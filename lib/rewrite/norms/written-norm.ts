@@ -12,7 +12,7 @@
  *   the last but one of (N, …, G, D);
  * - m is the mean of r over all axes but the first and the group axis;
  * - v is the mean of (r − m)², or the mean of r² less m², over the same axes; or n ÷ (n − 1) times the former, as PyTorch's
- *   `var` is by default, if n, the length of a row, is known;
+ *   `var` is by default, n being the length of a row, which may be known at run time only;
  * - m and v have the shape of r with 1 in place of the other axes, in every run;
  * - ε is a constant scalar, and so is every other number.
  *
@@ -21,7 +21,8 @@
 import { toFloat64Array } from '../../half.js';
 import type { GraphIndex } from '../../onnx/graph/graph-index.js';
 import type { ModelNode } from '../../onnx/graph/node.js';
-import { elementCount, fromStart, isFloatDType, isStatic, UNKNOWN_DIM } from '../../tensor.js';
+import { productDim } from '../../shapes/dims.js';
+import { type Dim, elementCount, fromStart, isFloatDType, isStatic, UNKNOWN_DIM } from '../../tensor.js';
 import { isOp, outputOf } from '../analysis/patterns.js';
 import type { ValueTypes } from '../analysis/value-types.js';
 
@@ -35,6 +36,8 @@ export interface RowNorm {
   readonly epsilon: number;
   /** The number that the result is multiplied by; `undefined` means 1. */
   readonly gain?: number | undefined;
+  /** Whether v is n ÷ (n − 1) times the variance, n being known at run time only. */
+  readonly isCorrected?: boolean | undefined;
   /** γ, which broadcasts to r. */
   readonly scale?: string | undefined;
   /** β, which broadcasts to r. */
@@ -169,7 +172,7 @@ function baseOf(types: ValueTypes, name: string | undefined, exponent: number): 
   return power && scalarOf(types, power.inputs[1]) === exponent ? power.inputs[0] : undefined;
 }
 
-type Statistics = Pick<RowNorm, 'groupAxis' | 'epsilon' | 'gain' | 'isUnstable'>;
+type Statistics = Pick<RowNorm, 'groupAxis' | 'epsilon' | 'gain' | 'isCorrected' | 'isUnstable'>;
 
 /** Checks that the parts are the mean and the variance of rows. */
 function statisticsOf(types: ValueTypes, { rows, mean, sum }: Parts): Statistics | undefined {
@@ -190,13 +193,22 @@ function statisticsOf(types: ValueTypes, { rows, mean, sum }: Parts): Statistics
   return undefined;
 }
 
-const corrected = (epsilon: number, correction: number | undefined): Pick<RowNorm, 'epsilon' | 'gain'> =>
-  correction === undefined ? { epsilon } : { epsilon: epsilon / correction, gain: Math.sqrt(1 / correction) };
+function corrected(
+  epsilon: number,
+  correction: Variance['correction'],
+): Pick<RowNorm, 'epsilon' | 'gain' | 'isCorrected'> {
+  if (correction === undefined) return { epsilon };
+  if (correction === AT_RUN) return { epsilon, isCorrected: true };
+  return { epsilon: epsilon / correction, gain: Math.sqrt(1 / correction) };
+}
+
+/** Stands for n ÷ (n − 1) where n is known at run time only. */
+const AT_RUN = 'at run';
 
 interface Variance {
   readonly isUnstable: boolean;
   /** n ÷ (n − 1), if the variance is multiplied by it. */
-  readonly correction?: number;
+  readonly correction?: number | typeof AT_RUN;
 }
 
 function matchVariance(
@@ -217,14 +229,36 @@ function matchVariance(
   const product = quotient && producerOf(types, quotient.inputs[0], 'Mul');
   if (!product) return isCentredSquares(types, name, rows, axes) ? { isUnstable: false } : undefined;
   const length = rowLengthOf(types, rows, axes);
-  if (length === undefined || length < 2 || scalarOf(types, quotient.inputs[1]) !== length - 1)
-    return undefined;
+  if (length === UNKNOWN_DIM || length === 1) return undefined;
   const isCorrected = inBothOrders(product.inputs).some(
-    ([variance, factor]) =>
-      scalarOf(types, factor) === length && isCentredSquares(types, variance, rows, axes),
+    ([variance, factor]) => isNumber(types, factor, length) && isCentredSquares(types, variance, rows, axes),
   );
-  return isCorrected ? { isUnstable: false, correction: length / (length - 1) } : undefined;
+  if (!isCorrected || !isOneLess(types, quotient.inputs[1], length)) return undefined;
+  return { isUnstable: false, correction: typeof length === 'number' ? length / (length - 1) : AT_RUN };
 }
+
+/** Returns whether a value is a number, or a size of this name. */
+const isNumber = (types: ValueTypes, name: string, dim: Dim): boolean =>
+  typeof dim === 'number' ? scalarOf(types, name) === dim : sizeOf(types, name) === dim;
+
+/** Returns whether a value is a number or a size of this name, less 1. */
+function isOneLess(types: ValueTypes, name: string | undefined, dim: Dim): boolean {
+  if (typeof dim === 'number') return scalarOf(types, name) === dim - 1;
+  const difference = name === undefined ? undefined : types.index.producer(uncast(types, name));
+  if (!difference || !isOp(difference, 'Sub')) return false;
+  const [first, second] = difference.inputs;
+  return sizeOf(types, first!) === dim && scalarOf(types, second) === 1;
+}
+
+/** Returns the size that a scalar is in every run, by its name. */
+function sizeOf(types: ValueTypes, name: string): Dim | undefined {
+  const [size, ...others] = types.atRun.sizes(uncast(types, name)) ?? [];
+  return others.length === 0 ? size : undefined;
+}
+
+/** Returns the value that Identity and Cast pass on as this value. */
+const uncast = (types: ValueTypes, name: string): string =>
+  firstOf(types, name, UNCAST, (node) => isCast(node) || isOp(node, 'Identity'));
 
 /** Returns whether a value is the mean of (r − m)². */
 function isCentredSquares(types: ValueTypes, name: string, rows: string, axes: readonly number[]): boolean {
@@ -296,10 +330,11 @@ function hasKeptShape(types: ValueTypes, name: string, of: string, axes: readonl
   );
 }
 
-function rowLengthOf(types: ValueTypes, rows: string, axes: readonly number[]): number | undefined {
-  const lengths = axes.map((axis) => types.typeOf(rows).shape![axis]!);
-  const length = isStatic(lengths) ? elementCount(lengths) : undefined;
-  return length === Infinity ? undefined : length;
+/** Returns the length of a row: a number, or a name that means the same size in every run. */
+function rowLengthOf(types: ValueTypes, rows: string, axes: readonly number[]): Dim {
+  const [shape, atRun] = [types.typeOf(rows).shape!, types.atRun.typeOf(rows).shape!];
+  const lengths = axes.map((axis) => shape[axis]!);
+  return productDim(isStatic(lengths) ? lengths : axes.map((axis) => atRun[axis]!));
 }
 
 const inBothOrders = ([a, b]: readonly string[]): [string, string][] => [
@@ -333,6 +368,7 @@ const MOVING = ['Reshape', 'Unsqueeze', 'Squeeze', 'Expand'];
 type Known<T> = WeakMap<GraphIndex, Map<string, T>>;
 const SOURCES: Known<string> = new WeakMap();
 const UNMOVED: Known<string> = new WeakMap();
+const UNCAST: Known<string> = new WeakMap();
 
 function knownIn<T>(known: Known<T>, { index }: ValueTypes): Map<string, T> {
   const values = known.get(index) ?? new Map<string, T>();
@@ -365,9 +401,11 @@ function firstOf(
 /** Returns whether a node is Identity, or a Cast to the dtype that its input has. */
 export function changesNothing(types: ValueTypes, node: ModelNode): boolean {
   if (isOp(node, 'Identity')) return true;
-  const dtype = isOp(node, 'Cast') || isOp(node, 'CastLike') ? types.typeOf(node.inputs[0]).dtype : undefined;
+  const dtype = isCast(node) ? types.typeOf(node.inputs[0]).dtype : undefined;
   return dtype !== undefined && dtype === types.typeOf(outputOf(node)).dtype;
 }
+
+const isCast = (node: ModelNode): boolean => isOp(node, 'Cast') || isOp(node, 'CastLike');
 
 /** The most nodes between a constant and a scalar. Each Sub has two terms, so that a deeper search might never end. */
 const MAX_STEPS = 8;
@@ -397,7 +435,7 @@ function findScalar(types: ValueTypes, name: string, maxRank: number, depth: num
   if (!node || !first) return undefined;
   if (isOp(node, 'Identity')) return scalarOf(types, first, maxRank, depth + 1);
   const { dtype } = types.typeOf(outputOf(node));
-  if (isOp(node, 'Cast') && dtype && isFloatDType(dtype)) {
+  if (isCast(node) && dtype && isFloatDType(dtype)) {
     const [size, ...others] = types.constant(first) ? [] : (types.sizes(first) ?? []);
     if (typeof size === 'number' && others.length === 0) return size;
     return scalarOf(types, first, maxRank, depth + 1);

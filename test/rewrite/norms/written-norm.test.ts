@@ -7,10 +7,12 @@ import type { Value } from '../../../lib/graph/types.js';
 import { encodeModel } from '../../../lib/onnx/encode.js';
 import { Model } from '../../../lib/onnx/model.js';
 import { ModelProto } from '../../../lib/onnx/protobuf/proto.js';
+import { convertModel } from '../../../lib/rewrite/convert.js';
 import { mergeWrittenGroupNorm } from '../../../lib/rewrite/norms/exported-group-norm.js';
 import { createSession } from '../../../lib/runtime/node.js';
 import { int64Vector, type Shape, tensor, type TensorData } from '../../../lib/tensor.js';
 import { maxAbsDifference, randomTensor, referenceGroupNorm } from '../../support/group-norm.js';
+import { describeNative } from '../../support/native.js';
 
 const EPSILON = Math.fround(1e-3);
 const GROUPS = 2;
@@ -109,6 +111,25 @@ const corrected =
   (g, rows, mean, parts) =>
     op.div(g, op.mul(g, meanOfSquares(g, rows, mean, parts), constant(g, times)), constant(g, by));
 
+/** The same with n taken at run time, as exporters write it where sizes have names. */
+const correctedAtRun =
+  ({ less = 1, of = (axes: readonly number[]) => axes, isCastLate = false } = {}): Parts['variance'] =>
+  (g, rows, mean, parts) => {
+    const axes = of(parts.axes);
+    const indices = g.constant(int64Vector(axes));
+    const sizes = g.node('Gather', [op.shape(g, rows), indices], {}, [
+      { dtype: 'int64', shape: [axes.length] },
+    ])[0]!;
+    const length = op.reduceProd(g, sizes, { axes: [0] });
+    const times = op.cast(g, length, 'float32');
+    const by = isCastLate
+      ? op.cast(g, op.sub(g, length, g.constant(int64Vector([less]))), 'float32')
+      : op.sub(g, times, constant(g, less));
+    return op.div(g, op.mul(g, meanOfSquares(g, rows, mean, parts), times), by);
+  };
+
+const NAMED: Partial<Parts> = { shape: ['N', 8, 'H', 5], rows: [0, GROUPS, -1], target: [0, 8, -1, 5] };
+
 const LENGTH = 120;
 
 describe('mergeWrittenGroupNorm', () => {
@@ -182,6 +203,58 @@ describe('mergeWrittenGroupNorm', () => {
     expect(await differenceOf(model, false, LENGTH / (LENGTH - 1))).to.be.below(4e-6);
   });
 
+  for (const isCastLate of [false, true]) {
+    it(`replaces a GroupNorm with n ÷ (n − 1) times the variance, n being known at run time${isCastLate ? ', less 1 before the Cast' : ''}`, async () => {
+      const model = written({ ...NAMED, variance: correctedAtRun({ isCastLate }) });
+      const correction = LENGTH / (LENGTH - 1);
+      // By the native kernel, where it is installed.
+      expect(await differenceOf(model, false, correction)).to.be.below(4e-6);
+      expect(mergeWrittenGroupNorm(model, 'reduce-mean')).to.equal(1);
+      expect(model.nodes.map(({ opType }) => opType)).to.not.include('Gather');
+      expect(await differenceOf(model, false, correction)).to.be.below(4e-6);
+    });
+  }
+
+  it('convertModel writes reduce-mean for n ÷ (n − 1) times the variance, whatever lowering is asked for', () => {
+    const model = written({ ...NAMED, variance: correctedAtRun() });
+    for (const lowering of ['instance-norm', 'layer-norm', 'reduce-mean'] as const) {
+      const { replaced, lowerings } = convertModel(model.encode(), { lowering });
+      expect([replaced.inlined, lowerings]).to.deep.equal([1, ['reduce-mean']]);
+    }
+  });
+
+  describeNative('with the native kernel', () => {
+    it('a session runs n ÷ (n − 1) times the variance by the kernel, with a residual and Relu behind it', async () => {
+      const model = written({
+        ...NAMED,
+        variance: correctedAtRun(),
+        after: (g, y) => g.output('y', op.relu(g, op.add(g, y, g.input('r', 'float32', ['N', 8, 'H', 5])))),
+      });
+      await using session = await createSession(model.encode(), { providers: ['native'] });
+      expect(session.groupNorm).to.equal('kernel');
+      const x = randomTensor('float32', [2, 8, 6, 5], { mean: 2 });
+      const r = randomTensor('float32', [2, 8, 6, 5], { stream: 'residual' });
+      const { y } = await session.run({ x, r });
+      const normalized = expected(x, LENGTH / (LENGTH - 1));
+      const sum = normalized.map((value, i) => Math.max(0, value + Number(r.data[i])));
+      expect(maxAbsDifference(y!, sum)).to.be.below(4e-6);
+    });
+
+    it('a session gives NaN for rows of one element, as the division by n − 1 does', async () => {
+      const model = written({
+        shape: ['N', 2, 'H', 1],
+        rows: [0, 2, -1],
+        target: [0, 2, -1, 1],
+        affine: undefined,
+        variance: correctedAtRun(),
+      });
+      await using session = await createSession(model.encode(), { providers: ['native'] });
+      expect(session.groupNorm).to.equal('kernel');
+      const { y } = await session.run({ x: randomTensor('float32', [1, 2, 1, 1]) });
+      expect([...y!.data]).to.deep.equal([NaN, NaN]);
+    });
+  });
+
   it('keeps a mean that another node reads', () => {
     const model = written({
       after: (g, y, mean) => {
@@ -199,6 +272,11 @@ describe('mergeWrittenGroupNorm', () => {
     'the length of corrected rows is not known': {
       shape: [2, 8, 'H', 5],
       variance: corrected(LENGTH, LENGTH - 1),
+    },
+    'the variance is corrected by 2 at run time': { ...NAMED, variance: correctedAtRun({ less: 2 }) },
+    'the variance is corrected by another size at run time': {
+      ...NAMED,
+      variance: correctedAtRun({ of: () => [0] }),
     },
     'the exponent is not 2': { square: (g, value) => node(g, 'Pow', [value, constant(g, 3)]) },
     'ε is not a scalar': { epsilon: (g) => weights(g, 'epsilon', [1, GROUPS, 1]) },

@@ -621,6 +621,192 @@ function withDefault(): Uint8Array[] {
   ];
 }
 
+/** GroupNorm as PyTorch exports it below opset 21, of values (N, 8, …); scale and bias are named for (8, 1, 1). */
+const exportedNorm = (x: string, output: string, groups: number, scale = 'scale_c', bias = 'bias_c') => {
+  const at = (what: string) => `${output}_${what}`;
+  return [
+    constant(at('ones'), float32([groups], new Float32Array(groups).fill(1))),
+    constant(at('zeros'), float32([groups], new Float32Array(groups))),
+    constant(at('split'), int64Vector([0, groups, -1])),
+    node('Reshape', [x, at('split')], [at('rows')]),
+    node('InstanceNormalization', [at('rows'), at('ones'), at('zeros')], [at('n')], float('epsilon', 1e-5)),
+    node('Shape', [x], [at('shape')]),
+    node('Reshape', [at('n'), at('shape')], [at('joined')]),
+    node('Mul', [at('joined'), scale], [at('scaled')]),
+    node('Add', [at('scaled'), bias], [output]),
+  ];
+};
+
+/** The textbook: view, mean, variance, division, view, scale and bias. */
+const writtenNorm = (x: string, output: string, groups: number) => {
+  const at = (what: string) => `${output}_${what}`;
+  const mean = (of: string, to: string) =>
+    node('ReduceMean', [of], [to], { name: 'axes', type: ATTRIBUTE_TYPE.INTS, ints: [2] });
+  return [
+    constant(at('split'), int64Vector([0, groups, -1])),
+    constant(at('eps'), float32([], [1e-5])),
+    node('Reshape', [x, at('split')], [at('rows')]),
+    mean(at('rows'), at('mean')),
+    node('Sub', [at('rows'), at('mean')], [at('centred')]),
+    node('Mul', [at('centred'), at('centred')], [at('squares')]),
+    mean(at('squares'), at('variance')),
+    node('Add', [at('variance'), at('eps')], [at('sum')]),
+    node('Sqrt', [at('sum')], [at('deviation')]),
+    node('Div', [at('centred'), at('deviation')], [at('n')]),
+    node('Shape', [x], [at('shape')]),
+    node('Reshape', [at('n'), at('shape')], [at('joined')]),
+    node('Mul', [at('joined'), 'scale_c'], [at('scaled')]),
+    node('Add', [at('scaled'), 'bias_c'], [output]),
+  ];
+};
+
+const PER_CHANNEL = {
+  scale_c: tensor('float32', [8, 1, 1], SCALE.data),
+  bias_c: tensor('float32', [8, 1, 1], BIAS.data),
+};
+
+/** An If with other nodes in each branch, of opset 17. */
+const choice = (yes: NodeMessage[], no: NodeMessage[], weights: Record<string, TensorData> = PER_CHANNEL) =>
+  model(
+    [
+      node('If', ['c'], ['y'], graph('then_branch', body(yes, [], ['a'])), graph('else_branch', body(no, [], ['b']))), // prettier-ignore
+    ],
+    { x: DIMS, c: [] },
+    { y: 4 },
+    { weights, opset: 17, dtypes: { c: 'bool' } },
+  );
+
+/** A Scan over the height, whose body adds a normalization of each slice to its state. */
+const scanned = (norm: NodeMessage[]) => {
+  const typed = (name: string) => ({ ...encodeValueInfo({ name, dtype: 'float32', shape: [2, 8, 5] }) });
+  const inner = body([...norm, node('Add', ['state', 'norm'], ['sum'])], ['state', 'slice'], [], { output: [typed('sum')] }); // prettier-ignore
+  const axes = { name: 'scan_input_axes', type: ATTRIBUTE_TYPE.INTS, ints: [2] };
+  const scan = node('Scan', ['zero', 'x'], ['y'], graph('body', inner), int('num_scan_inputs', 1), axes);
+  const weights = {
+    scale_c: tensor('float32', [8, 1], SCALE.data),
+    bias_c: tensor('float32', [8, 1], BIAS.data),
+    zero: float32([2, 8, 5], new Float32Array(80)),
+  };
+  return model([scan], { x: [2, 8, 3, 5] }, { y: 3 }, { weights, opset: 17 });
+};
+
+describe('normalizations that are written out in a body or a local function', () => {
+  const expectRight = async (bytes: Uint8Array) => {
+    for (const [c, groups] of [
+      [true, 4],
+      [false, 2],
+    ] as const) {
+      const [y] = await run(bytes, { x: X, c: bool(c) });
+      expect(maxAbsDifference(y!, normalized(X, groups))).to.be.below(TOLERANCE);
+    }
+  };
+
+  it('convertModel merges GroupNorm that PyTorch exported, and the textbook, in the branches of an If', async () => {
+    const { bytes, replaced } = convertModel(choice(exportedNorm('x', 'a', 4), writtenNorm('x', 'b', 2)));
+    expect(replaced).to.include({ exported: 1, inlined: 1, groupNormalization: 0, rows: 0 });
+    const left = allNodes(ModelProto.decode(bytes)).flatMap(({ output }) => output!);
+    expect(left).to.include.members(['a', 'b']);
+    for (const gone of ['a_rows', 'a_n', 'a_joined', 'b_n', 'b_mean']) expect(left).to.not.include(gone);
+    await expectRight(bytes);
+  });
+
+  it('convertModel --merge writes the operator in the branches of an If, and removes every node of the export', () => {
+    const both = choice(exportedNorm('x', 'a', 4), exportedNorm('x', 'b', 2));
+    const { bytes, replaced } = convertModel(both, { merge: true });
+    expect(replaced.exported).to.equal(2);
+    expect([...operators(bytes)].sort()).to.deep.equal([
+      'Constant',
+      'GroupNormalization',
+      'If',
+      // Of the weights (8, 1, 1).
+      'Reshape',
+    ]);
+  });
+
+  it('convertModel merges GroupNorm that PyTorch exported in a Loop', async () => {
+    const bytes = ModelProto.decode(loop(exportedNorm('carried', 'next', 2), PER_CHANNEL));
+    bytes.opsetImport[0]!.version = 17;
+    const { bytes: result, replaced } = convertModel(ModelProto.encode(bytes).finish());
+    expect(replaced.exported).to.equal(1);
+    let state: TensorData = X;
+    for (let i = 0; i < 3; i++) state = float32(X.dims, normalized(state, 2));
+    const [y] = await run(result, { x: X });
+    expect(maxAbsDifference(y!, toFloat64Array(state))).to.be.below(TOLERANCE);
+  });
+
+  it('convertModel merges GroupNorm that PyTorch exported in a Scan', async () => {
+    const { bytes, replaced } = convertModel(scanned(exportedNorm('slice', 'norm', 4)));
+    expect(replaced.exported).to.equal(1);
+    const sum = new Float64Array(80);
+    for (let h = 0; h < 3; h++) {
+      const slice = float32([2, 8, 5], Array.from({ length: 80 }, (_, i) => X.data[(Math.floor(i / 5) * 3 + h) * 5 + (i % 5)] as number)); // prettier-ignore
+      normalized(slice, 4).forEach((value, i) => (sum[i]! += value));
+    }
+    const [y] = await run(bytes, { x: X });
+    expect(maxAbsDifference(y!, sum)).to.be.below(3 * TOLERANCE);
+  });
+
+  it('convertModel keeps a value of an export in a body that another node reads', async () => {
+    const nodes = [
+      ...exportedNorm('x', 'h', 4),
+      node('Relu', ['h_rows'], ['r']),
+      node('Shape', ['r'], ['s']),
+    ];
+    const branch = [...nodes, node('Size', ['s'], ['size']), node('Cast', ['size'], ['f'], int('to', 1)), node('Add', ['h', 'f'], ['a'])]; // prettier-ignore
+    const { bytes, replaced } = convertModel(choice(branch, exportedNorm('x', 'b', 2)));
+    expect(replaced.exported).to.equal(2);
+    const [y] = await run(bytes, { x: X, c: bool(true) });
+    // The rows have three dimensions.
+    expect(
+      maxAbsDifference(
+        y!,
+        normalized(X, 4).map((value) => value + 3),
+      ),
+    ).to.be.below(TOLERANCE);
+  });
+
+  it('convertModel writes a function with an export once for calls that need the same nodes', async () => {
+    const own = localFunction('Norm', exportedNorm('v', 'r', 4, 's', 'b'), ['v', 's', 'b'], ['r'], {
+      opsetImport: [{ domain: '', version: 17 }],
+    });
+    const calls = [
+      call('Norm', ['x', 'scale_c', 'bias_c'], ['a']),
+      call('Norm', ['a', 'bias_c', 'scale_c'], ['y']),
+    ];
+    const given = model(calls, { x: DIMS }, { y: 4 }, { weights: PER_CHANNEL, functions: [own], opset: 17 });
+    const { bytes, replaced } = convertModel(given);
+    expect(replaced.exported).to.equal(1);
+    const [y] = await run(bytes, { x: X });
+    const first = float32(X.dims, normalized(X, 4));
+    expect(maxAbsDifference(y!, normalized(first, 4, { scale: BIAS, bias: SCALE }))).to.be.below(TOLERANCE);
+  });
+
+  const plain = () =>
+    choice([node('InstanceNormalization', ['x', 'scale', 'bias'], ['a'])], exportedNorm('x', 'b', 2), {
+      ...PER_CHANNEL,
+      ...WEIGHTS,
+    });
+  for (const [says, options] of [
+    ['kernel', { providers: ['native'] }],
+    ['reduce-mean', { providers: ['wasm'] }],
+  ] as const) {
+    const define = says === 'kernel' ? describeNative : (_: string, tests: () => void) => tests();
+    define('with the native kernel', () => {
+      it(`a session on ${options.providers[0]} runs an export and InstanceNormalization in bodies as ${says}, right for large means`, async () => {
+        await using session = await createSession(plain(), options);
+        expect(session.groupNorm).to.equal(says);
+        for (const [c, groups] of [
+          [true, 8],
+          [false, 2],
+        ] as const) {
+          const { y } = await session.run({ x: X, c: bool(c) });
+          expect(maxAbsDifference(y!, normalized(X, groups))).to.be.below(TOLERANCE);
+        }
+      });
+    });
+  }
+});
+
 describe('createSession, where GroupNormalization is in a body or a local function', () => {
   const inFunction = model(
     [call('Block', ['x', 'scale', 'bias'], ['y'], int('groups', 4), float('eps', 1e-5))],
