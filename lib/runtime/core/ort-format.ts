@@ -85,7 +85,7 @@ function checkedOperators(bytes: Uint8Array, where: string): ReadonlySet<string>
   }
 }
 
-/** How ONNX Runtime names what it writes in the place of a GroupNormalization. */
+/** How ONNX Runtime names what it writes instead of a GroupNormalization. */
 const INLINED_GROUP_NORM = `${INLINED}GroupNormalization`;
 
 function requireNoRewriting(
