@@ -179,6 +179,10 @@ interface Bar {
   readonly label: string;
 }
 
+/** The widths of the names left of bars, and of both with the figures. */
+const NAMES = 205;
+const BARS = WIDTH - 16;
+
 /** Bars in groups, one below another, each with its figure. Ours come first and have the first colour. */
 function bars(all: readonly Bar[], title: Title, isOurs: (name: string) => boolean): TopLevelSpec {
   const largest = Math.max(...all.map(({ value }) => value));
@@ -189,16 +193,16 @@ function bars(all: readonly Bar[], title: Title, isOurs: (name: string) => boole
     vconcat: [...groups].map(([group, values]) => ({
       title: { text: group, fontSize: 13, anchor: 'start', frame: 'group', offset: 4 },
       data: { values: values.map((bar) => ({ ...bar, kind: isOurs(bar.name) ? 'ours' : 'others' })) },
-      width: 290,
+      width: BARS,
       height: { step: 19 },
       encoding: {
-        y: {
-          field: 'name',
-          type: 'nominal',
-          sort: null,
-          axis: { title: null, ticks: false, domain: false, minExtent: 160, maxExtent: 160 },
+        y: { field: 'name', type: 'nominal', sort: null, axis: null },
+        x: {
+          field: 'value',
+          type: 'quantitative',
+          scale: { domain: [0, 1.25 * largest], range: [NAMES, BARS] },
+          axis: null,
         },
-        x: { field: 'value', type: 'quantitative', scale: { domain: [0, 1.25 * largest] }, axis: null },
       },
       layer: [
         {
@@ -208,6 +212,11 @@ function bars(all: readonly Bar[], title: Title, isOurs: (name: string) => boole
           },
         },
         { mark: { type: 'text', align: 'left', dx: 4 }, encoding: { text: { field: 'label' } } },
+        // Clipped, because Vega takes texts to be wider than they are, and would widen the plot.
+        {
+          mark: { type: 'text', align: 'right', clip: true },
+          encoding: { text: { field: 'name' }, x: { value: NAMES - 6 } },
+        },
       ],
     })),
   };
@@ -265,11 +274,7 @@ function price(report: Report<PriceRow>): TopLevelSpec {
     value: Math.max(0, row.price.median - 1),
     label: `${(100 * (row.price.median - 1)).toFixed(0)} %`.replace('-', '−'),
   }));
-  return bars(
-    all,
-    titleOf('The price of GroupNorm: share of time above none', 'Shorter is better.', report),
-    isOurs,
-  );
+  return bars(all, titleOf('Time that GroupNorm adds to a run', 'Shorter is better.', report), isOurs);
 }
 
 const formatMs = (ms: number): string => (ms < 10 ? `${ms.toFixed(1)} ms` : `${ms.toFixed(0)} ms`);

@@ -74,18 +74,25 @@ export const imageBytesOf = ({ width, height, depth, colourType }: PngHeader): n
   width * height * COLOUR_TYPES.get(colourType)!.channels * (depth === 16 ? 2 : 1);
 
 /**
- * Makes an image out of the pixels. Grey stays grey; a palette becomes RGB of 8 bits. Drops alpha.
+ * Makes an image out of the pixels. Grey stays grey; a palette becomes RGB of 8 bits, and black where it has no colour of an
+ * index: the result has the first such index. Drops alpha.
  * @param raw The pixels after decompression, {@link rawSizeOf} bytes. Their filters are undone in place.
  * @param palette The content of the chunk PLTE.
- * @throws RangeError if a filter does not exist, or an index is not in the palette.
+ * @throws RangeError if a filter does not exist, or the palette is missing.
  */
-export function readPixels(header: PngHeader, raw: Uint8Array, palette: Uint8Array | undefined): Image {
+export function readPixels(
+  header: PngHeader,
+  raw: Uint8Array,
+  palette: Uint8Array | undefined,
+): { readonly image: Image; readonly foreignIndex: number | undefined } {
   const { width, height, depth, colourType } = header;
   const { samples: perPixel, channels } = COLOUR_TYPES.get(colourType)!;
   const samples = new (depth === 16 ? Uint16Array : Uint8Array)(width * height * channels);
   // Filters know bytes, and take the pixel before or, below 8 bits, the byte before.
   const step = Math.max(1, (perPixel * depth) / 8);
   const sampleAt = sampleReader(depth);
+  if (colourType === PALETTE && !palette) throw new RangeError('its palette, PLTE, is missing');
+  let foreignIndex: number | undefined;
   let start = 0;
   for (const { x0, y0, dx, dy, columns, rows, stride } of passesOf(header)) {
     for (let row = 0; row < rows; row++) {
@@ -94,9 +101,8 @@ export function readPixels(header: PngHeader, raw: Uint8Array, palette: Uint8Arr
       for (let column = 0; column < columns; column++, to += dx * channels) {
         if (colourType === PALETTE) {
           const index = sampleAt(raw, start + 1, column);
-          if (!palette || 3 * index + 3 > palette.length)
-            throw new RangeError(`index ${index} not in palette`);
-          for (let c = 0; c < 3; c++) samples[to + c] = palette[3 * index + c]!;
+          if (3 * index + 3 > palette!.length) foreignIndex ??= index;
+          else for (let c = 0; c < 3; c++) samples[to + c] = palette![3 * index + c]!;
         } else {
           for (let c = 0; c < channels; c++)
             samples[to + c] = sampleAt(raw, start + 1, column * perPixel + c);
@@ -105,7 +111,8 @@ export function readPixels(header: PngHeader, raw: Uint8Array, palette: Uint8Arr
       start += 1 + stride;
     }
   }
-  return { width, height, channels, samples, max: colourType === PALETTE ? 255 : 2 ** depth - 1 };
+  const max = colourType === PALETTE ? 255 : 2 ** depth - 1;
+  return { image: { width, height, channels, samples, max }, foreignIndex };
 }
 
 /** Returns a function that takes the sample `index` out of the row that begins at `start`. */

@@ -26,6 +26,8 @@ interface PngLayout extends PngHeader {
   readonly isDataChecked: boolean;
   /** Whether the file has its last chunk, IEND. */
   readonly hasEnd: boolean;
+  /** What other decoders may refuse although it leaves the pixels whole. */
+  readonly problems: readonly string[];
 }
 
 /** The best ratio that deflate can reach. Source: zlib's technical details. */
@@ -65,6 +67,9 @@ export function readPngLayout(bytes: Uint8Array, where: string, limits: Limits):
   return { ...header, rawSize, ...chunks };
 }
 
+/** The chunks that a decoder must know. Source: section 5.4: the name of any other such chunk begins with a capital. */
+const CRITICAL = ['IHDR', 'PLTE', 'IDAT', 'IEND'];
+
 /** Reads up to the chunk IEND, or to the end of the file, within a chunk or not. Ignores chunks of other types. */
 function readChunks(bytes: Uint8Array, where: string) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -73,6 +78,8 @@ function readChunks(bytes: Uint8Array, where: string) {
   let size = 0;
   let [header, palette]: (Uint8Array | undefined)[] = [];
   let [isDataChecked, hasData, hasEnd] = [true, false, false];
+  let last = '';
+  const problems = new Set<string>();
   for (let at = SIGNATURE.length; at + 8 <= bytes.length && !hasEnd;) {
     const end = at + 8 + view.getUint32(at);
     const type = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
@@ -88,28 +95,36 @@ function readChunks(bytes: Uint8Array, where: string) {
     if (type === 'IHDR' && isChecked) header = content;
     if (type === 'PLTE') palette = content;
     if (type === 'IDAT') {
+      if (hasData && last !== type) problems.add('other chunks stand between the chunks of pixels');
       data.set(content, size);
       size += content.length;
       hasData = true;
       isDataChecked &&= isChecked;
     }
+    if (/^[A-Z]/.test(type) && !CRITICAL.includes(type))
+      problems.add('it has a chunk that PNG does not know');
     hasEnd = type === 'IEND';
+    last = type;
     at = end + 4;
   }
   if (header && (hasData || hasEnd))
-    return { header, palette, data: data.subarray(0, size), isDataChecked, hasEnd };
+    return { header, palette, data: data.subarray(0, size), isDataChecked, hasEnd, problems: [...problems] };
   throw invalidPng(where, `it is truncated: its ${bytes.length} bytes end before its pixels`);
 }
 
 function readHeader(ihdr: Uint8Array, where: string, { imageBytes }: Limits): PngHeader {
   const view = new DataView(ihdr.buffer, ihdr.byteOffset, ihdr.byteLength);
   const [width, height] = [view.getUint32(0), view.getUint32(4)];
-  const [depth, colourType, interlace] = [view.getUint8(8), view.getUint8(9), view.getUint8(12)];
+  const [depth, colourType, compression, filter, interlace] = [8, 9, 10, 11, 12].map((at) => view.getUint8(at)) as [number, number, number, number, number]; // prettier-ignore
   if (!COLOUR_TYPES.get(colourType)?.depths.includes(depth)) {
     throw invalidPng(
       where,
       `its header has colour type ${colourType} with ${depth} bits, which PNG does not allow`,
     );
+  }
+  if (compression > 0 || filter > 0) {
+    const methods = `compression method ${compression} and filter method ${filter}`;
+    throw invalidPng(where, `its header has ${methods}; allowed: 0 and 0`);
   }
   if (interlace > 1)
     throw invalidPng(where, `its header has interlace method ${interlace}; allowed: 0 and 1`);
@@ -140,7 +155,8 @@ const emitWarning = (message: string): void =>
 /**
  * Decodes a PNG file of any colour type, depth and interlacing. Grey stays grey; a palette becomes RGB. Drops alpha, and
  * applies neither gamma nor colour profiles, as Pillow's `convert('RGB')`. As browsers and Pillow do, reads files whose
- * pixels are whole although something else is damaged: a wrong or missing checksum, bytes behind the pixels, no end.
+ * pixels are whole although something else is damaged: a wrong or missing checksum, bytes behind the pixels, no end. An
+ * index that the palette does not have is black.
  * Source: Portable Network Graphics, third edition (W3C).
  * @param where What messages call the data: the file's path.
  * Takes at most four times the memory of the image, besides twice the size of the file.
@@ -152,10 +168,15 @@ export function decodePng(bytes: Uint8Array, where = 'the data', options: Decode
   const { warn = emitWarning, limits } = options;
   const layout = readPngLayout(bytes, where, requireLimits('decodePng', limits));
   const { pixels, problems } = inflatePixels(layout, where);
+  problems.push(...layout.problems);
   if (!layout.hasEnd) problems.push('its last chunk, IEND, is missing');
-  if (problems.length > 0) warn(`${where} is damaged, but all its pixels are there: ${problems.join('; ')}`);
   try {
-    return readPixels(layout, pixels, layout.palette);
+    const { image, foreignIndex } = readPixels(layout, pixels, layout.palette);
+    if (foreignIndex !== undefined)
+      problems.push(`its palette has no colour ${foreignIndex}, which is black`);
+    if (problems.length > 0)
+      warn(`${where} is damaged, but all its pixels are there: ${problems.join('; ')}`);
+    return image;
   } catch (cause) {
     // Of the pixels, or of an image that memory cannot hold.
     if (!isRangeError(cause)) throw cause;
@@ -184,16 +205,22 @@ function inflatePixels(
   const end = ZLIB_HEADER_SIZE + engine.bytesWritten;
   const hasAdler = end + ADLER_SIZE <= compressed.length;
   const isAdlerRight = hasAdler && compressed.readUInt32BE(end) === adler32(inflated);
-  if (!isDataChecked && !isAdlerRight) {
+  // Where the Adler-32 is missing, browsers and Pillow show the pixels too, whatever the CRC says.
+  if (!isDataChecked && hasAdler && !isAdlerRight) {
     throw invalidPng(where, `${state}: its pixels match neither of their checksums (CRC and Adler-32)`);
   }
   const problems: string[] = [];
+  if (!isZlibHeader(compressed)) problems.push('the header of the compressed pixels is wrong');
   if (!isDataChecked) problems.push('the CRC of a chunk of pixels is wrong or missing');
   if (!isAdlerRight)
     problems.push(`the Adler-32 checksum of the pixels is ${hasAdler ? 'wrong' : 'missing'}`);
   if (inflated.length > rawSize) problems.push(`${inflated.length - rawSize} bytes follow the pixels`);
   return { pixels: inflated.subarray(0, rawSize), problems };
 }
+
+/** Whether data begins as zlib writes it: deflate, a multiple of 31, and no dictionary. Source: RFC 1950, section 2.2. */
+const isZlibHeader = ([method = 0, flags = 0]: Uint8Array): boolean =>
+  (method & 15) === 8 && (method * 256 + flags) % 31 === 0 && (flags & 32) === 0;
 
 /** Inflates what is there, if the end is missing too. Leaves the checksum to the caller. */
 function inflateSome(compressed: Buffer, maxOutputLength: number, where: string) {

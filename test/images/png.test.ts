@@ -8,6 +8,7 @@ import { deflateSync, inflateSync } from 'node:zlib';
 import { ImageError, OptionError } from '../../lib/errors.js';
 import { decodePng, encodePng } from '../../lib/images/png.js';
 import { decodeNpy, readFixture } from '../../lib/index.js';
+import { DAMAGED, SAMPLES } from './damaged-png.js';
 import { chunk, concat, header, makePng, SIGNATURE, type PngSample } from './png-samples.js';
 
 const EMPTY = new Uint8Array(0);
@@ -191,6 +192,18 @@ describe('images/png', () => {
     });
   }
 
+  for (const [name, { bytes, warning, refusal, shownBy }] of Object.entries(DAMAGED)) {
+    const by = shownBy.length > 0 ? `which ${shownBy.join(' and ')} show` : 'which no browser shows whole';
+    it(`decodePng ${refusal ? 'refuses' : warning ? 'reads and warns of' : 'reads'} a file with: ${name}, ${by}`, () => {
+      const warnings: string[] = [];
+      const decode = () => decodePng(bytes, 'a.png', { warn: (message) => void warnings.push(message) });
+      if (refusal) expect(decode).to.throw(ImageError, refusal).with.property('code', 'IMAGE_INVALID');
+      else expect(decode().samples).to.deep.equal(SAMPLES);
+      expect(warnings).to.have.length(warning ? 1 : 0);
+      if (warning) expect(warnings[0]).to.match(warning);
+    });
+  }
+
   it('decodePng warns through the process unless a function takes the warning', async () => {
     const warned = once(process, 'warning') as Promise<[Error & { code?: string }]>;
     decodePng(readFileSync(new URL('../samples/png/no-end.png', import.meta.url)), 'a.png');
@@ -201,18 +214,25 @@ describe('images/png', () => {
     ]);
   });
 
-  it('decodePng refuses a file cut off before the end of its pixels, with its name and the reason', () => {
-    const png = makePng({ width: 9, height: 5, depth: 8, colourType: 2, samples: varied(135, 8) });
-    // Behind the pixels are the chunk's checksum and the last chunk.
-    for (let length = 0; length < png.length - 4 - 12; length++) {
+  it('decodePng refuses a file cut off before the end of its pixels, with its name and the reason, and reads it from there on', () => {
+    const samples = varied(135, 8);
+    const png = makePng({ width: 9, height: 5, depth: 8, colourType: 2, samples });
+    let refused = 0;
+    for (let length = 0; length < png.length; length++) {
       const cut = png.subarray(0, length);
-      expect(() => decodePng(cut, 'a.png'), `${length} bytes`)
-        .to.throw(
-          ImageError,
+      try {
+        expect([...decodePng(cut, 'a.png', { warn: () => undefined }).samples]).to.deep.equal(samples);
+      } catch (error) {
+        expect(error, `${length} bytes`).to.be.instanceOf(ImageError).with.property('code', 'IMAGE_INVALID');
+        expect((error as Error).message).to.match(
           /^a\.png is not a valid PNG: it (is truncated|does not begin with the PNG signature)/,
-        )
-        .with.property('code', 'IMAGE_INVALID');
+        );
+        refused++;
+        expect(refused, 'refused behind a length that is read').to.equal(length + 1);
+      }
     }
+    // The last chunk has 12 bytes, the CRC and the Adler-32 before it 4 each, and the end of deflate less than two.
+    expect(png.length - refused).to.be.within(20, 21);
   });
 
   it('decodePng refuses pixels that both of their checksums contradict', () => {
@@ -240,13 +260,19 @@ describe('images/png', () => {
     }
   });
 
-  it('decodePng refuses an index beyond the palette, and a missing palette', () => {
-    const image = { ...size, depth: 8, colourType: 3, samples: [0, 1, 2, 0, 0, 0] };
-    expect(() => decodePng(makePng({ ...image, palette: [1, 2, 3, 4, 5, 6] }))).to.throw(
+  it('decodePng reads an index beyond the palette as black, as Firefox and Pillow do, and refuses a missing palette', () => {
+    const image = { width: 3, height: 1, depth: 8, colourType: 3, samples: [0, 2, 1] };
+    const warnings: string[] = [];
+    const warn = (message: string) => void warnings.push(message);
+    const { samples } = decodePng(makePng({ ...image, palette: [1, 2, 3, 4, 5, 6] }), 'a.png', { warn });
+    expect([...samples]).to.deep.equal([1, 2, 3, 0, 0, 0, 4, 5, 6]);
+    expect(warnings).to.deep.equal([
+      'a.png is damaged, but all its pixels are there: its palette has no colour 2, which is black',
+    ]);
+    expect(() => decodePng(makePng(image))).to.throw(
       ImageError,
-      'not in palette',
+      'it is damaged (its palette, PLTE, is missing)',
     );
-    expect(() => decodePng(makePng(image))).to.throw(ImageError, 'damaged');
   });
 
   it('decodePng never inflates many more bytes than the pixels take', () => {

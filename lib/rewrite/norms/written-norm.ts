@@ -10,9 +10,9 @@
  *
  * - r has a known rank of at least 3 and one float dtype, and the size of its group axis is known: axis 1 of (N, G, …), or
  *   the last but one of (N, …, G, D);
- * - m is the mean of r over all axes but the first and the group axis;
+ * - m is the mean of r over all axes but the first and the group axis, or their sum ÷ n, n being the length of a row;
  * - v is the mean of (r − m)², or the mean of r² less m², over the same axes; or n ÷ (n − 1) times the former, as PyTorch's
- *   `var` is by default, n being the length of a row, which may be known at run time only;
+ *   `var` is by default; n may be known at run time only;
  * - m and v have the shape of r with 1 in place of the other axes, in every run;
  * - ε is a constant scalar, and so is every other number.
  *
@@ -239,7 +239,9 @@ function matchVariance(
 
 /** Returns whether a value is a number, or a size of this name. */
 const isNumber = (types: ValueTypes, name: string, dim: Dim): boolean =>
-  typeof dim === 'number' ? scalarOf(types, name) === dim : sizeOf(types, name) === dim;
+  typeof dim === 'number'
+    ? scalarOf(types, name) === dim
+    : dim !== UNKNOWN_DIM && sizeOf(types, name) === dim;
 
 /** Returns whether a value is a number or a size of this name, less 1. */
 function isOneLess(types: ValueTypes, name: string | undefined, dim: Dim): boolean {
@@ -297,13 +299,18 @@ const isMean = (types: ValueTypes, name: string | undefined, rows: string, axes:
 
 /** Returns the axes over which a value is the mean of rows, which it keeps as 1. */
 function axesOfMean(types: ValueTypes, name: string, rows: string): number[] | undefined {
-  const mean = producerOf(types, unmoved(types, name), 'ReduceMean');
-  if (!mean || sourceOf(types, mean.inputs[0]!) !== rows) return undefined;
-  const axes = axesOf(types, mean);
-  return axes && hasKeptShape(types, name, rows, axes) ? axes : undefined;
+  const moved = unmoved(types, name);
+  const quotient = producerOf(types, moved, 'Div');
+  const reduction = quotient
+    ? producerOf(types, unmoved(types, quotient.inputs[0]!), 'ReduceSum')
+    : producerOf(types, moved, 'ReduceMean');
+  if (!reduction || sourceOf(types, reduction.inputs[0]!) !== rows) return undefined;
+  const axes = axesOf(types, reduction);
+  if (!axes || !hasKeptShape(types, name, rows, axes)) return undefined;
+  return !quotient || isNumber(types, quotient.inputs[1]!, rowLengthOf(types, rows, axes)) ? axes : undefined;
 }
 
-/** Returns the axes of a ReduceMean, sorted, from 0. */
+/** Returns the axes of a ReduceMean or ReduceSum, sorted, from 0. */
 function axesOf(types: ValueTypes, mean: ModelNode): number[] | undefined {
   const { shape } = types.typeOf(mean.inputs[0]);
   const axes = mean.numbers('axes') ?? types.sizes(mean.inputs[1]);

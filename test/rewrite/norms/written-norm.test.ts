@@ -111,21 +111,36 @@ const corrected =
   (g, rows, mean, parts) =>
     op.div(g, op.mul(g, meanOfSquares(g, rows, mean, parts), constant(g, times)), constant(g, by));
 
+/** The length of a row, as exporters take it of the shape at run time. */
+const integerLength = (g: Scope, rows: Value, axes: readonly number[]): Value => {
+  const sizes = g.node('Gather', [op.shape(g, rows), g.constant(int64Vector(axes))], {}, [
+    { dtype: 'int64', shape: [axes.length] },
+  ])[0]!;
+  return op.reduceProd(g, sizes, { axes: [0] });
+};
+const lengthAtRun = (g: Scope, rows: Value, axes: readonly number[]): Value =>
+  op.cast(g, integerLength(g, rows, axes), 'float32');
+
 /** The same with n taken at run time, as exporters write it where sizes have names. */
 const correctedAtRun =
   ({ less = 1, of = (axes: readonly number[]) => axes, isCastLate = false } = {}): Parts['variance'] =>
   (g, rows, mean, parts) => {
-    const axes = of(parts.axes);
-    const indices = g.constant(int64Vector(axes));
-    const sizes = g.node('Gather', [op.shape(g, rows), indices], {}, [
-      { dtype: 'int64', shape: [axes.length] },
-    ])[0]!;
-    const length = op.reduceProd(g, sizes, { axes: [0] });
+    const length = integerLength(g, rows, of(parts.axes));
     const times = op.cast(g, length, 'float32');
     const by = isCastLate
       ? op.cast(g, op.sub(g, length, g.constant(int64Vector([less]))), 'float32')
       : op.sub(g, times, constant(g, less));
     return op.div(g, op.mul(g, meanOfSquares(g, rows, mean, parts), times), by);
+  };
+
+/** The mean as the sum ÷ n, n being taken of the rows themselves or as another number. */
+const sumOver =
+  (length: (g: Scope, rows: Value, axes: readonly number[]) => Value): Parts['mean'] =>
+  (g, rows, axes) => {
+    const sum = g.node('ReduceSum', [rows, g.constant(int64Vector(axes))], {}, [
+      { dtype: 'float32', shape: rows.shape.map((dim, axis) => (axes.includes(axis) ? 1 : dim)) },
+    ])[0]!;
+    return op.div(g, sum, length(g, rows, axes));
   };
 
 const NAMED: Partial<Parts> = { shape: ['N', 8, 'H', 5], rows: [0, GROUPS, -1], target: [0, 8, -1, 5] };
@@ -135,6 +150,13 @@ const LENGTH = 120;
 describe('mergeWrittenGroupNorm', () => {
   const forms: Record<string, Partial<Parts>> = {
     'the textbook': {},
+    'the mean as the sum by the length': { mean: sumOver((g) => constant(g, 120)) },
+    'the mean as the sum by the length at run time': {
+      shape: ['N', 8, 'H', 5],
+      rows: [0, GROUPS, -1],
+      target: [0, 8, -1, 5],
+      mean: sumOver(lengthAtRun),
+    },
     'rank 5': { rows: [2, GROUPS, 4, 6, 5], axes: [2, 3, 4] },
     'axes that count from the end': { axes: [-1] },
     'ε of one element': { epsilon: (g) => constant(g, EPSILON, [1, 1, 1]) },
@@ -289,6 +311,11 @@ describe('mergeWrittenGroupNorm', () => {
     },
     'the rows are normalized along other axes': { rows: [2, 8, 6, 5], axes: [1, 2, 3] },
     'the rows are those of each of two axes': { rows: [2, GROUPS, 4, 30], axes: [3] },
+    'the mean is the sum by another number': { mean: sumOver((g) => constant(g, 119)) },
+    'the mean is the sum by another size': {
+      ...NAMED,
+      mean: sumOver((g, rows) => lengthAtRun(g, rows, [0])),
+    },
     'the mean is of another value': { mean: (g, rows, axes) => op.reduceMean(g, op.relu(g, rows), { axes }) },
     'the variance is the sum': {
       variance: (g, rows, mean, { square, axes }) =>
