@@ -140,14 +140,13 @@ export class Scope {
   ): Value[] {
     requireName(opType, 'operator');
     const where = this.describe(opType);
-    if (!Array.isArray(inputs) || !Array.isArray(outputs)) {
+    if (![inputs, outputs].every((list: unknown) => Array.isArray(list))) {
       throw new GraphError(
         'MISSING_VALUE',
         `${where}: its inputs must be a list of values, and its outputs a list of { dtype, shape }`,
       );
     }
-    for (const [index, input] of inputs.entries())
-      if (input?.owner !== this.state) this.requireOwn(input, `${where}: input ${index}`);
+    inputs.forEach((input, index) => this.requireOwn(input, `${where}: input ${index}`));
     requireAttributes(attributes, where);
     outputs.forEach((output, index) => requireOutputType(output, `${where}: output ${index}`));
     const name = this.freshName(opType);

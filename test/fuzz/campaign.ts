@@ -13,6 +13,8 @@ export interface CampaignOptions {
   readonly processes: number;
   /** Is called after each case. */
   readonly onCase?: (done: number, found: number) => void;
+  /** Is called with each finding at once: a campaign may take hours. */
+  readonly onFinding?: (finding: ConfirmedFinding) => void;
 }
 
 export interface ConfirmedFinding extends Finding, CaseId {
@@ -59,8 +61,10 @@ export async function runCampaign(options: CampaignOptions): Promise<Result> {
       const id = caseId(seed, next++);
       const outcome = await worker.run({ ...id, only, isAlone: false });
       count(tallies, outcome);
-      for (const finding of outcome.findings.length ? await confirmed(id, only, outcome) : [])
+      for (const finding of outcome.findings.length ? await confirmed(id, only, outcome) : []) {
         findings.push(finding);
+        options.onFinding?.(finding);
+      }
       options.onCase?.(++done, findings.length);
     }
     worker.stop();

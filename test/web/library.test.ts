@@ -14,7 +14,7 @@ import {
   LOWERING_NAMES,
   type CaseResult,
 } from '../../lib/index.js';
-import { renameLocations } from '../../lib/onnx/tensor-walk.js';
+import { renameLocations } from '../../lib/onnx/protobuf/tensor-walk.js';
 import { copyRuntime } from '../../scripts/web/build.js';
 import { serve, type WebServer } from '../../scripts/web/server.js';
 import { fixturePath } from '../support/fixtures.js';
