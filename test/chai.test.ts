@@ -11,7 +11,7 @@ import * as op from '../lib/graph/ops/index.js';
 import { castTensor } from '../lib/half.js';
 import { encodeModel } from '../lib/onnx/encode.js';
 import { TensorProto } from '../lib/onnx/protobuf/proto.js';
-import { encodeTensor } from '../lib/onnx/tensors.js';
+import { encodeTensor } from '../lib/onnx/protobuf/tensors.js';
 import { type BuildGraph, buildFixtureModel } from '../lib/parity/check.js';
 import { readFixture } from '../lib/parity/node.js';
 import { createSession } from '../lib/runtime/node.js';

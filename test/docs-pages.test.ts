@@ -62,6 +62,16 @@ describe('README.md and docs/', () => {
     });
   }
 
+  it('CONTRIBUTING.md has a row for every folder of lib and scripts', () => {
+    const foldersIn = (folder: string) =>
+      readdirSync(folder, { withFileTypes: true })
+        .filter((entry) => entry.isDirectory())
+        .map(({ name }) => `${folder}/${name}/`);
+    const listed = readFileSync('CONTRIBUTING.md', 'utf8');
+    const folders = ['lib', 'lib/runtime', 'lib/insight', 'scripts'].flatMap(foldersIn);
+    expect(folders.filter((folder) => !listed.includes(`| \`${folder}\` `))).to.deep.equal([]);
+  });
+
   it('README.md links only to files that are in the package', () => {
     const { files } = JSON.parse(readFileSync('package.json', 'utf8')) as { files: string[] };
     expect(files).to.include.members(['docs/*.md', 'docs/plots/*.svg']);

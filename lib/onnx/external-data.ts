@@ -6,8 +6,8 @@ import { notBytes } from '../options.js';
 import { chunksLength, delimited, spliceRuns } from './protobuf/chunks.js';
 import { requireModelSize } from './encode.js';
 import { TENSOR } from './protobuf/schema.js';
-import { externalFiles, rewriteTensors } from './tensor-walk.js';
-import { externalRange, readTensorHeader } from './tensors.js';
+import { externalFiles, rewriteTensors } from './protobuf/tensor-walk.js';
+import { externalRange, readTensorHeader } from './protobuf/tensors.js';
 import type { WireReader } from './protobuf/wire.js';
 
 /**

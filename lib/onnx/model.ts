@@ -4,7 +4,7 @@ import { DEFAULT_LIMITS, type Limits, overLimit } from '../limits.js';
 import type { Fragment } from '../lowering/lower.js';
 import type { DType, Shape, TensorData } from '../tensor.js';
 import { chunksLength, delimited, joinChunks, spliceRuns } from './protobuf/chunks.js';
-import { decodeModel, type ModelContent, operatorId, readOpset } from './graph/decode.js';
+import { decodeModel, type ModelContent, operatorId } from './decode.js';
 import {
   applyCasts,
   type BoundaryCast,
@@ -27,13 +27,13 @@ import {
 } from './graph/graph.js';
 import { editedNode, type FunctionVersion, type InnerEdit, LocalFunction } from './graph/inner-graph.js';
 import type { NodeMessage, TensorMessage, ValueInfoMessage } from './protobuf/messages.js';
-import { nestedNodes } from './graph/nested-nodes.js';
+import { nestedNodes, readOpset } from './graph/outline.js';
 import { type ModelNode, PARTS } from './graph/node.js';
-import { constantNode, encodeFragment } from './operators.js';
+import { constantNode, encodeFragment } from './graph/operators.js';
 import { NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto } from './protobuf/proto.js';
 import { GRAPH, MODEL } from './protobuf/schema.js';
-import type { ExternalFiles } from './tensor-walk.js';
-import { encodeTensor } from './tensors.js';
+import type { ExternalFiles } from './protobuf/tensor-walk.js';
+import { encodeTensor } from './protobuf/tensors.js';
 import { declarationOf, encodeValueInfo, type TensorType } from './graph/value-info.js';
 import { UNBOUNDED, WireReader, withContext } from './protobuf/wire.js';
 

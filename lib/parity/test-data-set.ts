@@ -12,7 +12,7 @@ import { type Limits, requireLimits } from '../limits.js';
 import type { SessionLoweringName } from '../lowering/types.js';
 import { Model } from '../onnx/model.js';
 import { readModelFile } from '../onnx/write.js';
-import { decodeTensorFile, encodeTensorFile } from '../onnx/tensors.js';
+import { decodeTensorFile, encodeTensorFile } from '../onnx/protobuf/tensors.js';
 import { requireKnownOptions } from '../options.js';
 import type { Layout, Provider } from '../runtime/core/contract.js';
 import { createSession } from '../runtime/node.js';

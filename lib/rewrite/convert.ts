@@ -23,7 +23,7 @@ import {
   type RefusalStyle,
   replaceAllNorms,
   SAFE_LOWERING,
-} from './norms/replace-norms.js';
+} from './replace-norms.js';
 import { outputOf } from './analysis/patterns.js';
 import { type Obstacle, planRaise, raiseOpset } from './raise-opset.js';
 import { MAX_LAYER_NORM_ROW, rowOperatorsToReplace } from './norms/row-norms.js';

@@ -9,6 +9,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { AccuracyRow } from '../../bench/accuracy.js';
+import type { EnduranceRow } from '../../bench/endurance.js';
 import type { EventLoopRow } from '../../bench/event-loop.js';
 import type { GroupNormRow } from '../../bench/group-norm.js';
 import type { OverheadRow } from '../../bench/overhead.js';
@@ -18,6 +19,7 @@ import { readReport, type Report } from '../../bench/report.js';
 import type { ServeRow } from '../../bench/serve.js';
 import { megabytes } from '../../bench/runners.js';
 import { table, type Quartiles } from '../../bench/statistics.js';
+import type { VaeRow } from '../../bench/vae.js';
 
 const FOLDER = fileURLToPath(new URL('../../docs/plots/', import.meta.url));
 const read = <Row>(name: string): Report<Row> => readReport<Row>(`${FOLDER}${name}.json`);
@@ -34,6 +36,8 @@ const FIGURES: Readonly<Record<string, (...words: string[]) => string>> = {
   'price.table': priceTable,
   'overhead.table': overheadTable,
   'serve.table': serveTable,
+  'endurance.table': enduranceTable,
+  'vae.table': vaeTable,
   'event-loop.table': eventLoopTable,
   'event-loop.p99': (runner) =>
     milliseconds(read<EventLoopRow>('event-loop').rows.find((row) => row.runner === runner)!.p99),
@@ -175,6 +179,27 @@ function serveTable(): string {
     ],
   );
   return table(['model', 'server', 'requests/s', 'p50, ms', 'p99, ms'], cells);
+}
+
+function enduranceTable(): string {
+  const cells = read<EnduranceRow>('endurance').rows.map(({ third, answered, left, memory, mostMemory }) => [
+    String(third),
+    ...[answered, left, memory, mostMemory].map((value) => Math.round(value).toLocaleString('en-US')),
+  ]);
+  return table(
+    ['third of the time', 'answered', 'left by their client', 'resident memory, MB', 'at most, MB'],
+    cells,
+  );
+}
+
+function vaeTable(): string {
+  const cells = read<VaeRow>('vae').rows.map(({ latent, contestant, seconds, overOurs }) => [
+    `${8 * latent}×${8 * latent}`,
+    contestant,
+    withSpread(seconds),
+    ratio(overOurs.median),
+  ]);
+  return table(['picture', 'contestant', 'seconds', 'times as long as native'], cells);
 }
 
 /** The pages that may have figures. */

@@ -11,7 +11,7 @@ import { castTensor, toFloat64Array } from '../../lib/half.js';
 import { decodePng } from '../../lib/images/png.js';
 import { inspectModel } from '../../lib/insight/node.js';
 import { Model } from '../../lib/onnx/model.js';
-import { decodeTensorFile } from '../../lib/onnx/tensors.js';
+import { decodeTensorFile } from '../../lib/onnx/protobuf/tensors.js';
 import { toFixture } from '../../lib/parity/fixture.js';
 import { batchNormToGroupNorm } from '../../lib/rewrite/batch-norm/batch-norm.js';
 import { convertModel } from '../../lib/rewrite/convert.js';

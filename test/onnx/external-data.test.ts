@@ -5,7 +5,7 @@ import { ModelError } from '../../lib/errors.js';
 import { encodeModel, encodeModelExternal } from '../../lib/onnx/encode.js';
 import { embedExternalData } from '../../lib/onnx/external-data.js';
 import { joinChunks } from '../../lib/onnx/protobuf/chunks.js';
-import { externalFiles } from '../../lib/onnx/tensor-walk.js';
+import { externalFiles } from '../../lib/onnx/protobuf/tensor-walk.js';
 import { initializeWeights } from '../../lib/weights/initialize.js';
 import { externalTensor, modelsWithTensor } from '../support/tensor-places.js';
 

@@ -12,7 +12,7 @@ import {
   ModelProto,
   type NodeMessage,
 } from '../../lib/onnx/protobuf/proto.js';
-import { encodeTensor } from '../../lib/onnx/tensors.js';
+import { encodeTensor } from '../../lib/onnx/protobuf/tensors.js';
 import { convertModel } from '../../lib/rewrite/convert.js';
 import { createSession } from '../../lib/runtime/node.js';
 import { tensor, type TensorData } from '../../lib/tensor.js';

@@ -6,7 +6,7 @@ import {
   ModelProto,
   type NodeMessage,
 } from '../../lib/onnx/protobuf/proto.js';
-import { encodeTensor } from '../../lib/onnx/tensors.js';
+import { encodeTensor } from '../../lib/onnx/protobuf/tensors.js';
 import { encodeValueInfo } from '../../lib/onnx/graph/value-info.js';
 import type { DType, Shape, TensorData } from '../../lib/tensor.js';
 

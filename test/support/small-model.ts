@@ -7,7 +7,7 @@ import {
   type NodeMessage,
   type ValueInfoMessage,
 } from '../../lib/onnx/protobuf/proto.js';
-import { encodeTensor } from '../../lib/onnx/tensors.js';
+import { encodeTensor } from '../../lib/onnx/protobuf/tensors.js';
 import type { DType, Shape, TensorData } from '../../lib/tensor.js';
 
 /** ONNX's number for tensors of texts. */

@@ -8,7 +8,7 @@ import {
   inspectModel,
   ModelError,
 } from '../../lib/browser.js';
-import { externalFiles } from '../../lib/onnx/tensor-walk.js';
+import { externalFiles } from '../../lib/onnx/protobuf/tensor-walk.js';
 import { requireParametersFit } from '../../lib/onnx/encode.js';
 import { listNames, plural } from '../../lib/quantities.js';
 import type { Converted, NetworkSpec, OpenModel, Tasks } from '../protocol.js';

@@ -5,13 +5,13 @@ import type { SiteRef } from '../../lowering/lower.js';
 import type { LoweringName } from '../../lowering/types.js';
 import type { ModelNode } from '../../onnx/graph/node.js';
 import { dtypeOf, isFloat64InstanceNorm } from '../../rewrite/norms/group-normalization.js';
-import { SAFE_LOWERING } from '../../rewrite/norms/replace-norms.js';
+import { SAFE_LOWERING } from '../../rewrite/replace-norms.js';
 import { matchRowNorm } from '../../rewrite/norms/row-norms.js';
 import { describeSite } from '../../rewrite/norms/sites.js';
 import type { ValueTypes } from '../../rewrite/analysis/value-types.js';
 import { type Provider, PROVIDERS } from '../../runtime/core/contract.js';
-import { CONTRIB_PROVIDERS } from '../../runtime/core/group-norm-policy.js';
-import { planOf, type PlannedForm } from '../../runtime/core/prepare.js';
+import { CONTRIB_PROVIDERS } from '../../runtime/core/model/group-norm-policy.js';
+import { planOf, type PlannedForm } from '../../runtime/core/model/prepare.js';
 import type { NormalizationExecution } from './types.js';
 
 export type Executions = Readonly<Record<Provider, NormalizationExecution>>;

@@ -13,9 +13,9 @@ import type { LocalFunction } from '../../onnx/graph/inner-graph.js';
 import { bodiesOf, type GraphEdits, type InnerEdit, type InnerGraph } from '../../onnx/graph/inner-graph.js';
 import { freshName, type Model } from '../../onnx/model.js';
 import type { ModelNode } from '../../onnx/graph/node.js';
-import { constantNode } from '../../onnx/operators.js';
+import { constantNode } from '../../onnx/graph/operators.js';
 import { NodeProto } from '../../onnx/protobuf/proto.js';
-import { encodeTensor } from '../../onnx/tensors.js';
+import { encodeTensor } from '../../onnx/protobuf/tensors.js';
 import type { ValueTypes } from '../../rewrite/analysis/value-types.js';
 import { type DType, isStatic } from '../../tensor.js';
 

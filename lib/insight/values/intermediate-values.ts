@@ -26,8 +26,8 @@ import type {
   TensorInfo,
 } from '../../runtime/core/contract.js';
 import { openSource, sourceOf } from '../../runtime/core/open.js';
-import { isOrtFormat } from '../../runtime/core/ort-format.js';
-import { prepareModel } from '../../runtime/core/prepare.js';
+import { isOrtFormat } from '../../runtime/core/model/ort-format.js';
+import { prepareModel } from '../../runtime/core/model/prepare.js';
 import { toOwnTensor } from '../../runtime/core/tensors.js';
 import {
   bytesPerElement,

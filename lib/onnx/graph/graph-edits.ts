@@ -5,7 +5,7 @@ import type { DType } from '../../tensor.js';
 import { delimited, spliceRuns, spliceWithin, textField } from '../protobuf/chunks.js';
 import { type GraphFields, readerOf } from './graph.js';
 import { isBody } from './node.js';
-import { encodeAttribute } from '../operators.js';
+import { encodeAttribute } from './operators.js';
 import { ATTRIBUTE_TYPE, AttributeProto, NodeProto } from '../protobuf/proto.js';
 import { ATTRIBUTE, GRAPH, NODE, SPARSE_TENSOR, TENSOR, VALUE_INFO } from '../protobuf/schema.js';
 import { withDtype } from './value-info.js';

@@ -4,7 +4,7 @@ import { type DType, elementCount, type Shape, type TensorData } from '../../ten
 import type { GraphField } from './graph.js';
 import type { ModelNode } from './node.js';
 import { GRAPH } from '../protobuf/schema.js';
-import { readTensorData, type TensorHeader } from '../tensors.js';
+import { readTensorData, type TensorHeader } from '../protobuf/tensors.js';
 import type { DeclaredValue, TensorType } from './value-info.js';
 
 /** The lists that declare values. The first list that has a name decides. */

@@ -17,7 +17,7 @@ import {
   readDims,
   readTensorHeader,
   type TensorHeader,
-} from '../tensors.js';
+} from '../protobuf/tensors.js';
 import { type DeclaredValue, readValueInfo } from './value-info.js';
 import { UNBOUNDED, WireReader, withContext } from '../protobuf/wire.js';
 

@@ -3,7 +3,6 @@
  * are decoded when a pass asks for them; all bytes that an edit does not change stay as they are.
  */
 import { delimited, spliceRuns, spliceWithin, textField } from '../protobuf/chunks.js';
-import { readOpset } from './decode.js';
 import { GraphIndex, type IndexedField } from './graph-index.js';
 import { GraphDecoder, takenNames } from './graph.js';
 import type { ValueInfoMessage } from '../protobuf/messages.js';
@@ -15,7 +14,7 @@ import {
   isBody,
   type ModelNode,
 } from './node.js';
-import { bodyPlace, functionPlace, type NodePlace } from './outline.js';
+import { bodyPlace, functionPlace, type NodePlace, readOpset } from './outline.js';
 import { OperatorSetIdProto, ValueInfoProto } from '../protobuf/proto.js';
 import { FUNCTION, GRAPH, MODEL, NODE } from '../protobuf/schema.js';
 import { sortNodes } from './sort.js';

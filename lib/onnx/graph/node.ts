@@ -3,7 +3,7 @@ import { DEFAULT_LIMITS } from '../../limits.js';
 import type { TensorData } from '../../tensor.js';
 import { ATTRIBUTE_TYPE } from '../protobuf/proto.js';
 import { ATTRIBUTE, NODE } from '../protobuf/schema.js';
-import { readEntry, readTensorData, readTensorHeader } from '../tensors.js';
+import { readEntry, readTensorData, readTensorHeader } from '../protobuf/tensors.js';
 import { exact, tooLarge, type WireReader } from '../protobuf/wire.js';
 
 /** A node of a decoded model. Attributes are read when they are asked for. */

@@ -1,7 +1,7 @@
 /** The head of an encoded model, and a walk over all of its nodes: those of local functions and of bodies too. */
+import { type GraphField, readerOf } from './graph.js';
 import { canonicalDomain, type ModelNode, readNode } from './node.js';
-import { readOpset } from './decode.js';
-import { FUNCTION, GRAPH, MODEL } from '../protobuf/schema.js';
+import { FUNCTION, GRAPH, MODEL, OPSET } from '../protobuf/schema.js';
 import { UNBOUNDED, WireReader } from '../protobuf/wire.js';
 
 /** What a ModelProto says of itself. */
@@ -56,10 +56,21 @@ export function readOutline(model: Uint8Array, visit: Visit): ModelOutline {
   return { irVersion, producerName, producerVersion, opsets, functions };
 }
 
-export const GRAPH_PLACE: NodePlace = { kind: 'graph', text: 'graph' };
+/** Reads the field of an operator set that a model imports. */
+export function readOpset(field: WireReader): { domain: string; version: number } {
+  let [domain, version] = ['', 0];
+  const entry = field.enter();
+  while (entry.next()) {
+    if (entry.tag === OPSET.domain) domain = entry.text();
+    else if (entry.tag === OPSET.version) version = entry.int64();
+  }
+  return { domain: canonicalDomain(domain), version };
+}
+
+const GRAPH_PLACE: NodePlace = { kind: 'graph', text: 'graph' };
 
 /** Visits the nodes of the local function in a field, and returns the function's name. */
-export function visitFunction(field: WireReader, visit: Visit): string {
+function visitFunction(field: WireReader, visit: Visit): string {
   let [domain, name] = ['', ''];
   const header = field.enter();
   while (header.next()) {
@@ -81,7 +92,7 @@ function visitNodes(message: WireReader, tag: number, place: NodePlace, visit: V
 }
 
 /** Visits the node in a field, and the nodes in its bodies. */
-export function visitNode(field: WireReader, place: NodePlace, visit: Visit): void {
+function visitNode(field: WireReader, place: NodePlace, visit: Visit): void {
   const node = readNode(field);
   const bodies = [...node.bodies()];
   visit(node, place, bodies.length > 0);
@@ -93,3 +104,20 @@ export const bodyPlace = ({ name, opType, outputs }: ModelNode): NodePlace => ({
   kind: 'body',
   text: `body of ${opType} '${name || outputs[0] || ''}'`,
 });
+
+/**
+ * Returns the nodes that lie within nodes of the graph, and in local functions.
+ * @param functions The fields of the local functions in their model, which have been decoded before.
+ */
+export function nestedNodes(graph: Iterable<GraphField>, functions: readonly Uint8Array[]): ModelNode[] {
+  const found: ModelNode[] = [];
+  const add = (node: ModelNode, { kind }: NodePlace): void => {
+    if (kind !== 'graph') found.push(node);
+  };
+  for (const field of graph) if (field.node && field.inner) visitNode(readerOf(field), GRAPH_PLACE, add);
+  for (const bytes of functions) {
+    const fields = WireReader.of(bytes, UNBOUNDED);
+    while (fields.next()) visitFunction(fields, add);
+  }
+  return found;
+}

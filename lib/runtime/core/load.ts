@@ -1,6 +1,6 @@
 /** Loads a model on one backend: prepares it for the backend, and gives it the variants that its runs may need. */
 import { SessionError } from '../../errors.js';
-import { renameLocations } from '../../onnx/tensor-walk.js';
+import { renameLocations } from '../../onnx/protobuf/tensor-walk.js';
 import type {
   Backend,
   LoadedModel,
@@ -11,11 +11,11 @@ import type {
   ProviderFallback,
 } from './contract.js';
 import { withTypedErrors } from './errors.js';
-import { isOrtFormat, prepareOrtFormat } from './ort-format.js';
-import { type PreparedModel, prepareModel } from './prepare.js';
+import { isOrtFormat, prepareOrtFormat } from './model/ort-format.js';
+import { type PreparedModel, prepareModel } from './model/prepare.js';
 import { chooseBackend } from './providers.js';
 import type { OpenOptions } from './session-options.js';
-import { ModelWithVariants, type VariantSource } from './variants.js';
+import { ModelWithVariants, type VariantSource } from './model/variants.js';
 
 /** A model that a provider has loaded. */
 export interface OpenedModel extends Pick<
@@ -25,6 +25,13 @@ export interface OpenedModel extends Pick<
   readonly loaded: LoadedModel;
   readonly provider: Provider;
   readonly fallbacks: readonly ProviderFallback[];
+}
+
+/** A loaded model, and the way to load it on the next provider. `next` holds the model's bytes: drop it soon. */
+export interface Opening {
+  readonly opened: OpenedModel;
+  /** Loads the model on a later provider of the list, after a run has shown that this one cannot run it. */
+  readonly next: ((refusal: SessionError) => Promise<Opening>) | undefined;
 }
 
 /**

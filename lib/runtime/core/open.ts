@@ -11,7 +11,7 @@ import type {
   SessionOptions,
 } from './contract.js';
 import { canFallBackAfterLoad } from './errors.js';
-import { loadModel, type OpenedModel } from './load.js';
+import { loadModel, type Opening } from './load.js';
 import { chooseBackend, describeProblems, type LostBackend } from './providers.js';
 import { RuntimeSession } from './session.js';
 import { type OpenOptions, requireSessionOptions } from './session-options.js';
@@ -78,13 +78,6 @@ export async function withSession<S extends Pick<Session, 'dispose'>, Result>(
   } finally {
     await session.dispose();
   }
-}
-
-/** A loaded model, and the way to load it on the next provider. `next` holds the model's bytes: drop it soon. */
-export interface Opening {
-  readonly opened: OpenedModel;
-  /** Loads the model on a later provider of the list, after a run has shown that this one cannot run it. */
-  readonly next: ((refusal: SessionError) => Promise<Opening>) | undefined;
 }
 
 /** The providers that were tried in vain. */

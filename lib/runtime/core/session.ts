@@ -31,8 +31,7 @@ import type {
   TensorInfo,
 } from './contract.js';
 import { canFallBackAfterRun, withTypedErrors } from './errors.js';
-import type { OpenedModel } from './load.js';
-import type { Opening } from './open.js';
+import type { OpenedModel, Opening } from './load.js';
 import { disposableResults, disposableTensor, type Release } from './owned.js';
 import { checkFeeds, checkFetches, checkOutputs, copyInto, copyTensors } from './tensors.js';
 

@@ -22,9 +22,9 @@ import {
   NodeProto,
 } from '../../../lib/onnx/protobuf/proto.js';
 import { ENTRY, GRAPH, MODEL, NODE } from '../../../lib/onnx/protobuf/schema.js';
-import { encodeTensor } from '../../../lib/onnx/tensors.js';
+import { encodeTensor } from '../../../lib/onnx/protobuf/tensors.js';
 import { encodeValueInfo } from '../../../lib/onnx/graph/value-info.js';
-import { planOf } from '../../../lib/runtime/core/prepare.js';
+import { planOf } from '../../../lib/runtime/core/model/prepare.js';
 import { tensor } from '../../../lib/tensor.js';
 import { exportedModel } from '../../support/exported-model.js';
 import { type GroupNormCase, groupNormModel, randomTensor } from '../../support/group-norm.js';

@@ -10,7 +10,7 @@ import type { Normalization } from '../../../lib/insight/inspect/types.js';
 import type { LoweringName } from '../../../lib/lowering/types.js';
 import { encodeModel } from '../../../lib/onnx/encode.js';
 import { ATTRIBUTE_TYPE, ModelProto } from '../../../lib/onnx/protobuf/proto.js';
-import { encodeTensor } from '../../../lib/onnx/tensors.js';
+import { encodeTensor } from '../../../lib/onnx/protobuf/tensors.js';
 import { encodeValueInfo } from '../../../lib/onnx/graph/value-info.js';
 import { type FloatDType, type Shape, tensor, type TensorData } from '../../../lib/tensor.js';
 import { exportedModel } from '../../support/exported-model.js';

@@ -15,7 +15,7 @@ import {
   type NodeMessage,
   TensorProto,
 } from '../../../lib/onnx/protobuf/proto.js';
-import { encodeTensor } from '../../../lib/onnx/tensors.js';
+import { encodeTensor } from '../../../lib/onnx/protobuf/tensors.js';
 import { batchNormToGroupNorm, type BatchNormOptions } from '../../../lib/rewrite/batch-norm/batch-norm.js';
 import { createSession } from '../../../lib/runtime/node.js';
 import { type FloatDType, tensor, type TensorData } from '../../../lib/tensor.js';

@@ -9,7 +9,7 @@ import {
   ModelProto,
   type NodeMessage,
 } from '../../../lib/onnx/protobuf/proto.js';
-import { encodeTensor } from '../../../lib/onnx/tensors.js';
+import { encodeTensor } from '../../../lib/onnx/protobuf/tensors.js';
 import { encodeValueInfo } from '../../../lib/onnx/graph/value-info.js';
 import { convertModel } from '../../../lib/rewrite/convert.js';
 import type { Provider } from '../../../lib/runtime/core/contract.js';

@@ -9,7 +9,7 @@ import { toFloat64Array } from '../../../lib/half.js';
 import { encodeModel } from '../../../lib/onnx/encode.js';
 import { Model } from '../../../lib/onnx/model.js';
 import { fuseGroupNorm } from '../../../lib/rewrite/norms/fuse-group-norm.js';
-import { replaceNorms } from '../../../lib/rewrite/norms/replace-norms.js';
+import { replaceNorms } from '../../../lib/rewrite/replace-norms.js';
 import { ValueTypes } from '../../../lib/rewrite/analysis/value-types.js';
 import { kernelLowering } from '../../../lib/lowering/op.js';
 import { createSession } from '../../../lib/runtime/node.js';

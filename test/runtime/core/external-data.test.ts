@@ -3,7 +3,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { leavesFolder } from '../../../lib/files/location.js';
-import { encodeExternalTensor } from '../../../lib/onnx/tensors.js';
+import { encodeExternalTensor } from '../../../lib/onnx/protobuf/tensors.js';
 import { ModelProto } from '../../../lib/onnx/protobuf/proto.js';
 import { convertModel } from '../../../lib/rewrite/convert.js';
 import type { SessionOptions } from '../../../lib/runtime/core/contract.js';

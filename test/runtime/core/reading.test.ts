@@ -7,7 +7,7 @@ import { planModelData } from '../../../lib/cli/commands/convert/data.js';
 import type { SessionError } from '../../../lib/errors.js';
 import { locationProblem } from '../../../lib/files/location.js';
 import { ModelProto, NodeProto } from '../../../lib/onnx/protobuf/proto.js';
-import { externalFiles } from '../../../lib/onnx/tensor-walk.js';
+import { externalFiles } from '../../../lib/onnx/protobuf/tensor-walk.js';
 import type { Provider } from '../../../lib/runtime/core/contract.js';
 import { createSession } from '../../../lib/runtime/node.js';
 import { tensor } from '../../../lib/tensor.js';

@@ -7,7 +7,7 @@ import { type DataFile, dataFileProblem, findDataFile, MISSING } from '../../../
 import type { RangedFile } from '../../../files/ranged.js';
 import { openRanged } from '../../../files/read.js';
 import { Budget, type Limits, requireLimits } from '../../../limits.js';
-import { externalFiles, type ExternalFiles, renameLocations } from '../../../onnx/tensor-walk.js';
+import { externalFiles, type ExternalFiles, renameLocations } from '../../../onnx/protobuf/tensor-walk.js';
 import { refuseOverwritingInputs } from '../../shared/output-files.js';
 import { UsageError } from '../../shared/terminal.js';
 

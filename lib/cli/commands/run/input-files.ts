@@ -9,7 +9,7 @@ import { castTensor } from '../../../half.js';
 import type { Limits } from '../../../limits.js';
 import { listNames } from '../../../quantities.js';
 import { requireModelSize } from '../../../onnx/encode.js';
-import { decodeTensorFile } from '../../../onnx/tensors.js';
+import { decodeTensorFile } from '../../../onnx/protobuf/tensors.js';
 import type { TensorInfo } from '../../../runtime/core/contract.js';
 import { allocate, type DType, isFloatDType, tensor, type TensorData } from '../../../tensor.js';
 import { UsageError } from '../../shared/terminal.js';

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { Model } from '../../../../lib/onnx/model.js';
 import { ModelProto, TensorProto } from '../../../../lib/onnx/protobuf/proto.js';
-import { externalFiles } from '../../../../lib/onnx/tensor-walk.js';
+import { externalFiles } from '../../../../lib/onnx/protobuf/tensor-walk.js';
 import { openSafetensors, writeSafetensors } from '../../../../lib/weights/safetensors-file.js';
 import { onnx, useTemporaryFolder } from '../../support.js';
 

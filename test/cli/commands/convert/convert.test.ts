@@ -22,7 +22,7 @@ import * as op from '../../../../lib/graph/ops/index.js';
 import type { ConvertedModel } from '../../../../lib/index.js';
 import { encodeModel } from '../../../../lib/onnx/encode.js';
 import { Model } from '../../../../lib/onnx/model.js';
-import { externalFiles, renameLocations } from '../../../../lib/onnx/tensor-walk.js';
+import { externalFiles, renameLocations } from '../../../../lib/onnx/protobuf/tensor-walk.js';
 import { createSession } from '../../../../lib/runtime/node.js';
 import { exportedModel } from '../../../support/exported-model.js';
 import {

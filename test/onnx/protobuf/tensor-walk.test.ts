@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { ModelError } from '../../lib/errors.js';
-import { externalFiles, renameLocations } from '../../lib/onnx/tensor-walk.js';
-import { externalTensor, modelsWithTensor } from '../support/tensor-places.js';
-import { all, int, message, text } from './bytes.js';
+import { ModelError } from '../../../lib/errors.js';
+import { externalFiles, renameLocations } from '../../../lib/onnx/protobuf/tensor-walk.js';
+import { externalTensor, modelsWithTensor } from '../../support/tensor-places.js';
+import { all, int, message, text } from '../bytes.js';
 
 type Field = readonly number[];
 

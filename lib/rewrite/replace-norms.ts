@@ -1,20 +1,20 @@
 /** All passes over normalizations, in the order in which each leaves to the next the nodes that it can take. */
-import { type AdvisedOption, type ErrorDetails, GraphError } from '../../errors.js';
-import type { SiteRef } from '../../lowering/lower.js';
-import { lowerContribGroupNorm } from './contrib-group-norm.js';
-import { mergeExportedGroupNorm, mergeWrittenGroupNorm } from './exported-group-norm.js';
+import { type AdvisedOption, type ErrorDetails, GraphError } from '../errors.js';
+import type { SiteRef } from '../lowering/lower.js';
+import { lowerContribGroupNorm } from './norms/contrib-group-norm.js';
+import { mergeExportedGroupNorm, mergeWrittenGroupNorm } from './norms/exported-group-norm.js';
 import {
   isFloat64InstanceNorm,
   isGroupNorm,
   type LoweringReport,
   lowerNormalizations,
-} from './group-normalization.js';
-import { lowerInlinedGroupNorm } from './inlined-group-norm.js';
-import { type InnerPlan, lowerInnerNorms } from './inner-norms.js';
-import { lowerNhwcConv } from '../nhwc-conv.js';
-import { lowerRowNorms } from './row-norms.js';
-import type { SiteLowering } from './sites.js';
-import type { ValueTypes } from '../analysis/value-types.js';
+} from './norms/group-normalization.js';
+import { lowerInlinedGroupNorm } from './norms/inlined-group-norm.js';
+import { type InnerPlan, lowerInnerNorms } from './norms/inner-norms.js';
+import { lowerNhwcConv } from './nhwc-conv.js';
+import { lowerRowNorms } from './norms/row-norms.js';
+import type { SiteLowering } from './norms/sites.js';
+import type { ValueTypes } from './analysis/value-types.js';
 
 /** The lowering of each kind of normalization. Kinds that the plan leaves out stay as they are. */
 export interface NormPlan extends InnerPlan {

@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import type { SiteRef } from '../../../lib/lowering/lower.js';
-import { Model } from '../../../lib/onnx/model.js';
-import { ModelProto } from '../../../lib/onnx/protobuf/proto.js';
-import { type NormPlan, recordedLowering, replaceNorms } from '../../../lib/rewrite/norms/replace-norms.js';
-import { MAX_LAYER_NORM_ROW } from '../../../lib/rewrite/norms/row-norms.js';
-import { ValueTypes } from '../../../lib/rewrite/analysis/value-types.js';
-import { exportedModel } from '../../support/exported-model.js';
-import { type GroupNormCase, groupNormModel, randomTensor } from '../../support/group-norm.js';
+import type { SiteRef } from '../../lib/lowering/lower.js';
+import { Model } from '../../lib/onnx/model.js';
+import { ModelProto } from '../../lib/onnx/protobuf/proto.js';
+import { type NormPlan, recordedLowering, replaceNorms } from '../../lib/rewrite/replace-norms.js';
+import { MAX_LAYER_NORM_ROW } from '../../lib/rewrite/norms/row-norms.js';
+import { ValueTypes } from '../../lib/rewrite/analysis/value-types.js';
+import { exportedModel } from '../support/exported-model.js';
+import { type GroupNormCase, groupNormModel, randomTensor } from '../support/group-norm.js';
 
 const CASE: GroupNormCase = { x: randomTensor('float32', [1, 4, 40, 30]), numGroups: 2, eps: 1e-5 };
 const ROWS: NormPlan['rows'] = {
@@ -18,7 +18,7 @@ const ROWS: NormPlan['rows'] = {
 };
 
 const report = (bytes: Uint8Array, plan: NormPlan) => replaceNorms(new ValueTypes(Model.decode(bytes)), plan);
-const sample = (name: string) => readFileSync(new URL(`../../samples/${name}.onnx`, import.meta.url));
+const sample = (name: string) => readFileSync(new URL(`../samples/${name}.onnx`, import.meta.url));
 const NONE = {
   exported: 0,
   contrib: 0,

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { ModelError } from '../../../lib/errors.js';
-import { operatorId, readModelHeader } from '../../../lib/onnx/graph/decode.js';
-import { WireReader } from '../../../lib/onnx/protobuf/wire.js';
-import { all, int, message, text } from '../bytes.js';
+import { ModelError } from '../../lib/errors.js';
+import { operatorId, readModelHeader } from '../../lib/onnx/decode.js';
+import { WireReader } from '../../lib/onnx/protobuf/wire.js';
+import { all, int, message, text } from './bytes.js';
 
 const graph = message(7, text(2, 'g'));
 const opset = (version: number, ...domain: string[]) =>

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { ModelError } from '../../lib/errors.js';
-import { checkTensor, readTensorData, readTensorHeader } from '../../lib/onnx/tensors.js';
-import { WireReader } from '../../lib/onnx/protobuf/wire.js';
-import { all, int, message, text, varint } from './bytes.js';
+import { ModelError } from '../../../lib/errors.js';
+import { checkTensor, readTensorData, readTensorHeader } from '../../../lib/onnx/protobuf/tensors.js';
+import { WireReader } from '../../../lib/onnx/protobuf/wire.js';
+import { all, int, message, text, varint } from '../bytes.js';
 
 type Fields = readonly (readonly number[])[];
 

@@ -3,21 +3,11 @@
  * their data. ONNX Runtime opens these files from more places than passes look into, so whoever checks or changes the files of
  * a model does it here.
  */
-import type { Budget } from '../limits.js';
-import { joinChunks, spliceRuns, spliceWithin, textField } from './protobuf/chunks.js';
-import {
-  ATTRIBUTE,
-  ENTRY,
-  FUNCTION,
-  GRAPH,
-  MODEL,
-  NODE,
-  SPARSE_TENSOR,
-  TENSOR,
-  TRAINING,
-} from './protobuf/schema.js';
+import type { Budget } from '../../limits.js';
+import { joinChunks, spliceRuns, spliceWithin, textField } from './chunks.js';
+import { ATTRIBUTE, ENTRY, FUNCTION, GRAPH, MODEL, NODE, SPARSE_TENSOR, TENSOR, TRAINING } from './schema.js';
 import { externalEnd, readTensorHeader } from './tensors.js';
-import { requireOnce, UNBOUNDED, WireReader } from './protobuf/wire.js';
+import { requireOnce, UNBOUNDED, WireReader } from './wire.js';
 
 type Holder = 'model' | 'training' | 'function' | 'graph' | 'node' | 'attribute' | 'sparseTensor' | 'tensor';
 

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { ONNX_DTYPE } from '../../lib/graph/types.js';
-import { readTensorData, readTensorHeader } from '../../lib/onnx/tensors.js';
-import { WireReader } from '../../lib/onnx/protobuf/wire.js';
-import type { DType } from '../../lib/tensor.js';
-import { all, int, message, varint } from './bytes.js';
+import { ONNX_DTYPE } from '../../../lib/graph/types.js';
+import { readTensorData, readTensorHeader } from '../../../lib/onnx/protobuf/tensors.js';
+import { WireReader } from '../../../lib/onnx/protobuf/wire.js';
+import type { DType } from '../../../lib/tensor.js';
+import { all, int, message, varint } from '../bytes.js';
 
 /** The data of a tensor of `length` elements that has these fields. */
 function elements(dtype: DType, length: number, ...fields: readonly (readonly number[])[]) {

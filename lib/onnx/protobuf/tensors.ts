@@ -1,8 +1,8 @@
 /** TensorProtos: how tensors are written, read and checked, in models and in files of their own. */
-import { ModelError } from '../errors.js';
-import { KINDS, sniff } from '../files/sniff.js';
-import { dtypeFromOnnx, ONNX_DTYPE } from '../graph/types.js';
-import { Budget, type Limits, requireLimits } from '../limits.js';
+import { ModelError } from '../../errors.js';
+import { KINDS, sniff } from '../../files/sniff.js';
+import { dtypeFromOnnx, ONNX_DTYPE } from '../../graph/types.js';
+import { Budget, type Limits, requireLimits } from '../../limits.js';
 import {
   allocate,
   bytesPerElement,
@@ -15,11 +15,11 @@ import {
   tensorBytes,
   type TensorData,
   tensorFromBytes,
-} from '../tensor.js';
-import type { TensorMessage } from './protobuf/messages.js';
-import { TensorProto } from './protobuf/proto.js';
-import { ENTRY, TENSOR, TYPED_DATA, type TypedField } from './protobuf/schema.js';
-import { exact, requireOnce, tooLarge, WireReader } from './protobuf/wire.js';
+} from '../../tensor.js';
+import type { TensorMessage } from './messages.js';
+import { TensorProto } from './proto.js';
+import { ENTRY, TENSOR, TYPED_DATA, type TypedField } from './schema.js';
+import { exact, requireOnce, tooLarge, WireReader } from './wire.js';
 
 /** Makes a TensorProto whose `raw_data` is a view of the data and not a copy. */
 export const encodeTensor = (name: string, data: TensorData): TensorMessage => ({

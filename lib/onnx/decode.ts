@@ -1,13 +1,14 @@
 /** Decoding a ModelProto: its graph, the operator sets that it imports, and its local functions. */
-import { ModelError } from '../../errors.js';
-import { Budget, type Limits } from '../../limits.js';
-import { GraphDecoder, GraphFields, type InnerFacts, noFacts } from './graph.js';
-import { inlinedNodeCount } from './function-calls.js';
-import { canonicalDomain, PARTS } from './node.js';
-import { describeOtherFile } from '../other-files.js';
-import { FUNCTION, MODEL, OPSET } from '../protobuf/schema.js';
-import { type ExternalFiles, externalFiles } from '../tensor-walk.js';
-import { requireOnce, WireReader, withContext } from '../protobuf/wire.js';
+import { ModelError } from '../errors.js';
+import { Budget, type Limits } from '../limits.js';
+import { GraphDecoder, GraphFields, type InnerFacts, noFacts } from './graph/graph.js';
+import { inlinedNodeCount } from './graph/function-calls.js';
+import { canonicalDomain, PARTS } from './graph/node.js';
+import { readOpset } from './graph/outline.js';
+import { describeOtherFile } from './other-files.js';
+import { FUNCTION, MODEL } from './protobuf/schema.js';
+import { type ExternalFiles, externalFiles } from './protobuf/tensor-walk.js';
+import { requireOnce, WireReader, withContext } from './protobuf/wire.js';
 
 /** A decoded model. */
 export interface ModelContent extends Pick<ModelHeader, 'irVersion' | 'domains' | 'functions'> {
@@ -112,15 +113,4 @@ function functionId(body: WireReader): string {
     else if (body.tag === FUNCTION.name) name = body.text();
   }
   return operatorId(domain, name);
-}
-
-/** Reads the field of an operator set that a model imports. */
-export function readOpset(field: WireReader): { domain: string; version: number } {
-  let [domain, version] = ['', 0];
-  const entry = field.enter();
-  while (entry.next()) {
-    if (entry.tag === OPSET.domain) domain = entry.text();
-    else if (entry.tag === OPSET.version) version = entry.int64();
-  }
-  return { domain: canonicalDomain(domain), version };
 }

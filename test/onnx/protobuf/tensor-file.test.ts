@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { ModelError } from '../../lib/errors.js';
-import { fromBfloat16Bits, fromFloat16Bits } from '../../lib/half.js';
-import { decodeTensorFile } from '../../lib/onnx/tensors.js';
-import { type DType, DTYPES, type TensorData } from '../../lib/tensor.js';
-import { all, int, message, text } from './bytes.js';
+import { ModelError } from '../../../lib/errors.js';
+import { fromBfloat16Bits, fromFloat16Bits } from '../../../lib/half.js';
+import { decodeTensorFile } from '../../../lib/onnx/protobuf/tensors.js';
+import { type DType, DTYPES, type TensorData } from '../../../lib/tensor.js';
+import { all, int, message, text } from '../bytes.js';
 
 /** scripts/samples/make_test_data.py writes them, with ONNX's own package. */
 const sample = (name: string): Uint8Array =>
-  readFileSync(new URL(`../samples/tensors/${name}.pb`, import.meta.url));
+  readFileSync(new URL(`../../samples/tensors/${name}.pb`, import.meta.url));
 
 const FLOATS = [0, -1.5, 0.375, Infinity, -0, 384];
 /** The values of that script. */
@@ -112,7 +112,7 @@ describe('decodeTensorFile', () => {
   }
 
   it('names the format of another file', () => {
-    const npy = readFileSync(new URL('../samples/npy/f4.npy', import.meta.url));
+    const npy = readFileSync(new URL('../../samples/npy/f4.npy', import.meta.url));
     expect(() => decodeTensorFile(npy, 'a.pb')).to.throw(
       ModelError,
       'this is not a TensorProto, it is a .npy file',

@@ -1,12 +1,12 @@
 /** Canonical nodes as nodes of one opset: the operators that it has, and the attributes that are inputs there. */
-import { GraphError } from '../errors.js';
-import { type Attribute, type Attributes, type Node, ONNX_DTYPE } from '../graph/types.js';
-import type { Fragment } from '../lowering/lower.js';
-import type { SkipEmpty } from '../lowering/skip-empty.js';
-import { int64Vector, tensor } from '../tensor.js';
-import type { TensorMessage } from './protobuf/messages.js';
-import { ATTRIBUTE_TYPE, type AttributeMessage, type NodeMessage, NodeProto } from './protobuf/proto.js';
-import { encodeTensor } from './tensors.js';
+import { GraphError } from '../../errors.js';
+import { type Attribute, type Attributes, type Node, ONNX_DTYPE } from '../../graph/types.js';
+import type { Fragment } from '../../lowering/lower.js';
+import type { SkipEmpty } from '../../lowering/skip-empty.js';
+import { int64Vector, tensor } from '../../tensor.js';
+import type { TensorMessage } from '../protobuf/messages.js';
+import { ATTRIBUTE_TYPE, type AttributeMessage, type NodeMessage, NodeProto } from '../protobuf/proto.js';
+import { encodeTensor } from '../protobuf/tensors.js';
 
 /**
  * The first opset of every ONNX operator that is newer than the first opset of models that are built. `op` has some of them,

@@ -1,6 +1,6 @@
 /** The table of how GroupNormalization runs on each provider if the caller does not say. */
-import type { SessionLoweringName } from '../../lowering/types.js';
-import type { Provider } from './contract.js';
+import type { SessionLoweringName } from '../../../lowering/types.js';
+import type { Provider } from '../contract.js';
 
 /** One row of the table. */
 export interface GroupNormChoice {
