@@ -3,6 +3,7 @@
  * own export on onnxruntime-node, and PyTorch itself. Each contestant has its own process.
  *
  *   npm run bench:vae -- --python PYTHON [--latent 64] [--rounds 3] [--only ort,eager,compile] [--keep FOLDER]
+ *     [--json FILE]
  *
  * --keep leaves the two models in a folder, where the next call finds them.
  * The Python needs torch, onnxscript and diffusers (scripts/requirements.txt).
@@ -17,15 +18,27 @@ import { getGraph } from '../graphs/registry.js';
 import { counterWeights } from '../lib/weights/counter.js';
 import { writeModel } from '../lib/index.js';
 import { startProgram } from './programs.js';
+import { reportOf, writeReport } from './report.js';
 import {
   formatRatio,
   machine,
   pairedTurns,
-  quantile,
+  quartiles,
   speedup,
   table,
   type Contestant,
+  type Quartiles,
 } from './statistics.js';
+
+/** How long one contestant takes for a picture. */
+export interface VaeRow {
+  /** Width of the latents; the picture's is 8 times as large. */
+  readonly latent: number;
+  readonly contestant: string;
+  readonly seconds: Quartiles;
+  /** The time over that of `native`. */
+  readonly overOurs: Quartiles;
+}
 
 const THREADS = availableParallelism();
 const SESSION = fileURLToPath(new URL('vae-session.ts', import.meta.url));
@@ -40,6 +53,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '3' },
     only: { type: 'string', default: 'ort,eager,compile' },
     keep: { type: 'string' },
+    json: { type: 'string' },
   },
 });
 const { python, latent } = values;
@@ -75,13 +89,23 @@ try {
   const turns = Object.fromEntries([...contestants].map(([name, { turn }]) => [name, turn]));
   const times = await pairedTurns(turns, Number(values.rounds), 1, 1);
   for (const contestant of contestants.values()) await contestant.end();
-  const rows = [...contestants.keys()].map((name) => [
-    name,
-    `${(quantile(times[name]!, 0.5) / 1e3).toFixed(2)} s`,
-    name === OURS ? '' : formatRatio(speedup(times, OURS, name)),
-  ]);
+  const rows = [...contestants.keys()].map((contestant): VaeRow => ({
+    latent: Number(latent),
+    contestant,
+    seconds: quartiles(times[contestant]!.map((ms) => ms / 1e3)),
+    overOurs: speedup(times, OURS, contestant),
+  }));
   console.log(`${machine()}, ${THREADS} threads, latents 1×4×${latent}×${latent}, ${values.rounds} rounds\n`);
-  console.log(table(['contestant', 'median', 'how many times as fast native is'], rows));
+  const cells = rows.map(({ contestant, seconds, overOurs }) => [
+    contestant,
+    `${seconds.median.toFixed(2)} s`,
+    contestant === OURS ? '' : formatRatio(overOurs),
+  ]);
+  console.log(table(['contestant', 'median', 'how many times as fast native is'], cells));
+  if (values.json !== undefined) {
+    const report = reportOf('npm run bench:vae', rows, { python, peers: ['PyTorch'] });
+    writeReport(values.json, report, (row) => String(row.latent));
+  }
 } finally {
   if (values.keep === undefined) rmSync(folder, { recursive: true });
 }

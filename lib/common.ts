@@ -24,6 +24,7 @@ export {
   type HalfArray,
   type Shape,
   type StringTensor,
+  type StoredBytes,
   type TensorData,
   type TensorOf,
 } from './tensor.js';

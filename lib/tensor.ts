@@ -333,6 +333,22 @@ const zeroOrOne = (bytes: Uint8Array): Uint8Array =>
 export const tensorBytes = ({ data }: Pick<TensorData, 'data'>): Uint8Array =>
   new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
+/** Bytes that are not in memory, such as a part of an open file. */
+export interface StoredBytes {
+  /** The number of bytes. */
+  readonly byteLength: number;
+  /** Reads bytes from byte `offset` on into memory, as many as it has. */
+  readonly readInto: (offset: number, bytes: Uint8Array) => Promise<void>;
+}
+
+/** Returns bytes, and reads them first if they are not in memory. */
+export async function bytesOf(bytes: Uint8Array | StoredBytes): Promise<Uint8Array> {
+  if (!('readInto' in bytes)) return bytes;
+  const memory = new Uint8Array(bytes.byteLength);
+  await bytes.readInto(0, memory);
+  return memory;
+}
+
 /** Makes an int64 vector, the form in which ONNX takes sizes, axes and indices. */
 export const int64Vector = (values: readonly number[]): TensorData<'int64'> =>
   tensor('int64', [values.length], BigInt64Array.from(values, BigInt));

@@ -8,6 +8,7 @@ import {
   elementCount,
   formatShape,
   isFloatDType,
+  type StoredBytes,
   tensor,
   tensorBytes,
   type TensorData,
@@ -20,6 +21,8 @@ import { compareKeys, hint } from '../weights/state-dict.js';
 interface Source extends Pick<TensorData, 'dtype' | 'dims'> {
   /** Reads vectors of the elements in C order. */
   readonly read: () => AsyncIterable<TensorData>;
+  /** The elements as they are stored; `undefined` if they are computed. */
+  readonly stored?: StoredBytes;
 }
 
 /** How the keys of a checkpoint become names of parameters. */
@@ -71,14 +74,18 @@ function storedTensor(what: string, file: SafetensorsFile, key: string): Source 
         'take weights of float32, float16 or bfloat16',
     );
   }
-  return { dtype, dims, read: () => file.readPieces(key) };
+  return { dtype, dims, read: () => file.readPieces(key), stored: file.stored(key) };
 }
 
-function deferredTensor({ dims, read }: Source, dtype: DType): DeferredTensor {
+function deferredTensor({ dtype: storedAs, dims, read, stored }: Source, dtype: DType): DeferredTensor {
   return {
     dtype,
     dims,
     async *read() {
+      if (stored && storedAs === dtype) {
+        yield stored;
+        return;
+      }
       for await (const piece of read()) {
         yield tensorBytes(isFloatDType(dtype) ? castTensor(piece, dtype) : piece);
       }

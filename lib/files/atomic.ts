@@ -9,11 +9,13 @@ import { access, constants, type FileHandle, mkdir, open, realpath, rm, stat } f
 import { basename, dirname, join } from 'node:path';
 import { isUint8Array } from '../arrays.js';
 import { FileError, OnnxGroupNormError } from '../errors.js';
+import type { StoredBytes } from '../tensor.js';
 import { notAFolder, reasonOf, systemCode } from './system-error.js';
 import { isTracked, removeLeftovers, removeTracked, temporaryName, track, untrack } from './temporary.js';
 
-/** The content of a file: text (written as UTF-8), bytes, or bytes in chunks. */
-export type FileContent = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+/** The content of a file: text (written as UTF-8), bytes, or bytes in chunks, in memory or not. */
+export type FileContent =
+  string | Uint8Array | Iterable<Uint8Array | StoredBytes> | AsyncIterable<Uint8Array | StoredBytes>;
 
 /** One file of {@link writeFilesAtomic}. */
 export interface FileToWrite {
@@ -241,10 +243,11 @@ const MOST_ARRAYS = 1024;
 export async function writeContent(handle: FileHandle, content: FileContent): Promise<void> {
   const disk = new Flusher(handle);
   try {
+    const copier = new Copier(handle);
     let isMore = false;
     for await (const batch of batchesOf(content)) {
       if (isMore) disk.start();
-      await writeAll(handle, batch);
+      await (Array.isArray(batch) ? writeAll(handle, batch) : copier.copy(batch));
       isMore = true;
     }
   } finally {
@@ -255,12 +258,18 @@ export async function writeContent(handle: FileHandle, content: FileContent): Pr
   await handle.sync();
 }
 
-/** Splits content into lists of arrays, each list at most one batch. */
-async function* batchesOf(content: FileContent): AsyncGenerator<Uint8Array[]> {
+/** Splits content into lists of arrays, each list at most one batch, and bytes that are not in memory. */
+async function* batchesOf(content: FileContent): AsyncGenerator<Uint8Array[] | StoredBytes> {
   const whole = typeof content === 'string' ? Buffer.from(content) : content;
   let batch: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of isUint8Array(whole) ? [whole] : whole) {
+    if ('readInto' in chunk) {
+      if (batch.length > 0) yield batch;
+      [batch, size] = [[], 0];
+      yield chunk;
+      continue;
+    }
     for (let at = 0; at < chunk.byteLength; at += BATCH) {
       const piece = chunk.subarray(at, at + BATCH);
       if (size + piece.byteLength > BATCH || batch.length === MOST_ARRAYS) {
@@ -290,6 +299,33 @@ function after(batch: readonly Uint8Array[], written: number): Uint8Array[] {
     return false;
   });
   return next < 0 ? [] : [batch[next]!.subarray(left), ...batch.slice(next + 1)];
+}
+
+/** Bytes that are read or written at once in a copy: the caches of a processor hold two such pieces. */
+const PIECE = 2 ** 20;
+
+/** Copies bytes that are not in memory to a file: reads a piece while the piece before is written. */
+class Copier {
+  readonly #handle: FileHandle;
+  /** Used for all copies, because new memory costs more than the copy itself. */
+  #memory: readonly [Uint8Array, Uint8Array] | undefined;
+
+  constructor(handle: FileHandle) {
+    this.#handle = handle;
+  }
+
+  async copy({ byteLength, readInto }: StoredBytes): Promise<void> {
+    const [one, other] = (this.#memory ??= [new Uint8Array(PIECE), new Uint8Array(PIECE)]);
+    let [next, free] = [one, other];
+    let writing: Promise<void> | undefined;
+    for (let at = 0; at < byteLength; at += PIECE) {
+      const piece = next.subarray(0, byteLength - at);
+      await Promise.all([readInto(at, piece), writing]);
+      writing = writeAll(this.#handle, [piece]);
+      [next, free] = [free, next];
+    }
+    await writing;
+  }
 }
 
 /** Starts writing to the disk while the rest is still being copied; a single sync at the end would wait for it all. */

@@ -11,6 +11,11 @@ export interface RangedFile {
    * @throws FileError `FILE_UNREADABLE` if the file is shorter, has shrunk, or is closed.
    */
   read(offset: number, length: number): Promise<Uint8Array>;
+  /**
+   * Reads bytes from byte `offset` on into the memory of the caller, as many as it has.
+   * @throws FileError `FILE_UNREADABLE`, as `read` does.
+   */
+  readInto(offset: number, bytes: Uint8Array): Promise<void>;
   /** Waits for the reads under way, then closes the file. Closing it twice is allowed. */
   close(): Promise<void>;
 }
@@ -43,19 +48,21 @@ export interface BlobLike {
  */
 export function rangedBlob(blob: BlobLike, path: string): RangedFile {
   let closed = false;
+  const read = async (offset: number, length: number): Promise<Uint8Array> => {
+    if (closed) throw unreadable(path, 'it has been closed; open it again');
+    checkRange(path, offset, length, blob.size);
+    try {
+      return new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer());
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw unreadable(path, reason, { cause });
+    }
+  };
   return {
     path,
     size: blob.size,
-    async read(offset, length) {
-      if (closed) throw unreadable(path, 'it has been closed; open it again');
-      checkRange(path, offset, length, blob.size);
-      try {
-        return new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer());
-      } catch (cause) {
-        const reason = cause instanceof Error ? cause.message : String(cause);
-        throw unreadable(path, reason, { cause });
-      }
-    },
+    read,
+    readInto: async (offset, bytes) => bytes.set(await read(offset, bytes.byteLength)),
     close() {
       closed = true;
       return Promise.resolve();

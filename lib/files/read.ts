@@ -1,7 +1,6 @@
 /** Reads files from disk, whole or in part, of any size. */
 import { constants, type Stats } from 'node:fs';
 import { open, stat, type FileHandle } from 'node:fs/promises';
-import { isRangeError } from '../arrays.js';
 import { FileError } from '../errors.js';
 import { checkRange, unreadable, type RangedFile } from './ranged.js';
 import { reasonOf, systemCode } from './system-error.js';
@@ -39,13 +38,22 @@ export async function openRanged(path: string): Promise<RangedFile> {
   const handle = await openRegular(path);
   let closing: Promise<void> | undefined;
   const { size } = await handle.stat();
+  const check = (offset: number, length: number): void => {
+    if (closing) throw unreadable(path, 'it has been closed; open it again');
+    checkRange(path, offset, length, size);
+  };
   return {
     path,
     size,
     async read(offset, length) {
-      if (closing) throw unreadable(path, 'it has been closed; open it again');
-      checkRange(path, offset, length, size);
-      return readExactly(path, handle, offset, length);
+      check(offset, length);
+      const bytes = newMemory(path, length);
+      await readExactly(path, handle, offset, bytes);
+      return bytes;
+    },
+    async readInto(offset, bytes) {
+      check(offset, bytes.byteLength);
+      await readExactly(path, handle, offset, bytes);
     },
     close: () => (closing ??= handle.close()),
   };
@@ -73,28 +81,30 @@ function requireRegular(path: string, found: Stats): void {
   if (!found.isFile()) throw unreadable(path, 'it is not a regular file; copy its content into one');
 }
 
+function newMemory(path: string, length: number): Uint8Array {
+  try {
+    return new Uint8Array(length);
+  } catch (cause) {
+    throw unreadable(path, `${length} bytes do not fit in memory`, { cause });
+  }
+}
+
 async function readExactly(
   path: string,
   handle: FileHandle,
   offset: number,
-  length: number,
-): Promise<Uint8Array> {
+  bytes: Uint8Array,
+): Promise<void> {
   try {
-    const bytes = new Uint8Array(length);
     let done = 0;
-    while (done < length) {
-      const wanted = Math.min(length - done, CHUNK);
+    while (done < bytes.byteLength) {
+      const wanted = Math.min(bytes.byteLength - done, CHUNK);
       const { bytesRead } = await handle.read(bytes, done, wanted, offset + done);
       if (bytesRead === 0)
         throw unreadable(path, `it ends at byte ${offset + done}; another program has changed it meanwhile`);
       done += bytesRead;
     }
-    return bytes;
   } catch (error) {
-    // The only RangeError here comes from an array that is too large for memory or for the engine.
-    if (isRangeError(error)) {
-      throw unreadable(path, `${length} bytes do not fit in memory`, { cause: error });
-    }
     throw asFileError(path, error);
   }
 }

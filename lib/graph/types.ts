@@ -1,6 +1,6 @@
 /** The canonical graph: what is computed, without opsets, runtimes or files. */
 import { GraphError } from '../errors.js';
-import type { DType, Shape, TensorData } from '../tensor.js';
+import type { DType, Shape, StoredBytes, TensorData } from '../tensor.js';
 
 /** An attribute with the type that ONNX gives it: an ONNX FLOAT and an ONNX INT are both numbers here. */
 export type Attribute =
@@ -72,8 +72,8 @@ export interface DeferredTensor {
   readonly dtype: DType;
   /** The size of each dimension, the outermost first; empty for a scalar. */
   readonly dims: readonly number[];
-  /** Reads the elements in C order, little-endian, in pieces of any size. */
-  readonly read: () => AsyncIterable<Uint8Array>;
+  /** Returns the elements in C order, little-endian, in pieces of any size: bytes, or bytes that the writer reads. */
+  readonly read: () => AsyncIterable<Uint8Array | StoredBytes>;
 }
 
 /** The tensors of a graph's parameters, by name, in memory or not. */

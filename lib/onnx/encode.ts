@@ -15,6 +15,7 @@ import { lowerGraph } from '../lowering/lower.js';
 import type { LoweringName } from '../lowering/types.js';
 import { requireKnownOptions } from '../options.js';
 import {
+  bytesOf,
   bytesPerElement,
   checkedTensor,
   elementCount,
@@ -215,7 +216,7 @@ const isDeferred = (weight: TensorData | DeferredTensor): weight is DeferredTens
 /** Reads a tensor whole and standardises it. */
 async function* standardized({ dtype, dims, read }: DeferredTensor, eps: number): AsyncGenerator<Uint8Array> {
   const pieces: Uint8Array[] = [];
-  for await (const piece of read()) pieces.push(piece);
+  for await (const piece of read()) pieces.push(await bytesOf(piece));
   yield tensorBytes(standardizeWeight(tensorFromBytes(dtype, dims, joinChunks(pieces)), eps));
 }
 

@@ -7,7 +7,14 @@ import { endsBy } from '../disposal.js';
 import { WeightsError } from '../errors.js';
 import type { RangedFile } from '../files/ranged.js';
 import { nearestName } from '../nearest.js';
-import { checkedTensor, elementCount, tensorBytes, type TensorData, tensorFromBytes } from '../tensor.js';
+import {
+  checkedTensor,
+  elementCount,
+  type StoredBytes,
+  tensorBytes,
+  type TensorData,
+  tensorFromBytes,
+} from '../tensor.js';
 import { float8ToFloat32, isFloat8 } from './float8.js';
 import {
   isWellFormed,
@@ -305,6 +312,18 @@ export class SafetensorsFile {
       const bytes = await this.#file.read(start, Math.min(PIECE, entry.end - start));
       yield toTensor(this.path, name, { ...entry, dims: [bytes.byteLength / width] }, bytes);
     }
+  }
+
+  /**
+   * Returns the bytes of a tensor without reading them, to copy them into another file.
+   * @throws WeightsError `TENSOR_NOT_FOUND`, or `UNSUPPORTED_DTYPE` as {@link read}.
+   */
+  stored(name: string): StoredBytes {
+    const { start, end } = this.#readable(name);
+    return {
+      byteLength: end - start,
+      readInto: (offset, bytes) => this.#file.readInto(start + offset, bytes),
+    };
   }
 
   #readable(name: string): SafetensorsEntry {

@@ -7,6 +7,7 @@ import { afterEach, describe, it } from 'mocha';
 import { FileError, WeightsError } from '../../lib/errors.js';
 import { removeTemporaryFiles, writeFileAtomic, writeFilesAtomic } from '../../lib/files/atomic.js';
 import { onWriting } from '../../lib/files/temporary.js';
+import type { StoredBytes } from '../../lib/tensor.js';
 import { rejection, temporaryFolder } from '../support/temporary.js';
 
 const listeners = (): number[] => ['SIGINT', 'SIGTERM', 'exit'].map((event) => process.listenerCount(event));
@@ -19,6 +20,16 @@ async function* chunks(...items: (string | Error | (() => Promise<void>))[]): As
     else await item();
   }
 }
+
+/** Bytes that are not in memory; reading beyond `end` fails. */
+const stored = (content: Uint8Array, end = Infinity): StoredBytes => ({
+  byteLength: content.byteLength,
+  async readInto(offset, bytes) {
+    await Promise.resolve();
+    if (offset + bytes.byteLength > end) throw new FileError('FILE_UNREADABLE', 'it has shrunk');
+    bytes.set(content.subarray(offset, offset + bytes.byteLength));
+  },
+});
 
 describe('writing files', () => {
   const path = temporaryFolder();
@@ -33,6 +44,26 @@ describe('writing files', () => {
       await writeFileAtomic(path('empty'), []);
       const contents = ['text', 'bytes', 'chunks', 'stream', 'empty'].map(read);
       expect(await Promise.all(contents)).to.deep.equal(['é\n', 'bc', 'abc', 'abc', '']);
+    });
+
+    it('writeFileAtomic copies bytes that are not in memory, of any length, in their place among the chunks', async () => {
+      const expected: Uint8Array[] = [];
+      const content: (Uint8Array | StoredBytes)[] = [];
+      for (const length of [0, 1, 2 ** 20 - 1, 2 ** 20, 3 * 2 ** 20 + 5]) {
+        const bytes = Uint8Array.from({ length }, (_, i) => (i * 7 + length) % 251);
+        expected.push(Buffer.from('before'), bytes);
+        content.push(Buffer.from('before'), stored(bytes));
+      }
+      await writeFileAtomic(path('copy'), content);
+      expect((await readFile(path('copy'))).equals(Buffer.concat(expected))).to.equal(true);
+    });
+
+    it('writeFileAtomic leaves no file when bytes cannot be read in the middle of a copy', async () => {
+      const cut = stored(new Uint8Array(2 ** 22), 2 ** 21);
+      const error = await rejection(writeFileAtomic(path('cut'), [Buffer.from('before'), cut]));
+      expect(error).to.be.instanceOf(FileError).with.property('code', 'FILE_UNREADABLE');
+      expect(await readdir(path())).to.not.include('cut');
+      expect((await readdir(path())).filter((name) => name.includes('cut'))).to.deep.equal([]);
     });
 
     it('writeFileAtomic makes missing folders', async () => {

@@ -85,6 +85,22 @@ const SCRIPT = `
     await session.dispose();
     return { provider: session.provider, y: Array.from(y.data) };
   };
+  window.lose = async (model) => {
+    const devices = [];
+    const { requestDevice } = GPUAdapter.prototype;
+    GPUAdapter.prototype.requestDevice = async function (...given) {
+      devices.push(await requestDevice.apply(this, given));
+      return devices.at(-1);
+    };
+    const session = await library.createSession(model, { providers: ['webgpu', 'wasm'] });
+    const before = session.provider;
+    for (const device of devices) device.destroy();
+    const data = Float32Array.from({ length: 2048 }, (_, i) => Math.sin(i));
+    const { y } = await session.run({ x: library.tensor('float32', [1, 512, 2, 2], data) });
+    const { provider, fallbacks } = session;
+    await session.dispose();
+    return { before, provider, fallbacks, largest: Math.max(...y.data) };
+  };
   window.float64 = async (providers) => {
     const graph = library.getGraph('group-norm').build({ numGroups: 2, numChannels: 4 }, { dtype: 'float64' });
     const session = await library.createSession(library.encodeModel(graph, library.initializeWeights(graph)), { providers });
@@ -210,6 +226,15 @@ describeInBrowser("the package's entry in a browser", () => {
     await requireGpu(this);
     const result = await call('determinants', ['webgpu', 'wasm']);
     expect(result).to.deep.equal({ provider: 'webgpu', y: [6, 0] });
+  });
+
+  it('the browser entry goes on with the next provider if the GPU is lost before the first run', async function () {
+    await requireGpu(this);
+    type Lost = { before: string; provider: string; fallbacks: { reason: string }[]; largest: number };
+    const { before, provider, fallbacks, largest } = await call<Lost>('lose', 'model.onnx');
+    expect([before, provider]).to.deep.equal(['webgpu', 'wasm']);
+    expect(fallbacks[0]!.reason).to.include('The browser has lost the GPU');
+    expect(largest).to.be.within(1, 2);
   });
 
   it('the browser entry says why WebGPU does not run a model that WebGPU has no kernel for', async function () {

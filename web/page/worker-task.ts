@@ -18,7 +18,7 @@ interface RunningTask<Name extends TaskName> {
   readonly cancel: () => void;
 }
 
-/** A worker kept for the next task, because ONNX Runtime takes a while to load. Cancelling a task ends its worker. */
+/** A worker kept for the next task, because ONNX Runtime takes a while to load. A task that fails or is stopped ends its worker. */
 let idle: Worker | undefined;
 
 /** Starts a task. To cancel it, ends its worker: a run of WebAssembly cannot be stopped in another way. */
@@ -42,9 +42,14 @@ export function startTask<Name extends TaskName>(
     worker.onmessage = ({ data }: MessageEvent<Message>) => {
       if (data.type === 'progress' || data.type === 'case') return onEvent(data);
       end();
-      idle = worker;
-      if (data.type === 'result') resolve(data.result);
-      else reject(new TaskError(data));
+      if (data.type === 'result') {
+        idle = worker;
+        resolve(data.result);
+      } else {
+        // The memory of its WebAssembly may be spent.
+        worker.terminate();
+        reject(new TaskError(data));
+      }
     };
     worker.onerror = (event) => {
       end();

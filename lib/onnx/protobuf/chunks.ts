@@ -4,6 +4,7 @@
  * Source: protobuf's encoding, field numbers of onnx.proto.
  */
 import { ModelError } from '../../errors.js';
+import type { StoredBytes } from '../../tensor.js';
 import type { Chunk, DeferredBytes } from './messages.js';
 import { GraphProto, type ModelMessage, ModelProto, type TensorMessage, TensorProto } from './proto.js';
 import { GRAPH, MODEL, TENSOR } from './schema.js';
@@ -43,14 +44,14 @@ const isInMemory = (chunk: Chunk): chunk is Uint8Array => !('read' in chunk);
  * Yields the bytes of all chunks, in order.
  * @throws ModelError `TENSOR_INVALID` if a chunk has another number of bytes than it says.
  */
-export async function* readChunks(chunks: readonly Chunk[]): AsyncGenerator<Uint8Array> {
+export async function* readChunks(chunks: readonly Chunk[]): AsyncGenerator<Uint8Array | StoredBytes> {
   for (const chunk of chunks) {
     if (isInMemory(chunk)) yield chunk;
     else yield* readDeferred(chunk);
   }
 }
 
-async function* readDeferred({ byteLength, read }: DeferredBytes): AsyncGenerator<Uint8Array> {
+async function* readDeferred({ byteLength, read }: DeferredBytes): AsyncGenerator<Uint8Array | StoredBytes> {
   let length = 0;
   for await (const piece of read()) {
     length += piece.byteLength;

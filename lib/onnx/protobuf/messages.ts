@@ -3,6 +3,8 @@
  * which a program that checks the declarations of its packages need not have: public declarations lead here instead.
  */
 
+import type { StoredBytes } from '../../tensor.js';
+
 /** A TensorProto. */
 export interface TensorMessage {
   name: string;
@@ -32,7 +34,7 @@ export interface ValueInfoMessage {
 /** Bytes that are read when they are written. */
 export interface DeferredBytes {
   readonly byteLength: number;
-  readonly read: () => AsyncIterable<Uint8Array>;
+  readonly read: () => AsyncIterable<Uint8Array | StoredBytes>;
 }
 
 /** A part of a file, in memory or not. */

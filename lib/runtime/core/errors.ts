@@ -15,6 +15,8 @@ const NO_CUDNN =
   /cuDNN (?:library was not found|is not available)|(?:dlopen|LoadLibrary) failed for \S*cudnn/i;
 /** WebGPU reports a GPU without float16 when it compiles the first float16 shader. */
 const NO_FLOAT16 = /requires f16 but the device does not support it/;
+/** A browser took the GPU away: the device was lost, or the browser's process for the GPU ended. */
+const LOST_GPU = /device was lost|external Instance reference no longer exists/i;
 /** onnxruntime-web does not find its WebAssembly files. */
 const NO_WASM = /no available backend found/;
 /** A module loader that is not Node's own, such as Jest's, refuses the `import()` of onnxruntime-web. */
@@ -78,6 +80,9 @@ function toSessionError(code: 'MODEL_REJECTED' | 'RUN_FAILED', what: string, cau
   }
   if (NO_FLOAT16.test(message)) {
     return new SessionError('PROVIDER_UNAVAILABLE', `${message}. ${OTHER_DTYPE}`, { cause });
+  }
+  if (LOST_GPU.test(message)) {
+    return new SessionError('PROVIDER_UNAVAILABLE', `${message}. ${NEW_SESSION}`, { cause });
   }
   if (OUT_OF_MEMORY.test(message)) {
     return new SessionError('OUT_OF_MEMORY', `${message}. ${MORE_MEMORY}`, { cause });
@@ -169,8 +174,12 @@ const SHARE_ARRAYS =
 const OTHER_DTYPE =
   'This GPU does not support float16: add another provider to the list of providers, or build the model in float32';
 
+const NEW_SESSION =
+  'The browser has lost the GPU, and this session with it: create the session again, or add another provider to the list ' +
+  'of providers';
+
 const MORE_MEMORY =
-  "There is not enough memory: run smaller batches or tiles, or use provider 'cpu', which has all of the machine's memory";
+  "There is not enough memory: run smaller batches or tiles, or in Node use provider 'cpu', which has all of the machine's memory";
 
 /** Returns how to install cuDNN, which ONNX Runtime from 1.29 on looks for only when a kernel needs it. */
 export const cudnnRemedy = (version: string): string =>

@@ -78,6 +78,19 @@ const FAILURES: Record<string, [said: string, code: string, wayOut: RegExp, othe
     /This GPU does not support float16: add another provider/,
     true,
   ],
+  'a browser loses the GPU in a run': [
+    "Failed to download data from buffer. wgpu::MapAsyncStatus value: 4, message: Failed to execute 'mapAsync' on " +
+      "'GPUBuffer': The Device was lost before mapping was resolved",
+    'PROVIDER_UNAVAILABLE',
+    /The browser has lost the GPU, .* add another provider/,
+    true,
+  ],
+  "a browser's process for the GPU ends in a run": [
+    'Failed to create a WebGPU compute pipeline: A valid external Instance reference no longer exists',
+    'PROVIDER_UNAVAILABLE',
+    /The browser has lost the GPU, .* add another provider/,
+    true,
+  ],
   "onnxruntime-web's files are not where it looks for them": [
     'no available backend found. ERR: [wasm] TypeError: Failed to fetch dynamically imported module: /x.mjs',
     'PROVIDER_UNAVAILABLE',
@@ -166,6 +179,8 @@ describe('runtime/core/errors', () => {
       "onnxruntime-web's files are not where it looks for them",
       'Jest refuses the import() of onnxruntime-web',
       'onnxruntime-node makes its results in another realm',
+      'a browser loses the GPU in a run',
+      "a browser's process for the GPU ends in a run",
     ];
     for (const [what, [said]] of Object.entries(FAILURES)) {
       const expected = [
