@@ -48,8 +48,8 @@ async function makeBundle(module: URL, outfile: string): Promise<string> {
 /** Keeps the address that each module has in the repository, by which it finds files beside it. */
 const ownAddresses: Plugin = {
   name: 'own addresses',
-  setup({ onLoad }) {
-    onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+  setup: (builder) => {
+    builder.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
       const source = await readFile(path, 'utf8');
       if (!source.includes('import.meta.url')) return undefined;
       const address = JSON.stringify(pathToFileURL(path).href);
