@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import { after, afterEach, before, beforeEach, describe, it } from 'mocha';
 import type { Browser } from 'playwright-core';
@@ -99,10 +99,18 @@ describeInBrowser('the page in a browser', () => {
     it('the page loads without a complaint, isolated, and labels every control', async () => {
       const { page, complaints } = visitor();
       expect(await page.evaluate('crossOriginIsolated')).to.equal(true);
+      expect(await page.locator('#not-started').isVisible()).to.equal(false);
       const unnamed = `[...document.querySelectorAll('input, select')].filter((one) => one.labels.length === 0)`;
       expect(await page.evaluate(`${unnamed}.map((one) => one.id)`)).to.deep.equal([]);
       expect(await page.evaluate('document.querySelectorAll("input, select").length')).to.be.above(8);
       expect(complaints).to.deep.equal([]);
+    });
+
+    it('the page says that it needs a server when it is opened from a file', async () => {
+      const { page } = visitor();
+      await page.goto(pathToFileURL(join(folder, 'index.html')).href);
+      await page.locator('#not-started').waitFor();
+      expect(await visitor().text('#not-started')).to.include('needs JavaScript, and a server');
     });
 
     it('the page has a policy against inline scripts, and this test sees a violation', async () => {
