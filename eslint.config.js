@@ -45,8 +45,10 @@ const MAY_IMPORT = {
   'lib/runtime/core': ['lib/graph', 'lib/lowering', 'lib/onnx', 'lib/rewrite', 'lib/files'],
   'lib/runtime/core/model': [
     'lib/runtime/core/contract.ts',
+    'lib/runtime/core/errors.ts',
     'lib/runtime/core/tensors.ts',
     'lib/runtime/core/workarounds.ts',
+    'lib/graph',
     'lib/lowering',
     'lib/onnx',
     'lib/rewrite',

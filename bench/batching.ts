@@ -1,18 +1,42 @@
 /**
  * Batching on against off: many callers of one model, each of which asks again as soon as it has its answer.
  *
- *   npm run bench:batching -- [seconds of a turn]
+ *   npm run bench:batching -- [--rounds N] [--seconds S] [--json FILE]
+ *
+ * S is the length of a turn.
  */
+import { parseArgs } from 'node:util';
 import { doubleConv } from '../graphs/double-conv.js';
+import { getGraph } from '../graphs/registry.js';
 import { GraphBuilder } from '../lib/graph/builder.js';
 import * as op from '../lib/graph/ops/index.js';
 import type { Graph } from '../lib/graph/types.js';
 import { createSession, encodeModel, initializeWeights } from '../lib/index.js';
 import { type Batcher, type BatcherOptions, createBatcher } from '../lib/server/index.js';
-import { formatRatio, machine, normalTensor, quantile, quartiles, table } from './statistics.js';
+import { reportOf, writeReport } from './report.js';
+import { NUM_GROUPS } from './runners.js';
+import {
+  formatRatio,
+  machine,
+  normalTensor,
+  quantile,
+  quartiles,
+  type Quartiles,
+  table,
+} from './statistics.js';
+
+/** A model with batches and without. */
+export interface BatchingRow {
+  readonly model: string;
+  /** Requests a second, the median of the rounds. */
+  readonly perSecond: { readonly off: number; readonly on: number };
+  /** How many times the requests are answered with batches. */
+  readonly ratio: Quartiles;
+  /** Milliseconds of a request, the 99th percentile. */
+  readonly p99: { readonly off: number; readonly on: number };
+}
 
 const CALLERS = 64;
-const ROUNDS = 7;
 
 /** A linear layer with ReLU. */
 function layer(g: GraphBuilder, name: string, x: ReturnType<typeof op.relu>, outputs: number) {
@@ -38,10 +62,17 @@ function classifier(size: number): Graph {
   return g.build();
 }
 
+const norm = (channels: number, size: number): Graph =>
+  getGraph('group-norm').build(
+    { numGroups: NUM_GROUPS, numChannels: channels },
+    { shape: ['N', channels, size, size] },
+  );
+
 const MODELS = {
   'three linear layers, 1×128': { graph: perceptron(), shape: [1, 128] },
   'classifier with GroupNorm, 1×3×16×16': { graph: classifier(16), shape: [1, 3, 16, 16] },
   'classifier with GroupNorm, 1×3×64×64': { graph: classifier(64), shape: [1, 3, 64, 64] },
+  'one GroupNorm, 1×64×64×64': { graph: norm(64, 64), shape: [1, 64, 64, 64] },
 };
 
 const OFF: BatcherOptions = {};
@@ -70,37 +101,47 @@ async function turn(batcher: Batcher, shape: readonly number[], seconds: number)
   return { rate: (1000 * times.length) / (performance.now() - begin), times };
 }
 
-async function compare(name: keyof typeof MODELS, seconds: number): Promise<string[]> {
+async function compare(name: keyof typeof MODELS, rounds: number, seconds: number): Promise<BatchingRow> {
   const { graph, shape } = MODELS[name];
   await using session = await createSession(encodeModel(graph, initializeWeights(graph)));
   await using off = createBatcher(session, OFF);
   await using on = createBatcher(session, ON);
   const turns: { off: Turn; on: Turn }[] = [];
-  for (let round = -1; round < ROUNDS; round++) {
+  for (let round = -1; round < rounds; round++) {
     const both = { off: await turn(off, shape, seconds), on: await turn(on, shape, seconds) };
     if (round >= 0) turns.push(both);
   }
-  const rate = (kind: 'off' | 'on') => quartiles(turns.map((both) => both[kind].rate)).median.toFixed(0);
-  const p99 = (kind: 'off' | 'on') =>
-    quantile(
-      turns.flatMap((both) => both[kind].times),
-      0.99,
-    ).toFixed(1);
-  const ratio = formatRatio(quartiles(turns.map((both) => both.on.rate / both.off.rate)));
-  return [name, rate('off'), rate('on'), ratio, p99('off'), p99('on')];
+  const both = <T>(of: (kind: 'off' | 'on') => T) => ({ off: of('off'), on: of('on') });
+  const times = (kind: 'off' | 'on') => turns.flatMap((one) => one[kind].times);
+  return {
+    model: name,
+    perSecond: both((kind) => quartiles(turns.map((one) => one[kind].rate)).median),
+    ratio: quartiles(turns.map((one) => one.on.rate / one.off.rate)),
+    p99: both((kind) => quantile(times(kind), 0.99)),
+  };
 }
 
-const seconds = Number(process.argv[2] ?? 1);
-if (!(seconds > 0)) {
-  console.error('bench:batching takes the seconds of a turn, above 0; 1 by default');
-  process.exit(2);
-}
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '7' },
+    seconds: { type: 'string', default: '1' },
+    json: { type: 'string' },
+  },
+});
 console.log(`${machine()}, ${CALLERS} callers, batches of up to ${ON.maxBatchSize} samples\n`);
-const rows: string[][] = [];
-for (const name of Object.keys(MODELS) as (keyof typeof MODELS)[]) rows.push(await compare(name, seconds));
+const rows: BatchingRow[] = [];
+for (const name of Object.keys(MODELS) as (keyof typeof MODELS)[])
+  rows.push(await compare(name, Number(values.rounds), Number(values.seconds)));
 console.log(
   table(
     ['model', 'off, requests/s', 'on, requests/s', 'on against off', 'off, p99, ms', 'on, p99, ms'],
-    rows,
+    rows.map(({ model, perSecond, ratio, p99 }) => [
+      model,
+      ...[perSecond.off, perSecond.on].map((rate) => rate.toFixed(0)),
+      formatRatio(ratio),
+      ...[p99.off, p99.on].map((ms) => ms.toFixed(1)),
+    ]),
   ),
 );
+if (values.json !== undefined)
+  writeReport(values.json, reportOf('npm run bench:batching', rows), ({ model }) => model);

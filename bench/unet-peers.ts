@@ -1,15 +1,16 @@
 /**
- * Writes the table of docs/checkpoints.md that compares exports of a U-Net: PyTorch's, optimum's, and this library's from the
- * checkpoint. `scripts/docs/unet_peers.py` writes their files, and this program ours. Loads and runs are processor time on
- * one thread, in paired rounds: with the native kernel, and on plain onnxruntime-node.
+ * Compares exports of a U-Net: PyTorch's, optimum's, and this library's from the checkpoint. `scripts/docs/unet_peers.py`
+ * writes their files, and this program ours. Loads and runs are processor time on one thread, in paired rounds: with the
+ * native kernel, and on plain onnxruntime-node.
  *
- *   python scripts/docs/unet_peers.py FOLDER && node --import tsx bench/unet-peers.ts FOLDER
+ *   python scripts/docs/unet_peers.py FOLDER && node --import tsx bench/unet-peers.ts FOLDER [--json FILE]
  */
 // Plain onnxruntime-node is what this compares with.
 // eslint-disable-next-line no-restricted-imports
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import {
   createSession,
   decodeSafetensors,
@@ -19,7 +20,25 @@ import {
   writeModel,
 } from '../lib/index.js';
 import { ModelProto } from '../lib/onnx/protobuf/proto.js';
-import { quartiles, table } from './statistics.js';
+import { reportOf, writeReport } from './report.js';
+import { quartiles } from './statistics.js';
+
+/** A figure with the native kernel, and one on plain onnxruntime-node. */
+type OnBoth = Readonly<Record<'native' | 'plain', number>>;
+
+/** An export of the U-Net. */
+export interface UNetPeerRow {
+  /** What made the file. */
+  readonly export: string;
+  readonly nodes: number;
+  readonly bytes: number;
+  /** Milliseconds of processor time on one thread. */
+  readonly load: OnBoth;
+  readonly run: OnBoth;
+  /** The largest distance from float64; PyTorch's float32 has `pytorchError`. */
+  readonly error: OnBoth;
+  readonly pytorchError: number;
+}
 
 const ROUNDS = 7;
 
@@ -38,7 +57,7 @@ interface Contestant {
 
 type Inputs = Readonly<Record<string, TensorData>>;
 
-async function main(folder: string): Promise<void> {
+async function main(folder: string, json: string | undefined): Promise<void> {
   const { tensors } = decodeSafetensors(readFileSync(join(folder, 'reference.safetensors')));
   await writeOurs(folder);
   const inputs = Object.fromEntries(
@@ -47,50 +66,51 @@ async function main(folder: string): Promise<void> {
     ),
   );
   const truth = tensors.get('truth.y')!.data as Float64Array;
-  const files = Object.entries(FILES).filter(([file]) => existsSync(join(folder, file)));
-  const rows: string[][] = [];
-  const times: Record<string, number[]> = {};
-  const all: { name: string; contestant: Contestant }[] = [];
-  for (const [file, title] of files) {
+  const files = Object.keys(FILES).filter((file) => existsSync(join(folder, file)));
+  const times = new Map<Contestant, number[]>();
+  const contestants = new Map<string, { native: Contestant; plain: Contestant }>();
+  for (const file of files) {
     const path = join(folder, file);
-    const contestants = [await native(path), await plain(path)];
-    const errors: number[] = [];
-    for (const contestant of contestants) errors.push(distance(await contestant.run(inputs), truth));
-    contestants.forEach((contestant, i) => all.push({ name: `${file} ${i}`, contestant }));
-    const nodes = ModelProto.decode(readFileSync(path)).graph!.node!.length;
-    const loads = contestants.map(({ load }) => load.toFixed(0));
-    const size = (statSync(path).size / 1e6).toFixed(1);
-    rows.push([title, `${nodes}`, size, ...loads, file, ...errors.map((error) => error.toExponential(1))]);
+    const both = { native: await native(path), plain: await plain(path) };
+    contestants.set(file, both);
+    for (const contestant of Object.values(both)) times.set(contestant, []);
   }
   for (let round = 0; round < ROUNDS; round++) {
-    for (const { name, contestant } of round % 2 ? [...all].reverse() : all) {
+    for (const [contestant, own] of round % 2 ? [...times].reverse() : times) {
       const started = processorTime();
       await contestant.run(inputs);
-      (times[name] ??= []).push(processorTime() - started);
+      own.push(processorTime() - started);
     }
   }
-  const run = (file: string, i: number) => quartiles(times[`${file} ${i}`]!).median.toFixed(0);
-  const pytorch = distance(tensors.get('output.y')!.data as Float32Array, truth);
-  console.log(
-    table(
-      [
-        'export',
-        'nodes',
-        'MB',
-        'load native',
-        'load ort-node',
-        'run native',
-        'run ort-node',
-        'error native',
-        'error ort-node',
-      ],
-      rows.map(([title, nodes, size, a, b, file, ...errors]) =>
-        [title, nodes, size, a, b, run(file!, 0), run(file!, 1), ...errors].map((cell) => cell!),
-      ),
+  const pytorchError = distance(tensors.get('output.y')!.data as Float32Array, truth);
+  const rows: UNetPeerRow[] = [];
+  for (const [file, both] of contestants) {
+    const error = async ({ run }: Contestant) => distance(await run(inputs), truth);
+    const run = (contestant: Contestant) => quartiles(times.get(contestant)!).median;
+    rows.push({
+      export: FILES[file as keyof typeof FILES],
+      nodes: ModelProto.decode(readFileSync(join(folder, file))).graph!.node!.length,
+      bytes: statSync(join(folder, file)).size,
+      load: { native: both.native.load, plain: both.plain.load },
+      run: { native: run(both.native), plain: run(both.plain) },
+      error: { native: await error(both.native), plain: await error(both.plain) },
+      pytorchError,
+    });
+  }
+  console.table(rows.map(({ load, run, error, ...row }) => ({ ...row, ...flat({ load, run, error }) })));
+  if (json !== undefined) {
+    const report = reportOf('bench/unet-peers.ts', rows);
+    writeReport(json, report, (row) => row.export);
+  }
+}
+
+/** Returns `{ 'load native': …, 'load plain': …, … }`. */
+const flat = (figures: Readonly<Record<string, OnBoth>>): Record<string, number> =>
+  Object.fromEntries(
+    Object.entries(figures).flatMap(([name, both]) =>
+      Object.entries(both).map(([where, value]) => [`${name} ${where}`, Number(value.toPrecision(3))]),
     ),
   );
-  console.log(`\nPyTorch in float32: error ${pytorch.toExponential(1)}`);
-}
 
 /** Builds the checkpoint of the folder, as `build --from` does. */
 async function writeOurs(folder: string): Promise<void> {
@@ -147,4 +167,8 @@ function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
   return largest;
 }
 
-await main(process.argv[2] ?? '.');
+const { values, positionals } = parseArgs({
+  options: { json: { type: 'string' } },
+  allowPositionals: true,
+});
+await main(positionals[0] ?? '.', values.json);

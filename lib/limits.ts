@@ -31,7 +31,7 @@ export interface Limits {
   readonly modelAddedBytes: number;
   /** The most bytes of a `config.json`, a `model_index.json` and an index of shards. Default 1,048,576. */
   readonly configBytes: number;
-  /** The most tensors, and the most texts of metadata, of a safetensors file. Default 262,144. */
+  /** The most tensors, and the most texts of metadata, of a safetensors file. Default 131,072. */
   readonly weightsEntries: number;
   /** The most bytes that the samples of an image take: 8192 × 8192 RGB of 8 bits take 201,326,592. Default 268,435,456. */
   readonly imageBytes: number;
@@ -51,7 +51,7 @@ export const DEFAULT_LIMITS: Limits = {
   modelSparseBytes: 2 ** 25,
   modelAddedBytes: 2 ** 24,
   configBytes: 2 ** 20,
-  weightsEntries: 2 ** 18,
+  weightsEntries: 2 ** 17,
   imageBytes: 2 ** 28,
   arrayBytes: 2 ** 28,
 };

@@ -3,17 +3,14 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { blocksOf, wordsOf } from './support/markdown.js';
+import { blocksOf, withoutCode, wordsOf } from './support/markdown.js';
 
 const GUIDES = readdirSync('docs').filter((name) => name.endsWith('.md'));
 const PAGES = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...GUIDES.map((name) => `docs/${name}`)];
 
-const withoutCode = (path: string): string =>
-  readFileSync(path, 'utf8').replaceAll(/^(`{3,})\w*\n[\s\S]*?^\1$/gm, '');
-
 /** The anchors of a page, as GitHub makes them of headings. */
 function anchorsOf(path: string): Set<string> {
-  const headings = withoutCode(path).matchAll(/^#+ (.+)$/gm);
+  const headings = withoutCode(readFileSync(path, 'utf8')).matchAll(/^#+ (.+)$/gm);
   return new Set(
     Array.from(headings, ([, heading]) =>
       heading!
@@ -26,7 +23,7 @@ function anchorsOf(path: string): Set<string> {
 
 /** The links of a page to files, such as `../README.md#build`; the page itself is the empty path. */
 function linksOf(path: string): string[] {
-  const links = withoutCode(path).matchAll(/(?:\]\(|(?:src|srcset|href)=")([^)"\s]+)/g);
+  const links = withoutCode(readFileSync(path, 'utf8')).matchAll(/(?:\]\(|(?:src|srcset|href)=")([^)"\s]+)/g);
   return Array.from(links, ([, link]) => link!).filter((link) => !/^\w+:/.test(link));
 }
 

@@ -20,12 +20,14 @@ import {
   classEmbedding,
   type ClassOptions,
   classLabels,
+  MAX_CHANNELS,
   MAX_LAYERS,
   neededBy,
   newAttentionKey,
   perLevel,
   requireLevels,
   requireOneNumber,
+  requireTransformerBlocks,
   selfAttention,
   stepDType,
   UNET_IGNORED,
@@ -39,7 +41,7 @@ import type { Attend, ResnetOptions } from './unet-blocks.js';
 const NAME = 'unet-2d-condition';
 
 const ACTIVATION = { type: 'string', choices: ACTIVATION_NAMES, default: null } as const;
-const SIZE = { type: 'integer', min: 1, default: null } as const;
+const SIZE = { type: 'integer', min: 1, max: MAX_CHANNELS, default: null } as const;
 const KERNEL = { type: 'integer', min: 1, max: 15, default: 3 } as const;
 
 const OPTIONS = {
@@ -58,6 +60,7 @@ const OPTIONS = {
   blockOutChannels: {
     type: 'integers',
     min: 1,
+    max: MAX_CHANNELS,
     default: [320, 640, 1280, 1280],
     description: 'channels of each level',
   },
@@ -317,6 +320,12 @@ function planOf(
   const down = each('transformerLayersPerBlock', options.transformerLayersPerBlock);
   const reversed = options.reverseTransformerLayersPerBlock;
   const up = reversed ? [...each('reverseTransformerLayersPerBlock', reversed)].reverse() : down;
+  const layers = each('layersPerBlock', options.layersPerBlock);
+  const blocks = layers.map((count, level) => count * down[level]! + (count + 1) * up[level]!);
+  requireTransformerBlocks(
+    NAME,
+    blocks.reduce((sum, count) => sum + count),
+  );
   const activated = activate(g, embedded, activation);
   const resnet: ResnetOptions = {
     numGroups,
@@ -340,7 +349,7 @@ function planOf(
       });
   return {
     ...options,
-    layers: each('layersPerBlock', options.layersPerBlock),
+    layers,
     resnet,
     resnetOfResamplers: {
       ...resnet,

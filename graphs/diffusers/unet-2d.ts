@@ -14,6 +14,7 @@ import {
   centred,
   classEmbedding,
   classLabels,
+  MAX_CHANNELS,
   MAX_LAYERS,
   neededBy,
   newAttentionKey,
@@ -52,6 +53,7 @@ const OPTIONS = {
   blockOutChannels: {
     type: 'integers',
     min: 1,
+    max: MAX_CHANNELS,
     default: [224, 448, 672, 896],
     description: 'channels of each level',
   },

@@ -34,6 +34,9 @@ export const MAX_LAYERS = 24;
 /** The most levels; a size is halved between levels, and published networks have at most 6. */
 const MAX_LEVELS = 12;
 
+/** The most channels of a level. A level's first waves have a constant of half as many numbers. */
+export const MAX_CHANNELS = 2 ** 16;
+
 /** The options that both networks have, under diffusers' names. */
 export const UNET_OPTIONS = {
   centerInputSample: {
@@ -276,6 +279,22 @@ export function requireLevels(
         'each must have one for each level',
     );
   }
+}
+
+/** The most blocks of transformers: Stable Diffusion XL has 70. */
+const MAX_TRANSFORMER_BLOCKS = 500;
+
+/**
+ * Requires a number of blocks that can be built: a configuration of few bytes may ask for any number of blocks.
+ * @throws GraphError `INVALID_ATTRIBUTE`.
+ */
+export function requireTransformerBlocks(graph: string, blocks: number): void {
+  if (blocks <= MAX_TRANSFORMER_BLOCKS) return;
+  throw new GraphError(
+    'INVALID_ATTRIBUTE',
+    `graph '${graph}': layersPerBlock and transformerLayersPerBlock ask for ${blocks} blocks of transformers, but at most ` +
+      `${MAX_TRANSFORMER_BLOCKS} are allowed`,
+  );
 }
 
 /**

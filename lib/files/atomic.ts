@@ -5,10 +5,21 @@
  * here ({@link removeTemporaryFiles}).
  */
 import { linkSync, renameSync, rmdirSync, rmSync, type Stats } from 'node:fs';
-import { access, constants, type FileHandle, mkdir, open, realpath, rm, stat } from 'node:fs/promises';
+import {
+  access,
+  constants,
+  type FileHandle,
+  mkdir,
+  open,
+  realpath,
+  rm,
+  stat,
+  statfs,
+} from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isUint8Array } from '../arrays.js';
 import { FileError, OnnxGroupNormError } from '../errors.js';
+import { formatBytes } from '../quantities.js';
 import type { StoredBytes } from '../tensor.js';
 import { notAFolder, reasonOf, systemCode } from './system-error.js';
 import { isTracked, removeLeftovers, removeTracked, temporaryName, track, untrack } from './temporary.js';
@@ -21,6 +32,8 @@ export type FileContent =
 export interface FileToWrite {
   readonly path: string;
   readonly content: FileContent;
+  /** The size of the content in bytes, if it is known before: a file for which the disk has no room is refused at once. */
+  readonly byteLength?: number;
   /** The most permissions that a new file gets; the umask takes from them. Default `0o666`. */
   readonly mode?: number;
 }
@@ -73,7 +86,7 @@ export async function writeFilesAtomic(files: readonly FileToWrite[]): Promise<v
 }
 
 async function stage(
-  { path, content, mode }: FileToWrite,
+  { path, content, byteLength = 0, mode }: FileToWrite,
   staged: StagedFile[],
   made: string[],
 ): Promise<void> {
@@ -85,6 +98,7 @@ async function stage(
   if (staged.some((other) => other.target === target)) throw unwritable(path, 'it is to be written twice');
   if (!staged.some((other) => dirname(other.target) === dirname(target)))
     await removeLeftovers(dirname(target));
+  if (byteLength > BATCH) await requireRoom(path, dirname(target), byteLength);
   const temporary = temporaryName(dirname(target));
   track(temporary);
   staged.push({ path, target, temporary });
@@ -95,6 +109,16 @@ async function stage(
   } finally {
     await handle.close();
   }
+}
+
+/** Refuses a large file that the disk has no room for, beside the old file that it replaces. */
+async function requireRoom(path: string, folder: string, byteLength: number): Promise<void> {
+  const { blocks, bavail, bsize } = await statfs(folder);
+  const room = bavail * bsize;
+  // File systems that do not know their size say 0.
+  if (blocks === 0 || byteLength <= room) return;
+  const sizes = `it takes ${formatBytes(byteLength)}, and ${formatBytes(room)} are left on the disk`;
+  throw unwritable(path, `${sizes}; free some or choose another disk`);
 }
 
 /**

@@ -6,6 +6,7 @@ const REASONS = new Map([
   ['EBUSY', 'another program has it open; close that and try again'],
   ['EDQUOT', 'the disk quota is used up; free some space or choose another disk'],
   ['EEXIST', 'a part of its path is a file, not a folder; choose another path'],
+  ['EFBIG', 'it would be larger than a file may be here; raise the limit (ulimit -f) or choose another disk'],
   [
     'EIO',
     'the disk or the system reports an error while it is read or written; copy it to another disk and try again',

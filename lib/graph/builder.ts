@@ -53,12 +53,17 @@ interface State {
  * `g.scope('enc1').scope('0')` are named `enc1.0.weight` and `enc1.0.bias`.
  */
 export class Scope {
+  /** What made names begin with: `/enc1/0/`. */
+  readonly #prefix: string;
+
   /** @internal */
   constructor(
     protected readonly state: State,
     /** The dotted prefix; `''` at the root. */
     readonly path: string,
-  ) {}
+  ) {
+    this.#prefix = path ? `/${path.replaceAll('.', '/')}/` : '/';
+  }
 
   /**
    * Returns the scope `name` below this one. `name` may itself be dotted.
@@ -185,7 +190,7 @@ export class Scope {
 
   /** Makes `/enc1/0/Conv`, `/enc1/0/Conv_1`, …: the leading slash keeps made names apart from state_dict keys. */
   private freshName(hint: string): string {
-    const base = `/${[...(this.path ? this.path.split('.') : []), hint].join('/')}`;
+    const base = this.#prefix + hint;
     const { names, reserved, nextNumber } = this.state;
     let name = base;
     let number = nextNumber.get(base) ?? 1;

@@ -29,7 +29,7 @@ import { editedNode, type FunctionVersion, type InnerEdit, LocalFunction } from 
 import type { NodeMessage, TensorMessage, ValueInfoMessage } from './protobuf/messages.js';
 import { nestedNodes, readOpset } from './graph/outline.js';
 import { type ModelNode, PARTS } from './graph/node.js';
-import { constantNode, encodeFragment } from './graph/operators.js';
+import { AddedConstants, constantNode, encodeFragment } from './graph/operators.js';
 import { NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto } from './protobuf/proto.js';
 import { GRAPH, MODEL } from './protobuf/schema.js';
 import type { ExternalFiles } from './protobuf/tensor-walk.js';
@@ -202,21 +202,16 @@ export class Model {
    */
   replaceNodes(replace: (node: ModelNode) => Fragment | undefined): number {
     let replaced = 0;
-    const initializers: TensorMessage[] = [];
+    const added = new AddedConstants();
     this.#graph.splice(({ node }) => {
       if (!node || this.isFunctionCall(node)) return undefined;
       const fragment = replace(node);
       if (!fragment) return undefined;
       replaced += 1;
-      const encoded = encodeFragment(fragment, this.opset);
-      for (const tensor of encoded.initializers) {
-        this.#takeConstant(tensor);
-        initializers.push(tensor);
-      }
-      return encoded.nodes.flatMap((message) => delimited(GRAPH.node, [message]));
+      return this.#encodeFragment(fragment, added).flatMap((message) => delimited(GRAPH.node, [message]));
     });
     if (replaced === 0) return 0;
-    this.#addConstants(initializers);
+    this.#addConstants(added.tensors);
     this.#index = undefined;
     return replaced;
   }
@@ -226,9 +221,9 @@ export class Model {
    * @throws ModelError `LIMIT_EXCEEDED`.
    */
   encodeInner(fragment: Fragment): Uint8Array[] {
-    const { nodes, initializers } = encodeFragment(fragment, this.opset);
-    for (const tensor of initializers) this.#takeConstant(tensor);
-    const encoded = [...initializers.map(constantNode), ...nodes];
+    const added = new AddedConstants();
+    const nodes = this.#encodeFragment(fragment, added);
+    const encoded = [...added.tensors.map(constantNode), ...nodes];
     const { budget } = this.#graph;
     if (!budget.take('modelParts', PARTS.node * encoded.length)) {
       const what = `more than ${budget.allowed('modelParts')} nodes and other parts, when it is rewritten`;
@@ -432,6 +427,14 @@ export class Model {
       ...spliceRuns(WireReader.of(this.#bytes, UNBOUNDED), replace)!.flat(),
       ...this.#imports,
     ]);
+  }
+
+  /** Encodes the nodes of a fragment, after the budget allows the bytes of its constants. */
+  #encodeFragment(fragment: Fragment, added: AddedConstants): Uint8Array[] {
+    const before = added.tensors.length;
+    const nodes = encodeFragment(fragment, this.opset, added);
+    for (const tensor of added.tensors.slice(before)) this.#takeConstant(tensor);
+    return nodes;
   }
 
   /** Joins chunks of what is added, after the budget allows their bytes. */

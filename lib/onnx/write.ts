@@ -1,11 +1,12 @@
 /** Models on disk. */
 import { basename, dirname, join } from 'node:path';
-import { requireOneFolder, writeFilesAtomic } from '../files/atomic.js';
+import { type FileToWrite, requireOneFolder, writeFilesAtomic } from '../files/atomic.js';
 import type { DeferredWeights, Graph } from '../graph/types.js';
 import { openRanged } from '../files/read.js';
 import { requireKnownOptions } from '../options.js';
 import { type EncodeOptions, externalModelFiles, modelFile, requireModelSize } from './encode.js';
 import { chunksLength, readChunks } from './protobuf/chunks.js';
+import type { Chunk } from './protobuf/messages.js';
 
 /**
  * Reads the file of a model. Checks its size first.
@@ -45,14 +46,20 @@ export async function writeModel(
   const { externalData = false, ...encoding } = options;
   if (!externalData) {
     const chunks = modelFile(graph, weights, encoding);
-    await writeFilesAtomic([{ path, content: readChunks(chunks) }]);
+    await writeFilesAtomic([fileOf(path, chunks)]);
     return chunksLength(chunks);
   }
   await requireOneFolder(path);
   const location = `${basename(path)}.data`;
   const { model, data } = externalModelFiles(graph, weights, location, encoding);
-  const external = { path: join(dirname(path), location), content: readChunks(data) };
+  const external = fileOf(join(dirname(path), location), data);
   // If every tensor is small enough to stay in the model, there is no second file.
-  await writeFilesAtomic([...(data.length > 0 ? [external] : []), { path, content: readChunks(model) }]);
+  await writeFilesAtomic([...(data.length > 0 ? [external] : []), fileOf(path, model)]);
   return chunksLength(model) + chunksLength(data);
 }
+
+const fileOf = (path: string, chunks: readonly Chunk[]): FileToWrite => ({
+  path,
+  content: readChunks(chunks),
+  byteLength: chunksLength(chunks),
+});

@@ -6,6 +6,7 @@ import { ModelError, OptionError, SessionError } from '../errors.js';
 import { printable } from '../printable.js';
 import type { ElementArray, TensorData } from '../tensor.js';
 import type { Session, TensorInfo, TensorRecord } from './core/contract.js';
+import { UnsafeModelError } from './core/errors.js';
 import { openSession } from './core/open.js';
 import { loadAddon } from './native/addon.js';
 import { describeProblems } from './core/providers.js';
@@ -104,9 +105,9 @@ function laterProviders(options: OrtOptions): OrtProviders {
   return listed.slice(listed.findIndex((provider) => nameOf(provider) === 'native-cpu') + 1);
 }
 
-/** Whether another provider may run the model after this error. A wrong option or path stays wrong. */
+/** Whether another provider may run the model after this error. A wrong option or path stays wrong, and harm stays harm. */
 const isRefusal = (error: unknown): error is ModelError | SessionError =>
-  error instanceof ModelError || error instanceof SessionError;
+  error instanceof ModelError || (error instanceof SessionError && !(error instanceof UnsafeModelError));
 
 const warn = (message: string): void =>
   process.emitWarning(printable(message), { code: 'ONNX_GROUPNORM_NATIVE_CPU' });

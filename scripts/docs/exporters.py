@@ -1,8 +1,8 @@
-"""Write the tables of docs/exporters.md: this project's models beside PyTorch's exports of the same modules.
+"""Write docs/plots/exporters.json: this project's models beside PyTorch's exports of the same modules.
 
 Each network gets parameters from the counter-based generator. Both exporters of torch.onnx export it, and
-`onnx-groupnorm build` builds it from its state_dict. All four files run in Python's onnxruntime. The tables
-replace those below the marker in docs/exporters.md; the text above the marker is written by hand.
+`onnx-groupnorm build` builds it from its state_dict. All four files run in Python's onnxruntime.
+`npm run docs:figures` makes the table of docs/exporters.md of the report.
 
 Needs the packages of scripts/requirements.txt, this project's node_modules, and two minutes on two cores.
 """
@@ -10,7 +10,10 @@ Needs the packages of scripts/requirements.txt, this project's node_modules, and
 from __future__ import annotations
 
 import argparse
+import datetime
+import json
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -39,8 +42,7 @@ from torch.export import Dim  # noqa: E402
 from unet import DoubleConvGN, UNetGN  # noqa: E402
 from values import Shape, fill_from_counter, normal  # noqa: E402
 
-PAGE = ROOT / "docs" / "exporters.md"
-MARKER = "<!-- scripts/docs/exporters.py writes the rest of this page -->"
+REPORT = ROOT / "docs" / "plots" / "exporters.json"
 AXES = {0: "N", 2: "H", 3: "W"}
 NORMS = ("GroupNormalization", "InstanceNormalization", "ReduceMean")
 KINDS = (*NORMS, "Reshape", "Shape", "Constant")
@@ -69,7 +71,7 @@ class Sample:
     truths: list[Tensor]
 
 
-Column = dict[str, str]  # by the row's label
+Row = dict[str, Any]
 Export = Callable[[Network, nn.Module, Tensor, Path], None]
 
 
@@ -120,8 +122,8 @@ EXPORTS: dict[str, Export] = {
         dynamic_shapes=({axis: Dim(name) for axis, name in AXES.items()},),
         external_data=False,
     ),
-    "`op`": ours("op", 21),
-    "`reduce-mean`": ours("reduce-mean", 17),
+    "op": ours("op", 21),
+    "reduce-mean": ours("reduce-mean", 17),
 }
 
 
@@ -148,44 +150,46 @@ def tensors(outputs: Tensor | dict[str, Tensor]) -> list[Tensor]:
     return [outputs] if isinstance(outputs, Tensor) else list(outputs.values())
 
 
-def error_rows(samples: dict[str, Sample], path: Path) -> Column:
+def errors_of(samples: dict[str, Sample], path: Path) -> Row:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    rows: Column = {}
+    errors: Row = {}
     for name, sample in samples.items():
         try:
             outputs = [torch.from_numpy(y) for y in session.run(None, {"x": sample.x.numpy()})]
         except Exception:  # noqa: BLE001 - onnxruntime's exceptions have no class in common
             outputs = []
-        rows[f"{name}: float64"] = describe_error(outputs, sample.truths)
-        rows[f"{name}: PyTorch"] = describe_error(outputs, sample.outputs)
-    return rows
+        errors[name] = {
+            "float64": largest_error(outputs, sample.truths),
+            "PyTorch": largest_error(outputs, sample.outputs),
+        }
+    return errors
 
 
-def describe_error(actual: list[Tensor], expected: list[Tensor]) -> str:
+def largest_error(actual: list[Tensor], expected: list[Tensor]) -> float | str | None:
+    """Return the largest difference, None for NaN, or a word that says why there is no number."""
     if [y.shape for y in actual] != [y.shape for y in expected]:
         return "wrong shape" if actual else "fails"
     pairs = zip(actual, expected, strict=True)
-    worst = np.max([(a.double() - e.double()).abs().max() for a, e in pairs])
-    return "NaN" if np.isnan(worst) else re.sub(r"e([+-])0", r"e\1", f"{worst:.1e}")
+    worst = float(np.max([(a.double() - e.double()).abs().max() for a, e in pairs]))
+    return None if np.isnan(worst) else float(f"{worst:.3e}")
 
 
-def file_rows(module: nn.Module, path: Path) -> Column:
+def describe_file(module: nn.Module, path: Path) -> Row:
     model, parameters = onnx.load(path), module.state_dict()
-    size, weights = path.stat().st_size, sum(4 * p.numel() for p in parameters.values())
     kept = {tensor.name for tensor in model.graph.initializer} & set(parameters)
-    opset = next(entry.version for entry in model.opset_import if entry.domain == "")
     count = Counter(node.op_type for node in model.graph.node)
     return {
-        "opset, IR version": f"{opset}, {model.ir_version}",
-        "nodes": str(count.total()),
-        **{f"`{kind}`": str(count[kind]) for kind in KINDS},
-        "other operators": str(count.total() - sum(count[kind] for kind in KINDS)),
-        "file, kB": f"{size / 1e3:,.1f}",
-        "besides the weights, kB": f"{(size - weights) / 1e3:,.1f}",
-        "state_dict keys kept": f"{len(kept)} of {len(parameters)}",
+        "opset": next(entry.version for entry in model.opset_import if entry.domain == ""),
+        "irVersion": model.ir_version,
+        "nodes": count.total(),
+        "operators": {kind: count[kind] for kind in KINDS},
+        "bytes": path.stat().st_size,
+        "bytesOfWeights": sum(4 * p.numel() for p in parameters.values()),
+        "keysKept": len(kept),
+        "keys": len(parameters),
         "checker": check(path),
     }
 
@@ -198,27 +202,30 @@ def check(path: Path) -> str:
     return "passes"
 
 
-def section(network: Network, folder: Path) -> str:
-    """Return the heading and the table of a network."""
+def measure(network: Network, folder: Path) -> list[Row]:
+    """Return a row for PyTorch itself, and one for each export."""
     module = network.module(*network.options.values()).eval()
     fill_from_counter(module, seed=0)
     samples = run_module(network, module)
-    columns: dict[str, Column] = {}
+    about = {
+        "network": network.title,
+        "parameters": sum(parameter.numel() for parameter in module.parameters()),
+        "input": list(network.shape),
+    }
+    own = {key: {"float64": largest_error(s.outputs, s.truths)} for key, s in samples.items()}
+    rows = [{**about, "form": "PyTorch", "errors": own}]
     for name, export in EXPORTS.items():
-        print(f"  {name.strip('`')}", flush=True)
+        print(f"  {name}", flush=True)
         export(network, module, samples["normal"].x, path := folder / "model.onnx")
-        columns[name] = {**file_rows(module, path), **error_rows(samples, path)}
-    labels = list(dict.fromkeys(label for column in columns.values() for label in column))
-    own = {f"{key}: float64": describe_error(s.outputs, s.truths) for key, s in samples.items()}
-    count = sum(parameter.numel() for parameter in module.parameters())
-    about = f"{count:,} parameters, exported with an input of {'×'.join(map(str, network.shape))}."
-    return f"## {network.title}\n\n{about}\n\n{table(labels, {'PyTorch': own, **columns})}\n"
+        figures = {**describe_file(module, path), "errors": errors_of(samples, path)}
+        rows.append({**about, "form": name, **figures})
+    return rows
 
 
-def table(labels: list[str], columns: dict[str, Column]) -> str:
-    rows = [["", *columns], ["---", *("---:" for _ in columns)]]
-    rows += [[label, *(column.get(label, "–") for column in columns.values())] for label in labels]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+def processor() -> str:
+    """Return the processor as the other reports name it."""
+    names = re.findall(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.M)
+    return f"{os.cpu_count()} × {names[0] if names else 'unknown processor'}"
 
 
 def main() -> int:
@@ -227,20 +234,28 @@ def main() -> int:
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     configure_torch()
-    text, marker, _ = PAGE.read_text(encoding="utf-8").partition(MARKER)
-    if not marker:
-        raise SystemExit(f"{PAGE} has no line {MARKER}")
     packages = {"PyTorch": torch, "onnx": onnx, "onnxruntime": onnxruntime}
-    versions = [f"{key} {p.__version__.partition('+')[0]}" for key, p in packages.items()]
-    parts = [text + marker, f"Measured with {', '.join(versions)}."]
+    rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         for number, network in enumerate(every := networks(), 1):
             print(f"[{number}/{len(every)}] {network.title}", flush=True)
-            parts.append(section(network, Path(folder)))
-    PAGE.write_text("\n\n".join(parts), encoding="utf-8")
-    prettier = ["node", "node_modules/prettier/bin/prettier.cjs", "--write", PAGE]
-    subprocess.run(prettier, cwd=ROOT, check=True)
+            rows += measure(network, Path(folder))
+    report = {
+        "command": "npm run docs:exporters",
+        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "machine": processor(),
+        "versions": {key: p.__version__.partition("+")[0] for key, p in packages.items()},
+        "notRun": [],
+    }
+    REPORT.write_text(in_lines(report, rows), encoding="utf-8")
     return 0
+
+
+def in_lines(report: Row, rows: list[Row]) -> str:
+    """Return JSON with one line a row, as bench/report.ts writes it."""
+    head = json.dumps(report, ensure_ascii=False, indent=2).removesuffix("\n}")
+    lines = (json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in rows)
+    return f'{head},\n  "rows": [\n    ' + ",\n    ".join(lines) + "\n  ]\n}\n"
 
 
 if __name__ == "__main__":

@@ -6,9 +6,10 @@
  *
  * `npm run docs:figures` writes the text in between; a test fails if a page has other figures.
  */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { AccuracyRow } from '../../bench/accuracy.js';
+import type { BatchingRow } from '../../bench/batching.js';
 import type { EnduranceRow } from '../../bench/endurance.js';
 import type { EventLoopRow } from '../../bench/event-loop.js';
 import type { GroupNormRow } from '../../bench/group-norm.js';
@@ -17,6 +18,7 @@ import { fastestForms, inOrder, NETWORK_NAMES } from '../../bench/plots/plots.js
 import type { PriceRow } from '../../bench/price.js';
 import { readReport, type Report } from '../../bench/report.js';
 import type { ServeRow } from '../../bench/serve.js';
+import type { UNetPeerRow } from '../../bench/unet-peers.js';
 import { megabytes } from '../../bench/runners.js';
 import { table, type Quartiles } from '../../bench/statistics.js';
 import type { VaeRow } from '../../bench/vae.js';
@@ -36,6 +38,10 @@ const FIGURES: Readonly<Record<string, (...words: string[]) => string>> = {
   'price.table': priceTable,
   'overhead.table': overheadTable,
   'serve.table': serveTable,
+  'batching.table': batchingTable,
+  'exporters.table': exportersTable,
+  'unet-peers.table': unetPeersTable,
+  'unet-peers.pytorch': () => formatError(read<UNetPeerRow>('unet-peers').rows[0]!.pytorchError),
   'endurance.table': enduranceTable,
   'vae.table': vaeTable,
   'event-loop.table': eventLoopTable,
@@ -181,6 +187,68 @@ function serveTable(): string {
   return table(['model', 'server', 'requests/s', 'p50, ms', 'p99, ms'], cells);
 }
 
+function batchingTable(): string {
+  const cells = read<BatchingRow>('batching').rows.map(({ model, perSecond, ratio, p99 }) => [
+    model,
+    ...[perSecond.off, perSecond.on].map((rate) => rate.toFixed(0)),
+    withSpread(ratio),
+    ...[p99.off, p99.on].map((ms) => milliseconds(ms)),
+  ]);
+  return table(['model', 'off, requests/s', 'on, requests/s', 'on ÷ off', 'off, p99', 'on, p99'], cells);
+}
+
+function unetPeersTable(): string {
+  const cells = read<UNetPeerRow>('unet-peers').rows.map(({ bytes, nodes, load, run, error, ...row }) => [
+    row.export,
+    String(nodes),
+    (bytes / 1e6).toFixed(1),
+    ...[load, run].map(({ native, plain }) => `${native.toFixed(0)} / ${plain.toFixed(0)}`),
+    `${formatError(error.native)} / ${formatError(error.plain)}`,
+  ]);
+  return table(['export', 'nodes', 'MB', 'load, ms', 'run, ms', 'error'], cells);
+}
+
+/** The files of a network that `scripts/docs/exporters.py` compares, and PyTorch itself, which has errors alone. */
+interface ExporterRow {
+  readonly network: string;
+  readonly form: string;
+  readonly opset?: number;
+  readonly nodes?: number;
+  readonly bytes?: number;
+  readonly bytesOfWeights?: number;
+  readonly keysKept?: number;
+  readonly keys?: number;
+  /** By the input: the largest distance from float64; `null` for NaN, a word if there is no result. */
+  readonly errors: Readonly<Record<string, { readonly float64: number | string | null }>>;
+}
+
+function exportersTable(): string {
+  const cells = read<ExporterRow>('exporters').rows.map(({ network, form, errors, ...file }) => {
+    const { opset, nodes, bytes = 0, bytesOfWeights = 0, keysKept, keys } = file;
+    const [normal, largeMean] = [errors['normal'], errors['large mean']].map((error) =>
+      typeof error?.float64 === 'string' ? error.float64 : formatError(error?.float64 ?? null),
+    );
+    const figures =
+      opset === undefined
+        ? ['–', '–', '–', '–']
+        : [opset, nodes, ((bytes - bytesOfWeights) / 1000).toFixed(1), `${keysKept} of ${keys}`];
+    return [network, form, ...figures.map(String), normal!, largeMean!];
+  });
+  return table(
+    [
+      'network',
+      'file',
+      'opset',
+      'nodes',
+      'kB besides the weights',
+      'keys kept',
+      'error',
+      'error, large mean',
+    ],
+    cells,
+  );
+}
+
 function enduranceTable(): string {
   const cells = read<EnduranceRow>('endurance').rows.map(({ third, answered, left, memory, mostMemory }) => [
     String(third),
@@ -202,8 +270,10 @@ function vaeTable(): string {
   return table(['picture', 'contestant', 'seconds', 'times as long as native'], cells);
 }
 
-/** The pages that may have figures. */
-export const PAGES = ['README.md', 'docs/performance.md', 'docs/serving.md', 'docs/sessions.md'];
+/** The pages that have figures. */
+export const PAGES = ['README.md', ...readdirSync(new URL('../../docs/', import.meta.url))]
+  .filter((name) => name.endsWith('.md'))
+  .map((name) => (name === 'README.md' ? name : `docs/${name}`));
 
 export const pathOf = (page: string): string => fileURLToPath(new URL(`../../${page}`, import.meta.url));
 export const readPage = (page: string): string => readFileSync(pathOf(page), 'utf8');

@@ -3,6 +3,25 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { format, resolveConfig } from 'prettier';
 import { fillFigures, PAGES, pathOf, readPage } from '../../scripts/docs/figures.js';
+import { withoutCode } from '../support/markdown.js';
+
+/** What docs/providers.md has after this comment is made of docs/providers: test/scripts/docs/provider-tables.test.ts compares both. */
+const GENERATED = /<!-- npm run docs:providers[\s\S]*/;
+/** A number with a unit of speed or time, or a small error. */
+const MEASUREMENT =
+  /(?<![\w.×])\d[\d.,]* ?(?:ms|µs|×(?! ?\d)|times|requests\/s|[kMG]?B\/s)(?!\w)|(?<![\w.])\d(?:\.\d+)?e-\d+/g;
+/** Numbers like these that are not measured: tolerances, limits and rules. */
+const NOT_MEASURED = [
+  /float64 model that has one is exact to 1e-7 there, and not to 1e-15/,
+  /\(1e-5 \+ 1\.3e-6 · \\\|expected\\\|\)/,
+  /size 6e-8 · mean² is an error of 6e-8 · \(mean ÷ deviation\)²/,
+  /^\| (?:float64|float32|float16|bfloat16) .*e-\d+.*$/m,
+  /`--rtol 1e-3 --atol 1e-7`/,
+  /at most 64 MiB and 8 times the bytes of the file/,
+  /slices of 2 ms/,
+  /than 4 times the distance without optimizations, and than 2e-6 of the output's root mean square/,
+  /at an epsilon of 1e-12/,
+];
 
 describe('figures of the docs', () => {
   for (const page of PAGES) {
@@ -12,6 +31,23 @@ describe('figures of the docs', () => {
       expect(text, 'npm run docs:figures writes them').to.equal(await format(fillFigures(text), options));
     });
   }
+
+  it('a measurement in README and docs comes from a report: it stands between the comments of its figures', () => {
+    const texts = PAGES.map((page) => [page, withoutCode(readPage(page).replace(GENERATED, ''))] as const);
+    for (const known of NOT_MEASURED)
+      expect(
+        texts.some(([, text]) => known.test(text)),
+        String(known),
+      ).to.be.true;
+    const typed = texts.flatMap(([page, text]) => {
+      const rest = NOT_MEASURED.reduce(
+        (shorter, known) => shorter.replaceAll(new RegExp(known, 'gm'), ''),
+        text.replaceAll(/<!-- figures:[\s\S]*?<!-- end -->/g, ''),
+      );
+      return Array.from(rest.matchAll(MEASUREMENT), ([figure]) => `${page}: ${figure}`);
+    });
+    expect(typed).to.deep.equal([]);
+  });
 
   it('a comment that names other figures, or that has no end, is an error', () => {
     expect(() => fillFigures('<!-- figures: no.such -->1<!-- end -->')).to.throw("no figures 'no.such'");

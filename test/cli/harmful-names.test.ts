@@ -36,6 +36,7 @@ describe('names in files with control characters', () => {
       0,
     ],
     ['run with an unknown input', () => ['run', at('m.onnx'), '--input', `${NAME}2=random`], 2],
+    ['inspect', () => ['inspect', at('m.onnx')], 0],
     ['a file that does not exist', () => ['convert', at(NAME), '-o', at('out.onnx')], 2],
   ];
   for (const [what, args, expected] of commands) {

@@ -80,6 +80,19 @@ describe('writing files', () => {
       expect(error).to.be.instanceOf(FileError).with.property('code', 'FILE_UNWRITABLE');
     });
 
+    it('writeFilesAtomic refuses a file that the disk has no room for before it reads the content, and leaves no folder behind', async () => {
+      let isRead = false;
+      const content = chunks(() => Promise.resolve(void (isRead = true)));
+      const file = { path: path('new', 'file'), content, byteLength: 2 ** 60 };
+      const error = await rejection(writeFilesAtomic([file]));
+      expect(error).to.be.instanceOf(FileError).with.property('code', 'FILE_UNWRITABLE');
+      expect((error as Error).message).to.match(
+        /it takes 1150000000 GB, and [\d.]+ [kMG]B are left on the disk; free some or choose another disk$/,
+      );
+      expect(isRead).to.be.false;
+      expect(await readdir(path())).to.deep.equal([]);
+    });
+
     it('writeFileAtomic replaces a file, keeps its mode, and leaves no other file behind', async () => {
       await writeFile(path('file'), 'a longer old text');
       await chmod(path('file'), 0o604);

@@ -7,13 +7,13 @@ import { Sandbox } from './sandbox.js';
 
 export interface Request extends CaseId {
   readonly only?: string | undefined;
-  /** Whether to collect garbage before each call. */
-  readonly collect: boolean;
+  /** Whether each call is told and measured by itself. */
+  readonly isAlone: boolean;
   /** A file to write the bytes of the case to. */
   readonly save?: string | undefined;
 }
 
-/** What a child sends: the call that it makes, or that a case has ended. */
+/** What a child sends: that a case begins or the call that it makes, or that the case has ended. */
 export type Reply = { readonly way: string; readonly format: string } | CaseEnd;
 
 /** What a case led to. */
@@ -26,6 +26,9 @@ export interface CaseEnd {
   readonly peak: number;
   readonly resident: number;
 }
+
+/** The names of files and folders that cases write. */
+const OWN_FILES = ['model.onnx', 'converted.onnx', 'weights.safetensors', 'built.onnx', 'checkpoint'];
 
 const sandbox = new Sandbox(process.argv[2]!);
 let unhandled: unknown[] = [];
@@ -40,10 +43,12 @@ const send = (reply: Reply): void => void process.send!(reply);
 
 async function answer(request: Request): Promise<void> {
   const { format, sample } = makeCase(request, request.only);
+  send({ way: 'reading', format });
   if (request.save) writeFileSync(request.save, sample.bytes);
   const { codes, exercise } = FORMATS[format]!;
-  const probe = new Probe(sample.bytes.length, (way) => send({ way, format }), request.collect, codes);
+  const probe = new Probe(sample.bytes.length, (way) => send({ way, format }), request.isAlone, codes);
   await exercise(probe, sample, sandbox);
+  probe.measure();
   // Rejections without a handler are known one turn of the event loop later.
   if (sample.load) await new Promise(setImmediate);
   for (const error of unhandled) {
@@ -51,7 +56,7 @@ async function answer(request: Request): Promise<void> {
   }
   unhandled = [];
   for (const path of sandbox.readCanaries()) probe.report('file', 'reading', `it read ${path}`);
-  const stray = sandbox.strayFiles(['model.onnx', 'converted.onnx', 'weights.safetensors', 'built.onnx']);
+  const stray = sandbox.strayFiles(OWN_FILES);
   if (stray.length > 0) probe.report('file', 'writing', `files left: ${stray.join(', ')}`);
   send({
     format,

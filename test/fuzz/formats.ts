@@ -1,8 +1,9 @@
 /** The formats that the fuzzer makes files of, and the ways into the library that each file takes. */
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import fc from 'fast-check';
+import { openPretrained } from '../../lib/checkpoint/open.js';
 import { runCli } from '../../lib/cli/run-cli.js';
 import { tensorFromJson } from '../../lib/cli/commands/run/input-files.js';
 import { decodeNpy } from '../../lib/files/npy.js';
@@ -12,16 +13,20 @@ import { decodePng } from '../../lib/images/png.js';
 import { inspectModel } from '../../lib/insight/node.js';
 import { Model } from '../../lib/onnx/model.js';
 import { decodeTensorFile } from '../../lib/onnx/protobuf/tensors.js';
+import { writeModel } from '../../lib/onnx/write.js';
 import { toFixture } from '../../lib/parity/fixture.js';
 import { batchNormToGroupNorm } from '../../lib/rewrite/batch-norm/batch-norm.js';
 import { convertModel } from '../../lib/rewrite/convert.js';
 import type { Provider, Session, SessionOptions } from '../../lib/runtime/core/contract.js';
+import { prepareOrtFormat } from '../../lib/runtime/core/model/ort-format.js';
 import { createSession } from '../../lib/runtime/node.js';
 import { allocate, isFloatDType, tensor, tensorBytes, type TensorData } from '../../lib/tensor.js';
 import { openSafetensors } from '../../lib/weights/safetensors-file.js';
 import { decodeSafetensors } from '../../lib/weights/safetensors.js';
+import { checkpoints } from './checkpoints.js';
 import { json, npy, npz, NPZ_SAMPLES, pictures, PNG_SAMPLES, safetensors } from './files.js';
 import { models, RIGHT_MODEL, tensorFiles } from './models.js';
+import { ortFiles } from './ort-files.js';
 import type { Probe } from './probe.js';
 import { holdsSecret, type Sandbox } from './sandbox.js';
 
@@ -36,6 +41,9 @@ export interface Case {
   readonly isChecked?: boolean;
   /** Whether the command line gets the file too. */
   readonly cli?: boolean;
+  /** The name of a file of a folder, and the other files. */
+  readonly name?: string;
+  readonly others?: ReadonlyMap<string, Uint8Array>;
 }
 
 export interface Format {
@@ -57,22 +65,46 @@ const sometimes = (percent: number): fc.Arbitrary<boolean> =>
 const files = (bytes: fc.Arbitrary<Uint8Array>, cli = 0): fc.Arbitrary<Case> =>
   fc.record({ bytes, cli: sometimes(cli) });
 
+/** WebAssembly takes five times as long to load a model. */
+const PROVIDERS = [
+  ...Array<'native' | 'cpu'>(5).fill('native'),
+  ...Array<'native' | 'cpu'>(5).fill('cpu'),
+  'wasm',
+] as const;
+
+const loads: fc.Arbitrary<Case['load']> = fc.oneof(
+  { weight: 8, arbitrary: fc.constant(undefined) },
+  { weight: 2, arbitrary: fc.constantFrom(...PROVIDERS) },
+);
+
 export const FORMATS: Readonly<Record<string, Format>> = {
   model: {
-    share: 45,
+    share: 41,
     cases: fc.record({
       bytes: models,
-      load: fc.oneof(
-        { weight: 8, arbitrary: fc.constant(undefined) },
-        { weight: 2, arbitrary: fc.constantFrom('native', 'native', 'native', 'cpu', 'cpu', 'cpu', 'wasm') },
-      ),
+      load: loads,
       byPath: fc.boolean(),
       cli: sometimes(4),
     }),
     exercise: exerciseModel,
   },
+  ort: {
+    share: 4,
+    cases: fc.record({ bytes: ortFiles, load: loads }),
+    async exercise(probe, { bytes, load }) {
+      if (load) await loadAndRun(probe, bytes, load, optionsFor(load));
+      else await probe.call('prepareOrtFormat', () => prepareOrtFormat(bytes, 'a.ort', undefined, WASM));
+    },
+  },
+  checkpoint: {
+    share: 6,
+    cases: fc
+      .record({ folder: checkpoints, cli: sometimes(10) })
+      .map(({ folder, cli }) => ({ ...folder, cli })),
+    exercise: exerciseCheckpoint,
+  },
   tensor: {
-    share: 10,
+    share: 8,
     codes: ['TENSOR_INVALID', 'LIMIT_EXCEEDED'],
     cases: files(tensorFiles),
     async exercise(probe, { bytes }) {
@@ -82,13 +114,13 @@ export const FORMATS: Readonly<Record<string, Format>> = {
     },
   },
   safetensors: {
-    share: 15,
+    share: 14,
     codes: ['SAFETENSORS_INVALID', 'UNSUPPORTED_DTYPE', 'LIMIT_EXCEEDED', 'FIXTURE_INVALID'],
     cases: files(safetensors, 5),
     exercise: exerciseSafetensors,
   },
   npy: {
-    share: 10,
+    share: 9,
     codes: ['NPY_INVALID', 'LIMIT_EXCEEDED'],
     cases: files(npy),
     async exercise(probe, { bytes }) {
@@ -97,7 +129,7 @@ export const FORMATS: Readonly<Record<string, Format>> = {
     },
   },
   npz: {
-    share: 8,
+    share: 7,
     codes: ['NPZ_INVALID', 'NPY_INVALID', 'LIMIT_EXCEEDED'],
     cases: files(npz),
     async exercise(probe, { bytes }) {
@@ -109,7 +141,7 @@ export const FORMATS: Readonly<Record<string, Format>> = {
       }
     },
   },
-  png: { share: 8, codes: ['IMAGE_INVALID', 'IMAGE_TOO_LARGE'], cases: pictures, exercise: exercisePng },
+  png: { share: 7, codes: ['IMAGE_INVALID', 'IMAGE_TOO_LARGE'], cases: pictures, exercise: exercisePng },
   json: {
     share: 4,
     cases: files(json),
@@ -149,9 +181,7 @@ async function exerciseModel(probe: Probe, sample: Case, sandbox: Sandbox): Prom
   const merged = await rewrite('convertModel with merge', () => convertModel(bytes, { merge: true }));
   await rewrite('batchNormToGroupNorm', () => batchNormToGroupNorm(bytes));
   if (load) {
-    // 'cpu' with a lowering is onnxruntime-node; without it, the native kernel.
-    const lowering = load === 'cpu' ? 'reduce-mean' : undefined;
-    const options = { providers: [load], strict: true, groupNorm: lowering } as const;
+    const options = optionsFor(load);
     const path = join(sandbox.models, 'model.onnx');
     if (sample.byPath) writeFileSync(path, bytes);
     const outputs = await loadAndRun(probe, sample.byPath ? path : bytes, load, options);
@@ -170,6 +200,17 @@ async function exerciseModel(probe: Probe, sample: Case, sandbox: Sandbox): Prom
   }
 }
 
+/** `cpu` with a lowering is onnxruntime-node; without it, the native kernel. */
+const optionsFor = (provider: Provider): SessionOptions => ({
+  providers: [provider],
+  strict: true,
+  // Threads take longer to start than such models to run.
+  intraOpNumThreads: 1,
+  groupNorm: provider === 'cpu' ? 'reduce-mean' : undefined,
+});
+
+const WASM = { provider: 'wasm', hasGroupNormKernel: false } as const;
+
 function requireNoSecret(probe: Probe, way: string, bytes: Uint8Array): void {
   if (holdsSecret(bytes))
     probe.report('file', way, 'the result holds bytes of a file that the model may not read');
@@ -186,10 +227,14 @@ async function loadAndRun(
   options: SessionOptions,
 ): Promise<Map<string, TensorData> | undefined> {
   await loadProvider(provider, options);
-  const session = await probe.call(`createSession on ${provider}`, () => createSession(model, options));
+  const session = await probe.call(
+    `createSession on ${provider}`,
+    () => createSession(model, options),
+    'load',
+  );
   if (!session) return undefined;
   const feeds = feedsOf(session);
-  const results = feeds && (await probe.call('run', () => session.run(feeds), true));
+  const results = feeds && (await probe.call('run', () => session.run(feeds), 'run'));
   const outputs =
     results &&
     new Map(Object.entries(results as Record<string, TensorData>).filter(([, value]) => isNumbers(value)));
@@ -278,6 +323,23 @@ async function exerciseSafetensors(probe: Probe, { bytes, cli }: Case, sandbox: 
     ],
     sandbox,
   );
+}
+
+async function exerciseCheckpoint(
+  probe: Probe,
+  { bytes, name, others, cli }: Case,
+  sandbox: Sandbox,
+): Promise<void> {
+  const folder = join(sandbox.models, 'checkpoint');
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder);
+  for (const [file, content] of [...others!, [name!, bytes] as const])
+    writeFileSync(join(folder, file), content);
+  const model = await probe.call('openPretrained', () => openPretrained(folder));
+  const path = join(folder, 'built.onnx');
+  if (model) await probe.call('writeModel', () => writeModel(path, model.graph, model.weights));
+  await model?.close();
+  if (cli) await callCli(probe, ['build', '--from', 'checkpoint', '-o', 'built.onnx'], sandbox);
 }
 
 const RIGHT_PIXELS = PNG_SAMPLES.map((bytes) => String(decodePng(bytes).samples));

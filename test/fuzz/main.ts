@@ -42,6 +42,7 @@ async function search(): Promise<number> {
     cases: Number(values.cases),
     until: start + 60_000 * Number(values.minutes),
     processes: Number(values.processes),
+    onFinding: (finding) => console.log(describeFinding(finding, only)),
     onCase(done, found) {
       if (Date.now() < shown + 10_000) return;
       shown = Date.now();
@@ -49,7 +50,6 @@ async function search(): Promise<number> {
     },
   });
   console.log(summaryTable(result));
-  for (const finding of result.findings) console.log(describeFinding(finding, only));
   return result.findings.length > 0 ? 1 : 0;
 }
 

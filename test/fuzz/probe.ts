@@ -33,38 +33,42 @@ export interface Finding {
 export const MEMORY = { base: 64 * 2 ** 20, perByte: 8 };
 export const TIME = { base: 2, perByte: 1 / 2 ** 20 };
 
+const ALL_CALLS = 'all calls';
+
+/** What a call does: reads a file, loads a model in ONNX Runtime, or runs it, which computes what the model says. */
+type CallKind = 'read' | 'load' | 'run';
+
 export class Probe {
   readonly findings: Finding[] = [];
   /** Calls that returned, and calls that threw an error with a code. */
   readonly counts = { accepted: 0, refused: 0 };
-  /** The most memory that a call took beyond what the process had before. */
+  /** The most memory that was taken beyond what the process had before. */
   peak = 0;
   readonly #fileSize: number;
   readonly #enter: (way: string) => void;
-  readonly #collect: boolean;
+  readonly #isAlone: boolean;
   readonly #codes: readonly string[] | undefined;
+  #start: { readonly memory: number; readonly time: NodeJS.CpuUsage } | undefined;
 
   /**
-   * @param enter Is told the name of each call before it starts.
-   * @param collect Whether to collect garbage before each call, so that memory of earlier calls does not count.
+   * @param enter Is told the name of a call before it starts.
+   * @param isAlone Whether the case runs alone: each call is told and measured by itself, after a garbage collection. Otherwise
+   *   calls are told if they leave JavaScript, and all calls but runs are measured together, because that takes time.
    * @param codes The codes that errors may have. Default: any.
    */
-  constructor(fileSize: number, enter: (way: string) => void, collect: boolean, codes?: readonly string[]) {
+  constructor(fileSize: number, enter: (way: string) => void, isAlone: boolean, codes?: readonly string[]) {
     this.#codes = codes;
     this.#fileSize = fileSize;
     this.#enter = enter;
-    this.#collect = collect;
+    this.#isAlone = isAlone;
   }
 
-  /**
-   * Makes one call. Returns `undefined` if it throws.
-   * @param isFree Whether memory and time may depend on more than the file: a run computes what the model says.
-   */
-  async call<T>(way: string, action: () => T | Promise<T>, isFree = false): Promise<T | undefined> {
-    this.#enter(way);
-    if (this.#collect) globalThis.gc?.();
-    const memory = resetPeak();
-    const time = process.cpuUsage();
+  /** Makes one call. Returns `undefined` if it throws. */
+  async call<T>(way: string, action: () => T | Promise<T>, kind: CallKind = 'read'): Promise<T | undefined> {
+    if (this.#isAlone || kind !== 'read') this.#enter(way);
+    if (this.#isAlone) globalThis.gc?.();
+    if (kind === 'run') this.measure();
+    else this.#start ??= { memory: resetPeak(), time: process.cpuUsage() };
     try {
       const result = await action();
       this.counts.accepted++;
@@ -75,16 +79,20 @@ export class Probe {
         this.report('untyped', way, error instanceof Error ? (error.stack ?? String(error)) : String(error));
       return undefined;
     } finally {
-      if (!isFree) this.#measure(way, memory, time);
+      if (this.#isAlone) this.measure(way);
     }
   }
 
-  #measure(way: string, memory: number, before: NodeJS.CpuUsage): void {
+  /** Reports memory and time out of proportion since the last measurement. Runs do not count. */
+  measure(way = ALL_CALLS): void {
+    if (!this.#start) return;
+    const { memory, time } = this.#start;
+    this.#start = undefined;
     const growth = Math.max(0, peakMemory() - memory);
     this.peak = Math.max(this.peak, growth);
     const allowed = MEMORY.base + MEMORY.perByte * this.#fileSize;
     if (growth > allowed) this.report('memory', way, `${mib(growth)} for ${this.#fileSize} bytes`);
-    const { user, system } = process.cpuUsage(before);
+    const { user, system } = process.cpuUsage(time);
     const seconds = (user + system) / 1e6;
     if (seconds > TIME.base + TIME.perByte * this.#fileSize) {
       this.report('time', way, `${seconds.toFixed(1)} s for ${this.#fileSize} bytes`);

@@ -49,10 +49,12 @@ export function blocksOf(path: string): Block[] {
   return blocks;
 }
 
+/** Returns the text of a page without its code blocks. */
+export const withoutCode = (text: string): string => text.replaceAll(/^(`{3,})\w*\n[\s\S]*?^\1$/gm, '');
+
 /** The words of a page that are read: code blocks and comments are left out. */
 export function wordsOf(path: string): number {
-  const text = readFileSync(path, 'utf8')
-    .replaceAll(/^(`{3,})\w*\n[\s\S]*?^\1$/gm, '')
+  const text = withoutCode(readFileSync(path, 'utf8'))
     .replaceAll(/<!--[\s\S]*?-->/g, '')
     // The text of a link and the cells of a table count, an image does not.
     .replaceAll(/\]\([^)]*\)/g, ']')

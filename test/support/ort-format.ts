@@ -9,7 +9,11 @@ export async function toOrtFormat(model: Uint8Array): Promise<Uint8Array> {
   try {
     const optimizedModelFilePath = join(folder, 'model.ort');
     const extra = { session: { save_model_format: 'ORT' } };
-    const session = await ort.InferenceSession.create(model, { optimizedModelFilePath, extra });
+    const session = await ort.InferenceSession.create(model, {
+      optimizedModelFilePath,
+      extra,
+      logSeverityLevel: 3,
+    });
     await session.release();
     return new Uint8Array(readFileSync(optimizedModelFilePath));
   } finally {

@@ -1,5 +1,6 @@
 /** Text for a terminal: quoted words, indented lines, and tables that fit the width. */
 import { stripVTControlCharacters } from 'node:util';
+import { printable } from '../../printable.js';
 import { safeText } from './terminal.js';
 
 /** Quotes a word for the user's shell, if it needs quotes. */
@@ -52,6 +53,8 @@ export interface Column {
   readonly head: string;
   readonly align?: Alignment;
   readonly cells: readonly string[];
+  /** Whether cells may have colours. In other columns colours in names of files are escaped, as all control characters are. */
+  readonly isColoured?: boolean;
   /** Order in which columns are left out: the lowest number goes first. Default: the column always stays. */
   readonly drop?: number;
   /** Whether the beginning of a cell may be cut off. For names that differ at their end. */
@@ -68,7 +71,8 @@ const LEAST = 8;
  * @param width Characters of a line. Default: no limit.
  */
 export function fitTable(columns: readonly Column[], width = Infinity): string {
-  const kept = cutTo(choose(columns, width), width, LEAST);
+  const safe = columns.map((one) => (one.isColoured ? one : { ...one, cells: one.cells.map(printable) }));
+  const kept = cutTo(choose(safe, width), width, LEAST);
   const rows = kept[0]!.cells.map((_, row) => kept.map(({ cells }) => cells[row]!));
   return formatTable(
     rows,

@@ -69,14 +69,17 @@ const safeLines = (text: string, output: Output): string =>
 /** Returns text that a table or a progress line can hold: like {@link print}, but with escapes for line feeds too. */
 export const safeText = (text: string): string => mapText(text, printable);
 
+/** The escape sequences of red, green and yellow, and of their end: others can hide what follows. */
+const COLOURS = /(\u001b\[3[1239]m)/;
+
 /** Maps the text between the escape sequences of {@link Colors}. */
 const mapText = (text: string, map: (part: string) => string): string =>
   text
-    .split(/(\u001b\[\d+m)/)
+    .split(COLOURS)
     .map((part, index) => (index % 2 === 0 ? map(part) : part))
     .join('');
 
-export type Colors = ReturnType<typeof pico.createColors>;
+export type Colors = Pick<ReturnType<typeof pico.createColors>, 'red' | 'green' | 'yellow'>;
 
 /** Returns colours for a terminal. For other streams, and with `NO_COLOR`, the functions return the text unchanged. */
 export const colorsOf = (output: Output): Colors =>

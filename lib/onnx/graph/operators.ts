@@ -183,23 +183,49 @@ export function encodeAttribute(name: string, attribute: Attribute): AttributeMe
   }
 }
 
-/** Encodes a fragment for an opset: its nodes as bytes. */
+/** Longer constants are weights, of which two are not equal by chance. */
+const MOST_SHARED_BYTES = 64;
+
+/** The constants that fragments add to a model. Equal small ones, such as targets of Reshape, are one: under its first name. */
+export class AddedConstants {
+  readonly tensors: TensorMessage[] = [];
+  readonly #names = new Map<string, string>();
+
+  /** Adds a constant, unless there is an equal one. Returns the name that nodes read it by. */
+  add(constant: TensorMessage): string {
+    const { name, dataType, dims, rawData } = constant;
+    if (rawData!.length <= MOST_SHARED_BYTES) {
+      const content = `${dataType} ${dims.join()} ${rawData!.join()}`;
+      const known = this.#names.get(content);
+      if (known !== undefined) return known;
+      this.#names.set(content, name);
+    }
+    this.tensors.push(constant);
+    return name;
+  }
+}
+
+/**
+ * Encodes the nodes of a fragment for an opset.
+ * @param added Gets the fragment's constants.
+ */
 export function encodeFragment(
   { nodes, constants, skipEmpty }: Fragment,
   opset: number,
-): { readonly nodes: Uint8Array[]; readonly initializers: TensorMessage[] } {
+  added: AddedConstants,
+): Uint8Array[] {
   const encoded = nodes.map((node) => encodeNode(node, opset));
-  const messages = encoded.map(({ node }) => node);
-  const initializers = [
-    ...constants.map((constant) => encodeTensor(constant.name, constant.data!)),
-    ...encoded.flatMap((one) => one.initializers),
-  ];
-  return {
-    nodes: (skipEmpty ? nodesIfNotEmpty(skipEmpty, messages) : messages).map((node) =>
-      NodeProto.encode(node).finish(),
-    ),
-    initializers,
-  };
+  const names = new Map<string, string>();
+  for (const { name, data } of constants) names.set(name, added.add(encodeTensor(name, data!)));
+  for (const { initializers } of encoded)
+    for (const tensor of initializers) names.set(tensor.name, added.add(tensor));
+  const messages = encoded.map(({ node }) => ({
+    ...node,
+    input: node.input!.map((name) => names.get(name) ?? name),
+  }));
+  return (skipEmpty ? nodesIfNotEmpty(skipEmpty, messages) : messages).map((node) =>
+    NodeProto.encode(node).finish(),
+  );
 }
 
 /** Writes a constant as a node. */

@@ -41,6 +41,14 @@ const AT_NODE = /while running (\w+) node\. Name:'([^']*)'/;
 const UNEQUAL_SIZES =
   /(?:mismatched dimensions of (\d+) and|broadcast an axis by a dimension other than 1\. (\d+) by) (\d+)/;
 
+/** Thrown for a model that no provider gets: it would end the process, or read files that are not its own. */
+export class UnsafeModelError extends SessionError {
+  constructor(message: string) {
+    super('MODEL_REJECTED', message);
+    this.name = SessionError.name;
+  }
+}
+
 /** Runs `action`, and turns the runtime's own errors into typed ones. Errors of this library pass through. */
 export async function withTypedErrors<T>(
   code: 'MODEL_REJECTED' | 'RUN_FAILED',

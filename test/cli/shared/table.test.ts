@@ -81,7 +81,15 @@ describe('fitTable', () => {
 
   it('fitTable does not count colours as characters', () => {
     const { green } = pico.createColors(true);
-    const coloured = [...columns.slice(0, 3), { head: 'end', cells: [green('yes'), green('no')] }];
+    const coloured = [
+      ...columns.slice(0, 3),
+      { head: 'end', cells: [green('yes'), green('no')], isColoured: true },
+    ];
     expect(fitTable(coloured, 35)).to.include('time');
+  });
+
+  it('fitTable escapes colours in a column that has none of its own: names of files may have any', () => {
+    const name = '\u001b[31mred';
+    expect(fitTable([{ head: 'name', cells: [name] }])).to.equal('name\n\\u001b[31mred');
   });
 });

@@ -268,6 +268,22 @@ describeNative("ONNX Runtime's own interface with native-cpu", () => {
     expect(said).to.match(/^native-cpu cannot run this model, and cpu gets it: .*'x' holds strings/);
   });
 
+  it('a model that would end the process, or read files, goes to no other provider of the list', async () => {
+    const read = message(5, text(8, 'w'), int(1, 1), int(2, 1), message(13, text(1, 'location'), text(2, 'w.bin')), int(14, 1)); // prettier-ignore
+    const ends = message(1, text(1, 'x'), text(1, ''), text(2, 'y'), text(4, 'Min'));
+    const reads = message(1, text(1, 'x'), text(1, 'w'), text(2, 'y'), text(4, 'Add'));
+    for (const parts of [[ends], [reads, read]]) {
+      const graph = message(7, ...parts, valueInfo(11, 'x', 1, 1), valueInfo(12, 'y', 1, 1));
+      const model = all(int(1, 10), graph, message(8, int(2, 21)));
+      const error = await rejection(
+        node.InferenceSession.create(model, { executionProviders: ['native-cpu', 'cpu'] }),
+      );
+      expect(error)
+        .to.have.property('message')
+        .that.matches(/would end or hang|a model given as bytes cannot find/);
+    }
+  });
+
   it('registerNativeCpu may be called again, and refuses what is not onnxruntime', () => {
     registerNativeCpu(node);
     registerNativeCpu(common);

@@ -86,7 +86,7 @@ async function listFolder(folder: string): Promise<ParitySource[]> {
   if (found.length > 0) return found.sort((a, b) => (a.path < b.path ? -1 : 1));
   throw new ParityError(
     'NO_FIXTURES',
-    `folder '${folder}' has no .safetensors file and no model.onnx with a test_data_set_0, nor do the folders below it`,
+    `folder '${folder}' has no .safetensors file and no model.onnx with a test_data_set_0, nor do the folders below it; 'npx onnx-groupnorm parity --help' has the commands that make one`,
   );
 }
 

@@ -122,6 +122,7 @@ function columns(
     column('to float64 (ours / PyTorch)', formatTruth, { drop: 3 }),
     column('time', ({ error, milliseconds }) => (error ? '–' : formatDuration(milliseconds)), { drop: 1 }),
     column('result', ({ passed }) => (passed ? colors.green('passed') : colors.red('FAILED')), {
+      isColoured: true,
       align: 'left',
     }),
   ];

@@ -1,22 +1,34 @@
 /**
  * Workarounds for models over which ONNX Runtime ends or hangs the process: a rule for each, which refuses the model before
  * ONNX Runtime sees it. The comment of a rule has the smallest model, how onnxruntime-node 1.30 fails on it, and whether Python's
- * ONNX Runtime 1.32 still does; upstream has been searched for LayerNormalization and GatherND only. Remove a rule when the
+ * ONNX Runtime 1.32 still does, and what upstream says of it, where a report or a change was found. Remove a rule when the
  * runtimes that this package depends on refuse or run its model.
  *
  * What depends on the values and sizes of a run's inputs cannot be judged before the run.
  */
-import { SessionError } from '../../../errors.js';
 import type { Model } from '../../../onnx/model.js';
 import type { ValueTypes } from '../../../rewrite/analysis/value-types.js';
 import { elementCount, type Shape, type TensorData } from '../../../tensor.js';
 import { CONTRIB_DOMAIN } from '../../../lowering/types.js';
+import { UnsafeModelError } from '../errors.js';
 
-type ModelNode = Model['nodes'][number];
+/** What the rules ask of a node. */
+export interface RuledNode {
+  readonly name: string;
+  /** `''` for ONNX's own operators. */
+  readonly domain: string;
+  readonly opType: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly number: (attribute: string) => number | undefined;
+  readonly numbers: (attribute: string) => readonly number[] | undefined;
+  /** Returns how many integers or texts an attribute's list has; 0 if the node has no such attribute. */
+  readonly lengthOf: (attribute: string) => number;
+}
 
 /** What is known of a node. In bodies and functions, no shapes and constants of inputs are known. */
-interface Known {
-  readonly node: ModelNode;
+export interface Known {
+  readonly node: RuledNode;
   readonly shape: (input: number) => Shape | undefined;
   readonly constant: (input: number) => TensorData | undefined;
   /** Whether the node is in a body or a function. */
@@ -25,12 +37,12 @@ interface Known {
 
 /**
  * Refuses a model over which ONNX Runtime would end or hang the process.
- * @throws SessionError `MODEL_REJECTED`, naming the node and what is wrong with it.
+ * @throws UnsafeModelError naming the node and what is wrong with it.
  */
 export function requireNoCrash(model: Model, types: ValueTypes, where: string): void {
   for (const node of model.nodes) {
-    if (!RULES.has(idOf(node)) || model.isFunctionCall(node)) continue;
-    check(where, {
+    if (model.isFunctionCall(node)) continue;
+    requireNoCrashOf(where, {
       node,
       shape: (input) => types.typeOf(node.inputs[input]).shape,
       constant: (input) => types.constant(node.inputs[input]),
@@ -40,19 +52,22 @@ export function requireNoCrash(model: Model, types: ValueTypes, where: string): 
   const isRuled = (opType: string) => RULES.has(opType) || RULES.has(`${CONTRIB_DOMAIN}.${opType}`);
   if (![...model.nestedOpTypes()].some(isRuled)) return;
   for (const node of model.nestedNodes())
-    if (RULES.has(idOf(node)) && !model.isFunctionCall(node)) check(where, { node, ...UNKNOWN });
+    if (!model.isFunctionCall(node)) requireNoCrashOf(where, { node, ...UNKNOWN });
 }
 
 const UNKNOWN = { shape: () => undefined, constant: () => undefined, isNested: true };
 
-const idOf = ({ domain, opType }: ModelNode): string => (domain === '' ? opType : `${domain}.${opType}`);
+const idOf = ({ domain, opType }: RuledNode): string => (domain === '' ? opType : `${domain}.${opType}`);
 
-function check(where: string, known: Known): void {
+/**
+ * Refuses a node that a rule finds wrong.
+ * @throws UnsafeModelError
+ */
+export function requireNoCrashOf(where: string, known: Known): void {
   const { node } = known;
-  const problem = RULES.get(idOf(node))!(known);
+  const problem = RULES.get(idOf(node))?.(known);
   if (problem === undefined) return;
-  throw new SessionError(
-    'MODEL_REJECTED',
+  throw new UnsafeModelError(
     `${where}: ${idOf(node)} '${node.name || node.outputs[0]}' has ${problem}, over which ONNX Runtime would end or hang ` +
       'the process; correct the node',
   );
@@ -118,6 +133,7 @@ const layerNormalization: Rule = ({ node, shape, isNested }) => {
 /**
  * GatherND of x (2, 2) and indices (2, 1) with batch_dims -3: SIGSEGV in loading. With unknown shapes, and with 2^63 - 1:
  * SIGABRT in the run. 1.32 too.
+ * Upstream: https://github.com/onnx/onnx/pull/8465, https://github.com/microsoft/onnxruntime/pull/27090.
  */
 const gatherNd: Rule = ({ node, shape }) => {
   const ranks = [shape(0), shape(1)].map((one) => one?.length ?? MAX_RANK);
@@ -125,7 +141,10 @@ const gatherNd: Rule = ({ node, shape }) => {
   return within('batch_dims', 0, most)({ node, ...UNKNOWN });
 };
 
-/** Split of x (6) with two outputs and num_outputs 1, or four and 3: SIGABRT in loading; 1.32 too. */
+/**
+ * Split of x (6) with two outputs and num_outputs 1, or four and 3: SIGABRT in loading; 1.32 too.
+ * Upstream: https://github.com/onnx/onnx/pull/8255.
+ */
 const split: Rule = ({ node }) => {
   const [asked, made] = [node.number('num_outputs'), node.outputs.length];
   return asked === undefined || asked === made ? undefined : `num_outputs ${asked} and ${made} outputs`;
@@ -164,7 +183,10 @@ const upsample: Rule = ({ shape, constant }) => {
   return `scales [${scales.dims.join(', ')}] that are not one number for each dimension of its input`;
 };
 
-/** STFT with a constant frame_length 0, or without it and a constant window of shape (0): SIGFPE in the run; 1.32 too. */
+/**
+ * STFT with a constant frame_length 0, or without it and a constant window of shape (0): SIGFPE in the run; 1.32 too.
+ * Upstream: https://github.com/onnx/onnx/pull/7731.
+ */
 const stft: Rule = anyOf(filled(2), ({ constant }) =>
   [...(constant(3)?.data ?? [])].some((length) => Number(length) === 0) ? 'frame_length 0' : undefined,
 );
@@ -174,7 +196,7 @@ const MAX_SKIPS = 2 ** 16;
 
 /**
  * TfIdfVectorizer with 2^40 skips: the run takes hours. With fewer ngram_indexes than n-grams in its pool: SIGABRT in the run.
- * 1.32 too.
+ * 1.32 too. Upstream: https://github.com/microsoft/onnxruntime/pull/31700.
  */
 const tfIdfVectorizer: Rule = anyOf(within('max_skip_count', 0, MAX_SKIPS), ({ node }) => {
   const pool = node.lengthOf('pool_strings') + node.lengthOf('pool_int64s');
@@ -218,11 +240,13 @@ const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   // BatchNormalization with training_mode 2 and one output: SIGSEGV in the run; 1.32 runs it.
   ['BatchNormalization', within('training_mode', 0, 1)],
   // OneHot with a constant depth of shape (0): SIGABRT in loading; 1.32 refuses it.
+  // Upstream: https://github.com/onnx/onnx/pull/8177.
   ['OneHot', filled(1)],
   // DFT with an empty name, or a constant of shape (0), as its axis: SIGSEGV in the run; 1.32 too.
   ['DFT', anyOf(named(2), filled(2))],
   // Of ONNX Runtime's domain.
   // Attention without a bias: SIGSEGV in the run; 1.32 runs it.
+  // Upstream: https://github.com/microsoft/onnxruntime/issues/25005.
   [
     `${CONTRIB_DOMAIN}.Attention`,
     ({ node: { inputs } }) => (inputs[2] ? undefined : 'no input 2 (its bias)'),
@@ -231,13 +255,16 @@ const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   [`${CONTRIB_DOMAIN}.QLinearConcat`, quantizedConcat],
   [`${CONTRIB_DOMAIN}.QLinearSoftmax`, quantizedSoftmax],
   // GatherBlockQuantized with bits 0 or block_size 0: SIGFPE in loading; 1.32 refuses it.
+  // Upstream: https://github.com/microsoft/onnxruntime/pull/29258.
   [
     `${CONTRIB_DOMAIN}.GatherBlockQuantized`,
     anyOf(within('bits', 1, Infinity), within('block_size', 1, Infinity)),
   ],
   // GroupQueryAttention with a constant total_sequence_length of shape (0): SIGABRT in loading; 1.32 refuses it.
+  // Upstream: https://github.com/microsoft/onnxruntime/pull/32651.
   [`${CONTRIB_DOMAIN}.GroupQueryAttention`, filled(6)],
   // ConvTransposeWithDynamicPads without pads: SIGABRT in loading. Of x and w of different ranks too.
+  // Upstream: https://github.com/microsoft/onnxruntime/pull/32681, https://github.com/microsoft/onnxruntime/pull/32679.
   [
     `${CONTRIB_DOMAIN}.ConvTransposeWithDynamicPads`,
     ({ node: { inputs }, shape }) => {
@@ -247,6 +274,7 @@ const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
     },
   ],
   // EmbedLayerNormalization with a beta of shape (): SIGSEGV in loading; 1.32 refuses it.
+  // Upstream: https://github.com/microsoft/onnxruntime/issues/28175.
   [
     `${CONTRIB_DOMAIN}.EmbedLayerNormalization`,
     ({ shape }) => (shape(6)?.length === 0 ? 'a scalar as input 6 (its beta)' : undefined),

@@ -7,15 +7,22 @@ import { CONTRIB_OP, CONTRIB_SKIP_OP, FUSED_OP, type SessionLoweringName } from 
 import { INLINED } from '../../../rewrite/norms/inlined-group-norm.js';
 import { rowOperatorsToReplace } from '../../../rewrite/norms/row-norms.js';
 import type { Backend } from '../contract.js';
+import { UnsafeModelError } from '../errors.js';
+import { requireNoCrashOf } from './crashes.js';
 import { chosenLowering, GROUP_NORM_CHOICES } from './group-norm-policy.js';
+import { ortNodes } from './ort-graph.js';
 import { type PreparedModel, requireContrib, USE_INLINED } from './prepare.js';
 
 /** Returns whether ONNX Runtime takes a model for one in its own format: by these bytes alone, whatever else it may be. */
-export const isOrtFormat = (bytes: Uint8Array): boolean => hasBytes(bytes.subarray(4, 8), ascii('ORTM'));
+export const isOrtFormat = (bytes: Uint8Array): boolean =>
+  [...MARK].every((char, index) => bytes[4 + index] === char.charCodeAt(0));
+
+const MARK = 'ORTM';
 
 /**
- * Checks that the model has no operator that a session rewrites in an ONNX model. GroupNormalization may stay if the kernel
- * runs it. GroupNorm in arithmetic is found if ONNX Runtime wrote it in the operator's place.
+ * Checks that the model has no operator that a session rewrites in an ONNX model, and no node over which ONNX Runtime would end
+ * the process. GroupNormalization may stay if the kernel runs it. GroupNorm in arithmetic is found if ONNX Runtime wrote it in
+ * the operator's place.
  * @throws SessionError `MODEL_REJECTED`.
  */
 export function prepareOrtFormat(
@@ -27,7 +34,8 @@ export function prepareOrtFormat(
   requireContrib(groupNorm, backend.provider);
   const lowering = groupNorm ?? chosenLowering(GROUP_NORM_CHOICES[backend.provider]);
   const hasKernel = lowering === 'op' && backend.hasGroupNormKernel;
-  if (groupNorm !== 'op') requireNoRewriting(bytes, where, groupNorm, hasKernel);
+  const operators = checkedOperators(bytes, where);
+  if (groupNorm !== 'op') requireNoRewriting(operators, where, groupNorm, hasKernel);
   return {
     bytes,
     // ONNX Runtime describes a tensor of any rank like a scalar, and the file is not read for the difference.
@@ -40,28 +48,59 @@ export function prepareOrtFormat(
     optionalInputs: [],
     hasNormBetweenConvolutions: false,
     groupNorm:
-      hasKernel && KERNEL_OPERATORS.some((operator) => hasString(bytes, operator)) ? 'kernel' : undefined,
-    needsElements: hasString(bytes, 'InstanceNormalization'),
+      hasKernel && KERNEL_OPERATORS.some((operator) => operators.has(operator)) ? 'kernel' : undefined,
+    needsElements: operators.has('InstanceNormalization'),
   };
 }
 
 /** The operators that the native kernel runs. */
 const KERNEL_OPERATORS = ['GroupNormalization', FUSED_OP];
 
+/**
+ * Returns the operators of all nodes, without their domains, and {@link INLINED_GROUP_NORM} if ONNX's definition of it is there.
+ * @throws SessionError `MODEL_REJECTED` if the file is damaged, or a node would end the process.
+ */
+function checkedOperators(bytes: Uint8Array, where: string): ReadonlySet<string> {
+  const operators = new Set<string>();
+  try {
+    for (const known of ortNodes(bytes)) {
+      const { name, opType, outputs } = known.node;
+      operators.add(opType);
+      if ([name, ...outputs].some((one) => one.startsWith(INLINED_GROUP_NORM)))
+        operators.add(INLINED_GROUP_NORM);
+      requireNoCrashOf(where, known);
+      if (opType === 'EPContext' && known.node.number('embed_mode') === 0)
+        throw new UnsafeModelError(
+          `${where}: an EPContext names a file, which is not checked in this format`,
+        );
+    }
+    return operators;
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new SessionError(
+      'MODEL_REJECTED',
+      `${where}: this file in ONNX Runtime's own format (.ort) is damaged; get it again`,
+      { cause },
+    );
+  }
+}
+
+/** How ONNX Runtime names what it writes instead of a GroupNormalization. */
+const INLINED_GROUP_NORM = `${INLINED}GroupNormalization`;
+
 function requireNoRewriting(
-  bytes: Uint8Array,
+  operators: ReadonlySet<string>,
   where: string,
   groupNorm: SessionLoweringName | undefined,
   hasKernel: boolean,
 ): void {
-  const operators = [
+  const rewritten = [
     ...(hasKernel ? [] : KERNEL_OPERATORS),
     ...(groupNorm === 'contrib-group-norm' ? [] : [CONTRIB_OP, CONTRIB_SKIP_OP]),
     ...rowOperatorsToReplace(groupNorm),
+    INLINED_GROUP_NORM,
   ];
-  const found =
-    operators.find((operator) => hasString(bytes, operator)) ??
-    (hasBytes(bytes, ascii(`${INLINED}GroupNormalization`)) ? 'GroupNormalization' : undefined);
+  const found = rewritten.find((operator) => operators.has(operator))?.replace(INLINED, '');
   if (found === undefined) return;
   throw new SessionError(
     'MODEL_REJECTED',
@@ -70,20 +109,4 @@ function requireNoRewriting(
       `from. To run it as it is, ${USE_INLINED}`,
     { option: 'groupNorm' },
   );
-}
-
-/**
- * Returns whether a flatbuffer has a string: its length in four bytes, its text and a zero. The operator of each node is a
- * string, so no operator is missed; a name of a value or node that is the same is taken for the operator.
- */
-const hasString = (bytes: Uint8Array, text: string): boolean =>
-  hasBytes(bytes, Uint8Array.of(text.length, 0, 0, 0, ...ascii(text), 0));
-
-const ascii = (text: string): Uint8Array => new TextEncoder().encode(text);
-
-function hasBytes(bytes: Uint8Array, wanted: Uint8Array): boolean {
-  const [first] = wanted;
-  for (let at = bytes.indexOf(first!); at !== -1; at = bytes.indexOf(first!, at + 1))
-    if (wanted.every((byte, index) => bytes[at + index] === byte)) return true;
-  return false;
 }

@@ -27,6 +27,7 @@ import { ValueTypes } from '../../../rewrite/analysis/value-types.js';
 import { type Dim, UNKNOWN_DIM } from '../../../tensor.js';
 import { requireNoCrash } from './crashes.js';
 import type { Backend, GroupNormExecution, ModelToLoad, Provider, TensorInfo } from '../contract.js';
+import { UnsafeModelError } from '../errors.js';
 import {
   chosenLowering,
   CONTRIB_PROVIDERS,
@@ -118,7 +119,7 @@ export function prepareModel(
  * Source: onnxruntime.ai/docs/execution-providers/EP-Context-Design.html.
  */
 function requireContextFiles(model: Model, where: string, problemOf: DataFileCheck | undefined): void {
-  const refuse = (problem: string) => new SessionError('MODEL_REJECTED', `${where}: an EPContext ${problem}`);
+  const refuse = (problem: string) => new UnsafeModelError(`${where}: an EPContext ${problem}`);
   if (model.nestedOpTypes().has('EPContext')) {
     throw refuse(
       'is in a local function or in the body of an If, Loop or Scan, where the file that it names is not checked',
@@ -268,10 +269,7 @@ export function requireContrib(groupNorm: SessionLoweringName | undefined, provi
 export type DataFileCheck = (location: string, size: number) => string | undefined;
 
 const noExternalData = (where: string, location: string, problem: string): SessionError =>
-  new SessionError(
-    'MODEL_REJECTED',
-    `${where} keeps its weights in the separate file '${location}', ${problem}`,
-  );
+  new UnsafeModelError(`${where} keeps its weights in the separate file '${location}', ${problem}`);
 
 const ONLY_INITIALIZERS =
   'and not all of them are initializers of its graph, which alone ONNX Runtime takes from memory (externalData): give the ' +

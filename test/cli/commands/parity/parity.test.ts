@@ -406,7 +406,7 @@ describe('parity', () => {
       const { code, stderr } = await onnx('parity', at());
       expect([code, stderr]).to.deep.equal([
         2,
-        `error: folder '${at()}' has no .safetensors file and no model.onnx with a test_data_set_0, nor do the folders below it\n`,
+        `error: folder '${at()}' has no .safetensors file and no model.onnx with a test_data_set_0, nor do the folders below it; 'npx onnx-groupnorm parity --help' has the commands that make one\n`,
       ]);
     });
   });
