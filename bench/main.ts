@@ -4,7 +4,7 @@
  *   npm run bench -- [--only NAME]... [--plot DIR] [--quick] [--python PYTHON-WITH-TORCH] [--draw]
  *
  * NAME is a plot: group-norm, … With --plot the reports (NAME.json) and the plots (NAME-light.svg, NAME-dark.svg) go to
- * DIR. With --quick a benchmark has few rounds: all take some minutes, and the figures spread more. Without --python PyTorch
+ * DIR. With --quick a benchmark has few rounds and sizes: all take some minutes, and the figures spread more. Without --python PyTorch
  * does not run. With --draw no benchmark runs: the plots are drawn from the reports in DIR.
  */
 import { spawnSync } from 'node:child_process';
@@ -15,9 +15,10 @@ import { parseArgs } from 'node:util';
 import { PLOTS } from './plots/plots.js';
 import { renderPlot, THEMES } from './plots/render.js';
 
+const QUICK_SHAPES = ['1x32x8x8', '1x320x16x16', '1x320x64x64', '1x128x256x256'];
 /** The options of a benchmark with few rounds. */
 const QUICK: Readonly<Record<string, readonly string[]>> = {
-  'group-norm': ['--rounds', '3'],
+  'group-norm': ['--rounds', '3', ...QUICK_SHAPES.flatMap((shape) => ['--only', shape])],
   price: ['--rounds', '2'],
   'event-loop': ['--runs', '3'],
   serve: ['--rounds', '2', '--seconds', '1', '--connections', '16'],

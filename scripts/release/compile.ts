@@ -1,10 +1,10 @@
 /** Compiles and links the addon for one platform with zig. The same sources give the same bytes. */
 import { execFile } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { readSources } from './binding.js';
+import { onAllCores } from './cores.js';
 import { binaryOf, nameOf, ROOT, type Target } from './targets.js';
 
 /** What the binary exports: Node-API's entry and its version. */
@@ -92,17 +92,6 @@ export async function compile(target: Target, { zig, objects: folder, cache }: W
   // Not in place: a process may have the binary of before in its memory.
   copyFileSync(linked, `${binaryOf(target)}.new`);
   renameSync(`${binaryOf(target)}.new`, binaryOf(target));
-}
-
-/** Returns the results of a job for each item, in their order, with as many jobs under way as there are cores. */
-async function onAllCores<T, R>(items: readonly T[], job: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  const rest = items.entries();
-  const takeTurns = async (): Promise<void> => {
-    for (const [i, item] of rest) results[i] = await job(item);
-  };
-  await Promise.all(Array.from({ length: availableParallelism() }, takeTurns));
-  return results;
 }
 
 /**

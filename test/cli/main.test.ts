@@ -2,17 +2,15 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, openSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { bundle } from '../support/bundle.js';
 import { useTemporaryFolder, withoutProgress, writeFixture } from './support.js';
 
-const MAIN = fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url));
-const ARGUMENTS = ['--import', 'tsx', MAIN];
+const MAIN = await bundle(new URL('../../lib/cli/main.ts', import.meta.url));
 
 describe('the executable', function () {
   this.timeout(30_000);
   const at = useTemporaryFolder();
-  const main = (...argv: string[]) =>
-    spawnSync(process.execPath, [...ARGUMENTS, ...argv], { encoding: 'utf8' });
+  const main = (...argv: string[]) => spawnSync(process.execPath, [MAIN, ...argv], { encoding: 'utf8' });
 
   it('onnx-groupnorm --version exits 0', () => {
     const { status, stdout, stderr } = main('--version');
@@ -36,7 +34,7 @@ describe('the executable', function () {
   it('onnx-groupnorm exits 2 with one line on stderr if it cannot write to stdout', function () {
     if (!existsSync('/dev/full')) this.skip();
     const full = openSync('/dev/full', 'w');
-    const argv = [...ARGUMENTS, 'doctor', '--json'];
+    const argv = [MAIN, 'doctor', '--json'];
     const { status, stderr } = spawnSync(process.execPath, argv, {
       encoding: 'utf8',
       stdio: ['ignore', full, 'pipe'],
@@ -51,7 +49,7 @@ describe('the executable', function () {
   it('onnx-groupnorm keeps its exit code and its stderr if a reader closes the pipe early', async function () {
     if (process.platform === 'win32') this.skip();
     await writeFixture(at('wrong.safetensors'), { error: 1 });
-    const command = [process.execPath, ...ARGUMENTS, 'parity', at(), '--opset', '13,14,15,16,17,18,19,20,21'];
+    const command = [process.execPath, MAIN, 'parity', at(), '--opset', '13,14,15,16,17,18,19,20,21'];
     const quoted = command.map((word) => `'${word}'`).join(' ');
     const script = `{ ${quoted}; echo "exit $?" >&2; } | true`;
     const { stdout, stderr } = spawnSync('sh', ['-c', script], { encoding: 'utf8' });

@@ -1,8 +1,6 @@
 /** Runs an exported function of a module: `program.mjs MODULE FUNCTION ARGUMENTS`, in a process or in a worker. */
-import { register } from 'tsx/esm/api';
+import { pathToFileURL } from 'node:url';
 
-// In Node 20 a worker does not inherit the TypeScript loader of the process.
-register();
 const [, , module, name, ...args] = process.argv;
-const programs = await import(module);
+const programs = await import(pathToFileURL(module));
 await programs[name](...args);

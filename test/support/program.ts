@@ -1,8 +1,8 @@
-/** Runs exported functions of a module in processes and workers of their own, for what a process can do once. */
+/** Runs exported functions of a module in processes of their own, for what a process can do once. */
 import { execFile, type ExecFileOptions } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { Worker } from 'node:worker_threads';
+import { bundle } from './bundle.js';
 
 const MAIN = new URL('program.mjs', import.meta.url);
 
@@ -20,15 +20,11 @@ export interface ProgramOptions extends Pick<ExecFileOptions, 'cwd' | 'timeout' 
  * @returns What the process wrote.
  * @throws ExecFileException if the process ends in another way than with exit code 0.
  */
-export function runProgram(
+export async function runProgram(
   module: URL,
   name: string,
   { flags = [], args = [], env, ...options }: ProgramOptions = {},
 ): Promise<{ readonly stdout: string; readonly stderr: string }> {
-  const argv = [...flags, fileURLToPath(MAIN), module.href, name, ...args];
+  const argv = [...flags, fileURLToPath(MAIN), await bundle(module), name, ...args];
   return promisify(execFile)(process.execPath, argv, { ...options, env: { ...process.env, ...env } });
 }
-
-/** Starts the function `name` of `module` in a worker. */
-export const startWorker = (module: URL, name: string): Worker =>
-  new Worker(MAIN, { argv: [module.href, name], execArgv: [] });

@@ -2,8 +2,8 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { listSupportedBackends } from 'onnxruntime-node';
+import { bundle } from './bundle.js';
 
 const FOLDERS = ['/usr/lib/chromium', '/usr/lib/chromium-browser', '/opt/google/chrome'];
 const FILES = ['vk_swiftshader_icd.json', 'libvk_swiftshader.so', 'libvulkan.so.1'];
@@ -26,12 +26,13 @@ function whyNot(): string | undefined {
  * reads its variables once.
  * @returns The JSON that it prints. Its exit status is not looked at.
  */
-export function onSoftwareGpu<Result>(
+export async function onSoftwareGpu<Result>(
   program: string,
   args: readonly string[] = [],
   env: NodeJS.ProcessEnv = {},
 ): Promise<Result> {
-  const root = fileURLToPath(new URL('../..', import.meta.url));
+  const root = new URL('../../', import.meta.url);
+  const file = await bundle(new URL(program, root));
   return new Promise((resolve, reject) => {
     const options = {
       cwd: root,
@@ -45,7 +46,7 @@ export function onSoftwareGpu<Result>(
         ...env,
       },
     };
-    execFile(process.execPath, ['--import', 'tsx', program, ...args], options, (_, stdout, stderr) => {
+    execFile(process.execPath, [file, ...args], options, (_, stdout, stderr) => {
       try {
         resolve(JSON.parse(stdout) as Result);
       } catch {

@@ -1,16 +1,16 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { after, before, describe, it } from 'mocha';
 import { removeTemporaryFilesAtSignals } from '../../../lib/cli/shared/signals.js';
 import { writeFileAtomic } from '../../../lib/files/atomic.js';
 import { onWriting } from '../../../lib/files/temporary.js';
+import { bundle } from '../../support/bundle.js';
 import { rejection, temporaryFolder } from '../../support/temporary.js';
 
 const SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
-const PROGRAM = fileURLToPath(new URL('slow-writer.ts', import.meta.url));
+const PROGRAM = await bundle(new URL('slow-writer.ts', import.meta.url));
 const listeners = (): number[] => [...SIGNALS, 'exit'].map((event) => process.listenerCount(event));
 
 describe('a signal while the command line writes a file', function () {
@@ -105,7 +105,7 @@ describe('a signal while the command line writes a file', function () {
 
 /** Starts slow-writer.ts and waits until it has written half of `target`. */
 async function startWriting(target: string, atSignal = '') {
-  const child = spawn(process.execPath, ['--import', 'tsx', PROGRAM, target, atSignal], {
+  const child = spawn(process.execPath, [PROGRAM, target, atSignal], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let text = '';

@@ -1,19 +1,19 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { withStopRequest } from '../../../lib/cli/shared/signals.js';
 import type { Report } from '../../../lib/index.js';
+import { bundle } from '../../support/bundle.js';
 import { parseXml, useTemporaryFolder, writeFixture } from '../support.js';
 
-const MAIN = fileURLToPath(new URL('../../../lib/cli/main.ts', import.meta.url));
+const MAIN = await bundle(new URL('../../../lib/cli/main.ts', import.meta.url));
 const OPSETS = '13,14,15,16,17,18,19,20,21,22,23,24,25';
 
 /** Runs `parity` and sends a signal at its first line of progress. */
 async function interrupted(stop: NodeJS.Signals, ...argv: string[]) {
-  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, 'parity', ...argv]);
+  const child = spawn(process.execPath, [MAIN, 'parity', ...argv]);
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (text: Buffer) => (stdout += text.toString()));
   child.stderr.on('data', (text: Buffer) => (stderr += text.toString()));

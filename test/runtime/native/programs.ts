@@ -11,7 +11,7 @@ import {
   referenceGroupNorm,
 } from '../../support/group-norm.js';
 import { heavyInput, heavyModel } from '../../support/heavy-model.js';
-import { startWorker as startWorkerOf } from '../../support/program.js';
+import { startWorker } from '../../support/program-worker.js';
 
 const NATIVE = { providers: ['native'] } as const;
 const small = { x: randomTensor('float32', [2, 8, 6, 5]), numGroups: 4, eps: 1e-5 };
@@ -25,9 +25,6 @@ async function isRight(session: Session): Promise<boolean> {
 async function requireRight(session: Session): Promise<void> {
   if (!(await isRight(session))) throw new Error('wrong');
 }
-
-/** Starts a program of this module in a worker. */
-const startWorker = ({ name }: () => Promise<void>): Worker => startWorkerOf(new URL(import.meta.url), name);
 
 /** Starts a program in a worker, and terminates the worker in a run. */
 async function terminateInRun(program: () => Promise<void>): Promise<void> {

@@ -2,13 +2,13 @@
 import { register } from 'node:module';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parentPort, type Worker } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { createSession } from '../../../lib/index.js';
 import { warnOfTf32 } from '../../../lib/runtime/ort-node/workarounds.js';
 import { groupNormModel, randomTensor } from '../../support/group-norm.js';
 import { heavyInput, heavyModel } from '../../support/heavy-model.js';
-import { startWorker } from '../../support/program.js';
+import { startWorker } from '../../support/program-worker.js';
 
 const model = groupNormModel(
   { x: randomTensor('float32', [2, 8, 6, 5]), numGroups: 4, eps: 1e-5 },
@@ -39,19 +39,16 @@ export function warnTwiceOfTf32(): void {
   warnOfTf32();
 }
 
-/** Starts a program of this module in a worker. */
-const start = ({ name }: () => Promise<void>): Worker => startWorker(new URL(import.meta.url), name);
-
 /** Starts a program in a worker, and prints its messages up to the end of the worker. */
 async function printMessagesOf(program: () => Promise<void>): Promise<void> {
-  const worker = start(program);
+  const worker = startWorker(program);
   worker.on('message', (message) => console.log(JSON.stringify(message)));
   await once(worker, 'exit');
 }
 
 /** Starts a program in a worker, terminates the worker in a run, and prints the provider. */
 async function terminateInRun(program: () => Promise<void>): Promise<void> {
-  const worker = start(program);
+  const worker = startWorker(program);
   console.log(...((await once(worker, 'message')) as unknown[]));
   await sleep(100);
   await worker.terminate();

@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -13,6 +12,7 @@ import { encodeModel } from '../../../lib/onnx/encode.js';
 import { writeModel } from '../../../lib/onnx/write.js';
 import { createSession } from '../../../lib/runtime/node.js';
 import { tensor } from '../../../lib/tensor.js';
+import { bundle } from '../../support/bundle.js';
 import {
   groupNormModel,
   maxAbsDifference,
@@ -109,10 +109,9 @@ describe('the wasm provider', () => {
     it(`leaves no thread behind that keeps the process from ending ${flags.join()}`, async function () {
       this.timeout(60_000);
       // A string starts the file, because Node takes `--input-type` only for a program in a string.
-      const programs = JSON.stringify(new URL('programs.ts', import.meta.url).href);
-      const program = `import(${programs}).then(({ relu }) => relu());`;
-      const loader = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
-      const run = promisify(execFile)(process.execPath, ['--import', loader, ...flags, '-e', program], {
+      const programs = pathToFileURL(await bundle(new URL('programs.ts', import.meta.url)));
+      const program = `import('${programs.href}').then(({ relu }) => relu());`;
+      const run = promisify(execFile)(process.execPath, [...flags, '-e', program], {
         cwd: tmpdir(),
         timeout: 50_000,
       });

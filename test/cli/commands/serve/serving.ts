@@ -2,11 +2,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { bundle } from '../../../support/bundle.js';
 
-const MAIN = fileURLToPath(new URL('../../../../lib/cli/main.ts', import.meta.url));
-/** The arguments of Node. tsx by its address, so that the working directory may be any. */
-export const ARGUMENTS = ['--import', import.meta.resolve('tsx'), MAIN, 'serve'];
+/** The arguments of Node. */
+export const ARGUMENTS = [await bundle(new URL('../../../../lib/cli/main.ts', import.meta.url)), 'serve'];
 
 const started: ChildProcess[] = [];
 /** Ends the processes of a test that failed. */
