@@ -2,9 +2,9 @@
  * Exports of public networks against plain onnxruntime-node: processor time of one run on one thread, with the native
  * kernel (`native`) and without it (`cpu`), and the distance of each from float64.
  *
- *   npm run bench:exports -- FOLDER [--rounds N] [--only TEXT]
+ *   npm run bench:exports -- FOLDER [--rounds N] [--only TEXT] [--json FILE]
  *
- * scripts/exports/make_exports.py writes the folder. Prints Markdown tables for docs/performance.md.
+ * scripts/exports/make_exports.py writes the folder. A report that exists keeps its other exports.
  */
 // Plain onnxruntime-node is what this compares with.
 // eslint-disable-next-line no-restricted-imports
@@ -17,7 +17,8 @@ import type { Platform } from '../lib/runtime/core/contract.js';
 import { openSession } from '../lib/runtime/core/open.js';
 import { NODE } from '../lib/runtime/node.js';
 import { cpuBackend } from '../lib/runtime/ort-node/model.js';
-import { machine, quantile, quartiles, table, type Quartiles } from './statistics.js';
+import { reportOf, writeReport } from './report.js';
+import { formatRatio, quantile, quartiles, type Quartiles } from './statistics.js';
 
 /** A turn lasts at least this long, because processor time is counted in steps of up to a millisecond. */
 const TURN_MS = 30;
@@ -26,10 +27,6 @@ const PLAIN = 'onnxruntime-node';
 const WITHOUT_ADDON: Platform = { ...NODE, backends: { cpu: [cpuBackend] } };
 const OURS = ['native', 'cpu'] as const;
 type Ours = (typeof OURS)[number];
-const TITLES: Readonly<Record<Ours, string>> = {
-  native: 'How many times as fast with the native kernel',
-  cpu: 'How many times as fast without the kernel',
-};
 
 interface Tensors {
   readonly inputs: Readonly<Record<string, TensorData>>;
@@ -37,12 +34,14 @@ interface Tensors {
   readonly truth: TensorData;
 }
 
-interface Result {
+/** One export of a network. */
+export interface ExportRow {
   readonly network: string;
   /** How it was exported, such as `dynamo21-any`. */
   readonly form: string;
   /** Milliseconds of processor time with plain onnxruntime-node. */
   readonly plain: number;
+  /** How many times as fast our sessions are. */
   readonly speedups: Readonly<Record<Ours, Quartiles>>;
   /** Distance from float64 over PyTorch's distance. */
   readonly errors: Readonly<Record<Ours | typeof PLAIN, number>>;
@@ -50,7 +49,11 @@ interface Result {
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
-    options: { rounds: { type: 'string', default: '15' }, only: { type: 'string', default: '' } },
+    options: {
+      rounds: { type: 'string', default: '15' },
+      only: { type: 'string', default: '' },
+      json: { type: 'string' },
+    },
     allowPositionals: true,
   });
   const [folder] = positionals;
@@ -59,20 +62,24 @@ async function main(): Promise<void> {
   const names = readdirSync(folder).filter(
     (name) => name.includes(values.only) && existsSync(join(folder, name, 'tensors.safetensors')),
   );
-  const results: Result[] = [];
   for (const name of names) {
-    process.stderr.write(`${name} …\n`);
     try {
-      results.push(await measure(join(folder, name), name, Number(values.rounds)));
+      const row = await measure(join(folder, name), name, Number(values.rounds));
+      print(row);
+      if (values.json !== undefined)
+        writeReport(
+          values.json,
+          reportOf('npm run bench:exports', [row]),
+          ({ network, form }) => `${network}-${form}`,
+        );
     } catch (error) {
       process.stderr.write(`${name} does not run: ${(error as Error).message}\n`);
       process.exitCode = 1;
     }
   }
-  print(results);
 }
 
-async function measure(folder: string, name: string, rounds: number): Promise<Result> {
+async function measure(folder: string, name: string, rounds: number): Promise<ExportRow> {
   const path = join(folder, 'model.onnx');
   const [, network = name, form = ''] = /^(.+)-((?:ts|dynamo)\d+(?:-any)?)$/.exec(name) ?? [];
   const tensors = readTensors(join(folder, 'tensors.safetensors'));
@@ -154,36 +161,12 @@ async function processorTime(run: () => Promise<unknown>, calls: number): Promis
 const entries = <Key extends string, Value>(record: Readonly<Record<Key, Value>>): [Key, Value][] =>
   Object.entries(record) as [Key, Value][];
 
-/** Prints a table for each of OURS and one of errors: a row for each network, a column for each form of export. */
-function print(results: readonly Result[]): void {
-  const forms = [...new Set(results.map(({ form }) => form))].sort();
-  const networks = [...new Set(results.map(({ network }) => network))];
-  const tableOf = (cell: (result: Result) => string): string => {
-    const rows = networks.map((network) => [
-      network,
-      ...forms.map((form) => {
-        const found = results.find((result) => result.network === network && result.form === form);
-        return found === undefined ? '–' : cell(found);
-      }),
-    ]);
-    return table(['', ...forms], rows);
-  };
-  console.log(`${machine()}, one thread, processor time, random weights.`);
-  console.log(`\n### ${PLAIN}, milliseconds a run\n\n${tableOf(({ plain }) => plain.toFixed(1))}`);
-  for (const ours of OURS) {
-    const medians = results.map(({ speedups }) => speedups[ours].median);
-    const shares = `median ${quantile(medians, 0.5).toFixed(2)} ×, smallest ${Math.min(...medians).toFixed(2)} ×`;
-    const cells = tableOf(({ speedups }) => {
-      const { median, low, high } = speedups[ours];
-      return `${median.toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`;
-    });
-    console.log(`\n### ${TITLES[ours]}: ${shares}\n\n${cells}`);
-  }
-  const error = (value: number) => (Number.isNaN(value) ? '–' : value.toFixed(value < 10 ? 1 : 0));
-  const errors = tableOf(({ errors: { [PLAIN]: plain, native, cpu } }) =>
-    [plain, native, cpu].map(error).join(' / '),
+function print({ network, form, plain, speedups, errors }: ExportRow): void {
+  const ours = OURS.map((name) => `${name} ${formatRatio(speedups[name])}`);
+  const distances = entries(errors).map(([name, error]) => `${name} ${error.toFixed(1)}`);
+  console.log(
+    `${network}-${form}: ${plain.toFixed(1)} ms; ${ours.join(', ')}; distance: ${distances.join(', ')}`,
   );
-  console.log(`\n### Distance from float64 in multiples of PyTorch's: ${PLAIN} / native / cpu\n\n${errors}`);
 }
 
 await main();

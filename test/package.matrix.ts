@@ -174,7 +174,9 @@ describe('the packed package in an application that tests with Jest', function (
     await writeFile(join(app, 'package.json'), '{ "name": "app", "private": true }');
     try {
       const flags = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts'];
-      await execute('npm', ['install', ...flags, archive, 'jest@30'], { cwd: app });
+      await execute('npm', ['install', ...flags, archive, 'jest@30', 'jest-environment-jsdom@30'], {
+        cwd: app,
+      });
     } catch (error) {
       if (!OFFLINE.test(String((error as { stderr?: string }).stderr))) throw error;
       console.log('    not run: the package registry cannot be reached');
@@ -189,4 +191,7 @@ describe('the packed package in an application that tests with Jest', function (
 
   it('the packed package runs on onnxruntime-node and onnxruntime-web in Jest as its messages say', () =>
     node(['node_modules/jest/bin/jest.js', 'prepared'], '--experimental-vm-modules'));
+
+  it('the packed package runs in Jest with jsdom, in an environment as docs/sessions.md has it', () =>
+    node(['node_modules/jest/bin/jest.js', 'jsdom'], '--experimental-vm-modules'));
 });

@@ -50,8 +50,8 @@ const SIGNATURES: readonly (readonly [RegExp, FileKind])[] = [
   [/^\x08[\x03-\x20](\x12|\x3a|\x42)/, 'onnx'],
   [/^\s*(\{\s*["}]|\[[\s[]*["{\]\d-])/, 'json'],
   [/^[^]{4}\0{4}\{/, 'safetensors'],
-  // UTF-16 begins with its byte order mark. Other text has no control character, which binary formats have at their start.
-  [/^(\xff\xfe|\xfe\xff|[\t\n\r\x20-\x7e\x80-\xff]+$)/, 'text'],
+  // UTF-16 begins with its byte order mark. Other text is UTF-8 without control characters.
+  [/^(\xff\xfe|\xfe\xff|(?:[\t\n\r\x20-\x7e]|[\xc2-\xf4][\x80-\xbf]*)+$)/, 'text'],
 ];
 
 /** How many bytes {@link sniff} looks at. */

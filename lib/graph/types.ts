@@ -61,6 +61,14 @@ export interface Node {
   readonly outputs: readonly Value[];
   /** The attributes, by ONNX's names. */
   readonly attributes: Attributes;
+  /** @internal The two branches of an If. */
+  readonly branches?: readonly [then: Branch, otherwise: Branch];
+}
+
+/** @internal The nodes of a branch, which may read every value of the graph before the If, and the result of the If. */
+export interface Branch {
+  readonly nodes: readonly Node[];
+  readonly result: Value;
 }
 
 /** The tensors of a graph's parameters, by name. */

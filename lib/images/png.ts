@@ -22,13 +22,16 @@ interface PngLayout extends PngHeader {
   readonly palette: Uint8Array | undefined;
   /** The compressed pixels of all chunks. */
   readonly data: Uint8Array;
-  /** Whether the checksum of every chunk of compressed pixels is right. */
-  readonly isDataChecked: boolean;
+  /** The CRC of the chunks of compressed pixels: all right, or one is missing or 0, or one is another. */
+  readonly crc: Checksum;
   /** Whether the file has its last chunk, IEND. */
   readonly hasEnd: boolean;
   /** What other decoders may refuse although it leaves the pixels whole. */
   readonly problems: readonly string[];
 }
+
+/** What a checksum says of the pixels. Writers that do not compute it leave it out, or write 0. */
+type Checksum = 'right' | 'missing' | 'wrong';
 
 /** The best ratio that deflate can reach. Source: zlib's technical details. */
 const BEST_COMPRESSION = 1032;
@@ -77,14 +80,16 @@ function readChunks(bytes: Uint8Array, where: string) {
   const data = new Uint8Array(bytes.length);
   let size = 0;
   let [header, palette]: (Uint8Array | undefined)[] = [];
-  let [isDataChecked, hasData, hasEnd] = [true, false, false];
+  let [hasData, hasEnd] = [false, false];
+  let crc = 'right' as Checksum;
   let last = '';
   const problems = new Set<string>();
   for (let at = SIGNATURE.length; at + 8 <= bytes.length && !hasEnd;) {
     const end = at + 8 + view.getUint32(at);
     const type = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
     const content = bytes.subarray(at + 8, end);
-    const isChecked = end + 4 <= bytes.length && crc32(bytes.subarray(at + 4, end)) === view.getUint32(end);
+    const written = end + 4 <= bytes.length ? view.getUint32(end) : 0;
+    const isChecked = end + 4 <= bytes.length && crc32(bytes.subarray(at + 4, end)) === written;
     // A second header is refused, because the decoder would use it.
     if ((type === 'IHDR') === (header !== undefined) || (type === 'IHDR' && end !== at + 8 + 13)) {
       throw invalidPng(where, 'it must begin with one header of 13 bytes');
@@ -99,7 +104,7 @@ function readChunks(bytes: Uint8Array, where: string) {
       data.set(content, size);
       size += content.length;
       hasData = true;
-      isDataChecked &&= isChecked;
+      if (!isChecked) crc = written === 0 && crc !== 'wrong' ? 'missing' : 'wrong';
     }
     if (/^[A-Z]/.test(type) && !CRITICAL.includes(type))
       problems.add('it has a chunk that PNG does not know');
@@ -108,7 +113,7 @@ function readChunks(bytes: Uint8Array, where: string) {
     at = end + 4;
   }
   if (header && (hasData || hasEnd))
-    return { header, palette, data: data.subarray(0, size), isDataChecked, hasEnd, problems: [...problems] };
+    return { header, palette, data: data.subarray(0, size), crc, hasEnd, problems: [...problems] };
   throw invalidPng(where, `it is truncated: its ${bytes.length} bytes end before its pixels`);
 }
 
@@ -192,7 +197,7 @@ const SPARE = 2 ** 16;
 
 /** Returns the pixels before compression, and what is wrong with the data although it has them all. */
 function inflatePixels(
-  { data, rawSize, isDataChecked, hasEnd }: PngLayout,
+  { data, rawSize, crc, hasEnd }: PngLayout,
   where: string,
 ): { pixels: Uint8Array; problems: string[] } {
   const compressed = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
@@ -203,17 +208,15 @@ function inflatePixels(
     throw invalidPng(where, `${state}: ${what}`);
   }
   const end = ZLIB_HEADER_SIZE + engine.bytesWritten;
-  const hasAdler = end + ADLER_SIZE <= compressed.length;
-  const isAdlerRight = hasAdler && compressed.readUInt32BE(end) === adler32(inflated);
-  // Where the Adler-32 is missing, browsers and Pillow show the pixels too, whatever the CRC says.
-  if (!isDataChecked && hasAdler && !isAdlerRight) {
+  const written = end + ADLER_SIZE <= compressed.length ? compressed.readUInt32BE(end) : 0;
+  const adler: Checksum = written === adler32(inflated) ? 'right' : written === 0 ? 'missing' : 'wrong';
+  if (crc !== 'right' && adler !== 'right' && (crc === 'wrong' || adler === 'wrong')) {
     throw invalidPng(where, `${state}: its pixels match neither of their checksums (CRC and Adler-32)`);
   }
   const problems: string[] = [];
   if (!isZlibHeader(compressed)) problems.push('the header of the compressed pixels is wrong');
-  if (!isDataChecked) problems.push('the CRC of a chunk of pixels is wrong or missing');
-  if (!isAdlerRight)
-    problems.push(`the Adler-32 checksum of the pixels is ${hasAdler ? 'wrong' : 'missing'}`);
+  if (crc !== 'right') problems.push(`the CRC of a chunk of pixels is ${crc}`);
+  if (adler !== 'right') problems.push(`the Adler-32 checksum of the pixels is ${adler}`);
   if (inflated.length > rawSize) problems.push(`${inflated.length - rawSize} bytes follow the pixels`);
   return { pixels: inflated.subarray(0, rawSize), problems };
 }

@@ -11,7 +11,7 @@ import { DEFAULT_EPSILON, requireGroupNormalization } from '../graph/ops/normali
 import type { Attributes, Graph, Node, Value } from '../graph/types.js';
 import { type DType, type FloatDType, isStatic, type Shape } from '../tensor.js';
 import { getLowering, getSessionLowering, requireRewrittenOpset } from './choose.js';
-import { filled, flatRows, int64 } from './rows.js';
+import { axesFrom, filled, flatRows, int64 } from './rows.js';
 import { mayBeEmpty, skipEmpty, type SkipEmpty } from './skip-empty.js';
 import { inItsDomain, type LoweringForm } from './types.js';
 
@@ -125,8 +125,6 @@ function reshaped(g: Scope, x: Value, target: Value, { shape, reshape }: SiteVie
 
 const channelsFirst = (rank: number): number[] => [0, rank - 1, ...axesFrom(1, rank - 1)];
 const channelsLast = (rank: number): number[] => [0, ...axesFrom(2, rank), 1];
-const axesFrom = (first: number, end: number): number[] =>
-  Array.from({ length: end - first }, (_, index) => first + index);
 
 /** Multiplies a scale (C) by a number; without a scale, the number is the scale. */
 function multiplied(g: Scope, scale: Value | undefined, x: Value, factor: number): Value | undefined {
@@ -267,7 +265,11 @@ export const isEmpty = (shape: Shape): boolean => shape.slice(1).includes(0);
 /** Returns the names that nodes and values take: their own and those of the nodes' results. */
 export const namesOf = (nodes: readonly Node[], values: readonly Value[]): string[] => [
   ...values.map(({ name }) => name),
-  ...nodes.flatMap(({ name, outputs }) => [name, ...outputs.map((output) => output.name)]),
+  ...nodes.flatMap(({ name, outputs, branches = [] }) => [
+    name,
+    ...outputs.map((output) => output.name),
+    ...branches.flatMap((branch) => namesOf(branch.nodes, [])),
+  ]),
 ];
 
 /**

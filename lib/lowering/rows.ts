@@ -63,6 +63,10 @@ export function filled(g: Scope, dtype: FloatDType, length: number, value: numbe
   return g.constant(filledTensor(dtype, [length], value));
 }
 
+/** Returns the axes from `first` to `end` − 1. */
+export const axesFrom = (first: number, end: number): number[] =>
+  Array.from({ length: end - first }, (_, index) => first + index);
+
 /** Returns K = C / G · spatial size, the number of elements of a row. */
 export const rowLength = (site: GroupNormSite): Dim =>
   productDim([channelsOf(site).channelsPerGroup, ...site.x.shape.slice(2)]);
@@ -133,21 +137,24 @@ export const toSplitRows = (g: Scope, site: GroupNormSite, value: Value): Value 
   op.reshape(g, value, [0, site.numGroups, ...splitLength(rowLength(site) as number)]);
 
 /**
- * Takes the mean of each row of (N, G, K) or (N, G, P, L), as (N, G, 1): innermost parts first, which are contiguous in
+ * Takes the mean of each row of (N, G, ...), as (N, G, 1, ...): along the last axis first, whose elements are contiguous in
  * memory. Reduced dimensions are dropped, because with a dimension of 1 in its place ONNX Runtime is slower.
  */
 export function rowMean(g: Scope, rows: Value): Value {
-  const parts = rows.rank === 4 ? op.reduceMean(g, rows, { axes: [3], keepdims: false }) : rows;
-  return op.reduceMean(g, parts, { axes: [2] });
+  const parts = rows.rank > 3 ? op.reduceMean(g, rows, { axes: [rows.rank - 1], keepdims: false }) : rows;
+  return op.reduceMean(g, parts, { axes: axesFrom(2, parts.rank) });
 }
+
+/** Gives the mean of each row the rank of the rows, so that it broadcasts against them. */
+export const alongRows = (g: Scope, mean: Value, rows: Value): Value =>
+  mean.rank === rows.rank ? mean : op.reshape(g, mean, [0, 0, ...Array<number>(rows.rank - 2).fill(1)]);
 
 /** Subtracts the mean of each row, (N, G, 1), from `x`. */
 export function centre(g: Scope, site: GroupNormSite, mean: Value): Value {
   const { x } = site;
   if (typeof rowLength(site) === 'number') {
     const rows = toSplitRows(g, site, x);
-    const fitted = rows.rank === 4 ? op.reshape(g, mean, [0, 0, 1, 1]) : mean;
-    return fromRows(g, site, op.sub(g, rows, fitted));
+    return fromRows(g, site, op.sub(g, rows, alongRows(g, mean, rows)));
   }
   // Rows cannot be reshaped back to sizes that may be 0, so that here `x` keeps its shape.
   // Mul repeats the mean as Expand would, which exists from opset 8 on.

@@ -14,24 +14,35 @@ import type { Model } from '../onnx/model.js';
 import type { ModelNode } from '../onnx/graph/node.js';
 import { isGroupNorm } from './norms/group-normalization.js';
 import { isOp, outputOf, reference } from './analysis/patterns.js';
+import type { Shape } from '../tensor.js';
 import type { ValueTypes } from './analysis/value-types.js';
 
 /**
  * Replaces every match.
+ * @param own The nodes to look at: those that the model had before lowerings, which add safe ones.
  * @returns How many there are: 0 if the model is not modified.
  */
-export function skipEmptyInputs(model: Model, types: ValueTypes, hasGroupNormKernel: boolean): number {
+export function skipEmptyInputs(
+  model: Model,
+  types: ValueTypes,
+  hasGroupNormKernel: boolean,
+  own: ReadonlySet<ModelNode>,
+): number {
   const leavesGroupNorm = !hasGroupNormKernel && model.opset >= opLowering.minOpset;
   const fails = (node: ModelNode) =>
-    isOp(node, 'InstanceNormalization') || (leavesGroupNorm && isGroupNorm(node));
+    own.has(node) && (isOp(node, 'InstanceNormalization') || (leavesGroupNorm && isGroupNorm(node)));
   if (!model.nodes.some(fails)) return 0;
   const taken = model.names();
   return model.replaceNodes((node) => {
     const [x] = node.inputs;
-    if (!fails(node) || !x || !mayBeEmpty(types.typeOf(x).shape)) return undefined;
+    if (!fails(node) || !x || !mayBeEmpty(failingSizes(node, types.typeOf(x).shape))) return undefined;
     return skipEmpty({ nodes: [sameNode(node)], constants: [] }, x, outputOf(node), taken);
   });
 }
+
+/** Returns the sizes of which a 0 makes the node fail: without samples or channels, there are no rows of length 0. */
+const failingSizes = (node: ModelNode, shape: Shape | undefined): Shape | undefined =>
+  isOp(node, 'InstanceNormalization') ? shape?.slice(2) : shape;
 
 /** Returns a node as one that can be encoded. */
 const sameNode = (node: ModelNode): Node => ({

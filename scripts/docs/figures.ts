@@ -12,6 +12,7 @@ import type { AccuracyRow } from '../../bench/accuracy.js';
 import type { BatchingRow } from '../../bench/batching.js';
 import type { EnduranceRow } from '../../bench/endurance.js';
 import type { EventLoopRow } from '../../bench/event-loop.js';
+import type { ExportRow } from '../../bench/exports.js';
 import type { GroupNormRow } from '../../bench/group-norm.js';
 import type { OverheadRow } from '../../bench/overhead.js';
 import { fastestForms, inOrder, NETWORK_NAMES } from '../../bench/plots/plots.js';
@@ -20,7 +21,7 @@ import { readReport, type Report } from '../../bench/report.js';
 import type { ServeRow } from '../../bench/serve.js';
 import type { UNetPeerRow } from '../../bench/unet-peers.js';
 import { megabytes } from '../../bench/runners.js';
-import { table, type Quartiles } from '../../bench/statistics.js';
+import { quantile, table, type Quartiles } from '../../bench/statistics.js';
 import type { VaeRow } from '../../bench/vae.js';
 
 const FOLDER = fileURLToPath(new URL('../../docs/plots/', import.meta.url));
@@ -38,6 +39,14 @@ const FIGURES: Readonly<Record<string, (...words: string[]) => string>> = {
   'price.table': priceTable,
   'overhead.table': overheadTable,
   'serve.table': serveTable,
+  'exports.table': (ours) => exportsTable(ours as Ours),
+  'exports.count': () => String(read<ExportRow>('exports').rows.length),
+  'exports.median': (ours) => speed(quantile(exportSpeeds(ours as Ours), 0.5)),
+  'exports.smallest': (ours) => speed(Math.min(...exportSpeeds(ours as Ours))),
+  'exports.below': (ours, bound) =>
+    String(exportSpeeds(ours as Ours).filter((faster) => faster < Number(bound)).length),
+  'exports.distance': (ours) =>
+    Math.max(...read<ExportRow>('exports').rows.map(({ errors }) => errors[ours as Ours])).toFixed(1),
   'batching.table': batchingTable,
   'exporters.table': exportersTable,
   'unet-peers.table': unetPeersTable,
@@ -186,6 +195,25 @@ function serveTable(): string {
   );
   return table(['model', 'server', 'requests/s', 'p50, ms', 'p99, ms'], cells);
 }
+
+type Ours = keyof ExportRow['speedups'];
+
+const speed = (value: number): string => `${value.toFixed(2)} ×`;
+const exportSpeeds = (ours: Ours): number[] =>
+  read<ExportRow>('exports').rows.map(({ speedups }) => speedups[ours].median);
+
+function exportsTable(ours: Ours): string {
+  const rows = [...read<ExportRow>('exports').rows].sort(
+    (a, b) => compareTexts(a.form, b.form) || compareTexts(a.network, b.network),
+  );
+  return pivot(rows, 'times as fast', {
+    setting: ({ form }) => form,
+    runner: ({ network }) => network,
+    cell: ({ speedups }) => withSpread(speedups[ours]),
+  });
+}
+
+const compareTexts = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
 
 function batchingTable(): string {
   const cells = read<BatchingRow>('batching').rows.map(({ model, perSecond, ratio, p99 }) => [

@@ -345,7 +345,8 @@ async function exerciseCheckpoint(
 const RIGHT_PIXELS = PNG_SAMPLES.map((bytes) => String(decodePng(bytes).samples));
 
 async function exercisePng(probe: Probe, { bytes, isChecked }: Case): Promise<void> {
-  const decode = () => decodePng(bytes, 'a.png', { warn: () => undefined });
+  let warning = '';
+  const decode = () => decodePng(bytes, 'a.png', { warn: (message) => void (warning = message) });
   const image = await probe.call('decodePng', decode);
   if (!image) return;
   const { width, height, channels, samples, max } = image;
@@ -355,7 +356,8 @@ async function exercisePng(probe: Probe, { bytes, isChecked }: Case): Promise<vo
     'decodePng',
     `a sample above ${max}`,
   );
-  if (isChecked)
+  // Where both checksums are missing, no decoder sees whether the pixels are damaged.
+  if (isChecked && !/CRC .* is missing; the Adler-32 .* is missing/.test(warning))
     probe.require(RIGHT_PIXELS.includes(String(samples)), 'decodePng', 'pixels of a damaged file');
   const again = await probe.call('decodePng', decode);
   probe.require(String(again?.samples) === String(samples), 'decodePng', 'other pixels the second time');

@@ -23,11 +23,13 @@ const IHDR = header(WIDTH, HEIGHT, 8, 2);
 const IEND = chunk('IEND', EMPTY);
 const DATA = new Uint8Array(deflateSync(RAW));
 const WITHOUT_ADLER = DATA.subarray(0, -4);
-const WRONG_ADLER = concat([WITHOUT_ADLER, new Uint8Array(4)]);
+const WRONG_ADLER = concat([WITHOUT_ADLER, Uint8Array.of(1, 2, 3, 4)]);
 
 const png = (...chunks: Uint8Array[]): Uint8Array => concat([SIGNATURE, ...chunks]);
 const withData = (data: Uint8Array): Uint8Array => png(IHDR, chunk('IDAT', data), IEND);
 const withoutCrc = (made: Uint8Array): Uint8Array => concat([made.subarray(0, -4), new Uint8Array(4)]);
+const withWrongCrc = (made: Uint8Array): Uint8Array =>
+  concat([made.subarray(0, -4), Uint8Array.of(1, 2, 3, 4)]);
 /** The header with another byte at a place of its content. */
 function headerWith(place: number, value: number): Uint8Array {
   const made = IHDR.slice();
@@ -64,7 +66,22 @@ export const DAMAGED: Readonly<Record<string, DamagedPng>> = {
   'no end': { bytes: png(IHDR, chunk('IDAT', DATA)), warning: /IEND, is missing$/, shownBy: BOTH },
   'a CRC of 0': {
     bytes: png(IHDR, withoutCrc(chunk('IDAT', DATA)), IEND),
-    warning: /the CRC of a chunk of pixels is wrong or missing$/,
+    warning: /the CRC of a chunk of pixels is missing$/,
+    shownBy: BOTH,
+  },
+  'a CRC and an Adler-32 of 0': {
+    bytes: png(IHDR, withoutCrc(chunk('IDAT', concat([WITHOUT_ADLER, new Uint8Array(4)]))), IEND),
+    warning: /CRC .* is missing; the Adler-32 checksum of the pixels is missing$/,
+    shownBy: ['Chromium'],
+  },
+  'a wrong CRC': {
+    bytes: png(IHDR, withWrongCrc(chunk('IDAT', DATA)), IEND),
+    warning: /the CRC of a chunk of pixels is wrong$/,
+    shownBy: BOTH,
+  },
+  'a wrong CRC and no Adler-32': {
+    bytes: png(IHDR, withWrongCrc(chunk('IDAT', WITHOUT_ADLER)), IEND),
+    refusal: /its pixels match neither of their checksums/,
     shownBy: BOTH,
   },
   'a CRC of 0 and no Adler-32': {

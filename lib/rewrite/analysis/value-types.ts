@@ -347,7 +347,11 @@ function reconciled(declared: ValueType, inferred: Shape | undefined): ValueType
   const isContradicted = (dim: Dim, axis: number) =>
     typeof dim === 'number' && inferred[axis] !== UNKNOWN_DIM && inferred[axis] !== dim;
   const known = (dim: Dim, axis: number): Dim =>
-    dim === UNKNOWN_DIM ? inferred[axis]! : isContradicted(dim, axis) ? UNKNOWN_DIM : dim;
+    dim === UNKNOWN_DIM || (typeof dim === 'string' && typeof inferred[axis] === 'number')
+      ? inferred[axis]!
+      : isContradicted(dim, axis)
+        ? UNKNOWN_DIM
+        : dim;
   return { dtype, shape: shape.map(known) };
 }
 

@@ -1,4 +1,5 @@
 /** The table of how GroupNormalization runs on each provider if the caller does not say. */
+import type { FloatSums } from '../../../lowering/session-reduce-mean.js';
 import type { SessionLoweringName } from '../../../lowering/types.js';
 import type { Provider } from '../contract.js';
 
@@ -10,8 +11,8 @@ export interface GroupNormChoice {
   readonly because: string;
   /** Whether LayerNormalization of short rows stays, because ONNX Runtime's kernel is right for them. Default true. */
   readonly hasLayerNormKernel?: boolean;
-  /** Whether ONNX Runtime adds up a whole row in one float32, so that `reduce-mean` splits rows. Default false. */
-  readonly sumsInOneFloat?: boolean;
+  /** The sums of ONNX Runtime's CPU kernels there, for which `reduce-mean` has a form of its own. */
+  readonly sums?: FloatSums;
 }
 
 /** The providers that have a kernel for `com.microsoft.GroupNorm`. */
@@ -29,6 +30,7 @@ export const GROUP_NORM_CHOICES: Readonly<Record<Provider, GroupNormChoice>> = {
   },
   cpu: {
     groupNorm: 'reduce-mean',
+    sums: { maxShortRow: 1024, areInOneFloat: false },
     because:
       'every case passes; instance-norm and layer-norm take about as long, but are off by 1e-5 in rows of 260,000 ' +
       'elements; op is off by 0.5 at mean 300',
@@ -44,7 +46,7 @@ export const GROUP_NORM_CHOICES: Readonly<Record<Provider, GroupNormChoice>> = {
   },
   wasm: {
     groupNorm: 'reduce-mean',
-    sumsInOneFloat: true,
+    sums: { maxShortRow: 64, areInOneFloat: true },
     hasLayerNormKernel: false,
     because:
       'every case passes; instance-norm takes about as long and layer-norm longer, and their kernels are off by 2e-5 ' +

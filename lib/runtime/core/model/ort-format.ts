@@ -50,6 +50,7 @@ export function prepareOrtFormat(
     groupNorm:
       hasKernel && KERNEL_OPERATORS.some((operator) => operators.has(operator)) ? 'kernel' : undefined,
     needsElements: operators.has('InstanceNormalization'),
+    gainsByFixedSizes: false,
   };
 }
 
