@@ -69,7 +69,7 @@ const OPTIONS = {
   layersPerBlock: {
     type: 'integer',
     min: 1,
-    max: 64,
+    max: 16,
     default: 1,
     description: 'residual blocks of each level of the encoder; the decoder has one more',
   },

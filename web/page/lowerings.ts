@@ -7,27 +7,27 @@ import { element, scrolling, table } from './dom.js';
 const HEAD = [
   'GroupNorm as',
   'Median',
-  '',
-  'Quartiles',
   'Error of the norms',
   'Of the tolerance',
   'Outputs, from reduce-mean',
+  'Quartiles',
+  '',
 ];
 
 export function loweringsPanel({ provider, inputs, rounds, lowerings }: LoweringsResult): Node[] {
   const most = Math.max(...lowerings.map(({ milliseconds }) => milliseconds?.median ?? 0));
   const rows = lowerings.map(({ name, milliseconds, error, difference, problem }) => [
     name,
-    ...(milliseconds
-      ? [
-          formatDuration(milliseconds.median),
-          bar(milliseconds.median / most),
-          `${formatDuration(milliseconds.low)} to ${formatDuration(milliseconds.high)}`,
-        ]
-      : [`does not run: ${problem}`, '', '–']),
+    milliseconds ? formatDuration(milliseconds.median) : `does not run: ${problem}`,
     formatDifference(error?.maxAbs),
     shareOf(error),
     formatDifference(difference),
+    ...(milliseconds
+      ? [
+          `${formatDuration(milliseconds.low)} to ${formatDuration(milliseconds.high)}`,
+          bar(milliseconds.median / most),
+        ]
+      : ['–', '']),
   ]);
   return [
     scrolling(

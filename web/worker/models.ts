@@ -8,6 +8,7 @@ import {
   inspectModel,
   ModelError,
 } from '../../lib/browser.js';
+import { sniff } from '../../lib/files/sniff.js';
 import { externalFiles } from '../../lib/onnx/protobuf/tensor-walk.js';
 import { requireParametersFit } from '../../lib/onnx/encode.js';
 import { listNames, plural } from '../../lib/quantities.js';
@@ -44,7 +45,8 @@ export async function openModel({ file, data }: Tasks['open']['input']): Promise
   // A file of another kind is named here, before its fields are read as those of a model.
   const inspection = await inspectModel(bytes, { where: file.name }).catch((cause: unknown) => {
     // Files of weights have no mark by which they are known.
-    if (/\.onnx$/i.test(file.name) || !(cause instanceof ModelError)) throw cause;
+    const isKnown = /\.onnx$/i.test(file.name) || sniff(bytes) !== undefined;
+    if (isKnown || !(cause instanceof ModelError)) throw cause;
     const hint = 'if it holds the weights of a model, choose its .onnx file too';
     throw new ModelError(cause.code, `${cause.message}; ${hint}`, { cause });
   });

@@ -234,6 +234,7 @@ describe('unet-2d', () => {
     ['heads of more channels than there are', { attentionHeadDim: 1000 }, 'attentionHeadDim 1000'],
     ['an unknown block', { upBlockTypes: ['SkipUpBlock2D'] }, 'AttnUpBlock2D'],
     ['more levels than any network has', { blockOutChannels: Array<number>(13).fill(8) }, 'at most 12'],
+    ['more channels than any network has', { blockOutChannels: [2 ** 40, 8] }, 'at most 65536'],
   ] as const) {
     it(`unet-2d refuses ${what}`, () => {
       const { code, message } = refusal('unet-2d', options);
@@ -280,6 +281,11 @@ describe('unet-2d-condition', () => {
       'heads that do not divide the channels',
       { attentionHeadDim: [3] },
       '8 channels cannot be divided into 3 heads',
+    ],
+    [
+      'more transformers than can be built of so few options',
+      { layersPerBlock: [24], transformerLayersPerBlock: [24] },
+      'but at most 500 are allowed',
     ],
     ['a projection without a width', { classEmbedType: 'projection' }, "'projectionClassEmbeddingsInputDim'"],
     [

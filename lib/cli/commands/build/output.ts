@@ -150,12 +150,17 @@ export function exampleRun(output: string, { inputs }: Pick<Graph, 'inputs'>): s
     return `echo ${quote(JSON.stringify(zeros))} > ${quote(`${name}.json`)}`;
   });
   const given = integers.map(({ name }) => ` --input ${quote(`${name}=${name}.json`)}`);
-  const names = inputs
+  const named = inputs
     .filter(({ dtype }) => isFloatDType(dtype))
-    .flatMap(({ shape }) => shape.map((dim, axis) => [dim, axis] as const))
-    .filter(([dim]) => typeof dim === 'string')
-    .map(([dim, axis]) => [dim, exampleSize(dim as string, axis)] as const);
-  const sizes = [...new Map(names)].map(([name, size]) => `${name}=${size}`).join(',');
+    .flatMap(({ shape }) =>
+      shape.flatMap((dim, axis): [string, number | 'SIZE'][] => {
+        if (typeof dim === 'number') return [];
+        // Features such as those of Stable Diffusion XL's text encoders: only the user knows how many there are.
+        const isFeatures = shape.length === 2 && axis === 1;
+        return [[dim, isFeatures ? 'SIZE' : exampleSize(dim, axis)]];
+      }),
+    );
+  const sizes = [...new Map(named)].map(([name, size]) => `${name}=${size}`).join(',');
   return [
     ...files,
     `npx onnx-groupnorm run ${quote(output)} --random${given.join('')}${sizes && ` --dim ${sizes}`}`,

@@ -274,10 +274,9 @@ describe('requireFits', () => {
   });
 
   it('requireFits refuses more weights than a file can hold, and suggests --external-data', () => {
-    expect(() => requireFits(unet(272), false, TIB)).to.throw(
-      ModelError,
-      /an ONNX file holds at most .* write its weights as external data \(--external-data\)/,
-    );
+    expect(() => requireFits(unet(272), false, TIB))
+      .to.throw(ModelError, /an ONNX file holds at most .* write its weights as external data/)
+      .with.property('option', 'externalData'); // the command line names it --external-data
   });
 
   it('requireFits refuses more weights than the machine has memory', () => {
@@ -322,6 +321,16 @@ describe('describeBuild', () => {
     expect(file).to.equal("echo '[0]' > timestep.json");
     expect(labels).to.equal("echo '[0]' > class_labels.json");
     expect(run).to.match(/ --random --input timestep=timestep\.json --input class_labels=class_labels\.json --dim N=1,H=64/);
+  });
+
+  it('build leaves sizes to the user that only the user knows', () => {
+    const options = { additionEmbedType: 'text_time' as const, additionTimeEmbedDim: 8, blockOutChannels: [8, 8] };
+    const { inputs } = getGraph('unet-2d-condition').build({
+      ...options,
+      ...{ projectionClassEmbeddingsInputDim: 64, normNumGroups: 2, attentionHeadDim: [4], crossAttentionDim: [8] },
+      ...{ downBlockTypes: ['DownBlock2D', 'DownBlock2D'], upBlockTypes: ['UpBlock2D', 'UpBlock2D'] },
+    });
+    expect(exampleRun('m.onnx', { inputs }).at(-1)).to.match(/ --dim N=1,H=64,W=64,S=64,E=SIZE,I=SIZE$/);
   });
 
   it('describeBuild quotes a path with blanks and quotes', () => {
