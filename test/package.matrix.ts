@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Diagnosis } from '../lib/cli/commands/doctor.js';
+import { loadAddon } from '../lib/runtime/native/addon.js';
 import { HAS_PREBUILT, OFFLINE, pack, testPackage } from './support/packed-package.js';
 
 testPackage({ addon: 'built' });
@@ -161,7 +162,10 @@ describe('the packed package in an application that tests with Jest', function (
   this.timeout(900_000);
   let app: string;
   const node = (args: readonly string[], options = '') =>
-    execute(process.execPath, args, { cwd: app, env: { ...process.env, NODE_OPTIONS: options } });
+    execute(process.execPath, args, {
+      cwd: app,
+      env: { ...process.env, ONNX_GROUPNORM_ADDON: loadAddon().binary?.path, NODE_OPTIONS: options },
+    });
 
   before(async function () {
     app = await mkdtemp(join(tmpdir(), 'jest application-'));
@@ -178,8 +182,6 @@ describe('the packed package in an application that tests with Jest', function (
       console.log('    not run: the package registry cannot be reached');
       this.skip();
     }
-    const install = join(app, 'node_modules/onnx-groupnorm/native/install.mjs');
-    await execute(process.execPath, [install], { cwd: app, env: { ...process.env, CXXFLAGS: '-O0' } });
   });
 
   after(() => rm(app, { recursive: true, force: true }));

@@ -124,6 +124,34 @@ class Textbook(nn.Module):
         return x.view(batch, channels, height, width) * self.weight + self.bias
 
 
+class VarMean(nn.Module):
+    """GroupNorm by hand with var_mean, whose mean dynamo writes as a sum by the length."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(8))
+        self.bias = nn.Parameter(torch.randn(8))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        batch, channels, height, width = x.shape
+        rows = x.reshape(batch, 2, -1)
+        var, mean = torch.var_mean(rows, dim=-1, keepdim=True)
+        y = ((rows - mean) / (var + 1e-5).sqrt()).reshape(batch, channels, height, width)
+        return y * self.weight[:, None, None] + self.bias[:, None, None]
+
+
+class Choice(nn.Module):
+    """Norms in the two branches of an If."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.GroupNorm(2, 8)
+        self.second = nn.GroupNorm(4, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cond(x.sum() > 0, lambda x: self.first(x).relu(), lambda x: self.second(x) + 1, (x,))
+
+
 def torchscript(module: nn.Module, x: torch.Tensor, dynamic: tuple[int, ...] = ()) -> onnx.ModelProto:
     """Export by the older exporter, at opset 17."""
     file = io.BytesIO()
@@ -206,6 +234,10 @@ SAMPLES: dict[str, Callable[[], Exported]] = {
     "textbook-biased-dynamo": lambda: pytorch(dynamo, Textbook(False), (2, 8, 5, 6), IMAGE),
     "textbook-blocks-torchscript": lambda: pytorch(torchscript, Textbook(False, True), (2, 8, 5, 6), IMAGE),
     "textbook-blocks-dynamo": lambda: pytorch(dynamo, Textbook(False, True), (2, 8, 5, 6)),
+    "textbook-corrected-torchscript": lambda: pytorch(torchscript, Textbook(True), (2, 8, 5, 6), IMAGE),
+    "textbook-corrected-dynamo": lambda: pytorch(dynamo, Textbook(True), (2, 8, 5, 6), IMAGE),
+    "textbook-var-mean-dynamo": lambda: pytorch(dynamo, VarMean(), (2, 8, 5, 6)),
+    "choice-dynamo": lambda: pytorch(dynamo, Choice(), (2, 8, 5, 6)),
     "keras-first": lambda: keras_model(False, by_keras=True),
     "keras-last": lambda: keras_model(True, by_keras=True),
     "keras-first-dynamo": lambda: keras_model(False, by_keras=False),

@@ -112,7 +112,7 @@ describe('weights/safetensors-header', () => {
       }
     };
     expect(message({ weightsEntries: 1 })).to.match(
-      /^w\.safetensors: it has more than 1 texts of metadata;.*\(the option limits\.weightsEntries, on the command line --limit weightsEntries=NUMBER\)$/,
+      /^w\.safetensors: it has more than 1 texts of metadata;.*limits\.weightsEntries/,
     );
     expect(message({ modelRank: 2 })).to.match(/tensor 'a' has more than 2 dimensions;.*limits\.modelRank/);
     const two = headerOf(`{"a":${entry},"b":${entry}}`);

@@ -237,13 +237,21 @@ export function encodeFragment(
   for (const { name, data } of constants) names.set(name, added.add(encodeTensor(name, data!)));
   for (const { initializers } of encoded)
     for (const tensor of initializers) names.set(tensor.name, added.add(tensor));
-  const messages = encoded.map(({ node }) => ({
-    ...node,
-    input: node.input!.map((name) => names.get(name) ?? name),
-  }));
+  const messages = encoded.map(({ node }) => readingFrom(names, node));
   return (skipEmpty ? nodesIfNotEmpty(skipEmpty, messages) : messages).map((node) =>
     NodeProto.encode(node).finish(),
   );
+}
+
+/** Returns a node that reads values under other names, in its branches too. */
+function readingFrom(names: ReadonlyMap<string, string>, node: NodeMessage): NodeMessage {
+  const attribute = node.attribute?.map((each) =>
+    each.g
+      ? { ...each, g: { ...each.g, node: each.g.node!.map((inner) => readingFrom(names, inner)) } }
+      : each,
+  );
+  const input = node.input!.map((name) => names.get(name) ?? name);
+  return { ...node, input, ...(attribute && { attribute }) };
 }
 
 /** Writes a constant as a node. */
