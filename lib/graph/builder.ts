@@ -159,10 +159,11 @@ export class Scope {
   }
 
   /**
-   * @internal Adds an If. Only the nodes that the chosen function has added run.
+   * Adds an If. Only the nodes that the chosen function has added run.
    * @param condition (1), bool.
    * @param then Adds the nodes of a branch and returns its result, which must come from one of them; `otherwise` likewise,
    *   with a result of the same type.
+   * @internal
    */
   branch(condition: Value, then: () => Value, otherwise: () => Value): Value {
     const { nodes } = this.state;

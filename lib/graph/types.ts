@@ -61,11 +61,17 @@ export interface Node {
   readonly outputs: readonly Value[];
   /** The attributes, by ONNX's names. */
   readonly attributes: Attributes;
-  /** @internal The two branches of an If. */
+  /**
+   * The two branches of an If.
+   * @internal
+   */
   readonly branches?: readonly [then: Branch, otherwise: Branch];
 }
 
-/** @internal The nodes of a branch, which may read every value of the graph before the If, and the result of the If. */
+/**
+ * The nodes of a branch, which may read every value of the graph before the If, and the result of the If.
+ * @internal
+ */
 export interface Branch {
   readonly nodes: readonly Node[];
   readonly result: Value;
