@@ -70,7 +70,7 @@ export async function loadModel(
     loaded: needed
       ? new ModelWithVariants(
           loaded,
-          { ...needed, load, prepared: isReadAgain ? () => again() : keeper(prepared) },
+          { ...needed, load, prepared: isReadAgain ? again : keeper(prepared) },
           needed.fixesSizes ? again : undefined,
         )
       : loaded,
@@ -148,8 +148,8 @@ function neededVariants(
 }
 
 /**
- * The providers whose models have variants without the outputs that a run does not ask for, and for the sizes of the first
- * run: memory of GPUs is dear.
+ * The providers whose models have variants without the outputs that a run does not ask for, and for
+ * sizes: memory of GPUs is dear.
  */
 const VARYING: readonly Provider[] = ['native', 'cpu', 'wasm'];
 

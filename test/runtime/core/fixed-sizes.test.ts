@@ -1,4 +1,4 @@
-/** Models with names for sizes, which sessions without the native kernel load once more for the sizes of the first run. */
+/** Models with names for sizes, which sessions without the native kernel load once more for sizes that come again. */
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import type { Backend, ModelToLoad, SessionOptions } from '../../../lib/runtime/core/contract.js';
@@ -35,10 +35,11 @@ async function open(model: Uint8Array, options: SessionOptions = {}, fails = fal
 type Tail<List extends readonly unknown[]> = List extends [unknown, ...infer Rest] ? Rest : never;
 
 describe('sessions without the native kernel, of models with names for sizes', () => {
-  it('a session loads such a model once more, for the sizes of the first run and any batch', async () => {
+  it('a session loads such a model once more, for the sizes that two runs in a row have and any batch', async () => {
     const { session, shapes } = await open(modelOf(NAMED));
     expect(shapes).to.deep.equal([NAMED]);
     for (const dims of [
+      [1, 4, 5, 6],
       [1, 4, 6, 5],
       [3, 4, 6, 5],
       [1, 4, 5, 6],
@@ -53,10 +54,11 @@ describe('sessions without the native kernel, of models with names for sizes', (
     await session.dispose();
   });
 
-  it('first runs may be under way at once while the caller changes the inputs and the model, and dispose waits for them', async () => {
+  it('runs that wait for the second load may be under way at once while the caller changes the inputs and the model, and dispose waits for them', async () => {
     const model = modelOf(NAMED);
     const { session, shapes } = await open(model);
     model.fill(0);
+    await session.run({ x: image(1, 4, 6, 5) });
     const x = image(1, 4, 6, 5);
     const expected = referenceGroupNorm({ ...GROUP_NORM, x });
     const other = image(1, 4, 2, 3);
@@ -69,6 +71,13 @@ describe('sessions without the native kernel, of models with names for sizes', (
       2e-6,
     );
     expect(shapes).to.have.length(2);
+  });
+
+  it('a session loads such a model once for a single run, and for runs of different sizes', async () => {
+    const { session, shapes } = await open(modelOf(NAMED));
+    for (const height of [6, 7, 6, 8]) await session.run({ x: image(1, 4, height, 5) });
+    expect(shapes).to.deep.equal([NAMED]);
+    await session.dispose();
   });
 
   it('a session runs the model with names if it cannot be loaded once more', async () => {
@@ -89,7 +98,7 @@ describe('sessions without the native kernel, of models with names for sizes', (
     ];
     for (const [model, options] of cases) {
       const { session, shapes } = await open(model, options);
-      await session.run({ x: image(2, 4, 6, 5) });
+      for (let run = 0; run < 2; run++) await session.run({ x: image(2, 4, 6, 5) });
       expect(shapes).to.have.length(1);
       await session.dispose();
     }

@@ -52,7 +52,7 @@ export interface PreparedModel extends ModelToLoad {
   readonly gainsByFixedSizes: boolean;
 }
 
-/** Models are held twice up to this size, for named sizes and for those of the first run. Overhead matters in small ones. */
+/** Models are held twice up to this size, for named sizes and for fixed sizes. Overhead matters in small ones. */
 const MAX_BYTES_HELD_TWICE = 128 * 2 ** 20;
 
 /** The dimensions of inputs in a run, by name. */

@@ -1,8 +1,9 @@
 /**
  * Variants of a model, each loaded when a run first needs it: without the nodes of outputs that a run does not ask for,
  * which ONNX Runtime would run all the same; without the initializers of optional inputs that a run gives, on runtimes
- * whose JavaScript interface takes no values for these; and for the sizes of the first run, where the model has names for
- * them, because normalizations of rows of a known length run faster. Runs of other sizes use the model with the names.
+ * whose JavaScript interface takes no values for these; and, where the model has names for sizes, for the sizes that two
+ * runs in a row have first, because normalizations of rows of a known length run faster. Runs of other sizes use the model with
+ * the names, and so does a first run, which may be the only one.
  */
 import { NO_LIMITS } from '../../../limits.js';
 import { Model } from '../../../onnx/model.js';
@@ -50,9 +51,11 @@ export class ModelWithVariants implements LoadedModel {
   readonly release?: (tensors: readonly TensorData[]) => void;
   readonly #variants = new Map<string, Variant>();
   readonly #outputSets = new Set<string>();
-  /** The variant for the sizes of the first run, and these sizes. */
+  /** The variant for sizes that two runs in a row had, and these sizes. */
   #forSizes: (Variant & { readonly sizes: string }) | undefined;
   #preparedFor: PreparedFor | undefined;
+  /** The sizes of the run before, as long as there is no variant for sizes. */
+  #lastSizes: string | undefined;
 
   /** @param preparedFor Given if the model runs faster when it is prepared for the sizes of its inputs. */
   constructor(
@@ -98,11 +101,11 @@ export class ModelWithVariants implements LoadedModel {
     for (const model of new Set([this.loaded, ...models])) await model.dispose();
   }
 
-  /** Returns the variant for the sizes of the feeds, if these are the sizes of the first run; without it, the model itself. */
+  /** Returns the variant for the sizes of the feeds; `undefined` if it has other sizes, or is not needed yet. */
   #variantForSizes(feeds: AnyTensorRecord): Variant | undefined {
     const dims = Object.entries(feeds).map(([name, value]) => [name, value.dims] as const);
     const sizes = JSON.stringify(dims.map(([name, [, ...rest]]) => [name, rest]));
-    if (this.#preparedFor) {
+    if (this.#preparedFor && sizes === this.#lastSizes) {
       const loading = this.#loadForSizes(this.#preparedFor(new Map(dims)));
       // The source may hold the bytes of the model.
       this.#preparedFor = undefined;
@@ -110,6 +113,7 @@ export class ModelWithVariants implements LoadedModel {
       void loading.then((model) => (variant.loaded = model));
       this.#forSizes = variant;
     }
+    this.#lastSizes = sizes;
     return this.#forSizes?.sizes === sizes ? this.#forSizes : undefined;
   }
 
