@@ -37,15 +37,9 @@ export interface FloatSums {
   readonly areInOneFloat: boolean;
 }
 
-/**
- * Returns the form for a runtime.
- * @param onNamedLength Is called for each site whose rows have a length that is known only when the model runs.
- */
-export const sessionReduceMean = (sums: FloatSums, onNamedLength: () => void): LoweringForm => ({
-  lower(g, site, opset) {
-    if (typeof rowLength(site) !== 'number') onNamedLength();
-    return inWideDType(g, site, (wide) => normalize(g, wide, opset, sums));
-  },
+/** Returns the form for a runtime. */
+export const sessionReduceMean = (sums: FloatSums): LoweringForm => ({
+  lower: (g, site, opset) => inWideDType(g, site, (wide) => normalize(g, wide, opset, sums)),
 });
 
 function normalize(g: Scope, site: GroupNormSite, opset: number, sums: FloatSums): Value {

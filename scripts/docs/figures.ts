@@ -46,7 +46,7 @@ const FIGURES: Readonly<Record<string, (...words: string[]) => string>> = {
   'exports.below': (ours, bound) =>
     String(exportSpeeds(ours as Ours).filter((faster) => faster < Number(bound)).length),
   'exports.distance': (ours) =>
-    Math.max(...read<ExportRow>('exports').rows.map(({ errors }) => errors[ours as Ours])).toFixed(1),
+    Math.max(...read<ExportRow>('exports').rows.map(({ errors }) => errors[ours as Ours] ?? 0)).toFixed(1),
   'batching.table': batchingTable,
   'exporters.table': exportersTable,
   'unet-peers.table': unetPeersTable,
@@ -200,16 +200,16 @@ type Ours = keyof ExportRow['speedups'];
 
 const speed = (value: number): string => `${value.toFixed(2)} ×`;
 const exportSpeeds = (ours: Ours): number[] =>
-  read<ExportRow>('exports').rows.map(({ speedups }) => speedups[ours].median);
+  read<ExportRow>('exports').rows.flatMap(({ speedups }) => speedups[ours]?.median ?? []);
 
 function exportsTable(ours: Ours): string {
-  const rows = [...read<ExportRow>('exports').rows].sort(
-    (a, b) => compareTexts(a.form, b.form) || compareTexts(a.network, b.network),
-  );
+  const rows = read<ExportRow>('exports')
+    .rows.filter(({ speedups }) => speedups[ours])
+    .sort((a, b) => compareTexts(a.form, b.form) || compareTexts(a.network, b.network));
   return pivot(rows, 'times as fast', {
     setting: ({ form }) => form,
     runner: ({ network }) => network,
-    cell: ({ speedups }) => withSpread(speedups[ours]),
+    cell: ({ speedups }) => withSpread(speedups[ours]!),
   });
 }
 

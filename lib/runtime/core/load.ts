@@ -12,7 +12,7 @@ import type {
 } from './contract.js';
 import { withTypedErrors } from './errors.js';
 import { isOrtFormat, prepareOrtFormat } from './model/ort-format.js';
-import { type FixedSizes, type PreparedModel, prepareModel } from './model/prepare.js';
+import { type PreparedModel, prepareModel } from './model/prepare.js';
 import { chooseBackend } from './providers.js';
 import type { OpenOptions } from './session-options.js';
 import { ModelWithVariants, type VariantSource } from './model/variants.js';
@@ -64,16 +64,10 @@ export async function loadModel(
   const needed = neededVariants(loaded, prepared, backend, options);
   // A variant with other inputs must be loadable, and a file may have changed: these models stay in memory.
   const isReadAgain = source.readAgain !== undefined && needed?.optionalInputs.length === 0;
-  const again = preparer(platform, needed?.fixesSizes ? withCopy(source) : source, backend, options);
+  const again = isReadAgain ? preparer(platform, source, backend, options) : keeper(prepared);
   const { bfloat16, optionalInputs, groupNorm, needsElements } = prepared;
   return {
-    loaded: needed
-      ? new ModelWithVariants(
-          loaded,
-          { ...needed, load, prepared: isReadAgain ? again : keeper(prepared) },
-          needed.fixesSizes ? again : undefined,
-        )
-      : loaded,
+    loaded: needed ? new ModelWithVariants(loaded, { ...needed, prepared: again, load }) : loaded,
     provider: backend.provider,
     bfloat16,
     optionalInputs,
@@ -103,7 +97,6 @@ function prepare(
   { bytes, where, folder }: ModelSource,
   backend: Backend,
   { groupNorm, limits }: Rewriting,
-  fixedSizes?: FixedSizes,
 ): { prepared: PreparedModel; folder: string | undefined } {
   const problemOf =
     folder === undefined
@@ -111,7 +104,7 @@ function prepare(
       : (location: string, size: number) => platform.dataFileProblem(where, location, size);
   const prepared = isOrtFormat(bytes)
     ? prepareOrtFormat(bytes, where, groupNorm, backend)
-    : prepareModel(bytes, where, problemOf, groupNorm, backend, undefined, limits, fixedSizes);
+    : prepareModel(bytes, where, problemOf, groupNorm, backend, undefined, limits);
   const { externalLocations } = prepared;
   const real = folder === undefined ? undefined : platform.followDataLinks?.(where, externalLocations);
   if (!real) return { prepared, folder };
@@ -136,22 +129,15 @@ function neededVariants(
   prepared: PreparedModel,
   { provider, takesOptionalInputs }: Backend,
   options: OpenOptions,
-): (Pick<VariantSource, 'optionalInputs' | 'prunes'> & { readonly fixesSizes: boolean }) | undefined {
+): Pick<VariantSource, 'optionalInputs' | 'prunes'> | undefined {
   const optionalInputs = takesOptionalInputs ? [] : prepared.optionalInputs.map(({ name }) => name);
   const isProfiled = options.backend.profileFilePrefix !== undefined;
-  const mayPrepareAgain = VARYING.includes(provider) && !isProfiled;
-  const prunes = mayPrepareAgain && outputs.length > 1;
-  const fixesSizes = mayPrepareAgain && prepared.gainsByFixedSizes;
-  return prunes || fixesSizes || optionalInputs.length > 0
-    ? { optionalInputs, prunes, fixesSizes }
-    : undefined;
+  const prunes = outputs.length > 1 && PRUNING.includes(provider) && !isProfiled;
+  return prunes || optionalInputs.length > 0 ? { optionalInputs, prunes } : undefined;
 }
 
-/**
- * The providers whose models have variants without the outputs that a run does not ask for, and for
- * sizes: memory of GPUs is dear.
- */
-const VARYING: readonly Provider[] = ['native', 'cpu', 'wasm'];
+/** The providers whose models have variants without the outputs that a run does not ask for: memory of GPUs is dear. */
+const PRUNING: readonly Provider[] = ['native', 'cpu', 'wasm'];
 
 // The functions below return functions that live as long as the session. They stand apart so that these keep what they
 // name, and not the bytes of the model.
@@ -173,19 +159,11 @@ function preparer(
   { where, folder, readAgain }: ModelSource,
   backend: Backend,
   { groupNorm, limits }: Rewriting,
-): (sizes?: FixedSizes) => Promise<PreparedModel | undefined> {
-  return async (sizes) => {
+): VariantSource['prepared'] {
+  return async () => {
     const bytes = await readAgain!();
-    const source = bytes && { bytes, where, folder };
-    return source && prepare(platform, source, backend, { groupNorm, limits }, sizes).prepared;
+    return bytes && prepare(platform, { bytes, where, folder }, backend, { groupNorm, limits }).prepared;
   };
-}
-
-/** Returns a source that can be read again. A model that was given as bytes is copied: the caller may change them. */
-function withCopy(source: ModelSource): ModelSource {
-  if (source.readAgain) return source;
-  const copy = source.bytes.slice();
-  return { ...source, readAgain: () => Promise.resolve(copy) };
 }
 
 /** Returns a function that keeps the prepared model, its bytes included. */

@@ -50,7 +50,6 @@ export function prepareOrtFormat(
     groupNorm:
       hasKernel && KERNEL_OPERATORS.some((operator) => operators.has(operator)) ? 'kernel' : undefined,
     needsElements: operators.has('InstanceNormalization'),
-    gainsByFixedSizes: false,
   };
 }
 

@@ -48,22 +48,13 @@ export interface PreparedModel extends ModelToLoad {
   readonly groupNorm: GroupNormExecution | undefined;
   /** Whether an input without elements would end the process. */
   readonly needsElements: boolean;
-  /** Whether the model runs faster if it is prepared for the sizes that its inputs have in a run, and is small enough for that. */
-  readonly gainsByFixedSizes: boolean;
 }
-
-/** Models are held twice up to this size, for named sizes and for fixed sizes. Overhead matters in small ones. */
-const MAX_BYTES_HELD_TWICE = 128 * 2 ** 20;
-
-/** The dimensions of inputs in a run, by name. */
-export type FixedSizes = ReadonlyMap<string, readonly number[]>;
 
 /**
  * Decodes a model once and rewrites it.
  * @param problemOf Says what is wrong with a file of external data; `undefined` for a model that was given as bytes.
  * @param groupNorm `op` leaves the standard operator to ONNX Runtime's inlined body. A named operator runs by ONNX
  *   Runtime's own kernel: `instance-norm` and `layer-norm` leave the operator of that name as it is, `op` both.
- * @param fixedSizes Prepares the model for inputs of these sizes, and of any first size.
  * @throws ModelError if the model cannot be read, SessionError `MODEL_REJECTED` if a node cannot be rewritten.
  */
 export function prepareModel(
@@ -74,11 +65,9 @@ export function prepareModel(
   backend: Pick<Backend, 'provider' | 'hasGroupNormKernel' | 'takesBfloat16' | 'hasFile'>,
   choice: GroupNormChoice = GROUP_NORM_CHOICES[backend.provider],
   limits = DEFAULT_LIMITS,
-  fixedSizes?: FixedSizes,
 ): PreparedModel {
   requireContrib(groupNorm, backend.provider);
   const model = Model.decode(bytes, where, limits);
-  if (fixedSizes) fixSizes(model, fixedSizes);
   requireValidNodes(model, where);
   const unranked = model.unrankedNames();
   const { hasFile } = backend;
@@ -96,7 +85,7 @@ export function prepareModel(
   raiseOpset6(model);
   const types = new ValueTypes(model);
   const own = new Set(model.nodes);
-  const { replaced, execution, hasNamedLengths } = rewriteNorms({
+  const { replaced, execution } = rewriteNorms({
     model,
     types,
     where,
@@ -110,7 +99,7 @@ export function prepareModel(
   const fused = hasKernel ? fuseGroupNorm(model, types) : 0;
   const guarded = skipEmptyInputs(model, types, backend.hasGroupNormKernel, own);
   requireNoCrash(model, types, where);
-  const changed = fixedSizes !== undefined || replaced + widened.size + fused + guarded > 0;
+  const changed = replaced + widened.size + fused + guarded > 0;
   const optionalInputs = describeOptional(model);
   const narrow = backend.takesBfloat16 ? [] : optionalInputs.filter(({ dtype }) => dtype === 'bfloat16');
   return {
@@ -123,19 +112,7 @@ export function prepareModel(
     optionalInputs,
     groupNorm: execution,
     needsElements: false,
-    gainsByFixedSizes:
-      hasNamedLengths && model.externalFiles.size === 0 && bytes.byteLength <= MAX_BYTES_HELD_TWICE,
   };
-}
-
-/** Declares inputs with the sizes of a run. The first size, a batch in most models, may be another in the next run. */
-function fixSizes(model: Model, sizes: FixedSizes): void {
-  const { index } = model;
-  model.declareInputs((name) => {
-    const first = index.typeOf(name)?.shape?.slice(0, 1) ?? [];
-    const dims = sizes.get(name);
-    return dims && [...first, ...dims.slice(1)];
-  });
 }
 
 /**
@@ -183,12 +160,10 @@ interface Rewriting {
 function rewriteNorms(rewriting: Rewriting): {
   readonly replaced: number;
   readonly execution: GroupNormExecution | undefined;
-  readonly hasNamedLengths: boolean;
 } {
   const { model, types, where, hasKernel } = rewriting;
   const used = new Set<SessionLoweringName>();
-  let hasNamedLengths = false;
-  const plan = planFor(rewriting, used, () => (hasNamedLengths = true));
+  const plan = planFor(rewriting, used);
   const counts = replaceAllNorms(types, plan, where, REFUSAL);
   const { exported, contrib, inlined, operator, rows, nhwcConv } = counts;
   const written = exported + contrib + inlined;
@@ -198,7 +173,6 @@ function rewriteNorms(rewriting: Rewriting): {
   return {
     replaced: written + operator + rows + nhwcConv,
     execution: used.size > 0 ? executionOf(used) : isRunByKernel ? 'kernel' : undefined,
-    hasNamedLengths,
   };
 }
 
@@ -206,17 +180,15 @@ function rewriteNorms(rewriting: Rewriting): {
 function planFor(
   { groupNorm, lowering, choice, hasKernel, hasContribKernel }: Omit<Rewriting, 'model' | 'types' | 'where'>,
   used: Set<SessionLoweringName>,
-  onNamedLength = (): void => undefined,
 ): NormPlan & { readonly rows: RowPlan } {
-  const run = (name: SessionLoweringName) => asRun(name, choice, onNamedLength);
   const rows = {
-    lowering: hasKernel ? kernelLowering : run(SAFE_LOWERING),
+    lowering: hasKernel ? kernelLowering : asRun(SAFE_LOWERING, choice),
     operators: rowOperatorsToReplace(groupNorm),
     maxRow: choice.hasLayerNormKernel === false ? 0 : MAX_LAYER_NORM_ROW,
   };
   const by = (name: SessionLoweringName) => {
     const nameFor = recordedLowering(name, used);
-    return (site: SiteRef) => run(nameFor(site));
+    return (site: SiteRef) => asRun(nameFor(site), choice);
   };
   // The providers with that kernel have one of NhwcConv too.
   const nhwcConv = !hasContribKernel;
@@ -238,13 +210,9 @@ function planFor(
 }
 
 /** Returns a lowering in the form that a provider needs. These two do not take empty inputs by themselves. */
-function asRun(
-  name: SessionLoweringName,
-  { sums }: GroupNormChoice,
-  onNamedLength: () => void,
-): LoweringChoice {
+function asRun(name: SessionLoweringName, { sums }: GroupNormChoice): LoweringChoice {
   if (name === 'instance-norm' || name === 'layer-norm') return skippingEmpty(name);
-  return name === 'reduce-mean' && sums ? sessionReduceMean(sums, onNamedLength) : name;
+  return name === 'reduce-mean' && sums ? sessionReduceMean(sums) : name;
 }
 
 /** What a plan makes of a GroupNorm in one of its forms. */

@@ -1,9 +1,7 @@
 /**
  * Variants of a model, each loaded when a run first needs it: without the nodes of outputs that a run does not ask for,
- * which ONNX Runtime would run all the same; without the initializers of optional inputs that a run gives, on runtimes
- * whose JavaScript interface takes no values for these; and, where the model has names for sizes, for the sizes that two
- * runs in a row have first, because normalizations of rows of a known length run faster. Runs of other sizes use the model with
- * the names, and so does a first run, which may be the only one.
+ * which ONNX Runtime would run all the same; and without the initializers of optional inputs that a run gives, on runtimes
+ * whose JavaScript interface takes no values for these.
  */
 import { NO_LIMITS } from '../../../limits.js';
 import { Model } from '../../../onnx/model.js';
@@ -17,7 +15,7 @@ import type {
   ModelToLoad,
   TensorInfo,
 } from '../contract.js';
-import type { FixedSizes, PreparedModel } from './prepare.js';
+import type { PreparedModel } from './prepare.js';
 import { copyTensors } from '../tensors.js';
 
 /** The most sets of outputs that have variants, which bounds the memory. Runs with other sets compute all outputs. */
@@ -32,9 +30,6 @@ export interface VariantSource {
   readonly prepared: () => Promise<PreparedModel | undefined>;
   readonly load: (model: ModelToLoad) => Promise<LoadedModel>;
 }
-
-/** Returns the model for inputs of these sizes; `undefined` if it cannot be had again. */
-type PreparedFor = (sizes: FixedSizes) => Promise<PreparedModel | undefined>;
 
 interface Variant {
   readonly loading: Promise<LoadedModel>;
@@ -51,19 +46,11 @@ export class ModelWithVariants implements LoadedModel {
   readonly release?: (tensors: readonly TensorData[]) => void;
   readonly #variants = new Map<string, Variant>();
   readonly #outputSets = new Set<string>();
-  /** The variant for sizes that two runs in a row had, and these sizes. */
-  #forSizes: (Variant & { readonly sizes: string }) | undefined;
-  #preparedFor: PreparedFor | undefined;
-  /** The sizes of the run before, as long as there is no variant for sizes. */
-  #lastSizes: string | undefined;
 
-  /** @param preparedFor Given if the model runs faster when it is prepared for the sizes of its inputs. */
   constructor(
     readonly loaded: LoadedModel,
     readonly source: VariantSource,
-    preparedFor: PreparedFor | undefined,
   ) {
-    this.#preparedFor = preparedFor;
     this.inputs = loaded.inputs;
     this.outputs = loaded.outputs;
     if (loaded.inLayout) this.inLayout = loaded.inLayout;
@@ -74,57 +61,17 @@ export class ModelWithVariants implements LoadedModel {
   async run(feeds: AnyTensorRecord, options: BackendRunOptions): Promise<Record<string, AnyTensor>> {
     const given = this.source.optionalInputs.filter((name) => Object.hasOwn(feeds, name));
     const kept = this.#outputSet(options.fetches);
-    const isWhole = given.length === 0 && kept === undefined;
-    const variant = isWhole ? this.#variantForSizes(feeds) : this.#variant(given, kept);
-    if (!variant) return this.loaded.run(feeds, options);
-    const { loaded, loading } = variant;
-    if (loaded) return this.#fitting(loaded, options).run(feeds, options);
+    if (given.length === 0 && kept === undefined) return this.loaded.run(feeds, options);
+    const { loaded, loading } = this.#variant(given, kept);
+    if (loaded) return loaded.run(feeds, options);
     const copies = copyTensors(feeds);
-    return this.#fitting(await loading, options).run(copies, options);
-  }
-
-  /** Returns a variant, or the model itself if given outputs contradict the sizes of the variant: its error says what is wrong. */
-  #fitting(variant: LoadedModel, { outputs = {} }: BackendRunOptions): LoadedModel {
-    const fits = ({ name, shape }: TensorInfo): boolean => {
-      const given = Object.hasOwn(outputs, name) ? outputs[name] : undefined;
-      return (
-        !given || !shape || shape.every((dim, axis) => typeof dim !== 'number' || dim === given.dims[axis])
-      );
-    };
-    return variant.outputs.every(fits) ? variant : this.loaded;
+    return (await loading).run(copies, options);
   }
 
   async dispose(): Promise<void> {
-    const variants = [...this.#variants.values(), ...(this.#forSizes ? [this.#forSizes] : [])];
-    const loaded = await Promise.allSettled(variants.map(({ loading }) => loading));
+    const loaded = await Promise.allSettled([...this.#variants.values()].map(({ loading }) => loading));
     const models = loaded.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
     for (const model of new Set([this.loaded, ...models])) await model.dispose();
-  }
-
-  /** Returns the variant for the sizes of the feeds; `undefined` if it has other sizes, or is not needed yet. */
-  #variantForSizes(feeds: AnyTensorRecord): Variant | undefined {
-    const dims = Object.entries(feeds).map(([name, value]) => [name, value.dims] as const);
-    const sizes = JSON.stringify(dims.map(([name, [, ...rest]]) => [name, rest]));
-    if (this.#preparedFor && sizes === this.#lastSizes) {
-      const loading = this.#loadForSizes(this.#preparedFor(new Map(dims)));
-      // The source may hold the bytes of the model.
-      this.#preparedFor = undefined;
-      const variant: Variant & { readonly sizes: string } = { loading, sizes };
-      void loading.then((model) => (variant.loaded = model));
-      this.#forSizes = variant;
-    }
-    this.#lastSizes = sizes;
-    return this.#forSizes?.sizes === sizes ? this.#forSizes : undefined;
-  }
-
-  /** Returns the model itself if the variant cannot be loaded, as where memory is short. */
-  async #loadForSizes(preparing: Promise<PreparedModel | undefined>): Promise<LoadedModel> {
-    try {
-      const prepared = await preparing;
-      return prepared ? await this.source.load(prepared) : this.loaded;
-    } catch {
-      return this.loaded;
-    }
   }
 
   /** Returns the outputs that a variant must have; `undefined` for all. */
