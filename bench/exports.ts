@@ -42,9 +42,15 @@ export interface ExportRow {
   /** Milliseconds of processor time with plain onnxruntime-node. */
   readonly plain: number;
   /** How many times as fast our sessions are, as far as they were measured. */
-  readonly speedups: Readonly<Partial<Record<Ours, Quartiles>>>;
+  readonly speedups: Partial<Measured['speedups']>;
   /** Distance from float64 over PyTorch's distance. */
-  readonly errors: Readonly<Partial<Record<Ours | typeof PLAIN, number>>>;
+  readonly errors: Partial<Measured['errors']>;
+}
+
+/** A network that was just measured, on all sessions. */
+interface Measured extends Pick<ExportRow, 'network' | 'form' | 'plain'> {
+  readonly speedups: Readonly<Record<Ours, Quartiles>>;
+  readonly errors: Readonly<Record<Ours | typeof PLAIN, number>>;
 }
 
 async function main(): Promise<void> {
@@ -79,7 +85,7 @@ async function main(): Promise<void> {
   }
 }
 
-async function measure(folder: string, name: string, rounds: number): Promise<ExportRow> {
+async function measure(folder: string, name: string, rounds: number): Promise<Measured> {
   const path = join(folder, 'model.onnx');
   const [, network = name, form = ''] = /^(.+)-((?:ts|dynamo)\d+(?:-any)?)$/.exec(name) ?? [];
   const tensors = readTensors(join(folder, 'tensors.safetensors'));
@@ -161,7 +167,7 @@ async function processorTime(run: () => Promise<unknown>, calls: number): Promis
 const entries = <Key extends string, Value>(record: Readonly<Record<Key, Value>>): [Key, Value][] =>
   Object.entries(record) as [Key, Value][];
 
-function print({ network, form, plain, speedups, errors }: ExportRow): void {
+function print({ network, form, plain, speedups, errors }: Measured): void {
   const ours = OURS.map((name) => `${name} ${formatRatio(speedups[name])}`);
   const distances = entries(errors).map(([name, error]) => `${name} ${error.toFixed(1)}`);
   console.log(

@@ -6,7 +6,7 @@ import type { Provider, Session } from '../../lib/runtime/core/contract.js';
 import { openSession } from '../../lib/runtime/core/open.js';
 import { NODE } from '../../lib/runtime/node.js';
 import { cpuBackend } from '../../lib/runtime/ort-node/model.js';
-import { elementCount, type FloatDType, type Shape, tensor, type TensorData } from '../../lib/tensor.js';
+import { elementCount, type Shape, tensor, type TensorData } from '../../lib/tensor.js';
 import {
   type GroupNormCase,
   groupNormModel,
@@ -33,20 +33,14 @@ const clipped = ({ dims, data }: TensorData, threshold: number): TensorData =>
   );
 
 /**
- * Returns the largest distance from float64 of runs with known sizes, with names after a run of other sizes, and with names.
- * `other` runs first, so that the model with names is not prepared for the sizes of `x`.
+ * Returns the largest distance from float64 of runs with known sizes, and with names for them.
  */
 async function errors(provider: Provider, groupNorm: GroupNormCase, opset?: number): Promise<number[]> {
   const { x } = groupNorm;
   const expected = referenceGroupNorm(groupNorm);
   const found: number[] = [];
-  const other = randomTensor(
-    x.dtype as FloatDType,
-    x.dims.map((dim, axis) => (axis === 1 ? dim : 3)),
-  );
-  for (const [shape, before] of [[x.dims], [named(x.dims), other], [named(x.dims)]] as const) {
+  for (const shape of [x.dims, named(x.dims)]) {
     await using session = await open(provider, groupNorm, shape, opset);
-    if (before) await session.run({ x: before });
     const { y } = await session.run({ x });
     expect(y!.dims).to.deep.equal(x.dims);
     found.push(maxAbsDifference(y!, expected));
