@@ -339,8 +339,7 @@ class Copier {
   }
 
   async copy({ byteLength, readInto }: StoredBytes): Promise<void> {
-    const [one, other] = (this.#memory ??= [new Uint8Array(PIECE), new Uint8Array(PIECE)]);
-    let [next, free] = [one, other];
+    let [next, free] = (this.#memory ??= [new Uint8Array(PIECE), new Uint8Array(PIECE)]);
     let writing: Promise<void> | undefined;
     for (let at = 0; at < byteLength; at += PIECE) {
       const piece = next.subarray(0, byteLength - at);

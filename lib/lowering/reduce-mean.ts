@@ -41,7 +41,7 @@ export function varianceOf(g: Scope, site: GroupNormSite, squares: Value, mean: 
 /**
  * Computes `(c − mean) / √(variance + ε) · γ + β`.
  * @param centred The centred rows c, in the shape of `x`.
- * @param mean One number a row, (N, G, 1, ...); `variance` likewise.
+ * @param mean One number a row, (N, G, 1); `variance` likewise.
  */
 export function scaleAndShift(
   g: Scope,
@@ -58,14 +58,13 @@ export function scaleAndShift(
     : op.sub(g, scaled, offset);
 }
 
-/** Computes γ / √(σ² + ε) as (N, G, C / G, ...). */
+/** Computes γ / √(σ² + ε) as (N, G, C / G). */
 function scaleOverDeviation(g: Scope, site: GroupNormSite, variance: Value): Value {
   const dtype = site.x.dtype as FloatDType;
   const deviation = op.sqrt(g, op.add(g, variance, filled(g, dtype, 1, site.epsilon)));
   const { channels, channelsPerGroup } = channelsOf(site);
   const scale = site.scale ?? filled(g, dtype, channels, 1);
-  const ones = Array<number>(deviation.rank - 3).fill(1);
-  return op.div(g, op.reshape(g, scale, [1, site.numGroups, channelsPerGroup, ...ones]), deviation);
+  return op.div(g, op.reshape(g, scale, [1, site.numGroups, channelsPerGroup]), deviation);
 }
 
 /** Multiplies a variance by n ÷ (n − 1), n being the length of a row. */

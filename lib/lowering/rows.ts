@@ -137,17 +137,17 @@ export const toSplitRows = (g: Scope, site: GroupNormSite, value: Value): Value 
   op.reshape(g, value, [0, site.numGroups, ...splitLength(rowLength(site) as number)]);
 
 /**
- * Takes the mean of each row of (N, G, ...), as (N, G, 1, ...): along the last axis first, whose elements are contiguous in
+ * Takes the mean of each row of (N, G, K) or (N, G, P, L), as (N, G, 1): innermost parts first, which are contiguous in
  * memory. Reduced dimensions are dropped, because with a dimension of 1 in its place ONNX Runtime is slower.
  */
 export function rowMean(g: Scope, rows: Value): Value {
-  const parts = rows.rank > 3 ? op.reduceMean(g, rows, { axes: [rows.rank - 1], keepdims: false }) : rows;
-  return op.reduceMean(g, parts, { axes: axesFrom(2, parts.rank) });
+  const parts = rows.rank === 4 ? op.reduceMean(g, rows, { axes: [3], keepdims: false }) : rows;
+  return op.reduceMean(g, parts, { axes: [2] });
 }
 
-/** Gives the mean of each row the rank of the rows, so that it broadcasts against them. */
+/** Gives the mean of each row, (N, G, 1), the rank of the rows, so that it broadcasts against them. */
 export const alongRows = (g: Scope, mean: Value, rows: Value): Value =>
-  mean.rank === rows.rank ? mean : op.reshape(g, mean, [0, 0, ...Array<number>(rows.rank - 2).fill(1)]);
+  rows.rank === 4 ? op.reshape(g, mean, [0, 0, 1, 1]) : mean;
 
 /** Subtracts the mean of each row, (N, G, 1), from `x`. */
 export function centre(g: Scope, site: GroupNormSite, mean: Value): Value {

@@ -25,7 +25,7 @@ import {
   inWideDType,
   rowLength,
   rowMean,
-  splitLength,
+  toSplitRows,
 } from './rows.js';
 import type { GroupNormSite, LoweringForm } from './types.js';
 
@@ -46,9 +46,7 @@ function normalize(g: Scope, site: GroupNormSite, opset: number, sums: FloatSums
   const length = rowLength(site);
   if (typeof length !== 'number') return reduceMean(g, site, opset, sums.areInOneFloat);
   const maxShort = site.x.dtype === 'float32' && !site.isCorrected ? sums.maxShortRow : 0;
-  return length <= maxShort
-    ? shortForm(g, site, length)
-    : statisticsForm(g, site, opset, length, sums.areInOneFloat);
+  return length <= maxShort ? shortForm(g, site, length) : statisticsForm(g, site, opset, sums.areInOneFloat);
 }
 
 /** Centres rows and normalizes them by InstanceNormalization, which takes the rounding error of the first mean out again. */
@@ -83,14 +81,8 @@ const batchNorm = (g: Scope, x: Value, parameters: readonly Value[], epsilon: nu
  * Computes what the form for files does: see `reduceMeanLowering`. Where a row does not divide into short sums, each mean is
  * corrected by the mean of what is left after it is subtracted.
  */
-function statisticsForm(
-  g: Scope,
-  site: GroupNormSite,
-  opset: number,
-  length: number,
-  areInOneFloat: boolean,
-): Value {
-  const rows = op.reshape(g, site.x, [0, site.numGroups, ...splitLength(length)]);
+function statisticsForm(g: Scope, site: GroupNormSite, opset: number, areInOneFloat: boolean): Value {
+  const rows = toSplitRows(g, site, site.x);
   const meanOf = (value: Value, steps: number): Value => {
     const mean = rowMean(g, value);
     return steps === 1
