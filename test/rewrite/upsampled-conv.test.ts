@@ -126,7 +126,7 @@ describe('splitUpsampledConvs', () => {
         const [n, , h, w] = x.dims as [number, number, number, number];
         expect(y.dims).to.deep.equal([n, OUTPUTS, 2 * h, 2 * w]);
         // Sums of 1,152 products of about 1.
-        expect(maxAbsDifference(y as TensorData, expectedOf(variant))).to.be.below(1e-4);
+        expect(maxAbsDifference(y, expectedOf(variant))).to.be.below(1e-4);
       });
     }
   }
