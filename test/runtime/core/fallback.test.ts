@@ -84,7 +84,7 @@ function place(
 }
 
 describe('a session whose provider lacks what the model needs', () => {
-  it('moves to the next provider at its first run, and reports the fallback', async () => {
+  it('a session whose provider lacks a kernel moves to the next provider at its first run, and reports the fallback', async () => {
     const { events, open } = place({ cuda: lacks, webgpu: lacks, cpu: works });
     const session = await open({ providers: ['cuda', 'webgpu', 'cpu'] });
     expect([session.provider, session.fallbacks]).to.deep.equal(['cuda', []]);
@@ -106,7 +106,7 @@ describe('a session whose provider lacks what the model needs', () => {
     ]);
   });
 
-  it('reads the inputs as they were when run was called, after it has moved too', async () => {
+  it('a session that moves to the next provider reads the inputs as they were when run was called', async () => {
     const { open, read } = place({ cuda: lacks, cpu: works });
     const session = await open({ providers: ['cuda', 'cpu'] });
     const x = tensor('float32', [2], Float32Array.of(1, 2));
@@ -117,7 +117,7 @@ describe('a session whose provider lacks what the model needs', () => {
     await session.dispose();
   });
 
-  it('moves once if several runs fail at the same time, and each run returns its result', async () => {
+  it('a session moves to the next provider once if several runs fail at the same time, and each run returns its result', async () => {
     const { events, open } = place({ webgpu: lacks, cpu: works });
     const session = await open({ providers: ['webgpu', 'cpu'] });
     const results = await Promise.all([1, 2, 3, 4].map(() => session.run({ x: X })));
@@ -130,7 +130,7 @@ describe('a session whose provider lacks what the model needs', () => {
     ]);
   });
 
-  it('waits for the runs in progress before it frees their model', async () => {
+  it('a session that moves to the next provider waits for the runs in progress before it frees their model', async () => {
     let run = 0;
     const slow: Behaviour = async () => {
       if (run++ === 0) return lacks();
@@ -143,7 +143,7 @@ describe('a session whose provider lacks what the model needs', () => {
     await session.dispose();
   });
 
-  it('can still move to the third provider after a run succeeds on the first, which another run has left', async () => {
+  it('a session can still move to the third provider after a run succeeds on the first, which another run has left', async () => {
     let run = 0;
     const once: Behaviour = async () => {
       if (run++ === 0) return lacks();
@@ -161,7 +161,7 @@ describe('a session whose provider lacks what the model needs', () => {
     await session.dispose();
   });
 
-  it('ends the run and frees both models if it is disposed of while it moves', async () => {
+  it('a session that is disposed of while it moves to the next provider ends the run and frees both models', async () => {
     const { events, open } = place({ webgpu: lacks, cpu: works });
     const session = await open({ providers: ['webgpu', 'cpu'] });
     const running = session.run({ x: X });
@@ -174,7 +174,7 @@ describe('a session whose provider lacks what the model needs', () => {
     expect(events).to.have.length(6);
   });
 
-  it('starts no run on the next provider if the run is aborted while it moves', async () => {
+  it('a session starts no run on the next provider if the run is aborted while the session moves', async () => {
     const controller = new AbortController();
     const { events, open } = place({ cuda: lacks, cpu: works });
     const session = await open({ providers: ['cuda', 'cpu'] });
@@ -186,14 +186,14 @@ describe('a session whose provider lacks what the model needs', () => {
     await session.dispose();
   });
 
-  it('returns its result even if the runtime cannot free the first model', async () => {
+  it('a session that moves to the next provider returns its result even if the runtime cannot free the first model', async () => {
     const fails = () => Promise.reject(new Error('cannot be freed'));
     const { open } = place({ cuda: lacks, cpu: works }, { onDispose: fails });
     const session = await open({ providers: ['cuda', 'cpu'] });
     expect((await session.run({ x: X })).y!.data[0]).to.equal(3);
   });
 
-  it('tries the next provider again after it lacked memory', async () => {
+  it('a session tries the next provider again after that provider lacked memory', async () => {
     let loads = 0;
     const onLoad = () =>
       loads++ === 1 ? Promise.reject(new Error('failed to allocate 9 bytes')) : Promise.resolve();
@@ -206,7 +206,7 @@ describe('a session whose provider lacks what the model needs', () => {
     await session.dispose();
   });
 
-  it('fails and stays on its provider if there is no next provider, or with strict', async () => {
+  it('a session fails and stays on its provider if there is no next provider, or with strict', async () => {
     for (const options of [{ providers: ['cuda'] }, { providers: ['cuda', 'cpu'], strict: true }] as const) {
       const { events, open } = place({ cuda: lacks, cpu: works });
       const session = await open(options);
@@ -220,7 +220,7 @@ describe('a session whose provider lacks what the model needs', () => {
     }
   });
 
-  it('keeps the reason of the first provider if the last provider fails too', async () => {
+  it('a session keeps the reason of the first provider if the last provider fails too', async () => {
     const { open } = place({ cuda: lacks, webgpu: lacks });
     const session = await open({ providers: ['cuda', 'webgpu'] });
     const error = await rejection(session.run({ x: X }));
@@ -232,7 +232,7 @@ describe('a session whose provider lacks what the model needs', () => {
     await session.dispose();
   });
 
-  it('does not move if a run lacks memory or a device fails', async () => {
+  it('a session does not move to the next provider if a run lacks memory or a device fails', async () => {
     const failures = [
       'CUDA failure 2: out of memory',
       'CUDA failure 700: an illegal memory access was encountered',
@@ -248,7 +248,7 @@ describe('a session whose provider lacks what the model needs', () => {
 });
 
 describe('a session of a bfloat16 model', () => {
-  it('writes into given tensors on every provider, also without bfloat16', async () => {
+  it('a session of a bfloat16 model writes into given tensors on every provider, also without bfloat16', async () => {
     const { x, scale, bias } = {
       x: randomTensor('bfloat16', [1, 4, 3]),
       scale: randomTensor('bfloat16', [4], { stream: 'scale' }),
@@ -268,7 +268,7 @@ describe('a session of a bfloat16 model', () => {
 });
 
 describe("the bytes of a session's model", () => {
-  it('are freed after the first run, on every provider', async function () {
+  it("the bytes of a session's model are freed after the first run, on every provider", async function () {
     const programs = new URL('programs.ts', import.meta.url);
     const { stdout } = await runProgram(programs, 'printWhatIsFreed', { flags: ['--expose-gc'] });
     expect(JSON.parse(stdout)).to.deep.equal({ cpu: 'freed', 'native,wasm': 'freed', wasm: 'freed' });

@@ -85,7 +85,7 @@ for (const [way, options] of Object.entries(WAYS)) {
       expect(maxAbsDifference(y!, referenceGroupNorm(CASE))).to.be.below(TOLERANCE);
     });
 
-    it("overrides reach the weights, the target of Reshape and the ones and zeros of PyTorch's export", async () => {
+    it(`values of optional inputs reach the weights, the target of Reshape and the ones and zeros of PyTorch's export on ${way}`, async () => {
       const near = { ...CASE, x: randomTensor('float32', CASE.x.dims) };
       const model = withInitializersAsInputs(exportedModel(near, 17), { vectorDim: 'G' });
       const { graph } = ModelProto.decode(model);
@@ -113,7 +113,7 @@ for (const [way, options] of Object.entries(WAYS)) {
       expect(maxAbsDifference(two.y!, expected)).to.be.below(TOLERANCE);
     });
 
-    it('overrides of bfloat16 are bfloat16', async () => {
+    it(`bfloat16 values of optional inputs are taken as bfloat16 on ${way}`, async () => {
       const narrow = (one: TensorData | undefined) => one && castTensor(one, 'bfloat16');
       const one = { ...CASE, x: narrow(CASE.x)!, scale: narrow(CASE.scale), bias: narrow(CASE.bias) };
       const model = withInitializersAsInputs(groupNormModel(one, { lowering: 'op', opset: 22 }));
@@ -144,7 +144,7 @@ for (const [way, options] of Object.entries(WAYS)) {
       }
     });
 
-    it('initializers that are inputs are constants up to version 3 of the file format', async () => {
+    it(`optional inputs are constants up to version 3 of the file format on ${way}`, async () => {
       const model = withInitializersAsInputs(groupNormModel(CASE, { lowering: 'op', opset: 21 }), {
         irVersion: 3,
       });
@@ -158,7 +158,7 @@ for (const [way, options] of Object.entries(WAYS)) {
       );
     });
 
-    it('runs with overrides may be under way at once, and dispose waits for them', async () => {
+    it(`several runs with values of optional inputs may be under way at once on ${way}, and dispose waits for them`, async () => {
       const model = withInitializersAsInputs(groupNormModel(CASE, { lowering: 'op', opset: 21 }));
       const session = await createSession(model, options);
       const { x, scale: weight } = OTHER;

@@ -42,14 +42,14 @@ async function failure(action: () => Promise<unknown>): Promise<OnnxGroupNormErr
 }
 
 describe('a session', () => {
-  it('describes its inputs and outputs, sizes and names', async () => {
+  it('a session describes its inputs and outputs, sizes and names', async () => {
     const session = await createSession(MODEL());
     expect(session.inputs).to.deep.equal([{ name: 'x', dtype: 'float32', shape: ['N', 8, 'H', 5] }]);
     expect(session.outputs).to.deep.equal([{ name: 'y', dtype: 'float32', shape: ['N', 8, 'H', 5] }]);
     await session.dispose();
   });
 
-  it('reports its provider and how GroupNormalization runs: as asked, or by the kernel if it was built', async () => {
+  it('a session reports its provider and how GroupNormalization runs: as asked, or by the kernel if it was built', async () => {
     const asked = await createSession(MODEL(), { groupNorm: 'reduce-mean' });
     expect([asked.provider, asked.groupNorm]).to.deep.equal(['cpu', 'reduce-mean']);
     await asked.dispose();
@@ -60,7 +60,7 @@ describe('a session', () => {
     await session.dispose();
   });
 
-  it('refuses a given output whose shape is not the shape of the result, and runs again', async () => {
+  it('a session refuses a given output whose shape is not the shape of the result, and runs again', async () => {
     for (const groupNorm of [undefined, 'reduce-mean'] as const) {
       const session = await createSession(MODEL(), { groupNorm });
       const small = tensor('float32', [2, 8, 5, 5], new Float32Array(400));
@@ -74,7 +74,7 @@ describe('a session', () => {
     }
   });
 
-  it('runs the inlined operator only if asked: at mean 1000 the result is right', async () => {
+  it('a session runs the inlined operator only if asked: at mean 1000 the result is right', async () => {
     const x = randomTensor('float32', [1, 8, 20, 5], { mean: 1000, deviation: 0.1 });
     const expected = referenceGroupNorm({ ...CASE, x });
     expect(maxAbsDifference(await runModel(MODEL(), x), expected)).to.be.below(1e-5);
@@ -83,7 +83,7 @@ describe('a session', () => {
   });
 
   for (const dtype of ['float64', 'float16', 'bfloat16'] as const) {
-    it(`takes and returns ${dtype} without a conversion`, async () => {
+    it(`a session takes and returns ${dtype} without a conversion`, async () => {
       const x = randomTensor(dtype, [2, 8, 3, 5]);
       const groupNorm = { x, numGroups: 4, eps: 1e-5 };
       const session = await createSession(groupNormModel(groupNorm, { lowering: 'op', opset: 21 }));
@@ -94,7 +94,7 @@ describe('a session', () => {
     });
   }
 
-  it('refuses to run after dispose, and can be disposed of twice', async () => {
+  it('a session refuses to run after dispose, and can be disposed of twice', async () => {
     const session = await createSession(MODEL());
     await Promise.all([session.dispose(), session.dispose()]);
     await session.dispose();
@@ -102,14 +102,14 @@ describe('a session', () => {
     expect(error).to.be.instanceOf(SessionError).with.property('code', 'DISPOSED');
   });
 
-  it('finishes the runs in progress before it frees the model', async () => {
+  it('a session finishes the runs in progress before it frees the model', async () => {
     const session = await createSession(MODEL());
     const running = session.run({ x: CASE.x });
     await session.dispose();
     expect((await running).y!.dims).to.deep.equal([2, 8, 6, 5]);
   });
 
-  it('returns to each of several concurrent runs its own result', async () => {
+  it('a session returns to each of several concurrent runs its own result', async () => {
     const session = await createSession(MODEL());
     const inputs = Array.from({ length: 16 }, (_, seed) =>
       randomTensor('float32', [1, 8, 2 + seed, 5], { seed }),
@@ -167,7 +167,7 @@ describe('a session checks its inputs before the runtime sees them', () => {
     ],
   ];
   for (const [what, feeds, code, words] of cases) {
-    it(`refuses ${what}`, async () => {
+    it(`a session refuses ${what} before the runtime sees it`, async () => {
       const session = await createSession(MODEL());
       const error = await failure(() => session.run(feeds()));
       expect(error).to.be.instanceOf(SessionError).with.property('code', code);
@@ -176,7 +176,7 @@ describe('a session checks its inputs before the runtime sees them', () => {
     });
   }
 
-  it('reports every problem at once', async () => {
+  it('a session reports every problem of its inputs at once', async () => {
     const g = new GraphBuilder('two');
     const [a, b] = [g.input('a', 'float32', [2]), g.input('b', 'float32', [2])];
     g.output('y', op.add(g, a, b));
@@ -263,7 +263,7 @@ describe('a value that is not a model', () => {
 
 describe('a session of a file', () => {
   for (const groupNorm of [undefined, 'op'] as const) {
-    it(`finds external data beside the model (groupNorm: ${groupNorm})`, async () => {
+    it(`a session of a file finds external data beside the model (groupNorm: ${groupNorm})`, async () => {
       const folder = await mkdtemp(join(tmpdir(), 'session-'));
       try {
         const channels = 512;
@@ -287,7 +287,7 @@ describe('a session of a file', () => {
     });
   }
 
-  it('reads a model that was written to disk', async () => {
+  it('a session of a file reads a model that was written to disk', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'session-'));
     try {
       const path = join(folder, 'model.onnx');

@@ -30,7 +30,7 @@ const contribNodes = (bytes: Uint8Array): number =>
   Model.decode(bytes).nodes.filter(({ domain }) => domain === 'com.microsoft').length;
 
 describe('the table of how GroupNormalization runs', () => {
-  it('has reduce-mean for every provider but native, because nothing better was measured', () => {
+  it('GROUP_NORM_CHOICES has reduce-mean for every provider but native, because nothing better was measured', () => {
     for (const [provider, { groupNorm }] of Object.entries(GROUP_NORM_CHOICES)) {
       expect([provider, groupNorm]).to.deep.equal([
         provider,
@@ -39,12 +39,12 @@ describe('the table of how GroupNormalization runs', () => {
     }
   });
 
-  it('decides how a node is rewritten', () => {
+  it('a GroupNormChoice decides how a node is rewritten', () => {
     const { bytes, groupNorm } = prepareModel(model('float32'), 'model', undefined, undefined, CUDA, CHOICE);
     expect([groupNorm, contribNodes(bytes)]).to.deep.equal(['contrib-group-norm', 1]);
   });
 
-  it('gives way to the groupNorm option', () => {
+  it('a GroupNormChoice gives way to the groupNorm option', () => {
     const { bytes, groupNorm } = prepareModel(
       model('float32'),
       'model',
@@ -68,7 +68,7 @@ describe('the table of how GroupNormalization runs', () => {
     ]);
   });
 
-  it('may leave no LayerNormalization to a kernel that is wrong, unless the groupNorm option names it', () => {
+  it('a GroupNormChoice may leave no LayerNormalization to a kernel that is wrong, unless the groupNorm option names it', () => {
     const g = new GraphBuilder('short');
     const x = g.input('x', 'float32', [1, 4, 5]);
     const ones = g.constant(tensor('float32', [5], new Float32Array(5).fill(1)));
@@ -93,7 +93,7 @@ describe('GroupNormalization on wasm, which adds up a row in one float32,', () =
     [[1, 2, 997], 2],
   ] as const) {
     for (const shape of [dims, ['N', dims[1], ...['H', 'W'].slice(0, dims.length - 2)]]) {
-      it(`is within assert_close's tolerance for ${dims.join('×')} after a ReLU, declared as ${shape.join('×')}`, async () => {
+      it(`GroupNormalization on wasm is within assert_close's tolerance for ${dims.join('×')} after a ReLU, declared as ${shape.join('×')}`, async () => {
         const groupNorm = { x: afterRelu(dims), numGroups, eps: 1e-5 };
         const model = groupNormModel(groupNorm, { lowering: 'op', opset: 21, shape });
         const y = await runModel(model, groupNorm.x, { providers: ['wasm'] });

@@ -41,7 +41,7 @@ async function rejection(model: Uint8Array): Promise<string> {
 }
 
 describe('createSession, given a model of another tool,', () => {
-  it('reads scale and bias from typed fields, as onnx.helper.make_tensor writes them', async () => {
+  it('createSession reads scale and bias from typed fields, as onnx.helper.make_tensor writes them', async () => {
     const model = changed(({ graph }) => {
       for (const initializer of graph!.initializer!) {
         const { rawData } = initializer;
@@ -52,7 +52,7 @@ describe('createSession, given a model of another tool,', () => {
     expect(maxAbsDifference(await runModel(model, CASE.x), referenceGroupNorm(CASE))).to.be.below(2e-6);
   });
 
-  it('refuses a GroupNormalization in the body of an If that it cannot rewrite', async () => {
+  it('createSession refuses a GroupNormalization in the body of an If that it cannot rewrite', async () => {
     const model = changed(({ graph }) => {
       const body = { name: 'body', node: [{ opType: 'GroupNormalization', input: ['x'], output: ['z'] }] };
       graph!.node!.push({ opType: 'If', attribute: [{ name: 'then_branch', type: 5, g: body }] });
@@ -62,7 +62,7 @@ describe('createSession, given a model of another tool,', () => {
       .and.include("groupNorm: 'op'");
   });
 
-  it('rewrites models of newer opsets than this library builds', async () => {
+  it('createSession rewrites models of newer opsets than this library builds', async () => {
     const model = changed((message) => {
       message.opsetImport = [{ domain: '', version: 26 }];
     });
@@ -70,7 +70,7 @@ describe('createSession, given a model of another tool,', () => {
     expect(maxAbsDifference(y, referenceGroupNorm(CASE))).to.be.below(2e-6);
   });
 
-  it('rewrites a model with local functions, which are newer than the schema of this library', async () => {
+  it('createSession rewrites a model with local functions, which are newer than the schema of this library', async () => {
     const sample = readFileSync(new URL('../../../samples/local-function.onnx', import.meta.url));
     const x = tensor(
       'float32',
@@ -84,7 +84,7 @@ describe('createSession, given a model of another tool,', () => {
   });
 
   for (const provider of ['cpu', 'wasm'] as const) {
-    it(`accepts a scale and bias of one element per group, at opset 18, on ${provider}`, async () => {
+    it(`createSession accepts a scale and bias of one element per group, at opset 18, on ${provider}`, async () => {
       const [scale, bias] = [Float32Array.of(1, -2, 3, 4), Float32Array.of(0, 5, 0, -1)];
       const model = changed(({ graph }) => {
         const { input } = graph!.node!.find(({ opType }) => opType === 'GroupNormalization')!;
@@ -114,7 +114,7 @@ describe('createSession, given a model of another tool,', () => {
     for (const groupNorm of ['op', 'reduce-mean', 'instance-norm', 'layer-norm'] as const) {
       // ONNX Runtime has no InstanceNormalization of float64, so another lowering stands in for it.
       const name = groupNorm === 'instance-norm' ? 'reduce-mean' : groupNorm;
-      it(`runs float64 as ${name} for groupNorm ${groupNorm}, on ${provider}`, async () => {
+      it(`createSession runs float64 as ${name} for groupNorm ${groupNorm}, on ${provider}`, async () => {
         const wide = {
           ...CASE,
           x: castTensor(CASE.x, 'float64'),
@@ -133,14 +133,14 @@ describe('createSession, given a model of another tool,', () => {
     }
   }
 
-  it('names the model whose opset is out of range', async () => {
+  it('createSession names the model whose opset is out of range', async () => {
     const model = changed((message) => {
       message.opsetImport = [{ domain: '', version: 29 }];
     });
     expect(await rejection(model)).to.include('model: opset 29 is not supported; allowed: 7 to 28');
   });
 
-  it('refuses external data of a model that was given as bytes, for it has no folder', async () => {
+  it('createSession refuses external data of a model that was given as bytes, for it has no folder', async () => {
     const g = new GraphBuilder('external');
     const weight = g.parameter('weight', { dtype: 'float32', shape: [512] });
     g.output('y', op.mul(g, g.input('x', 'float32', [512]), weight));
@@ -149,7 +149,7 @@ describe('createSession, given a model of another tool,', () => {
     expect(encodeModel(g.build(), weights)).to.have.length.above(2048);
   });
 
-  it('refuses providers that are not a list', async () => {
+  it('createSession refuses providers that are not a list', async () => {
     const options = { providers: 'cpu' } as object;
     const error: unknown = await createSession(
       changed(() => undefined),
