@@ -19,7 +19,6 @@ const MAY_IMPORT = {
   'lib/rewrite/analysis': ['lib/graph', 'lib/shapes', 'lib/lowering', 'lib/onnx'],
   'lib/rewrite/norms': [
     'lib/rewrite/analysis',
-    'lib/rewrite/raise-opset.ts',
     'lib/graph',
     'lib/shapes',
     'lib/lowering',
