@@ -5,7 +5,7 @@ import * as op from '../../../lib/graph/ops/index.js';
 import { encodeModel } from '../../../lib/onnx/encode.js';
 import { Model } from '../../../lib/onnx/model.js';
 import { ModelProto } from '../../../lib/onnx/protobuf/proto.js';
-import { prepareModel } from '../../../lib/runtime/core/model/prepare.js';
+import { prepareModel } from '../../../lib/runtime/model/prepare.js';
 import { createSession } from '../../../lib/runtime/node.js';
 import { type FloatDType, int64Vector } from '../../../lib/tensor.js';
 import {

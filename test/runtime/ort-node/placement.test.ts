@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { SessionError } from '../../../lib/errors.js';
-import { SELF_TEST_INPUT, selfTestModel, selfTestProblem } from '../../../lib/runtime/core/self-test.js';
+import { SELF_TEST_INPUT, selfTestModel, selfTestProblem } from '../../../lib/runtime/session/self-test.js';
 import { selfTestInChild, withoutSource } from '../../../lib/runtime/ort-node/accelerators.js';
 import { loadOnNode, type NodeModel, type NodeOptions } from '../../../lib/runtime/ort-node/model.js';
 import { loadWithPlacementCheck, placements } from '../../../lib/runtime/ort-node/placement.js';

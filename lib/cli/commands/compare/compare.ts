@@ -16,7 +16,7 @@ import {
   type TensorInfo,
 } from '../../../runtime/core/contract.js';
 import { requireProviders } from '../../../runtime/core/providers.js';
-import { chosenLowering, GROUP_NORM_CHOICES } from '../../../runtime/core/model/group-norm-policy.js';
+import { chosenLowering, GROUP_NORM_CHOICES } from '../../../runtime/model/group-norm-policy.js';
 import {
   availableProviders,
   limitOption,

@@ -15,7 +15,7 @@ import { readModelFile } from '../../../onnx/write.js';
 import { printable } from '../../../printable.js';
 import { convertModel } from '../../../rewrite/convert.js';
 import type { Session, TensorInfo } from '../../../runtime/core/contract.js';
-import { withSession } from '../../../runtime/core/open.js';
+import { withSession } from '../../../runtime/session/open.js';
 import { wrongOptimizers } from '../../../runtime/core/workarounds.js';
 import { createSessionBeside } from '../../../runtime/node.js';
 import { whyNotBatchable } from '../../../server/batching/batchable.js';

@@ -13,7 +13,7 @@ import {
   PROVIDERS,
   type SessionOptions,
 } from '../../../lib/runtime/core/contract.js';
-import { openSession } from '../../../lib/runtime/core/open.js';
+import { openSession } from '../../../lib/runtime/session/open.js';
 import { createSession } from '../../../lib/runtime/node.js';
 import { tensor } from '../../../lib/tensor.js';
 import { groupNormModel, randomTensor } from '../../support/group-norm.js';

@@ -1,17 +1,17 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { GraphBuilder } from '../../../../lib/graph/builder.js';
-import * as op from '../../../../lib/graph/ops/index.js';
-import type { SessionLoweringName } from '../../../../lib/lowering/types.js';
-import { encodeModel } from '../../../../lib/onnx/encode.js';
-import { Model } from '../../../../lib/onnx/model.js';
+import { GraphBuilder } from '../../../lib/graph/builder.js';
+import * as op from '../../../lib/graph/ops/index.js';
+import type { SessionLoweringName } from '../../../lib/lowering/types.js';
+import { encodeModel } from '../../../lib/onnx/encode.js';
+import { Model } from '../../../lib/onnx/model.js';
 import {
   GROUP_NORM_CHOICES,
   type GroupNormChoice,
-} from '../../../../lib/runtime/core/model/group-norm-policy.js';
-import { prepareModel } from '../../../../lib/runtime/core/model/prepare.js';
-import { type FloatDType, tensor, type TensorData } from '../../../../lib/tensor.js';
-import { groupNormModel, randomTensor, referenceGroupNorm, runModel } from '../../../support/group-norm.js';
+} from '../../../lib/runtime/model/group-norm-policy.js';
+import { prepareModel } from '../../../lib/runtime/model/prepare.js';
+import { type FloatDType, tensor, type TensorData } from '../../../lib/tensor.js';
+import { groupNormModel, randomTensor, referenceGroupNorm, runModel } from '../../support/group-norm.js';
 
 const CUDA = { provider: 'cuda', hasGroupNormKernel: false, takesBfloat16: false } as const;
 const CHOICE: GroupNormChoice = { groupNorm: 'contrib-group-norm', because: 'a test' };

@@ -4,7 +4,7 @@ import * as op from '../../graph/ops/index.js';
 import type { LoweringName } from '../../lowering/types.js';
 import { encodeModel } from '../../onnx/encode.js';
 import { type AnyTensor, tensor } from '../../tensor.js';
-import type { BackendRunOptions, TensorRecord } from './contract.js';
+import type { BackendRunOptions, TensorRecord } from '../core/contract.js';
 import { withSession } from './open.js';
 
 /** The input: mean 2, deviation 1. With scale 2 and bias 1 the result is [-1, 3]. */

@@ -9,12 +9,12 @@ import type {
   ProviderFallback,
   Session,
   SessionOptions,
-} from './contract.js';
-import { canFallBackAfterLoad } from './errors.js';
+} from '../core/contract.js';
+import { canFallBackAfterLoad } from '../core/errors.js';
 import { loadModel, type Opening } from './load.js';
-import { chooseBackend, describeProblems, type LostBackend } from './providers.js';
+import { chooseBackend, describeProblems, type LostBackend } from '../core/providers.js';
 import { RuntimeSession } from './session.js';
-import { type OpenOptions, requireSessionOptions } from './session-options.js';
+import { type OpenOptions, requireSessionOptions } from '../core/session-options.js';
 
 /** Implements `createSession`, whose docstring lists the errors, on a platform. */
 export async function openSession(

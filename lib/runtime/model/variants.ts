@@ -3,10 +3,10 @@
  * which ONNX Runtime would run all the same; and without the initializers of optional inputs that a run gives, on runtimes
  * whose JavaScript interface takes no values for these.
  */
-import { NO_LIMITS } from '../../../limits.js';
-import { Model } from '../../../onnx/model.js';
-import { keepOutputs } from '../../../rewrite/analysis/dead-code.js';
-import type { AnyTensor, DType, TensorData } from '../../../tensor.js';
+import { NO_LIMITS } from '../../limits.js';
+import { Model } from '../../onnx/model.js';
+import { keepOutputs } from '../../rewrite/analysis/dead-code.js';
+import type { AnyTensor, DType, TensorData } from '../../tensor.js';
 import type {
   AnyTensorRecord,
   BackendRunOptions,
@@ -14,9 +14,9 @@ import type {
   LoadedModel,
   ModelToLoad,
   TensorInfo,
-} from '../contract.js';
+} from '../core/contract.js';
 import type { PreparedModel } from './prepare.js';
-import { copyTensors } from '../tensors.js';
+import { copyTensors } from '../core/tensors.js';
 
 /** The most sets of outputs that have variants, which bounds the memory. Runs with other sets compute all outputs. */
 const MAX_OUTPUT_SETS = 4;

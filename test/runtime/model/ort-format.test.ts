@@ -1,24 +1,24 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { before, describe, it } from 'mocha';
-import { convertModel } from '../../../../lib/rewrite/convert.js';
-import type { SessionOptions } from '../../../../lib/runtime/core/contract.js';
-import { prepareOrtFormat } from '../../../../lib/runtime/core/model/ort-format.js';
-import { nativeBackendWith } from '../../../../lib/runtime/native/backend.js';
-import { createSession } from '../../../../lib/runtime/node.js';
-import { tensor } from '../../../../lib/tensor.js';
+import { convertModel } from '../../../lib/rewrite/convert.js';
+import type { SessionOptions } from '../../../lib/runtime/core/contract.js';
+import { prepareOrtFormat } from '../../../lib/runtime/model/ort-format.js';
+import { nativeBackendWith } from '../../../lib/runtime/native/backend.js';
+import { createSession } from '../../../lib/runtime/node.js';
+import { tensor } from '../../../lib/tensor.js';
 import {
   type GroupNormCase,
   groupNormModel,
   maxAbsDifference,
   randomTensor,
   referenceGroupNorm,
-} from '../../../support/group-norm.js';
-import { all, int, message, text, valueInfo } from '../../../onnx/bytes.js';
-import { modelToLoad } from '../../../support/model-to-load.js';
-import { toOrtFormat } from '../../../support/ort-format.js';
-import { caught, rejection, temporaryFolder } from '../../../support/temporary.js';
-import { withoutShapes } from '../../../support/without-shapes.js';
+} from '../../support/group-norm.js';
+import { all, int, message, text, valueInfo } from '../../onnx/bytes.js';
+import { modelToLoad } from '../../support/model-to-load.js';
+import { toOrtFormat } from '../../support/ort-format.js';
+import { caught, rejection, temporaryFolder } from '../../support/temporary.js';
+import { withoutShapes } from '../../support/without-shapes.js';
 
 const CASE: GroupNormCase = {
   x: randomTensor('float32', [2, 8, 3, 5], { mean: 1000, deviation: 0.1 }),

@@ -6,11 +6,11 @@
  *
  * What depends on the values and sizes of a run's inputs cannot be judged before the run.
  */
-import type { Model } from '../../../onnx/model.js';
-import type { ValueTypes } from '../../../rewrite/analysis/value-types.js';
-import { elementCount, type Shape, type TensorData } from '../../../tensor.js';
-import { CONTRIB_DOMAIN } from '../../../lowering/types.js';
-import { UnsafeModelError } from '../errors.js';
+import type { Model } from '../../onnx/model.js';
+import type { ValueTypes } from '../../rewrite/analysis/value-types.js';
+import { elementCount, type Shape, type TensorData } from '../../tensor.js';
+import { CONTRIB_DOMAIN } from '../../lowering/types.js';
+import { UnsafeModelError } from '../core/errors.js';
 
 /** What the rules ask of a node. */
 export interface RuledNode {

@@ -1,19 +1,19 @@
 /** Models made ready for a runtime: the parts that ONNX Runtime has no kernel for, or a wrong one, are rewritten. */
-import { SessionError } from '../../../errors.js';
-import { locationProblem } from '../../../files/location.js';
-import { DEFAULT_LIMITS } from '../../../limits.js';
-import { type LoweringChoice, type SiteRef, skippingEmpty } from '../../../lowering/lower.js';
-import { kernelLowering } from '../../../lowering/op.js';
-import { sessionReduceMean } from '../../../lowering/session-reduce-mean.js';
-import { CONTRIB_DOMAIN, FUSED_DOMAIN, type SessionLoweringName } from '../../../lowering/types.js';
-import { Model } from '../../../onnx/model.js';
-import { widenBfloat16 } from '../../../rewrite/bfloat16-io.js';
-import { hasNormBetweenConvolutions } from '../../../rewrite/blocked/layout.js';
-import { skipEmptyInputs } from '../../../rewrite/empty-inputs.js';
-import { fuseGroupNorm } from '../../../rewrite/norms/fuse-group-norm.js';
-import { isGroupNorm } from '../../../rewrite/norms/group-normalization.js';
-import { raiseOpset6 } from '../../../rewrite/raise-opset.js';
-import { requireValidNodes } from '../../../rewrite/analysis/node-checks.js';
+import { SessionError } from '../../errors.js';
+import { locationProblem } from '../../files/location.js';
+import { DEFAULT_LIMITS } from '../../limits.js';
+import { type LoweringChoice, type SiteRef, skippingEmpty } from '../../lowering/lower.js';
+import { kernelLowering } from '../../lowering/op.js';
+import { sessionReduceMean } from '../../lowering/session-reduce-mean.js';
+import { CONTRIB_DOMAIN, FUSED_DOMAIN, type SessionLoweringName } from '../../lowering/types.js';
+import { Model } from '../../onnx/model.js';
+import { widenBfloat16 } from '../../rewrite/bfloat16-io.js';
+import { hasNormBetweenConvolutions } from '../../rewrite/blocked/layout.js';
+import { skipEmptyInputs } from '../../rewrite/empty-inputs.js';
+import { fuseGroupNorm } from '../../rewrite/norms/fuse-group-norm.js';
+import { isGroupNorm } from '../../rewrite/norms/group-normalization.js';
+import { raiseOpset6 } from '../../rewrite/raise-opset.js';
+import { requireValidNodes } from '../../rewrite/analysis/node-checks.js';
 import {
   type NormPlan,
   OTHER_OPSET,
@@ -21,20 +21,20 @@ import {
   type RefusalStyle,
   replaceAllNorms,
   SAFE_LOWERING,
-} from '../../../rewrite/replace-norms.js';
-import { MAX_LAYER_NORM_ROW, rowOperatorsToReplace, type RowPlan } from '../../../rewrite/norms/row-norms.js';
-import { ValueTypes } from '../../../rewrite/analysis/value-types.js';
-import { type Dim, UNKNOWN_DIM } from '../../../tensor.js';
+} from '../../rewrite/replace-norms.js';
+import { MAX_LAYER_NORM_ROW, rowOperatorsToReplace, type RowPlan } from '../../rewrite/norms/row-norms.js';
+import { ValueTypes } from '../../rewrite/analysis/value-types.js';
+import { type Dim, UNKNOWN_DIM } from '../../tensor.js';
 import { requireNoCrash } from './crashes.js';
-import type { Backend, GroupNormExecution, ModelToLoad, Provider, TensorInfo } from '../contract.js';
-import { UnsafeModelError } from '../errors.js';
+import type { Backend, GroupNormExecution, ModelToLoad, Provider, TensorInfo } from '../core/contract.js';
+import { UnsafeModelError } from '../core/errors.js';
 import {
   chosenLowering,
   CONTRIB_PROVIDERS,
   GROUP_NORM_CHOICES,
   type GroupNormChoice,
 } from './group-norm-policy.js';
-import { wrongOptimizers } from '../workarounds.js';
+import { wrongOptimizers } from '../core/workarounds.js';
 
 export interface PreparedModel extends ModelToLoad {
   /** Inputs and outputs that are bfloat16 in the model and float32 for the runtime. */

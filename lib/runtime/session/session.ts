@@ -29,11 +29,11 @@ import type {
   RunResults,
   Session,
   TensorInfo,
-} from './contract.js';
-import { canFallBackAfterRun, withTypedErrors } from './errors.js';
+} from '../core/contract.js';
+import { canFallBackAfterRun, withTypedErrors } from '../core/errors.js';
 import type { OpenedModel, Opening } from './load.js';
-import { disposableResults, disposableTensor, type Release } from './owned.js';
-import { checkFeeds, checkFetches, checkOutputs, copyInto, copyTensors } from './tensors.js';
+import { disposableResults, disposableTensor, type Release } from '../core/owned.js';
+import { checkFeeds, checkFetches, checkOutputs, copyInto, copyTensors } from '../core/tensors.js';
 
 const RUN_OPTIONS: readonly (keyof RunOptions)[] = ['fetches', 'outputs', 'signal', 'sync'];
 /** onnxruntime takes a list of outputs as the second argument. */

@@ -2,12 +2,12 @@
  * Models in ONNX Runtime's own format (.ort), which its converter writes for small builds of it. The format is
  * ONNX Runtime's graph after its optimizers, so nothing is rewritten: such a model runs as it is, or is refused.
  */
-import { SessionError } from '../../../errors.js';
-import { CONTRIB_OP, CONTRIB_SKIP_OP, FUSED_OP, type SessionLoweringName } from '../../../lowering/types.js';
-import { INLINED } from '../../../rewrite/norms/inlined-group-norm.js';
-import { rowOperatorsToReplace } from '../../../rewrite/norms/row-norms.js';
-import type { Backend } from '../contract.js';
-import { UnsafeModelError } from '../errors.js';
+import { SessionError } from '../../errors.js';
+import { CONTRIB_OP, CONTRIB_SKIP_OP, FUSED_OP, type SessionLoweringName } from '../../lowering/types.js';
+import { INLINED } from '../../rewrite/norms/inlined-group-norm.js';
+import { rowOperatorsToReplace } from '../../rewrite/norms/row-norms.js';
+import type { Backend } from '../core/contract.js';
+import { UnsafeModelError } from '../core/errors.js';
 import { requireNoCrashOf } from './crashes.js';
 import { chosenLowering, GROUP_NORM_CHOICES } from './group-norm-policy.js';
 import { ortNodes } from './ort-graph.js';

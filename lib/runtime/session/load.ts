@@ -9,13 +9,13 @@ import type {
   Platform,
   Provider,
   ProviderFallback,
-} from './contract.js';
-import { withTypedErrors } from './errors.js';
-import { isOrtFormat, prepareOrtFormat } from './model/ort-format.js';
-import { type PreparedModel, prepareModel } from './model/prepare.js';
-import { chooseBackend } from './providers.js';
-import type { OpenOptions } from './session-options.js';
-import { ModelWithVariants, type VariantSource } from './model/variants.js';
+} from '../core/contract.js';
+import { withTypedErrors } from '../core/errors.js';
+import { isOrtFormat, prepareOrtFormat } from '../model/ort-format.js';
+import { type PreparedModel, prepareModel } from '../model/prepare.js';
+import { chooseBackend } from '../core/providers.js';
+import type { OpenOptions } from '../core/session-options.js';
+import { ModelWithVariants, type VariantSource } from '../model/variants.js';
 
 /** A model that a provider has loaded. */
 export interface OpenedModel extends Pick<

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { SessionError } from '../../../../lib/errors.js';
-import { createSession } from '../../../../lib/runtime/node.js';
-import { all, int, message, text, valueInfo } from '../../../onnx/bytes.js';
+import { SessionError } from '../../../lib/errors.js';
+import { createSession } from '../../../lib/runtime/node.js';
+import { all, int, message, text, valueInfo } from '../../onnx/bytes.js';
 
 type Bytes = readonly number[];
 

@@ -2,7 +2,7 @@
  * The nodes of a model in ONNX Runtime's own format (.ort), as far as the checks of a session ask for them. The numbers of fields
  * are those of `core/flatbuffers/schema/ort.fbs` in ONNX Runtime 1.30.
  */
-import { dtypeFromOnnx } from '../../../graph/types.js';
+import { dtypeFromOnnx } from '../../graph/types.js';
 import {
   bytesPerElement,
   elementCount,
@@ -10,7 +10,7 @@ import {
   type TensorData,
   tensorFromBytes,
   UNKNOWN_DIM,
-} from '../../../tensor.js';
+} from '../../tensor.js';
 import type { Known, RuledNode } from './crashes.js';
 import { rootTable, type Table } from './flatbuffer.js';
 

@@ -1,21 +1,21 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { SessionError } from '../../../../lib/errors.js';
-import { GraphBuilder } from '../../../../lib/graph/builder.js';
-import * as op from '../../../../lib/graph/ops/index.js';
-import { castTensor } from '../../../../lib/half.js';
-import { encodeModel, encodeModelExternal } from '../../../../lib/onnx/encode.js';
-import { type ModelMessage, ModelProto } from '../../../../lib/onnx/protobuf/proto.js';
-import { createSession } from '../../../../lib/runtime/node.js';
-import { tensor } from '../../../../lib/tensor.js';
+import { SessionError } from '../../../lib/errors.js';
+import { GraphBuilder } from '../../../lib/graph/builder.js';
+import * as op from '../../../lib/graph/ops/index.js';
+import { castTensor } from '../../../lib/half.js';
+import { encodeModel, encodeModelExternal } from '../../../lib/onnx/encode.js';
+import { type ModelMessage, ModelProto } from '../../../lib/onnx/protobuf/proto.js';
+import { createSession } from '../../../lib/runtime/node.js';
+import { tensor } from '../../../lib/tensor.js';
 import {
   groupNormModel,
   maxAbsDifference,
   randomTensor,
   referenceGroupNorm,
   runModel,
-} from '../../../support/group-norm.js';
+} from '../../support/group-norm.js';
 
 const CASE = {
   x: randomTensor('float32', [2, 8, 6, 5]),
@@ -71,7 +71,7 @@ describe('createSession, given a model of another tool,', () => {
   });
 
   it('createSession rewrites a model with local functions, which are newer than the schema of this library', async () => {
-    const sample = readFileSync(new URL('../../../samples/local-function.onnx', import.meta.url));
+    const sample = readFileSync(new URL('../../samples/local-function.onnx', import.meta.url));
     const x = tensor(
       'float32',
       [1, 4, 3],
