@@ -2,10 +2,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { otherVersionProblem } from '../../../lib/runtime/ort-node/two-versions.js';
+import { otherVersionProblem } from '../../../lib/runtime/ort-node/load.js';
 import { temporaryFolder } from '../../support/temporary.js';
 
-describe('runtime/ort-node/two-versions', () => {
+describe('runtime/ort-node/load', () => {
   const at = temporaryFolder();
 
   /** glibc's message, when the package of 1.30.0 finds the library of another version. */
