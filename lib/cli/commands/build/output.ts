@@ -1,7 +1,7 @@
 /** What `build` writes for every network: the flags that say how, and the summary of what was written. */
 import { stat } from 'node:fs/promises';
 import { Option } from 'commander';
-import type { InputType } from '../../../../graphs/definition.js';
+import type { InputType } from '../../../../graphs/shared/definition.js';
 import { keepIo } from '../../../graph/keep-io.js';
 import type { DeferredWeights, Graph, Value } from '../../../graph/types.js';
 import { DEFAULT_OPSET, defaultLowering, getLowering, MAX_OPSET, MIN_OPSET } from '../../../lowering/choose.js';

@@ -5,7 +5,7 @@
  * ImageNet models from which the models for COCO and Kinetics start. Section 4.1, Table 3: every fixed G above 1 is
  * better than G = 1 (layer normalization); 2 channels per group are worse than 32 groups, 25.6 % against 24.1 % error.
  */
-import { GraphError } from '../lib/errors.js';
+import { GraphError } from '../../lib/errors.js';
 
 /**
  * The number of groups by use: 32 for detection, segmentation and video.

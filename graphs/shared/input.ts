@@ -1,10 +1,10 @@
 /** Declares the inputs of networks: any inputs by their layouts, and the one input of networks for images or volumes. */
-import { GraphError } from '../lib/errors.js';
-import type { GraphBuilder } from '../lib/graph/builder.js';
-import { requireShape } from '../lib/graph/declarations.js';
-import type { Value } from '../lib/graph/types.js';
-import { requireKnownOptions } from '../lib/options.js';
-import { type Dim, type DType, formatShape, type Shape } from '../lib/tensor.js';
+import { GraphError } from '../../lib/errors.js';
+import type { GraphBuilder } from '../../lib/graph/builder.js';
+import { requireShape } from '../../lib/graph/declarations.js';
+import type { Value } from '../../lib/graph/types.js';
+import { requireKnownOptions } from '../../lib/options.js';
+import { type Dim, type DType, formatShape, type Shape } from '../../lib/tensor.js';
 import type { InputType } from './definition.js';
 
 /** The sizes of D, H and W that a network accepts. */

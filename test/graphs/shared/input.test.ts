@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import type { InputType } from '../../graphs/definition.js';
-import { declareInputs, imageInput, type SizeRule } from '../../graphs/input.js';
-import { GraphError, OptionError } from '../../lib/errors.js';
-import { GraphBuilder } from '../../lib/graph/builder.js';
-import type { Shape } from '../../lib/tensor.js';
+import type { InputType } from '../../../graphs/shared/definition.js';
+import { declareInputs, imageInput, type SizeRule } from '../../../graphs/shared/input.js';
+import { GraphError, OptionError } from '../../../lib/errors.js';
+import { GraphBuilder } from '../../../lib/graph/builder.js';
+import type { Shape } from '../../../lib/tensor.js';
 
 const HALVED: SizeRule = { fits: (size) => size % 4 === 0, multiple: 4, reason: 'it is halved twice' };
 const input = (shape?: Shape, more: object = {}) =>

@@ -1,6 +1,6 @@
 /** The options of networks: their types, how a value is checked, and what a caller may leave out. */
-import { GraphError } from '../lib/errors.js';
-import { requireKnownOptions } from '../lib/options.js';
+import { GraphError } from '../../lib/errors.js';
+import { requireKnownOptions } from '../../lib/options.js';
 
 /** The value of each type of option. */
 interface OptionTypes {

@@ -4,8 +4,8 @@ import {
   chooseNumGroups,
   RECOMMENDED_NUM_GROUPS,
   SMALL_NETWORK_NUM_GROUPS,
-} from '../../graphs/num-groups.js';
-import { GraphError } from '../../lib/errors.js';
+} from '../../../graphs/shared/num-groups.js';
+import { GraphError } from '../../../lib/errors.js';
 
 describe('chooseNumGroups', () => {
   for (const [channels, groups] of [

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { defineGraph } from '../../graphs/definition.js';
-import { GraphError, type OnnxGroupNormError, OptionError } from '../../lib/errors.js';
-import { GraphBuilder } from '../../lib/graph/builder.js';
-import * as op from '../../lib/graph/ops/index.js';
+import { defineGraph } from '../../../graphs/shared/definition.js';
+import { GraphError, type OnnxGroupNormError, OptionError } from '../../../lib/errors.js';
+import { GraphBuilder } from '../../../lib/graph/builder.js';
+import * as op from '../../../lib/graph/ops/index.js';
 
 let received: unknown;
 const graph = defineGraph({

@@ -1,8 +1,8 @@
 /** What a network of the registry is: its options, how they are checked, and what builds its graph. */
-import { GraphError } from '../lib/errors.js';
-import type { Graph } from '../lib/graph/types.js';
-import { requireKnownOptions } from '../lib/options.js';
-import { type DType, isFloatDType, type Shape } from '../lib/tensor.js';
+import { GraphError } from '../../lib/errors.js';
+import type { Graph } from '../../lib/graph/types.js';
+import { requireKnownOptions } from '../../lib/options.js';
+import { type DType, isFloatDType, type Shape } from '../../lib/tensor.js';
 import {
   completeOptions,
   type GivenOptions,
