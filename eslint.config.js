@@ -163,6 +163,18 @@ const OWNED_PACKAGES = {
   'lib/cli': ['close-with-grace', 'commander', 'junit-report-builder', 'ora', 'picocolors', 'pino'],
 };
 
+/** Verbs that began titles of tests which only the title of their suite made a sentence. */
+const VERBS =
+  'accepts|are|can|computes|converts|declares|describes|do|does|encodes|fails|finds|finishes|gives|has|have|ignores|is|keeps|' +
+  'leaves|lets|lists|makes|may|measures|moves|passes|reads|refuses|removes|renames|replaces|reports|returns|rewrites|runs|' +
+  'says|starts|survives|takes|tells|throws|uses|waits|writes';
+const TITLES = ['Literal:first-child[value', 'TemplateLiteral:first-child > TemplateElement:first-child[value.raw'].map(
+  (title) => ({
+    selector: `CallExpression[callee.name='it'] > ${title}=/^(?:${VERBS}) /]`,
+    message: 'Begin the title with the function or command that it is about, so that grep finds the whole sentence.',
+  }),
+);
+
 /** @param {string} path @param {string} folder Whether `path` is `folder` or lies in it. */
 const isWithin = (path, folder) => path === folder || path.startsWith(`${folder}/`);
 
@@ -256,6 +268,7 @@ export default tseslint.config(
     rules: {
       '@typescript-eslint/no-unused-expressions': 'off',
       '@typescript-eslint/no-floating-promises': 'error',
+      'no-restricted-syntax': ['error', ...TITLES],
     },
   },
   { files: ['**/*.js', '**/*.cjs', '**/*.mjs'], extends: [tseslint.configs.disableTypeChecked] },
