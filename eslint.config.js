@@ -17,13 +17,7 @@ const MAY_IMPORT = {
   'lib/onnx/graph': ['lib/onnx/protobuf', 'lib/graph', 'lib/lowering'],
   'lib/rewrite': ['lib/graph', 'lib/shapes', 'lib/lowering', 'lib/onnx'],
   'lib/rewrite/analysis': ['lib/graph', 'lib/shapes', 'lib/lowering', 'lib/onnx'],
-  'lib/rewrite/norms': [
-    'lib/rewrite/analysis',
-    'lib/graph',
-    'lib/shapes',
-    'lib/lowering',
-    'lib/onnx',
-  ],
+  'lib/rewrite/norms': ['lib/rewrite/analysis', 'lib/graph', 'lib/shapes', 'lib/lowering', 'lib/onnx'],
   'lib/rewrite/batch-norm': [
     'lib/rewrite/analysis',
     'lib/rewrite/norms',
@@ -168,12 +162,14 @@ const VERBS =
   'accepts|are|can|computes|converts|declares|describes|do|does|encodes|fails|finds|finishes|gives|has|have|ignores|is|keeps|' +
   'leaves|lets|lists|makes|may|measures|moves|passes|reads|refuses|removes|renames|replaces|reports|returns|rewrites|runs|' +
   'says|starts|survives|takes|tells|throws|uses|waits|writes';
-const TITLES = ['Literal:first-child[value', 'TemplateLiteral:first-child > TemplateElement:first-child[value.raw'].map(
-  (title) => ({
-    selector: `CallExpression[callee.name='it'] > ${title}=/^(?:${VERBS}) /]`,
-    message: 'Begin the title with the function or command that it is about, so that grep finds the whole sentence.',
-  }),
-);
+const TITLES = [
+  'Literal:first-child[value',
+  'TemplateLiteral:first-child > TemplateElement:first-child[value.raw',
+].map((title) => ({
+  selector: `CallExpression[callee.name='it'] > ${title}=/^(?:${VERBS}) /]`,
+  message:
+    'Begin the title with the function or command that it is about, so that grep finds the whole sentence.',
+}));
 
 /** @param {string} path @param {string} folder Whether `path` is `folder` or lies in it. */
 const isWithin = (path, folder) => path === folder || path.startsWith(`${folder}/`);

@@ -112,7 +112,11 @@ export {
   layerNormEquivalent,
   type EquivalentOptions,
 } from '../graphs/equivalents.js';
-export { chooseNumGroups, RECOMMENDED_NUM_GROUPS, SMALL_NETWORK_NUM_GROUPS } from '../graphs/shared/num-groups.js';
+export {
+  chooseNumGroups,
+  RECOMMENDED_NUM_GROUPS,
+  SMALL_NETWORK_NUM_GROUPS,
+} from '../graphs/shared/num-groups.js';
 export type { GraphDefinition, InputType } from '../graphs/shared/definition.js';
 export type { GivenOptions, OptionSpec } from '../graphs/shared/options.js';
 

@@ -5,10 +5,7 @@ import * as op from '../../../lib/graph/ops/index.js';
 import type { SessionLoweringName } from '../../../lib/lowering/types.js';
 import { encodeModel } from '../../../lib/onnx/encode.js';
 import { Model } from '../../../lib/onnx/model.js';
-import {
-  GROUP_NORM_CHOICES,
-  type GroupNormChoice,
-} from '../../../lib/runtime/model/group-norm-policy.js';
+import { GROUP_NORM_CHOICES, type GroupNormChoice } from '../../../lib/runtime/model/group-norm-policy.js';
 import { prepareModel } from '../../../lib/runtime/model/prepare.js';
 import { type FloatDType, tensor, type TensorData } from '../../../lib/tensor.js';
 import { groupNormModel, randomTensor, referenceGroupNorm, runModel } from '../../support/group-norm.js';

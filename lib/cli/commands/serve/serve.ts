@@ -41,7 +41,11 @@ export function addServe(program: Command, cli: Cli): void {
       parseIntegers,
     )
     .option('--max-queue-size <n>', 'requests that may wait; more get 503 (default: 1024)', parseCount)
-    .option('--queue-timeout <ms>', 'milliseconds that a request may wait for its run; later it gets 503 (default: no limit)', parseTolerance)
+    .option(
+      '--queue-timeout <ms>',
+      'milliseconds that a request may wait for its run; later it gets 503 (default: no limit)',
+      parseTolerance,
+    )
     .option('--instances <n>', 'runs of a model at once; they share the threads (default: 1)', parseCount)
     .option('--threads <n>', 'threads of a model (default: one per core)', parseCount)
     .addOption(providerOption())
