@@ -183,7 +183,8 @@ function importRules(folder, entries) {
   for (const top of TOP_FOLDERS) {
     const open = [folder, ...allowed].filter((path) => isWithin(path, top));
     if (open.includes(top)) continue;
-    const except = open.map((path) => path.slice(top.length + 1)).concat(top === 'lib' ? COMMON : []);
+    const inTop = open.map((path) => path.slice(top.length + 1));
+    const except = [...new Set([...inTop, ...(top === 'lib' ? COMMON : [])])];
     zones.push({ target: `./${folder}`, from: `./${top}`, except, message });
   }
   const packages = Object.entries(OWNED_PACKAGES)
