@@ -78,7 +78,10 @@ describe('export-triton', () => {
   });
 
   it('export-triton puts a model with weights in files of their own into a folder of the name model.onnx', async () => {
-    const graph = getGraph('group-norm').build({ numGroups: 4, numChannels: 2048 });
+    const graph = getGraph('group-norm').build(
+      { numGroups: 4, numChannels: 2048 },
+      { shape: ['N', 2048, 2, 2] },
+    );
     await writeModel(at('in.onnx'), graph, initializeWeights(graph), { externalData: true });
     expect((await triton()).code).to.equal(0);
     expect(readdirSync(at('models/in/1/model.onnx')).sort()).to.deep.equal(['in.onnx.data', 'model.onnx']);
