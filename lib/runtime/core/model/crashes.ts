@@ -224,11 +224,32 @@ const quantizedSoftmax: Rule = anyOf(filled(3), filled(4), ({ shape }) =>
   shape(0)?.includes(0) ? `an input of shape [${shape(0)!.join(', ')}], without elements` : undefined,
 );
 
+/**
+ * Reshape of x to t, an int64 input that is declared with 2^22 elements: 1 GiB and 2 s in loading, and more in proportion to
+ * the length, because the result is inferred to have that many dimensions; Expand, ConstantOfShape, Resize and AffineGrid too.
+ * Reshape of a scalar to the size 0x0101010101010101, which begins a longer target, has the same effect. 1.32 too.
+ */
+const sizes =
+  (input: number): Rule =>
+  ({ shape, constant }) => {
+    const [length, ...others] = shape(input) ?? [];
+    if (others.length === 0 && typeof length === 'number' && length > MAX_RANK)
+      return `${length} sizes as input ${input}; a tensor has at most ${MAX_RANK} dimensions`;
+    const given = constant(input);
+    const large = given?.dtype === 'int64' ? given.data.find((size) => size > Number.MAX_SAFE_INTEGER) : undefined;
+    return large === undefined ? undefined : `the size ${large} in input ${input}, which no tensor has`;
+  };
+
 const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   // The second: LayerNormalization with an empty name for its bias is a SIGSEGV in loading, where no pass has replaced it.
   ['LayerNormalization', anyOf(layerNormalization, named(2))],
   ['GatherND', gatherNd],
   ['Split', split],
+  ['Reshape', sizes(1)],
+  ['Expand', sizes(1)],
+  ['ConstantOfShape', sizes(0)],
+  ['Resize', sizes(3)],
+  ['AffineGrid', sizes(1)],
   ['Attention', attention],
   ['AveragePool', pool],
   ['LpPool', pool],
