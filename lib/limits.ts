@@ -35,7 +35,7 @@ export interface Limits {
   readonly weightsEntries: number;
   /**
    * The most bytes that it takes to decode an image: its decompressed pixels and its samples. 4096 × 2160 RGB of 8 bits takes
-   * 53,085,360. 7 more are allowed for each byte of the file. Default 67,108,864.
+   * 53,086,320. 7 more are allowed for each byte of the file. Default 67,108,864.
    */
   readonly imageBytes: number;
   /**

@@ -30,7 +30,14 @@ import type { NodeMessage as PlainNode, TensorMessage, ValueInfoMessage } from '
 import { nestedNodes, readOpset } from './graph/outline.js';
 import { type ModelNode, PARTS } from './graph/node.js';
 import { AddedConstants, constantNode, fragmentNodes } from './graph/operators.js';
-import { GraphProto, type NodeMessage, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto } from './protobuf/proto.js';
+import {
+  GraphProto,
+  type NodeMessage,
+  NodeProto,
+  OperatorSetIdProto,
+  TensorProto,
+  ValueInfoProto,
+} from './protobuf/proto.js';
 import { GRAPH, MODEL } from './protobuf/schema.js';
 import type { ExternalFiles } from './protobuf/tensor-walk.js';
 import { encodeTensor } from './protobuf/tensors.js';
