@@ -77,7 +77,9 @@ describe('inspect', () => {
       return readFileSync(at('out.html'), 'utf8');
     };
     const plain = await pageOf();
-    expect(plain).to.include('1 normalization in the order').and.to.include('is wrong if the mean of a row is many times its deviation');
+    expect(plain)
+      .to.include('1 normalization in the order')
+      .and.to.include('is wrong if the mean of a row is many times its deviation');
     expect(plain).not.to.include('<svg');
     const measured = await pageOf('--random', '--dim', 'D0=1,D2=4,D3=4');
     expect(measured.match(/<svg/g)).to.have.length(2);
