@@ -13,6 +13,7 @@ import { skipEmptyInputs } from '../../rewrite/empty-inputs.js';
 import { fuseGroupNorm } from '../../rewrite/norms/fuse-group-norm.js';
 import { isGroupNorm } from '../../rewrite/norms/group-normalization.js';
 import { raiseOpset6 } from '../../rewrite/raise-opset.js';
+import { splitUpsampledConvs } from '../../rewrite/upsampled-conv.js';
 import { requireValidNodes } from '../../rewrite/analysis/node-checks.js';
 import {
   type NormPlan,
@@ -105,9 +106,10 @@ export function prepareModel(
   });
   const widened = backend.takesBfloat16 ? new Set<string>() : widenBfloat16(model);
   const fused = hasKernel ? fuseGroupNorm(model, types) : 0;
+  const split = SPLITTING.includes(backend.provider) ? splitUpsampledConvs(types) : 0;
   const guarded = skipEmptyInputs(model, types, backend.hasGroupNormKernel, own);
   requireNoCrash(model, types, where);
-  const changed = replaced + widened.size + fused + guarded > 0;
+  const changed = replaced + widened.size + fused + split + guarded > 0;
   const optionalInputs = describeOptional(model);
   const isDetached =
     backend.readsWeightsInMemory === true && model.detachWeights(WHOLE_MODEL, LEAST_DETACHED) > 0;
@@ -125,6 +127,9 @@ export function prepareModel(
     needsElements: false,
   };
 }
+
+/** The providers on which four small convolutions were measured to be faster than one of an upsampled image. */
+const SPLITTING: readonly Provider[] = ['native', 'cpu'];
 
 /**
  * Checks the files that EPContext nodes name: a provider such as TensorRT reads the engine that it has compiled from there.
