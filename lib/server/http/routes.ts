@@ -128,7 +128,9 @@ function modelEndpoints({ models, limits }: AppOptions): Endpoint[] {
             (bytes) => {
               hasCome = true;
               // The model may have changed while the body came.
-              return find(request).use((model) => inference.answer(model, { bytes, jsonLength }, request, reply));
+              return find(request).use((model) =>
+                inference.answer(model, { bytes, jsonLength }, request, reply),
+              );
             },
             (length) => {
               // A run reads the tensors in this memory without a copy.
@@ -217,7 +219,9 @@ async function withBody<Result>(
 function parseObject(bytes: Buffer): Record<string, unknown> {
   if (bytes.length === 0) return {};
   try {
-    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    const value: unknown = JSON.parse(
+      new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes),
+    );
     if (isObject(value)) return value;
   } catch (cause) {
     throw new RequestError('JSON_INVALID', "the request's JSON is invalid", { cause });

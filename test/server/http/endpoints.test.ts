@@ -193,7 +193,7 @@ describe('the endpoints of a server', () => {
     ])
       expect((await post('models/square/load', body)).status, body).to.equal(400);
     for (const body of wrong) expect((await post('models/square/unload', body)).status, body).to.equal(400);
-    for (const body of ['{"ready":null}', '{"ready":"true"}'])
+    for (const body of ['{"ready":null}', '{"ready":"true"}', '\ufeff{}'])
       expect((await post('index', body)).status, body).to.equal(400);
     expect((await infer('square', squareRequest([1, 2, 3, 4]))).status).to.equal(200);
     await writeFile(`${folder()}/broken.onnx`, 'not a model');
