@@ -2,7 +2,7 @@
 import { SessionError } from '../../errors.js';
 import type { Backend, LoadedModel, ModelToLoad, ProviderProblem } from '../core/contract.js';
 import { isLeftToCpu } from '../core/errors.js';
-import { runSelfTest } from '../core/self-test.js';
+import { runSelfTest } from '../session/self-test.js';
 import { fetchExternal, prepareEnvironment } from './browser.js';
 import { loadOnWeb, type WebOptions } from './model.js';
 

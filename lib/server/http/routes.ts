@@ -6,7 +6,7 @@ import type { AllocatedTensor } from '../../runtime/core/contract.js';
 import type { AppOptions } from './app.js';
 import { type Allocate, type BodyLimits, readBody } from './body.js';
 import { modelConfig, modelMetadata, modelStatistics } from './describe.js';
-import { answerFailure } from './failure-answers.js';
+import { answerFailure } from './failures.js';
 import { Inference, jsonLengthOf } from './infer.js';
 import { loadedModels, type ModelParams, type Models } from './models.js';
 

@@ -24,7 +24,7 @@ import {
 import { ENTRY, GRAPH, MODEL, NODE } from '../../../lib/onnx/protobuf/schema.js';
 import { encodeTensor } from '../../../lib/onnx/protobuf/tensors.js';
 import { encodeValueInfo } from '../../../lib/onnx/graph/value-info.js';
-import { planOf } from '../../../lib/runtime/core/model/prepare.js';
+import { planOf } from '../../../lib/runtime/model/prepare.js';
 import { tensor } from '../../../lib/tensor.js';
 import { exportedModel } from '../../support/exported-model.js';
 import { type GroupNormCase, groupNormModel, randomTensor } from '../../support/group-norm.js';

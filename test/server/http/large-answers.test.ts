@@ -52,7 +52,7 @@ describe('large answers', () => {
   const { get, port, server } = serverOf(['copy-uint8', 'square']);
   const success = () => server().models.get('copy-uint8').statistics.success.count;
 
-  it('answers around and above 64 KiB are whole, with the right lengths, also on a connection that goes on', async () => {
+  it('the server sends answers around and above 64 KiB whole, with the right lengths, also on a connection that goes on', async () => {
     const connection = new Connection(port());
     const lengths = [2 ** 16 - 200, 2 ** 16, 2 ** 20 + 6];
     // All at once: the answers come one behind the other.
