@@ -61,7 +61,10 @@ const MICROSECONDS = 1000;
 /** Whether requests may share a run: as in Triton, a model with a batch size need not have dynamic batching. */
 function joinsRequests({ maxBatchSize = 1, notJoined, options }: ServedModel): boolean {
   const { preferredBatchSizes = [] } = options;
-  return notJoined === undefined && Math.max(...(preferredBatchSizes.length > 0 ? preferredBatchSizes : [maxBatchSize])) > 1;
+  return (
+    notJoined === undefined &&
+    Math.max(...(preferredBatchSizes.length > 0 ? preferredBatchSizes : [maxBatchSize])) > 1
+  );
 }
 
 function dynamicBatching({ options }: ServedModel): object {

@@ -223,7 +223,8 @@ function* readParameters(reader: JsonReader, what: string): Steps<Parameters> {
   for (const key of reader.members()) {
     const value = readParameter(reader, `parameter '${key}' of ${what}`);
     if (parameters.has(key)) throw invalid(`${what} has the parameter '${key}' twice`);
-    if (key.startsWith(RESERVED)) throw invalid(`parameter '${key}' of ${what}: names with ${RESERVED} are reserved`);
+    if (key.startsWith(RESERVED))
+      throw invalid(`parameter '${key}' of ${what}: names with ${RESERVED} are reserved`);
     if (READ_PARAMETERS.has(key)) parameters.set(key, value);
     yield;
   }

@@ -12,7 +12,11 @@ function dynamicBatching(options: ServingOptions, notJoined?: string): unknown {
 
 describe("a model's configuration", () => {
   it('the configuration has dynamic_batching where requests are joined, with the limits that hold', () => {
-    const policy = { timeout_action: 'REJECT', default_timeout_microseconds: 0, allow_timeout_override: true };
+    const policy = {
+      timeout_action: 'REJECT',
+      default_timeout_microseconds: 0,
+      allow_timeout_override: true,
+    };
     expect(dynamicBatching({ maxBatchSize: 8 })).to.deep.equal({
       preferred_batch_size: [],
       max_queue_delay_microseconds: 0,
