@@ -13,6 +13,7 @@ import { skipEmptyInputs } from '../../rewrite/empty-inputs.js';
 import { fuseGroupNorm } from '../../rewrite/norms/fuse-group-norm.js';
 import { isGroupNorm } from '../../rewrite/norms/group-normalization.js';
 import { raiseOpset6 } from '../../rewrite/raise-opset.js';
+import { splitUpsampledConvs } from '../../rewrite/upsampled-conv.js';
 import { requireValidNodes } from '../../rewrite/analysis/node-checks.js';
 import {
   type NormPlan,
@@ -97,9 +98,10 @@ export function prepareModel(
   });
   const widened = backend.takesBfloat16 ? new Set<string>() : widenBfloat16(model);
   const fused = hasKernel ? fuseGroupNorm(model, types) : 0;
+  const split = SPLITTING.includes(backend.provider) ? splitUpsampledConvs(types) : 0;
   const guarded = skipEmptyInputs(model, types, backend.hasGroupNormKernel, own);
   requireNoCrash(model, types, where);
-  const changed = replaced + widened.size + fused + guarded > 0;
+  const changed = replaced + widened.size + fused + split + guarded > 0;
   const optionalInputs = describeOptional(model);
   const narrow = backend.takesBfloat16 ? [] : optionalInputs.filter(({ dtype }) => dtype === 'bfloat16');
   return {
@@ -114,6 +116,9 @@ export function prepareModel(
     needsElements: false,
   };
 }
+
+/** The providers on which four small convolutions were measured to be faster than one of an upsampled image. */
+const SPLITTING: readonly Provider[] = ['native', 'cpu'];
 
 /**
  * Checks the files that EPContext nodes name: a provider such as TensorRT reads the engine that it has compiled from there.
