@@ -5,7 +5,8 @@
  */
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { knownClasses, type Pretrained } from '../../graphs/pretrained.js';
+import { knownClasses } from '../../graphs/pretrained.js';
+import type { Pretrained } from '../../graphs/shared/pretrained.js';
 import { CheckpointError, FileError } from '../errors.js';
 import { findDataFile } from '../files/data-file.js';
 import { readFileBytes } from '../files/read.js';

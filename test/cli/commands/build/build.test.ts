@@ -10,8 +10,8 @@ import {
 import { expect } from 'chai';
 import { Command } from 'commander';
 import { describe, it } from 'mocha';
-import type { GraphDefinition } from '../../../../graphs/definition.js';
-import type { OptionSpec } from '../../../../graphs/options.js';
+import type { GraphDefinition } from '../../../../graphs/shared/definition.js';
+import type { OptionSpec } from '../../../../graphs/shared/options.js';
 import { describeBuild, exampleRun, type Written } from '../../../../lib/cli/commands/build/output.js';
 import { exampleFlags, graphExamples, graphFlags, graphOptionsOf, requireFits } from '../../../../lib/cli/commands/build/build.js';
 import { UsageError } from '../../../../lib/cli/shared/terminal.js';
