@@ -5,6 +5,7 @@ import type { Fragment } from '../lowering/lower.js';
 import type { DType, Shape, TensorData } from '../tensor.js';
 import { chunksLength, delimited, joinChunks, spliceRuns } from './protobuf/chunks.js';
 import { decodeModel, type ModelContent, operatorId } from './decode.js';
+import { detached } from './external-data.js';
 import {
   applyCasts,
   type BoundaryCast,
@@ -294,6 +295,24 @@ export class Model {
       return change && editNode(readerOf(field), change);
     });
     this.#index = undefined;
+  }
+
+  /**
+   * Takes the data of large initializers out of the model, which then names the decoded bytes as the file `location`. No weight
+   * is copied.
+   * @param leastBytes Smaller initializers stay as they are.
+   * @returns How many were taken out.
+   */
+  detachWeights(location: string, leastBytes: number): number {
+    let count = 0;
+    this.#graph.splice((field) => {
+      if (field.tag !== GRAPH.initializer || field.bytes.byteLength < leastBytes) return undefined;
+      const replacement = detached(readerOf(field), location, this.#bytes);
+      if (replacement) count += 1;
+      return replacement;
+    });
+    if (count > 0) this.#index = undefined;
+    return count;
   }
 
   /** Makes values constants, in place of the initializers that have their names. No node may compute such a value. */

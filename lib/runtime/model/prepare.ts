@@ -13,6 +13,7 @@ import { skipEmptyInputs } from '../../rewrite/empty-inputs.js';
 import { fuseGroupNorm } from '../../rewrite/norms/fuse-group-norm.js';
 import { isGroupNorm } from '../../rewrite/norms/group-normalization.js';
 import { raiseOpset6 } from '../../rewrite/raise-opset.js';
+import { splitUpsampledConvs } from '../../rewrite/upsampled-conv.js';
 import { requireValidNodes } from '../../rewrite/analysis/node-checks.js';
 import {
   type NormPlan,
@@ -50,6 +51,11 @@ export interface PreparedModel extends ModelToLoad {
   readonly needsElements: boolean;
 }
 
+/** What a model whose weights were detached calls the bytes that it was read from. */
+const WHOLE_MODEL = 'whole-model.onnx';
+/** Bytes of the smallest weight that is detached: large models have nearly all of their bytes in larger weights. */
+const LEAST_DETACHED = 2 ** 20;
+
 /**
  * Decodes a model once and rewrites it.
  * @param problemOf Says what is wrong with a file of external data; `undefined` for a model that was given as bytes.
@@ -62,7 +68,10 @@ export function prepareModel(
   where: string,
   problemOf: DataFileCheck | undefined,
   groupNorm: SessionLoweringName | undefined,
-  backend: Pick<Backend, 'provider' | 'hasGroupNormKernel' | 'takesBfloat16' | 'hasFile'>,
+  backend: Pick<
+    Backend,
+    'provider' | 'hasGroupNormKernel' | 'takesBfloat16' | 'hasFile' | 'readsWeightsInMemory'
+  >,
   choice: GroupNormChoice = GROUP_NORM_CHOICES[backend.provider],
   limits = DEFAULT_LIMITS,
 ): PreparedModel {
@@ -97,15 +106,19 @@ export function prepareModel(
   });
   const widened = backend.takesBfloat16 ? new Set<string>() : widenBfloat16(model);
   const fused = hasKernel ? fuseGroupNorm(model, types) : 0;
+  const split = SPLITTING.includes(backend.provider) ? splitUpsampledConvs(types) : 0;
   const guarded = skipEmptyInputs(model, types, backend.hasGroupNormKernel, own);
   requireNoCrash(model, types, where);
-  const changed = replaced + widened.size + fused + guarded > 0;
+  const changed = replaced + widened.size + fused + split + guarded > 0;
   const optionalInputs = describeOptional(model);
+  const isDetached =
+    backend.readsWeightsInMemory === true && model.detachWeights(WHOLE_MODEL, LEAST_DETACHED) > 0;
   const narrow = backend.takesBfloat16 ? [] : optionalInputs.filter(({ dtype }) => dtype === 'bfloat16');
   return {
-    bytes: changed ? model.encode() : bytes,
+    bytes: changed || isDetached ? model.encode() : bytes,
     unranked,
     externalLocations: onDisk.map(([location]) => location),
+    ...(isDetached && { fileInMemory: { location: WHOLE_MODEL, bytes } }),
     wrongOptimizers: wrongOptimizers(model),
     hasNormBetweenConvolutions: hasKernel && hasNormBetweenConvolutions(model),
     bfloat16: new Set([...widened, ...narrow.map(({ name }) => name)]),
@@ -114,6 +127,9 @@ export function prepareModel(
     needsElements: false,
   };
 }
+
+/** The providers on which four small convolutions were measured to be faster than one of an upsampled image. */
+const SPLITTING: readonly Provider[] = ['native', 'cpu'];
 
 /**
  * Checks the files that EPContext nodes name: a provider such as TensorRT reads the engine that it has compiled from there.
