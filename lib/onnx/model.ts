@@ -27,11 +27,18 @@ import {
   takenNames,
 } from './graph/graph.js';
 import { editedNode, type FunctionVersion, type InnerEdit, LocalFunction } from './graph/inner-graph.js';
-import type { NodeMessage, TensorMessage, ValueInfoMessage } from './protobuf/messages.js';
+import type { NodeMessage as PlainNode, TensorMessage, ValueInfoMessage } from './protobuf/messages.js';
 import { nestedNodes, readOpset } from './graph/outline.js';
 import { type ModelNode, PARTS } from './graph/node.js';
-import { AddedConstants, constantNode, encodeFragment } from './graph/operators.js';
-import { NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto } from './protobuf/proto.js';
+import { AddedConstants, constantNode, fragmentNodes } from './graph/operators.js';
+import {
+  GraphProto,
+  type NodeMessage,
+  NodeProto,
+  OperatorSetIdProto,
+  TensorProto,
+  ValueInfoProto,
+} from './protobuf/proto.js';
 import { GRAPH, MODEL } from './protobuf/schema.js';
 import type { ExternalFiles } from './protobuf/tensor-walk.js';
 import { encodeTensor } from './protobuf/tensors.js';
@@ -209,7 +216,7 @@ export class Model {
       const fragment = replace(node);
       if (!fragment) return undefined;
       replaced += 1;
-      return this.#encodeFragment(fragment, added).flatMap((message) => delimited(GRAPH.node, [message]));
+      return [GraphProto.encode({ node: this.#nodesOf(fragment, added) }).finish()];
     });
     if (replaced === 0) return 0;
     this.#addConstants(added.tensors);
@@ -223,14 +230,14 @@ export class Model {
    */
   encodeInner(fragment: Fragment): Uint8Array[] {
     const added = new AddedConstants();
-    const nodes = this.#encodeFragment(fragment, added);
-    const encoded = [...added.tensors.map(constantNode), ...nodes];
+    const nodes = this.#nodesOf(fragment, added);
+    const all = [...added.tensors.map(constantNode), ...nodes];
     const { budget } = this.#graph;
-    if (!budget.take('modelParts', PARTS.node * encoded.length)) {
+    if (!budget.take('modelParts', PARTS.node * all.length)) {
       const what = `more than ${budget.allowed('modelParts')} nodes and other parts, when it is rewritten`;
       throw this.#tooLarge(what, 'modelParts');
     }
-    return encoded;
+    return all.map((node) => NodeProto.encode(node).finish());
   }
 
   /**
@@ -358,7 +365,7 @@ export class Model {
   }
 
   /** Adds nodes of ONNX's own operators behind all others. */
-  addNodes(nodes: readonly NodeMessage[]): void {
+  addNodes(nodes: readonly PlainNode[]): void {
     this.#graph.append(
       GRAPH.node,
       nodes.map((node) => NodeProto.encode(node).finish()),
@@ -448,10 +455,10 @@ export class Model {
     ]);
   }
 
-  /** Encodes the nodes of a fragment, after the budget allows the bytes of its constants. */
-  #encodeFragment(fragment: Fragment, added: AddedConstants): Uint8Array[] {
+  /** Makes the nodes of a fragment, after the budget allows the bytes of its constants. */
+  #nodesOf(fragment: Fragment, added: AddedConstants): NodeMessage[] {
     const before = added.tensors.length;
-    const nodes = encodeFragment(fragment, this.opset, added);
+    const nodes = fragmentNodes(fragment, this.opset, added);
     for (const tensor of added.tensors.slice(before)) this.#takeConstant(tensor);
     return nodes;
   }
