@@ -47,7 +47,7 @@ const WARNINGS: readonly Warning[] = [
   function instanceNormKernel({ facts: { form, operator, where } }) {
     const isExportInside = form === 'exported' && where !== 'graph';
     if (!isExportInside && (form !== 'operator' || operator !== 'InstanceNormalization')) return undefined;
-    return "ONNX Runtime's own kernel loses digits if the mean of a row is many times its deviation, on WebAssembly more than elsewhere";
+    return "ONNX Runtime's own kernel loses digits if the mean of a channel is many times its standard deviation, on WebAssembly more than elsewhere";
   },
   function layerNormKernel({ facts: { form, operator, providers } }) {
     if (form !== 'operator' || operator !== 'LayerNormalization' || providers.cpu === 'onnxruntime')
@@ -101,7 +101,7 @@ export const FOR_THIS_INPUT = ' for this input';
 
 /** Says how far ONNX's definition is off for this input, or without a run, where it is. */
 function errorOfBody(statistics: NormalizationStatistics | undefined): string {
-  if (!statistics) return 'is wrong if the mean of a row is many times its deviation';
+  if (!statistics) return 'is wrong if the mean of a group is many times its standard deviation';
   const { meanToDeviation, inlinedError, inlinedToleranceUsed: used } = statistics;
   const error = `off by ${formatDifference(inlinedError)}`;
   const tolerance = `${used > 1 ? `${formatDigits(used, 2)} times` : 'within'} assert_close's tolerance`;

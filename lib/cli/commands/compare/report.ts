@@ -192,7 +192,7 @@ function describeMissing(comparison: ModelComparison): string[] {
 
 function describeCounts(comparison: ModelComparison, colors: Colors): string {
   const { passed, counts, notCompared } = comparison;
-  const names = isListedElsewhere(comparison) ? ' (--json and --html list them)' : '';
+  const names = isListedElsewhere(comparison) ? ' (--json and --html say which and why)' : '';
   const text = [
     `${counts.within} within the tolerance`,
     `${counts.drifts} beyond`,
