@@ -262,6 +262,15 @@ export const HARMFUL: Readonly<Record<string, () => Uint8Array>> = {
       ...functions.flat(),
     ]);
   },
+  'a function with many inputs': () => {
+    const inputs = repeated(60_000, () => text(4, 'a'));
+    const norm = message(7, text(1, 'a'), text(2, 'b'), text(4, 'InstanceNormalization'));
+    return Uint8Array.from([
+      ...typical(node('f', ['x'], ['z'], text(7, 'local'))),
+      ...message(8, text(1, 'local'), int(2, 1)),
+      ...message(25, text(1, 'f'), text(10, 'local'), text(5, 'b'), norm, ...inputs),
+    ]);
+  },
   'a function with many attributes that many nodes call': () => {
     const attributes = repeated(3000, (i) => message(11, ...[text(1, `a${i}`), int(3, 1), int(20, 2)]));
     const neg = message(7, text(1, 'a'), text(2, 'b'), text(4, 'Neg'));
