@@ -112,7 +112,9 @@ export function prepareModel(
   const changed = replaced + widened.size + fused + split + guarded > 0;
   const optionalInputs = describeOptional(model);
   const isDetached =
-    backend.readsWeightsInMemory === true && model.detachWeights(WHOLE_MODEL, LEAST_DETACHED) > 0;
+    backend.readsWeightsInMemory === true &&
+    !model.externalFiles.has(WHOLE_MODEL) &&
+    model.detachWeights(WHOLE_MODEL, LEAST_DETACHED) > 0;
   const narrow = backend.takesBfloat16 ? [] : optionalInputs.filter(({ dtype }) => dtype === 'bfloat16');
   return {
     bytes: changed || isDetached ? model.encode() : bytes,
