@@ -122,7 +122,7 @@ const MAY_IMPORT = {
   'scripts/checks': ['lib'],
   'scripts/cuda': ['lib', 'graphs', 'bench', 'test/support'],
   'scripts/demo': ['lib'],
-  'scripts/docs': ['lib', 'graphs', 'bench', 'test/support', 'scripts/web'],
+  'scripts/docs': ['lib', 'graphs', 'bench', 'test/support', 'test/web', 'scripts/web'],
   'scripts/release': ['lib'],
   'scripts/web': ['lib', 'web'],
 };

@@ -47,7 +47,7 @@ async function namesIn(folder: string): Promise<string[]> {
     const isFile = systemCode(cause) === 'ENOTDIR';
     const reason = isFile
       ? 'it, or a part of its path, is a file; name the folder that the file is in'
-      : reasonOf(cause);
+      : `${reasonOf(cause)}${isMissing ? ' (nothing is downloaded: give a folder on this machine)' : ''}`;
     throw new FileError(
       isMissing ? 'FILE_NOT_FOUND' : 'FILE_UNREADABLE',
       `cannot read the folder '${folder}': ${reason}`,

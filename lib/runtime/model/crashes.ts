@@ -40,6 +40,7 @@ export interface Known {
  * @throws UnsafeModelError naming the node and what is wrong with it.
  */
 export function requireNoCrash(model: Model, types: ValueTypes, where: string): void {
+  requireNoSliceOfImpossible(model, types, where);
   for (const node of model.nodes) {
     if (!RULES.has(idOf(node)) || model.isFunctionCall(node)) continue;
     requireNoCrashOf(where, {
@@ -53,6 +54,28 @@ export function requireNoCrash(model: Model, types: ValueTypes, where: string): 
   if (![...model.nestedOpTypes()].some(isRuled)) return;
   for (const node of model.nestedNodes())
     if (!model.isFunctionCall(node)) requireNoCrashOf(where, { node, ...UNKNOWN });
+}
+
+/**
+ * Conv of x (1, 1, 4, 4) by w (1, 1, 9, 9), and a Slice of the result: SIGABRT in loading, because the result is inferred to have
+ * sizes of -4. So are results of pools, ConvTranspose, Pad, Tile, Expand and Resize, and results whose sizes overflow 64 bits.
+ */
+function requireNoSliceOfImpossible(model: Model, types: ValueTypes, where: string): void {
+  const hasSlice = model.nodes.some(({ opType }) => opType === 'Slice') || model.nestedOpTypes().has('Slice');
+  if (!hasSlice) return;
+  const refuse = (problem: string): never => {
+    throw new UnsafeModelError(
+      `${where}: ${problem}. ONNX Runtime would end the process over a Slice of such a tensor; correct the model`,
+    );
+  };
+  for (const { name, type } of model.index.boundary) {
+    const sizes = (type?.shape ?? []).filter((dim) => typeof dim === 'number');
+    if (elementCount(sizes) > Number.MAX_SAFE_INTEGER)
+      refuse(`'${name}' is declared with more elements than any tensor has`);
+  }
+  const { node, size } = types.impossibleSize ?? {};
+  if (node)
+    refuse(`the result of ${idOf(node)} '${node.name || node.outputs[0]}' would have a size of ${size}`);
 }
 
 const UNKNOWN = { shape: () => undefined, constant: () => undefined, isNested: true };
@@ -166,6 +189,31 @@ const attention: Rule = ({ node, shape }) => {
 /** The most elements of a window. One of 2^31 elements takes minutes for each element of the result. */
 const MAX_WINDOW = 2 ** 31 - 1;
 
+/** The attributes of windows. */
+const WINDOW = ['kernel_shape', 'pads', 'strides', 'dilations', 'output_padding', 'output_shape'];
+
+/** Conv with pads 2^62, and a Slice of its result: SIGABRT in loading, as of other sizes that overflow. 1.32: not tried. */
+const window: Rule = ({ node }) => {
+  for (const name of WINDOW) {
+    const large = node.numbers(name)?.find((value) => Math.abs(value) > MAX_WINDOW);
+    if (large !== undefined) return `${name} with the number ${large}; at most ${MAX_WINDOW} is allowed`;
+  }
+  return undefined;
+};
+
+/** Refuses constant numbers of sizes beyond 2^31 and, for repeats and scales, below 0: as {@link window}. */
+const numbers =
+  (input: number, least: number): Rule =>
+  ({ constant }) => {
+    const data = constant(input);
+    const given =
+      data && data.dtype !== 'bool' ? Array.from(data.data as ArrayLike<number | bigint>, Number) : [];
+    const wrong = given.find((value) => !(value >= least && value <= MAX_WINDOW));
+    return wrong === undefined
+      ? undefined
+      : `the number ${wrong} in input ${input}; ${least} to ${MAX_WINDOW} is allowed`;
+  };
+
 /** AveragePool or LpPool with kernel_shape [2^31, 2^31] or [2, 2^40] and no pads: the run does not end; 1.32 too. */
 const pool: Rule = ({ node }) => {
   const kernel = node.numbers('kernel_shape') ?? [];
@@ -173,6 +221,12 @@ const pool: Rule = ({ node }) => {
   return size > MAX_WINDOW
     ? `kernel_shape [${kernel.join(', ')}] of more than ${MAX_WINDOW} elements`
     : undefined;
+};
+
+/** Numbers of sizes that an Upsample of opset 7 or 8 has as attribute. */
+const scales: Rule = ({ node }) => {
+  const wrong = node.numbers('scales')?.find((scale) => !(scale >= 0 && scale <= MAX_WINDOW));
+  return wrong === undefined ? undefined : `the scale ${wrong}; 0 to ${MAX_WINDOW} is allowed`;
 };
 
 /** Upsample of x (6) with constant scales of shape (), or of two elements: SIGABRT in the run; 1.32 too. */
@@ -224,15 +278,44 @@ const quantizedSoftmax: Rule = anyOf(filled(3), filled(4), ({ shape }) =>
   shape(0)?.includes(0) ? `an input of shape [${shape(0)!.join(', ')}], without elements` : undefined,
 );
 
+/**
+ * Reshape of x to t, an int64 input that is declared with 2^22 elements: 1 GiB and 2 s in loading, and more in proportion to
+ * the length, because the result is inferred to have that many dimensions; Expand, ConstantOfShape, Resize and AffineGrid too.
+ * Reshape of a scalar to the size 0x0101010101010101, which begins a longer target, has the same effect. 1.32 too.
+ */
+const sizes =
+  (input: number): Rule =>
+  ({ shape, constant }) => {
+    const [length, ...others] = shape(input) ?? [];
+    if (others.length === 0 && typeof length === 'number' && length > MAX_RANK)
+      return `${length} sizes as input ${input}; a tensor has at most ${MAX_RANK} dimensions`;
+    const given = Array.from((constant(input)?.data ?? []) as ArrayLike<number | bigint>, Number);
+    const elements = given.reduce((product, size) => product * (size > 0 ? size : 1), 1);
+    return elements <= Number.MAX_SAFE_INTEGER
+      ? undefined
+      : `the sizes [${given.join(', ')}] as input ${input}, of more elements than any tensor has`;
+  };
+
 const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   // The second: LayerNormalization with an empty name for its bias is a SIGSEGV in loading, where no pass has replaced it.
   ['LayerNormalization', anyOf(layerNormalization, named(2))],
   ['GatherND', gatherNd],
   ['Split', split],
+  ['Reshape', sizes(1)],
+  ['Expand', sizes(1)],
+  ['ConstantOfShape', sizes(0)],
+  ['Resize', anyOf(numbers(2, 0), sizes(3))],
+  ['AffineGrid', sizes(1)],
   ['Attention', attention],
-  ['AveragePool', pool],
-  ['LpPool', pool],
-  ['Upsample', upsample],
+  ['AveragePool', anyOf(window, pool)],
+  ['LpPool', anyOf(window, pool)],
+  ...['Conv', 'ConvTranspose', 'ConvInteger', 'QLinearConv', 'MaxPool'].map((name): [string, Rule] => [
+    name,
+    window,
+  ]),
+  ['Pad', numbers(1, -MAX_WINDOW)],
+  ['Tile', numbers(1, 0)],
+  ['Upsample', anyOf(scales, numbers(1, 0), upsample)],
   ['STFT', stft],
   ['TfIdfVectorizer', tfIdfVectorizer],
   // Min, Max, Mean, Sum or Einsum of x and '': SIGSEGV in the run; 1.32 too.

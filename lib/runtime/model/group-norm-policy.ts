@@ -7,7 +7,7 @@ import type { Provider } from '../core/contract.js';
 export interface GroupNormChoice {
   /** This project's kernel, or the lowering that nodes are rewritten to. */
   readonly groupNorm: SessionLoweringName | 'kernel';
-  /** The measurement behind it. */
+  /** What was measured, in words: docs/providers.md has the figures. */
   readonly because: string;
   /** Whether LayerNormalization of short rows stays, because ONNX Runtime's kernel is right for them. Default true. */
   readonly hasLayerNormKernel?: boolean;
@@ -32,8 +32,8 @@ export const GROUP_NORM_CHOICES: Readonly<Record<Provider, GroupNormChoice>> = {
     groupNorm: 'reduce-mean',
     sums: { maxShortRow: 1024, areInOneFloat: false },
     because:
-      'every case passes; instance-norm and layer-norm take about as long, but are off by 1e-5 in rows of 260,000 ' +
-      'elements; op is off by 0.5 at mean 300',
+      'every case passes; instance-norm and layer-norm take about as long, but lose digits in long rows; op is wrong ' +
+      'where the mean is large',
   },
   cuda: { groupNorm: 'reduce-mean', because: NOT_MEASURED },
   tensorrt: { groupNorm: 'reduce-mean', because: NOT_MEASURED },
@@ -41,17 +41,16 @@ export const GROUP_NORM_CHOICES: Readonly<Record<Provider, GroupNormChoice>> = {
     groupNorm: 'reduce-mean',
     hasLayerNormKernel: false,
     because:
-      'every float32 case passes in Chromium and in Node on a GPU in software; there instance-norm is off by 1 for ' +
-      'epsilon 1e-12 and refuses an empty batch, op is off by 3e-2 at mean 300; speed on a GPU is not measured',
+      'every float32 case passes in Chromium and in Node on a GPU in software; there instance-norm is wrong for a tiny ' +
+      'epsilon and refuses an empty batch, op loses digits where the mean is large; speed on a GPU is not measured',
   },
   wasm: {
     groupNorm: 'reduce-mean',
     sums: { maxShortRow: 64, areInOneFloat: true },
     hasLayerNormKernel: false,
     because:
-      'every case passes; instance-norm takes about as long and layer-norm longer, and their kernels are off by 2e-5 ' +
-      'in rows of 40,000 elements and 2e-4 in rows of 260,000, and layer-norm by 3e-4 at mean 300 in rows of 768; op is NaN ' +
-      'or off by 1 and more at mean 300',
+      'every case passes; instance-norm takes about as long and layer-norm longer, and both lose digits in long rows, ' +
+      'layer-norm in short rows too where the mean is large; op is wrong or NaN where the mean is large',
   },
   coreml: { groupNorm: 'reduce-mean', because: NOT_MEASURED },
   dml: { groupNorm: 'reduce-mean', because: NOT_MEASURED },

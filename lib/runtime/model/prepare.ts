@@ -51,6 +51,11 @@ export interface PreparedModel extends ModelToLoad {
   readonly needsElements: boolean;
 }
 
+/** What a model whose weights were detached calls the bytes that it was read from. */
+const WHOLE_MODEL = 'whole-model.onnx';
+/** Bytes of the smallest weight that is detached: large models have nearly all of their bytes in larger weights. */
+const LEAST_DETACHED = 2 ** 20;
+
 /**
  * Decodes a model once and rewrites it.
  * @param problemOf Says what is wrong with a file of external data; `undefined` for a model that was given as bytes.
@@ -63,7 +68,10 @@ export function prepareModel(
   where: string,
   problemOf: DataFileCheck | undefined,
   groupNorm: SessionLoweringName | undefined,
-  backend: Pick<Backend, 'provider' | 'hasGroupNormKernel' | 'takesBfloat16' | 'hasFile'>,
+  backend: Pick<
+    Backend,
+    'provider' | 'hasGroupNormKernel' | 'takesBfloat16' | 'hasFile' | 'readsWeightsInMemory'
+  >,
   choice: GroupNormChoice = GROUP_NORM_CHOICES[backend.provider],
   limits = DEFAULT_LIMITS,
 ): PreparedModel {
@@ -103,11 +111,16 @@ export function prepareModel(
   requireNoCrash(model, types, where);
   const changed = replaced + widened.size + fused + split + guarded > 0;
   const optionalInputs = describeOptional(model);
+  const isDetached =
+    backend.readsWeightsInMemory === true &&
+    !model.externalFiles.has(WHOLE_MODEL) &&
+    model.detachWeights(WHOLE_MODEL, LEAST_DETACHED) > 0;
   const narrow = backend.takesBfloat16 ? [] : optionalInputs.filter(({ dtype }) => dtype === 'bfloat16');
   return {
-    bytes: changed ? model.encode() : bytes,
+    bytes: changed || isDetached ? model.encode() : bytes,
     unranked,
     externalLocations: onDisk.map(([location]) => location),
+    ...(isDetached && { fileInMemory: { location: WHOLE_MODEL, bytes } }),
     wrongOptimizers: wrongOptimizers(model),
     hasNormBetweenConvolutions: hasKernel && hasNormBetweenConvolutions(model),
     bfloat16: new Set([...widened, ...narrow.map(({ name }) => name)]),

@@ -13,6 +13,7 @@ export const webgpuBackend: Backend = {
   hasGroupNormKernel: false,
   takesBfloat16: false,
   takesOptionalInputs: false,
+  readsWeightsInMemory: true,
   // Checked once in a page or worker.
   whyUnavailable: () => (checked ??= findProblems()),
   async load(model, folder, all, providerOptions) {

@@ -79,6 +79,8 @@ export function answerFailure(request: FastifyRequest, reply: FastifyReply, fail
     'content-type': 'application/json',
     ...(retryAfter !== undefined && { 'retry-after': String(retryAfter) }),
     ...(status === 401 && { 'www-authenticate': 'Bearer' }),
+    // RFC 9110, 15.5.16: the codings that the client may send.
+    ...(status === 415 && { 'accept-encoding': 'gzip, deflate' }),
   };
   if (!isSending(request.raw)) return reply.code(status).headers(headers).send(bodyOf(message));
   reply.hijack();

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { SessionError } from '../../../lib/errors.js';
+import type { Session } from '../../../lib/runtime/core/contract.js';
 import { createSession } from '../../../lib/runtime/node.js';
 import { all, int, message, text, valueInfo } from '../../onnx/bytes.js';
 
@@ -46,9 +47,16 @@ const CONSTANTS = [
   message(5, int(2, UINT8), text(8, 'byte'), message(9, [0])),
   message(5, int(2, INT64), text(8, 'one'), message(9, [1, 0, 0, 0, 0, 0, 0, 0])),
   message(5, int(2, INT64), text(8, 'zero'), message(9, [0, 0, 0, 0, 0, 0, 0, 0])),
+  ...[
+    ['first', 0],
+    ['huge', 2n ** 62n],
+    ['negative', -5],
+  ].map(([name, value]) =>
+    message(5, int(1, 1), int(2, INT64), text(8, String(name)), int(7, value as number | bigint)),
+  ),
 ];
 
-const modelOf = (node: Bytes, opset = 21): Uint8Array =>
+const modelOf = (node: Bytes, opset = 21, output = 'y0'): Uint8Array =>
   all(
     int(1, 8),
     message(
@@ -59,8 +67,11 @@ const modelOf = (node: Bytes, opset = 21): Uint8Array =>
       valueInfo(11, 'i', INT64, 2, 1),
       valueInfo(11, 'b', UINT8, 2, 3),
       valueInfo(11, 'empty', UINT8, 2, 0),
+      valueInfo(11, 'x4', FLOAT, 1, 1, 4, 4),
+      valueInfo(11, 'w4', FLOAT, 1, 1, 9, 9),
+      valueInfo(11, 'many', INT64, 2 ** 22),
       ...CONSTANTS,
-      message(12, text(1, 'y0')),
+      message(12, text(1, output)),
     ),
     message(8, int(2, opset)),
     message(8, text(1, MICROSOFT), int(2, 1)),
@@ -84,6 +95,16 @@ const CRASHES: readonly (readonly [opType: string, spec: Spec, message: RegExp, 
   ],
   ['AveragePool', { inputs: ['x3'], attributes: [ints('kernel_shape', 2 ** 32)] }, /kernel_shape/],
   ['LpPool', { inputs: ['x3'], attributes: [ints('kernel_shape', 2, 2 ** 40)] }, /kernel_shape/],
+  ['Conv', { inputs: ['x4', 'w4'], attributes: [ints('pads', 0, 0, 2n ** 62n, 0)] }, /pads/],
+  ['ConvTranspose', { inputs: ['x4', 'w4'], attributes: [ints('strides', 2 ** 40, 1)] }, /strides/],
+  ['MaxPool', { inputs: ['x3'], attributes: [ints('dilations', -(2 ** 40))] }, /dilations/],
+  ['Pad', { inputs: ['x', 'huge'] }, /the number 4\d* in input 1/],
+  ['Tile', { inputs: ['x', 'negative'] }, /the number -5 in input 1/],
+  ['Reshape', { inputs: ['x', 'many'] }, /4194304 sizes as input 1/],
+  ['Expand', { inputs: ['x', 'many'] }, /4194304 sizes as input 1/],
+  ['ConstantOfShape', { inputs: ['many'] }, /4194304 sizes as input 0/],
+  ['Resize', { inputs: ['x', '', '', 'many'] }, /4194304 sizes as input 3/],
+  ['Reshape', { inputs: ['x', 'huge'] }, /of more elements than any tensor has/],
   ['Upsample', { inputs: ['x', 'scalar'] }, /scales \[\]/, 9],
   ...['Min', 'Max', 'Mean', 'Sum'].map(
     (name) => [name, { inputs: ['x', ''] }, /an empty name as input 1/] as const,
@@ -144,6 +165,12 @@ const inBranch = (node: Bytes): Bytes => {
   return message(1, text(1, 'c'), text(2, 'y0'), text(4, 'If'), branch('then_branch'), branch('else_branch'));
 };
 
+/** A node, and a Slice of its result. */
+const sliced = (opType: string, spec: Spec): Uint8Array => {
+  const slice = ['y0', 'first', 'one', 'first'].flatMap((name) => text(1, name));
+  return modelOf([...nodeOf(opType, spec), ...message(1, slice, text(2, 'z'), text(4, 'Slice'))], 21, 'z');
+};
+
 async function rejection(model: Uint8Array): Promise<unknown> {
   const session = await createSession(model).catch((error: unknown) => error);
   expect(session).to.be.instanceOf(SessionError).with.property('code', 'MODEL_REJECTED');
@@ -158,6 +185,29 @@ describe('models over which ONNX Runtime would end the process', () => {
         .and.include(opType);
     });
   }
+
+  const impossible: readonly (readonly [opType: string, spec: Spec, size: number])[] = [
+    ['Conv', { inputs: ['x4', 'w4'] }, -4],
+    ['MaxPool', { inputs: ['x4'], attributes: [ints('kernel_shape', 9, 9)] }, -4],
+    ['ConvTranspose', { inputs: ['x4', 'w4'], attributes: [ints('pads', 9, 9, 9, 9)] }, -6],
+    ['Expand', { inputs: ['scalar', 'negative'] }, -5],
+  ];
+  for (const [opType, spec, size] of impossible) {
+    it(`createSession refuses a Slice of a ${opType} whose result would have a size of ${size}, and loads ${opType} alone`, async () => {
+      expect(await rejection(sliced(opType, spec))).to.include(`'y0' would have a size of ${size}`);
+      const alone = await createSession(modelOf(nodeOf(opType, spec))).catch((error: unknown) => error);
+      if (alone instanceof Error) expect(alone.message).to.include('ONNX Runtime refuses');
+      else await (alone as Session).dispose();
+    });
+  }
+
+  it('createSession refuses a Slice in a model with an input of more elements than any tensor has', async () => {
+    const slice = nodeOf('Slice', { inputs: ['x', 'first', 'one', 'first'] });
+    const wide = valueInfo(11, 'wide', FLOAT, 2 ** 32, 2 ** 31);
+    expect(await rejection(modelOf([...slice, ...wide]))).to.include(
+      "'wide' is declared with more elements than any tensor has",
+    );
+  });
 
   it('createSession refuses such a node in the body of an If, and in a local function', async () => {
     const node = nodeOf('Max', { inputs: ['x', ''] });

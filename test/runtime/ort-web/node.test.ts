@@ -10,7 +10,9 @@ import { GraphBuilder } from '../../../lib/graph/builder.js';
 import * as op from '../../../lib/graph/ops/index.js';
 import { encodeModel } from '../../../lib/onnx/encode.js';
 import { writeModel } from '../../../lib/onnx/write.js';
+import { prepareModel } from '../../../lib/runtime/model/prepare.js';
 import { createSession } from '../../../lib/runtime/node.js';
+import { nodeWasmBackend } from '../../../lib/runtime/ort-web/node.js';
 import { tensor } from '../../../lib/tensor.js';
 import { bundle } from '../../support/bundle.js';
 import {
@@ -53,6 +55,23 @@ describe('the wasm provider', () => {
       expect(maxAbsDifference(y!, expected)).to.be.below(5e-6);
     });
     await Promise.all(sessions.map((session) => session.dispose()));
+  });
+
+  it('the wasm provider reads weights of megabytes out of the bytes of the model, and leaves small weights in the model', async () => {
+    const g = new GraphBuilder('scale');
+    const length = 2 ** 18;
+    const large = Float32Array.from({ length }, (_, i) => i);
+    const scale = g.constant(tensor('float32', [length], large));
+    const shift = g.constant(tensor('float32', [1], Float32Array.of(0.5)));
+    g.output('y', op.add(g, op.mul(g, g.input('x', 'float32', [1]), scale), shift));
+    const model = encodeModel(g.build(), new Map());
+    const prepared = prepareModel(model, 'model', undefined, undefined, nodeWasmBackend);
+    expect(prepared.fileInMemory?.bytes).to.equal(model);
+    expect(prepared.bytes.byteLength).to.be.below(1000);
+    const session = await open(model);
+    const { y } = await session.run({ x: tensor('float32', [1], Float32Array.of(2)) });
+    expect(y!.data).to.deep.equal(large.map((value) => 2 * value + 0.5));
+    await session.dispose();
   });
 
   it('the wasm provider runs again after a run that failed', async () => {

@@ -94,6 +94,17 @@ describe('large answers', () => {
     await server().models.load('copy-uint8');
   });
 
+  it('a body has memory only once a part of it has come, and gives it back when its client leaves in the middle', async () => {
+    const request = copyRequest(BYTES);
+    const connection = await new Connection(port()).write(request.subarray(0, 2 ** 17));
+    await get('/v2/health/live');
+    if (usedBytes() !== undefined) expect(usedBytes(), 'a claim takes no memory').to.be.below(BYTES);
+    await connection.write(request.subarray(2 ** 17, BYTES / 2));
+    if (usedBytes() !== undefined) while (usedBytes()! < BYTES) await setTimeout(5);
+    connection.socket.destroy();
+    await memoryIsBack();
+  });
+
   it('the memory of a request that is refused is free again', async () => {
     const body = Buffer.alloc(BYTES);
     const answer = await exchange(

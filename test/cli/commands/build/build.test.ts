@@ -239,6 +239,7 @@ describe('build', () => {
       [[], /name the graph first.*known: .*group-norm/],
       [['-o', 'x.onnx', 'group-norm'], /name the graph first/],
       [['grup-norm', '-o', 'x.onnx'], /unknown graph 'grup-norm': did you mean 'group-norm'\?/],
+      [['grup-norm', '--num-groups', '8', '-o', 'x'], /unknown graph 'grup-norm': did you mean 'group-norm'\?/],
       [
         ['group-norm'],
         /missing --num-groups <integer>, --num-channels <integer>, --output <file>; 'npx onnx-groupnorm build group-norm --help' explains/,
