@@ -149,8 +149,22 @@ function tryLoad(): AddonState {
   const musl = muslProblem();
   if (musl) return { problem: musl };
   if (asked !== undefined) return tryBinary({ path: asked, origin: 'ONNX_GROUPNORM_ADDON' }, OTHER_BINARY);
-  const states = binariesIn(folder).map((binary) => tryBinary(binary, howToBuild(folder, true)));
-  return states.find(({ addon }) => addon !== undefined) ?? states[0] ?? { problem: whyNotBuilt(folder) };
+  const load = (binary: AddonBinary) => tryBinary(binary, howToBuild(folder, true));
+  return firstToLoad(binariesIn(folder), load) ?? { problem: whyNotBuilt(folder) };
+}
+
+/** Returns the first state with an addon, or the first problem. A second addon in the process makes runs slower. */
+export function firstToLoad(
+  binaries: readonly AddonBinary[],
+  load: (binary: AddonBinary) => AddonState,
+): AddonState | undefined {
+  let problem: AddonState | undefined;
+  for (const binary of binaries) {
+    const state = load(binary);
+    if (state.addon) return state;
+    problem ??= state;
+  }
+  return problem;
 }
 
 const NOT_INSTALLED: ProviderProblem = {

@@ -2,7 +2,12 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { binariesIn } from '../../../lib/runtime/native/addon.js';
+import {
+  type AddonBinary,
+  type AddonState,
+  binariesIn,
+  firstToLoad,
+} from '../../../lib/runtime/native/addon.js';
 import { muslProblem } from '../../../lib/runtime/ort-node/load.js';
 import { temporaryFolder } from '../../support/temporary.js';
 
@@ -24,6 +29,22 @@ describe('the binaries of the addon', () => {
       { path: path(LOCAL), origin: 'local build' },
       { path: path(PREBUILT), origin: 'prebuilt' },
     ]);
+  });
+
+  it('the first binary that loads is the only one that is loaded, and the first problem stands if none loads', async () => {
+    await lay(LOCAL, PREBUILT);
+    const tried: string[] = [];
+    const load =
+      (loads: string) =>
+      (binary: AddonBinary): AddonState => {
+        tried.push(binary.origin);
+        const addon = {} as Required<AddonState>['addon'];
+        return binary.origin === loads ? { addon, binary } : { problem: { reason: binary.origin } };
+      };
+    expect(firstToLoad(binariesIn(path()), load('local build'))!.binary!.origin).to.equal('local build');
+    expect(tried).to.deep.equal(['local build']);
+    expect(firstToLoad(binariesIn(path()), load('prebuilt'))!.binary!.origin).to.equal('prebuilt');
+    expect(firstToLoad(binariesIn(path()), load('none'))!.problem!.reason).to.equal('local build');
   });
 
   it('the prebuilt binary is found where no install script ran', async () => {
