@@ -265,7 +265,11 @@ export const isEmpty = (shape: Shape): boolean => shape.slice(1).includes(0);
 /** Returns the names that nodes and values take: their own and those of the nodes' results. */
 export const namesOf = (nodes: readonly Node[], values: readonly Value[]): string[] => [
   ...values.map(({ name }) => name),
-  ...nodes.flatMap(({ name, outputs }) => [name, ...outputs.map((output) => output.name)]),
+  ...nodes.flatMap(({ name, outputs, branches = [] }) => [
+    name,
+    ...outputs.map((output) => output.name),
+    ...branches.flatMap((branch) => namesOf(branch.nodes, [])),
+  ]),
 ];
 
 /**
