@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createSession, decodeSafetensors, type Session, type TensorData } from '../lib/index.js';
 import type { Platform } from '../lib/runtime/core/contract.js';
-import { openSession } from '../lib/runtime/core/open.js';
+import { openSession } from '../lib/runtime/session/open.js';
 import { NODE } from '../lib/runtime/node.js';
 import { cpuBackend } from '../lib/runtime/ort-node/model.js';
 import { reportOf, writeReport } from './report.js';

@@ -2,12 +2,12 @@
 import { GraphBuilder, type Scope } from '../lib/graph/builder.js';
 import * as op from '../lib/graph/ops/index.js';
 import type { Value } from '../lib/graph/types.js';
-import { defineGraph } from './definition.js';
-import { imageInput, type SizeRule } from './input.js';
+import { defineGraph } from './shared/definition.js';
+import { imageInput, type SizeRule } from './shared/input.js';
 import { conv, sharedConv } from './layers/convolution.js';
 import { groupNorm } from './layers/normalization.js';
 import { maxPool, upsampleNearest } from './layers/resampling.js';
-import { requireNumGroups } from './num-groups.js';
+import { requireNumGroups } from './shared/num-groups.js';
 import { resnetBlock } from './resnet-block.js';
 
 /** Level 3 has ⌈size / 8⌉ elements along a side, levels 4 and 5 half of that each, rounded up; then both are doubled. */

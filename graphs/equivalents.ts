@@ -6,9 +6,9 @@
 import { GraphBuilder } from '../lib/graph/builder.js';
 import type { Graph } from '../lib/graph/types.js';
 import { requireKnownOptions } from '../lib/options.js';
-import { defineGraph, type InputType } from './definition.js';
+import { defineGraph, type InputType } from './shared/definition.js';
 import { GROUP_NORM_OPTIONS, groupNormGraph } from './group-norm.js';
-import { shapesByName } from './input.js';
+import { shapesByName } from './shared/input.js';
 import { affineParameters, instanceNorm, layerNorm } from './layers/normalization.js';
 
 const OPTIONS = ['numChannels', 'eps', 'affine'] as const;

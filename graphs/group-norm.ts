@@ -1,7 +1,7 @@
 /** The network `group-norm`. */
 import { GraphBuilder } from '../lib/graph/builder.js';
-import { defineGraph } from './definition.js';
-import { shapesByName } from './input.js';
+import { defineGraph } from './shared/definition.js';
+import { shapesByName } from './shared/input.js';
 import { groupNorm } from './layers/normalization.js';
 
 /** The options of `torch.nn.GroupNorm`. */

@@ -1,7 +1,7 @@
 /** The network `norm-comparison`. */
 import { GraphBuilder } from '../lib/graph/builder.js';
-import { defineGraph } from './definition.js';
-import { imageInput } from './input.js';
+import { defineGraph } from './shared/definition.js';
+import { imageInput } from './shared/input.js';
 import { batchNormTraining, groupNorm, instanceNorm, layerNorm } from './layers/normalization.js';
 
 const CHANNELS = 8;

@@ -1,82 +1,25 @@
 /**
- * The networks that can be read from the folders that diffusers and timm save. A network says once how its graph follows
- * from `config.json` ({@link Pretrained}); {@link PRETRAINED} is the table of them.
+ * The networks that can be read from the folders that diffusers and timm save: {@link PRETRAINED} is the table of them, and
+ * {@link graphFromConfig} reads a `config.json` by it.
  */
 import { CheckpointError } from '../lib/errors.js';
 import type { Graph } from '../lib/graph/types.js';
 import { nearestName } from '../lib/nearest.js';
 import { isObject } from '../lib/options.js';
-import type { GraphDefinition, InputType } from './definition.js';
+import type { InputType } from './shared/definition.js';
 import { autoencoderKlPretrained } from './diffusers/autoencoder-kl.js';
 import { unet2dConditionPretrained } from './diffusers/unet-2d-condition.js';
 import { unet2dPretrained } from './diffusers/unet-2d.js';
-import { allowedValues, isAllowed, isListType, type OptionSpec } from './options.js';
+import { allowedValues, isAllowed, isListType, type OptionSpec } from './shared/options.js';
 import { resnetGnPretrained } from './timm/resnet-gn.js';
 import { resnetV2BitPretrained } from './timm/resnetv2-bit.js';
-import { showValue, unsupportedOption } from './unsupported-option.js';
-
-/** The keys of a configuration that describe the network, without those that describe the file. */
-export type Config = Readonly<Record<string, unknown>>;
-
-/** The values of a graph's options, by name. */
-export type PretrainedOptions = Readonly<Record<string, unknown>>;
-
-/**
- * How a network of the registry is read from a configuration.
- *
- * A key of the configuration whose camelCase is an option of the graph is that option: `block_out_channels` is
- * `blockOutChannels`. So the graph's options have the names and the **defaults of the class's constructor**: a
- * configuration of an older version lacks keys. A single value for an option that is a list becomes a list of one element,
- * which the graph takes for all blocks (`layers_per_block: 2` is `[2]`). `null` is the value of options whose default is
- * `null`, and of keys in `supported`; for a boolean it is false, as in Python; elsewhere it is refused. All other keys
- * must be in `ignored`, `supported` or `reads`: a key that is in none of them is refused by name, because it may change
- * what the network computes.
- *
- * Configurations come from strangers: give every number that sets how many layers there are a `max`. Lists have at most 64
- * elements.
- *
- * An example:
- *
- * ```ts
- * export const autoencoderKlPretrained: Pretrained = {
- *   library: 'diffusers',
- *   classes: ['AutoencoderKL'],
- *   graph: autoencoderKlGraph,
- *   ignored: ['sample_size', 'force_upcast'],
- *   supported: { act_fn: ['silu', 'swish'] },
- *   parameterKey: (key) => key.replace(/(attentions\.\d+)\.query\./, '$1.to_q.'),
- *   isUnused: (key, { part }) => part === 'decoder' && /^(encoder|quant_conv)\./.test(key),
- * };
- * ```
- */
-export interface Pretrained {
-  readonly library: 'diffusers' | 'timm';
-  /** Names of the classes: diffusers' `_class_name`, or timm's `architecture`. */
-  readonly classes: readonly string[];
-  /**
-   * The network. If it has the option `part` (with `choices`, such as `autoencoder`, `encoder` and `decoder`), the option
-   * `--part` of the command line sets it.
-   */
-  readonly graph: GraphDefinition;
-  /** Returns the options that the name of the class sets where the configuration has no key for them. */
-  readonly defaults?: (className: string) => PretrainedOptions;
-  /** Keys of the configuration that change nothing in inference: `sample_size`, `dropout`. */
-  readonly ignored?: readonly string[];
-  /** Keys that no option stands for, with all values for which the graph is right. Other values are refused by name. */
-  readonly supported?: Readonly<Record<string, readonly unknown[]>>;
-  /** Keys that `options` reads; they need not be options of the graph. */
-  readonly reads?: readonly string[];
-  /**
-   * Returns options that do not follow from a key of the same name: from the name of the class, or from several keys of
-   * `reads`. They take precedence.
-   * @throws CheckpointError `UNSUPPORTED_OPTION`, made by {@link unsupportedOption}.
-   */
-  readonly options?: (config: Config, className: string) => PretrainedOptions;
-  /** Returns the key of today for a key of an older version, or the same key. */
-  readonly parameterKey?: (key: string) => string;
-  /** Returns whether a key of the checkpoint has no parameter in the graph of these options: another part's key. */
-  readonly isUnused?: (key: string, options: PretrainedOptions) => boolean;
-}
+import {
+  type Config,
+  type Pretrained,
+  type PretrainedOptions,
+  showValue,
+  unsupportedOption,
+} from './shared/pretrained.js';
 
 /** The table of the networks. */
 export const PRETRAINED: readonly Pretrained[] = [
@@ -111,7 +54,7 @@ export interface FromConfigOptions extends InputType {
  * ```
  * @returns A graph whose inputs have the names of PyTorch's `forward`, and whose parameters have the state_dict's keys.
  * @throws CheckpointError `CONFIG_INVALID`, `UNKNOWN_ARCHITECTURE` with the known classes, `UNSUPPORTED_OPTION` with the
- *   key and what is supported; the errors of {@link GraphDefinition.build}.
+ *   key and what is supported; the errors of the graph's `build`.
  */
 export function graphFromConfig(config: object, { part, ...input }: FromConfigOptions = {}): Graph {
   const { pretrained, options } = recogniseConfig(config, part);

@@ -1,7 +1,7 @@
 /** The networks that can be built by name. */
 import { GraphError } from '../lib/errors.js';
 import { suggestion } from '../lib/nearest.js';
-import type { GraphDefinition } from './definition.js';
+import type { GraphDefinition } from './shared/definition.js';
 import { detectionBackboneGraph } from './detection-backbone.js';
 import { autoencoderKlGraph } from './diffusers/autoencoder-kl.js';
 import { unet2dConditionGraph } from './diffusers/unet-2d-condition.js';

@@ -2,11 +2,11 @@
 import { GraphBuilder, type Scope } from '../lib/graph/builder.js';
 import * as op from '../lib/graph/ops/index.js';
 import type { Value } from '../lib/graph/types.js';
-import { defineGraph } from './definition.js';
-import { DIMS_OPTION, imageInput } from './input.js';
+import { defineGraph } from './shared/definition.js';
+import { DIMS_OPTION, imageInput } from './shared/input.js';
 import { conv } from './layers/convolution.js';
 import { groupNorm } from './layers/normalization.js';
-import { requireNumGroups } from './num-groups.js';
+import { requireNumGroups } from './shared/num-groups.js';
 
 interface ResNetBlockOptions {
   readonly outChannels: number;

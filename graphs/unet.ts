@@ -2,13 +2,13 @@
 import { GraphBuilder } from '../lib/graph/builder.js';
 import * as op from '../lib/graph/ops/index.js';
 import type { Value } from '../lib/graph/types.js';
-import { defineGraph } from './definition.js';
+import { defineGraph } from './shared/definition.js';
 import { doubleConv } from './double-conv.js';
-import { imageInput, type SizeRule } from './input.js';
+import { imageInput, type SizeRule } from './shared/input.js';
 import { conv, convTranspose } from './layers/convolution.js';
 import { maxPool } from './layers/resampling.js';
-import { requireNumGroups } from './num-groups.js';
-import type { OptionValues } from './options.js';
+import { requireNumGroups } from './shared/num-groups.js';
+import type { OptionValues } from './shared/options.js';
 
 /** The levels of the encoder: `width` times 1, 2, 4 and 8 channels. The bottleneck has 16 times `width`. */
 const LEVELS = [1, 2, 3, 4];

@@ -112,9 +112,13 @@ export {
   layerNormEquivalent,
   type EquivalentOptions,
 } from '../graphs/equivalents.js';
-export { chooseNumGroups, RECOMMENDED_NUM_GROUPS, SMALL_NETWORK_NUM_GROUPS } from '../graphs/num-groups.js';
-export type { GraphDefinition, InputType } from '../graphs/definition.js';
-export type { GivenOptions, OptionSpec } from '../graphs/options.js';
+export {
+  chooseNumGroups,
+  RECOMMENDED_NUM_GROUPS,
+  SMALL_NETWORK_NUM_GROUPS,
+} from '../graphs/shared/num-groups.js';
+export type { GraphDefinition, InputType } from '../graphs/shared/definition.js';
+export type { GivenOptions, OptionSpec } from '../graphs/shared/options.js';
 
 export type {
   AllocatedTensor,

@@ -33,11 +33,15 @@ export interface Limits {
   readonly configBytes: number;
   /** The most tensors, and the most texts of metadata, of a safetensors file. Default 131,072. */
   readonly weightsEntries: number;
-  /** The most bytes that the samples of an image take: 8192 × 8192 RGB of 8 bits take 201,326,592. Default 268,435,456. */
+  /**
+   * The most bytes that it takes to decode an image: its decompressed pixels and its samples. 4096 × 2160 RGB of 8 bits takes
+   * 53,086,320. 7 more are allowed for each byte of the file. Default 67,108,864.
+   */
   readonly imageBytes: number;
   /**
-   * The most bytes that an array of a `.npz` archive takes when it is decompressed. 7 more are allowed for each byte of the
-   * archive. Default 268,435,456.
+   * The most bytes that it takes to read a compressed array of a `.npz` archive: those of the array, and of copies where its
+   * elements have another order or another place than a tensor's. 7 more are allowed for each byte of the archive.
+   * Default 67,108,864.
    */
   readonly arrayBytes: number;
 }
@@ -52,8 +56,8 @@ export const DEFAULT_LIMITS: Limits = {
   modelAddedBytes: 2 ** 24,
   configBytes: 2 ** 20,
   weightsEntries: 2 ** 17,
-  imageBytes: 2 ** 28,
-  arrayBytes: 2 ** 28,
+  imageBytes: 2 ** 26,
+  arrayBytes: 2 ** 26,
 };
 
 const NAMES = Object.keys(DEFAULT_LIMITS) as (keyof Limits)[];
@@ -90,7 +94,13 @@ export const overLimit = (claim: string, limit: keyof Limits): [message: string,
 ];
 
 /** What a limit grows by with each byte of the file, if it does. */
-const PER_BYTE: Partial<Limits> = { modelParts: 0.05, modelSparseBytes: 8, modelAddedBytes: 1 };
+const PER_BYTE: Partial<Limits> = {
+  modelParts: 0.05,
+  modelSparseBytes: 8,
+  modelAddedBytes: 1,
+  imageBytes: 7,
+  arrayBytes: 7,
+};
 
 /** What one file may still take of each limit that it takes in parts. */
 export class Budget {

@@ -351,4 +351,4 @@ export async function bytesOf(bytes: Uint8Array | StoredBytes): Promise<Uint8Arr
 
 /** Makes an int64 vector, the form in which ONNX takes sizes, axes and indices. */
 export const int64Vector = (values: readonly number[]): TensorData<'int64'> =>
-  tensor('int64', [values.length], BigInt64Array.from(values, BigInt));
+  tensor('int64', [values.length], new BigInt64Array(values.map(BigInt)));

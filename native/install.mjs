@@ -21,7 +21,8 @@ const say = (message) => console.log(`onnx-groupnorm: ${message}`);
 
 /** What there is to say, and where it failed the whole output of the build. */
 function install() {
-  if (process.env.ONNX_GROUPNORM_ADDON === 'skip') {
+  const { ONNX_GROUPNORM_ADDON: addon } = process.env;
+  if (addon === 'skip') {
     return { said: 'native kernel left out, as asked', reason: 'ONNX_GROUPNORM_ADDON=skip was set' };
   }
   if (hasMusl()) return failed('onnxruntime-node has no library for musl, the C library of Alpine Linux');
@@ -134,7 +135,7 @@ const NO_COMPILER =
   /(?:g|c|clang)\+\+\S*: (?:No such file|not found|command not found)|No such file or directory: '\S*(?:g|c|clang)\+\+/i;
 
 const failed = (reason, output = '') => ({
-  said: `native kernel not built: ${reason}. Models run without it, slower; 'onnx-groupnorm doctor' says more`,
+  said: `native kernel not built: ${reason}. Models run without it, slower; 'npx onnx-groupnorm doctor' says more`,
   reason,
   output,
 });

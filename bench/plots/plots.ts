@@ -44,7 +44,8 @@ const titleOf = (text: string, hint: string, { machine, date }: Report<unknown>)
 interface Point {
   readonly line: string;
   readonly x: number;
-  readonly y: number;
+  /** `null` breaks the line. */
+  readonly y: number | null;
 }
 
 interface Axis {
@@ -149,13 +150,12 @@ function accuracy(report: Report<AccuracyRow>): TopLevelSpec {
   const shape = report.rows.at(-1)!.shape.join();
   const rows = report.rows.filter((row) => row.shape.join() === shape && row.mean > 0);
   const points = Object.entries(ACCURACY_LINES).flatMap(([line, runners]) =>
-    rows.flatMap(({ runner, mean, error }) =>
-      runners.test(runner) && error !== null ? [{ line, x: mean, y: error }] : [],
-    ),
+    rows.flatMap(({ runner, mean, error }) => (runners.test(runner) ? [{ line, x: mean, y: error }] : [])),
   );
+  const hasNaN = points.some(({ y }) => y === null);
   const title = `Error of GroupNorm, ${report.rows.at(-1)!.shape.join('×')}`;
   return logLines(points, {
-    title: titleOf(title, 'Lower is better.', report),
+    title: titleOf(title, hasNaN ? 'Lower is better, a gap is NaN.' : 'Lower is better.', report),
     lines: Object.keys(ACCURACY_LINES),
     x: {
       title: 'mean of the input, in deviations',

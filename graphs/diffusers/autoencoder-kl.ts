@@ -8,13 +8,13 @@ import { GraphBuilder, type Scope } from '../../lib/graph/builder.js';
 import * as op from '../../lib/graph/ops/index.js';
 import type { Value } from '../../lib/graph/types.js';
 import { filledTensor } from '../../lib/half.js';
-import { defineGraph } from '../definition.js';
-import { declareInputs, type InputLayout } from '../input.js';
+import { defineGraph } from '../shared/definition.js';
+import { declareInputs, type InputLayout } from '../shared/input.js';
 import { conv } from '../layers/convolution.js';
 import { groupNorm } from '../layers/normalization.js';
-import { requireNumGroups } from '../num-groups.js';
-import type { OptionValues } from '../options.js';
-import type { Pretrained } from '../pretrained.js';
+import { requireNumGroups } from '../shared/num-groups.js';
+import type { OptionValues } from '../shared/options.js';
+import type { Pretrained } from '../shared/pretrained.js';
 import { attentionKey, imageAttention } from './attention.js';
 import { ACTIVATION_NAMES, downsample2d, resnetBlock2d, upsample2d } from './resnet.js';
 

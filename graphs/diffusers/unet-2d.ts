@@ -3,11 +3,11 @@ import { GraphBuilder, type Scope } from '../../lib/graph/builder.js';
 import * as op from '../../lib/graph/ops/index.js';
 import type { Value } from '../../lib/graph/types.js';
 import type { DType } from '../../lib/tensor.js';
-import { defineGraph } from '../definition.js';
-import { declareInputs, type InputLayout, type SizeRule } from '../input.js';
+import { defineGraph } from '../shared/definition.js';
+import { declareInputs, type InputLayout, type SizeRule } from '../shared/input.js';
 import { conv } from '../layers/convolution.js';
-import type { OptionValues } from '../options.js';
-import type { Pretrained } from '../pretrained.js';
+import type { OptionValues } from '../shared/options.js';
+import type { Pretrained } from '../shared/pretrained.js';
 import { embedding, gaussianFourierProjection, timestepEmbedding, timesteps, toDType } from './embeddings.js';
 import { activate } from './resnet.js';
 import {

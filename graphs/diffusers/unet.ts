@@ -10,7 +10,7 @@ import * as op from '../../lib/graph/ops/index.js';
 import type { Value } from '../../lib/graph/types.js';
 import { filledTensor } from '../../lib/half.js';
 import type { DType } from '../../lib/tensor.js';
-import type { InputLayout } from '../input.js';
+import type { InputLayout } from '../shared/input.js';
 import { conv } from '../layers/convolution.js';
 import { linear } from '../layers/linear.js';
 import { groupNorm } from '../layers/normalization.js';

@@ -2,15 +2,14 @@
 import { GraphBuilder, type Scope } from '../../lib/graph/builder.js';
 import * as op from '../../lib/graph/ops/index.js';
 import type { Value } from '../../lib/graph/types.js';
-import { defineGraph } from '../definition.js';
-import { imageInput } from '../input.js';
+import { defineGraph } from '../shared/definition.js';
+import { imageInput } from '../shared/input.js';
 import { conv } from '../layers/convolution.js';
 import { linear } from '../layers/linear.js';
 import { groupNorm } from '../layers/normalization.js';
 import { maxPool } from '../layers/resampling.js';
-import type { OptionValues } from '../options.js';
-import type { Pretrained, PretrainedOptions } from '../pretrained.js';
-import { unsupportedOption } from '../unsupported-option.js';
+import type { OptionValues } from '../shared/options.js';
+import { type Pretrained, type PretrainedOptions, unsupportedOption } from '../shared/pretrained.js';
 import {
   averageDown,
   globalPool,

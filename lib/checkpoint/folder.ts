@@ -5,7 +5,8 @@
  */
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { knownClasses, type Pretrained } from '../../graphs/pretrained.js';
+import { knownClasses } from '../../graphs/pretrained.js';
+import type { Pretrained } from '../../graphs/shared/pretrained.js';
 import { CheckpointError, FileError } from '../errors.js';
 import { findDataFile } from '../files/data-file.js';
 import { readFileBytes } from '../files/read.js';
@@ -46,7 +47,7 @@ async function namesIn(folder: string): Promise<string[]> {
     const isFile = systemCode(cause) === 'ENOTDIR';
     const reason = isFile
       ? 'it, or a part of its path, is a file; name the folder that the file is in'
-      : reasonOf(cause);
+      : `${reasonOf(cause)}${isMissing ? ' (nothing is downloaded: give a folder on this machine)' : ''}`;
     throw new FileError(
       isMissing ? 'FILE_NOT_FOUND' : 'FILE_UNREADABLE',
       `cannot read the folder '${folder}': ${reason}`,

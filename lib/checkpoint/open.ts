@@ -1,12 +1,8 @@
 /** Opens a folder that diffusers or timm has saved, as a graph and its weights. */
 import { join } from 'node:path';
-import {
-  PRETRAINED,
-  type Pretrained,
-  type PretrainedOptions,
-  recogniseConfig,
-} from '../../graphs/pretrained.js';
-import type { InputType } from '../../graphs/definition.js';
+import { PRETRAINED, recogniseConfig } from '../../graphs/pretrained.js';
+import type { InputType } from '../../graphs/shared/definition.js';
+import type { Pretrained, PretrainedOptions } from '../../graphs/shared/pretrained.js';
 import { endsBy } from '../disposal.js';
 import type { DeferredWeights, Graph } from '../graph/types.js';
 import { type Limits, requireLimits } from '../limits.js';

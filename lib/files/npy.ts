@@ -115,6 +115,14 @@ export function decodeNpy(bytes: Uint8Array, where = 'the data'): TensorData {
 /** The most bytes before the elements. */
 export const NPY_START = MAGIC.length + 6 + MAX_HEADER;
 
+/** Returns the bytes of memory that {@link decodeNpy} takes at most, the file's among them. */
+export const npyMemory = ({ dataStart, size, dtype, bigEndian, fortranOrder }: NpyLayout): number =>
+  dataStart +
+  size *
+    (1 +
+      Number(bigEndian || fortranOrder) +
+      Number(dtype === 'bool' || dataStart % bytesPerElement(dtype) > 0));
+
 /**
  * Checks the header of a `.npy` file against the size of the file.
  * @param start The first {@link NPY_START} bytes of the file, or all.

@@ -7,11 +7,11 @@
 import { constants, crc32, inflateRawSync } from 'node:zlib';
 import { isRangeError } from '../arrays.js';
 import { FileError } from '../errors.js';
-import { type Limits, overLimit, requireLimits } from '../limits.js';
+import { Budget, type Limits, overLimit, requireLimits } from '../limits.js';
 import { suggestion } from '../nearest.js';
 import { listNames } from '../quantities.js';
 import type { TensorData } from '../tensor.js';
-import { decodeNpy, readNpyHeader } from './npy.js';
+import { decodeNpy, npyMemory, readNpyHeader } from './npy.js';
 import { KINDS, sniff } from './sniff.js';
 
 /** The arrays of a `.npz` archive. */
@@ -50,9 +50,6 @@ const [STORED, DEFLATED] = [0, 8];
 /** The compressed bytes that hold the longest header that is allowed; they decompress to at most 16 MB. */
 const COMPRESSED_HEADER_ROOM = 2 ** 14;
 
-/** The bytes of an array that are always allowed for each byte of the archive. */
-const INFLATION = 7;
-
 const invalid = (where: string, what: string, cause?: unknown): FileError =>
   new FileError('NPZ_INVALID', `${where} is not a valid .npz archive: ${what}`, { cause });
 
@@ -70,7 +67,7 @@ export function openNpz(
   where: string,
   { limits }: { readonly limits?: Partial<Limits> | undefined } = {},
 ): NpzArchive {
-  const { arrayBytes } = requireLimits('npz', limits);
+  const budget = new Budget(requireLimits('npz', limits), bytes.byteLength);
   const entries = readDirectory(bytes, where);
   const names = [...entries.keys()];
   return {
@@ -78,7 +75,7 @@ export function openNpz(
     read(name) {
       const entry = entries.get(name);
       const array = `'${name}' in ${where}`;
-      if (entry) return decodeNpy(readEntry(bytes, entry, array, arrayBytes), array);
+      if (entry) return decodeNpy(readEntry(bytes, entry, array, budget), array);
       throw new FileError(
         'NPZ_INVALID',
         `${where} has no array '${name}'${suggestion(name, names)}; it has ${listNames(names)}`,
@@ -144,19 +141,21 @@ function requireDirectoryEnd(view: DataView, bytes: Uint8Array, where: string): 
 }
 
 /** Returns the bytes of a file in the archive. */
-function readEntry(archive: Uint8Array, entry: Entry, where: string, arrayBytes: number): Uint8Array {
+function readEntry(archive: Uint8Array, entry: Entry, where: string, budget: Budget): Uint8Array {
   const { size, crc } = entry;
   const packed = packedBytes(archive, entry, where);
   // The header must claim as many bytes as the directory, before that many are allocated.
-  const { dataStart, size: dataSize } = readNpyHeader(beginning(packed, entry, where), where);
+  const header = readNpyHeader(beginning(packed, entry, where), where);
+  const { dataStart, size: dataSize } = header;
   if (dataStart + dataSize !== size) {
     throw invalidArray(
       where,
       `its header claims ${dataStart + dataSize} bytes, but the archive says ${size}`,
     );
   }
-  if (entry.method !== STORED && size > arrayBytes + INFLATION * archive.byteLength) {
-    const claim = `${where} takes ${size} bytes, more than ${arrayBytes} and ${INFLATION} times the bytes of the archive`;
+  const [memory, allowed] = [npyMemory(header), budget.allowed('arrayBytes')];
+  if (entry.method !== STORED && memory > allowed) {
+    const claim = `${where} takes ${memory} bytes of memory; allowed for an archive of this size: ${allowed}`;
     throw new FileError('LIMIT_EXCEEDED', ...overLimit(claim, 'arrayBytes'));
   }
   const bytes = entry.method === STORED ? packed : inflate(packed, size, where);

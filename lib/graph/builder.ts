@@ -37,8 +37,10 @@ export interface ParameterType {
 
 /** The state that all scopes of one graph share. */
 interface State {
-  readonly names: Set<string>;
-  readonly reserved: ReadonlySet<string>;
+  /** The names that inputs, outputs and parameters must avoid: their own and, if the graph stands alone, the made names. */
+  readonly declared: Set<string>;
+  /** The names that made names must avoid: all names of the graph, and of the model that its nodes are added to. */
+  readonly taken: Set<string>;
   /** The next number for a made name, so that names are not tried one by one. */
   readonly nextNumber: Map<string, number>;
   readonly inputs: Value[];
@@ -146,7 +148,8 @@ export class Scope {
         `${where}: its inputs must be a list of values, and its outputs a list of { dtype, shape }`,
       );
     }
-    inputs.forEach((input, index) => this.requireOwn(input, `${where}: input ${index}`));
+    for (const [index, input] of inputs.entries())
+      if (!this.#owns(input)) this.requireOwn(input, `${where}: input ${index}`);
     requireAttributes(attributes, where);
     outputs.forEach((output, index) => requireOutputType(output, `${where}: output ${index}`));
     const name = this.freshName(opType);
@@ -184,6 +187,10 @@ export class Scope {
     return this.path ? `${opType} '${this.path}'` : opType;
   }
 
+  #owns(value: Value | undefined): boolean {
+    return value === undefined || (value instanceof Value && value.owner === this.state);
+  }
+
   protected requireOwn(value: Value | undefined, where: string): void {
     if (value === undefined) return;
     if (!(value instanceof Value)) {
@@ -198,10 +205,12 @@ export class Scope {
   }
 
   protected claim(name: string, what: string): string {
-    if (this.state.names.has(name)) {
+    const { declared, taken } = this.state;
+    if (declared.has(name)) {
       throw new GraphError('DUPLICATE_NAME', `${what} '${name}': the graph already has a value of this name`);
     }
-    this.state.names.add(name);
+    declared.add(name);
+    taken.add(name);
     return name;
   }
 
@@ -212,12 +221,12 @@ export class Scope {
   /** Makes `/enc1/0/Conv`, `/enc1/0/Conv_1`, …: the leading slash keeps made names apart from state_dict keys. */
   private freshName(hint: string): string {
     const base = this.#prefix + hint;
-    const { names, reserved, nextNumber } = this.state;
+    const { taken, nextNumber } = this.state;
     let name = base;
     let number = nextNumber.get(base) ?? 1;
-    while (names.has(name) || reserved.has(name)) name = `${base}_${number++}`;
+    while (taken.has(name)) name = `${base}_${number++}`;
     nextNumber.set(base, number);
-    names.add(name);
+    taken.add(name);
     return name;
   }
 }
@@ -231,9 +240,9 @@ function requireOutputType(output: OutputType, where: string): void {
 /** The numbers for made names by model: builders that add to one model, one after the other, share them. */
 const NUMBERS = new WeakMap<ReadonlySet<string>, Map<string, number>>();
 
-function numbersFor(reservedNames: ReadonlySet<string>): Map<string, number> {
-  const numbers = NUMBERS.get(reservedNames) ?? new Map<string, number>();
-  NUMBERS.set(reservedNames, numbers);
+function numbersFor(taken: ReadonlySet<string>): Map<string, number> {
+  const numbers = NUMBERS.get(taken) ?? new Map<string, number>();
+  NUMBERS.set(taken, numbers);
   return numbers;
 }
 
@@ -251,18 +260,19 @@ function numbersFor(reservedNames: ReadonlySet<string>): Map<string, number> {
 export class GraphBuilder extends Scope {
   /**
    * @param name The graph's name in the model.
-   * @param reservedNames Names that made values must avoid: the names of a model that the nodes are added to.
+   * @param namesOfModel The names of a model that the nodes are added to: made names avoid these names, and are added to them.
    */
   constructor(
     readonly name: string,
-    reservedNames: ReadonlySet<string> = new Set(),
+    namesOfModel?: Set<string>,
   ) {
-    const names = new Set<string>();
+    const taken = namesOfModel ?? new Set<string>();
     super(
       {
-        names,
-        reserved: reservedNames,
-        nextNumber: numbersFor(reservedNames),
+        // Inputs and outputs of a part of a model are values of the model, and have its names.
+        declared: namesOfModel ? new Set() : taken,
+        taken,
+        nextNumber: numbersFor(taken),
         inputs: [],
         outputs: [],
         parameters: [],
@@ -306,9 +316,9 @@ export class GraphBuilder extends Scope {
       value.kind === 'node' && !this.state.outputs.includes(value)
         ? value
         : this.node('Identity', [value], {}, [{ dtype: value.dtype, shape: value.shape }])[0]!;
-    this.state.names.delete(result.name);
+    this.state.taken.delete(result.name);
     result.name = name;
-    this.state.names.add(name);
+    this.state.taken.add(name);
     this.state.outputs.push(result);
     return result;
   }

@@ -70,7 +70,7 @@ export const rawSizeOf = (header: PngHeader): number =>
   passesOf(header).reduce((sum, { rows, stride }) => sum + rows * (1 + stride), 0);
 
 /** Returns the bytes of the samples that {@link readPixels} makes. */
-export const imageBytesOf = ({ width, height, depth, colourType }: PngHeader): number =>
+export const sampleBytesOf = ({ width, height, depth, colourType }: PngHeader): number =>
   width * height * COLOUR_TYPES.get(colourType)!.channels * (depth === 16 ? 2 : 1);
 
 /**

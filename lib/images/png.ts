@@ -8,11 +8,11 @@ import { constants, crc32, inflateRawSync } from 'node:zlib';
 import { PNG } from 'pngjs';
 import { isError, isRangeError, isUint8Array } from '../arrays.js';
 import { ImageError } from '../errors.js';
-import { type Limits, overLimit, requireLimits } from '../limits.js';
+import { Budget, type Limits, overLimit, requireLimits } from '../limits.js';
 import { requireKnownOptions } from '../options.js';
 import { printable } from '../printable.js';
 import { type Image, requireImage } from './image.js';
-import { COLOUR_TYPES, imageBytesOf, type PngHeader, rawSizeOf, readPixels } from './png-pixels.js';
+import { COLOUR_TYPES, type PngHeader, rawSizeOf, readPixels, sampleBytesOf } from './png-pixels.js';
 
 /** What a PNG file claims to hold. */
 interface PngLayout extends PngHeader {
@@ -60,8 +60,17 @@ export function readPngLayout(bytes: Uint8Array, where: string, limits: Limits):
   }
   requirePngSignature(bytes, where);
   const { header: ihdr, ...chunks } = readChunks(bytes, where);
-  const header = readHeader(ihdr, where, limits);
+  const header = readHeader(ihdr, where);
   const rawSize = rawSizeOf(header);
+  const allowed = new Budget(limits, bytes.byteLength).allowed('imageBytes');
+  const memory = rawSize + sampleBytesOf(header);
+  if (memory > allowed) {
+    const claim = `${where} has ${header.width} × ${header.height} pixels, which take ${memory} bytes to decode`;
+    throw new ImageError(
+      'IMAGE_TOO_LARGE',
+      ...overLimit(`${claim}; allowed for a file of this size: ${allowed}`, 'imageBytes'),
+    );
+  }
   if (rawSize > chunks.data.length * BEST_COMPRESSION) {
     const size = `${header.width} × ${header.height} pixels`;
     const claim = `its header claims ${size}, more than ${chunks.data.length} compressed bytes can hold`;
@@ -117,7 +126,7 @@ function readChunks(bytes: Uint8Array, where: string) {
   throw invalidPng(where, `it is truncated: its ${bytes.length} bytes end before its pixels`);
 }
 
-function readHeader(ihdr: Uint8Array, where: string, { imageBytes }: Limits): PngHeader {
+function readHeader(ihdr: Uint8Array, where: string): PngHeader {
   const view = new DataView(ihdr.buffer, ihdr.byteOffset, ihdr.byteLength);
   const [width, height] = [view.getUint32(0), view.getUint32(4)];
   const [depth, colourType, compression, filter, interlace] = [8, 9, 10, 11, 12].map((at) => view.getUint8(at)) as [number, number, number, number, number]; // prettier-ignore
@@ -134,13 +143,7 @@ function readHeader(ihdr: Uint8Array, where: string, { imageBytes }: Limits): Pn
   if (interlace > 1)
     throw invalidPng(where, `its header has interlace method ${interlace}; allowed: 0 and 1`);
   if (width === 0 || height === 0) throw invalidPng(where, `it has ${width} × ${height} pixels`);
-  const header = { width, height, depth, colourType, isInterlaced: interlace === 1 };
-  const size = imageBytesOf(header);
-  if (size > imageBytes) {
-    const claim = `${where} has ${width} × ${height} pixels, which take ${size} bytes; allowed: ${imageBytes}`;
-    throw new ImageError('IMAGE_TOO_LARGE', ...overLimit(claim, 'imageBytes'));
-  }
-  return header;
+  return { width, height, depth, colourType, isInterlaced: interlace === 1 };
 }
 
 /** How to decode a PNG file. */
@@ -150,7 +153,7 @@ export interface DecodePngOptions {
    * `ONNX_GROUPNORM_PNG`.
    */
   readonly warn?: (message: string) => void;
-  /** How large the image may be: `imageBytes`. Default: `DEFAULT_LIMITS`. */
+  /** How much memory the image may take: `imageBytes`. Default: `DEFAULT_LIMITS`. */
   readonly limits?: Partial<Limits> | undefined;
 }
 
@@ -164,9 +167,9 @@ const emitWarning = (message: string): void =>
  * index that the palette does not have is black.
  * Source: Portable Network Graphics, third edition (W3C).
  * @param where What messages call the data: the file's path.
- * Takes at most four times the memory of the image, besides twice the size of the file.
  * @throws ImageError `IMAGE_INVALID` if the bytes are not a PNG file, or pixels are missing, damaged, or match neither of
- *   their checksums; `IMAGE_TOO_LARGE` for an image above `limits.imageBytes`.
+ *   their checksums; `IMAGE_TOO_LARGE` for an image that takes more memory than `limits.imageBytes`
+ *   and 7 times the file.
  */
 export function decodePng(bytes: Uint8Array, where = 'the data', options: DecodePngOptions = {}): Image {
   requireKnownOptions('decodePng', options, ['warn', 'limits']);

@@ -1,7 +1,6 @@
 /** Makes images tensors, as torchvision's ToTensor, Resize and Normalize. */
 import { OptionError } from '../errors.js';
 import { castTensor } from '../half.js';
-import { DEFAULT_LIMITS } from '../limits.js';
 import { requireKnownOptions } from '../options.js';
 import { type FloatDType, tensor, type TensorData } from '../tensor.js';
 import { type Image, requireImage } from './image.js';
@@ -108,6 +107,9 @@ function samplesOf(image: Image, channels: 1 | 3): TensorData<'float32'> {
 const luma = (samples: ArrayLike<number>, at: number): number =>
   (299 * samples[at]! + 587 * samples[at + 1]! + 114 * samples[at + 2]!) / 1000;
 
+/** The most samples that an image is scaled up to. */
+const MOST_SAMPLES = 2 ** 28;
+
 function scaledSize(
   where: string,
   { height, width }: Image,
@@ -134,7 +136,7 @@ function scaledSize(
       : height < width
         ? [first, longer(width)]
         : [longer(height), first];
-  const mostPixels = Math.max(DEFAULT_LIMITS.imageBytes / channels, height * width);
+  const mostPixels = Math.max(MOST_SAMPLES / channels, height * width);
   if (scaled[0] * scaled[1] <= mostPixels) return scaled;
   throw new OptionError(
     'INVALID_OPTION',

@@ -255,15 +255,20 @@ export function buildFragment(
   const results = body(path.length > 0 ? g.scope(path.join('.')) : g, importValue);
   for (const [output, value] of results) g.output(output, value);
   const { nodes, constants } = g.build();
-  for (const taken of namesOf(nodes, constants)) takenNames.add(taken);
   return { nodes: nodes.map(inItsDomain), constants };
 }
 
 /** Whether a site has no elements. Reshape cannot make its shape: a 0 in the target means the input's size. */
 export const isEmpty = (shape: Shape): boolean => shape.slice(1).includes(0);
 
+/** Returns the names that a fragment takes, that of its result among them. */
+export const namesOfFragment = ({ nodes, constants, skipEmpty }: Fragment): string[] => [
+  ...namesOf(nodes, constants),
+  ...(skipEmpty ? [skipEmpty.empty, skipEmpty.size, skipEmpty.hasElements] : []),
+];
+
 /** Returns the names that nodes and values take: their own and those of the nodes' results. */
-export const namesOf = (nodes: readonly Node[], values: readonly Value[]): string[] => [
+const namesOf = (nodes: readonly Node[], values: readonly Value[]): string[] => [
   ...values.map(({ name }) => name),
   ...nodes.flatMap(({ name, outputs, branches = [] }) => [
     name,

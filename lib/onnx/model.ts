@@ -5,6 +5,7 @@ import type { Fragment } from '../lowering/lower.js';
 import type { DType, Shape, TensorData } from '../tensor.js';
 import { chunksLength, delimited, joinChunks, spliceRuns } from './protobuf/chunks.js';
 import { decodeModel, type ModelContent, operatorId } from './decode.js';
+import { detached } from './external-data.js';
 import {
   applyCasts,
   type BoundaryCast,
@@ -26,11 +27,18 @@ import {
   takenNames,
 } from './graph/graph.js';
 import { editedNode, type FunctionVersion, type InnerEdit, LocalFunction } from './graph/inner-graph.js';
-import type { NodeMessage, TensorMessage, ValueInfoMessage } from './protobuf/messages.js';
+import type { NodeMessage as PlainNode, TensorMessage, ValueInfoMessage } from './protobuf/messages.js';
 import { nestedNodes, readOpset } from './graph/outline.js';
 import { type ModelNode, PARTS } from './graph/node.js';
-import { AddedConstants, constantNode, encodeFragment } from './graph/operators.js';
-import { NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto } from './protobuf/proto.js';
+import { AddedConstants, constantNode, fragmentNodes } from './graph/operators.js';
+import {
+  GraphProto,
+  type NodeMessage,
+  NodeProto,
+  OperatorSetIdProto,
+  TensorProto,
+  ValueInfoProto,
+} from './protobuf/proto.js';
 import { GRAPH, MODEL } from './protobuf/schema.js';
 import type { ExternalFiles } from './protobuf/tensor-walk.js';
 import { encodeTensor } from './protobuf/tensors.js';
@@ -208,7 +216,7 @@ export class Model {
       const fragment = replace(node);
       if (!fragment) return undefined;
       replaced += 1;
-      return this.#encodeFragment(fragment, added).flatMap((message) => delimited(GRAPH.node, [message]));
+      return [GraphProto.encode({ node: this.#nodesOf(fragment, added) }).finish()];
     });
     if (replaced === 0) return 0;
     this.#addConstants(added.tensors);
@@ -222,14 +230,14 @@ export class Model {
    */
   encodeInner(fragment: Fragment): Uint8Array[] {
     const added = new AddedConstants();
-    const nodes = this.#encodeFragment(fragment, added);
-    const encoded = [...added.tensors.map(constantNode), ...nodes];
+    const nodes = this.#nodesOf(fragment, added);
+    const all = [...added.tensors.map(constantNode), ...nodes];
     const { budget } = this.#graph;
-    if (!budget.take('modelParts', PARTS.node * encoded.length)) {
+    if (!budget.take('modelParts', PARTS.node * all.length)) {
       const what = `more than ${budget.allowed('modelParts')} nodes and other parts, when it is rewritten`;
       throw this.#tooLarge(what, 'modelParts');
     }
-    return encoded;
+    return all.map((node) => NodeProto.encode(node).finish());
   }
 
   /**
@@ -296,6 +304,24 @@ export class Model {
     this.#index = undefined;
   }
 
+  /**
+   * Takes the data of large initializers out of the model, which then names the decoded bytes as the file `location`. No weight
+   * is copied.
+   * @param leastBytes Smaller initializers stay as they are.
+   * @returns How many were taken out.
+   */
+  detachWeights(location: string, leastBytes: number): number {
+    let count = 0;
+    this.#graph.splice((field) => {
+      if (field.tag !== GRAPH.initializer || field.bytes.byteLength < leastBytes) return undefined;
+      const replacement = detached(readerOf(field), location, this.#bytes);
+      if (replacement) count += 1;
+      return replacement;
+    });
+    if (count > 0) this.#index = undefined;
+    return count;
+  }
+
   /** Makes values constants, in place of the initializers that have their names. No node may compute such a value. */
   setConstants(constants: ReadonlyMap<string, TensorData>): void {
     const added = new Map([...constants].map(([name, data]) => [name, encodeTensor(name, data)]));
@@ -339,7 +365,7 @@ export class Model {
   }
 
   /** Adds nodes of ONNX's own operators behind all others. */
-  addNodes(nodes: readonly NodeMessage[]): void {
+  addNodes(nodes: readonly PlainNode[]): void {
     this.#graph.append(
       GRAPH.node,
       nodes.map((node) => NodeProto.encode(node).finish()),
@@ -429,10 +455,10 @@ export class Model {
     ]);
   }
 
-  /** Encodes the nodes of a fragment, after the budget allows the bytes of its constants. */
-  #encodeFragment(fragment: Fragment, added: AddedConstants): Uint8Array[] {
+  /** Makes the nodes of a fragment, after the budget allows the bytes of its constants. */
+  #nodesOf(fragment: Fragment, added: AddedConstants): NodeMessage[] {
     const before = added.tensors.length;
-    const nodes = encodeFragment(fragment, this.opset, added);
+    const nodes = fragmentNodes(fragment, this.opset, added);
     for (const tensor of added.tensors.slice(before)) this.#takeConstant(tensor);
     return nodes;
   }

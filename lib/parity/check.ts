@@ -12,7 +12,7 @@ import type {
   Session,
   SessionOptions,
 } from '../runtime/core/contract.js';
-import { withSession } from '../runtime/core/open.js';
+import { withSession } from '../runtime/session/open.js';
 import { type DType, isFloatDType, type Shape, type TensorData } from '../tensor.js';
 import { counterWeights } from '../weights/counter.js';
 import { matchStateDict } from '../weights/state-dict.js';

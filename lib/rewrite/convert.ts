@@ -25,7 +25,8 @@ import {
   SAFE_LOWERING,
 } from './replace-norms.js';
 import { outputOf } from './analysis/patterns.js';
-import { type Obstacle, planRaise, raiseOpset } from './raise-opset.js';
+import { type Obstacle, planRaise } from './analysis/opset-changes.js';
+import { raiseOpset } from './raise-opset.js';
 import { MAX_LAYER_NORM_ROW, rowOperatorsToReplace } from './norms/row-norms.js';
 import { ValueTypes } from './analysis/value-types.js';
 

@@ -1,6 +1,6 @@
 /** Sessions in a browser. */
 import type { Platform, Session, SessionOptions } from './core/contract.js';
-import { openSession } from './core/open.js';
+import { openSession } from './session/open.js';
 import { browserWasmBackend, fetchBytes, folderOf, location } from './ort-web/browser.js';
 import { webgpuBackend } from './ort-web/webgpu.js';
 

@@ -7,7 +7,7 @@ import { printable } from '../printable.js';
 import type { ElementArray, TensorData } from '../tensor.js';
 import type { Session, TensorInfo, TensorRecord } from './core/contract.js';
 import { UnsafeModelError } from './core/errors.js';
-import { openSession } from './core/open.js';
+import { openSession } from './session/open.js';
 import { loadAddon } from './native/addon.js';
 import { describeProblems } from './core/providers.js';
 import { type NativeBackend, nativeBackendWith } from './native/backend.js';

@@ -11,7 +11,7 @@ import type {
   Session,
   SessionOptions,
 } from './core/contract.js';
-import { openSession } from './core/open.js';
+import { openSession } from './session/open.js';
 import { type BackendChoice, chooseBackend as chooseBackendOn } from './core/providers.js';
 import { nativeBackend } from './native/backend.js';
 import { acceleratorBackend } from './ort-node/accelerators.js';

@@ -207,9 +207,12 @@ function floorOf(numerator: Polynomial, divisor: number): Dim {
   return `floor(${terms.length > 1 ? `(${text})` : text}/${divisor})`;
 }
 
+const PLAIN_NAME = /^[a-z_]\w*$/i;
+
 /** Reads an expression. Text that this module did not write, such as a name with a space, counts as one name. */
 function parse(dim: Dim): Polynomial {
   if (typeof dim === 'number') return new Map([['', dim]]);
+  if (PLAIN_NAME.test(dim)) return new Map([[dim, 1]]);
   const polynomial = parseSum(dim);
   return format(polynomial) === dim ? polynomial : new Map([[`(${dim})`, 1]]);
 }

@@ -47,12 +47,23 @@ export interface KnownNode {
   readonly dtype: (attribute: string) => DType | undefined;
 }
 
+/** What follows from a node for its first result. */
+interface InferredType extends ValueType {
+  /** A number that comes out as a size although no tensor has it: below 0, or 2^53 or more. */
+  readonly impossible?: number;
+}
+
 /** Returns what is known of the node's first result; of a Split, what all results have in common. */
-export function inferType(node: KnownNode): ValueType | undefined {
+export function inferType(node: KnownNode): InferredType | undefined {
   const shapeOf = SHAPES.get(node.opType);
   if (!shapeOf) return undefined;
   const dtypeOf = DTYPES.get(node.opType) ?? dtypeOfInput(0);
-  return { dtype: dtypeOf(node), shape: settled(shapeOf(node), node) };
+  const shape = shapeOf(node);
+  const impossible = shape
+    ?.filter((dim) => typeof dim === 'number')
+    .find((size) => size < 0 || size > Number.MAX_SAFE_INTEGER);
+  const type = { dtype: dtypeOf(node), shape: settled(shape, node) };
+  return impossible === undefined ? type : { ...type, impossible };
 }
 
 /** Whether a node's result has the shape of its first input, even if that shape is unknown. */
@@ -77,12 +88,16 @@ export const MAX_RANK = 64;
 function settled(shape: Shape | undefined, node: KnownNode): Shape | undefined {
   if (!shape || shape.length > MAX_RANK) return undefined;
   let names: Set<Dim> | undefined;
-  const isReliable = (dim: Dim): boolean => {
-    if (typeof dim === 'number') return Number.isSafeInteger(dim) && dim >= 0;
+  // Runtimes differ on a window that is larger than its input.
+  const least = WITH_WINDOWS.includes(node.opType) ? 1 : 0;
+  const isReliable = (dim: Dim, axis: number): boolean => {
+    if (typeof dim === 'number') return Number.isSafeInteger(dim) && dim >= (axis < 2 ? 0 : least);
     if (WITH_EXPRESSIONS.includes(node.opType) && dim.length <= MAX_EXPRESSION) return true;
     return dim === UNKNOWN_DIM || (names ??= namesIn(node)).has(dim);
   };
-  return shape.every(isReliable) ? shape : shape.map((dim) => (isReliable(dim) ? dim : UNKNOWN_DIM));
+  return shape.every(isReliable)
+    ? shape
+    : shape.map((dim, axis) => (isReliable(dim, axis) ? dim : UNKNOWN_DIM));
 }
 
 /** Returns the dimensions of inputs, and the elements of inputs that hold sizes. */
@@ -141,10 +156,8 @@ function windowOf({ text, numbers }: KnownNode): Omit<Window, 'kernel'> | undefi
   return { strides: numbers('strides'), pads: numbers('pads'), dilations: numbers('dilations') };
 }
 
-/** Returns `shape` with unknown spatial dimensions: all, or those below 1, because runtimes differ on a too large window. */
+/** Returns `shape` with unknown spatial dimensions. */
 const withoutSpatial = (shape: Shape): Shape => shape.map((dim, axis) => (axis < 2 ? dim : UNKNOWN_DIM));
-const withFittingSpatial = (shape: Shape): Shape =>
-  shape.map((dim, axis) => (axis >= 2 && typeof dim === 'number' && dim < 1 ? UNKNOWN_DIM : dim));
 
 const convolved =
   (weightIndex: number): ShapeOf =>
@@ -152,7 +165,7 @@ const convolved =
     const [x, weight] = [node.inputs[0]?.shape, node.inputs[weightIndex]?.shape];
     if (!weight) return x?.map(() => UNKNOWN_DIM);
     const window = windowOf(node);
-    return window ? withFittingSpatial(conv(x, weight, window)) : withoutSpatial(conv(x, weight, {}));
+    return window ? conv(x, weight, window) : withoutSpatial(conv(x, weight, {}));
   };
 
 const transposedConvolved: ShapeOf = (node) => {
@@ -161,7 +174,7 @@ const transposedConvolved: ShapeOf = (node) => {
   const transposed = { group: node.number('group') ?? 1, outputPadding: node.numbers('output_padding') };
   const window = node.numbers('output_shape') ? undefined : windowOf(node);
   const shape = convTranspose(x, weight, { ...transposed, ...window });
-  return window ? withFittingSpatial(shape) : withoutSpatial(shape);
+  return window ? shape : withoutSpatial(shape);
 };
 
 const pooled = from((x, node) => {
@@ -170,7 +183,7 @@ const pooled = from((x, node) => {
   const window = windowOf(node);
   // With ceil_mode, opsets below 22 count a window that later opsets do not.
   if (!window || node.number('ceil_mode')) return withoutSpatial(x);
-  return withFittingSpatial(pool(x, { ...window, kernel }, false));
+  return pool(x, { ...window, kernel }, false);
 });
 
 const reduced = from((x, { has, sizes, number, numbers }) => {
@@ -209,9 +222,12 @@ const KEEPING: readonly string[] = (
   'Softsign Sqrt Swish Tanh ThresholdedRelu'
 ).split(' ');
 
+/** Operators whose windows slide along the spatial dimensions. */
+const WITH_WINDOWS: readonly string[] =
+  'Conv ConvInteger ConvTranspose QLinearConv AveragePool LpPool MaxPool'.split(' ');
+
 /** Operators whose results may have expressions of names as sizes. */
-const WITH_EXPRESSIONS: readonly string[] =
-  'Conv ConvInteger ConvTranspose QLinearConv AveragePool LpPool MaxPool Flatten'.split(' ');
+const WITH_EXPRESSIONS: readonly string[] = [...WITH_WINDOWS, 'Flatten'];
 
 /** Returns the same entry for each of `names`, separated by spaces. */
 const forAll = <T>(names: string, value: T): Record<string, T> =>

@@ -7,7 +7,7 @@ import { type FloatDType, type Provider, PROVIDERS } from '../../lib/index.js';
 import { requireOpset } from '../../lib/lowering/choose.js';
 import { SESSION_LOWERING_NAMES } from '../../lib/lowering/types.js';
 import { requireProvider } from '../../lib/runtime/core/providers.js';
-import { chosenLowering, GROUP_NORM_CHOICES } from '../../lib/runtime/core/model/group-norm-policy.js';
+import { chosenLowering, GROUP_NORM_CHOICES } from '../../lib/runtime/model/group-norm-policy.js';
 import { FLOAT_DTYPES } from '../../lib/tensor.js';
 import { allCases, type Case, type Selection } from './jobs.js';
 import { NUM_GROUPS } from './measure.js';

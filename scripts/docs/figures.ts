@@ -23,6 +23,7 @@ import type { UNetPeerRow } from '../../bench/unet-peers.js';
 import { megabytes } from '../../bench/runners.js';
 import { quantile, table, type Quartiles } from '../../bench/statistics.js';
 import type { VaeRow } from '../../bench/vae.js';
+import type { PageFilesRow, PageMemoryRow } from './page-report.js';
 
 const FOLDER = fileURLToPath(new URL('../../docs/plots/', import.meta.url));
 const read = <Row>(name: string): Report<Row> => readReport<Row>(`${FOLDER}${name}.json`);
@@ -49,6 +50,24 @@ const FIGURES: Readonly<Record<string, (...words: string[]) => string>> = {
     Math.max(...read<ExportRow>('exports').rows.map(({ errors }) => errors[ours as Ours] ?? 0)).toFixed(1),
   'batching.table': batchingTable,
   'exporters.table': exportersTable,
+  'exporters.nodes': (network, form) =>
+    String(
+      read<ExporterRow>('exporters').rows.find((row) => row.network === network && row.form === form)!.nodes,
+    ),
+  'fuzz.files': () =>
+    read<FuzzRow>('fuzz')
+      .rows.reduce((sum, row) => sum + row.files, 0)
+      .toLocaleString('en-US'),
+  'fuzz.calls': () =>
+    read<FuzzRow>('fuzz')
+      .rows.reduce((sum, { returned, refused }) => sum + returned + refused, 0)
+      .toLocaleString('en-US'),
+  'fuzz.table': fuzzTable,
+  'page.size': (part) => {
+    const { bytes } = read<PageFilesRow>('page-files').rows.find((row) => row.part === part)!;
+    return `${(bytes / 1e6).toFixed(0)} MB`;
+  },
+  'page.table': pageTable,
   'unet-peers.table': unetPeersTable,
   'unet-peers.pytorch': () => formatError(read<UNetPeerRow>('unet-peers').rows[0]!.pytorchError),
   'endurance.table': enduranceTable,
@@ -296,6 +315,33 @@ function vaeTable(): string {
     ratio(overOurs.median),
   ]);
   return table(['picture', 'contestant', 'seconds', 'times as long as native'], cells);
+}
+
+/** What the fuzzer did with the files of a format: `npm run fuzz -- --json FILE` writes it. */
+export interface FuzzRow {
+  readonly format: string;
+  readonly files: number;
+  /** Calls that returned, and calls that ended with an error of a code that the format has. */
+  readonly returned: number;
+  readonly refused: number;
+}
+
+function fuzzTable(): string {
+  const cells = read<FuzzRow>('fuzz').rows.map(({ format, ...counts }) => [
+    format,
+    ...[counts.files, counts.returned, counts.refused].map((count) => count.toLocaleString('en-US')),
+  ]);
+  return table(['format', 'files', 'calls that returned', 'calls that were refused'], cells);
+}
+
+function pageTable(): string {
+  const gigabytes = (bytes: number) => (bytes / 1e9).toFixed(2);
+  const cells = read<PageMemoryRow>('page-memory').rows.map(({ browser, model, ...memory }) => [
+    browser,
+    gigabytes(model),
+    ...[memory.before, memory.open, memory.run, memory.after].map(gigabytes),
+  ]);
+  return table(['GB', 'model', 'before', 'opening, at most', 'running, at most', 'after'], cells);
 }
 
 /** The pages that have figures. */

@@ -3,7 +3,7 @@ import { format } from 'prettier';
 import { type Report, readReport } from '../../bench/report.js';
 import { quantile, table } from '../../bench/statistics.js';
 import { PROVIDERS } from '../../lib/index.js';
-import { GROUP_NORM_CHOICES } from '../../lib/runtime/core/model/group-norm-policy.js';
+import { GROUP_NORM_CHOICES } from '../../lib/runtime/model/group-norm-policy.js';
 
 /** One fixture, written with one lowering, on one provider. */
 export interface CaseRow {

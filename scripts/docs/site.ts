@@ -64,6 +64,10 @@ const API = 'API';
 /** The sections in their order: the API is before the last, the project's own documents. */
 const SECTIONS = [...new Set(DOCUMENTS.map(({ section }) => section))].toSpliced(-1, 0, API);
 
+/** Opens the sections that a newcomer needs, unless the reader has closed them: TypeDoc keeps that under these keys. All sections are in sight then. */
+const OPEN_GUIDES = `for (const section of ${JSON.stringify(SECTIONS.slice(0, 2))})
+  localStorage['tsd-accordion-' + section] ??= 'true';`;
+
 /** The category of an export, by the path that declares it; the longest that fits counts. */
 const CATEGORIES: Readonly<Record<string, string>> = {
   'lib/runtime/': 'Sessions',
@@ -300,6 +304,9 @@ for (const name of readdirSync('docs')) {
     app.logger.error(`docs/index.md lacks ${name}`);
 }
 app.renderer.defineRouter('guides', Router);
+app.renderer.hooks.on('body.begin', () =>
+  JSX.createElement('script', null, JSX.createElement(JSX.Raw, { html: OPEN_GUIDES })),
+);
 app.renderer.hooks.on('sidebar.begin', (context) =>
   JSX.createElement(
     'a',

@@ -1,7 +1,11 @@
-/** The figures of README and docs, against the reports of the benchmarks. */
+/** The figures of README, docs and messages, against the reports of the benchmarks. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { format, resolveConfig } from 'prettier';
+import ts from 'typescript';
 import { fillFigures, PAGES, pathOf, readPage } from '../../scripts/docs/figures.js';
 import { withoutCode } from '../support/markdown.js';
 
@@ -22,6 +26,33 @@ const NOT_MEASURED = [
   /than 4 times the distance without optimizations, and than 2e-6 of the output's root mean square/,
   /at an epsilon of 1e-12/,
 ];
+
+/** Such numbers of messages and help. */
+const NOT_MEASURED_IN_MESSAGES = [
+  /--(?:rtol|atol|eps)\s\S+/g,
+  /such as 1e-5/g,
+  /^up to 100? times$/g,
+  /4 × the model/g,
+];
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+const sourcesIn = (folder: string): string[] =>
+  readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts') && !name.startsWith('dist'))
+    .map((name) => join(folder, name));
+
+/** Returns the literal texts of a source. */
+function textsOf(path: string): string[] {
+  const texts: string[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isStringLiteralLike(node) || ts.isTemplateHead(node) || ts.isTemplateMiddleOrTemplateTail(node))
+      texts.push(node.text);
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile(path, readFileSync(join(ROOT, path), 'utf8'), ts.ScriptTarget.Latest));
+  return texts;
+}
 
 describe('figures of the docs', () => {
   for (const page of PAGES) {
@@ -46,6 +77,16 @@ describe('figures of the docs', () => {
       );
       return Array.from(rest.matchAll(MEASUREMENT), ([figure]) => `${page}: ${figure}`);
     });
+    expect(typed).to.deep.equal([]);
+  });
+
+  it('messages and help have no measurement: no report would keep it right', () => {
+    const typed = ['lib', 'graphs', 'web'].flatMap(sourcesIn).flatMap((path) =>
+      textsOf(path).flatMap((text) => {
+        const rest = NOT_MEASURED_IN_MESSAGES.reduce((shorter, known) => shorter.replaceAll(known, ''), text);
+        return Array.from(rest.matchAll(MEASUREMENT), ([figure]) => `${path}: ${figure} in '${text}'`);
+      }),
+    );
     expect(typed).to.deep.equal([]);
   });
 

@@ -11,11 +11,11 @@ import {
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { defineGraph } from '../../graphs/definition.js';
-import { imageInput } from '../../graphs/input.js';
+import { defineGraph } from '../../graphs/shared/definition.js';
+import { imageInput } from '../../graphs/shared/input.js';
 import { conv } from '../../graphs/layers/convolution.js';
 import { groupNorm } from '../../graphs/layers/normalization.js';
-import type { Pretrained } from '../../graphs/pretrained.js';
+import type { Pretrained } from '../../graphs/shared/pretrained.js';
 import { openFolder, type OpenPretrainedOptions, openPretrained } from '../../lib/checkpoint/open.js';
 import { OnnxGroupNormError } from '../../lib/errors.js';
 import { GraphBuilder } from '../../lib/graph/builder.js';

@@ -3,7 +3,7 @@ import { describe, it } from 'mocha';
 import { findBatchDependence, openSizes } from '../../lib/deploy/batch-check.js';
 import { createSession } from '../../lib/index.js';
 import type { TensorInfo } from '../../lib/runtime/core/contract.js';
-import { withSession } from '../../lib/runtime/core/open.js';
+import { withSession } from '../../lib/runtime/session/open.js';
 import { tensor } from '../../lib/tensor.js';
 import { castNode, declared, intAttribute, node, smallModel } from '../support/small-model.js';
 

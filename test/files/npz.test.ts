@@ -123,6 +123,14 @@ describe('openNpz', () => {
       .to.throw(FileError, `'x' in a.npz takes ${zeros.length} bytes`)
       .with.property('code', 'LIMIT_EXCEEDED');
     expect(read(archive(zeros, { method: 0, data: zeros }), 0)).to.equal(2 ** 20);
+    // Fortran order takes a second array.
+    const turned = Uint8Array.from(Buffer.from(zeros).toString('latin1').replace('False', 'True '), (c) =>
+      c.charCodeAt(0),
+    );
+    const packedTurned = archive(turned, { data: deflateRawSync(turned) });
+    const memory = turned.length + 2 ** 20 - 7 * packedTurned.length;
+    expect(read(packedTurned, memory)).to.equal(2 ** 20);
+    expect(() => read(packedTurned, memory - 1)).to.throw(FileError, 'limits.arrayBytes');
   });
 
   it('openNpz refuses a bomb before it decompresses it', () => {

@@ -18,7 +18,7 @@ import { toFixture } from '../../lib/parity/fixture.js';
 import { batchNormToGroupNorm } from '../../lib/rewrite/batch-norm/batch-norm.js';
 import { convertModel } from '../../lib/rewrite/convert.js';
 import type { Provider, Session, SessionOptions } from '../../lib/runtime/core/contract.js';
-import { prepareOrtFormat } from '../../lib/runtime/core/model/ort-format.js';
+import { prepareOrtFormat } from '../../lib/runtime/model/ort-format.js';
 import { createSession } from '../../lib/runtime/node.js';
 import { allocate, isFloatDType, tensor, tensorBytes, type TensorData } from '../../lib/tensor.js';
 import { openSafetensors } from '../../lib/weights/safetensors-file.js';

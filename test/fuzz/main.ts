@@ -1,14 +1,15 @@
 /**
  * `npm run fuzz`: runs cases for some minutes, or one case again.
  *
- *   npm run fuzz -- --minutes 10 [--cases 5000] [--seed 1] [--only FORMAT] [--processes 2]
+ *   npm run fuzz -- --minutes 10 [--cases 5000] [--seed 1] [--only FORMAT] [--processes 2] [--json FILE]
  *   npm run fuzz -- --replay SEED:PATH [--only FORMAT] [--shrink] [--save FILE]
  */
 import { parseArgs } from 'node:util';
+import { reportOf, writeReport } from '../../bench/report.js';
 import { runAlone, runCampaign, shrink } from './campaign.js';
 import { FORMATS } from './formats.js';
 import { mib } from './probe.js';
-import { describeFinding, replayLine, summaryTable } from './report.js';
+import { describeFinding, replayLine, rowsOf, summaryTable } from './report.js';
 import { hasLimits } from './worker.js';
 
 const { values } = parseArgs({
@@ -18,6 +19,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
     only: { type: 'string' },
     processes: { type: 'string', default: '2' },
+    json: { type: 'string' },
     replay: { type: 'string' },
     shrink: { type: 'boolean', default: false },
     save: { type: 'string' },
@@ -50,6 +52,10 @@ async function search(): Promise<number> {
     },
   });
   console.log(summaryTable(result));
+  if (values.json !== undefined) {
+    const command = `npm run fuzz -- --minutes ${values.minutes} --seed ${seed}`;
+    writeReport(values.json, reportOf(command, rowsOf(result)), ({ format }) => format);
+  }
   return result.findings.length > 0 ? 1 : 0;
 }
 

@@ -1,4 +1,5 @@
 /** What a campaign found, as text. */
+import type { FuzzRow } from '../../scripts/docs/figures.js';
 import type { CaseId } from './cases.js';
 import type { ConfirmedFinding, Result } from './campaign.js';
 import { FINDING_KINDS, mib } from './probe.js';
@@ -11,6 +12,12 @@ export function describeFinding(finding: ConfirmedFinding, only?: string): strin
   const { kind, way, what, format, isRepeatable } = finding;
   return `${kind} in ${way} (${format}${isRepeatable ? '' : ', only once'}): ${what}\n  ${replayLine(finding, only)}`;
 }
+
+/** Returns the rows of the report in docs/plots. */
+export const rowsOf = ({ tallies }: Result): FuzzRow[] =>
+  [...tallies]
+    .sort()
+    .map(([format, { cases, accepted, refused }]) => ({ format, files: cases, returned: accepted, refused }));
 
 /** Returns a table with a row for each format, in Markdown. */
 export function summaryTable({ tallies, findings }: Result): string {

@@ -17,7 +17,7 @@ const HANG = 15;
 /** Seconds of processor time after which a run is ended: a model may compute for as long as it likes. */
 const RUN = 4;
 /** A child that has this much memory after a case is replaced. */
-const MOST_RESIDENT = 900 * 2 ** 20;
+const MOST_RESIDENT = 512 * 2 ** 20;
 
 /** Whether the limits of Linux are there. Without them only V8's heap is limited. */
 export const hasLimits = process.platform === 'linux' && spawnSync('prlimit', ['--version']).status === 0;

@@ -92,7 +92,7 @@ describe('names', () => {
     });
   }
 
-  it('names of nodes and results follow the scope, and do not collide', () => {
+  it('a GraphBuilder takes the names of nodes and results from the scope, and they do not collide', () => {
     const { g, x } = setUp();
     const scope = g.scope('enc1.0');
     g.input('/enc1/0/Relu_1', 'float32', [1]);

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { expect, use } from 'chai';
 import { describe, it } from 'mocha';
-import type { InputType } from '../../graphs/definition.js';
+import type { InputType } from '../../graphs/shared/definition.js';
 import {
   type EquivalentOptions,
   instanceNormEquivalent,

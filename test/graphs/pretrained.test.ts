@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { defineGraph } from '../../graphs/definition.js';
-import { graphFromConfig, type Pretrained, recogniseConfig } from '../../graphs/pretrained.js';
-import { unsupportedOption } from '../../graphs/unsupported-option.js';
+import { defineGraph } from '../../graphs/shared/definition.js';
+import { graphFromConfig, recogniseConfig } from '../../graphs/pretrained.js';
+import { type Pretrained, unsupportedOption } from '../../graphs/shared/pretrained.js';
 import { CheckpointError } from '../../lib/errors.js';
 import { GraphBuilder } from '../../lib/graph/builder.js';
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import type { GraphDefinition } from '../../graphs/definition.js';
+import type { GraphDefinition } from '../../graphs/shared/definition.js';
 import { getGraph } from '../../graphs/registry.js';
 import { resnetBlock } from '../../graphs/resnet-block.js';
 import { GraphBuilder } from '../../lib/graph/builder.js';

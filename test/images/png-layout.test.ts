@@ -50,8 +50,8 @@ describe('images/png-layout', () => {
   const refusals: [why: string, chunks: Uint8Array[], message: RegExp][] = [
     [
       'claims more pixels than its bytes can hold',
-      [header(8000, 8000), DATA, END],
-      /claims 8000 × 8000 pixels, more than \d+ compressed bytes can hold/,
+      [header(5000, 5000), DATA, END],
+      /claims 5000 × 5000 pixels, more than \d+ compressed bytes can hold/,
     ],
     ['has no data', [header(1, 1), END], /claims 1 × 1 pixels, more than 0 compressed bytes/],
     ['has no pixels', [header(0, 7), DATA, END], /it has 0 × 7 pixels/],
@@ -98,13 +98,15 @@ describe('images/png-layout', () => {
     });
   }
 
-  it('readPngLayout refuses an image above limits.imageBytes, by the bytes of its samples, whatever the file holds', () => {
+  it('readPngLayout refuses an image above limits.imageBytes, by the bytes of its pixels and samples, whatever the file holds', () => {
     const data = concat([DATA, END]);
+    // 7 bytes are allowed for each byte of the file; a row of pixels has a byte for its filter.
+    const FILE_SIZE = concat([SIGNATURE, header(8, 8, 8, 0), data]).length;
     const error = (...size: Parameters<typeof header>) => {
       try {
         return readPngLayout(concat([SIGNATURE, header(...size), data]), 'a.png', {
           ...DEFAULT_LIMITS,
-          imageBytes: 64,
+          imageBytes: 136 - 7 * FILE_SIZE,
         });
       } catch (error) {
         expect(error).to.be.instanceOf(ImageError);
@@ -112,14 +114,17 @@ describe('images/png-layout', () => {
       }
     };
     expect(error(8, 8, 8, 0)).to.have.property('rawSize', 72);
-    expect(error(8, 9, 1, 0)).to.equal('IMAGE_TOO_LARGE');
-    expect(error(4, 8, 16, 4)).to.have.property('height', 8);
-    expect(error(4, 9, 16, 4)).to.equal('IMAGE_TOO_LARGE');
-    expect(error(3, 7, 8, 6)).to.have.property('width', 3);
-    expect(error(3, 8, 8, 6)).to.equal('IMAGE_TOO_LARGE');
+    expect(error(8, 9, 8, 0)).to.equal('IMAGE_TOO_LARGE');
+    // Samples of 1 bit become bytes; of 16 bits with alpha, 2 of 4 bytes are kept, and of 8 bits with alpha 3 of 4.
+    expect(error(8, 13, 1, 0)).to.have.property('rawSize', 26);
+    expect(error(8, 14, 1, 0)).to.equal('IMAGE_TOO_LARGE');
+    expect(error(2, 10, 16, 4)).to.have.property('rawSize', 90);
+    expect(error(2, 11, 16, 4)).to.equal('IMAGE_TOO_LARGE');
+    expect(error(3, 6, 8, 6)).to.have.property('rawSize', 78);
+    expect(error(3, 7, 8, 6)).to.equal('IMAGE_TOO_LARGE');
     expect(() => read(header(2 ** 31 - 1, 2 ** 31 - 1), data)).to.throw(
       ImageError,
-      /^a\.png has 2147483647 × 2147483647 pixels, .*; allowed: 268435456; .*limits\.imageBytes/,
+      /^a\.png has 2147483647 × 2147483647 pixels, .*; allowed for a file of this size: 67109\d{3}; .*limits\.imageBytes/,
     );
   });
 

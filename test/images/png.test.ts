@@ -149,8 +149,18 @@ describe('images/png', () => {
 
   it('decodePng checks its options', () => {
     const png = makePng({ ...size, depth: 8, colourType: 0, samples: [1, 2, 3, 4, 5, 6] });
-    expect(decodePng(png, 'a.png', { limits: { imageBytes: 6 } }).height).to.equal(2);
-    expect(() => decodePng(png, 'a.png', { limits: { imageBytes: 5 } })).to.throw(
+    // 3 × 200 pixels take 800 bytes in the file and 600 as samples; 7 bytes are allowed for each byte of the file.
+    const flat = makePng({
+      ...size,
+      width: 3,
+      height: 200,
+      depth: 8,
+      colourType: 0,
+      samples: Array<number>(600).fill(0),
+    });
+    const imageBytes = 800 + 600 - 7 * flat.length;
+    expect(decodePng(flat, 'a.png', { limits: { imageBytes } }).height).to.equal(200);
+    expect(() => decodePng(flat, 'a.png', { limits: { imageBytes: imageBytes - 1 } })).to.throw(
       ImageError,
       'limits.imageBytes',
     );

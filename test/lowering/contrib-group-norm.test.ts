@@ -15,7 +15,7 @@ import { weightsOf } from '../../lib/parity/check.js';
 import { compareTensors, defaultTolerance } from '../../lib/parity/compare.js';
 import type { Fixture } from '../../lib/parity/fixture.js';
 import { readFixture } from '../../lib/parity/node.js';
-import { prepareModel } from '../../lib/runtime/core/model/prepare.js';
+import { prepareModel } from '../../lib/runtime/model/prepare.js';
 import { createSession } from '../../lib/runtime/node.js';
 import { loadOnNode } from '../../lib/runtime/ort-node/model.js';
 import { tensor, type TensorData } from '../../lib/tensor.js';

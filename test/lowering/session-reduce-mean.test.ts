@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { describe, it } from 'mocha';
 import type { Provider, Session } from '../../lib/runtime/core/contract.js';
-import { openSession } from '../../lib/runtime/core/open.js';
+import { openSession } from '../../lib/runtime/session/open.js';
 import { NODE } from '../../lib/runtime/node.js';
 import { cpuBackend } from '../../lib/runtime/ort-node/model.js';
 import { elementCount, type Shape, tensor, type TensorData } from '../../lib/tensor.js';

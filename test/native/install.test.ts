@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { temporaryFolder } from '../support/temporary.js';
 
 const INSTALL = fileURLToPath(new URL('../../native/install.mjs', import.meta.url));
-const ABSENT = "Models run without it, slower; 'onnx-groupnorm doctor' says more";
+const ABSENT = "Models run without it, slower; 'npx onnx-groupnorm doctor' says more";
 
 /** What node-gyp, make and compilers print, with lines that they print in any case. */
 const FAILURES = {

@@ -67,7 +67,7 @@ describe('castInputs and castOutputs', () => {
     }
   });
 
-  it('avoid the names in bodies', () => {
+  it('castInputs and castOutputs avoid the names in bodies', () => {
     const changed = Model.decode(CONTROL_FLOW);
     changed.castInputs(['x'], 'float64');
     expect([...changed.names()]).to.include.members(['x', 'x_cast', 'x_cast_1', 'e']);
@@ -134,7 +134,7 @@ describe('castInputs and castOutputs', () => {
     ]);
   });
 
-  it('refuse names that are not inputs or outputs', () => {
+  it('castInputs and castOutputs refuse names that are not inputs or outputs', () => {
     const changed = Model.decode(CONTROL_FLOW);
     for (const cast of [
       () => changed.castInputs(['h'], 'float64'),

@@ -27,13 +27,13 @@ function nested(count: number): Uint8Array {
 }
 
 describe('Model.decode, which checks the whole model,', () => {
-  it('accepts graphs that are nested as deep as protobuf allows', () => {
+  it('Model.decode accepts graphs that are nested as deep as protobuf allows', () => {
     // Of 100 messages, the first graph is one, and each graph within takes three: a node, an attribute and itself.
     expect(code(nested(34))).to.equal('taken');
     for (const count of [35, 300]) expect(code(nested(count)), `${count}`).to.equal('MODEL_INVALID');
   });
 
-  it('finds damage in nodes, bodies, functions, types and tensors', () => {
+  it('Model.decode finds damage in nodes, bodies, functions, types and tensors', () => {
     const damaged = [0x0a, 9, 0x61];
     const cases = {
       node: model(message(1, damaged)),
@@ -49,7 +49,7 @@ describe('Model.decode, which checks the whole model,', () => {
     expect(code(model(node(body(badTensor))))).to.equal('TENSOR_INVALID');
   });
 
-  it('refuses more than a million nodes', () => {
+  it('Model.decode refuses more than a million nodes', () => {
     const count = 2 ** 20 + 1;
     const nodes = new Uint8Array(2 * count);
     for (let i = 0; i < nodes.length; i += 2) nodes[i] = 0x0a;
@@ -58,7 +58,7 @@ describe('Model.decode, which checks the whole model,', () => {
     expect(code(bytes)).to.equal('LIMIT_EXCEEDED');
   });
 
-  it('does not decode the packed elements of a tensor', () => {
+  it('Model.decode does not decode the packed elements of a tensor', () => {
     const size = 32_000_000;
     const tensor = Buffer.from([...int(1, size), ...int(2, 7), ...text(8, 'w'), 0x3a, ...varint(size)]);
     const head = Buffer.from([0x2a, ...varint(tensor.length + size)]);

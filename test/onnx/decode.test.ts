@@ -11,7 +11,7 @@ const opset = (version: number, ...domain: string[]) =>
 const read = (bytes: Uint8Array) => readModelHeader(WireReader.of(bytes));
 
 describe('readModelHeader', () => {
-  it("finds the graph, the default domain's opset and the functions' names, in any order", () => {
+  it("readModelHeader finds the graph, the default domain's opset and the functions' names, in any order", () => {
     const bytes = all(
       message(25, text(10, 'custom'), text(1, 'f')),
       opset(3, 'ai.onnx.ml'),
@@ -28,7 +28,7 @@ describe('readModelHeader', () => {
     expect(header.functionBodies).to.have.lengthOf(2);
   });
 
-  it('knows the default domain by both its names, and whether the model imports any opset', () => {
+  it('readModelHeader knows the default domain by both its names, and whether the model imports any opset', () => {
     expect(read(all(graph, opset(18, 'ai.onnx'))).opset).to.equal(18);
     expect(read(all(graph, opset(18, ''))).opset).to.equal(18);
     expect(read(all(graph, opset(3, 'ai.onnx.ml'))).opset).to.equal(0);
@@ -36,7 +36,7 @@ describe('readModelHeader', () => {
     expect(read(all(opset(18))).graph).to.equal(undefined);
   });
 
-  it('refuses a model with two graphs, which protobuf would merge', () => {
+  it('readModelHeader refuses a model with two graphs, which protobuf would merge', () => {
     expect(() => read(all(graph, graph)))
       .to.throw(ModelError, "more than one 'graph'")
       .with.property('code', 'MODEL_INVALID');

@@ -22,7 +22,7 @@ function normGraph(channels = 4): Graph {
 const WEIGHTS = new Map([['weight', ones(4)]]);
 const decode = (bytes: Uint8Array): ModelMessage => ModelProto.decode(bytes);
 describe('encodeModel', () => {
-  it('emits the lowest IR version that the opset needs', () => {
+  it('encodeModel emits the lowest IR version that the opset needs', () => {
     // ONNX's table of versions: opset 13 came with IR 7, 15 with 8, 19 with 9, 21 with 10, 23 with 11, 24 with 12, 25 with 13.
     const table = { 13: 7, 14: 7, 15: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11, 24: 12, 25: 13 };
     for (const [opset, version] of Object.entries(table)) {
@@ -35,14 +35,14 @@ describe('encodeModel', () => {
     }
   });
 
-  it('writes weights as raw_data under their state_dict keys', () => {
+  it('encodeModel writes weights as raw_data under their state_dict keys', () => {
     const { graph } = decode(encodeModel(normGraph(), WEIGHTS));
     const weight = graph!.initializer!.find(({ name }) => name === 'weight')!;
     expect(weight.rawData).to.have.lengthOf(16);
     expect(weight.floatData).to.have.lengthOf(0);
   });
 
-  it('declares the type of every intermediate value, names as dim_param and sizes as dim_value', () => {
+  it('encodeModel declares the type of every intermediate value, names as dim_param and sizes as dim_value', () => {
     const { graph } = decode(encodeModel(normGraph(), WEIGHTS, { lowering: 'reduce-mean' }));
     const outputs = graph!.node!.flatMap(({ output }) => output ?? []);
     const declared = new Set([...graph!.valueInfo!, ...graph!.output!].map(({ name }) => name));
@@ -53,7 +53,7 @@ describe('encodeModel', () => {
     expect(dims).to.deep.equal(['N', 4, 'H', 7]);
   });
 
-  it('gives ReduceMean its axes as an attribute up to opset 17, and as an input from 18 on', () => {
+  it('encodeModel gives ReduceMean its axes as an attribute up to opset 17, and as an input from 18 on', () => {
     const forms = (opset: number): string[] => {
       const { graph } = decode(encodeModel(normGraph(), WEIGHTS, { opset, lowering: 'reduce-mean' }));
       const means = graph!.node!.filter(({ opType }) => opType === 'ReduceMean');
@@ -64,7 +64,7 @@ describe('encodeModel', () => {
     expect(new Set(forms(18))).to.deep.equal(new Set(['2 inputs, axes attribute: false']));
   });
 
-  it('names the operator that an opset does not have', () => {
+  it('encodeModel names the operator that an opset does not have', () => {
     const g = new GraphBuilder('ln');
     const scale = g.constant(ones(4));
     g.output('y', op.layerNormalization(g, g.input('x', 'float32', [2, 4]), scale, undefined));
@@ -80,7 +80,7 @@ describe('encodeModel', () => {
     ['Attention', 23],
     ['HardSwish', 14],
   ] as const) {
-    it(`refuses ${opType}, added by hand, below opset ${since}`, () => {
+    it(`encodeModel refuses ${opType}, added by hand, below opset ${since}`, () => {
       const g = new GraphBuilder('young');
       const x = g.input('x', 'float32', [2]);
       g.output('y', g.node(opType, [x], {}, [{ dtype: 'float32', shape: [2] }])[0]!);
@@ -93,7 +93,7 @@ describe('encodeModel', () => {
     });
   }
 
-  it('refuses a new operator without inputs, and takes one with the name of a property of every object', () => {
+  it('encodeModel refuses a new operator without inputs, and takes one with the name of a property of every object', () => {
     for (const [opType, message] of [
       ['HannWindow', /^HannWindow '\/HannWindow' needs opset 17/],
       ['constructor', undefined],
@@ -106,7 +106,7 @@ describe('encodeModel', () => {
     }
   });
 
-  it('names the first opset in which an operator takes bfloat16, for any of its inputs', () => {
+  it('encodeModel names the first opset in which an operator takes bfloat16, for any of its inputs', () => {
     const refused = (opset: number, make: (g: GraphBuilder) => Value) => () => {
       const g = new GraphBuilder('narrow');
       g.output('y', make(g));
@@ -125,13 +125,13 @@ describe('encodeModel', () => {
     for (const make of [where, leaky]) expect(refused(16, make)).to.not.throw();
   });
 
-  it('lists the parameters that have no data', () => {
+  it('encodeModel lists the parameters that have no data', () => {
     const error = caught(() => encodeModel(normGraph(), new Map()));
     expect(error).to.be.instanceOf(ModelError).with.property('code', 'WEIGHTS_NOT_SET');
     expect((error as Error).message).to.include("'weight'");
   });
 
-  it('refuses data of another shape than the parameter', () => {
+  it('encodeModel refuses data of another shape than the parameter', () => {
     const error = caught(() => encodeModel(normGraph(), new Map([['weight', ones(3)]])));
     expect(error).to.be.instanceOf(ModelError).with.property('code', 'TENSOR_INVALID');
     expect((error as Error).message)
@@ -139,7 +139,7 @@ describe('encodeModel', () => {
       .and.include('[3]');
   });
 
-  it('refuses more than protobuf can hold, and suggests external data', () => {
+  it('encodeModel refuses more than protobuf can hold, and suggests external data', () => {
     // One array as four parameters: nothing of this size is made.
     const quarter = tensor('float32', [140_000_000], new Float32Array(140_000_000));
     const g = new GraphBuilder('huge');
@@ -152,13 +152,13 @@ describe('encodeModel', () => {
     expect((error as ModelError).option).to.equal('externalData');
   });
 
-  it('gives the same bytes for the same graph', () => {
+  it('encodeModel gives the same bytes for the same graph', () => {
     expect(encodeModel(normGraph(), WEIGHTS)).to.deep.equal(encodeModel(normGraph(), WEIGHTS));
   });
 });
 
 describe('encodeModelExternal', () => {
-  it('keeps small tensors in the model, and starts each large tensor on a new page', () => {
+  it('encodeModelExternal keeps small tensors in the model, and starts each large tensor on a new page', () => {
     const channels = 2048;
     const { model, data } = encodeModelExternal(
       normGraph(channels),
@@ -176,7 +176,7 @@ describe('encodeModelExternal', () => {
 });
 
 describe('requireModelSize', () => {
-  it('accepts as much as an ONNX file holds, and refuses more with advice', () => {
+  it('requireModelSize accepts as much as an ONNX file holds, and refuses more with advice', () => {
     requireModelSize(2 ** 31 - 1, 'a.onnx');
     const error = caught(() => requireModelSize(2 ** 31, 'a.onnx'));
     expect(error).to.be.instanceOf(ModelError).with.property('code', 'MODEL_TOO_LARGE');

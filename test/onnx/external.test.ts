@@ -21,7 +21,7 @@ const constant = (location: string): Field => message(1, attribute(external(5, l
 const locations = (bytes: Uint8Array): string[] => [...Model.decode(bytes).externalFiles.keys()];
 
 describe('Model.externalFiles', () => {
-  it('lists the files of weights once each, without weights in the model', () => {
+  it('Model.externalFiles lists the files of weights once each, without weights in the model', () => {
     const held = message(5, int(2, 1), int(1, 1), text(8, 'held'), message(9, [0, 0, 0, 0]));
     expect(locations(model(external(5, 'b'), external(5, 'a'), external(5, 'b'), held))).to.deep.equal([
       'b',
@@ -29,12 +29,12 @@ describe('Model.externalFiles', () => {
     ]);
   });
 
-  it('lists the files of sparse weights and of attributes', () => {
+  it('Model.externalFiles lists the files of sparse weights and of attributes', () => {
     const sparse = message(15, external(1, 'values'), message(2, int(2, 7)));
     expect(locations(model(sparse, constant('constant')))).to.deep.equal(['values', 'constant']);
   });
 
-  it('lists the files of bodies and of functions', () => {
+  it('Model.externalFiles lists the files of bodies and of functions', () => {
     const body = message(1, attribute(message(6, external(5, 'weight'), constant('in a body'))));
     const inFunction = message(7, attribute(external(5, 'in a function')));
     const functions = message(25, text(1, 'F'), inFunction);

@@ -22,7 +22,7 @@ function sample(): Uint8Array {
 }
 
 describe('Model', () => {
-  it('has the opset, nodes, inputs, outputs, types and constants', () => {
+  it('Model has the opset, nodes, inputs, outputs, types and constants', () => {
     const model = Model.decode(sample());
     expect(model.opset).to.equal(21);
     expect(model.nodes.map(({ opType, inputs, outputs }) => [opType, inputs, outputs])).to.deep.equal([
@@ -37,7 +37,7 @@ describe('Model', () => {
     expect([...model.externalFiles]).to.deep.equal([]);
   });
 
-  it('lists the inputs and outputs that are not tensors', () => {
+  it('Model lists the inputs and outputs that are not tensors', () => {
     const value = (field: number, name: string, type: number) =>
       message(field, text(1, name), message(2, message(type)));
     const bytes = graphOf(value(11, 'x', 1), value(11, 'list', 4), value(12, 'maybe', 9), value(13, 'h', 4));
@@ -47,11 +47,11 @@ describe('Model', () => {
     ]);
   });
 
-  it('encodes an unchanged model to the same bytes', () => {
+  it('Model.encode returns the same bytes for an unchanged model', () => {
     expect(Model.decode(sample()).encode()).to.deep.equal(sample());
   });
 
-  it('keeps fields of any version of ONNX when a node is replaced', () => {
+  it('Model keeps fields of any version of ONNX when a node is replaced', () => {
     const bytes = readFileSync(new URL('../samples/local-function.onnx', import.meta.url));
     const model = Model.decode(bytes);
     expect(model.nodes.map(({ opType, domain }) => [opType, domain])).to.deep.equal([
@@ -73,7 +73,7 @@ describe('Model', () => {
     expect(changed.includes('that is rewritten')).to.equal(false);
   });
 
-  it('does not pass the call of a local function to replaceNodes, whatever its name', () => {
+  it('Model does not pass the call of a local function to replaceNodes, whatever its name', () => {
     const opsets = [message(8, int(2, 21))];
     const graph = message(7, message(1, text(4, 'Relu')), message(1, text(4, 'Tanh')));
     const model = Model.decode(all(graph, ...opsets, message(25, text(1, 'Relu'))));
@@ -82,7 +82,7 @@ describe('Model', () => {
     expect(seen).to.deep.equal(['Tanh']);
   });
 
-  it('lists the names in the bodies of control flow as taken', () => {
+  it('Model.names has the names in the bodies of control flow', () => {
     const body = message(6, message(1, text(2, 'inside'), text(3, 'node')), message(13, text(1, 'typed')));
     const sparse = message(15, message(1, text(8, 'sparse')));
     const model = Model.decode(
@@ -91,13 +91,13 @@ describe('Model', () => {
     expect(model.names()).to.deep.equal(new Set(['y', 'inside', 'node', 'typed', 'sparse']));
   });
 
-  it('takes the last of two initializers of one name, as the runtime does', () => {
+  it('Model takes the last of two initializers of one name, as the runtime does', () => {
     const weight = (value: number) => message(5, int(1, 1), int(2, 2), text(8, 'w'), message(9, [value]));
     const model = Model.decode(graphOf(weight(1), weight(2)));
     expect([...model.constant('w')!.data]).to.deep.equal([2]);
   });
 
-  it('runs with other dtypes after castInputs and castOutputs', async () => {
+  it('a model runs with other dtypes after castInputs and castOutputs', async () => {
     const model = Model.decode(sample());
     model.castInputs(['x'], 'float64');
     model.castOutputs(['h'], 'float16');
@@ -115,7 +115,7 @@ describe('Model', () => {
     await session.dispose();
   });
 
-  it('removes weights and declared types, except those of inputs', () => {
+  it('Model removes weights and declared types, except those of inputs', () => {
     const weight = (name: string) =>
       message(5, int(1, 1), int(2, 1), text(8, name), message(9, [0, 0, 0, 0]));
     const kept = [weight('a'), message(11, text(1, 'c')), weight('c'), message(12, text(1, 'b'))];
@@ -124,7 +124,7 @@ describe('Model', () => {
     expect(model.encode()).to.deep.equal(graphOf(...kept));
   });
 
-  it('renames values, except inputs and outputs', () => {
+  it('Model renames values, except inputs and outputs', () => {
     const graph = (h: string, w: string, z: string) =>
       graphOf(
         message(1, text(1, 'x'), text(1, w), text(2, h)),
@@ -139,13 +139,13 @@ describe('Model', () => {
     expect(model.encode()).to.deep.equal(graph('new_h', 'new_w', 'z'));
   });
 
-  it('distinguishes a dimension of size 0 from an unknown one', () => {
+  it('Model distinguishes a dimension of size 0 from an unknown one', () => {
     const g = new GraphBuilder('empty');
     g.output('y', op.relu(g, g.input('x', 'float32', [0, 3])));
     expect(Model.decode(encodeModel(g.build(), new Map())).typeOf('x')!.shape).to.deep.equal([0, 3]);
   });
 
-  it('refuses bytes that are not a model, and a model without a graph or an opset', () => {
+  it('Model.decode refuses bytes that are not a model, and a model without a graph or an opset', () => {
     const cases: [Uint8Array, string][] = [
       [new Uint8Array(0), 'this file is empty'],
       [Uint8Array.of(0x08, 0x0a), 'no graph'],

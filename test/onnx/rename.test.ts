@@ -43,7 +43,7 @@ describe('renameInNode, renameTensor and renameValueInfo', () => {
     expect(renamed(nested('a'))).to.deep.equal([...all(nested('b'))]);
   });
 
-  it('leave bodies that have their own value of the name', () => {
+  it('renameInNode, renameTensor and renameValueInfo leave bodies that have their own value of the name', () => {
     const own: Field[] = [
       node('c', 'a'),
       message(11, text(1, 'a')),
@@ -60,7 +60,7 @@ describe('renameInNode, renameTensor and renameValueInfo', () => {
     }
   });
 
-  it('do not take a declared type in a body for its own value', () => {
+  it('renameInNode, renameTensor and renameValueInfo do not take a declared type in a body for its own value', () => {
     const body = (name: string) => [node(name, 'e'), message(13, text(1, 'a')), message(12, text(1, 'e'))];
     expect(renamed(node('c', 'y', ...branches(body('a'))))).to.deep.equal([
       ...all(node('c', 'y', ...branches(body('b')))),

@@ -8,7 +8,7 @@ const withoutShape = (field: number, name: string) =>
   message(field, text(1, name), message(2, message(1, int(1, FLOAT))));
 
 describe('Model.unrankedNames', () => {
-  it('lists inputs and outputs without a declared shape, and not scalars', () => {
+  it('Model.unrankedNames lists inputs and outputs without a declared shape, and not scalars', () => {
     const inputs = [
       valueInfo(11, 'scalar', FLOAT),
       withoutShape(11, 'any'),

@@ -22,7 +22,7 @@ const tensorOf = (...fields: Fields) => message(2, message(1, ...fields));
 const shape = (...dims: Fields) => message(2, ...dims.map((dim) => message(1, dim)));
 
 describe('readValueInfo', () => {
-  it('returns sizes and names, and ? for unknown dimensions', () => {
+  it('readValueInfo returns sizes and names, and ? for unknown dimensions', () => {
     const dims = shape(int(1, 4), text(2, 'N'), [], int(1, 0), text(2, ''), text(3, 'DATA_BATCH'));
     expect(readType(info(text(1, 'x'), tensorOf(FLOAT, dims)))).to.deep.equal({
       dtype: 'float32',
@@ -30,16 +30,16 @@ describe('readValueInfo', () => {
     });
   });
 
-  it('returns the type of a scalar for a shape without dimensions', () => {
+  it('readValueInfo returns the type of a scalar for a shape without dimensions', () => {
     expect(readType(info(tensorOf(FLOAT, shape())))).to.deep.equal({ dtype: 'float32', shape: [] });
   });
 
-  it('takes the later of a size and a name, as protobuf does', () => {
+  it('readValueInfo takes the later of a size and a name, as protobuf does', () => {
     const dims = shape([...int(1, 4), ...text(2, 'N')], [...text(2, 'N'), ...int(1, 4)]);
     expect(readType(info(tensorOf(FLOAT, dims)))!.shape).to.deep.equal(['N', 4]);
   });
 
-  it('returns no type without a shape, without a dtype that this library holds, or for a value that is not a tensor', () => {
+  it('readValueInfo returns no type without a shape, without a dtype that this library holds, or for a value that is not a tensor', () => {
     const sequence = message(4, message(1, message(1, FLOAT)));
     const cases: Fields[] = [
       [],
@@ -53,7 +53,7 @@ describe('readValueInfo', () => {
     for (const fields of cases) expect(readType(info(...fields))).to.equal(undefined);
   });
 
-  it('names the type of a value that is not a tensor', () => {
+  it('readValueInfo names the type of a value that is not a tensor', () => {
     const typeOf = (field: number) => otherType(info(text(1, 'x'), message(2, message(field))));
     expect([4, 5, 7, 8, 9].map(typeOf)).to.deep.equal([
       'a sequence',
@@ -66,7 +66,7 @@ describe('readValueInfo', () => {
     expect(otherType(info(text(1, 'x')))).to.equal(undefined);
   });
 
-  it('refuses a part that occurs twice, which protobuf would merge', () => {
+  it('readValueInfo refuses a part that occurs twice, which protobuf would merge', () => {
     const twice: [Fields, string][] = [
       [[tensorOf(FLOAT), tensorOf(shape())], "'type'"],
       [[message(2, message(1, FLOAT), message(1, shape()))], "'tensor_type'"],
@@ -79,13 +79,13 @@ describe('readValueInfo', () => {
     }
   });
 
-  it('refuses more dimensions than any tensor has', () => {
+  it('readValueInfo refuses more dimensions than any tensor has', () => {
     expect(() => readType(info(tensorOf(FLOAT, message(2, new Array<number[]>(65).fill([0x0a, 0]).flat())))))
       .to.throw(ModelError, 'more than 64 dimensions')
       .with.property('code', 'LIMIT_EXCEEDED');
   });
 
-  it('has a counterpart, withDtype, that changes the dtype and keeps the rest', () => {
+  it('withDtype changes the dtype in a ValueInfoProto and keeps the rest', () => {
     const field = (dtype: number) => [
       text(1, 'x'),
       message(2, message(1, int(1, dtype), shape(text(2, 'N'))), text(6, 'TENSOR')),

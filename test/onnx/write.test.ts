@@ -50,7 +50,7 @@ async function inFolder(action: (folder: string) => Promise<void>): Promise<void
 }
 
 describe('writeModel', () => {
-  it('writes the bytes of encodeModel, and returns their number', () =>
+  it('writeModel writes the bytes of encodeModel, and returns their number', () =>
     inFolder(async (folder) => {
       const path = join(folder, 'm.onnx');
       const written = await writeModel(path, GRAPH, WEIGHTS, { opset: 17 });
@@ -59,7 +59,7 @@ describe('writeModel', () => {
       expect(written).to.equal(bytes.byteLength);
     }));
 
-  it('writes external data beside the model, and ONNX Runtime finds it', () =>
+  it('writeModel writes external data beside the model, and ONNX Runtime finds it', () =>
     inFolder(async (folder) => {
       const path = join(folder, 'm.onnx');
       const written = await writeModel(path, GRAPH, WEIGHTS, { externalData: true });
@@ -74,7 +74,7 @@ describe('writeModel', () => {
       await session.dispose();
     }));
 
-  it('writes no second file if every tensor is small', () =>
+  it('writeModel writes no second file if every tensor is small', () =>
     inFolder(async (folder) => {
       const small = new GraphBuilder('small');
       const w = small.parameter('w', { dtype: 'float32', shape: [2] });
@@ -84,7 +84,7 @@ describe('writeModel', () => {
       expect(await readdir(folder)).to.deep.equal(['m.onnx']);
     }));
 
-  it('writes the same bytes if the weights are read while it writes, inside the model and beside it', () =>
+  it('writeModel writes the same bytes if the weights are read while it writes, inside the model and beside it', () =>
     inFolder(async (folder) => {
       const both = new GraphBuilder('both');
       const w = both.parameter('w', { dtype: 'float32', shape: [4, 300], standardizeEps: 1e-6 });
@@ -109,7 +109,7 @@ describe('writeModel', () => {
       }
     }));
 
-  it('writes no file if reading a weight fails, or gives too few bytes', () =>
+  it('writeModel writes no file if reading a weight fails, or gives too few bytes', () =>
     inFolder(async (folder) => {
       const path = join(folder, 'm.onnx');
       const read = (bytes: number, error?: Error) =>
@@ -131,7 +131,7 @@ describe('writeModel', () => {
       expect(await failing(read(4000))).to.equal('written');
     }));
 
-  it('leaves the old file alone when it fails', () =>
+  it('writeModel leaves the old file alone when it fails', () =>
     inFolder(async (folder) => {
       const path = join(folder, 'm.onnx');
       await writeFile(path, 'old');

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { declareInputs } from '../../graphs/input.js';
+import { declareInputs } from '../../graphs/shared/input.js';
 import { getGraph } from '../../graphs/registry.js';
 import { GraphBuilder } from '../../lib/graph/builder.js';
 import * as op from '../../lib/graph/ops/index.js';

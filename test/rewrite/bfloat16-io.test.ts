@@ -13,7 +13,7 @@ const model = (dtype: 'bfloat16' | 'float32'): Model =>
   );
 
 describe('widenBfloat16', () => {
-  it('makes inputs and outputs float32 and keeps their names and shapes', () => {
+  it('widenBfloat16 makes inputs and outputs float32 and keeps their names and shapes', () => {
     const changed = model('bfloat16');
     const { shape } = changed.typeOf('x')!;
     expect(widenBfloat16(changed)).to.deep.equal(new Set(['x', 'y']));
@@ -21,7 +21,7 @@ describe('widenBfloat16', () => {
     for (const name of ['x', 'y']) expect(changed.typeOf(name)).to.deep.equal({ dtype: 'float32', shape });
   });
 
-  it('does not modify a model without bfloat16', () => {
+  it('widenBfloat16 does not modify a model without bfloat16', () => {
     const untouched = model('float32');
     const before = untouched.encode();
     expect(widenBfloat16(untouched).size).to.equal(0);

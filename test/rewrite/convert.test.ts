@@ -72,7 +72,7 @@ describe('convertModel', () => {
 
   for (const opset of [13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23]) {
     for (const lowering of plain(opset)) {
-      it(`writes a PyTorch export as ${lowering} at opset ${opset}, correct for any mean`, async () => {
+      it(`convertModel writes a PyTorch export as ${lowering} at opset ${opset}, correct for any mean`, async () => {
         const { bytes, replaced, lowerings, foreign } = convertModel(exportedModel(CASE, opset), {
           lowering,
         });
@@ -87,7 +87,7 @@ describe('convertModel', () => {
 
   for (const opset of [18, 20, 21, 22, 23]) {
     for (const lowering of plain(opset)) {
-      it(`writes GroupNormalization as ${lowering} at opset ${opset}, correct for any mean`, async () => {
+      it(`convertModel writes GroupNormalization as ${lowering} at opset ${opset}, correct for any mean`, async () => {
         const model = groupNormModel(CASE, { lowering: 'op', opset });
         const { bytes, replaced, lowerings } = convertModel(model, { lowering });
         expect(replaced).to.deep.equal({ ...NONE, groupNormalization: 1 });
@@ -98,7 +98,7 @@ describe('convertModel', () => {
     }
   }
 
-  it('writes a node whose name has control characters', async () => {
+  it('convertModel writes a node whose name has control characters', async () => {
     const model = ModelProto.decode(groupNormModel(CASE, { lowering: 'op', opset: 21 }));
     model.graph!.node![0]!.name = 'block/\u001b[31m\nnorm';
     const { bytes, replaced } = convertModel(ModelProto.encode(model).finish(), { lowering: 'reduce-mean' });
@@ -107,14 +107,14 @@ describe('convertModel', () => {
     await expectRight(bytes);
   });
 
-  it('corrects a file whose results are wrong in ONNX Runtime', async () => {
+  it('convertModel corrects a file whose results are wrong in ONNX Runtime', async () => {
     const y = await runPlain(groupNormModel(FAR, { lowering: 'op', opset: 21 }), FAR.x);
     expect(maxAbsDifference(y, referenceGroupNorm(FAR))).not.to.be.below(0.1);
   });
 
   for (const name of ['inlined-group-norm', 'saved-group-norm']) {
     for (const lowering of LOWERING_NAMES) {
-      it(`writes the inlined body of ${name} as ${lowering}, and removes all of it`, async () => {
+      it(`convertModel writes the inlined body of ${name} as ${lowering}, and removes all of it`, async () => {
         const { bytes, replaced, lowerings } = convertModel(sample(name), { lowering });
         expect(replaced).to.deep.equal({ ...NONE, inlined: 1 });
         expect(lowerings).to.deep.equal([lowering]);
@@ -129,7 +129,7 @@ describe('convertModel', () => {
     }
   }
 
-  it('converts a TorchScript export, which declares no types', async () => {
+  it('convertModel converts a TorchScript export, which declares no types', async () => {
     const { bytes, replaced } = convertModel(sample('torchscript-group-norm'));
     expect(replaced).to.deep.equal({ ...NONE, exported: 1 });
     expectClean(bytes, 'reduce-mean');
@@ -137,7 +137,7 @@ describe('convertModel', () => {
     expect(maxAbsDifference(await runPlain(bytes, x), sampled(x))).to.be.below(TOLERANCE);
   });
 
-  it('writes files that give the same results in a session on any provider', async () => {
+  it('convertModel writes files that give the same results in a session on any provider', async () => {
     const { bytes } = convertModel(exportedModel(FAR, 17));
     for (const provider of ['cpu', 'wasm'] as const) {
       const y = await runModel(bytes, FAR.x, { providers: [provider] });
@@ -148,7 +148,7 @@ describe('convertModel', () => {
   for (const lowering of ['reduce-mean', 'instance-norm', 'layer-norm'] as const) {
     // ONNX Runtime has no float64 InstanceNormalization, so that reduce-mean stands in for it.
     const name = lowering === 'instance-norm' ? 'reduce-mean' : lowering;
-    it(`writes float64 as ${name} for the lowering ${lowering}`, async () => {
+    it(`convertModel writes float64 as ${name} for the lowering ${lowering}`, async () => {
       const wide = (one: TensorData | undefined) => one && castTensor(one, 'float64');
       const one = { ...FAR, x: wide(FAR.x)!, scale: wide(FAR.scale), bias: wide(FAR.bias), eps: 2 ** -17 };
       for (const model of [exportedModel(one, 17), groupNormModel(one, { lowering: 'op', opset: 21 })]) {
@@ -165,7 +165,7 @@ describe('convertModel', () => {
     FloatDType,
     number,
   ][]) {
-    it(`converts models of ${dtype}`, async () => {
+    it(`convertModel converts models of ${dtype}`, async () => {
       const narrow = (one: TensorData | undefined) => one && castTensor(one, dtype);
       const x = narrow(randomTensor('float32', DIMS, { mean: 10 }))!;
       const one = { ...CASE, x, scale: narrow(CASE.scale), bias: narrow(CASE.bias) };
@@ -177,7 +177,7 @@ describe('convertModel', () => {
 
   describe('with the lowering op', () => {
     for (const opset of [21, 23]) {
-      it(`writes a PyTorch export as one node at opset ${opset}`, async () => {
+      it(`convertModel to op writes a PyTorch export as one node at opset ${opset}`, async () => {
         const { bytes, lowerings } = convertModel(exportedModel(CASE, opset), { lowering: 'op' });
         expect(operatorsOf(bytes)).to.include('GroupNormalization');
         expect(operatorsOf(bytes)).to.have.members(['Reshape', 'Reshape', 'GroupNormalization']);
@@ -191,7 +191,7 @@ describe('convertModel', () => {
       });
     }
 
-    it('leaves GroupNormalization, and normalizations that are not GroupNorm', () => {
+    it('convertModel to op leaves GroupNormalization, and normalizations that are not GroupNorm', () => {
       const model = groupNormModel(CASE, { lowering: 'op', opset: 21 });
       expect(convertModel(model, { lowering: 'op' }).bytes).to.equal(model);
       const rows = normalizations(21);
@@ -199,7 +199,7 @@ describe('convertModel', () => {
     });
 
     for (const opset of [13, 18, 20]) {
-      it(`refuses opset ${opset}, with advice`, () => {
+      it(`convertModel to op refuses opset ${opset}, with advice`, () => {
         const error = caught(() =>
           convertModel(exportedModel(CASE, opset), { lowering: 'op', where: 'a.onnx' }),
         );
@@ -212,7 +212,7 @@ describe('convertModel', () => {
     }
   });
 
-  it('replaces other normalizations of long rows, except the operator that the lowering names', async () => {
+  it('convertModel replaces other normalizations of long rows, except the operator that the lowering names', async () => {
     const model = normalizations(17);
     const left = (lowering: LoweringName) => {
       const { bytes, replaced, lowerings } = convertModel(model, { lowering });
@@ -235,7 +235,7 @@ describe('convertModel', () => {
     expect(maxAbsDifference(y, twice)).to.be.below(TOLERANCE);
   });
 
-  it('returns the given bytes if there is nothing to rewrite', () => {
+  it('convertModel returns the given bytes if there is nothing to rewrite', () => {
     const g = new GraphBuilder('relu');
     g.output('y', op.relu(g, g.input('x', 'float32', [4])));
     const model = encodeModel(g.build(), new Map());
@@ -251,7 +251,7 @@ describe('convertModel', () => {
     });
   });
 
-  it('leaves nodes whose outputs no other node reads, and lists operators that are not of ONNX', () => {
+  it('convertModel leaves nodes whose outputs no other node reads, and lists operators that are not of ONNX', () => {
     const model = changed(({ graph, opsetImport }) => {
       opsetImport!.push({ domain: 'com.microsoft', version: 1 });
       graph!.node!.push(
@@ -265,7 +265,7 @@ describe('convertModel', () => {
     expect(foreign).to.deep.equal(['com.microsoft.FusedConv']);
   });
 
-  it('keeps local functions and fields of a newer ONNX', async () => {
+  it('convertModel keeps local functions and fields of a newer ONNX', async () => {
     const { bytes, replaced, foreign } = convertModel(sample('local-function'));
     expect([replaced.groupNormalization, foreign]).to.deep.equal([1, []]);
     expect(Buffer.from(bytes).includes('of a newer ONNX')).to.equal(true);
@@ -283,7 +283,7 @@ describe('convertModel', () => {
       expect((error as Error).message).to.match(/^a\.onnx: /);
       return (error as Error).message;
     };
-    it('refuses a GroupNormalization in a body that it cannot rewrite, except for op', () => {
+    it('convertModel refuses a GroupNormalization in a body that it cannot rewrite, except for op', () => {
       const inBody = changed(({ graph }) => {
         const node = [{ opType: 'GroupNormalization', input: ['x'], output: ['z'] }];
         const body = { name: 'body', node };
@@ -293,18 +293,18 @@ describe('convertModel', () => {
       expect(convertModel(inBody, { lowering: 'op' }).bytes).to.equal(inBody);
     });
 
-    it('refuses a GroupNormalization without declared types', () => {
+    it('convertModel refuses a GroupNormalization without declared types', () => {
       const undeclared = changed(({ graph }) => {
         graph!.input = [];
       });
       expect(message(undeclared, 'MODEL_UNSUPPORTED')).to.include('onnx.shape_inference.infer_shapes');
     });
 
-    it('refuses bytes that are not a model', () => {
+    it('convertModel refuses bytes that are not a model', () => {
       message(new Uint8Array(3), 'MODEL_INVALID');
     });
 
-    it('refuses unknown opsets and lowerings', () => {
+    it('convertModel refuses unknown opsets and lowerings', () => {
       const old = changed((model) => {
         model.opsetImport = [{ domain: '', version: 6 }];
       });
@@ -322,7 +322,7 @@ describe('convertModel', () => {
       }
     });
 
-    it('refuses unknown options, and a model that is not a Uint8Array', () => {
+    it('convertModel refuses unknown options, and a model that is not a Uint8Array', () => {
       const model = exportedModel(CASE, 17);
       expect(() => convertModel(model, { groupNorm: 'op' } as object)).to.throw(OptionError, 'groupNorm');
       for (const no of ['model.onnx', undefined, new ArrayBuffer(8)]) {
@@ -331,7 +331,7 @@ describe('convertModel', () => {
     });
   });
 
-  it('converts models of newer opsets than this library builds', () => {
+  it('convertModel converts models of newer opsets than this library builds', () => {
     const model = changed((message) => {
       message.opsetImport = [{ domain: '', version: 26 }];
     });

@@ -4,7 +4,7 @@ import { describe, it } from 'mocha';
 import { ATTRIBUTE_TYPE, type AttributeMessage, ModelProto } from '../../lib/onnx/protobuf/proto.js';
 import { encodeValueInfo } from '../../lib/onnx/graph/value-info.js';
 import type { Provider } from '../../lib/runtime/core/contract.js';
-import { openSession } from '../../lib/runtime/core/open.js';
+import { openSession } from '../../lib/runtime/session/open.js';
 import { NODE } from '../../lib/runtime/node.js';
 import { cpuBackend } from '../../lib/runtime/ort-node/model.js';
 import { type Shape, tensor } from '../../lib/tensor.js';

@@ -50,13 +50,13 @@ async function errorOf(
 describe('GroupNorm as exporters write it', () => {
   for (const name of NAMES) {
     for (const { says, options } of SESSIONS) {
-      it(`runs as one normalization in a session, and agrees with float64: ${name}, ${JSON.stringify(options)}`, async () => {
+      it(`GroupNorm as exporters write it runs as one normalization in a session, and agrees with float64: ${name}, ${JSON.stringify(options)}`, async () => {
         const expected = says === 'instance-norm' && isCorrected(name) ? 'reduce-mean' : says;
         expect(await errorOf(name, read(`${name}.onnx`), options, expected)).to.be.below(1);
       });
     }
 
-    it(`is one normalization for convertModel, which leaves no node of the export: ${name}`, async () => {
+    it(`convertModel replaces all nodes of an export of GroupNorm by one normalization: ${name}`, async () => {
       const { bytes, replaced, lowerings } = convertModel(read(`${name}.onnx`));
       const [exported, inlined] = isWritten(name) ? [0, countOf(name)] : [countOf(name), 0];
       expect(replaced).to.deep.equal({ groupNormalization: 0, exported, contrib: 0, inlined, rows: 0 });

@@ -245,6 +245,75 @@ export const HARMFUL: Readonly<Record<string, () => Uint8Array>> = {
     }
     return nested.model(nodes, { v29: [2, 3, 4] }, { r29: 3 });
   },
+  'functions that call each other in a ring': () => {
+    const call = (input: string, output: string, name: string): Bytes =>
+      message(7, text(1, input), text(2, output), text(4, name), text(7, 'local'));
+    const functions = ['f', 'g', 'h'].map((name, index, names) =>
+      message(
+        25,
+        ...[text(1, name), text(10, 'local'), text(4, 'a'), text(5, 'b')],
+        call('a', 'b', names[(index + 1) % 3]!),
+      ),
+    );
+    const domain = message(8, text(1, 'local'), int(2, 1));
+    return Uint8Array.from([
+      ...typical(node('f', ['x'], ['z'], text(7, 'local'))),
+      ...domain,
+      ...functions.flat(),
+    ]);
+  },
+  'a function with many inputs': () => {
+    const inputs = repeated(60_000, () => text(4, 'a'));
+    const norm = message(7, text(1, 'a'), text(2, 'b'), text(4, 'InstanceNormalization'));
+    return Uint8Array.from([
+      ...typical(node('f', ['x'], ['z'], text(7, 'local'))),
+      ...message(8, text(1, 'local'), int(2, 1)),
+      ...message(25, text(1, 'f'), text(10, 'local'), text(5, 'b'), norm, ...inputs),
+    ]);
+  },
+  'a function with many attributes that many nodes call': () => {
+    const attributes = repeated(3000, (i) => message(11, ...[text(1, `a${i}`), int(3, 1), int(20, 2)]));
+    const neg = message(7, text(1, 'a'), text(2, 'b'), text(4, 'Neg'));
+    return Uint8Array.from([
+      ...typical(...repeated(2000, (i) => node('f', ['x'], [`z${i}`], text(7, 'local')))),
+      ...message(8, text(1, 'local'), int(2, 1)),
+      ...message(25, text(1, 'f'), text(10, 'local'), text(4, 'a'), text(5, 'b'), neg, ...attributes),
+    ]);
+  },
+  'names of dimensions that nest brackets': () =>
+    model(
+      namedInput('w', ['N', '8', `${'('.repeat(30_000)}a${')'.repeat(30_000)}`, 'floor('.repeat(8000)]),
+      X,
+      Y,
+      ...NORM,
+      initializer('k', FLOAT, [8, 8, 1, 1], ones(64)),
+      ...repeated(100, (i) => node('Conv', ['w', 'k'], [`c${i}`], STRIDES)),
+    ),
+  'many branches with a norm': () =>
+    model(
+      X,
+      Y,
+      valueInfo(11, 'c', 9),
+      ...NORM,
+      ...repeated(500, (i) => {
+        const branch = (name: string, opType: string, inputs: readonly string[]) => {
+          const inner = node(opType, inputs, [`${name}${i}`]);
+          return message(
+            5,
+            text(1, name),
+            message(6, inner, text(2, 'g'), message(12, text(1, `${name}${i}`))),
+            int(20, 5),
+          );
+        };
+        return node(
+          'If',
+          ['c'],
+          [`b${i}`],
+          branch('then_branch', 'InstanceNormalization', ['x', 'ones', 'ones']),
+          branch('else_branch', 'Identity', ['x']),
+        );
+      }),
+    ),
   'a product of sums of names': () =>
     model(
       namedInput(

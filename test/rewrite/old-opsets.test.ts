@@ -7,7 +7,7 @@ import { Model } from '../../lib/onnx/model.js';
 import { ModelProto } from '../../lib/onnx/protobuf/proto.js';
 import { convertModel } from '../../lib/rewrite/convert.js';
 import type { Provider } from '../../lib/runtime/core/contract.js';
-import { openSession } from '../../lib/runtime/core/open.js';
+import { openSession } from '../../lib/runtime/session/open.js';
 import { NODE } from '../../lib/runtime/node.js';
 import { cpuBackend } from '../../lib/runtime/ort-node/model.js';
 import { type FloatDType, type Shape, tensor } from '../../lib/tensor.js';

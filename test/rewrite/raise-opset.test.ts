@@ -17,7 +17,7 @@ function chain(opset: number, ...opTypes: string[]): Model {
 }
 
 describe('raiseOpset6', () => {
-  it('makes a model of opset 6 one of opset 7, and leaves its other operator sets', () => {
+  it('raiseOpset6 makes a model of opset 6 one of opset 7, and leaves its other operator sets', () => {
     const model = chain(6, 'Relu', 'InstanceNormalization');
     raiseOpset6(model);
     expect(model.opset).to.equal(7);
@@ -28,13 +28,13 @@ describe('raiseOpset6', () => {
     ]);
   });
 
-  it('leaves a model with an operator that opset 7 changed', () => {
+  it('raiseOpset6 leaves a model with an operator that opset 7 changed', () => {
     const model = chain(6, 'Relu', 'Dropout');
     raiseOpset6(model);
     expect(model.opset).to.equal(6);
   });
 
-  it('leaves models of other opsets', () => {
+  it('raiseOpset6 leaves models of other opsets', () => {
     for (const opset of [5, 7, 8]) {
       const model = chain(opset, 'Relu');
       raiseOpset6(model);

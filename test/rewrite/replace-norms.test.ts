@@ -31,7 +31,7 @@ const NONE = {
 };
 
 describe('replaceNorms', () => {
-  it('replaces the normalizations that the plan has a part for, and no others', () => {
+  it('replaceNorms replaces the normalizations that the plan has a part for, and no others', () => {
     const standard = groupNormModel(CASE, { lowering: 'op', opset: 21 });
     const all: NormPlan = {
       exported: 'reduce-mean',
@@ -51,11 +51,11 @@ describe('replaceNorms', () => {
     }
   });
 
-  it('replaces a PyTorch export as rows, if the plan has no part for exports', () => {
+  it('replaceNorms replaces a PyTorch export as rows, if the plan has no part for exports', () => {
     expect(report(exportedModel(CASE, 17), { rows: ROWS })).to.deep.equal({ ...NONE, rows: 1 });
   });
 
-  it('gives the reason why a node stays that it should replace', () => {
+  it('replaceNorms gives the reason why a node stays that the plan replaces', () => {
     const message = ModelProto.decode(groupNormModel(CASE, { lowering: 'op', opset: 21 }));
     message.graph!.input = [];
     const { operator, refusals } = report(ModelProto.encode(message).finish(), { operator: 'reduce-mean' });
@@ -63,7 +63,7 @@ describe('replaceNorms', () => {
     expect(refusals[0]).to.include('does not declare');
   });
 
-  it('writes reduce-mean for instance-norm if x is float64', () => {
+  it('replaceNorms writes reduce-mean for instance-norm if x is float64', () => {
     const site = (dtype: 'float32' | 'float64') =>
       ({ x: { name: 'x', dtype, shape: [] } }) as unknown as SiteRef;
     const used = new Set<string>();
@@ -75,7 +75,7 @@ describe('replaceNorms', () => {
     expect([...used]).to.deep.equal(['reduce-mean', 'instance-norm', 'layer-norm']);
   });
 
-  it('counts the operators in bodies with those of the graph', () => {
+  it('replaceNorms counts the operators in bodies with those of the graph', () => {
     const message = ModelProto.decode(groupNormModel(CASE, { lowering: 'op', opset: 21 }));
     const [norm] = message.graph!.node!.splice(0);
     const body = { name: 'body', node: [norm!], output: [{ name: norm!.output![0]! }] };

@@ -39,7 +39,7 @@ async function runtimesArity(opType: string, opset: number, { maxInputs, minInpu
 const orInfinite = (value: number): number => (value >= 2 ** 31 - 1 ? Infinity : value);
 
 describe('arityOf', () => {
-  it('is the number of inputs and outputs that ONNX Runtime allows, in each opset that it has', async () => {
+  it('arityOf returns the number of inputs and outputs that ONNX Runtime allows, in each opset that it has', async () => {
     let compared = 0;
     for (const opset of [8, 11, 13, 18]) {
       for (const opType of KNOWN_OPERATORS.filter((name) => !OWN.includes(name))) {
@@ -58,7 +58,7 @@ describe('arityOf', () => {
     expect(compared).to.be.greaterThan(4 * 70);
   });
 
-  it('is undefined for an operator that passes do not read', () => {
+  it('arityOf returns undefined for an operator that passes do not read', () => {
     expect(arityOf('Einsum', 21)).to.equal(undefined);
     expect(arityOf('constructor', 21)).to.equal(undefined);
   });

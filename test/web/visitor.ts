@@ -1,8 +1,21 @@
 /** The page as a visitor has it: opened, used, and watched for what it must not do. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Browser, Page } from 'playwright-core';
+import type { Manifest } from '../../web/protocol.js';
 
-const TIMEOUT = 60_000;
+/** The longest task is the check of all fixtures. */
+const TIMEOUT = 110_000;
+
+/** Leaves every `step`-th fixture in the list of a built page, and returns the list. */
+export async function keepFixtures(folder: string, step: number): Promise<Manifest> {
+  const path = join(folder, 'fixtures.json');
+  const all = JSON.parse(await readFile(path, 'utf8')) as Manifest;
+  const manifest = { ...all, fixtures: all.fixtures.filter((_, index) => index % step === 0) };
+  await writeFile(path, JSON.stringify(manifest));
+  return manifest;
+}
 
 export class Visitor {
   /** Errors on the console, exceptions, and requests to other hosts. */
@@ -43,6 +56,17 @@ export class Visitor {
     await this.page.locator('#verdict').waitFor({ timeout: TIMEOUT });
     expect(await this.ended()).to.equal('Done.');
     return this.text('#verdict');
+  }
+
+  /** Runs the page's check of its fixtures to the end. */
+  async expectFixturesPass({ fixtures, leftOut }: Manifest): Promise<void> {
+    expect(await this.start('#check')).to.equal('Done.');
+    const rows = await this.rows('#parity');
+    expect(rows.filter(([, result]) => result !== 'passed')).to.deep.equal([]);
+    expect(rows).to.have.length(fixtures.length);
+    expect(await this.text('#parity-summary')).to.match(
+      new RegExp(`^${rows.length} passed, 0 failed, 0 not run\\. ${leftOut.count} cases .* left out`),
+    );
   }
 
   async text(selector: string): Promise<string> {

@@ -1,5 +1,5 @@
 /** Runs one task in a worker, reports its progress, and can cancel it. */
-import type { Failure, Message, TaskName, Tasks } from '../protocol.js';
+import type { Failure, Message, OpenModel, TaskName, Tasks } from '../protocol.js';
 
 /** An error of the worker. */
 export class TaskError extends Error {
@@ -18,8 +18,20 @@ interface RunningTask<Name extends TaskName> {
   readonly cancel: () => void;
 }
 
-/** A worker kept for the next task, because ONNX Runtime takes a while to load. A task that fails or is stopped ends its worker. */
+/**
+ * A worker kept for the next task, because ONNX Runtime takes a while to load. A task that fails, is stopped or has a large model
+ * ends its worker: WebAssembly never gives memory back.
+ */
 let idle: Worker | undefined;
+
+/** Bytes of a large model. */
+const LARGE = 2 ** 27;
+
+/** Returns the bytes of the model that a task was given or has made; 0 if it has none. */
+function modelSize(input: object, result: object): number {
+  const models = 'model' in input ? [input.model, result] : [result];
+  return Math.max(0, ...models.map((one) => (one as Partial<OpenModel>).file?.size ?? 0));
+}
 
 /** Starts a task. To cancel it, ends its worker: a run of WebAssembly cannot be stopped in another way. */
 export function startTask<Name extends TaskName>(
@@ -43,7 +55,8 @@ export function startTask<Name extends TaskName>(
       if (data.type === 'progress' || data.type === 'case') return onEvent(data);
       end();
       if (data.type === 'result') {
-        idle = worker;
+        if (modelSize(input, data.result) < LARGE) idle = worker;
+        else worker.terminate();
         resolve(data.result);
       } else {
         // The memory of its WebAssembly may be spent.

@@ -2,13 +2,14 @@
 import {
   batchNormToGroupNorm,
   convertModel,
-  embedExternalData,
   encodeModel,
   getGraph,
   inspectModel,
   ModelError,
+  type ModelInspection,
 } from '../../lib/browser.js';
 import { sniff } from '../../lib/files/sniff.js';
+import { embedInBlob } from '../../lib/onnx/external-data.js';
 import { externalFiles } from '../../lib/onnx/protobuf/tensor-walk.js';
 import { requireParametersFit } from '../../lib/onnx/encode.js';
 import { listNames, plural } from '../../lib/quantities.js';
@@ -17,15 +18,21 @@ import { progress } from './progress.js';
 import { loadWeights } from './weights.js';
 
 /** Reads a model of the page. */
-export const bytesOf = async ({ file }: Pick<OpenModel, 'file'>): Promise<Uint8Array> =>
+export const bytesOf = async ({ file }: Pick<OpenModel, 'file'>): Promise<Uint8Array<ArrayBuffer>> =>
   new Uint8Array(await file.arrayBuffer());
 
-/** Returns a model of the page. @throws ModelError if the bytes are not a model. */
-async function toModel(name: string, bytes: Uint8Array): Promise<OpenModel> {
+/** @throws ModelError if the bytes are not a model. */
+function lookInto(name: string, bytes: Uint8Array): Promise<ModelInspection> {
   progress('looking into the model');
-  const inspection = await inspectModel(bytes, { where: name });
-  return { name, file: new Blob([bytes as Uint8Array<ArrayBuffer>]), inspection };
+  return inspectModel(bytes, { where: name });
 }
+
+/** Returns a model of the page. */
+const toModel = async (name: string, bytes: Uint8Array): Promise<OpenModel> => ({
+  name,
+  inspection: await lookInto(name, bytes),
+  file: new Blob([bytes as Uint8Array<ArrayBuffer>]),
+});
 
 export async function buildModel({ spec }: Tasks['build']['input']): Promise<OpenModel> {
   const { graph: name, options, dtype, opset, lowering, weights }: NetworkSpec = spec;
@@ -52,14 +59,18 @@ export async function openModel({ file, data }: Tasks['open']['input']): Promise
   });
   if (inspection.model.externalData.length === 0) return { name: file.name, file, inspection };
   const given = new Map(data.map((one) => [one.name, one]));
-  const files = new Map<string, Uint8Array>();
+  const files = new Map<string, Blob>();
   for (const location of externalFiles(bytes).keys()) {
     const found = given.get(location.split(/[/\\]/).at(-1)!);
-    if (!found) continue;
-    progress(`reading ${found.name}`);
-    files.set(location, await bytesOf({ file: found }));
+    if (found) files.set(location, found);
   }
-  return toModel(file.name, embedExternalData(bytes, files));
+  const whole = embedInBlob(bytes, files);
+  progress('reading the weights');
+  return {
+    name: file.name,
+    file: whole,
+    inspection: await lookInto(file.name, await bytesOf({ file: whole })),
+  };
 }
 
 export async function convert({ model, conversion, groups }: Tasks['convert']['input']): Promise<Converted> {

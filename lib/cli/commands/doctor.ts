@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { printableJson } from '../../printable.js';
 import { type Provider, type ProviderProblem, PROVIDERS } from '../../runtime/core/contract.js';
-import { runSelfTest } from '../../runtime/core/self-test.js';
+import { runSelfTest } from '../../runtime/session/self-test.js';
 import { type AddonOrigin, loadAddon } from '../../runtime/native/addon.js';
 import { chooseBackend, createSession } from '../../runtime/node.js';
 import { isOnCuda, missingCudnn } from '../../runtime/ort-node/cuda.js';

@@ -159,8 +159,8 @@ function collectLimit(text: string, previous: Partial<Limits> = {}): Partial<Lim
 export const limitOption = (): Option =>
   new Option(
     '--limit <name=number>',
-    `a higher limit for a file that you trust, once for each: ${Object.keys(DEFAULT_LIMITS).join(', ')}; Infinity takes ` +
-      'any size. A message about a limit names it',
+    `a higher limit for a file that you trust; the message that refuses a file names its limit, one of ` +
+      `${Object.keys(DEFAULT_LIMITS).join(', ')}. Infinity takes any size. May be given several times`,
   ).argParser(collectLimit);
 
 /** Returns the error for `--dim N=1 H=64`, with the option as it must be written. */
@@ -227,9 +227,8 @@ export const groupNormOption = (): Option =>
 export const layoutOption = (): Option =>
   new Option(
     '--layout <name>',
-    "layout of the tensors that GroupNormalization reads and writes between convolutions: blocked, ONNX Runtime's own " +
-      'for convolutions on the CPU, which takes longer to load and less to run; plain; or auto, blocked where that is ' +
-      'possible (native kernel only)',
+    "layout of tensors between convolutions and GroupNormalization (native kernel only): blocked, ONNX Runtime's layout for " +
+      'convolutions on the CPU, which loads more slowly and runs faster; plain; or auto, which is blocked where possible',
   )
     .choices([...LAYOUTS])
     .default('auto');

@@ -10,8 +10,8 @@ import { matchRowNorm } from '../../rewrite/norms/row-norms.js';
 import { describeSite } from '../../rewrite/norms/sites.js';
 import type { ValueTypes } from '../../rewrite/analysis/value-types.js';
 import { type Provider, PROVIDERS } from '../../runtime/core/contract.js';
-import { CONTRIB_PROVIDERS } from '../../runtime/core/model/group-norm-policy.js';
-import { planOf, type PlannedForm } from '../../runtime/core/model/prepare.js';
+import { CONTRIB_PROVIDERS } from '../../runtime/model/group-norm-policy.js';
+import { planOf, type PlannedForm } from '../../runtime/model/prepare.js';
 import type { NormalizationExecution } from './types.js';
 
 export type Executions = Readonly<Record<Provider, NormalizationExecution>>;

@@ -4,7 +4,7 @@ import * as op from '../../graph/ops/index.js';
 import type { LoweringName } from '../../lowering/types.js';
 import { encodeModel } from '../../onnx/encode.js';
 import type { Platform, Provider, Session } from '../../runtime/core/contract.js';
-import { openSession } from '../../runtime/core/open.js';
+import { openSession } from '../../runtime/session/open.js';
 import { tensor } from '../../tensor.js';
 
 /**

@@ -1,4 +1,4 @@
-/** What may go wrong with a normalization: what this project has measured, with the figures of docs/, and what a run shows. */
+/** What may go wrong with a normalization: what this project has measured, in words, and what a run shows, in figures. */
 import { PER_CHANNEL_OPSET } from '../../lowering/op.js';
 import { formatDifference, formatDigits, formatNumber } from '../../quantities.js';
 import { MAX_LAYER_NORM_ROW } from '../../rewrite/norms/row-norms.js';
@@ -32,7 +32,7 @@ const isGroupNormOperator = ({ form, operator }: Facts): boolean =>
 /** Where ONNX's definition runs in place of the operator. */
 const WITHOUT_PACKAGE = "without this package, and with groupNorm: 'op'";
 
-/** docs/providers.md, docs/sessions.md and `MAX_LAYER_NORM_ROW` have the measurements. */
+/** docs/providers.md, docs/performance.md and `MAX_LAYER_NORM_ROW` have the measurements. */
 const WARNINGS: readonly Warning[] = [
   function noKernel({ facts, statistics }) {
     if (!isGroupNormOperator(facts)) return undefined;
@@ -47,22 +47,21 @@ const WARNINGS: readonly Warning[] = [
   function instanceNormKernel({ facts: { form, operator, where } }) {
     const isExportInside = form === 'exported' && where !== 'graph';
     if (!isExportInside && (form !== 'operator' || operator !== 'InstanceNormalization')) return undefined;
-    return "ONNX Runtime's own kernel is off by 1.9e-3 (WebAssembly: 7.9e-3) at mean 1,000 and deviation 0.1, in rows of 1,024 elements";
+    return "ONNX Runtime's own kernel loses digits if the mean of a channel is many times its standard deviation, on WebAssembly more than elsewhere";
   },
   function layerNormKernel({ facts: { form, operator, providers } }) {
     if (form !== 'operator' || operator !== 'LayerNormalization' || providers.cpu === 'onnxruntime')
       return undefined;
     return (
       `ONNX Runtime's own kernel adds up a row in one float32, and a row has more than ${MAX_LAYER_NORM_ROW} elements or an ` +
-      "unknown number: after a ReLU the result is off by 1.1 times assert_close's tolerance in rows of 8,192 elements, and by " +
-      '22 times in rows of 262,144'
+      'unknown number: the longer the row, the more digits the result loses, above all after a ReLU'
     );
   },
   function oneGroupInTensorRT({ facts }) {
     if (!isGroupNormOperator(facts) || facts.groups !== 1) return undefined;
     return (
       'where TensorRT reads the operator itself, it takes num_groups = 1 for one group per channel: in version 10.16 the ' +
-      'result is off by 0.66 (https://github.com/NVIDIA/TensorRT/issues/4756)'
+      'result is wrong (https://github.com/NVIDIA/TensorRT/issues/4756)'
     );
   },
   function refusedByTensorRT({ facts, opset = 0 }) {
@@ -100,9 +99,9 @@ const isPerGroup = (opset: number | undefined): boolean =>
 /** What figures of a run stand behind: rows have the same warning if the text before it is the same. */
 export const FOR_THIS_INPUT = ' for this input';
 
-/** Says how far ONNX's definition is off: here, or where it was measured. */
+/** Says how far ONNX's definition is off for this input, or without a run, where it is. */
 function errorOfBody(statistics: NormalizationStatistics | undefined): string {
-  if (!statistics) return 'is off by 0.5 at mean 300 on the CPU';
+  if (!statistics) return 'is wrong if the mean of a group is many times its standard deviation';
   const { meanToDeviation, inlinedError, inlinedToleranceUsed: used } = statistics;
   const error = `off by ${formatDifference(inlinedError)}`;
   const tolerance = `${used > 1 ? `${formatDigits(used, 2)} times` : 'within'} assert_close's tolerance`;

@@ -242,7 +242,8 @@ function besides(
   const outputs = inside.map(({ one: { name, value }, body }) => {
     if (body === own) return name;
     const blank = freshName(name, taken);
-    empty.push(constantNode(encodeTensor(blank, filledTensor(value.dtype!, [0], 0))));
+    const zeros = constantNode(encodeTensor(blank, filledTensor(value.dtype!, [0], 0)));
+    empty.push(NodeProto.encode(zeros).finish());
     return blank;
   });
   return { nodes, added: [...added, ...empty], outputs };

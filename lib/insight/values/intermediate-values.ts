@@ -25,9 +25,9 @@ import type {
   SessionOptions,
   TensorInfo,
 } from '../../runtime/core/contract.js';
-import { openSource, sourceOf } from '../../runtime/core/open.js';
-import { isOrtFormat } from '../../runtime/core/model/ort-format.js';
-import { prepareModel } from '../../runtime/core/model/prepare.js';
+import { openSource, sourceOf } from '../../runtime/session/open.js';
+import { isOrtFormat } from '../../runtime/model/ort-format.js';
+import { prepareModel } from '../../runtime/model/prepare.js';
 import { toOwnTensor } from '../../runtime/core/tensors.js';
 import {
   bytesPerElement,

@@ -199,7 +199,11 @@ export class LocalFunction extends InnerGraph {
       else if (tag === FUNCTION.opsetImport) {
         const { domain, version } = readOpset(reader);
         if (domain === '') opset = version;
-      } else if (TEXTS.has(tag)) texts.set(tag, [...(texts.get(tag) ?? []), reader.text()]);
+      } else if (TEXTS.has(tag)) {
+        const list = texts.get(tag) ?? [];
+        list.push(reader.text());
+        texts.set(tag, list);
+      }
     }
     const [inputs, outputs] = [FUNCTION.input, FUNCTION.output].map((tag) => texts.get(tag) ?? []);
     for (const name of outputs!) fields.push({ tag: GRAPH.output, value: { name, ...NOT_DECLARED } });

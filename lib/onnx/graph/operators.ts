@@ -5,7 +5,7 @@ import type { Fragment } from '../../lowering/lower.js';
 import type { SkipEmpty } from '../../lowering/skip-empty.js';
 import { int64Vector, tensor } from '../../tensor.js';
 import type { TensorMessage } from '../protobuf/messages.js';
-import { ATTRIBUTE_TYPE, type AttributeMessage, type NodeMessage, NodeProto } from '../protobuf/proto.js';
+import { ATTRIBUTE_TYPE, type AttributeMessage, type NodeMessage } from '../protobuf/proto.js';
 import { encodeTensor } from '../protobuf/tensors.js';
 
 /**
@@ -213,7 +213,7 @@ export class AddedConstants {
   add(constant: TensorMessage): string {
     const { name, dataType, dims, rawData } = constant;
     if (rawData!.length <= MOST_SHARED_BYTES) {
-      const content = `${dataType} ${dims.join()} ${rawData!.join()}`;
+      const content = `${dataType} ${dims.join()} ${String.fromCharCode(...rawData!)}`;
       const known = this.#names.get(content);
       if (known !== undefined) return known;
       this.#names.set(content, name);
@@ -224,23 +224,21 @@ export class AddedConstants {
 }
 
 /**
- * Encodes the nodes of a fragment for an opset.
+ * Makes the nodes of a fragment for an opset.
  * @param added Gets the fragment's constants.
  */
-export function encodeFragment(
+export function fragmentNodes(
   { nodes, constants, skipEmpty }: Fragment,
   opset: number,
   added: AddedConstants,
-): Uint8Array[] {
+): NodeMessage[] {
   const encoded = nodes.map((node) => encodeNode(node, opset));
   const names = new Map<string, string>();
   for (const { name, data } of constants) names.set(name, added.add(encodeTensor(name, data!)));
   for (const { initializers } of encoded)
     for (const tensor of initializers) names.set(tensor.name, added.add(tensor));
   const messages = encoded.map(({ node }) => readingFrom(names, node));
-  return (skipEmpty ? nodesIfNotEmpty(skipEmpty, messages) : messages).map((node) =>
-    NodeProto.encode(node).finish(),
-  );
+  return skipEmpty ? nodesIfNotEmpty(skipEmpty, messages) : messages;
 }
 
 /** Returns a node that reads values under other names, in its branches too. */
@@ -254,14 +252,13 @@ function readingFrom(names: ReadonlyMap<string, string>, node: NodeMessage): Nod
   return { ...node, input, ...(attribute && { attribute }) };
 }
 
-/** Writes a constant as a node. */
-export const constantNode = (tensor: TensorMessage): Uint8Array =>
-  NodeProto.encode({
-    opType: 'Constant',
-    name: tensor.name,
-    output: [tensor.name],
-    attribute: [{ name: 'value', type: ATTRIBUTE_TYPE.TENSOR, t: tensor }],
-  }).finish();
+/** Makes a constant as a node. */
+export const constantNode = (tensor: TensorMessage): NodeMessage => ({
+  opType: 'Constant',
+  name: tensor.name,
+  output: [tensor.name],
+  attribute: [{ name: 'value', type: ATTRIBUTE_TYPE.TENSOR, t: tensor }],
+});
 
 /** Puts nodes into the body of an If that runs it where the input has elements. */
 function nodesIfNotEmpty(names: SkipEmpty, nodes: NodeMessage[]): NodeMessage[] {

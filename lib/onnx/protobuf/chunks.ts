@@ -99,15 +99,18 @@ export function varint(value: number): number[] {
 }
 
 /** Returns the whole fields that take a field's place, as chunks, or `undefined` to leave the field as it is. */
-type Replace = (field: WireReader) => Uint8Array[] | undefined;
+type Replace<Part extends Chunk> = (field: WireReader) => (Part | Uint8Array)[] | undefined;
 
 /**
  * Replaces some fields of a message.
  * @returns The message in runs of whole fields: views of the fields that stay, and the chunks of each replacement.
  *   `undefined` if all fields stay.
  */
-export function spliceRuns(message: WireReader, replace: Replace): Uint8Array[][] | undefined {
-  const runs: Uint8Array[][] = [];
+export function spliceRuns<Part extends Chunk = Uint8Array>(
+  message: WireReader,
+  replace: Replace<Part>,
+): (Part | Uint8Array)[][] | undefined {
+  const runs: (Part | Uint8Array)[][] = [];
   let kept = message.position;
   const keepUntil = (end: number) => end > kept && runs.push([message.between(kept, end)]);
   let changed = false;
@@ -124,7 +127,10 @@ export function spliceRuns(message: WireReader, replace: Replace): Uint8Array[][
 }
 
 /** Replaces some fields of the message in a field. Returns the field with its new content and length, as chunks. */
-export function spliceWithin(field: WireReader, replace: Replace): Uint8Array[] | undefined {
+export function spliceWithin<Part extends Chunk = Uint8Array>(
+  field: WireReader,
+  replace: Replace<Part>,
+): (Part | Uint8Array)[] | undefined {
   const { tag } = field;
   const runs = spliceRuns(field.enter(), replace);
   return runs && delimited(tag, runs.flat());

@@ -5,6 +5,7 @@
  */
 import type { Budget } from '../../limits.js';
 import { joinChunks, spliceRuns, spliceWithin, textField } from './chunks.js';
+import type { Chunk } from './messages.js';
 import { ATTRIBUTE, ENTRY, FUNCTION, GRAPH, MODEL, NODE, SPARSE_TENSOR, TENSOR, TRAINING } from './schema.js';
 import { externalEnd, readTensorHeader } from './tensors.js';
 import { requireOnce, UNBOUNDED, WireReader } from './wire.js';
@@ -124,33 +125,29 @@ export function externalFiles(model: Uint8Array, budget?: Budget): ExternalFiles
 }
 
 /**
- * Returns a model with other fields in place of its tensors' fields, wherever it has tensors; the same bytes if all stay.
+ * Returns a model with other fields in place of its tensors' fields, wherever it has tensors, as chunks; `undefined` if all stay.
  * @param replace Returns the whole field that takes a tensor's place, as chunks; `undefined` to leave the tensor.
- * @param check Is called with the chunks of the new model, before they are joined.
  */
-export function rewriteTensors(
+export function spliceTensors<Part extends Chunk = Uint8Array>(
   model: Uint8Array,
-  replace: (tensor: WireReader) => Uint8Array[] | undefined,
-  check: (chunks: readonly Uint8Array[]) => void = () => undefined,
-): Uint8Array {
+  replace: (tensor: WireReader) => (Part | Uint8Array)[] | undefined,
+): (Part | Uint8Array)[] | undefined {
   const replaceWithin = (holder: Exclude<Holder, 'tensor'>) => (field: WireReader) => {
     const holds = PARTS[holder].get(field.tag)?.holds;
-    return holds === 'tensor' ? replace(field) : holds && spliceWithin(field, replaceWithin(holds));
+    return holds === 'tensor' ? replace(field) : holds && spliceWithin<Part>(field, replaceWithin(holds));
   };
-  const runs = spliceRuns(WireReader.of(model, UNBOUNDED), replaceWithin('model'));
-  if (!runs) return model;
-  const chunks = runs.flat();
-  check(chunks);
-  return joinChunks(chunks);
+  return spliceRuns<Part>(WireReader.of(model, UNBOUNDED), replaceWithin('model'))?.flat();
 }
 
 /** Returns a model that looks for its weights in other files: `names` has the new path of each file, by its old path. */
-export const renameLocations = (model: Uint8Array, names: ReadonlyMap<string, string>): Uint8Array =>
-  rewriteTensors(model, (tensor) =>
+export function renameLocations(model: Uint8Array, names: ReadonlyMap<string, string>): Uint8Array {
+  const chunks = spliceTensors(model, (tensor) =>
     spliceWithin(tensor, (field) =>
       field.tag === TENSOR.externalData ? renamedEntry(field, names) : undefined,
     ),
   );
+  return chunks ? joinChunks(chunks) : model;
+}
 
 function renamedEntry(field: WireReader, names: ReadonlyMap<string, string>): Uint8Array[] | undefined {
   if (!isLocation(field.enter())) return undefined;

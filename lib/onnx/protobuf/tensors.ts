@@ -37,11 +37,27 @@ export const encodeTensorFile = (name: string, data: TensorData): Uint8Array =>
 export const encodeExternalTensor = (
   name: string,
   { dtype, dims }: Pick<TensorData, 'dtype' | 'dims'>,
-  { location, offset, length }: { location: string; offset: number; length: number },
+  place: PlaceInFile,
 ): TensorMessage => ({
   name,
   dims: [...dims],
   dataType: ONNX_DTYPE[dtype],
+  ...externalPlace(place),
+});
+
+/** Where the data of a tensor lies. */
+interface PlaceInFile {
+  readonly location: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Returns the fields of a TensorProto that say where its data lies. */
+export const externalPlace = ({
+  location,
+  offset,
+  length,
+}: PlaceInFile): Pick<TensorMessage, 'dataLocation' | 'externalData'> => ({
   dataLocation: TensorProto.DataLocation.EXTERNAL,
   externalData: [
     { key: 'location', value: location },

@@ -66,6 +66,12 @@ interface Fact {
   sizes?: Shape;
 }
 
+/** A node whose result would have such a size, as a convolution with a window larger than its input has one below 0. */
+interface ImpossibleSize {
+  readonly node: ModelNode;
+  readonly size: number;
+}
+
 /** What follows from the nodes. Every call of a function has one of these, so that sets are made when they are needed. */
 interface Inferred {
   readonly facts: Map<string, Fact>;
@@ -82,6 +88,7 @@ interface Inferred {
  */
 export class ValueTypes {
   #inferred: Inferred | undefined;
+  #impossible: ImpossibleSize | undefined;
   #atRun: ValueTypes | undefined;
   readonly #nameSize: ((name: string, axis: number) => string) | undefined;
   /** `undefined` if no normalization may lie in bodies and functions, which a pass would ask for: a small file may have many calls. */
@@ -174,6 +181,12 @@ export class ValueTypes {
   asCalled(node: ModelNode): ModelNode {
     const attributes = this.inside?.attributes;
     return attributes ? node.within(attributes) : node;
+  }
+
+  /** The first node whose result would have a size that no tensor has. */
+  get impossibleSize(): ImpossibleSize | undefined {
+    this.#known();
+    return this.#impossible;
   }
 
   /** What the names mean in the graph, the body or the function whose values these are. */
@@ -284,9 +297,9 @@ export class ValueTypes {
     }
     const constant = node.opType === 'Constant' ? constantOf(node) : undefined;
     const known = constant ?? (node.opType === 'Identity' ? this.constant(node.inputs[0]) : undefined);
-    const type = constant
-      ? { dtype: constant.dtype, shape: constant.dims }
-      : inferType(asKnownNode(called, this));
+    const inferred = constant ? undefined : inferType(asKnownNode(called, this));
+    if (inferred?.impossible !== undefined) this.#impossible ??= { node, size: inferred.impossible };
+    const type = constant ? { dtype: constant.dtype, shape: constant.dims } : inferred;
     const outputs = ['Split', CONTRIB_SKIP_OP].includes(node.opType) ? node.outputs : [output];
     const fact: Fact = { type, constant: known };
     if (type || known) facts.set(output, fact);

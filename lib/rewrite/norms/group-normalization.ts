@@ -41,7 +41,7 @@ export function lowerNormalizations(
   types = new ValueTypes(model),
 ): LoweringReport {
   const refusals: string[] = [];
-  const taken = model.names();
+  let taken: Set<string> | undefined;
   const replaced = model.replaceNodes((node) => {
     if (!matches(node, () => dtypeOf(types, node))) return undefined;
     const site = describeSite(types, node, lowering === kernelLowering);
@@ -49,7 +49,7 @@ export function lowerNormalizations(
       refusals.push(`${node.opType} '${node.name || node.outputs[0]}': ${site}`);
       return undefined;
     }
-    return lowerWith(lowering, site, model, taken);
+    return lowerWith(lowering, site, model, (taken ??= model.names()));
   });
   return { replaced, refusals };
 }

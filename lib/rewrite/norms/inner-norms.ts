@@ -13,7 +13,7 @@
  * written once for all calls that need the same nodes: the first version keeps the name, and others get names of their own. A
  * function that no node calls stays as it is.
  */
-import { type Fragment, lowerRowSite, type SiteRef } from '../../lowering/lower.js';
+import { type Fragment, lowerRowSite, namesOfFragment, type SiteRef } from '../../lowering/lower.js';
 import { kernelLowering } from '../../lowering/op.js';
 import {
   bodiesOf,
@@ -255,7 +255,7 @@ class InnerPass {
   #lower(
     node: ModelNode,
     kind: Kind,
-    site: object,
+    site: Pick<SiteRef, 'name' | 'output'>,
     lower: (taken: Set<string>) => Fragment,
     { taken, imports }: Scope,
   ): InnerEdit {
@@ -265,10 +265,11 @@ class InnerPass {
     const key = JSON.stringify(site);
     let lowered = known.get(key);
     if (!lowered || lowered.names.some((name) => taken.has(name))) {
-      const before = taken.size;
       const fragment = lower(taken);
       const domains = fragment.nodes.flatMap(({ domain }) => domain ?? []);
-      lowered = { nodes: model.encodeInner(fragment), names: [...taken].slice(before), domains };
+      // The names of the node itself and of its result are taken before.
+      const names = namesOfFragment(fragment).filter((name) => name !== site.name && name !== site.output);
+      lowered = { nodes: model.encodeInner(fragment), names, domains };
       known.set(key, lowered);
     }
     for (const name of lowered.names) taken.add(name);

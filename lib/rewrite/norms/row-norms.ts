@@ -83,10 +83,11 @@ export function lowerRowNorms(
   types = new ValueTypes(model),
   maxRow = MAX_LAYER_NORM_ROW,
 ): number {
-  const taken = model.names();
+  let taken: Set<string> | undefined;
   return model.replaceNodes((node): Fragment | undefined => {
     const site = matchRowNorm(types, node, { lowering, operators, maxRow });
     if (!site) return undefined;
+    taken ??= model.names();
     return 'axis' in site
       ? lowerRowSite(site, lowering, model.opset, taken)
       : lowerSite(site, lowering, model.opset, taken);

@@ -13,7 +13,7 @@ import type { Model } from '../../onnx/model.js';
 import type { ModelNode } from '../../onnx/graph/node.js';
 import type { ValueType } from '../../shapes/operators.js';
 import { formatShape, isFloatDType, type Shape, type TensorData, UNKNOWN_DIM } from '../../tensor.js';
-import { changedNode } from '../raise-opset.js';
+import { changedNode } from '../analysis/opset-changes.js';
 import type { ValueTypes } from '../analysis/value-types.js';
 
 /** A lowering for all sites, or a function that chooses one for each. */

@@ -334,6 +334,8 @@ export interface ModelToLoad {
   readonly unranked: NameSet;
   /** Files that weights lie in, relative to the model's folder, without those that the backend has in memory. */
   readonly externalLocations: readonly string[];
+  /** What the model names as a file of weights, though it is in memory. Absent if there is no such file. */
+  readonly fileInMemory?: { readonly location: string; readonly bytes: Uint8Array };
   /** ONNX Runtime's optimizers that would change the results of this model. */
   readonly wrongOptimizers: readonly string[];
   /** Whether a GroupNorm of the native kernel lies between 2-D convolutions, so that the blocked layout may serve it. */
@@ -349,6 +351,8 @@ export interface Backend {
   readonly takesBfloat16: boolean;
   /** Whether it was given the content of a file of external data. Absent if it was given none. */
   readonly hasFile?: (name: string) => boolean;
+  /** Whether it reads large weights out of JavaScript's memory, so that they need not be in the bytes of the model. */
+  readonly readsWeightsInMemory?: boolean;
   /** Whether its runs take values for optional inputs. */
   readonly takesOptionalInputs: boolean;
   /**

@@ -24,6 +24,7 @@ import type {
   TensorRecord,
 } from './contract.js';
 import { wrongOutput } from './errors.js';
+import { cutText } from './workarounds.js';
 
 /**
  * Checks the inputs of a run, and reports everything that is wrong in one error.
@@ -66,7 +67,9 @@ function feedProblems(info: TensorInfo, feeds: AnyTensorRecord): FeedProblem[] {
   }
   const shape = shapeProblem(info, value);
   if (shape) return [{ code: 'INPUT_SHAPE', message: shape }];
-  return inconsistency(info, value);
+  const wrong = inconsistency(info, value);
+  const cut = wrong.length === 0 ? cutText(value) : undefined;
+  return cut === undefined ? wrong : [{ code: 'INPUT_DTYPE', message: `input '${info.name}': ${cut}` }];
 }
 
 /** Returns a tensor of onnxruntime as this library's, with the same data; any other value as it is. */

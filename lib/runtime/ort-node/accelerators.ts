@@ -5,7 +5,7 @@
 import { createRequire } from 'node:module';
 import type { Backend, ProviderProblem } from '../core/contract.js';
 import { cudnnRemedy } from '../core/errors.js';
-import { SELF_TEST_INPUT, selfTestModel, selfTestProblem } from '../core/self-test.js';
+import { SELF_TEST_INPUT, selfTestModel, selfTestProblem } from '../session/self-test.js';
 import { lastMessage, runInChild } from './child-process.js';
 import { DOWNLOAD, failureRemedy, isOnCuda, missingForCuda } from './cuda.js';
 import { nodeRuntime } from './installation.js';

@@ -10,6 +10,7 @@ export const browserWasmBackend: Backend = {
   hasGroupNormKernel: false,
   takesBfloat16: false,
   takesOptionalInputs: false,
+  readsWeightsInMemory: true,
   whyUnavailable: () => ('WebAssembly' in globalThis ? undefined : 'this browser has no WebAssembly'),
   async load(model, folder, options) {
     const ort = await import('onnxruntime-web/wasm');

@@ -62,7 +62,7 @@ export async function loadOnWeb(
   });
   const all = {
     ...sessionOptions(provider, model, options),
-    ...(await externalData(model.externalLocations, external)),
+    externalData: await externalData(model, external),
   };
   return inTurn(async () => {
     const session = await runtime.InferenceSession.create(model.bytes, all);
@@ -91,15 +91,12 @@ const sessionOptions = (
 
 /** Reads the files of external data for onnxruntime-web, which sees no files itself. */
 async function externalData(
-  locations: readonly string[],
+  { externalLocations, fileInMemory }: ModelToLoad,
   { folder, read }: ExternalData,
-): Promise<Pick<InferenceSession.SessionOptions, 'externalData'>> {
-  if (folder === undefined || locations.length === 0) return {};
-  return {
-    externalData: await Promise.all(
-      locations.map(async (path) => ({ path, data: await read(folder, path) })),
-    ),
-  };
+): Promise<{ path: string; data: Uint8Array }[]> {
+  const onDisk = folder === undefined ? [] : externalLocations;
+  const files = await Promise.all(onDisk.map(async (path) => ({ path, data: await read(folder!, path) })));
+  return fileInMemory ? [...files, { path: fileInMemory.location, data: fileInMemory.bytes }] : files;
 }
 
 /** A model that onnxruntime-web has loaded. */

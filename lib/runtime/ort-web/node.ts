@@ -12,6 +12,7 @@ export const nodeWasmBackend: Backend = {
   hasGroupNormKernel: false,
   takesBfloat16: false,
   takesOptionalInputs: false,
+  readsWeightsInMemory: true,
   whyUnavailable: () =>
     'WebAssembly' in globalThis ? undefined : 'this Node was started without WebAssembly (--jitless)',
   async load(model, externalDataFolder, options) {

@@ -2,7 +2,7 @@
 import { SessionError } from '../../errors.js';
 import type { Backend, LoadedModel, ModelToLoad, ProviderProblem } from '../core/contract.js';
 import { isLeftToCpu } from '../core/errors.js';
-import { runSelfTest } from '../core/self-test.js';
+import { runSelfTest } from '../session/self-test.js';
 import { fetchExternal, prepareEnvironment } from './browser.js';
 import { loadOnWeb, type WebOptions } from './model.js';
 
@@ -13,6 +13,7 @@ export const webgpuBackend: Backend = {
   hasGroupNormKernel: false,
   takesBfloat16: false,
   takesOptionalInputs: false,
+  readsWeightsInMemory: true,
   // Checked once in a page or worker.
   whyUnavailable: () => (checked ??= findProblems()),
   async load(model, folder, all, providerOptions) {

@@ -27,13 +27,16 @@ const OPTIONS: readonly (keyof BatcherOptions)[] = [
   'onBatch',
 ];
 
+/** How many requests may wait unless the options say otherwise. */
+export const MAX_QUEUE_SIZE = 1024;
+
 /** Timers of Node take 32 bits. */
 const LONGEST = 2 ** 31 - 1;
 
 /** @throws OptionError. */
 export function requireBatcherOptions(options: BatcherOptions): CheckedBatcherOptions {
   requireKnownOptions('createBatcher', options, OPTIONS);
-  const { maxBatchSize, maxQueueDelay = 0, maxQueueSize = 1024 } = options;
+  const { maxBatchSize, maxQueueDelay = 0, maxQueueSize = MAX_QUEUE_SIZE } = options;
   const preferredBatchSizes: readonly number[] = options.preferredBatchSizes ?? [];
   const { queueTimeout, instances = 1, onBatch } = options;
   if (maxBatchSize !== undefined) requireInteger('maxBatchSize', maxBatchSize, 1);

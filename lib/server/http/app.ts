@@ -1,15 +1,13 @@
 /** The HTTP server, on fastify: limits, tokens, failures and logs. `routes.ts` has the endpoints. */
 import { fastify, type FastifyInstance, type FastifyRequest } from 'fastify';
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
 import { METHODS } from 'node:http';
-import { RequestError } from '../../errors.js';
+import { RequestError, ServerError } from '../../errors.js';
 import { type BodyLimits, checkBodyHeaders } from './body.js';
-import { answerBadHttp, answerExpectation, answerFailure } from './failure-answers.js';
-import { failureOf } from './failures.js';
+import { answerBadHttp, answerExpectation, answerFailure, failureOf } from './failures.js';
 import { countRefusal } from './infer.js';
 import type { Models } from './models.js';
 import { addRoutes } from './routes.js';
-import { tokenCheck } from './token.js';
 
 /** What is told of problems that no client is told of, and of requests. pino's loggers have this form. */
 export interface ServerLog {
@@ -134,3 +132,16 @@ function requireHost({ raw, headers }: FastifyRequest): void {
 }
 
 const pathOf = ({ url }: FastifyRequest): string => url.split('?', 1)[0]!.slice(0, MAX_NAME);
+
+const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+
+/** Returns a function that throws ServerError `UNAUTHORIZED` unless the header `Authorization` has the bearer token (RFC 6750). */
+function tokenCheck(token: string): (authorization: string | undefined) => void {
+  const expected = digest(token);
+  return (authorization = '') => {
+    const given = /^Bearer +(\S+)$/i.exec(authorization)?.[1] ?? '';
+    // Digests have one length, so that the time of the comparison tells neither the token nor its length.
+    if (timingSafeEqual(digest(given), expected)) return;
+    throw new ServerError('UNAUTHORIZED', 'the request needs the header Authorization: Bearer TOKEN');
+  };
+}

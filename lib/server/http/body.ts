@@ -32,6 +32,9 @@ export class BodyMemory {
 /** Tensors of up to 8 bytes per element are read in place if they begin at a multiple of this. */
 const ALIGNMENT = 8;
 
+/** A client's `Content-Length` is believed, and memory taken for it, once this part of the body has come. */
+const BELIEVED_PART = 1 / 8;
+
 /**
  * Refuses a body by its headers alone, before a byte of it is read.
  * @throws RequestError `TOO_LARGE`, `ENCODING_UNSUPPORTED`.
@@ -42,6 +45,9 @@ export function checkBodyHeaders({ headers }: IncomingMessage, maxBody: number):
   codingOf(headers['content-encoding']);
 }
 
+/** Makes memory for so many bytes, which begins at a multiple of {@link ALIGNMENT}. */
+export type Allocate = (length: number) => Uint8Array<ArrayBuffer>;
+
 /**
  * Reads and unpacks a body.
  * @param jsonLength How many bytes of JSON stand before the tensors.
@@ -51,25 +57,82 @@ export function checkBodyHeaders({ headers }: IncomingMessage, maxBody: number):
 export async function readBody(
   request: IncomingMessage,
   jsonLength: number | undefined,
-  { maxBody, memory }: BodyLimits,
+  limits: BodyLimits,
   allocate: Allocate = (length) => Buffer.allocUnsafeSlow(length),
 ): Promise<{ readonly bytes: Buffer; readonly release: () => void }> {
-  let held = 0;
-  const release = (): void => {
-    memory.give(held);
-    held = 0;
-  };
-  const hold = (bytes: number): void => {
-    held += bytes;
-    memory.take(bytes);
-    if (held > maxBody) throw tooLarge(`the body has more than ${maxBody} bytes`, maxBody);
-  };
+  const coding = codingOf(request.headers['content-encoding']);
+  const length = coding === undefined ? request.headers['content-length'] : undefined;
+  const body = new Body(limits, jsonLength ?? 0, allocate, length === undefined ? Infinity : Number(length));
   try {
-    const chunks = await collect(request, codingOf(request.headers['content-encoding']), hold, maxBody);
-    return { bytes: placed(chunks, held, jsonLength ?? 0, allocate), release };
+    await collect(request, coding, body, limits.maxBody);
+    return { bytes: body.whole(), release: () => body.release() };
   } catch (error) {
-    release();
+    body.release();
     throw error;
+  }
+}
+
+/** The bytes of a body, as they come. */
+class Body {
+  /** The bytes that the server's memory counts for this body, and those that have come. */
+  #held = 0;
+  #length = 0;
+  /** What has come, until there is memory for the whole body. */
+  #chunks: Buffer[] = [];
+  #bytes: Buffer | undefined;
+
+  /** @param claimed The length that the client claims; Infinity if only the end of the body tells it. */
+  constructor(
+    readonly limits: BodyLimits,
+    readonly jsonLength: number,
+    readonly allocate: Allocate,
+    readonly claimed: number,
+  ) {}
+
+  /** @throws RequestError `TOO_LARGE`; ServerError `BUSY`. */
+  add(chunk: Buffer): void {
+    if (this.#bytes) {
+      this.#bytes.set(chunk, this.#length);
+      this.#length += chunk.length;
+      return;
+    }
+    this.#chunks.push(chunk);
+    this.#length += chunk.length;
+    const isBelieved = this.#length >= this.claimed * BELIEVED_PART;
+    this.#hold(isBelieved ? this.claimed : this.#length);
+    if (isBelieved) this.#bytes = this.#join(this.claimed);
+  }
+
+  /** Returns the body, whose first byte behind the JSON lies at a multiple of {@link ALIGNMENT}. */
+  whole(): Buffer {
+    return this.#bytes ?? this.#join(this.#length);
+  }
+
+  release(): void {
+    this.limits.memory.give(this.#held);
+    this.#held = 0;
+  }
+
+  #hold(bytes: number): void {
+    const { maxBody, memory } = this.limits;
+    if (bytes > maxBody) throw tooLarge(`the body has more than ${maxBody} bytes`, maxBody);
+    const more = bytes - this.#held;
+    this.#held = bytes;
+    memory.take(more);
+  }
+
+  /** Takes memory for a body of this length, and begins it with the chunks. */
+  #join(length: number): Buffer {
+    const padding = (ALIGNMENT - (this.jsonLength % ALIGNMENT)) % ALIGNMENT;
+    const { buffer, byteOffset } = this.allocate(padding + length);
+    const bytes = Buffer.from(buffer, byteOffset + padding, length);
+    let at = 0;
+    for (const chunk of this.#chunks) {
+      bytes.set(chunk, at);
+      at += chunk.length;
+    }
+    this.#chunks = [];
+    return bytes;
   }
 }
 
@@ -86,15 +149,9 @@ function codingOf(header: string | undefined): Coding {
   );
 }
 
-/** Returns the chunks of the unpacked body. */
-function collect(
-  request: IncomingMessage,
-  coding: Coding,
-  hold: (bytes: number) => void,
-  maxBody: number,
-): Promise<Buffer[]> {
+/** Adds the unpacked bytes of a request to the body, up to its end. */
+function collect(request: IncomingMessage, coding: Coding, body: Body, maxBody: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
     let sent = 0;
     const unpacking = coding === 'gzip' ? createGunzip() : coding === 'deflate' ? createInflate() : undefined;
     const fail = (error: Error): void => {
@@ -106,8 +163,7 @@ function collect(
     };
     const onUnpacked = (chunk: Buffer): void => {
       try {
-        hold(chunk.length);
-        chunks.push(chunk);
+        body.add(chunk);
       } catch (error) {
         fail(error as Error);
       }
@@ -127,30 +183,14 @@ function collect(
     request.once('close', () => {
       if (!request.complete) cut();
     });
-    request.once('end', () => (unpacking ? unpacking.end() : resolve(chunks)));
+    request.once('end', () => (unpacking ? unpacking.end() : resolve()));
     unpacking?.on('data', onUnpacked);
     unpacking?.once('error', (cause) => fail(corrupt(coding, cause)));
     unpacking?.once('end', () => {
-      if (unpacking.bytesWritten === sent) resolve(chunks);
+      if (unpacking.bytesWritten === sent) resolve();
       else fail(corrupt(coding, new Error('bytes are left over behind its end')));
     });
   });
-}
-
-/** Makes memory for so many bytes, which begins at a multiple of {@link ALIGNMENT}. */
-export type Allocate = (length: number) => Uint8Array<ArrayBuffer>;
-
-/** Joins the chunks so that the first byte behind the JSON lies at a multiple of {@link ALIGNMENT}. */
-function placed(chunks: readonly Buffer[], length: number, jsonLength: number, allocate: Allocate): Buffer {
-  const padding = (ALIGNMENT - (jsonLength % ALIGNMENT)) % ALIGNMENT;
-  const { buffer, byteOffset } = allocate(padding + length);
-  const bytes = Buffer.from(buffer, byteOffset + padding, length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
 }
 
 const tooLarge = (found: string, maxBody: number): RequestError =>

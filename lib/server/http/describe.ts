@@ -2,6 +2,7 @@
 import type { TensorInfo } from '../../runtime/core/contract.js';
 import type { DType } from '../../tensor.js';
 import type { ServedModel } from '../models/served-model.js';
+import { MAX_QUEUE_SIZE } from '../batching/options.js';
 import type { BatchStatistics, DurationSum } from '../models/statistics.js';
 import { datatypeOf } from '../protocol/datatypes.js';
 
@@ -48,7 +49,7 @@ export function modelConfig(model: ServedModel): object {
     max_batch_size: maxBatchSize ?? 0,
     input: tensors(model.inputs).map((info) => ({ ...describe(info), optional: info.optional ?? false })),
     output: tensors(model.outputs).map(describe),
-    ...(maxBatchSize !== undefined && { dynamic_batching: dynamicBatching(model) }),
+    ...(joinsRequests(model) && { dynamic_batching: dynamicBatching(model) }),
     instance_group: [{ name: model.name, kind: 'KIND_CPU', count: options.instances ?? 1 }],
     default_model_filename: 'model.onnx',
     parameters: {},
@@ -56,6 +57,15 @@ export function modelConfig(model: ServedModel): object {
 }
 
 const MICROSECONDS = 1000;
+
+/** Whether requests may share a run: as in Triton, a model with a batch size need not have dynamic batching. */
+function joinsRequests({ maxBatchSize = 1, notJoined, options }: ServedModel): boolean {
+  const { preferredBatchSizes = [] } = options;
+  return (
+    notJoined === undefined &&
+    Math.max(...(preferredBatchSizes.length > 0 ? preferredBatchSizes : [maxBatchSize])) > 1
+  );
+}
 
 function dynamicBatching({ options }: ServedModel): object {
   const { preferredBatchSizes = [], maxQueueDelay = 0, maxQueueSize, queueTimeout } = options;
@@ -66,8 +76,8 @@ function dynamicBatching({ options }: ServedModel): object {
     default_queue_policy: {
       timeout_action: 'REJECT',
       default_timeout_microseconds: Math.round((queueTimeout ?? 0) * MICROSECONDS),
-      allow_timeout_override: true,
-      max_queue_size: maxQueueSize ?? 0,
+      allow_timeout_override: options.allowRequestTimeout ?? true,
+      max_queue_size: maxQueueSize ?? MAX_QUEUE_SIZE,
     },
   };
 }

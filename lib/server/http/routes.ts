@@ -6,7 +6,7 @@ import type { AllocatedTensor } from '../../runtime/core/contract.js';
 import type { AppOptions } from './app.js';
 import { type Allocate, type BodyLimits, readBody } from './body.js';
 import { modelConfig, modelMetadata, modelStatistics } from './describe.js';
-import { answerFailure } from './failure-answers.js';
+import { answerFailure } from './failures.js';
 import { Inference, jsonLengthOf } from './infer.js';
 import { loadedModels, type ModelParams, type Models } from './models.js';
 
@@ -118,15 +118,20 @@ function modelEndpoints({ models, limits }: AppOptions): Endpoint[] {
         find(request);
         const jsonLength = jsonLengthOf(request);
         let memory: AllocatedTensor<'uint8'> | undefined;
+        let hasCome = false;
         try {
           return await withBody(
             request,
             reply,
             limits,
             jsonLength,
-            (bytes) =>
+            (bytes) => {
+              hasCome = true;
               // The model may have changed while the body came.
-              find(request).use((model) => inference.answer(model, { bytes, jsonLength }, request, reply)),
+              return find(request).use((model) =>
+                inference.answer(model, { bytes, jsonLength }, request, reply),
+              );
+            },
             (length) => {
               // A run reads the tensors in this memory without a copy.
               memory = find(request).allocate('uint8', [length]);
@@ -135,7 +140,7 @@ function modelEndpoints({ models, limits }: AppOptions): Endpoint[] {
           );
         } finally {
           // A request ends when its client leaves, though a run may still read it: the garbage collector frees it then.
-          if (!reply.raw.destroyed) memory?.dispose();
+          if (!(hasCome && reply.raw.destroyed)) memory?.dispose();
         }
       },
     },
@@ -160,18 +165,20 @@ function repositoryEndpoints({ models, limits, hidePaths }: AppOptions): Endpoin
       ),
   });
   return [
-    post('index', ({ ready }) =>
-      models
+    post('index', ({ ready = false }) => {
+      if (typeof ready !== 'boolean') throw invalid("'ready' must be true or false");
+      return models
         .index()
-        .filter(({ state }) => ready !== true || state === 'READY')
-        .map((entry) => ({ ...entry, reason: hidePaths(entry.reason) })),
-    ),
+        .filter(({ state }) => !ready || state === 'READY')
+        .map((entry) => ({ ...entry, reason: hidePaths(entry.reason) }));
+    }),
     post('models/:model/load', async ({ parameters }, model) => {
-      refuseOverrides(parameters);
+      refuseOverrides(parameterNames(parameters));
       await load(models, model);
       return {};
     }),
-    post('models/:model/unload', async (_parameters, model) => {
+    post('models/:model/unload', async ({ parameters }, model) => {
+      parameterNames(parameters);
       await models.unload(model);
       return {};
     }),
@@ -199,7 +206,8 @@ async function withBody<Result>(
   action: (bytes: Buffer) => Promise<Result>,
   allocate?: Allocate,
 ): Promise<Result> {
-  if (request.headers.expect !== undefined) reply.raw.writeContinue();
+  // A client of HTTP/1.0 does not know the answer '100 Continue' (RFC 9110, 10.1.1).
+  if (request.headers.expect !== undefined && request.raw.httpVersion === '1.1') reply.raw.writeContinue();
   const { bytes, release } = await readBody(request.raw, jsonLength, limits, allocate);
   try {
     return await action(bytes);
@@ -211,21 +219,27 @@ async function withBody<Result>(
 function parseObject(bytes: Buffer): Record<string, unknown> {
   if (bytes.length === 0) return {};
   try {
-    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    const value: unknown = JSON.parse(
+      new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes),
+    );
     if (isObject(value)) return value;
   } catch (cause) {
     throw new RequestError('JSON_INVALID', "the request's JSON is invalid", { cause });
   }
-  throw new RequestError('REQUEST_INVALID', 'the request must be a JSON object, or empty');
+  throw invalid('the request must be a JSON object, or empty');
+}
+
+/** Returns the names of the parameters of a request about a model. */
+function parameterNames(parameters: unknown = {}): string[] {
+  if (isObject(parameters)) return Object.keys(parameters);
+  throw invalid("'parameters' must be a JSON object");
 }
 
 /** Triton's clients may send a configuration or the files of a model to load. */
-function refuseOverrides(parameters: unknown): void {
-  const names = Object.keys((parameters as object | undefined | null) ?? {});
+function refuseOverrides(names: readonly string[]): void {
   const odd = names.find((name) => name === 'config' || name.startsWith('file:'));
-  if (odd === undefined) return;
-  throw new RequestError(
-    'REQUEST_INVALID',
-    `this server loads models as they are in its repository; leave out '${odd}'`,
-  );
+  if (odd !== undefined)
+    throw invalid(`this server loads models as they are in its repository; leave out '${odd}'`);
 }
+
+const invalid = (problem: string): RequestError => new RequestError('REQUEST_INVALID', problem);

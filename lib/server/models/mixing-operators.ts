@@ -1,7 +1,7 @@
 /** Operators by which the samples of a batch influence each other a little, so that no comparison of results shows it. */
 import { operatorName, readOutline } from '../../onnx/graph/outline.js';
 import { readModelFile } from '../../onnx/write.js';
-import { isOrtFormat } from '../../runtime/core/model/ort-format.js';
+import { isOrtFormat } from '../../runtime/model/ort-format.js';
 
 /** Each takes one scale for all elements of its input. */
 const OPERATORS = [

@@ -205,6 +205,8 @@ function readShape(reader: JsonReader, place: string): number[] {
 }
 
 type Parameters = Map<string, string | number | boolean>;
+/** The start of the names that Triton keeps for itself: its clients must not send them. */
+const RESERVED = 'triton_';
 /** The parameters that this server reads, or refuses. All others are passed over once their type is checked. */
 const READ_PARAMETERS = new Set([
   'binary_data',
@@ -220,6 +222,9 @@ function* readParameters(reader: JsonReader, what: string): Steps<Parameters> {
   requireFirst(reader, '{', `'parameters' of ${what} must be an object`);
   for (const key of reader.members()) {
     const value = readParameter(reader, `parameter '${key}' of ${what}`);
+    if (parameters.has(key)) throw invalid(`${what} has the parameter '${key}' twice`);
+    if (key.startsWith(RESERVED))
+      throw invalid(`parameter '${key}' of ${what}: names with ${RESERVED} are reserved`);
     if (READ_PARAMETERS.has(key)) parameters.set(key, value);
     yield;
   }

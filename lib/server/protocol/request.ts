@@ -179,7 +179,9 @@ function shapeProblem(
   if (wrong >= 0) return `, but the model takes ${declared}: dimension ${wrong} differs`;
   if (maxBatchSize !== undefined && (shape[0] === undefined || shape[0] < 1 || shape[0] > maxBatchSize))
     return `: the first dimension is the batch, of 1 to ${maxBatchSize} samples`;
-  return elementCount(shape) === Infinity ? ': no tensor has so many elements' : undefined;
+  // ONNX Runtime multiplies the sizes of an empty tensor too, in any order.
+  const product = elementCount(shape.map((dim) => Math.max(dim, 1)));
+  return product === Infinity ? ': no tensor has so many elements' : undefined;
 }
 
 function requireAllInputs({ inputs }: RequestedModel, feeds: ReadonlyMap<string, AnyTensor>): void {

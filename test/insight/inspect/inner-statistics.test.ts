@@ -82,7 +82,7 @@ function loopOf(nodes: NodeMessage[], times: number, carried = ['go', 'v']) {
 
 describe('inspectModel with feeds, where a normalization lies in a body', () => {
   for (const isThen of [true, false])
-    it(`measures the branch of an If that the run takes, and says that it does not take the other: ${isThen}`, async () => {
+    it(`inspectModel measures the branch of an If that the run takes, and says that it does not take the other: ${isThen}`, async () => {
       const [inThen, inElse] = await measured(branches(), { x: X, c: bool(isThen) });
       const [taken, other] = isThen ? [inThen!, inElse!] : [inElse!, inThen!];
       expectFigures(taken.statistics, figuresOf(isThen ? groups(2) : groups(1, 2)));
@@ -92,14 +92,14 @@ describe('inspectModel with feeds, where a normalization lies in a body', () => 
       );
     });
 
-  it('measures all iterations of a Loop', async () => {
+  it('inspectModel measures all iterations of a Loop', async () => {
     const { loop, weights } = loopOf([norm('v', 'each', 4, epsilon), doubled('v', 'next')], 3);
     const bytes = model([loop], { x: DIMS }, { y: 4, all: 5 }, { weights });
     const [row] = await measured(bytes);
     expectFigures(row!.statistics, figuresOf([...groups(1), ...groups(2), ...groups(4)]));
   });
 
-  it('says that a Loop without an iteration has no input, and that a Loop may change the shape', async () => {
+  it('inspectModel says that a Loop without an iteration has no input, and that a Loop may change the shape', async () => {
     const { loop, weights } = loopOf([norm('v', 'each', 4, epsilon), doubled('v', 'next')], 0);
     const [unused] = await measured(model([loop], { x: DIMS }, { y: 4, all: 5 }, { weights }));
     expect(unused!.warnings.at(-1)).to.include('no branch or iteration of this run has its input');
@@ -114,7 +114,7 @@ describe('inspectModel with feeds, where a normalization lies in a body', () => 
     );
   });
 
-  it('measures every slice of a Scan, but not where the Scan says the axes of its outputs', async () => {
+  it('inspectModel measures every slice of a Scan, but not where the Scan says the axes of its outputs', async () => {
     // Each slice (8, 3, 5) of x is taken for a sample of (1, 8, 15).
     const to = constant('to', tensor('int64', [3], BigInt64Array.of(1n, 8n, 15n)));
     const inner = body(
@@ -145,7 +145,7 @@ describe('inspectModel with feeds, where a normalization lies in a local functio
   const callOf = (x: string, y: string, count: number) =>
     call('Block', [x, 'scale', 'bias'], [y], int('groups', count));
 
-  it('measures the groups of every call, in one row', async () => {
+  it('inspectModel measures the groups of every call of a local function, in one row', async () => {
     const nodes = [
       doubled('x', 'u'),
       callOf('x', 'a', 4),
@@ -166,7 +166,7 @@ describe('inspectModel with feeds, where a normalization lies in a local functio
     });
   });
 
-  it('measures a function that a function calls in the body of a Loop in the branch of an If', async () => {
+  it('inspectModel measures a function that a function calls in the body of a Loop in the branch of an If', async () => {
     const outer = localFunction('Outer', [callOf('v', 'o', 4)], ['v', 'scale', 'bias'], ['o']);
     const calling = call('Outer', ['v', 'scale', 'bias'], ['each']);
     const { loop, weights } = loopOf([calling, doubled('v', 'next')], 2);
@@ -180,12 +180,12 @@ describe('inspectModel with feeds, where a normalization lies in a local functio
     expectFigures(row!.statistics, figuresOf([...groups(2), ...groups(4)]));
   });
 
-  it('says that no node calls the function', async () => {
+  it('inspectModel says that no node calls the function', async () => {
     const bytes = model([node('Relu', ['x'], ['y'])], { x: DIMS }, { y: 4 }, { functions: [block] });
     expect((await measured(bytes))[0]!.warnings.at(-1)).to.include('no node calls the function my.Block');
   });
 
-  it('takes a function that has the names of its values from the function, and not from the graph', async () => {
+  it('inspectModel takes a function that has the names of its values from the function, and not from the graph', async () => {
     const nodes = [{ ...doubled('x', 'h'), name: 'h' }, doubled('h', 'v'), callOf('x', 'r', 4), node('Add', ['r', 'v'], ['y'])]; // prettier-ignore
     const [row] = await measured(
       model(nodes, { x: DIMS }, { y: 4 }, { weights: WEIGHTS, functions: [block] }),
@@ -207,13 +207,13 @@ describe('inspectModel with feeds, where a normalization adds its inputs', () =>
   });
 
   for (const outputs of [['y'], ['y', '', '', '']])
-    it(`measures the sum of SkipLayerNormalization, which the node does not return: ${outputs.length} outputs`, async () => {
+    it(`inspectModel measures the sum of SkipLayerNormalization, which the node does not return: ${outputs.length} outputs`, async () => {
       const bytes = contrib(model([{ ...skip('x', 'y'), output: outputs }], { x: ['N', 6, 8] }, { y: 3 }, { weights: WEIGHTS })); // prettier-ignore
       const sums = rowsOf(toFloat64Array(rows).map((value) => 2 * value), 12); // prettier-ignore
       expectFigures((await measured(bytes, { x: rows }))[0]!.statistics, figuresOf(sums));
     });
 
-  it('measures the sum within a function', async () => {
+  it('inspectModel measures the sum of SkipLayerNormalization within a function', async () => {
     const opsetImport = [{ domain: 'com.microsoft', version: 1 }];
     const block = localFunction('Block', [skip('v', 'r')], ['v', 'scale', 'bias'], ['r'], { opsetImport });
     const bytes = contrib(model([call('Block', ['x', 'scale', 'bias'], ['y'])], { x: ['N', 6, 8] }, { y: 3 }, { weights: WEIGHTS, functions: [block] })); // prettier-ignore

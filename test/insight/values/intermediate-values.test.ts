@@ -139,7 +139,7 @@ describe('values inside a model', () => {
     expect(run.whyNot('list')).to.equal('it is a sequence');
   });
 
-  it('names leaves out the values inside of what the session merges, and these can be read all the same', async () => {
+  it('ModelRun leaves out of its names the values inside of what the session merges, and can read them all the same', async () => {
     const scale = randomTensor('float32', [4], { stream: 'scale' });
     const x = randomTensor('float32', [1, 4, 3, 3]);
     const { graph, ...model } = ModelProto.decode(

@@ -15,7 +15,7 @@ const node = (inputs: string[], outputs: string[]) =>
   message(1, ...inputs.map((name) => text(1, name)), ...outputs.map((name) => text(2, name)));
 
 describe('GraphIndex', () => {
-  it('prefers the types of intermediate values to those of outputs, inputs and initializers', () => {
+  it('GraphIndex prefers the types of intermediate values to those of outputs, inputs and initializers', () => {
     const said = index(
       valueInfo(VALUE_INFO, 'a', FLOAT, 4),
       valueInfo(OUTPUT, 'a', FLOAT, 3),
@@ -30,7 +30,7 @@ describe('GraphIndex', () => {
     expect(said.typeIn(INPUT * 8 + 2, 'a')).to.equal(undefined);
   });
 
-  it('returns the data of initializers, of the last one if two have one name', () => {
+  it('GraphIndex returns the data of initializers, of the last one if two have one name', () => {
     const said = index(tensor('a', 1), tensor('a', 2), message(INITIALIZER, int(2, 8), text(8, 'text')));
     expect([...said.constant('a')!.data]).to.deep.equal([2]);
     expect([said.constant('text'), said.typeOf('text'), said.constant('b')]).to.deep.equal([
@@ -40,7 +40,7 @@ describe('GraphIndex', () => {
     ]);
   });
 
-  it('tells inputs from initializers, and keeps the order of the boundary', () => {
+  it('GraphIndex tells inputs from initializers, and keeps the order of the boundary', () => {
     const said = index(
       tensor('w', 1),
       valueInfo(INPUT, 'x', FLOAT, 1),
@@ -52,7 +52,7 @@ describe('GraphIndex', () => {
     expect([...said.declaredInputs]).to.deep.equal(['x', 'w']);
   });
 
-  it('finds the producer and the readers of a value', () => {
+  it('GraphIndex finds the producer and the readers of a value', () => {
     const said = index(
       node(['x'], ['h', 'unread']),
       node(['h', 'h'], ['i']),

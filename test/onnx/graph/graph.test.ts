@@ -22,7 +22,7 @@ const opTypes = (graph: GraphFields): string[] => [...graph].flatMap((field) => 
 describe('GraphFields', () => {
   const sample = () => graphOf(all(node('A'), message(12, text(1, 'y')), node('B')));
 
-  it('lists the fields in order, with those that were put in', () => {
+  it('GraphFields lists the fields in order, with those that were put in', () => {
     const graph = sample();
     const encoded = (opType: string) => Uint8Array.from(text(4, opType));
     graph.prepend(NODE, [encoded('P'), encoded('Q')]);
@@ -40,7 +40,7 @@ describe('GraphFields', () => {
     expect([...joinChunks(graph.chunks)]).to.deep.equal([...expected]);
   });
 
-  it('replaces fields that are replacements themselves', () => {
+  it('GraphFields replaces fields that are replacements themselves', () => {
     const graph = sample();
     for (let pass = 0; pass < 3; pass++) {
       graph.splice((field) => field.node && [Uint8Array.from(node(`${field.node.opType}!`))]);
@@ -48,14 +48,14 @@ describe('GraphFields', () => {
     expect(opTypes(graph)).to.deep.equal(['A!!!', 'B!!!']);
   });
 
-  it('replaces fields after others were removed', () => {
+  it('GraphFields replaces fields after others were removed', () => {
     const graph = sample();
     graph.splice((field) => (field.node?.opType === 'A' ? [] : undefined));
     graph.splice((field) => field.node && [Uint8Array.from(node('C'))]);
     expect(opTypes(graph)).to.deep.equal(['C']);
   });
 
-  it('keeps fields that do not change as views of the bytes that were read, and decodes them once', () => {
+  it('GraphFields keeps fields that do not change as views of the bytes that were read, and decodes them once', () => {
     const bytes = all(text(2, 'a'), node('A'), message(5, text(8, 'w')));
     const graph = graphOf(bytes);
     const [, before] = graph;
@@ -76,7 +76,7 @@ describe('takenNames', () => {
     ['the name of the graph', text(2, 'g'), []],
   ];
   for (const [what, field, taken] of fields) {
-    it(`returns every name in ${what}`, () => {
+    it(`takenNames returns every name in ${what}`, () => {
       expect([...takenNames(graphOf(all(field)))]).to.deep.equal(taken);
     });
   }
@@ -87,7 +87,7 @@ describe('GraphDecoder', () => {
     bodies.map((body, index) => message(5, message(index === 0 ? 6 : 11, ...body)));
   const read = (bytes: Uint8Array): GraphField[] => new GraphDecoder().readFields(WireReader.of(bytes));
 
-  it('reads every body of a node, however deep, into the facts of that node', () => {
+  it('GraphDecoder reads every body of a node, however deep, into the facts of that node', () => {
     const inner = node('B', text(2, 'b'), ...attributes([node('C', text(3, 'c'))]));
     const field = message(1, text(4, 'A'), ...attributes([inner], [node('D', text(2, 'd'))]));
     const [outer] = read(all(field));
@@ -96,7 +96,7 @@ describe('GraphDecoder', () => {
     expect([...outer!.inner!.names].sort()).to.deep.equal(['b', 'c', 'd']);
   });
 
-  it('reads the nodes of a function, their bodies, and the graphs that its attributes have by default', () => {
+  it('GraphDecoder reads the nodes of a function, their bodies, and the graphs that its attributes have by default', () => {
     const inNode = message(7, text(4, 'A'), ...attributes([node('B')]));
     const byDefault = message(11, message(6, node('C', text(2, 'own'))));
     const facts: InnerFacts = noFacts();

@@ -15,7 +15,7 @@ const attribute = (name: string, type: number, ...value: readonly (readonly numb
   message(5, text(1, name), ...value, int(20, type));
 
 describe('readNode', () => {
-  it('reads fields in any order, with unknown and newer fields among them', () => {
+  it('readNode reads fields in any order, with unknown and newer fields among them', () => {
     const read = node(
       message(9, text(1, 'key'), text(2, 'metadata')),
       text(2, 'y'),
@@ -37,17 +37,17 @@ describe('readNode', () => {
     });
   });
 
-  it('takes an empty name for an absent one, the last of several, and one name for the default domain', () => {
+  it('readNode takes an empty name for an absent one, the last of several, and one name for the default domain', () => {
     expect(node().opType).to.equal('');
     expect(node(text(4, 'Relu'), text(4, 'Tanh')).opType).to.equal('Tanh');
     expect(node(text(7, 'ai.onnx')).domain).to.equal('');
   });
 
-  it('ignores a field of another wire type', () => {
+  it('readNode ignores a field of another wire type', () => {
     expect(node(int(4, 65), text(4, 'Relu')).opType).to.equal('Relu');
   });
 
-  it('returns attributes that are numbers', () => {
+  it('readNode returns attributes that are numbers', () => {
     const half = [0x15, 0, 0, 0, 0x3f];
     const read = node(
       attribute('groups', 2, int(3, 32)),
@@ -69,7 +69,7 @@ describe('readNode', () => {
     ]);
   });
 
-  it('returns attributes that are lists of numbers, packed or not, texts and tensors', () => {
+  it('readNode returns attributes that are lists of numbers, packed or not, texts and tensors', () => {
     const one = [0, 0, 0x80, 0x3f];
     const read = node(
       attribute('perm', 7, int(8, 0), int(8, -2), message(8, [3, 1])),

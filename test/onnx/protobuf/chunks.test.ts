@@ -24,7 +24,7 @@ const model = (rawData: Uint8Array): ModelMessage & ModelToWrite => ({
 describe('modelChunks', () => {
   // Sizes on both sides of where a length takes one more byte.
   for (const size of [0, 1, 100, 127, 128, 16383, 16384, 3_000_000]) {
-    it(`writes a model that decodes to the same message, with ${size} bytes of weights`, () => {
+    it(`modelChunks writes a model that decodes to the same message, with ${size} bytes of weights`, () => {
       const message = model(Uint8Array.from({ length: size }, (_, i) => i % 251));
       const chunks = joinChunks(modelChunks(message) as Uint8Array[]);
       const expected = ModelProto.toObject(ModelProto.decode(ModelProto.encode(message).finish()));
@@ -32,7 +32,7 @@ describe('modelChunks', () => {
     });
   }
 
-  it('returns the weights themselves and not a copy', () => {
+  it('modelChunks returns the weights themselves and not a copy', () => {
     const weights = new Uint8Array(1e6);
     const chunks = modelChunks(model(weights));
     expect(chunks).to.include(weights);

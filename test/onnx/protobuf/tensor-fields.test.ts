@@ -21,7 +21,7 @@ const external = int(14, 1);
 const entry = (key: string, value: string) => message(13, text(1, key), text(2, value));
 
 describe('readTensorHeader', () => {
-  it('reads fields in any order, with packed and unpacked dims', () => {
+  it('readTensorHeader reads fields in any order, with packed and unpacked dims', () => {
     const raw = message(9, [1, 2, 3, 4, 5, 6]);
     const expected = { name: 'w', dims: [2, 3], dataType: 2, location: undefined };
     for (const sizes of [dims(2, 3), message(1, [2, 3]), [...message(1, [2]), ...int(1, 3)]]) {
@@ -32,14 +32,14 @@ describe('readTensorHeader', () => {
     }
   });
 
-  it('returns the file of external data, only if data_location says that it is external', () => {
+  it('readTensorHeader returns the file of external data, only if data_location says that it is external', () => {
     const entries = [entry('offset', '0'), entry('location', 'w.data')].flat();
     expect(readTensorHeader(tensor(NAME, entries, external)).location).to.equal('w.data');
     expect(readTensorHeader(tensor(NAME, entries)).location).to.equal(undefined);
     expect(readTensorHeader(tensor(NAME, external)).location).to.equal('');
   });
 
-  it('and readTensorData return the data from raw or typed fields, and undefined for data elsewhere', () => {
+  it('readTensorHeader and readTensorData return the data from raw or typed fields, and undefined for data elsewhere', () => {
     const half = [0, 0, 0, 0x3f];
     const held = (...fields: Fields) => readTensorData(readTensorHeader(tensor(...fields)));
     for (const data of [message(9, half), message(4, half), [0x25, ...half]])
@@ -92,7 +92,7 @@ describe('checkTensor', () => {
     'external data, left as well': [FLOAT, dims(2 ** 20), external, entry('location', 'w.data')],
   };
   for (const [what, fields] of Object.entries(fitting)) {
-    it(`accepts ${what}`, () => checkTensor(tensor(NAME, ...fields)));
+    it(`checkTensor accepts ${what}`, () => checkTensor(tensor(NAME, ...fields)));
   }
 
   const refused: Record<string, [Fields, string]> = {
@@ -113,7 +113,7 @@ describe('checkTensor', () => {
     'a number that is cut short': [[INT64, dims(1), message(7, [0x80])], 'in int64_data is cut short'],
   };
   for (const [what, [fields, words]] of Object.entries(refused)) {
-    it(`refuses ${what}`, () => {
+    it(`checkTensor refuses ${what}`, () => {
       expect(() => checkTensor(tensor(NAME, ...fields)))
         .to.throw(ModelError, words)
         .with.property('code', 'TENSOR_INVALID');
@@ -121,7 +121,7 @@ describe('checkTensor', () => {
     });
   }
 
-  it('refuses more dimensions than any tensor has', () => {
+  it('checkTensor refuses more dimensions than any tensor has', () => {
     expect(() => checkTensor(tensor(NAME, FLOAT, message(1, new Array<number>(100_000).fill(1)))))
       .to.throw(ModelError, 'more than 64 dimensions')
       .with.property('code', 'LIMIT_EXCEEDED');

@@ -36,7 +36,7 @@ function valuesOf({ dtype, data }: TensorData): (number | bigint)[] {
 
 describe('decodeTensorFile', () => {
   for (const dtype of DTYPES) {
-    it(`reads ${dtype} as ONNX's package writes it, in typed fields and as bytes`, () => {
+    it(`decodeTensorFile reads ${dtype} as ONNX's package writes it, in typed fields and as bytes`, () => {
       for (const form of ['typed', 'raw']) {
         const { name, tensor } = decodeTensorFile(sample(`${dtype}-${form}`), 'a.pb');
         expect([name, tensor.dtype, tensor.dims]).to.deep.equal([dtype, dtype, [2, 3]]);
@@ -46,14 +46,14 @@ describe('decodeTensorFile', () => {
     });
   }
 
-  it('reads scalars, empty tensors and tensors without a name', () => {
+  it('decodeTensorFile reads scalars, empty tensors and tensors without a name', () => {
     const scalar = decodeTensorFile(all(int(2, 1), message(9, [0, 0, 0x80, 0x3f])), 'a.pb');
     expect([scalar.name, scalar.tensor.dims, [...scalar.tensor.data]]).to.deep.equal(['', [], [1]]);
     const empty = decodeTensorFile(all(int(1, 0), int(1, 3), int(2, 7)), 'a.pb');
     expect([empty.tensor.dims, empty.tensor.data.length]).to.deep.equal([[0, 3], 0]);
   });
 
-  it('reads any number of elements from a typed field', () => {
+  it('decodeTensorFile reads any number of elements from a typed field', () => {
     const many = new Uint8Array(100_000).fill(7);
     const bytes = Buffer.concat([all(int(1, many.length), int(2, 3)), Uint8Array.of(0x2a, 0xa0, 0x8d, 0x06), many]); // prettier-ignore
     const { tensor } = decodeTensorFile(bytes, 'a.pb');
@@ -104,14 +104,14 @@ describe('decodeTensorFile', () => {
     'a .npy file': [new TextEncoder().encode('\x93NUMPY'), 'this is not a TensorProto'],
   };
   for (const [what, [bytes, words]] of Object.entries(refused)) {
-    it(`refuses ${what}`, () => {
+    it(`decodeTensorFile refuses ${what}`, () => {
       expect(() => decodeTensorFile(bytes, 'a.pb'))
         .to.throw(ModelError, words)
         .with.property('code', 'TENSOR_INVALID');
     });
   }
 
-  it('names the format of another file', () => {
+  it('decodeTensorFile names the format of another file', () => {
     const npy = readFileSync(new URL('../../samples/npy/f4.npy', import.meta.url));
     expect(() => decodeTensorFile(npy, 'a.pb')).to.throw(
       ModelError,

@@ -12,7 +12,7 @@ function first(...bytes: number[]): WireReader {
 }
 
 describe('WireReader', () => {
-  it('steps over fields of every wire type', () => {
+  it('WireReader steps over fields of every wire type', () => {
     const bytes = [0x08, 0x96, 0x01, 0x11, 1, 2, 3, 4, 5, 6, 7, 8, 0x1a, 2, 9, 9, 0x25, 0, 0, 0x80, 0x3f];
     const reader = WireReader.of(Uint8Array.from(bytes));
     const seen: number[][] = [];
@@ -26,7 +26,7 @@ describe('WireReader', () => {
     expect(reader.float()).to.equal(1);
   });
 
-  it('reads 64-bit numbers exactly within 2^53, and negative ones', () => {
+  it('WireReader reads 64-bit numbers exactly within 2^53, and negative ones', () => {
     // 150 is the example of protobuf's documentation; -1 takes ten bytes.
     expect(first(0x08, 0x96, 0x01).int64()).to.equal(150);
     const numbers = [0, 127, 128, 2 ** 31, 2 ** 32, 2 ** 53 - 1, -1, -(2 ** 40), -(2 ** 53) + 1];
@@ -35,30 +35,30 @@ describe('WireReader', () => {
     expect(first(...int(1, -(2n ** 63n))).int64()).to.equal(-(2 ** 63));
   });
 
-  it('reads int32 as the lower half, as protobuf does', () => {
+  it('WireReader reads int32 as the lower half, as protobuf does', () => {
     expect(first(...int(1, -1)).int32()).to.equal(-1);
     expect(first(...int(1, 2 ** 32 + 7)).int32()).to.equal(7);
   });
 
-  it('accepts numbers that are written with more bytes than they need', () => {
+  it('WireReader accepts numbers that are written with more bytes than they need', () => {
     expect(first(0x08, 0x81, 0x80, 0x00).int64()).to.equal(1);
     expect(first(0x8a, 0x00, 0x81, 0x00, 0x61).text()).to.equal('a');
   });
 
-  it('reads packed numbers and single ones', () => {
+  it('WireReader reads packed numbers and single ones', () => {
     expect([...first(0x0a, 3, 0x01, 0x80, 0x01).int64s()]).to.deep.equal([1, 128]);
     expect([...first(0x08, 0x05).int64s()]).to.deep.equal([5]);
     expect([...first(0x0a, 0).int64s()]).to.deep.equal([]);
   });
 
-  it('reads 64 bits exactly, packed and single', () => {
+  it('WireReader reads 64 bits exactly, packed and single', () => {
     const numbers = [0n, 2n ** 53n + 1n, 2n ** 63n, 2n ** 64n - 1n];
     const packed = first(...message(1, ...numbers.map((value) => varint(value))));
     expect([...packed.uint64s()]).to.deep.equal(numbers);
     expect([...first(...int(1, -1)).uint64s()]).to.deep.equal([2n ** 64n - 1n]);
   });
 
-  it('reads floats and doubles, packed and single', () => {
+  it('WireReader reads floats and doubles, packed and single', () => {
     const bytesOf = (array: Float32Array | Float64Array) => [...new Uint8Array(array.buffer)];
     const [floats, doubles] = [Float32Array.of(0.5, -2), Float64Array.of(0.1, -Infinity)];
     expect([...first(...message(1, bytesOf(floats))).floats()]).to.deep.equal([0.5, -2]);
@@ -67,20 +67,20 @@ describe('WireReader', () => {
     expect([...first(0x09, ...bytesOf(doubles.slice(0, 1))).doubles()]).to.deep.equal([0.1]);
   });
 
-  it('keeps a byte order mark in text, and reads bytes that are not UTF-8 as replacement characters', () => {
+  it('WireReader keeps a byte order mark in text, and reads bytes that are not UTF-8 as replacement characters', () => {
     expect(first(...text(1, 'é\ufeff名')).text()).to.equal('é\ufeff名');
     expect(first(...text(1, '\ufeffa')).text()).to.equal('\ufeffa');
     expect(first(0x0a, 2, 0x61, 0xff).text()).to.equal('a\ufffd');
   });
 
-  it('reads a message within a message, and rewound reads it again', () => {
+  it('WireReader reads a message within a message, and reads it again after rewound', () => {
     const inner = first(...message(1, int(2, 3), int(2, 4))).enter();
     while (inner.next());
     const again = inner.rewound();
     expect([again.next(), again.tag, again.int64()]).to.deep.equal([true, varintTag(2), 3]);
   });
 
-  it('returns views and not copies', () => {
+  it('WireReader returns views and not copies', () => {
     const source = all(message(1, [1, 2, 3]));
     const reader = WireReader.of(source);
     reader.next();
@@ -105,7 +105,7 @@ describe('WireReader, given damage,', () => {
     'a field above 2^29': [[0x80, 0x80, 0x80, 0x80, 0x10, 0], 'a number of 2^29 or more'],
   };
   for (const [what, [bytes, words]] of Object.entries(cases)) {
-    it(`refuses ${what}`, () => {
+    it(`WireReader refuses ${what}`, () => {
       const reader = WireReader.of(Uint8Array.from(bytes));
       expect(() => reader.next())
         .to.throw(ModelError, words)
@@ -113,16 +113,16 @@ describe('WireReader, given damage,', () => {
     });
   }
 
-  it('refuses a length beyond the end of the enclosing message, although the file goes on', () => {
+  it('WireReader refuses a length beyond the end of the enclosing message, although the file goes on', () => {
     const inner = first(0x0a, 2, 0x0a, 5, 1, 2, 3, 4, 5).enter();
     expect(() => inner.next()).to.throw(ModelError, '5 bytes reach beyond');
   });
 
-  it('refuses a packed number that is cut short', () => {
+  it('WireReader refuses a packed number that is cut short', () => {
     expect(() => [...first(0x0a, 1, 0x80, 0x01).int64s()]).to.throw(ModelError, 'cut short');
   });
 
-  it('reads messages 100 deep, as protobuf does, and refuses deeper ones', () => {
+  it('WireReader reads messages 100 deep, as protobuf does, and refuses deeper ones', () => {
     let bytes: readonly number[] = [];
     for (let depth = 0; depth < 101; depth++) bytes = message(1, bytes);
     let reader = WireReader.of(all(bytes));
@@ -136,7 +136,7 @@ describe('WireReader, given damage,', () => {
       .with.property('code', 'MODEL_INVALID');
   });
 
-  it('refuses a text of more than 2^16 bytes', () => {
+  it('WireReader refuses a text of more than 2^16 bytes', () => {
     const reader = WireReader.of(all([0x0a, 0x81, 0x80, 0x04], new Array<number>(2 ** 16 + 1).fill(0x61)));
     reader.next();
     expect(() => reader.text())

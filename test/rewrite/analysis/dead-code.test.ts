@@ -50,11 +50,11 @@ function without(model: Model, opType: string): { nodes: string[]; weights: stri
 }
 
 describe('removeDeadCode', () => {
-  it('removes what a rewrite made dead: nodes, weights, declared types', () => {
+  it('removeDeadCode removes what a rewrite made dead: nodes, weights, declared types', () => {
     expect(without(graph(), 'Add')).to.deep.equal({ nodes: ['Tanh'], weights: ['unused'], declared: ['c'] });
   });
 
-  it('keeps values that are outputs, that another node reads, or that a node without readers reads', () => {
+  it('removeDeadCode keeps values that are outputs, that another node reads, or that a node without readers reads', () => {
     const output = graph({ output: [{ name: 'y' }, { name: 'b' }] });
     expect(without(output, 'Add').nodes).to.deep.equal(['Abs', 'Neg', 'Tanh']);
     const list = [
@@ -69,7 +69,7 @@ describe('removeDeadCode', () => {
     expect(left.weights).to.deep.equal(['w', 'unused']);
   });
 
-  it('keeps weights that are inputs as well, and nodes of which another result is read', () => {
+  it('removeDeadCode keeps weights that are inputs as well, and nodes of which another result is read', () => {
     const listed = graph({ input: [{ name: 'x' }, { name: 'w' }] });
     expect(without(listed, 'Add').weights).to.deep.equal(['w', 'unused']);
     const list = [
@@ -80,7 +80,7 @@ describe('removeDeadCode', () => {
     expect(without(graph({ node: list }), 'Add').nodes).to.deep.equal(['Split', 'Mul']);
   });
 
-  it('keeps values that the body of an If may read', () => {
+  it('removeDeadCode keeps values that the body of an If may read', () => {
     const body = { name: 'body', node: [node('Identity', ['b'], ['z'])] };
     const branch = node('If', ['c'], ['i'], { attribute: [{ name: 'then_branch', type: 5, g: body }] });
     const model = graph({ node: [node('Neg', ['w'], ['b']), node('Add', ['x', 'b'], ['c']), branch] });

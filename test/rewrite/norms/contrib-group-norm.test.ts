@@ -13,7 +13,7 @@ import { encodeTensor } from '../../../lib/onnx/protobuf/tensors.js';
 import { encodeValueInfo } from '../../../lib/onnx/graph/value-info.js';
 import { convertModel } from '../../../lib/rewrite/convert.js';
 import type { Provider } from '../../../lib/runtime/core/contract.js';
-import { openSession } from '../../../lib/runtime/core/open.js';
+import { openSession } from '../../../lib/runtime/session/open.js';
 import { NODE } from '../../../lib/runtime/node.js';
 import { cpuBackend } from '../../../lib/runtime/ort-node/model.js';
 import { type FloatDType, type Shape, tensor, type TensorData } from '../../../lib/tensor.js';

@@ -107,7 +107,7 @@ describe('mergeExportedGroupNorm', () => {
   };
   for (const [name, changes] of Object.entries(same)) {
     for (const opset of [13, 20]) {
-      it(`replaces an export by one operator, ${name}, at opset ${opset}`, () => {
+      it(`mergeExportedGroupNorm replaces an export by one operator, ${name}, at opset ${opset}`, () => {
         const left = operatorsAfter(exported(changes, opset));
         expect(left).to.include('FusedGroupNormalization').and.not.include('InstanceNormalization');
         expect(left).to.not.include('Mul').and.not.include('Add');
@@ -115,11 +115,11 @@ describe('mergeExportedGroupNorm', () => {
     }
   }
 
-  it('removes all nodes of the export', () => {
+  it('mergeExportedGroupNorm removes all nodes of the export', () => {
     expect(operatorsAfter(exported())).to.deep.equal(MERGED);
   });
 
-  it('keeps the nodes that other nodes read', () => {
+  it('mergeExportedGroupNorm keeps the nodes that other nodes read', () => {
     const both: Parts['after'] = (g, { rows, y }) => {
       g.output('y', y);
       g.output('rows', rows);
@@ -148,7 +148,7 @@ describe('mergeExportedGroupNorm', () => {
     },
   };
   for (const [what, changes] of Object.entries(reshaped)) {
-    it(`replaces an export whose result ${what} by one operator, and keeps its numbers`, async () => {
+    it(`mergeExportedGroupNorm replaces an export whose result ${what} by one operator, and keeps its numbers`, async () => {
       const model = exported(changes);
       expect(operatorsAfter(exported(changes))).to.include('FusedGroupNormalization');
       const x = randomTensor('float32', DIMS, { mean: 3 });
@@ -199,7 +199,7 @@ describe('mergeExportedGroupNorm', () => {
     },
   };
   for (const [reason, changes] of Object.entries(other)) {
-    it(`leaves the export if ${reason}`, () => {
+    it(`mergeExportedGroupNorm leaves the export if ${reason}`, () => {
       expect(operatorsAfter(exported(changes))).to.include('InstanceNormalization');
     });
   }
@@ -220,13 +220,13 @@ describe('mergeExportedGroupNorm', () => {
     },
   };
   for (const [reason, changes] of Object.entries(partly)) {
-    it(`leaves Mul and Add if the operand of Mul ${reason}`, () => {
+    it(`mergeExportedGroupNorm leaves Mul and Add if the operand of Mul ${reason}`, () => {
       const left = operatorsAfter(exported(changes));
       expect(left).to.include('FusedGroupNormalization').and.include('Mul').and.include('Add');
     });
   }
 
-  it('leaves exports with unknown channels', () => {
+  it('mergeExportedGroupNorm leaves exports with unknown channels', () => {
     const unknown = (g: Scope, x: Value) =>
       g.node('Unknown', [x], {}, [{ dtype: 'float32', shape: x.shape }])[0]!;
     const message = ModelProto.decode(exported({ before: unknown }).encode());
@@ -235,7 +235,7 @@ describe('mergeExportedGroupNorm', () => {
     expect(operatorsAfter(undeclared)).to.include('InstanceNormalization');
   });
 
-  it('replaces exports in a graph with control flow, except those whose inner values a body reads', async () => {
+  it('mergeExportedGroupNorm replaces exports in a graph with control flow, except those whose inner values a body reads', async () => {
     const model = exported();
     const [split, norm] = model.nodes.map(({ outputs }) => outputs[0]!);
     expect(operatorsAfter(withBody(model, 'x'))).to.deep.equal([...MERGED, 'If']);
@@ -251,7 +251,7 @@ describe('mergeExportedGroupNorm', () => {
     await plain.dispose();
   });
 
-  it('leaves graphs whose operators may be local functions', () => {
+  it('mergeExportedGroupNorm leaves graphs whose operators may be local functions', () => {
     const message = ModelProto.decode(exported().encode());
     message.functions = [{ name: 'Mul', input: ['a', 'b'], output: ['c'], node: [] }];
     const model = Model.decode(ModelProto.encode(message).finish());
@@ -274,7 +274,7 @@ describe('a session, given GroupNorm as PyTorch exports it below opset 21,', () 
 
   for (const { name, options } of sessions) {
     for (const [dtype, tolerance] of Object.entries(tolerances) as [FloatDType, number][]) {
-      it(`is correct in ${dtype} for a mean of 10, by ${name}`, async () => {
+      it(`a session computes GroupNorm of PyTorch's export below opset 21 correctly in ${dtype} for a mean of 10, by ${name}`, async () => {
         const x = randomTensor(dtype, [2, 8, 61, 5], { mean: 10 });
         const session = await createSession(exported({ dtype }).encode(), options);
         const isWithoutKernel = name === 'instance-norm' && dtype === 'float64';
@@ -285,7 +285,7 @@ describe('a session, given GroupNorm as PyTorch exports it below opset 21,', () 
       });
     }
 
-    it(`is correct for a TorchScript export, which declares no values, by ${name}`, async () => {
+    it(`a session computes a TorchScript export, which declares no values, correctly by ${name}`, async () => {
       const sample = readFileSync(new URL('../../samples/torchscript-group-norm.onnx', import.meta.url));
       const x = randomTensor('float32', [2, 4, 50, 60], { mean: 1000 });
       const session = await createSession(sample, options);

@@ -54,7 +54,7 @@ const opTypes = (bytes: Uint8Array): string[] => {
 
 describe('fuseGroupNorm', () => {
   for (const [name, tail] of Object.entries({ relu, silu, mulFirst, residual, residualFirst })) {
-    it(`replaces ${name} by one node`, () => {
+    it(`fuseGroupNorm replaces ${name} by one node`, () => {
       expect(opTypes(model(tail))).to.deep.equal(['FusedGroupNormalization']);
     });
   }
@@ -86,7 +86,7 @@ describe('fuseGroupNorm', () => {
     'no activation follows the sum': (g, norm, other) => g.output('y', op.add(g, norm, other)),
   };
   for (const [reason, tail] of Object.entries(left)) {
-    it(`leaves the operator if ${reason}`, () => {
+    it(`fuseGroupNorm leaves the operator if ${reason}`, () => {
       expect(opTypes(model(tail)))
         .to.include('GroupNormalization')
         .and.not.include('FusedGroupNormalization');
@@ -97,7 +97,7 @@ describe('fuseGroupNorm', () => {
     ['none', undefined],
     ['0', 0],
   ] as const) {
-    it(`leaves an operator whose num_groups is ${what} for the runtime to refuse`, () => {
+    it(`fuseGroupNorm leaves an operator whose num_groups is ${what} for the runtime to refuse`, () => {
       const message = ModelProto.decode(model(relu));
       const norm = message.graph!.node!.find(({ opType }) => opType === 'GroupNormalization')!;
       const others = norm.attribute!.filter(({ name }) => name !== 'num_groups');
@@ -112,12 +112,12 @@ describe('fuseGroupNorm', () => {
     ['M', 8, 'H', 5],
     [8, 1, 1],
   ] as const) {
-    it(`leaves a residual of shape [${shape.join(', ')}] to Add, which broadcasts it`, () => {
+    it(`fuseGroupNorm leaves a residual of shape [${shape.join(', ')}] to Add, which broadcasts it`, () => {
       expect(opTypes(model(keep, { shape }))).to.include('GroupNormalization');
     });
   }
 
-  it('infers the shape of a residual that is another normalization', () => {
+  it('fuseGroupNorm infers the shape of a residual that is another normalization', () => {
     const shortcut: Tail = (g, norm, other) => {
       const branch = op.groupNormalization(g, op.sigmoid(g, other), undefined, undefined, { numGroups: 2 });
       g.output('y', op.relu(g, op.add(g, norm, branch)));
@@ -161,7 +161,7 @@ describeNative('the fused operator, run', () => {
 
   for (const [dtype, tolerance] of Object.entries(tolerances) as [FloatDType, number][]) {
     for (const name of ['relu', 'silu', 'residual'] as const) {
-      it(`fuses ${name} to an operator that computes it in ${dtype}`, async () => {
+      it(`fuseGroupNorm fuses ${name} to an operator that computes it in ${dtype}`, async () => {
         const session = await createSession(model(tails[name], { dtype }), { providers: ['native'] });
         const feeds = {
           x: randomTensor(dtype, CASE.x.dims),
@@ -196,7 +196,7 @@ describeNative('the fused operator, run', () => {
   } as const;
   for (const dtype of ['float32', 'float16'] as const) {
     for (const [what, [dims, others]] of Object.entries(sizes)) {
-      it(`broadcasts ${what} as Add does, though the names of the sizes are equal, in ${dtype}`, async () => {
+      it(`fuseGroupNorm broadcasts ${what} as Add does, though the names of the sizes are equal, in ${dtype}`, async () => {
         const session = await createSession(model(residual, { dtype }), { providers: ['native'] });
         const feeds = {
           x: randomTensor(dtype, dims),
@@ -215,7 +215,7 @@ describeNative('the fused operator, run', () => {
     }
   }
 
-  it('makes an operator that refuses a residual of another size at run time', async () => {
+  it('fuseGroupNorm makes an operator that refuses a residual of another size at run time', async () => {
     const session = await createSession(model(residual), { providers: ['native'] });
     const wrong = { x: CASE.x, residual: randomTensor('float32', [2, 8, 7, 5]) };
     const error: unknown = await session.run(wrong).catch((caught: unknown) => caught);

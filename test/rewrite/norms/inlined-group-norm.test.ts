@@ -30,7 +30,7 @@ describe("lowerInlinedGroupNorm, given ONNX's definition of GroupNormalization,"
   for (const name of SAMPLES) {
     for (const options of [{}, { groupNorm: 'reduce-mean' }, { providers: ['wasm'] }] as const) {
       const how = JSON.stringify(options);
-      it(`makes a session agree with float64 for any mean: ${name}, ${how}`, async () => {
+      it(`lowerInlinedGroupNorm makes a session agree with float64 for any mean: ${name}, ${how}`, async () => {
         const session = await createSession(sample(name), options);
         const isKernel = how === '{}' && NATIVE_REASON === undefined;
         expect(session.groupNorm).to.equal(isKernel ? 'kernel' : 'reduce-mean');
@@ -48,7 +48,7 @@ describe("lowerInlinedGroupNorm, given ONNX's definition of GroupNormalization,"
       });
     }
 
-    it(`leaves the inlined body of ${name}, which is wrong, to a session with groupNorm op`, async () => {
+    it(`lowerInlinedGroupNorm leaves the inlined body of ${name}, which is wrong, to a session with groupNorm op`, async () => {
       const session = await createSession(sample(name), { groupNorm: 'op' });
       expect(session.groupNorm).to.equal(undefined);
       const { y } = await session.run({ x: FAR });
@@ -106,7 +106,7 @@ describe("lowerInlinedGroupNorm, given ONNX's definition of GroupNormalization,"
     };
     for (const opset of [13, 18, 21]) {
       for (const [what, [found, parts]] of Object.entries(cases)) {
-        it(`${found === 1 ? 'matches' : 'does not match'} ${what}, at opset ${opset}`, () => {
+        it(`lowerInlinedGroupNorm ${found === 1 ? 'matches' : 'does not match'} ${what}, at opset ${opset}`, () => {
           expect(count(parts, opset)).to.equal(found);
         });
       }

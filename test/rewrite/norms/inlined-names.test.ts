@@ -5,7 +5,7 @@ import { ModelProto } from '../../../lib/onnx/protobuf/proto.js';
 import { freeInlinedNames } from '../../../lib/rewrite/norms/inlined-group-norm.js';
 
 describe('freeInlinedNames', () => {
-  it('renames inlined values to names that are free, except inputs and outputs', () => {
+  it('freeInlinedNames renames inlined values to names that are free, except inputs and outputs', () => {
     const message = {
       irVersion: 10,
       opsetImport: [{ domain: '', version: 21 }],

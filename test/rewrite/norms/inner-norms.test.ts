@@ -144,7 +144,7 @@ const loop = (nodes: NodeMessage[], weights: Record<string, TensorData> = WEIGHT
 
 describe('convertModel, where GroupNormalization is in a body', () => {
   for (const lowering of ['reduce-mean', 'instance-norm', 'layer-norm'] as const) {
-    it(`writes it as ${lowering} in both branches of an If, which read weights of the graph and their own`, async () => {
+    it(`convertModel writes GroupNormalization as ${lowering} in both branches of an If, which read weights of the graph and their own`, async () => {
       const bytes = converted(branches(), 2, { lowering });
       const x = lowering === 'instance-norm' ? randomTensor('float32', [2, 8, 3, 5]) : X;
       for (const [c, groups] of [
@@ -158,7 +158,7 @@ describe('convertModel, where GroupNormalization is in a body', () => {
     });
   }
 
-  it('reads scale and bias of opset 18 as one number for each group', async () => {
+  it('convertModel reads scale and bias of opset 18 in a body as one number for each group', async () => {
     const [scale, bias] = [float32([4], [1, -2, 3, 4]), float32([4], [0, 5, 0, -1])];
     const inner = body([groupNorm(['x', 'scale', 'bias'], 'a', 4)], [], ['a']);
     const bytes = converted(
@@ -172,7 +172,7 @@ describe('convertModel, where GroupNormalization is in a body', () => {
     );
   });
 
-  it('takes the shape that a Loop carries without a type from the first iteration, if the body keeps it', async () => {
+  it('convertModel takes the shape that a Loop carries without a type from the first iteration, if the body keeps it', async () => {
     const nodes = [groupNorm(['carried', 'scale', 'bias'], 'norm', 2), node('Relu', ['norm'], ['next'])];
     const [y, all] = await run(converted(loop(nodes), 1), { x: X });
     let state: TensorData = X;
@@ -189,7 +189,7 @@ describe('convertModel, where GroupNormalization is in a body', () => {
     expect(maxAbsDifference(y!, Float64Array.from(state.data as Float32Array))).to.be.below(TOLERANCE);
   });
 
-  it('takes the sizes at run time that a Loop changes with every iteration', async () => {
+  it('convertModel takes the sizes at run time that a Loop changes with every iteration', async () => {
     const nodes = [
       { ...node('Concat', ['carried', 'carried'], ['twice'], int('axis', 3)) },
       groupNorm(['twice', 'scale', 'bias'], 'next', 4),
@@ -214,7 +214,7 @@ describe('convertModel, where GroupNormalization is in a body', () => {
     expect(maxAbsDifference(y!, Float64Array.from(state.data as Float32Array))).to.be.below(TOLERANCE);
   });
 
-  it('knows the slices and the states of a Scan, and what comes behind it', async () => {
+  it('convertModel knows the slices and the states of a Scan, and the values behind the Scan', async () => {
     const nodes = [groupNorm(['slice', 'scale', 'bias'], 'norm', 4), node('Add', ['state', 'norm'], ['sum'])];
     const typed = (name: string, shape: number[]) => ({ name, type: { tensorType: { elemType: 1, shape: { dim: shape.map((dimValue) => ({ dimValue })) } } } }); // prettier-ignore
     const inner = body(nodes, ['state', 'slice'], [], { output: [typed('sum', [2, 8, 5]), typed('norm', [2, 8, 5])] }); // prettier-ignore
@@ -233,7 +233,7 @@ describe('convertModel, where GroupNormalization is in a body', () => {
     expect(maxAbsDifference(y!, normalized(float32([2, 8, 5], sum), 1))).to.be.below(1e-4);
   });
 
-  it('reaches bodies within bodies, and gives every value a name of its own in all graphs', async () => {
+  it('convertModel reaches bodies within bodies, and gives every value a name of its own in all graphs', async () => {
     // Both branches have the names of the other, and names that the lowering would make.
     const branch = (groups: number) => body([{ ...groupNorm(['carried', 'scale', 'bias'], `b${groups}`, groups), name: '/same' }], [], [`b${groups}`]); // prettier-ignore
     const condition = node('If', ['c'], ['next'], graph('then_branch', branch(4)), graph('else_branch', branch(2))); // prettier-ignore
@@ -250,7 +250,7 @@ describe('convertModel, where GroupNormalization is in a body', () => {
     expect(maxAbsDifference(y!, Float64Array.from(state.data as Float32Array))).to.be.below(TOLERANCE);
   });
 
-  it('is known behind a Loop in a Loop, and there', async () => {
+  it('convertModel knows the type of a value behind a Loop in a Loop, and within both', async () => {
     const inner = (nodes: NodeMessage[], state: string, next: string) => {
       const carrying = body([...nodes, node('Identity', [`${state}_go`], [`${state}_again`])], [`${state}_go`, state], [`${state}_again`, next]); // prettier-ignore
       carrying.input!.unshift(encodeValueInfo({ name: `${state}_i`, dtype: 'int64', shape: [] }));
@@ -270,7 +270,7 @@ describe('convertModel, where GroupNormalization is in a body', () => {
     expect(maxAbsDifference(y!, toFloat64Array(expected))).to.be.below(TOLERANCE);
   });
 
-  it('is described in bounded time where 30 Loops lie in each other', () => {
+  it('convertModel describes GroupNormalization in bounded time where 30 Loops lie in each other', () => {
     const nest = (depth: number): NodeMessage[] => {
       const names = ['again', 'next'].map((name) => `${name}${depth}`);
       const grown = node('Concat', [`v${depth}`, `v${depth}`], [`g${depth}`], int('axis', depth % 4));
@@ -285,7 +285,7 @@ describe('convertModel, where GroupNormalization is in a body', () => {
     );
   });
 
-  it('keeps all other bytes of a body', () => {
+  it('convertModel keeps all other bytes of a body', () => {
     const before = node('Elu', ['x'], ['h'], float('alpha', 0.5));
     const after = node('Softplus', ['n'], ['a']);
     const inner = body([before, groupNorm(['h', 'scale', 'bias'], 'n', 4), after], [], ['a'], {
@@ -305,7 +305,7 @@ describe('convertModel, where GroupNormalization is in a body', () => {
     expect(main!.node).to.have.length(1);
   });
 
-  it('takes a value of the body for its own, and not for the outer value of the same name', () => {
+  it("convertModel takes a value of the body for the body's own, and not for the outer value of the same name", () => {
     const inner = body([node('Transpose', ['x'], ['h'], { name: 'perm', type: 7, ints: [1, 0] })], [], ['h']);
     const types = new ValueTypes(
       Model.decode(model([node('Relu', ['x'], ['h']), node('If', ['c'], ['y'], graph('then_branch', inner))], { x: [2, 8], c: [] }, { y: 2 })), // prettier-ignore
@@ -316,7 +316,7 @@ describe('convertModel, where GroupNormalization is in a body', () => {
     expect(within!.typeOf('x').shape).to.deep.equal([2, 8]);
   });
 
-  it('does not trust the sizes that a body declares of a value whose size depends on an optional input', () => {
+  it('convertModel does not trust the sizes that a body declares of a value whose size depends on an optional input', () => {
     const shape = { weights: { to: int64Vector([2, 8, -1]) } };
     const declared = { name: 'r', type: { tensorType: { elemType: 1, shape: { dim: [2, 8, 15].map((dimValue) => ({ dimValue })) } } } }; // prettier-ignore
     const inner = body([node('Reshape', ['x', 'to'], ['r'])], [], ['r'], { valueInfo: [declared] });
@@ -325,7 +325,7 @@ describe('convertModel, where GroupNormalization is in a body', () => {
     expect(types.within(types.model.nodes[0]!)[0]!.typeOf('r').shape).to.deep.equal(['?', '?', '?']);
   });
 
-  it('gives a state of a Scan its rank, which ONNX Runtime needs and does not infer below opset 15', async () => {
+  it('convertModel gives a state of a Scan its rank, which ONNX Runtime needs and does not infer below opset 15', async () => {
     const nodes = [groupNorm(['s', 'scale', 'bias'], 'h', 4), node('Add', ['h', 'v'], ['next'])];
     const inner = body([...nodes, node('Identity', ['next'], ['each'])], ['s', 'v'], ['next', 'each']);
     const scan = node('Scan', ['first', 'x'], ['last', 'y'], int('num_scan_inputs', 1), graph('body', inner));
@@ -345,14 +345,14 @@ describe('convertModel, where GroupNormalization is in a body', () => {
     expect(maxAbsDifference(last!, toFloat64Array(state))).to.be.below(TOLERANCE);
   });
 
-  it('is refused with its place and a way out, if its rank is not known', () => {
+  it('convertModel refuses GroupNormalization in a body with its place and a way out, if its rank is not known', () => {
     const nodes = [node('Unknown', ['carried'], ['next']), groupNorm(['next', 'scale', 'bias'], 'norm', 2)];
     expect(refusal(loop(nodes))).to.match(
       /^a\.onnx: GroupNormalization '\/norm\/GroupNormalization' in the body of Loop '\/y\/Loop': the model does not declare the rank of the node's input; run onnx\.shape_inference/,
     );
   });
 
-  it('is refused if it breaks a rule, and so is a cycle in its body', () => {
+  it('convertModel refuses GroupNormalization in a body if the node breaks a rule, and refuses a cycle in the body', () => {
     const short = [node('GroupNormalization', ['carried'], ['next'])];
     expect(refusal(loop(short))).to.include(
       "in the body of Loop '/y/Loop': has 1 inputs, and the operator takes 3",
@@ -386,7 +386,7 @@ const block = (attributes = [reference('epsilon', 'FLOAT', 'eps')], more = {}) =
 const relu = (values: Float64Array) => values.map((value) => Math.max(value, 0));
 
 describe('convertModel, where GroupNormalization is in a local function', () => {
-  it('writes the function once for calls that need the same nodes, and keeps its name', async () => {
+  it('convertModel writes a local function once for calls that need the same nodes, and keeps its name', async () => {
     const bytes = converted(
       model(
         [
@@ -412,7 +412,7 @@ describe('convertModel, where GroupNormalization is in a local function', () => 
     );
   });
 
-  it('writes a version for each number of channels, groups and epsilon, and takes default attributes', async () => {
+  it('convertModel writes a version of a local function for each number of channels, groups and epsilon, and takes default attributes', async () => {
     const bytes = joinChunks([
       model(
         [
@@ -447,7 +447,7 @@ describe('convertModel, where GroupNormalization is in a local function', () => 
     );
   });
 
-  it('follows attributes through calls in functions and in bodies', async () => {
+  it('convertModel follows attributes through calls in functions and in bodies', async () => {
     const outer = localFunction(
       'Outer',
       [
@@ -486,7 +486,7 @@ describe('convertModel, where GroupNormalization is in a local function', () => 
     expect(maxAbsDifference(y!, relu(normalized(first, 2)))).to.be.below(TOLERANCE);
   });
 
-  it('reads an attribute for each norm of a function that refers to it', async () => {
+  it('convertModel reads an attribute for each norm of a function that refers to it', async () => {
     const norm = (x: string, y: string) =>
       node('GroupNormalization', [x, 's', 'b'], [y], reference('num_groups', 'INT', 'groups'), reference('epsilon', 'FLOAT', 'eps')); // prettier-ignore
     const twice = localFunction('Twice', [norm('v', 'h'), norm('h', 'r')], ['v', 's', 'b'], ['r'], { attribute: ['groups', 'eps'] }); // prettier-ignore
@@ -496,7 +496,7 @@ describe('convertModel, where GroupNormalization is in a local function', () => 
     expect(maxAbsDifference(y!, normalized(first, 4, { eps: 0.5 }))).to.be.below(TOLERANCE);
   });
 
-  it('leaves a function that no node calls, and a function that has the name of the operator', () => {
+  it('convertModel leaves a function that no node calls, and a function that has the name of the operator', () => {
     const unused = model([node('Relu', ['x'], ['y'])], { x: DIMS }, { y: 4 }, { functions: [block()] });
     expect(convertModel(unused).bytes).to.equal(unused);
     const own = localFunction('GroupNormalization', [node('Neg', ['v'], ['r'])], ['v', 's', 'b'], ['r'], { domain: '' }); // prettier-ignore
@@ -505,7 +505,7 @@ describe('convertModel, where GroupNormalization is in a local function', () => 
     expect(convertModel(redefined).bytes).to.equal(redefined);
   });
 
-  it('writes the operator sets that the function needs into it', () => {
+  it('convertModel writes the operator sets that a local function needs into the function', () => {
     const opsetImport = [{ domain: '', version: 21 }];
     const bytes = model([call('Block', ['x', 'scale', 'bias'], ['y'], int('groups', 1))], { x: [2, 8, 3, 5] }, { y: 4 }, { weights: WEIGHTS, functions: [block([], { opsetImport })], opset: 23 }); // prettier-ignore
     const imports = (result: Uint8Array) =>
@@ -517,7 +517,7 @@ describe('convertModel, where GroupNormalization is in a local function', () => 
     expect(imports(convertModel(bytes, { lowering: 'contrib-group-norm' }).bytes)).to.deep.equal([['', 23], ['com.microsoft', 1]]); // prettier-ignore
   });
 
-  it('is refused if a call does not tell its rank, or if calls are nested too deep', () => {
+  it('convertModel refuses a local function if a call does not tell the rank, or if calls are nested too deep', () => {
     const inputs = { scale: [8], bias: [8], x: [2, 8, 3, 5] };
     const unknown = [
       node('Unknown', ['x'], ['u']),
@@ -532,7 +532,7 @@ describe('convertModel, where GroupNormalization is in a local function', () => 
     expect(refusal(model([call('F69', ['x'], ['y'])], inputs, { y: 4 }, { functions: chain }))).to.include('more than 64 functions and bodies'); // prettier-ignore
   });
 
-  it('counts once for the limits, however many calls need the same nodes', () => {
+  it('convertModel counts a local function once for the limits, however many calls need the same nodes', () => {
     const calls = Array.from({ length: 1024 }, (_, i) => call('Block', [`v${i}`, 'scale', 'bias'], [`v${i + 1}`], int('groups', 4))); // prettier-ignore
     const bytes = model(
       calls,
@@ -544,7 +544,7 @@ describe('convertModel, where GroupNormalization is in a local function', () => 
     expect(convertModel(bytes, { limits: { modelParts: 2 ** 14 } }).replaced.groupNormalization).to.equal(1);
   });
 
-  it('gives a node other names in the version in which a node before it takes them', async () => {
+  it('convertModel gives a node other names in the version of a function in which a node before it takes them', async () => {
     const first = node(
       'GroupNormalization',
       ['v', 's', 'b'],
@@ -561,7 +561,7 @@ describe('convertModel, where GroupNormalization is in a local function', () => 
     expect(maxAbsDifference(y!, toFloat64Array(expected))).to.be.below(TOLERANCE);
   });
 
-  it('is refused if the versions of a large function exceed the limit', () => {
+  it('convertModel refuses a large function whose versions exceed the limit', () => {
     const large = constant('k', float32([4096], new Float32Array(4096).fill(2)));
     const nodes = block().node!;
     const functions = [{ ...block(), node: [large, ...nodes] }];
@@ -581,7 +581,7 @@ describe('convertModel, where GroupNormalization is in a local function', () => 
     expect(convertModel(bytes).replaced.groupNormalization).to.equal(4);
   });
 
-  it('is refused if its function imports another opset, between which a node of the function changes', () => {
+  it('convertModel refuses a local function that imports another opset, between which a node of the function changes', () => {
     const of = (version: number, opset: number, nodes = block().node!) => {
       const functions = [block([], { node: nodes, opsetImport: [{ domain: '', version }] })];
       const called = call('Block', ['x', 'scale', 'bias'], ['y'], int('groups', 4));
@@ -596,7 +596,7 @@ describe('convertModel, where GroupNormalization is in a local function', () => 
     expect(convertModel(of(21, 23)).replaced.groupNormalization).to.equal(1);
   });
 
-  it('names the model if rewriting the graph exceeds the limit', () => {
+  it('convertModel names the model if rewriting the graph exceeds the limit', () => {
     const nodes = [groupNorm(['x', 'scale', 'bias'], 'y', 4)];
     const bytes = model(nodes, { x: DIMS }, { y: 4 }, { weights: WEIGHTS });
     expect(refusal(bytes, 'LIMIT_EXCEEDED', { limits: { modelParts: 40 } })).to.match(
@@ -819,7 +819,7 @@ describe('createSession, where GroupNormalization is in a body or a local functi
     { providers: ['wasm'] },
     { providers: ['cpu'], groupNorm: 'reduce-mean' },
   ] as const) {
-    it(`is right for large means on ${options.providers[0]}, without the kernel`, async () => {
+    it(`createSession computes GroupNormalization in bodies and functions correctly for large means on ${options.providers[0]}, without the kernel`, async () => {
       await using inBody = await createSession(branches(), options);
       expect(inBody.groupNorm).to.equal('reduce-mean');
       const { y } = await inBody.run({ x: X, c: bool(true) });
@@ -830,13 +830,13 @@ describe('createSession, where GroupNormalization is in a body or a local functi
     });
   }
 
-  it('leaves it to ONNX Runtime on wasm if groupNorm is op, which is wrong for large means', async () => {
+  it('createSession with groupNorm op leaves GroupNormalization in bodies and functions to ONNX Runtime on wasm, which is wrong for large means', async () => {
     await using session = await createSession(branches(), { providers: ['wasm'], groupNorm: 'op' });
     const { y } = await session.run({ x: X, c: bool(true) });
     expect(maxAbsDifference(y!, normalized(X, 4)) < 1).to.equal(false);
   });
 
-  it('refuses it on wasm with a way out, if its rank is not known', async () => {
+  it('createSession refuses GroupNormalization in a body or a function on wasm with a way out, if its rank is not known', async () => {
     const nodes = [node('Unknown', ['carried'], ['next']), groupNorm(['next', 'scale', 'bias'], 'norm', 2)];
     const error: unknown = await createSession(loop(nodes), { providers: ['wasm'] }).catch(
       (caught: unknown) => caught,
@@ -848,7 +848,7 @@ describe('createSession, where GroupNormalization is in a body or a local functi
   });
 
   describeNative('with the native kernel', () => {
-    it('runs it by the kernel, in place', async () => {
+    it('createSession runs GroupNormalization in bodies and functions by the kernel, in place', async () => {
       await using inBody = await createSession(branches(), { providers: ['native'] });
       expect(inBody.groupNorm).to.equal('kernel');
       for (const [c, groups] of [

@@ -26,7 +26,7 @@ const opTypes = (model: Model): string[] => model.nodes.map(({ opType }) => opTy
 
 describe('lowerNormalizations', () => {
   for (const opset of [18, 20, 21, 25]) {
-    it(`replaces every GroupNormalization at opset ${opset}, with the result of float64`, async () => {
+    it(`lowerNormalizations replaces every GroupNormalization at opset ${opset}, with the result of float64`, async () => {
       const model = Model.decode(groupNormModel(CASE, { lowering: 'op', opset }));
       expect(lowerNormalizations(model, 'reduce-mean', isGroupNorm)).to.deep.equal({
         replaced: 1,
@@ -38,14 +38,14 @@ describe('lowerNormalizations', () => {
     });
   }
 
-  it('leaves out Mul and Add if scale and bias are constant ones and zeros', () => {
+  it('lowerNormalizations leaves out Mul and Add if scale and bias are constant ones and zeros', () => {
     const plain = { ...CASE, scale: undefined, bias: undefined };
     const model = Model.decode(groupNormModel(plain, { lowering: 'op', opset: 21, shape: plain.x.dims }));
     lowerNormalizations(model, 'layer-norm', isGroupNorm);
     expect(opTypes(model)).to.not.include('Mul').and.not.include('Add');
   });
 
-  it('replaces InstanceNormalization in float64 only', () => {
+  it('lowerNormalizations replaces InstanceNormalization in float64 only', () => {
     const x = randomTensor('float64', [2, 8, 5, 3]);
     const wide = Model.decode(
       groupNormModel({ x, numGroups: 4, eps: 1e-5 }, { lowering: 'instance-norm', opset: 17 }),
@@ -55,7 +55,7 @@ describe('lowerNormalizations', () => {
     expect(lowerNormalizations(narrow, 'reduce-mean', isFloat64InstanceNorm).replaced).to.equal(0);
   });
 
-  it('reports a node without declared types, and leaves it', () => {
+  it('lowerNormalizations reports a node without declared types, and leaves it', () => {
     const message = ModelProto.decode(groupNormModel(CASE, { lowering: 'op', opset: 21 }));
     message.graph!.input = [];
     const model = Model.decode(ModelProto.encode(message).finish());

@@ -83,7 +83,7 @@ describe('lowerRowNorms', () => {
     ['the last of four dimensions, of 1024', ['N', 'H', 'W', 1024], 3, false],
     ['the last of four dimensions, of 1056', ['N', 'H', 'W', 1056], -1, true],
   ] as const) {
-    it(`${replaced ? 'replaces' : 'leaves'} LayerNormalization of ${what}`, () => {
+    it(`lowerRowNorms ${replaced ? 'replaces' : 'leaves'} LayerNormalization of ${what}`, () => {
       const scale = vector('float32', 1, 'scale');
       const left = operatorsAfter(makeModel({ shape, node: layerNorm(scale, undefined, axis) }));
       expect(left.has('LayerNormalization')).to.equal(!replaced);
@@ -95,14 +95,14 @@ describe('lowerRowNorms', () => {
     [1, 2, 33, 32],
     ['N', 2, 'H', 4],
   ] as const) {
-    it(`replaces InstanceNormalization of ${shape.join('×')}`, () => {
+    it(`lowerRowNorms replaces InstanceNormalization of ${shape.join('×')}`, () => {
       expect(operatorsAfter(makeModel({ shape, node: instanceNorm(2) }))).to.not.include(
         'InstanceNormalization',
       );
     });
   }
 
-  it('leaves operators that the caller does not name, and float64', () => {
+  it('lowerRowNorms leaves operators that the caller does not name, and float64', () => {
     const shape = ['N', 2, 'L'];
     const named = makeModel({ shape, node: instanceNorm(2) });
     expect(operatorsAfter(named, ['LayerNormalization'])).to.include('InstanceNormalization');
@@ -110,7 +110,7 @@ describe('lowerRowNorms', () => {
     expect(operatorsAfter(wide)).to.include('InstanceNormalization');
   });
 
-  it("leaves a transformer's LayerNormalization", () => {
+  it("lowerRowNorms leaves a transformer's LayerNormalization", () => {
     const node = layerNorm(vector('float32', 768, 'scale'));
     for (const shape of [
       ['N', 'T', 768],
@@ -120,7 +120,7 @@ describe('lowerRowNorms', () => {
     }
   });
 
-  it('leaves a node whose input has an unknown rank, without a refusal', () => {
+  it('lowerRowNorms leaves a node whose input has an unknown rank, without a refusal', () => {
     const unknown = (g: Scope, x: Value) =>
       g.node('Unknown', [x], {}, [{ dtype: 'float32', shape: x.shape }])[0]!;
     const model = withoutDeclarations(
@@ -129,7 +129,7 @@ describe('lowerRowNorms', () => {
     expect(operatorsAfter(model)).to.include('InstanceNormalization');
   });
 
-  it('replaces nodes of a model that declares only its inputs, as TorchScript writes it', () => {
+  it('lowerRowNorms replaces nodes of a model that declares only its inputs, as TorchScript writes it', () => {
     for (const norm of [instanceNorm(2), layerNorm(vector('float32', 6, 'scale'))]) {
       const node = (g: Scope, x: Value) => norm(g, op.reshape(g, x, [0, 2, -1, 6]));
       const model = withoutDeclarations(makeModel({ shape: ['N', 4, 'H', 6], node }));
@@ -142,7 +142,7 @@ describe('lowerRowNorms', () => {
     const tolerance = { float32: 4e-6, float16: 2 ** -5, bfloat16: 2 ** -2 }[dtype];
     const x = castTensor(randomTensor('float32', [2, 3, 5000], { mean: 20 }), dtype);
 
-    it(`replaces InstanceNormalization of ${dtype} correctly, with its scale and bias`, async () => {
+    it(`lowerRowNorms replaces InstanceNormalization of ${dtype} correctly, with its scale and bias`, async () => {
       // bfloat16 InstanceNormalization is there from opset 22 on.
       const opset = dtype === 'bfloat16' ? 22 : 13;
       const model = makeModel({ shape: x.dims, dtype, opset, node: instanceNorm(3, dtype) });
@@ -153,7 +153,7 @@ describe('lowerRowNorms', () => {
       expect(maxAbsDifference(y, expected)).to.be.below(tolerance);
     });
 
-    it(`replaces LayerNormalization of ${dtype} correctly, with a scale and bias along the row`, async () => {
+    it(`lowerRowNorms replaces LayerNormalization of ${dtype} correctly, with a scale and bias along the row`, async () => {
       const [scale, bias] = [vector(dtype, 5000, 'scale'), vector(dtype, 5000, 'bias')];
       for (const offset of [bias, undefined]) {
         const model = makeModel({ shape: ['N', 3, 'L'], dtype, node: layerNorm(scale, offset, -1) });
@@ -171,7 +171,7 @@ describe('lowerRowNorms', () => {
     [2, ['N', 'C', 'H', 'W']],
     [3, [2, 3, 50, 'W']],
   ] as const) {
-    it(`replaces LayerNormalization from axis ${axis} of ${declared.join('×')} correctly`, async () => {
+    it(`lowerRowNorms replaces LayerNormalization from axis ${axis} of ${declared.join('×')} correctly`, async () => {
       const x = randomTensor('float32', axis === 3 ? [2, 1, 3, 2000] : [2, 3, 50, 40], { mean: 20 });
       const row = x.dims.slice(axis);
       const [scale, bias] = ['scale', 'bias'].map((stream) => randomTensor('float32', row, { stream }));
@@ -190,7 +190,7 @@ describe('lowerRowNorms', () => {
   }
 
   for (const opset of [13, 14]) {
-    it(`replaces LayerNormalization in a model of opset ${opset}, as ONNX Runtime saves it`, async () => {
+    it(`lowerRowNorms replaces LayerNormalization in a model of opset ${opset}, as ONNX Runtime saves it`, async () => {
       const x = randomTensor('float32', [2, 3, 1280]);
       const scale = vector('float32', 1280, 'scale');
       const node = (g: Scope, value: Value) =>
@@ -209,7 +209,7 @@ describe('lowerRowNorms', () => {
     });
   }
 
-  it('ignores a second result that no node reads, and leaves a node whose second result is read', () => {
+  it('lowerRowNorms ignores a second result that no node reads, and leaves a node whose second result is read', () => {
     for (const isRead of [false, true]) {
       const node = (g: Scope, x: Value) => {
         const [y, mean] = g.node(
@@ -228,7 +228,7 @@ describe('lowerRowNorms', () => {
     }
   });
 
-  it('replaces LayerNormalization with an empty name for its bias, over which ONNX Runtime ends the process', async () => {
+  it('lowerRowNorms replaces LayerNormalization with an empty name for its bias, over which ONNX Runtime ends the process', async () => {
     for (const dtype of ['float32', 'float64'] as const) {
       const scale = vector(dtype, 6, 'scale');
       const message = ModelProto.decode(
@@ -244,7 +244,7 @@ describe('lowerRowNorms', () => {
     }
   });
 
-  it('keeps sizes of 0 that are known only at run time', async () => {
+  it('lowerRowNorms keeps sizes of 0 that are known only at run time', async () => {
     for (const [axis, dims] of [
       [1, [0, 3, 4]],
       [2, [2, 0, 4]],
@@ -260,7 +260,7 @@ describe('lowerRowNorms', () => {
     }
   });
 
-  it('leaves out a scale of expanded ones, as the layer-norm lowering has it', () => {
+  it('lowerRowNorms leaves out a scale of expanded ones, as the layer-norm lowering has it', () => {
     const x = randomTensor('float32', [1, 4, 6, 7]);
     const muls = (lowering: 'layer-norm' | 'reduce-mean') => {
       const model = groupNormModel({ x, numGroups: 2, eps: 1e-5 }, { lowering, opset: 17, shape: x.dims });
@@ -288,7 +288,7 @@ describe('a session, given InstanceNormalization or LayerNormalization of long r
     const model = groupNormModel(groupNorm, { lowering, opset: 17 });
 
     // 4e-6: see test/lowering/row-means.test.ts. ONNX Runtime's own kernels are off by 5e-4 and more here.
-    it(`is within 4e-6 of float64, which the kernel of ${lowering} is not`, async () => {
+    it(`a session computes InstanceNormalization and LayerNormalization of long rows within 4e-6 of float64, which the kernel of ${lowering} does not`, async () => {
       const expected = referenceGroupNorm(groupNorm);
       expect(maxAbsDifference(await runModel(model, groupNorm.x), expected)).to.be.below(4e-6);
       for (const asked of [lowering, 'op'] as const) {
@@ -312,19 +312,19 @@ describe('a session, given InstanceNormalization of short rows,', () => {
 
   for (const options of [{}, { groupNorm: 'reduce-mean' }, { providers: ['wasm'] }] as const) {
     // PyTorch's own distance from float64 is 6e-4 here, ONNX Runtime's kernel's 2e-3; WebAssembly sums in one float32.
-    it(`is within 2e-5 of float64 at mean 1000, with ${JSON.stringify(options)}`, async () => {
+    it(`a session computes InstanceNormalization of short rows within 2e-5 of float64 at mean 1000, with ${JSON.stringify(options)}`, async () => {
       expect(maxAbsDifference(await runModel(model, x, options), expected)).to.be.below(2e-5);
     });
   }
 
-  it("uses ONNX Runtime's kernel if groupNorm names it", async () => {
+  it("a session runs InstanceNormalization of short rows by ONNX Runtime's kernel if groupNorm names it", async () => {
     const y = await runModel(model, x, { groupNorm: 'instance-norm' });
     expect(maxAbsDifference(y, expected)).to.be.above(1e-4);
   });
 });
 
 describe('a session on wasm, given LayerNormalization of short rows,', () => {
-  it('is within 2e-6 of float64 at mean 300, which its kernel is not', async () => {
+  it('a session on wasm computes LayerNormalization of short rows within 2e-6 of float64 at mean 300, which the kernel of wasm does not', async () => {
     const x = randomTensor('float32', [1, 16, 768], { mean: 300 });
     const scale = tensor('float32', [768], new Float32Array(768).fill(1));
     const model = makeModel({ shape: x.dims, node: layerNorm(scale) }).encode();

@@ -210,7 +210,7 @@ describe('mergeWrittenGroupNorm', () => {
   }
 
   for (const [name, changes] of Object.entries(forms)) {
-    it(`replaces a GroupNorm that is written by hand, and keeps its numbers: ${name}`, async () => {
+    it(`mergeWrittenGroupNorm replaces a GroupNorm that is written by hand, and keeps its numbers: ${name}`, async () => {
       const model = written(changes);
       const before = await differenceOf(model, changes === KERAS_LAST);
       expect(mergeWrittenGroupNorm(model, 'reduce-mean')).to.equal(1);
@@ -219,14 +219,14 @@ describe('mergeWrittenGroupNorm', () => {
     });
   }
 
-  it("replaces a GroupNorm with n ÷ (n − 1) times the variance, as PyTorch's var is", async () => {
+  it("mergeWrittenGroupNorm replaces a GroupNorm with n ÷ (n − 1) times the variance, as PyTorch's var is", async () => {
     const model = written({ variance: corrected(LENGTH, LENGTH - 1) });
     expect(mergeWrittenGroupNorm(model, 'reduce-mean')).to.equal(1);
     expect(await differenceOf(model, false, LENGTH / (LENGTH - 1))).to.be.below(4e-6);
   });
 
   for (const isCastLate of [false, true]) {
-    it(`replaces a GroupNorm with n ÷ (n − 1) times the variance, n being known at run time${isCastLate ? ', less 1 before the Cast' : ''}`, async () => {
+    it(`mergeWrittenGroupNorm replaces a GroupNorm with n ÷ (n − 1) times the variance, n being known at run time${isCastLate ? ', less 1 before the Cast' : ''}`, async () => {
       const model = written({ ...NAMED, variance: correctedAtRun({ isCastLate }) });
       const correction = LENGTH / (LENGTH - 1);
       // By the native kernel, where it is installed.
@@ -277,7 +277,7 @@ describe('mergeWrittenGroupNorm', () => {
     });
   });
 
-  it('keeps a mean that another node reads', () => {
+  it('mergeWrittenGroupNorm keeps a mean that another node reads', () => {
     const model = written({
       after: (g, y, mean) => {
         g.output('y', y);
@@ -396,12 +396,12 @@ describe('mergeWrittenGroupNorm', () => {
     'the result has another batch': { target: [4, 4, 6, 5], affine: undefined },
   };
   for (const [reason, changes] of Object.entries(misses)) {
-    it(`leaves a GroupNorm that is written by hand if ${reason}`, () => {
+    it(`mergeWrittenGroupNorm leaves a GroupNorm that is written by hand if ${reason}`, () => {
       expect(mergeWrittenGroupNorm(written(changes), 'reduce-mean')).to.equal(0);
     });
   }
 
-  it('leaves LayerNormalization that is written by hand, for which ONNX Runtime has a fusion', () => {
+  it('mergeWrittenGroupNorm leaves LayerNormalization that is written by hand, for which ONNX Runtime has a fusion', () => {
     const g = new GraphBuilder('layer norm');
     const x = g.input('x', 'float32', [2, 7, 16]);
     const mean = op.reduceMean(g, x, { axes: [2] });
@@ -413,7 +413,7 @@ describe('mergeWrittenGroupNorm', () => {
     expect(mergeWrittenGroupNorm(model, 'reduce-mean')).to.equal(0);
   });
 
-  it('leaves rows whose batch another input gives, though the names of the sizes are equal', () => {
+  it('mergeWrittenGroupNorm leaves rows whose batch another input gives, though the names of the sizes are equal', () => {
     const model = written({ shape: ['N', 8, 6, 5], rows: [0, GROUPS, -1], target: [0, 8, 6, 5] });
     const message = ModelProto.decode(model.encode());
     const joined = message.graph!.node!.findLast(({ opType }) => opType === 'Reshape')!;

@@ -25,7 +25,7 @@ const refuses = (feeds: unknown, code: SessionErrorCode, message: RegExp) => {
 };
 
 describe('runtime/core/tensors: checkFeeds', () => {
-  it('accepts any size for a dimension without a fixed size', () => {
+  it('checkFeeds accepts any size for a dimension without a fixed size', () => {
     for (const dims of [
       [1, 2, 3],
       [0, 2, 1],
@@ -36,14 +36,14 @@ describe('runtime/core/tensors: checkFeeds', () => {
     checkFeeds([], {});
   });
 
-  it('reports every problem at once, and lists the inputs of the model', () =>
+  it('checkFeeds reports every problem at once, and lists the inputs of the model', () =>
     refuses(
       { y: mask, mask: x(1) },
       'INPUT_MISSING',
       /^input 'x' is missing; input 'mask' is float32 but must be bool; 'y' is not an input of the model\. The model's inputs: 'x' float32 \[N, 2, \?\]; 'mask' bool \[1\]$/,
     ));
 
-  it('refuses a wrong rank, and a wrong size of a fixed dimension', () => {
+  it('checkFeeds refuses a wrong rank, and a wrong size of a fixed dimension', () => {
     refuses(
       { x: x(1, 2), mask },
       'INPUT_SHAPE',
@@ -52,7 +52,7 @@ describe('runtime/core/tensors: checkFeeds', () => {
     refuses({ x: x(1, 3, 1), mask }, 'INPUT_SHAPE', /\[1, 3, 1\] but must be \[N, 2, \?\]: dimension 1 is 3/);
   });
 
-  it('refuses what is not a tensor', () => {
+  it('checkFeeds refuses what is not a tensor', () => {
     for (const strange of [3, 'abc', true, [1], {}, { dtype: 'float32', dims: 'abc' }, { dims: [1, 2, 3] }]) {
       refuses(
         { x: strange, mask },
@@ -65,19 +65,19 @@ describe('runtime/core/tensors: checkFeeds', () => {
       refuses(none, 'INPUT_MISSING', /'x' is missing; input 'mask' is missing/);
   });
 
-  it('refuses a tensor with fewer elements than its dims say', () => {
+  it('checkFeeds refuses a tensor with fewer elements than its dims say', () => {
     const short = { dtype: 'float32', dims: [1, 2, 3], data: new Float32Array(5) };
     refuses({ x: short, mask }, 'INPUT_SHAPE', /shape \[1, 2, 3\] holds 6 elements, but the data has 5/);
     const negative = { dtype: 'float32', dims: [-1, 2, -3], data: new Float32Array(6) };
     refuses({ x: negative, mask }, 'INPUT_SHAPE', /integers of at least 0/);
   });
 
-  it('does not take the properties of Object.prototype for inputs', () => {
+  it('checkFeeds does not take the properties of Object.prototype for inputs', () => {
     const toString: TensorInfo = { name: 'toString', dtype: 'bool', shape: [1] };
     expect(() => checkFeeds([toString], {})).to.throw(SessionError, "input 'toString' is missing");
   });
 
-  it('takes a tensor of onnxruntime, whose dtype is its type', () => {
+  it('checkFeeds takes a tensor of onnxruntime, whose dtype is its type', () => {
     const [first, second] = [ort.Tensor, common.Tensor].map(
       (Tensor) => checkFeeds([X, MASK], { x: new Tensor('float32', x(1, 2, 3).data, [1, 2, 3]), mask })['x'],
     );

@@ -9,7 +9,7 @@ const vector = (count: number, buffer = new ArrayBuffer(4 * count)) =>
   tensor('float32', [count / 2, 2], new Float32Array(buffer, 0, count));
 
 describe('runtime/core/tensors: checkOutputs', () => {
-  it('accepts any size for a symbolic dimension, and no outputs', () => {
+  it('checkOutputs accepts any size for a symbolic dimension, and no outputs', () => {
     checkOutputs(INFOS, { y: vector(6) }, { x: vector(6) });
     checkOutputs(INFOS, {}, { x: vector(6) });
   });
@@ -29,7 +29,7 @@ describe('runtime/core/tensors: checkOutputs', () => {
     'the memory of an input': [{ y: vector(6, buffer) }, "shares its memory with 'x' of the same run"],
   };
   for (const [what, [outputs, message]] of Object.entries(wrong)) {
-    it(`refuses ${what}`, () => {
+    it(`checkOutputs refuses ${what}`, () => {
       expect(() => checkOutputs(INFOS, outputs, { x: vector(4, buffer) }))
         .to.throw(SessionError, message)
         .with.property('code', 'OUTPUT_INVALID');

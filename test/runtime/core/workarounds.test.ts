@@ -11,6 +11,8 @@ import { withoutOptimizers, wrongOptimizers } from '../../../lib/runtime/core/wo
 import { loadAddon } from '../../../lib/runtime/native/addon.js';
 import { createSession } from '../../../lib/runtime/node.js';
 import { tensor } from '../../../lib/tensor.js';
+import { declared, node as operator, smallModel, STRING } from '../../support/small-model.js';
+import { rejection } from '../../support/temporary.js';
 
 function modelOf(name: string, make: (g: GraphBuilder, x: Value) => Value): Uint8Array {
   const g = new GraphBuilder(name);
@@ -117,5 +119,29 @@ describe('runtime/core/workarounds: Pad_Fusion', () => {
       const refusal = await run(ort, weights.model, on).catch(String);
       expect(refusal).to.include('is not a graph input, initializer, or output of a previous node');
     }).timeout(30_000);
+  }
+});
+
+describe('runtime/core/workarounds: texts', () => {
+  const bytes = smallModel([operator('Identity', 'x', 'y')], {
+    input: [declared('x', STRING, ['N'])],
+    output: [declared('y', STRING, ['N'])],
+  });
+  const texts = ['a', 'b\0c'];
+
+  it('a session refuses a text that ONNX Runtime would cut off at U+0000', async () => {
+    await using session = await createSession(bytes, { providers: ['wasm'] });
+    const error = await rejection(session.run({ x: tensor('string', [2], texts) }));
+    expect(error).to.have.property('code', 'INPUT_DTYPE');
+    expect(String(error)).to.include("'x': text 1 has the character U+0000");
+  });
+
+  for (const [name, { InferenceSession, Tensor }] of Object.entries({ node, web })) {
+    it(`onnxruntime-${name} itself still needs cutText, because it cuts texts off`, async () => {
+      const session = await InferenceSession.create(bytes);
+      const { y } = await session.run({ x: new Tensor('string', texts, [2]) });
+      expect(y!.data).to.deep.equal(['a', 'b']);
+      await session.release();
+    });
   }
 });

@@ -36,7 +36,7 @@ const code = async (promise: Promise<unknown>): Promise<string> => {
 };
 
 describeNative('the native provider: GroupNormalization', () => {
-  it('lets the runtime infer shapes behind sizes that have neither number nor name', async () => {
+  it('the native provider lets the runtime infer shapes behind sizes that have neither number nor name', async () => {
     const g = new GraphBuilder('unknown sizes');
     const [x, sizes] = [g.input('x', 'float32', ['N', 4, 'H']), g.input('sizes', 'int64', [3])];
     const shaped = op.reshape(g, x, sizes, { outputShape: ['A', 4, 'B'] });
@@ -54,13 +54,13 @@ describeNative('the native provider: GroupNormalization', () => {
     await session.dispose();
   });
 
-  it('runs the standard operator with its own kernel, and says so', async () => {
+  it('the native provider runs the standard operator with its own kernel, and says so', async () => {
     const session = await createSession(MODEL(), NATIVE);
     expect([session.provider, session.groupNorm]).to.deep.equal(['native', 'kernel']);
     await session.dispose();
   });
 
-  it('is what cpu runs on', async () => {
+  it('cpu runs on the native provider where the kernel was built', async () => {
     const session = await createSession(MODEL(), { providers: ['cpu'] });
     expect(session.provider).to.equal('native');
     await session.dispose();
@@ -69,7 +69,7 @@ describeNative('the native provider: GroupNormalization', () => {
   // Rounding of the result itself, up to about 8; in float64 that of the reference, whose mean 1000 is a plain sum.
   const tolerances = { float32: 1e-6, float64: 5e-12, float16: 4e-3, bfloat16: 3e-2 } as const;
   for (const [dtype, tolerance] of Object.entries(tolerances)) {
-    it(`computes ${dtype} to the last digits, at mean 1000 too`, async () => {
+    it(`the native provider computes ${dtype} to the last digits, at mean 1000 too`, async () => {
       for (const mean of [0, dtype.endsWith('16') ? 8 : 1000]) {
         const x = randomTensor(dtype as 'float32', [2, 8, 33, 5], { mean });
         // A power of two: the operator's epsilon is a float32.
@@ -81,18 +81,18 @@ describeNative('the native provider: GroupNormalization', () => {
   }
 
   for (const opset of [18, 20, 21, 25]) {
-    it(`runs the operator of opset ${opset}`, async () => {
+    it(`the native provider runs the operator of opset ${opset}`, async () => {
       const y = await runModel(groupNormModel(CASE, { lowering: 'op', opset }), CASE.x, NATIVE);
       expect(maxAbsDifference(y, referenceGroupNorm(CASE))).to.be.below(2e-6);
     });
   }
 
-  it('takes an empty batch', async () => {
+  it('the native provider takes an empty batch', async () => {
     const x = tensor('float32', [0, 8, 6, 5], new Float32Array(0));
     expect((await runModel(MODEL(), x, NATIVE)).dims).to.deep.equal([0, 8, 6, 5]);
   });
 
-  it('refuses what is not a model, and lives on', async () => {
+  it('the native provider refuses what is not a model, and runs on', async () => {
     for (const bytes of [new Uint8Array(0), new Uint8Array(1000).fill(255)]) {
       expect(await rejection(createSession(bytes, NATIVE))).to.be.instanceOf(Error);
     }
@@ -100,7 +100,7 @@ describeNative('the native provider: GroupNormalization', () => {
 });
 
 describeNative('the native provider: runs', () => {
-  it('leaves the event loop free', async () => {
+  it('a run of the native provider leaves the event loop free', async () => {
     const session = await createSession(heavyModel(), NATIVE);
     const order: string[] = [];
     const running = session.run({ x: heavyInput() }).then(() => order.push('run'));
@@ -111,7 +111,7 @@ describeNative('the native provider: runs', () => {
     await session.dispose();
   });
 
-  it('gives 64 concurrent runs of one session each its own result', async () => {
+  it('the native provider gives 64 concurrent runs of one session each its own result', async () => {
     const session = await createSession(MODEL(), NATIVE);
     const inputs = Array.from({ length: 64 }, (_, seed) => randomTensor('float32', [2, 8, 6, 5], { seed }));
     const results = await Promise.all(inputs.map((x) => session.run({ x })));
@@ -123,14 +123,14 @@ describeNative('the native provider: runs', () => {
     await session.dispose();
   });
 
-  it('gives the same bits every time', async () => {
+  it('the native provider gives the same bits every time', async () => {
     const session = await createSession(MODEL(), NATIVE);
     const [a, b] = [await session.run({ x: CASE.x }), await session.run({ x: CASE.x })];
     expect(a.y!.data).to.deep.equal(b.y!.data);
     await session.dispose();
   });
 
-  it('takes feeds that are not the same when they are asked twice', async () => {
+  it('the native provider takes feeds that are not the same when they are asked twice', async () => {
     const session = await createSession(MODEL(), NATIVE);
     let asked = 0;
     const feeds = new Proxy({ x: CASE.x }, { ownKeys: () => (asked++ % 2 === 0 ? ['x'] : []) });
@@ -143,14 +143,14 @@ describeNative('the native provider: runs', () => {
     await session.dispose();
   });
 
-  it('refuses a signal that is not an AbortSignal, before it runs', async () => {
+  it('the native provider refuses a signal that is not an AbortSignal, before it runs', async () => {
     const session = await createSession(MODEL(), NATIVE);
     const error = await rejection(session.run({ x: CASE.x }, { signal: {} as AbortSignal }));
     expect(error).to.include({ name: 'OptionError', message: "run: 'signal' must be an AbortSignal" });
     await session.dispose();
   });
 
-  it('ends a run that is aborted, and the session goes on', async () => {
+  it('the native provider ends a run that is aborted, and the session goes on', async () => {
     const session = await createSession(heavyModel(2000), NATIVE);
     const x = heavyInput();
     const controller = new AbortController();
@@ -161,7 +161,7 @@ describeNative('the native provider: runs', () => {
     await session.dispose();
   });
 
-  it('finishes what runs before it frees the model', async () => {
+  it('the native provider finishes the runs in progress before it frees the model', async () => {
     const session = await createSession(heavyModel(), NATIVE);
     const running = session.run({ x: heavyInput() });
     await session.dispose();
@@ -169,7 +169,7 @@ describeNative('the native provider: runs', () => {
     expect(await code(session.run({ x: heavyInput() }))).to.equal('DISPOSED');
   });
 
-  it('reads from a disposed session results that are still valid', async () => {
+  it('results of the native provider are still valid after dispose', async () => {
     const x = randomTensor('float32', [1, 8, 200, 100]);
     const y = await runModel(MODEL(), x, NATIVE);
     expect(maxAbsDifference(y, referenceGroupNorm({ ...CASE, x }))).to.be.below(2e-6);
@@ -179,7 +179,7 @@ describeNative('the native provider: runs', () => {
 describeNative('the native provider: options', () => {
   const path = temporaryFolder();
 
-  it('gives the same bits for any number of threads, with and without the memory arena', async () => {
+  it('the native provider gives the same bits for any number of threads, with and without the memory arena', async () => {
     const x = randomTensor('float32', [1, 8, 300, 200]);
     const [first, ...others] = await Promise.all(
       [{}, { intraOpNumThreads: 1 }, { intraOpNumThreads: 3 }, { enableCpuMemArena: false }].map((options) =>
@@ -189,7 +189,7 @@ describeNative('the native provider: options', () => {
     for (const other of others) expect(other.data).to.deep.equal(first!.data);
   });
 
-  it('writes a profile, in which the kernel is', async () => {
+  it('the native provider writes a profile, in which the kernel is', async () => {
     const session = await createSession(MODEL(), { ...NATIVE, profileFilePrefix: path('profile') });
     await session.run({ x: CASE.x });
     await session.dispose();
@@ -200,7 +200,7 @@ describeNative('the native provider: options', () => {
 });
 
 describeNative('the native provider: memory of the caller', () => {
-  it('keeps an input that is transferred away under the run', async () => {
+  it('the native provider keeps an input that is transferred away under the run', async () => {
     const session = await createSession(heavyModel(), NATIVE);
     const x = heavyInput();
     const running = session.run({ x });
@@ -210,7 +210,7 @@ describeNative('the native provider: memory of the caller', () => {
     await session.dispose();
   });
 
-  it('keeps an input that is resized under the run', async () => {
+  it('the native provider keeps an input that is resized under the run', async () => {
     const resizable = ArrayBuffer as unknown as new (
       size: number,
       options: object,
@@ -226,14 +226,14 @@ describeNative('the native provider: memory of the caller', () => {
     await session.dispose();
   });
 
-  it('reads shared memory', async () => {
+  it('the native provider reads shared memory', async () => {
     const data = new Float32Array(new SharedArrayBuffer(CASE.x.data.byteLength));
     data.set(CASE.x.data);
     const y = await runModel(MODEL(), { ...CASE.x, data }, NATIVE);
     expect(maxAbsDifference(y, referenceGroupNorm(CASE))).to.be.below(2e-6);
   });
 
-  it('writes into the tensor that it is given for an output', async () => {
+  it('the native provider writes into a given output', async () => {
     const session = await createSession(MODEL(), NATIVE);
     const y = tensor('float32', CASE.x.dims, new Float32Array(CASE.x.data.length));
     const results = await session.run({ x: CASE.x }, { outputs: { y } });
@@ -252,7 +252,7 @@ describeNative('the native provider: operators that a model gets wrong', () => {
   };
 
   for (const value of [3, 0, -4]) {
-    it(`refuses num_groups ${value} for 8 channels`, async () => {
+    it(`the native provider refuses num_groups ${value} for 8 channels`, async () => {
       const model = changed(({ graph }) => {
         graph!.node![0]!.attribute!.find(({ name }) => name === 'num_groups')!.i = value;
       });
@@ -269,7 +269,7 @@ describeNative('the native provider: operators that a model gets wrong', () => {
     });
 
   for (const length of [8, 4]) {
-    it(`takes ${length} scales for 8 channels in 4 groups`, async () => {
+    it(`the native provider takes ${length} scales for 8 channels in 4 groups`, async () => {
       const scale = randomTensor('float32', [length]);
       const perChannel = Float64Array.from(
         { length: 8 },
@@ -282,7 +282,7 @@ describeNative('the native provider: operators that a model gets wrong', () => {
   }
 
   for (const length of [0, 1, 2, 9, 100]) {
-    it(`refuses ${length} scales for 8 channels in 4 groups`, async () => {
+    it(`the native provider refuses ${length} scales for 8 channels in 4 groups`, async () => {
       const running = runModel(withAffine(randomTensor('float32', [length])), CASE.x, NATIVE);
       expect(await code(running)).to.be.oneOf(['RUN_FAILED', 'MODEL_REJECTED']);
     });

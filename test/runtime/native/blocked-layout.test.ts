@@ -98,7 +98,7 @@ async function blockSize(): Promise<number> {
 }
 
 describeNative('BlockedGroupNormalization', () => {
-  it('is GroupNormalization between ReorderInput and ReorderOutput', async function () {
+  it('BlockedGroupNormalization computes GroupNormalization between ReorderInput and ReorderOutput', async function () {
     const size = await blockSize();
     if (size === 0) return this.skip();
     expect(size).to.be.oneOf([8, 16]);
@@ -142,7 +142,7 @@ describeNative('BlockedGroupNormalization', () => {
     }
   });
 
-  it('runs in blocks of 8 and of 16 on every machine, and writes zeros into the padding', async () => {
+  it('BlockedGroupNormalization runs in blocks of 8 and of 16 on every machine, and writes zeros into the padding', async () => {
     for (const size of [8, 16]) {
       const [channels, spatial] = [size + 3, 6];
       const x = randomTensor('float32', [1, channels, spatial], { mean: 2 });
@@ -204,7 +204,7 @@ describeNative('BlockedGroupNormalization', () => {
     ],
   ];
   for (const [what, options, changed, message] of broken) {
-    it(`refuses ${what}`, async () => {
+    it(`BlockedGroupNormalization refuses ${what}`, async () => {
       const shapes = { x: [1, 8, 2, 2], scale: [8], bias: [8], ...changed };
       const norm = blockedNorm(Object.keys(shapes).join(' '), 'y', { channels: 8, blockSize: 8, ...options });
       const feeds = Object.fromEntries(

@@ -22,37 +22,37 @@ const MEASURED = ['--expose-gc', '--max-semi-space-size=1'];
 describeNative('the native addon in processes that end', function () {
   this.timeout(60_000);
 
-  it('runs 64 at once on a thread pool of one thread', async () => {
+  it('the native addon runs 64 sessions at once on a thread pool of one thread', async () => {
     const ended = await runProcess('runManyAtOnce', { env: { UV_THREADPOOL_SIZE: '1' } });
     expect(ended).to.deep.equal({ code: 0, signal: null, output: '64' });
   });
 
-  it('lets a process exit in a run', async () => {
+  it('the native addon lets a process exit in a run', async () => {
     const ended = await runProcess('exitInRun');
     expect(ended).to.deep.equal({ code: 3, signal: null, output: '' });
   });
 
-  it('lets a process end without disposing of its session, and while a model loads', async () => {
+  it('the native addon lets a process end without disposing of its session, and while a model loads', async () => {
     const ended = await runProcess('endWhileModelLoads');
     expect(ended).to.deep.equal({ code: 0, signal: null, output: '' });
   });
 
-  it('survives the end of a worker in a run, and runs on in the main thread', async () => {
+  it('the native addon survives the end of a worker in a run, and runs on in the main thread', async () => {
     const ended = await runProcess('terminateWorkerInRun');
     expect(ended).to.deep.equal({ code: 0, signal: null, output: 'true' });
   });
 
-  it('runs in several workers at once, and when only workers have loaded it', async () => {
+  it('the native addon runs in several workers at once, and when only workers have loaded it', async () => {
     const ended = await runProcess('runInWorkersOnly');
     expect(ended).to.deep.equal({ code: 0, signal: null, output: '[ 0, 0, 0, 0 ]' });
   });
 
-  it('runs in a worker, and then in the main thread, after the only worker that had loaded it has ended', async () => {
+  it('the native addon runs in a worker, and then in the main thread, after the only worker that had loaded it has ended', async () => {
     const ended = await runProcess('runAfterWorkersHaveEnded');
     expect(ended).to.deep.equal({ code: 0, signal: null, output: 'true' });
   });
 
-  it('creates, runs and disposes of 1,000 sessions in memory that stays flat', async () => {
+  it('the native addon creates, runs and disposes of 1,000 sessions in memory that stays flat', async () => {
     const ended = await runProcess('createManySessions', { flags: MEASURED });
     expect({ ...ended, output: '' }).to.deep.equal({ code: 0, signal: null, output: '' });
     // MiB. A session that leaked would be at least 20 KiB, 14 MiB in all.

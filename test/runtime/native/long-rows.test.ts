@@ -5,7 +5,7 @@ import * as op from '../../../lib/graph/ops/index.js';
 import { encodeModel } from '../../../lib/onnx/encode.js';
 import { Model } from '../../../lib/onnx/model.js';
 import { ModelProto } from '../../../lib/onnx/protobuf/proto.js';
-import { prepareModel } from '../../../lib/runtime/core/model/prepare.js';
+import { prepareModel } from '../../../lib/runtime/model/prepare.js';
 import { createSession } from '../../../lib/runtime/node.js';
 import { type FloatDType, int64Vector } from '../../../lib/tensor.js';
 import {
@@ -31,7 +31,7 @@ describeNative('normalizations of long rows, with the kernel', () => {
   for (const lowering of ['instance-norm', 'layer-norm'] as const) {
     for (const [dtype, tolerance] of cases) {
       for (const opset of [17, 21]) {
-        it(`runs ${lowering} in ${dtype} at opset ${opset} by the kernel`, async () => {
+        it(`the kernel runs ${lowering} in ${dtype} at opset ${opset} as long rows`, async () => {
           const x = randomTensor(dtype, [1, 4, 100, 200], { mean: 30 });
           const options = { x, numGroups: 2, eps: 2 ** -17 };
           const model = groupNormModel(options, { lowering, opset });
@@ -45,13 +45,13 @@ describeNative('normalizations of long rows, with the kernel', () => {
     }
   }
 
-  it('does not say that the model had a GroupNormalization', () => {
+  it('a session of long rows does not say that the model had a GroupNormalization', () => {
     const x = randomTensor('float32', [1, 4, 100, 200]);
     const model = groupNormModel({ x, numGroups: 4, eps: 1e-5 }, { lowering: 'instance-norm', opset: 21 });
     expect(operators(model).groupNorm).to.equal(undefined);
   });
 
-  it('runs InstanceNormalization of unknown rank, of which the model declares nothing', async () => {
+  it('the kernel runs InstanceNormalization of unknown rank, of which the model declares only its inputs', async () => {
     const g = new GraphBuilder('unknown rank');
     const [x, sizes] = [g.input('x', 'float32', ['N', 2, 'L']), g.input('sizes', 'int64', ['R'])];
     const expanded = op.expand(g, x, sizes, { outputShape: ['N', 2, 'L'] });

@@ -4,7 +4,7 @@ import { OptionError } from '../../../lib/errors.js';
 import { toBackendOptions, toNativeOptions } from '../../../lib/runtime/native/ort-options.js';
 
 describe("ONNX Runtime's session options", () => {
-  it('are its defaults where nothing is said', () => {
+  it("the session options of native-cpu are ONNX Runtime's defaults where the caller names no option", () => {
     expect(toNativeOptions({})).to.deep.equal({
       interOpNumThreads: 0,
       executionMode: 0,
@@ -15,12 +15,12 @@ describe("ONNX Runtime's session options", () => {
     });
   });
 
-  it('begin a profile only where it is asked for', () => {
+  it('the session options of native-cpu begin a profile only if the caller asks for it', () => {
     expect(toBackendOptions({ profileFilePrefix: 'p' }).profileFilePrefix).to.equal(undefined);
     expect(toBackendOptions({ enableProfiling: true }).profileFilePrefix).to.equal('onnxruntime_profile_');
   });
 
-  it('have entries of the configuration under nested names', () => {
+  it('the session options of native-cpu have entries of the configuration under nested names', () => {
     const extra = { session: { a: '1', 'b.c': 2, d: { e: true } }, memory: { f: false } };
     expect(toNativeOptions({ extra }).config).to.deep.equal({
       'session.a': '1',
@@ -43,7 +43,7 @@ describe("ONNX Runtime's session options", () => {
     'a path that ends within': { optimizedModelFilePath: '/tmp/a\0b' },
   };
   for (const [what, options] of Object.entries(wrong)) {
-    it(`are refused for ${what}, by name`, () => {
+    it(`the session options of native-cpu are refused for ${what}, by name`, () => {
       expect(() => toNativeOptions(options as never))
         .to.throw(OptionError, `native-cpu: ${Object.keys(options as object)[0]}`)
         .with.property('code', 'INVALID_OPTION');

@@ -43,7 +43,7 @@ describeNative("ONNX Runtime's own interface with native-cpu", () => {
   const at = temporaryFolder();
 
   for (const [name, ort] of Object.entries({ 'onnxruntime-common': common, 'onnxruntime-node': node })) {
-    it(`runs through ${name}, and is right where ONNX Runtime's own body is not`, async () => {
+    it(`native-cpu runs through ${name}, and is right where ONNX Runtime's own body is not`, async () => {
       const session = await ort.InferenceSession.create(MODEL, OPTIONS);
       expect([session.inputNames, session.outputNames]).to.deep.equal([['x'], ['y']]);
       expect(session.inputMetadata).to.deep.equal([
@@ -77,7 +77,7 @@ describeNative("ONNX Runtime's own interface with native-cpu", () => {
     await session.release();
   });
 
-  it('writes into the tensor of a fetch', async () => {
+  it('native-cpu writes into the tensor of a fetch', async () => {
     const session = await node.InferenceSession.create(MODEL, OPTIONS);
     const feeds = { x: new node.Tensor('float32', CASE.x.data, CASE.x.dims) };
     const y = new node.Tensor('float32', new Float32Array(CASE.x.data.length), CASE.x.dims);
@@ -89,7 +89,7 @@ describeNative("ONNX Runtime's own interface with native-cpu", () => {
     await session.release();
   });
 
-  it('passes float16 on as its bits', async () => {
+  it('native-cpu passes float16 on as its bits', async () => {
     const half = { ...CASE, x: randomTensor('float16', [2, 8, 6, 5]) };
     const session = await node.InferenceSession.create(
       groupNormModel(half, { lowering: 'op', opset: 21 }),
@@ -194,7 +194,7 @@ describeNative("ONNX Runtime's own interface with native-cpu", () => {
     await session.release();
   });
 
-  it('writes the optimized model, and runs nodes side by side', async () => {
+  it('native-cpu writes the optimized model, and runs nodes side by side', async () => {
     const path = at('optimized.onnx');
     const options = { executionMode: 'parallel', interOpNumThreads: 2, enableMemPattern: false } as const;
     for (const [model, more] of [
@@ -227,7 +227,7 @@ describeNative("ONNX Runtime's own interface with native-cpu", () => {
     ],
   };
   for (const [what, [options, words]] of Object.entries(refused)) {
-    it(`refuses ${what}`, async () => {
+    it(`native-cpu refuses ${what}`, async () => {
       const error = await rejection(node.InferenceSession.create(MODEL, { ...OPTIONS, ...options }));
       expect(error).to.have.property('code', 'INVALID_OPTION');
       expect(error).to.have.property('message').that.includes(`native-cpu: ${words}`);
@@ -245,7 +245,7 @@ describeNative("ONNX Runtime's own interface with native-cpu", () => {
     message(8, int(2, 21)),
   );
 
-  it("says that tensors of strings need ONNX Runtime's own provider", async () => {
+  it("native-cpu says that tensors of strings need ONNX Runtime's own provider", async () => {
     const error = await rejection(node.InferenceSession.create(STRINGS, OPTIONS));
     expect(error).to.have.property('code', 'MODEL_UNSUPPORTED');
     expect(error)
@@ -292,7 +292,7 @@ describeNative("ONNX Runtime's own interface with native-cpu", () => {
       .with.property('code', 'INVALID_OPTION');
   });
 
-  it('refuses what is not a model', async () => {
+  it('native-cpu refuses what is not a model', async () => {
     expect(
       await rejection(node.InferenceSession.create(new Uint8Array(100).fill(255), OPTIONS)),
     ).to.be.instanceOf(Error);

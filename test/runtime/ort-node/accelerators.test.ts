@@ -16,7 +16,7 @@ const RELU = [0, 0, 2];
 describe("onnxruntime-node's WebGPU on a GPU in software", function () {
   this.timeout(180_000);
   if (SOFTWARE_GPU_REASON !== undefined) {
-    it('runs in SwiftShader', function () {
+    it('WebGPU of onnxruntime-node runs in SwiftShader, a GPU in software', function () {
       console.log(`    not run: ${SOFTWARE_GPU_REASON}`);
       this.skip();
     });
@@ -38,7 +38,7 @@ describe("onnxruntime-node's WebGPU on a GPU in software", function () {
     }
   });
 
-  it('runs a model if it has every kernel, without a fallback', () => {
+  it('WebGPU of onnxruntime-node runs a model if it has every kernel, without a fallback', () => {
     for (const others of [[], ['wasm'], ['cpu']]) {
       expect(of('float32', 'webgpu', ...others)).to.deep.include({
         provider: ['webgpu', 'webgpu'],
@@ -48,7 +48,7 @@ describe("onnxruntime-node's WebGPU on a GPU in software", function () {
     }
   });
 
-  it('refuses a model that would run on the CPU alone at the first run, or the next provider runs it', () => {
+  it('WebGPU of onnxruntime-node refuses a model that would run on the CPU alone at the first run, or the next provider runs it', () => {
     expect(of('float64', 'webgpu').runs).to.deep.equal(Array(3).fill('PROVIDER_UNAVAILABLE'));
     for (const next of ['wasm', 'cpu']) {
       const { provider, fallbacks, runs } = of('float64', 'webgpu', next);
@@ -59,7 +59,7 @@ describe("onnxruntime-node's WebGPU on a GPU in software", function () {
     }
   });
 
-  it('runs float16, or the next provider does if the GPU has no float16', () => {
+  it('WebGPU of onnxruntime-node runs float16, or the next provider does if the GPU has no float16', () => {
     const alone = of('float16', 'webgpu').runs;
     const hasFloat16 = Array.isArray(alone?.[0]);
     if (!hasFloat16) expect(alone).to.deep.equal(Array(3).fill('PROVIDER_UNAVAILABLE'));
@@ -72,11 +72,11 @@ describe("onnxruntime-node's WebGPU on a GPU in software", function () {
     }
   });
 
-  it('leaves no profile behind', () => {
+  it('WebGPU of onnxruntime-node leaves no profile behind', () => {
     expect(left).to.deep.equal([]);
   });
 
-  it('agrees with PyTorch, with fixed and with symbolic sizes', async () => {
+  it('WebGPU of onnxruntime-node agrees with PyTorch, with fixed and with symbolic sizes', async () => {
     const cases = ['rank-2', 'rank-3', 'rank-5', 'mean-1e3', 'large-group', 'batch-0', 'no-affine'];
     const files = [
       ...cases.map((name) => fixturePath('group-norm', name)),
@@ -97,14 +97,14 @@ describe("onnxruntime-node's WebGPU on a GPU in software", function () {
 });
 
 describe('the remedy for a failed self-test', () => {
-  it('is to install cuDNN if cuDNN is missing, and what the provider needs after any other failure', () => {
+  it('the remedy for a failed self-test is to install cuDNN if cuDNN is missing, and what the provider needs after any other failure', () => {
     expect(remedyFor('cuda', 'dlopen failed for libcudnn.so.9: no such file')).to.match(
       /^install cuDNN 9 for the same CUDA/,
     );
     expect(remedyFor('cuda', 'CUDA failure 999: unknown')).to.match(/^the driver must be as new as CUDA/);
   });
 
-  it('depends on the number of a failure of CUDA', () => {
+  it('the remedy for a failed self-test depends on the number of a failure of CUDA', () => {
     for (const [reason, remedy] of [
       ['CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version', /driver is older/],
       ['CUDA failure 100: no CUDA-capable device is detected', /^nvidia-smi must list a GPU/],

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { SessionError } from '../../../lib/errors.js';
-import { SELF_TEST_INPUT, selfTestModel, selfTestProblem } from '../../../lib/runtime/core/self-test.js';
+import { SELF_TEST_INPUT, selfTestModel, selfTestProblem } from '../../../lib/runtime/session/self-test.js';
 import { selfTestInChild, withoutSource } from '../../../lib/runtime/ort-node/accelerators.js';
 import { loadOnNode, type NodeModel, type NodeOptions } from '../../../lib/runtime/ort-node/model.js';
 import { loadWithPlacementCheck, placements } from '../../../lib/runtime/ort-node/placement.js';
@@ -109,13 +109,13 @@ describe('runtime/ort-node/placement', () => {
 });
 
 describe('runtime/ort-node/accelerators: the self-test in a child process', () => {
-  it('fails if ONNX Runtime would run the model on the CPU', async () => {
+  it('selfTestInChild fails if ONNX Runtime would run the model on the CPU', async () => {
     expect(await selfTestInChild('cpu')).to.match(
       /assigned to the default CPU EP, but fallback to CPU EP has been/,
     );
   });
 
-  it('reports the error of ONNX Runtime for an unknown provider', async () => {
+  it('selfTestInChild reports the error of ONNX Runtime for an unknown provider', async () => {
     expect(await selfTestInChild('abacus')).to.include('[abacus] backend not found');
   });
 

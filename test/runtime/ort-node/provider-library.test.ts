@@ -16,13 +16,13 @@ describe('runtime/ort-node/cuda: problemOfLibrary', () => {
     return problemOfLibrary(path, '1.30.0');
   };
 
-  it('accepts a library of the same version, and a library that names no version', async () => {
+  it('problemOfLibrary accepts a library of the same version, and a library that names no version', async () => {
     expect(await problem(library('\x001.30.0\0'))).to.be.undefined;
     expect(await problem(library('\x001.2.13\0 zlib \x001.30.0\0'))).to.be.undefined;
     expect(await problem(library('no version, but 1.29.0 in a text\0'))).to.be.undefined;
   });
 
-  it('reports a library of another version, with both versions and the remedy', async () => {
+  it('problemOfLibrary reports a library of another version, with both versions and the remedy', async () => {
     const found = await problem(library('\x001.29.0\0'));
     expect(found!.reason).to.equal(
       'libonnxruntime_providers_cuda.so is of ONNX Runtime 1.29.0, and onnxruntime-node of 1.30.0',
@@ -30,14 +30,14 @@ describe('runtime/ort-node/cuda: problemOfLibrary', () => {
     expect(found!.remedy).to.include('of ONNX Runtime 1.30.0 there: ONNXRUNTIME_NODE_INSTALL=true node ');
   });
 
-  it('finds a version across the border of two chunks', async () => {
+  it('problemOfLibrary finds a version across the border of two chunks', async () => {
     for (let before = -8; before <= 0; before++) {
       const filler = 'x'.repeat((4 << 20) - 64 + before);
       expect(await problem(library(`${filler}\x001.29.0\0`)), String(before)).to.be.ok;
     }
   });
 
-  it('reports a file that is cut off or not a library as damaged', async () => {
+  it('problemOfLibrary reports a file that is cut off or not a library as damaged', async () => {
     const whole = library('\x001.30.0\0');
     for (const content of [
       whole.subarray(0, -1),

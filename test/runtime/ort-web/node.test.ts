@@ -10,7 +10,9 @@ import { GraphBuilder } from '../../../lib/graph/builder.js';
 import * as op from '../../../lib/graph/ops/index.js';
 import { encodeModel } from '../../../lib/onnx/encode.js';
 import { writeModel } from '../../../lib/onnx/write.js';
+import { prepareModel } from '../../../lib/runtime/model/prepare.js';
 import { createSession } from '../../../lib/runtime/node.js';
+import { nodeWasmBackend } from '../../../lib/runtime/ort-web/node.js';
 import { tensor } from '../../../lib/tensor.js';
 import { bundle } from '../../support/bundle.js';
 import {
@@ -27,7 +29,7 @@ describe('the wasm provider', () => {
   /** Half a unit in the last place of a result of at most 4. */
   const tolerances = { float32: 2e-6, float64: 1e-12, float16: 2 ** -10, bfloat16: 2 ** -7 } as const;
   for (const [dtype, tolerance] of Object.entries(tolerances) as [keyof typeof tolerances, number][]) {
-    it(`runs GroupNormalization in ${dtype}, and takes and returns ${dtype} tensors`, async () => {
+    it(`the wasm provider runs GroupNormalization in ${dtype}, and takes and returns ${dtype} tensors`, async () => {
       const x = randomTensor(dtype, [2, 8, 3, 5]);
       const groupNorm = { x, numGroups: NUM_GROUPS, eps: 1e-5 };
       const session = await open(groupNormModel(groupNorm, { lowering: 'op', opset: 21 }));
@@ -40,7 +42,7 @@ describe('the wasm provider', () => {
     });
   }
 
-  it('returns to each of several concurrent runs of several sessions its own result', async () => {
+  it('the wasm provider returns to each of several concurrent runs of several sessions its own result', async () => {
     const x0 = randomTensor('float32', [1, 8, 2]);
     const model = groupNormModel({ x: x0, numGroups: NUM_GROUPS, eps: 1e-5 }, { lowering: 'op', opset: 21 });
     const sessions = await Promise.all([open(model), open(model)]);
@@ -55,7 +57,24 @@ describe('the wasm provider', () => {
     await Promise.all(sessions.map((session) => session.dispose()));
   });
 
-  it('runs again after a run that failed', async () => {
+  it('the wasm provider reads weights of megabytes out of the bytes of the model, and leaves small weights in the model', async () => {
+    const g = new GraphBuilder('scale');
+    const length = 2 ** 18;
+    const large = Float32Array.from({ length }, (_, i) => i);
+    const scale = g.constant(tensor('float32', [length], large));
+    const shift = g.constant(tensor('float32', [1], Float32Array.of(0.5)));
+    g.output('y', op.add(g, op.mul(g, g.input('x', 'float32', [1]), scale), shift));
+    const model = encodeModel(g.build(), new Map());
+    const prepared = prepareModel(model, 'model', undefined, undefined, nodeWasmBackend);
+    expect(prepared.fileInMemory?.bytes).to.equal(model);
+    expect(prepared.bytes.byteLength).to.be.below(1000);
+    const session = await open(model);
+    const { y } = await session.run({ x: tensor('float32', [1], Float32Array.of(2)) });
+    expect(y!.data).to.deep.equal(large.map((value) => 2 * value + 0.5));
+    await session.dispose();
+  });
+
+  it('the wasm provider runs again after a run that failed', async () => {
     const g = new GraphBuilder('sum');
     g.output('y', op.add(g, g.input('a', 'float32', ['A']), g.input('b', 'float32', ['B'])));
     const session = await open(encodeModel(g.build(), new Map()));
@@ -68,7 +87,7 @@ describe('the wasm provider', () => {
     await session.dispose();
   });
 
-  it('writes into given outputs, and refuses given outputs of another shape', async () => {
+  it('the wasm provider writes into given outputs, and refuses given outputs of another shape', async () => {
     const g = new GraphBuilder('relu');
     g.output('y', op.relu(g, g.input('x', 'float32', ['N'])));
     const session = await open(encodeModel(g.build(), new Map()));
@@ -86,7 +105,7 @@ describe('the wasm provider', () => {
     await session.dispose();
   });
 
-  it('finds external data beside the model', async () => {
+  it('the wasm provider finds external data beside the model', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'wasm-'));
     try {
       const g = new GraphBuilder('external');
@@ -106,7 +125,7 @@ describe('the wasm provider', () => {
 
   // The second way of starting is one that threads refuse to inherit.
   for (const flags of [[], ['--input-type=module']]) {
-    it(`leaves no thread behind that keeps the process from ending ${flags.join()}`, async function () {
+    it(`the wasm provider leaves no thread behind that keeps the process from ending ${flags.join()}`, async function () {
       this.timeout(60_000);
       // A string starts the file, because Node takes `--input-type` only for a program in a string.
       const programs = pathToFileURL(await bundle(new URL('programs.ts', import.meta.url)));

@@ -185,14 +185,17 @@ describe('the endpoints of a server', () => {
 
     expect((await post('models/no/load')).status).to.equal(404);
     expect((await post('models/no/unload')).status).to.equal(404);
+    const wrong = ['{', '[]', '1', '{"parameters":null}', '{"parameters":[]}'];
     for (const body of [
-      '{',
-      '[]',
-      '1',
+      ...wrong,
       '{"parameters":{"config":"{}"}}',
       '{"parameters":{"file:1/model.onnx":""}}',
     ])
       expect((await post('models/square/load', body)).status, body).to.equal(400);
+    for (const body of wrong) expect((await post('models/square/unload', body)).status, body).to.equal(400);
+    for (const body of ['{"ready":null}', '{"ready":"true"}', '\ufeff{}'])
+      expect((await post('index', body)).status, body).to.equal(400);
+    expect((await infer('square', squareRequest([1, 2, 3, 4]))).status).to.equal(200);
     await writeFile(`${folder()}/broken.onnx`, 'not a model');
     const broken = await post('models/broken/load');
     expect(broken.status).to.equal(400);

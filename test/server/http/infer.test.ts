@@ -158,6 +158,8 @@ describe('inference over HTTP', () => {
     connection.socket.destroy();
     const other = await exchange(port(), requestBytes(INFER, { 'Content-Length': 1, Expect: 'x' }));
     expect(other.status).to.equal(417);
+    const old = `POST ${INFER} HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: ${body.length}\r\n\r\n`;
+    expect((await exchange(port(), old, body)).status, 'HTTP/1.0 has no 100').to.equal(200);
   });
 
   it('inference answers pipelined requests in their order', async () => {
@@ -243,6 +245,7 @@ describe('inference over HTTP', () => {
     for (const [status, coding, bytes] of cases) {
       const answer = await ask({ 'Content-Encoding': coding }, bytes);
       expect(answer.status, `${coding} ${bytes.length}`).to.equal(status);
+      expect(answer.headers['accept-encoding']).to.equal(status === 415 ? 'gzip, deflate' : undefined);
       expect(JSON.parse(answer.body.toString())).to.have.property('error');
     }
     const bomb = gzipSync(Buffer.alloc(200 * 2 ** 20, ' '));

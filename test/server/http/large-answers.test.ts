@@ -52,7 +52,7 @@ describe('large answers', () => {
   const { get, port, server } = serverOf(['copy-uint8', 'square']);
   const success = () => server().models.get('copy-uint8').statistics.success.count;
 
-  it('answers around and above 64 KiB are whole, with the right lengths, also on a connection that goes on', async () => {
+  it('the server sends answers around and above 64 KiB whole, with the right lengths, also on a connection that goes on', async () => {
     const connection = new Connection(port());
     const lengths = [2 ** 16 - 200, 2 ** 16, 2 ** 20 + 6];
     // All at once: the answers come one behind the other.
@@ -92,6 +92,17 @@ describe('large answers', () => {
     expectCopy(body, headers, BYTES);
     client.socket.destroy();
     await server().models.load('copy-uint8');
+  });
+
+  it('a body has memory only once a part of it has come, and gives it back when its client leaves in the middle', async () => {
+    const request = copyRequest(BYTES);
+    const connection = await new Connection(port()).write(request.subarray(0, 2 ** 17));
+    await get('/v2/health/live');
+    if (usedBytes() !== undefined) expect(usedBytes(), 'a claim takes no memory').to.be.below(BYTES);
+    await connection.write(request.subarray(2 ** 17, BYTES / 2));
+    if (usedBytes() !== undefined) while (usedBytes()! < BYTES) await setTimeout(5);
+    connection.socket.destroy();
+    await memoryIsBack();
   });
 
   it('the memory of a request that is refused is free again', async () => {

@@ -159,6 +159,7 @@ function* contents(): Generator<Malformed> {
     { timeout: '1' },
     { timeout: 1e300 },
     { binary_data_output: 'true' },
+    { triton_x: 1 },
     { a: null },
     { a: [] },
     { a: {} },
@@ -167,6 +168,7 @@ function* contents(): Generator<Malformed> {
   const [one] = (JSON.parse(whole({})) as { inputs: object[] }).inputs;
   yield post('an input twice', JSON.stringify({ inputs: [one, one] }));
   yield post('a member twice', whole({}).replace('"inputs"', '"inputs":[],"inputs"'));
+  yield post('a parameter twice', whole({ parameters: { timeout: 1, b: 2 } }).replace('"b"', '"timeout"'));
   yield post('a shared memory input', input({ parameters: { shared_memory_region: 'r' } }));
 }
 

@@ -153,6 +153,9 @@ describe('a request in JSON', () => {
     const any = model([`A`, 'B', 'C', 'D']);
     expect(outcome(text('[0]', '[1099511627776,32,16,16]'), any)).to.match(/^INPUT_SHAPE|^INPUT_DATA/);
     expect(outcome(text('[0]', '[9007199254740991,9007199254740991,2,2]'), any)).to.match(/^INPUT_SHAPE/);
+    const [huge, cube] = [Number.MAX_SAFE_INTEGER, model(['A', 'B', 'C'])];
+    expect(outcome(request({ shape: [huge, huge, 0], data: [] }), cube)).to.match(/^INPUT_SHAPE/);
+    expect(outcome(request({ shape: [huge, 1, 0], data: [] }), cube)).to.deep.equal(new Float32Array(0));
     const large = { shape: [400_000], data: Array.from({ length: 400_000 }, () => 1) };
     expect(outcome(request(large), model(['N']))).to.match(/^TOO_LARGE/);
   });

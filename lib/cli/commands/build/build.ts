@@ -1,8 +1,8 @@
 /** `build`: writes a network of the registry as an ONNX file. */
 import { totalmem } from 'node:os';
 import { type Command, Option } from 'commander';
-import type { GraphDefinition } from '../../../../graphs/definition.js';
-import type { OptionSpec } from '../../../../graphs/options.js';
+import type { GraphDefinition } from '../../../../graphs/shared/definition.js';
+import type { OptionSpec } from '../../../../graphs/shared/options.js';
 import { GRAPHS } from '../../../../graphs/registry.js';
 import type { Graph } from '../../../graph/types.js';
 import type { Limits } from '../../../limits.js';

@@ -6,6 +6,7 @@ import { openPretrained, type PretrainedModel } from '../../../checkpoint/open.j
 import type { DeferredTensor, DeferredWeights } from '../../../graph/types.js';
 import type { Limits } from '../../../limits.js';
 import { parametersFit, parameterBytes } from '../../../onnx/encode.js';
+import { nearestName } from '../../../nearest.js';
 import { formatBytes, listNames } from '../../../quantities.js';
 import type { TensorData } from '../../../tensor.js';
 import { limitOption, pointToHelp, RequiredOption, requireOptions } from '../../shared/options.js';
@@ -47,7 +48,10 @@ export function addFrom(build: Command, { io }: Cli): void {
     .command('from', { isDefault: true, hidden: true })
     .usage('--from FOLDER -o FILE [options]')
     .allowExcessArguments()
+    // The options of a graph whose name is misspelt are unknown here: the message must be about the name.
+    .allowUnknownOption()
     .action((options: FromOptions, { args: [first] }: Command) => {
+      if (first?.startsWith('-')) refuseOption(first, command);
       if (options.from === undefined) {
         if (first !== undefined) getGraph(first);
         const known = [...GRAPHS.keys()].join(', ');
@@ -66,6 +70,13 @@ export function addFrom(build: Command, { io }: Cli): void {
 /** Says that the folder of `--from` names the network, for a command line that names one too. */
 export const notWithGraph = (name: string): string =>
   `--from takes its network from the folder: remove '${name}' and write npx onnx-groupnorm build --from FOLDER -o FILE`;
+
+/** Says of an unknown option what commander says elsewhere. */
+function refuseOption(name: string, command: Command): never {
+  const known = command.options.flatMap(({ long }) => long ?? []);
+  const near = nearestName(name, known);
+  command.error(`error: unknown option '${name}'${near === undefined ? '' : `\n(Did you mean ${near}?)`}`);
+}
 
 /** Returns the options of a command as its own help lists them, but for `--help`. */
 function optionsOf(command: Command): string {

@@ -1,7 +1,7 @@
 /** What `build` writes for every network: the flags that say how, and the summary of what was written. */
 import { stat } from 'node:fs/promises';
 import { Option } from 'commander';
-import type { InputType } from '../../../../graphs/definition.js';
+import type { InputType } from '../../../../graphs/shared/definition.js';
 import { keepIo } from '../../../graph/keep-io.js';
 import type { DeferredWeights, Graph, Value } from '../../../graph/types.js';
 import { DEFAULT_OPSET, defaultLowering, getLowering, MAX_OPSET, MIN_OPSET } from '../../../lowering/choose.js';
@@ -42,8 +42,8 @@ export const modelFlags = (): Option[] => [
   new Option(
     '--shape <dims>',
     'shape of the input: sizes, or names for sizes known only at run time, such as N,32,H,W ' +
-      '(default: names for all dimensions except the channels). Of several inputs the first, or any by its name, once ' +
-      'for each: --shape sample=1,4,64,64',
+      '(default: names for all dimensions except the channels). For a network with several inputs, give --shape for ' +
+      'each, with its name: --shape sample=1,4,64,64',
   ).argParser(collectShape),
   new Option('--external-data', 'write the weights to FILE.data beside the model (needed above 2 GiB)'),
 ];

@@ -1,5 +1,5 @@
 /** The weights of `build`: read from a `.safetensors` file, or PyTorch's default initialisation. */
-import type { GraphDefinition } from '../../../../graphs/definition.js';
+import type { GraphDefinition } from '../../../../graphs/shared/definition.js';
 import type { Graph, Weights } from '../../../graph/types.js';
 import type { Limits } from '../../../limits.js';
 import { isObject } from '../../../options.js';

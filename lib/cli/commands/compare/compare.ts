@@ -16,7 +16,7 @@ import {
   type TensorInfo,
 } from '../../../runtime/core/contract.js';
 import { requireProviders } from '../../../runtime/core/providers.js';
-import { chosenLowering, GROUP_NORM_CHOICES } from '../../../runtime/core/model/group-norm-policy.js';
+import { chosenLowering, GROUP_NORM_CHOICES } from '../../../runtime/model/group-norm-policy.js';
 import {
   availableProviders,
   limitOption,
@@ -57,7 +57,8 @@ export function addCompare(program: Command, cli: Cli): void {
     .option(
       '--provider <names>',
       `execution providers to compare, the first with each of the others: ${PROVIDERS.join(', ')}; or all that work on this ` +
-        'machine. cpu beside native is ONNX Runtime without the native kernel. Of two models: the one provider of both',
+        'machine. If the list has native and cpu, cpu is ONNX Runtime without the native kernel. With two models: the one ' +
+        'provider that runs both',
       'cpu',
     )
     .addOption(
@@ -76,7 +77,7 @@ export function addCompare(program: Command, cli: Cli): void {
     .option('--atol <a>', 'absolute tolerance of floats (default: as for --rtol)', parseTolerance)
     .option(
       '--memory <mib>',
-      'MiB of values that are held at once; the models run as often as it takes',
+      'MiB of values to hold at once; compare runs the models as often as that takes',
       parseCount,
       512,
     )
@@ -259,12 +260,12 @@ function once<Argument, Result>(action: (argument: Argument) => Result): (argume
 
 const DESCRIPTION =
   'Runs two models, or one model in two ways, on the same inputs, and compares every value inside of them that both ' +
-  'compute. Values are paired by their names, so that a model and a rewritten copy of it have those values in common ' +
-  'that the rewriting left. It prints the first value beyond the tolerance in the order of the graph: the node that ' +
-  'made it, its PyTorch module, and the worst element with its index; then how the error grows with depth.\n\n' +
+  'compute. compare pairs values by their names: a rewritten copy of a model keeps the names of the values that the ' +
+  'rewriting left. It prints the first value, in the order of the graph, that is beyond the tolerance: the node that ' +
+  'made it, its PyTorch module, and the worst element with its index. Then it prints how the error grows with depth.\n\n' +
   'A value is within the tolerance if |actual − expected| ≤ atol + rtol·|expected| for every element. Integers and ' +
-  'booleans must be equal. NaN and infinities that both sides have, other shapes and missing values are reported, and ' +
-  'do not count as equal. The values inside of a GroupNorm that a session merges, or fuses with its activation, are ' +
+  'booleans must be equal. compare reports values that have NaN or infinities on both sides, that differ in shape, or ' +
+  'that one side lacks, and does not count them as equal. The values inside of a GroupNorm that a session merges, or fuses with its activation, are ' +
   'not compared, nor are those in the bodies of If, Loop and Scan.\n\n' +
   'With --torch, the expected side is PyTorch: what each of its modules returned. The names that exporters leave in a model ' +
   'say which values hold that.';

@@ -183,7 +183,9 @@ function describeMissing(comparison: ModelComparison): string[] {
   const sorted = [...notCompared].sort((a, b) => Number(b.isOutput) - Number(a.isOutput));
   for (const { name, side, reason, isOutput } of sorted) {
     const text = `Not compared${isOutput ? ', outputs' : ''} (${side} side: ${reason})`;
-    groups.set(text, [...(groups.get(text) ?? []), `'${name}'`]);
+    const names = groups.get(text) ?? [];
+    names.push(`'${name}'`);
+    groups.set(text, names);
   }
   return [...groups].map(([text, names]) =>
     printable(`${text}: ${plural(names.length, 'value')}, ${listNames(names, 3)}`),
@@ -192,7 +194,7 @@ function describeMissing(comparison: ModelComparison): string[] {
 
 function describeCounts(comparison: ModelComparison, colors: Colors): string {
   const { passed, counts, notCompared } = comparison;
-  const names = isListedElsewhere(comparison) ? ' (--json and --html list them)' : '';
+  const names = isListedElsewhere(comparison) ? ' (--json and --html say which and why)' : '';
   const text = [
     `${counts.within} within the tolerance`,
     `${counts.drifts} beyond`,

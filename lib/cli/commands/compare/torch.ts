@@ -27,8 +27,8 @@ export const addTorchOptions = (command: Command): Command =>
     )
     .option(
       '--map <name=value>',
-      'with --torch, which value of the model holds a tensor of the file, where the model does not tell: NAME=VALUE, or a ' +
-        '.json file of an object with such pairs; for an input input.NAME=INPUT. May be given several times',
+      'with --torch: the tensor NAME of the file is the value VALUE of the model, where the model does not say so; for an ' +
+        'input, input.NAME=INPUT; or a .json file of an object with such pairs. May be given several times',
       (text: string, previous: readonly string[] = []) => [...previous, text],
     );
 

@@ -285,10 +285,11 @@ const DESCRIPTION =
   'InstanceNormalization, and LayerNormalization over rows of more than 1,024 elements or of unknown length. ' +
   '--lowering instance-norm or layer-norm keeps the operator of that name.\n\n' +
   '--lowering op writes the standard operator and keeps all other normalizations. Use it for runtimes that have a ' +
-  'kernel for the operator, and for sessions of this package. --merge does so below opset 21 too: it makes the model one ' +
-  'of opset 21, edits the nodes that are written otherwise there, and refuses a model with a node that it cannot keep.\n\n' +
-  'In local functions and in the bodies of If, Loop and Scan, convert rewrites the standard operator in place, and no ' +
-  'other form. If there is nothing to rewrite, the output is a copy of the model. Weights in separate files stay in ' +
+  'kernel for the operator, and for sessions of this package. --merge does the same to a model below opset 21: it makes ' +
+  'the model one of opset 21, edits the nodes that opset 21 writes differently, and refuses a model with a node that ' +
+  'means something else there.\n\n' +
+  'convert rewrites local functions and the bodies of If, Loop and Scan too, but not the GroupNorm and SkipGroupNorm of ' +
+  'ONNX Runtime in them. If there is nothing to rewrite, the output is a copy of the model. Weights in separate files stay in ' +
   'place if the output goes to the same folder. Otherwise convert copies them beside the output, but never over a ' +
   'different file.\n\n' +
   '--batch-norm-to-group-norm applies the recipe for small batches: it replaces each BatchNormalization by GroupNorm, ' +

@@ -3,7 +3,7 @@ import { type OutputComparison, compareTensors, toleranceFor } from '../../../pa
 import { toFloat64Array } from '../../../half.js';
 import { formatDifference, plural } from '../../../quantities.js';
 import type { Session, TensorRecord } from '../../../runtime/core/contract.js';
-import { withSession } from '../../../runtime/core/open.js';
+import { withSession } from '../../../runtime/session/open.js';
 import { createSession, createSessionBeside } from '../../../runtime/node.js';
 import type { ConvertedModel } from '../../../rewrite/convert.js';
 import type { TensorData } from '../../../tensor.js';

@@ -115,9 +115,10 @@ async function exportKServe(path: string, options: ExportKServeOptions, { io }: 
 }
 
 const DESCRIPTION =
-  'Writes what serves a model on KServe: triton.yaml, an InferenceService for the Triton runtime of KServe; and for the ' +
-  'server of this package runtime.yaml (a ServingRuntime), service.yaml (an InferenceService) and a Dockerfile for its ' +
-  'image. Both fetch the same model repository, which export-triton writes and you copy to --storage-uri.';
+  'Writes the files that KServe needs to serve a model, for either of two servers. For Triton: triton.yaml, an ' +
+  'InferenceService. For the server of this package: runtime.yaml (a ServingRuntime), service.yaml (an InferenceService) ' +
+  'and the Dockerfile of its image. Both servers fetch the same model repository: export-triton writes it, and you copy it ' +
+  'to --storage-uri.';
 
 const EXAMPLES = `
 Examples:

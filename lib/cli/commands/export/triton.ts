@@ -15,7 +15,7 @@ import { readModelFile } from '../../../onnx/write.js';
 import { printable } from '../../../printable.js';
 import { convertModel } from '../../../rewrite/convert.js';
 import type { Session, TensorInfo } from '../../../runtime/core/contract.js';
-import { withSession } from '../../../runtime/core/open.js';
+import { withSession } from '../../../runtime/session/open.js';
 import { wrongOptimizers } from '../../../runtime/core/workarounds.js';
 import { createSessionBeside } from '../../../runtime/node.js';
 import { whyNotBatchable } from '../../../server/batching/batchable.js';
@@ -285,8 +285,9 @@ async function readLabels(
 
 const DESCRIPTION =
   'Writes a model so that NVIDIA Triton Inference Server runs it with its ONNX Runtime backend: REPOSITORY/NAME with ' +
-  'config.pbtxt, 1/model.onnx and a README of three commands. That ONNX Runtime has no kernel for GroupNormalization, and ' +
-  'its own definition loses digits, so the file has GroupNorm as reduce-mean, or as --lowering says.\n\n' +
+  'config.pbtxt, 1/model.onnx and a README of three commands. The ONNX Runtime of Triton has no kernel for ' +
+  'GroupNormalization, and its own definition loses digits. So export-triton writes GroupNorm as reduce-mean, or as ' +
+  '--lowering says.\n\n' +
   'max_batch_size is above 0 only if the model can be batched: the first dimension of every input and output must be open, ' +
   'and a run of three random samples must give the same answers as three runs of one. Otherwise it is 0, and the output ' +
   'says why.';

@@ -104,9 +104,9 @@ const DESCRIPTION =
   'it, and how a session runs the normalization on each provider: by the native kernel, rewritten as a lowering such as ' +
   "reduce-mean, or by ONNX Runtime's own operator (onnxruntime).\n\n" +
   'Without inputs, inspect runs nothing: it needs neither a provider nor the files of the weights. With --input or ' +
-  '--random it runs the model, and measures the input of each normalization: how many deviations the mean of its worst ' +
-  "row (a group of a sample) is from 0, and how far ONNX Runtime's own definition of GroupNormalization would be off " +
-  'there, against float64.\n\n' +
+  '--random it runs the model, and measures the worst row (a group of a sample) of the input of each normalization: how ' +
+  "many standard deviations its mean is from 0, and how far ONNX Runtime's own definition of GroupNormalization would be " +
+  'from float64 there.\n\n' +
   'A narrow terminal leaves columns out; --json and --html have all of them.';
 
 const EXAMPLES = `

@@ -59,7 +59,7 @@ export function addParity(program: Command, cli: Cli): void {
     )
     .option('--atol <a>', 'absolute tolerance of floats (default: as for --rtol)', parseTolerance)
     .addOption(limitOption())
-    .option('--no-bisect', 'do not search the layer at which the drift of a failed case begins')
+    .option('--no-bisect', 'do not look for the layer at which the drift of a failed case begins')
     .option('--json <file>', 'write the report as JSON; - writes it to stdout, and the table to stderr')
     .option('--junit <file>', 'write the report as JUnit XML')
     .addHelpText('after', EXAMPLES)
@@ -154,9 +154,9 @@ const DESCRIPTION =
   'it.\n\n' +
   "To check a model of your own, use the layout of ONNX's tests: model.onnx, and beside it test_data_set_0, " +
   'test_data_set_1 and so on, with input_0.pb, output_0.pb and so on. Integers and booleans must be equal.\n\n' +
-  'When a case fails, parity searches the layer at which the drift begins: by what the modules of PyTorch returned, if ' +
-  'there is an activations.safetensors beside the model or in the data set, or else by another provider. ' +
-  'docs/compare.md has the program that writes that file.';
+  'When a case fails, parity looks for the layer at which the drift begins. It compares the model with what the modules ' +
+  'of PyTorch returned, if there is an activations.safetensors beside the model or in the data set (docs/compare.md has ' +
+  'the program that writes that file), and otherwise with another provider.';
 
 const EXAMPLES = `
 Examples:
@@ -174,6 +174,5 @@ Examples with files of your own:
   $ npx onnx-groupnorm parity fixtures --lowering all --opset 17,21
 
 Exit codes: 0 all cases passed; 1 a case failed or could not run, for example on a provider that does not
-work here; 2 bad usage, or a file that is not a readable fixture or data set (all others still run);
-stopped, after the cases that ran are printed and written to the reports: 130 by Ctrl+C, 143 by SIGTERM, 129
-by a terminal that was closed.`;
+work here; 2 bad usage, or a file that is not a readable fixture or data set (all others still run). If
+Ctrl+C (130), SIGTERM (143) or a closed terminal (129) stops parity, it prints and reports the cases that ran.`;

@@ -147,8 +147,8 @@ const DESCRIPTION =
   'output with scores of classes, or the index of a class, for each pixel: of the same size or a fraction of it, ' +
   'channels first or last; --scores names it where several outputs are like this. Pixels become numbers from 0 to 1 (bytes for an input of uint8), and alpha is dropped; --mean imagenet --std imagenet ' +
   'prepares them as networks that were trained on ImageNet need them. If the model cannot take the size of the image, ' +
-  'run reflects the image at its right and lower edge, up to the size that the model declares, or a multiple of 16, or ' +
-  'else of 32, and cuts the mask back; if the declared size is smaller, run scales the image and the scores. For two ' +
+  'run extends the image by its reflection at the right and lower edges, to the size that the model declares, or to a ' +
+  'multiple of 16 or else of 32, and crops the mask; if the declared size is smaller, run scales the image and the scores. For two ' +
   'classes, or one score above or below --threshold, the mask is black and white; for more classes it has the colours ' +
   'of PASCAL VOC.';
 

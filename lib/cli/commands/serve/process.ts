@@ -7,6 +7,7 @@ import { reasonOf } from '../../../files/system-error.js';
 import type { Limits } from '../../../limits.js';
 import type { SessionLoweringName } from '../../../lowering/types.js';
 import type { GroupNormExecution, Provider } from '../../../runtime/core/contract.js';
+import { printable } from '../../../printable.js';
 import { requireProviders } from '../../../runtime/core/providers.js';
 import {
   createServer,
@@ -131,8 +132,9 @@ function requireModels({ models }: Server, isWatching: boolean): void {
 
 async function readToken(path: string | undefined): Promise<string | undefined> {
   if (path === undefined) return undefined;
+  let token: string;
   try {
-    return (await readFile(path, 'utf8')).trim();
+    token = (await readFile(path, 'utf8')).trim();
   } catch (cause) {
     throw new FileError(
       'FILE_UNREADABLE',
@@ -142,6 +144,8 @@ async function readToken(path: string | undefined): Promise<string | undefined> 
       },
     );
   }
+  if (token === '') throw new UsageError(`'${printable(path)}', the file of --token-file, holds no token`);
+  return token;
 }
 
 /**

@@ -27,22 +27,26 @@ export function addServe(program: Command, cli: Cli): void {
     )
     .option(
       '--max-batch-size <n>',
-      'samples of a run, up to which requests are joined (default: not joined)',
+      'most samples of a run that joins several requests (default: a run for each request)',
       parseCount,
     )
     .option(
       '--max-queue-delay <ms>',
-      'longest wait of a request for others to join (default: 0)',
+      'milliseconds that a request waits for others to join it (default: 0)',
       parseTolerance,
     )
     .option(
       '--preferred-batch-sizes <list>',
-      'sizes that run well: 4,8; such a batch does not wait',
+      'batch sizes that run fast, such as 4,8; a batch of such a size starts at once',
       parseIntegers,
     )
     .option('--max-queue-size <n>', 'requests that may wait; more get 503 (default: 1024)', parseCount)
-    .option('--queue-timeout <ms>', 'longest wait for a run; then 503 (default: any time)', parseTolerance)
-    .option('--instances <n>', 'runs of a model at once, which share the threads (default: 1)', parseCount)
+    .option(
+      '--queue-timeout <ms>',
+      'milliseconds that a request may wait for its run; later it gets 503 (default: no limit)',
+      parseTolerance,
+    )
+    .option('--instances <n>', 'runs of a model at once; they share the threads (default: 1)', parseCount)
     .option('--threads <n>', 'threads of a model (default: one per core)', parseCount)
     .addOption(providerOption())
     .addOption(groupNormOption())
@@ -52,11 +56,11 @@ export function addServe(program: Command, cli: Cli): void {
     .option('--max-connections <n>', 'connections at once', parseCount, 1024)
     .option(
       '--request-timeout <s>',
-      'seconds within which a request must have come, and for which a client may stop to read its answer',
+      'seconds that a client may take to send a request, and may pause while it reads the answer',
       parseCount,
       120,
     )
-    .option('--drain-delay <s>', 'seconds to go on after SIGTERM, up to 10', parseTolerance, 5)
+    .option('--drain-delay <s>', 'seconds to keep serving after SIGTERM, at most 10', parseTolerance, 5)
     .option('--json-logs', 'print logs as JSON, a line for each event, instead of text')
     .addOption(limitOption())
     .addHelpText('after', EXAMPLES)
@@ -75,8 +79,9 @@ const DESCRIPTION =
   'The model is a .onnx file; a folder with model.onnx or 1/model.onnx; or a folder of such files and folders. A config.pbtxt as ' +
   'Triton has it (max_batch_size, dynamic_batching, instance_group, parameters) overrides the options here. A model that ' +
   'cannot be loaded does not stop the others.\n\n' +
-  'Signals: SIGTERM goes on to serve for --drain-delay while /v2/health/ready says 503, answers all requests in progress, and exits ' +
-  'with 0 within 15 seconds; Ctrl+C does the same without the delay; a second signal ends it at once. SIGHUP looks for changed models. ' +
+  'Signals: after SIGTERM the server keeps serving for --drain-delay while /v2/health/ready says 503. Then it answers the ' +
+  'requests in progress, and exits with 0 within 15 seconds. Ctrl+C does the same without the delay. A second signal ends ' +
+  'the server at once. SIGHUP makes it look for changed models. ' +
   'Without --host only this machine can reach the server. It speaks plain HTTP: leave TLS to a proxy in front of it.';
 
 const EXAMPLES = `

@@ -10,8 +10,8 @@ import {
 import { expect } from 'chai';
 import { Command } from 'commander';
 import { describe, it } from 'mocha';
-import type { GraphDefinition } from '../../../../graphs/definition.js';
-import type { OptionSpec } from '../../../../graphs/options.js';
+import type { GraphDefinition } from '../../../../graphs/shared/definition.js';
+import type { OptionSpec } from '../../../../graphs/shared/options.js';
 import { describeBuild, exampleRun, type Written } from '../../../../lib/cli/commands/build/output.js';
 import { exampleFlags, graphExamples, graphFlags, graphOptionsOf, requireFits } from '../../../../lib/cli/commands/build/build.js';
 import { UsageError } from '../../../../lib/cli/shared/terminal.js';
@@ -239,6 +239,7 @@ describe('build', () => {
       [[], /name the graph first.*known: .*group-norm/],
       [['-o', 'x.onnx', 'group-norm'], /name the graph first/],
       [['grup-norm', '-o', 'x.onnx'], /unknown graph 'grup-norm': did you mean 'group-norm'\?/],
+      [['grup-norm', '--num-groups', '8', '-o', 'x'], /unknown graph 'grup-norm': did you mean 'group-norm'\?/],
       [
         ['group-norm'],
         /missing --num-groups <integer>, --num-channels <integer>, --output <file>; 'npx onnx-groupnorm build group-norm --help' explains/,

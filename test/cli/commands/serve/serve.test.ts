@@ -102,7 +102,7 @@ describe('serve', function () {
     const cases: [text: string, ...argv: string[]][] = [
       ['missing', path('missing')],
       ['no model can be served', path('broken.onnx')],
-      ['token', path('models'), '--token-file', path('token')],
+      ['the file of --token-file, holds no token', path('models'), '--token-file', path('token')],
       ['--drain-delay takes up to 10 seconds', path('models'), '--drain-delay', '60'],
     ];
     for (const [text, ...argv] of cases) {
