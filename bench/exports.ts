@@ -1,6 +1,7 @@
 /**
  * Exports of public networks against plain onnxruntime-node: processor time of one run on one thread, with the native
- * kernel (`native`) and without it (`cpu`), and the distance of each from float64.
+ * kernel (`native`; `sync` on the calling thread, where onnxruntime-node runs) and without it (`cpu`), and the distance of each
+ * from float64.
  *
  *   npm run bench:exports -- FOLDER [--rounds N] [--only TEXT] [--json FILE]
  *
@@ -25,7 +26,7 @@ const TURN_MS = 30;
 
 const PLAIN = 'onnxruntime-node';
 const WITHOUT_ADDON: Platform = { ...NODE, backends: { cpu: [cpuBackend] } };
-const OURS = ['native', 'cpu'] as const;
+const OURS = ['native', 'sync', 'cpu'] as const;
 type Ours = (typeof OURS)[number];
 
 interface Tensors {
@@ -99,10 +100,14 @@ async function measure(folder: string, name: string, rounds: number): Promise<Me
   const output = plain.outputNames[0]!;
   const native = await createSession(path, { providers: ['native'], intraOpNumThreads: 1 });
   const cpu = await openSession(WITHOUT_ADDON, path, { providers: ['cpu'], intraOpNumThreads: 1 });
-  const run = (session: Session) => async () => (await session.run(tensors.inputs))[output]!;
+  const run =
+    (session: Session, sync = false) =>
+    async () =>
+      (await session.run(tensors.inputs, { sync }))[output]!;
   const runs = {
     [PLAIN]: async () => (await plain.run(feeds))[output]!,
     native: run(native),
+    sync: run(native, true),
     cpu: run(cpu),
   };
   const errors = {} as Record<keyof typeof runs, number>;
@@ -119,7 +124,7 @@ async function measure(folder: string, name: string, rounds: number): Promise<Me
     network,
     form,
     plain: quantile(times[PLAIN], 0.5),
-    speedups: { native: ratio('native'), cpu: ratio('cpu') },
+    speedups: { native: ratio('native'), sync: ratio('sync'), cpu: ratio('cpu') },
     errors,
   };
 }

@@ -10,7 +10,7 @@ import {
   requireShape,
   requireStandardizeEps,
 } from './declarations.js';
-import { type Attributes, type Graph, type Init, type Node, Value } from './types.js';
+import { type Attributes, type Branch, type Graph, type Init, type Node, Value } from './types.js';
 
 /** The type of one result of an operator. */
 export interface OutputType {
@@ -159,6 +159,27 @@ export class Scope {
     );
     this.state.nodes.push({ name, opType, inputs: [...inputs], outputs: results, attributes });
     return results;
+  }
+
+  /**
+   * Adds an If. Only the nodes that the chosen function has added run.
+   * @param condition (1), bool.
+   * @param then Adds the nodes of a branch and returns its result, which must come from one of them; `otherwise` likewise,
+   *   with a result of the same type.
+   * @internal
+   */
+  branch(condition: Value, then: () => Value, otherwise: () => Value): Value {
+    const { nodes } = this.state;
+    const branchOf = (add: () => Value): Branch => {
+      const start = nodes.length;
+      const result = add();
+      return { nodes: nodes.splice(start), result };
+    };
+    const branches = [branchOf(then), branchOf(otherwise)] as const;
+    const { dtype, shape } = branches[1].result;
+    const [result] = this.node('If', [condition], {}, [{ dtype, shape }]);
+    nodes.push({ ...nodes.pop()!, branches });
+    return result!;
   }
 
   /** Returns the name of an operator of this scope for messages: `GroupNormalization 'enc1.double_conv.1'`. */

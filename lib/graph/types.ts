@@ -61,6 +61,20 @@ export interface Node {
   readonly outputs: readonly Value[];
   /** The attributes, by ONNX's names. */
   readonly attributes: Attributes;
+  /**
+   * The two branches of an If.
+   * @internal
+   */
+  readonly branches?: readonly [then: Branch, otherwise: Branch];
+}
+
+/**
+ * The nodes of a branch, which may read every value of the graph before the If, and the result of the If.
+ * @internal
+ */
+export interface Branch {
+  readonly nodes: readonly Node[];
+  readonly result: Value;
 }
 
 /** The tensors of a graph's parameters, by name. */

@@ -270,7 +270,11 @@ export const namesOfFragment = ({ nodes, constants, skipEmpty }: Fragment): stri
 /** Returns the names that nodes and values take: their own and those of the nodes' results. */
 const namesOf = (nodes: readonly Node[], values: readonly Value[]): string[] => [
   ...values.map(({ name }) => name),
-  ...nodes.flatMap(({ name, outputs }) => [name, ...outputs.map((output) => output.name)]),
+  ...nodes.flatMap(({ name, outputs, branches = [] }) => [
+    name,
+    ...outputs.map((output) => output.name),
+    ...branches.flatMap((branch) => namesOf(branch.nodes, [])),
+  ]),
 ];
 
 /**

@@ -19,12 +19,11 @@ import type { GroupNormSite, Lowering } from './types.js';
 export const reduceMeanLowering: Lowering = {
   name: 'reduce-mean',
   minOpset: 7,
-  lower: (g, site, opset) => inWideDType(g, site, (wide) => reduceMean(g, wide, opset, false)),
+  lower: (g, site, opset) => inWideDType(g, site, (wide) => normalize(g, wide, opset)),
 };
 
-/** @param sumsInOneFloat Whether the runtime sums a whole row in one float32: see `rowMeansOf`. */
-export function reduceMean(g: Scope, site: GroupNormSite, opset: number, sumsInOneFloat: boolean): Value {
-  const means = rowMeansOf(g, site, opset, sumsInOneFloat);
+function normalize(g: Scope, site: GroupNormSite, opset: number): Value {
+  const means = rowMeansOf(g, site, opset);
   const centred = centre(g, site, means.of(site.x));
   const mean = means.ofCentred(centred);
   const variance = varianceOf(g, site, means.ofSquares(centred), mean);

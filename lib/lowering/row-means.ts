@@ -21,7 +21,7 @@ import type { GroupNormSite } from './types.js';
  * error of 4e-6 (ONNX Runtime 1.30, x86-64), from 65,536 terms on 10 times that. If nearly all terms are equal, results
  * of the order of 20 are off by 3e-5 with sums of 4,096 terms, and by 1.5e-5 with sums of 1,024.
  */
-const MAX_SUM = 1024;
+export const MAX_SUM = 1024;
 
 /** The end of a Slice that takes all elements of an axis. */
 const ALL = 2 ** 31 - 1;
@@ -34,15 +34,9 @@ export interface RowMeans {
   ofSquares(value: Value): Value;
 }
 
-/**
- * Returns the means of a site's rows.
- * @param sumsInOneFloat Whether the runtime sums a whole row in one float32, as WebAssembly does (ONNX Runtime 1.30):
- *   a mean of 1,000 squares of which a ReLU zeroed half has a relative error of 3e-5. Along axes it is then taken in two
- *   steps; rows that divide into short sums have a form of their own there (`sessionReduceMean`).
- */
-export function rowMeansOf(g: Scope, site: GroupNormSite, opset: number, sumsInOneFloat: boolean): RowMeans {
-  return splitsEvenly(site) ? splitMeans(g, site) : axisMeans(g, site, opset, sumsInOneFloat);
-}
+/** Returns the means of a site's rows. */
+export const rowMeansOf = (g: Scope, site: GroupNormSite, opset: number): RowMeans =>
+  splitsEvenly(site) ? splitMeans(g, site) : axisMeans(g, site, opset);
 
 /**
  * Subtracts the mean of each row from `x`, for ONNX Runtime's InstanceNormalization and LayerNormalization, which sum a
@@ -50,7 +44,7 @@ export function rowMeansOf(g: Scope, site: GroupNormSite, opset: number, sumsInO
  * variance is still one float32 sum, and the longer the row, the fewer of its digits are right.
  */
 export const centred = (g: Scope, site: GroupNormSite, opset: number): Value =>
-  centre(g, site, rowMeansOf(g, site, opset, false).of(site.x));
+  centre(g, site, rowMeansOf(g, site, opset).of(site.x));
 
 /** Returns whether rows are short, or have a length that is known and divides into short sums, or no axes but channels. */
 export function splitsEvenly(site: GroupNormSite): boolean {
@@ -78,7 +72,7 @@ function splitMeans(g: Scope, site: GroupNormSite): RowMeans {
  * known for that. Where an axis is long, the mean is corrected by the mean of what is left after it is subtracted: that is
  * near 0, so that a long sum of it loses nothing that matters.
  */
-function axisMeans(g: Scope, site: GroupNormSite, opset: number, sumsInOneFloat: boolean): RowMeans {
+function axisMeans(g: Scope, site: GroupNormSite, opset: number): RowMeans {
   const { x, numGroups } = site;
   const { channelsPerGroup } = channelsOf(site);
   const spatial = axesFrom(2, x.rank);
@@ -104,18 +98,10 @@ function axisMeans(g: Scope, site: GroupNormSite, opset: number, sumsInOneFloat:
     );
   }
 
-  function inTwoSteps(value: Value): Value {
-    const first = overWidthFirst(value);
-    return op.add(g, first, accurate(op.sub(g, value, op.unsqueeze(g, first, { axes: spatial }))));
-  }
-
   return {
     of: (value) => ofGroups(accurate(value)),
-    ofCentred: (value) => ofGroups(sumsInOneFloat ? accurate(value) : meanOver(spatial, value)),
-    ofSquares(value) {
-      const squares = op.mul(g, value, value);
-      return ofGroups(sumsInOneFloat ? inTwoSteps(squares) : accurate(squares));
-    },
+    ofCentred: (value) => ofGroups(meanOver(spatial, value)),
+    ofSquares: (value) => ofGroups(accurate(op.mul(g, value, value))),
   };
 }
 

@@ -4,7 +4,7 @@
  * known only at run time, each an int64 vector of one element.
  */
 import { GraphError } from '../errors.js';
-import { ints } from '../graph/attr.js';
+import { float, ints } from '../graph/attr.js';
 import type { Scope } from '../graph/builder.js';
 import * as op from '../graph/ops/index.js';
 import type { Value } from '../graph/types.js';
@@ -36,6 +36,22 @@ export function affine(g: Scope, site: GroupNormSite, y: Value): Value {
   const scaled = site.scale ? op.mul(g, y, perChannel(g, site, site.scale)) : y;
   return site.bias ? op.add(g, scaled, perChannel(g, site, site.bias)) : scaled;
 }
+
+/** Computes `y · γ + β` as a BatchNormalization of mean 0 and variance 1, which passes over the data once. */
+export function affineInOneNode(g: Scope, site: GroupNormSite, y: Value): Value {
+  const { x, scale, bias } = site;
+  if (!scale || !bias || x.rank === 2) return affine(g, site, y);
+  const [mean, variance] = [0, 1].map((value) =>
+    filled(g, x.dtype as FloatDType, channelsOf(site).channels, value),
+  );
+  return batchNorm(g, y, [scale, bias, mean!, variance!], 0);
+}
+
+/** Adds a BatchNormalization. `parameters` are scale, bias, mean and variance, one element for each channel. */
+export const batchNorm = (g: Scope, x: Value, parameters: readonly Value[], epsilon: number): Value =>
+  g.node('BatchNormalization', [x, ...parameters], { epsilon: float(epsilon) }, [
+    { dtype: x.dtype, shape: x.shape },
+  ])[0]!;
 
 /** Makes a (C) vector (C, 1, ...), so that it broadcasts against the site's (N, C, ...). */
 export function perChannel(g: Scope, { x }: GroupNormSite, vector: Value): Value {

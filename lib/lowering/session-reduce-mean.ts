@@ -5,20 +5,20 @@
  *     short rows: x − mean → InstanceNormalization → γ and β
  *     other rows: x − mean → the statistics of what is left, in short sums → BatchNormalization, or Mul and Add
  *
- * Rows whose length is a name have the form for files. Files do not have this form: other runtimes take constants only as the
- * statistics of BatchNormalization.
+ * Rows whose length is a name have a form of their own: see `normalizeNamed`. Files do not have this form: other runtimes take
+ * constants only as the statistics of BatchNormalization.
  */
-import { float } from '../graph/attr.js';
 import type { Scope } from '../graph/builder.js';
 import * as op from '../graph/ops/index.js';
 import type { Value } from '../graph/types.js';
 import { elementCount, type FloatDType } from '../tensor.js';
-import { reduceMean, scaleAndShift, varianceOf } from './reduce-mean.js';
+import { scaleAndShift, varianceOf } from './reduce-mean.js';
 import { splitsEvenly } from './row-means.js';
 import {
-  affine,
+  affineInOneNode,
   alongRows,
   axesFrom,
+  batchNorm,
   channelsOf,
   filled,
   fromRows,
@@ -27,15 +27,8 @@ import {
   rowMean,
   toSplitRows,
 } from './rows.js';
-import type { GroupNormSite, LoweringForm } from './types.js';
-
-/** What float32 sums of a runtime are good for. */
-export interface FloatSums {
-  /** The longest row that is summed by InstanceNormalization. */
-  readonly maxShortRow: number;
-  /** Whether a whole row is summed in one float32, so that the mean of squares is taken in two steps. */
-  readonly areInOneFloat: boolean;
-}
+import { normalizeNamed } from './session-named-sizes.js';
+import type { FloatSums, GroupNormSite, LoweringForm } from './types.js';
 
 /** Returns the form for a runtime. */
 export const sessionReduceMean = (sums: FloatSums): LoweringForm => ({
@@ -44,7 +37,7 @@ export const sessionReduceMean = (sums: FloatSums): LoweringForm => ({
 
 function normalize(g: Scope, site: GroupNormSite, opset: number, sums: FloatSums): Value {
   const length = rowLength(site);
-  if (typeof length !== 'number') return reduceMean(g, site, opset, sums.areInOneFloat);
+  if (typeof length !== 'number') return normalizeNamed(g, site, opset, sums);
   const maxShort = site.x.dtype === 'float32' && !site.isCorrected ? sums.maxShortRow : 0;
   return length <= maxShort ? shortForm(g, site, length) : statisticsForm(g, site, opset, sums.areInOneFloat);
 }
@@ -61,21 +54,6 @@ function shortForm(g: Scope, site: GroupNormSite, length: number): Value {
   const normalized = op.instanceNormalization(g, centred, neutral(1), neutral(0), { epsilon });
   return affineInOneNode(g, site, fromRows(g, site, normalized));
 }
-
-/** Computes `y · γ + β` as a BatchNormalization of mean 0 and variance 1, which passes over the data once. */
-function affineInOneNode(g: Scope, site: GroupNormSite, y: Value): Value {
-  const { x, scale, bias } = site;
-  if (!scale || !bias || x.rank === 2) return affine(g, site, y);
-  const [mean, variance] = [0, 1].map((value) =>
-    filled(g, x.dtype as FloatDType, channelsOf(site).channels, value),
-  );
-  return batchNorm(g, y, [scale, bias, mean!, variance!], 0);
-}
-
-const batchNorm = (g: Scope, x: Value, parameters: readonly Value[], epsilon: number): Value =>
-  g.node('BatchNormalization', [x, ...parameters], { epsilon: float(epsilon) }, [
-    { dtype: x.dtype, shape: x.shape },
-  ])[0]!;
 
 /**
  * Computes what the form for files does: see `reduceMeanLowering`. Where a row does not divide into short sums, each mean is

@@ -62,6 +62,14 @@ export interface LoweringForm extends Pick<Lowering, 'lower'> {
   readonly isOfAnyOpset?: boolean;
 }
 
+/** What float32 sums of a runtime are good for. */
+export interface FloatSums {
+  /** The longest row that is summed by InstanceNormalization. */
+  readonly maxShortRow: number;
+  /** Whether a whole row is summed in one float32, so that means are taken in more steps, or in float64. */
+  readonly areInOneFloat: boolean;
+}
+
 /** The names of the lowerings that a model file may have. */
 export const LOWERING_NAMES = ['op', 'reduce-mean', 'instance-norm', 'layer-norm'] as const;
 /**

@@ -103,6 +103,30 @@ describe('GroupNorm in a session without the native kernel', () => {
       });
     }
 
+    it(`a session on ${provider} gives a sample of named sizes the same bits alone and in a batch`, async () => {
+      for (const dims of [
+        [3, 4, 6, 5], // InstanceNormalization on cpu
+        [3, 4, 30, 50], // planes
+        [3, 4, 70, 60], // axes
+        [3, 4, 8, 9, 60],
+        [3, 4, 2, 3000], // float64
+        [3, 2, 40, 50], // each channel is a group
+      ]) {
+        const x = randomTensor('float32', dims, { mean: 10 });
+        const shape = named(dims);
+        await using session = await open(
+          provider,
+          { x, numGroups: 2, eps: 1e-5, ...affine(dims[1]!) },
+          shape,
+        );
+        const all = (await session.run({ x })).y!.data as Float32Array;
+        const size = elementCount(dims.slice(1));
+        const last = tensor('float32', [1, ...dims.slice(1)], x.data.slice(2 * size));
+        const { data } = (await session.run({ x: last })).y!;
+        expect(data).to.deep.equal(all.slice(2 * size));
+      }
+    });
+
     it(`a session on ${provider} is right if few elements are left by a ReLU`, async () => {
       for (const length of [60, 1024, 1500]) {
         const x = clipped(randomTensor('float32', [4, 2, length], { mean: -1 }), 0);

@@ -115,8 +115,26 @@ export function encodeNode(node: Node, opset: number): EncodedNode {
     inputs.push(initializer.name);
   }
   while (inputs.at(-1) === '') inputs.pop();
-  return { node: toProto(node, inputs, kept), initializers };
+  const message = toProto(node, inputs, kept);
+  const branches = (node.branches ?? []).map(({ nodes, result }, index) => {
+    const encoded = nodes.map((inner) => encodeNode(inner, opset));
+    initializers.push(...encoded.flatMap((inner) => inner.initializers));
+    const name = index === 0 ? 'then_branch' : 'else_branch';
+    return branchAttribute(
+      name,
+      encoded.map((inner) => inner.node),
+      result.name,
+    );
+  });
+  return { node: { ...message, attribute: [...message.attribute!, ...branches] }, initializers };
 }
+
+/** Returns the attribute of an If that has a branch. */
+const branchAttribute = (name: string, node: NodeMessage[], result: string): AttributeMessage => ({
+  name,
+  type: ATTRIBUTE_TYPE.GRAPH,
+  g: { name, node, output: [{ name: result }] },
+});
 
 function toProto(
   { name, domain, opType, outputs }: Node,
@@ -219,11 +237,19 @@ export function fragmentNodes(
   for (const { name, data } of constants) names.set(name, added.add(encodeTensor(name, data!)));
   for (const { initializers } of encoded)
     for (const tensor of initializers) names.set(tensor.name, added.add(tensor));
-  const messages = encoded.map(({ node }) => ({
-    ...node,
-    input: node.input!.map((name) => names.get(name) ?? name),
-  }));
+  const messages = encoded.map(({ node }) => readingFrom(names, node));
   return skipEmpty ? nodesIfNotEmpty(skipEmpty, messages) : messages;
+}
+
+/** Returns a node that reads values under other names, in its branches too. */
+function readingFrom(names: ReadonlyMap<string, string>, node: NodeMessage): NodeMessage {
+  const attribute = node.attribute?.map((each) =>
+    each.g
+      ? { ...each, g: { ...each.g, node: each.g.node!.map((inner) => readingFrom(names, inner)) } }
+      : each,
+  );
+  const input = node.input!.map((name) => names.get(name) ?? name);
+  return { ...node, input, ...(attribute && { attribute }) };
 }
 
 /** Makes a constant as a node. */
@@ -246,11 +272,6 @@ function nodesIfNotEmpty(names: SkipEmpty, nodes: NodeMessage[]): NodeMessage[] 
         attribute: reshape.allowZero ? [encodeAttribute('allowzero', { type: 'INT', value: 1 })] : [],
       }
     : { opType: 'Identity', name: empty, input: [input], output: [empty] };
-  const body = (name: string, node: NodeMessage[], result: string): AttributeMessage => ({
-    name,
-    type: ATTRIBUTE_TYPE.GRAPH,
-    g: { name, node, output: [{ name: result }] },
-  });
   return [
     { opType: 'Size', name: size, input: [input], output: [size] },
     {
@@ -265,7 +286,10 @@ function nodesIfNotEmpty(names: SkipEmpty, nodes: NodeMessage[]): NodeMessage[] 
       name: `${output}/if`,
       input: [hasElements],
       output: [output],
-      attribute: [body('then_branch', nodes, computed), body('else_branch', [passedOn], empty)],
+      attribute: [
+        branchAttribute('then_branch', nodes, computed),
+        branchAttribute('else_branch', [passedOn], empty),
+      ],
     },
   ];
 }

@@ -1,6 +1,5 @@
 /** The table of how GroupNormalization runs on each provider if the caller does not say. */
-import type { FloatSums } from '../../lowering/session-reduce-mean.js';
-import type { SessionLoweringName } from '../../lowering/types.js';
+import type { FloatSums, SessionLoweringName } from '../../lowering/types.js';
 import type { Provider } from '../core/contract.js';
 
 /** One row of the table. */
