@@ -7,17 +7,6 @@
 namespace group_norm {
 namespace {
 
-// What x is normalised with, for the lanes of one vector.
-template <typename V>
-struct LaneAffine {
-  V centre, scale, scaleRest, bias;
-
-  ALWAYS_INLINE V operator()(V x, size_t, size_t) const {
-    const V d = x - centre;
-    return multiplyAdd(d, scale, multiplyAdd(d, scaleRest, bias));
-  }
-};
-
 // The index-th vector of a period; a block that is half of a vector is there twice.
 template <typename V, size_t block>
 V laneVector(const float (&perLane)[kMostLanes], size_t index) {
@@ -31,7 +20,7 @@ void normalizeLanes(const BlockStretch& stretch) {
   using Plain = Output<V, float, activation, withResidual, streaming>;
   constexpr size_t period = kPeriod<V, block>;
   constexpr size_t vectors = period / V::lanes;
-  LaneAffine<V> affine[vectors];
+  Affine<V> affine[vectors];
   for (size_t k = 0; k < vectors; ++k) {
     affine[k] = {laneVector<V, block>(stretch.centre, k), laneVector<V, block>(stretch.scale, k),
                  laneVector<V, block>(stretch.scaleRest, k), laneVector<V, block>(stretch.bias, k)};

@@ -38,6 +38,17 @@ struct Type {
   using type = Named;
 };
 
+// What x is normalised with, for the lanes of one vector.
+template <typename V>
+struct Affine {
+  V centre, scale, scaleRest, bias;
+
+  ALWAYS_INLINE V operator()(V x, size_t, size_t) const {
+    const V d = x - centre;
+    return multiplyAdd(d, scale, multiplyAdd(d, scaleRest, bias));
+  }
+};
+
 template <typename V, typename T, Activation activation, bool withResidual, bool streaming>
 struct Output {
   using Scalar = typename V::Scalar;
@@ -92,24 +103,18 @@ struct Output {
     storePart(s.y + i, count, activate<activation>(v));
   }
 
-  // All within one channel.
-  void channel(const Stretch<T>& s, size_t index) const {
-    const double scale = static_cast<double>(get(rowScale, index)) * rstd;
-    const double bias = static_cast<double>(get(rowBias, index));
-    const V c = all<V>(centre);
+  Affine<V> affineOf(size_t channel) const {
+    const double scale = static_cast<double>(get(rowScale, channel)) * rstd;
+    const double bias = static_cast<double>(get(rowBias, channel)) - rest * scale;
     const Scalar nearly = static_cast<Scalar>(scale);
-    const V a = all<V>(nearly);
-    const V aRest = all<V>(static_cast<Scalar>(scale - static_cast<double>(nearly)));
-    const V b = all<V>(static_cast<Scalar>(bias - rest * scale));
-    each(s, [=](V x, size_t, size_t) {
-      const V d = x - c;
-      return multiplyAdd(d, a, multiplyAdd(d, aRest, b));
-    });
+    const Scalar scaleRest = static_cast<Scalar>(scale - static_cast<double>(nearly));
+    return {all<V>(centre), all<V>(nearly), all<V>(scaleRest), all<V>(static_cast<Scalar>(bias))};
   }
 
   // With a scale and a bias for every element, as they lie in memory: (x - mean) * rstd first, of which the root, too,
   // is in two parts.
-  ALWAYS_INLINE void elements(const Stretch<T>& s, const T* scale, const T* bias) const {
+  template <typename U>
+  ALWAYS_INLINE void elements(const Stretch<T>& s, const U* scale, const U* bias) const {
     const V c = all<V>(centre);
     const Scalar nearly = static_cast<Scalar>(rstd);
     const V r = all<V>(nearly);
@@ -127,33 +132,48 @@ struct Output {
 
   // Channels shorter than a vector: their scale and bias are laid out element by element first.
   void shortChannels(const Stretch<T>& s, size_t begin) const {
-    constexpr size_t batch = 512;
-    T scale[batch];
-    T bias[batch];
-    size_t index = begin == 0 ? 0 : begin / spatial;
+    constexpr size_t room = 512;
+    Scalar scale[room + lanes];
+    Scalar bias[room + lanes];
+    const size_t most = room - room % spatial;
+    size_t index = begin / spatial;
     size_t within = begin - index * spatial;
-    for (size_t i = 0; i < s.count; i += batch) {
-      const size_t end = i + batch < s.count ? i + batch : s.count;
-      for (size_t k = 0; k < end - i; ++k) {
-        std::memcpy(scale + k, rowScale + index, sizeof(T));
-        std::memcpy(bias + k, rowBias + index, sizeof(T));
-        if (++within == spatial) {
-          within = 0;
-          ++index;
-        }
+    for (size_t i = 0; i < s.count; within = 0) {
+      const size_t end = i + most - within < s.count ? i + most - within : s.count;
+      // Whole vectors: the next one takes the place of what is too much.
+      for (size_t k = 0; k < within + end - i; k += spatial, ++index) {
+        store(scale + k, all<V>(get(rowScale, index)));
+        store(bias + k, all<V>(get(rowBias, index)));
       }
-      elements(s.from(i, end), scale, bias);
+      elements(s.from(i, end), scale + within, bias + within);
+      i = end;
     }
   }
 
+  // The vectors follow each other through all channels. One in which a channel ends has the factors of two.
   void longChannels(const Stretch<T>& s, size_t begin) const {
-    size_t index = begin == 0 ? 0 : begin / spatial;
+    size_t index = begin / spatial;
     size_t channelEnd = (index + 1) * spatial - begin;
-    for (size_t i = 0; i < s.count; ++index, channelEnd += spatial) {
+    Affine<V> affine = affineOf(index);
+    const auto affineFor = [&](size_t i, size_t count) {
+      if (i + count <= channelEnd) return affine;
+      const Affine<V> first = affine;
+      const size_t left = channelEnd - i;
+      affine = affineOf(++index);
+      channelEnd += spatial;
+      return Affine<V>{affine.centre, joined(left, first.scale, affine.scale),
+                       joined(left, first.scaleRest, affine.scaleRest), joined(left, first.bias, affine.bias)};
+    };
+    size_t i = beforeAligned(s);
+    if (i > 0) part(s, 0, i, affineFor(0, i));
+    for (; i + lanes <= s.count; i += lanes) {
+      const Affine<V> whole = affine;
       const size_t end = channelEnd < s.count ? channelEnd : s.count;
-      channel(s.from(i, end), index);
-      i = end;
+      for (; i + lanes <= end; i += lanes) put(s, i, activate<activation>(before(s, i, whole)));
+      if (i + lanes > s.count) break;
+      put(s, i, activate<activation>(before(s, i, affineFor(i, lanes))));
     }
+    if (i < s.count) part(s, i, s.count - i, affineFor(i, s.count - i));
   }
 
   ALWAYS_INLINE void run(const Stretch<T>& s, size_t begin) const {

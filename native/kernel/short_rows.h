@@ -1,7 +1,7 @@
 // Statistics and output of rows that the first-level cache holds, of elements of type T, by vectors of type V; D is the
 // vector of doubles.
 //
-// A few rows at a time: the sums of each, then the statistics of all, a row to a lane, then the output of each. A row
+// Some rows at a time: the sums of each, then the statistics of all, a row to a lane, then the output of each. A row
 // alone would wait for its sums, a division and a root, which takes longer than all its elements.
 #pragma once
 
@@ -14,7 +14,7 @@ namespace {
 // Rows that are under way. Lanes that no row has are computed with as well.
 template <typename D>
 struct Batch {
-  static constexpr size_t most = 16;
+  static constexpr size_t most = 64;
   // Sums of the elements less the shift.
   double shift[most] = {};
   double values[most] = {};
@@ -27,6 +27,12 @@ struct Batch {
     shift[i] = totals.shift;
     values[i] = totals.values;
     squares[i] = totals.squares;
+  }
+
+  double allSquares(size_t count) const {
+    D total = D::load(squares);
+    for (size_t i = D::lanes; i < count; i += D::lanes) total = total + D::load(squares + i);
+    return sum(total);
   }
 
   void finish(size_t count, const RowSet& set) {
@@ -53,58 +59,68 @@ ALWAYS_INLINE void forEachVector(const T* row, size_t length, V fill, Body body)
   if (i < length) body(loadPart(row + i, length - i, fill));
 }
 
-// Rows of a few vectors, as many as V has lanes at most: the sums of all lanes are one vector, a row to a lane.
+// The sums of the lanes of each of a few vectors, as doubles.
+template <typename V, typename D>
+ALWAYS_INLINE void storeSumOfEach(double* sums, const V* vectors) {
+  typename V::Scalar ofEach[V::lanes];
+  store(ofEach, sumOfEach(vectors));
+  for (size_t r = 0; r < V::lanes; r += D::lanes) store(sums + r, D::load(ofEach + r));
+}
+
+// Rows of a few vectors, as many as V has lanes at most: the sums of all lanes are one vector, a row to a lane. The
+// shift is the mean.
 template <typename V, typename T, typename D>
-void tinyRows(const T* x, const RowSet& set, size_t begin, size_t end, Batch<D>& batch) {
+void sumTinyRows(const T* x, size_t length, size_t begin, size_t end, Batch<D>& batch) {
   constexpr size_t lanes = V::lanes;
-  const size_t length = set.length;
+  using Scalar = typename V::Scalar;
+  const T* rows = x + begin * length;
   const size_t count = end - begin;
-  const V zero = all<V>(0);
   V values[lanes];
   V squares[lanes];
-  for (size_t r = 0; r < lanes; ++r) values[r] = squares[r] = zero;
   for (size_t r = 0; r < count; ++r) {
-    forEachVector(x + (begin + r) * length, length, zero, [&](V v) { values[r] = values[r] + v; });
+    V total = all<V>(0);
+    forEachVector(rows + r * length, length, total, [&](V v) { total = total + v; });
+    values[r] = total;
   }
-  typename V::Scalar shifts[lanes];
-  store(shifts, sumOfEach(values) / all<V>(static_cast<typename V::Scalar>(length)));
+  for (size_t r = count; r < lanes; ++r) values[r] = squares[r] = all<V>(0);
+  Scalar shifts[lanes];
+  store(shifts, sumOfEach(values) / all<V>(static_cast<Scalar>(length)));
   for (size_t r = 0; r < count; ++r) {
     const V shift = all<V>(shifts[r]);
     Sums<V> sums;
-    forEachVector(x + (begin + r) * length, length, shift, [&](V v) { sums.add(v - shift); });
+    forEachVector(rows + r * length, length, shift, [&](V v) { sums.add(v - shift); });
     values[r] = sums.values;
     squares[r] = sums.squares;
   }
-  typename V::Scalar ofValues[lanes];
-  typename V::Scalar ofSquares[lanes];
-  store(ofValues, sumOfEach(values));
-  store(ofSquares, sumOfEach(squares));
-  for (size_t r = 0; r < lanes; ++r) {
-    batch.shift[begin + r] = static_cast<double>(shifts[r]);
-    batch.values[begin + r] = static_cast<double>(ofValues[r]);
-    batch.squares[begin + r] = static_cast<double>(ofSquares[r]);
-  }
-  for (size_t r = begin; r < end; ++r) {
-    if (!fits(x, batch.squares[r], set.leastSquares)) batch.put(r, wideTotals(x + r * length, length));
-  }
+  for (size_t r = 0; r < lanes; r += D::lanes) store(batch.shift + begin + r, D::load(shifts + r));
+  storeSumOfEach<V, D>(batch.values + begin, values);
+  storeSumOfEach<V, D>(batch.squares + begin, squares);
 }
 
 template <typename V, typename T, typename D>
 void sumRows(const T* x, const RowSet& set, size_t count, Batch<D>& batch) {
-  if (set.length <= 8 * V::lanes) {
-    for (size_t i = 0; i < count; i += V::lanes) {
-      tinyRows<V>(x, set, i, count - i < V::lanes ? count : i + V::lanes, batch);
-    }
-  } else {
+  const size_t length = set.length;
+  if (length > 8 * V::lanes) {
+    // All shifts first: no row waits for its own.
+    typename V::Scalar shifts[Batch<D>::most];
+    for (size_t i = 0; i < count; ++i) shifts[i] = firstShift<V>(x + i * length, length);
     for (size_t i = 0; i < count; ++i) {
-      const T* row = x + i * set.length;
-      batch.put(i, totalsOf<V>(row, set.length, firstShift<V>(row, set.length), set.leastSquares));
+      batch.put(i, totalsOf<V>(x + i * length, length, shifts[i], set.leastSquares));
     }
+    return;
+  }
+  for (size_t i = 0; i < count; i += V::lanes) {
+    sumTinyRows<V>(x, length, i, count - i < V::lanes ? count : i + V::lanes, batch);
+  }
+  if (fits(x, batch.allSquares(count), 0) && set.leastSquares == 0) return;
+  for (size_t i = 0; i < count; ++i) {
+    if (!fits(x, batch.squares[i], set.leastSquares)) batch.put(i, wideTotals(x + i * length, length));
   }
 }
 
 template <typename V, typename D, typename T>
-void shortRows(const RowSet& set, size_t begin, size_t end) {
+void shortRows(const RowSet& rows, size_t begin, size_t end) {
+  const RowSet set = rows;  // what is written to y cannot change it
   const size_t fitting = kShortRow / set.length;
   const size_t atOnce = fitting < Batch<D>::most ? fitting : Batch<D>::most;
   const T* x = static_cast<const T*>(set.x);
@@ -117,8 +133,7 @@ void shortRows(const RowSet& set, size_t begin, size_t end) {
     size_t group = begin % set.groups;
     for (size_t first = begin; first < end; first += atOnce) {
       const size_t count = end - first < atOnce ? end - first : atOnce;
-      const T* rows = x + first * set.length;
-      sumRows<V>(rows, set, count, batch);
+      sumRows<V>(x + first * set.length, set, count, batch);
       batch.finish(count, set);
       for (size_t i = 0; i < count; ++i) {
         const double rstd = batch.rstd[i];

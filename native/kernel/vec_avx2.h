@@ -28,6 +28,7 @@ struct Doubles {
   __m256d v;
 
   static Doubles load(const double* p);
+  static Doubles load(const float* p);
   static void endStreaming() { _mm_sfence(); }
 };
 
@@ -58,6 +59,7 @@ inline __m128i narrow(Floats a, const BFloat16*) {
 
 inline Floats Floats::load(const float* p) { return {_mm256_loadu_ps(p)}; }
 inline Doubles Doubles::load(const double* p) { return {_mm256_loadu_pd(p)}; }
+inline Doubles Doubles::load(const float* p) { return {_mm256_cvtps_pd(_mm_loadu_ps(p))}; }
 template <typename T>
 Floats Floats::load(const T* p) {
   return floats(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)), p);
@@ -160,6 +162,13 @@ ALWAYS_INLINE Doubles sumOfEach(const Doubles* a) {
 
 inline Doubles zeroWhereLess(Doubles a, Doubles b, Doubles v) {
   return {_mm256_andnot_pd(_mm256_cmp_pd(a.v, b.v, _CMP_LT_OQ), v.v)};
+}
+
+inline Floats joined(size_t count, Floats a, Floats b) {
+  return {_mm256_blendv_ps(b.v, a.v, _mm256_castsi256_ps(firstLanes(count)))};
+}
+inline Doubles joined(size_t count, Doubles a, Doubles b) {
+  return {_mm256_blendv_pd(b.v, a.v, _mm256_castsi256_pd(firstDoubleLanes(count)))};
 }
 
 }  // namespace

@@ -34,6 +34,7 @@ struct Doubles {
   __m512d v;
 
   static Doubles load(const double* p);
+  static Doubles load(const float* p);
   static void endStreaming() { _mm_sfence(); }
 };
 
@@ -56,6 +57,7 @@ inline __m256i narrow(Floats a, const BFloat16*) {
 
 inline Floats Floats::load(const float* p) { return {_mm512_loadu_ps(p)}; }
 inline Doubles Doubles::load(const double* p) { return {_mm512_loadu_pd(p)}; }
+inline Doubles Doubles::load(const float* p) { return {_mm512_cvtps_pd(_mm256_loadu_ps(p))}; }
 template <typename T>
 Floats Floats::load(const T* p) {
   return floats(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), p);
@@ -169,6 +171,11 @@ ALWAYS_INLINE Doubles sumOfEach(const Doubles* a) {
 
 inline Doubles zeroWhereLess(Doubles a, Doubles b, Doubles v) {
   return {_mm512_maskz_mov_pd(_mm512_cmp_pd_mask(a.v, b.v, _CMP_NLT_UQ), v.v)};
+}
+
+inline Floats joined(size_t count, Floats a, Floats b) { return {_mm512_mask_mov_ps(b.v, firstLanes(count), a.v)}; }
+inline Doubles joined(size_t count, Doubles a, Doubles b) {
+  return {_mm512_mask_mov_pd(b.v, static_cast<__mmask8>(firstLanes(count)), a.v)};
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
 // Vectors of 16 bytes, without intrinsics but for ARM's float16. vec_avx2.h and vec_avx512.h define the same
 // functions; every algorithm is written in them once.
 //
-//   V::load, store            a whole vector, unaligned; 16-bit elements widen to float and are rounded back
+//   V::load, store            a whole vector, unaligned; 16-bit elements widen to float and are rounded back, floats
+//                             widen to double
 //   loadPart, storePart       the first `count` lanes; the others are `fill`, or not written
 //   stream, V::endStreaming   store past the caches to an address aligned to the vector; before others may read it
 //   set                       one value in all lanes
@@ -15,6 +16,7 @@
 //   sum                       of all lanes, in double
 //   sumOfEach(a)              lane i is the sum of the lanes of a[i], for as many vectors as one has lanes
 //   zeroWhereLess(a, b, v)    0 where a < b, v elsewhere; of doubles
+//   joined(count, a, b)       the first `count` lanes of a, the others of b
 #pragma once
 
 #include "always_inline.h"
@@ -47,6 +49,7 @@ struct Doubles {
   DoubleLanes v;
 
   static Doubles load(const double* p);
+  static Doubles load(const float* p);
   static void endStreaming() {}
 };
 
@@ -63,6 +66,11 @@ inline Floats Floats::load(const float* p) {
 inline Doubles Doubles::load(const double* p) {
   Doubles a;
   std::memcpy(&a.v, p, sizeof a.v);
+  return a;
+}
+inline Doubles Doubles::load(const float* p) {
+  Doubles a;
+  for (size_t i = 0; i < Doubles::lanes; ++i) a.v[i] = static_cast<double>(p[i]);
   return a;
 }
 template <typename T>
@@ -194,6 +202,15 @@ inline Doubles sumOfEach(const Doubles* a) {
 inline Doubles zeroWhereLess(Doubles a, Doubles b, Doubles v) {
   for (size_t i = 0; i < Doubles::lanes; ++i) v.v[i] = a.v[i] < b.v[i] ? 0 : v.v[i];
   return v;
+}
+
+inline Floats joined(size_t count, Floats a, Floats b) {
+  const FloatBits index = {0, 1, 2, 3};
+  return {index < static_cast<uint32_t>(count) ? a.v : b.v};
+}
+inline Doubles joined(size_t count, Doubles a, Doubles b) {
+  const DoubleBits index = {0, 1};
+  return {index < static_cast<uint64_t>(count) ? a.v : b.v};
 }
 
 }  // namespace

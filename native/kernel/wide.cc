@@ -2,6 +2,7 @@
 
 #include <cfloat>
 #include <cmath>
+#include <limits>
 
 namespace group_norm {
 
@@ -27,15 +28,20 @@ template Moments wideMoments(const BFloat16*, size_t);
 
 namespace {
 
-template <typename T>
-double largestOf(const T* elements, size_t count) {
-  double largest = 0;
+// Bits without the sign are ordered as the magnitudes are, NaN above Inf.
+template <typename T, typename Bits>
+double largestOf(const void* elements, size_t count) {
+  Bits largest = 0;
   for (size_t i = 0; i < count; ++i) {
-    const double magnitude = std::fabs(static_cast<double>(get(elements, i)));
-    if (!(magnitude <= DBL_MAX)) return HUGE_VAL;
-    if (magnitude > largest) largest = magnitude;
+    Bits bits;
+    std::memcpy(&bits, static_cast<const char*>(elements) + i * sizeof bits, sizeof bits);
+    bits = static_cast<Bits>(bits & std::numeric_limits<Bits>::max());
+    largest = bits > largest ? bits : largest;
   }
-  return largest;
+  T element;
+  std::memcpy(&element, &largest, sizeof element);
+  const double magnitude = static_cast<double>(widen(element));
+  return magnitude <= DBL_MAX ? magnitude : HUGE_VAL;
 }
 
 double activate(double v, Activation activation) {
@@ -74,13 +80,13 @@ void normalize(const Row& row, size_t begin, size_t end) {
 double largestMagnitude(DType dtype, const void* elements, size_t count) {
   switch (dtype) {
     case DType::float32:
-      return largestOf(static_cast<const float*>(elements), count);
+      return largestOf<float, int32_t>(elements, count);
     case DType::float64:
-      return largestOf(static_cast<const double*>(elements), count);
+      return largestOf<double, int64_t>(elements, count);
     case DType::float16:
-      return largestOf(static_cast<const Half*>(elements), count);
+      return largestOf<Half, int16_t>(elements, count);
     case DType::bfloat16:
-      return largestOf(static_cast<const BFloat16*>(elements), count);
+      return largestOf<BFloat16, int16_t>(elements, count);
   }
   return 0;
 }
