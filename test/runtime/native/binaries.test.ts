@@ -31,7 +31,7 @@ describe('the binaries of the addon', () => {
     ]);
   });
 
-  it('the first binary that loads is the only one that is loaded, and the first problem stands if none loads', async () => {
+  it('the loader stops at the first binary that loads, and reports the first problem where no binary loads', async () => {
     await lay(LOCAL, PREBUILT);
     const tried: string[] = [];
     const load =
