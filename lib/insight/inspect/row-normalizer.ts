@@ -13,8 +13,8 @@ import { tensor } from '../../tensor.js';
  * Call `dispose` at the end.
  */
 export class RowNormalizer {
-  /** One model for each epsilon, which is an attribute of the operator. */
-  readonly #sessions = new Map<number, Session>();
+  /** One model for each epsilon and length: a session may run rows of a known length in other nodes. */
+  readonly #sessions = new Map<string, Session>();
 
   constructor(
     readonly platform: Platform,
@@ -25,14 +25,15 @@ export class RowNormalizer {
   /** @param rows Rows of `length` elements, one behind the other. */
   async normalize(rows: Float32Array, length: number, epsilon: number): Promise<Float32Array> {
     const x = tensor('float32', [rows.length / length, 1, length], rows);
-    const session = this.#sessions.get(epsilon) ?? (await this.#open(epsilon));
-    this.#sessions.set(epsilon, session);
+    const key = `${epsilon} ${length}`;
+    const session = this.#sessions.get(key) ?? (await this.#open(length, epsilon));
+    this.#sessions.set(key, session);
     return (await session.run({ x }))['y']!.data as Float32Array;
   }
 
-  #open(epsilon: number): Promise<Session> {
+  #open(length: number, epsilon: number): Promise<Session> {
     const g = new GraphBuilder('rows');
-    const x = g.input('x', 'float32', ['rows', 1, 'length']);
+    const x = g.input('x', 'float32', ['rows', 1, length]);
     g.output('y', op.groupNormalization(g, x, undefined, undefined, { numGroups: 1, epsilon }));
     const model = encodeModel(g.build(), new Map(), { opset: 21, lowering: 'op' });
     return openSession(this.platform, model, { groupNorm: this.groupNorm, providers: this.providers });
