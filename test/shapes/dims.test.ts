@@ -15,7 +15,7 @@ import {
   sliceDim,
   type DimWindow,
 } from '../../lib/shapes/dims.js';
-import type { Dim } from '../../lib/tensor.js';
+import { type Dim, UNKNOWN_DIM } from '../../lib/tensor.js';
 import { evaluate } from '../graph/support.js';
 
 const window = (kernel: number, stride = 1, pad = 0, dilation = 1): DimWindow => ({
@@ -52,6 +52,11 @@ const { polynomial } = fc.letrec<{ polynomial: Dim }>((tie) => ({
     fc.tuple(tie('polynomial'), tie('polynomial')).map((pair) => productDim(pair)),
   ),
 }));
+
+/** Compares expressions. A step on the way to one of them may be too long to be computed with, which makes it unknown. */
+function expectSame(a: Dim, b: Dim): void {
+  if (a !== UNKNOWN_DIM && b !== UNKNOWN_DIM) expect(a).to.equal(b);
+}
 
 describe('dimension expressions', () => {
   it('evaluateDim gives the number that JavaScript gives, for every expression, and NaN without the size of a name', () => {
@@ -134,9 +139,9 @@ describe('dimension expressions', () => {
     expect(maxDim('A', 'B')).to.equal(maxDim('B', 'A'));
     fc.assert(
       fc.property(dim, dim, dim, (a, b, c) => {
-        expect(addDims(a, addDims(b, c))).to.equal(addDims(addDims(c, a), b));
-        expect(productDim([a, productDim([b, c])])).to.equal(productDim([productDim([c, a]), b]));
-        expect(productDim([a, addDims(b, c)])).to.equal(addDims(productDim([a, b]), productDim([a, c])));
+        expectSame(addDims(a, addDims(b, c)), addDims(addDims(c, a), b));
+        expectSame(productDim([a, productDim([b, c])]), productDim([productDim([c, a]), b]));
+        expectSame(productDim([a, addDims(b, c)]), addDims(productDim([a, b]), productDim([a, c])));
         expect(addDims(a, scaleDim(a, -1))).to.equal(0);
       }),
     );

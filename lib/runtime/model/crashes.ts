@@ -281,7 +281,7 @@ const quantizedSoftmax: Rule = anyOf(filled(3), filled(4), ({ shape }) =>
 /**
  * Reshape of x to t, an int64 input that is declared with 2^22 elements: 1 GiB and 2 s in loading, and more in proportion to
  * the length, because the result is inferred to have that many dimensions; Expand, ConstantOfShape, Resize and AffineGrid too.
- * Reshape of a scalar to the size 0x0101010101010101, which begins a longer target, has the same effect. 1.32 too.
+ * 1.32 loads it in 5 ms. Reshape of a scalar to the size 0x0101010101010101, which begins a longer target, has the same effect.
  */
 const sizes =
   (input: number): Rule =>
