@@ -48,6 +48,7 @@ export function splitUpsampledConvs(types: ValueTypes): number {
   const { model } = types;
   if (model.opset < MIN_OPSET || model.redefinesOperators()) return 0;
   const found = model.nodes.flatMap((node) => matchUpsampledConv(types, node) ?? []);
+  if (found.length === 0) return 0;
   const taken = model.names();
   return replaceChains(model, found, (one) => fourConvs(one, taken));
 }
