@@ -42,6 +42,7 @@ interface NormReport extends NormCounts {
 export function replaceNorms(types: ValueTypes, plan: NormPlan): NormReport {
   const { exported, contrib, nhwcConv = false, inlined, operator, rows } = plan;
   const { model } = types;
+  const own = new Set(model.nodes);
   const ofContrib = contrib === undefined ? NOT_RUN : lowerContribGroupNorm(types, contrib);
   const convCount = nhwcConv ? lowerNhwcConv(types) : 0;
   const exportedCount = exported === undefined ? 0 : mergeExportedGroupNorm(model, exported, types);
@@ -51,7 +52,7 @@ export function replaceNorms(types: ValueTypes, plan: NormPlan): NormReport {
       : mergeWrittenGroupNorm(model, inlined, types) + lowerInlinedGroupNorm(model, inlined, types);
   const operators =
     operator === undefined ? NOT_RUN : lowerNormalizations(model, operator, isGroupNorm, types);
-  const inner = lowerInnerNorms(types, plan);
+  const inner = lowerInnerNorms(types, plan, own);
   const float64 = rows ? lowerNormalizations(model, rows.lowering, isFloat64InstanceNorm, types) : NOT_RUN;
   const rowCount = rows ? lowerRowNorms(model, rows.lowering, rows.operators, types, rows.maxRow) : 0;
   return {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import type { SiteRef } from '../../lib/lowering/lower.js';
+import { sessionReduceMean } from '../../lib/lowering/session-reduce-mean.js';
 import { Model } from '../../lib/onnx/model.js';
 import { ModelProto } from '../../lib/onnx/protobuf/proto.js';
 import { type NormPlan, recordedLowering, replaceNorms } from '../../lib/rewrite/replace-norms.js';
@@ -49,6 +50,21 @@ describe('replaceNorms', () => {
       expect(report(bytes, { [part]: all[part] }), part).to.deep.equal({ ...NONE, [part]: 1 });
       expect(report(bytes, {}), part).to.deep.equal(NONE);
     }
+  });
+
+  it('replaceNorms does not read the branches that a lowering has written', () => {
+    const types = new ValueTypes(Model.decode(groupNormModel(CASE, { lowering: 'op', opset: 21 })));
+    const asked: string[] = [];
+    const within = types.within.bind(types);
+    types.within = (node) => (asked.push(node.opType), within(node));
+    const plan = {
+      operator: sessionReduceMean({ maxShortRow: 1024, areInOneFloat: false }),
+      inlined: 'reduce-mean',
+      rows: ROWS,
+    } as const;
+    expect(replaceNorms(types, plan)).to.deep.equal({ ...NONE, operator: 1 });
+    expect(types.model.nestedOpTypes()).to.include('ReduceMean');
+    expect(asked).to.deep.equal([]);
   });
 
   it('replaceNorms replaces a PyTorch export as rows, if the plan has no part for exports', () => {

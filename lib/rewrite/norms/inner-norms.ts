@@ -60,9 +60,14 @@ export interface InnerReport {
 
 /**
  * Replaces matching nodes.
+ * @param own The nodes that the model had before lowerings added nodes. Bodies of other nodes stay.
  * @throws GraphError as `lowerSite`.
  */
-export function lowerInnerNorms(types: ValueTypes, plan: InnerPlan): InnerReport {
+export function lowerInnerNorms(
+  types: ValueTypes,
+  plan: InnerPlan,
+  own: ReadonlySet<ModelNode> = new Set(types.model.nodes),
+): InnerReport {
   const { model } = types;
   const opTypes = model.nestedOpTypes();
   const isThere = (opType: string, ...kinds: Kind[]) =>
@@ -73,7 +78,7 @@ export function lowerInnerNorms(types: ValueTypes, plan: InnerPlan): InnerReport
     isThere('LayerNormalization', 'rows') ||
     isThere('ReduceMean', 'inlined');
   if (!isAny) return { replaced: NONE_REPLACED, refusals: [] };
-  return new InnerPass(model, plan).run(types);
+  return new InnerPass(model, plan).run(types, own);
 }
 
 const NONE_REPLACED: InnerReport['replaced'] = { exported: 0, inlined: 0, operator: 0, rows: 0 };
@@ -121,11 +126,11 @@ class InnerPass {
     ]);
   }
 
-  run(types: ValueTypes): InnerReport {
+  run(types: ValueTypes, own: ReadonlySet<ModelNode>): InnerReport {
     const { model } = this;
     const scope: Scope = { taken: model.names(), imports: new Map() };
     model.editInner((node) => {
-      const edit = this.#editWithin(types, node, scope);
+      const edit = own.has(node) ? this.#editWithin(types, node, scope) : undefined;
       if (edit) this.#count(edit);
       return edit;
     });
