@@ -25,6 +25,7 @@ export {
   type Shape,
   type StringTensor,
   type StoredBytes,
+  type StoredFile,
   type TensorData,
   type TensorOf,
 } from './tensor.js';

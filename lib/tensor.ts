@@ -339,6 +339,16 @@ export interface StoredBytes {
   readonly byteLength: number;
   /** Reads bytes from byte `offset` on into memory, as many as it has. */
   readonly readInto: (offset: number, bytes: Uint8Array) => Promise<void>;
+  /** The file that they are a part of, and the place of their first byte in it, if the file can be copied. */
+  readonly within?: { readonly file: StoredFile; readonly offset: number } | undefined;
+}
+
+/** A file that can be copied as a whole, which systems do faster than a program that reads and writes. */
+export interface StoredFile {
+  /** The number of bytes. */
+  readonly size: number;
+  /** Copies the file to a path that has no file. Fails if another program has changed the file since it was opened. */
+  readonly copyTo: (path: string) => Promise<void>;
 }
 
 /** Returns bytes, and reads them first if they are not in memory. */

@@ -77,12 +77,15 @@ function storedTensor(what: string, file: SafetensorsFile, key: string): Source 
   return { dtype, dims, read: () => file.readPieces(key), stored: file.stored(key) };
 }
 
-function deferredTensor({ dtype: storedAs, dims, read, stored }: Source, dtype: DType): DeferredTensor {
+function deferredTensor(source: Source, dtype: DType): DeferredTensor {
+  const { dtype: storedAs, dims, read } = source;
+  const stored = storedAs === dtype ? source.stored : undefined;
   return {
     dtype,
     dims,
+    stored,
     async *read() {
-      if (stored && storedAs === dtype) {
+      if (stored) {
         yield stored;
         return;
       }

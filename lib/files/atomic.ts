@@ -7,6 +7,7 @@
 import { linkSync, renameSync, rmdirSync, rmSync, type Stats } from 'node:fs';
 import {
   access,
+  chmod,
   constants,
   type FileHandle,
   mkdir,
@@ -20,7 +21,7 @@ import { basename, dirname, join } from 'node:path';
 import { isUint8Array } from '../arrays.js';
 import { FileError, OnnxGroupNormError } from '../errors.js';
 import { formatBytes } from '../quantities.js';
-import type { StoredBytes } from '../tensor.js';
+import type { StoredBytes, StoredFile } from '../tensor.js';
 import { notAFolder, reasonOf, systemCode } from './system-error.js';
 import { isTracked, removeLeftovers, removeTracked, temporaryName, track, untrack } from './temporary.js';
 
@@ -32,7 +33,9 @@ export type FileContent =
 export interface FileToWrite {
   readonly path: string;
   readonly content: FileContent;
-  /** The size of the content in bytes, if it is known before: a file for which the disk has no room is refused at once. */
+  /** A file that the new file begins with a copy of; the content follows. */
+  readonly copyOf?: StoredFile | undefined;
+  /** The size of the new file in bytes, if it is known before: a file for which the disk has no room is refused at once. */
   readonly byteLength?: number;
   /** The most permissions that a new file gets; the umask takes from them. Default `0o666`. */
   readonly mode?: number;
@@ -86,7 +89,7 @@ export async function writeFilesAtomic(files: readonly FileToWrite[]): Promise<v
 }
 
 async function stage(
-  { path, content, byteLength = 0, mode }: FileToWrite,
+  { path, content, copyOf, byteLength = 0, mode }: FileToWrite,
   staged: StagedFile[],
   made: string[],
 ): Promise<void> {
@@ -102,13 +105,24 @@ async function stage(
   const temporary = temporaryName(dirname(target));
   track(temporary);
   staged.push({ path, target, temporary });
-  const handle = await open(temporary, 'wx', mode);
+  if (copyOf) await makeCopy(copyOf, path, temporary, mode);
+  const handle = await open(temporary, copyOf ? 'a' : 'wx', mode);
   try {
     if (old) await handle.chmod(old.mode & 0o7777);
     await writeContent(handle, content);
   } finally {
     await handle.close();
   }
+}
+
+/** Copies a file, and gives the copy the permissions of a new file: the system gives it those of the other file. */
+async function makeCopy(file: StoredFile, path: string, temporary: string, mode?: number): Promise<void> {
+  const empty = await open(temporary, 'wx', mode);
+  const permissions = (await empty.stat().finally(() => empty.close())).mode;
+  await rm(temporary);
+  await file.copyTo(temporary);
+  requireTracked(path, temporary);
+  await chmod(temporary, permissions);
 }
 
 /** Refuses a large file that the disk has no room for, beside the old file that it replaces. */
@@ -197,11 +211,7 @@ interface Replaced {
  * part the files.)
  */
 function renameAll(staged: readonly StagedFile[]): void {
-  for (const { path, temporary } of staged) {
-    if (!isTracked(temporary)) {
-      throw unwritable(path, 'a signal stopped the writing; write it again');
-    }
-  }
+  for (const { path, temporary } of staged) requireTracked(path, temporary);
   const replaced: Replaced[] = [];
   for (const { path, target, temporary } of staged) {
     try {
@@ -213,6 +223,11 @@ function renameAll(staged: readonly StagedFile[]): void {
     }
   }
   for (const { backup } of replaced) if (backup !== undefined) rmSync(backup, { force: true });
+}
+
+/** Requires that no signal has removed the temporary file. */
+function requireTracked(path: string, temporary: string): void {
+  if (!isTracked(temporary)) throw unwritable(path, 'a signal stopped the writing; write it again');
 }
 
 function keepOld(target: string): Replaced {

@@ -16,6 +16,13 @@ export interface RangedFile {
    * @throws FileError `FILE_UNREADABLE`, as `read` does.
    */
   readInto(offset: number, bytes: Uint8Array): Promise<void>;
+  /**
+   * Copies the whole file to a path that has no file, with the permissions of this file: as a clone, which takes no time
+   * and no room, where the file system makes clones. A copy cannot be stopped. Files in browsers lack it.
+   * @throws FileError `FILE_UNREADABLE` if another program has changed the file since it was opened; the system's error
+   *   if the copy cannot be written.
+   */
+  copyTo?(path: string): Promise<void>;
   /** Waits for the reads under way, then closes the file. Closing it twice is allowed. */
   close(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /** Reads files from disk, whole or in part, of any size. */
-import { constants, type Stats } from 'node:fs';
-import { open, stat, type FileHandle } from 'node:fs/promises';
+import { type BigIntStats, constants, type Stats } from 'node:fs';
+import { copyFile, open, realpath, stat, type FileHandle } from 'node:fs/promises';
 import { FileError } from '../errors.js';
 import { checkRange, unreadable, type RangedFile } from './ranged.js';
 import { reasonOf, systemCode } from './system-error.js';
@@ -37,7 +37,8 @@ export const readStart = (file: RangedFile, length: number): Promise<Uint8Array>
 export async function openRanged(path: string): Promise<RangedFile> {
   const handle = await openRegular(path);
   let closing: Promise<void> | undefined;
-  const { size } = await handle.stat();
+  const opened = await handle.stat({ bigint: true });
+  const size = Number(opened.size);
   const check = (offset: number, length: number): void => {
     if (closing) throw unreadable(path, 'it has been closed; open it again');
     checkRange(path, offset, length, size);
@@ -55,9 +56,25 @@ export async function openRanged(path: string): Promise<RangedFile> {
       check(offset, bytes.byteLength);
       await readExactly(path, handle, offset, bytes);
     },
+    async copyTo(target) {
+      check(0, size);
+      await requireUnchanged(path, opened);
+      // The path itself, because macOS would clone a symbolic link as a link.
+      await copyFile(await realpath(path), target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+      await requireUnchanged(path, opened);
+    },
     close: () => (closing ??= handle.close()),
   };
 }
+
+/** Requires that a path leads to the file that was opened, as it was: a copy takes what is at the path. */
+async function requireUnchanged(path: string, opened: BigIntStats): Promise<void> {
+  const now = await stat(path, { bigint: true }).catch(() => undefined);
+  if (now && IDENTITY.every((field) => now[field] === opened[field])) return;
+  throw unreadable(path, 'another program has changed it meanwhile');
+}
+
+const IDENTITY = ['dev', 'ino', 'size', 'mtimeNs'] as const;
 
 async function openRegular(path: string): Promise<FileHandle> {
   let handle: FileHandle | undefined;

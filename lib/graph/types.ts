@@ -88,6 +88,8 @@ export interface DeferredTensor {
   readonly dims: readonly number[];
   /** Returns the elements in C order, little-endian, in pieces of any size: bytes, or bytes that the writer reads. */
   readonly read: () => AsyncIterable<Uint8Array | StoredBytes>;
+  /** The same bytes as a part of a file, if a file has them: the writer may copy that file instead of reading them. */
+  readonly stored?: StoredBytes | undefined;
 }
 
 /** The tensors of a graph's parameters, by name, in memory or not. */

@@ -11,6 +11,7 @@ import {
   checkedTensor,
   elementCount,
   type StoredBytes,
+  type StoredFile,
   tensorBytes,
   type TensorData,
   tensorFromBytes,
@@ -176,6 +177,8 @@ const PIECE = 2 ** 23;
 
 const UNREAD: TensorData = { dtype: 'uint8', dims: [0], data: new Uint8Array(0) };
 
+const canBeCopied = (file: RangedFile): file is RangedFile & StoredFile => file.copyTo !== undefined;
+
 /** Tensors that lie side by side in the file. */
 interface Batch {
   readonly names: string[];
@@ -320,9 +323,11 @@ export class SafetensorsFile {
    */
   stored(name: string): StoredBytes {
     const { start, end } = this.#readable(name);
+    const file = this.#file;
     return {
       byteLength: end - start,
-      readInto: (offset, bytes) => this.#file.readInto(start + offset, bytes),
+      readInto: (offset, bytes) => file.readInto(start + offset, bytes),
+      within: canBeCopied(file) ? { file, offset: start } : undefined,
     };
   }
 

@@ -6,8 +6,9 @@ import { expect } from 'chai';
 import { afterEach, describe, it } from 'mocha';
 import { FileError, WeightsError } from '../../lib/errors.js';
 import { removeTemporaryFiles, writeFileAtomic, writeFilesAtomic } from '../../lib/files/atomic.js';
+import { openRanged } from '../../lib/files/read.js';
 import { onWriting } from '../../lib/files/temporary.js';
-import type { StoredBytes } from '../../lib/tensor.js';
+import type { StoredBytes, StoredFile } from '../../lib/tensor.js';
 import { rejection, temporaryFolder } from '../support/temporary.js';
 
 const listeners = (): number[] => ['SIGINT', 'SIGTERM', 'exit'].map((event) => process.listenerCount(event));
@@ -106,6 +107,24 @@ describe('writing files', () => {
       await writeFile(path('plain'), '');
       await writeFileAtomic(path('atomic'), '');
       expect((await stat(path('atomic'))).mode).to.equal((await stat(path('plain'))).mode);
+    });
+
+    it('writeFilesAtomic begins a file with a copy of another file, with the mode of a new file, or of the old one', async () => {
+      await writeFile(path('source'), 'begin ');
+      await chmod(path('source'), 0o400);
+      await writeFile(path('plain'), '');
+      await writeFile(path('old'), 'old');
+      await chmod(path('old'), 0o604);
+      const source = await openRanged(path('source'));
+      const copyOf = { size: source.size, copyTo: source.copyTo!.bind(source) };
+      for (const name of ['new', 'old']) {
+        await writeFilesAtomic([{ path: path(name), copyOf, content: chunks('and ', 'end') }]);
+        expect(await read(name)).to.equal('begin and end');
+      }
+      await source.close();
+      expect((await stat(path('new'))).mode).to.equal((await stat(path('plain'))).mode);
+      expect((await stat(path('old'))).mode & 0o777).to.equal(0o604);
+      expect((await readdir(path())).sort()).to.deep.equal(['new', 'old', 'plain', 'source']);
     });
 
     it('writeFileAtomic writes the file that a symbolic link points to, and keeps the link', async () => {
@@ -282,6 +301,19 @@ describe('writing files', () => {
       );
       expect(await readdir(path())).to.deep.equal(['file']);
       expect(await read('file')).to.equal('old');
+    });
+
+    it('removeTemporaryFiles removes a copy under way, and the write fails', async () => {
+      const copyOf: StoredFile = {
+        size: 3,
+        async copyTo(target) {
+          await writeFile(target, 'new');
+          removeTemporaryFiles();
+        },
+      };
+      const error = await rejection(writeFilesAtomic([{ path: path('file'), copyOf, content: 'end' }]));
+      expect(error).to.have.property('message').that.includes('a signal stopped the writing');
+      expect(await readdir(path())).to.deep.equal([]);
     });
 
     it('onWriting calls begin before the first temporary file and end after the last', async () => {

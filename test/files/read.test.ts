@@ -1,4 +1,4 @@
-import { mkdir, open, symlink, truncate, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, open, readFile, rename, symlink, truncate, writeFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { FileError } from '../../lib/errors.js';
@@ -118,6 +118,23 @@ describe('reading files', () => {
       expect(error)
         .to.have.property('message')
         .that.includes('it ends at byte 3; another program has changed it meanwhile');
+      await file.close();
+    });
+
+    it('openRanged returns a reader that copies the file, and refuses to if another file has its path', async () => {
+      await writeFile(path('file'), 'abcdef');
+      await symlink(path('file'), path('link'));
+      const file = await openRanged(path('link'));
+      await file.copyTo!(path('copy'));
+      expect(await readFile(path('copy'), 'utf8')).to.equal('abcdef');
+      expect((await lstat(path('copy'))).isFile()).to.be.true;
+      expect(await rejection(file.copyTo!(path('copy')))).to.have.property('code', 'EEXIST');
+      await writeFile(path('other'), 'ABCDEF');
+      await rename(path('other'), path('file'));
+      expect(await rejection(file.copyTo!(path('second'))))
+        .to.be.instanceOf(FileError)
+        .with.property('message')
+        .that.includes('another program has changed it meanwhile');
       await file.close();
     });
 

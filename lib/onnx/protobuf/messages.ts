@@ -35,6 +35,8 @@ export interface ValueInfoMessage {
 export interface DeferredBytes {
   readonly byteLength: number;
   readonly read: () => AsyncIterable<Uint8Array | StoredBytes>;
+  /** The same bytes as a part of a file, if a file has them. */
+  readonly stored?: StoredBytes | undefined;
 }
 
 /** A part of a file, in memory or not. */

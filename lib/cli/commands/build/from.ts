@@ -3,15 +3,13 @@ import { type Command, Option } from 'commander';
 import { knownClasses } from '../../../../graphs/pretrained.js';
 import { getGraph, GRAPHS } from '../../../../graphs/registry.js';
 import { openPretrained, type PretrainedModel } from '../../../checkpoint/open.js';
-import type { DeferredTensor, DeferredWeights } from '../../../graph/types.js';
 import type { Limits } from '../../../limits.js';
-import { parametersFit, parameterBytes } from '../../../onnx/encode.js';
+import { parametersFit } from '../../../onnx/encode.js';
 import { nearestName } from '../../../nearest.js';
 import { formatBytes, listNames } from '../../../quantities.js';
-import type { TensorData } from '../../../tensor.js';
 import { limitOption, pointToHelp, RequiredOption, requireOptions } from '../../shared/options.js';
 import { refuseOverwritingInputs } from '../../shared/output-files.js';
-import { type Progress, withProgress } from '../../shared/progress.js';
+import { withProgress } from '../../shared/progress.js';
 import { type Cli, type Io, print, UsageError } from '../../shared/terminal.js';
 import {
   describeBuild,
@@ -94,41 +92,15 @@ async function runFrom(folder: string, options: FromOptions, { stdout, stderr }:
     const inputs = model.files.map((path) => ['a file of --from', path] as const);
     await refuseOverwritingInputs(outputs, inputs);
     const graph = withIo(model.graph, options);
-    const weights = withProgressOf(model.weights, parameterBytes(graph), output, progress);
     // A model of more than 2 GiB has no other form.
     const externalData = options.externalData ?? !parametersFit(graph);
-    const written = await writeBuild(graph, weights, { ...options, externalData });
+    const onProgress = (done: number, total: number) =>
+      progress.step(`writing ${output}: ${formatBytes(done)} of ${formatBytes(total)}`);
+    const written = await writeBuild(graph, model.weights, { ...options, externalData }, onProgress);
     const from = listNames(model.files.slice(1), 2);
     return describeBuild(graph, { ...options, externalData }, from, written, describeOrigin(model));
   });
   print(stdout, ...summary);
-}
-
-/** Returns the same weights; reading them shows how far the writing is. */
-function withProgressOf(
-  weights: DeferredWeights,
-  total: number,
-  output: string,
-  progress: Progress,
-): DeferredWeights {
-  let done = 0;
-  const show = (bytes: number) => {
-    done += bytes;
-    progress.step(`writing ${output}: ${formatBytes(done)} of ${formatBytes(total)}`);
-  };
-  const shown = (weight: TensorData | DeferredTensor): TensorData | DeferredTensor =>
-    'read' in weight
-      ? {
-          ...weight,
-          async *read() {
-            for await (const piece of weight.read()) {
-              show(piece.byteLength);
-              yield piece;
-            }
-          },
-        }
-      : weight;
-  return new Map([...weights].map(([name, weight]) => [name, shown(weight)]));
 }
 
 /** Returns what was recognised: the class, and the options that are not the defaults of its graph. */

@@ -8,7 +8,7 @@ import { DEFAULT_OPSET, defaultLowering, getLowering, MAX_OPSET, MIN_OPSET } fro
 import { lowerGraph } from '../../../lowering/lower.js';
 import { LOWERING_NAMES, type LoweringName } from '../../../lowering/types.js';
 import { irVersionFor } from '../../../onnx/encode.js';
-import { writeModel } from '../../../onnx/write.js';
+import { writeModel, type WriteOptions } from '../../../onnx/write.js';
 import { formatBytes, plural } from '../../../quantities.js';
 import { elementCount, FLOAT_DTYPES, type FloatDType, formatShape, isFloatDType } from '../../../tensor.js';
 import { collectShape, parseInteger } from '../../shared/options.js';
@@ -61,12 +61,14 @@ export async function writeBuild(
   graph: Graph,
   weights: DeferredWeights,
   options: ModelOptions,
+  onProgress?: WriteOptions['onProgress'],
 ): Promise<Written> {
   const { output, opset, externalData } = options;
   const bytes = await writeModel(output, graph, weights, {
     opset,
     lowering: loweringOf(options),
     externalData,
+    onProgress,
   });
   const external = bytes > (await stat(output)).size;
   return { bytes, external, stale: !external && (await exists(`${output}.data`)) };
