@@ -21,10 +21,23 @@ export function nearestName(name: string, candidates: Iterable<string>): string 
   return nearest;
 }
 
-/** Returns `: did you mean 'opset'?`, to follow a mistyped name in a message, or `''` if no candidate is close. */
+/**
+ * Returns `: did you mean 'opset'?`, to follow a mistyped name in a message, or `''` if no candidate is close. The one
+ * candidate that begins with the name is close too: `reduce-mean` for `reduce`.
+ */
 export function suggestion(name: string, candidates: Iterable<string>): string {
-  const near = nearestName(name, candidates);
+  const all = [...candidates];
+  const near = nearestName(name, all) ?? onlyOneThatBeginsWith(name, all);
   return near === undefined ? '' : `: did you mean '${near}'?`;
+}
+
+/** The fewest characters that count as the beginning of a name. */
+const SHORTEST_BEGINNING = 3;
+
+function onlyOneThatBeginsWith(name: string, candidates: readonly string[]): string | undefined {
+  if (name.length < SHORTEST_BEGINNING) return undefined;
+  const [first, ...others] = candidates.filter((candidate) => candidate.startsWith(name));
+  return others.length === 0 ? first : undefined;
 }
 
 /** Returns the Levenshtein distance, or Infinity as soon as it must be above `limit`. */

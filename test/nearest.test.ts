@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { nearestName } from '../lib/nearest.js';
+import { nearestName, suggestion } from '../lib/nearest.js';
 
 describe('nearestName', () => {
   const names = ['enc1.conv.0.weight', 'enc1.conv.0.bias', 'enc2.conv.0.weight', 'head.weight'];
@@ -51,5 +51,19 @@ describe('nearestName', () => {
 
   it('nearestName returns at once for a long name that is not near', () => {
     expect(nearestName('weight', ['x'.repeat(1e7)])).to.equal(undefined);
+  });
+});
+
+describe('suggestion', () => {
+  const names = ['op', 'reduce-mean', 'instance-norm', 'instance-norm-2'];
+
+  it('suggestion names the only candidate that begins with the name', () => {
+    expect(suggestion('reduce', names)).to.equal(": did you mean 'reduce-mean'?");
+    expect(suggestion('reduce', new Set(names).values())).to.equal(": did you mean 'reduce-mean'?");
+  });
+
+  it('suggestion is empty where several candidates begin with the name, or the name is too short to say', () => {
+    expect(suggestion('insta', names)).to.equal('');
+    expect(suggestion('re', names)).to.equal('');
   });
 });
