@@ -2,13 +2,13 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { bundle } from '../support/bundle.js';
 import type { CaseEnd, Reply, Request } from './child.js';
 import type { Finding } from './probe.js';
 import { makeSandboxFolder } from './sandbox.js';
 
-/** Where node finds tsx. */
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
-const CHILD = fileURLToPath(new URL('child.ts', import.meta.url));
+const CHILD = await bundle(new URL('child.ts', import.meta.url));
 
 /** Bytes of data that a child may have. A model of some kilobytes needs a fraction of it. */
 const DATA = 2 * 2 ** 30;
@@ -82,7 +82,7 @@ export class Worker {
 
 function startChild(): ChildProcess {
   const folder = makeSandboxFolder();
-  const node = [process.execPath, '--expose-gc', '--import', 'tsx', CHILD, folder];
+  const node = [process.execPath, '--expose-gc', CHILD, folder];
   const limits = ['prlimit', `--data=${DATA}`, '--core=0', `--fsize=${2 ** 28}`];
   const [command = '', ...args] = hasLimits
     ? [...limits, ...node]

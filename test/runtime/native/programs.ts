@@ -90,8 +90,8 @@ export async function runOnceInWorker(): Promise<void> {
   await requireRight(await createSession(model, NATIVE));
 }
 
-/** Prints by how many MiB 700 sessions let the resident memory grow. */
-export async function createManySessions(): Promise<void> {
+/** Prints by how many MiB sessions let the resident memory grow, after the first 300. */
+export async function createManySessions(sessions = '700'): Promise<void> {
   const cycles = async (count: number): Promise<number> => {
     for (let i = 0; i < count; i++) {
       const session = await createSession(model, NATIVE);
@@ -102,7 +102,7 @@ export async function createManySessions(): Promise<void> {
     return residentMiB();
   };
   const warm = await cycles(300);
-  console.log(Math.round((await cycles(700)) - warm));
+  console.log(Math.round((await cycles(Number(sessions))) - warm));
 }
 
 const residentMiB = (): number => process.memoryUsage().rss / 2 ** 20;
@@ -116,18 +116,19 @@ interface Run {
   readonly ordinary: TensorData;
 }
 
-export const plainCalls = (): Promise<void> => callOften(({ session, x }) => session.run({ x }));
-export const usingCalls = (): Promise<void> =>
-  callOften(async ({ session, x }) => (await session.run({ x })).dispose());
-export const callsWithAllocatedTensors = (): Promise<void> =>
-  callOften(({ session, pooled, given }) => session.run({ x: pooled }, { outputs: { y: given } }));
-export const callsWithGivenOutputs = (): Promise<void> =>
-  callOften(({ session, x, ordinary }) => session.run({ x }, { outputs: { y: ordinary } }));
-export const syncCalls = (): Promise<void> =>
-  callOften(async ({ session, x }) => (await session.run({ x }, { sync: true })).dispose());
+export const plainCalls = (count?: string): Promise<void> =>
+  callOften(({ session, x }) => session.run({ x }), count);
+export const usingCalls = (count?: string): Promise<void> =>
+  callOften(async ({ session, x }) => (await session.run({ x })).dispose(), count);
+export const callsWithAllocatedTensors = (count?: string): Promise<void> =>
+  callOften(({ session, pooled, given }) => session.run({ x: pooled }, { outputs: { y: given } }), count);
+export const callsWithGivenOutputs = (count?: string): Promise<void> =>
+  callOften(({ session, x, ordinary }) => session.run({ x }, { outputs: { y: ordinary } }), count);
+export const syncCalls = (count?: string): Promise<void> =>
+  callOften(async ({ session, x }) => (await session.run({ x }, { sync: true })).dispose(), count);
 
-/** Prints by how many MiB 2,000 calls let the resident memory grow. */
-async function callOften(call: (run: Run) => Promise<unknown>): Promise<void> {
+/** Prints by how many MiB calls let the resident memory grow, after the first 500. */
+async function callOften(call: (run: Run) => Promise<unknown>, calls = '2000'): Promise<void> {
   const x = randomTensor('float32', [1, 8, 64, 64]);
   const session = await createSession(
     groupNormModel({ x, numGroups: 4, eps: 1e-5 }, { lowering: 'op', opset: 21 }),
@@ -144,7 +145,7 @@ async function callOften(call: (run: Run) => Promise<unknown>): Promise<void> {
     return residentMiB();
   };
   const warm = await runs(500);
-  console.log(Math.round((await runs(2000)) - warm));
+  console.log(Math.round((await runs(Number(calls))) - warm));
 }
 
 export async function terminateWorkerWithResults(): Promise<void> {
