@@ -4,9 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { format, resolveConfig } from 'prettier';
 import ts from 'typescript';
-import { fillFigures, PAGES, pathOf, readPage } from '../../scripts/docs/figures.js';
+import { fillFigures, PAGES, readPage } from '../../scripts/docs/figures.js';
 import { withoutCode } from '../support/markdown.js';
 
 /** What docs/providers.md has after this comment is made of docs/providers: test/scripts/docs/provider-tables.test.ts compares both. */
@@ -54,12 +53,18 @@ function textsOf(path: string): string[] {
   return texts;
 }
 
+/** Leaves out how tables are aligned and lines are broken: `npm run lint` checks that by prettier. */
+const unaligned = (markdown: string): string =>
+  markdown
+    .replaceAll(/(?<=\|) *:?-+:? *(?=\|)/g, '-')
+    .replaceAll(/\s*\|\s*/g, '|')
+    .replaceAll(/\s+/g, ' ');
+
 describe('figures of the docs', () => {
   for (const page of PAGES) {
-    it(`${page} has the figures of the reports in docs/plots`, async () => {
+    it(`${page} has the figures of the reports in docs/plots`, () => {
       const text = readPage(page);
-      const options = { ...(await resolveConfig(pathOf(page))), parser: 'markdown' };
-      expect(text, 'npm run docs:figures writes them').to.equal(await format(fillFigures(text), options));
+      expect(unaligned(text), 'npm run docs:figures writes them').to.equal(unaligned(fillFigures(text)));
     });
   }
 

@@ -1,4 +1,4 @@
-/** The page in Chromium, served as static files. `browsers.test.ts` has what every browser must do. */
+/** The page in Chromium, served as static files. `shared-tests.ts` has what every browser must do. */
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';

@@ -10,12 +10,21 @@ interface Opened {
   readonly warnings: readonly (readonly [string, string])[];
 }
 
-/** Sessions of a process in which the addon cannot be loaded. */
-async function openWithout(addon: string): Promise<Record<'wasm' | 'named' | 'cpu' | 'again', Opened>> {
+type Sessions = Record<'wasm' | 'named' | 'cpu' | 'again', Opened>;
+
+const opened = new Map<string, Promise<Sessions>>();
+
+/** Sessions of a process in which the addon cannot be loaded. One process for each addon: the tests read the same output. */
+function openWithout(addon: string): Promise<Sessions> {
+  if (!opened.has(addon)) opened.set(addon, openInProcess(addon));
+  return opened.get(addon)!;
+}
+
+async function openInProcess(addon: string): Promise<Sessions> {
   const programs = new URL('programs.ts', import.meta.url);
   const env = { ONNX_GROUPNORM_ADDON: addon };
   const { stdout } = await runProgram(programs, 'createWithoutKernel', { env });
-  return JSON.parse(stdout) as Record<'wasm' | 'named' | 'cpu' | 'again', Opened>;
+  return JSON.parse(stdout) as Sessions;
 }
 
 const MISSING = '/nonexistent/onnx_groupnorm.node';

@@ -6,7 +6,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { MODELS, Connection, requestBytes, squareRequest } from '../../../server/http/support.js';
+import { MODELS, squareRequest } from '../../../server/http/support.js';
 import type { LogLine } from '../../../../lib/cli/commands/serve/process.js';
 import { schemaErrors } from '../../../support/json-schemas.js';
 import { temporaryFolder } from '../../../support/temporary.js';
@@ -54,15 +54,12 @@ describe('serve', function () {
     expect(await serving.end('SIGTERM')).to.equal(1);
   });
 
-  it('serve loses no accepted request at SIGTERM, cuts a half-sent one, and exits with 0', async () => {
+  it('serve loses no accepted request at SIGTERM, and exits with 0', async () => {
     await model('square');
     await writeFile(path('models', 'broken.onnx'), 'no model');
-    const serving = new Serving(path('models'), '--drain-delay', '3', '--json-logs');
+    const serving = new Serving(path('models'), '--drain-delay', '1', '--json-logs');
     await serving.printed('"state":"READY"');
     const { url } = serving;
-    const stalled = await new Connection(Number(new URL(url).port)).write(
-      requestBytes('/v2/models/square/infer', { 'Content-Length': 1000 }, '{'),
-    );
     let answered = 0;
     let isOver = false;
     const answersAfter = async (count: number) => {
@@ -86,8 +83,7 @@ describe('serve', function () {
     isOver = true;
     await clientsEnd;
     expect(await exit).to.equal(0);
-    expect(performance.now() - begin).to.be.within(3000, 15_000);
-    await stalled.closed();
+    expect(performance.now() - begin).to.be.within(1000, 15_000);
     const lines = serving.output.trim().split('\n');
     for (const line of lines) expect(schemaErrors('serve-log', line), line).to.deep.equal([]);
     const events = lines.map((line) => (JSON.parse(line) as LogLine).msg);
