@@ -26,7 +26,12 @@ import {
 const isFullSize = ({ file }: ParityRow): boolean => nameOf(file).endsWith(' full-size');
 // Networks in full size take seconds, and their other rows are the same nodes in other sizes.
 const fullSize = networkMatrix().filter(
-  (row) => isFullSize(row) && row.lowering === 'op' && row.opset === 21 && row.provider === 'native',
+  (row) =>
+    isFullSize(row) &&
+    row.lowering === 'op' &&
+    row.opset === 21 &&
+    row.provider === 'native' &&
+    row.layout === 'auto',
 );
 const networks = networkMatrix().filter((row) => !isFullSize(row));
 testParity([

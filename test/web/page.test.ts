@@ -65,7 +65,7 @@ describeInBrowser('the page in a browser', () => {
   before(async () => {
     folder = join(await mkdtemp(join(tmpdir(), 'web-')), 'page');
     await buildWeb(folder);
-    manifest = await keepFixtures(folder, 6);
+    manifest = await keepFixtures(folder, 12);
     demo = await readFixture(DEMO);
   });
   after(() => rm(dirname(folder), { recursive: true, force: true }));
@@ -388,7 +388,8 @@ describeInBrowser('the page in a browser', () => {
 
     it('the page passes over a missing WebGPU, and says so', async () => {
       const { page } = visitor();
-      await visitor().runDemo();
+      await chooseNetwork('group-norm', { numGroups: 2, numChannels: 4 });
+      expect(await visitor().start('#build')).to.equal('Done.');
       await page.selectOption('#provider', 'webgpu');
       expect(await visitor().start('#run')).to.equal('Done.');
       expect(await visitor().value('#panel-run', 'Ran on')).to.equal('wasm');

@@ -1,8 +1,15 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { check, TINY } from '../../support/cuda-report.js';
+import { bundle } from '../../support/bundle.js';
+import { TINY } from '../../support/cuda-report.js';
 import { temporaryFolder } from '../../support/temporary.js';
+
+const MAIN = await bundle(new URL('../../../scripts/cuda/check.ts', import.meta.url));
+
+/** Runs cuda-check to an end before it starts a worker, which would need tsx. */
+const check = (...args: string[]) => spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8' });
 
 /** A provider that this platform's onnxruntime-node is not built with. */
 const ABSENT = process.platform === 'win32' ? 'coreml' : 'dml';
