@@ -29,31 +29,41 @@ struct RunContext {
   RunsUnderWay underWay;
 };
 
-class RunWorker : public Napi::AsyncWorker {
+// A run, on whatever thread: construct and settle it on the JavaScript thread.
+class Run {
  public:
-  RunWorker(Napi::Env env, std::shared_ptr<RunContext> context, RunRequest request, uint32_t id);
+  Run(Napi::Env env, std::shared_ptr<ort::ModelSession> model, RunRequest request);
 
   Napi::Promise promise() const { return deferred_.Promise(); }
 
-  // Runs on libuv's thread pool.
-  static void start(std::unique_ptr<RunWorker> worker);
-  // Runs here and now.
-  void runHere();
-
- protected:
-  // Leaves the results, or the error, for OnOK.
-  void Execute() override;
+  // Leaves the results, or the error, for settlePromise(). The options may be null.
+  void execute(ort::RunOptions*) noexcept;
   // Resolves with one { type, dims, data } for each output, undefined for those that were given buffers.
-  void OnOK() override;
+  void settlePromise();
 
  private:
   Napi::Promise::Deferred deferred_;
-  std::shared_ptr<RunContext> context_;
   // Its own hold: the session may be disposed of under the run.
   std::shared_ptr<ort::ModelSession> model_;
   RunRequest request_;
-  uint32_t id_;
-  std::shared_ptr<ort::RunOptions> options_;
   std::vector<ort::OwnedValue> results_;
   std::optional<ort::Error> error_;
+};
+
+// Executes a run on libuv's thread pool.
+class RunWorker : public Napi::AsyncWorker {
+ public:
+  static void start(Napi::Env env, std::shared_ptr<RunContext> context, std::unique_ptr<Run> run, uint32_t id);
+
+ protected:
+  void Execute() override;
+  void OnOK() override;
+
+ private:
+  RunWorker(Napi::Env env, std::shared_ptr<RunContext> context, std::unique_ptr<Run> run, uint32_t id);
+
+  std::shared_ptr<RunContext> context_;
+  std::unique_ptr<Run> run_;
+  uint32_t id_;
+  std::shared_ptr<ort::RunOptions> options_;
 };

@@ -7,8 +7,10 @@
 namespace {
 
 std::vector<BorrowedTensor> readInputs(const Napi::Array& tensors) {
+  const uint32_t length = tensors.Length();
   std::vector<BorrowedTensor> values;
-  for (uint32_t index = 0; index < tensors.Length(); index++) {
+  values.reserve(length);
+  for (uint32_t index = 0; index < length; index++) {
     values.push_back(readTensor(tensors.Get(index).As<Napi::Object>()));
   }
   return values;
@@ -16,7 +18,7 @@ std::vector<BorrowedTensor> readInputs(const Napi::Array& tensors) {
 
 std::vector<BorrowedTensor> readOutputs(const Napi::Array& tensors) {
   std::vector<BorrowedTensor> values(tensors.Length());
-  for (uint32_t index = 0; index < tensors.Length(); index++) {
+  for (uint32_t index = 0; index < values.size(); index++) {
     const Napi::Value tensor = tensors.Get(index);
     if (!tensor.IsObject()) continue;
     if (auto writable = writableTensor(tensor.As<Napi::Object>())) values[index] = *std::move(writable);
@@ -76,12 +78,13 @@ Napi::Value SessionObject::run(const Napi::CallbackInfo& info) try {
   RunRequest request = readRequest(info);
   // Afterwards: a getter of the caller's may have disposed of the session.
   open(info.Env());
-  auto worker = std::make_unique<RunWorker>(info.Env(), context_, std::move(request), id);
-  const Napi::Promise promise = worker->promise();
+  auto run = std::make_unique<Run>(info.Env(), context_->model, std::move(request));
+  const Napi::Promise promise = run->promise();
   if (info[5].As<Napi::Boolean>().Value()) {
-    worker->runHere();
+    run->execute(nullptr);
+    run->settlePromise();
   } else {
-    RunWorker::start(std::move(worker));
+    RunWorker::start(info.Env(), context_, std::move(run), id);
   }
   return promise;
 } catch (const ort::Error& error) {

@@ -12,7 +12,7 @@ constexpr size_t kCopyUpTo = 64 * 1024;
 
 std::vector<int64_t> readDims(const Napi::Array& array) {
   std::vector<int64_t> dims(array.Length());
-  for (uint32_t index = 0; index < array.Length(); index++) {
+  for (uint32_t index = 0; index < dims.size(); index++) {
     dims[index] = array.Get(index).As<Napi::Number>().Int64Value();
   }
   return dims;
@@ -100,7 +100,7 @@ Napi::Error toJavaScript(Napi::Env env, const ort::Error& error) {
 
 std::vector<std::string> toStrings(Napi::Array array) {
   std::vector<std::string> strings(array.Length());
-  for (uint32_t index = 0; index < array.Length(); index++) {
+  for (uint32_t index = 0; index < strings.size(); index++) {
     strings[index] = array.Get(index).As<Napi::String>().Utf8Value();
   }
   return strings;

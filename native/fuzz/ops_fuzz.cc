@@ -202,12 +202,14 @@ void runModel(Choices& choices) {
   options.cpuMemArena = false;
   const ort::ModelSession session(model.data(), model.size(), options);
   std::vector<Memory> memories;
-  std::vector<ort::NamedValue> feeds;
+  std::vector<std::string> inputNames;
+  std::vector<ort::Value*> values;
   for (const Tensor& input : inputs) memories.push_back(fill(choices, input.shape, type));
   for (size_t index = 0; index < inputs.size(); index++) {
-    feeds.push_back({inputs[index].name, memories[index].value.get()});
+    inputNames.push_back(inputs[index].name);
+    values.push_back(memories[index].value.get());
   }
-  const auto results = const_cast<ort::ModelSession&>(session).run(feeds, {{"y", nullptr}}, nullptr);
+  const auto results = const_cast<ort::ModelSession&>(session).run(inputNames, values, {"y"}, {nullptr}, nullptr);
   const ort::TensorView view = ort::viewTensor(results.at(0).get());
   Shape expected = x.shape;
   if (inputs.size() > 3) {

@@ -127,6 +127,13 @@ size_t bytesPerElement(ElementType type) {
   }
 }
 
+std::vector<const char*> pointersTo(const std::vector<std::string>& strings) {
+  std::vector<const char*> pointers;
+  pointers.reserve(strings.size());
+  for (const std::string& string : strings) pointers.push_back(string.c_str());
+  return pointers;
+}
+
 const MemoryInfo* cpuMemory() {
   static const OwnedMemoryInfo memory = [] {
     MemoryInfo* info = nullptr;
@@ -152,24 +159,15 @@ ModelSession::~ModelSession() {
   BufferPool::ofProcess().removeUser();
 }
 
-std::vector<OwnedValue> ModelSession::run(const std::vector<NamedValue>& feeds, const std::vector<NamedValue>& fetches,
-                                          RunOptions* options) {
-  std::vector<const char*> inputNames, outputNames;
-  std::vector<const Value*> inputs;
-  std::vector<Value*> results;
-  for (const auto& [name, value] : feeds) {
-    inputNames.push_back(name.c_str());
-    inputs.push_back(value);
-  }
-  for (const auto& [name, value] : fetches) {
-    outputNames.push_back(name.c_str());
-    results.push_back(value);
-  }
-  check(api().Run(session_.get(), options, inputNames.data(), inputs.data(), inputs.size(), outputNames.data(),
-                  results.size(), results.data()));
+std::vector<OwnedValue> ModelSession::run(const std::vector<std::string>& inputNames, const std::vector<Value*>& inputs,
+                                          const std::vector<std::string>& outputNames,
+                                          const std::vector<Value*>& outputs, RunOptions* options) {
+  std::vector<Value*> results = outputs;
+  check(api().Run(session_.get(), options, pointersTo(inputNames).data(), inputs.data(), inputs.size(),
+                  pointersTo(outputNames).data(), results.size(), results.data()));
   std::vector<OwnedValue> allocated(results.size());
   for (size_t index = 0; index < results.size(); index++) {
-    if (!fetches[index].value) allocated[index].reset(results[index]);
+    if (!outputs[index]) allocated[index].reset(results[index]);
   }
   return allocated;
 }

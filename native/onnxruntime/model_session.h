@@ -48,12 +48,6 @@ struct ValueInfo {
   std::vector<std::string> dimNames;
 };
 
-// A name with a tensor that the caller owns; for an output nullptr has the runtime allocate it.
-struct NamedValue {
-  std::string name;
-  Value* value = nullptr;
-};
-
 class ModelSession {
  public:
   // Throws Error with the runtime's message if it refuses the model.
@@ -65,9 +59,11 @@ class ModelSession {
   const std::vector<ValueInfo>& inputs() const { return inputs_; }
   const std::vector<ValueInfo>& outputs() const { return outputs_; }
 
-  // May be called from many threads at once. Returns the outputs that the runtime allocated, in order, nullptr
-  // for those that the caller gave. Throws Error.
-  std::vector<OwnedValue> run(const std::vector<NamedValue>& feeds, const std::vector<NamedValue>& fetches,
+  // The caller owns the values, one for each name; for an output nullptr has the runtime allocate it. Returns the
+  // outputs that the runtime allocated, in order, nullptr for those that the caller gave. The options may be null.
+  // May be called from many threads at once. Throws Error.
+  std::vector<OwnedValue> run(const std::vector<std::string>& inputNames, const std::vector<Value*>& inputs,
+                              const std::vector<std::string>& outputNames, const std::vector<Value*>& outputs,
                               RunOptions*);
 
   // Writes the profile now, if there is one.

@@ -88,13 +88,15 @@ export function toOwnTensor(value: TensorLike | OrtTensor, name: string): AnyTen
   return { dtype: type, dims, data: value.data } as AnyTensor;
 }
 
-/** Returns tensors of onnxruntime as this library's. A caller may give `undefined` for an optional input: it is left out. */
+/** Returns the tensors of a record that is read once, those of onnxruntime as this library's, without any `undefined`. */
 function ownTensors(tensors: Feeds): AnyTensorRecord {
-  const own: [string, AnyTensor][] = [];
-  for (const [name, value] of Object.entries<Feeds[string] | undefined>(tensors)) {
-    if (value !== undefined) own.push([name, toOwnTensor(value, name)]);
+  const own: Record<string, AnyTensor> = { ...(tensors as AnyTensorRecord) };
+  for (const [name, value] of Object.entries(own)) {
+    const tensor = toOwnTensor(value, name);
+    if (tensor === undefined) delete own[name];
+    else if (tensor !== value) own[name] = tensor;
   }
-  return Object.fromEntries(own);
+  return own;
 }
 
 const mapRecord = <From, To>(
