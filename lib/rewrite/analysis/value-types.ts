@@ -91,7 +91,7 @@ export class ValueTypes {
   #impossible: ImpossibleSize | undefined;
   #atRun: ValueTypes | undefined;
   readonly #nameSize: ((name: string, axis: number) => string) | undefined;
-  /** `undefined` if no normalization may lie in bodies and functions, which a pass would ask for: a small file may have many calls. */
+  /** `undefined` where only the graph is asked for: a small file may have many calls. */
   readonly #within: Map<ModelNode, readonly ValueTypes[]> | undefined;
   readonly #depth: number;
 
@@ -106,9 +106,7 @@ export class ValueTypes {
   ) {
     this.#nameSize = nameSize;
     this.#depth = inside ? inside.outer.#depth + 1 : 0;
-    const isAsked = inside
-      ? inside.outer.#within !== undefined
-      : !nameSize && [...model.nestedOpTypes()].some((opType) => /Norm|^ReduceMean$/.test(opType));
+    const isAsked = inside ? inside.outer.#within !== undefined : !nameSize && model.nestedOpTypes().size > 0;
     if (isAsked) this.#within = new Map();
   }
 

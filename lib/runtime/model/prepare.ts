@@ -26,7 +26,7 @@ import {
 import { MAX_LAYER_NORM_ROW, rowOperatorsToReplace, type RowPlan } from '../../rewrite/norms/row-norms.js';
 import { ValueTypes } from '../../rewrite/analysis/value-types.js';
 import { type Dim, UNKNOWN_DIM } from '../../tensor.js';
-import { requireNoCrash } from './crashes.js';
+import { requireNoCrash, requireNoCrashInside } from './crashes.js';
 import type { Backend, GroupNormExecution, ModelToLoad, Provider, TensorInfo } from '../core/contract.js';
 import { UnsafeModelError } from '../core/errors.js';
 import {
@@ -93,6 +93,7 @@ export function prepareModel(
   const hasKernel = lowering === 'op' && backend.hasGroupNormKernel;
   raiseOpset6(model);
   const types = new ValueTypes(model);
+  requireNoCrashInside(types, where);
   const own = new Set(model.nodes);
   const { replaced, execution } = rewriteNorms({
     model,

@@ -159,10 +159,17 @@ const CRASHES: readonly (readonly [opType: string, spec: Spec, message: RegExp, 
 ];
 
 /** Returns an If whose branch has the node. */
-const inBranch = (node: Bytes): Bytes => {
+const inBranch = (node: Bytes, output = 'y0'): Bytes => {
   const branch = (name: string) =>
-    message(5, text(1, name), message(6, node, text(2, name), message(12, text(1, 'y0'))), int(20, 5));
-  return message(1, text(1, 'c'), text(2, 'y0'), text(4, 'If'), branch('then_branch'), branch('else_branch'));
+    message(5, text(1, name), message(6, node, text(2, name), message(12, text(1, output))), int(20, 5));
+  return message(
+    1,
+    text(1, 'c'),
+    text(2, output),
+    text(4, 'If'),
+    branch('then_branch'),
+    branch('else_branch'),
+  );
 };
 
 /** A node, and a Slice of its result. */
@@ -200,6 +207,45 @@ describe('models over which ONNX Runtime would end the process', () => {
       else await (alone as Session).dispose();
     });
   }
+
+  it('createSession refuses a Slice of such a result in and behind the body of an If, and in and behind a local function', async () => {
+    const convolution = nodeOf('Conv', { inputs: ['x4', 'w4'] });
+    const slice = message(
+      1,
+      ...['y0', 'first', 'one', 'first'].map((name) => text(1, name)),
+      text(2, 'z'),
+      text(4, 'Slice'),
+    );
+    const inputs = ['x4', 'w4', 'first', 'one'];
+    const functionOf = (output: string, ...nodes: readonly Bytes[]): Bytes =>
+      message(
+        25,
+        text(1, 'f'),
+        ...inputs.map((name) => text(4, name)),
+        text(5, output),
+        ...nodes.map((node) => message(7, node.slice(2))),
+        message(9, int(2, 21)),
+        text(10, 'own'),
+      );
+    const call = (output: string): Bytes =>
+      message(1, ...inputs.map((name) => text(1, name)), text(2, output), text(4, 'f'), text(7, 'own'));
+    const models = {
+      'in an If': modelOf(inBranch([...convolution, ...slice], 'z'), 21, 'z'),
+      'behind an If': modelOf([...inBranch(convolution), ...slice], 21, 'z'),
+      'in a function': all([...modelOf(call('z'), 21, 'z')], functionOf('z', convolution, slice)),
+      'behind a function': all(
+        [...modelOf([...call('y0'), ...slice], 21, 'z')],
+        functionOf('y0', convolution),
+      ),
+    };
+    for (const [place, model] of Object.entries(models))
+      expect(await rejection(model), place).to.include("'y0' would have a size of -4");
+  });
+
+  it('createSession refuses a Reshape to the length of an outer value in the body of an If', async () => {
+    const reshape = nodeOf('Reshape', { inputs: ['x', 'many'] });
+    expect(await rejection(modelOf(inBranch(reshape)))).to.include('4194304 sizes as input 1');
+  });
 
   it('createSession refuses a Slice in a model with an input of more elements than any tensor has', async () => {
     const slice = nodeOf('Slice', { inputs: ['x', 'first', 'one', 'first'] });
