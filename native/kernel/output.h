@@ -64,7 +64,7 @@ struct Output {
 
   // How many elements come before the first aligned vector of y. Only those can be streamed, and a vector that lies
   // across two lines of the cache takes twice the time to store; a short stretch does not earn the part before it.
-  static size_t beforeAligned(const Stretch<T>& s) {
+  static size_t beforeAligned(Stretch<T> s) {
     if (!streaming && s.count < 64 * lanes) return 0;
     const size_t past = reinterpret_cast<uintptr_t>(s.y) / sizeof(T) % lanes;
     const size_t before = past == 0 ? 0 : lanes - past;
@@ -73,7 +73,7 @@ struct Output {
 
   // affine(x, index, lanes in use) is applied to all of the stretch.
   template <typename Affine>
-  static ALWAYS_INLINE void each(const Stretch<T>& s, Affine affine) {
+  static ALWAYS_INLINE void each(Stretch<T> s, Affine affine) {
     size_t i = beforeAligned(s);
     if (i > 0) part(s, 0, i, affine);
     for (; i + lanes <= s.count; i += lanes) put(s, i, activate<activation>(before(s, i, affine)));
@@ -82,12 +82,12 @@ struct Output {
 
   // What the activation is applied to.
   template <typename Affine>
-  static V before(const Stretch<T>& s, size_t i, Affine affine) {
+  static V before(Stretch<T> s, size_t i, Affine affine) {
     const V v = affine(V::load(s.x + i), i, lanes);
     return withResidual ? v + V::load(s.residual + i) : v;
   }
 
-  static void put(const Stretch<T>& s, size_t i, V v) {
+  static void put(Stretch<T> s, size_t i, V v) {
     if (streaming) {
       stream(s.y + i, v);
     } else {
@@ -96,7 +96,7 @@ struct Output {
   }
 
   template <typename Affine>
-  static void part(const Stretch<T>& s, size_t i, size_t count, Affine affine) {
+  static void part(Stretch<T> s, size_t i, size_t count, Affine affine) {
     const V zero = all<V>(0);
     V v = affine(loadPart(s.x + i, count, zero), i, count);
     if (withResidual) v = v + loadPart(s.residual + i, count, zero);
@@ -114,7 +114,7 @@ struct Output {
   // With a scale and a bias for every element, as they lie in memory: (x - mean) * rstd first, of which the root, too,
   // is in two parts.
   template <typename U>
-  ALWAYS_INLINE void elements(const Stretch<T>& s, const U* scale, const U* bias) const {
+  ALWAYS_INLINE void elements(Stretch<T> s, const U* scale, const U* bias) const {
     const V c = all<V>(centre);
     const Scalar nearly = static_cast<Scalar>(rstd);
     const V r = all<V>(nearly);
@@ -131,7 +131,7 @@ struct Output {
   }
 
   // Channels shorter than a vector: their scale and bias are laid out element by element first.
-  void shortChannels(const Stretch<T>& s, size_t begin) const {
+  void shortChannels(Stretch<T> s, size_t begin) const {
     constexpr size_t room = 512;
     Scalar scale[room + lanes];
     Scalar bias[room + lanes];
@@ -151,7 +151,7 @@ struct Output {
   }
 
   // The vectors follow each other through all channels. One in which a channel ends has the factors of two.
-  void longChannels(const Stretch<T>& s, size_t begin) const {
+  void longChannels(Stretch<T> s, size_t begin) const {
     size_t index = begin / spatial;
     size_t channelEnd = (index + 1) * spatial - begin;
     Affine<V> affine = affineOf(index);
@@ -176,7 +176,7 @@ struct Output {
     if (i < s.count) part(s, i, s.count - i, affineFor(i, s.count - i));
   }
 
-  ALWAYS_INLINE void run(const Stretch<T>& s, size_t begin) const {
+  ALWAYS_INLINE void run(Stretch<T> s, size_t begin) const {
     if (channels > 1 && spatial == 1) {
       elements(s, rowScale + begin, rowBias + begin);
     } else if (channels > 1 && spatial < lanes) {
