@@ -1,7 +1,7 @@
 /**
- * `npm run check:prebuilt`: packs the package, installs it without install scripts, and runs the prebuilt binaries in it:
- * for this machine without a compiler on PATH, for Arm under QEMU, for Windows under Wine. Prints a line for what cannot
- * be run here.
+ * `npm run check:prebuilt -- [--sample] [TARGET...]`: packs the package, installs it without install scripts, and runs the
+ * prebuilt binaries in it: for this machine without a compiler on PATH, for Arm under QEMU, for Windows under Wine. Prints
+ * a line for what cannot be run here. With `--sample`, only a sample of the fixtures is run under Wine, as under QEMU.
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -19,11 +19,12 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { onAllCores } from './cores.js';
 import { binaryOf, nameOf, ROOT, type Target, targetsNamed } from './targets.js';
 import { WORK } from './zig.js';
 
-/** How to run the Node of a platform, and the fixtures of the parity check. */
+/** How to run the Node of a platform, and the arguments of the parity check. */
 interface RunnablePlatform {
   readonly command: readonly string[];
   readonly env: NodeJS.ProcessEnv;
@@ -45,18 +46,22 @@ const FEW = [
   ),
   'double-conv',
 ];
+const inFixtures = (name: string): string => join(FIXTURES, name);
+
+/** The path of a file as Windows writes it: Wine has the root of this machine as drive Z. */
+const onDriveZ = (path: string): string => `Z:${path.replaceAll('/', '\\')}`;
 
 /** By how many MiB 200 sessions may let the resident memory grow: a leak of 50 KiB in each session is as much. */
 const MOST_GROWTH = 10;
 
-function runnerOf(name: string): Runner {
+function runnerOf(name: string, sample: boolean): Runner {
   switch (name) {
     case OWN:
       // There is no compiler on PATH, nor any other program.
       return {
         command: [process.execPath],
         env: { PATH: '/nonexistent' },
-        fixtures: ['group-norm', 'double-conv', 'unet'],
+        fixtures: ['group-norm', 'double-conv', 'unet'].map(inFixtures),
       };
     case 'linux-arm64': {
       const libraries = '/usr/aarch64-linux-gnu/lib';
@@ -71,7 +76,7 @@ function runnerOf(name: string): Runner {
         layArmSystem(libraries),
         nodeFrom(NODES[name], 'bin/node'),
       ];
-      return { command, env: process.env, fixtures: FEW };
+      return { command, env: process.env, fixtures: FEW.map(inFixtures) };
     }
     case 'win32-x64': {
       if (!isInstalled('wine')) return { missing: "it needs Debian's wine and wine64" };
@@ -81,7 +86,9 @@ function runnerOf(name: string): Runner {
         WINEPREFIX: join(WORK, 'wine'),
         WINEDEBUG: '-all',
       };
-      return { command: ['wine', nodeFrom(NODES[name], 'bin/node.exe')], env, fixtures: ['.'] };
+      const command = ['wine', nodeFrom(NODES[name], 'bin/node.exe')];
+      const fixtures = sample ? FEW.map(inFixtures).map(onDriveZ) : [`\\\\?\\${onDriveZ(FIXTURES)}`];
+      return { command, env, fixtures };
     }
     default:
       return { missing: 'only its headers are checked; nothing here runs it' };
@@ -162,14 +169,20 @@ async function check(
   const cli = join(project, 'node_modules/onnx-groupnorm/dist/lib/cli/main.js');
   await run([...command, '--expose-gc', 'program.mjs', result], project, env, output);
   console.log(`${name}: ${readFileSync(result, 'utf8')}`);
-  const { growth, ...found } = JSON.parse(readFileSync(result, 'utf8')) as { growth: number };
+  const { growth, models, ...found } = JSON.parse(readFileSync(result, 'utf8')) as {
+    growth: number;
+    models: string[];
+  };
   const expected = { platform: name, provider: 'native', workers: Array(8).fill(0) };
   if (JSON.stringify(found) !== JSON.stringify(expected))
     throw new Error(`expected ${JSON.stringify(expected)}`);
   if (growth > MOST_GROWTH) throw new Error(`200 sessions let the memory grow by ${growth} MiB`);
-  const paths = fixtures.map((fixture) => join(FIXTURES, fixture));
+  for (const model of models) {
+    const random = ['--random', '--dim', 'N=1,L=30', '--provider', 'native'];
+    await run([...command, cli, 'run', model, ...random], project, env, output);
+  }
   const parity = await run(
-    [...command, cli, 'parity', ...paths, '--provider', 'native'],
+    [...command, cli, 'parity', ...fixtures, '--provider', 'native'],
     project,
     env,
     output,
@@ -188,13 +201,17 @@ async function check(
   }
 }
 
-const targets = targetsNamed(process.argv.slice(2)).filter((target) => {
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { sample: { type: 'boolean', default: false } },
+});
+const targets = targetsNamed(positionals).filter((target) => {
   const exists = existsSync(binaryOf(target));
   if (!exists) console.log(`${nameOf(target)}: not run: npm run build:prebuilt has not built it`);
   return exists;
 });
 const runnable = targets.flatMap((target) => {
-  const runner = runnerOf(nameOf(target));
+  const runner = runnerOf(nameOf(target), values.sample);
   if (!('missing' in runner)) return [{ target, runner }];
   console.log(`${nameOf(target)}: not run: ${runner.missing}`);
   return [];

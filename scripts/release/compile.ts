@@ -25,8 +25,8 @@ interface Workshop {
 /** Runs a program in native/, and returns what it printed to stderr. Its message stands in the error. */
 type Run = (program: string, args: readonly string[], more?: NodeJS.ProcessEnv) => Promise<string>;
 
-/** Builds the binary of a target into native/prebuilt. */
-export async function compile(target: Target, { zig, objects: folder, cache }: Workshop): Promise<void> {
+/** Compiles and links the binary of a target, and returns its path, which is among the object files. */
+export async function compile(target: Target, { zig, objects: folder, cache }: Workshop): Promise<string> {
   const objects = join(folder, nameOf(target));
   mkdirSync(objects, { recursive: true });
   const run: Run = async (program, args, more = {}) => {
@@ -88,6 +88,11 @@ export async function compile(target: Target, { zig, objects: folder, cache }: W
         libraries: archivesIn(await link('-undefined', 'dynamic_lookup')),
       });
   }
+  return linked;
+}
+
+/** Puts a binary that is linked into native/prebuilt. */
+export function place(target: Target, linked: string): void {
   mkdirSync(join(binaryOf(target), '..'), { recursive: true });
   // Not in place: a process may have the binary of before in its memory.
   copyFileSync(linked, `${binaryOf(target)}.new`);

@@ -81,11 +81,15 @@ async function growth() {
 const waysToWrite = (path) =>
   process.platform === 'win32' ? [path, path.replaceAll('\\', '/'), toNamespacedPath(path)] : [path];
 
-/** Writes and reads a model and its weights, and writes a profile, in a folder with a long name that is not ASCII. */
+/**
+ * Writes and reads a model and its weights, and writes a profile, in a folder with a long name that is not ASCII.
+ * @returns The paths of the model, which stays: one in each way to write it.
+ */
 async function useFiles(folder) {
-  const deep = join(folder, 'größer ☃', 'a'.repeat(100), 'b'.repeat(100));
+  const deep = join(folder, 'größer ☃', 'a'.repeat(120), 'b'.repeat(120));
   mkdirSync(deep, { recursive: true });
-  for (const path of waysToWrite(join(deep, 'модель.onnx'))) {
+  const models = waysToWrite(join(deep, 'модель.onnx'));
+  for (const path of models) {
     await writeModel(path, graph(), weights, { opset: 21, externalData: true });
     const session = await createSession(path, NATIVE);
     await requireRight(session);
@@ -99,14 +103,19 @@ async function useFiles(folder) {
     const [profile] = readdirSync(dirname(prefix)).filter(isProfile);
     rmSync(join(dirname(prefix), profile));
   }
+  return models;
 }
 
-/** Uses files beside this program, and in the folder of temporary files, which lies on another drive under Wine. */
+/**
+ * Uses files beside this program, and in the folder of temporary files, which lies on another drive under Wine.
+ * @returns The paths of the model beside this program.
+ */
 async function useFolders() {
-  await useFiles(dirname(fileURLToPath(import.meta.url)));
+  const models = await useFiles(dirname(fileURLToPath(import.meta.url)));
   const temporary = mkdtempSync(join(tmpdir(), 'prebuilt-'));
   await useFiles(temporary);
   rmSync(temporary, { recursive: true });
+  return models;
 }
 
 if (isMainThread) {
@@ -116,13 +125,14 @@ if (isMainThread) {
   await requireRight(session);
   await terminateInRun();
   await requireRight(session);
-  await useFolders();
+  const models = await useFolders();
   const { provider } = await createSession(model);
   const found = {
     platform: `${process.platform}-${process.arch}`,
     provider,
     workers,
     growth: await growth(),
+    models,
   };
   writeFileSync(process.argv[2], JSON.stringify(found));
 } else {
