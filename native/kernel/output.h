@@ -2,7 +2,7 @@
 //
 // (x - mean) * a + bias with a = scale * rstd, where the mean is centre + rest, the centre being what an element can
 // hold. x - centre is exact where x is near the mean, and rest * a, which is small, is taken from the bias. To take
-// all of a large mean's mean * a from it would cancel digits. Where the mean is less than a quarter of the deviation
+// all of a large mean's mean * a from it would cancel digits. Where the mean is less than half the deviation
 // nothing cancels: the centre is 0 then, which spares x - centre its rounding. a, too, is in two parts, so that nearly
 // all of the error that is left is the rounding of the bias and of the result: the loop waits for memory, not for this.
 #pragma once

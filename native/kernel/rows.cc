@@ -33,7 +33,7 @@ size_t bytesOf(DType dtype) noexcept {
 
 Standard standardOf(const Moments& moments, double epsilon, double correction) {
   const double variance = moments.squares / (moments.count - correction);
-  const double centre = moments.mean * moments.mean < variance / 16 ? 0 : moments.mean;
+  const double centre = moments.mean * moments.mean < variance / 4 ? 0 : moments.mean;
   return {moments.mean, centre, 1 / std::sqrt(variance + epsilon)};
 }
 

@@ -45,7 +45,7 @@ struct Batch {
       const D m = D::load(shift + i) + offset;
       const D v = atLeast(zero, D::load(squares + i) - sum * offset) / divisor;
       store(mean + i, m);
-      store(centre + i, zeroWhereLess(m * m, v * all<D>(0.0625), m));
+      store(centre + i, zeroWhereLess(m * m, v * all<D>(0.25), m));
       store(rstd + i, all<D>(1) / squareRoot(v + all<D>(set.epsilon)));
     }
   }
@@ -59,12 +59,11 @@ ALWAYS_INLINE void forEachVector(const T* row, size_t length, V fill, Body body)
   if (i < length) body(loadPart(row + i, length - i, fill));
 }
 
-// The sums of the lanes of each of a few vectors, as doubles.
-template <typename V, typename D>
+// The sums of the lanes of each of a few vectors, in double: with sumOfEach(), which adds floats, the standard
+// deviation would have an error of more than half a unit in the last place.
+template <typename V>
 ALWAYS_INLINE void storeSumOfEach(double* sums, const V* vectors) {
-  typename V::Scalar ofEach[V::lanes];
-  store(ofEach, sumOfEach(vectors));
-  for (size_t r = 0; r < V::lanes; r += D::lanes) store(sums + r, D::load(ofEach + r));
+  for (size_t r = 0; r < V::lanes; ++r) sums[r] = sum(vectors[r]);
 }
 
 // Rows of a few vectors, as many as V has lanes at most: the sums of all lanes are one vector, a row to a lane. The
@@ -93,8 +92,8 @@ void sumTinyRows(const T* x, size_t length, size_t begin, size_t end, Batch<D>& 
     squares[r] = sums.squares;
   }
   for (size_t r = 0; r < lanes; r += D::lanes) store(batch.shift + begin + r, D::load(shifts + r));
-  storeSumOfEach<V, D>(batch.values + begin, values);
-  storeSumOfEach<V, D>(batch.squares + begin, squares);
+  storeSumOfEach<V>(batch.values + begin, values);
+  storeSumOfEach<V>(batch.squares + begin, squares);
 }
 
 template <typename V, typename T, typename D>
