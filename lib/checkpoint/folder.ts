@@ -8,7 +8,7 @@ import { basename, join } from 'node:path';
 import { knownClasses } from '../../graphs/pretrained.js';
 import type { Pretrained } from '../../graphs/shared/pretrained.js';
 import { CheckpointError, FileError } from '../errors.js';
-import { findDataFile } from '../files/data-file.js';
+import { findDataFile, MISSING } from '../files/data-file.js';
 import { readFileBytes } from '../files/read.js';
 import { reasonOf, systemCode } from '../files/system-error.js';
 import { type Limits, overLimit } from '../limits.js';
@@ -148,7 +148,8 @@ function findFile(folder: string, name: string): string {
   // As with a model and its weights: in the cache of Hugging Face all files are links to files of one other folder.
   const found = findDataFile(join(folder, CONFIG), name);
   if (!('problem' in found)) return found.path;
-  throw new CheckpointError('WEIGHTS_NOT_FOUND', `'${folder}' needs the file '${name}', ${found.problem}`);
+  const problem = found.problem === MISSING ? 'which is not in it: download that file too' : found.problem;
+  throw new CheckpointError('WEIGHTS_NOT_FOUND', `'${folder}' needs the file '${name}', ${problem}`);
 }
 
 /** Reads an index of shards: which file has each tensor. */

@@ -288,7 +288,7 @@ describe('openPretrained of a folder that it cannot read', () => {
         await writeShards(at(), CONFIG, STATE_DICT);
         rmSync(at('diffusion_pytorch_model-00002-of-00002.safetensors'));
       },
-      /^WEIGHTS_NOT_FOUND .*needs the file 'diffusion_pytorch_model-00002-of-00002.safetensors'/,
+      /^WEIGHTS_NOT_FOUND .*needs the file 'diffusion_pytorch_model-00002-of-00002.safetensors', which is not in it: download that file too/,
     ],
     [
       'whose index names a file elsewhere',
