@@ -11,11 +11,10 @@ import { installZig, WORK } from './zig.js';
 
 const HELP = `Builds the addon into native/prebuilt with zig, which it installs from PyPI into build/prebuild.
 
-  npm run build:prebuilt -- [--twice] [--only-compile] [TARGET...]
+  npm run build:prebuilt -- [--twice] [TARGET...]
 
-  --twice         build a second time with empty caches, and fail if a byte differs
-  --only-compile  leave native/prebuilt as it is, which tests look at: the next build finds all compiled
-  TARGET          ${TARGETS.map(nameOf).join(', ')}; all by default
+  --twice  build a second time with empty caches, and fail if a byte differs
+  TARGET   ${TARGETS.map(nameOf).join(', ')}; all by default
 
 Exit codes: 0 all is built; 1 a build fails; 3 zig cannot be installed here.
 
@@ -49,11 +48,7 @@ async function buildAgain(target: Target, zig: string, first: Buffer): Promise<v
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: {
-      twice: { type: 'boolean', default: false },
-      'only-compile': { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
+    options: { twice: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
   });
   if (values.help) {
     console.log(HELP);
@@ -70,7 +65,6 @@ async function main(): Promise<void> {
   for (const target of targets) {
     const { path, bytes } = await build(target, zig, WORK);
     if (values.twice) await buildAgain(target, zig, bytes);
-    if (values['only-compile']) continue;
     place(target, path);
     record(target);
   }
