@@ -147,7 +147,7 @@ describeNative('the code blocks of README.md and docs/', function () {
           const text = here(block.text);
           const name = fileNameOf(block);
           const code = note?.kind === 'exits with' ? Number(note.text) : 0;
-          if (language === '' && note?.kind === 'printed') return expectPrinted(stdout, text.split('\n'));
+          if (language === '' && note?.kind === 'printed') return expectPrinted(stdout, text.split(/\n|…/));
           if (language === '') return;
           if (name !== undefined) {
             await mkdir(dirname(join(at(), name)), { recursive: true });
